@@ -1,0 +1,179 @@
+"""Functions composed of primitives, and the names under which NumPy knows them.
+
+Knows the table and nothing of Tensors: like the primitives, these run on arrays, Tensors and
+Symbols alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, ShapeError
+from .primitive import Array, kept
+from .primitives import (
+    TABLE,
+    exp,
+    hadamard,
+    logsumexp,
+    matmul,
+    max,
+    maximum,
+    minimum,
+    norm,
+    pad,
+    reshape,
+    sqrt,
+    sum,
+    transpose,
+)
+
+Axis = int | tuple[int, ...] | None
+
+
+def square(x: Array) -> Array:
+    """Return x ∘ x."""
+    return hadamard(x, x)
+
+
+def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the mean along the axes (all if None)."""
+    count = np.prod(x.shape) // np.prod(kept(x.shape, axis))
+    return sum(x, axis=axis, keepdims=keepdims) * float(1 / count)
+
+
+def var(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the mean of the squared distances to the mean along the axes (all if None)."""
+    return mean(square(x - mean(x, axis, keepdims=True)), axis, keepdims)
+
+
+def std(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the square root of the variance along the axes (all if None)."""
+    return sqrt(var(x, axis, keepdims))
+
+
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the smallest entry along the axes (all if None); ties share the gradient evenly."""
+    return -max(-x, axis=axis, keepdims=keepdims)
+
+
+def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
+    """Return x, but nowhere below ``a_min`` nor above ``a_max``."""
+    if a_min is not None:
+        x = maximum(x, a_min)
+    return x if a_max is None else minimum(x, a_max)
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    """Return exp(x) / Σ exp(x) along an axis, at any size of x."""
+    return exp(log_softmax(x, axis))
+
+
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """Return x - log Σ exp(x) along an axis, at any size of x."""
+    return x - logsumexp(x, axis=axis, keepdims=True)
+
+
+def outer(a: Array, b: Array) -> Array:
+    """Return the (m, n) products of every entry of a with every entry of b, both flattened."""
+    return reshape(a, shape=(-1, 1)) * reshape(b, shape=(1, -1))
+
+
+def dot(a: Array, b: Array) -> Array:
+    """Return NumPy's dot where it is a product of scalars, vectors or matrices."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return hadamard(a, b)
+    if np.ndim(b) > 2:
+        raise ShapeError(f"dot: found shapes {np.shape(a)} and {np.shape(b)}; use matmul for batches")
+    return matmul(a, b)
+
+
+def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
+    """Return x with two axes exchanged."""
+    axes = list(range(x.ndim))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return transpose(x, axes=tuple(axes))
+
+
+def moveaxis(x: Array, source: int, destination: int) -> Array:
+    """Return x with one axis moved to another place."""
+    axes = list(range(x.ndim))
+    axes.insert(destination % x.ndim, axes.pop(source))
+    return transpose(x, axes=tuple(axes))
+
+
+def expand_dims(x: Array, axis: int) -> Array:
+    """Return x with an axis of size 1 put in."""
+    return reshape(x, shape=np.expand_dims(np.empty(x.shape, bool), axis).shape)
+
+
+def squeeze(x: Array, axis: Axis = None) -> Array:
+    """Return x without the axes of size 1 (all of them if None)."""
+    return reshape(x, shape=np.squeeze(np.empty(x.shape, bool), axis).shape)
+
+
+def ravel(x: Array) -> Array:
+    """Return x as a vector."""
+    return reshape(x, shape=(-1,))
+
+
+def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
+    """Return consecutive pieces of x along an axis: so many equal ones, or cut at the indices.
+
+    Raises
+    ------
+    ShapeError
+        If the axis cannot be cut into so many equal pieces.
+    """
+    size = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        pieces = indices_or_sections
+        if pieces < 1 or size % pieces:
+            raise ShapeError(f"split: axis {axis} of size {size} is not {pieces} equal pieces")
+        cuts = [size // pieces * k for k in range(1, pieces)]
+    else:
+        cuts = list(indices_or_sections)
+    lead = (slice(None),) * (axis % x.ndim)
+    return [x[(*lead, slice(lo, hi))] for lo, hi in zip([0, *cuts], [*cuts, size], strict=True)]
+
+
+def unstack(x: Array, axis: int = 0) -> list[Array]:
+    """Return the slices of x along an axis, without that axis."""
+    lead = (slice(None),) * (axis % x.ndim)
+    return [x[(*lead, k)] for k in range(x.shape[axis])]
+
+
+def _numpy_pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Array:
+    if mode != "constant" or constant_values != 0:
+        raise ArgumentError("pad: only zeros can be put around a Tensor; concatenate anything else")
+    return pad(x, pad_width=pad_width)
+
+
+def _numpy_norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
+    if ord is not None and not (ord == 2 and (x.ndim == 1 or isinstance(axis, int))):
+        raise ArgumentError(f"norm: ord={ord!r} is not provided; leave it out for the Euclidean norm")
+    return norm(x, axis=axis, keepdims=keepdims)
+
+
+# NumPy's function -> ours
+NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {
+    known: primitive for primitive in TABLE.values() for known in primitive.numpy
+} | {
+    np.square: square, np.positive: lambda x: x, np.mean: mean, np.var: var, np.std: std,
+    np.min: min, np.amax: max, np.amin: min, np.clip: clip, np.outer: outer, np.dot: dot,
+    np.swapaxes: swapaxes, np.moveaxis: moveaxis, np.expand_dims: expand_dims,
+    np.squeeze: squeeze, np.ravel: ravel, np.split: split, np.pad: _numpy_pad,
+    np.linalg.norm: _numpy_norm,
+}  # fmt: skip
+
+# NumPy's functions whose answers are truth values, shapes or text: they carry no gradient to lose
+PLAIN = {
+    np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
+    np.isfinite, np.isnan, np.isinf, np.signbit, np.logical_and, np.logical_or, np.logical_not,
+    np.shape, np.ndim, np.size, np.array_repr, np.array_str, np.array2string,
+    np.isclose, np.allclose, np.array_equal, np.iscomplexobj, np.isrealobj, np.result_type,
+    np.zeros_like, np.ones_like, np.empty_like, np.argmax, np.argmin, np.argsort,
+    np.count_nonzero, np.any, np.all,
+}  # fmt: skip

@@ -1,0 +1,139 @@
+"""Losses, from primitives alone. Each is one number, whatever the shapes.
+
+Knows Tensors and the primitives. A prediction and its target must have equal shapes: nothing is
+broadcast here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..functions import log_softmax, mean
+from ..place import scope
+from ..primitives import norm, softplus, sum
+from ..tensor import Tensor
+
+
+def squared_error(y: Tensor, target: Any) -> Tensor:
+    """Return ½ Σ (y - target)², the loss of the derivations.
+
+    Parameters
+    ----------
+    y, target : (...), equal shapes
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ; the message names both.
+    """
+    with scope("squared_error"):
+        e = _error(y, target)
+        return sum(e * e) * 0.5
+
+
+def mean_squared_error(y: Tensor, target: Any) -> Tensor:
+    """Return the mean of (y - target)²; its gradient is 2/n of that of ½ Σ.
+
+    Parameters
+    ----------
+    y, target : (...), equal shapes
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ; the message names both.
+    """
+    with scope("mean_squared_error"):
+        e = _error(y, target)
+        return mean(e * e)
+
+
+def euclidean_norm(y: Tensor, target: Any) -> Tensor:
+    """Return ‖y - target‖, whose gradient is (y - target) / ‖y - target‖, and 0 at 0.
+
+    Parameters
+    ----------
+    y, target : (...), equal shapes
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ; the message names both.
+    """
+    with scope("euclidean_norm"):
+        return norm(_error(y, target))
+
+
+def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
+    """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)), at any size of the logits z.
+
+    Parameters
+    ----------
+    logits, target : (...), equal shapes
+        The targets t lie in [0, 1].
+
+    Raises
+    ------
+    ShapeError, ArgumentError
+        If the shapes differ, or a target lies outside [0, 1].
+    """
+    with scope("binary_cross_entropy"):
+        t = _target(logits, target)
+        if ((t.data < 0) | (t.data > 1)).any():
+            raise ArgumentError("binary_cross_entropy: targets must lie between 0 and 1")
+        return mean(softplus(logits) - t * logits)
+
+
+def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
+    """Return the mean of -log softmax(z)[class], at any size of the logits z.
+
+    Parameters
+    ----------
+    logits : (..., C)
+    classes : (...) of integers
+        The index of the right class, from 0 to C - 1.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ArgumentError
+        If the shapes do not fit, or an index is no whole number or out of range.
+    """
+    with scope("softmax_cross_entropy"):
+        right = np.asarray(classes)
+        if right.dtype.kind not in "iu":
+            raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
+        if logits.ndim < 1 or right.shape != logits.shape[:-1]:
+            raise ShapeError(
+                f"softmax_cross_entropy: logits have shape {logits.shape}, classes {right.shape}; "
+                "expected (..., C) and (...)"
+            )
+        count = logits.shape[-1]
+        outside = right[(right < 0) | (right >= count)]
+        if outside.size:
+            raise ArgumentError(
+                f"softmax_cross_entropy: found class {outside[0]}, expected 0 to {count - 1}"
+            )
+        places = (*np.indices(right.shape), right)
+        return -mean(log_softmax(logits)[places])
+
+
+def _target(y: Tensor, target: Any) -> Tensor:
+    """Return the target as a Tensor of y's shape."""
+    if not isinstance(target, Tensor):
+        array = np.asarray(target)
+        target = Tensor(array.astype(y.dtype) if array.dtype.kind in "iub" else array, name="target")
+    if target.shape != y.shape:
+        raise ShapeError(
+            f"{y.label()} has shape {y.shape}, its target {target.shape}; they must be equal "
+            "(nothing is broadcast in a loss)"
+        )
+    return target
+
+
+def _error(y: Tensor, target: Any) -> Tensor:
+    e = y - _target(y, target)
+    e.name = "e"
+    return e

@@ -1,0 +1,166 @@
+"""Where an operation is recorded: its scope, its step, and whether it is recorded at all.
+
+Knows no Tensors. A place is a small immutable link to the place around it; it becomes text only
+when somebody reads a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from operator import index as as_integer
+
+from .errors import ArgumentError, UsageError
+
+
+class Place:
+    """A scope (``name``), a step (``step``) or a mode, inside the place around it (``parent``).
+
+    ``module`` is the place of the module that is being called, whose parameters live there.
+    """
+
+    __slots__ = ("parent", "name", "step", "recording", "module")
+
+    def __init__(
+        self,
+        parent: Place | None,
+        name: str | None = None,
+        step: int | None = None,
+        recording: bool | None = None,
+        module: Place | None = None,
+    ) -> None:
+        self.parent = parent
+        self.name = name
+        self.step = step
+        self.recording = (parent is None or parent.recording) if recording is None else recording
+        self.module = module
+
+    def path(self) -> str:
+        """Return the scopes' names, outermost first, each after the step it was opened in."""
+        links: list[Place] = []
+        link: Place | None = self
+        while link is not None:
+            links.append(link)
+            link = link.parent
+        parts, steps = [], ""
+        for link in reversed(links):
+            if link.step is not None:
+                steps += f"[{link.step}]"
+            if link.name is not None:
+                parts.append(link.name + steps)
+                steps = ""
+        return ".".join(parts) + steps
+
+
+ROOT = Place(None)
+here: ContextVar[Place] = ContextVar("here", default=ROOT)
+
+
+class _Inside(ContextDecorator):
+    """Stand at a place for the length of a ``with`` block or of a decorated function."""
+
+    def __init__(self, **change: object) -> None:
+        self._change = change
+        self._before: list[Place] = []
+
+    def __enter__(self) -> None:
+        before = here.get()
+        self._before.append(before)
+        here.set(Place(before, **self._change))  # type: ignore[arg-type]
+
+    def __exit__(self, *error: object) -> None:
+        here.set(self._before.pop())
+
+
+def scope(name: str) -> _Inside:
+    """Record inside a named scope: what is recorded there is called ``name.…``.
+
+    Raises
+    ------
+    UsageError
+        If the name is not a string.
+    ArgumentError
+        If it is empty.
+    """
+    return _Inside(name=checked_name(name))
+
+
+def no_grad() -> _Inside:
+    """Record nothing: results are constants that hold no graph."""
+    return _Inside(recording=False)
+
+
+def enable_grad() -> _Inside:
+    """Record again, inside a ``no_grad`` block."""
+    return _Inside(recording=True)
+
+
+def steps(times: int | range) -> Iterator[int]:
+    """Run through the steps of a recurrence, and record at which step each operation was made.
+
+    Parameters
+    ----------
+    times : int or range
+        The number of steps, or the steps themselves, backwards if need be.
+
+    Yields
+    ------
+    int
+        The step, which becomes the ``[k]`` in the names of the signals recorded in it.
+
+    Raises
+    ------
+    UsageError
+        If ``times`` is neither an integer nor a range.
+    ArgumentError
+        If it is negative.
+    """
+    if not isinstance(times, range):
+        try:
+            times = range(as_integer(times))
+        except TypeError:
+            raise UsageError(
+                f"steps: found {type(times).__name__}, expected the number of steps or a range"
+            ) from None
+        if times.stop < 0:
+            raise ArgumentError(f"steps: found {times.stop} steps, expected 0 or more")
+    return _stepping(times)
+
+
+def _stepping(times: range) -> Iterator[int]:
+    before = here.get()
+    try:
+        for step in times:
+            here.set(Place(before, step=step))
+            yield step
+    finally:
+        here.set(before)
+
+
+def checked_name(name: object) -> str:
+    """Return a name if it can be one."""
+    if not isinstance(name, str):
+        raise UsageError(f"a name must be a string, found {type(name).__name__}")
+    if not name:
+        raise ArgumentError("a name must not be empty")
+    return name
+
+
+class Packed(str):
+    """The name of a signal whose last axis holds several signals of one width, side by side.
+
+    Parameters
+    ----------
+    name : str
+        The name of the whole.
+    parts : tuple of str
+        The names of the parts, in their order along the last axis.
+    """
+
+    parts: tuple[str, ...]
+
+    def __new__(cls, name: str, parts: tuple[str, ...]) -> Packed:
+        packed = super().__new__(cls, name)
+        packed.parts = parts
+        return packed

@@ -1,0 +1,399 @@
+"""The table of primitives: one entry each, forward, derivative, notation and samples together.
+
+Knows arrays and the kinds; Tensors and Symbols reach these rules by calling them. A new primitive
+is one more entry here and nothing anywhere else.
+
+In a rule, x (or a and b) are the operands, y is the result and ct the cotangent of y.
+
+    >>> tanh.derivatives()
+    {'x': δ ∘ (1 - y²)}
+    >>> matmul.derivatives()
+    {'a': δ bᵀ, 'b': aᵀ δ}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from . import symbol
+from .primitive import (
+    Array,
+    Primitive,
+    Sample,
+    bilinear,
+    cut,
+    elementwise,
+    join,
+    junction,
+    kept,
+    linear,
+    reduction,
+    unbroadcast,
+)
+from .symbol import Notation, function
+
+# --- samples: where an entry is tried out -------------------------------------------------------
+
+
+def real(count: int, position: int) -> np.ndarray:
+    """Return distinct numbers in (-2, 2), none near 0; other ones for each operand position."""
+    steps = (0.23 + 0.6180339887 * np.arange(1, count + 1) + 0.371 * position) % 1.0
+    return np.where(steps < 0.5, 0.1 + 3.8 * steps, -0.1 - 3.8 * (1.0 - steps))
+
+
+def positive(count: int, position: int) -> np.ndarray:
+    """Return distinct numbers in (0.1, 2.1)."""
+    return np.abs(real(count, position))
+
+
+def truth(count: int, position: int) -> np.ndarray:
+    """Return truth values, some true and some false."""
+    return np.arange(count) % 3 != 1
+
+
+def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
+    """Return samples for each case: the operands' shapes, then perhaps the parameters.
+
+    ``on`` says where the operands lie: one domain for all, or one for each.
+    """
+
+    def samples() -> list[Sample]:
+        made = []
+        for case in cases:
+            shapes = [entry for entry in case if isinstance(entry, tuple)]
+            parameters = {name: v for entry in case if isinstance(entry, dict) for name, v in entry.items()}
+            domains = on if isinstance(on, tuple) else (on,) * len(shapes)
+            operands = tuple(
+                domain(int(np.prod(shape)), position).reshape(shape)
+                for position, (domain, shape) in enumerate(zip(domains, shapes, strict=True))
+            )
+            made.append((operands, parameters))
+        return made
+
+    return samples
+
+
+UNARY = ([(2, 3)], [(4,)], [()])
+BINARY = ([(2, 3), (2, 3)], [(2, 3), (3,)], [(), (2, 1)], [(2, 1, 3), (4, 1)], [(1,), (1, 1)])
+REDUCED = (
+    [(2, 3), dict(axis=1)], [(2, 3)], [(2, 3, 2), dict(axis=(0, 2))],
+    [(2, 3), dict(axis=0, keepdims=True)], [(2, 3), dict(axis=-1)], [()],
+)  # fmt: skip
+
+# --- junctions ----------------------------------------------------------------------------------
+# fmt: off
+
+add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,      samples=tried(*BINARY))
+subtract = junction("subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=tried(*BINARY))
+negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE, samples=tried(*UNARY))
+
+# --- elementwise --------------------------------------------------------------------------------
+
+
+def _sigmoid(x):
+    """Return 1 / (1 + exp(-x)), by way of tanh, which never overflows and is vectorised."""
+    y = np.tanh(0.5 * x)
+    y *= 0.5
+    y += 0.5
+    return y
+
+
+def _softplus(x):
+    """Return log(1 + exp(x)), which is x for large x."""
+    linear_part = np.where(x.real > 0, x, 0 * x)
+    return linear_part + np.log1p(np.exp(x - 2 * linear_part))
+
+
+def _where(condition, x, y):
+    """Return x where the condition holds, else y."""
+    return np.where(condition, x, y)
+
+
+# The slope of sqrt at 0 is inf, as in PyTorch (norm, below, is 0 there); of abs and relu at their
+# kink 0, as in PyTorch; maximum and minimum share evenly where a = b.
+exp      = elementwise("exp",      np.exp,    lambda x, y: y,                notation=function("exp", r"\exp"),   samples=tried(*UNARY))
+log      = elementwise("log",      np.log,    lambda x, y: 1 / x,            notation=function("log", r"\log"),   samples=tried(*UNARY, on=positive))
+sqrt     = elementwise("sqrt",     np.sqrt,   lambda x, y: 0.5 / y,          notation=function("sqrt", r"\sqrt"), samples=tried(*UNARY, on=positive))
+sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),           notation=function("sin", r"\sin"),   samples=tried(*UNARY))
+cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),          notation=function("cos", r"\cos"),   samples=tried(*UNARY))
+tanh     = elementwise("tanh",     np.tanh,   lambda x, y: 1 - y * y,        notation=function("tanh", r"\tanh"), samples=tried(*UNARY))
+sigmoid  = elementwise("sigmoid",  _sigmoid,  lambda x, y: y * (1 - y),      notation=function("σ", r"\sigma"),   samples=tried(*UNARY))
+softplus = elementwise("softplus", _softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),       samples=tried(*UNARY))
+relu     = elementwise("relu",     lambda x: np.maximum(x, 0),
+                                              lambda x, y: x > 0,            notation=function("relu"),           samples=tried(*UNARY), analytic=False)
+abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          notation=Notation("|{0}|", r"\left|{0}\right|"), samples=tried(*UNARY), analytic=False)
+sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * x,            notation=function("sign"),           samples=tried(*UNARY), analytic=False)
+
+divide   = elementwise("divide",   np.divide, lambda a, b, y: 1 / b,         lambda a, b, y: -y / b,         notation=symbol.DIVIDE, samples=tried(*BINARY, on=(real, positive)))
+power    = elementwise("power",    np.power,  lambda a, b, y: b * a ** where(b == 0, 0, b - 1),
+                                                                             lambda a, b, y: y * log(where(a == 0, 1, a)),
+                                                                                                             notation=symbol.RAISE,  samples=tried(*BINARY, on=(positive, real)))
+maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: 0.5 + 0.5 * sign(a - b),
+                                               lambda a, b, y: 0.5 + 0.5 * sign(b - a),
+                                                                             notation=function("max", r"\max"), samples=tried(*BINARY), analytic=False)
+minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: 0.5 + 0.5 * sign(b - a),
+                                               lambda a, b, y: 0.5 + 0.5 * sign(a - b),
+                                                                             notation=function("min", r"\min"), samples=tried(*BINARY), analytic=False)
+where    = elementwise("where",    _where,     None,
+                                               lambda c, a, b, y: c != 0,
+                                               lambda c, a, b, y: c == 0,
+                                   notation=function("where"),
+                                   samples=tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real)), numpy=(np.where,))
+
+# fmt: on
+# --- products -----------------------------------------------------------------------------------
+
+
+def _matmul(a, b):
+    """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
+    if b.ndim == 2 and a.ndim > 2:  # one large product instead of a batch of small ones
+        return np.dot(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
+    if b.ndim == 2 and a.ndim:  # the same product as matmul's, in half the time when small
+        return a.dot(b)
+    return np.matmul(a, b)
+
+
+def _matmul_left(ct, a, b):
+    if b.ndim == 2:
+        return ct.dot(b.T) if ct.ndim < 3 else ct @ b.T
+    if b.ndim == 1:
+        return ct.reshape((*ct.shape, 1)) * b
+    if a.ndim == 1:
+        return (ct[..., None, :] @ b.swapaxes(-1, -2))[..., 0, :]
+    return ct @ b.swapaxes(-1, -2)
+
+
+def _matmul_right(ct, a, b):
+    if b.ndim == 2 or (b.ndim == 1 and a.ndim > 1):
+        x, ct = _matmul_rows(a, ct, b.ndim)
+        return x.T.dot(ct)
+    if a.ndim == 1:
+        return a.reshape((*a.shape, *(1,) * (b.ndim - 1))[: b.ndim]) * ct[..., None, :] if b.ndim > 1 else ct * a
+    return a.swapaxes(-1, -2) @ ct
+
+
+def _matmul_rows(a, ct, ndim=2):
+    """Return a and ct as matrices with one row for each vector of the batch."""
+    if a.ndim != 2:
+        a = a.reshape((-1, a.shape[-1]))
+    if ct.ndim != ndim:
+        ct = ct.reshape((-1, ct.shape[-1]) if ndim == 2 else (-1,))
+    return a, ct
+
+
+# fmt: off
+hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=tried(*BINARY))
+matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_right,           notation=symbol.MATMUL,   numpy=(np.matmul, np.dot), rows=_matmul_rows,
+                    samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)], [(2, 3), (5, 3, 4)],
+                                  [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)], [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
+# fmt: on
+
+# --- linear maps: shapes ------------------------------------------------------------------------
+
+
+def _sum(x, *, axis=None, keepdims=False):
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _reshape(x, *, shape):
+    return np.reshape(x, shape)
+
+
+def _broadcast_to(x, *, shape):
+    if x.ndim > len(shape):
+        raise ValueError("broadcasting only adds axes")
+    y = np.empty(shape, x.dtype)  # filled, which is sooner done than NumPy's view when small
+    y[...] = x
+    return y
+
+
+def _transpose(x, *, axes=None):
+    return np.transpose(x, axes)
+
+
+def _sum_transposed(ct, x, *, axis=None, keepdims=False):
+    return broadcast_to(ct.reshape(kept(x.shape, axis)), shape=x.shape)
+
+
+def _broadcast_to_transposed(ct, x, *, shape):
+    return unbroadcast(ct, x.shape)
+
+
+def _transpose_transposed(ct, x, *, axes=None):
+    back = None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+    return transpose(ct, axes=back)
+
+
+# --- linear maps: parts -------------------------------------------------------------------------
+
+
+def _getitem(x, *, index):
+    """Return a part of x: integers, slices, ``...`` and ``None``; no entry is taken twice."""
+    return x[index]
+
+
+def _scatter(x, *, index, shape):
+    """Return zeros of a shape with x at a place."""
+    whole = np.zeros(shape, x.dtype)
+    whole[index] = x
+    return whole
+
+
+def _add_at(whole, part, index):
+    """Add a part where getitem took it from."""
+    whole[index] += part
+
+
+def _gather(x, *, index):
+    """Return the entries of x that arrays of indices name, as often as they name them."""
+    return x[index]
+
+
+def _scatter_add(x, *, index, shape):
+    """Return zeros of a shape with every entry of x added at its place."""
+    whole = np.zeros(shape, x.dtype)
+    np.add.at(whole, index, x)
+    return whole
+
+
+def _pad(x, *, pad_width):
+    """Return x with zeros around it."""
+    return np.pad(x, pad_width)
+
+
+def _pad_transposed(ct, x, *, pad_width):
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    return ct[tuple(slice(int(lo), int(lo) + n) for (lo, _), n in zip(widths, x.shape, strict=True))]
+
+
+def _sliding_windows(x, *, window_shape, axis=None):
+    """Return every window of a shape along the axes; the windows' own axes come last."""
+    return sliding_window_view(x, window_shape, axis)
+
+
+def _overlap_add(x, *, window_shape, axis=None, shape):
+    """Add windows back to where sliding_windows took them from."""
+    sizes = window_shape if isinstance(window_shape, tuple) else (window_shape,)
+    axes = range(len(shape)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
+    whole = np.zeros(shape, x.dtype)
+    for offset in np.ndindex(*sizes):
+        place = [slice(None)] * len(shape)
+        for each, start, size in zip(axes, offset, sizes, strict=True):
+            place[each] = slice(start, start + shape[each] - size + 1)
+        whole[tuple(place)] += x[(..., *offset)]
+    return whole
+
+
+# fmt: off
+sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, samples=tried(*REDUCED), numpy=(np.sum,))
+reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
+                                                                               notation=symbol.RESHAPE, numpy=(np.reshape,),
+                                                                               samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
+transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, numpy=(np.transpose,),
+                                                                               samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
+broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), numpy=(np.broadcast_to,),
+                                                                               samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))], [(), dict(shape=(2,))]))
+getitem      = linear("getitem",      _getitem,      lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
+                                                                               notation=symbol.ITEM, add_part=_add_at,
+                                                                               samples=tried([(3, 2), dict(index=1)], [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
+                                                                                             [(2, 3), dict(index=(Ellipsis, None, 1))]))
+scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape: getitem(ct, index=index),
+                                                                               notation=function("scatter", parameters=("index", "shape")),
+                                                                               samples=tried([(2,), dict(index=1, shape=(3, 2))], [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
+gather       = linear("gather",       _gather,       lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
+                                                                               notation=symbol.ITEM, add_part=lambda whole, part, index: np.add.at(whole, index, part),
+                                                                               samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))], [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
+                                                                                             [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
+scatter_add  = linear("scatter_add",  _scatter_add,  lambda ct, x, index, shape: gather(ct, index=index),
+                                                                               notation=function("scatter_add", parameters=("index", "shape")),
+                                                                               samples=tried([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
+pad          = linear("pad",          _pad,          _pad_transposed,          notation=function("pad", parameters=("pad_width",)),
+                                                                               samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
+sliding_windows = linear("sliding_windows", _sliding_windows,
+                                                     lambda ct, x, window_shape, axis=None: overlap_add(ct, window_shape=window_shape, axis=axis, shape=x.shape),
+                                                                               notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,),
+                                                                               samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))], [(2, 5, 3), dict(window_shape=3, axis=1)]))
+overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape, axis=None, shape=None: sliding_windows(ct, window_shape=window_shape, axis=axis),
+                                                                               notation=function("overlap_add", parameters=("shape",)),
+                                                                               samples=tried([(4, 2), dict(window_shape=2, shape=(5,))], [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))]))
+# fmt: on
+
+# --- joins --------------------------------------------------------------------------------------
+
+
+def _concatenate(*xs, axis=0):
+    return np.concatenate(xs, axis)
+
+
+def _concatenate_pieces(shapes, axis=0):
+    lead = (slice(None),) * (axis % len(shapes[0]))
+    ends = np.cumsum([shape[axis] for shape in shapes]).tolist()
+    return [(*lead, slice(lo, hi)) for lo, hi in zip([0, *ends], ends, strict=False)]
+
+
+def _stack(*xs, axis=0):
+    if axis == 0 and xs[0].ndim and len({x.shape for x in xs}) == 1:  # sooner done than np.stack
+        return np.concatenate(xs).reshape((len(xs), *xs[0].shape))
+    return np.stack(xs, axis)
+
+
+def _stack_pieces(shapes, axis=0):
+    if axis == 0:
+        return range(len(shapes))
+    lead = (slice(None),) * (axis % (len(shapes[0]) + 1))
+    return [(*lead, k) for k in range(len(shapes))]
+
+
+# fmt: off
+concatenate = join("concatenate", _concatenate, _concatenate_pieces, notation=function("concatenate"), numpy=(np.concatenate,),
+                   samples=tried([(2, 3), (1, 3)], [(2, 1), (2, 3), (2, 2), dict(axis=-1)], [(3,)]))
+stack       = join("stack",       _stack,       _stack_pieces,       notation=function("stack"),       numpy=(np.stack,),
+                   samples=tried([(2, 3), (2, 3)], [(2,), (2,), (2,), dict(axis=-1)], [()]))
+# fmt: on
+
+# --- reductions ---------------------------------------------------------------------------------
+
+
+def _max(x, *, axis=None, keepdims=False):
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def _logsumexp(x, *, axis=None, keepdims=False):
+    """Return log Σ exp(x), shifted by the largest entry so that it never overflows."""
+    largest = np.max(x.real, axis=axis, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, 0 * largest.dtype.type(0))
+    with np.errstate(divide="ignore"):
+        y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
+    return y if keepdims else y.reshape(np.sum(largest, axis=axis).shape if axis is not None else ())
+
+
+def _norm(x, *, axis=None, keepdims=False):
+    """Return the Euclidean norm, sqrt(Σ x²)."""
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+# Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
+# fmt: off
+max       = reduction("max",       _max,       lambda x, y, axis: (x == y) / (x == y).sum(axis=axis, keepdims=True),
+                                                                                            notation=function("max", r"\max"), samples=tried(*REDUCED), analytic=False, numpy=(np.max,))
+logsumexp = reduction("logsumexp", _logsumexp, lambda x, y, axis: exp(x - y),               notation=function("logsumexp"),    samples=tried(*REDUCED))
+norm      = reduction("norm",      _norm,      lambda x, y, axis: x / where(y == 0, 1, y),  notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=tried(*REDUCED))
+# fmt: on
+
+# --- the cut ------------------------------------------------------------------------------------
+
+
+def _stop_gradient(x):
+    """Pass a value on; no gradient comes back."""
+    return x
+
+
+stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop"), samples=tried(*UNARY))
+
+TABLE: dict[str, Primitive] = {
+    name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)
+}

@@ -1,0 +1,267 @@
+"""Symbols: what a derivative rule runs on to become text and LaTeX.
+
+Knows nothing of the package: a rule written for arrays runs on Symbols because they answer to the
+same operators and methods.
+
+    >>> y = Symbol("y")
+    >>> 1 - y * y
+    1 - y²
+    >>> (y * (1 - y)).latex()
+    'y \\\\circ \\\\left(1 - y\\\\right)'
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# how tightly a printed form binds its operands
+COMPARE, SUM, PRODUCT, PREFIX, POWER, ATOM = range(6)
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How an operation is written.
+
+    Parameters
+    ----------
+    text, latex : str
+        Templates with ``{0}``, ``{1}``… for the operands and ``{name}`` for a parameter.
+    level : int
+        How tightly the result binds.
+    needs : tuple of int
+        How tightly each operand must bind to stand without brackets; the last entry serves the
+        operands that follow.
+    """
+
+    text: str
+    latex: str
+    level: int = ATOM
+    needs: tuple[int, ...] = (COMPARE,)
+
+    def need(self, position: int) -> int:
+        """Return the level that the operand at a position must have."""
+        return self.needs[min(position, len(self.needs) - 1)]
+
+
+def function(text: str, latex: str | None = None, parameters: tuple[str, ...] = ()) -> Notation:
+    """Return the notation of a named function: ``tanh(x)``, ``pad(x, width)``."""
+    inside = ", ".join(["{operands}", *(f"{{{each}}}" for each in parameters)])
+    name = latex or r"\operatorname{{" + text.replace("_", r"\_") + "}}"
+    return Notation(f"{text}({inside})", rf"{name}\left({inside}\right)")
+
+
+ADD = Notation("{0} + {1}", "{0} + {1}", SUM, (SUM, SUM))
+SUBTRACT = Notation("{0} - {1}", "{0} - {1}", SUM, (SUM, PRODUCT))
+HADAMARD = Notation("{0} ∘ {1}", r"{0} \circ {1}", PRODUCT, (PRODUCT, PRODUCT))
+SCALE = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT))
+DIVIDE = Notation("{0} / {1}", r"{0} / {1}", PRODUCT, (PRODUCT, PREFIX))
+NEGATIVE = Notation("-{0}", "-{0}", SUM, (PRODUCT,))
+RAISE = Notation("{0}^{1}", "{{{0}}}^{{{1}}}", POWER, (ATOM, ATOM))
+MATMUL = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PREFIX))
+TRANSPOSE = Notation("{0}ᵀ", r"{{{0}}}^\top", POWER, (ATOM,))
+ITEM = Notation("{0}[{index}]", "{0}[{index}]", ATOM, (ATOM,))
+GREATER = Notation("[{0} > {1}]", r"\left[{0} > {1}\right]", ATOM, (SUM, SUM))
+LESS = Notation("[{0} < {1}]", r"\left[{0} < {1}\right]", ATOM, (SUM, SUM))
+EQUAL = Notation("[{0} = {1}]", r"\left[{0} = {1}\right]", ATOM, (SUM, SUM))
+UNEQUAL = Notation("[{0} ≠ {1}]", r"\left[{0} \neq {1}\right]", ATOM, (SUM, SUM))
+TOTAL = Notation("Σ {0}", r"\sum {0}", PREFIX, (PREFIX,))
+RESHAPE = function("reshape", parameters=("shape",))
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_GREEK = {"δ": r"\delta", "Σ": r"\Sigma", "σ": r"\sigma"}
+
+
+class Symbol:
+    """A name, or an operation on Symbols and numbers, that prints as mathematics.
+
+    Parameters
+    ----------
+    name : str
+        What is printed.
+    value : array, optional
+        A value to carry along, for rules that ask an operand for its shape.
+    """
+
+    __slots__ = ("name", "notation", "apply", "operands", "parameters", "value")
+    __array_ufunc__ = None  # so that `array * symbol` asks the Symbol
+
+    def __init__(self, name: str, value: Any = None) -> None:
+        self.name = name
+        self.notation: Notation | None = None
+        self.apply: Callable[..., Any] | None = None
+        self.operands: tuple[Any, ...] = ()
+        self.parameters: dict[str, Any] = {}
+        self.value = value
+
+    @classmethod
+    def of(
+        cls,
+        notation: Notation,
+        apply: Callable[..., Any],
+        operands: tuple[Any, ...],
+        parameters: dict[str, Any] | None = None,
+    ) -> Symbol:
+        """Return the Symbol of an operation; its value is known where the operands' values are."""
+        result = cls("")
+        result.notation, result.apply = notation, apply
+        result.operands, result.parameters = operands, parameters or {}
+        values = [each.value if isinstance(each, Symbol) else each for each in operands]
+        if all(value is not None for value in values):
+            with np.errstate(all="ignore"):
+                result.value = apply(*values, **result.parameters)
+        return result
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Return the number that this expression has when its names stand for ``values``."""
+        if self.apply is None:
+            return values[self.name]
+        operands = (
+            each.evaluate(values) if isinstance(each, Symbol) else each for each in self.operands
+        )
+        return self.apply(*operands, **self.parameters)
+
+    # what a rule may ask of an array
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @property
+    def ndim(self) -> int:
+        return np.ndim(self.value)
+
+    @property
+    def T(self) -> Symbol:
+        return Symbol.of(TRANSPOSE, np.transpose, (self,))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return Symbol.of(TOTAL, np.sum, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def reshape(self, shape: tuple[int, ...]) -> Symbol:
+        return Symbol.of(RESHAPE, np.reshape, (self,), {"shape": shape})
+
+    def dot(self, other: Any) -> Symbol:
+        return self @ other
+
+    def __getitem__(self, index: Any) -> Symbol:
+        return Symbol.of(ITEM, lambda x, index: x[index], (self,), {"index": index})
+
+    # arithmetic
+    def __add__(self, other: Any) -> Symbol:
+        return Symbol.of(ADD, operator.add, (self, other))
+
+    def __radd__(self, other: Any) -> Symbol:
+        return Symbol.of(ADD, operator.add, (other, self))
+
+    def __sub__(self, other: Any) -> Symbol:
+        return Symbol.of(SUBTRACT, operator.sub, (self, other))
+
+    def __rsub__(self, other: Any) -> Symbol:
+        return Symbol.of(SUBTRACT, operator.sub, (other, self))
+
+    def __mul__(self, other: Any) -> Symbol:
+        return Symbol.of(HADAMARD, operator.mul, (self, other))
+
+    def __rmul__(self, other: Any) -> Symbol:
+        return Symbol.of(HADAMARD, operator.mul, (other, self))
+
+    def __truediv__(self, other: Any) -> Symbol:
+        return Symbol.of(DIVIDE, operator.truediv, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Symbol:
+        return Symbol.of(DIVIDE, operator.truediv, (other, self))
+
+    def __pow__(self, other: Any) -> Symbol:
+        return Symbol.of(RAISE, operator.pow, (self, other))
+
+    def __rpow__(self, other: Any) -> Symbol:
+        return Symbol.of(RAISE, operator.pow, (other, self))
+
+    def __matmul__(self, other: Any) -> Symbol:
+        return Symbol.of(MATMUL, operator.matmul, (self, other))
+
+    def __neg__(self) -> Symbol:
+        return Symbol.of(NEGATIVE, operator.neg, (self,))
+
+    def __gt__(self, other: Any) -> Symbol:
+        return Symbol.of(GREATER, operator.gt, (self, other))
+
+    def __lt__(self, other: Any) -> Symbol:
+        return Symbol.of(LESS, operator.lt, (self, other))
+
+    def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
+        return Symbol.of(EQUAL, operator.eq, (self, other))
+
+    def __ne__(self, other: Any) -> Symbol:  # type: ignore[override]
+        return Symbol.of(UNEQUAL, operator.ne, (self, other))
+
+    __hash__ = object.__hash__
+
+    # printing
+    def __repr__(self) -> str:
+        return _written(self, latex=False)[0]
+
+    def latex(self) -> str:
+        """Return the expression as LaTeX."""
+        return _written(self, latex=True)[0]
+
+
+def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
+    """Return an operand's text and how tightly it binds."""
+    if not isinstance(expression, Symbol):
+        return _constant(expression), ATOM
+    if expression.notation is None:
+        name = expression.name
+        return (_GREEK.get(name, name) if latex else name), ATOM
+    if _is_silent(expression):
+        return _written(expression.operands[0], latex=latex)
+    notation, operands = _idiom(expression)
+    parts = []
+    for position, operand in enumerate(operands):
+        text, level = _written(operand, latex=latex)
+        if level < notation.need(position):
+            text = rf"\left({text}\right)" if latex else f"({text})"
+        parts.append(text)
+    if notation is RAISE and not latex and isinstance(operands[1], int | float):
+        return parts[0] + f"{operands[1]:g}".translate(_SUPERSCRIPTS), notation.level
+    template = notation.latex if latex else notation.text
+    parameters = {name: _constant(value) for name, value in expression.parameters.items()}
+    everything = ", ".join(parts)
+    return template.format(*parts, operands=everything, **parameters), notation.level
+
+
+def _idiom(expression: Symbol) -> tuple[Notation, tuple[Any, ...]]:
+    """Return the form in which people write it: ``y²`` for ``y ∘ y``, ``2 x`` for ``2 ∘ x``."""
+    notation, operands = expression.notation, expression.operands
+    assert notation is not None
+    if notation is HADAMARD:
+        if operands[0] is operands[1]:
+            return RAISE, (operands[0], 2)
+        if not isinstance(operands[0], Symbol) and np.ndim(operands[0]) == 0:
+            return SCALE, operands
+    return notation, operands
+
+
+def _is_silent(expression: Symbol) -> bool:
+    """Return whether it is a reshape that only adds or drops axes of size 1: not worth a word."""
+    if expression.notation is not RESHAPE or expression.value is None:
+        return False
+    before, after = np.shape(expression.operands[0].value), expression.shape
+    return [n for n in before if n != 1] == [n for n in after if n != 1]
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, slice):
+        ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
+        return ":".join(ends) + ("" if value.step is None else f":{value.step}")
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_constant, value)) + ("," if len(value) == 1 else "") + ")"
+    if value is Ellipsis:
+        return "…"
+    if isinstance(value, float | np.floating) or getattr(value, "dtype", None) == float:
+        return f"{value:g}" if np.ndim(value) == 0 else "c"
+    return str(value) if np.ndim(value) == 0 else str(np.asarray(value).tolist())

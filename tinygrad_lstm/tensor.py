@@ -1,0 +1,553 @@
+"""Tensor: an array that remembers how it was computed.
+
+Knows the table, the places and the tape; no layers, no graph. A Tensor is its own entry on the
+tape: it holds the primitive, the inputs and the parameters it came from and nothing that points
+forward, so that a computation nobody holds any more is freed at once.
+
+    >>> x = Tensor(3.0, requires_grad=True, name="x")
+    >>> y = x * x + 2 * x
+    >>> y.backward()
+    >>> y.item(), x.grad
+    (15.0, array(8.))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from . import functions
+from . import primitives as p
+from .cotangent import Sums
+from .errors import ArgumentError, DetachError, DTypeError, GradientError, ShapeError, UsageError
+from .place import Packed, Place, checked_name, here
+from .primitive import Primitive
+from .tape import history, pull_back, replaced
+
+_next_serial = count().__next__
+_where_am_i = here.get
+_ndarray = np.ndarray
+_NO_PARAMETERS: dict[str, Any] = {}
+_retained: WeakSet[Any] = WeakSet()
+
+
+class Tensor:
+    """An array on the tape.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied. Floating point is kept as it is (float32 stays float32); Python numbers and lists of
+        them become float64.
+    requires_grad : bool
+        Whether ``backward`` leaves a gradient in ``.grad``.
+    name : str, optional
+        What the signal is called in pictures, comparisons and error messages.
+    dtype : float type, optional
+        Convert the data to this.
+
+    Attributes
+    ----------
+    grad : ndarray of the Tensor's shape, or None
+    primitive, inputs, parameters
+        What this Tensor was computed by and from; ``None``, ``()`` and ``None`` for a leaf.
+
+    Raises
+    ------
+    DTypeError
+        If the data are not real floating point numbers; the message says how to convert them.
+    DetachError
+        If the data are Tensors already.
+    """
+
+    __slots__ = (
+        "_data", "primitive", "inputs", "parameters", "serial", "place",
+        "name", "requires_grad", "grad", "__weakref__",
+    )  # fmt: skip
+
+    _data: np.ndarray
+    primitive: Primitive | None
+    inputs: tuple[Tensor, ...]
+    parameters: dict[str, Any] | None
+    name: str | None
+    grad: np.ndarray | None
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None
+    ) -> None:
+        self._data = _as_floats(data, dtype, name)
+        self.primitive = self.parameters = self.grad = None
+        self.inputs = ()
+        self.serial = _next_serial()
+        self.place = _where_am_i()
+        self.name = None if name is None else checked_name(name)
+        self.requires_grad = bool(requires_grad)
+
+    def __getattr__(self, attribute: str) -> None:
+        if attribute in ("name", "grad"):  # not yet given: `record` saves the time
+            return None
+        raise AttributeError(f"a Tensor has no attribute {attribute!r}")
+
+    # --- the array -------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> np.ndarray:
+        """The numbers, read-only. Assign to it to replace a leaf's numbers."""
+        view = self._data.view(_Frozen)
+        view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if self.inputs:
+            raise UsageError(f"{self.label()} was computed; only a leaf's data can be replaced")
+        new = _as_floats(value, self.dtype, self.label())
+        if new.shape != self.shape:
+            raise ShapeError(f"{self.label()}: found data of shape {new.shape}, expected {self.shape}")
+        self._data = new
+        self.serial = replaced.latest = _next_serial()  # younger now than whatever used it
+
+    shape = property(lambda self: self._data.shape, doc="The sizes of the axes.")
+    dtype = property(lambda self: self._data.dtype, doc="The floating point type.")
+    ndim = property(lambda self: self._data.ndim, doc="The number of axes.")
+    size = property(lambda self: self._data.size, doc="The number of entries.")
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the numbers."""
+        return self._data.copy()
+
+    def item(self) -> float:
+        """Return the one number that it holds."""
+        if self.size != 1:
+            raise ShapeError(f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one")
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """Return the numbers as nested lists."""
+        return self._data.tolist()
+
+    def detach(self) -> Tensor:
+        """Return the same numbers as a constant, off the tape."""
+        return constant(self._data)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """Return the numbers in another floating point type, as a constant, off the tape."""
+        if self.requires_grad:
+            raise DetachError(f"astype would leave the tape at {self.label()}: write .detach().astype(…)")
+        return Tensor(self._data, dtype=dtype)
+
+    # --- gradients -------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add d self / d leaf to ``.grad`` of every leaf that requires it.
+
+        Parameters
+        ----------
+        gradient : array_like of this Tensor's shape, optional
+            The cotangent to start from; 1 for a single number.
+
+        Raises
+        ------
+        GradientError
+            If no leaf requires a gradient, or this is no single number and ``gradient`` is missing.
+        ShapeError
+            If ``gradient`` has another shape; the message names both.
+        ChangedError
+            If a leaf's data was replaced since it was used; the message names the leaf.
+        """
+        seed = starting_cotangent(self, gradient)
+        order = history([self])
+        sums = Sums()
+        sums.add(self, seed, False)
+        retained = {node for node in order if node in _retained} if _retained else set()
+        found = pull_back(order, sums, retained, on_tensors=False)
+        for node, ct in found.items():
+            ct = np.asarray(ct, node.dtype)
+            node.grad = np.array(ct) if node.grad is None else np.asarray(node.grad + ct)
+
+    def retain_grad(self) -> Tensor:
+        """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
+        if not self.requires_grad:
+            raise GradientError(f"{self.label()} does not require a gradient, so it will have none")
+        _retained.add(self)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # --- how it is recorded and shown ------------------------------------------------------------
+
+    def label(self) -> str:
+        """Return what messages call it: its scopes and name, or its primitive, and its shape."""
+        name = self.name or (self.primitive.name if self.primitive else "a leaf")
+        path, _, step = self.place.path().partition("[")
+        step = f"[{step}" if step else ""
+        return f"{path}.{name}{step}" if path else f"{name}{step}"
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        facts = [f"name={str(self.name)!r}"] if self.name else []
+        facts += [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
+        facts += [f"from {self.primitive.name}"] if self.primitive else []
+        facts += ["requires_grad=True"] if self.requires_grad and not self.primitive else []
+        return f"Tensor({', '.join([numbers, *facts])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item() if self.ndim == 0 else self._data, spec)
+
+    # --- operators -------------------------------------------------------------------------------
+    # fmt: off
+
+    def __add__(self, other: Any) -> Tensor: return record(p.add, (self, other))
+    def __radd__(self, other: Any) -> Tensor: return record(p.add, (other, self))
+    def __sub__(self, other: Any) -> Tensor: return record(p.subtract, (self, other))
+    def __rsub__(self, other: Any) -> Tensor: return record(p.subtract, (other, self))
+    def __mul__(self, other: Any) -> Tensor: return record(p.hadamard, (self, other))
+    def __rmul__(self, other: Any) -> Tensor: return record(p.hadamard, (other, self))
+    def __truediv__(self, other: Any) -> Tensor: return record(p.divide, (self, other))
+    def __rtruediv__(self, other: Any) -> Tensor: return record(p.divide, (other, self))
+    def __matmul__(self, other: Any) -> Tensor: return record(p.matmul, (self, other))
+    def __rmatmul__(self, other: Any) -> Tensor: return record(p.matmul, (other, self))
+    def __pow__(self, other: Any) -> Tensor: return record(p.power, (self, other))
+    def __rpow__(self, other: Any) -> Tensor: return record(p.power, (other, self))
+    def __neg__(self) -> Tensor: return record(p.negative, (self,))
+    def __pos__(self) -> Tensor: return self
+    def __abs__(self) -> Tensor: return record(p.abs, (self,))
+
+    # comparisons are plain boolean arrays; identity is what dictionaries and sets go by
+    def __gt__(self, other: Any) -> Any: return self._data > _plain(other)
+    def __ge__(self, other: Any) -> Any: return self._data >= _plain(other)
+    def __lt__(self, other: Any) -> Any: return self._data < _plain(other)
+    def __le__(self, other: Any) -> Any: return self._data <= _plain(other)
+    def __eq__(self, other: object) -> Any: return self._data == _plain(other)
+    def __ne__(self, other: object) -> Any: return self._data != _plain(other)
+    __hash__ = object.__hash__
+
+    # fmt: on
+
+    def __getitem__(self, index: Any) -> Tensor:
+        if type(index) is int or _is_basic(index):
+            return record(p.getitem, (self,), {"index": index})
+        return record(p.gather, (self,), {"index": _checked_index(index, self)})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise UsageError(
+            f"{self.label()}: entries of a Tensor cannot be assigned; "
+            "build a new one with where, stack or concatenate, or replace a leaf's .data"
+        )
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise UsageError(f"{self.label()} is a single number and has no length")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[k] for k in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ArgumentError(
+                f"the truth of {self.label()}, of shape {self.shape}, is ambiguous; "
+                "compare it and use .all() or .any()"
+            )
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        self._refuse_to_leave("float")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        self._refuse_to_leave("int")
+        return int(self.item())
+
+    # --- methods ---------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: the axes in reverse order."""
+        return record(p.transpose, (self,))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the sum along the axes (all if None)."""
+        return record(p.sum, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the largest entry along the axes (all if None)."""
+        return record(p.max, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest entry along the axes (all if None)."""
+        return functions.min(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the mean along the axes (all if None)."""
+        return functions.mean(self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the same entries in another shape."""
+        return record(p.reshape, (self,), {"shape": _unpacked(shape)})
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the axes in another order (reversed if none is given)."""
+        return record(p.transpose, (self,), {"axes": _unpacked(axes)} if axes else None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Return it with two axes exchanged."""
+        return functions.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Return it without the axes of size 1."""
+        return functions.squeeze(self, axis)
+
+    def ravel(self) -> Tensor:
+        """Return it as a vector."""
+        return functions.ravel(self)
+
+    flatten = ravel
+
+    def dot(self, other: Any) -> Tensor:
+        """Return NumPy's dot product of scalars, vectors or matrices."""
+        return functions.dot(self, other)
+
+    # --- NumPy's own functions on Tensors --------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if ufunc in functions.PLAIN and method == "__call__":
+            return ufunc(*map(_plain, inputs), **options)
+        ours = functions.NUMPY.get(ufunc)
+        if ours is None or method != "__call__" or options:
+            asked = "".join(f" with {name}=" for name in options)
+            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            self._refuse_to_leave(f"np.{what}{asked}", always=True)
+        assert ours is not None
+        return ours(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if function in functions.PLAIN:
+            return function(*map(_plain, args), **options)
+        ours = functions.NUMPY.get(function)
+        if ours is None:
+            self._refuse_to_leave(f"np.{function.__name__}", always=True)
+        assert ours is not None
+        try:
+            return ours(*args, **options)
+        except TypeError as error:
+            if isinstance(error, UsageError | DTypeError):
+                raise
+            raise UsageError(f"np.{function.__name__} on a Tensor: {error}") from None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._refuse_to_leave("conversion to an array")
+        return np.array(self._data, dtype)
+
+    def _refuse_to_leave(self, what: str, always: bool = False) -> None:
+        if always or self.requires_grad:
+            raise DetachError(
+                f"{what} is not differentiable here and would leave the tape at {self.label()}; "
+                "if that is meant, write .detach().numpy(), or .item() for a single number"
+            )
+
+
+class _Frozen(np.ndarray):
+    """A read-only view; ``p.data -= step`` makes new data instead of changing it in place."""
+
+    __iadd__ = np.ndarray.__add__
+    __isub__ = np.ndarray.__sub__
+    __imul__ = np.ndarray.__mul__
+    __itruediv__ = np.ndarray.__truediv__
+    __ipow__ = np.ndarray.__pow__
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return array[()] if return_scalar else np.asarray(array)
+
+
+# --- recording ----------------------------------------------------------------------------------
+
+
+def record(
+    primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any] | None = None
+) -> Tensor:
+    """Compute, and write down what was done: the one place where Tensors are made by operations."""
+    for operand in operands:
+        if type(operand) is not Tensor:
+            return record(primitive, _as_tensors(primitive, operands), parameters)
+    try:
+        if len(operands) == 1:
+            (x,) = operands
+            requires_grad = x.requires_grad
+            if parameters is None:
+                data = primitive.forward(x._data)
+            else:
+                data = primitive.forward(x._data, **parameters)
+        elif len(operands) == 2 and parameters is None:
+            a, b = operands
+            requires_grad = a.requires_grad or b.requires_grad
+            data = primitive.forward(a._data, b._data)
+        else:
+            requires_grad = any([x.requires_grad for x in operands])
+            data = primitive.forward(*[x._data for x in operands], **(parameters or {}))
+    except (ValueError, TypeError, IndexError) as error:
+        raise _explained(error, primitive, operands, parameters) from None
+    result = _new(Tensor)
+    result._data = data if type(data) is _ndarray else np.asarray(data)
+    result.place = place = _where_am_i()
+    if place.recording:
+        result.primitive = primitive
+        result.inputs = operands
+        result.parameters = _NO_PARAMETERS if parameters is None else parameters
+        result.requires_grad = requires_grad and primitive.kind != "cut"
+    else:
+        result.primitive = result.parameters = None
+        result.inputs = ()
+        result.requires_grad = False
+    result.serial = _next_serial()
+    return result
+
+
+Tensor.__interpret__ = staticmethod(record)  # type: ignore[attr-defined]
+_new = Tensor.__new__
+
+
+def constant(array: np.ndarray, name: str | None = None) -> Tensor:
+    """Return an array as a leaf that requires no gradient, without copying it."""
+    result = _new(Tensor)
+    result._data = array
+    result.primitive = result.parameters = result.grad = None
+    result.inputs = ()
+    result.serial = _next_serial()
+    result.place = _where_am_i()
+    result.name = name
+    result.requires_grad = False
+    return result
+
+
+def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
+    """Return the cotangent with which to enter the tape at an output."""
+    if not isinstance(output, Tensor):
+        raise UsageError(f"found {type(output).__name__}, expected a Tensor to differentiate")
+    if not output.requires_grad:
+        raise GradientError(
+            f"{output.label()} depends on no leaf that requires a gradient: "
+            "make one with Tensor(..., requires_grad=True), outside no_grad()"
+        )
+    if gradient is None:
+        if output.size != 1:
+            raise GradientError(
+                f"{output.label()} has shape {output.shape}, and a gradient starts from one number: "
+                f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
+            )
+        return np.ones(output.shape, output.dtype)
+    seed = np.asarray(_plain(gradient))
+    if seed.shape != output.shape:
+        raise ShapeError(
+            f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
+            "they must be equal"
+        )
+    return _as_floats(seed, output.dtype, "the gradient")
+
+
+# --- what may become a Tensor -------------------------------------------------------------------
+
+
+def _as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
+    """Return a copy of the data as real floating point numbers."""
+    who = name or "a Tensor"
+    if isinstance(data, Tensor):
+        raise DetachError(f"{who}: the data are a Tensor already; use it, or its .detach().numpy()")
+    wanted = np.dtype(dtype) if dtype is not None else None
+    if wanted is not None and wanted.kind != "f":
+        raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ShapeError(f"{who}: the data are no array of numbers ({error})") from None
+    typed = isinstance(data, np.ndarray | np.generic) and wanted is None
+    if array.dtype.kind == "f" or (array.dtype.kind in "iu" and not typed):
+        return array.astype(wanted or (array.dtype if array.dtype.kind == "f" else float), copy=False)
+    remedy = "take its real part" if array.dtype.kind == "c" else "convert it with .astype(float)"
+    raise DTypeError(
+        f"{who}: found data of type {array.dtype}, expected real floating point numbers; {remedy}"
+    )
+
+
+def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """Return the operands of an operation with plain numbers and arrays made constants (copied).
+
+    Python numbers and integer arrays take the dtype of the Tensors beside them, as weak scalars do.
+    """
+    tensors = [each for each in operands if isinstance(each, Tensor)]
+    made = []
+    for each in operands:
+        if not isinstance(each, Tensor):
+            array = np.array(each)
+            if array.dtype.kind in "iu" or type(each) in (float, int):
+                array = array.astype(tensors[0].dtype)
+            if array.dtype.kind not in "fb":
+                others = ", ".join(tensor.label() for tensor in tensors)
+                raise DTypeError(
+                    f"{primitive.name}: found {type(each).__name__} of type {array.dtype} beside "
+                    f"{others}, expected real numbers"
+                )
+            each = constant(array)
+        made.append(each)
+    return tuple(made)
+
+
+def _plain(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
+
+
+def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return ``(2, 3)`` for ``f(2, 3)`` and for ``f((2, 3))``."""
+    if len(arguments) == 1 and isinstance(arguments[0], Sequence):
+        return tuple(arguments[0])
+    return arguments
+
+
+_BASIC = frozenset([int, slice, type(None), type(Ellipsis), np.int64])
+
+
+def _is_basic(index: Any) -> bool:
+    """Return whether an index is made of integers and slices, so that it names no entry twice."""
+    kind = type(index)
+    return _BASIC.issuperset(map(type, index)) if kind is tuple else kind in _BASIC
+
+
+def _checked_index(index: Any, whole: Tensor) -> Any:
+    """Return an index that nobody can change from outside."""
+    if _is_basic(index):
+        return index
+    if isinstance(index, tuple):
+        return tuple([_checked_index(each, whole) for each in index])
+    if isinstance(index, np.integer):
+        return int(index)
+    if isinstance(index, Tensor):
+        raise UsageError(f"{whole.label()}: a Tensor cannot be an index; use an array of integers")
+    array = np.array(index)
+    if array.dtype.kind not in "iub" and array.size:
+        raise UsageError(f"{whole.label()}: found an index of type {array.dtype}, expected integers or booleans")
+    return array if array.size else array.astype(int)
+
+
+def _explained(
+    error: Exception, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any] | None
+) -> Exception:
+    """Return NumPy's complaint as one that names the operation, the signals and their shapes."""
+    found = " and ".join(f"{each.shape} ({each.label()})" for each in operands)
+    asked = "".join(f", {name}={value}" for name, value in (parameters or {}).items())
+    kind = UsageError if isinstance(error, TypeError) else ShapeError
+    if isinstance(error, IndexError):
+        return _IndexError(f"{primitive.name}: found {found}{asked}: {error}")
+    return kind(f"{primitive.name}: shapes {found}{asked} do not fit: {error}")
+
+
+class _IndexError(ShapeError, IndexError):
+    """An index outside of a Tensor; an IndexError too, so that iteration ends as it should."""
+
+
+__all__ = ["Packed", "Place", "Tensor", "constant", "record", "starting_cotangent"]
