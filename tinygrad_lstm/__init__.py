@@ -1,17 +1,20 @@
 """An autodiff engine that shows its work.
 
-    >>> import tinygrad_lstm as tg
-    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> loss = tg.sum(tg.tanh(x) * x)
-    >>> loss.backward()
-    >>> x.grad.round(4)
-    array([1.1816, 1.1053])
+>>> import tinygrad_lstm as tg
+>>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+>>> loss = tg.sum(tg.tanh(x) * x)
+>>> loss.backward()
+>>> x.grad.round(4)
+array([1.1816, 1.1053])
 """
 
+from . import derivations as derivations
 from . import nn as nn
 from . import optim as optim
+from .check import compare as compare
 from .differentiate import grad as grad
 from .differentiate import jvp as jvp
+from .draw import draw as draw
 from .errors import ArgumentError as ArgumentError
 from .errors import ChangedError as ChangedError
 from .errors import DetachError as DetachError

@@ -3,7 +3,7 @@
 Knows the hooks of the kinds and no Tensors: signals are any hashable keys. Every care that keeps
 the backward pass at the speed of one written by hand is here:
 
-- a sum that this table made itself is added to in place; an array that came from elsewhere never is;
+- a sum that this table made itself is added to in place, an array from elsewhere never is;
 - the cotangent of a part is added into one buffer for the whole, so that reading T steps of a
   sequence costs T, not T²;
 - the products xᵀ δ of a shared weight are summed by large matrix products over many stacked rows.

@@ -120,7 +120,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     directions = tangents if isinstance(tangents, tuple | list) else (tangents,)
     if len(points) != len(directions):
         raise ShapeError(f"jvp: found {len(directions)} tangents for {len(points)} primals")
-    moved: dict[Tensor, Tensor] = {}
+    moved: dict[Any, Tensor] = {}
     seeds = []
     for position, (point, direction) in enumerate(zip(points, directions, strict=True)):
         start = _moving(point)
@@ -136,11 +136,13 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     for node in reversed(history([_tensor(out) for out in outs])):
         if node in moved or not any(operand in moved for operand in node.inputs):
             continue
-        along = [moved.get(operand) for operand in node.inputs]
-        tangent = node.primitive.jvp(along, node, node.inputs, node.parameters)
+        coming = [moved.get(operand) for operand in node.inputs]
+        tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
         if tangent is not None:
             moved[node] = tangent
-    results = [moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs]
+    results = [
+        moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs
+    ]
     return (outputs, results[0]) if outs is not outputs else (tuple(outs), tuple(results))
 
 

@@ -86,7 +86,9 @@ def dot(a: Array, b: Array) -> Array:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return hadamard(a, b)
     if np.ndim(b) > 2:
-        raise ShapeError(f"dot: found shapes {np.shape(a)} and {np.shape(b)}; use matmul for batches")
+        raise ShapeError(
+            f"dot: found shapes {np.shape(a)} and {np.shape(b)}; use matmul for batches"
+        )
     return matmul(a, b)
 
 
@@ -145,7 +147,9 @@ def unstack(x: Array, axis: int = 0) -> list[Array]:
     return [x[(*lead, k)] for k in range(x.shape[axis])]
 
 
-def _numpy_pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Array:
+def _numpy_pad(
+    x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0
+) -> Array:
     if mode != "constant" or constant_values != 0:
         raise ArgumentError("pad: only zeros can be put around a Tensor; concatenate anything else")
     return pad(x, pad_width=pad_width)
@@ -153,7 +157,9 @@ def _numpy_pad(x: Array, pad_width: Any, mode: str = "constant", constant_values
 
 def _numpy_norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
     if ord is not None and not (ord == 2 and (x.ndim == 1 or isinstance(axis, int))):
-        raise ArgumentError(f"norm: ord={ord!r} is not provided; leave it out for the Euclidean norm")
+        raise ArgumentError(
+            f"norm: ord={ord!r} is not provided; leave it out for the Euclidean norm"
+        )
     return norm(x, axis=axis, keepdims=keepdims)
 
 

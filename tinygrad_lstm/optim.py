@@ -32,7 +32,9 @@ class Optimizer:
         for each in self.params:
             if not isinstance(each, Tensor) or each.inputs or not each.requires_grad:
                 what = each.label() if isinstance(each, Tensor) else type(each).__name__
-                raise UsageError(f"{type(self).__name__}: {what} is no leaf that requires a gradient")
+                raise UsageError(
+                    f"{type(self).__name__}: {what} is no leaf that requires a gradient"
+                )
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -33,7 +33,8 @@ class Place:
         self.parent = parent
         self.name = name
         self.step = step
-        self.recording = (parent is None or parent.recording) if recording is None else recording
+        inherited = True if parent is None else parent.recording
+        self.recording: bool = inherited if recording is None else recording
         self.module = module
 
     def path(self) -> str:

@@ -127,9 +127,7 @@ class Primitive:
         names = "x" if len(operands) == 1 else "abcdefgh"
         xs = tuple(Symbol(name, value) for name, value in zip(names, operands, strict=False))
         value = self.forward(*operands, **parameters)
-        cts = self.vjp(
-            Symbol("δ", value), Symbol("y", value), xs, (True,) * len(xs), parameters
-        )
+        cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, (True,) * len(xs), parameters)
         return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}
 
 
@@ -173,8 +171,8 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
 
     A partial of ``None`` marks an operand that carries no gradient, such as a condition.
     """
-    if len(partials) == 1 and partials[0] is not None:
-        (partial,) = partials
+    if len(partials) == 1:
+        partial: Any = partials[0]
 
         def vjp(ct, y, xs, needs, parameters):
             return (ct * partial(xs[0], y),)
@@ -285,7 +283,9 @@ def bilinear(
 
     def jvp(tangents, y, xs, parameters):
         (a, b), (da, db) = xs, tangents
-        terms = ([] if da is None else [primitive(da, b)]) + ([] if db is None else [primitive(a, db)])
+        terms = ([] if da is None else [primitive(da, b)]) + (
+            [] if db is None else [primitive(a, db)]
+        )
         return _total(terms)
 
     primitive = Primitive(name, "bilinear", forward, vjp, jvp, fresh=True, **more)
@@ -305,7 +305,7 @@ def kept(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> tuple[in
 
 
 def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive:
-    """Declare y = F(x) along ``axis`` by its partials ``(x, y, axis) -> ∂y/∂x``, y with axes kept."""
+    """Declare y = F(x) along ``axis`` by its partials ``(x, y, axis) -> ∂y/∂x``, y's axes kept."""
 
     def gain(x, y, axis):
         return partial(x, y.reshape(kept(x.shape, axis)), axis)

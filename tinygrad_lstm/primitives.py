@@ -21,7 +21,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from . import symbol
 from .primitive import (
-    Array,
     Primitive,
     Sample,
     bilinear,
@@ -65,7 +64,9 @@ def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
         made = []
         for case in cases:
             shapes = [entry for entry in case if isinstance(entry, tuple)]
-            parameters = {name: v for entry in case if isinstance(entry, dict) for name, v in entry.items()}
+            parameters = {
+                name: v for entry in case if isinstance(entry, dict) for name, v in entry.items()
+            }
             domains = on if isinstance(on, tuple) else (on,) * len(shapes)
             operands = tuple(
                 domain(int(np.prod(shape)), position).reshape(shape)
@@ -87,9 +88,11 @@ REDUCED = (
 # --- junctions ----------------------------------------------------------------------------------
 # fmt: off
 
-add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,      samples=tried(*BINARY))
-subtract = junction("subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=tried(*BINARY))
-negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE, samples=tried(*UNARY))
+add = junction("add", np.add, (+1, +1), notation=symbol.ADD, samples=tried(*BINARY))
+subtract = junction(
+    "subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=tried(*BINARY)
+)
+negative = junction("negative", np.negative, (-1,), notation=symbol.NEGATIVE, samples=tried(*UNARY))
 
 # --- elementwise --------------------------------------------------------------------------------
 
@@ -115,34 +118,119 @@ def _where(condition, x, y):
 
 # The slope of sqrt at 0 is inf, as in PyTorch (norm, below, is 0 there); of abs and relu at their
 # kink 0, as in PyTorch; maximum and minimum share evenly where a = b.
-exp      = elementwise("exp",      np.exp,    lambda x, y: y,                notation=function("exp", r"\exp"),   samples=tried(*UNARY))
-log      = elementwise("log",      np.log,    lambda x, y: 1 / x,            notation=function("log", r"\log"),   samples=tried(*UNARY, on=positive))
-sqrt     = elementwise("sqrt",     np.sqrt,   lambda x, y: 0.5 / y,          notation=function("sqrt", r"\sqrt"), samples=tried(*UNARY, on=positive))
-sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),           notation=function("sin", r"\sin"),   samples=tried(*UNARY))
-cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),          notation=function("cos", r"\cos"),   samples=tried(*UNARY))
-tanh     = elementwise("tanh",     np.tanh,   lambda x, y: 1 - y * y,        notation=function("tanh", r"\tanh"), samples=tried(*UNARY))
-sigmoid  = elementwise("sigmoid",  _sigmoid,  lambda x, y: y * (1 - y),      notation=function("σ", r"\sigma"),   samples=tried(*UNARY))
-softplus = elementwise("softplus", _softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),       samples=tried(*UNARY))
-relu     = elementwise("relu",     lambda x: np.maximum(x, 0),
-                                              lambda x, y: x > 0,            notation=function("relu"),           samples=tried(*UNARY), analytic=False)
-abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          notation=Notation("|{0}|", r"\left|{0}\right|"), samples=tried(*UNARY), analytic=False)
-sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * x,            notation=function("sign"),           samples=tried(*UNARY), analytic=False)
+exp = elementwise(
+    "exp", np.exp, lambda x, y: y, notation=function("exp", r"\exp"), samples=tried(*UNARY)
+)
+log = elementwise(
+    "log",
+    np.log,
+    lambda x, y: 1 / x,
+    notation=function("log", r"\log"),
+    samples=tried(*UNARY, on=positive),
+)
+sqrt = elementwise(
+    "sqrt",
+    np.sqrt,
+    lambda x, y: 0.5 / y,
+    notation=function("sqrt", r"\sqrt"),
+    samples=tried(*UNARY, on=positive),
+)
+sin = elementwise(
+    "sin", np.sin, lambda x, y: cos(x), notation=function("sin", r"\sin"), samples=tried(*UNARY)
+)
+cos = elementwise(
+    "cos", np.cos, lambda x, y: -sin(x), notation=function("cos", r"\cos"), samples=tried(*UNARY)
+)
+tanh = elementwise(
+    "tanh",
+    np.tanh,
+    lambda x, y: 1 - y * y,
+    notation=function("tanh", r"\tanh"),
+    samples=tried(*UNARY),
+)
+sigmoid = elementwise(
+    "sigmoid",
+    _sigmoid,
+    lambda x, y: y * (1 - y),
+    notation=function("σ", r"\sigma"),
+    samples=tried(*UNARY),
+)
+softplus = elementwise(
+    "softplus",
+    _softplus,
+    lambda x, y: sigmoid(x),
+    notation=function("softplus"),
+    samples=tried(*UNARY),
+)
+relu = elementwise(
+    "relu",
+    lambda x: np.maximum(x, 0),
+    lambda x, y: x > 0,
+    notation=function("relu"),
+    samples=tried(*UNARY),
+    analytic=False,
+)
+abs = elementwise(
+    "abs",
+    np.abs,
+    lambda x, y: sign(x),
+    notation=Notation("|{0}|", r"\left|{0}\right|"),
+    samples=tried(*UNARY),
+    analytic=False,
+)
+sign = elementwise(
+    "sign",
+    np.sign,
+    lambda x, y: 0 * x,
+    notation=function("sign"),
+    samples=tried(*UNARY),
+    analytic=False,
+)
 
-divide   = elementwise("divide",   np.divide, lambda a, b, y: 1 / b,         lambda a, b, y: -y / b,         notation=symbol.DIVIDE, samples=tried(*BINARY, on=(real, positive)))
-power    = elementwise("power",    np.power,  lambda a, b, y: b * a ** where(b == 0, 0, b - 1),
-                                                                             lambda a, b, y: y * log(where(a == 0, 1, a)),
-                                                                                                             notation=symbol.RAISE,  samples=tried(*BINARY, on=(positive, real)))
-maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: 0.5 + 0.5 * sign(a - b),
-                                               lambda a, b, y: 0.5 + 0.5 * sign(b - a),
-                                                                             notation=function("max", r"\max"), samples=tried(*BINARY), analytic=False)
-minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: 0.5 + 0.5 * sign(b - a),
-                                               lambda a, b, y: 0.5 + 0.5 * sign(a - b),
-                                                                             notation=function("min", r"\min"), samples=tried(*BINARY), analytic=False)
-where    = elementwise("where",    _where,     None,
-                                               lambda c, a, b, y: c != 0,
-                                               lambda c, a, b, y: c == 0,
-                                   notation=function("where"),
-                                   samples=tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real)), numpy=(np.where,))
+divide = elementwise(
+    "divide",
+    np.divide,
+    lambda a, b, y: 1 / b,
+    lambda a, b, y: -y / b,
+    notation=symbol.DIVIDE,
+    samples=tried(*BINARY, on=(real, positive)),
+)
+power = elementwise(
+    "power",
+    np.power,
+    lambda a, b, y: b * a ** where(b == 0, 0, b - 1),
+    lambda a, b, y: y * log(where(a == 0, 1, a)),
+    notation=symbol.RAISE,
+    samples=tried(*BINARY, on=(positive, real)),
+)
+maximum = elementwise(
+    "maximum",
+    np.maximum,
+    lambda a, b, y: 0.5 + 0.5 * sign(a - b),
+    lambda a, b, y: 0.5 + 0.5 * sign(b - a),
+    notation=function("max", r"\max"),
+    samples=tried(*BINARY),
+    analytic=False,
+)
+minimum = elementwise(
+    "minimum",
+    np.minimum,
+    lambda a, b, y: 0.5 + 0.5 * sign(b - a),
+    lambda a, b, y: 0.5 + 0.5 * sign(a - b),
+    notation=function("min", r"\min"),
+    samples=tried(*BINARY),
+    analytic=False,
+)
+where = elementwise(
+    "where",
+    _where,
+    None,
+    lambda c, a, b, y: c != 0,
+    lambda c, a, b, y: c == 0,
+    notation=function("where"),
+    samples=tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real)),
+    numpy=(np.where,),
+)
 
 # fmt: on
 # --- products -----------------------------------------------------------------------------------
@@ -172,7 +260,11 @@ def _matmul_right(ct, a, b):
         x, ct = _matmul_rows(a, ct, b.ndim)
         return x.T.dot(ct)
     if a.ndim == 1:
-        return a.reshape((*a.shape, *(1,) * (b.ndim - 1))[: b.ndim]) * ct[..., None, :] if b.ndim > 1 else ct * a
+        return (
+            a.reshape((*a.shape, *(1,) * (b.ndim - 1))[: b.ndim]) * ct[..., None, :]
+            if b.ndim > 1
+            else ct * a
+        )
     return a.swapaxes(-1, -2) @ ct
 
 
@@ -224,7 +316,9 @@ def _broadcast_to_transposed(ct, x, *, shape):
 
 
 def _transpose_transposed(ct, x, *, axes=None):
-    back = None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+    back = (
+        None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+    )
     return transpose(ct, axes=back)
 
 
@@ -267,7 +361,9 @@ def _pad(x, *, pad_width):
 
 def _pad_transposed(ct, x, *, pad_width):
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
-    return ct[tuple(slice(int(lo), int(lo) + n) for (lo, _), n in zip(widths, x.shape, strict=True))]
+    return ct[
+        tuple(slice(int(lo), int(lo) + n) for (lo, _), n in zip(widths, x.shape, strict=True))
+    ]
 
 
 def _sliding_windows(x, *, window_shape, axis=None):
@@ -368,7 +464,9 @@ def _logsumexp(x, *, axis=None, keepdims=False):
     largest = np.where(np.isfinite(largest), largest, 0 * largest.dtype.type(0))
     with np.errstate(divide="ignore"):
         y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
-    return y if keepdims else y.reshape(np.sum(largest, axis=axis).shape if axis is not None else ())
+    return (
+        y if keepdims else y.reshape(np.sum(largest, axis=axis).shape if axis is not None else ())
+    )
 
 
 def _norm(x, *, axis=None, keepdims=False):
@@ -392,7 +490,9 @@ def _stop_gradient(x):
     return x
 
 
-stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop"), samples=tried(*UNARY))
+stop_gradient = cut(
+    "stop_gradient", _stop_gradient, notation=function("stop"), samples=tried(*UNARY)
+)
 
 TABLE: dict[str, Primitive] = {
     name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)

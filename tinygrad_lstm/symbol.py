@@ -213,7 +213,7 @@ class Symbol:
 def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
     """Return an operand's text and how tightly it binds."""
     if not isinstance(expression, Symbol):
-        return _constant(expression), ATOM
+        return constant_text(expression), ATOM
     if expression.notation is None:
         name = expression.name
         return (_GREEK.get(name, name) if latex else name), ATOM
@@ -229,7 +229,7 @@ def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
     if notation is RAISE and not latex and isinstance(operands[1], int | float):
         return parts[0] + f"{operands[1]:g}".translate(_SUPERSCRIPTS), notation.level
     template = notation.latex if latex else notation.text
-    parameters = {name: _constant(value) for name, value in expression.parameters.items()}
+    parameters = {name: constant_text(value) for name, value in expression.parameters.items()}
     everything = ", ".join(parts)
     return template.format(*parts, operands=everything, **parameters), notation.level
 
@@ -254,14 +254,15 @@ def _is_silent(expression: Symbol) -> bool:
     return [n for n in before if n != 1] == [n for n in after if n != 1]
 
 
-def _constant(value: Any) -> str:
+def constant_text(value: Any) -> str:
+    """Return a number, an index or a shape as people write it."""
     if isinstance(value, slice):
         ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
         return ":".join(ends) + ("" if value.step is None else f":{value.step}")
     if isinstance(value, tuple):
-        return "(" + ", ".join(map(_constant, value)) + ("," if len(value) == 1 else "") + ")"
+        return "(" + ", ".join(map(constant_text, value)) + ("," if len(value) == 1 else "") + ")"
     if value is Ellipsis:
         return "…"
-    if isinstance(value, float | np.floating) or getattr(value, "dtype", None) == float:
+    if isinstance(value, float | np.floating) or getattr(value, "dtype", None) == np.float64:
         return f"{value:g}" if np.ndim(value) == 0 else "c"
     return str(value) if np.ndim(value) == 0 else str(np.asarray(value).tolist())

@@ -1,8 +1,8 @@
 """The walk along the tape, backwards.
 
-Knows nodes (``inputs``, ``primitive``, ``parameters``, ``serial``, ``requires_grad``, ``_data``) and
-not the Tensor class. The serial number is the order of recording, so that walking backwards needs
-neither recursion nor a search for an order.
+Knows nodes (``inputs``, ``primitive``, ``parameters``, ``serial``, ``requires_grad``, ``_data``)
+and not the Tensor class. The serial number is the order of recording, so that walking backwards
+needs neither recursion nor a search for an order.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def leading_to(wanted: set[Node], order: list[Node]) -> list[Node]:
     return [node for node in order if node in found]
 
 
-def pull_back(order: list[Node], sums: Sums, wanted: set[Node], on_tensors: bool) -> dict[Node, Any]:
+def pull_back(
+    order: list[Node], sums: Sums, wanted: set[Node], on_tensors: bool
+) -> dict[Node, Any]:
     """Walk a history backwards, and return the cotangents of the leaves and of the wanted nodes.
 
     Parameters
@@ -84,7 +86,8 @@ def pull_back(order: list[Node], sums: Sums, wanted: set[Node], on_tensors: bool
         Run the rules on Tensors, so that they are recorded in turn, instead of on arrays.
     """
     alive = set(order)
-    kept = {}
+    kept: dict[Node, Any] = {}
+    xs: Any
     add, pop = sums.add, sums.pop
     for node in order:
         inputs = node.inputs

@@ -107,7 +107,9 @@ class Tensor:
             raise UsageError(f"{self.label()} was computed; only a leaf's data can be replaced")
         new = _as_floats(value, self.dtype, self.label())
         if new.shape != self.shape:
-            raise ShapeError(f"{self.label()}: found data of shape {new.shape}, expected {self.shape}")
+            raise ShapeError(
+                f"{self.label()}: found data of shape {new.shape}, expected {self.shape}"
+            )
         self._data = new
         self.serial = replaced.latest = _next_serial()  # younger now than whatever used it
 
@@ -123,7 +125,9 @@ class Tensor:
     def item(self) -> float:
         """Return the one number that it holds."""
         if self.size != 1:
-            raise ShapeError(f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one")
+            raise ShapeError(
+                f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
+            )
         return self._data.item()
 
     def tolist(self) -> Any:
@@ -137,7 +141,9 @@ class Tensor:
     def astype(self, dtype: Any) -> Tensor:
         """Return the numbers in another floating point type, as a constant, off the tape."""
         if self.requires_grad:
-            raise DetachError(f"astype would leave the tape at {self.label()}: write .detach().astype(…)")
+            raise DetachError(
+                f"astype would leave the tape at {self.label()}: write .detach().astype(…)"
+            )
         return Tensor(self._data, dtype=dtype)
 
     # --- gradients -------------------------------------------------------------------------------
@@ -356,11 +362,11 @@ class Tensor:
 class _Frozen(np.ndarray):
     """A read-only view; ``p.data -= step`` makes new data instead of changing it in place."""
 
-    __iadd__ = np.ndarray.__add__
-    __isub__ = np.ndarray.__sub__
-    __imul__ = np.ndarray.__mul__
-    __itruediv__ = np.ndarray.__truediv__
-    __ipow__ = np.ndarray.__pow__
+    __iadd__ = np.ndarray.__add__  # type: ignore[assignment]
+    __isub__ = np.ndarray.__sub__  # type: ignore[assignment]
+    __imul__ = np.ndarray.__mul__  # type: ignore[assignment]
+    __itruediv__ = np.ndarray.__truediv__  # type: ignore[assignment]
+    __ipow__ = np.ndarray.__pow__  # type: ignore[assignment]
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
@@ -438,7 +444,7 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
     if gradient is None:
         if output.size != 1:
             raise GradientError(
-                f"{output.label()} has shape {output.shape}, and a gradient starts from one number: "
+                f"{output.label()} has shape {output.shape}; a gradient starts from one number: "
                 f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
             )
         return np.ones(output.shape, output.dtype)
@@ -468,7 +474,9 @@ def _as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
         raise ShapeError(f"{who}: the data are no array of numbers ({error})") from None
     typed = isinstance(data, np.ndarray | np.generic) and wanted is None
     if array.dtype.kind == "f" or (array.dtype.kind in "iu" and not typed):
-        return array.astype(wanted or (array.dtype if array.dtype.kind == "f" else float), copy=False)
+        return array.astype(
+            wanted or (array.dtype if array.dtype.kind == "f" else float), copy=False
+        )
     remedy = "take its real part" if array.dtype.kind == "c" else "convert it with .astype(float)"
     raise DTypeError(
         f"{who}: found data of type {array.dtype}, expected real floating point numbers; {remedy}"
@@ -530,12 +538,17 @@ def _checked_index(index: Any, whole: Tensor) -> Any:
         raise UsageError(f"{whole.label()}: a Tensor cannot be an index; use an array of integers")
     array = np.array(index)
     if array.dtype.kind not in "iub" and array.size:
-        raise UsageError(f"{whole.label()}: found an index of type {array.dtype}, expected integers or booleans")
+        raise UsageError(
+            f"{whole.label()}: found an index of type {array.dtype}, expected integers or booleans"
+        )
     return array if array.size else array.astype(int)
 
 
 def _explained(
-    error: Exception, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any] | None
+    error: Exception,
+    primitive: Primitive,
+    operands: tuple[Any, ...],
+    parameters: dict[str, Any] | None,
 ) -> Exception:
     """Return NumPy's complaint as one that names the operation, the signals and their shapes."""
     found = " and ".join(f"{each.shape} ({each.label()})" for each in operands)

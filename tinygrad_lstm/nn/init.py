@@ -25,15 +25,21 @@ def generator(seed: Seed) -> np.random.Generator:
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
-        raise UsageError(f"seed: found {seed!r}, expected a whole number, a Generator or None") from None
+        raise UsageError(
+            f"seed: found {seed!r}, expected a whole number, a Generator or None"
+        ) from None
 
 
-def uniform(shape: tuple[int, ...], bound: float, seed: Seed = None, dtype: Any = float) -> np.ndarray:
+def uniform(
+    shape: tuple[int, ...], bound: float, seed: Seed = None, dtype: Any = float
+) -> np.ndarray:
     """Return numbers drawn evenly from (-bound, bound)."""
     return generator(seed).uniform(-bound, bound, shape).astype(dtype)
 
 
-def normal(shape: tuple[int, ...], deviation: float, seed: Seed = None, dtype: Any = float) -> np.ndarray:
+def normal(
+    shape: tuple[int, ...], deviation: float, seed: Seed = None, dtype: Any = float
+) -> np.ndarray:
     """Return numbers drawn normally with mean 0 and a standard deviation."""
     return generator(seed).normal(0.0, deviation, shape).astype(dtype)
 

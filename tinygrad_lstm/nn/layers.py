@@ -149,9 +149,7 @@ class LSTM(Module):
         self.U = Tensor(np.hstack(U), requires_grad=True, dtype=dtype, name=_PACKED["U"])
         self.b = Tensor(np.hstack(b), requires_grad=True, dtype=dtype, name=_PACKED["b"])
 
-    def forward(
-        self, x: Any, state: tuple[Any, Any] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run through the steps.
 
         Parameters
@@ -299,7 +297,9 @@ def fitting(
             f"(shapes {x.shape} and {W.shape})"
         )
     if 0 in x.shape:
-        raise ShapeError(f"{who}: input has shape {x.shape}: nothing to compute on, expected {axes}")
+        raise ShapeError(
+            f"{who}: input has shape {x.shape}: nothing to compute on, expected {axes}"
+        )
     if x.dtype != W.dtype:
         raise DTypeError(
             f"{who}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
@@ -313,7 +313,9 @@ def _function(activation: Any) -> Callable[[Tensor], Tensor] | None:
         return activation
     unary = {name: each for name, each in TABLE.items() if each.kind == "elementwise"}
     if activation not in unary:
-        raise UsageError(f"Dense: there is no activation {activation!r}; {nearest(str(activation), unary)}")
+        raise UsageError(
+            f"Dense: there is no activation {activation!r}; {nearest(str(activation), unary)}"
+        )
     return unary[activation]
 
 

@@ -31,7 +31,7 @@ def squared_error(y: Tensor, target: Any) -> Tensor:
     """
     with scope("squared_error"):
         e = _error(y, target)
-        return sum(e * e) * 0.5
+        return _named(sum(e * e) * 0.5)
 
 
 def mean_squared_error(y: Tensor, target: Any) -> Tensor:
@@ -48,7 +48,7 @@ def mean_squared_error(y: Tensor, target: Any) -> Tensor:
     """
     with scope("mean_squared_error"):
         e = _error(y, target)
-        return mean(e * e)
+        return _named(mean(e * e))
 
 
 def euclidean_norm(y: Tensor, target: Any) -> Tensor:
@@ -64,7 +64,7 @@ def euclidean_norm(y: Tensor, target: Any) -> Tensor:
         If the shapes differ; the message names both.
     """
     with scope("euclidean_norm"):
-        return norm(_error(y, target))
+        return _named(norm(_error(y, target)))
 
 
 def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
@@ -84,7 +84,7 @@ def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
         t = _target(logits, target)
         if ((t.data < 0) | (t.data > 1)).any():
             raise ArgumentError("binary_cross_entropy: targets must lie between 0 and 1")
-        return mean(softplus(logits) - t * logits)
+        return _named(mean(softplus(logits) - t * logits))
 
 
 def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
@@ -117,14 +117,16 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
                 f"softmax_cross_entropy: found class {outside[0]}, expected 0 to {count - 1}"
             )
         places = (*np.indices(right.shape), right)
-        return -mean(log_softmax(logits)[places])
+        return _named(-mean(log_softmax(logits)[places]))
 
 
 def _target(y: Tensor, target: Any) -> Tensor:
     """Return the target as a Tensor of y's shape."""
     if not isinstance(target, Tensor):
         array = np.asarray(target)
-        target = Tensor(array.astype(y.dtype) if array.dtype.kind in "iub" else array, name="target")
+        target = Tensor(
+            array.astype(y.dtype) if array.dtype.kind in "iub" else array, name="target"
+        )
     if target.shape != y.shape:
         raise ShapeError(
             f"{y.label()} has shape {y.shape}, its target {target.shape}; they must be equal "
@@ -137,3 +139,8 @@ def _error(y: Tensor, target: Any) -> Tensor:
     e = y - _target(y, target)
     e.name = "e"
     return e
+
+
+def _named(loss: Tensor) -> Tensor:
+    loss.name = "loss"
+    return loss

@@ -67,7 +67,9 @@ class Module:
 
     def forward(self, *args: Any, **options: Any) -> Any:
         """Compute the output; every module says how."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how to compute: define forward")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how to compute: define forward"
+        )
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         before = here.get()
@@ -143,7 +145,9 @@ class Module:
         """
         known = dict(self.named_parameters())
         wrong = [f"missing: {name} {known[name].shape}" for name in known if name not in state]
-        wrong += [f"unexpected: {name} ({nearest(name, known)})" for name in state if name not in known]
+        wrong += [
+            f"unexpected: {name} ({nearest(name, known)})" for name in state if name not in known
+        ]
         misshaped = [
             f"shape of {name}: found {np.shape(state[name])}, expected {known[name].shape}"
             for name in known

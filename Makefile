@@ -1,0 +1,54 @@
+# Each target makes .venv, installs what it needs there, and runs.
+
+PYTHON ?= python3
+OUT ?= out
+BIN := .venv/bin
+SOURCES := tinygrad_lstm tests benchmarks
+STYLE := --line-length 100
+# letters of the papers are letters here: I, O, σ, ×; hot loops zip without a check
+RULES := --select E,F,W,I,UP,B,C4,SIM,PIE,RUF --ignore E741,B905,RUF001,RUF002,RUF003,RUF005,RUF023,RUF046,C408,C419 \
+	--per-file-ignores 'primitives.py:E501'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test doctest lint types bench notebooks clean dot
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+demo: dot .venv/.demo ## see the main job run on real data; pictures go to out/
+	@$(BIN)/python -m tinygrad_lstm demo --out $(OUT)
+
+test: dot .venv/.test ## run the tests
+	@$(BIN)/python -m pytest
+
+doctest: .venv/.test ## run the examples in the docstrings and in the README
+	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md
+
+lint: .venv/.dev ## check style and format
+	@$(BIN)/ruff check $(STYLE) $(RULES) $(SOURCES) && $(BIN)/ruff format $(STYLE) --check $(SOURCES)
+
+types: .venv/.dev ## check the type hints
+	@$(BIN)/mypy
+
+bench: .venv/.test ## measure speed, beside the peers that are installed
+	@$(BIN)/python -m benchmarks
+
+notebooks: dot .venv/.notebooks ## execute the notebooks
+	@cd notebooks && for each in *.ipynb; do ../$(BIN)/jupyter-execute $$each || exit 1; done
+
+clean: ## remove everything that was made
+	@rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dot:
+	@command -v dot > /dev/null || { echo "Graphviz's program 'dot' is missing: install it with your system's packages (Debian: apt-get install graphviz; macOS: brew install graphviz)." >&2; exit 1; }
+
+.venv/.%: setup.cfg pyproject.toml | $(BIN)/pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(BIN)/pip:
+	@command -v $(PYTHON) > /dev/null || { echo "No $(PYTHON) here: install Python 3.11 or newer, or name yours with 'make PYTHON=...'." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version): name a newer one with 'make PYTHON=...'." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { echo "$(PYTHON) lacks the module venv: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv

@@ -1,0 +1,5 @@
+"""``python -m tinygrad_lstm``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,204 @@
+"""Hand against tape: gradients derived by hand beside those of one backward pass.
+
+Knows signals and the tape; no layers, no derivation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..cotangent import Sums
+from ..errors import DTypeError, GradientError, SignalError, UsageError, nearest
+from ..signals import Signal, Signals
+from ..tape import history, pull_back
+from ..tensor import Tensor, starting_cotangent
+
+# relative to the largest entry of a signal's gradient
+ROUNDING = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
+GOOD = ("exact", "rounding")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One signal of a comparison.
+
+    Attributes
+    ----------
+    name : str
+    shape, hand_shape : tuple of int
+        Of the tape's gradient and of the hand-derived one.
+    max_abs, max_rel : float
+        The largest difference, and its ratio to the largest entry; nan where there is none to take.
+    where : tuple of int or None
+        The entry that differs most.
+    verdict : str
+        ``exact`` (bit for bit), ``rounding``, ``differs``, ``wrong shape``, ``a transpose`` or
+        ``not finite``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    hand_shape: tuple[int, ...]
+    max_abs: float
+    max_rel: float
+    where: tuple[int, ...] | None
+    verdict: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the two agree to rounding."""
+        return self.verdict in GOOD
+
+
+@dataclass(frozen=True)
+class Report:
+    """A comparison: one row per signal. ``print(report)`` shows it as a table."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row agrees to rounding."""
+        return all(row.ok for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
+        body = [
+            (
+                row.name,
+                _shape(row.shape),
+                "same" if row.hand_shape == row.shape else _shape(row.hand_shape),
+                _number(row.max_abs),
+                _number(row.max_rel),
+                "" if row.where is None or row.verdict == "exact" else _shape(row.where),
+                row.verdict,
+            )
+            for row in self.rows
+        ]
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in (head, *body)
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        wrong = sum(not row.ok for row in self.rows)
+        total = f"{len(self.rows)} signals: " + (f"{wrong} differ" if wrong else "all agree")
+        return "\n".join([*lines, total])
+
+
+def compare(
+    loss: Tensor,
+    hand: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    rtol: float | None = None,
+) -> Report:
+    """Hold gradients derived by hand against the tape's.
+
+    Parameters
+    ----------
+    loss : Tensor of one number
+    hand : mapping, or pairs, of a signal's name to its gradient
+        Any named signal: a parameter (``lstm.W``), one gate of it (``lstm.W.i``), a signal at one
+        step (``lstm.state[1]``) or at all of them (``lstm.state``, with the steps along a leading
+        axis), an input. Shapes must be equal: nothing is broadcast.
+    rtol : float, optional
+        What still counts as rounding, relative to the signal's largest entry: 1e-12 in float64,
+        1e-5 in float32 unless given.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    SignalError
+        If a name stands for no signal (the nearest are listed), for two, or is given twice.
+    GradientError
+        If a signal requires no gradient; the message names it.
+    DTypeError
+        If a gradient is no array of real numbers.
+    """
+    pairs = list(hand.items() if isinstance(hand, Mapping) else hand)
+    if not pairs:
+        raise UsageError("compare: hand is empty; give at least one signal's gradient by its name")
+    seed = starting_cotangent(loss, None)
+    signals = Signals(loss)
+    chosen: dict[str, tuple[list[Signal], np.ndarray]] = {}
+    for name, gradient in pairs:
+        if name in chosen:
+            raise SignalError(f"compare: {name!r} is given twice")
+        chosen[name] = _found(signals, name), _real(name, gradient)
+    wanted = {signal.tensor for several, _ in chosen.values() for signal in several}
+    sums = Sums()
+    sums.add(loss, seed, False)
+    found = pull_back(history([loss]), sums, wanted, on_tensors=False)
+    rows = []
+    for name, (several, gradient) in chosen.items():
+        taped = [
+            signal.of(np.asarray(found.get(signal.tensor, np.zeros(signal.tensor.shape))))
+            for signal in several
+        ]
+        whole = taped[0] if name in signals.by_name else np.stack(taped)
+        rows.append(_judged(name, whole, gradient, rtol))
+    return Report(tuple(rows))
+
+
+def _found(signals: Signals, name: str) -> list[Signal]:
+    """Return the signal of a name, or those of all its steps."""
+    several = [signals.by_name[name]] if name in signals.by_name else signals.sequences.get(name)
+    if not several:
+        raise SignalError(
+            f"compare: no signal is called {name!r}; "
+            f"{nearest(str(name), [*signals.by_name, *signals.sequences])}"
+        )
+    for signal in several:
+        if not signal.tensor.requires_grad:
+            raise GradientError(
+                f"compare: {signal.name} does not require a gradient; "
+                "make it with Tensor(..., requires_grad=True)"
+            )
+    return several
+
+
+def _real(name: str, gradient: Any) -> np.ndarray:
+    array = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if array.dtype.kind not in "fiu":
+        raise DTypeError(f"compare: {name!r} is of type {array.dtype}, expected real numbers")
+    return array
+
+
+def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None) -> Row:
+    """Return the verdict on one signal."""
+    if rtol is None:
+        rtol = max(ROUNDING[np.dtype(tape.dtype)], ROUNDING.get(hand.dtype, 0.0))
+    if hand.shape != tape.shape:
+        turned = (
+            hand.ndim == 2 and hand.T.shape == tape.shape and _judged(name, tape, hand.T, rtol).ok
+        )
+        verdict = "a transpose" if turned else "wrong shape"
+        return Row(name, tape.shape, hand.shape, np.nan, np.nan, None, verdict)
+    if not (np.isfinite(tape).all() and np.isfinite(hand).all()):
+        worst = np.argwhere(~(np.isfinite(tape) & np.isfinite(hand)))[0]
+        at = tuple(int(k) for k in worst)
+        return Row(name, tape.shape, hand.shape, np.nan, np.nan, at, "not finite")
+    difference = np.abs(np.asarray(tape, float) - hand)
+    if not difference.size:
+        return Row(name, tape.shape, hand.shape, 0.0, 0.0, None, "exact")
+    worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
+    at = tuple(int(k) for k in worst)
+    largest = float(difference[at])
+    scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
+    relative = largest / scale if scale else 0.0
+    verdict = "exact" if largest == 0.0 else "rounding" if relative <= rtol else "differs"
+    return Row(name, tape.shape, hand.shape, largest, relative, at, verdict)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else "0" if value == 0 else f"{value:.1e}"

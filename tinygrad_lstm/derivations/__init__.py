@@ -1,0 +1,8 @@
+"""Backward passes derived by hand in the literature, in plain NumPy and in their authors' letters.
+
+Imports NumPy alone: what is compared with the tape must not lean on it.
+"""
+
+from . import gomez as gomez
+from . import question as question
+from .complex_step import complex_step as complex_step

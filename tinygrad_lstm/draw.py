@@ -1,0 +1,179 @@
+"""Pictures of what the tape recorded.
+
+Knows signals, and turns them into DOT text; running the layout program is `render`'s business.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import graphviz
+
+from .errors import UsageError
+from .render import rendered, written
+from .signals import Signals
+from .symbol import constant_text
+from .tensor import Tensor
+
+FONT = "DejaVu Sans"
+COLORS = {  # by kind: fill and line, each kind also told by its shape and its words
+    "parameter": ("#fff2cc", "#b58900"),
+    "input": ("#e8f0fe", "#3367d6"),
+    "elementwise": ("#e6f4ea", "#188038"),
+    "junction": ("#ffffff", "#444444"),
+    "bilinear": ("#fce8e6", "#c5221f"),
+    "reduction": ("#f3e8fd", "#8430ce"),
+    "linear": ("#f5f5f5", "#888888"),
+    "join": ("#f5f5f5", "#888888"),
+    "cut": ("#f5f5f5", "#888888"),
+}
+SHAPES = {"junction": "circle", "bilinear": "ellipse", "linear": "box", "join": "box"}
+
+
+class Picture:
+    """A drawn graph. In a notebook it shows itself.
+
+    Attributes
+    ----------
+    dot : str
+        The text that Graphviz lays out.
+    """
+
+    def __init__(self, dot: str) -> None:
+        self.dot = dot
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture; the suffix of the path is its format.
+
+        Raises
+        ------
+        ArgumentError, RenderError
+            If the format is unknown, or the picture cannot be drawn.
+        """
+        return written(rendered(self.dot, Path(path).suffix.lower().lstrip(".")), path)
+
+    def _repr_svg_(self) -> str:
+        return rendered(self.dot, "svg").decode()
+
+
+def draw(loss: Tensor, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Picture:
+    """Draw the operations that led to a Tensor, as recorded, a frame around each scope and step.
+
+    Parameters
+    ----------
+    loss : Tensor
+    path : path ending in .png, .svg, .pdf, .dot or .gv, optional
+        Where to save the picture.
+    title : str
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    UsageError
+        If there is nothing recorded to draw.
+    ArgumentError, RenderError
+        If the format is unknown, or the picture cannot be drawn.
+    """
+    if not isinstance(loss, Tensor) or not loss.inputs:
+        raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
+    picture = Picture(_dot(Signals(loss), title))
+    if path is not None:
+        picture.save(path)
+    return picture
+
+
+def _dot(signals: Signals, title: str) -> str:
+    graph = graphviz.Digraph(
+        graph_attr={
+            "rankdir": "LR", "fontname": FONT, "fontsize": "18", "labelloc": "t",
+            "label": _text(title), "nodesep": "0.18", "ranksep": "0.35", "bgcolor": "white",
+        },
+        node_attr={"fontname": FONT, "fontsize": "12", "height": "0.3", "margin": "0.08,0.04"},
+        edge_attr={"color": "#555555", "arrowsize": "0.6"},
+    )  # fmt: skip
+    ids = {tensor: f"n{position}" for position, tensor in enumerate(signals.names)}
+    frames = _Frame()
+    edges = []
+    for tensor, name in signals.names.items():
+        if not tensor.inputs:
+            continue
+        frame = frames.at(name)
+        frame.nodes.append((ids[tensor], _attributes(tensor, name, signals)))
+        for position, operand in enumerate(tensor.inputs):
+            source = ids[operand]
+            if not operand.inputs:  # a leaf is repeated beside each of its uses
+                source = f"{ids[tensor]}_{position}"
+                frame.nodes.append((source, _leaf(operand, signals.names[operand])))
+            edges.append((source, ids[tensor]))
+    frames.put_into(graph)
+    for tail, head in edges:
+        graph.edge(tail, head)
+    return graph.source
+
+
+class _Frame:
+    """A scope or a step: the nodes in it, and the frames in it."""
+
+    def __init__(self) -> None:
+        self.inside: dict[str, _Frame] = {}
+        self.nodes: list[tuple[str, dict[str, str]]] = []
+
+    def at(self, name: str) -> _Frame:
+        """Return the frame in which a signal of a name belongs."""
+        frame = self
+        *scopes, last = name.split(".")
+        for scope in scopes:
+            frame = frame.inside.setdefault(scope, _Frame())
+        if "[" in last:
+            frame = frame.inside.setdefault("step " + last.partition("[")[2].rstrip("]"), _Frame())
+        return frame
+
+    def put_into(self, graph: Any, path: str = "cluster") -> None:
+        """Write the nodes and the frames."""
+        for identity, attributes in self.nodes:
+            graph.node(identity, **attributes)
+        for position, (name, frame) in enumerate(self.inside.items()):
+            with graph.subgraph(name=f"{path}_{position}") as cluster:
+                cluster.attr(label=_text(name), color="#999999", style="rounded", fontsize="14")
+                frame.put_into(cluster, f"{path}_{position}")
+
+
+def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
+    primitive = tensor.primitive
+    assert primitive is not None
+    fill, line = COLORS[primitive.kind]
+    what = primitive.name
+    if tensor.parameters and "index" in tensor.parameters:
+        what = f"[{constant_text(tensor.parameters['index']).strip('()')}]"
+    short = name.rpartition(".")[2]
+    label = f"{_text(short)}\\n{_text(what)}" if tensor.name else _text(what)
+    return {
+        "label": label, "shape": SHAPES.get(primitive.kind, "box") if not tensor.name else "box",
+        "fillcolor": fill, "color": line,
+        "style": "filled,rounded" if primitive.kind == "elementwise" else "filled",
+    }  # fmt: skip
+
+
+def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
+    fill, line = COLORS["parameter" if tensor.requires_grad else "input"]
+    value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else _text(name)
+    shape = "" if tensor.ndim == 0 else "\\n" + _text("×".join(map(str, tensor.shape)))
+    return {
+        "label": value + shape,
+        "shape": "box",
+        "fillcolor": fill,
+        "color": line,
+        "fontsize": "11",
+    }
+
+
+def _text(text: str) -> str:
+    """Return text that Graphviz takes as it is."""
+    return graphviz.escape(
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )

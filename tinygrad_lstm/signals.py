@@ -1,0 +1,179 @@
+"""The names of what the tape recorded.
+
+Knows Tensors and places; no layers, no graph. Names follow from the recording alone, so that they
+are the same from run to run and wherever they are used: in comparisons, pictures and messages.
+
+    >>> from .tensor import Tensor
+    >>> from .place import scope, steps
+    >>> h, W = Tensor([0.1, 0.2], name="h"), Tensor([[1.0, 2.0], [3.0, 4.0]], True, name="W")
+    >>> with scope("net"):
+    ...     for k in steps(2):
+    ...         h = h @ W
+    ...         h.name = "h"
+    >>> list(Signals(h).by_name)
+    ['h', 'W', 'net.h[0]', 'net.h[1]']
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import SignalError, nearest
+from .place import Packed, Place
+from .tape import history
+from .tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A named Tensor, or one of the parts packed along its last axis.
+
+    Attributes
+    ----------
+    name : str
+    tensor : Tensor
+    part, parts : int
+        Which part it is, and of how many; the whole is part 0 of 1.
+    """
+
+    name: str
+    tensor: Tensor
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of its axes."""
+        return self.of(self.tensor._data).shape
+
+    def of(self, whole: np.ndarray) -> np.ndarray:
+        """Return the entries that belong to this signal in an array for the whole Tensor."""
+        if self.parts == 1:
+            return whole
+        width = whole.shape[-1] // self.parts
+        return whole[..., self.part * width : (self.part + 1) * width]
+
+
+class Signals:
+    """Every Tensor that the outputs were computed from, in the order of recording, with its name.
+
+    Parameters
+    ----------
+    *outputs : Tensor
+
+    Attributes
+    ----------
+    by_name : dict of str to Signal
+    names : dict of Tensor to str
+    sequences : dict of str to list of Signal
+        The signals that differ in their step alone, such as ``lstm.out``, from step 0 on.
+    """
+
+    def __init__(self, *outputs: Tensor) -> None:
+        self.by_name: dict[str, Signal] = {}
+        self.names: dict[Tensor, str] = {}
+        self.sequences: dict[str, list[Signal]] = defaultdict(list)
+        self._scopes: dict[tuple[str, str], Place] = {}
+        self._calls: dict[tuple[str, str, Place], Place] = {}
+        self._paths: dict[Place, tuple[str, str]] = {}
+        for tensor in _in_order(outputs):
+            self._add(tensor)
+        for steps in self.sequences.values():
+            steps.sort(key=_step)
+
+    def __getitem__(self, name: str) -> Signal:
+        """Return the signal of a name.
+
+        Raises
+        ------
+        SignalError
+            If there is none; the message lists the nearest names.
+        """
+        if name not in self.by_name:
+            raise SignalError(f"no signal is called {name!r}; {nearest(name, self.by_name)}")
+        return self.by_name[name]
+
+    def _add(self, tensor: Tensor) -> None:
+        path, step = self._path(tensor.place)
+        stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
+        prefix = f"{path}." if path else ""
+        again = ""
+        while f"{prefix}{stem}{again}{step}" in self.by_name:
+            again = f"_{int(again[1:] or 1) + 1}"
+        name = f"{prefix}{stem}{again}{step}"
+        self.names[tensor] = name
+        self._keep(Signal(name, tensor), f"{prefix}{stem}{again}", step)
+        if isinstance(stem, Packed):
+            for position, part in enumerate(stem.parts):
+                whole = f"{prefix}{part}{again}"
+                self._keep(Signal(whole + step, tensor, position, len(stem.parts)), whole, step)
+
+    def _keep(self, signal: Signal, sequence: str, step: str) -> None:
+        self.by_name[signal.name] = signal
+        if step and not step.startswith("[-"):
+            self.sequences[sequence].append(signal)
+
+    def _path(self, place: Place) -> tuple[str, str]:
+        """Return a place's scopes, each made unique, and the steps opened inside the last one."""
+        links: list[Place] = []
+        link: Place | None = place
+        while link is not None and link not in self._paths:
+            links.append(link)
+            link = link.parent
+        path, step = self._paths[link] if link is not None else ("", "")
+        for link in reversed(links):
+            if link.step is not None:
+                step += f"[{link.step}]"
+            if link.name is not None:
+                path, step = self._scope(path, step, link), ""
+            self._paths[link] = path, step
+        return path, step
+
+    def _scope(self, path: str, step: str, place: Place) -> str:
+        """Return a scope's path; the first call of a module shares the module's own."""
+        owner = place
+        if place.module is not None:
+            first = self._calls.setdefault((path, step, place.module), place)
+            owner = place.module if first is place else place
+        again = 1
+        while True:
+            name = place.name if again == 1 else f"{place.name}_{again}"
+            if self._scopes.setdefault((path, f"{name}{step}"), owner) is owner:
+                return f"{path}.{name}{step}" if path else f"{name}{step}"
+            again += 1
+
+
+def _in_order(outputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """Return all Tensors in the order of recording, each leaf just before its first use."""
+    found: dict[Tensor, None] = {}
+    for tensor in reversed(history(outputs, everything=True)):
+        if tensor.inputs:
+            for operand in tensor.inputs:
+                found.setdefault(operand)
+        found.setdefault(tensor)
+    return sorted(found, key=_by_first_use(found))
+
+
+def _by_first_use(found: dict[Tensor, None]) -> Any:
+    first: dict[Tensor, tuple[int, int]] = {}
+    for tensor in found:
+        for position, operand in enumerate(tensor.inputs):
+            if not operand.inputs:
+                use = (tensor.serial, position)
+                first[operand] = min(first.get(operand, use), use)
+    return lambda tensor: first.get(tensor, (tensor.serial, len(tensor.inputs)))
+
+
+def _leaf(tensor: Tensor) -> str:
+    return "leaf" if tensor.requires_grad else "constant"
+
+
+def _step(signal: Signal) -> tuple[int, ...]:
+    inside = signal.name[signal.name.index("[") :] if "[" in signal.name else ""
+    return tuple(
+        int(each.rstrip("]")) for each in inside.split("[")[1:] if each.rstrip("]").isdigit()
+    )
