@@ -28,6 +28,7 @@ from .errors import UsageError as UsageError
 from .functions import clip as clip
 from .functions import dot as dot
 from .functions import expand_dims as expand_dims
+from .functions import getitem as getitem
 from .functions import log_softmax as log_softmax
 from .functions import mean as mean
 from .functions import min as min
@@ -55,7 +56,6 @@ from .primitives import cos as cos
 from .primitives import divide as divide
 from .primitives import exp as exp
 from .primitives import gather as gather
-from .primitives import getitem as getitem
 from .primitives import hadamard as hadamard
 from .primitives import log as log
 from .primitives import logsumexp as logsumexp

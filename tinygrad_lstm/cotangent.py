@@ -51,9 +51,9 @@ class Sums(dict[Hashable, Array]):
         buffer = self.get(signal)
         if buffer is None:
             buffer = self[signal] = np.zeros(like.shape, like.dtype)
-        elif signal in self.borrowed:
+        elif signal in self.borrowed or buffer.ndim == 0:  # NumPy's scalars cannot be added to
             self.borrowed.discard(signal)
-            buffer = self[signal] = buffer.copy()
+            buffer = self[signal] = np.array(buffer)
         primitive.add_part(buffer, ct, index)  # type: ignore[misc]
 
     def add_rows(self, weight: Hashable, x: Array, ct: Array) -> None:

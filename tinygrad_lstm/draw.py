@@ -18,6 +18,7 @@ from .symbol import constant_text
 from .tensor import Tensor
 
 FONT = "DejaVu Sans"
+LONGEST = 80  # characters of a name
 COLORS = {  # by kind: fill and line, each kind also told by its shape and its words
     "parameter": ("#fff2cc", "#b58900"),
     "input": ("#e8f0fe", "#3367d6"),
@@ -169,11 +170,14 @@ def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
         "fillcolor": fill,
         "color": line,
         "fontsize": "11",
+        "style": "filled",
     }
 
 
 def _text(text: str) -> str:
-    """Return text that Graphviz takes as it is."""
+    """Return text that Graphviz takes as it is, shortened if no picture could hold it."""
+    if len(text) > LONGEST:
+        text = text[:LONGEST] + "…"
     return graphviz.escape(
         "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     )

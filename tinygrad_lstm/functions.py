@@ -121,6 +121,11 @@ def ravel(x: Array) -> Array:
     return reshape(x, shape=(-1,))
 
 
+def getitem(x: Array, index: Any) -> Array:
+    """Return x[index]: a part of x by integers and slices, or the entries that arrays name."""
+    return x[index]
+
+
 def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
     """Return consecutive pieces of x along an axis: so many equal ones, or cut at the indices.
 

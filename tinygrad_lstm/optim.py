@@ -6,11 +6,12 @@ Knows parameters (leaves with ``.data`` and ``.grad``) and NumPy; no layers, no 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, UsageError
-from .tensor import Tensor
+from .errors import ArgumentError, UsageError, check_arguments
+from .tensor import Tensor, check_gradient
 
 
 class Optimizer:
@@ -23,6 +24,10 @@ class Optimizer:
     UsageError
         If a parameter is not a leaf that requires a gradient.
     """
+
+    def __new__(cls, *args: Any, **options: Any) -> Optimizer:
+        check_arguments(cls, args, options)
+        return super().__new__(cls)
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = list(params)
@@ -43,6 +48,8 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient; all from the old values."""
+        for each in self.params:
+            check_gradient(each)
         for position, each in enumerate(self.params):
             if each.grad is not None:
                 each.data = each._data - self.change(position, each.grad)
@@ -99,6 +106,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, lr)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise UsageError(f"betas must be a pair of numbers, found {betas!r}")
         self.betas = tuple(_in_range("betas", beta, 0.0, 1.0) for beta in betas)
         self.eps = _in_range("eps", eps, 0.0, np.inf)
         self._moments: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}

@@ -65,6 +65,9 @@ class _Inside(ContextDecorator):
         self._change = change
         self._before: list[Place] = []
 
+    def _recreate_cm(self) -> _Inside:
+        return _Inside(**self._change)  # a decorated function may run in two threads at once
+
     def __enter__(self) -> None:
         before = here.get()
         self._before.append(before)

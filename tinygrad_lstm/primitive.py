@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Primitive:
     def __call__(self, *operands: Any, **parameters: Any) -> Any:
         """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
         if self.kind == "join" and operands and isinstance(operands[0], list | tuple):
-            operands = (*operands[0], *operands[1:])
+            operands, parameters = self._bind_joined(operands, parameters)
         for operand in operands:
             interpret = getattr(operand, "__interpret__", None)
             if interpret is not None:
@@ -116,7 +117,26 @@ class Primitive:
                 f"{self.name} has no parameter {unknown[0]!r}; "
                 f"it takes {', '.join(names) if names else 'operands only'}"
             )
-        return operands, parameters
+        # copied, so that nobody can change between forward and backward what the tape remembers
+        mutable = (list, tuple, np.ndarray)
+        return operands, {
+            name: deepcopy(value) if isinstance(value, mutable) else value
+            for name, value in parameters.items()
+        }
+
+    def _bind_joined(
+        self, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Separate a sequence of operands from parameters by position, as in ``stack(xs, 1)``."""
+        joined, *extra = operands
+        if not joined:
+            raise UsageError(f"{self.name}: found nothing to join, expected at least one array")
+        if len(extra) > len(self.parameters):
+            raise UsageError(
+                f"{self.name} takes a sequence and {', '.join(self.parameters)}, "
+                f"got {len(extra)} arguments after the sequence"
+            )
+        return tuple(joined), {**dict(zip(self.parameters, extra, strict=False)), **parameters}
 
     def derivatives(self) -> dict[str, Symbol]:
         """Run the reverse rule on Symbols: one expression for each operand's cotangent.

@@ -260,11 +260,7 @@ def _matmul_right(ct, a, b):
         x, ct = _matmul_rows(a, ct, b.ndim)
         return x.T.dot(ct)
     if a.ndim == 1:
-        return (
-            a.reshape((*a.shape, *(1,) * (b.ndim - 1))[: b.ndim]) * ct[..., None, :]
-            if b.ndim > 1
-            else ct * a
-        )
+        return a[:, None] * ct[..., None, :] if b.ndim > 1 else ct * a
     return a.swapaxes(-1, -2) @ ct
 
 
@@ -332,6 +328,8 @@ def _getitem(x, *, index):
 
 def _scatter(x, *, index, shape):
     """Return zeros of a shape with x at a place."""
+    if any(isinstance(each, np.ndarray | list) for each in (index, *np.atleast_1d(index))):
+        raise TypeError("arrays of indices may name an entry twice; use scatter_add")
     whole = np.zeros(shape, x.dtype)
     whole[index] = x
     return whole

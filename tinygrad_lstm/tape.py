@@ -131,7 +131,7 @@ def pull_back(
             needs = [x in alive for x in inputs]
             cts = primitive.vjp(ct, y, xs, needs, node.parameters)
             for x, x_ct, needed in zip(inputs, cts, needs):
-                if needed:
+                if needed and x_ct is not None:  # a condition has none
                     add(x, x_ct, fresh)
     return kept
 

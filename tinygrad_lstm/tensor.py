@@ -16,14 +16,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from . import functions
 from . import primitives as p
 from .cotangent import Sums
-from .errors import ArgumentError, DetachError, DTypeError, GradientError, ShapeError, UsageError
+from .errors import (
+    ArgumentError,
+    DetachError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+    TinygradError,
+    UsageError,
+)
 from .place import Packed, Place, checked_name, here
 from .primitive import Primitive
 from .tape import history, pull_back, replaced
@@ -32,7 +40,7 @@ _next_serial = count().__next__
 _where_am_i = here.get
 _ndarray = np.ndarray
 _NO_PARAMETERS: dict[str, Any] = {}
-_retained: WeakSet[Any] = WeakSet()
+_retained: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by serial number
 
 
 class Tensor:
@@ -169,8 +177,10 @@ class Tensor:
         order = history([self])
         sums = Sums()
         sums.add(self, seed, False)
-        retained = {node for node in order if node in _retained} if _retained else set()
+        retained = {node for node in order if node.serial in _retained} if _retained else set()
         found = pull_back(order, sums, retained, on_tensors=False)
+        for node in found:
+            check_gradient(node)
         for node, ct in found.items():
             ct = np.asarray(ct, node.dtype)
             node.grad = np.array(ct) if node.grad is None else np.asarray(node.grad + ct)
@@ -179,7 +189,7 @@ class Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
         if not self.requires_grad:
             raise GradientError(f"{self.label()} does not require a gradient, so it will have none")
-        _retained.add(self)
+        _retained[self.serial] = self
         return self
 
     def zero_grad(self) -> None:
@@ -335,7 +345,8 @@ class Tensor:
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function in functions.PLAIN:
-            return function(*map(_plain, args), **options)
+            plain = {name: _plain(option) for name, option in options.items()}
+            return function(*map(_plain, args), **plain)
         ours = functions.NUMPY.get(function)
         if ours is None:
             self._refuse_to_leave(f"np.{function.__name__}", always=True)
@@ -457,6 +468,14 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
     return _as_floats(seed, output.dtype, "the gradient")
 
 
+def check_gradient(leaf: Tensor) -> None:
+    """Refuse a ``.grad`` that somebody set to another shape than its leaf's."""
+    if leaf.grad is not None and np.shape(leaf.grad) != leaf.shape:
+        raise ShapeError(
+            f"the gradient of {leaf.label()} has shape {np.shape(leaf.grad)}, expected {leaf.shape}"
+        )
+
+
 # --- what may become a Tensor -------------------------------------------------------------------
 
 
@@ -551,6 +570,8 @@ def _explained(
     parameters: dict[str, Any] | None,
 ) -> Exception:
     """Return NumPy's complaint as one that names the operation, the signals and their shapes."""
+    if isinstance(error, TinygradError):
+        return error
     found = " and ".join(f"{each.shape} ({each.label()})" for each in operands)
     asked = "".join(f", {name}={value}" for name, value in (parameters or {}).items())
     kind = UsageError if isinstance(error, TypeError) else ShapeError
@@ -563,4 +584,6 @@ class _IndexError(ShapeError, IndexError):
     """An index outside of a Tensor; an IndexError too, so that iteration ends as it should."""
 
 
-__all__ = ["Packed", "Place", "Tensor", "constant", "record", "starting_cotangent"]
+__all__ = [
+    "Packed", "Place", "Tensor", "check_gradient", "constant", "record", "starting_cotangent",
+]  # fmt: skip

@@ -206,6 +206,11 @@ class LSTM(Module):
                         f"expected {shape} for an input of shape {x.shape}"
                     )
                 if isinstance(value, Tensor):
+                    if value.dtype != self.W.dtype:
+                        raise DTypeError(
+                            f"{self.place.path()}: initial {what} is {value.dtype}, "
+                            f"the layer {self.W.dtype}; they must be equal"
+                        )
                     start = broadcast_to(value, shape=shape)  # a node of its own, so a name too
                     start.name = what
                 else:

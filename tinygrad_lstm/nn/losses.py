@@ -125,11 +125,14 @@ def _target(y: Tensor, target: Any) -> Tensor:
     if not isinstance(target, Tensor):
         array = np.asarray(target)
         target = Tensor(
-            array.astype(y.dtype) if array.dtype.kind in "iub" else array, name="target"
+            array.astype(y.dtype) if array.dtype.kind in "iub" else array,
+            dtype=None if isinstance(target, np.ndarray | np.generic) else y.dtype,
+            name="target",
         )
     if target.shape != y.shape:
+        who = y.label() if isinstance(y, Tensor) else "the prediction"
         raise ShapeError(
-            f"{y.label()} has shape {y.shape}, its target {target.shape}; they must be equal "
+            f"{who} has shape {y.shape}, its target {target.shape}; they must be equal "
             "(nothing is broadcast in a loss)"
         )
     return target

@@ -5,13 +5,12 @@ Knows Tensors and places; no particular layer.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, SignalError, UsageError, nearest
+from ..errors import ShapeError, SignalError, check_arguments, nearest
 from ..place import Place, checked_name, here
 from ..tensor import Tensor
 
@@ -47,11 +46,7 @@ class Module:
     _named = False
 
     def __new__(cls, *args: Any, **options: Any) -> Module:
-        try:
-            inspect.signature(cls.__init__).bind(None, *args, **options)
-        except TypeError as error:
-            accepted = ", ".join(list(inspect.signature(cls.__init__).parameters)[1:])
-            raise UsageError(f"{cls.__name__}: {error}; it takes {accepted}") from None
+        check_arguments(cls, args, options)
         module = super().__new__(cls)
         object.__setattr__(module, "place", Place(None, cls._default_name()))
         return module
@@ -80,14 +75,15 @@ class Module:
             here.set(before)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        if isinstance(value, Tensor) and value.requires_grad and not value.inputs:
+        if _is_parameter(value):
             value.name = value.name or attribute
             value.place = self.place
         elif isinstance(value, Module):
             value._held_by(self, attribute)
         elif isinstance(value, list | tuple) and any(isinstance(each, Module) for each in value):
             for position, each in enumerate(value):
-                each._held_by(self, f"{attribute}.{position}")
+                if isinstance(each, Module):
+                    each._held_by(self, f"{attribute}.{position}")
         object.__setattr__(self, attribute, value)
 
     def _held_by(self, holder: Module, name: str) -> None:
@@ -112,7 +108,7 @@ class Module:
         """Yield every parameter once, with its path from this module, such as ``lstm.W``."""
         seen = set()
         for attribute, value in vars(self).items():
-            if isinstance(value, Tensor) and value.requires_grad and value not in seen:
+            if _is_parameter(value) and value not in seen:
                 seen.add(value)
                 yield prefix + attribute, value
         for name, child in self.children():
@@ -161,3 +157,7 @@ class Module:
             Tensor(array, name=name)  # refuses what is no real number before anything changes
         for name, parameter in known.items():
             parameter.data = arrays[name]
+
+
+def _is_parameter(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad and not value.inputs

@@ -1,0 +1,148 @@
+"""Hand against tape: every verdict, and nothing that passes by accident."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.derivations import question
+from tinygrad_lstm.errors import DTypeError, GradientError, SignalError, UsageError
+
+
+@pytest.fixture
+def loss_and_gradient():
+    x = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    W = tg.Tensor(np.linspace(-1, 1, 6).reshape(3, 2), requires_grad=True, name="W")
+    with tg.scope("net"):
+        y = tg.tanh(tg.Tensor(x, name="x") @ W)
+        y.name = "y"
+    loss = (y * y).sum()
+    dz = 2 * y.numpy() * (1 - y.numpy() ** 2)
+    return loss, x.T @ dz
+
+
+def verdict(loss, gradient, **options):
+    return tg.compare(loss, {"W": gradient}, **options).rows[0].verdict
+
+
+def test_a_right_derivation_agrees_to_rounding(loss_and_gradient):
+    loss, gradient = loss_and_gradient
+    report = tg.compare(loss, {"W": gradient})
+    assert report.ok
+    assert report.rows[0].max_rel < 1e-12
+
+
+def test_bit_for_bit_is_exact(loss_and_gradient):
+    loss, _ = loss_and_gradient
+    W = loss.inputs[0].inputs[0].inputs[0].inputs[1]
+    assert verdict(loss, tg.grad(loss, W)) == "exact"
+
+
+def test_a_relative_error_above_the_tolerance_differs(loss_and_gradient):
+    loss, gradient = loss_and_gradient
+    assert verdict(loss, gradient * (1 + 1e-11)) == "differs"
+    assert verdict(loss, gradient * (1 + 1e-11), rtol=1e-10) == "rounding"
+
+
+def test_it_says_where_the_difference_is_largest(loss_and_gradient):
+    loss, gradient = loss_and_gradient
+    gradient[2, 1] += 0.5
+    row = tg.compare(loss, {"W": gradient}).rows[0]
+    assert row.where == (2, 1)
+    assert row.max_abs == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_never_passes(loss_and_gradient, bad):
+    loss, gradient = loss_and_gradient
+    gradient[1, 0] = bad
+    report = tg.compare(loss, {"W": gradient}, rtol=np.inf)
+    assert report.rows[0].verdict == "not finite"
+    assert report.rows[0].where == (1, 0)
+    assert not report.ok
+
+
+def test_nan_on_both_sides_does_not_pass():
+    x = tg.Tensor(0.0, requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        report = tg.compare(x * np.inf, {"x": np.nan})
+    assert report.rows[0].verdict == "not finite"
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1), (6,), (1, 2), (3, 1), ()])
+def test_shapes_are_never_broadcast(loss_and_gradient, shape):
+    assert verdict(loss_and_gradient[0], np.zeros(shape)) == "wrong shape"
+
+
+def test_a_transpose_is_called_one(loss_and_gradient):
+    loss, gradient = loss_and_gradient
+    assert verdict(loss, gradient.T) == "a transpose"
+    assert verdict(loss, gradient.T * 1.1) == "wrong shape"
+
+
+def test_float32_has_a_tolerance_of_its_own():
+    W = tg.Tensor(np.float32([0.1, 0.2]), requires_grad=True, name="W")
+    loss = (tg.tanh(W) * W).sum()
+    gradient = tg.grad(loss, W).numpy()
+    assert tg.compare(loss, {"W": gradient * np.float32(1 + 1e-6)}).ok
+    assert not tg.compare(loss, {"W": gradient * np.float32(1 + 1e-4)}).ok
+
+
+def test_any_named_signal_may_be_compared():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(3, 2)), rng.uniform(size=(3, 1))
+    lstm, dense = tg.nn.LSTM(2, 4, seed=0), tg.nn.Dense(4, 1, tg.sigmoid, seed=1)
+    out, _ = lstm(tg.Tensor(x, requires_grad=True, name="x"))
+    loss = tg.nn.squared_error(dense(out), y)
+    weights = dict(W=lstm.W.numpy(), U=lstm.U.numpy(), v=lstm.b.numpy())
+    g = question.backward(x, y, weights | dict(w=dense.W.numpy(), b=dense.b.numpy()))
+    hand = {
+        "lstm.W": g["dW"], "lstm.W.i": g["dW"][:, 4:8], "lstm.b.o": g["dv"][12:], "x": g["dx"],
+        "lstm.state[1]": g["δstate"][1], "lstm.out": g["δout"], "lstm.s_f[2]": g["δf"][2],
+        "lstm.s_a": g["δa"], "dense.z": g["δz"],
+    }  # fmt: skip
+    report = tg.compare(loss, hand)
+    assert [row.name for row in report.rows] == list(hand)
+    assert report.ok, str(report)
+
+
+def test_a_signal_that_nothing_flows_back_to_has_gradient_zero():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    y = x * 0.0 + tg.stop_gradient(x)
+    assert tg.compare(y.sum(), {"x": np.zeros(2)}).ok
+
+
+def test_the_report_prints_as_a_table(loss_and_gradient):
+    loss, gradient = loss_and_gradient
+    lines = str(tg.compare(loss, {"W": gradient * 2})).splitlines()
+    assert lines[0].split()[:3] == ["signal", "tape", "hand"]
+    assert "differs" in lines[2]
+    assert lines[-1] == "1 signals: 1 differ"
+    assert max(map(len, lines)) <= 80
+
+
+def test_comparing_leaves_gradients_alone(loss_and_gradient):
+    loss, gradient = loss_and_gradient
+    tg.compare(loss, {"W": gradient})
+    assert loss.inputs[0].inputs[0].inputs[0].inputs[1].grad is None
+
+
+@pytest.mark.parametrize(
+    ("hand", "error", "message"),
+    [
+        ({}, UsageError, "empty"),
+        ({"w": 0.0}, SignalError, "nearest names are: W"),
+        ([("W", 0.0), ("W", 0.0)], SignalError, "'W' is given twice"),
+        ({"W": np.zeros((3, 2), object)}, DTypeError, "'W' is of type object"),
+        ({"W": np.zeros((3, 2), complex)}, DTypeError, "complex"),
+        ({"net.x": np.zeros((2, 3))}, GradientError, "net.x does not require a gradient"),
+    ],
+)
+def test_bad_input(loss_and_gradient, hand, error, message):
+    with pytest.raises(error, match=message):
+        tg.compare(loss_and_gradient[0], hand)
+
+
+def test_the_loss_must_be_one_number():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with pytest.raises(GradientError, match=r"shape \(2,\)"):
+        tg.compare(x * 2, {"x": np.ones(2)})

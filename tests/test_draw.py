@@ -1,0 +1,112 @@
+"""Pictures: what is on them, whatever the names, and whole files or none."""
+
+import subprocess
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm import render
+from tinygrad_lstm.errors import ArgumentError, RenderError, UsageError
+
+
+@pytest.fixture
+def loss():
+    lstm, dense = tg.nn.LSTM(2, 3, seed=0), tg.nn.Dense(3, 1, tg.sigmoid, seed=0)
+    x = tg.Tensor(np.ones((2, 2)), name="x")
+    return tg.nn.squared_error(dense(lstm(x)[0]), np.zeros((2, 1)))
+
+
+def texts(svg):
+    return [each.text for each in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "lstm.W", "lstm.U", "state[1]", "out[0]", "lstm.out[-1]", "dense.W", "z", "loss",
+             "tanh", "sigmoid", "matmul", "step 0", "step 1", "lstm", "dense"]
+)  # fmt: skip
+def test_every_signal_is_on_the_picture_by_its_name(loss, text):
+    assert text in texts(tg.draw(loss)._repr_svg_())
+
+
+def test_every_operation_is_one_node_with_an_arrow_from_each_operand(loss):
+    dot = tg.draw(loss).dot
+    operations = [each for each in tg.tape.history([loss], everything=True) if each.inputs]
+    assert dot.count("->") == sum(len(each.inputs) for each in operations)
+
+
+def test_the_same_program_gives_the_same_text(loss):
+    def program():
+        return tg.tanh(tg.Tensor([1.0], name="x") * 2.0).sum()
+
+    assert tg.draw(program()).dot == tg.draw(program()).dot
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [
+        ("png", b"\x89PNG"),
+        ("svg", b"<?xml"),
+        ("pdf", b"%PDF"),
+        ("gv", b"digraph"),
+        ("dot", b"digraph"),
+    ],
+)
+def test_formats(loss, tmp_path, suffix, start):
+    tg.draw(loss, tmp_path / f"net.{suffix}")
+    assert (tmp_path / f"net.{suffix}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['"', "<b>bold</b>", "a\\nb", "a\\", "\n\t", "\x00", "a:b:c", "{a|b}", "🦉", "x" * 20000, "->;}"],
+    ids=["quote", "html", "escape", "backslash", "newline", "nul", "colon", "record", "emoji",
+         "long", "syntax"],
+)  # fmt: skip
+def test_names_may_hold_anything(name):
+    x = tg.Tensor([1.0], name=name)
+    shown = texts(tg.draw(tg.tanh(x))._repr_svg_())
+    assert "tanh" in shown
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    assert printable[:80] in "".join(shown).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_an_unknown_format_lists_the_known_ones(loss, tmp_path):
+    with pytest.raises(ArgumentError, match="'jpeg'.*png, svg, pdf"):
+        tg.draw(loss, tmp_path / "net.jpeg")
+
+
+@pytest.mark.parametrize("nothing", [tg.Tensor(1.0), 3.0, None])
+def test_nothing_recorded_is_nothing_to_draw(nothing):
+    with pytest.raises(UsageError, match="nothing recorded"):
+        tg.draw(nothing)
+
+
+def test_a_missing_program_is_named(loss, monkeypatch):
+    monkeypatch.setattr(render.shutil, "which", lambda program: None)
+    with pytest.raises(RenderError, match="dot.*install"):
+        tg.draw(loss)._repr_svg_()
+
+
+def test_a_file_appears_whole_or_not_at_all(loss, tmp_path, monkeypatch):
+    path = tmp_path / "net.png"
+    path.write_bytes(b"old")
+
+    def fail(*paths):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(render.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        tg.draw(loss, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_time_limit_holds(loss, monkeypatch):
+    def slow(*command, timeout, **options):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(render.subprocess, "run", slow)
+    with pytest.raises(RenderError, match="more than 60 s.*nodes"):
+        tg.draw(loss)._repr_svg_()

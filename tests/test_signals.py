@@ -1,0 +1,111 @@
+"""Names: unique, the same from run to run, and independent of everything but the recording."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.errors import SignalError
+from tinygrad_lstm.signals import Signals
+
+
+def network(lstm=None, dense=None):
+    lstm = lstm or tg.nn.LSTM(2, 4, seed=0)
+    dense = dense or tg.nn.Dense(4, 1, tg.sigmoid, seed=0)
+    x = tg.Tensor(np.ones((3, 2)), requires_grad=True, name="x")
+    return tg.nn.squared_error(dense(lstm(x)[0]), np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x", "lstm.W", "lstm.U", "lstm.b", "lstm.W.i", "lstm.s_a[0]", "lstm.s_o[2]", "lstm.a[1]",
+     "lstm.i[0]", "lstm.f[0]", "lstm.o[0]", "lstm.state[2]", "lstm.out[2]", "lstm.state[-1]",
+     "lstm.out[-1]", "dense.W", "dense.b", "dense.z", "dense.y", "squared_error.loss"],
+)  # fmt: skip
+def test_every_signal_of_the_papers_has_a_name(name):
+    assert name in Signals(network()).by_name
+
+
+def test_every_tensor_has_one_name_and_every_name_one_signal():
+    signals = Signals(network())
+    assert len(set(signals.names.values())) == len(signals.names)
+
+
+def test_names_are_the_same_from_run_to_run():
+    assert list(Signals(network()).by_name) == list(Signals(network()).by_name)
+
+
+def test_names_stay_when_a_leaf_is_replaced_before_the_forward_pass():
+    lstm, dense = tg.nn.LSTM(2, 4, seed=0), tg.nn.Dense(4, 1, tg.sigmoid, seed=0)
+    before = list(Signals(network(lstm, dense)).by_name)
+    lstm.b.data = lstm.b.data * 2
+    lstm.W.data = lstm.W.data * 2
+    assert list(Signals(network(lstm, dense)).by_name) == before
+
+
+def test_two_unnamed_modules_are_numbered_in_the_order_of_recording():
+    first, second = tg.nn.Dense(2, 2, seed=0), tg.nn.Dense(2, 2, seed=1)
+    names = Signals(second(first(np.ones(2)))).names
+    assert names[first.W] == "dense.W"
+    assert names[second.W] == "dense_2.W"
+
+
+def test_a_module_called_twice_has_one_name_for_its_parameters():
+    dense = tg.nn.Dense(2, 2, seed=0)
+    signals = Signals(dense(dense(np.ones(2))))
+    assert signals.names[dense.W] == "dense.W"
+    assert {"dense.y", "dense_2.y"} <= set(signals.by_name)
+
+
+def test_a_module_is_called_by_its_name_then_by_its_attribute_then_by_its_class():
+    class Net(tg.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = tg.nn.Dense(2, 2, seed=0)
+            self.other = tg.nn.Dense(2, 2, seed=0, name="decoder")
+
+        def forward(self, x):
+            return self.other(self.encoder(x))
+
+    names = set(Signals(Net()(np.ones(2))).by_name)
+    assert {"net.encoder.W", "net.encoder.y", "net.decoder.W", "net.decoder.y"} <= names
+
+
+def test_a_cell_called_at_every_step_carries_the_step():
+    dense = tg.nn.Dense(2, 2, seed=0, name="cell")
+    h = tg.Tensor(np.ones(2))
+    for _ in tg.steps(2):
+        h = dense(h)
+    assert {"cell.W", "cell[0].y", "cell[1].y"} <= set(Signals(h).by_name)
+
+
+def test_two_loops_in_one_scope_do_not_share_a_name():
+    h = tg.Tensor(1.0)
+    for _ in range(2):
+        for _ in tg.steps(2):
+            h = h * h
+            h.name = "h"
+    assert {"h[0]", "h[1]", "h_2[0]", "h_2[1]"} <= set(Signals(h).by_name)
+
+
+def test_unnamed_operations_are_numbered_within_scope_and_step():
+    x = tg.Tensor(1.0, name="x")
+    with tg.scope("here"):
+        y = tg.tanh(tg.tanh(x))
+    assert set(Signals(y).by_name) == {"x", "here.tanh", "here.tanh_2"}
+
+
+def test_a_part_is_its_columns():
+    lstm = tg.nn.LSTM(2, 4, seed=0)
+    signal = Signals(lstm(np.ones((1, 2)))[0])["lstm.W.f"]
+    assert np.array_equal(signal.of(lstm.W.numpy()), lstm.W.numpy()[:, 8:12])
+    assert signal.shape == (2, 4)
+
+
+def test_a_sequence_is_its_steps_in_order():
+    steps = Signals(network()).sequences["lstm.out"]
+    assert [signal.name for signal in steps] == ["lstm.out[0]", "lstm.out[1]", "lstm.out[2]"]
+
+
+def test_a_wrong_name_gets_the_nearest_ones():
+    with pytest.raises(SignalError, match=r"lstm\.w.*nearest names are: lstm\.W"):
+        Signals(network())["lstm.w"]
