@@ -324,7 +324,7 @@ def _progress(steps: range, what: str) -> Iterator[int]:
         from tqdm import tqdm
     except ImportError:
         return iter(steps)
-    return iter(tqdm(steps, desc=what, leave=False))
+    return iter(tqdm(steps, desc=what, leave=False, disable=None))
 
 
 def _gradient(leaf: Tensor) -> np.ndarray:

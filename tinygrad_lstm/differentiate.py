@@ -13,6 +13,7 @@ import numpy as np
 from . import primitives as p
 from .cotangent import Sums
 from .errors import GradientError, ShapeError, UsageError
+from .place import enable_grad, here
 from .tape import history, leading_to, pull_back
 from .tensor import Tensor, constant, record, starting_cotangent
 
@@ -122,28 +123,32 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
         raise ShapeError(f"jvp: found {len(directions)} tangents for {len(points)} primals")
     moved: dict[Any, Tensor] = {}
     seeds = []
-    for position, (point, direction) in enumerate(zip(points, directions, strict=True)):
-        start = _moving(point)
-        along = direction if isinstance(direction, Tensor) else Tensor(direction, dtype=start.dtype)
-        if along.shape != start.shape:
-            raise ShapeError(
-                f"jvp: tangent {position} has shape {along.shape}, its primal {start.shape}"
-            )
-        seeds.append(start)
-        moved[start] = along
-    outputs = fn(*seeds)
-    outs = outputs if isinstance(outputs, tuple | list) else (outputs,)
-    for node in reversed(history([_tensor(out) for out in outs])):
-        if node in moved or not any(operand in moved for operand in node.inputs):
-            continue
-        coming = [moved.get(operand) for operand in node.inputs]
-        tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
-        if tangent is not None:
-            moved[node] = tangent
+    with enable_grad():  # inside no_grad too: what is moved must be recorded to be followed
+        for position, (point, direction) in enumerate(zip(points, directions, strict=True)):
+            start = _moving(point)
+            along = direction if isinstance(direction, Tensor) else Tensor(direction, dtype=start.dtype)
+            if along.shape != start.shape:
+                raise ShapeError(
+                    f"jvp: tangent {position} has shape {along.shape}, its primal {start.shape}"
+                )
+            seeds.append(start)
+            moved[start] = along
+        outputs = fn(*seeds)
+        outs = outputs if isinstance(outputs, tuple | list) else (outputs,)
+        for node in reversed(history([_tensor(out) for out in outs])):
+            if node in moved or not any(operand in moved for operand in node.inputs):
+                continue
+            coming = [moved.get(operand) for operand in node.inputs]
+            tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
+            if tangent is not None:
+                moved[node] = tangent
     results = [
         moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs
     ]
-    return (outputs, results[0]) if outs is not outputs else (tuple(outs), tuple(results))
+    if not here.get().recording:
+        outs, results = [out.detach() for out in outs], [each.detach() for each in results]
+    several = isinstance(outputs, tuple | list)
+    return (tuple(outs), tuple(results)) if several else (outs[0], results[0])
 
 
 def _moving(point: Any) -> Tensor:

@@ -328,7 +328,8 @@ def _getitem(x, *, index):
 
 def _scatter(x, *, index, shape):
     """Return zeros of a shape with x at a place."""
-    if any(isinstance(each, np.ndarray | list) for each in (index, *np.atleast_1d(index))):
+    places = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(each, np.ndarray | list) for each in places):
         raise TypeError("arrays of indices may name an entry twice; use scatter_add")
     whole = np.zeros(shape, x.dtype)
     whole[index] = x
