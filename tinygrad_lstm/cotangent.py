@@ -1,7 +1,7 @@
 """Sums of cotangents: what comes back along the branches of a signal, added up.
 
-Knows the hooks of the kinds and no Tensors: signals are any hashable keys. Every care that keeps
-the backward pass at the speed of one written by hand is here:
+Knows what the kinds hand over and no Tensors. Every care that keeps the backward pass at the speed
+of one written by hand is here:
 
 - a sum that this table made itself is added to in place, an array from elsewhere never is;
 - the cotangent of a part is added into one buffer for the whole, so that reading T steps of a
@@ -11,69 +11,67 @@ the backward pass at the speed of one written by hand is here:
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from .primitive import Array, Primitive
+from .primitive import Array, Entry, Linear
 
 ROWS = 512  # how many rows are stacked before they are multiplied
 
 
-class Sums(dict[Hashable, Array]):
-    """The sum of the cotangents that have come in for each signal."""
+class Sums(dict[Any, Array]):
+    """The sum of the cotangents, all of them arrays, that have come in for each signal."""
 
     __slots__ = ("borrowed", "stacked")
 
     def __init__(self) -> None:
-        self.borrowed: set[Hashable] = set()  # sums of one term, whose array is not ours
-        self.stacked: dict[Hashable, list[Any]] = {}  # weight -> [row count, xs, cts]
+        self.borrowed: set[Any] = set()  # sums of one term, whose array is not ours
+        self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
 
-    def add(self, signal: Hashable, ct: Array, fresh: bool) -> None:
+    def add(self, operand: Any, ct: Array, fresh: bool) -> None:
         """Add a cotangent; ``fresh`` says that nobody else holds its array."""
-        if signal not in self:
-            self[signal] = ct
+        if operand not in self:
+            self[operand] = ct
             if not fresh:
-                self.borrowed.add(signal)
-        elif signal in self.borrowed:
-            self.borrowed.discard(signal)
-            self[signal] = self[signal] + ct
+                self.borrowed.add(operand)
+        elif operand in self.borrowed:
+            self.borrowed.discard(operand)
+            self[operand] = self[operand] + ct
         else:
-            before = self[signal]
+            before = self[operand]
             before += ct
-            self[signal] = before
+            self[operand] = before
 
-    def add_part(
-        self, signal: Hashable, ct: Array, primitive: Primitive, like: Array, index: Any
-    ) -> None:
-        """Add the cotangent of a part of a signal shaped like ``like``."""
-        buffer = self.get(signal)
+    def add_part(self, operand: Any, ct: Array, entry: Entry, primitive: Linear) -> None:
+        """Add the cotangent of a part of a signal into the buffer for the whole."""
+        buffer = self.get(operand)
         if buffer is None:
-            buffer = self[signal] = np.zeros(like.shape, like.dtype)
-        elif signal in self.borrowed or buffer.ndim == 0:  # NumPy's scalars cannot be added to
-            self.borrowed.discard(signal)
-            buffer = self[signal] = np.array(buffer)
-        primitive.add_part(buffer, ct, index)  # type: ignore[misc]
+            whole = operand._data
+            buffer = self[operand] = np.zeros(whole.shape, whole.dtype)
+        elif operand in self.borrowed or type(buffer) is not np.ndarray:
+            self.borrowed.discard(operand)
+            buffer = self[operand] = np.array(buffer)
+        primitive.add_part(buffer, ct, entry.parameters["index"])
 
-    def add_rows(self, weight: Hashable, x: Array, ct: Array) -> None:
+    def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ, now or later; x is (n, in), ct is (n, out)."""
-        entry = self.stacked.get(weight)
-        if entry is None:
-            entry = self.stacked[weight] = [0, [], []]
-        entry[0] += len(x)
-        entry[1].append(x)
-        entry[2].append(ct)
-        if entry[0] >= ROWS:
+        waiting = self.stacked.get(weight)
+        if waiting is None:
+            waiting = self.stacked[weight] = [0, [], []]
+        waiting[0] += len(x)
+        waiting[1].append(x)
+        waiting[2].append(ct)
+        if waiting[0] >= ROWS:
             self._multiply(weight)
 
-    def _multiply(self, weight: Hashable) -> None:
+    def _multiply(self, weight: Any) -> None:
         _, xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
         self.add(weight, x.T.dot(ct), True)
 
-    def take(self, signal: Hashable) -> Array | None:
+    def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it."""
-        if signal in self.stacked:
-            self._multiply(signal)
-        return self.pop(signal, None)
+        if operand in self.stacked:
+            self._multiply(operand)
+        return self.pop(operand, None)

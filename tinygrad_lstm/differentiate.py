@@ -14,6 +14,7 @@ from . import primitives as p
 from .cotangent import Sums
 from .errors import GradientError, ShapeError, UsageError
 from .place import enable_grad, here
+from .primitive import Entry, PlainSums
 from .tape import history, leading_to, pull_back
 from .tensor import Tensor, constant, record, starting_cotangent
 
@@ -67,16 +68,20 @@ def grad(
     for each in ins:
         if not each.requires_grad:
             raise GradientError(f"grad: {each.label()} does not require a gradient")
+    starts = [starting_cotangent(out, seed) for out, seed in zip(outs, seeds, strict=True)]
     wanted = set(ins)
-    sums = Sums()
-    for out, seed in zip(outs, seeds, strict=True):
-        start = starting_cotangent(out, seed)
-        if create_graph:
-            sums.add(out, seed if isinstance(seed, Tensor) else constant(start), False)
-        else:
-            sums.add(out, start, False)
     order = leading_to(wanted, history(outs))
-    found = pull_back(order, sums, wanted, on_tensors=create_graph)
+    if create_graph:
+        cotangents = [
+            seed if isinstance(seed, Tensor) else constant(start)
+            for seed, start in zip(seeds, starts, strict=True)
+        ]
+        found = _pulled_on_tensors(order, outs, cotangents, wanted)
+    else:
+        sums = Sums()
+        for out, start in zip(outs, starts, strict=True):
+            sums.add(out, start, False)
+        found = pull_back(order, sums, wanted)
     unused = [each for each in ins if each not in found]
     if unused and not allow_unused:
         raise GradientError(
@@ -92,13 +97,33 @@ def grad(
     return tuple(results) if isinstance(inputs, Sequence) else results[0]
 
 
+def _pulled_on_tensors(
+    order: list[Tensor], outs: list[Tensor], cotangents: list[Tensor], wanted: set[Tensor]
+) -> dict[Tensor, Tensor]:
+    """Walk a history backwards with rules that run on Tensors, and so are recorded in turn."""
+    entries: dict[Tensor, Entry] = {}
+    for node in reversed(order):
+        for operand in node.inputs:
+            entries.setdefault(operand, Entry(operand, False))
+        inputs = tuple(entries[operand] for operand in node.inputs)
+        entries[node] = Entry(node, True, node.primitive, inputs, node.parameters)
+    sums = PlainSums()
+    for out, ct in zip(outs, cotangents, strict=True):
+        if out in entries:
+            sums.add(entries[out], ct, False)
+    found = pull_back(
+        [entries[node] for node in order], sums, {entries[node] for node in order if node in wanted}
+    )
+    return {entry._data: ct for entry, ct in found.items()}
+
+
 def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     """Return fn(*primals) and its derivative along the tangents, in forward mode.
 
     Parameters
     ----------
     fn : (*Tensors) -> Tensor or sequence of Tensors
-    primals : array_like, Tensor, or a tuple of them
+    primals : array, number or Tensor, or a tuple or list of them, one for each argument
     tangents : of the same structure and shapes
 
     Returns
@@ -126,7 +151,9 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     with enable_grad():  # inside no_grad too: what is moved must be recorded to be followed
         for position, (point, direction) in enumerate(zip(points, directions, strict=True)):
             start = _moving(point)
-            along = direction if isinstance(direction, Tensor) else Tensor(direction, dtype=start.dtype)
+            along = (
+                direction if isinstance(direction, Tensor) else Tensor(direction, dtype=start.dtype)
+            )
             if along.shape != start.shape:
                 raise ShapeError(
                     f"jvp: tangent {position} has shape {along.shape}, its primal {start.shape}"

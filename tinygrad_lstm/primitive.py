@@ -16,6 +16,7 @@ differentiation; the rule is a plain expression that runs on arrays, Tensors and
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
@@ -30,6 +31,30 @@ Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
 
 
+class Entry:
+    """What a kind needs to know of an operation or an operand; a Tensor is one itself.
+
+    Attributes
+    ----------
+    _data : what the rules run on: an array (in a Tensor), a Tensor or a Symbol
+    primitive, inputs, parameters : what was done, on what, and how
+    requires_grad : whether its cotangent is asked for
+    """
+
+    __slots__ = ("_data", "inputs", "parameters", "primitive", "requires_grad")
+
+    def __init__(
+        self,
+        data: Array,
+        requires_grad: bool,
+        primitive: Primitive | None = None,
+        inputs: tuple[Entry, ...] = (),
+        parameters: dict[str, Any] | None = None,
+    ) -> None:
+        self._data, self.requires_grad = data, requires_grad
+        self.primitive, self.inputs, self.parameters = primitive, inputs, parameters or {}
+
+
 class Primitive:
     """One operation of the table: how it is computed, differentiated, written and tried out.
 
@@ -37,22 +62,17 @@ class Primitive:
     ----------
     name, kind : str
     forward : (*arrays, **parameters) -> array
-    vjp : (ct, y, xs, needs, parameters) -> one cotangent per operand
-        Shaped as the operands; anything where ``needs`` is false.
+    pull : (entry, ct, sums) -> None
+        The reverse mode: add to ``sums`` what the cotangent of an entry gives each operand.
     jvp : (tangents, y, xs, parameters) -> tangent of y
-        ``None`` stands for a zero tangent.
+        The forward mode; ``None`` stands for a zero tangent.
     notation : Notation
     samples : () -> list of (operands, parameters)
     analytic : bool
         Whether ``forward`` is analytic, so that the complex step holds.
     arity, parameters : int or None, tuple of str
         The number of operands (None for any number), and the names of what else it takes.
-    fresh : bool
-        Whether the cotangents of ``vjp`` are new arrays, which may be added to in place.
-    add_part : (buffer, ct, **parameters), optional
-        Add the transpose into a buffer shaped as the operand instead of making it.
-    rows : (x, ct) -> (n, in), (n, out), optional
-        The two matrices whose product is the second operand's gradient, for summing later.
+    numpy : NumPy's functions that it stands for
     """
 
     def __init__(
@@ -60,21 +80,17 @@ class Primitive:
         name: str,
         kind: str,
         forward: Rule,
-        vjp: Callable[..., Sequence[Array]],
+        pull: Callable[[Entry, Array, Any], None],
         jvp: Rule,
         *,
         notation: Notation,
         samples: Callable[[], list[Sample]],
         analytic: bool = True,
-        fresh: bool = False,
         numpy: Sequence[Callable[..., Any]] = (),
     ) -> None:
         self.name, self.kind = name, kind
-        self.forward, self.vjp, self.jvp = forward, vjp, jvp
-        self.notation, self.samples = notation, samples
-        self.analytic, self.fresh = analytic, fresh
-        self.add_part: Callable[..., None] | None = None
-        self.rows: Callable[..., tuple[Array, Array]] | None = None
+        self.forward, self.pull, self.jvp = forward, pull, jvp
+        self.notation, self.samples, self.analytic = notation, samples, analytic
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
         self.__name__ = self.__qualname__ = name
@@ -85,17 +101,12 @@ class Primitive:
 
     def __call__(self, *operands: Any, **parameters: Any) -> Any:
         """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
-        if self.kind == "join" and operands and isinstance(operands[0], list | tuple):
-            operands, parameters = self._bind_joined(operands, parameters)
+        if parameters or len(operands) != self.arity:
+            operands, parameters = self.bind(operands, parameters)
         for operand in operands:
             interpret = getattr(operand, "__interpret__", None)
             if interpret is not None:
-                if parameters or len(operands) != self.arity:
-                    operands, parameters = self.bind(operands, parameters)
-                return interpret(self, operands, parameters or None)
-            if type(operand) is Symbol:
-                operands, parameters = self.bind(operands, parameters)
-                return Symbol.of(self.notation, self.forward, operands, parameters)
+                return interpret(self, operands, parameters)
         return self.forward(*operands, **parameters)
 
     def bind(
@@ -103,40 +114,42 @@ class Primitive:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
         arity, names = self.arity, self.parameters
-        if arity is not None and len(operands) != arity:
-            extra = operands[arity:]
-            if len(operands) < arity or len(extra) > len(names):
-                raise UsageError(
-                    f"{self.name} takes {arity} operand{'s' * (arity != 1)}, got {len(operands)}"
-                )
-            parameters = {**dict(zip(names, extra, strict=False)), **parameters}
-            operands = operands[:arity]
+        extra: tuple[Any, ...] = ()
+        if arity is None and operands and isinstance(operands[0], list | tuple):
+            operands, extra = tuple(operands[0]), operands[1:]
+        elif arity is not None:
+            operands, extra = operands[:arity], operands[arity:]
+        if not operands:
+            raise UsageError(f"{self.name}: found nothing to {self.kind}, expected arrays or Tensors")
+        if len(operands) < (arity or 0) or len(extra) > len(names):
+            wanted = "any number of operands" if arity is None else f"{arity} operand(s)"
+            also = f" and {', '.join(names)}" if names else ""
+            raise UsageError(
+                f"{self.name} takes {wanted}{also}, got {len(operands)} operand(s)"
+                + (f" and {len(extra)} arguments" if extra else "")
+            )
+        parameters = {**dict(zip(names, extra, strict=False)), **parameters}
         unknown = [name for name in parameters if name not in names]
         if unknown:
             raise UsageError(
                 f"{self.name} has no parameter {unknown[0]!r}; "
                 f"it takes {', '.join(names) if names else 'operands only'}"
             )
-        # copied, so that nobody can change between forward and backward what the tape remembers
-        mutable = (list, tuple, np.ndarray)
-        return operands, {
-            name: deepcopy(value) if isinstance(value, mutable) else value
-            for name, value in parameters.items()
-        }
+        return operands, {name: _kept_safe(value) for name, value in parameters.items()}
 
-    def _bind_joined(
-        self, operands: tuple[Any, ...], parameters: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Separate a sequence of operands from parameters by position, as in ``stack(xs, 1)``."""
-        joined, *extra = operands
-        if not joined:
-            raise UsageError(f"{self.name}: found nothing to join, expected at least one array")
-        if len(extra) > len(self.parameters):
-            raise UsageError(
-                f"{self.name} takes a sequence and {', '.join(self.parameters)}, "
-                f"got {len(extra)} arguments after the sequence"
-            )
-        return tuple(joined), {**dict(zip(self.parameters, extra, strict=False)), **parameters}
+    def vjp(
+        self,
+        ct: Array,
+        y: Array,
+        xs: Sequence[Array],
+        needs: Sequence[bool],
+        parameters: dict[str, Any] | None = None,
+    ) -> list[Array]:
+        """Return each operand's cotangent, or None where it is not needed or has none."""
+        operands = tuple(Entry(x, need) for x, need in zip(xs, needs, strict=True))
+        sums = PlainSums()
+        self.pull(Entry(y, True, self, operands, parameters), ct, sums)
+        return [sums.get(operand) for operand in operands]
 
     def derivatives(self) -> dict[str, Symbol]:
         """Run the reverse rule on Symbols: one expression for each operand's cotangent.
@@ -147,8 +160,29 @@ class Primitive:
         names = "x" if len(operands) == 1 else "abcdefgh"
         xs = tuple(Symbol(name, value) for name, value in zip(names, operands, strict=False))
         value = self.forward(*operands, **parameters)
-        cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, (True,) * len(xs), parameters)
+        needs = (True,) * len(xs)
+        cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, needs, parameters)
         return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}
+
+
+class PlainSums(dict[Any, Array]):
+    """Sums of cotangents that may be Tensors or Symbols: nothing is done in place, or later."""
+
+    def add(self, operand: Entry, ct: Array, fresh: bool) -> None:
+        """Add a cotangent."""
+        self[operand] = self[operand] + ct if operand in self else ct
+
+    def add_part(self, operand: Entry, ct: Array, entry: Entry, primitive: Linear) -> None:
+        """Add the cotangent of a part."""
+        self.add(operand, primitive.transposed(ct, operand._data, **entry.parameters), True)
+
+    def add_rows(self, weight: Entry, x: Array, ct: Array) -> None:
+        """Add xᵀ δ."""
+        self.add(weight, x.T.dot(ct), True)
+
+    def take(self, operand: Entry) -> Array | None:
+        """Return the sum of what has come in for a signal, and forget it."""
+        return self.pop(operand, None)
 
 
 def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
@@ -160,6 +194,13 @@ def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
     return (None if code.co_flags & inspect.CO_VARARGS else code.co_argcount), names
 
 
+def _kept_safe(value: Any) -> Any:
+    """Return a parameter that nobody can change from outside."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(_kept_safe, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
 def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
     """Sum a cotangent over the axes along which its operand was broadcast.
 
@@ -169,6 +210,8 @@ def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
     if ct.shape == shape:
         return ct
     lead = ct.ndim - len(shape)
+    if shape == ct.shape[lead:]:
+        return ct.reshape((math.prod(ct.shape[:lead]), *shape)).sum(axis=0)
     axes = tuple(range(lead)) + tuple(
         lead + axis for axis, size in enumerate(shape) if size == 1 and ct.shape[lead + axis] != 1
     )
@@ -194,36 +237,38 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
     if len(partials) == 1:
         partial: Any = partials[0]
 
-        def vjp(ct, y, xs, needs, parameters):
-            return (ct * partial(xs[0], y),)
+        def pull(entry, ct, sums):
+            (x,) = entry.inputs
+            sums.add(x, ct * partial(x._data, entry._data), True)
 
     else:
 
-        def vjp(ct, y, xs, needs, parameters):
-            return [
-                unbroadcast(ct * partial(*xs, y), x.shape) if need and partial else None
-                for partial, x, need in zip(partials, xs, needs, strict=True)
-            ]
+        def pull(entry, ct, sums):
+            values = [x._data for x in entry.inputs]
+            for partial, x in zip(partials, entry.inputs):
+                if x.requires_grad and partial is not None:
+                    x_ct = ct * partial(*values, entry._data)
+                    sums.add(x, unbroadcast(x_ct, x._data.shape), True)
 
     def jvp(tangents, y, xs, parameters):
         terms = [
-            partial(*xs, y) * t for partial, t in zip(partials, tangents, strict=True)
+            partial(*xs, y) * t
+            for partial, t in zip(partials, tangents, strict=True)
             if partial and t is not None
-        ]  # fmt: skip
+        ]
         return _as_shape(_total(terms), y) if terms else None
 
-    return Primitive(name, "elementwise", forward, vjp, jvp, fresh=True, **more)
+    return Primitive(name, "elementwise", forward, pull, jvp, **more)
 
 
 def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
     """Declare a signed sum, Σ ±x."""
 
-    def vjp(ct, y, xs, needs, parameters):
-        cts = []
-        for sign, x, need in zip(signs, xs, needs):
-            x_ct = ct if sign > 0 or not need else -ct
-            cts.append(x_ct if x.shape == ct.shape else unbroadcast(x_ct, x.shape))
-        return cts
+    def pull(entry, ct, sums):
+        for sign, x in zip(signs, entry.inputs):
+            if x.requires_grad:
+                x_ct, shape = ct if sign > 0 else -ct, x._data.shape
+                sums.add(x, x_ct if shape == ct.shape else unbroadcast(x_ct, shape), False)
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -231,30 +276,50 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
         ]
         return _as_shape(_total(terms), y)
 
-    return Primitive(name, "junction", forward, vjp, jvp, **more)
+    return Primitive(name, "junction", forward, pull, jvp, **more)
+
+
+class Linear(Primitive):
+    """A linear map.
+
+    Attributes
+    ----------
+    transposed : (ct, x, **parameters) -> Aᵀ ct
+    add_part : (buffer, ct, index) -> None, optional
+        Add the transpose into a buffer shaped as the operand instead of making it.
+    """
+
+    transposed: Rule
+    add_part: Callable[..., None]
 
 
 def linear(
     name: str,
     forward: Rule,
-    transpose: Rule,
+    transposed: Rule,
     *,
     add_part: Callable[..., None] | None = None,
     **more: Any,
-) -> Primitive:
+) -> Linear:
     """Declare a linear map by its transpose, ``(ct, x, **parameters) -> Aᵀ ct``.
 
     The transpose may ask ``x`` for its shape and for nothing else.
     """
 
-    def vjp(ct, y, xs, needs, parameters):
-        return (transpose(ct, xs[0], **parameters),)
+    def pull(entry, ct, sums):
+        (x,) = entry.inputs
+        sums.add(x, transposed(ct, x._data, **entry.parameters), False)
+
+    def pull_part(entry, ct, sums):
+        sums.add_part(entry.inputs[0], ct, entry, primitive)
 
     def jvp(tangents, y, xs, parameters):
         return primitive(tangents[0], **parameters)
 
-    primitive = Primitive(name, "linear", forward, vjp, jvp, **more)
-    primitive.add_part = add_part
+    primitive = Linear(name, "linear", forward, pull_part if add_part else pull, jvp, **more)
+    primitive.transposed = transposed
+    if add_part is not None:
+        primitive.add_part = add_part
     return primitive
 
 
@@ -264,16 +329,17 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     ``pieces(shapes, **parameters)`` gives one index per operand.
     """
 
-    def vjp(ct, y, xs, needs, parameters):
-        return [ct[index] for index in pieces([x.shape for x in xs], **parameters)]
+    def pull(entry, ct, sums):
+        indices = pieces([x._data.shape for x in entry.inputs], **entry.parameters)
+        for x, index in zip(entry.inputs, indices):
+            if x.requires_grad:
+                sums.add(x, ct[index], False)
 
     def jvp(tangents, y, xs, parameters):
-        filled = [
-            0.0 * x if t is None else t for x, t in zip(xs, tangents, strict=True)
-        ]  # fmt: skip
+        filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
         return primitive(filled, **parameters)
 
-    primitive = Primitive(name, "join", forward, vjp, jvp, **more)
+    primitive = Primitive(name, "join", forward, pull, jvp, **more)
     return primitive
 
 
@@ -286,30 +352,31 @@ def bilinear(
     rows: Callable[..., tuple[Array, Array]] | None = None,
     **more: Any,
 ) -> Primitive:
-    """Declare a product a · b by its two transposes, ``(ct, a, b) -> ct`` of a, and of b."""
+    """Declare a product a · b by its two transposes, ``(ct, a, b) -> ct`` of a, and of b.
 
-    def vjp(ct, y, xs, needs, parameters):
-        a, b = xs
-        a_ct = b_ct = None
-        if needs[0]:
-            a_ct = left(ct, a, b)
-            if a_ct.shape != a.shape:
-                a_ct = unbroadcast(a_ct, a.shape)
-        if needs[1]:
-            b_ct = right(ct, a, b)
-            if b_ct.shape != b.shape:
-                b_ct = unbroadcast(b_ct, b.shape)
-        return a_ct, b_ct
+    ``rows(a, ct)`` gives two matrices x (n, in) and δ (n, out) such that the cotangent of a matrix
+    b is xᵀ δ; that of a leaf, which nobody waits for, is then summed over many products at once.
+    """
+
+    def pull(entry, ct, sums):
+        a, b = entry.inputs
+        x, w = a._data, b._data
+        if a.requires_grad:
+            a_ct = left(ct, x, w)
+            sums.add(a, a_ct if a_ct.shape == x.shape else unbroadcast(a_ct, x.shape), True)
+        if b.requires_grad:
+            if rows is not None and not b.inputs and w.ndim == 2:
+                sums.add_rows(b, *rows(x, ct))
+            else:
+                b_ct = right(ct, x, w)
+                sums.add(b, b_ct if b_ct.shape == w.shape else unbroadcast(b_ct, w.shape), True)
 
     def jvp(tangents, y, xs, parameters):
         (a, b), (da, db) = xs, tangents
-        terms = ([] if da is None else [primitive(da, b)]) + (
-            [] if db is None else [primitive(a, db)]
-        )
-        return _total(terms)
+        terms = [] if da is None else [primitive(da, b)]
+        return _total(terms if db is None else [*terms, primitive(a, db)])
 
-    primitive = Primitive(name, "bilinear", forward, vjp, jvp, fresh=True, **more)
-    primitive.rows = rows
+    primitive = Primitive(name, "bilinear", forward, pull, jvp, **more)
     return primitive
 
 
@@ -330,24 +397,25 @@ def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive
     def gain(x, y, axis):
         return partial(x, y.reshape(kept(x.shape, axis)), axis)
 
-    def vjp(ct, y, xs, needs, parameters):
-        (x,), axis = xs, parameters.get("axis")
-        return (gain(x, y, axis) * ct.reshape(kept(x.shape, axis)),)
+    def pull(entry, ct, sums):
+        (x,), axis = entry.inputs, entry.parameters.get("axis")
+        slope = gain(x._data, entry._data, axis)
+        sums.add(x, slope * ct.reshape(kept(x._data.shape, axis)), True)
 
     def jvp(tangents, y, xs, parameters):
         (x,), axis = xs, parameters.get("axis")
         return (gain(x, y, axis) * tangents[0]).sum(axis=axis).reshape(y.shape)
 
-    return Primitive(name, "reduction", forward, vjp, jvp, fresh=True, **more)
+    return Primitive(name, "reduction", forward, pull, jvp, **more)
 
 
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     """Declare an operation that passes its operand on and no gradient back."""
 
-    def vjp(ct, y, xs, needs, parameters):
-        return (None,)
+    def pull(entry, ct, sums):
+        return None
 
     def jvp(tangents, y, xs, parameters):
         return None
 
-    return Primitive(name, "cut", forward, vjp, jvp, **more)
+    return Primitive(name, "cut", forward, pull, jvp, **more)

@@ -78,31 +78,37 @@ def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
     return samples
 
 
-UNARY = ([(2, 3)], [(4,)], [()])
-BINARY = ([(2, 3), (2, 3)], [(2, 3), (3,)], [(), (2, 1)], [(2, 1, 3), (4, 1)], [(1,), (1, 1)])
-REDUCED = (
-    [(2, 3), dict(axis=1)], [(2, 3)], [(2, 3, 2), dict(axis=(0, 2))],
-    [(2, 3), dict(axis=0, keepdims=True)], [(2, 3), dict(axis=-1)], [()],
-)  # fmt: skip
-
-# --- junctions ----------------------------------------------------------------------------------
-# fmt: off
-
-add = junction("add", np.add, (+1, +1), notation=symbol.ADD, samples=tried(*BINARY))
-subtract = junction(
-    "subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=tried(*BINARY)
+ONE = ([(2, 3)], [(4,)], [()])
+TWO = ([(2, 3), (2, 3)], [(2, 3), (3,)], [(), (2, 1)], [(2, 1, 3), (4, 1)], [(1,), (1, 1)])
+UNARY, UNARY_POSITIVE = tried(*ONE), tried(*ONE, on=positive)
+BINARY, QUOTIENT, POWERS = (
+    tried(*TWO),
+    tried(*TWO, on=(real, positive)),
+    tried(*TWO, on=(positive, real)),
 )
-negative = junction("negative", np.negative, (-1,), notation=symbol.NEGATIVE, samples=tried(*UNARY))
+CHOICE = tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real))
+REDUCED = tried(
+    [(2, 3), dict(axis=1)],
+    [(2, 3)],
+    [(2, 3, 2), dict(axis=(0, 2))],
+    [(2, 3), dict(axis=0, keepdims=True)],
+    [(2, 3), dict(axis=-1)],
+    [()],
+)
 
-# --- elementwise --------------------------------------------------------------------------------
+# --- junctions and elementwise functions --------------------------------------------------------
 
 
 def _sigmoid(x):
     """Return 1 / (1 + exp(-x)), by way of tanh, which never overflows and is vectorised."""
-    y = np.tanh(0.5 * x)
-    y *= 0.5
-    y += 0.5
+    half = _HALF[x.dtype]  # of x's own type, which NumPy takes in half the time of Python's 0.5
+    y = np.tanh(x * half)
+    y *= half
+    y += half
     return y
+
+
+_HALF = {np.dtype(kind): np.array(0.5, kind) for kind in "efdgFDG"}
 
 
 def _softplus(x):
@@ -116,122 +122,36 @@ def _where(condition, x, y):
     return np.where(condition, x, y)
 
 
-# The slope of sqrt at 0 is inf, as in PyTorch (norm, below, is 0 there); of abs and relu at their
-# kink 0, as in PyTorch; maximum and minimum share evenly where a = b.
-exp = elementwise(
-    "exp", np.exp, lambda x, y: y, notation=function("exp", r"\exp"), samples=tried(*UNARY)
-)
-log = elementwise(
-    "log",
-    np.log,
-    lambda x, y: 1 / x,
-    notation=function("log", r"\log"),
-    samples=tried(*UNARY, on=positive),
-)
-sqrt = elementwise(
-    "sqrt",
-    np.sqrt,
-    lambda x, y: 0.5 / y,
-    notation=function("sqrt", r"\sqrt"),
-    samples=tried(*UNARY, on=positive),
-)
-sin = elementwise(
-    "sin", np.sin, lambda x, y: cos(x), notation=function("sin", r"\sin"), samples=tried(*UNARY)
-)
-cos = elementwise(
-    "cos", np.cos, lambda x, y: -sin(x), notation=function("cos", r"\cos"), samples=tried(*UNARY)
-)
-tanh = elementwise(
-    "tanh",
-    np.tanh,
-    lambda x, y: 1 - y * y,
-    notation=function("tanh", r"\tanh"),
-    samples=tried(*UNARY),
-)
-sigmoid = elementwise(
-    "sigmoid",
-    _sigmoid,
-    lambda x, y: y * (1 - y),
-    notation=function("σ", r"\sigma"),
-    samples=tried(*UNARY),
-)
-softplus = elementwise(
-    "softplus",
-    _softplus,
-    lambda x, y: sigmoid(x),
-    notation=function("softplus"),
-    samples=tried(*UNARY),
-)
-relu = elementwise(
-    "relu",
-    lambda x: np.maximum(x, 0),
-    lambda x, y: x > 0,
-    notation=function("relu"),
-    samples=tried(*UNARY),
-    analytic=False,
-)
-abs = elementwise(
-    "abs",
-    np.abs,
-    lambda x, y: sign(x),
-    notation=Notation("|{0}|", r"\left|{0}\right|"),
-    samples=tried(*UNARY),
-    analytic=False,
-)
-sign = elementwise(
-    "sign",
-    np.sign,
-    lambda x, y: 0 * x,
-    notation=function("sign"),
-    samples=tried(*UNARY),
-    analytic=False,
-)
+def _relu(x):
+    """Return x where it is positive, else 0."""
+    return np.maximum(x, 0)
 
-divide = elementwise(
-    "divide",
-    np.divide,
-    lambda a, b, y: 1 / b,
-    lambda a, b, y: -y / b,
-    notation=symbol.DIVIDE,
-    samples=tried(*BINARY, on=(real, positive)),
-)
-power = elementwise(
-    "power",
-    np.power,
-    lambda a, b, y: b * a ** where(b == 0, 0, b - 1),
-    lambda a, b, y: y * log(where(a == 0, 1, a)),
-    notation=symbol.RAISE,
-    samples=tried(*BINARY, on=(positive, real)),
-)
-maximum = elementwise(
-    "maximum",
-    np.maximum,
-    lambda a, b, y: 0.5 + 0.5 * sign(a - b),
-    lambda a, b, y: 0.5 + 0.5 * sign(b - a),
-    notation=function("max", r"\max"),
-    samples=tried(*BINARY),
-    analytic=False,
-)
-minimum = elementwise(
-    "minimum",
-    np.minimum,
-    lambda a, b, y: 0.5 + 0.5 * sign(b - a),
-    lambda a, b, y: 0.5 + 0.5 * sign(a - b),
-    notation=function("min", r"\min"),
-    samples=tried(*BINARY),
-    analytic=False,
-)
-where = elementwise(
-    "where",
-    _where,
-    None,
-    lambda c, a, b, y: c != 0,
-    lambda c, a, b, y: c == 0,
-    notation=function("where"),
-    samples=tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real)),
-    numpy=(np.where,),
-)
 
+# The slope of sqrt at 0 is inf, as in PyTorch (norm, below, has 0 there); that of abs and relu at
+# their kink is 0, as in PyTorch; maximum and minimum share evenly where a = b.
+
+# fmt: off
+add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,      samples=BINARY)
+subtract = junction("subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=BINARY)
+negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE, samples=UNARY)
+
+exp      = elementwise("exp",      np.exp,    lambda x, y: y,           notation=function("exp", r"\exp"),                  samples=UNARY)
+log      = elementwise("log",      np.log,    lambda x, y: 1 / x,       notation=function("log", r"\log"),                  samples=UNARY_POSITIVE)
+sqrt     = elementwise("sqrt",     np.sqrt,   lambda x, y: 0.5 / y,     notation=function("sqrt", r"\sqrt"),                samples=UNARY_POSITIVE)
+sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),      notation=function("sin", r"\sin"),                  samples=UNARY)
+cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),     notation=function("cos", r"\cos"),                  samples=UNARY)
+tanh     = elementwise("tanh",     np.tanh,   lambda x, y: 1 - y * y,   notation=function("tanh", r"\tanh"),                samples=UNARY)
+sigmoid  = elementwise("sigmoid",  _sigmoid,  lambda x, y: y * (1 - y), notation=function("σ", r"\sigma"),                  samples=UNARY)
+softplus = elementwise("softplus", _softplus, lambda x, y: sigmoid(x),  notation=function("softplus"),                      samples=UNARY)
+relu     = elementwise("relu",     _relu,     lambda x, y: x > 0,       notation=function("relu"),                          samples=UNARY, analytic=False)
+abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),     notation=Notation("|{0}|", r"\left|{0}\right|"),    samples=UNARY, analytic=False)
+sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * x,       notation=function("sign"),                          samples=UNARY, analytic=False)
+
+divide   = elementwise("divide",   np.divide,  lambda a, b, y: 1 / b,                           lambda a, b, y: -y / b,                        notation=symbol.DIVIDE,             samples=QUOTIENT)
+power    = elementwise("power",    np.power,   lambda a, b, y: b * a ** where(b == 0, 0, b - 1), lambda a, b, y: y * log(where(a == 0, 1, a)), notation=symbol.RAISE,              samples=POWERS)
+maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: 0.5 + 0.5 * sign(a - b),         lambda a, b, y: 0.5 + 0.5 * sign(b - a),       notation=function("max", r"\max"),  samples=BINARY, analytic=False)
+minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: 0.5 + 0.5 * sign(b - a),         lambda a, b, y: 0.5 + 0.5 * sign(a - b),       notation=function("min", r"\min"),  samples=BINARY, analytic=False)
+where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != 0,                 lambda c, a, b, y: c == 0,                     notation=function("where"),         samples=CHOICE, numpy=(np.where,))
 # fmt: on
 # --- products -----------------------------------------------------------------------------------
 
@@ -247,7 +167,7 @@ def _matmul(a, b):
 
 def _matmul_left(ct, a, b):
     if b.ndim == 2:
-        return ct.dot(b.T) if ct.ndim < 3 else ct @ b.T
+        return ct.dot(b.T) if ct.ndim < 3 else matmul(ct, b.T)
     if b.ndim == 1:
         return ct.reshape((*ct.shape, 1)) * b
     if a.ndim == 1:
@@ -274,7 +194,7 @@ def _matmul_rows(a, ct, ndim=2):
 
 
 # fmt: off
-hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=tried(*BINARY))
+hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY)
 matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_right,           notation=symbol.MATMUL,   numpy=(np.matmul, np.dot), rows=_matmul_rows,
                     samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)], [(2, 3), (5, 3, 4)],
                                   [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)], [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
@@ -304,7 +224,9 @@ def _transpose(x, *, axes=None):
 
 
 def _sum_transposed(ct, x, *, axis=None, keepdims=False):
-    return broadcast_to(ct.reshape(kept(x.shape, axis)), shape=x.shape)
+    if axis is not None:
+        ct = ct.reshape(kept(x.shape, axis))
+    return broadcast_to(ct, shape=x.shape)
 
 
 def _broadcast_to_transposed(ct, x, *, shape):
@@ -384,7 +306,7 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
 
 
 # fmt: off
-sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, samples=tried(*REDUCED), numpy=(np.sum,))
+sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, samples=REDUCED, numpy=(np.sum,))
 reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
                                                                                notation=symbol.RESHAPE, numpy=(np.reshape,),
                                                                                samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
@@ -476,9 +398,9 @@ def _norm(x, *, axis=None, keepdims=False):
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
 # fmt: off
 max       = reduction("max",       _max,       lambda x, y, axis: (x == y) / (x == y).sum(axis=axis, keepdims=True),
-                                                                                            notation=function("max", r"\max"), samples=tried(*REDUCED), analytic=False, numpy=(np.max,))
-logsumexp = reduction("logsumexp", _logsumexp, lambda x, y, axis: exp(x - y),               notation=function("logsumexp"),    samples=tried(*REDUCED))
-norm      = reduction("norm",      _norm,      lambda x, y, axis: x / where(y == 0, 1, y),  notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=tried(*REDUCED))
+                                                                                            notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,))
+logsumexp = reduction("logsumexp", _logsumexp, lambda x, y, axis: exp(x - y),               notation=function("logsumexp"),    samples=REDUCED)
+norm      = reduction("norm",      _norm,      lambda x, y, axis: x / where(y == 0, 1, y),  notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED)
 # fmt: on
 
 # --- the cut ------------------------------------------------------------------------------------
@@ -489,9 +411,7 @@ def _stop_gradient(x):
     return x
 
 
-stop_gradient = cut(
-    "stop_gradient", _stop_gradient, notation=function("stop"), samples=tried(*UNARY)
-)
+stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop"), samples=UNARY)
 
 TABLE: dict[str, Primitive] = {
     name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)

@@ -116,6 +116,10 @@ class Symbol:
                 result.value = apply(*values, **result.parameters)
         return result
 
+    @staticmethod
+    def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> Symbol:
+        return Symbol.of(primitive.notation, primitive.forward, operands, parameters)
+
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Return the number that this expression has when its names stand for ``values``."""
         if self.apply is None:

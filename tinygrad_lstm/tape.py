@@ -69,73 +69,28 @@ def leading_to(wanted: set[Node], order: list[Node]) -> list[Node]:
     return [node for node in order if node in found]
 
 
-def pull_back(
-    order: list[Node], sums: Sums, wanted: set[Node], on_tensors: bool
-) -> dict[Node, Any]:
+def pull_back(order: list[Node], sums: Any, wanted: set[Node]) -> dict[Node, Any]:
     """Walk a history backwards, and return the cotangents of the leaves and of the wanted nodes.
 
     Parameters
     ----------
     order : list of nodes
         The latest recorded first.
-    sums : Sums
+    sums : Sums or PlainSums
         Holds the cotangents of the outputs; is used up.
     wanted : set of nodes
         Those to report beside the leaves.
-    on_tensors : bool
-        Run the rules on Tensors, so that they are recorded in turn, instead of on arrays.
     """
-    alive = set(order)
-    kept: dict[Node, Any] = {}
-    xs: Any
-    add, pop = sums.add, sums.pop
+    found: dict[Node, Any] = {}
+    take = sums.take
     for node in order:
-        inputs = node.inputs
-        if not inputs:
-            ct = sums.take(node)
-            if ct is not None:
-                kept[node] = ct
-            continue
-        ct = pop(node, None)
+        ct = take(node)
         if ct is None:
             continue
-        if node in wanted:
-            kept[node] = ct
-        primitive, fresh = node.primitive, node.primitive.fresh
-        if len(inputs) == 1:
-            (x,) = inputs
-            if on_tensors:
-                add(x, primitive.vjp(ct, node, inputs, (True,), node.parameters)[0], fresh)
-            elif primitive.add_part is not None:
-                sums.add_part(x, ct, primitive, x._data, node.parameters["index"])
-            else:
-                xs = (x._data,)
-                add(x, primitive.vjp(ct, node._data, xs, (True,), node.parameters)[0], fresh)
-        elif len(inputs) == 2:
-            a, b = inputs
-            a_needed, b_needed = a in alive, b in alive
-            if on_tensors:
-                xs, y = inputs, node
-            else:
-                xs, y = (a._data, b._data), node._data
-                if primitive.rows is not None and b_needed and _is_weight(b):
-                    sums.add_rows(b, *primitive.rows(a._data, ct))
-                    b_needed = False
-            a_ct, b_ct = primitive.vjp(ct, y, xs, (a_needed, b_needed), node.parameters)
-            if a_needed:
-                add(a, a_ct, fresh)
-            if b_needed:
-                add(b, b_ct, fresh)
-        else:
-            xs, y = (inputs, node) if on_tensors else ([x._data for x in inputs], node._data)
-            needs = [x in alive for x in inputs]
-            cts = primitive.vjp(ct, y, xs, needs, node.parameters)
-            for x, x_ct, needed in zip(inputs, cts, needs):
-                if needed and x_ct is not None:  # a condition has none
-                    add(x, x_ct, fresh)
-    return kept
-
-
-def _is_weight(node: Node) -> bool:
-    """Return whether a node is a matrix that nothing was computed from: its gradient can wait."""
-    return not node.inputs and node._data.ndim == 2
+        if not node.inputs:
+            found[node] = ct
+            continue
+        if wanted and node in wanted:
+            found[node] = ct
+        node.primitive.pull(node, ct, sums)
+    return found

@@ -39,8 +39,29 @@ from .tape import history, pull_back, replaced
 _next_serial = count().__next__
 _where_am_i = here.get
 _ndarray = np.ndarray
+_BASIC = frozenset([int, slice, type(None), type(Ellipsis), np.int64])  # name no entry twice
 _NO_PARAMETERS: dict[str, Any] = {}
 _retained: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by serial number
+
+
+def _operator(primitive: Primitive) -> tuple[Any, Any]:
+    """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        if type(other) is Tensor:
+            try:
+                data = primitive.forward(self._data, other._data)
+            except ValueError:
+                pass  # `record` says what does not fit
+            else:
+                requires_grad = self.requires_grad or other.requires_grad
+                return _written(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
+        return record(primitive, (self, other))
+
+    def reflected(self: Tensor, other: Any) -> Tensor:
+        return record(primitive, (other, self))
+
+    return method, reflected
 
 
 class Tensor:
@@ -178,7 +199,7 @@ class Tensor:
         sums = Sums()
         sums.add(self, seed, False)
         retained = {node for node in order if node.serial in _retained} if _retained else set()
-        found = pull_back(order, sums, retained, on_tensors=False)
+        found = pull_back(order, sums, retained)
         for node in found:
             check_gradient(node)
         for node, ct in found.items():
@@ -219,18 +240,13 @@ class Tensor:
     # --- operators -------------------------------------------------------------------------------
     # fmt: off
 
-    def __add__(self, other: Any) -> Tensor: return record(p.add, (self, other))
-    def __radd__(self, other: Any) -> Tensor: return record(p.add, (other, self))
-    def __sub__(self, other: Any) -> Tensor: return record(p.subtract, (self, other))
-    def __rsub__(self, other: Any) -> Tensor: return record(p.subtract, (other, self))
-    def __mul__(self, other: Any) -> Tensor: return record(p.hadamard, (self, other))
-    def __rmul__(self, other: Any) -> Tensor: return record(p.hadamard, (other, self))
-    def __truediv__(self, other: Any) -> Tensor: return record(p.divide, (self, other))
-    def __rtruediv__(self, other: Any) -> Tensor: return record(p.divide, (other, self))
-    def __matmul__(self, other: Any) -> Tensor: return record(p.matmul, (self, other))
-    def __rmatmul__(self, other: Any) -> Tensor: return record(p.matmul, (other, self))
-    def __pow__(self, other: Any) -> Tensor: return record(p.power, (self, other))
-    def __rpow__(self, other: Any) -> Tensor: return record(p.power, (other, self))
+    __add__, __radd__ = _operator(p.add)
+    __sub__, __rsub__ = _operator(p.subtract)
+    __mul__, __rmul__ = _operator(p.hadamard)
+    __truediv__, __rtruediv__ = _operator(p.divide)
+    __matmul__, __rmatmul__ = _operator(p.matmul)
+    __pow__, __rpow__ = _operator(p.power)
+
     def __neg__(self) -> Tensor: return record(p.negative, (self,))
     def __pos__(self) -> Tensor: return self
     def __abs__(self) -> Tensor: return record(p.abs, (self,))
@@ -247,8 +263,15 @@ class Tensor:
     # fmt: on
 
     def __getitem__(self, index: Any) -> Tensor:
-        if type(index) is int or _is_basic(index):
-            return record(p.getitem, (self,), {"index": index})
+        kind = type(index)
+        if kind is int or (
+            _BASIC.issuperset(map(type, index)) if kind is tuple else kind in _BASIC
+        ):
+            try:
+                data = self._data[index]
+            except IndexError:
+                return record(p.getitem, (self,), {"index": index})  # which says what does not fit
+            return _written(p.getitem, data, (self,), {"index": index}, self.requires_grad)
         return record(p.gather, (self,), {"index": _checked_index(index, self)})
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -389,35 +412,43 @@ class _Frozen(np.ndarray):
 def record(
     primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any] | None = None
 ) -> Tensor:
-    """Compute, and write down what was done: the one place where Tensors are made by operations."""
+    """Compute, and write down what was done."""
+    requires_grad = False
     for operand in operands:
         if type(operand) is not Tensor:
             return record(primitive, _as_tensors(primitive, operands), parameters)
+        if operand.requires_grad:
+            requires_grad = True
     try:
-        if len(operands) == 1:
-            (x,) = operands
-            requires_grad = x.requires_grad
-            if parameters is None:
-                data = primitive.forward(x._data)
-            else:
-                data = primitive.forward(x._data, **parameters)
-        elif len(operands) == 2 and parameters is None:
-            a, b = operands
-            requires_grad = a.requires_grad or b.requires_grad
-            data = primitive.forward(a._data, b._data)
+        if parameters:
+            data = primitive.forward(*[x._data for x in operands], **parameters)
+        elif len(operands) == 1:
+            data = primitive.forward(operand._data)
         else:
-            requires_grad = any([x.requires_grad for x in operands])
-            data = primitive.forward(*[x._data for x in operands], **(parameters or {}))
+            data = primitive.forward(*[x._data for x in operands])
     except (ValueError, TypeError, IndexError) as error:
         raise _explained(error, primitive, operands, parameters) from None
+    if requires_grad and primitive.kind == "cut":
+        requires_grad = False
+    return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
+
+
+def _written(
+    primitive: Primitive,
+    data: Any,
+    operands: tuple[Tensor, ...],
+    parameters: dict[str, Any],
+    requires_grad: bool,
+) -> Tensor:
+    """Return the entry on the tape: the one place where operations make Tensors."""
     result = _new(Tensor)
     result._data = data if type(data) is _ndarray else np.asarray(data)
     result.place = place = _where_am_i()
     if place.recording:
         result.primitive = primitive
         result.inputs = operands
-        result.parameters = _NO_PARAMETERS if parameters is None else parameters
-        result.requires_grad = requires_grad and primitive.kind != "cut"
+        result.parameters = parameters
+        result.requires_grad = requires_grad
     else:
         result.primitive = result.parameters = None
         result.inputs = ()
@@ -510,7 +541,9 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     tensors = [each for each in operands if isinstance(each, Tensor)]
     made = []
     for each in operands:
-        if not isinstance(each, Tensor):
+        if type(each) is float:
+            each = constant(np.array(each, tensors[0]._data.dtype))
+        elif not isinstance(each, Tensor):
             array = np.array(each)
             if array.dtype.kind in "iu" or type(each) in (float, int):
                 array = array.astype(tensors[0].dtype)
@@ -536,18 +569,9 @@ def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     return arguments
 
 
-_BASIC = frozenset([int, slice, type(None), type(Ellipsis), np.int64])
-
-
-def _is_basic(index: Any) -> bool:
-    """Return whether an index is made of integers and slices, so that it names no entry twice."""
-    kind = type(index)
-    return _BASIC.issuperset(map(type, index)) if kind is tuple else kind in _BASIC
-
-
 def _checked_index(index: Any, whole: Tensor) -> Any:
     """Return an index that nobody can change from outside."""
-    if _is_basic(index):
+    if type(index) in _BASIC:
         return index
     if isinstance(index, tuple):
         return tuple([_checked_index(each, whole) for each in index])

@@ -134,7 +134,7 @@ def compare(
     wanted = {signal.tensor for several, _ in chosen.values() for signal in several}
     sums = Sums()
     sums.add(loss, seed, False)
-    found = pull_back(history([loss]), sums, wanted, on_tensors=False)
+    found = pull_back(history([loss]), sums, wanted)
     rows = []
     for name, (several, gradient) in chosen.items():
         taped = [

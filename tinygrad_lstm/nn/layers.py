@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, ShapeError, UsageError, nearest
 from ..place import Packed, steps
 from ..primitives import TABLE, broadcast_to, sigmoid, stack, tanh
-from ..tensor import Tensor
+from ..tensor import Tensor, constant
 from . import init
 from .module import Module
 
@@ -194,12 +194,15 @@ class LSTM(Module):
         """Return out(-1) and state(-1), named so."""
         shape = (*x.shape[1:-1], self.hidden_size)
         if state is None:
-            state = [np.zeros(shape, self.W.dtype)] * 2
+            state = (None, None)
         elif not isinstance(state, tuple | list) or len(state) != 2:
             raise UsageError(f"{self.place.name}: state must be a pair (out, state)")
         initial = []
         for _ in steps(range(-1, 0)):
             for what, value in zip(("out", "state"), state, strict=True):
+                if value is None:
+                    initial.append(constant(np.zeros(shape, self.W.dtype), name=what))
+                    continue
                 if np.shape(value) != shape:
                     raise ShapeError(
                         f"{self.place.path()}: initial {what} has shape {np.shape(value)}, "
