@@ -120,14 +120,19 @@ class Primitive:
         elif arity is not None:
             operands, extra = operands[:arity], operands[arity:]
         if not operands:
-            raise UsageError(f"{self.name}: found nothing to {self.kind}, expected arrays or Tensors")
-        if len(operands) < (arity or 0) or len(extra) > len(names):
-            wanted = "any number of operands" if arity is None else f"{arity} operand(s)"
-            also = f" and {', '.join(names)}" if names else ""
             raise UsageError(
-                f"{self.name} takes {wanted}{also}, got {len(operands)} operand(s)"
-                + (f" and {len(extra)} arguments" if extra else "")
+                f"{self.name}: found nothing to {self.kind}, expected arrays or Tensors"
             )
+        if len(operands) < (arity or 0) or len(extra) > len(names):
+            wanted = (
+                "any number of operands"
+                if arity is None
+                else f"{arity} operand{'s' * (arity != 1)}"
+            )
+            got = len(operands) + (0 if names else len(extra))
+            also = f" and {', '.join(names)}" if names else ""
+            more = f" and {len(extra)} arguments" if names and extra else ""
+            raise UsageError(f"{self.name} takes {wanted}{also}, got {got}{more}")
         parameters = {**dict(zip(names, extra, strict=False)), **parameters}
         unknown = [name for name in parameters if name not in names]
         if unknown:
