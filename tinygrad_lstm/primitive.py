@@ -104,9 +104,8 @@ class Primitive:
         if parameters or len(operands) != self.arity:
             operands, parameters = self.bind(operands, parameters)
         for operand in operands:
-            interpret = getattr(operand, "__interpret__", None)
-            if interpret is not None:
-                return interpret(self, operands, parameters)
+            if hasattr(operand, "__interpret__"):
+                return operand.__interpret__(self, operands, parameters)
         return self.forward(*operands, **parameters)
 
     def bind(

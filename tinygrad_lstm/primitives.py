@@ -260,7 +260,11 @@ def _scatter(x, *, index, shape):
 
 def _add_at(whole, part, index):
     """Add a part where getitem took it from."""
-    whole[index] += part
+    place = whole[index]
+    if type(place) is np.ndarray:
+        place += part  # in place, without NumPy's writing the sum back once more
+    else:
+        whole[index] += part
 
 
 def _gather(x, *, index):
