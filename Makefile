@@ -10,15 +10,15 @@ RULES := --select E,F,W,I,UP,B,C4,SIM,PIE,RUF --ignore E741,B905,RUF001,RUF002,R
 	--per-file-ignores 'primitives.py:E501'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test doctest lint types bench notebooks clean dot
+.PHONY: help demo test doctest lint types bench notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-demo: dot .venv/.demo ## see the main job run on real data; pictures go to out/
+demo: .venv/.demo ## see the main job run on real data; pictures go to out/
 	@$(BIN)/python -m tinygrad_lstm demo --out $(OUT)
 
-test: dot .venv/.test ## run the tests
+test: .venv/.test ## run the tests
 	@$(BIN)/python -m pytest
 
 doctest: .venv/.test ## run the examples in the docstrings and in the README
@@ -33,15 +33,12 @@ types: .venv/.dev ## check the type hints
 bench: .venv/.test ## measure speed, beside the peers that are installed
 	@$(BIN)/python -m benchmarks
 
-notebooks: dot .venv/.notebooks ## execute the notebooks
+notebooks: .venv/.notebooks ## execute the notebooks
 	@cd notebooks && for each in *.ipynb; do ../$(BIN)/jupyter-execute $$each || exit 1; done
 
 clean: ## remove everything that was made
 	@rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-
-dot:
-	@command -v dot > /dev/null || { echo "Graphviz's program 'dot' is missing: install it with your system's packages (Debian: apt-get install graphviz; macOS: brew install graphviz)." >&2; exit 1; }
 
 .venv/.%: setup.cfg pyproject.toml | $(BIN)/pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'

@@ -17,7 +17,6 @@ from .data import sunspots
 from .derivations import gomez, question
 from .differentiate import grad
 from .draw import draw
-from .errors import RenderError
 from .primitives import sigmoid
 from .signals import Signals
 from .tensor import Tensor
@@ -312,11 +311,7 @@ def _plot(losses: list[float], norms: dict[str, list[float]], path: Path) -> Pat
 
 def _pictures(loss: Tensor, stem: Path, title: str, written: list[Path]) -> None:
     picture = draw(loss, title=title)
-    try:
-        written.extend(picture.save(stem.with_suffix(suffix)) for suffix in (".png", ".svg"))
-    except RenderError:
-        written.append(picture.save(stem.with_suffix(".gv")))
-        raise
+    written.extend(picture.save(stem.with_suffix(suffix)) for suffix in (".png", ".svg"))
 
 
 def _progress(steps: range, what: str) -> Iterator[int]:

