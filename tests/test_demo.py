@@ -26,7 +26,7 @@ def test_the_data_are_the_yearly_sunspot_numbers():
 
 def test_windows_do_not_leak_from_the_later_years():
     (x, y), (later_x, _) = demo.windows()
-    years, numbers = sunspots()
+    years, _ = sunspots()
     count = int((years <= demo.LAST_TRAINING_YEAR).sum()) - demo.STEPS
     assert x.shape == y.shape == (3, count, 1)
     assert np.array_equal(x[1:], y[:-1])

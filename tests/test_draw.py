@@ -43,7 +43,8 @@ def test_the_same_program_gives_the_same_text(loss):
 
 @pytest.mark.parametrize(
     "name",
-    ['"', "<b>bold</b>", "a\\nb", "a\\", "\n\t", "\x00", "a:b:c", "{a|b}", "🦉", "x" * 20000, "->;}"],
+    ['"', "<b>bold</b>", "a\\nb", "a\\", "\n\t", "\x00", "a:b:c", "{a|b}", "🦉",
+     "x" * 20000, "->;}"],
     ids=["quote", "html", "escape", "backslash", "newline", "nul", "colon", "record", "emoji",
          "long", "syntax"],
 )  # fmt: skip

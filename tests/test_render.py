@@ -90,12 +90,12 @@ def test_a_graph_that_does_not_parse_is_an_error(way):
 
 
 def test_an_unknown_format_lists_the_known_ones(way):
-    with pytest.raises(ArgumentError, match="'jpeg'.*png, svg, pdf"):
+    with pytest.raises(ArgumentError, match=r"'jpeg'.*png, svg, pdf"):
         render.rendered(DOT, "jpeg")
 
 
 def test_the_time_limit_holds(way):
-    with pytest.raises(RenderError, match="more than 0.001 s for 2 nodes"):
+    with pytest.raises(RenderError, match=r"more than 0\.001 s for 2 nodes"):
         render.rendered(DOT, "svg", time_limit=0.001)
 
 

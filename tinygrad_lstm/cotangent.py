@@ -45,13 +45,14 @@ class Sums(dict[Any, Array]):
 
     def add_part(self, operand: Any, ct: Array, entry: Entry, primitive: Linear) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
-        buffer = self.get(operand)
-        if buffer is None:
+        if operand not in self:
             whole = operand._data
             buffer = self[operand] = np.zeros(whole.shape, whole.dtype)
-        elif operand in self.borrowed or type(buffer) is not np.ndarray:
-            self.borrowed.discard(operand)
-            buffer = self[operand] = np.array(buffer)
+        else:
+            buffer = self[operand]
+            if operand in self.borrowed or type(buffer) is not np.ndarray:
+                self.borrowed.discard(operand)
+                buffer = self[operand] = np.array(buffer)
         primitive.add_part(buffer, ct, entry.parameters["index"])
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:

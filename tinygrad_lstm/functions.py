@@ -95,25 +95,27 @@ def dot(a: Array, b: Array) -> Array:
 def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     """Return x with two axes exchanged."""
     axes = list(range(x.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    one, other = _checked_axis("swapaxes", x, axis1), _checked_axis("swapaxes", x, axis2)
+    axes[one], axes[other] = other, one
     return transpose(x, axes=tuple(axes))
 
 
 def moveaxis(x: Array, source: int, destination: int) -> Array:
     """Return x with one axis moved to another place."""
     axes = list(range(x.ndim))
-    axes.insert(destination % x.ndim, axes.pop(source))
+    one, other = _checked_axis("moveaxis", x, source), _checked_axis("moveaxis", x, destination)
+    axes.insert(other, axes.pop(one))
     return transpose(x, axes=tuple(axes))
 
 
 def expand_dims(x: Array, axis: int) -> Array:
     """Return x with an axis of size 1 put in."""
-    return reshape(x, shape=np.expand_dims(np.empty(x.shape, bool), axis).shape)
+    return _reshaped_by(np.expand_dims, x, axis)
 
 
 def squeeze(x: Array, axis: Axis = None) -> Array:
     """Return x without the axes of size 1 (all of them if None)."""
-    return reshape(x, shape=np.squeeze(np.empty(x.shape, bool), axis).shape)
+    return _reshaped_by(np.squeeze, x, axis)
 
 
 def ravel(x: Array) -> Array:
@@ -134,6 +136,7 @@ def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
     ShapeError
         If the axis cannot be cut into so many equal pieces.
     """
+    axis = _checked_axis("split", x, axis)
     size = x.shape[axis]
     if isinstance(indices_or_sections, int):
         pieces = indices_or_sections
@@ -142,14 +145,33 @@ def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
         cuts = [size // pieces * k for k in range(1, pieces)]
     else:
         cuts = list(indices_or_sections)
-    lead = (slice(None),) * (axis % x.ndim)
+    lead = (slice(None),) * axis
     return [x[(*lead, slice(lo, hi))] for lo, hi in zip([0, *cuts], [*cuts, size], strict=True)]
 
 
 def unstack(x: Array, axis: int = 0) -> list[Array]:
     """Return the slices of x along an axis, without that axis."""
-    lead = (slice(None),) * (axis % x.ndim)
+    axis = _checked_axis("unstack", x, axis)
+    lead = (slice(None),) * axis
     return [x[(*lead, k)] for k in range(x.shape[axis])]
+
+
+def _checked_axis(what: str, x: Array, axis: int) -> int:
+    """Return an axis counted from the first one, if x has it."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"{what}: found axis {axis} for shape {x.shape}, which has {x.ndim} axes")
+    return axis % x.ndim
+
+
+def _reshaped_by(function: Callable[..., Any], x: Array, axis: Any) -> Array:
+    """Return x in the shape that NumPy's function gives it."""
+    try:
+        shape = function(np.empty(x.shape, bool), axis).shape
+    except ValueError as error:
+        raise ShapeError(
+            f"{function.__name__}: shape {x.shape} and axis {axis} do not fit: {error}"
+        ) from None
+    return reshape(x, shape=shape)
 
 
 def _numpy_pad(

@@ -18,7 +18,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -119,9 +118,7 @@ class Primitive:
         elif arity is not None:
             operands, extra = operands[:arity], operands[arity:]
         if not operands:
-            raise UsageError(
-                f"{self.name}: found nothing to {self.kind}, expected arrays or Tensors"
-            )
+            raise UsageError(f"{self.name}: found no operands, expected arrays or Tensors")
         if len(operands) < (arity or 0) or len(extra) > len(names):
             wanted = (
                 "any number of operands"

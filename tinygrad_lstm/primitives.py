@@ -101,7 +101,10 @@ REDUCED = tried(
 
 def _sigmoid(x):
     """Return 1 / (1 + exp(-x)), by way of tanh, which never overflows and is vectorised."""
-    half = _HALF[x.dtype]  # of x's own type, which NumPy takes in half the time of Python's 0.5
+    try:
+        half = _HALF[x.dtype]  # of x's own type, which NumPy takes in half the time of Python's 0.5
+    except (AttributeError, KeyError):
+        half = np.array(0.5)  # x is a plain number, or of integers
     y = np.tanh(x * half)
     y *= half
     y += half
@@ -113,7 +116,7 @@ _HALF = {np.dtype(kind): np.array(0.5, kind) for kind in "efdgFDG"}
 
 def _softplus(x):
     """Return log(1 + exp(x)), which is x for large x."""
-    linear_part = np.where(x.real > 0, x, 0 * x)
+    linear_part = np.where(x.real > 0, x, 0)
     return linear_part + np.log1p(np.exp(x - 2 * linear_part))
 
 
@@ -347,6 +350,8 @@ overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape,
 
 
 def _concatenate(*xs, axis=0):
+    if axis is None:
+        raise TypeError("axis=None is not provided; ravel what is to be joined")
     return np.concatenate(xs, axis)
 
 
@@ -383,6 +388,11 @@ def _max(x, *, axis=None, keepdims=False):
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
+def _shared(chosen, axis):
+    """Return equal shares of 1 for the chosen entries along the axes."""
+    return chosen / chosen.sum(axis=axis, keepdims=True)
+
+
 def _logsumexp(x, *, axis=None, keepdims=False):
     """Return log Σ exp(x), shifted by the largest entry so that it never overflows."""
     largest = np.max(x.real, axis=axis, keepdims=True)
@@ -401,7 +411,7 @@ def _norm(x, *, axis=None, keepdims=False):
 
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
 # fmt: off
-max       = reduction("max",       _max,       lambda x, y, axis: (x == y) / (x == y).sum(axis=axis, keepdims=True),
+max       = reduction("max",       _max,       lambda x, y, axis: _shared(where(x == y, 1, 0 * x), axis),
                                                                                             notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,))
 logsumexp = reduction("logsumexp", _logsumexp, lambda x, y, axis: exp(x - y),               notation=function("logsumexp"),    samples=REDUCED)
 norm      = reduction("norm",      _norm,      lambda x, y, axis: x / where(y == 0, 1, y),  notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED)

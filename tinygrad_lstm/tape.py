@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-from .cotangent import Sums
 from .errors import ChangedError
 
 Node = Any
@@ -82,15 +81,14 @@ def pull_back(order: list[Node], sums: Any, wanted: set[Node]) -> dict[Node, Any
         Those to report beside the leaves.
     """
     found: dict[Node, Any] = {}
-    take = sums.take
     for node in order:
-        ct = take(node)
-        if ct is None:
-            continue
         if not node.inputs:
-            found[node] = ct
-            continue
-        if wanted and node in wanted:
-            found[node] = ct
-        node.primitive.pull(node, ct, sums)
+            ct = sums.take(node)
+            if ct is not None:
+                found[node] = ct
+        elif node in sums:
+            ct = sums.pop(node)
+            if wanted and node in wanted:
+                found[node] = ct
+            node.primitive.pull(node, ct, sums)
     return found

@@ -515,7 +515,10 @@ def _as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
     who = name or "a Tensor"
     if isinstance(data, Tensor):
         raise DetachError(f"{who}: the data are a Tensor already; use it, or its .detach().numpy()")
-    wanted = np.dtype(dtype) if dtype is not None else None
+    try:
+        wanted = np.dtype(dtype) if dtype is not None else None
+    except TypeError:
+        raise DTypeError(f"{who}: found dtype {dtype!r}, expected float64 or float32") from None
     if wanted is not None and wanted.kind != "f":
         raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
     try:

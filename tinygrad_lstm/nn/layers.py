@@ -319,8 +319,10 @@ def fitting(
 def _function(activation: Any) -> Callable[[Tensor], Tensor] | None:
     if activation is None or (callable(activation) and not isinstance(activation, str)):
         return activation
-    unary = {name: each for name, each in TABLE.items() if each.kind == "elementwise"}
-    if activation not in unary:
+    unary = {
+        name: each for name, each in TABLE.items() if each.kind == "elementwise" and each.arity == 1
+    }
+    if not isinstance(activation, str) or activation not in unary:
         raise UsageError(
             f"Dense: there is no activation {activation!r}; {nearest(str(activation), unary)}"
         )

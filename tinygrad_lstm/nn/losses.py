@@ -81,9 +81,13 @@ def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
         If the shapes differ, or a target lies outside [0, 1].
     """
     with scope("binary_cross_entropy"):
+        logits = _judged(logits)
         t = _target(logits, target)
-        if ((t.data < 0) | (t.data > 1)).any():
-            raise ArgumentError("binary_cross_entropy: targets must lie between 0 and 1")
+        outside = t.data[~((t.data >= 0) & (t.data <= 1))]
+        if outside.size:
+            raise ArgumentError(
+                f"binary_cross_entropy: found target {outside[0]:g}, expected 0 to 1"
+            )
         return _named(mean(softplus(logits) - t * logits))
 
 
@@ -102,6 +106,7 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
         If the shapes do not fit, or an index is no whole number or out of range.
     """
     with scope("softmax_cross_entropy"):
+        logits = _judged(logits)
         right = np.asarray(classes)
         if right.dtype.kind not in "iu":
             raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
@@ -120,6 +125,11 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
         return _named(-mean(log_softmax(logits)[places]))
 
 
+def _judged(y: Any) -> Tensor:
+    """Return what a loss judges as a Tensor."""
+    return y if isinstance(y, Tensor) else Tensor(y, name="y")
+
+
 def _target(y: Tensor, target: Any) -> Tensor:
     """Return the target as a Tensor of y's shape."""
     if not isinstance(target, Tensor):
@@ -130,15 +140,15 @@ def _target(y: Tensor, target: Any) -> Tensor:
             name="target",
         )
     if target.shape != y.shape:
-        who = y.label() if isinstance(y, Tensor) else "the prediction"
         raise ShapeError(
-            f"{who} has shape {y.shape}, its target {target.shape}; they must be equal "
+            f"{y.label()} has shape {y.shape}, its target {target.shape}; they must be equal "
             "(nothing is broadcast in a loss)"
         )
     return target
 
 
 def _error(y: Tensor, target: Any) -> Tensor:
+    y = _judged(y)
     e = y - _target(y, target)
     e.name = "e"
     return e

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, SignalError, check_arguments, nearest
+from ..errors import ShapeError, SignalError, UsageError, check_arguments, nearest
 from ..place import Place, checked_name, here
 from ..tensor import Tensor
 
@@ -71,6 +71,10 @@ class Module:
         here.set(Place(before, self.place.name, module=self.place))
         try:
             return self.forward(*args, **options)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise  # from inside, not from a call that does not fit
+            raise UsageError(f"{type(self).__name__}: {error}") from None
         finally:
             here.set(before)
 
@@ -139,6 +143,10 @@ class Module:
             If an entry is missing, unexpected or of the wrong shape. The message lists all of
             them, and nothing has been loaded.
         """
+        if not isinstance(state, Mapping):
+            raise UsageError(
+                f"load_state_dict: found {type(state).__name__}, expected a dictionary of arrays"
+            )
         known = dict(self.named_parameters())
         wrong = [f"missing: {name} {known[name].shape}" for name in known if name not in state]
         wrong += [

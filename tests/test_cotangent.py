@@ -1,0 +1,113 @@
+"""Holds the sums of cotangents to what they may write into and what they may not."""
+
+from __future__ import annotations
+
+import laws
+import numpy as np
+import pytest
+
+from tinygrad_lstm.cotangent import ROWS, Sums
+from tinygrad_lstm.primitive import Entry
+from tinygrad_lstm.primitives import gather, getitem
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_terms_add_up(fresh):
+    sums = Sums()
+    for _ in range(3):
+        sums.add("x", np.array([1.0, 2.0]), fresh)
+    assert sums.take("x").tolist() == [3.0, 6.0]
+
+
+def test_array_from_elsewhere_is_never_written_into():
+    sums, theirs = Sums(), np.ones(2)
+    for _ in range(3):
+        sums.add("x", theirs, False)
+    assert theirs.tolist() == [1.0, 1.0]
+
+
+def test_own_sum_is_added_to_in_place():
+    sums = Sums()
+    own = np.ones(2)
+    sums.add("x", own, True)
+    sums.add("x", np.ones(2), True)
+    assert sums.take("x") is own
+
+
+def test_sum_of_borrowed_terms_becomes_ones_own():
+    sums, first = Sums(), np.ones(2)
+    sums.add("x", first, False)
+    sums.add("x", np.ones(2), False)
+    second = sums["x"]
+    sums.add("x", np.ones(2), False)
+    assert sums.take("x") is second
+
+
+def add_part(sums, whole, ct, index, primitive=getitem):
+    """Add the cotangent of ``whole[index]``."""
+    sums.add_part(whole, ct, Entry(None, True, primitive, (whole,), {"index": index}), primitive)
+
+
+def test_part_is_added_to_a_copy_of_what_is_borrowed():
+    sums, theirs, whole = Sums(), np.ones(3), Entry(np.zeros(3), True)
+    sums.add(whole, theirs, False)
+    add_part(sums, whole, 5.0, 1)
+    assert (sums.take(whole).tolist(), theirs.tolist()) == ([1.0, 6.0, 1.0], [1.0, 1.0, 1.0])
+
+
+def test_part_of_a_number_is_added_to_numpys_scalar():
+    sums, whole = Sums(), Entry(np.array(0.0), True)
+    sums.add(whole, np.float64(2.0), True)
+    add_part(sums, whole, np.ones(1), None)
+    assert sums.take(whole) == 3.0
+
+
+def test_parts_share_one_buffer():
+    sums, whole = Sums(), Entry(np.zeros((4, 2)), True)
+    add_part(sums, whole, np.ones(2), 0)
+    buffer = sums[whole]
+    for k in range(1, 4):
+        add_part(sums, whole, np.full(2, k), k)
+    assert sums.take(whole) is buffer
+    assert buffer[:, 0].tolist() == [1.0, 1.0, 2.0, 3.0]
+
+
+def test_repeated_places_of_a_part_accumulate():
+    sums, whole = Sums(), Entry(np.zeros(2), True)
+    add_part(sums, whole, np.ones(3), np.array([1, 1, 0]), gather)
+    assert sums.take(whole).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("rows", [1, 7, ROWS - 1, ROWS, 3 * ROWS + 5])
+def test_stacked_rows_give_the_sum_of_the_products(rows):
+    xs, cts = laws.draw((rows, 3)), laws.draw((rows, 2), 1)
+    sums = Sums()
+    for k in range(0, rows, 5):
+        sums.add_rows("W", xs[k : k + 5], cts[k : k + 5])
+    laws.near(sums.take("W"), xs.T @ cts, 1e-12)
+
+
+def test_rows_wait_until_there_are_enough():
+    sums = Sums()
+    sums.add_rows("W", np.ones((ROWS - 1, 2)), np.ones((ROWS - 1, 2)))
+    waiting = "W" in sums
+    sums.add_rows("W", np.ones((1, 2)), np.ones((1, 2)))
+    assert (waiting, "W" in sums, sums.stacked) == (False, True, {})
+
+
+def test_rows_and_terms_of_one_weight_add_up():
+    sums = Sums()
+    sums.add("W", np.ones((2, 2)), False)
+    sums.add_rows("W", np.ones((1, 2)), np.ones((1, 2)))
+    assert (sums.take("W") == 2).all()
+
+
+@pytest.mark.parametrize("add", ["nothing", "term", "rows"])
+def test_what_is_taken_is_forgotten(add):
+    sums = Sums()
+    if add == "term":
+        sums.add("W", np.ones((1, 1)), True)
+    if add == "rows":
+        sums.add_rows("W", np.ones((1, 1)), np.ones((1, 1)))
+    assert (sums.take("W") is None) == (add == "nothing")
+    assert sums.take("W") is None

@@ -1,0 +1,214 @@
+"""Holds modules to naming, finding, saving and loading their parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.errors import DTypeError, ShapeError, SignalError, UsageError
+from tinygrad_lstm.nn import LSTM, Dense, Module, Sequential
+
+
+class Pair(Module):
+    def __init__(self, name=None):
+        super().__init__(name)
+        self.lstm = LSTM(2, 3, seed=1)
+        self.readout = Dense(3, 1, seed=2)
+        self.scale = tg.Tensor(1.0, requires_grad=True)
+        self.shift = tg.Tensor(1.0)
+
+    def forward(self, x):
+        self.last = self.lstm(x)[0][-1]
+        return self.readout(self.last) * self.scale + self.shift
+
+
+class Deep(Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [Dense(2, 2), tg.tanh, Dense(2, 2)]
+
+
+NAMES = ["scale", "lstm.W", "lstm.U", "lstm.b", "readout.W", "readout.b"]
+
+
+def test_parameters_are_found_with_their_paths():
+    assert [name for name, _ in Pair().named_parameters()] == NAMES
+
+
+def test_parameters_are_those_of_the_paths():
+    pair = Pair()
+    assert pair.parameters() == [each for _, each in pair.named_parameters()]
+
+
+def test_computed_tensor_that_is_kept_is_no_parameter():
+    pair = Pair()
+    pair(np.ones((4, 2)))
+    assert [name for name, _ in pair.named_parameters()] == NAMES
+
+
+def test_modules_in_a_list_are_found():
+    assert [name for name, _ in Deep().named_parameters()] == [
+        "layers.0.W", "layers.0.b", "layers.2.W", "layers.2.b",
+    ]  # fmt: skip
+
+
+def test_shared_parameter_is_found_once():
+    pair = Pair()
+    pair.again = pair.readout
+    pair.tied = pair.scale
+    assert len(pair.parameters()) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "label"),
+    [
+        (lambda: Dense(2, 1).W, "dense.W"),
+        (lambda: Dense(2, 1, name="head").b, "head.b"),
+        (lambda: Pair().readout.W, "pair.readout.W"),
+        (lambda: Pair("net").lstm.U, "net.lstm.U"),
+        (lambda: Deep().layers[2].W, "deep.layers.2.W"),
+        (lambda: Sequential(Dense(2, 1)).parameters()[0], "dense.W"),
+        (lambda: Sequential(Dense(2, 2), Dense(2, 1)).parameters()[2], "dense_2.W"),
+        (lambda: Sequential(Dense(2, 1), name="net").parameters()[0], "net.dense.W"),
+        (lambda: Sequential(Dense(2, 1, name="a")).parameters()[0], "a.W"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_parameter_is_called_by_where_it_is(parameter, label):
+    assert parameter().label() == label
+
+
+def test_named_tensor_keeps_its_name():
+    module = Module(name="m")
+    module.w = tg.Tensor(1.0, requires_grad=True, name="weight")
+    assert module.w.label() == "m.weight"
+
+
+def test_call_records_inside_the_modules_scope():
+    assert Pair("net")(np.ones((1, 2))).label() == "net.add"
+
+
+def test_zero_grad_forgets_all():
+    pair = Pair()
+    pair(np.ones((2, 2))).sum().backward()
+    pair.zero_grad()
+    assert [each.grad for each in pair.parameters()] == [None] * len(NAMES)
+
+
+def test_module_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match="Module does not say how to compute"):
+        Module()(1.0)
+
+
+def test_type_error_inside_forward_stays_what_it_is():
+    class Wrong(Module):
+        def forward(self, x):
+            return len(x)
+
+    with pytest.raises(TypeError) as caught:
+        Wrong()(1.0)
+    assert type(caught.value) is TypeError
+
+
+# --- state --------------------------------------------------------------------------------------
+
+
+def test_state_goes_round():
+    one, other = Pair(), Pair()
+    for parameter in one.parameters():
+        parameter.data = np.full(parameter.shape, 0.25)
+    other.load_state_dict(one.state_dict())
+    x = np.ones((3, 2))
+    assert other(x).tolist() == one(x).tolist()
+
+
+def test_state_is_a_copy():
+    pair = Pair()
+    state = pair.state_dict()
+    state["scale"][...] = 9
+    assert pair.scale.item() == 1.0
+
+
+def test_loaded_state_is_a_copy():
+    pair = Pair()
+    state = pair.state_dict()
+    pair.load_state_dict(state)
+    state["lstm.W"][:] = 9
+    assert (pair.lstm.W.data != 9).all()
+
+
+def faulty():
+    """Return a state with one fault of each kind."""
+    state = Pair().state_dict()
+    del state["lstm.b"]
+    state["readout.w"] = np.ones(1)
+    state["scale"] = np.ones(2)
+    return {name: value + 1 for name, value in state.items()}
+
+
+def test_all_faults_of_a_state_are_listed():
+    with pytest.raises(SignalError) as caught:
+        Pair().load_state_dict(faulty())
+    for fact in (
+        "missing: lstm.b (12,)",
+        "unexpected: readout.w (the nearest names are: readout.W",
+        "shape of scale: found (2,), expected ()",
+    ):
+        assert fact in str(caught.value)
+
+
+def refuse_shape(state):
+    state["lstm.U"] = np.ones((1, 12))
+
+
+def refuse_type(state):
+    state["lstm.U"] = np.ones((3, 12), complex)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (refuse_shape, ShapeError),
+        (refuse_type, DTypeError),
+        (lambda s: s.pop("scale"), SignalError),
+    ],
+)
+def test_faulty_state_loads_nothing(spoil, error):
+    pair = Pair()
+    before = pair.state_dict()
+    state = {name: value + 1 for name, value in before.items()}
+    spoil(state)
+    with pytest.raises(error):
+        pair.load_state_dict(state)
+    for name, value in pair.state_dict().items():
+        assert np.array_equal(value, before[name])
+
+
+def test_state_loaded_between_forward_and_backward_is_caught():
+    pair = Pair()
+    loss = pair(np.ones((2, 2))).sum()
+    pair.load_state_dict(pair.state_dict())
+    with pytest.raises(tg.ChangedError, match=r"data of pair\.\S+ was replaced"):
+        loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Dense(2, 1, bias=False), ["Dense", "'bias'", "activation"]),
+        (lambda: LSTM(2, 1, hidden=3), ["LSTM", "'hidden'", "hidden_size"]),
+        (lambda: LSTM(2), ["LSTM", "'hidden_size'"]),
+        (
+            lambda: Sequential(Dense(2, 1), activation="tanh"),
+            ["Sequential", "'activation'", "name"],
+        ),
+        (lambda: Pair(nme="x"), ["Pair", "'nme'", "name"]),
+    ],
+    ids=["Dense", "LSTM", "missing", "Sequential", "own"],
+)
+def test_unknown_or_missing_argument_is_refused(make, words):
+    with pytest.raises(UsageError) as caught:
+        make()
+    for word in words:
+        assert word in str(caught.value)
