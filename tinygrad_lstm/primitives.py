@@ -116,8 +116,8 @@ _HALF = {np.dtype(kind): np.array(0.5, kind) for kind in "efdgFDG"}
 
 def _softplus(x):
     """Return log(1 + exp(x)), which is x for large x."""
-    linear_part = np.where(x.real > 0, x, 0)
-    return linear_part + np.log1p(np.exp(x - 2 * linear_part))
+    rises = x.real > 0
+    return np.where(rises, x, 0) + np.log1p(np.exp(np.where(rises, -x, x)))
 
 
 def _where(condition, x, y):
