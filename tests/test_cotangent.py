@@ -38,7 +38,7 @@ def test_sum_of_borrowed_terms_becomes_ones_own():
     sums, first = Sums(), np.ones(2)
     sums.add("x", first, False)
     sums.add("x", np.ones(2), False)
-    second = sums["x"]
+    second = sums.total["x"]
     sums.add("x", np.ones(2), False)
     assert sums.take("x") is second
 
@@ -65,7 +65,7 @@ def test_part_of_a_number_is_added_to_numpys_scalar():
 def test_parts_share_one_buffer():
     sums, whole = Sums(), Entry(np.zeros((4, 2)), True)
     add_part(sums, whole, np.ones(2), 0)
-    buffer = sums[whole]
+    buffer = sums.total[whole]
     for k in range(1, 4):
         add_part(sums, whole, np.full(2, k), k)
     assert sums.take(whole) is buffer
@@ -90,9 +90,9 @@ def test_stacked_rows_give_the_sum_of_the_products(rows):
 def test_rows_wait_until_there_are_enough():
     sums = Sums()
     sums.add_rows("W", np.ones((ROWS - 1, 2)), np.ones((ROWS - 1, 2)))
-    waiting = "W" in sums
+    waiting = "W" in sums.total
     sums.add_rows("W", np.ones((1, 2)), np.ones((1, 2)))
-    assert (waiting, "W" in sums, sums.stacked) == (False, True, {})
+    assert (waiting, "W" in sums.total, sums.stacked) == (False, True, {})
 
 
 def test_rows_and_terms_of_one_weight_add_up():

@@ -20,39 +20,42 @@ from .primitive import Array, Entry, Linear
 ROWS = 512  # how many rows are stacked before they are multiplied
 
 
-class Sums(dict[Any, Array]):
+class Sums:
     """The sum of the cotangents, all of them arrays, that have come in for each signal."""
 
-    __slots__ = ("borrowed", "stacked")
+    __slots__ = ("borrowed", "stacked", "total")
 
     def __init__(self) -> None:
+        self.total: dict[Any, Array] = {}
         self.borrowed: set[Any] = set()  # sums of one term, whose array is not ours
         self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
 
     def add(self, operand: Any, ct: Array, fresh: bool) -> None:
         """Add a cotangent; ``fresh`` says that nobody else holds its array."""
-        if operand not in self:
-            self[operand] = ct
+        total = self.total
+        if operand not in total:
+            total[operand] = ct
             if not fresh:
                 self.borrowed.add(operand)
         elif operand in self.borrowed:
             self.borrowed.discard(operand)
-            self[operand] = self[operand] + ct
+            total[operand] = total[operand] + ct
         else:
-            before = self[operand]
+            before = total[operand]
             before += ct
-            self[operand] = before
+            total[operand] = before
 
     def add_part(self, operand: Any, ct: Array, entry: Entry, primitive: Linear) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
-        if operand not in self:
+        total = self.total
+        if operand not in total:
             whole = operand._data
-            buffer = self[operand] = np.zeros(whole.shape, whole.dtype)
+            buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
         else:
-            buffer = self[operand]
+            buffer = total[operand]
             if operand in self.borrowed or type(buffer) is not np.ndarray:
                 self.borrowed.discard(operand)
-                buffer = self[operand] = np.array(buffer)
+                buffer = total[operand] = np.array(buffer)
         primitive.add_part(buffer, ct, entry.parameters["index"])
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
@@ -72,7 +75,7 @@ class Sums(dict[Any, Array]):
         self.add(weight, x.T.dot(ct), True)
 
     def take(self, operand: Any) -> Array | None:
-        """Return the sum of what has come in for a signal, and forget it."""
+        """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
         if operand in self.stacked:
             self._multiply(operand)
-        return self.pop(operand, None)
+        return self.total.pop(operand, None)

@@ -5,17 +5,17 @@ Knows signals, and turns them into DOT text; running the layout program is `rend
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import graphviz
-
-from .errors import RenderError, UsageError
-from .render import rendered, written
+from .errors import UsageError
 from .signals import Signals
 from .symbol import constant_text
 from .tensor import Tensor
+
+if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
+    import os
+
+    from .render import Picture
 
 FONT = "DejaVu Sans"
 LONGEST = 80  # characters of a name
@@ -31,39 +31,6 @@ COLORS = {  # by kind: fill and line, each kind also told by its shape and its w
     "cut": ("#f5f5f5", "#888888"),
 }
 SHAPES = {"junction": "circle", "bilinear": "ellipse", "linear": "box", "join": "box"}
-
-
-class Picture:
-    """A drawn graph. In a notebook it shows itself.
-
-    Attributes
-    ----------
-    dot : str
-        The text that Graphviz lays out.
-    """
-
-    def __init__(self, dot: str) -> None:
-        self.dot = dot
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture; the suffix of the path is its format.
-
-        Raises
-        ------
-        ArgumentError
-            If the format is unknown; the message lists the known ones.
-        RenderError
-            If the picture cannot be drawn; its DOT text is then in a ``.gv`` file beside it.
-        """
-        target = Path(path)
-        try:
-            return written(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
-        except RenderError as error:
-            text = written(self.dot.encode(), target.with_suffix(".gv"))
-            raise RenderError(f"{error} (its DOT text is in {text})") from None
-
-    def _repr_svg_(self) -> str:
-        return rendered(self.dot, "svg").decode()
 
 
 def draw(loss: Tensor, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Picture:
@@ -89,6 +56,8 @@ def draw(loss: Tensor, path: str | os.PathLike[str] | None = None, *, title: str
     """
     if not isinstance(loss, Tensor) or not loss.inputs:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
+    from .render import Picture
+
     picture = Picture(_dot(Signals(loss), title))
     if path is not None:
         picture.save(path)
@@ -96,6 +65,8 @@ def draw(loss: Tensor, path: str | os.PathLike[str] | None = None, *, title: str
 
 
 def _dot(signals: Signals, title: str) -> str:
+    import graphviz  # a sixth of the time that importing all the rest takes
+
     graph = graphviz.Digraph(
         graph_attr={
             "rankdir": "LR", "fontname": FONT, "fontsize": "18", "labelloc": "t",
@@ -185,6 +156,6 @@ def _text(text: str) -> str:
     """Return text that Graphviz takes as it is, shortened if no picture could hold it."""
     if len(text) > LONGEST:
         text = text[:LONGEST] + "…"
-    return graphviz.escape(
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    )
+    from graphviz import escape
+
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))

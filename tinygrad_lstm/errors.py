@@ -17,7 +17,6 @@ to do, and names the signal.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable
 from typing import Any
@@ -81,6 +80,8 @@ def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
     >>> nearest("x", [])
     'there are no names at all'
     """
+    import difflib  # only a message needs it
+
     names = list(known)
     if not names:
         return "there are no names at all"

@@ -150,7 +150,7 @@ class Primitive:
         operands = tuple(Entry(x, need) for x, need in zip(xs, needs, strict=True))
         sums = PlainSums()
         self.pull(Entry(y, True, self, operands, parameters), ct, sums)
-        return [sums.get(operand) for operand in operands]
+        return [sums.take(operand) for operand in operands]
 
     def derivatives(self) -> dict[str, Symbol]:
         """Run the reverse rule on Symbols: one expression for each operand's cotangent.
@@ -166,12 +166,15 @@ class Primitive:
         return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}
 
 
-class PlainSums(dict[Any, Array]):
+class PlainSums:
     """Sums of cotangents that may be Tensors or Symbols: nothing is done in place, or later."""
+
+    def __init__(self) -> None:
+        self.total: dict[Any, Array] = {}
 
     def add(self, operand: Entry, ct: Array, fresh: bool) -> None:
         """Add a cotangent."""
-        self[operand] = self[operand] + ct if operand in self else ct
+        self.total[operand] = self.total[operand] + ct if operand in self.total else ct
 
     def add_part(self, operand: Entry, ct: Array, entry: Entry, primitive: Linear) -> None:
         """Add the cotangent of a part."""
@@ -182,8 +185,8 @@ class PlainSums(dict[Any, Array]):
         self.add(weight, x.T.dot(ct), True)
 
     def take(self, operand: Entry) -> Array | None:
-        """Return the sum of what has come in for a signal, and forget it."""
-        return self.pop(operand, None)
+        """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
+        return self.total.pop(operand, None)
 
 
 def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:

@@ -24,6 +24,39 @@ HOW_TO_GET_ONE = (
 )
 
 
+class Picture:
+    """A drawn graph. In a notebook it shows itself.
+
+    Attributes
+    ----------
+    dot : str
+        The text that Graphviz lays out.
+    """
+
+    def __init__(self, dot: str) -> None:
+        self.dot = dot
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture; the suffix of the path is its format.
+
+        Raises
+        ------
+        ArgumentError
+            If the format is unknown; the message lists the known ones.
+        RenderError
+            If the picture cannot be drawn; its DOT text is then in a ``.gv`` file beside it.
+        """
+        target = Path(path)
+        try:
+            return written(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
+        except RenderError as error:
+            text = written(self.dot.encode(), target.with_suffix(".gv"))
+            raise RenderError(f"{error} (its DOT text is in {text})") from None
+
+    def _repr_svg_(self) -> str:
+        return rendered(self.dot, "svg").decode()
+
+
 def rendered(
     dot: str, format: str, *, engine: str = "dot", time_limit: float = TIME_LIMIT
 ) -> bytes:

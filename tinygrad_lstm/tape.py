@@ -82,13 +82,11 @@ def pull_back(order: list[Node], sums: Any, wanted: set[Node]) -> dict[Node, Any
     """
     found: dict[Node, Any] = {}
     for node in order:
-        if not node.inputs:
-            ct = sums.take(node)
-            if ct is not None:
-                found[node] = ct
-        elif node in sums:
-            ct = sums.pop(node)
-            if wanted and node in wanted:
-                found[node] = ct
+        ct = sums.take(node)
+        if ct is None:
+            continue
+        if not node.inputs or node in wanted:
+            found[node] = ct
+        if node.inputs:
             node.primitive.pull(node, ct, sums)
     return found

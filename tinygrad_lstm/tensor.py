@@ -116,11 +116,6 @@ class Tensor:
         self.name = None if name is None else checked_name(name)
         self.requires_grad = bool(requires_grad)
 
-    def __getattr__(self, attribute: str) -> None:
-        if attribute in ("name", "grad"):  # not yet given: `record` saves the time
-            return None
-        raise AttributeError(f"a Tensor has no attribute {attribute!r}")
-
     # --- the array -------------------------------------------------------------------------------
 
     @property
@@ -444,6 +439,7 @@ def _written(
     result = _new(Tensor)
     result._data = data if type(data) is _ndarray else np.asarray(data)
     result.place = place = _where_am_i()
+    result.name = result.grad = None
     if place.recording:
         result.primitive = primitive
         result.inputs = operands

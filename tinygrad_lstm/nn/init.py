@@ -5,13 +5,14 @@ Knows NumPy's generators and nothing of Tensors.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..errors import UsageError
 
-Seed = int | np.random.Generator | None
+if TYPE_CHECKING:  # NumPy loads its generators only when asked for one
+    Seed: TypeAlias = int | np.random.Generator | None
 
 
 def generator(seed: Seed) -> np.random.Generator:
