@@ -43,6 +43,7 @@ from .functions import std as std
 from .functions import swapaxes as swapaxes
 from .functions import unstack as unstack
 from .functions import var as var
+from .memory import keep_freed_memory
 from .place import enable_grad as enable_grad
 from .place import no_grad as no_grad
 from .place import scope as scope
@@ -88,6 +89,7 @@ from .primitives import where as where
 from .symbol import Symbol as Symbol
 from .tensor import Tensor as Tensor
 
+keep_freed_memory()
 multiply = hadamard
 tensor = Tensor
 __version__ = "0.1.0"

@@ -8,7 +8,6 @@ needs neither recursion nor a search for an order.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Any
 
 from .errors import ChangedError
@@ -26,14 +25,14 @@ def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
     ChangedError
         If a leaf's data was replaced after an operation used it; the message names the leaf.
     """
-    stack = [node for node in outputs if everything or node.requires_grad]
-    found = set(stack)
+    found = {node.serial: node for node in outputs if everything or node.requires_grad}
+    stack = list(found.values())
     while stack:
         for operand in stack.pop().inputs:
-            if (everything or operand.requires_grad) and operand not in found:
-                found.add(operand)
+            if (everything or operand.requires_grad) and operand.serial not in found:
+                found[operand.serial] = operand
                 stack.append(operand)
-    order = sorted(found, key=attrgetter("serial"), reverse=True)
+    order = [found[serial] for serial in sorted(found, reverse=True)]
     oldest = next((node.serial for node in reversed(order) if node.inputs), 0)
     if replaced.latest > oldest:
         _refuse_changes(order)
