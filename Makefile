@@ -30,7 +30,7 @@ lint: .venv/.dev ## check style and format
 types: .venv/.dev ## check the type hints
 	@$(BIN)/mypy
 
-bench: .venv/.test ## measure speed, beside the peers that are installed
+bench: .venv/.bench ## measure speed, beside the peers that are installed
 	@$(BIN)/python -m benchmarks
 
 notebooks: .venv/.notebooks ## execute the notebooks

@@ -1,0 +1,44 @@
+"""The systems that are timed, in the order of the table.
+
+Each is named by a function of a problem, ``module:function``, which returns two functions: one for
+one forward and one backward pass, and one that reads the gradients as arrays in the problem's
+layout. Knows none of them: a module is imported in the process that times it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..problem import SIZES
+
+YARDSTICK = "hand"
+FEW = frozenset({"question", "small", "long"})  # for peers that take too long on the rest
+
+
+@dataclass(frozen=True)
+class System:
+    """Where a system is, what it is called, and what it needs."""
+
+    title: str
+    build: str  # module:function
+    peer: str = ""  # the package that must be installed
+    dtype: str = "float32"
+    sizes: frozenset[str] = frozenset(SIZES)
+
+
+SYSTEMS = {
+    "hand": System("by hand in NumPy", "benchmarks.by_hand:build"),
+    "tuned": System("by hand, every view kept", "benchmarks.tuned_by_hand:build"),
+    "tape": System("tinygrad_lstm float32", "benchmarks.systems.tape:build"),
+    "tape64": System("tinygrad_lstm float64", "benchmarks.systems.tape:build", dtype="float64"),
+    "torch": System("torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch"),
+    "torch-unbind": System(
+        "torch, taken apart at once", "benchmarks.systems.torch_primitives:build_unbound", "torch"
+    ),
+    "torch-lstm": System("torch.nn.LSTM", "benchmarks.systems.torch_lstm:build", "torch"),
+    "jax": System("JAX jit + scan", "benchmarks.systems.jax_scan:build", "jax"),
+    "autograd": System(
+        "autograd", "benchmarks.systems.autograd_steps:build", "autograd", sizes=FEW
+    ),
+    "mygrad": System("MyGrad", "benchmarks.systems.mygrad_steps:build", "mygrad", sizes=FEW),
+}
