@@ -15,10 +15,10 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 
 # No module imports one that stands below it; "check.*" stands for all that is in a package.
 ORDER = (
-    "errors", "symbol", "place", "primitive", "primitives", "functions", "cotangent", "tape",
-    "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses", "nn", "optim",
-    "data.*", "signals", "derivations.*", "check.*", "dotless", "render", "draw", "demo", "cli",
-    "__main__", "",
+    "memory", "errors", "symbol", "place", "primitive", "primitives", "functions", "cotangent",
+    "tape", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses", "nn",
+    "optim", "data.*", "signals", "derivations.*", "check.*", "dotless", "render", "draw", "demo",
+    "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 
