@@ -109,7 +109,7 @@ def planted(constructor, name, *rules, **more):
     )
 
 
-def add_part_forgets(whole, part, index):
+def add_part_forgets(whole, index, part):
     whole[index] = part
 
 
@@ -146,7 +146,7 @@ PLANTED = {
     ),
     "linear shape": (planted(linear, "broadcast_to", lambda ct, x, shape: ct), laws.check_shapes),
     "linear part": (
-        planted(linear, "getitem", scattered, add_part=add_part_forgets),
+        planted(linear, "getitem", scattered, is_part=True, add_part=add_part_forgets),
         laws.check_accumulation,
     ),
     "join pieces": (

@@ -56,7 +56,15 @@ class Sums:
             if operand in self.borrowed or type(buffer) is not np.ndarray:
                 self.borrowed.discard(operand)
                 buffer = total[operand] = np.array(buffer)
-        primitive.add_part(buffer, ct, entry.parameters["index"])
+        index = entry.parameters["index"]
+        if primitive.add_part is not None:
+            primitive.add_part(buffer, index, ct)
+        else:
+            place = buffer[index]
+            if type(place) is np.ndarray:
+                place += ct  # in place, without NumPy's writing the sum back once more
+            else:
+                buffer[index] += ct
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ, now or later; x is (n, in), ct is (n, out)."""

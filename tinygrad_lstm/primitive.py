@@ -289,12 +289,12 @@ class Linear(Primitive):
     Attributes
     ----------
     transposed : (ct, x, **parameters) -> Aᵀ ct
-    add_part : (buffer, ct, index) -> None, optional
-        Add the transpose into a buffer shaped as the operand instead of making it.
+    add_part : (buffer, index, ct) -> None, or None
+        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
     """
 
     transposed: Rule
-    add_part: Callable[..., None]
+    add_part: Callable[..., None] | None = None
 
 
 def linear(
@@ -302,12 +302,14 @@ def linear(
     forward: Rule,
     transposed: Rule,
     *,
+    is_part: bool = False,
     add_part: Callable[..., None] | None = None,
     **more: Any,
 ) -> Linear:
     """Declare a linear map by its transpose, ``(ct, x, **parameters) -> Aᵀ ct``.
 
-    The transpose may ask ``x`` for its shape and for nothing else.
+    The transpose may ask ``x`` for its shape and for nothing else. A map that takes the part of x
+    at an ``index`` is transposed by adding to that part, into one buffer for the whole of x.
     """
 
     def pull(entry, ct, sums):
@@ -320,10 +322,8 @@ def linear(
     def jvp(tangents, y, xs, parameters):
         return primitive(tangents[0], **parameters)
 
-    primitive = Linear(name, "linear", forward, pull_part if add_part else pull, jvp, **more)
-    primitive.transposed = transposed
-    if add_part is not None:
-        primitive.add_part = add_part
+    primitive = Linear(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
+    primitive.transposed, primitive.add_part = transposed, add_part
     return primitive
 
 

@@ -261,15 +261,6 @@ def _scatter(x, *, index, shape):
     return whole
 
 
-def _add_at(whole, part, index):
-    """Add a part where getitem took it from."""
-    place = whole[index]
-    if type(place) is np.ndarray:
-        place += part  # in place, without NumPy's writing the sum back once more
-    else:
-        whole[index] += part
-
-
 def _gather(x, *, index):
     """Return the entries of x that arrays of indices name, as often as they name them."""
     return x[index]
@@ -322,14 +313,14 @@ transpose    = linear("transpose",    _transpose,    _transpose_transposed,    n
 broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), numpy=(np.broadcast_to,),
                                                                                samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))], [(), dict(shape=(2,))]))
 getitem      = linear("getitem",      _getitem,      lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, add_part=_add_at,
+                                                                               notation=symbol.ITEM, is_part=True,
                                                                                samples=tried([(3, 2), dict(index=1)], [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
                                                                                              [(2, 3), dict(index=(Ellipsis, None, 1))]))
 scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape: getitem(ct, index=index),
                                                                                notation=function("scatter", parameters=("index", "shape")),
                                                                                samples=tried([(2,), dict(index=1, shape=(3, 2))], [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
 gather       = linear("gather",       _gather,       lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, add_part=lambda whole, part, index: np.add.at(whole, index, part),
+                                                                               notation=symbol.ITEM, is_part=True, add_part=np.add.at,
                                                                                samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))], [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
                                                                                              [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
 scatter_add  = linear("scatter_add",  _scatter_add,  lambda ct, x, index, shape: gather(ct, index=index),

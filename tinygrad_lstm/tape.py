@@ -80,12 +80,12 @@ def pull_back(order: list[Node], sums: Any, wanted: set[Node]) -> dict[Node, Any
         Those to report beside the leaves.
     """
     found: dict[Node, Any] = {}
+    take_early = sums.total.pop  # what `take` does for all but shared weights
     for node in order:
-        ct = sums.take(node)
-        if ct is None:
-            continue
-        if not node.inputs or node in wanted:
-            found[node] = ct
-        if node.inputs:
-            node.primitive.pull(node, ct, sums)
+        ct = take_early(node, None) if node.inputs else sums.take(node)
+        if ct is not None:
+            if not node.inputs or node in wanted:
+                found[node] = ct
+            if node.inputs:
+                node.primitive.pull(node, ct, sums)
     return found
