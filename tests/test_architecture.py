@@ -17,8 +17,8 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 ORDER = (
     "memory", "errors", "symbol", "place", "primitive", "primitives", "functions", "cotangent",
     "tape", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses", "nn",
-    "optim", "data.*", "signals", "derivations.*", "check.*", "dotless", "render", "draw", "demo",
-    "cli", "__main__", "",
+    "optim", "data.*", "signals", "flow", "adjoint", "evaluate", "graph", "derivations.*",
+    "check.*", "dotless", "render", "draw", "demo", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 

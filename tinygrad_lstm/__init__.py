@@ -43,6 +43,8 @@ from .functions import std as std
 from .functions import swapaxes as swapaxes
 from .functions import unstack as unstack
 from .functions import var as var
+from .graph import Graph as Graph
+from .graph import graph as graph
 from .memory import keep_freed_memory
 from .place import enable_grad as enable_grad
 from .place import no_grad as no_grad

@@ -72,6 +72,8 @@ class Primitive:
     arity, parameters : int or None, tuple of str
         The number of operands (None for any number), and the names of what else it takes.
     numpy : NumPy's functions that it stands for
+    rules, signs
+        What was declared: the partials or transposes, one for each operand; a junction's signs.
     """
 
     def __init__(
@@ -92,11 +94,16 @@ class Primitive:
         self.notation, self.samples, self.analytic = notation, samples, analytic
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
+        self.rules: tuple[Rule | None, ...] = ()
+        self.signs: tuple[int, ...] = ()
         self.__name__ = self.__qualname__ = name
         self.__doc__ = forward.__doc__ or name
 
     def __repr__(self) -> str:
         return f"<primitive {self.name} ({self.kind})>"
+
+    def __reduce__(self) -> str:
+        return self.name  # a copy is the entry itself, wherever the table is
 
     def __call__(self, *operands: Any, **parameters: Any) -> Any:
         """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
@@ -262,7 +269,9 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
         ]
         return _as_shape(_total(terms), y) if terms else None
 
-    return Primitive(name, "elementwise", forward, pull, jvp, **more)
+    primitive = Primitive(name, "elementwise", forward, pull, jvp, **more)
+    primitive.rules = partials
+    return primitive
 
 
 def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
@@ -280,7 +289,9 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
         ]
         return _as_shape(_total(terms), y)
 
-    return Primitive(name, "junction", forward, pull, jvp, **more)
+    primitive = Primitive(name, "junction", forward, pull, jvp, **more)
+    primitive.signs = signs
+    return primitive
 
 
 class Linear(Primitive):
@@ -289,11 +300,14 @@ class Linear(Primitive):
     Attributes
     ----------
     transposed : (ct, x, **parameters) -> Aᵀ ct
+    is_part : bool
+        Whether it takes the part of x at an ``index``.
     add_part : (buffer, index, ct) -> None, or None
         How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
     """
 
     transposed: Rule
+    is_part = False
     add_part: Callable[..., None] | None = None
 
 
@@ -323,7 +337,7 @@ def linear(
         return primitive(tangents[0], **parameters)
 
     primitive = Linear(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
-    primitive.transposed, primitive.add_part = transposed, add_part
+    primitive.transposed, primitive.is_part, primitive.add_part = transposed, is_part, add_part
     return primitive
 
 
@@ -381,6 +395,7 @@ def bilinear(
         return _total(terms if db is None else [*terms, primitive(a, db)])
 
     primitive = Primitive(name, "bilinear", forward, pull, jvp, **more)
+    primitive.rules = (left, right)
     return primitive
 
 
@@ -410,7 +425,9 @@ def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive
         (x,), axis = xs, parameters.get("axis")
         return (gain(x, y, axis) * tangents[0]).sum(axis=axis).reshape(y.shape)
 
-    return Primitive(name, "reduction", forward, pull, jvp, **more)
+    primitive = Primitive(name, "reduction", forward, pull, jvp, **more)
+    primitive.rules = (gain,)
+    return primitive
 
 
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
