@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lstm as tg
+from tinygrad_lstm import TABLE
 from tinygrad_lstm.cotangent import Sums
 from tinygrad_lstm.primitive import Entry, Primitive
 
@@ -76,7 +77,8 @@ def entry_of(
 ) -> Entry:
     """Return what the tape holds of one operation, on leaves or on what was itself computed."""
     inputs = () if leaves else (Entry(None, False),)
-    operands = tuple(Entry(x, x.dtype.kind in "fc", None, inputs) for x in xs)
+    made_by = None if leaves else TABLE["negative"]
+    operands = tuple(Entry(x, x.dtype.kind in "fc", made_by, inputs) for x in xs)
     y = np.asarray(primitive.forward(*xs, **parameters))
     return Entry(y, True, primitive, operands, parameters)
 

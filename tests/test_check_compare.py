@@ -146,3 +146,22 @@ def test_the_loss_must_be_one_number():
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     with pytest.raises(GradientError, match=r"shape \(2,\)"):
         tg.compare(x * 2, {"x": np.ones(2)})
+
+
+@pytest.mark.parametrize("hand", [None, "x", ["x"], 3.0])
+def test_what_holds_no_pairs_is_refused(hand):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with pytest.raises(UsageError, match=r"compare: hand is .*give a dictionary, or pairs"):
+        tg.compare(x.sum(), hand)
+
+
+def test_a_ragged_gradient_is_refused_by_name():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with pytest.raises(DTypeError, match="compare: 'x' is no array of numbers"):
+        tg.compare(x.sum(), {"x": [1.0, [2.0]]})
+
+
+def test_extended_precision_is_judged_as_double():
+    x = tg.Tensor(np.array([1.0, 2.0], np.longdouble), requires_grad=True, name="x")
+    assert tg.compare((x * x).sum(), {"x": [2.0, 4.0]}).ok
+    assert not tg.compare((x * x).sum(), {"x": [2.0, 4.0 + 1e-9]}).ok

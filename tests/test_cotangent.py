@@ -10,42 +10,44 @@ from tinygrad_lstm.cotangent import ROWS, Sums
 from tinygrad_lstm.primitive import Entry
 from tinygrad_lstm.primitives import gather, getitem
 
+X, W = Entry(np.zeros(2), True, serial=1), Entry(np.zeros((2, 2)), True, serial=2)
+
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_terms_add_up(fresh):
     sums = Sums()
     for _ in range(3):
-        sums.add("x", np.array([1.0, 2.0]), fresh)
-    assert sums.take("x").tolist() == [3.0, 6.0]
+        sums.add(X, np.array([1.0, 2.0]), fresh)
+    assert sums.take(X).tolist() == [3.0, 6.0]
 
 
 def test_array_from_elsewhere_is_never_written_into():
     sums, theirs = Sums(), np.ones(2)
     for _ in range(3):
-        sums.add("x", theirs, False)
+        sums.add(X, theirs, False)
     assert theirs.tolist() == [1.0, 1.0]
 
 
 def test_own_sum_is_added_to_in_place():
     sums = Sums()
     own = np.ones(2)
-    sums.add("x", own, True)
-    sums.add("x", np.ones(2), True)
-    assert sums.take("x") is own
+    sums.add(X, own, True)
+    sums.add(X, np.ones(2), True)
+    assert sums.take(X) is own
 
 
 def test_sum_of_borrowed_terms_becomes_ones_own():
     sums, first = Sums(), np.ones(2)
-    sums.add("x", first, False)
-    sums.add("x", np.ones(2), False)
-    second = sums.total["x"]
-    sums.add("x", np.ones(2), False)
-    assert sums.take("x") is second
+    sums.add(X, first, False)
+    sums.add(X, np.ones(2), False)
+    second = sums.total[X]
+    sums.add(X, np.ones(2), False)
+    assert sums.take(X) is second
 
 
 def add_part(sums, whole, ct, index, primitive=getitem):
     """Add the cotangent of ``whole[index]``."""
-    sums.add_part(whole, ct, Entry(None, True, primitive, (whole,), {"index": index}), primitive)
+    sums.add_part(whole, ct, Entry(None, True, primitive, (whole,), {"index": index}))
 
 
 def test_part_is_added_to_a_copy_of_what_is_borrowed():
@@ -83,31 +85,57 @@ def test_stacked_rows_give_the_sum_of_the_products(rows):
     xs, cts = laws.draw((rows, 3)), laws.draw((rows, 2), 1)
     sums = Sums()
     for k in range(0, rows, 5):
-        sums.add_rows("W", xs[k : k + 5], cts[k : k + 5])
-    laws.near(sums.take("W"), xs.T @ cts, 1e-12)
+        sums.add_rows(W, xs[k : k + 5], cts[k : k + 5])
+    laws.near(sums.take(W), xs.T @ cts, 1e-12)
 
 
 def test_rows_wait_until_there_are_enough():
     sums = Sums()
-    sums.add_rows("W", np.ones((ROWS - 1, 2)), np.ones((ROWS - 1, 2)))
-    waiting = "W" in sums.total
-    sums.add_rows("W", np.ones((1, 2)), np.ones((1, 2)))
-    assert (waiting, "W" in sums.total, sums.stacked) == (False, True, {})
+    sums.add_rows(W, np.ones((ROWS - 1, 2)), np.ones((ROWS - 1, 2)))
+    waiting = W in sums.total
+    sums.add_rows(W, np.ones((1, 2)), np.ones((1, 2)))
+    assert (waiting, W in sums.total, sums.stacked) == (False, True, {})
 
 
 def test_rows_and_terms_of_one_weight_add_up():
     sums = Sums()
-    sums.add("W", np.ones((2, 2)), False)
-    sums.add_rows("W", np.ones((1, 2)), np.ones((1, 2)))
-    assert (sums.take("W") == 2).all()
+    sums.add(W, np.ones((2, 2)), False)
+    sums.add_rows(W, np.ones((1, 2)), np.ones((1, 2)))
+    assert (sums.take(W) == 2).all()
 
 
 @pytest.mark.parametrize("add", ["nothing", "term", "rows"])
 def test_what_is_taken_is_forgotten(add):
     sums = Sums()
     if add == "term":
-        sums.add("W", np.ones((1, 1)), True)
+        sums.add(W, np.ones((1, 1)), True)
     if add == "rows":
-        sums.add_rows("W", np.ones((1, 1)), np.ones((1, 1)))
-    assert (sums.take("W") is None) == (add == "nothing")
-    assert sums.take("W") is None
+        sums.add_rows(W, np.ones((1, 1)), np.ones((1, 1)))
+    assert (sums.take(W) is None) == (add == "nothing")
+    assert sums.take(W) is None
+
+
+def test_signals_take_turns_the_latest_first():
+    sums = Sums()
+    for each in (X, W, X):
+        sums.add(each, np.ones(each._data.shape), True)
+    assert [sums.latest()[0] for _ in range(2)] == [W, X]
+    assert sums.turns == []
+
+
+def a_part_of(whole):
+    return Entry(whole._data[0], True, getitem, (whole,), {"index": 0}, serial=3)
+
+
+def test_cotangent_of_a_part_goes_straight_to_the_whole():
+    sums, part = Sums(), a_part_of(X)
+    sums.add(part, np.array(5.0), True)
+    assert sums.latest()[0] is X
+    assert part not in sums.total
+
+
+def test_part_whose_cotangent_is_asked_for_keeps_it():
+    part = a_part_of(X)
+    sums = Sums({part})
+    sums.add(part, np.array(5.0), True)
+    assert sums.latest() == (part, 5.0)

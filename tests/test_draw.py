@@ -1,12 +1,15 @@
 """Pictures: what is on them, whatever the names."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import UsageError
+
+PICTURES = Path(__file__).parents[1] / "notebooks" / "pictures"
 
 
 @pytest.fixture
@@ -60,3 +63,26 @@ def test_names_may_hold_anything(name):
 def test_nothing_recorded_is_nothing_to_draw(nothing):
     with pytest.raises(UsageError, match="nothing recorded"):
         tg.draw(nothing)
+
+
+def test_nested_steps_are_framed_by_their_numbers():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    for _ in tg.steps(2):
+        for _ in tg.steps(2):
+            x = x * x
+    dot = tg.draw(x.sum()).dot
+    assert all(f'label="step {i}, {j}"' in dot for i in range(2) for j in range(2))
+
+
+@pytest.mark.parametrize("path", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.name)
+def test_the_pictures_in_the_readme_are_not_cut_off(path):
+    # scaled by Graphviz for a resolution, they are larger than the box that shows them
+    assert 'transform="scale(1 1)' in path.read_text()
+
+
+def test_a_picture_can_be_had_after_the_update():
+    x = tg.Tensor([1.0], requires_grad=True, name="x")
+    loss = tg.tanh(x).sum()
+    before = tg.draw(loss).dot
+    x.data = x.data - 0.1
+    assert tg.draw(loss).dot == before

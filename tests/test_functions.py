@@ -133,3 +133,15 @@ def test_options_go_by_numpys_names(known):
 
 def test_plain_and_differentiable_do_not_overlap():
     assert not functions.PLAIN & functions.NUMPY.keys()
+
+
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_the_gradient_of_std_is_zero_where_all_entries_are_equal(axis):
+    x = tg.Tensor(np.full((2, 3), 4.0), requires_grad=True)
+    tg.std(x, axis=axis).sum().backward()
+    np.testing.assert_array_equal(x.grad, np.zeros((2, 3)))
+
+
+def test_split_takes_numpy_integers():
+    pieces = tg.split(tg.Tensor([1.0, 2.0]), np.int64(2))
+    assert [each.tolist() for each in pieces] == [[1.0], [2.0]]

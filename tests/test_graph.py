@@ -5,7 +5,7 @@ import pytest
 from test_random_programs import every
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.errors import ShapeError, SignalError, UsageError
+from tinygrad_lstm.errors import ChangedError, ShapeError, SignalError, UsageError
 
 
 def network(T=3, batch=()):
@@ -118,3 +118,11 @@ def test_bad_values_are_named(g):
         g.evaluate({"lstm.w": 0.0})
     with pytest.raises(ShapeError, match=r"x has shape \(2, 2\), expected \(3, 2\)"):
         g.evaluate({"x": np.ones((2, 2))})
+
+
+def test_a_graph_of_numbers_that_are_gone_is_refused():
+    x = tg.Tensor([1.0], requires_grad=True, name="x")
+    loss = tg.tanh(x).sum()
+    x.data = x.data - 0.1
+    with pytest.raises(ChangedError, match="data of x was replaced"):
+        tg.graph(loss)

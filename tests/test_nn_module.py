@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -212,3 +215,70 @@ def test_unknown_or_missing_argument_is_refused(make, words):
         make()
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_of_a_network_is_a_network_of_its_own(copied):
+    network = Sequential(LSTM(2, 3, seed=0), Dense(3, 1, tg.sigmoid, seed=1), name="net")
+    update = tg.optim.Adam(network.parameters(), lr=0.1)
+    twin, twins_update = copied((network, update))
+    x, target = np.ones((4, 2)), np.zeros((4, 1))
+    np.testing.assert_array_equal(twin(x).data, network(x).data)
+    loss = tg.nn.squared_error(twin(x), target)
+    loss.backward()
+    assert all(each.grad is None for each in network.parameters())
+    hand = {f"net.{name}": each.grad for name, each in twin.named_parameters()}
+    hand["net.lstm.W.f"] = twin.parameters()[0].grad[:, 6:9]
+    assert tg.compare(loss, hand).ok
+    before = network.state_dict()
+    twins_update.step()
+    assert all(np.array_equal(before[name], now) for name, now in network.state_dict().items())
+    assert not np.array_equal(before["lstm.W"], twin.state_dict()["lstm.W"])
+
+
+class Collected(Module):
+    """Modules and parameters in lists that grow, and in dictionaries."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = []
+        self.heads = {"out": [Dense(2, 1, seed=2)]}
+        self.scales = [tg.Tensor(2.0, requires_grad=True), 3.0]
+        for seed in range(2):
+            self.layers.append(Dense(2, 2, seed=seed))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.heads["out"][0](x) * self.scales[0] * self.scales[1]
+
+
+def test_what_is_in_lists_and_dictionaries_is_held_and_named_so():
+    network = Collected()
+    paths = [name for name, _ in network.named_parameters()]
+    assert paths == [
+        "scales.0", "layers.0.W", "layers.0.b", "layers.1.W", "layers.1.b",
+        "heads.out.0.W", "heads.out.0.b",
+    ]  # fmt: skip
+    loss = network(np.ones(2)).sum()
+    loss.backward()
+    hand = {f"collected.{name}": each.grad for name, each in network.named_parameters()}
+    assert tg.compare(loss, hand).ok
+
+
+def test_modules_that_hold_each_other_yield_each_parameter_once():
+    inner, outer = Dense(2, 2), Collected()
+    inner.outer, outer.inner = outer, inner
+    assert len(inner.parameters()) == len(outer.parameters()) == 9
+
+
+def test_whole_numbers_are_loaded():
+    dense = Dense(2, 1)
+    dense.load_state_dict({"W": [[1], [2]], "b": [3]})
+    np.testing.assert_array_equal(dense(np.ones(2)).data, [6.0])
+
+
+@pytest.mark.parametrize("activation", [lambda z: z.data, lambda z: 3.0])
+def test_an_activation_that_leaves_the_tape_is_refused(activation):
+    with pytest.raises(UsageError, match=r"dense: the activation returned .*, expected a Tensor"):
+        Dense(2, 3, activation)(np.ones(2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.errors import ShapeError
+from tinygrad_lstm.errors import ArgumentError, ShapeError, UsageError
 
 GRADIENTS = [np.array([1.0, -2.0]), np.array([0.5, 4.0]), np.array([-3.0, 0.0])]
 START = np.array([10.0, 20.0])
@@ -107,3 +107,24 @@ class TestEvery:
         with pytest.raises(ShapeError, match=r"gradient of b has shape \(1,\), expected \(2,\)"):
             make([a, b]).step()
         assert (a.data == START).all()
+
+
+def test_a_parameter_given_twice_is_refused():
+    p = tg.Tensor([1.0], requires_grad=True, name="p")
+    with pytest.raises(ArgumentError, match="SGD: p is given twice"):
+        tg.optim.SGD([p, p], lr=0.1)
+
+
+@pytest.mark.parametrize("params", [None, tg.nn.Dense(2, 1), tg.Tensor([1.0, 2.0], True)])
+def test_what_is_no_list_of_parameters_is_refused(params):
+    with pytest.raises(UsageError, match=r"expected a list .* module\.parameters\(\)"):
+        tg.optim.SGD(params, lr=0.1)
+
+
+@pytest.mark.parametrize("kind", [tg.optim.SGD, tg.optim.Adam])
+@pytest.mark.parametrize("gradient", [[1.0], tg.Tensor([1.0]), np.ones(1)])
+def test_a_gradient_may_be_set_by_hand(kind, gradient):
+    p = tg.Tensor([1.0], requires_grad=True)
+    p.grad = gradient
+    kind([p], lr=0.5).step()
+    np.testing.assert_allclose(p.data, [0.5], rtol=1e-7)

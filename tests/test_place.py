@@ -201,3 +201,24 @@ def test_two_threads_record_at_once():
 def test_packed_name_is_a_name_with_parts():
     name = Packed("s", ("s_a", "s_i"))
     assert (name, name.parts) == ("s", ("s_a", "s_i"))
+
+
+def generator():
+    yield tg.Tensor(1.0, requires_grad=True) * 2
+
+
+async def coroutine():
+    return None
+
+
+@pytest.mark.parametrize("lazy", [generator, coroutine])
+@pytest.mark.parametrize("mode", [tg.no_grad, tg.enable_grad, lambda: tg.scope("s")])
+def test_what_runs_after_its_call_cannot_be_decorated(mode, lazy):
+    with pytest.raises(tg.UsageError, match=f"{lazy.__name__} runs after the call.*with block"):
+        mode()(lazy)
+
+
+def test_loops_that_run_side_by_side_leave_nothing_behind():
+    for _ in zip(tg.steps(2), tg.steps(2), strict=True):
+        pass
+    assert tg.Tensor(1.0).place.path() == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 
 import laws
@@ -413,3 +415,31 @@ def test_ties_of_max_keep_float32_to_the_second_order():
     assert slope.dtype == np.float32
     assert slope.tolist() == [0.0, 3.0, 3.0]
     assert tg.grad(slope.sum(), x).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_copy_of_an_entry_is_the_entry(name):
+    entry = TABLE[name]
+    assert copy.deepcopy(entry) is entry
+    assert pickle.loads(pickle.dumps(entry)) is entry
+
+
+EMPTY = [((2, 3, 4), (4, 0)), ((2, 3, 0), (0, 2)), ((0, 3, 4), (4, 2)), ((2, 0, 4), (4,))]
+
+
+@pytest.mark.parametrize("shapes", EMPTY, ids=str)
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_products_of_nothing_have_gradients_of_their_operands_shapes(shapes, create_graph):
+    a, b = (tg.Tensor(np.ones(shape), requires_grad=True) for shape in shapes)
+    found = tg.grad((a @ b).sum(), [a, b], create_graph=create_graph)
+    assert tuple(each.shape for each in found) == shapes
+    assert not any(each.numpy().any() for each in found)
+
+
+def test_windows_may_be_given_as_a_list():
+    x = tg.Tensor(laws.draw((3, 4)), requires_grad=True)
+    as_list, as_tuple = (
+        tg.grad((tg.sliding_windows(x, shape, axis=axes) ** 2).sum(), x).numpy()
+        for shape, axes in (([2, 2], [0, 1]), ((2, 2), (0, 1)))
+    )
+    np.testing.assert_array_equal(as_list, as_tuple)

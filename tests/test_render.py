@@ -134,3 +134,8 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
         picture().save(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder.*nowhere'$"):
+        render.Picture(DOT).save(tmp_path / "nowhere" / "net.gv")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
+import pickle
+import threading
+from copy import copy as shallow
+from copy import deepcopy
 
 import laws
 import numpy as np
@@ -589,3 +593,63 @@ def test_gradient_of_another_shape_is_never_broadcast(a):
 def test_repeated_places_are_refused_where_they_would_overwrite():
     with pytest.raises(UsageError, match="scatter_add"):
         tg.scatter(tg.Tensor([1.0, 2.0]), index=np.array([0, 0]), shape=(3,))
+
+
+COPIES = {"copy": shallow, "deepcopy": deepcopy,
+          "pickle": lambda t: pickle.loads(pickle.dumps(t))}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_leaf_is_a_leaf_of_its_own(how):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    x.grad = np.array([5.0, 6.0])
+    y = COPIES[how](x)
+    assert (y.name, y.requires_grad, y.tolist()) == ("x", True, [1.0, 2.0])
+    x.grad[0] = 7.0
+    np.testing.assert_array_equal(y.grad, [5.0, 6.0])
+    x.grad = y.grad = None
+    y.data = [3.0, 4.0]
+    (x * y).sum().backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 4.0])
+    np.testing.assert_array_equal(y.grad, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_what_was_computed_is_not_copied_off_the_tape(how):
+    y = tg.Tensor([1.0, 2.0], requires_grad=True, name="x") * 2
+    with pytest.raises(UsageError, match=r"hadamard was computed.*\.detach\(\)"):
+        COPIES[how](y)
+    np.testing.assert_array_equal(COPIES[how](y.detach()).data, [2.0, 4.0])
+
+
+def test_a_copy_of_the_data_is_an_ordinary_array():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    mine = same = x.data.copy()
+    mine -= 1.0
+    for row in [mine[:1]]:
+        row *= 10.0
+    assert same is mine
+    np.testing.assert_array_equal(same, [0.0, 1.0])
+    np.testing.assert_array_equal(x.data, [1.0, 2.0])
+    x.data /= 2.0
+    assert repr(x.data) == "array([0.5, 1. ])"
+
+
+def test_gradients_are_kept_while_other_threads_ask_for_theirs():
+    faults = []
+
+    def work():
+        try:
+            for _ in range(200):
+                y = (tg.Tensor([1.0, 2.0], requires_grad=True) * 2.0).retain_grad()
+                y.sum().backward()
+                assert y.grad.tolist() == [1.0, 1.0]
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert faults == []

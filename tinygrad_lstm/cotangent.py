@@ -1,64 +1,124 @@
-"""Sums of cotangents: what comes back along the branches of a signal, added up.
+"""Sums of cotangents: what comes back along the branches of a signal, and whose turn it is.
 
-Knows what the kinds hand over and no Tensors. Every care that keeps the backward pass at the speed
-of one written by hand is here:
-
-- a sum that this table made itself is added to in place, an array from elsewhere never is;
-- the cotangent of a part is added into one buffer for the whole, so that reading T steps of a
-  sequence costs T, not T²;
-- the products xᵀ δ of a shared weight are summed by large matrix products over many stacked rows.
+Knows what the kinds hand over and no Tensors. Signals take their turns in reverse order of
+recording: whatever used the latest of those that wait was recorded after it, so that its sum is
+complete.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 
-from .primitive import Array, Entry, Linear
-
+Array = Any
 ROWS = 512  # how many rows are stacked before they are multiplied
 
 
-class Sums:
-    """The sum of the cotangents, all of them arrays, that have come in for each signal."""
+class PlainSums:
+    """Sums of cotangents that may be Tensors or Symbols: nothing is done in place, or later.
 
-    __slots__ = ("borrowed", "stacked", "total")
+    Parameters
+    ----------
+    kept : set
+        The signals whose cotangents are asked for.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("kept", "total", "turns", "waiting")
+
+    def __init__(self, kept: Set[Any] = frozenset()) -> None:
+        self.kept = kept
         self.total: dict[Any, Array] = {}
+        self.waiting: dict[int, Any] = {}  # by serial number, with its sign changed
+        self.turns: list[int] = []  # the same numbers as a heap
+
+    def add(self, operand: Any, ct: Array, fresh: bool) -> None:
+        """Add a cotangent."""
+        if operand in self.total:
+            self.total[operand] = self.total[operand] + ct
+        else:
+            self.total[operand] = ct
+            self._wait(operand)
+
+    def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
+        """Add the cotangent of a part of a signal."""
+        self.add(operand, entry.primitive.transposed(ct, operand._data, **entry.parameters), True)
+
+    def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
+        """Add xᵀ δ."""
+        self.add(weight, x.T.dot(ct), True)
+
+    def _wait(self, operand: Any) -> None:
+        turn = -operand.serial
+        if turn not in self.waiting:
+            self.waiting[turn] = operand
+            heappush(self.turns, turn)
+
+    def latest(self) -> tuple[Any, Array]:
+        """Return the latest recorded signal that waits, and its sum."""
+        operand = self.waiting.pop(heappop(self.turns))
+        return operand, self.take(operand)
+
+    def take(self, operand: Any) -> Array | None:
+        """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
+        return self.total.pop(operand, None)
+
+
+class Sums(PlainSums):
+    """Sums of cotangents that are arrays, at the speed of a backward pass written by hand.
+
+    A sum that this table made itself is added to in place, an array from elsewhere never is. The
+    cotangent of a part goes straight into one buffer for the whole, so that reading T steps of a
+    sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large matrix
+    products over many stacked rows.
+    """
+
+    __slots__ = ("borrowed", "stacked")
+
+    def __init__(self, kept: Set[Any] = frozenset()) -> None:
+        super().__init__(kept)
         self.borrowed: set[Any] = set()  # sums of one term, whose array is not ours
         self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
 
     def add(self, operand: Any, ct: Array, fresh: bool) -> None:
         """Add a cotangent; ``fresh`` says that nobody else holds its array."""
         total = self.total
-        if operand not in total:
+        if operand in total:
+            if operand in self.borrowed:
+                self.borrowed.discard(operand)
+                total[operand] = total[operand] + ct
+            else:
+                before = total[operand]
+                before += ct
+                total[operand] = before
+        elif operand.inputs and operand.primitive.is_part and operand not in self.kept:
+            self.add_part(operand.inputs[0], ct, operand)
+        else:
             total[operand] = ct
             if not fresh:
                 self.borrowed.add(operand)
-        elif operand in self.borrowed:
-            self.borrowed.discard(operand)
-            total[operand] = total[operand] + ct
-        else:
-            before = total[operand]
-            before += ct
-            total[operand] = before
+            turn = -operand.serial  # `_wait`, without the call: this is the inner loop
+            if turn not in self.waiting:
+                self.waiting[turn] = operand
+                heappush(self.turns, turn)
 
-    def add_part(self, operand: Any, ct: Array, entry: Entry, primitive: Linear) -> None:
+    def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
         total = self.total
         if operand not in total:
             whole = operand._data
             buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
+            self._wait(operand)
         else:
             buffer = total[operand]
             if operand in self.borrowed or type(buffer) is not np.ndarray:
                 self.borrowed.discard(operand)
                 buffer = total[operand] = np.array(buffer)
-        index = entry.parameters["index"]
-        if primitive.add_part is not None:
-            primitive.add_part(buffer, index, ct)
+        index, add = entry.parameters["index"], entry.primitive.add_part
+        if add is not None:
+            add(buffer, index, ct)
         else:
             place = buffer[index]
             if type(place) is np.ndarray:
@@ -68,19 +128,24 @@ class Sums:
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ, now or later; x is (n, in), ct is (n, out)."""
-        waiting = self.stacked.get(weight)
-        if waiting is None:
-            waiting = self.stacked[weight] = [0, [], []]
-        waiting[0] += len(x)
-        waiting[1].append(x)
-        waiting[2].append(ct)
-        if waiting[0] >= ROWS:
+        rows = self.stacked.get(weight)
+        if rows is None:
+            rows = self.stacked[weight] = [0, [], []]
+            self._wait(weight)
+        rows[0] += len(x)
+        rows[1].append(x)
+        rows[2].append(ct)
+        if rows[0] >= ROWS:
             self._multiply(weight)
 
     def _multiply(self, weight: Any) -> None:
         _, xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
-        self.add(weight, x.T.dot(ct), True)
+        product = x.T.dot(ct)
+        if weight in self.total:
+            self.add(weight, product, True)
+        else:
+            self.total[weight] = product  # it waits since its first row
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""

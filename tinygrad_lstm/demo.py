@@ -297,7 +297,7 @@ def _plot(losses: list[float], norms: dict[str, list[float]], path: Path) -> Pat
         ylabel="½ Σ (ŷ - y)²", title="The question's network on the sunspot numbers, 1700–1920"
     )
     for (name, values), style in zip(
-        norms.items(), ("-", "--", ":", "-.", (0, (1, 3))), strict=True
+        norms.items(), ("-", "--", ":", "-.", (0, (5, 1, 1, 1))), strict=True
     ):
         below.semilogy(values, label=name, linestyle=style)
     below.set(xlabel="epoch", ylabel="norm of the gradient")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
-from .cotangent import Sums
+from .cotangent import PlainSums, Sums
 from .errors import GradientError, ShapeError, UsageError
 from .place import enable_grad, here
-from .primitive import Entry, PlainSums
+from .primitive import Entry
 from .tape import history, leading_to, pull_back
 from .tensor import Tensor, constant, record, starting_cotangent
 
@@ -69,19 +69,15 @@ def grad(
         if not each.requires_grad:
             raise GradientError(f"grad: {each.label()} does not require a gradient")
     starts = [starting_cotangent(out, seed) for out, seed in zip(outs, seeds, strict=True)]
-    wanted = set(ins)
-    order = leading_to(wanted, history(outs))
-    if create_graph:
-        cotangents = [
-            seed if isinstance(seed, Tensor) else constant(start)
-            for seed, start in zip(seeds, starts, strict=True)
-        ]
-        found = _pulled_on_tensors(order, outs, cotangents, wanted)
-    else:
-        sums = Sums()
-        for out, start in zip(outs, starts, strict=True):
-            sums.add(out, start, False)
-        found = pull_back(order, sums, wanted)
+    entries = _entries(leading_to(set(ins), history(outs)), on_tensors=create_graph)
+    kept = {entries[each] for each in ins if each in entries}
+    sums = PlainSums(kept) if create_graph else Sums(kept)
+    for out, seed, start in zip(outs, seeds, starts, strict=True):
+        if out in entries:
+            on_tape = seed if isinstance(seed, Tensor) else constant(start)
+            sums.add(entries[out], on_tape if create_graph else start, False)
+    pulled = pull_back(sums)
+    found = {each: pulled[entries[each]] for each in ins if entries.get(each) in pulled}
     unused = [each for each in ins if each not in found]
     if unused and not allow_unused:
         raise GradientError(
@@ -97,24 +93,20 @@ def grad(
     return tuple(results) if isinstance(inputs, Sequence) else results[0]
 
 
-def _pulled_on_tensors(
-    order: list[Tensor], outs: list[Tensor], cotangents: list[Tensor], wanted: set[Tensor]
-) -> dict[Tensor, Tensor]:
-    """Walk a history backwards with rules that run on Tensors, and so are recorded in turn."""
+def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Entry]:
+    """Return those nodes of a history through which to walk, and their operands.
+
+    With the arrays as data, or with the Tensors themselves, so that the rules are recorded.
+    """
     entries: dict[Tensor, Entry] = {}
     for node in reversed(order):
         for operand in node.inputs:
-            entries.setdefault(operand, Entry(operand, False))
+            if operand not in entries:
+                entries[operand] = Entry(operand if on_tensors else operand._data, False)
         inputs = tuple(entries[operand] for operand in node.inputs)
-        entries[node] = Entry(node, True, node.primitive, inputs, node.parameters)
-    sums = PlainSums()
-    for out, ct in zip(outs, cotangents, strict=True):
-        if out in entries:
-            sums.add(entries[out], ct, False)
-    found = pull_back(
-        [entries[node] for node in order], sums, {entries[node] for node in order if node in wanted}
-    )
-    return {entry._data: ct for entry, ct in found.items()}
+        data = node if on_tensors else node._data
+        entries[node] = Entry(data, True, node.primitive, inputs, node.parameters, node.serial)
+    return entries
 
 
 def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:

@@ -109,7 +109,8 @@ class _Frame:
         for scope in scopes:
             frame = frame.inside.setdefault(scope, _Frame())
         if "[" in last:
-            frame = frame.inside.setdefault("step " + last.partition("[")[2].rstrip("]"), _Frame())
+            step = last.partition("[")[2].rstrip("]").replace("][", ", ")
+            frame = frame.inside.setdefault(f"step {step}", _Frame())
         return frame
 
     def put_into(self, graph: Any, path: str = "cluster") -> None:

@@ -25,7 +25,6 @@ from .primitives import (
     norm,
     pad,
     reshape,
-    sqrt,
     sum,
     transpose,
 )
@@ -50,8 +49,13 @@ def var(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 def std(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the square root of the variance along the axes (all if None)."""
-    return sqrt(var(x, axis, keepdims))
+    """Return the square root of the variance along the axes (all if None).
+
+    Like that of ``norm``, its gradient is 0 where all entries are equal.
+    """
+    away = x - mean(x, axis, keepdims=True)
+    y = norm(away, axis=axis, keepdims=keepdims)
+    return y * float(np.sqrt(np.prod(y.shape) / np.prod(x.shape)))
 
 
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -138,7 +142,7 @@ def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
     """
     axis = _checked_axis("split", x, axis)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, int):
+    if isinstance(indices_or_sections, int | np.integer):
         pieces = indices_or_sections
         if pieces < 1 or size % pieces:
             raise ShapeError(f"split: axis {axis} of size {size} is not {pieces} equal pieces")

@@ -27,6 +27,7 @@ from .evaluate import evaluate
 from .flow import Flow, Node, Wire
 from .primitives import TABLE
 from .signals import Signals
+from .tape import refuse_changes
 from .tensor import Tensor
 
 
@@ -68,13 +69,17 @@ def graph(*outputs: Tensor) -> Graph:
     ------
     UsageError
         If nothing was recorded.
+    ChangedError
+        If a leaf's data was replaced since it was used; the message names the leaf.
     """
     for output in outputs:
         if not isinstance(output, Tensor) or not output.inputs:
             raise UsageError(
                 "graph: found nothing recorded, expected a Tensor computed from others"
             )
-    return _Builder(Signals(*outputs), outputs).built()
+    signals = Signals(*outputs)
+    refuse_changes(signals.names)
+    return _Builder(signals, outputs).built()
 
 
 class _Builder:
@@ -91,6 +96,7 @@ class _Builder:
                 self.uses[operand] += 1
         for output in outputs:
             self.uses[output] += 1
+        self.named: dict[str, int] = {}  # how many branches lead from one signal to another
         self.free: dict[Tensor, list[int]] = {}  # the wires on which a Tensor waits to be used
 
     def built(self) -> Graph:
@@ -125,8 +131,8 @@ class _Builder:
         wire = self.free[operand].pop(0)
         if not self.wires[wire].name:
             stem = f"{self.names[operand]} → {self.names[user]}"
-            again = sum(each.name.startswith(stem) for each in self.wires[wire - 3 : wire])
-            name = stem if not again else f"{stem} ({again + 1})"
+            again = self.named[stem] = self.named.get(stem, 0) + 1
+            name = stem if again == 1 else f"{stem} ({again})"
             self.wires[wire] = replace(self.wires[wire], name=name)
         return self._broadcast(wire, operand, user) if _broadcasts(operand, user) else wire
 

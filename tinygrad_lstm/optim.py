@@ -20,7 +20,7 @@ class Optimizer:
     Raises
     ------
     ArgumentError
-        If the learning rate is below 0, or there are no parameters.
+        If the learning rate is below 0, there are no parameters, or one is given twice.
     UsageError
         If a parameter is not a leaf that requires a gradient.
     """
@@ -29,17 +29,30 @@ class Optimizer:
         check_arguments(cls, args, options)
         return super().__new__(cls)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle what it holds, without asking again for what it was made from."""
+        return object.__new__, (type(self),), vars(self)
+
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            raise UsageError(
+                f"{type(self).__name__}: found {type(params).__name__}, expected a list of "
+                "parameters, such as module.parameters()"
+            )
         self.params = list(params)
         self.lr = _in_range("lr", lr, 0.0, np.inf)
         if not self.params:
             raise ArgumentError(f"{type(self).__name__}: found no parameters to update")
+        seen: set[Tensor] = set()
         for each in self.params:
             if not isinstance(each, Tensor) or each.inputs or not each.requires_grad:
                 what = each.label() if isinstance(each, Tensor) else type(each).__name__
                 raise UsageError(
                     f"{type(self).__name__}: {what} is no leaf that requires a gradient"
                 )
+            if each in seen:
+                raise ArgumentError(f"{type(self).__name__}: {each.label()} is given twice")
+            seen.add(each)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -52,7 +65,7 @@ class Optimizer:
             check_gradient(each)
         for position, each in enumerate(self.params):
             if each.grad is not None:
-                each.data = each._data - self.change(position, each.grad)
+                each.data = each._data - self.change(position, np.asarray(each.grad))
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return what to subtract from the parameter at a position; of its shape."""

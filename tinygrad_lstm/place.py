@@ -6,10 +6,12 @@ when somebody reads a name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import index as as_integer
+from typing import Any, TypeVar
 
 from .errors import ArgumentError, UsageError
 
@@ -58,12 +60,23 @@ ROOT = Place(None)
 here: ContextVar[Place] = ContextVar("here", default=ROOT)
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
 class _Inside(ContextDecorator):
     """Stand at a place for the length of a ``with`` block or of a decorated function."""
 
     def __init__(self, **change: object) -> None:
         self._change = change
         self._before: list[Place] = []
+
+    def __call__(self, function: F) -> F:
+        if any(is_lazy(function) for is_lazy in _LAZY):
+            raise UsageError(
+                f"{function.__name__} runs after the call that a decorator could stand around: "
+                "use a with block inside of it"
+            )
+        return super().__call__(function)
 
     def _recreate_cm(self) -> _Inside:
         return _Inside(**self._change)  # a decorated function may run in two threads at once
@@ -75,6 +88,9 @@ class _Inside(ContextDecorator):
 
     def __exit__(self, *error: object) -> None:
         here.set(self._before.pop())
+
+
+_LAZY = (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)
 
 
 def scope(name: str) -> _Inside:
@@ -129,11 +145,10 @@ def steps(times: int | range) -> Iterator[int]:
             ) from None
         if times.stop < 0:
             raise ArgumentError(f"steps: found {times.stop} steps, expected 0 or more")
-    return _stepping(times)
+    return _stepping(times, here.get())
 
 
-def _stepping(times: range) -> Iterator[int]:
-    before = here.get()
+def _stepping(times: range, before: Place) -> Iterator[int]:
     try:
         for step in times:
             here.set(Place(before, step=step))
@@ -168,3 +183,6 @@ class Packed(str):
         packed = super().__new__(cls, name)
         packed.parts = parts
         return packed
+
+    def __getnewargs__(self) -> tuple[str, tuple[str, ...]]:  # type: ignore[override]
+        return str(self), self.parts  # what a copy is made from

@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from .cotangent import Array, PlainSums
 from .errors import UsageError
 from .symbol import Notation, Symbol
 
-Array = Any  # an ndarray, a Tensor or a Symbol: whatever a rule runs on
+# an Array is an ndarray, a Tensor or a Symbol: whatever a rule runs on
 Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
 
@@ -38,9 +39,10 @@ class Entry:
     _data : what the rules run on: an array (in a Tensor), a Tensor or a Symbol
     primitive, inputs, parameters : what was done, on what, and how
     requires_grad : whether its cotangent is asked for
+    serial : its place in the order of recording
     """
 
-    __slots__ = ("_data", "inputs", "parameters", "primitive", "requires_grad")
+    __slots__ = ("_data", "inputs", "parameters", "primitive", "requires_grad", "serial")
 
     def __init__(
         self,
@@ -49,8 +51,9 @@ class Entry:
         primitive: Primitive | None = None,
         inputs: tuple[Entry, ...] = (),
         parameters: dict[str, Any] | None = None,
+        serial: int = 0,
     ) -> None:
-        self._data, self.requires_grad = data, requires_grad
+        self._data, self.requires_grad, self.serial = data, requires_grad, serial
         self.primitive, self.inputs, self.parameters = primitive, inputs, parameters or {}
 
 
@@ -76,6 +79,8 @@ class Primitive:
         What was declared: the partials or transposes, one for each operand; a junction's signs.
     """
 
+    is_part = False
+
     def __init__(
         self,
         name: str,
@@ -97,7 +102,8 @@ class Primitive:
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
         self.__name__ = self.__qualname__ = name
-        self.__doc__ = forward.__doc__ or name
+        of_numpy = isinstance(forward, np.ufunc)
+        self.__doc__ = f"NumPy's {name}, entry by entry." if of_numpy else forward.__doc__
 
     def __repr__(self) -> str:
         return f"<primitive {self.name} ({self.kind})>"
@@ -171,29 +177,6 @@ class Primitive:
         needs = (True,) * len(xs)
         cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, needs, parameters)
         return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}
-
-
-class PlainSums:
-    """Sums of cotangents that may be Tensors or Symbols: nothing is done in place, or later."""
-
-    def __init__(self) -> None:
-        self.total: dict[Any, Array] = {}
-
-    def add(self, operand: Entry, ct: Array, fresh: bool) -> None:
-        """Add a cotangent."""
-        self.total[operand] = self.total[operand] + ct if operand in self.total else ct
-
-    def add_part(self, operand: Entry, ct: Array, entry: Entry, primitive: Linear) -> None:
-        """Add the cotangent of a part."""
-        self.add(operand, primitive.transposed(ct, operand._data, **entry.parameters), True)
-
-    def add_rows(self, weight: Entry, x: Array, ct: Array) -> None:
-        """Add xᵀ δ."""
-        self.add(weight, x.T.dot(ct), True)
-
-    def take(self, operand: Entry) -> Array | None:
-        """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
-        return self.total.pop(operand, None)
 
 
 def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
@@ -307,7 +290,6 @@ class Linear(Primitive):
     """
 
     transposed: Rule
-    is_part = False
     add_part: Callable[..., None] | None = None
 
 
@@ -331,7 +313,7 @@ def linear(
         sums.add(x, transposed(ct, x._data, **entry.parameters), False)
 
     def pull_part(entry, ct, sums):
-        sums.add_part(entry.inputs[0], ct, entry, primitive)
+        sums.add_part(entry.inputs[0], ct, entry)
 
     def jvp(tangents, y, xs, parameters):
         return primitive(tangents[0], **parameters)

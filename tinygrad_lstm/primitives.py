@@ -13,6 +13,7 @@ In a rule, x (or a and b) are the operands, y is the result and ct the cotangent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +121,11 @@ def _softplus(x):
     return np.where(rises, x, 0) + np.log1p(np.exp(np.where(rises, -x, x)))
 
 
+def _sqrt(x):
+    """Return the square root; its slope at 0 is inf, as in PyTorch (that of norm at 0 is 0)."""
+    return np.sqrt(x)
+
+
 def _where(condition, x, y):
     """Return x where the condition holds, else y."""
     return np.where(condition, x, y)
@@ -130,8 +136,8 @@ def _relu(x):
     return np.maximum(x, 0)
 
 
-# The slope of sqrt at 0 is inf, as in PyTorch (norm, below, has 0 there); that of abs and relu at
-# their kink is 0, as in PyTorch; maximum and minimum share evenly where a = b.
+# The slope of abs and relu at their kink is 0, as in PyTorch; maximum and minimum share evenly
+# where a = b.
 
 # fmt: off
 add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,      samples=BINARY)
@@ -140,7 +146,7 @@ negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE,
 
 exp      = elementwise("exp",      np.exp,    lambda x, y: y,           notation=function("exp", r"\exp"),                  samples=UNARY)
 log      = elementwise("log",      np.log,    lambda x, y: 1 / x,       notation=function("log", r"\log"),                  samples=UNARY_POSITIVE)
-sqrt     = elementwise("sqrt",     np.sqrt,   lambda x, y: 0.5 / y,     notation=function("sqrt", r"\sqrt"),                samples=UNARY_POSITIVE)
+sqrt     = elementwise("sqrt",     _sqrt,     lambda x, y: 0.5 / y,     notation=function("sqrt", r"\sqrt"),                samples=UNARY_POSITIVE, numpy=(np.sqrt,))
 sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),      notation=function("sin", r"\sin"),                  samples=UNARY)
 cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),     notation=function("cos", r"\cos"),                  samples=UNARY)
 tanh     = elementwise("tanh",     np.tanh,   lambda x, y: 1 - y * y,   notation=function("tanh", r"\tanh"),                samples=UNARY)
@@ -162,7 +168,9 @@ where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != 0, 
 def _matmul(a, b):
     """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
     if b.ndim == 2 and a.ndim > 2:  # one large product instead of a batch of small ones
-        return np.dot(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
+        return np.dot(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(
+            *a.shape[:-1], b.shape[1]
+        )
     if b.ndim == 2 and a.ndim:  # the same product as matmul's, in half the time when small
         return a.dot(b)
     return np.matmul(a, b)
@@ -190,9 +198,9 @@ def _matmul_right(ct, a, b):
 def _matmul_rows(a, ct, ndim=2):
     """Return a and ct as matrices with one row for each vector of the batch."""
     if a.ndim != 2:
-        a = a.reshape((-1, a.shape[-1]))
+        a = a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))  # -1 is undetermined when empty
     if ct.ndim != ndim:
-        ct = ct.reshape((-1, ct.shape[-1]) if ndim == 2 else (-1,))
+        ct = ct.reshape((math.prod(ct.shape[:-1]), ct.shape[-1]) if ndim == 2 else (-1,))
     return a, ct
 
 
@@ -207,14 +215,17 @@ matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_ri
 
 
 def _sum(x, *, axis=None, keepdims=False):
+    """Return the sum along the axes (all if None)."""
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
 def _reshape(x, *, shape):
+    """Return the same entries in another shape."""
     return np.reshape(x, shape)
 
 
 def _broadcast_to(x, *, shape):
+    """Return x repeated along new axes and along those of size 1."""
     if x.ndim > len(shape):
         raise ValueError("broadcasting only adds axes")
     y = np.empty(shape, x.dtype)  # filled, which is sooner done than NumPy's view when small
@@ -223,6 +234,7 @@ def _broadcast_to(x, *, shape):
 
 
 def _transpose(x, *, axes=None):
+    """Return the axes in another order (reversed if None)."""
     return np.transpose(x, axes)
 
 
@@ -292,8 +304,10 @@ def _sliding_windows(x, *, window_shape, axis=None):
 
 def _overlap_add(x, *, window_shape, axis=None, shape):
     """Add windows back to where sliding_windows took them from."""
-    sizes = window_shape if isinstance(window_shape, tuple) else (window_shape,)
-    axes = range(len(shape)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
+    sizes = window_shape if isinstance(window_shape, tuple | list) else (window_shape,)
+    axes = (
+        range(len(shape)) if axis is None else (axis if isinstance(axis, tuple | list) else (axis,))
+    )
     whole = np.zeros(shape, x.dtype)
     for offset in np.ndindex(*sizes):
         place = [slice(None)] * len(shape)
@@ -341,6 +355,7 @@ overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape,
 
 
 def _concatenate(*xs, axis=0):
+    """Return arrays joined along an axis that they have."""
     if axis is None:
         raise TypeError("axis=None is not provided; ravel what is to be joined")
     return np.concatenate(xs, axis)
@@ -353,6 +368,7 @@ def _concatenate_pieces(shapes, axis=0):
 
 
 def _stack(*xs, axis=0):
+    """Return arrays joined along a new axis."""
     if axis == 0 and xs[0].ndim and len({x.shape for x in xs}) == 1:  # sooner done than np.stack
         return np.concatenate(xs).reshape((len(xs), *xs[0].shape))
     return np.stack(xs, axis)
@@ -376,6 +392,7 @@ stack       = join("stack",       _stack,       _stack_pieces,       notation=fu
 
 
 def _max(x, *, axis=None, keepdims=False):
+    """Return the largest entry along the axes (all if None); ties share the gradient evenly."""
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
@@ -421,3 +438,5 @@ stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop"), 
 TABLE: dict[str, Primitive] = {
     name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)
 }
+for _entry in TABLE.values():
+    _entry.__module__ = __name__  # where a pickle looks for it

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from errno import ENOENT
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -121,7 +122,10 @@ def _command(format: str, engine: str) -> list[str]:
 def written(content: bytes, path: str | os.PathLike[str]) -> Path:
     """Write a file as a whole: the old one stays until the new one is complete."""
     target = Path(path)
-    descriptor, half = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        descriptor, half = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except FileNotFoundError:
+        raise FileNotFoundError(ENOENT, "there is no folder", str(target.parent)) from None
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

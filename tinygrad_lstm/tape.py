@@ -8,6 +8,7 @@ needs neither recursion nor a search for an order.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heappop
 from typing import Any
 
 from .errors import ChangedError
@@ -18,12 +19,14 @@ Node = Any
 def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
     """Return what the outputs were computed from, the latest recorded first, themselves included.
 
-    Only what a gradient flows through, unless ``everything`` is asked for.
+    Only what a gradient flows through, unless ``everything`` is asked for: names and pictures need
+    no numbers, and may be had of a tape whose leaves were updated since.
 
     Raises
     ------
     ChangedError
-        If a leaf's data was replaced after an operation used it; the message names the leaf.
+        If a leaf's data was replaced after an operation used it, and not everything is asked for;
+        the message names the leaf.
     """
     found = {node.serial: node for node in outputs if everything or node.requires_grad}
     stack = list(found.values())
@@ -34,8 +37,8 @@ def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
                 stack.append(operand)
     order = [found[serial] for serial in sorted(found, reverse=True)]
     oldest = next((node.serial for node in reversed(order) if node.inputs), 0)
-    if replaced.latest > oldest:
-        _refuse_changes(order)
+    if replaced.latest > oldest and not everything:
+        refuse_changes(order)
     return order
 
 
@@ -48,13 +51,14 @@ class _Replaced:
 replaced = _Replaced()
 
 
-def _refuse_changes(order: list[Node]) -> None:
+def refuse_changes(order: Iterable[Node]) -> None:
+    """Raise if a leaf is younger than what was computed from it."""
     for node in order:
         for operand in node.inputs:
             if operand.serial > node.serial:
                 raise ChangedError(
                     f"the data of {operand.label()} was replaced after {node.primitive.name} used "
-                    f"it: run the forward pass again before the backward pass"
+                    f"it: run the forward pass again before differentiating or running its graph"
                 )
 
 
@@ -67,25 +71,33 @@ def leading_to(wanted: set[Node], order: list[Node]) -> list[Node]:
     return [node for node in order if node in found]
 
 
-def pull_back(order: list[Node], sums: Any, wanted: set[Node]) -> dict[Node, Any]:
-    """Walk a history backwards, and return the cotangents of the leaves and of the wanted nodes.
+def pull_back(sums: Any) -> dict[Node, Any]:
+    """Walk backwards from where cotangents wait, and return those of the leaves and of the kept.
 
     Parameters
     ----------
-    order : list of nodes
-        The latest recorded first.
     sums : Sums or PlainSums
         Holds the cotangents of the outputs; is used up.
-    wanted : set of nodes
-        Those to report beside the leaves.
+
+    Raises
+    ------
+    ChangedError
+        If a leaf's data was replaced after an operation used it; the message names the leaf.
     """
+    outputs = list(sums.total)
     found: dict[Node, Any] = {}
-    take_early = sums.total.pop  # what `take` does for all but shared weights
-    for node in order:
-        ct = take_early(node, None) if node.inputs else sums.take(node)
-        if ct is not None:
-            if not node.inputs or node in wanted:
-                found[node] = ct
-            if node.inputs:
-                node.primitive.pull(node, ct, sums)
+    oldest = replaced.latest
+    turns, waiting, take, kept = sums.turns, sums.waiting, sums.take, sums.kept
+    while turns:
+        node = waiting.pop(heappop(turns))  # the latest recorded of those that wait
+        ct = take(node)
+        if not node.inputs:
+            found[node] = ct
+            continue
+        if kept and node in kept:
+            found[node] = ct
+        oldest = node.serial
+        node.primitive.pull(node, ct, sums)
+    if replaced.latest > oldest:
+        history(outputs)  # which says what was replaced
     return found

@@ -14,7 +14,7 @@ import numpy as np
 from ..cotangent import Sums
 from ..errors import DTypeError, GradientError, SignalError, UsageError, nearest
 from ..signals import Signal, Signals
-from ..tape import history, pull_back
+from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
 
 # relative to the largest entry of a signal's gradient
@@ -121,7 +121,16 @@ def compare(
     DTypeError
         If a gradient is no array of real numbers.
     """
-    pairs = list(hand.items() if isinstance(hand, Mapping) else hand)
+    try:
+        pairs = [
+            (name, gradient)
+            for name, gradient in (hand.items() if isinstance(hand, Mapping) else hand)
+        ]
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"compare: hand is {type(hand).__name__}; give a dictionary, or pairs, of a signal's "
+            "name and its gradient"
+        ) from None
     if not pairs:
         raise UsageError("compare: hand is empty; give at least one signal's gradient by its name")
     seed = starting_cotangent(loss, None)
@@ -132,9 +141,9 @@ def compare(
             raise SignalError(f"compare: {name!r} is given twice")
         chosen[name] = _found(signals, name), _real(name, gradient)
     wanted = {signal.tensor for several, _ in chosen.values() for signal in several}
-    sums = Sums()
+    sums = Sums(wanted)
     sums.add(loss, seed, False)
-    found = pull_back(history([loss]), sums, wanted)
+    found = pull_back(sums)
     rows = []
     for name, (several, gradient) in chosen.items():
         taped = [
@@ -164,7 +173,10 @@ def _found(signals: Signals, name: str) -> list[Signal]:
 
 
 def _real(name: str, gradient: Any) -> np.ndarray:
-    array = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient)
+    try:
+        array = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient)
+    except ValueError as error:
+        raise DTypeError(f"compare: {name!r} is no array of numbers ({error})") from None
     if array.dtype.kind not in "fiu":
         raise DTypeError(f"compare: {name!r} is of type {array.dtype}, expected real numbers")
     return array
@@ -173,7 +185,7 @@ def _real(name: str, gradient: Any) -> np.ndarray:
 def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None) -> Row:
     """Return the verdict on one signal."""
     if rtol is None:
-        rtol = max(ROUNDING[np.dtype(tape.dtype)], ROUNDING.get(hand.dtype, 0.0))
+        rtol = max(ROUNDING.get(tape.dtype, 1e-12), ROUNDING.get(hand.dtype, 0.0))
     if hand.shape != tape.shape:
         turned = (
             hand.ndim == 2 and hand.T.shape == tape.shape and _judged(name, tape, hand.T, rtol).ok

@@ -86,6 +86,11 @@ class Dense(Module):
             return z
         z.name = "z"
         y = self.activation(z)
+        if not isinstance(y, Tensor):
+            raise UsageError(
+                f"{self.place.path()}: the activation returned {type(y).__name__}, "
+                "expected a Tensor made from its argument"
+            )
         y.name = "y"
         return y
 
@@ -177,6 +182,7 @@ class LSTM(Module):
         I, F, O = [(Ellipsis, slice(g * H, g * H + H)) for g in range(3)]
         out, state = self._initial(x, state)
         xW = x @ self.W + self.b  # of all steps at once
+        xW.name = "xW"
         outs = []
         for k in steps(len(x)):
             s = xW[k] + out @ U

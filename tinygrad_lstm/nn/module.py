@@ -18,9 +18,9 @@ from ..tensor import Tensor
 class Module:
     """Base of layers and networks.
 
-    Tensors that require a gradient become parameters when assigned to an attribute, Modules (and
-    lists of Modules) become children. A module is called by its ``name=``, else by the attribute
-    that holds it, else by its class in lower case.
+    Tensors that require a gradient become parameters when assigned to an attribute, Modules become
+    children, and so do those in lists and dictionaries. A module is called by its ``name=``, else
+    by the attribute that holds it, else by its class in lower case.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ class Module:
 
     place: Place
     _named = False
+    _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
 
     def __new__(cls, *args: Any, **options: Any) -> Module:
         check_arguments(cls, args, options)
@@ -67,6 +68,8 @@ class Module:
         )
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        for attribute in self._growing:
+            self._hold(attribute, getattr(self, attribute, None))
         before = here.get()
         here.set(Place(before, self.place.name, module=self.place))
         try:
@@ -79,16 +82,22 @@ class Module:
             here.set(before)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        if _is_parameter(value):
-            value.name = value.name or attribute
-            value.place = self.place
-        elif isinstance(value, Module):
-            value._held_by(self, attribute)
-        elif isinstance(value, list | tuple) and any(isinstance(each, Module) for each in value):
-            for position, each in enumerate(value):
-                if isinstance(each, Module):
-                    each._held_by(self, f"{attribute}.{position}")
+        self._hold(attribute, value)
+        if isinstance(value, list | dict) and attribute not in self._growing:
+            object.__setattr__(self, "_growing", (*self._growing, attribute))
         object.__setattr__(self, attribute, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle what it holds, without asking again for what it was made from."""
+        return object.__new__, (type(self),), vars(self)
+
+    def _hold(self, attribute: str, value: Any) -> None:
+        for path, each in _inside(value, attribute):
+            if isinstance(each, Module):
+                each._held_by(self, path)
+            else:
+                each.name = each.name or path
+                each.place = self.place
 
     def _held_by(self, holder: Module, name: str) -> None:
         if self.place.parent is None:
@@ -101,25 +110,24 @@ class Module:
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules held directly, with the names that lead to them."""
         for attribute, value in vars(self).items():
-            if isinstance(value, Module):
-                yield attribute, value
-            elif isinstance(value, list | tuple):
-                for position, each in enumerate(value):
-                    if isinstance(each, Module):
-                        yield f"{attribute}.{position}", each
+            for path, each in _inside(value, attribute):
+                if isinstance(each, Module):
+                    yield path, each
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Yield every parameter once, with its path from this module, such as ``lstm.W``."""
-        seen = set()
+        yield from self._parameters(prefix, set())
+
+    def _parameters(self, prefix: str, seen: set[Any]) -> Iterator[tuple[str, Tensor]]:
+        seen.add(self)
         for attribute, value in vars(self).items():
-            if _is_parameter(value) and value not in seen:
-                seen.add(value)
-                yield prefix + attribute, value
+            for path, each in _inside(value, attribute):
+                if isinstance(each, Tensor) and each not in seen:
+                    seen.add(each)
+                    yield prefix + path, each
         for name, child in self.children():
-            for path, parameter in child.named_parameters(f"{prefix}{name}."):
-                if parameter not in seen:
-                    seen.add(parameter)
-                    yield path, parameter
+            if child not in seen:
+                yield from child._parameters(f"{prefix}{name}.", seen)
 
     def parameters(self) -> list[Tensor]:
         """Return every parameter once."""
@@ -160,11 +168,20 @@ class Module:
         if wrong or misshaped:
             kind = SignalError if wrong else ShapeError
             raise kind("load_state_dict: nothing loaded; " + "; ".join(wrong + misshaped))
-        arrays = {name: np.asarray(state[name]) for name in known}
-        for name, array in arrays.items():
-            Tensor(array, name=name)  # refuses what is no real number before anything changes
+        # refuses what is no real number before anything changes
+        arrays = {name: Tensor(state[name], name=name).numpy() for name in known}
         for name, parameter in known.items():
             parameter.data = arrays[name]
+
+
+def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the modules and parameters in an attribute, in lists and dictionaries too."""
+    if isinstance(value, Module) or _is_parameter(value):
+        yield path, value
+    elif isinstance(value, list | tuple | dict):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in items:
+            yield from _inside(each, f"{path}.{key}")
 
 
 def _is_parameter(value: Any) -> bool:
