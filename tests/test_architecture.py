@@ -16,8 +16,8 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 # No module imports one that stands below it; "check.*" stands for all that is in a package.
 ORDER = (
     "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
-    "tape", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses", "nn",
-    "optim", "data.*", "signals", "flow", "adjoint", "evaluate", "graph", "derivations.*",
+    "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses",
+    "nn", "optim", "data.*", "signals", "flow", "adjoint", "evaluate", "graph", "derivations.*",
     "check.*", "dotless", "render", "draw", "demo", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else

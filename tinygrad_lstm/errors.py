@@ -5,6 +5,7 @@ to do, and names the signal.
 
     TinygradError
     ├── ShapeError      ValueError     shapes that do not fit
+    │   └── OutOfRangeError  IndexError  an index outside of a Tensor
     ├── ArgumentError   ValueError     a size, a rate, an index or a flag out of range
     ├── DTypeError      TypeError      data that cannot carry a gradient
     ├── UsageError      TypeError      a call that cannot be meant: unknown keyword, wrong operand
@@ -28,6 +29,10 @@ class TinygradError(Exception):
 
 class ShapeError(TinygradError, ValueError):
     """Shapes do not fit; the message names both and the signal."""
+
+
+class OutOfRangeError(ShapeError, IndexError):
+    """An index lies outside of a Tensor; an IndexError too, so that iteration ends as it should."""
 
 
 class ArgumentError(TinygradError, ValueError):

@@ -13,7 +13,7 @@ forward, so that a computation nobody holds any more is freed at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,6 +22,7 @@ import numpy as np
 
 from . import functions
 from . import primitives as p
+from .arrays import BASIC, Frozen, as_floats, checked_index, explained, unpacked
 from .cotangent import Sums
 from .errors import (
     ArgumentError,
@@ -29,7 +30,6 @@ from .errors import (
     DTypeError,
     GradientError,
     ShapeError,
-    TinygradError,
     UsageError,
 )
 from .place import Packed, Place, checked_name, here
@@ -39,7 +39,6 @@ from .tape import pull_back, replaced
 _next_serial = count().__next__
 _where_am_i = here.get
 _ndarray = np.ndarray
-_BASIC = frozenset([int, slice, type(None), type(Ellipsis), np.int64])  # name no entry twice
 _NO_PARAMETERS: dict[str, Any] = {}
 _retained: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by serial number
 
@@ -108,7 +107,7 @@ class Tensor:
     def __init__(
         self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:
-        self._data = _as_floats(data, dtype, name)
+        self._data = as_floats(data, dtype, name)
         self.primitive = self.parameters = self.grad = None
         self.inputs = ()
         self.serial = _next_serial()
@@ -121,7 +120,7 @@ class Tensor:
     @property
     def data(self) -> np.ndarray:
         """The numbers, read-only. Assign to it to replace a leaf's numbers."""
-        view = self._data.view(_Frozen)
+        view = self._data.view(Frozen)
         view.flags.writeable = False
         return view
 
@@ -129,7 +128,7 @@ class Tensor:
     def data(self, value: Any) -> None:
         if self.inputs:
             raise UsageError(f"{self.label()} was computed; only a leaf's data can be replaced")
-        new = _as_floats(value, self.dtype, self.label())
+        new = as_floats(value, self.dtype, self.label())
         if new.shape != self.shape:
             raise ShapeError(
                 f"{self.label()}: found data of shape {new.shape}, expected {self.shape}"
@@ -266,15 +265,19 @@ class Tensor:
 
     def __getitem__(self, index: Any) -> Tensor:
         kind = type(index)
-        if kind is int or (
-            _BASIC.issuperset(map(type, index)) if kind is tuple else kind in _BASIC
-        ):
+        if kind is int or (BASIC.issuperset(map(type, index)) if kind is tuple else kind in BASIC):
             try:
                 data = self._data[index]
             except IndexError:
                 return record(p.getitem, (self,), {"index": index})  # which says what does not fit
-            return _written(p.getitem, data, (self,), _taking(index), self.requires_grad)
-        return record(p.gather, (self,), {"index": _checked_index(index, self)})
+            if kind is int:
+                taking = {"index": index}
+            else:
+                taking = _taken.get(id(index)) or _remembered(index)
+                if taking["index"] is not index:
+                    taking = _remembered(index)
+            return _written(p.getitem, data, (self,), taking, self.requires_grad)
+        return record(p.gather, (self,), {"index": checked_index(index, self)})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise UsageError(
@@ -331,11 +334,11 @@ class Tensor:
 
     def reshape(self, *shape: Any) -> Tensor:
         """Return the same entries in another shape."""
-        return record(p.reshape, (self,), {"shape": _unpacked(shape)})
+        return record(p.reshape, (self,), {"shape": unpacked(shape)})
 
     def transpose(self, *axes: Any) -> Tensor:
         """Return the axes in another order (reversed if none is given)."""
-        return record(p.transpose, (self,), {"axes": _unpacked(axes)} if axes else None)
+        return record(p.transpose, (self,), {"axes": unpacked(axes)} if axes else None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Return it with two axes exchanged."""
@@ -395,34 +398,6 @@ class Tensor:
             )
 
 
-def _in_place(ufunc: Any) -> Any:
-    """Return an in-place operator that makes a new array where the old one is read-only."""
-
-    def method(self: _Frozen, other: Any) -> Any:
-        if not self.flags.writeable:
-            return ufunc(self, other)
-        ufunc(self, other, out=(self,))
-        return self
-
-    return method
-
-
-class _Frozen(np.ndarray):
-    """A read-only view; ``p.data -= step`` makes new data instead of changing it in place."""
-
-    __iadd__ = _in_place(np.add)
-    __isub__ = _in_place(np.subtract)
-    __imul__ = _in_place(np.multiply)
-    __itruediv__ = _in_place(np.divide)
-    __ipow__ = _in_place(np.power)
-
-    def __repr__(self) -> str:
-        return repr(np.asarray(self))
-
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return array[()] if return_scalar else np.asarray(array)
-
-
 # --- recording ----------------------------------------------------------------------------------
 
 
@@ -444,7 +419,7 @@ def record(
         else:
             data = primitive.forward(*[x._data for x in operands])
     except (ValueError, TypeError, IndexError) as error:
-        raise _explained(error, primitive, operands, parameters) from None
+        raise explained(error, primitive, operands, parameters) from None
     if requires_grad and primitive.kind == "cut":
         requires_grad = False
     return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
@@ -494,20 +469,16 @@ def _retained_now() -> set[Tensor]:
     return {tensor for each in _retained.valuerefs() if (tensor := each()) is not None}
 
 
+# The parameters of taking an index, to be shared when it is used again: a loop takes the same few
+# slices at every step, and sharing saves a fifth of its tape's memory.
 _taken: dict[int, dict[str, Any]] = {}
 
 
-def _taking(index: Any) -> dict[str, Any]:
-    """Return the parameters of taking an index: the same ones when the same index is used again.
-
-    A loop takes the same few slices at every step; sharing saves a fifth of its tape's memory.
-    """
-    known = _taken.get(id(index))
-    if known is None or known["index"] is not index:
-        if len(_taken) >= 4096:
-            _taken.clear()
-        known = _taken[id(index)] = {"index": index}
-    return known
+def _remembered(index: Any) -> dict[str, Any]:
+    if len(_taken) >= 4096:
+        _taken.clear()
+    _taken[id(index)] = taking = {"index": index}
+    return taking
 
 
 def constant(array: np.ndarray, name: str | None = None) -> Tensor:
@@ -545,7 +516,7 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
             f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
             "they must be equal"
         )
-    return _as_floats(seed, output.dtype, "the gradient")
+    return as_floats(seed, output.dtype, "the gradient")
 
 
 def check_gradient(leaf: Tensor) -> None:
@@ -556,33 +527,7 @@ def check_gradient(leaf: Tensor) -> None:
         )
 
 
-# --- what may become a Tensor -------------------------------------------------------------------
-
-
-def _as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
-    """Return a copy of the data as real floating point numbers."""
-    who = name or "a Tensor"
-    if isinstance(data, Tensor):
-        raise DetachError(f"{who}: the data are a Tensor already; use it, or its .detach().numpy()")
-    try:
-        wanted = np.dtype(dtype) if dtype is not None else None
-    except TypeError:
-        raise DTypeError(f"{who}: found dtype {dtype!r}, expected float64 or float32") from None
-    if wanted is not None and wanted.kind != "f":
-        raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise ShapeError(f"{who}: the data are no array of numbers ({error})") from None
-    typed = isinstance(data, np.ndarray | np.generic) and wanted is None
-    if array.dtype.kind == "f" or (array.dtype.kind in "iu" and not typed):
-        return array.astype(
-            wanted or (array.dtype if array.dtype.kind == "f" else float), copy=False
-        )
-    remedy = "take its real part" if array.dtype.kind == "c" else "convert it with .astype(float)"
-    raise DTypeError(
-        f"{who}: found data of type {array.dtype}, expected real floating point numbers; {remedy}"
-    )
+# --- operands -----------------------------------------------------------------------------------
 
 
 def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
@@ -612,52 +557,6 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
 
 def _plain(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
-
-
-def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
-    """Return ``(2, 3)`` for ``f(2, 3)`` and for ``f((2, 3))``."""
-    if len(arguments) == 1 and isinstance(arguments[0], Sequence):
-        return tuple(arguments[0])
-    return arguments
-
-
-def _checked_index(index: Any, whole: Tensor) -> Any:
-    """Return an index that nobody can change from outside."""
-    if type(index) in _BASIC:
-        return index
-    if isinstance(index, tuple):
-        return tuple([_checked_index(each, whole) for each in index])
-    if isinstance(index, np.integer):
-        return int(index)
-    if isinstance(index, Tensor):
-        raise UsageError(f"{whole.label()}: a Tensor cannot be an index; use an array of integers")
-    array = np.array(index)
-    if array.dtype.kind not in "iub" and array.size:
-        raise UsageError(
-            f"{whole.label()}: found an index of type {array.dtype}, expected integers or booleans"
-        )
-    return array if array.size else array.astype(int)
-
-
-def _explained(
-    error: Exception,
-    primitive: Primitive,
-    operands: tuple[Any, ...],
-    parameters: dict[str, Any] | None,
-) -> Exception:
-    """Return NumPy's complaint as one that names the operation, the signals and their shapes."""
-    if isinstance(error, TinygradError):
-        return error
-    found = " and ".join(f"{each.shape} ({each.label()})" for each in operands)
-    asked = "".join(f", {name}={value}" for name, value in (parameters or {}).items())
-    kind = UsageError if isinstance(error, TypeError) else ShapeError
-    if isinstance(error, IndexError):
-        return _IndexError(f"{primitive.name}: found {found}{asked}: {error}")
-    return kind(f"{primitive.name}: shapes {found}{asked} do not fit: {error}")
-
-
-class _IndexError(ShapeError, IndexError):
-    """An index outside of a Tensor; an IndexError too, so that iteration ends as it should."""
 
 
 __all__ = [

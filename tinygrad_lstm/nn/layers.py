@@ -146,6 +146,8 @@ class LSTM(Module):
         super().__init__(name)
         self.input_size = checked_size("LSTM: input_size", input_size)
         self.hidden_size = H = checked_size("LSTM: hidden_size", hidden_size)
+        ends = ((0, H), (H, 4 * H), (0, H), (H, 2 * H), (2 * H, 3 * H))
+        self._columns = tuple((Ellipsis, slice(*each)) for each in ends)  # a, ifo; of it i, f, o
         random = init.generator(seed)
         W = [init.glorot((self.input_size, H), random) for _ in "aifo"]
         U = [init.orthogonal(H, random) for _ in "aifo"]
@@ -177,9 +179,7 @@ class LSTM(Module):
             If x or the state does not fit; the message names the layer, both shapes and the remedy.
         """
         x = fitting(self, x, self.W, ranks=(2, 3), axes="(T, in) or (T, B, in)")
-        H, U = self.hidden_size, self.U
-        A, IFO = (Ellipsis, slice(0, H)), (Ellipsis, slice(H, 4 * H))
-        I, F, O = [(Ellipsis, slice(g * H, g * H + H)) for g in range(3)]
+        U, (A, IFO, I, F, O) = self.U, self._columns
         out, state = self._initial(x, state)
         xW = x @ self.W + self.b  # of all steps at once
         xW.name = "xW"
