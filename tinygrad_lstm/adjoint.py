@@ -133,10 +133,9 @@ class _Transposition:
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
         assert rule is not None
         slopes = rule(x, y, node.parameters.get("axis"))
-        self._add(
-            replace(node, kind="jacobian", inputs=self._come(node), outputs=(wire,), gain=slopes,
-                    name=delta(node.name), transposed=True), node
-        )  # fmt: skip
+        jacobian = node.turned(self._come(node), (wire,), delta(node.name))
+        jacobian.kind, jacobian.gain = "jacobian", slopes
+        self._add(jacobian, node)
 
     def _linear(self, node: Node) -> None:
         """Turn a linear map into its transpose."""
@@ -156,21 +155,17 @@ class _Transposition:
         """Turn a join into a split, and a split into a join."""
         outputs = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
         inputs = tuple(self._from(wire) for wire in node.outputs)
-        self._add(
-            replace(node, inputs=inputs, outputs=outputs, name=delta(node.name),
-                    transposed=not node.transposed), node
-        )  # fmt: skip
+        self._add(node.turned(inputs, outputs, delta(node.name)), node)
 
     # --- how the rules are carried out -----------------------------------------------------------
 
     def _turned(self, node: Node) -> None:
-        self._add(
-            replace(node, inputs=self._come(node), outputs=node.inputs, name=delta(node.name),
-                    transposed=not node.transposed), node
-        )  # fmt: skip
+        come = self._come(node)
+        self._add(node.turned(come, node.inputs, delta(node.name)), node)
 
     def _add(self, node: Node, old: Node) -> None:
-        self.nodes.append(replace(node, scope=old.scope, step=old.step))
+        node.scope, node.step = old.scope, old.step
+        self.nodes.append(node)
 
     def _from(self, wire: int) -> int:
         return self.same.get(wire, wire)

@@ -16,7 +16,7 @@ from .symbol import Symbol
 SOURCES = ("input", "parameter", "constant")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Wire:
     """A signal on its way from one node to another.
 
@@ -31,7 +31,7 @@ class Wire:
     value: Any = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Node:
     """An element of a signal-flow graph.
 
@@ -79,6 +79,13 @@ class Node:
     shapes: tuple[tuple[int, ...], ...] = ()
     scope: str = ""
     step: str = ""
+
+    def turned(self, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str) -> Node:
+        """Return the transpose of what this node does, between other wires."""
+        return Node(
+            self.kind, inputs, outputs, name, self.primitive, self.parameters, self.signs,
+            not self.transposed, self.gain, self.label, self.port, self.shapes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
