@@ -87,17 +87,17 @@ def pull_back(sums: Any) -> dict[Node, Any]:
     outputs = list(sums.total)
     found: dict[Node, Any] = {}
     oldest = replaced.latest
-    turns, waiting, take, kept = sums.turns, sums.waiting, sums.take, sums.kept
+    turns, waiting, kept = sums.turns, sums.waiting, sums.kept
     while turns:
         node = waiting.pop(heappop(turns))  # the latest recorded of those that wait
-        ct = take(node)
-        if not node.inputs:
-            found[node] = ct
-            continue
-        if kept and node in kept:
-            found[node] = ct
-        oldest = node.serial
-        node.primitive.pull(node, ct, sums)
+        if node.inputs:
+            ct = sums.total.pop(node)
+            if kept and node in kept:
+                found[node] = ct
+            oldest = node.serial
+            node.primitive.pull(node, ct, sums)
+        else:
+            found[node] = sums.take(node)
     if replaced.latest > oldest:
         history(outputs)  # which says what was replaced
     return found
