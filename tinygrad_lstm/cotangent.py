@@ -100,8 +100,9 @@ class Sums(PlainSums):
             if not fresh:
                 self.borrowed.add(operand)
             turn = -operand.serial  # `_wait`, without the call: this is the inner loop
-            if turn not in self.waiting:
-                self.waiting[turn] = operand
+            waiting = self.waiting
+            if turn not in waiting:
+                waiting[turn] = operand
                 heappush(self.turns, turn)
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:

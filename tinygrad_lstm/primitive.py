@@ -116,8 +116,9 @@ class Primitive:
         if parameters or len(operands) != self.arity:
             operands, parameters = self.bind(operands, parameters)
         for operand in operands:
-            if hasattr(operand, "__interpret__"):
-                return operand.__interpret__(self, operands, parameters)
+            interpret = getattr(operand, "__interpret__", None)
+            if interpret is not None:
+                return interpret(self, operands, parameters)
         return self.forward(*operands, **parameters)
 
     def bind(
@@ -261,10 +262,13 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
     """Declare a signed sum, Σ ±x."""
 
     def pull(entry, ct, sums):
+        shape = ct.shape
         for sign, x in zip(signs, entry.inputs):
             if x.requires_grad:
-                x_ct, shape = ct if sign > 0 else -ct, x._data.shape
-                sums.add(x, x_ct if shape == ct.shape else unbroadcast(x_ct, shape), False)
+                x_ct = ct if sign > 0 else -ct
+                if x._data.shape != shape:
+                    x_ct = unbroadcast(x_ct, x._data.shape)
+                sums.add(x, x_ct, False)
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -363,7 +367,9 @@ def bilinear(
         x, w = a._data, b._data
         if a.requires_grad:
             a_ct = left(ct, x, w)
-            sums.add(a, a_ct if a_ct.shape == x.shape else unbroadcast(a_ct, x.shape), True)
+            if a_ct.shape != x.shape:
+                a_ct = unbroadcast(a_ct, x.shape)
+            sums.add(a, a_ct, True)
         if b.requires_grad:
             if rows is not None and not b.inputs and w.ndim == 2:
                 sums.add_rows(b, *rows(x, ct))
