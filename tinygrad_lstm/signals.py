@@ -77,6 +77,7 @@ class Signals:
         self.by_name: dict[str, Signal] = {}
         self.names: dict[Tensor, str] = {}
         self.sequences: dict[str, list[Signal]] = defaultdict(list)
+        self._repeats: dict[tuple[str, str, str], int] = {}  # so that n repeats cost n, not n²
         self._scopes: dict[tuple[str, str], Place] = {}
         self._calls: dict[tuple[str, str, Place], Place] = {}
         self._paths: dict[Place, tuple[str, str]] = {}
@@ -101,9 +102,11 @@ class Signals:
         path, step = self._path(tensor.place)
         stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
         prefix = f"{path}." if path else ""
-        again = ""
+        key = prefix, stem, step
+        again = _numbered(self._repeats.get(key, 0) + 1)
         while f"{prefix}{stem}{again}{step}" in self.by_name:
-            again = f"_{int(again[1:] or 1) + 1}"
+            again = _numbered(int(again[1:] or 1) + 1)
+        self._repeats[key] = int(again[1:] or 1)
         name = f"{prefix}{stem}{again}{step}"
         self.names[tensor] = name
         self._keep(Signal(name, tensor), f"{prefix}{stem}{again}", step)
@@ -166,6 +169,11 @@ def _by_first_use(found: dict[Tensor, None]) -> Any:
                 use = (tensor.serial, position)
                 first[operand] = min(first.get(operand, use), use)
     return lambda tensor: first.get(tensor, (tensor.serial, len(tensor.inputs)))
+
+
+def _numbered(count: int) -> str:
+    """Return what sets a repeat apart: nothing for the first, then ``_2``, ``_3``."""
+    return "" if count == 1 else f"_{count}"
 
 
 def _leaf(tensor: Tensor) -> str:
