@@ -203,11 +203,11 @@ def check_symbolic(primitive: Primitive, xs: Arrays, parameters: dict[str, Any])
 def check_accumulation(primitive: Primitive, xs: Arrays, parameters: dict[str, Any]) -> None:
     """Cotangents add up, and no rule writes into what it was given."""
     entry, sums = entry_of(primitive, xs, parameters), Sums()
-    ct, tangents = draw(entry._data.shape, 20), next(directions(xs))
-    given = [*xs, entry._data, ct, *(t for t in tangents if t is not None)]
+    ct, tangents = draw(entry._array.shape, 20), next(directions(xs))
+    given = [*xs, entry._array, ct, *(t for t in tangents if t is not None)]
     before = [each.copy() for each in given]
     expected = cotangents(primitive, xs, parameters, ct.copy())
-    primitive.jvp(tangents, entry._data, xs, parameters)
+    primitive.jvp(tangents, entry._array, xs, parameters)
     for _ in range(3):
         primitive.pull(entry, ct, sums)
     for operand, once in zip(entry.inputs, expected, strict=True):

@@ -118,13 +118,13 @@ def test_what_is_taken_is_forgotten(add):
 def test_signals_take_turns_the_latest_first():
     sums = Sums()
     for each in (X, W, X):
-        sums.add(each, np.ones(each._data.shape), True)
+        sums.add(each, np.ones(each._array.shape), True)
     assert [sums.latest()[0] for _ in range(2)] == [W, X]
     assert sums.turns == []
 
 
 def a_part_of(whole):
-    return Entry(whole._data[0], True, getitem, (whole,), {"index": 0}, serial=3)
+    return Entry(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=3)
 
 
 def test_cotangent_of_a_part_goes_straight_to_the_whole():

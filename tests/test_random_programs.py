@@ -246,11 +246,11 @@ def test_second_derivative_is_the_complex_step_of_the_first(program):
     leaves = program.leaves()
     loss = program.run(tg, leaves)
     for leaf, direction in zip(leaves, program.direction, strict=True):
-        leaf._data = leaf._data + 1j * laws.STEP * direction
+        leaf._array = leaf._array + 1j * laws.STEP * direction
     for node in reversed(history([loss], everything=True)):
         if node.inputs:
-            operands = [operand._data for operand in node.inputs]
-            node._data = np.asarray(node.primitive.forward(*operands, **node.parameters))
+            operands = [operand._array for operand in node.inputs]
+            node._array = np.asarray(node.primitive.forward(*operands, **node.parameters))
     sums = Sums()
     sums.add(loss, np.ones((), complex), False)
     found = pull_back(sums)

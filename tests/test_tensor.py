@@ -653,3 +653,14 @@ def test_gradients_are_kept_while_other_threads_ask_for_theirs():
     for each in threads:
         each.join()
     assert faults == []
+
+
+def test_masked_arrays_do_not_take_a_tensor_off_the_tape():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with pytest.raises(DetachError, match=r"x.*\.detach\(\)"):
+        np.ma.array([1.0, 2.0]) * x
+
+
+def test_an_unknown_keyword_is_named():
+    with pytest.raises(UsageError, match="'foo'; it takes data, requires_grad"):
+        tg.Tensor(1.0, foo=1)

@@ -44,7 +44,7 @@ class PlainSums:
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal."""
-        self.add(operand, entry.primitive.transposed(ct, operand._data, **entry.parameters), True)
+        self.add(operand, entry.primitive.transposed(ct, operand._array, **entry.parameters), True)
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ."""
@@ -109,7 +109,7 @@ class Sums(PlainSums):
         """Add the cotangent of a part of a signal into the buffer for the whole."""
         total = self.total
         if operand not in total:
-            whole = operand._data
+            whole = operand._array
             buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
             self._wait(operand)
         else:

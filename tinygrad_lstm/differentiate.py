@@ -102,9 +102,9 @@ def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Entry]:
     for node in reversed(order):
         for operand in node.inputs:
             if operand not in entries:
-                entries[operand] = Entry(operand if on_tensors else operand._data, False)
+                entries[operand] = Entry(operand if on_tensors else operand._array, False)
         inputs = tuple(entries[operand] for operand in node.inputs)
-        data = node if on_tensors else node._data
+        data = node if on_tensors else node._array
         entries[node] = Entry(data, True, node.primitive, inputs, node.parameters, node.serial)
     return entries
 
@@ -174,7 +174,7 @@ def _moving(point: Any) -> Tensor:
     """Return a Tensor at a point that nothing else on the tape refers to."""
     if isinstance(point, Tensor) and point.requires_grad:
         return record(p.reshape, (point,), {"shape": point.shape})
-    return Tensor(point._data if isinstance(point, Tensor) else point, requires_grad=True)
+    return Tensor(point._array if isinstance(point, Tensor) else point, requires_grad=True)
 
 
 def _tensor(value: Any) -> Tensor:

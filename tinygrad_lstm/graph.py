@@ -104,7 +104,7 @@ class _Builder:
             scope, _, last = name.rpartition(".")
             step = last[last.index("[") :] if "[" in last else ""
             inputs = tuple(self._used(each, tensor) for each in tensor.inputs)
-            wire = self._wire(name, tensor._data)
+            wire = self._wire(name, tensor._array)
             self.nodes.append(_node(tensor, name, inputs, wire, scope, step))
             self._branched(tensor, name, wire)
         for output in self.outputs:
@@ -122,7 +122,7 @@ class _Builder:
         if count < 2:
             self.free[tensor] = [wire]
             return
-        branches = tuple(self._wire("", tensor._data) for _ in range(count))
+        branches = tuple(self._wire("", tensor._array) for _ in range(count))
         self.nodes.append(Node("branch", (wire,), branches, name, signs=(1,) * count))
         self.free[tensor] = list(branches)
 
@@ -137,7 +137,7 @@ class _Builder:
         return self._broadcast(wire, operand, user) if _broadcasts(operand, user) else wire
 
     def _broadcast(self, wire: int, operand: Tensor, user: Tensor) -> int:
-        value = np.broadcast_to(operand._data, user.shape)
+        value = np.broadcast_to(operand._array, user.shape)
         name = f"{self.wires[wire].name} (broadcast)"
         wide = self._wire(name, value)
         self.nodes.append(

@@ -65,7 +65,7 @@ class Optimizer:
             check_gradient(each)
         for position, each in enumerate(self.params):
             if each.grad is not None:
-                each.data = each._data - self.change(position, np.asarray(each.grad))
+                each.data = each._array - self.change(position, np.asarray(each.grad))
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return what to subtract from the parameter at a position; of its shape."""

@@ -36,13 +36,13 @@ class Entry:
 
     Attributes
     ----------
-    _data : what the rules run on: an array (in a Tensor), a Tensor or a Symbol
+    _array : what the rules run on: an array (in a Tensor), a Tensor or a Symbol
     primitive, inputs, parameters : what was done, on what, and how
     requires_grad : whether its cotangent is asked for
     serial : its place in the order of recording
     """
 
-    __slots__ = ("_data", "inputs", "parameters", "primitive", "requires_grad", "serial")
+    __slots__ = ("_array", "inputs", "parameters", "primitive", "requires_grad", "serial")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Entry:
         parameters: dict[str, Any] | None = None,
         serial: int = 0,
     ) -> None:
-        self._data, self.requires_grad, self.serial = data, requires_grad, serial
+        self._array, self.requires_grad, self.serial = data, requires_grad, serial
         self.primitive, self.inputs, self.parameters = primitive, inputs, parameters or {}
 
 
@@ -234,16 +234,16 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
 
         def pull(entry, ct, sums):
             (x,) = entry.inputs
-            sums.add(x, ct * partial(x._data, entry._data), True)
+            sums.add(x, ct * partial(x._array, entry._array), True)
 
     else:
 
         def pull(entry, ct, sums):
-            values = [x._data for x in entry.inputs]
+            values = [x._array for x in entry.inputs]
             for partial, x in zip(partials, entry.inputs):
                 if x.requires_grad and partial is not None:
-                    x_ct = ct * partial(*values, entry._data)
-                    sums.add(x, unbroadcast(x_ct, x._data.shape), True)
+                    x_ct = ct * partial(*values, entry._array)
+                    sums.add(x, unbroadcast(x_ct, x._array.shape), True)
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -266,8 +266,8 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
         for sign, x in zip(signs, entry.inputs):
             if x.requires_grad:
                 x_ct = ct if sign > 0 else -ct
-                if x._data.shape != shape:
-                    x_ct = unbroadcast(x_ct, x._data.shape)
+                if x._array.shape != shape:
+                    x_ct = unbroadcast(x_ct, x._array.shape)
                 sums.add(x, x_ct, False)
 
     def jvp(tangents, y, xs, parameters):
@@ -314,7 +314,7 @@ def linear(
 
     def pull(entry, ct, sums):
         (x,) = entry.inputs
-        sums.add(x, transposed(ct, x._data, **entry.parameters), False)
+        sums.add(x, transposed(ct, x._array, **entry.parameters), False)
 
     def pull_part(entry, ct, sums):
         sums.add_part(entry.inputs[0], ct, entry)
@@ -334,7 +334,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     """
 
     def pull(entry, ct, sums):
-        indices = pieces([x._data.shape for x in entry.inputs], **entry.parameters)
+        indices = pieces([x._array.shape for x in entry.inputs], **entry.parameters)
         for x, index in zip(entry.inputs, indices):
             if x.requires_grad:
                 sums.add(x, ct[index], False)
@@ -364,7 +364,7 @@ def bilinear(
 
     def pull(entry, ct, sums):
         a, b = entry.inputs
-        x, w = a._data, b._data
+        x, w = a._array, b._array
         if a.requires_grad:
             a_ct = left(ct, x, w)
             if a_ct.shape != x.shape:
@@ -406,8 +406,8 @@ def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive
 
     def pull(entry, ct, sums):
         (x,), axis = entry.inputs, entry.parameters.get("axis")
-        slope = gain(x._data, entry._data, axis)
-        sums.add(x, slope * ct.reshape(kept(x._data.shape, axis)), True)
+        slope = gain(x._array, entry._array, axis)
+        sums.add(x, slope * ct.reshape(kept(x._array.shape, axis)), True)
 
     def jvp(tangents, y, xs, parameters):
         (x,), axis = xs, parameters.get("axis")

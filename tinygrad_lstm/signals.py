@@ -48,7 +48,7 @@ class Signal:
     @property
     def shape(self) -> tuple[int, ...]:
         """The sizes of its axes."""
-        return self.of(self.tensor._data).shape
+        return self.of(self.tensor._array).shape
 
     def of(self, whole: np.ndarray) -> np.ndarray:
         """Return the entries that belong to this signal in an array for the whole Tensor."""

@@ -1,6 +1,6 @@
 """The walk along the tape, backwards.
 
-Knows nodes (``inputs``, ``primitive``, ``parameters``, ``serial``, ``requires_grad``, ``_data``)
+Knows nodes (``inputs``, ``primitive``, ``parameters``, ``serial``, ``requires_grad``, ``_array``)
 and not the Tensor class. The serial number is the order of recording, so that walking backwards
 needs neither recursion nor a search for an order.
 """

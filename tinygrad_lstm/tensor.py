@@ -49,7 +49,7 @@ def _operator(primitive: Primitive) -> tuple[Any, Any]:
     def method(self: Tensor, other: Any) -> Tensor:
         if type(other) is Tensor:
             try:
-                data = primitive.forward(self._data, other._data)
+                data = primitive.forward(self._array, other._array)
             except ValueError:
                 pass  # `record` says what does not fit
             else:
@@ -90,14 +90,16 @@ class Tensor:
         If the data are not real floating point numbers; the message says how to convert them.
     DetachError
         If the data are Tensors already.
+    UsageError
+        If a keyword is unknown.
     """
 
     __slots__ = (
-        "_data", "primitive", "inputs", "parameters", "serial", "place",
+        "_array", "primitive", "inputs", "parameters", "serial", "place",
         "name", "requires_grad", "grad", "__weakref__",
     )  # fmt: skip
 
-    _data: np.ndarray
+    _array: np.ndarray
     primitive: Primitive | None
     inputs: tuple[Tensor, ...]
     parameters: dict[str, Any] | None
@@ -105,9 +107,19 @@ class Tensor:
     grad: np.ndarray | None
 
     def __init__(
-        self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        name: str | None = None,
+        dtype: Any = None,
+        **unknown: Any,
     ) -> None:
-        self._data = as_floats(data, dtype, name)
+        if unknown:
+            raise UsageError(
+                f"Tensor has no parameter {next(iter(unknown))!r}; "
+                "it takes data, requires_grad, name and dtype"
+            )
+        self._array = as_floats(data, dtype, name)
         self.primitive = self.parameters = self.grad = None
         self.inputs = ()
         self.serial = _next_serial()
@@ -120,7 +132,7 @@ class Tensor:
     @property
     def data(self) -> np.ndarray:
         """The numbers, read-only. Assign to it to replace a leaf's numbers."""
-        view = self._data.view(Frozen)
+        view = self._array.view(Frozen)
         view.flags.writeable = False
         return view
 
@@ -133,17 +145,17 @@ class Tensor:
             raise ShapeError(
                 f"{self.label()}: found data of shape {new.shape}, expected {self.shape}"
             )
-        self._data = new
+        self._array = new
         self.serial = replaced.latest = _next_serial()  # younger now than whatever used it
 
-    shape = property(lambda self: self._data.shape, doc="The sizes of the axes.")
-    dtype = property(lambda self: self._data.dtype, doc="The floating point type.")
-    ndim = property(lambda self: self._data.ndim, doc="The number of axes.")
-    size = property(lambda self: self._data.size, doc="The number of entries.")
+    shape = property(lambda self: self._array.shape, doc="The sizes of the axes.")
+    dtype = property(lambda self: self._array.dtype, doc="The floating point type.")
+    ndim = property(lambda self: self._array.ndim, doc="The number of axes.")
+    size = property(lambda self: self._array.size, doc="The number of entries.")
 
     def numpy(self) -> np.ndarray:
         """Return a copy of the numbers."""
-        return self._data.copy()
+        return self._array.copy()
 
     def item(self) -> float:
         """Return the one number that it holds."""
@@ -151,15 +163,15 @@ class Tensor:
             raise ShapeError(
                 f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
             )
-        return self._data.item()
+        return self._array.item()
 
     def tolist(self) -> Any:
         """Return the numbers as nested lists."""
-        return self._data.tolist()
+        return self._array.tolist()
 
     def detach(self) -> Tensor:
         """Return the same numbers as a constant, off the tape."""
-        return constant(self._data)
+        return constant(self._array)
 
     def astype(self, dtype: Any) -> Tensor:
         """Return the numbers in another floating point type, as a constant, off the tape."""
@@ -167,7 +179,7 @@ class Tensor:
             raise DetachError(
                 f"astype would leave the tape at {self.label()}: write .detach().astype(…)"
             )
-        return Tensor(self._data, dtype=dtype)
+        return Tensor(self._array, dtype=dtype)
 
     # --- gradients -------------------------------------------------------------------------------
 
@@ -216,7 +228,7 @@ class Tensor:
                 f"{self.label()} was computed, and a copy would leave the tape: "
                 "copy or pickle its .detach()"
             )
-        return _copied, (self._data, self.requires_grad, self.name, self.place, self.grad)
+        return _copied, (self._array, self.requires_grad, self.name, self.place, self.grad)
 
     # --- how it is recorded and shown ------------------------------------------------------------
 
@@ -228,7 +240,7 @@ class Tensor:
         return f"{path}.{name}{step}" if path else f"{name}{step}"
 
     def __repr__(self) -> str:
-        numbers = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        numbers = np.array2string(self._array, separator=", ", prefix="Tensor(")
         facts = [f"name={str(self.name)!r}"] if self.name else []
         facts += [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
         facts += [f"from {self.primitive.name}"] if self.primitive else []
@@ -236,7 +248,7 @@ class Tensor:
         return f"Tensor({', '.join([numbers, *facts])})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data.item() if self.ndim == 0 else self._data, spec)
+        return format(self._array.item() if self.ndim == 0 else self._array, spec)
 
     # --- operators -------------------------------------------------------------------------------
     # fmt: off
@@ -253,12 +265,12 @@ class Tensor:
     def __abs__(self) -> Tensor: return record(p.abs, (self,))
 
     # comparisons are plain boolean arrays; identity is what dictionaries and sets go by
-    def __gt__(self, other: Any) -> Any: return self._data > _plain(other)
-    def __ge__(self, other: Any) -> Any: return self._data >= _plain(other)
-    def __lt__(self, other: Any) -> Any: return self._data < _plain(other)
-    def __le__(self, other: Any) -> Any: return self._data <= _plain(other)
-    def __eq__(self, other: object) -> Any: return self._data == _plain(other)
-    def __ne__(self, other: object) -> Any: return self._data != _plain(other)
+    def __gt__(self, other: Any) -> Any: return self._array > _plain(other)
+    def __ge__(self, other: Any) -> Any: return self._array >= _plain(other)
+    def __lt__(self, other: Any) -> Any: return self._array < _plain(other)
+    def __le__(self, other: Any) -> Any: return self._array <= _plain(other)
+    def __eq__(self, other: object) -> Any: return self._array == _plain(other)
+    def __ne__(self, other: object) -> Any: return self._array != _plain(other)
     __hash__ = object.__hash__
 
     # fmt: on
@@ -267,7 +279,7 @@ class Tensor:
         kind = type(index)
         if kind is int or (BASIC.issuperset(map(type, index)) if kind is tuple else kind in BASIC):
             try:
-                data = self._data[index]
+                data = self._array[index]
             except IndexError:
                 return record(p.getitem, (self,), {"index": index})  # which says what does not fit
             if kind is int:
@@ -288,7 +300,7 @@ class Tensor:
     def __len__(self) -> int:
         if self.ndim == 0:
             raise UsageError(f"{self.label()} is a single number and has no length")
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[k] for k in range(len(self)))
@@ -299,7 +311,7 @@ class Tensor:
                 f"the truth of {self.label()}, of shape {self.shape}, is ambiguous; "
                 "compare it and use .all() or .any()"
             )
-        return bool(self._data)
+        return bool(self._array)
 
     def __float__(self) -> float:
         self._refuse_to_leave("float")
@@ -388,7 +400,7 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         self._refuse_to_leave("conversion to an array")
-        return np.array(self._data, dtype)
+        return np.array(self._array, dtype)
 
     def _refuse_to_leave(self, what: str, always: bool = False) -> None:
         if always or self.requires_grad:
@@ -413,11 +425,11 @@ def record(
             requires_grad = True
     try:
         if parameters:
-            data = primitive.forward(*[x._data for x in operands], **parameters)
+            data = primitive.forward(*[x._array for x in operands], **parameters)
         elif len(operands) == 1:
-            data = primitive.forward(operand._data)
+            data = primitive.forward(operand._array)
         else:
-            data = primitive.forward(*[x._data for x in operands])
+            data = primitive.forward(*[x._array for x in operands])
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands, parameters) from None
     if requires_grad and primitive.kind == "cut":
@@ -434,7 +446,7 @@ def _written(
 ) -> Tensor:
     """Return the entry on the tape: the one place where operations make Tensors."""
     result = _new(Tensor)
-    result._data = data if type(data) is _ndarray else np.asarray(data)
+    result._array = data if type(data) is _ndarray else np.asarray(data)
     result.place = place = _where_am_i()
     result.name = result.grad = None
     if place.recording:
@@ -484,7 +496,7 @@ def _remembered(index: Any) -> dict[str, Any]:
 def constant(array: np.ndarray, name: str | None = None) -> Tensor:
     """Return an array as a leaf that requires no gradient, without copying it."""
     result = _new(Tensor)
-    result._data = array
+    result._array = array
     result.primitive = result.parameters = result.grad = None
     result.inputs = ()
     result.serial = _next_serial()
@@ -539,7 +551,7 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     made = []
     for each in operands:
         if type(each) is float:
-            each = constant(np.array(each, tensors[0]._data.dtype))
+            each = constant(np.array(each, tensors[0]._array.dtype))
         elif not isinstance(each, Tensor):
             array = np.array(each)
             if array.dtype.kind in "iu" or type(each) in (float, int):
@@ -556,7 +568,7 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
 
 
 def _plain(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
+    return value._array if isinstance(value, Tensor) else value
 
 
 __all__ = [

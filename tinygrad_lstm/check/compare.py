@@ -174,7 +174,7 @@ def _found(signals: Signals, name: str) -> list[Signal]:
 
 def _real(name: str, gradient: Any) -> np.ndarray:
     try:
-        array = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient)
+        array = gradient._array if isinstance(gradient, Tensor) else np.asarray(gradient)
     except ValueError as error:
         raise DTypeError(f"compare: {name!r} is no array of numbers ({error})") from None
     if array.dtype.kind not in "fiu":
