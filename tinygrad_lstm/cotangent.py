@@ -8,7 +8,7 @@ complete.
 from __future__ import annotations
 
 from collections.abc import Set
-from heapq import heappop, heappush
+from heapq import heappush
 from typing import Any
 
 import numpy as np
@@ -55,11 +55,6 @@ class PlainSums:
         if turn not in self.waiting:
             self.waiting[turn] = operand
             heappush(self.turns, turn)
-
-    def latest(self) -> tuple[Any, Array]:
-        """Return the latest recorded signal that waits, and its sum."""
-        operand = self.waiting.pop(heappop(self.turns))
-        return operand, self.take(operand)
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""

@@ -32,7 +32,7 @@ from .errors import (
     ShapeError,
     UsageError,
 )
-from .place import Packed, Place, checked_name, here
+from .place import Place, checked_name, here
 from .primitive import Primitive
 from .tape import pull_back, replaced
 
@@ -569,8 +569,3 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
 
 def _plain(value: Any) -> Any:
     return value._array if isinstance(value, Tensor) else value
-
-
-__all__ = [
-    "Packed", "Place", "Tensor", "check_gradient", "constant", "record", "starting_cotangent",
-]  # fmt: skip
