@@ -12,6 +12,8 @@ Neural Computation 8(1), 1996, pp. 182-201. Reverse every arrow, call every sign
     reduction F                         its transposed Jacobian
     linear map                          its transpose
     join                                split, and back
+    delay                               advance
+    tap, hold, collect of a loop        their transposes: hold's is the sum over the steps
     output                              input
     input, parameter                    output
 
@@ -26,7 +28,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .flow import SOURCES, Flow, Node, Wire
+from .flow import BORDERS, SOURCES, Flow, Node, Wire
 from .symbol import Symbol
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
@@ -68,7 +70,7 @@ class _Transposition:
                 if node.outputs[0] in self.alive:
                     self._add(Node("output", self._come(node), (), delta(node.name)), node)
             elif any(wire in self.alive for wire in node.inputs):
-                getattr(self, f"_{node.kind}")(node)
+                getattr(self, _RULES.get(node.kind, f"_{node.kind}"))(node)
         return replace(self.graph, nodes=tuple(self.nodes), wires=tuple(self.wires))
 
     # --- the table -------------------------------------------------------------------------------
@@ -132,7 +134,11 @@ class _Transposition:
         (wire,), (rule,) = node.inputs, node.primitive.rules
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
         assert rule is not None
-        slopes = rule(x, y, node.parameters.get("axis"))
+        axis = node.parameters.get("axis")
+        if node.folded:
+            slopes = np.stack([rule(*each, axis) for each in zip(x, y, strict=True)])
+        else:
+            slopes = rule(x, y, axis)
         jacobian = node.turned(self._come(node), (wire,), delta(node.name))
         jacobian.kind, jacobian.gain = "jacobian", slopes
         self._add(jacobian, node)
@@ -140,6 +146,28 @@ class _Transposition:
     def _linear(self, node: Node) -> None:
         """Turn a linear map into its transpose."""
         self._turned(node)
+
+    def _broadcast(self, node: Node) -> None:
+        """Turn a broadcast into a sum."""
+        self._turned(node)
+
+    def _border(self, node: Node) -> None:
+        """Turn the border of a loop inside out."""
+        self._turned(node)
+
+    def _delay(self, node: Node) -> None:
+        """Turn a delay into an advance, and back; before its first step it holds nothing."""
+        kind = "advance" if node.kind == "delay" else "delay"
+        ports = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
+        turned = node.turned(self._come(node), ports, delta(node.name))
+        turned.kind = kind
+        if not node.transposed:
+            value = self.graph.wires[node.outputs[0]].value
+            turned.gain = np.zeros_like(value[0])
+        else:
+            turned.outputs = (node.inputs[0],)
+            turned.inputs = tuple(self._from(wire) for wire in node.outputs)
+        self._add(turned, node)
 
     def _gain(self, node: Node) -> None:
         """Keep a gain: the transpose of multiplying entry by entry is itself."""
@@ -164,7 +192,8 @@ class _Transposition:
         self._add(node.turned(come, node.inputs, delta(node.name)), node)
 
     def _add(self, node: Node, old: Node) -> None:
-        node.scope, node.step = old.scope, old.step
+        node.scope, node.step, node.loop = old.scope, old.step, old.loop
+        node.stem = delta(old.stem)
         self.nodes.append(node)
 
     def _from(self, wire: int) -> int:
@@ -207,6 +236,9 @@ class _Transposition:
         return (self.arms[wire],)
 
 
+_RULES = {**dict.fromkeys(BORDERS, "_border"), "advance": "_delay"}
+
+
 def delta(name: str) -> str:
     """Return the name of a signal's δ; of a δ, the signal's.
 
@@ -219,18 +251,24 @@ def delta(name: str) -> str:
 def _led_to(graph: Flow) -> set[int]:
     """Return the wires that an input or a parameter leads to."""
     found: set[int] = set()
-    for node in graph.nodes:
-        if node.kind in ("input", "parameter") or not found.isdisjoint(_passing(node)):
-            found.update(node.outputs)
+    known = -1
+    while len(found) > known:  # once more where a delay leads back
+        known = len(found)
+        for node in graph.nodes:
+            if node.kind in ("input", "parameter") or not found.isdisjoint(_passing(node)):
+                found.update(node.outputs)
     return found
 
 
 def _leading_on(graph: Flow) -> set[int]:
     """Return the wires that lead to an output."""
     found: set[int] = set()
-    for node in reversed(graph.nodes):
-        if node.kind == "output" or not found.isdisjoint(node.outputs):
-            found.update(_passing(node))
+    known = -1
+    while len(found) > known:
+        known = len(found)
+        for node in reversed(graph.nodes):
+            if node.kind == "output" or not found.isdisjoint(node.outputs):
+                found.update(_passing(node))
     return found
 
 

@@ -1,17 +1,20 @@
-"""One interpreter for every graph, forward or adjoint.
+"""One interpreter for every graph, forward or adjoint, unrolled or folded.
 
-Knows nodes and wires alone: what is cut or changed in them is cut or changed in the result.
+Knows nodes and wires alone: what is cut or changed in them is cut or changed in the result. A loop
+is run step by step; a delay holds a value from one step to the next, and where there is an advance
+the steps run backwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from .errors import ShapeError, SignalError, nearest
-from .flow import SOURCES, Flow, Node
+from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
 from .primitive import Linear, kept
 
 
@@ -26,7 +29,8 @@ def evaluate(
     values : mapping of an input's, parameter's or constant's name to an array, optional
         Replaces what was recorded; of the same shape.
     everything : bool
-        Return the signal on every wire, by the wire's name, instead of the outputs by theirs.
+        Return the signal on every wire, by the wire's name, instead of the outputs by theirs;
+        inside of a loop of T steps (T, ...), the earliest step first.
 
     Returns
     -------
@@ -46,20 +50,102 @@ def evaluate(
             raise SignalError(f"evaluate: no source is called {name!r}; {nearest(name, known)}")
     on: dict[int, Any] = {}
     results: dict[str, np.ndarray] = {}
-    for node in graph.nodes:
-        if node.kind in SOURCES:
-            made = [_source(graph, node, given)]
-        elif node.kind == "output":
-            results[node.name] = _whole(on[node.inputs[0]])
+    for loop, nodes in groupby(graph.nodes, lambda node: node.loop if node.folded else None):
+        if loop is not None:
+            _Steps(nodes, len(graph.loops[loop].steps), on, everything).run()
             continue
-        elif node.kind == "junction":
-            made = [_sum([on[wire] for wire in node.inputs], node.signs)]
-        else:
-            made = _run(node, [_whole(on[wire]) for wire in node.inputs])
-        on.update(zip(node.outputs, made, strict=True))
+        for node in nodes:
+            if node.kind in SOURCES:
+                on[node.outputs[0]] = _source(graph, node, given)
+            elif node.kind == "output":
+                results[node.name] = _whole(on[node.inputs[0]])
+            else:
+                made = _made(node, [on[wire] for wire in node.inputs], node.gain)
+                on.update(zip(node.outputs, made, strict=True))
     if everything:
         return {graph.wires[wire].name: _whole(value) for wire, value in on.items() if wire >= 0}
     return results
+
+
+class _Steps:
+    """The run of a loop: of its nodes at each step, and of the border around them.
+
+    Parameters
+    ----------
+    nodes : those of the loop
+    count : int
+        The number of steps.
+    on : dict of int to array
+        The signals so far, by wire; those that leave the loop are added to it.
+    everything : bool
+        Whether to add those that do not leave it, too.
+    """
+
+    def __init__(
+        self, nodes: Iterable[Node], count: int, on: dict[int, Any], everything: bool
+    ) -> None:
+        self.nodes, self.count, self.on, self.everything = list(nodes), count, on, everything
+        self.delays = [node for node in self.nodes if node.kind in DELAYS]
+        self.inside = [node for node in self.nodes if node.kind not in DELAYS]
+        self.series: dict[int, list[Any]] = {}  # what is kept of every step, by wire
+        self.sums: dict[int, Any] = {}  # what is summed over the steps, by wire
+
+    def run(self) -> None:
+        backwards = any(node.kind == "advance" for node in self.delays)
+        held = [self._initial(node) for node in self.delays]
+        for step in reversed(range(self.count)) if backwards else range(self.count):
+            now: dict[int, Any] = {}
+            for node, value in zip(self.delays, held, strict=True):
+                now[node.outputs[0]] = value
+            for node in self.inside:
+                self._at(step, node, now)
+            held = [_whole(now[node.inputs[0]]) for node in self.delays]
+            if self.everything:
+                for wire, value in now.items():
+                    self._keep(wire, step, _whole(value))
+        for node, value in zip(self.delays, held, strict=True):
+            if node.transposed:
+                self.on[node.outputs[1]] = value
+        self.on.update(self.sums)
+        for wire, values in self.series.items():
+            self.on[wire] = np.stack(values)
+
+    def _initial(self, node: Node) -> np.ndarray:
+        """Return what a delay holds before its first step; nothing follows the last one."""
+        return node.gain if node.transposed else _whole(self.on[node.inputs[1]])
+
+    def _at(self, step: int, node: Node, now: dict[int, Any]) -> None:
+        """Run a node at one step."""
+        if node.kind in BORDERS:
+            self._cross(step, node, now)
+            return
+        gain = None if node.gain is None else node.gain[step]
+        made = _made(node, [now[wire] for wire in node.inputs], gain)
+        now.update(zip(node.outputs, made, strict=True))
+
+    def _cross(self, step: int, node: Node, now: dict[int, Any]) -> None:
+        """Bring a signal into the loop, or out of it, at one step."""
+        (come,), (wire,) = node.inputs, node.outputs
+        inwards = (node.kind == "collect") == node.transposed
+        value = _whole((self.on if inwards else now)[come])
+        if node.kind == "hold" and inwards:
+            now[wire] = value
+        elif node.kind == "hold":
+            self.sums[wire] = self.sums[wire] + value if wire in self.sums else value
+        elif node.kind == "collect":
+            if inwards:
+                now[wire] = value[step]
+            else:
+                self._keep(wire, step, value)
+        elif inwards:
+            now[wire] = value[node.parameters["index"][step]]
+        else:
+            if wire not in self.sums:
+                self.sums[wire] = np.zeros(node.shapes[0], value.dtype)
+            self.sums[wire][node.parameters["index"][step]] += value
+
+    def _keep(self, wire: int, step: int, value: Any) -> None:
+        self.series.setdefault(wire, [None] * self.count)[step] = value
 
 
 def _source(graph: Flow, node: Node, given: dict[str, Any]) -> np.ndarray:
@@ -74,22 +160,25 @@ def _source(graph: Flow, node: Node, given: dict[str, Any]) -> np.ndarray:
     return value
 
 
-def _run(node: Node, ins: list[np.ndarray]) -> list[Any]:
+def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
     """Return what a node makes of what comes in, one array for each of its outputs."""
+    if node.kind == "junction":
+        return [_sum(come, node.signs)]
+    ins = [_whole(value) for value in come]
     if node.kind == "branch":
         return [ins[0] if sign > 0 else -ins[0] for sign in node.signs]
     if node.kind == "gain":
-        return [node.gain * ins[0]]
+        return [gain * ins[0]]
     if node.kind == "matrix":
-        return [_matrix(node, ins[0])]
+        return [_matrix(node, ins[0], gain)]
     if node.kind == "jacobian":
-        return [_jacobian(node, ins[0])]
+        return [_jacobian(node, ins[0], gain)]
     primitive = node.primitive
     assert primitive is not None
     if node.kind == "join" and node.transposed:
         return primitive.vjp(ins[0], None, [_like(shape, ins[0]) for shape in node.shapes],
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
-    if node.kind == "linear" and node.transposed:
+    if node.kind in ("linear", "broadcast") and node.transposed:
         assert isinstance(primitive, Linear)
         if primitive.is_part:
             return [_Part(node.shapes[0], node.parameters["index"], ins[0], primitive)]
@@ -97,11 +186,11 @@ def _run(node: Node, ins: list[np.ndarray]) -> list[Any]:
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
 
 
-def _matrix(node: Node, x: np.ndarray) -> np.ndarray:
+def _matrix(node: Node, x: np.ndarray, partner: Any) -> np.ndarray:
     """Return a product with the partner, or the cotangent that it has by the product's own rule."""
     assert node.primitive is not None
     operands = [_like(shape, x) for shape in node.shapes]
-    operands[1 - node.port] = node.gain
+    operands[1 - node.port] = partner
     if node.transposed:
         needs = [port == node.port for port in range(2)]
         return node.primitive.vjp(x, None, operands, needs)[node.port]
@@ -109,11 +198,11 @@ def _matrix(node: Node, x: np.ndarray) -> np.ndarray:
     return node.primitive.forward(*operands)
 
 
-def _jacobian(node: Node, x: np.ndarray) -> np.ndarray:
+def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> np.ndarray:
     axis = node.parameters.get("axis")
     if node.transposed:
-        return node.gain * x.reshape(kept(node.shapes[0], axis))
-    return (node.gain * x).sum(axis=axis, keepdims=node.parameters.get("keepdims", False))
+        return slopes * x.reshape(kept(node.shapes[0], axis))
+    return (slopes * x).sum(axis=axis, keepdims=node.parameters.get("keepdims", False))
 
 
 def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:

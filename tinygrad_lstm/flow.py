@@ -1,19 +1,21 @@
 """The elements of a signal-flow graph: plain nodes and wires.
 
-Knows nothing but what it holds. Running them, transposing them and making them from the tape are
-written elsewhere.
+Knows nothing but what it holds. Running them, transposing them, folding them and making them from
+the tape are written elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from .primitive import Primitive
 from .symbol import Symbol
 
 SOURCES = ("input", "parameter", "constant")
+DELAYS = ("delay", "advance")
+BORDERS = ("tap", "hold", "collect")
 
 
 @dataclass(slots=True)
@@ -24,7 +26,7 @@ class Wire:
     ----------
     name : str
     value : array, or None
-        What was recorded on it.
+        What was recorded on it; inside a loop of T steps (T, ...), the earliest step first.
     """
 
     name: str
@@ -40,29 +42,38 @@ class Node:
     kind : str
         ``input``, ``parameter``, ``constant``, ``output``; ``branch``, ``junction``; ``function``
         (of one signal or several, entry by entry), ``product`` (bilinear), ``reduction``, ``cut``;
-        ``linear``, ``join``; and in an adjoint network ``gain`` (entry by entry), ``matrix`` (of a
-        product with a known partner) and ``jacobian`` (of a reduction).
+        ``linear``, ``broadcast`` (of an operand that is given smaller), ``join``; in an adjoint
+        network ``gain`` (entry by entry), ``matrix`` (of a product with a known partner) and
+        ``jacobian`` (of a reduction). In a loop over steps ``delay`` and ``advance``, whose ports
+        are what comes next and the initial condition; on its border ``tap`` (a sequence, read at
+        each step), ``hold`` (a value, the same at each step) and ``collect`` (the steps, made a
+        sequence).
     inputs, outputs : tuple of int
         The wires at its ports, as positions in the graph's list.
     name : str
         Of the signal that it makes.
     primitive, parameters
-        What it does, if a primitive does it.
+        What it does, if a primitive does it. A tap has the ``index`` that it reads at each step.
     signs : tuple of int
         Of each branch of a branch point, or of each operand of a junction.
     transposed : bool
-        Whether it does the transpose of what its primitive does.
+        Whether it does the transpose of what its kind and its primitive do.
     gain : array, or None
         By what a ``gain`` multiplies, or the partner of a ``matrix``, or the slopes of a
-        ``jacobian``.
+        ``jacobian``; inside a loop of T steps (T, ...).
     label : Symbol, or None
         The same as an expression.
     port : int
         Which operand of its primitive a ``matrix`` belongs to.
     shapes : tuple of shapes
-        Of the operands of its primitive.
-    scope, step : str
-        Where it was recorded.
+        Of the operands of its primitive, at one step.
+    stem, scope : str
+        Its name without the step; the scopes it was recorded in, without the step.
+    parts : tuple of str
+        The names of what is packed along the last axis of its signal, if anything is.
+    step, loop : int or None
+        The step it was recorded at, and the loop over steps that this belongs to. Inside of a
+        folded loop there is a loop and no step.
     """
 
     kind: str
@@ -77,23 +88,54 @@ class Node:
     label: Symbol | None = field(default=None, compare=False)
     port: int = 0
     shapes: tuple[tuple[int, ...], ...] = ()
+    stem: str = ""
     scope: str = ""
-    step: str = ""
+    parts: tuple[str, ...] = ()
+    step: int | None = None
+    loop: int | None = None
+
+    @property
+    def folded(self) -> bool:
+        """Whether it stands for a node at each step."""
+        return self.loop is not None and self.step is None
 
     def turned(self, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str) -> Node:
         """Return the transpose of what this node does, between other wires."""
-        return Node(
-            self.kind, inputs, outputs, name, self.primitive, self.parameters, self.signs,
-            not self.transposed, self.gain, self.label, self.port, self.shapes,
-        )  # fmt: skip
+        return replace(
+            self, inputs=inputs, outputs=outputs, name=name, transposed=not self.transposed
+        )
+
+
+class Loop(NamedTuple):
+    """The steps of a recurrence.
+
+    Attributes
+    ----------
+    steps : tuple of int
+        In the order in which they were recorded.
+    scope : str
+        Where.
+    """
+
+    steps: tuple[int, ...]
+    scope: str = ""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Nodes in an order in which they can be run, and the wires between them."""
+    """Nodes in an order in which they can be run, and the wires between them.
+
+    Nodes inside of the same folded loop stand together, and are run once for each of its steps.
+    """
 
     nodes: tuple[Node, ...]
     wires: tuple[Wire, ...]
+    loops: tuple[Loop, ...] = ()
+
+    @property
+    def folded(self) -> bool:
+        """Whether there is a folded loop in it."""
+        return any(node.folded for node in self.nodes)
 
     def count(self) -> dict[str, int]:
         """Return how many nodes there are of each kind."""

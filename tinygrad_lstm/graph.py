@@ -15,8 +15,7 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,14 @@ import numpy as np
 from .adjoint import adjoint
 from .errors import UsageError
 from .evaluate import evaluate
-from .flow import Flow, Node, Wire
-from .primitives import TABLE
+from .flow import Flow, Loop, Node
+from .fold import fold
+from .place import Packed, Place
 from .signals import Signals
 from .tape import refuse_changes
 from .tensor import Tensor
+from .unroll import unroll
+from .wiring import Element, wired
 
 
 class Graph(Flow):
@@ -39,7 +41,17 @@ class Graph(Flow):
     nodes : tuple of Node
         In an order in which they can be run.
     wires : tuple of Wire
+    loops : tuple of Loop
+        The loops over steps that it was recorded in.
     """
+
+    def fold(self) -> Graph:
+        """Return the graph folded over time (see `fold`)."""
+        return fold(self)
+
+    def unroll(self, steps: int | None = None) -> Graph:
+        """Return the folded graph with a copy of the loop for each step (see `unroll`)."""
+        return unroll(self, steps)
 
     def adjoint(self) -> Graph:
         """Return the adjoint network, by Wan and Beaufays' rules (see `adjoint`)."""
@@ -64,6 +76,8 @@ def graph(*outputs: Tensor) -> Graph:
     Graph
         Leaves that require a gradient and belong to a module are parameters, other named leaves
         inputs, the rest constants. Where an operand is broadcast, that is a linear map of its own.
+        A sum of which nothing but another sum is made, and which has no name, is one junction with
+        it.
 
     Raises
     ------
@@ -83,94 +97,87 @@ def graph(*outputs: Tensor) -> Graph:
 
 
 class _Builder:
-    """Turns Tensors into nodes, and their uses into wires."""
+    """Turns Tensors into elements."""
 
-    def __init__(self, signals: Signals, outputs: Sequence[Tensor]) -> None:
-        self.names = signals.names
-        self.outputs = outputs
-        self.nodes: list[Node] = []
-        self.wires: list[Wire] = []
-        self.uses: dict[Tensor, int] = dict.fromkeys(self.names, 0)
-        for tensor in self.names:
+    def __init__(self, signals: Signals, outputs: tuple[Tensor, ...]) -> None:
+        self.signals, self.outputs = signals, outputs
+        self.made: dict[Tensor, Element] = {}
+        self.terms: dict[Tensor, list[tuple[Element, int]]] = {}  # of the sums
+        self.loops: dict[Place, tuple[int, dict[int, None], str]] = {}  # number, steps, scope
+        self.uses = dict.fromkeys(signals.names, 0)
+        for tensor in signals.names:
             for operand in tensor.inputs:
                 self.uses[operand] += 1
         for output in outputs:
             self.uses[output] += 1
-        self.named: dict[str, int] = {}  # how many branches lead from one signal to another
-        self.free: dict[Tensor, list[int]] = {}  # the wires on which a Tensor waits to be used
 
     def built(self) -> Graph:
-        for tensor, name in self.names.items():
-            scope, _, last = name.rpartition(".")
-            step = last[last.index("[") :] if "[" in last else ""
-            inputs = tuple(self._used(each, tensor) for each in tensor.inputs)
-            wire = self._wire(name, tensor._array)
-            self.nodes.append(_node(tensor, name, inputs, wire, scope, step))
-            self._branched(tensor, name, wire)
+        for tensor, name in self.signals.names.items():
+            element = Element(self._node(tensor, name), [], tensor._array)
+            if element.node.kind == "junction":
+                self.terms[tensor] = self._sum(tensor)
+            else:
+                element.operands = [self.made[x] for x in tensor.inputs]
+            self.made[tensor] = element
+        for tensor, terms in self.terms.items():
+            element = self.made[tensor]
+            element.operands = [each for each, _ in terms]
+            element.node.signs = tuple(sign for _, sign in terms)
+        elements = list(self.made.values())
         for output in self.outputs:
-            wire = self.free[output].pop(0)
-            self.nodes.append(Node("output", (wire,), name=self.names[output]))
-        return Graph(tuple(self.nodes), tuple(self.wires))
+            node = Node("output", name=self.signals.names[output])
+            elements.append(Element(node, [self.made[output]]))
+        loops = tuple(Loop(tuple(steps), scope) for _, steps, scope in self.loops.values())
+        return Graph(*wired(elements), loops)
 
-    def _wire(self, name: str, value: Any) -> int:
-        self.wires.append(Wire(name, value))
-        return len(self.wires) - 1
+    def _sum(self, tensor: Tensor) -> list[tuple[Element, int]]:
+        """Return what is summed, through the unnamed sums that are made for this one alone."""
+        assert tensor.primitive is not None
+        terms: list[tuple[Element, int]] = []
+        for x, sign in zip(tensor.inputs, tensor.primitive.signs, strict=True):
+            if not self._is_within(x, tensor):
+                terms.append((self.made[x], sign))
+                continue
+            del self.made[x]
+            inner = self.terms.pop(x)
+            if terms or sign < 0:
+                terms.extend((each, sign * own) for each, own in inner)
+            else:
+                terms = inner  # taken over, so that a chain of n sums costs n
+        return terms
 
-    def _branched(self, tensor: Tensor, name: str, wire: int) -> None:
-        """Give a Tensor as many wires as it has uses."""
-        count = self.uses[tensor]
-        if count < 2:
-            self.free[tensor] = [wire]
-            return
-        branches = tuple(self._wire("", tensor._array) for _ in range(count))
-        self.nodes.append(Node("branch", (wire,), branches, name, signs=(1,) * count))
-        self.free[tensor] = list(branches)
-
-    def _used(self, operand: Tensor, user: Tensor) -> int:
-        """Return the wire on which an operand comes to its user, broadcast if need be."""
-        wire = self.free[operand].pop(0)
-        if not self.wires[wire].name:
-            stem = f"{self.names[operand]} → {self.names[user]}"
-            again = self.named[stem] = self.named.get(stem, 0) + 1
-            name = stem if again == 1 else f"{stem} ({again})"
-            self.wires[wire] = replace(self.wires[wire], name=name)
-        return self._broadcast(wire, operand, user) if _broadcasts(operand, user) else wire
-
-    def _broadcast(self, wire: int, operand: Tensor, user: Tensor) -> int:
-        value = np.broadcast_to(operand._array, user.shape)
-        name = f"{self.wires[wire].name} (broadcast)"
-        wide = self._wire(name, value)
-        self.nodes.append(
-            Node("linear", (wire,), (wide,), name, TABLE["broadcast_to"],
-                 {"shape": user.shape}, shapes=(operand.shape,))
+    def _is_within(self, x: Tensor, outer: Tensor) -> bool:
+        return (
+            x in self.terms and x.name is None and self.uses[x] == 1 and x.shape == outer.shape
+            and self.signals.spot(x.place)[4:] == self.signals.spot(outer.place)[4:]
         )  # fmt: skip
-        return wide
+
+    def _node(self, tensor: Tensor, name: str) -> Node:
+        node = _node(tensor, name)
+        spot = self.signals.spot(tensor.place)
+        node.stem, node.scope = spot.stem(name), spot.scope
+        if spot.loop is not None and spot.step is not None:
+            fresh = len(self.loops), {}, spot.scope
+            number, steps, _ = self.loops.setdefault(spot.loop, fresh)
+            steps.setdefault(spot.step)
+            node.step, node.loop = spot.step, number
+        if isinstance(tensor.name, Packed):
+            before = node.stem.removesuffix(tensor.name)
+            node.parts = tuple(before + part for part in tensor.name.parts)
+        return node
 
 
-def _broadcasts(operand: Tensor, user: Tensor) -> bool:
-    assert user.primitive is not None
-    entrywise = (
-        user.primitive.kind in ("elementwise", "junction") or user.primitive.name == "hadamard"
-    )
-    return entrywise and operand.shape != user.shape
-
-
-def _node(
-    tensor: Tensor, name: str, inputs: tuple[int, ...], wire: int, scope: str, step: str
-) -> Node:
+def _node(tensor: Tensor, name: str) -> Node:
     """Return the node that makes a Tensor."""
-    where: dict[str, Any] = {"name": name, "scope": scope, "step": step}
     primitive = tensor.primitive
     if primitive is None:
         module = tensor.requires_grad and tensor.place.name is not None
         named = tensor.name or tensor.requires_grad
-        kind = "parameter" if module else "input" if named else "constant"
-        return Node(kind, (), (wire,), **where)
-    shapes = tuple(operand.shape for operand in tensor.inputs)
+        return Node("parameter" if module else "input" if named else "constant", name=name)
     if primitive.kind == "junction":
-        return Node("junction", inputs, (wire,), signs=primitive.signs, **where)
+        return Node("junction", name=name)
     kind = {"elementwise": "function", "bilinear": "product"}.get(primitive.kind, primitive.kind)
-    parameters = tensor.parameters or {}
+    shapes = tuple(operand.shape for operand in tensor.inputs)
     return Node(
-        kind, inputs, (wire,), primitive=primitive, parameters=parameters, shapes=shapes, **where
+        kind, name=name, primitive=primitive, parameters=tensor.parameters or {}, shapes=shapes
     )

@@ -149,9 +149,10 @@ def steps(times: int | range) -> Iterator[int]:
 
 
 def _stepping(times: range, before: Place) -> Iterator[int]:
+    loop = Place(before)  # what the steps of one loop have in common, and no other steps
     try:
         for step in times:
-            here.set(Place(before, step=step))
+            here.set(Place(loop, step=step))
             yield step
     finally:
         here.set(before)

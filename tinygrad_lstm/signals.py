@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +58,28 @@ class Signal:
         return whole[..., self.part * width : (self.part + 1) * width]
 
 
+class Spot(NamedTuple):
+    """Where signals were recorded, as it stands in their names: ``path.stem step``.
+
+    ``scope`` and ``inner`` are the path and the steps without the step of the outermost loop, which
+    are ``step`` and ``loop`` (None outside of any).
+    """
+
+    path: str = ""
+    steps: str = ""
+    scope: str = ""
+    inner: str = ""
+    step: int | None = None
+    loop: Place | None = None
+
+    def stem(self, name: str) -> str:
+        """Return what the signal is called at every step: ``lstm.out`` for ``lstm.out[2]``."""
+        if self.step is None:
+            return name
+        last = name[len(self.path) + bool(self.path) : len(name) - len(self.steps)]
+        return f"{self.scope}.{last}{self.inner}" if self.scope else f"{last}{self.inner}"
+
+
 class Signals:
     """Every Tensor that the outputs were computed from, in the order of recording, with its name.
 
@@ -80,7 +102,7 @@ class Signals:
         self._repeats: dict[tuple[str, str, str], int] = {}  # so that n repeats cost n, not n²
         self._scopes: dict[tuple[str, str], Place] = {}
         self._calls: dict[tuple[str, str, Place], Place] = {}
-        self._paths: dict[Place, tuple[str, str]] = {}
+        self._spots: dict[Place, Spot] = {}
         for tensor in _in_order(outputs):
             self._add(tensor)
         for steps in self.sequences.values():
@@ -99,7 +121,7 @@ class Signals:
         return self.by_name[name]
 
     def _add(self, tensor: Tensor) -> None:
-        path, step = self._path(tensor.place)
+        path, step, *_ = self.spot(tensor.place)
         stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
         prefix = f"{path}." if path else ""
         key = prefix, stem, step
@@ -120,21 +142,24 @@ class Signals:
         if step and not step.startswith("[-"):
             self.sequences[sequence].append(signal)
 
-    def _path(self, place: Place) -> tuple[str, str]:
-        """Return a place's scopes, each made unique, and the steps opened inside the last one."""
+    def spot(self, place: Place) -> Spot:
+        """Return where a place is, each of its scopes made unique."""
         links: list[Place] = []
         link: Place | None = place
-        while link is not None and link not in self._paths:
+        while link is not None and link not in self._spots:
             links.append(link)
             link = link.parent
-        path, step = self._paths[link] if link is not None else ("", "")
+        spot = self._spots[link] if link is not None else Spot()
         for link in reversed(links):
             if link.step is not None:
-                step += f"[{link.step}]"
+                spot = _stepped(spot, link)
             if link.name is not None:
-                path, step = self._scope(path, step, link), ""
-            self._paths[link] = path, step
-        return path, step
+                path = self._scope(spot.path, spot.steps, link)
+                name = path[len(spot.path) + bool(spot.path) : len(path) - len(spot.steps)]
+                scope = f"{spot.scope}.{name}" if spot.scope else name
+                spot = spot._replace(path=path, steps="", scope=scope + spot.inner, inner="")
+            self._spots[link] = spot
+        return spot
 
     def _scope(self, path: str, step: str, place: Place) -> str:
         """Return a scope's path; the first call of a module shares the module's own."""
@@ -169,6 +194,14 @@ def _by_first_use(found: dict[Tensor, None]) -> Any:
                 use = (tensor.serial, position)
                 first[operand] = min(first.get(operand, use), use)
     return lambda tensor: first.get(tensor, (tensor.serial, len(tensor.inputs)))
+
+
+def _stepped(spot: Spot, place: Place) -> Spot:
+    """Return a step inside a spot; the outermost is the one that all the others stand in."""
+    text = f"[{place.step}]"
+    if spot.step is None:
+        return spot._replace(steps=text, step=place.step, loop=place.parent)
+    return spot._replace(steps=spot.steps + text, inner=spot.inner + text)
 
 
 def _numbered(count: int) -> str:

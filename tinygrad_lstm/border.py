@@ -1,0 +1,123 @@
+"""The border of a folded loop: how signals come in, go out, and last from one step to the next.
+
+Knows elements. What is asked for twice is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .flow import Loop, Node
+from .wiring import Element
+
+
+class Border:
+    """The borders of all loops.
+
+    Attributes
+    ----------
+    loops : list of Loop
+    """
+
+    def __init__(self, loops: Iterable[Loop]) -> None:
+        self.loops = list(loops)
+        self._made: dict[Hashable, Element] = {}
+
+    def natural(self, loop: int) -> tuple[int, ...]:
+        """Return the index of each step in a sequence with an entry for each."""
+        return tuple(range(len(self.loops[loop].steps)))
+
+    def hold(self, loop: int, source: Element) -> Element:
+        """Return a value from outside, the same at every step."""
+
+        def made() -> Element:
+            node = source.node
+            value = np.asarray(source.value)
+            value = np.broadcast_to(value, (len(self.loops[loop].steps), *value.shape))
+            return Element(_bordering("hold", loop, node, node.name, node.stem), [source], value)
+
+        return self._once(("hold", loop, source), made)
+
+    def tap(self, loop: int, source: Element, index: Sequence[Any]) -> Element:
+        """Return a sequence from outside, read at an index at each step (see `Node`)."""
+        index = tuple(index)
+
+        def made() -> Element:
+            inner = source.operands[0].node if source.node.kind == "collect" else source.node
+            name = f"{inner.stem or inner.name}({_said(index, self.loops[loop].steps)})"
+            node = _bordering("tap", loop, inner, name, inner.stem)
+            node.parameters, node.shapes = {"index": index}, (np.shape(source.value),)
+            natural = index == tuple(range(len(source.value)))
+            rows = source.value if natural else np.stack([source.value[each] for each in index])
+            return Element(node, [source], rows)
+
+        return self._once(("tap", loop, source, repr(index)), made)
+
+    def collect(self, inner: Element, name: str = "") -> Element:
+        """Return the steps of a signal as a sequence."""
+
+        def made() -> Element:
+            assert inner.node.loop is not None
+            stem = name or inner.node.stem
+            node = _bordering("collect", inner.node.loop, inner.node, stem, stem)
+            return Element(node, [inner], inner.value)
+
+        return self._once(("collect", inner), made)
+
+    def total(self, inner: Element, name: str) -> Element:
+        """Return the sum of a signal over the steps: the transpose of a hold."""
+        assert inner.node.loop is not None
+        node = _bordering("hold", inner.node.loop, inner.node, name, name)
+        node.transposed = True
+        return Element(node, [inner], np.add.reduce(inner.value))
+
+    def delay(self, source: Element, distance: int, initial: Element, advance: bool) -> Element:
+        """Return a delay: a signal one step later, its first value given.
+
+        Parameters
+        ----------
+        source : Element
+        distance : int
+            How many steps later than the signal that was made this one will be.
+        initial : Element
+        advance : bool
+            Whether it is of one step earlier instead.
+        """
+
+        def made() -> Element:
+            made_as = source.node
+            sign, kind = ("+", "advance") if advance else ("-", "delay")
+            node = _bordering(kind, made_as.loop, made_as, f"{made_as.stem}(k{sign}{distance})",
+                              made_as.stem)  # fmt: skip
+            first = np.asarray(initial.value)[None]
+            ends = (source.value[1:], first) if advance else (first, source.value[:-1])
+            return Element(node, [source, initial], np.concatenate(ends))
+
+        return self._once(("delay", source, initial), made)
+
+    def _once(self, key: Hashable, made: Callable[[], Element]) -> Element:
+        if key not in self._made:
+            self._made[key] = made()
+        return self._made[key]
+
+
+def _bordering(kind: str, loop: int | None, like: Node, name: str, stem: str) -> Node:
+    return Node(kind, name=name, stem=stem or name, scope=like.scope, parts=like.parts, loop=loop)
+
+
+def _said(index: tuple[Any, ...], steps: tuple[int, ...]) -> str:
+    """Return at which entry a sequence is read, as a function of the step k."""
+    entries = [next((x for x in each if isinstance(x, int)), None) if isinstance(each, tuple)
+               else each for each in index]  # fmt: skip
+    if all(isinstance(each, int) for each in entries):
+        apart = {entry - step for entry, step in zip(entries, steps, strict=True)}
+        if len(apart) == 1:
+            (offset,) = apart
+            return "k" if not offset else f"k{offset:+d}"
+        ends = {entry + step for entry, step in zip(entries, steps, strict=True)}
+        if len(ends) == 1:
+            return f"{ends.pop()}-k"
+    return "·"

@@ -1,0 +1,379 @@
+"""A graph folded over time: one node for the same operation at every step.
+
+Knows elements and what the steps of a loop have in common. What crosses from step k to step k + d
+passes through d delays, each with its initial condition; what is read from a sequence at step k
+comes through a tap, what is the same at every step through a hold, and what leaves the loop is
+collected. A loop recorded from the last step to the first has advances for delays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from .border import Border
+from .errors import UsageError
+from .flow import Flow, Loop, Node
+from .hoist import hoist
+from .primitives import broadcast_to, getitem, stack
+from .recurrence import Common, Earlier, Outside, Same, is_read, is_same, recurrence, same
+from .wiring import Element, elements, in_order, reached, wired
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def fold(graph: AnyFlow) -> AnyFlow:
+    """Return a graph folded over time, by the steps recorded with `steps`.
+
+    Parameters
+    ----------
+    graph : Flow
+        As recorded; not changed.
+
+    Returns
+    -------
+    The same type
+        What was applied to a whole sequence, before the loop or after it, is in the step.
+
+    Raises
+    ------
+    UsageError
+        If nothing was recorded in a loop over steps, or its steps differ; the message names the
+        first operation that does.
+    """
+    if graph.folded:
+        return graph
+    if any(node.transposed or node.kind in ("gain", "matrix") for node in graph.nodes):
+        raise UsageError("fold: found an adjoint network; fold the graph, then take its adjoint")
+    return cast(AnyFlow, _Folding(graph).done())
+
+
+@dataclass(eq=False)
+class _Run:
+    """A loop that is folded.
+
+    Attributes
+    ----------
+    number : int
+        Its position in the graph's list.
+    steps : tuple of int
+        The steps, the earliest first.
+    backwards : bool
+        Whether it was recorded from the last step to the first.
+    commons : list of Common
+    """
+
+    number: int
+    steps: tuple[int, ...]
+    backwards: bool
+    commons: list[Common]
+
+    def in_time(self, series: Sequence[Any]) -> list[Any]:
+        """Return what is in the order of recording with the earliest step first."""
+        return list(reversed(series)) if self.backwards else list(series)
+
+
+class _Folding:
+    def __init__(self, graph: Flow) -> None:
+        self.graph = graph
+        self.recorded = elements(graph)
+        self.runs = self._runs()
+        self.where = {
+            member: (run, common, step)
+            for run in self.runs
+            for common in run.commons
+            for step, member in enumerate(run.in_time(common.members))
+            if member is not None
+        }
+        self.border = Border(graph.loops)
+        self.inside: dict[Common, Element] = {}  # what is made of an operation of every step
+        self.outside: dict[Element, Element] = {}  # what is made of one outside of the loops
+        self.read: dict[Element, Element] = {}  # the tap that an operation has turned out to be
+        self.rank = {element: at for at, element in enumerate(self.recorded)}
+
+    def done(self) -> Flow:
+        for run in self.runs:
+            self.border.loops[run.number] = Loop(run.steps, self.graph.loops[run.number].scope)
+            for common in run.commons:
+                self._make_inside(run, common)
+        for element in self.recorded:
+            self._name_collected(element)
+        for element in self.recorded:
+            if element not in self.where:
+                self._make_outside(element)
+        for run in self.runs:
+            for common in run.commons:
+                self._connect(run, common)
+        outputs = [self.outside[each] for each in self.recorded if each.node.kind == "output"]
+        for element in reached(outputs):
+            element.operands = [self.read.get(each, each) for each in element.operands]
+        hoist(reached(outputs), self.border)
+        found = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
+        _name(found)
+        nodes, wires = wired(found)
+        return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.border.loops))
+
+    # --- which loops there are -------------------------------------------------------------------
+
+    def _runs(self) -> list[_Run]:
+        operations: dict[int, dict[int, list[Element]]] = {}
+        for element in self.recorded:
+            loop, step = element.node.loop, element.node.step
+            if loop is not None and step is not None and element.operands:
+                operations.setdefault(loop, {}).setdefault(step, []).append(element)
+        before = [each for each in range(len(self.graph.loops)) if self._is_before(each, operations)]
+        runs = []
+        for loop, recorded in operations.items():
+            if loop in before:
+                continue
+            order = tuple(recorded)
+            late = any(self._leads(self.graph.loops[each], order, loop, +1) for each in before)
+            backwards = order[0] > order[-1] if len(order) > 1 else late
+            commons = recurrence(list(recorded.values()))
+            runs.append(_Run(loop, tuple(sorted(order)), backwards, commons))
+        if not runs:
+            raise UsageError(
+                "fold: found no loop over steps; run the recurrence with "
+                "`for k in tg.steps(T):`, which records the step"
+            )
+        return runs
+
+    def _is_before(self, loop: int, operations: dict[int, dict[int, list[Element]]]) -> bool:
+        """Return whether a loop of one step names the values before the first one of another."""
+        (step, *more), _ = self.graph.loops[loop]
+        computed = (
+            element
+            for element in operations.get(loop, {}).get(step, ())
+            if element.node.primitive is not broadcast_to
+        )
+        if more or any(True for _ in computed):
+            return False
+        return step < 0 or any(
+            self._leads(self.graph.loops[loop], tuple(steps), other, sign)
+            for other, steps in operations.items()
+            for sign in (-1, +1)
+            if other != loop
+        )
+
+    def _leads(self, before: Loop, order: tuple[int, ...], loop: int, sign: int) -> bool:
+        """Return whether one step stands just before (-1) or after (+1) a loop's first one."""
+        ahead = order[0] + sign
+        onwards = len(order) == 1 or (order[1] - order[0]) * sign < 0
+        return before == Loop((ahead,), self.graph.loops[loop].scope) and onwards
+
+    # --- what is made of them --------------------------------------------------------------------
+
+    def _make_inside(self, run: _Run, common: Common) -> None:
+        """Make the element of an operation of every step, its operands to be connected later."""
+        node = common.template.node
+        node = replace(node, name=f"{node.stem}(k)", loop=run.number, step=None)
+        value = _stacked(run.in_time(common.values))
+        self.inside[common] = made = Element(node, [], value)
+        self.rank[made] = self.rank[common.template]
+
+    def _name_collected(self, element: Element) -> None:
+        """Collect what a stack collects under the stack's name."""
+        found = self._series(element.operands)
+        if element.node.primitive is not stack or found is None or found[2] != found[0].steps:
+            return
+        if element.node.parameters.get("axis", 0) == 0:
+            _, common, _ = found
+            made = self.border.collect(self.inside[common], element.node.name)
+            self.outside[element] = made
+
+    def _make_outside(self, element: Element) -> None:
+        """Make the element of an operation, or of a source, outside of the loops."""
+        if element in self.outside:
+            return
+        made = Element(replace(element.node), [], element.value)
+        made.operands = [self._seen(each) for each in element.operands]
+        self.outside[element] = made
+        self.rank[made] = self.rank[element]
+        if element.node.kind == "junction":
+            self._sum_up(made, element)
+
+    def _seen(self, element: Element) -> Element:
+        """Return what stands for an element, seen from outside of the loops."""
+        if element not in self.where:
+            return self.outside[element]
+        run, common, step = self.where[element]
+        node = replace(
+            element.node, kind="linear", primitive=getitem, parameters={"index": step}, signs=(),
+            parts=(), shapes=((len(run.steps), *element.shape),),
+        )  # fmt: skip
+        inside = self.border.collect(self.inside[common])
+        made = self.outside[element] = Element(node, [inside], element.value)
+        self.rank[made] = self.rank[element]
+        return made
+
+    def _series(self, column: Iterable[Element | None]) -> tuple[_Run, Common, Any] | None:
+        """Return which loop makes all of a list, of which operation, and at which steps."""
+        found = [None if each is None else self.where.get(each) for each in column]
+        if not found or None in found:
+            return None
+        known = [each for each in found if each is not None]
+        run, common, _ = known[0]
+        if any(each[1] is not common for each in known):
+            return None
+        return run, common, tuple(run.steps[each[2]] for each in known)
+
+    def _sum_up(self, made: Element, element: Element) -> None:
+        """Let a sum of what every step makes be one over the steps."""
+        steps: dict[Common, list[int]] = {}
+        for at, operand in enumerate(element.operands):
+            if operand in self.where and element.node.signs[at] > 0:
+                steps.setdefault(self.where[operand][1], []).append(at)
+        for common, places in steps.items():
+            found = self._series([element.operands[at] for at in places])
+            if found is None or found[2] != found[0].steps or len(places) < 2:
+                continue
+            total = self.border.total(self.inside[common], f"Σ {common.template.node.stem}(k)")
+            rest = [at for at in range(len(made.operands)) if at not in places]
+            made.operands = [total, *(made.operands[at] for at in rest)]
+            made.node.signs = (1, *(made.node.signs[at] for at in rest))
+            return
+
+    # --- how the steps are connected -------------------------------------------------------------
+
+    def _connect(self, run: _Run, common: Common) -> None:
+        inside = self.inside[common]
+        read = is_read(common.template)
+        for operand in common.operands:
+            if isinstance(operand, Same):
+                inside.operands.append(self.inside[operand.of])
+            elif isinstance(operand, Earlier):
+                inside.operands.append(self._delayed(run, operand))
+            elif read and self._read(run, common, operand):
+                return
+            else:
+                inside.operands.append(self._brought(run, operand, common))
+
+    def _delayed(self, run: _Run, operand: Earlier) -> Element:
+        """Return an earlier step's signal, through as many delays as it is steps earlier."""
+        signal = self.inside[operand.of]
+        for distance in range(1, operand.distance + 1):
+            first = operand.initial[operand.distance - distance]
+            initial = self._zero(operand.of) if first is None else self._seen(first)
+            signal = self.border.delay(signal, distance, initial, run.backwards)
+        return signal
+
+    def _zero(self, common: Common) -> Element:
+        """Return what nothing asks for: the value before a step that came to nothing."""
+        node, value = common.template.node, common.template.value
+        name = f"{node.stem}(0)"
+        return Element(Node("constant", name=name, stem=name), [], np.zeros_like(value))
+
+    def _brought(self, run: _Run, operand: Outside, common: Common) -> Element:
+        """Return what comes from outside at each step."""
+        column = run.in_time(operand.elements)
+        known = [each for each in column if each is not None]
+        before = self._handed_on(run, known[0])
+        if before is not None:
+            return self.border.delay(before, 1, self._seen(known[0]), run.backwards)
+        if all(is_same(each, known[0]) for each in known):
+            return self.border.hold(run.number, self._seen(known[0]))
+        series = self._series(column)
+        if series is not None:
+            source, made, steps = series
+            index = [source.steps.index(step) for step in steps]
+            return self.border.tap(run.number, self.border.collect(self.inside[made]), index)
+        source_of = {each.operands[0] for each in known if is_read(each)}
+        if len(source_of) == 1 and all(is_read(each) for each in known):
+            (whole,) = source_of
+            reading = _reading([each.node.parameters["index"] for each in known], len(whole.shape))
+            if reading is not None and not reading[1]:
+                return self.border.tap(run.number, self._seen(whole), reading[0])
+        return self.border.tap(run.number, self._listed(known), self.border.natural(run.number))
+
+    def _handed_on(self, run: _Run, element: Element) -> Element | None:
+        """Return the signal whose initial value an operand is, where there is one step only."""
+        node = element.node
+        if len(run.steps) > 1 or node.step is None or node.loop == run.number:
+            return None
+        if node.step != run.steps[0] + (1 if run.backwards else -1):
+            return None
+        return next((self.inside[x] for x in run.commons if x.template.node.stem == node.stem), None)
+
+    def _listed(self, column: list[Element]) -> Element:
+        """Return the sequence of what was made apart for each step."""
+        first = column[0].node
+        value = _stacked([each.value for each in column])
+        if all(each.node.kind == "constant" for each in column):
+            return Element(Node("constant", name=first.stem, stem=first.stem), [], value)
+        name = f"{first.stem}, …"
+        shapes = tuple(each.shape for each in column)
+        node = Node("join", name=name, primitive=stack, shapes=shapes, stem=name)
+        return Element(node, [self._seen(each) for each in column], value)
+
+    def _read(self, run: _Run, common: Common, operand: Outside) -> bool:
+        """Turn an operation that reads a sequence at each step into a tap, if it is one."""
+        members = run.in_time(common.members)
+        column = run.in_time(operand.elements)
+        if None in members or not all(is_same(each, column[0]) for each in column):
+            return False
+        indices = [each.node.parameters["index"] for each in members]
+        whole = self._seen(column[0])
+        reading = _reading(indices, len(whole.shape))
+        alike = all(same(each, indices[0]) for each in indices)
+        if reading is None or (alike and (len(indices) > 1 or len(whole.value) > 1)):
+            return False
+        index, rest = reading
+        tap, inside = self.border.tap(run.number, whole, index), self.inside[common]
+        if rest:
+            inside.operands.append(tap)
+            inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)
+        else:
+            tap.node.stem = common.template.node.stem
+            self.read[inside] = tap
+        return True
+
+
+def _reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
+    """Return what is read at each step along the axis of time, and what is taken of that.
+
+    None if it is not one axis alone along which the index depends on the step.
+    """
+    if all(isinstance(each, int) for each in indices):
+        return list(indices), ()
+    if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
+        return None
+    apart = [
+        at
+        for at, entries in enumerate(zip(*indices, strict=True))
+        if not all(same(entry, entries[0]) for entry in entries)
+        or (len(indices) == 1 and isinstance(entries[0], int))
+    ]
+    if len(apart) != 1 or not all(isinstance(each[apart[0]], int) for each in indices):
+        return None
+    (at,), first = apart, indices[0]
+    if None in first[:at]:
+        return None
+    lead = first[:at]
+    if Ellipsis in lead:
+        axis = ndim - len([each for each in first[at:] if each is not None])
+    else:
+        axis = at
+    before = (slice(None),) * axis
+    rest = first[:at] + first[at + 1 :]
+    whole = all(each is Ellipsis or same(each, slice(None)) for each in rest)
+    return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest
+
+
+def _stacked(series: Sequence[Any]) -> np.ndarray:
+    """Return arrays as the entries of one, sooner than NumPy's stack where they are many."""
+    shape = np.shape(series[0])
+    return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)
+
+
+def _name(found: Sequence[Element]) -> None:
+    """Tell signals of one name apart."""
+    seen: dict[str, int] = {}
+    for element in found:
+        if element.node.kind != "output":
+            name = element.node.name
+            again = seen[name] = seen.get(name, 0) + 1
+            if again > 1:
+                element.node.name = f"{name} ({again})"

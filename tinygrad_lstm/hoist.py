@@ -1,0 +1,203 @@
+"""What is applied to a whole sequence at once, moved into the loop over its steps.
+
+Knows elements. A layer may take x W out of its loop for speed, and a dense layer is applied to all
+outputs at once: y(k) depends on x(k) alone all the same, and is made of it at each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .border import Border
+from .flow import Loop
+from .wiring import Element
+
+Moved = tuple[list[bool], dict[str, Any]]  # which operands have the steps, and the parameters
+
+
+def hoist(elements: Iterable[Element], border: Border) -> None:
+    """Move into the loops what comes before them and after them, step by step.
+
+    Parameters
+    ----------
+    elements : all that lead to the outputs; changed in place
+    border : of the loops; where a sequence is made of several, it is given a loop of its own
+    """
+    moving = _Moving(elements, border)
+    moving.before()
+    moving.after()
+
+
+class _Moving:
+    def __init__(self, elements: Iterable[Element], border: Border) -> None:
+        self.elements, self.border = list(elements), border
+        self.users: dict[Element, list[Element]] = {element: [] for element in self.elements}
+        for element in self.elements:
+            for operand in element.operands:
+                self.users[operand].append(element)
+
+    def before(self) -> None:
+        """Move in what a sequence is made by, if the loop alone reads it."""
+        taps = [each for each in self.elements if each.node.kind == "tap"]
+        while taps:
+            tap = taps.pop()
+            (source,) = tap.operands
+            index, loop = tap.node.parameters["index"], tap.node.loop
+            if self.users[source] != [tap] or not _is_movable(source):
+                continue
+            moved = by_step(source)
+            if moved is None or loop is None or not all(isinstance(each, int) for each in index):
+                continue
+            self._move(source, loop, moved, index)
+            for user in self.users.pop(tap):
+                self._replace(user, tap, source)
+            taps += [each for each in source.operands if each.node.kind == "tap"]
+
+    def after(self) -> None:
+        """Move in what is made of a collected sequence, entry by entry."""
+        waiting = [each for each in self.elements if each.node.kind == "collect"]
+        while waiting:
+            for user in dict.fromkeys(self.users[waiting.pop()]):
+                moved = by_step(user) if _is_movable(user) else None
+                if moved is None:
+                    continue
+                loop = self._loop_for(user, moved[0])
+                if loop is None:
+                    continue
+                users, self.users[user] = self.users[user], []
+                self._move(user, loop, moved, self.border.natural(loop))
+                user.node.name = f"{user.node.stem}(k)"
+                collected = self.border.collect(user)
+                self.users.setdefault(collected, [])
+                self.users[user].append(collected)
+                for each in users:
+                    self._replace(each, user, collected)
+                waiting.append(collected)
+
+    def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
+        """Return the loop that makes what an element is made of, or a new one if several do."""
+        series = [x for x, has_steps in zip(element.operands, timed, strict=True) if has_steps]
+        made = [x for x in series if x.node.kind == "collect"]
+        loops = dict.fromkeys(x.node.loop for x in made if x.node.loop is not None)
+        steps = {self.border.loops[loop].steps for loop in loops}
+        if len(steps) != 1 or any(len(x.value) != len(element.value) for x in made):
+            return None
+        for loop in loops:
+            others = [x for x in element.operands if x.node.loop != loop or x not in made]
+            if not self._depends(others, loop):
+                return loop
+        self.border.loops.append(Loop(steps.pop(), element.node.scope))
+        return len(self.border.loops) - 1
+
+    def _depends(self, elements: Iterable[Element], loop: int) -> bool:
+        """Return whether anything in a loop leads to one of some elements."""
+        waiting, seen = list(elements), set(elements)
+        while waiting:
+            element = waiting.pop()
+            if element.node.folded and element.node.loop == loop:
+                return True
+            fresh = [each for each in element.operands if each not in seen]
+            seen.update(fresh)
+            waiting += fresh
+        return False
+
+    def _move(self, element: Element, loop: int, moved: Moved, index: tuple[Any, ...]) -> None:
+        timed, parameters = moved
+        outer = element.operands
+        element.operands = []
+        for operand, has_steps in zip(outer, timed, strict=True):
+            if not has_steps:
+                inner = self.border.hold(loop, operand)
+            elif operand.node.kind == "collect" and operand.node.loop == loop:
+                (inner,) = operand.operands
+            else:
+                inner = self.border.tap(loop, operand, index)
+            self.users[operand].remove(element)
+            if inner not in self.users:
+                self.users[inner] = []
+                self.users[operand].append(inner)
+            self.users[inner].append(element)
+            element.operands.append(inner)
+        node = element.node
+        node.loop, node.step, node.parameters = loop, None, parameters
+        node.name = f"{node.stem}(k)"
+        natural = index == tuple(range(len(element.value)))
+        element.value = element.value if natural else element.value[list(index)]
+        node.shapes = tuple(each.shape for each in element.operands) if node.shapes else ()
+
+    def _replace(self, user: Element, old: Element, new: Element) -> None:
+        user.operands = [new if each is old else each for each in user.operands]
+        self.users[new].append(user)
+
+
+def _is_movable(element: Element) -> bool:
+    """Return whether it is an operation outside of every loop."""
+    return bool(element.operands) and element.node.loop is None and element.node.kind != "output"
+
+
+def by_step(element: Element) -> Moved | None:
+    """Return how an operation on a sequence is done entry by entry, or None if it is not.
+
+    The first axis is that of the steps. What an operand has of it is asked of the shapes, and what
+    is said of it in the parameters is left out.
+    """
+    node, shape = element.node, element.shape
+    shapes = [each.shape for each in element.operands]
+    if not shape:
+        return None
+    count = shape[0]
+    has_steps = [len(each) > 0 and each[0] == count for each in shapes]
+    if node.kind in ("function", "junction") or _is(node.primitive, "hadamard"):
+        timed = [len(each) == len(shape) for each in shapes]
+        fits = all(has or not is_timed for has, is_timed in zip(has_steps, timed, strict=True))
+        return (timed, {}) if fits and any(timed) else None
+    if _is(node.primitive, "matmul"):
+        (a, b), (a_has, _) = shapes, has_steps
+        return ([True, False], {}) if a_has and len(a) > 1 and len(b) < 3 else None
+    if node.kind == "cut":
+        return [True], {}
+    if _is(node.primitive, "broadcast_to"):
+        timed = [len(shapes[0]) == len(shape)]
+        return (timed, {"shape": shape[1:]}) if has_steps[0] or not timed[0] else None
+    if not all(has_steps):
+        return None
+    parameters = dict(node.parameters)
+    if not set(parameters) <= {"axis", "keepdims", "shape", "index", "axes"}:
+        return None
+    if node.kind in ("reduction", "join") or _is(node.primitive, "sum"):
+        ndim = len(shape) if node.kind == "join" else len(shapes[0])
+        axis = _without_first(parameters.get("axis", 0 if node.kind == "join" else None), ndim)
+        return None if axis is None else ([True] * len(shapes), {**parameters, "axis": axis})
+    if _is(node.primitive, "reshape"):
+        return [True], {"shape": shape[1:]}
+    if _is(node.primitive, "transpose"):
+        axes = _without_first(parameters.get("axes"), len(shape), whole=True)
+        return None if axes is None else ([True], {"axes": axes})
+    if _is(node.primitive, "getitem"):
+        index = parameters["index"]
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        if first is Ellipsis and len(rest) < len(shapes[0]):
+            return [True], parameters
+        if isinstance(first, slice) and first == slice(None):
+            return [True], {"index": tuple(rest)}
+    return None
+
+
+def _without_first(axis: Any, ndim: int, whole: bool = False) -> Any:
+    """Return axes counted without the first, or None if that is among them."""
+    if axis is None:
+        return None
+    axes = tuple(each % ndim for each in (axis if isinstance(axis, tuple) else (axis,)))
+    if whole:
+        return tuple(each - 1 for each in axes[1:]) if axes[0] == 0 else None
+    if 0 in axes:
+        return None
+    lower = tuple(each - 1 for each in axes)
+    return lower if isinstance(axis, tuple) else lower[0]
+
+
+def _is(primitive: Any, name: str) -> bool:
+    return primitive is not None and primitive.name == name
