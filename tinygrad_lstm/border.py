@@ -37,7 +37,8 @@ class Border:
             node = source.node
             value = np.asarray(source.value)
             value = np.broadcast_to(value, (len(self.loops[loop].steps), *value.shape))
-            return Element(_bordering("hold", loop, node, node.name, node.stem), [source], value)
+            name = f"{node.name} (held)"
+            return Element(_bordering("hold", loop, node, name, node.stem), [source], value)
 
         return self._once(("hold", loop, source), made)
 
@@ -89,9 +90,12 @@ class Border:
 
         def made() -> Element:
             made_as = source.node
-            sign, kind = ("+", "advance") if advance else ("-", "delay")
-            node = _bordering(kind, made_as.loop, made_as, f"{made_as.stem}(k{sign}{distance})",
-                              made_as.stem)  # fmt: skip
+            assert made_as.loop is not None
+            steps = self.loops[made_as.loop].steps
+            apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
+            name = f"{made_as.stem}(k{apart if advance else -apart:+d})"
+            kind = "advance" if advance else "delay"
+            node = _bordering(kind, made_as.loop, made_as, name, made_as.stem)
             first = np.asarray(initial.value)[None]
             ends = (source.value[1:], first) if advance else (first, source.value[:-1])
             return Element(node, [source, initial], np.concatenate(ends))

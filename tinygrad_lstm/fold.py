@@ -20,7 +20,7 @@ from .flow import Flow, Loop, Node
 from .hoist import hoist
 from .primitives import broadcast_to, getitem, stack
 from .recurrence import Common, Earlier, Outside, Same, is_read, is_same, recurrence, same
-from .wiring import Element, elements, in_order, reached, wired
+from .wiring import Element, elements, in_order, reached, tell_apart, wired
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
@@ -112,7 +112,7 @@ class _Folding:
             element.operands = [self.read.get(each, each) for each in element.operands]
         hoist(reached(outputs), self.border)
         found = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
-        _name(found)
+        tell_apart(found)
         nodes, wires = wired(found)
         return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.border.loops))
 
@@ -322,8 +322,8 @@ class _Folding:
             return False
         index, rest = reading
         tap, inside = self.border.tap(run.number, whole, index), self.inside[common]
+        inside.operands.append(tap)
         if rest:
-            inside.operands.append(tap)
             inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)
         else:
             tap.node.stem = common.template.node.stem
@@ -367,13 +367,3 @@ def _stacked(series: Sequence[Any]) -> np.ndarray:
     shape = np.shape(series[0])
     return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)
 
-
-def _name(found: Sequence[Element]) -> None:
-    """Tell signals of one name apart."""
-    seen: dict[str, int] = {}
-    for element in found:
-        if element.node.kind != "output":
-            name = element.node.name
-            again = seen[name] = seen.get(name, 0) + 1
-            if again > 1:
-                element.node.name = f"{name} ({again})"

@@ -27,21 +27,21 @@ def hoist(elements: Iterable[Element], border: Border) -> None:
     border : of the loops; where a sequence is made of several, it is given a loop of its own
     """
     moving = _Moving(elements, border)
-    moving.before()
-    moving.after()
+    while moving.before() or moving.after():
+        pass
 
 
 class _Moving:
     def __init__(self, elements: Iterable[Element], border: Border) -> None:
-        self.elements, self.border = list(elements), border
-        self.users: dict[Element, list[Element]] = {element: [] for element in self.elements}
-        for element in self.elements:
+        self.border = border
+        self.users: dict[Element, list[Element]] = {element: [] for element in elements}
+        for element in list(self.users):
             for operand in element.operands:
                 self.users[operand].append(element)
 
-    def before(self) -> None:
+    def before(self) -> bool:
         """Move in what a sequence is made by, if the loop alone reads it."""
-        taps = [each for each in self.elements if each.node.kind == "tap"]
+        taps, found = [each for each in self.users if each.node.kind == "tap"], False
         while taps:
             tap = taps.pop()
             (source,) = tap.operands
@@ -55,10 +55,12 @@ class _Moving:
             for user in self.users.pop(tap):
                 self._replace(user, tap, source)
             taps += [each for each in source.operands if each.node.kind == "tap"]
+            found = True
+        return found
 
-    def after(self) -> None:
+    def after(self) -> bool:
         """Move in what is made of a collected sequence, entry by entry."""
-        waiting = [each for each in self.elements if each.node.kind == "collect"]
+        waiting, found = [each for each in self.users if each.node.kind == "collect"], False
         while waiting:
             for user in dict.fromkeys(self.users[waiting.pop()]):
                 moved = by_step(user) if _is_movable(user) else None
@@ -76,6 +78,8 @@ class _Moving:
                 for each in users:
                     self._replace(each, user, collected)
                 waiting.append(collected)
+                found = True
+        return found
 
     def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
         """Return the loop that makes what an element is made of, or a new one if several do."""

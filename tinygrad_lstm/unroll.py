@@ -1,2 +1,169 @@
-from .flow import Flow
-def unroll(graph, steps=None): raise NotImplementedError
+"""A folded graph with a copy of every loop for each of its steps: what folding undoes.
+
+Knows elements. Every node of a loop becomes one at each step, with its name; a delay becomes the
+signal of the step before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, TypeVar, cast
+
+from .errors import ArgumentError, UsageError
+from .flow import DELAYS, Flow, Loop, Node
+from .primitives import getitem, stack
+from .recurrence import computed
+from .wiring import Element, elements, reached, tell_apart, wired
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
+    """Return a folded graph unrolled over its steps.
+
+    Parameters
+    ----------
+    graph : Flow
+    steps : int, optional
+        How many of the recorded steps, from the first in time on; all of them if None.
+
+    Returns
+    -------
+    The same type
+
+    Raises
+    ------
+    ArgumentError
+        If fewer steps were recorded.
+    UsageError
+        If it is an adjoint network; unroll the graph, then take its adjoint.
+    """
+    if any(node.kind in DELAYS and node.transposed for node in graph.nodes):
+        raise UsageError("unroll: found an adjoint network; unroll the graph, then take its adjoint")
+    return cast(AnyFlow, _Unrolling(graph, steps).done())
+
+
+class _Unrolling:
+    def __init__(self, graph: Flow, steps: int | None) -> None:
+        self.graph, self.shorter = graph, steps is not None
+        self.loops = [_shortened(loop, steps) for loop in graph.loops]
+        self.made: dict[Element, Element] = {}  # what stands for an element outside of the loops
+        self.series: dict[Element, list[Element]] = {}  # what stands for what leaves a loop
+        self.order: list[Element] = []
+
+    def done(self) -> Flow:
+        found = elements(self.graph)
+        for loop, inside in groupby(found, lambda each: each.node.loop if each.node.folded else None):
+            if loop is None:
+                for element in inside:
+                    self.made[element] = self._copied(element)
+            else:
+                self._run(list(inside), loop)
+        kept = set(reached(self.made[each] for each in found if each.node.kind == "output"))
+        order = [each for each in self.order if each in kept]
+        tell_apart(order)
+        nodes, wires = wired(order)
+        return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.loops))
+
+    def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
+        if self.shorter and operands and node.kind != "output":
+            value = computed(node, [each.value for each in operands])
+        self.order.append(Element(node, operands, value))
+        return self.order[-1]
+
+    # --- outside of the loops --------------------------------------------------------------------
+
+    def _copied(self, element: Element) -> Element:
+        node = element.node
+        if node.step is not None and element.operands and element.operands[0] in self.series:
+            return self._step(element.operands[0], node.parameters["index"])
+        operands, signs = [], []
+        for at, operand in enumerate(element.operands):
+            several = operand in self.series and operand.node.kind == "hold"
+            terms = self.series[operand] if several and node.kind == "junction" else None
+            operands += terms or [self._seen(operand)]
+            signs += [node.signs[at]] * len(terms or [operand]) if node.signs else []
+        return self._add(replace(node, signs=tuple(signs)), operands, element.value)
+
+    def _seen(self, element: Element) -> Element:
+        """Return what stands for an element: of what leaves a loop, the steps joined or summed."""
+        if element not in self.made:
+            steps, node = self.series[element], element.node
+            joined = Node("join", name=node.name, primitive=stack, stem=node.stem, scope=node.scope,
+                          shapes=tuple(each.shape for each in steps))  # fmt: skip
+            if node.kind == "hold":
+                joined = replace(joined, kind="junction", primitive=None, signs=(1,) * len(steps))
+            self.made[element] = self._add(joined, steps, element.value)
+        return self.made[element]
+
+    def _step(self, collected: Element, index: int) -> Element:
+        """Return what one step made, or the last one that there is instead of the last."""
+        steps = self.series[collected]
+        recorded = len(collected.value)
+        if index % recorded >= len(steps) and index % recorded == recorded - 1:
+            index = -1
+        return steps[index]
+
+    # --- inside of them --------------------------------------------------------------------------
+
+    def _run(self, inside: list[Element], loop: int) -> None:
+        steps = self.loops[loop].steps
+        backwards = any(each.node.kind == "advance" for each in inside)
+        held = {each: self._seen(each.operands[1]) for each in inside if each.node.kind in DELAYS}
+        leaving: dict[Element, dict[int, Element]] = {}
+        for at in reversed(range(len(steps))) if backwards else range(len(steps)):
+            now = dict(held)
+            for element in inside:
+                kind = element.node.kind
+                if kind == "collect" or (kind == "hold" and element.node.transposed):
+                    leaving.setdefault(element, {})[at] = now[element.operands[0]]
+                elif kind == "hold":
+                    now[element] = self._seen(element.operands[0])
+                elif kind == "tap":
+                    now[element] = self._read(element, at, steps[at])
+                elif kind not in DELAYS:
+                    operands = [now[each] for each in element.operands]
+                    node = self._at(element.node, steps[at])
+                    now[element] = self._add(node, operands, element.value[at])
+            held = {each: now[each.operands[0]] for each in held}
+        for element, found in leaving.items():
+            self.series[element] = [found[at] for at in range(len(steps))]
+
+    def _read(self, tap: Element, at: int, step: int) -> Element:
+        """Return what a tap reads at a step."""
+        (source,), index = tap.operands, tap.node.parameters["index"][at]
+        if source in self.series and isinstance(index, int):
+            return self._step(source, index)
+        whole = self._seen(source)
+        if whole.node.primitive is stack and isinstance(index, int):
+            return whole.operands[index]
+        node = replace(self._at(tap.node, step), kind="constant", parameters={}, shapes=())
+        if whole.node.kind == "constant":
+            return self._add(node, [], tap.value[at])
+        node = replace(
+            node, kind="linear", primitive=getitem, parameters={"index": index},
+            shapes=(whole.shape,),
+        )  # fmt: skip
+        return self._add(node, [whole], tap.value[at])
+
+    def _at(self, node: Node, step: int) -> Node:
+        """Return a node of a folded loop at one step, which stands in its name where it did."""
+        assert node.loop is not None
+        before = self.loops[node.loop].scope
+        before = before and f"{before}."
+        inner = node.scope.removeprefix(before) if node.scope.startswith(before) else ""
+        first = inner.partition(".")[0]
+        at = len(before) + len(first) if first and node.scope != before[:-1] else len(node.stem)
+        return replace(node, name=f"{node.stem[:at]}[{step}]{node.stem[at:]}", step=step)
+
+
+def _shortened(loop: Loop, steps: int | None) -> Loop:
+    if steps is None or len(loop.steps) == 1:
+        return loop
+    if not 1 <= steps <= len(loop.steps):
+        raise ArgumentError(
+            f"unroll: found {steps} steps, expected 1 to {len(loop.steps)}, as many as recorded"
+        )
+    return Loop(loop.steps[:steps], loop.scope)
+

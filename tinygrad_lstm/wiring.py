@@ -43,11 +43,14 @@ class Element:
         return shape[1:] if self.is_timed else shape
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether it brings a signal out of a folded loop."""
+        return self.node.kind == "collect" or (self.node.kind == "hold" and self.node.transposed)
+
+    @property
     def is_timed(self) -> bool:
         """Whether its signal has a value for each step of a folded loop."""
-        node = self.node
-        outward = node.kind == "collect" or (node.kind == "hold" and node.transposed)
-        return node.folded and not outward
+        return self.node.folded and not self.is_leaving
 
 
 def wired(elements: Iterable[Element]) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
@@ -70,8 +73,12 @@ class _Wiring:
 
     def laid(self) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
         free = self._signals()
+        left: list[Node] = []  # branch points of what leaves a loop, which come after the loop
         for element in self.elements:
             node = element.node
+            if left and not (node.folded and element.is_leaving):
+                self.nodes += left
+                left = []
             inputs = []
             for operand in element.operands:
                 wire = free[operand].pop(0)
@@ -81,7 +88,8 @@ class _Wiring:
             node.inputs = tuple(inputs)
             self.nodes.append(node)
             if element in self.branches:
-                self.nodes.append(self.branches[element])
+                (left if element.is_leaving else self.nodes).append(self.branches[element])
+        self.nodes += left
         return tuple(self.nodes), tuple(self.wires)
 
     def _signals(self) -> dict[Element, list[int]]:
@@ -199,8 +207,19 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], int]) -> lis
             each: {x for x in each.operands if x in here and each.node.kind not in DELAYS}
             for each in inside
         }
-        found.extend(_sorted(within))
+        found.extend(sorted(_sorted(within), key=lambda each: each.is_leaving))
     return found
+
+
+def tell_apart(elements: Iterable[Element]) -> None:
+    """Number signals of one name: the second becomes ``name (2)``."""
+    seen: dict[str, int] = {}
+    for element in elements:
+        if element.node.kind != "output":
+            name = element.node.name
+            again = seen[name] = seen.get(name, 0) + 1
+            if again > 1:
+                element.node.name = f"{name} ({again})"
 
 
 Item = TypeVar("Item", bound=Hashable)
