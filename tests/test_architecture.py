@@ -17,7 +17,7 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 ORDER = (
     "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
     "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses",
-    "nn", "optim", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold", "unroll", "adjoint", "evaluate", "graph", "derivations.*",
+    "nn", "optim", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph", "derivations.*",
     "check.*", "dotless", "render", "draw", "demo", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else

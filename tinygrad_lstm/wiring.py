@@ -180,13 +180,13 @@ def reached(outputs: Iterable[Element]) -> list[Element]:
     return list(found)
 
 
-def in_order(elements: Iterable[Element], rank: Callable[[Element], int]) -> list[Element]:
+def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> list[Element]:
     """Return elements in an order in which they can be run, each loop's together.
 
     Parameters
     ----------
     elements : Element
-    rank : (element) -> int
+    rank : (element) -> something to sort by
         Which comes first where there is a choice.
     """
     ranked = sorted(elements, key=rank)
@@ -213,13 +213,17 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], int]) -> lis
 
 def tell_apart(elements: Iterable[Element]) -> None:
     """Number signals of one name: the second becomes ``name (2)``."""
-    seen: dict[str, int] = {}
+    repeats: dict[str, int] = {}
+    seen: set[str] = set()
     for element in elements:
-        if element.node.kind != "output":
-            name = element.node.name
-            again = seen[name] = seen.get(name, 0) + 1
-            if again > 1:
-                element.node.name = f"{name} ({again})"
+        if element.node.kind == "output":
+            continue
+        base = name = element.node.name
+        while name in seen:
+            repeats[base] = repeats.get(base, 1) + 1
+            name = f"{base} ({repeats[base]})"
+        seen.add(name)
+        element.node.name = name
 
 
 Item = TypeVar("Item", bound=Hashable)
