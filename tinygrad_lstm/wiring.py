@@ -111,7 +111,8 @@ class _Wiring:
             arms = [self._wire(self._arm(name, user), element.value) for user in used_by]
             self.branches[element] = Node(
                 "branch", (wire,), tuple(arms), name, signs=(1,) * len(arms), stem=node.stem,
-                scope=node.scope, step=node.step, loop=node.loop if element.is_timed else None,
+                scope=node.scope, step=node.step,
+                loop=None if element.is_leaving else node.loop,
             )  # fmt: skip
             free[element] = arms
         return free

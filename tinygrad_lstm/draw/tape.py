@@ -1,24 +1,19 @@
-"""Pictures of what the tape recorded.
+"""The operations that led to a Tensor, as recorded, a frame around each scope and step.
 
-Knows signals, and turns them into DOT text; running the layout program is `render`'s business.
+Knows signals, and turns them into DOT text.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .errors import UsageError
-from .signals import Signals
-from .symbol import constant_text
-from .tensor import Tensor
+import graphviz
 
-if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
-    import os
+from ..signals import Signals
+from ..symbol import constant_text
+from ..tensor import Tensor
+from .text import FONT, escaped
 
-    from .render import Picture
-
-FONT = "DejaVu Sans"
-LONGEST = 80  # characters of a name
 COLORS = {  # by kind: fill and line, each kind also told by its shape and its words
     "parameter": ("#fff2cc", "#b58900"),
     "input": ("#e8f0fe", "#3367d6"),
@@ -64,13 +59,13 @@ def draw(loss: Tensor, path: str | os.PathLike[str] | None = None, *, title: str
     return picture
 
 
-def _dot(signals: Signals, title: str) -> str:
-    import graphviz  # a sixth of the time that importing all the rest takes
-
+def dot(loss: Tensor, title: str = "") -> str:
+    """Return the DOT text of a picture of all that was recorded on the way to a Tensor."""
+    signals = Signals(loss)
     graph = graphviz.Digraph(
         graph_attr={
             "rankdir": "LR", "fontname": FONT, "fontsize": "18", "labelloc": "t",
-            "label": _text(title), "nodesep": "0.18", "ranksep": "0.35", "bgcolor": "white",
+            "label": escaped(title), "nodesep": "0.18", "ranksep": "0.35", "bgcolor": "white",
         },
         node_attr={"fontname": FONT, "fontsize": "12", "height": "0.3", "margin": "0.08,0.04"},
         edge_attr={"color": "#555555", "arrowsize": "0.6"},
@@ -119,7 +114,7 @@ class _Frame:
             graph.node(identity, **attributes)
         for position, (name, frame) in enumerate(self.inside.items()):
             with graph.subgraph(name=f"{path}_{position}") as cluster:
-                cluster.attr(label=_text(name), color="#999999", style="rounded", fontsize="14")
+                cluster.attr(label=escaped(name), color="#999999", style="rounded", fontsize="14")
                 frame.put_into(cluster, f"{path}_{position}")
 
 
@@ -131,7 +126,7 @@ def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
     if tensor.parameters and "index" in tensor.parameters:
         what = f"[{constant_text(tensor.parameters['index']).strip('()')}]"
     short = name.rpartition(".")[2]
-    label = f"{_text(short)}\\n{_text(what)}" if tensor.name else _text(what)
+    label = f"{escaped(short)}\\n{escaped(what)}" if tensor.name else escaped(what)
     return {
         "label": label, "shape": SHAPES.get(primitive.kind, "box") if not tensor.name else "box",
         "fillcolor": fill, "color": line,
@@ -141,8 +136,8 @@ def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
 
 def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
     fill, line = COLORS["parameter" if tensor.requires_grad else "input"]
-    value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else _text(name)
-    shape = "" if tensor.ndim == 0 else "\\n" + _text("×".join(map(str, tensor.shape)))
+    value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else escaped(name)
+    shape = "" if tensor.ndim == 0 else "\\n" + escaped("×".join(map(str, tensor.shape)))
     return {
         "label": value + shape,
         "shape": "box",
@@ -152,11 +147,3 @@ def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
         "style": "filled",
     }
 
-
-def _text(text: str) -> str:
-    """Return text that Graphviz takes as it is, shortened if no picture could hold it."""
-    if len(text) > LONGEST:
-        text = text[:LONGEST] + "…"
-    from graphviz import escape
-
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))

@@ -1,0 +1,195 @@
+"""Pictures of what the tape recorded: of operations, and of the network and its adjoint.
+
+Knows what each style draws; how its text becomes a picture is `render`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError, UsageError
+from ..flow import Flow
+from ..graph import Graph, graph
+from ..tensor import Tensor
+from ..unpack import unpack
+
+if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
+    import os
+
+    from ..render import Picture
+
+VIEWS, STYLES, LEVELS = ("forward", "adjoint", "both"), ("wan", "tape"), ("tensor", "scalar")
+
+
+def draw(
+    of: Tensor | Graph,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    view: str = "forward",
+    style: str = "wan",
+    fold: bool | None = None,
+    values: int | bool | None = None,
+    heat: bool = False,
+    depth: int | None = None,
+    level: str = "tensor",
+    highlight: Iterable[str] = (),
+    title: str = "",
+    legend: bool = True,
+) -> Picture:
+    """Draw the network that led to a Tensor, or its adjoint network.
+
+    E. A. Wan and F. Beaufays, "Diagrammatic derivation of gradient algorithms for neural
+    networks", Neural Computation 8(1), 1996. A loss that stands in a scope of its own is left out:
+    the network ends in what goes into it, and its adjoint is driven by ∂L/∂y.
+
+    Parameters
+    ----------
+    of : Tensor or Graph
+        A Graph is drawn as it is, folded or unrolled.
+    path : path ending in .png, .svg, .pdf, .dot or .gv, optional
+        Where to save the picture.
+    view : {"forward", "adjoint", "both"}
+        Both are drawn one above the other, every part in the same place.
+    style : {"wan", "tape"}
+        Signal flow, or the operations as recorded.
+    fold : bool, optional
+        Whether to draw one step for all; if None, where there is a recurrence.
+    values : int, optional
+        Write the numbers of a step at the arrows; True if there are no steps.
+    heat : bool
+        Draw arrows the darker and thicker, the larger |δ|.
+    depth : int, optional
+        How many frames deep to look into modules; 0 makes each one box.
+    level : {"tensor", "scalar"}
+        Whether to draw every neuron and every weight of a small network.
+    highlight : names of signals, at all steps or at one
+    title : str
+    legend : bool
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    UsageError
+        If there is nothing recorded to draw, or the options do not go together.
+    ArgumentError, RenderError, SignalError
+        If an option or the format is unknown, the picture cannot be drawn, or a name is no signal's.
+    """
+    _one_of("view", view, VIEWS)
+    _one_of("style", style, STYLES)
+    _one_of("level", level, LEVELS)
+    from ..render import Picture
+
+    if style == "tape":
+        picture = Picture(_tape(of, view, title))
+    else:
+        picture = Picture(
+            _wan(of, view, fold, values, heat, depth, level, tuple(highlight), title, legend)
+        )
+    if path is not None:
+        picture.save(path)
+    return picture
+
+
+def _tape(of: Tensor | Graph, view: str, title: str) -> str:
+    from .tape import dot
+
+    if not isinstance(of, Tensor):
+        raise UsageError('draw: style="tape" draws what was recorded; give the Tensor')
+    if view != "forward":
+        raise UsageError(f'draw: style="tape" has no {view} view; use style="wan"')
+    return dot(of, title)
+
+
+def _wan(
+    of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
+    depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
+) -> str:  # fmt: skip
+    from .collapse import collapsed
+    from .marks import heat_up, mark, write_values
+    from .scalar import scalars
+    from .skeleton import skeleton
+    from .wan import dot
+
+    recorded, notes = _as_drawn(of, fold)
+    network = unpack(recorded)
+    adjoint = network.adjoint()
+    alive = {wire for node in adjoint.nodes for wire in (*node.inputs, *node.outputs)}
+    drawn = skeleton(network, alive)
+    drawn.notes += notes
+    if values is not None or heat:
+        forward, δ = _signals(network, adjoint, values)
+        if heat:
+            heat_up(drawn, δ)
+    if level == "scalar":
+        drawn = scalars(drawn, network)
+    if values is not None and values is not False:
+        write_values(drawn, forward, δ)
+    if depth is not None:
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+            raise ArgumentError(f"draw: depth must be 0 or more, found {depth!r}")
+        drawn = collapsed(drawn, depth)
+    mark(drawn, highlight)
+    return dot(drawn, view, title, legend=legend)
+
+
+def _as_drawn(of: Tensor | Graph, fold: bool | None) -> tuple[Graph, list[str]]:
+    """Return the graph to draw, and what there is to say of it."""
+    if isinstance(of, Graph):
+        if any(node.kind in ("gain", "matrix") or node.transposed for node in of.nodes
+               if node.kind != "hold"):  # fmt: skip
+            raise UsageError('draw: found an adjoint network; draw the graph with view="adjoint"')
+        if fold is None:
+            return of, []
+        recorded = of
+    elif isinstance(of, Tensor) and of.inputs:
+        recorded = graph(of)
+    else:
+        raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
+    if fold is None and not any(len(loop.steps) > 1 for loop in recorded.loops):
+        return recorded, []
+    try:
+        folded = recorded.fold()
+    except UsageError as error:
+        if fold:
+            raise
+        return recorded, [f"unrolled, since {str(error).partition(': ')[2]}"] if fold is None else []
+    return (folded.unroll() if fold is False else folded), []
+
+
+def _signals(
+    network: Flow, adjoint: Graph, step: int | bool | None
+) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Return every signal and every δ by its wire: at a step, or all steps together if None."""
+    back = adjoint.evaluate(everything=True)
+    δ = {wire: back[each.name] for wire, each in enumerate(adjoint.wires) if each.name in back}
+    forward = {wire: each.value for wire, each in enumerate(network.wires)}
+    if step is None or step is False:
+        return forward, δ
+    loops = {
+        wire: node.loop for node in network.nodes if node.folded for wire in node.outputs
+        if node.kind != "collect" and not node.transposed and node.loop is not None
+    }  # fmt: skip
+    if loops and step is True:
+        raise UsageError("draw: say of which step to write the values, as in values=0")
+    for wire, loop in loops.items():
+        steps = network.loops[loop].steps
+        if step not in steps:
+            raise ArgumentError(
+                f"draw: there is no step {step}; the steps are {steps[0]} to {steps[-1]}"
+            )
+        forward[wire] = forward[wire][steps.index(step)]
+        if wire in δ:
+            δ[wire] = δ[wire][steps.index(step)]
+    return forward, δ
+
+
+def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
+    if found not in known:
+        raise ArgumentError(f"draw: there is no {what} {found!r}; the known ones are {', '.join(known)}")
+
+
+__all__ = ["draw"]

@@ -1,0 +1,557 @@
+"""What a picture in Wan and Beaufays' style has in it: places, and the arcs between them.
+
+Knows graphs and nothing of how they are drawn. The network and its adjoint have one skeleton: each
+place and each arc says what it is in the one and in the other. What is not an element of its own to
+the eye is contracted: a weight is what its arc does, a signal that comes into a loop or goes from
+one to another passes, and a loss is the end of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os.path import commonprefix
+from typing import Any
+
+import numpy as np
+
+from ..flow import DELAYS, SOURCES, Flow, Node
+from ..symbol import Symbol, constant_text
+
+ENDS = ("input", "tap")
+THROUGH = ("broadcast", "hold", "tap", "collect")
+
+
+@dataclass(slots=True)
+class Place:
+    """An element of the picture.
+
+    Attributes
+    ----------
+    kind : str
+        ``sum``, ``branch``, ``product``; ``function``; ``delay``; ``end`` of the network;
+        ``alias``, which repeats a parameter or a constant beside its use; ``box`` for the rest.
+    forward, adjoint : tuple of str
+        What is written in it, line by line, in the network and in its adjoint.
+    name : str
+        The full name of the signal it stands for.
+    scope : tuple of str
+        The frames that it stands in.
+    wire : int
+        Of the signal that it makes, or takes if the network ends in it.
+    is_still : bool
+        Whether no δ comes back to it.
+    is_marked : bool
+    """
+
+    kind: str
+    forward: tuple[str, ...] = ()
+    adjoint: tuple[str, ...] = ()
+    name: str = ""
+    scope: tuple[str, ...] = ()
+    wire: int = -1
+    is_still: bool = False
+    is_marked: bool = False
+
+
+@dataclass(slots=True)
+class Arc:
+    """A signal's way between two places.
+
+    Attributes
+    ----------
+    tail, head : int
+        Places, as positions in the skeleton's list.
+    forward, adjoint : tuple of str
+        What is written at it, line by line.
+    wire : int
+        Of the signal at its head.
+    name, shown : str
+        The full name of the signal at its tail, and its name within its frame if it has one.
+    is_live : bool
+        Whether a δ comes back along it.
+    is_carry : bool
+        Whether it leads through a delay.
+    weight : Node, or None
+        The product with a weight that it stands for.
+    entry : int or None
+        Which entry of its signal it stands for, if not for all of it.
+    number : float or None
+        The weight that it stands for, if it is one number.
+    color, width : str
+        How it is to be drawn, if not as usual.
+    is_marked : bool
+    """
+
+    tail: int
+    head: int
+    forward: tuple[str, ...] = ()
+    adjoint: tuple[str, ...] = ()
+    wire: int = -1
+    name: str = ""
+    shown: str = ""
+    is_live: bool = True
+    is_carry: bool = False
+    weight: Node | None = None
+    entry: int | None = None
+    number: float | None = None
+    color: str = ""
+    width: str = ""
+    is_marked: bool = False
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether it stands for a product with a weight."""
+        return self.weight is not None
+
+
+@dataclass
+class Skeleton:
+    """The places and arcs of a picture, and what its legend says of them."""
+
+    places: list[Place] = field(default_factory=list)
+    arcs: list[Arc] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def skeleton(graph: Flow, alive: set[int]) -> Skeleton:
+    """Return the skeleton of a graph.
+
+    Parameters
+    ----------
+    graph : Flow
+        Forward, its packed signals taken apart.
+    alive : set of int
+        The wires along which a δ comes back.
+    """
+    return _Drawing(graph, alive).drawn()
+
+
+class _Drawing:
+    def __init__(self, graph: Flow, alive: set[int]) -> None:
+        self.graph, self.alive = graph, alive
+        self.maker = {wire: node for node in graph.nodes for wire in node.outputs}
+        self.user = {wire: node for node in graph.nodes for wire in node.inputs}
+        self.weights = {id(n) for n in graph.nodes if n.kind == "input" and self._is_weight(n)}
+        self.hidden = Loss(graph, self.maker, self.user).nodes()
+        self.made = Skeleton()
+        self.place: dict[int, int] = {}  # of a node, by identity
+
+    def drawn(self) -> Skeleton:
+        for node in self.graph.nodes:
+            if id(node) not in self.hidden and self._is_place(node):
+                self._put(node)
+        for node in self.graph.nodes:
+            if id(node) in self.hidden:
+                self._ends(node)
+            elif id(node) in self.place:
+                for port, wire in enumerate(node.inputs):
+                    self._arc(node, port, wire)
+        return self.made
+
+    # --- which nodes are places ------------------------------------------------------------------
+
+    def _is_place(self, node: Node) -> bool:
+        if node.kind in ("parameter", "constant") or id(node) in self.weights:
+            return False
+        if node.kind == "branch":
+            maker = self.maker[node.inputs[0]]
+            unread = maker.kind not in SOURCES or self._is_place(maker)
+            return unread and not self._is_aside(node.inputs[0])
+        if node.kind == "input":
+            return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
+        if self._is_reading(node):
+            return True
+        if node.kind == "tap":
+            return self._is_place(self.maker[node.inputs[0]])
+        if node.kind in THROUGH:
+            return node.kind == "collect" and not self._is_joined(node)
+        if node.kind == "product":
+            return self._weight(node) is None
+        return True
+
+    def _is_read(self, wire: int) -> bool:
+        """Return whether a source is read by taps or steps alone, which then stand for it."""
+        node = self.user[wire]
+        if node.kind == "branch":
+            return all(self._is_read(each) for each in node.outputs)
+        return self._is_reading(node) or id(node) in self.hidden
+
+    def _is_reading(self, node: Node) -> bool:
+        """Return whether it reads an entry of what comes in from outside, at its step."""
+        taken = node.kind == "linear" and isinstance(node.parameters.get("index"), int)
+        if self._is_renaming(node):
+            return True
+        if node.kind != "tap" and not (taken and node.step is not None):
+            return False
+        return self._origin(node.inputs[0]).kind in SOURCES
+
+    def _is_renaming(self, node: Node) -> bool:
+        """Return whether it is a leaf by another name, such as that of an initial value."""
+        same = node.parameters.get("shape") == (*node.shapes, None)[0]
+        return node.kind == "linear" and same and self._origin(node.inputs[0]).kind in SOURCES
+
+    def _is_end(self, node: Node) -> bool:
+        return node.kind in SOURCES or self._is_reading(node)
+
+    def _is_weight(self, node: Node) -> bool:
+        """Return whether a leaf is used as weights are, though it is no module's."""
+        for wire in self._arms(node.outputs[0]):
+            user = self.user[wire]
+            right = _is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
+            if not right and user.kind not in ("hold", "broadcast"):
+                return False
+        return True
+
+    def _is_joined(self, node: Node) -> bool:
+        """Return whether what a loop makes is read step by step elsewhere, or ends the network."""
+        users = [self.user[wire] for wire in self._arms(node.outputs[0])]
+        return all(user.kind == "tap" or id(user) in self.hidden for user in users)
+
+    def _arms(self, wire: int) -> list[int]:
+        node = self.user[wire]
+        if node.kind == "branch":
+            return [arm for each in node.outputs for arm in self._arms(each)]
+        return [wire]
+
+    def _is_zero_start(self, node: Node) -> bool:
+        value = self.graph.wires[node.outputs[0]].value
+        users = [self.user[wire] for wire in self._arms(node.outputs[0])]
+        return all(each.kind in DELAYS for each in users) and not np.any(value)
+
+    def _is_aside(self, wire: int) -> bool:
+        """Return whether a signal is a parameter or a constant, repeated beside each use."""
+        origin = self._origin(wire)
+        return origin.kind in ("parameter", "constant") or id(origin) in self.weights
+
+    def _origin(self, wire: int) -> Node:
+        node = self.maker[wire]
+        while node.kind in ("broadcast", "hold", "tap", "branch"):
+            node = self.maker[node.inputs[0]]
+        return node
+
+    def _weight(self, node: Node) -> int | None:
+        """Return the port of a product's weight, if it is an arc with a weight on it."""
+        for port in (1, 0):
+            other = node.inputs[1 - port]
+            if self._is_aside(node.inputs[port]) and not self._is_aside(other):
+                inner = self._passed(other)[0]
+                chained = inner.kind == "product" and self._weight(inner) is not None
+                return None if chained else port
+        return None
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def _put(self, node: Node) -> None:
+        wire = node.outputs[0] if node.outputs else node.inputs[0]
+        forward, adjoint, kind = (), (), node.kind
+        name = shown(node)
+        if kind == "junction":
+            kind = "sum"
+        elif kind == "function":
+            forward, adjoint = self._function(node)
+        elif kind in DELAYS:
+            signs = ("⁻", "⁺") if kind == "delay" else ("⁺", "⁻")
+            forward, adjoint, kind = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), "delay"
+        elif kind in ENDS or self._is_reading(node):
+            if kind == "linear" and not self._is_renaming(node):
+                origin = self._origin(node.inputs[0])
+                name = f"{shown(origin)}[{node.parameters['index']}]"
+            forward, adjoint, kind = (name,), (f"δ{name}",), "end"
+        elif kind == "output":
+            forward, adjoint, kind = (name,), (f"δ{name}",), "end"
+        elif kind not in ("branch", "product"):
+            what = _operation(node)
+            forward, adjoint, kind = (what,), (f"({what})ᵀ" if " " in what else f"{what}ᵀ",), "box"
+            if is_named(node):
+                forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
+        self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire))
+
+    def _frames(self, node: Node) -> tuple[str, ...]:
+        """Return the frames that a node stands in; a fork may stand where all its arms lead."""
+        own = frames(node)
+        if self._is_renaming(node):
+            return ()
+        if node.kind != "branch":
+            return own
+        if self.maker[node.inputs[0]].kind in SOURCES:
+            own = ()
+        users = [self.user[wire] for wire in node.outputs]
+        led_to = [frames(user) for user in users if id(user) not in self.hidden]
+        common = tuple(commonprefix(led_to)) if led_to else own
+        return common if common[: len(own)] == own else own
+
+    def _add(self, node: Node, place: Place) -> None:
+        self.place[id(node)] = len(self.made.places)
+        self.made.places.append(place)
+
+    def _function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        what = operation_name(node)
+        named = is_named(node)
+        forward = (shown(node), what) if named else (what,)
+        if len(node.inputs) > 1:
+            return forward, (f"δ{shown(node)}", f"{what}′") if named else (f"{what}′",)
+        gain = minus(str(self._partial(node, 0, timeless=True)))
+        return forward, (f"δ{shown(node)}", gain) if named else (gain,)
+
+    def _partial(self, node: Node, port: int, *, timeless: bool = False) -> Any:
+        """Return the rule of an operand run on Symbols: what its δ is multiplied by."""
+        assert node.primitive is not None
+        rule = node.primitive.rules[port]
+        if rule is None:
+            return ""
+        names = [self._said(wire) for wire in node.inputs]
+        values = [self.graph.wires[wire].value for wire in node.inputs]
+        known = [self._origin(wire).kind == "constant" for wire in node.inputs]
+        own = shown(node) if is_named(node) else operation_name(node)
+        if timeless:
+            names, own = [without_step(each) for each in names], without_step(own)
+        operands = [
+            float(np.ravel(value)[0]) if is_known and np.ptp(value) == 0 else Symbol(name)
+            for name, value, is_known in zip(names, values, known, strict=True)
+        ]
+        return rule(*operands, Symbol(own))
+
+    def _said(self, wire: int) -> str:
+        """Return the signal on a wire, as it stands in a formula."""
+        node = self.maker[wire]
+        while node.kind in ("branch", "broadcast", "hold", "collect"):
+            node = self.maker[node.inputs[0]]
+        if node.kind == "constant":
+            return constant(self.graph.wires[node.outputs[0]].value)
+        if node.kind == "function" and not is_named(node) and len(node.inputs) == 1:
+            return f"{operation_name(node)}({self._said(node.inputs[0])})"
+        return shown(node)
+
+    # --- arcs ------------------------------------------------------------------------------------
+
+    def _arc(self, node: Node, port: int, wire: int) -> None:
+        """Draw the way of a signal to a place."""
+        if self._is_aside(wire):
+            self._alias(node, port, wire)
+            return
+        maker, weight = self._passed(wire)
+        if id(maker) not in self.place:
+            return
+        sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
+        forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
+        if node.kind == "product":
+            other = self._said(node.inputs[1 - port])
+            adjoint.append(f"{other}ᵀ" if _is_matmul(node) else other)
+        elif node.kind == "function" and len(node.inputs) > 1:
+            adjoint.append(minus(str(self._partial(node, port))))
+        elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
+            forward, adjoint = [shown(maker)], [f"δ{shown(maker)}"]
+        if maker.kind in DELAYS:
+            forward.insert(0, shown(maker))
+        lines = tuple(forward[:-1]), (sign + "".join(forward[-1:]),)
+        self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
+
+    def _join(
+        self, maker: Node, node: Node, forward: tuple[str, ...], adjoint: tuple[str, ...], wire: int,
+        weight: Node | None = None,
+    ) -> None:  # fmt: skip
+        carried = node.kind in DELAYS or maker.kind in DELAYS
+        self.made.arcs.append(
+            Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire,
+                maker.name, shown(maker) if is_named(maker) else "", wire in self.alive, carried,
+                weight)
+        )  # fmt: skip
+
+    def _alias(self, node: Node, port: int, wire: int) -> None:
+        """Repeat a parameter or a constant beside its use."""
+        origin = self._origin(wire)
+        if node.kind in DELAYS and not np.any(self.graph.wires[wire].value):
+            return
+        value = self.graph.wires[origin.outputs[0]].value
+        name = constant(value) if origin.kind == "constant" else shown(origin)
+        live = wire in self.alive and origin.kind != "constant"
+        self.made.places.append(
+            Place("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
+                  origin.outputs[0], not live)
+        )  # fmt: skip
+        sign = "−" if node.signs and node.signs[port] < 0 else ""
+        other = self._said(node.inputs[1 - port]) if node.kind == "product" else ""
+        self.made.arcs.append(
+            Arc(len(self.made.places) - 1, self.place[id(node)], (sign,), (sign + other,), wire,
+                origin.name, name, live)
+        )  # fmt: skip
+
+    def _passed(self, wire: int) -> tuple[Node, Node | None]:
+        """Return the place that a signal comes from, and the weight that it passes on its way."""
+        weight = None
+        node = self.maker[wire]
+        while True:
+            if node.kind == "product" and (port := self._weight(node)) is not None:
+                weight = node
+                node = self.maker[node.inputs[1 - port]]
+            elif (node.kind in THROUGH and not self._is_place(node)) or self._is_passing(node):
+                node = self.maker[node.inputs[0]]
+            else:
+                return node, weight
+
+    def _is_passing(self, node: Node) -> bool:
+        """Return whether a fork of what leaves a loop is none to the eye."""
+        if node.kind != "branch" or node.loop is not None:
+            return False
+        before = self.maker[node.inputs[0]]
+        return before.kind == "collect" and not self._is_place(before)
+
+    def _weight_label(self, node: Node) -> tuple[list[str], list[str]]:
+        port = self._weight(node)
+        assert port is not None
+        name = self._said(node.inputs[port])
+        if not _is_matmul(node):
+            return [name], [name]
+        return ([name], [f"{name}ᵀ"]) if port else ([f"{name} ·"], [f"{name}ᵀ ·"])
+
+    def _ends(self, node: Node) -> None:
+        """End the network where the loss begins."""
+        for wire in node.inputs:
+            maker, weight = self._passed(wire)
+            if id(maker) in self.hidden or id(maker) not in self.place or self._is_end(maker):
+                continue
+            last = self.maker[wire]
+            while not is_named(last) and last is not maker:
+                last = self.maker[last.inputs[0]]
+            name = shown(last)
+            self._add(node, Place("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
+            forward, adjoint = self._weight_label(weight) if weight is not None else ([""], [""])
+            self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)
+
+
+class Loss:
+    """The loss at the end of a network: the scope that makes a number of its outputs, and its sum.
+
+    What it is may not depend on weights; a program that is one formula has none.
+    """
+
+    SUMS = ("junction", "branch", "collect", "hold", "broadcast", "output", *DELAYS)
+
+    def __init__(self, graph: Flow, maker: dict[int, Node], user: dict[int, Node]) -> None:
+        self.graph, self.maker, self.user = graph, maker, user
+        self.weighted = {
+            self._scope(user[wire]) for n in graph.nodes if n.kind == "parameter" for wire in n.outputs
+        } | {self._scope(node) for node in graph.nodes if node.kind in DELAYS}
+        self.scopes: set[str] = set()
+
+    def nodes(self) -> set[int]:
+        """Return its nodes, told by their identity."""
+        inside: set[int] = {id(n) for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)}
+        found = -1
+        while found < len(inside):
+            found = len(inside)
+            for node in reversed(self.graph.nodes):
+                if id(node) not in inside and self._is_in(node, inside):
+                    inside.add(id(node))
+        rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
+        return inside if self.scopes and any(n.kind != "branch" for n in rest) else set()
+
+    def _is_in(self, node: Node, inside: set[int]) -> bool:
+        if not all(id(self.user[wire]) in inside for wire in node.outputs):
+            return False
+        if node.kind in SOURCES:
+            return node.kind != "parameter"
+        if not self._is_number(node):
+            brings = node.kind in ("tap", "hold", "broadcast", "join")
+            return brings or self._scope(node) in self.scopes
+        if self._scope(node) and self._scope(node) not in self.weighted:
+            self.scopes.add(self._scope(node))
+            return True
+        scaled = node.kind == "product" and any(self._is_constant(each) for each in node.inputs)
+        picked = node.kind == "linear" and "index" in node.parameters
+        return node.kind in self.SUMS or scaled or picked
+
+    def _scope(self, node: Node) -> str:
+        return "" if node.kind in SOURCES else node.scope
+
+    def _is_constant(self, wire: int) -> bool:
+        node = self.maker[wire]
+        while node.kind in ("broadcast", "hold", "branch"):
+            node = self.maker[node.inputs[0]]
+        return node.kind == "constant"
+
+    def _is_number(self, node: Node) -> bool:
+        if not node.outputs:
+            return True
+        value = self.graph.wires[node.outputs[0]].value
+        return np.ndim(value) - node.folded <= 0
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def shown(node: Node) -> str:
+    """Return a node's signal as it stands in its frame: without the scopes around it."""
+    name = node.name.partition(" (")[0]
+    if node.scope:
+        name = name.removeprefix(f"{node.scope}.")
+    return minus(name.replace("W.", "W_").replace("U.", "U_").replace("b.", "b_"))
+
+
+def is_named(node: Node) -> bool:
+    """Return whether somebody gave the signal a name, other than what makes it."""
+    if node.kind in SOURCES:
+        return True
+    last = node.stem.rpartition(".")[2]
+    kind = node.primitive.name if node.primitive is not None else "add"
+    base, _, number = last.rpartition("_")
+    auto = {kind, "add", "subtract", "negative"} if node.kind == "junction" else {kind}
+    return last not in auto and not (number.isdigit() and base in auto)
+
+
+def frames(node: Node) -> tuple[str, ...]:
+    """Return the frames that a node stands in: its step first, if it has one, then its scopes."""
+    if node.kind in SOURCES:
+        return ()
+    step = () if node.step is None or node.loop is None else (f"k = {node.step}",)
+    scopes = tuple(node.scope.split(".")) if node.scope else ()
+    return step + scopes
+
+
+def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the frames of steps and those of modules."""
+    steps = tuple(each for each in scope if each.startswith("k = "))
+    return steps, scope[len(steps) :]
+
+
+def operation_name(node: Node) -> str:
+    """Return the name of what a node does: σ, tanh."""
+    assert node.primitive is not None
+    text = node.primitive.notation.text
+    return text.partition("(")[0] if text.endswith(")") else node.primitive.name
+
+
+def _operation(node: Node) -> str:
+    if node.kind == "collect":
+        return "all k"
+    if node.primitive is None:
+        return node.kind
+    if "index" in node.parameters:
+        return f"[{constant_text(node.parameters['index']).strip('()')}]"
+    if node.primitive.name == "sum":
+        return "Σ"
+    return operation_name(node)
+
+
+def _is_matmul(node: Node) -> bool:
+    return node.primitive is not None and node.primitive.name == "matmul"
+
+
+def constant(value: Any) -> str:
+    """Return a constant's text: its number, if it is one."""
+    array = np.asarray(value)
+    entries: Sequence[Any] = array.reshape(-1)
+    if array.size and np.all(array == entries[0]):
+        return minus(f"{entries[0]:g}")
+    return "c"
+
+
+def without_step(name: str) -> str:
+    """Return a name without the step k, which is understood in a box."""
+    return name.replace("(k)", "")
+
+
+def minus(text: str) -> str:
+    """Return text with the sign of subtraction for a hyphen."""
+    return text.replace("-", "−")
