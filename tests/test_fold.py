@@ -38,7 +38,11 @@ def unordered(g):
     makers = {wire: node for node in g.nodes for wire in node.outputs}
     constants = {node.name for node in g.nodes if node.kind == "constant"}
     return sorted(
-        (node.kind, node.name, [makers[x].name for x in node.inputs if makers[x].name not in constants])
+        (
+            node.kind,
+            node.name,
+            [makers[x].name for x in node.inputs if makers[x].name not in constants],
+        )
         for node in g.nodes
         if node.name not in constants
     )
@@ -110,7 +114,13 @@ def test_an_elman_network_unrolls_to_what_was_recorded(x, weights):
 
 
 def test_a_signal_of_two_steps_before_passes_through_two_delays(x):
-    W, U, V, h1, h2 = leaf("W", N, H), leaf("U", H, H), leaf("V", H, H), leaf("h1", H), leaf("h2", H)
+    W, U, V, h1, h2 = (
+        leaf("W", N, H),
+        leaf("U", H, H),
+        leaf("V", H, H),
+        leaf("h1", H),
+        leaf("h2", H),
+    )
     for k in tg.steps(T):
         h1, h2 = tg.tanh(x[k, 0] @ W + h1 @ U + h2 @ V), h1
     f = folded(tg.sum(h1))
@@ -346,7 +356,10 @@ def gates(hoisted):
     rng = np.random.default_rng(1)
     x = tg.Tensor(rng.normal(size=(T, B, N)), requires_grad=True, name="x")
     W, U, b = (
-        {g: tg.Tensor(rng.normal(size=shape), requires_grad=True, name=f"{what}_{g}") for g in "aifo"}
+        {
+            g: tg.Tensor(rng.normal(size=shape), requires_grad=True, name=f"{what}_{g}")
+            for g in "aifo"
+        }
         for what, shape in (("W", (N, H)), ("U", (H, H)), ("b", (H,)))
     )
     w = tg.Tensor(rng.normal(size=(H, 1)), requires_grad=True, name="w")

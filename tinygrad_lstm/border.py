@@ -114,14 +114,21 @@ def _bordering(kind: str, loop: int | None, like: Node, name: str, stem: str) ->
 
 def _said(index: tuple[Any, ...], steps: tuple[int, ...]) -> str:
     """Return at which entry a sequence is read, as a function of the step k."""
-    entries = [next((x for x in each if isinstance(x, int)), None) if isinstance(each, tuple)
-               else each for each in index]  # fmt: skip
-    if all(isinstance(each, int) for each in entries):
-        apart = {entry - step for entry, step in zip(entries, steps, strict=True)}
+    entries = [_along_time(each) for each in index]
+    known = [entry for entry in entries if entry is not None]
+    if len(known) == len(steps):
+        apart = {entry - step for entry, step in zip(known, steps, strict=True)}
+        ends = {entry + step for entry, step in zip(known, steps, strict=True)}
         if len(apart) == 1:
             (offset,) = apart
-            return "k" if not offset else f"k{offset:+d}"
-        ends = {entry + step for entry, step in zip(entries, steps, strict=True)}
+            return f"k{offset:+d}" if offset else "k"
         if len(ends) == 1:
             return f"{ends.pop()}-k"
     return "·"
+
+
+def _along_time(index: Any) -> int | None:
+    """Return the entry that an index takes along the axis of time."""
+    if isinstance(index, tuple):
+        return next((each for each in index if isinstance(each, int)), None)
+    return index if isinstance(index, int) else None

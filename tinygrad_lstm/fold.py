@@ -124,7 +124,9 @@ class _Folding:
             loop, step = element.node.loop, element.node.step
             if loop is not None and step is not None and element.operands:
                 operations.setdefault(loop, {}).setdefault(step, []).append(element)
-        before = [each for each in range(len(self.graph.loops)) if self._is_before(each, operations)]
+        before = [
+            each for each in range(len(self.graph.loops)) if self._is_before(each, operations)
+        ]
         runs = []
         for loop, recorded in operations.items():
             if loop in before:
@@ -295,7 +297,9 @@ class _Folding:
             return None
         if node.step != run.steps[0] + (1 if run.backwards else -1):
             return None
-        return next((self.inside[x] for x in run.commons if x.template.node.stem == node.stem), None)
+        return next(
+            (self.inside[x] for x in run.commons if x.template.node.stem == node.stem), None
+        )
 
     def _listed(self, column: list[Element]) -> Element:
         """Return the sequence of what was made apart for each step."""
@@ -352,10 +356,8 @@ def _reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, .
     if None in first[:at]:
         return None
     lead = first[:at]
-    if Ellipsis in lead:
-        axis = ndim - len([each for each in first[at:] if each is not None])
-    else:
-        axis = at
+    after = [each for each in first[at:] if each is not None]
+    axis = ndim - len(after) if Ellipsis in lead else at
     before = (slice(None),) * axis
     rest = first[:at] + first[at + 1 :]
     whole = all(each is Ellipsis or same(each, slice(None)) for each in rest)
@@ -366,4 +368,3 @@ def _stacked(series: Sequence[Any]) -> np.ndarray:
     """Return arrays as the entries of one, sooner than NumPy's stack where they are many."""
     shape = np.shape(series[0])
     return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)
-

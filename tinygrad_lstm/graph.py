@@ -27,7 +27,7 @@ from .flow import Flow, Loop, Node
 from .fold import fold
 from .place import Packed, Place
 from .signals import Signals
-from .tape import refuse_changes
+from .tape import history, refuse_changes
 from .tensor import Tensor
 from .unroll import unroll
 from .wiring import Element, wired
@@ -86,14 +86,19 @@ def graph(*outputs: Tensor) -> Graph:
     ChangedError
         If a leaf's data was replaced since it was used; the message names the leaf.
     """
+    made = structure(*outputs)
+    refuse_changes(history(outputs, everything=True))
+    return made
+
+
+def structure(*outputs: Tensor) -> Graph:
+    """Return the same graph, though a leaf's data was replaced since, and its numbers are old."""
     for output in outputs:
         if not isinstance(output, Tensor) or not output.inputs:
             raise UsageError(
                 "graph: found nothing recorded, expected a Tensor computed from others"
             )
-    signals = Signals(*outputs)
-    refuse_changes(signals.names)
-    return _Builder(signals, outputs).built()
+    return _Builder(Signals(*outputs), outputs).built()
 
 
 class _Builder:
@@ -157,8 +162,9 @@ class _Builder:
         spot = self.signals.spot(tensor.place)
         node.stem, node.scope = spot.stem(name), spot.scope
         if spot.loop is not None and spot.step is not None:
-            fresh = len(self.loops), {}, spot.scope
-            number, steps, _ = self.loops.setdefault(spot.loop, fresh)
+            if spot.loop not in self.loops:
+                self.loops[spot.loop] = len(self.loops), {}, spot.scope
+            number, steps, _ = self.loops[spot.loop]
             steps.setdefault(spot.step)
             node.step, node.loop = spot.step, number
         if isinstance(tensor.name, Packed):

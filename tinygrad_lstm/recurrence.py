@@ -276,10 +276,10 @@ def same(one: Any, other: Any) -> bool:
     """Return whether parameters are equal, whatever they hold."""
     if one is other:
         return True
-    if isinstance(one, dict | tuple | list) and type(one) is type(other) and len(one) == len(other):
-        if isinstance(one, dict):
-            return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-        return all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return np.array_equal(one, other)
     return type(one) is type(other) and bool(one == other)

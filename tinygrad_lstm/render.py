@@ -16,7 +16,6 @@ from errno import ENOENT
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic
 
 from .errors import ArgumentError, RenderError
 
@@ -87,15 +86,13 @@ def rendered(
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()
-    until = monotonic() + time_limit
     if dot.count("\ndigraph ") and engine == "dot":  # several graphs, to be stacked
-        return _run(_stacked(_run(dot, "places", "dot", until).decode()), format, "nop2", until)
-    return _run(dot, format, engine, until)
+        places = _run(dot, "places", engine, time_limit).decode()
+        return _run(_stacked(places), format, "nop2", time_limit)
+    return _run(dot, format, engine, time_limit)
 
 
-def _run(dot: str, format: str, engine: str, until: float) -> bytes:
-    """Run the layout program until a time."""
-    time_limit = until - monotonic()
+def _run(dot: str, format: str, engine: str, time_limit: float) -> bytes:
     try:
         done = subprocess.run(
             _command(format, engine),
@@ -106,8 +103,8 @@ def _run(dot: str, format: str, engine: str, until: float) -> bytes:
         )
     except subprocess.TimeoutExpired:
         raise RenderError(
-            f"the layout took more than {TIME_LIMIT:g} s for {dot.count('[label=')} nodes: draw the "
-            "network folded, or modules as boxes with depth=0, or fewer steps"
+            f"the layout took more than {time_limit:g} s for {dot.count('[label=')} nodes: "
+            "draw the network folded, or modules as boxes with depth=0, or fewer steps"
         ) from None
     if done.returncode or not done.stdout:
         said = done.stderr.decode(errors="replace").strip()[:500]
@@ -146,12 +143,16 @@ def _stacked(laid_out: str) -> str:
     moved = [
         re.sub(
             r'\b(bb|lp|pos)="([^"]*)"',
-            partial(_moved, right=max(left) - left[at], up=sum(each[3] for each in corners[at + 1 :])),
+            partial(
+                _moved, right=max(left) - left[at], up=sum(each[3] for each in corners[at + 1 :])
+            ),
             each,
         )
         for at, each in enumerate(graphs)
     ]
-    inside = "".join(f"subgraph cluster_{at} {{\ncolor=none\n{each}" for at, each in enumerate(moved))
+    inside = "".join(
+        f"subgraph cluster_{at} {{\ncolor=none\n{each}" for at, each in enumerate(moved)
+    )
     return f"digraph {{\nbgcolor=white\n{inside}}}\n"
 
 

@@ -73,7 +73,7 @@ class _Unpacking:
         if ends is not None:
             return self._part(element.operands[0], ends[0] + lo, ends[0] + hi)
         carriers = _carriers(element)
-        if element.operands and not carriers or not element.operands and not element.node.parts:
+        if (element.operands and not carriers) or (not element.operands and not element.node.parts):
             return self._taken(element, lo, hi)
         node = replace(element.node, parts=())
         count = len(element.node.parts)
@@ -119,7 +119,9 @@ def _flat(operands: list[Element], signs: tuple[int, ...]) -> tuple[list[Element
 def _carriers(element: Element) -> list[Element]:
     """Return the operands that carry the packed parts of what an element makes."""
     node = element.node
-    if node.kind in ("junction", "hold") or (node.kind == "function" and len(element.operands) == 1):
+    if node.kind in ("junction", "hold") or (
+        node.kind == "function" and len(element.operands) == 1
+    ):
         carrying = [each for each in element.operands if each.shape[-1:] == element.shape[-1:]]
         return carrying if len(carrying) == len(element.operands) else []
     if node.kind == "product" and node.primitive is not None and node.primitive.name == "matmul":

@@ -40,7 +40,9 @@ def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
         If it is an adjoint network; unroll the graph, then take its adjoint.
     """
     if any(node.kind in DELAYS and node.transposed for node in graph.nodes):
-        raise UsageError("unroll: found an adjoint network; unroll the graph, then take its adjoint")
+        raise UsageError(
+            "unroll: found an adjoint network; unroll the graph, then take its adjoint"
+        )
     return cast(AnyFlow, _Unrolling(graph, steps).done())
 
 
@@ -54,7 +56,9 @@ class _Unrolling:
 
     def done(self) -> Flow:
         found = elements(self.graph)
-        for loop, inside in groupby(found, lambda each: each.node.loop if each.node.folded else None):
+        for loop, inside in groupby(
+            found, lambda each: each.node.loop if each.node.folded else None
+        ):
             if loop is None:
                 for element in inside:
                     self.made[element] = self._copied(element)
@@ -166,4 +170,3 @@ def _shortened(loop: Loop, steps: int | None) -> Loop:
             f"unroll: found {steps} steps, expected 1 to {len(loop.steps)}, as many as recorded"
         )
     return Loop(loop.steps[:steps], loop.scope)
-

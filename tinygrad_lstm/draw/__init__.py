@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, UsageError
 from ..flow import Flow
-from ..graph import Graph, graph
+from ..graph import Graph, graph, structure
 from ..tensor import Tensor
 from ..unpack import unpack
 
@@ -76,7 +76,7 @@ def draw(
     UsageError
         If there is nothing recorded to draw, or the options do not go together.
     ArgumentError, RenderError, SignalError
-        If an option or the format is unknown, the picture cannot be drawn, or a name is no signal's.
+        If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
     """
     _one_of("view", view, VIEWS)
     _one_of("style", style, STYLES)
@@ -114,7 +114,7 @@ def _wan(
     from .skeleton import skeleton
     from .wan import dot
 
-    recorded, notes = _as_drawn(of, fold)
+    recorded, notes = _as_drawn(of, fold, numbers=heat or values not in (None, False))
     network = unpack(recorded)
     adjoint = network.adjoint()
     alive = {wire for node in adjoint.nodes for wire in (*node.inputs, *node.outputs)}
@@ -136,7 +136,7 @@ def _wan(
     return dot(drawn, view, title, legend=legend)
 
 
-def _as_drawn(of: Tensor | Graph, fold: bool | None) -> tuple[Graph, list[str]]:
+def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:
     """Return the graph to draw, and what there is to say of it."""
     if isinstance(of, Graph):
         if any(node.kind in ("gain", "matrix") or node.transposed for node in of.nodes
@@ -146,7 +146,7 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None) -> tuple[Graph, list[str]]:
             return of, []
         recorded = of
     elif isinstance(of, Tensor) and of.inputs:
-        recorded = graph(of)
+        recorded = graph(of) if numbers else structure(of)
     else:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
     if fold is None and not any(len(loop.steps) > 1 for loop in recorded.loops):
@@ -156,7 +156,9 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None) -> tuple[Graph, list[str]]:
     except UsageError as error:
         if fold:
             raise
-        return recorded, [f"unrolled, since {str(error).partition(': ')[2]}"] if fold is None else []
+        return recorded, [
+            f"unrolled, since {str(error).partition(': ')[2]}"
+        ] if fold is None else []
     return (folded.unroll() if fold is False else folded), []
 
 
@@ -189,7 +191,9 @@ def _signals(
 
 def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
     if found not in known:
-        raise ArgumentError(f"draw: there is no {what} {found!r}; the known ones are {', '.join(known)}")
+        raise ArgumentError(
+            f"draw: there is no {what} {found!r}; the known ones are {', '.join(known)}"
+        )
 
 
 __all__ = ["draw"]

@@ -5,7 +5,8 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from .skeleton import Place, Skeleton, within
+from .skeleton import Place, Skeleton
+from .words import within
 
 
 def collapsed(drawn: Skeleton, depth: int) -> Skeleton:

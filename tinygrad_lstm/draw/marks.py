@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import SignalError, nearest
-from .skeleton import Skeleton, minus
+from .skeleton import Arc, Place, Skeleton
+from .words import minus
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
 MOST = 4  # entries that are written out
@@ -84,7 +85,7 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
     SignalError
         If a name is no signal's in the picture; the message lists the nearest.
     """
-    parts = [*drawn.places, *drawn.arcs]
+    parts: list[Place | Arc] = [*drawn.places, *drawn.arcs]
     known = {_stem(part.name) for part in parts} | {part.name for part in parts}
     for name in names:
         if name not in known:

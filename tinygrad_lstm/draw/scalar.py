@@ -106,8 +106,10 @@ class _Expansion:
             for row, tail in enumerate(tails):
                 for column, head in enumerate(heads):
                     entry = weights[row, column]
-                    mark = f"{row + 1}{column + 1}" if max(len(tails), len(heads)) < 10 else (
-                        f"{row + 1},{column + 1}"
+                    mark = (
+                        f"{row + 1}{column + 1}"
+                        if max(len(tails), len(heads)) < 10
+                        else (f"{row + 1},{column + 1}")
                     )
                     name = arc.forward[-1] if arc.forward else ""
                     text = indexed(name, mark)

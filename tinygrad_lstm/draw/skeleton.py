@@ -8,15 +8,26 @@ one to another passes, and a loss is the end of the network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from ..flow import DELAYS, SOURCES, Flow, Node
-from ..symbol import Symbol, constant_text
+from ..symbol import Symbol
+from .loss import Loss
+from .words import (
+    constant,
+    frames,
+    is_matmul,
+    is_named,
+    minus,
+    operation,
+    operation_name,
+    shown,
+    without_step,
+)
 
 ENDS = ("input", "tap")
 THROUGH = ("broadcast", "hold", "tap", "collect")
@@ -198,7 +209,7 @@ class _Drawing:
         """Return whether a leaf is used as weights are, though it is no module's."""
         for wire in self._arms(node.outputs[0]):
             user = self.user[wire]
-            right = _is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
+            right = is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
             if not right and user.kind not in ("hold", "broadcast"):
                 return False
         return True
@@ -244,8 +255,9 @@ class _Drawing:
 
     def _put(self, node: Node) -> None:
         wire = node.outputs[0] if node.outputs else node.inputs[0]
-        forward, adjoint, kind = (), (), node.kind
-        name = shown(node)
+        forward: tuple[str, ...] = ()
+        adjoint: tuple[str, ...] = ()
+        kind, name = node.kind, shown(node)
         if kind == "junction":
             kind = "sum"
         elif kind == "function":
@@ -261,7 +273,7 @@ class _Drawing:
         elif kind == "output":
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif kind not in ("branch", "product"):
-            what = _operation(node)
+            what = operation(node)
             forward, adjoint, kind = (what,), (f"({what})ᵀ" if " " in what else f"{what}ᵀ",), "box"
             if is_named(node):
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
@@ -278,7 +290,8 @@ class _Drawing:
             own = ()
         users = [self.user[wire] for wire in node.outputs]
         led_to = [frames(user) for user in users if id(user) not in self.hidden]
-        common = tuple(commonprefix(led_to)) if led_to else own
+        levels = takewhile(lambda each: len(set(each)) == 1, zip(*led_to, strict=False))
+        common = tuple(each[0] for each in levels)
         return common if common[: len(own)] == own else own
 
     def _add(self, node: Node, place: Place) -> None:
@@ -337,7 +350,7 @@ class _Drawing:
         forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
         if node.kind == "product":
             other = self._said(node.inputs[1 - port])
-            adjoint.append(f"{other}ᵀ" if _is_matmul(node) else other)
+            adjoint.append(f"{other}ᵀ" if is_matmul(node) else other)
         elif node.kind == "function" and len(node.inputs) > 1:
             adjoint.append(minus(str(self._partial(node, port))))
         elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
@@ -348,9 +361,14 @@ class _Drawing:
         self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
 
     def _join(
-        self, maker: Node, node: Node, forward: tuple[str, ...], adjoint: tuple[str, ...], wire: int,
+        self,
+        maker: Node,
+        node: Node,
+        forward: tuple[str, ...],
+        adjoint: tuple[str, ...],
+        wire: int,
         weight: Node | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         carried = node.kind in DELAYS or maker.kind in DELAYS
         self.made.arcs.append(
             Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire,
@@ -401,7 +419,7 @@ class _Drawing:
         port = self._weight(node)
         assert port is not None
         name = self._said(node.inputs[port])
-        if not _is_matmul(node):
+        if not is_matmul(node):
             return [name], [name]
         return ([name], [f"{name}ᵀ"]) if port else ([f"{name} ·"], [f"{name}ᵀ ·"])
 
@@ -418,140 +436,3 @@ class _Drawing:
             self._add(node, Place("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
             forward, adjoint = self._weight_label(weight) if weight is not None else ([""], [""])
             self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)
-
-
-class Loss:
-    """The loss at the end of a network: the scope that makes a number of its outputs, and its sum.
-
-    What it is may not depend on weights; a program that is one formula has none.
-    """
-
-    SUMS = ("junction", "branch", "collect", "hold", "broadcast", "output", *DELAYS)
-
-    def __init__(self, graph: Flow, maker: dict[int, Node], user: dict[int, Node]) -> None:
-        self.graph, self.maker, self.user = graph, maker, user
-        self.weighted = {
-            self._scope(user[wire]) for n in graph.nodes if n.kind == "parameter" for wire in n.outputs
-        } | {self._scope(node) for node in graph.nodes if node.kind in DELAYS}
-        self.scopes: set[str] = set()
-
-    def nodes(self) -> set[int]:
-        """Return its nodes, told by their identity."""
-        inside: set[int] = {id(n) for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)}
-        found = -1
-        while found < len(inside):
-            found = len(inside)
-            for node in reversed(self.graph.nodes):
-                if id(node) not in inside and self._is_in(node, inside):
-                    inside.add(id(node))
-        rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
-        return inside if self.scopes and any(n.kind != "branch" for n in rest) else set()
-
-    def _is_in(self, node: Node, inside: set[int]) -> bool:
-        if not all(id(self.user[wire]) in inside for wire in node.outputs):
-            return False
-        if node.kind in SOURCES:
-            return node.kind != "parameter"
-        if not self._is_number(node):
-            brings = node.kind in ("tap", "hold", "broadcast", "join")
-            return brings or self._scope(node) in self.scopes
-        if self._scope(node) and self._scope(node) not in self.weighted:
-            self.scopes.add(self._scope(node))
-            return True
-        scaled = node.kind == "product" and any(self._is_constant(each) for each in node.inputs)
-        picked = node.kind == "linear" and "index" in node.parameters
-        return node.kind in self.SUMS or scaled or picked
-
-    def _scope(self, node: Node) -> str:
-        return "" if node.kind in SOURCES else node.scope
-
-    def _is_constant(self, wire: int) -> bool:
-        node = self.maker[wire]
-        while node.kind in ("broadcast", "hold", "branch"):
-            node = self.maker[node.inputs[0]]
-        return node.kind == "constant"
-
-    def _is_number(self, node: Node) -> bool:
-        if not node.outputs:
-            return True
-        value = self.graph.wires[node.outputs[0]].value
-        return np.ndim(value) - node.folded <= 0
-
-
-# --- words ---------------------------------------------------------------------------------------
-
-
-def shown(node: Node) -> str:
-    """Return a node's signal as it stands in its frame: without the scopes around it."""
-    name = node.name.partition(" (")[0]
-    if node.scope:
-        name = name.removeprefix(f"{node.scope}.")
-    return minus(name.replace("W.", "W_").replace("U.", "U_").replace("b.", "b_"))
-
-
-def is_named(node: Node) -> bool:
-    """Return whether somebody gave the signal a name, other than what makes it."""
-    if node.kind in SOURCES:
-        return True
-    last = node.stem.rpartition(".")[2]
-    kind = node.primitive.name if node.primitive is not None else "add"
-    base, _, number = last.rpartition("_")
-    auto = {kind, "add", "subtract", "negative"} if node.kind == "junction" else {kind}
-    return last not in auto and not (number.isdigit() and base in auto)
-
-
-def frames(node: Node) -> tuple[str, ...]:
-    """Return the frames that a node stands in: its step first, if it has one, then its scopes."""
-    if node.kind in SOURCES:
-        return ()
-    step = () if node.step is None or node.loop is None else (f"k = {node.step}",)
-    scopes = tuple(node.scope.split(".")) if node.scope else ()
-    return step + scopes
-
-
-def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the frames of steps and those of modules."""
-    steps = tuple(each for each in scope if each.startswith("k = "))
-    return steps, scope[len(steps) :]
-
-
-def operation_name(node: Node) -> str:
-    """Return the name of what a node does: σ, tanh."""
-    assert node.primitive is not None
-    text = node.primitive.notation.text
-    return text.partition("(")[0] if text.endswith(")") else node.primitive.name
-
-
-def _operation(node: Node) -> str:
-    if node.kind == "collect":
-        return "all k"
-    if node.primitive is None:
-        return node.kind
-    if "index" in node.parameters:
-        return f"[{constant_text(node.parameters['index']).strip('()')}]"
-    if node.primitive.name == "sum":
-        return "Σ"
-    return operation_name(node)
-
-
-def _is_matmul(node: Node) -> bool:
-    return node.primitive is not None and node.primitive.name == "matmul"
-
-
-def constant(value: Any) -> str:
-    """Return a constant's text: its number, if it is one."""
-    array = np.asarray(value)
-    entries: Sequence[Any] = array.reshape(-1)
-    if array.size and np.all(array == entries[0]):
-        return minus(f"{entries[0]:g}")
-    return "c"
-
-
-def without_step(name: str) -> str:
-    """Return a name without the step k, which is understood in a box."""
-    return name.replace("(k)", "")
-
-
-def minus(text: str) -> str:
-    """Return text with the sign of subtraction for a hyphen."""
-    return text.replace("-", "−")

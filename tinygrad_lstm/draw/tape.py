@@ -28,37 +28,6 @@ COLORS = {  # by kind: fill and line, each kind also told by its shape and its w
 SHAPES = {"junction": "circle", "bilinear": "ellipse", "linear": "box", "join": "box"}
 
 
-def draw(loss: Tensor, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Picture:
-    """Draw the operations that led to a Tensor, as recorded, a frame around each scope and step.
-
-    Parameters
-    ----------
-    loss : Tensor
-    path : path ending in .png, .svg, .pdf, .dot or .gv, optional
-        Where to save the picture.
-    title : str
-
-    Returns
-    -------
-    Picture
-
-    Raises
-    ------
-    UsageError
-        If there is nothing recorded to draw.
-    ArgumentError, RenderError
-        If the format is unknown, or the picture cannot be drawn.
-    """
-    if not isinstance(loss, Tensor) or not loss.inputs:
-        raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
-    from .render import Picture
-
-    picture = Picture(_dot(Signals(loss), title))
-    if path is not None:
-        picture.save(path)
-    return picture
-
-
 def dot(loss: Tensor, title: str = "") -> str:
     """Return the DOT text of a picture of all that was recorded on the way to a Tensor."""
     signals = Signals(loss)
@@ -146,4 +115,3 @@ def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
         "fontsize": "11",
         "style": "filled",
     }
-

@@ -21,8 +21,15 @@ def escaped(text: str, longest: int = LONGEST) -> str:
     if len(text) > longest:
         text = text[:longest] + "…"
     return graphviz.escape(
-        "".join(c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}" for c in text)
+        "".join(
+            c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}" for c in text
+        )
     )
+
+
+def joined(lines: Iterable[str]) -> str:
+    """Return lines, escaped, as one label."""
+    return graphviz.nohtml("\\n".join(map(escaped, lines)))
 
 
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:

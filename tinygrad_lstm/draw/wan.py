@@ -15,7 +15,7 @@ from typing import Any
 import graphviz
 
 from .skeleton import Arc, Place, Skeleton
-from .text import FONT, MONO, escaped, padded, size
+from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
 FILL = {"function": "#e6f4ea", "box": "#f1f3f4", "delay": "#e0f2f1", "alias": "#fff8e1"}
@@ -24,12 +24,13 @@ DOTS = {"forward": ("branch",), "adjoint": ("sum", "product")}
 LEGEND = {  # the same words in both views, so that both take the same room
     "sum": "Σ  sum; in the adjoint network a branch point ●",
     "branch": "●  branch point; in the adjoint network a sum Σ of what comes back",
-    "product": "×  product, entry by entry; in the adjoint network each factor's δ is times the other",
+    "product": "×  product, entry by entry; in the adjoint network δ of each is times the other",
     "function": "f  function; in the adjoint network a gain, its slope at the recorded signal",
     "delay": "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
     "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
     "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
 }
+
 
 @dataclass
 class _Frame:
@@ -48,7 +49,9 @@ def dot(drawn: Skeleton, view: str, title: str = "", *, legend: bool = True) -> 
     legend : bool
     """
     if view == "both":  # under the other, the legend serves both
-        return dot(drawn, "forward", title, legend=False) + dot(drawn, "adjoint", title, legend=legend)
+        return dot(drawn, "forward", title, legend=False) + dot(
+            drawn, "adjoint", title, legend=legend
+        )
     return _View(drawn, view).text(title, legend)
 
 
@@ -137,7 +140,7 @@ class _View:
         kind, lines = place.kind, place.adjoint if self.adjoint else place.forward
         width, height = size(place.forward, place.adjoint, large=kind == "end")
         look = {
-            "label": "\\n".join(map(escaped, lines)), "width": width, "height": height,
+            "label": joined(lines), "width": width, "height": height,
             "fixedsize": "true", "shape": "box", "style": "filled",
             "fillcolor": FILL.get(kind, "white"),
         }  # fmt: skip
@@ -175,7 +178,7 @@ class _View:
             look["color"] = "none"
         lines = padded(arc.adjoint if self.adjoint else arc.forward, arc.forward, arc.adjoint)
         if lines:
-            look["label"] = "\\n".join(map(escaped, lines))
+            look["label"] = joined(lines)
             if self.adjoint and not arc.is_live:
                 look["fontcolor"] = "none"
         if tail.kind == "end" and not tail.scope:

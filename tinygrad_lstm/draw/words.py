@@ -1,0 +1,89 @@
+"""The words in a picture: what signals and operations are called in it.
+
+Knows nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..flow import SOURCES, Node
+from ..symbol import constant_text
+
+
+def shown(node: Node) -> str:
+    """Return a node's signal as it stands in its frame: without the scopes around it."""
+    name, scope = node.name.partition(" (")[0], f"{node.scope}."
+    if node.name.startswith(node.stem):
+        name = node.stem + minus(name[len(node.stem) :])
+    name = name.removeprefix(scope)
+    of, _, part = name.partition(".")
+    return f"{of}_{part}" if node.kind == "parameter" and part else name
+
+
+def is_named(node: Node) -> bool:
+    """Return whether somebody gave the signal a name, other than what makes it."""
+    if node.kind in SOURCES:
+        return True
+    last = node.stem.rpartition(".")[2]
+    kind = node.primitive.name if node.primitive is not None else "add"
+    base, _, number = last.rpartition("_")
+    auto = {kind, "add", "subtract", "negative"} if node.kind == "junction" else {kind}
+    return last not in auto and not (number.isdigit() and base in auto)
+
+
+def frames(node: Node) -> tuple[str, ...]:
+    """Return the frames that a node stands in: its step first, if it has one, then its scopes."""
+    if node.kind in SOURCES:
+        return ()
+    step = () if node.step is None or node.loop is None else (f"k = {node.step}",)
+    scopes = tuple(node.scope.split(".")) if node.scope else ()
+    return step + scopes
+
+
+def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the frames of steps and those of modules."""
+    steps = tuple(each for each in scope if each.startswith("k = "))
+    return steps, scope[len(steps) :]
+
+
+def operation_name(node: Node) -> str:
+    """Return the name of what a node does: σ, tanh."""
+    assert node.primitive is not None
+    text = node.primitive.notation.text
+    return text.partition("(")[0] if text.endswith(")") else node.primitive.name
+
+
+def operation(node: Node) -> str:
+    if node.kind == "collect":
+        return "all k"
+    if node.primitive is None:
+        return node.kind
+    if "index" in node.parameters:
+        return f"[{constant_text(node.parameters['index']).strip('()')}]"
+    if node.primitive.name == "sum":
+        return "Σ"
+    return operation_name(node)
+
+
+def is_matmul(node: Node) -> bool:
+    return node.primitive is not None and node.primitive.name == "matmul"
+
+
+def constant(value: Any) -> str:
+    """Return a constant's text: its number, if it is one."""
+    array = np.asarray(value)
+    first = array.reshape(-1)[:1]
+    return minus(f"{first[0]:g}") if first.size and np.all(array == first) else "c"
+
+
+def without_step(name: str) -> str:
+    """Return a name without the step k, which is understood in a box."""
+    return name.replace("(k)", "")
+
+
+def minus(text: str) -> str:
+    """Return text with the sign of subtraction for a hyphen."""
+    return text.replace("-", "−")
