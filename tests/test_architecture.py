@@ -17,9 +17,10 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 ORDER = (
     "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
     "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments", "nn.module",
-    "nn.layers", "nn.equations", "nn.recurrence", "nn.cells", "nn.running", "nn.recurrent",
-    "nn.losses", "nn", "optim", "data.*", "signals", "flow", "adjoint", "evaluate", "graph",
-    "derivations.*", "check.*", "dotless", "render", "draw", "demo", "cli", "__main__", "",
+    "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
+    "nn.recurrent", "nn.losses", "nn", "optim", "data.*", "signals", "flow", "adjoint",
+    "evaluate", "graph", "derivations.*", "check.*", "dotless", "render", "draw", "demo", "cli",
+    "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 

@@ -14,6 +14,8 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, ShapeError, UsageError, nearest
 from ..place import Place
 from ..primitives import TABLE, reshape, sigmoid
+from ..symbol import Symbol
+from ..symbol import function as spelled
 from ..tensor import Tensor, constant
 
 
@@ -99,7 +101,21 @@ def squashing(who: str, given: Any) -> Callable[[Any], Any]:
             f"{who}: the function returned {found} for a Tensor of shape {at.shape}; "
             "expected a Tensor of equal shape, made from its argument"
         )
-    return function
+    return function if function in NAMED.values() else Spelled(function)
+
+
+class Spelled:
+    """A caller's function that can be written down: on a Symbol, it is its name."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", "<lambda>").strip("<>")
+
+    def __call__(self, x: Any) -> Any:
+        """Return f(x)."""
+        if isinstance(x, Symbol):
+            return Symbol.of(spelled(self.name), self.function, (x,))
+        return self.function(x)
 
 
 # --- inputs -------------------------------------------------------------------------------------

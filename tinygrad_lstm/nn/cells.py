@@ -88,13 +88,13 @@ class LSTMCell(Cell):
 
     Examples
     --------
-    >>> from tinygrad_lstm import steps
+    >>> from ..place import steps
     >>> cell, x = LSTMCell(2, 3, seed=0), np.ones((4, 2))
     >>> out, state = cell(x[0])
     >>> for k in steps(range(1, 4)):
     ...     out, state = cell(x[k], (out, state))
-    >>> state.label(), state.shape
-    ('lstmcell[3].state', (3,))
+    >>> out.shape, state.shape
+    ((3,), (3,))
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class Equations:
     """
 
     states: tuple[str, ...] = ("out",)
-    conventions = "y = x W + b: rows are sequences, weights (in, out), one bias"
+    biases = "one bias"
 
     def __init__(self, gates: dict[str, int], sizes: tuple[int, ...]) -> None:
         self.gates, self.sizes = gates, sizes
@@ -68,6 +68,12 @@ class Equations:
         if len(set(widths)) == 1:
             widths = (1,) * len(widths)
         return Packed(name, tuple(f"{name}{mark}{gate}" for gate in names), widths)
+
+    @property
+    def conventions(self) -> str:
+        """How the parameters are laid out, in words."""
+        order = f", packed in the order {', '.join(self.gates)}" if len(self.gates) > 1 else ""
+        return f"A sequence is a row, weights are (in, out){order}; {self.biases}"
 
     def columns(self, *parts: str) -> tuple[Any, ...]:
         """Return where the parts stand along the last axis; ``ifo`` is three gates at once."""
@@ -132,6 +138,8 @@ class LSTMEquations(Equations):
             )
         self.g, self.h = (squashing(f"{who}: squash", each) for each in pair)
         self.cut = checked_flag(f"{who}: cut", cut)
+        self._places = (*self.columns("a", "ifo"), *_thirds(H))
+        self._s = self.packed("s", "_")
 
     def bias(self, gate: str) -> float:
         """Return the initial value of a gate's bias."""
@@ -148,9 +156,7 @@ class LSTMEquations(Equations):
         """Return one step, (x W + b, out, state) to (out, state)."""
         U, P = p.U, p.P if self.is_projected else None
         g, h, cut = self.g, self.h, self.cut
-        A, IFO = self.columns("a", "ifo")
-        I, F, O = _thirds(self.sizes[1])
-        S = self.packed("s", "_")
+        (A, IFO, I, F, O), S = self._places, self._s
 
         def step(xW: Any, out: Any, state: Any) -> tuple[Any, Any]:
             s = xW + (stop_gradient(out) if cut else out) @ U
@@ -189,6 +195,8 @@ class BlockEquations(LSTMEquations):
         H = self.sizes[1]
         self.gates = {"a": H, **dict.fromkeys("ifo", H // cells)}
         self.cells, self.peephole = cells, peephole
+        if cells > 1:
+            self.biases = f"one bias;\nE ({H // cells}, {H}) is 1 where a cell belongs to a block"
 
     def parameters(self, input_size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the initial values; p (3H,) is 0: a layer starts as one without peepholes."""
@@ -266,7 +274,7 @@ class GRUEquations(Equations):
         self.squash = squashing(f"{who}: squash", squash)
         self.reset_after = checked_flag(f"{who}: reset_after", reset_after)
         if reset_after:
-            self.conventions = f"{self.conventions}, and c beside U_n"
+            self.biases = "one bias, and c beside U.n"
 
     def parameters(self, input_size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the initial values; c (H,) is 0."""

@@ -13,6 +13,7 @@ from ..errors import DTypeError, ShapeError, UsageError
 from ..place import Initial, steps
 from ..primitives import broadcast_to
 from ..tensor import Tensor, constant
+from .card import card
 from .equations import Equations
 from .module import Module
 
@@ -41,10 +42,19 @@ class Recurrence(Module):
         super().__init__(name)
         self.equations = equations
 
+    def __str__(self) -> str:
+        """Return its card: equations, shapes, order of gates, biases, number of parameters."""
+        features = f"{self.parameters()[0].shape[0]} features to {self.equations.sizes[0]}"
+        shapes = {name: each.shape for name, each in self.named_parameters()}
+        return card(
+            f"{self.place.path()}: {type(self).__name__}, {features}", self.equations, shapes
+        )
+
     def _take_parameters(
         self, input_size: int, random: np.random.Generator, dtype: Any, learned: bool = False
     ) -> None:
         """Make the parameters of the equations, and of the initial states if they are learned."""
+        self._learned = learned
         found = self.equations.parameters(input_size, random)
         if learned:
             states = zip(self.equations.states, self.equations.sizes, strict=True)
@@ -79,9 +89,10 @@ class Recurrence(Module):
             If there are too few or too many, or if one does not fit; the message names the layer,
             what was found and what was expected.
         """
-        who, names = self.place.path(), self.equations.states
+        names = self.equations.states
         if state is None:
             return [(None,) * len(names)] * count
+        who = self.place.path()
         if len(names) == 1:
             state = (state,)
         elif not isinstance(state, tuple | list) or len(state) != len(names):
@@ -125,8 +136,8 @@ class Recurrence(Module):
                 self.equations.states, self.equations.sizes, given, strict=True
             ):
                 name, shape = Initial(what), (*batch, size)
-                if value is None:
-                    value = getattr(self, f"{what}_0", None)
+                if value is None and self._learned:
+                    value = getattr(self, f"{what}_0")
                 if value is None:
                     found.append(constant(np.zeros(shape, self.W.dtype), name=name))
                 elif not isinstance(value, Tensor):

@@ -81,7 +81,18 @@ class LSTM(Recurrent):
     >>> out, (out_n, state_n) = lstm(np.ones((5, 8, 2)), lengths=[5, 3, 4, 1, 5, 2, 2, 5])
     >>> out.shape, out_n.shape, state_n.shape
     ((5, 8, 6), (4, 8, 3), (4, 8, 3))
-    >>> print(LSTM(2, 3, peephole=True))
+    >>> print(LSTM(2, 3))
+    lstm: LSTM, 2 features to 3
+      s     = x(k) W + b + out(k-1) U
+      a     = tanh(s_a)
+      i     = σ(s_i)
+      f     = σ(s_f)
+      o     = σ(s_o)
+      state = i ∘ a + f ∘ state(k-1)
+      out   = o ∘ tanh(state)
+    W (2, 12), U (3, 12), b (12,)
+    A sequence is a row, weights are (in, out), packed in the order a, i, f, o; one bias
+    72 parameters
     """
 
     def __init__(
@@ -267,7 +278,17 @@ class GRU(Recurrent):
     >>> out, out_n = GRU(2, 3, seed=0)(np.ones((5, 8, 2)))
     >>> out.shape, out_n.shape
     ((5, 8, 3), (8, 3))
-    >>> print(GRU(2, 3))
+    >>> print(GRU(2, 3, reset_after=False))
+    gru: GRU, 2 features to 3
+      s   = x(k) W.rz + b.rz + out(k-1) U.rz
+      r   = σ(s_r)
+      z   = σ(s_z)
+      s_n = x(k) W.n + b.n + (r ∘ out(k-1)) U.n
+      n   = tanh(s_n)
+      out = (1 - z) ∘ n + z ∘ out(k-1)
+    W (2, 9), U (3, 9), b (9,)
+    A sequence is a row, weights are (in, out), packed in the order r, z, n; one bias
+    54 parameters
     """
 
     def __init__(

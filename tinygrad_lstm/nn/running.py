@@ -6,6 +6,7 @@ Knows equations by their `stepper` alone; not which they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,9 @@ class Recurrent(Recurrence):
         If an argument is out of range or of the wrong kind; the message names it.
     """
 
+    _ways: dict[str, OneWay] = MappingProxyType({})  # type: ignore[assignment]
+    _carried: Any = None
+
     def __init__(
         self,
         equations: Equations,
@@ -169,11 +173,10 @@ class Recurrent(Recurrence):
         if initial not in ("zeros", "learned"):
             raise ArgumentError(f"{who}: initial must be 'zeros' or 'learned', found {initial!r}")
         random, learned = init.generator(seed), initial == "learned"
-        self._ways: dict[str, OneWay] = {}
-        self._carried: Any = None
         if self.num_layers == 1 and not self.bidirectional:
             self._take_parameters(self.input_size, random, dtype, learned)
         else:
+            self._ways = {}
             for path, layer, backward in self._paths():
                 width = equations.sizes[0] * (1 + self.bidirectional) if layer else self.input_size
                 way = OneWay(equations)
@@ -245,11 +248,12 @@ class Recurrent(Recurrence):
         x = fitting(self.place, x, W, ranks=(2, 3), axes=axes)
         turned = self.batch_first and x.ndim == 3
         T, batch = (x.shape[1], x.shape[:1]) if turned else (x.shape[0], x.shape[1:-1])
-        reason = f" for an input of shape {x.shape}"
-        if len(ways) > 1:
-            reason = f", {len(ways)} layers and directions,{reason}"
+        reason = ""
         if state is None and self._carried is not None:
-            state, reason = self._carried, f"{reason}; it was carried here: call reset_state()"
+            state, reason = self._carried, "; it was carried here: call reset_state()"
+        if state is not None:
+            several = f", {len(ways)} layers and directions," if ways else ""
+            reason = f"{several} for an input of shape {x.shape}{reason}"
         starts = self._fitting_states(state, batch, W.dtype, len(ways) or 1, reason)
         alive = None
         if lengths is not None:
