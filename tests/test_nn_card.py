@@ -66,3 +66,15 @@ def test_order_of_gates_is_said():
     assert "packed in the order a, i, f, o; one bias" in str(LSTM(IN, H))
     assert "packed in the order r, z, n; one bias, and c beside U.n" in str(GRU(IN, H))
     assert "order" not in str(RNN(IN, H))
+
+
+def test_products_of_two_kinds_are_set_apart():
+    assert "= (o ∘ tanh(state)) P" in str(LSTM(IN, H, proj_size=2))
+    blocks = str(MemoryBlocks(IN, 2, 2, peephole=True))
+    assert "= (i E) ∘ a + (f E) ∘ state(k-1)" in blocks
+    assert "+ (p.o ∘ state) Eᵀ" in blocks
+
+
+def test_equations_stand_in_the_order_of_the_gates():
+    lines = str(LSTM(IN, H)).splitlines()[1:8]
+    assert [line.split()[0] for line in lines] == ["s", "a", "i", "f", "o", "state", "out"]

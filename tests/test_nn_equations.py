@@ -6,8 +6,8 @@ import laws
 import numpy as np
 import pytest
 
-from tinygrad_lstm import Tensor
-from tinygrad_lstm.nn import GRU, LSTM, RNN, MemoryBlocks
+from tinygrad_lstm import Tensor, compare
+from tinygrad_lstm.nn import GRU, LSTM, RNN, LSTMCell, MemoryBlocks
 from tinygrad_lstm.signals import Signals
 
 T, B, IN, H = 5, 3, 4, 6
@@ -300,6 +300,37 @@ def test_gers_truncation_without_peepholes_cuts_the_same_edges():
 def test_signals_have_their_names_and_shapes(layer, shapes):
     signals = Signals(layer(laws.draw((2, IN)))[0])
     assert {name: signals[name].shape for name in shapes} == shapes
+
+
+def test_peepholes_are_packed_i_f_o():
+    layer = drawn(LSTM(IN, H, peephole=True))
+    loss = layer(laws.draw((T, IN)))[0].sum()
+    loss.backward()
+    parts = dict(zip(("lstm.p.i", "lstm.p.f", "lstm.p.o"), np.split(layer.p.grad, 3), strict=True))
+    assert compare(loss, parts).ok
+    layer.p.data = np.repeat([0.0, 50.0, 0.0], H)
+    f = Signals(layer(laws.draw((2, IN)), (np.zeros(H), np.ones(H)))[0])["lstm.f[0]"]
+    assert f.tensor.data.min() > 0.999
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LSTM(IN, H, forget_bias=2.5),
+        LSTM(IN, H, forget_bias=2.5, peephole=True),
+        MemoryBlocks(IN, H, CELLS, forget_bias=2.5),
+        LSTMCell(IN, H, forget_bias=2.5),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_forget_bias_is_where_f_is(layer):
+    b = dict(zip("aifo", cut_at(layer.b.numpy(), tuple(layer.equations.gates.values()))))
+    assert {gate: set(each) for gate, each in b.items()} == {
+        "a": {0},
+        "i": {0},
+        "f": {2.5},
+        "o": {0},
+    }
 
 
 def test_parts_of_unequal_widths_are_their_columns():

@@ -111,6 +111,22 @@ def test_the_adjoint_network_gives_what_backward_gives(make, more):
         laws.near(adjoint[f"δ{names[each]}"], each.grad, 1e-13)
 
 
+@EVERY
+@pytest.mark.parametrize("layers", [1, 3])
+def test_steps_may_be_taken_in_two_runs_and_gradients_go_through(make, layers):
+    x, layer = laws.draw((T, B, IN)), make(num_layers=layers)
+    out, last = layer(x)
+    out[-1].sum().backward()
+    whole = gradients(layer)
+    _, state = layer(x[:2])
+    again, last_again = layer(x[2:], state)
+    again[-1].sum().backward()
+    laws.near(again.data, out.data[2:], 1e-14)
+    for each, other in zip(lasts(last_again), lasts(last), strict=True):
+        laws.near(each.data, other.data, 1e-14)
+    same(gradients(layer), whole)
+
+
 def test_names_in_stacks_and_directions():
     x = laws.draw((3, IN))
     one = Signals(LSTM(IN, H, bidirectional=True)(x)[0]).by_name
@@ -196,6 +212,12 @@ def test_a_padded_batch_is_its_sequences_alone(make, more, filling):
     same(together, alone)
 
 
+def test_what_goes_on_past_an_end_has_its_name():
+    signals = Signals(LSTM(IN, H)(laws.draw((3, 2, IN)), lengths=[2, 3])[1][1])
+    assert {"lstm.state[1]", "lstm.state[2]", "lstm.state_held[2]"} <= set(signals.by_name)
+    assert "lstm.state_held[1]" not in signals.by_name
+
+
 def test_lengths_that_are_all_full_record_nothing_more():
     layer, x = LSTM(IN, H), laws.draw((T, B, IN))
     full = Signals(layer(x, lengths=np.full(B, T))[0])
@@ -236,6 +258,17 @@ def test_truncated_is_run_by_run_with_detached_states(make, k):
         state = tuple(each.detach() for each in lasts(last))
         state = state if len(state) > 1 else state[0]
     same(found, gradients(whole))
+
+
+@EVERY
+def test_what_is_truncated_still_reaches_the_initial_state(make):
+    x, found = laws.draw((T, B, IN)), []
+    for layer, length in ((make(truncate=2), T), (make(), 2)):
+        start = states(layer, requires_grad=True)
+        layer(x[:length], start)[0].sum().backward()
+        found.append([each.grad for each in lasts(start)])
+    for cut, short in zip(*found, strict=True):
+        laws.near(cut, short, 1e-14)
 
 
 @EVERY

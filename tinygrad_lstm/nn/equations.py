@@ -65,8 +65,6 @@ class Equations:
         if len(names) == 1:
             return name
         widths = tuple(self.gates[gate] for gate in names)
-        if len(set(widths)) == 1:
-            widths = (1,) * len(widths)
         return Packed(name, tuple(f"{name}{mark}{gate}" for gate in names), widths)
 
     @property
@@ -81,7 +79,10 @@ class Equations:
         return tuple((..., slice(ends[part[0]][0], ends[part[-1]][1])) for part in parts)
 
     def stepper(self, p: Any) -> Step:
-        """Return one step, (x W + b, *states) to states, with what it needs of p looked up once.
+        """Return one step: a function of x(k) W + b and the states that returns the next states.
+
+        It names the signals of the step. What it needs of the parameters it looks up once, before
+        the first step.
 
         Parameters
         ----------

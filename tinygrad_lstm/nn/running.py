@@ -66,6 +66,8 @@ def run(
         state = step(xW[k], *before)
         if alive is not None and not alive[k].all():
             state = tuple(where(alive[k], new, old) for new, old in zip(state, before))
+            for what, held in zip(p.equations.states, state, strict=True):
+                held.name = f"{what}_held"
         outs.append(state[0])
     if backward:
         outs.reverse()
@@ -227,7 +229,8 @@ class Recurrent(Recurrence):
             after layer, forward before backward. Zeros, or what was learned or carried, if None.
         lengths : (B,) of integers, optional
             How many steps each sequence has, in any order. What follows them in x is padding: it
-            takes no part, its outputs are 0, and its gradients too.
+            takes no part, its outputs are 0, and its gradients too. Where sequences have ended,
+            ``state_held[k]`` and ``out_held[k]`` are what goes on from step k.
 
         Returns
         -------
