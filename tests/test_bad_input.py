@@ -401,11 +401,11 @@ BAD = {
         lambda: RNN(3, 2, nonlinearity="rely"), UsageError, "RNN: nonlinearity | 'rely' | relu",
     ),
     "truncation after 0 steps": (
-        lambda: lstm(truncate=0), ArgumentError, "LSTM: truncate | at least 1 | 0",
+        lambda: lstm(truncate=0), ArgumentError, "LSTM: truncate, if not 'gers', | at least 1 | 0",
     ),
     "unknown truncation": (lambda: lstm(truncate="all"), UsageError, "LSTM: truncate | 'all'"),
     "Gers' truncation of a GRU": (
-        lambda: GRU(3, 2, truncate="gers"), UsageError, "GRU: truncate | 'gers'",
+        lambda: GRU(3, 2, truncate="gers"), ArgumentError, "GRU: truncate='gers' | LSTM",
     ),
     "stateful in both directions": (
         lambda: lstm(stateful=True, bidirectional=True), ArgumentError, "stateful | bidirectional",

@@ -66,6 +66,7 @@ def test_order_of_gates_is_said():
     assert "packed in the order a, i, f, o; one bias" in str(LSTM(IN, H))
     assert "packed in the order r, z, n; one bias, and c beside U.n" in str(GRU(IN, H))
     assert "order" not in str(RNN(IN, H))
+    assert "; p: i, f, o\nE (2, 4) is 1 where" in str(MemoryBlocks(IN, 2, 2, peephole=True))
 
 
 def test_products_of_two_kinds_are_set_apart():

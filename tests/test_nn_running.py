@@ -224,6 +224,16 @@ def test_lengths_that_are_all_full_record_nothing_more():
     assert list(full.by_name) == list(Signals(layer(x)[0]).by_name)
 
 
+@EVERY
+@EVERY_SHAPE
+def test_float32_stays(make, more):
+    layer = make(dtype=np.float32, initial="learned", truncate=2, **more)
+    out, last = layer(laws.draw((T, B, IN)).astype(np.float32), lengths=LENGTHS)
+    (out * out).sum().backward()
+    found = [out, *lasts(last), *(each.grad for each in layer.parameters())]
+    assert {each.dtype for each in found} == {np.dtype(np.float32)}
+
+
 # --- batch first --------------------------------------------------------------------------------
 
 

@@ -34,11 +34,13 @@ class Equations:
     sizes : tuple of int
         How wide each of them is.
     gates : dict of str to int
-        What stands side by side in W, U and b, and how wide each is.
+        What stands side by side in W, U and b, each called by a letter, and how wide it is.
+    notes : str
+        What else a card says.
     """
 
     states: tuple[str, ...] = ("out",)
-    biases = "one bias"
+    notes = "one bias"
 
     def __init__(self, gates: dict[str, int], sizes: tuple[int, ...]) -> None:
         self.gates, self.sizes = gates, sizes
@@ -71,7 +73,7 @@ class Equations:
     def conventions(self) -> str:
         """How the parameters are laid out, in words."""
         order = f", packed in the order {', '.join(self.gates)}" if len(self.gates) > 1 else ""
-        return f"A sequence is a row, weights are (in, out){order}; {self.biases}"
+        return f"A sequence is a row, weights are (in, out){order}; {self.notes}"
 
     def columns(self, *parts: str) -> tuple[Any, ...]:
         """Return where the parts stand along the last axis; ``ifo`` is three gates at once."""
@@ -196,8 +198,10 @@ class BlockEquations(LSTMEquations):
         H = self.sizes[1]
         self.gates = {"a": H, **dict.fromkeys("ifo", H // cells)}
         self.cells, self.peephole = cells, peephole
+        if peephole:
+            self.notes += "; p: i, f, o"
         if cells > 1:
-            self.biases = f"one bias;\nE ({H // cells}, {H}) is 1 where a cell belongs to a block"
+            self.notes += f"\nE ({H // cells}, {H}) is 1 where a cell belongs to a block"
 
     def parameters(self, input_size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the initial values; p (3H,) is 0: a layer starts as one without peepholes."""
@@ -275,7 +279,7 @@ class GRUEquations(Equations):
         self.squash = squashing(f"{who}: squash", squash)
         self.reset_after = checked_flag(f"{who}: reset_after", reset_after)
         if reset_after:
-            self.biases = "one bias, and c beside U.n"
+            self.notes = "one bias, and c beside U.n"
 
     def parameters(self, input_size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the initial values; c (H,) is 0."""

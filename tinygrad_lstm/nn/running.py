@@ -5,7 +5,7 @@ Knows equations by their `stepper` alone; not which they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -129,7 +129,7 @@ class Recurrent(Recurrence):
         If an argument is out of range or of the wrong kind; the message names it.
     """
 
-    _ways: dict[str, OneWay] = MappingProxyType({})  # type: ignore[assignment]
+    _ways: Mapping[str, OneWay] = MappingProxyType({})  # by their paths; none if it is one itself
     _carried: Any = None
 
     def __init__(
@@ -159,8 +159,10 @@ class Recurrent(Recurrence):
         self.stateful = checked_flag(f"{who}: stateful", stateful)
         self.batch_first = checked_flag(f"{who}: batch_first", batch_first)
         self.truncate = None
-        if truncate is not None and not (truncate == "gers" and getattr(equations, "cut", False)):
-            self.truncate = checked_size(f"{who}: truncate", truncate)
+        if truncate == "gers" and not getattr(equations, "cut", False):
+            raise ArgumentError(f"{who}: truncate='gers' is for LSTM and MemoryBlocks")
+        if truncate is not None and truncate != "gers":
+            self.truncate = checked_size(f"{who}: truncate, if not 'gers',", truncate)
         rate = checked_number(f"{who}: dropout", dropout, 0.0, 1.0)
         if rate and self.num_layers == 1:
             raise ArgumentError(
@@ -178,14 +180,15 @@ class Recurrent(Recurrence):
         if self.num_layers == 1 and not self.bidirectional:
             self._take_parameters(self.input_size, random, dtype, learned)
         else:
-            self._ways = {}
+            ways = {}
             for path, layer, backward in self._paths():
                 width = equations.sizes[0] * (1 + self.bidirectional) if layer else self.input_size
                 way = OneWay(equations)
                 way.backward = backward
                 way._take_parameters(width, random, dtype, learned)
                 way._held_by(self, path)
-                self._ways[path] = way
+                ways[path] = way
+            self._ways = ways
         self.dropout = Dropout(rate, seed=random) if rate else None
 
     def _paths(self) -> Iterator[tuple[str, int, bool]]:
