@@ -76,6 +76,13 @@ def test_products_of_two_kinds_are_set_apart():
     assert "+ (p.o ∘ state) Eᵀ" in blocks
 
 
-def test_equations_stand_in_the_order_of_the_gates():
-    lines = str(LSTM(IN, H)).splitlines()[1:8]
-    assert [line.split()[0] for line in lines] == ["s", "a", "i", "f", "o", "state", "out"]
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        (LSTM(IN, H), ["s", "a", "i", "f", "o", "state", "out"]),
+        (GRU(IN, H), ["s", "r", "z", "s_n", "n", "out"]),
+    ],
+    ids=["LSTM", "GRU"],
+)
+def test_equations_stand_in_the_order_of_the_gates(layer, names):
+    assert [name for name, _ in written(layer.equations)] == names
