@@ -44,11 +44,13 @@ class Recurrence(Module):
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
-        features = f"{self.parameters()[0].shape[0]} features to {self.equations.sizes[0]}"
         shapes = {name: each.shape for name, each in self.named_parameters()}
-        return card(
-            f"{self.place.path()}: {type(self).__name__}, {features}", self.equations, shapes
-        )
+        return card(f"{self.place.path()}: {self._described()}", self.equations, shapes)
+
+    def _described(self) -> str:
+        """Return what it is, and how many features come in and go out."""
+        features = self.parameters()[0].shape[0]
+        return f"{type(self).__name__}, {features} features to {self.equations.sizes[0]}"
 
     def _take_parameters(
         self, input_size: int, random: np.random.Generator, dtype: Any, learned: bool = False

@@ -191,6 +191,15 @@ class Recurrent(Recurrence):
             self._ways = ways
         self.dropout = Dropout(rate, seed=random) if rate else None
 
+    def _described(self) -> str:
+        """Return what it is, and how many layers and directions it has."""
+        described = super()._described()
+        if self.num_layers > 1:
+            described += f", {self.num_layers} layers"
+        if self.bidirectional:
+            described += " in each direction (k+1 stands for k-1 in the backward one)"
+        return described
+
     def _paths(self) -> Iterator[tuple[str, int, bool]]:
         """Yield what each layer and direction is called, which layer it is, and if it is backward.
 
