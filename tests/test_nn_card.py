@@ -52,7 +52,8 @@ def test_equations_on_the_card_give_what_is_recorded(layer):
 def test_card_of_a_stack_shows_every_layer():
     card = str(GRU(IN, H, num_layers=2, bidirectional=True, name="net")).splitlines()
     assert card[0] == (
-        "net: GRU, 3 features to 4, 2 layers in each direction (k+1 stands for k-1 in the backward one)"
+        "net: GRU, 3 features to 4, 2 layers in each direction "
+        "(k+1 stands for k-1 in the backward one)"
     )
     assert "layers.1.backward: W (8, 12), U (4, 12), b (12,), c (4,)" in card
     assert card[-1] == "520 parameters"
