@@ -16,9 +16,11 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 # No module imports one that stands below it; "check.*" stands for all that is in a package.
 ORDER = (
     "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
-    "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.module", "nn.layers", "nn.losses",
-    "nn", "optim", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph", "derivations.*",
-    "check.*", "dotless", "render", "draw.*", "demo", "cli", "__main__", "",
+    "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments", "nn.module",
+    "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
+    "nn.recurrent", "nn.losses", "nn", "optim", "data.*", "signals", "flow", "wiring", "border",
+    "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
+    "derivations.*", "check.*", "dotless", "render", "draw.*", "demo", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 
@@ -135,11 +137,11 @@ def test_module_says_its_job_in_the_first_line(module):
     [
         ("tape", "from .tensor import Tensor", ["tensor"]),
         ("tape", "from . import tensor", ["tensor"]),
-        ("tape", "def f():\n    from .nn.layers import LSTM", ["nn.layers"]),
+        ("tape", "def f():\n    from .nn.layers import Dense", ["nn.layers"]),
         ("tape", "import tinygrad_lstm.tensor", ["tensor"]),
         ("tape", "from tinygrad_lstm import Tensor", [""]),
         ("nn.init", "from ..tensor import Tensor", []),
-        ("nn.init", "from .layers import LSTM", ["nn.layers"]),
+        ("nn.init", "from .layers import Dense", ["nn.layers"]),
         ("tensor", "from .tape import history\nimport numpy", []),
     ],
 )

@@ -15,7 +15,20 @@ from tinygrad_lstm.errors import (
     TinygradError,
     UsageError,
 )
-from tinygrad_lstm.nn import LSTM, Dense, Sequential, losses
+from tinygrad_lstm.nn import (
+    GRU,
+    LSTM,
+    RNN,
+    Dense,
+    Dropout,
+    GRUCell,
+    LSTMCell,
+    MemoryBlocks,
+    Recurrent,
+    RNNCell,
+    Sequential,
+    losses,
+)
 from tinygrad_lstm.optim import SGD, Adam
 
 
@@ -290,6 +303,120 @@ BAD = {
         lambda: lstm()(zeros(4, 3), (leaf(2, dtype=np.float32),) * 2),
         DTypeError, "cell | out is float32 | float64",
     ),
+    "LSTM with a state of one layer for two": (
+        lambda: lstm(num_layers=2)(zeros(4, 3), (zeros(2), zeros(2))),
+        ShapeError, "cell: initial out has shape (2,), expected (2, 2), 2 layers and directions",
+    ),
+    "LSTM with a state of three layers for two": (
+        lambda: lstm(num_layers=2, bidirectional=True)(zeros(4, 5, 3), (zeros(6, 5, 2),) * 2),
+        ShapeError, "cell | (6, 5, 2) | (4, 5, 2)",
+    ),
+    "LSTM with a complex state": (
+        lambda: lstm()(zeros(4, 3), (zeros(2, dtype=complex), zeros(2))), DTypeError, "complex128",
+    ),
+    "GRU with a pair of states": (
+        lambda: GRU(3, 2, name="cell")(zeros(4, 5, 3), (zeros(5, 2), zeros(5, 2))),
+        ShapeError, "cell: initial out has shape (2, 5, 2), expected (5, 2)",
+    ),
+    "lengths without a batch": (
+        lambda: lstm()(zeros(4, 3), lengths=[4]), UsageError, "cell | one | leave them out",
+    ),
+    "lengths of another batch": (
+        lambda: lstm()(zeros(4, 5, 3), lengths=[4, 4]), ShapeError, "cell: lengths | (2,) | (5,)",
+    ),
+    "length beyond the data": (
+        lambda: lstm()(zeros(4, 2, 3), lengths=[4, 5]), ArgumentError, "cell | 5 | 1 to 4 steps",
+    ),
+    "length of 0": (
+        lambda: lstm()(zeros(4, 2, 3), lengths=[0, 4]), ArgumentError, "cell | 0 | 1 to 4 steps",
+    ),
+    "length that is no whole number": (
+        lambda: lstm()(zeros(4, 2, 3), lengths=[4.0, 4.0]), UsageError, "cell | float64 | whole",
+    ),
+    "length that is a truth value": (
+        lambda: lstm()(zeros(4, 2, 3), lengths=[True, True]), UsageError, "cell | bool | whole",
+    ),
+    "length of the batch axis, batch first": (
+        lambda: lstm(batch_first=True)(zeros(2, 4, 3), lengths=[5, 4]),
+        ArgumentError, "cell | 5 | 1 to 4 steps",
+    ),
+    "batch first LSTM fed a vector": (
+        lambda: lstm(batch_first=True)(zeros(3)), ShapeError, "(T, in) or (B, T, in)",
+    ),
+    "carried state of another batch": (
+        lambda: [each(zeros(4, n, 3)) for each in [lstm(stateful=True)] for n in (5, 6)],
+        ShapeError, "cell | (5, 2) | (6, 2) | reset_state()",
+    ),
+    "cell fed a sequence of batches": (
+        lambda: LSTMCell(3, 2, name="cell")(zeros(4, 5, 3)),
+        ShapeError, "cell | (4, 5, 3) | (in,) or (B, in)",
+    ),
+    "cell with half a state": (
+        lambda: LSTMCell(3, 2, name="cell")(zeros(3), zeros(2)), UsageError, "pair (out, state)",
+    ),
+    "cell with a state of another shape": (
+        lambda: GRUCell(3, 2, name="cell")(zeros(3), zeros(5, 2)),
+        ShapeError, "cell | (5, 2) | (2,) | input of shape (3,)",
+    ),
+    "number of layers that is none": (lambda: lstm(num_layers=0), ArgumentError, "num_layers | 0"),
+    "flag that is no truth value": (
+        lambda: lstm(bidirectional="both"), UsageError, "LSTM: bidirectional | 'both' | True or",
+    ),
+    "peephole that is no truth value": (lambda: lstm(peephole=1), UsageError, "peephole | 1"),
+    "reset_after that is no truth value": (
+        lambda: GRU(3, 2, reset_after=None), UsageError, "GRU: reset_after | None",
+    ),
+    "projection as wide as the cells": (
+        lambda: lstm(proj_size=2), ArgumentError, "LSTM: proj_size | below hidden_size, 2 | 2",
+    ),
+    "projection below 0": (lambda: lstm(proj_size=-1), ArgumentError, "proj_size | at least 0"),
+    "dropout of everything": (
+        lambda: lstm(num_layers=2, dropout=1.0), ArgumentError, "LSTM: dropout | below 1 | 1.0",
+    ),
+    "dropout below 0": (lambda: lstm(num_layers=2, dropout=-0.1), ArgumentError, "at least 0"),
+    "dropout that is text": (
+        lambda: lstm(num_layers=2, dropout="half"), UsageError, "dropout | 'half'",
+    ),
+    "dropout in one layer": (
+        lambda: lstm(dropout=0.5), ArgumentError, "between the layers | tg.nn.Dropout",
+    ),
+    "rate of Dropout": (lambda: Dropout(1.5), ArgumentError, "Dropout: rate | below 1 | 1.5"),
+    "forget bias that is no number": (
+        lambda: lstm(forget_bias="one"), UsageError, "LSTM: forget_bias | 'one'",
+    ),
+    "forget bias that is infinite": (
+        lambda: lstm(forget_bias=np.inf), ArgumentError, "LSTM: forget_bias | finite | inf",
+    ),
+    "unknown squash": (lambda: lstm(squash="tan"), UsageError, "LSTM: squash | 'tan' | tanh"),
+    "three squashes": (
+        lambda: lstm(squash=("tanh",) * 3), UsageError, "LSTM: squash has 3 functions",
+    ),
+    "squash that leaves the tape": (
+        lambda: lstm(squash=lambda x: 1.0), UsageError, "LSTM: squash | float | Tensor",
+    ),
+    "squash that is no function of entries": (
+        lambda: lstm(squash=lambda x: x.sum()), UsageError, "LSTM: squash | shape () | (2,)",
+    ),
+    "unknown nonlinearity": (
+        lambda: RNN(3, 2, nonlinearity="rely"), UsageError, "RNN: nonlinearity | 'rely' | relu",
+    ),
+    "truncation after 0 steps": (
+        lambda: lstm(truncate=0), ArgumentError, "LSTM: truncate, if not 'gers', | at least 1 | 0",
+    ),
+    "unknown truncation": (lambda: lstm(truncate="all"), UsageError, "LSTM: truncate | 'all'"),
+    "Gers' truncation of a GRU": (
+        lambda: GRU(3, 2, truncate="gers"), ArgumentError, "GRU: truncate='gers' | LSTM",
+    ),
+    "stateful in both directions": (
+        lambda: lstm(stateful=True, bidirectional=True), ArgumentError, "stateful | bidirectional",
+    ),
+    "unknown initial state": (
+        lambda: lstm(initial="ones"), ArgumentError, "LSTM: initial | 'learned' | 'ones'",
+    ),
+    "layer of what is no equations": (
+        lambda: Recurrent(tg.tanh, 3), UsageError, "Recurrent | Primitive | Equations",
+    ),
+    "mode that is no truth value": (lambda: dense().train("yes"), UsageError, "train | 'yes'"),
     "Dense fed the wrong width": (
         lambda: dense()(zeros(4, 7)),
         ShapeError, "head: input has 7 features, weights take 3 | (4, 7) | (3, 2)",
@@ -386,9 +513,13 @@ def test_bad_input(call, error, words):
 SIZES = {
     "Dense: in_size": lambda size: Dense(size, 2),
     "Dense: out_size": lambda size: Dense(2, size),
-    "LSTM: input_size": lambda size: LSTM(size, 2),
-    "LSTM: hidden_size": lambda size: LSTM(2, size),
+    "MemoryBlocks: blocks": lambda size: MemoryBlocks(2, size, 2),
+    "MemoryBlocks: cells": lambda size: MemoryBlocks(2, 2, size),
+    "LSTM: num_layers": lambda size: LSTM(2, 2, size),
 }
+for kind in (LSTM, GRU, RNN, LSTMCell, GRUCell, RNNCell):
+    SIZES[f"{kind.__name__}: input_size"] = lambda size, kind=kind: kind(size, 2)
+    SIZES[f"{kind.__name__}: hidden_size"] = lambda size, kind=kind: kind(2, size)
 
 
 @pytest.mark.parametrize("size", [0, -1, np.int64(-3)])

@@ -282,3 +282,22 @@ def test_whole_numbers_are_loaded():
 def test_an_activation_that_leaves_the_tape_is_refused(activation):
     with pytest.raises(UsageError, match=r"dense: the activation returned .*, expected a Tensor"):
         Dense(2, 3, activation)(np.ones(2))
+
+
+# --- training and use ---------------------------------------------------------------------------
+
+
+def test_a_module_is_made_for_training_and_sets_all_inside_it():
+    network = Collected()
+    assert network.training
+    assert network.eval() is network
+    assert not any(each.training for _, each in network.children())
+    assert network.train() is network
+    assert all(each.training for _, each in network.children())
+
+
+def test_modules_that_hold_each_other_are_set_once():
+    inner, outer = Dense(2, 2), Collected()
+    inner.outer, outer.inner = outer, inner
+    inner.eval()
+    assert not (inner.training or outer.training or outer.layers[1].training)

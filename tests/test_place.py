@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 
 import pytest
@@ -222,3 +223,10 @@ def test_loops_that_run_side_by_side_leave_nothing_behind():
     for _ in zip(tg.steps(2), tg.steps(2), strict=True):
         pass
     assert tg.Tensor(1.0).place.path() == ""
+
+
+def test_parts_are_of_one_width_unless_said_otherwise():
+    assert Packed("s", ("s_a", "s_i")).widths == (1, 1)
+    wide = Packed("s", ("s_a", "s_i"), (2, 1))
+    twin = pickle.loads(pickle.dumps(wide))
+    assert (twin, twin.parts, twin.widths) == ("s", ("s_a", "s_i"), (2, 1))

@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import SignalError
+from tinygrad_lstm.place import Initial, Packed
 from tinygrad_lstm.signals import Signals
 
 
@@ -104,6 +105,23 @@ def test_a_part_is_its_columns():
 def test_a_sequence_is_its_steps_in_order():
     steps = Signals(network()).sequences["lstm.out"]
     assert [signal.name for signal in steps] == ["lstm.out[0]", "lstm.out[1]", "lstm.out[2]"]
+
+
+def test_parts_may_be_of_different_widths():
+    x = tg.Tensor(np.arange(12.0).reshape(2, 6), name=Packed("x", ("x_a", "x_b", "x_c"), (3, 1, 2)))
+    signals = Signals(x * 1.0)
+    assert [signals[f"x_{each}"].shape for each in "abc"] == [(2, 3), (2, 1), (2, 2)]
+    assert signals["x_b"].of(x.numpy()).tolist() == [[3.0], [9.0]]
+
+
+def test_what_a_recurrence_starts_from_is_none_of_its_steps():
+    h = tg.Tensor(1.0)
+    for k in tg.steps(range(2, -1, -1)):
+        h = h * 2.0
+        h.name = Initial("h") if k == 2 else "h"
+    signals = Signals(h)
+    assert "h[2]" in signals.by_name
+    assert [each.name for each in signals.sequences["h"]] == ["h[0]", "h[1]"]
 
 
 def test_a_wrong_name_gets_the_nearest_ones():

@@ -69,8 +69,9 @@ class Node:
         Of the operands of its primitive, at one step.
     stem, scope : str
         Its name without the step; the scopes it was recorded in, without the step.
-    parts : tuple of str
-        The names of what is packed along the last axis of its signal, if anything is.
+    parts : tuple of (str, int)
+        The stems of what is packed along the last axis of its signal, if anything is, and how
+        wide each is in relation to the others.
     step, loop : int or None
         The step it was recorded at, and the loop over steps that this belongs to. Inside of a
         folded loop there is a loop and no step.
@@ -90,7 +91,7 @@ class Node:
     shapes: tuple[tuple[int, ...], ...] = ()
     stem: str = ""
     scope: str = ""
-    parts: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int], ...] = ()
     step: int | None = None
     loop: int | None = None
 

@@ -169,7 +169,8 @@ class _Builder:
             node.step, node.loop = spot.step, number
         if isinstance(tensor.name, Packed):
             before = node.stem.removesuffix(tensor.name)
-            node.parts = tuple(before + part for part in tensor.name.parts)
+            named = zip(tensor.name.parts, tensor.name.widths, strict=True)
+            node.parts = tuple((before + part, width) for part, width in named)
         return node
 
 

@@ -168,7 +168,7 @@ def checked_name(name: object) -> str:
 
 
 class Packed(str):
-    """The name of a signal whose last axis holds several signals of one width, side by side.
+    """The name of a signal whose last axis holds several signals side by side.
 
     Parameters
     ----------
@@ -176,14 +176,27 @@ class Packed(str):
         The name of the whole.
     parts : tuple of str
         The names of the parts, in their order along the last axis.
+    widths : tuple of int, optional
+        How wide the parts are, relative to each other; equally, if left out.
     """
 
     parts: tuple[str, ...]
+    widths: tuple[int, ...]
 
-    def __new__(cls, name: str, parts: tuple[str, ...]) -> Packed:
+    def __new__(
+        cls, name: str, parts: tuple[str, ...], widths: tuple[int, ...] | None = None
+    ) -> Packed:
         packed = super().__new__(cls, name)
         packed.parts = parts
+        packed.widths = widths or (1,) * len(parts)
         return packed
 
-    def __getnewargs__(self) -> tuple[str, tuple[str, ...]]:  # type: ignore[override]
-        return str(self), self.parts  # what a copy is made from
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return str(self), self.parts, self.widths  # what a copy is made from
+
+
+class Initial(str):
+    """The name of what a recurrence starts from, which is none of its steps.
+
+    It stands at the step before the first one: -1, or T where the steps run backwards from T - 1.
+    """

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import SignalError, nearest
-from .place import Packed, Place
+from .place import Initial, Packed, Place
 from .tape import history
 from .tensor import Tensor
 
@@ -36,14 +36,16 @@ class Signal:
     ----------
     name : str
     tensor : Tensor
-    part, parts : int
-        Which part it is, and of how many; the whole is part 0 of 1.
+    part : int
+        Which part it is.
+    widths : tuple of int
+        How wide the parts are, relative to each other; the whole is part 0 of one.
     """
 
     name: str
     tensor: Tensor
     part: int = 0
-    parts: int = 1
+    widths: tuple[int, ...] = (1,)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,10 +54,11 @@ class Signal:
 
     def of(self, whole: np.ndarray) -> np.ndarray:
         """Return the entries that belong to this signal in an array for the whole Tensor."""
-        if self.parts == 1:
+        if len(self.widths) == 1:
             return whole
-        width = whole.shape[-1] // self.parts
-        return whole[..., self.part * width : (self.part + 1) * width]
+        unit = whole.shape[-1] // sum(self.widths)
+        start = unit * sum(self.widths[: self.part])
+        return whole[..., start : start + unit * self.widths[self.part]]
 
 
 class Spot(NamedTuple):
@@ -135,11 +138,11 @@ class Signals:
         if isinstance(stem, Packed):
             for position, part in enumerate(stem.parts):
                 whole = f"{prefix}{part}{again}"
-                self._keep(Signal(whole + step, tensor, position, len(stem.parts)), whole, step)
+                self._keep(Signal(whole + step, tensor, position, stem.widths), whole, step)
 
     def _keep(self, signal: Signal, sequence: str, step: str) -> None:
         self.by_name[signal.name] = signal
-        if step and not step.startswith("[-"):
+        if step and not step.startswith("[-") and not isinstance(signal.tensor.name, Initial):
             self.sequences[sequence].append(signal)
 
     def spot(self, place: Place) -> Spot:

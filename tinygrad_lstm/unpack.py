@@ -76,12 +76,10 @@ class _Unpacking:
         if (element.operands and not carriers) or (not element.operands and not element.node.parts):
             return self._taken(element, lo, hi)
         node = replace(element.node, parts=())
-        count = len(element.node.parts)
-        width = element.shape[-1] // count if count else 0
-        if width and hi - lo == width and lo % width == 0:
-            node.stem = element.node.parts[lo // width]
-            suffix = element.node.name[len(element.node.stem) :]
-            node.name = node.stem + suffix
+        stem = _named(element, lo, hi)
+        if stem:
+            node.stem = stem
+            node.name = stem + element.node.name[len(element.node.stem) :]
         operands = [
             self._part(each, lo, hi) if each in carriers else each for each in element.operands
         ]
@@ -102,6 +100,18 @@ class _Unpacking:
         made = self.made[element, lo, hi] = Element(node, [element], element.value[..., lo:hi])
         self.rank[made] = self.rank[element][0], lo
         return made
+
+
+def _named(element: Element, lo: int, hi: int) -> str:
+    """Return what the part between two entries of the last axis is called, if it has a name."""
+    parts = element.node.parts
+    unit = element.shape[-1] // max(sum(width for _, width in parts), 1)
+    start = 0
+    for stem, width in parts:
+        if (start, start + width * unit) == (lo, hi):
+            return stem
+        start += width * unit
+    return ""
 
 
 def _flat(operands: list[Element], signs: tuple[int, ...]) -> tuple[list[Element], tuple[int, ...]]:

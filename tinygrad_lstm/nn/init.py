@@ -54,11 +54,13 @@ def glorot(shape: tuple[int, int], seed: Seed = None, dtype: Any = float) -> np.
     return uniform(shape, float(np.sqrt(6.0 / (shape[0] + shape[1]))), seed, dtype)
 
 
-def orthogonal(size: int, seed: Seed = None, dtype: Any = float) -> np.ndarray:
-    """Return a random orthogonal (size, size) matrix.
+def orthogonal(shape: int | tuple[int, int], seed: Seed = None, dtype: Any = float) -> np.ndarray:
+    """Return a random orthogonal (size, size) matrix, or rows and columns cut from one.
 
     A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning
     in deep linear neural networks", ICLR 2014.
     """
+    rows, columns = (shape, shape) if isinstance(shape, int) else shape
+    size = max(rows, columns)
     q, r = np.linalg.qr(generator(seed).normal(size=(size, size)))
-    return (q * np.sign(np.diag(r))).astype(dtype)
+    return (q * np.sign(np.diag(r)))[:rows, :columns].astype(dtype)

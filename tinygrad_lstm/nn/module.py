@@ -44,6 +44,7 @@ class Module:
 
     place: Place
     _named = False
+    training = True
     _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
 
     def __new__(cls, *args: Any, **options: Any) -> Module:
@@ -132,6 +133,30 @@ class Module:
     def parameters(self) -> list[Tensor]:
         """Return every parameter once."""
         return [parameter for _, parameter in self.named_parameters()]
+
+    def train(self, mode: bool = True) -> Module:
+        """Set it and all modules in it to training, in which dropout drops; return it.
+
+        Raises
+        ------
+        UsageError
+            If the mode is neither True nor False.
+        """
+        if not isinstance(mode, bool):
+            raise UsageError(f"train: the mode must be True or False, found {mode!r}")
+        self._set_training(mode, set())
+        return self
+
+    def eval(self) -> Module:
+        """Set it and all modules in it to use rather than training; return it."""
+        return self.train(False)
+
+    def _set_training(self, mode: bool, seen: set[Any]) -> None:
+        seen.add(self)
+        self.training = mode
+        for _, child in self.children():
+            if child not in seen:
+                child._set_training(mode, seen)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

@@ -1,0 +1,183 @@
+"""What layers are given, checked: sizes, rates, flags, functions by name, inputs and lengths.
+
+Knows Tensors and the table; no layer. Whatever is refused is refused before anything changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import index as as_integer
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError, UsageError, nearest
+from ..place import Place
+from ..primitives import TABLE, reshape, sigmoid
+from ..symbol import Symbol
+from ..symbol import function as spelled
+from ..tensor import Tensor, constant
+
+
+def checked_size(what: str, size: Any, least: int = 1) -> int:
+    """Return a size if it is a whole number, and large enough."""
+    try:
+        if isinstance(size, bool):
+            raise TypeError
+        number = as_integer(size)
+    except TypeError:
+        raise UsageError(f"{what} must be a whole number, found {size!r}") from None
+    if number < least:
+        raise ArgumentError(f"{what} must be at least {least}, found {number}")
+    return number
+
+
+def checked_flag(what: str, flag: Any) -> bool:
+    """Return a flag if it is true or false."""
+    if not isinstance(flag, bool | np.bool):
+        raise UsageError(f"{what} must be True or False, found {flag!r}")
+    return bool(flag)
+
+
+def checked_number(what: str, number: Any, low: float = -np.inf, end: float = np.inf) -> float:
+    """Return a number if it is finite, at least ``low`` and below ``end``."""
+    if not isinstance(number, int | float | np.number) or isinstance(number, bool):
+        raise UsageError(f"{what} must be a number, found {number!r}")
+    if not (low <= number < end and np.isfinite(number)):
+        expected = "finite" if np.isinf(low) else f"at least {low:g} and below {end:g}"
+        raise ArgumentError(f"{what} must be {expected}, found {number}")
+    return float(number)
+
+
+# --- functions by name --------------------------------------------------------------------------
+
+
+def identity(x: Any) -> Any:
+    """Return x, as a signal of its own."""
+    return reshape(x, shape=x.shape)
+
+
+def two_sigmoid(x: Any) -> Any:
+    """Return 2σ(x) - 1, in (-1, 1): Gers' h."""
+    return 2.0 * sigmoid(x) - 1.0
+
+
+def four_sigmoid(x: Any) -> Any:
+    """Return 4σ(x) - 2, in (-2, 2): Gers' g."""
+    return 4.0 * sigmoid(x) - 2.0
+
+
+NAMED: dict[str, Callable[[Any], Any]] = {
+    name: each for name, each in TABLE.items() if each.kind == "elementwise" and each.arity == 1
+} | {"identity": identity, "2σ-1": two_sigmoid, "4σ-2": four_sigmoid}
+
+
+def activation(who: str, given: Any) -> Callable[[Any], Any]:
+    """Return a function, or the one of a name: a primitive's, ``identity``, ``2σ-1``, ``4σ-2``.
+
+    ``σ`` may be written ``sigmoid``.
+
+    Raises
+    ------
+    UsageError
+        If it is neither; the message lists the nearest names.
+    """
+    if callable(given) and not isinstance(given, str):
+        return given
+    name = given.replace("sigmoid-", "σ-").replace(" ", "") if isinstance(given, str) else given
+    if not isinstance(name, str) or name not in NAMED:
+        raise UsageError(f"{who}: there is no activation {given!r}; {nearest(str(given), NAMED)}")
+    return NAMED[name]
+
+
+def squashing(who: str, given: Any) -> Callable[[Any], Any]:
+    """Return an activation that has been seen to squash entry by entry, on the tape."""
+    function = activation(who, given)
+    at = constant(np.array([0.5, -0.5]))
+    result = function(at)
+    if not isinstance(result, Tensor) or result.shape != at.shape:
+        found = f"shape {result.shape}" if isinstance(result, Tensor) else type(result).__name__
+        raise UsageError(
+            f"{who}: the function returned {found} for a Tensor of shape {at.shape}; "
+            "expected a Tensor of equal shape, made from its argument"
+        )
+    return function if function in NAMED.values() else Spelled(function)
+
+
+class Spelled:
+    """A caller's function that can be written down: on a Symbol, it is its name."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", "<lambda>").strip("<>")
+
+    def __call__(self, x: Any) -> Any:
+        """Return f(x)."""
+        if isinstance(x, Symbol):
+            return Symbol.of(spelled(self.name), self.function, (x,))
+        return self.function(x)
+
+
+# --- inputs -------------------------------------------------------------------------------------
+
+
+def fitting(
+    place: Place, x: Any, W: Tensor, ranks: tuple[int, ...] = (), axes: str = "(..., in)"
+) -> Tensor:
+    """Return an input as a Tensor if it fits the weights W (in, out) of the layer at a place."""
+    if not isinstance(x, Tensor):
+        x = Tensor(x, name="x", dtype=None if isinstance(x, np.ndarray | np.generic) else W.dtype)
+    shape, who = x.shape, place.path
+    if not shape or (ranks and len(shape) not in ranks):
+        raise ShapeError(f"{who()}: input has shape {shape}, expected {axes}")
+    if shape[-1] != W.shape[0]:
+        raise ShapeError(
+            f"{who()}: input has {shape[-1]} features, weights take {W.shape[0]} "
+            f"(shapes {shape} and {W.shape})"
+        )
+    if 0 in shape:
+        raise ShapeError(
+            f"{who()}: input has shape {shape}: nothing to compute on, expected {axes}"
+        )
+    if x.dtype != W.dtype:
+        raise DTypeError(
+            f"{who()}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
+            f".astype({str(W.dtype)!r}) or make the layer with dtype={str(x.dtype)!r}"
+        )
+    return x
+
+
+def fitting_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) -> np.ndarray:
+    """Return the lengths of the sequences of a batch, each from 1 to T.
+
+    Returns
+    -------
+    lengths : (B,) of integers
+
+    Raises
+    ------
+    UsageError, ShapeError, ArgumentError
+        If there is no batch, if they are no whole numbers, one for each sequence, or out of range.
+    """
+    who = place.path()
+    if not batch:
+        raise UsageError(
+            f"{who}: lengths are for a batch of sequences, and the input is one; leave them out"
+        )
+    found = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
+    if found.dtype.kind not in "iu":
+        raise UsageError(f"{who}: lengths are of type {found.dtype}, expected whole numbers")
+    if found.shape != batch:
+        raise ShapeError(
+            f"{who}: lengths have shape {found.shape}, expected {batch}: one for each sequence"
+        )
+    outside = found[(found < 1) | (found > T)]
+    if outside.size:
+        raise ArgumentError(f"{who}: found length {outside[0]}, expected 1 to {T} steps")
+    return found
+
+
+__all__ = [
+    "activation", "checked_flag", "checked_number", "checked_size", "fitting", "fitting_lengths",
+    "identity", "squashing",
+]  # fmt: skip
