@@ -7,6 +7,7 @@ from test_random_programs import near_all
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import ArgumentError, UsageError
+from tinygrad_lstm.unpack import unpack
 
 RNG = np.random.default_rng(0)
 T, B, N, H = 5, 2, 3, 4
@@ -57,7 +58,7 @@ def folded(*outputs):
     near_all(f.evaluate().values(), values.values())
     for name, value in f.evaluate(everything=True).items():
         (wire,) = [wire for wire in f.wires if wire.name == name]
-        near_all([value], [wire.value])
+        near_all([value * 1.0], [wire.value * 1.0])
     expected = recorded.adjoint().evaluate()
     found = f.adjoint().evaluate()
     assert set(found) == set(expected)
@@ -513,3 +514,44 @@ def test_fewer_steps_than_were_recorded():
 def test_a_folded_graph_is_not_folded_again():
     f = tg.graph(network()[0]).fold()
     assert f.fold() is f
+
+
+# --- every layer ----------------------------------------------------------------------------------
+
+LAYERS = {
+    "LSTM": lambda: tg.nn.LSTM(N, H, seed=0),
+    "peepholes": lambda: tg.nn.LSTM(N, H, peephole=True, seed=0),
+    "projected": lambda: tg.nn.LSTM(N, H, proj_size=2, seed=0),
+    "two layers": lambda: tg.nn.LSTM(N, H, num_layers=2, seed=0),
+    "both directions": lambda: tg.nn.LSTM(N, H, bidirectional=True, seed=0),
+    "two layers in both": lambda: tg.nn.LSTM(N, H, num_layers=2, bidirectional=True, seed=0),
+    "GRU": lambda: tg.nn.GRU(N, H, seed=0),
+    "GRU of 2014": lambda: tg.nn.GRU(N, H, reset_after=False, seed=0),
+    "RNN": lambda: tg.nn.RNN(N, H, seed=0),
+    "memory blocks": lambda: tg.nn.MemoryBlocks(N, 2, 3, peephole=True, seed=0),
+    "truncated by Gers": lambda: tg.nn.LSTM(N, H, truncate="gers", seed=0),
+    "learned start": lambda: tg.nn.LSTM(N, H, initial="learned", seed=0),
+}
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_folds(layer, steps):
+    x = leaf("x", steps, B, N)
+    out = LAYERS[layer]()(x)[0]
+    loss = tg.nn.squared_error(out, np.zeros(out.shape))
+    f = folded(loss)
+    both = 2 if "both" in layer else 1
+    assert len({node.loop for node in f.nodes if node.kind in ("delay", "advance")}) == both * (
+        2 if "two" in layer else 1
+    )
+    assert ("advance" in f.count()) == ("both" in layer)
+    taken_apart = unpack(f)
+    near_all(taken_apart.evaluate().values(), [loss.data])
+    near_all([taken_apart.adjoint().evaluate()["δx"]], [f.adjoint().evaluate()["δx"]])
+
+
+def test_sequences_of_different_lengths_fold():
+    x, lstm = leaf("x", T, 3, N), tg.nn.LSTM(N, H, seed=0)
+    out, _ = lstm(x, lengths=[5, 2, 3])
+    assert folded(tg.nn.squared_error(out, np.zeros(out.shape))).count()["delay"] == 2

@@ -275,9 +275,10 @@ class _Folding:
         before = self._handed_on(run, known[0])
         if before is not None:
             return self.border.delay(before, 1, self._seen(known[0]), run.backwards)
-        if all(is_same(each, known[0]) for each in known):
-            return self.border.hold(run.number, self._seen(known[0]))
         series = self._series(column)
+        handed_on = series is not None and series[2] == run.steps
+        if all(is_same(each, known[0]) for each in known) and not handed_on:
+            return self.border.hold(run.number, self._seen(known[0]))
         if series is not None:
             source, made, steps = series
             index = [source.steps.index(step) for step in steps]

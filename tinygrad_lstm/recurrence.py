@@ -167,8 +167,9 @@ class _Steps:
         sources = {id(each[0]): each[0] for each in made if each is not None}
         read = is_read(common.template) and not same(*_ends(common))
         if not sources:
-            tellable = is_tellable(column) and not (read and None in column)
-            return Outside(column) if tellable else None
+            if is_tellable(column) and not (read and None in column):
+                return Outside(column)
+            return Outside(_filled(column)) if not read and self._is_needed(common) else None
         if read:
             return None
         if len(sources) > 1:
@@ -226,6 +227,24 @@ class _Steps:
                     "out without being recorded; start from tg.Tensor(...)"
                 )
 
+    def _is_needed(self, common: Common) -> bool:
+        """Return whether something that no step lacks is made of it."""
+        users: dict[Common, list[Common]] = {}
+        for each in self.commons:
+            for member in each.members:
+                for operand in member.operands if member is not None else ():
+                    if operand in self.where:
+                        users.setdefault(self.where[operand][0], []).append(each)
+        waiting, seen = [common], {common}
+        while waiting:
+            for user in users.get(waiting.pop(), ()):
+                if None not in user.members:
+                    return True
+                if user not in seen:
+                    seen.add(user)
+                    waiting.append(user)
+        return False
+
     def _leave_out(self, common: Common) -> None:
         self.commons.remove(common)
         for member in common.members:
@@ -262,6 +281,12 @@ def is_tellable(column: Sequence[Element | None]) -> bool:
         return True
     known = [each for each in column if each is not None]
     return all(is_same(each, known[0]) for each in known)
+
+
+def _filled(column: Sequence[Element | None]) -> list[Element | None]:
+    """Return what comes from outside, with a neighbour's for a step of which nothing came."""
+    known = [step for step, each in enumerate(column) if each is not None]
+    return [column[min(known, key=lambda at: abs(at - step))] for step in range(len(column))]
 
 
 def is_same(one: Element, other: Element) -> bool:

@@ -64,7 +64,7 @@ def run(
             state = tuple(stop_gradient(each) for each in state)
         before = state
         state = step(xW[k], *before)
-        if alive is not None and not alive[k].all():
+        if alive is not None:
             state = tuple(where(alive[k], new, old) for new, old in zip(state, before))
             for what, held in zip(p.equations.states, state, strict=True):
                 held.name = f"{what}_held"
@@ -241,7 +241,7 @@ class Recurrent(Recurrence):
             after layer, forward before backward. Zeros, or what was learned or carried, if None.
         lengths : (B,) of integers, optional
             How many steps each sequence has, in any order. What follows them in x is padding: it
-            takes no part, its outputs are 0, and its gradients too. Where sequences have ended,
+            takes no part, its outputs are 0, and its gradients too. If any is shorter than x,
             ``state_held[k]`` and ``out_held[k]`` are what goes on from step k.
 
         Returns
