@@ -270,12 +270,11 @@ class _Folding:
 
     def _brought(self, run: _Run, operand: Outside, common: Common) -> Element:
         """Return what comes from outside at each step."""
-        column = run.in_time(operand.elements)
-        known = [each for each in column if each is not None]
+        known = run.in_time(operand.elements)
         before = self._handed_on(run, known[0])
         if before is not None:
             return self.border.delay(before, 1, self._seen(known[0]), run.backwards)
-        series = self._series(column)
+        series = self._series(known)
         handed_on = series is not None and series[2] == run.steps
         if all(is_same(each, known[0]) for each in known) and not handed_on:
             return self.border.hold(run.number, self._seen(known[0]))

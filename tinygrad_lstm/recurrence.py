@@ -63,9 +63,9 @@ class Earlier:
 
 @dataclass
 class Outside:
-    """An operand that comes from outside the loop, one for each step; None at one that lacks it."""
+    """An operand that comes from outside the loop, one for each step."""
 
-    elements: list[Element | None]
+    elements: list[Element]
 
 
 def recurrence(steps: Sequence[Sequence[Element]]) -> list[Common]:
@@ -167,9 +167,10 @@ class _Steps:
         sources = {id(each[0]): each[0] for each in made if each is not None}
         read = is_read(common.template) and not same(*_ends(common))
         if not sources:
-            if is_tellable(column) and not (read and None in column):
-                return Outside(column)
-            return Outside(_filled(column)) if not read and self._is_needed(common) else None
+            if read and None in column:
+                return None
+            known = is_tellable(column) or self._is_needed(common)
+            return Outside(_filled(column)) if known else None
         if read:
             return None
         if len(sources) > 1:
@@ -210,7 +211,7 @@ class _Steps:
         if isinstance(operand, Same):
             return operand.of.values[step]
         if isinstance(operand, Outside):
-            return next(each.value for each in operand.elements if each is not None)
+            return operand.elements[step].value
         if step >= operand.distance:
             return operand.of.values[step - operand.distance]
         initial = operand.initial[step]
@@ -283,10 +284,12 @@ def is_tellable(column: Sequence[Element | None]) -> bool:
     return all(is_same(each, known[0]) for each in known)
 
 
-def _filled(column: Sequence[Element | None]) -> list[Element | None]:
+def _filled(column: Sequence[Element | None]) -> list[Element]:
     """Return what comes from outside, with a neighbour's for a step of which nothing came."""
-    known = [step for step, each in enumerate(column) if each is not None]
-    return [column[min(known, key=lambda at: abs(at - step))] for step in range(len(column))]
+    known = {step: each for step, each in enumerate(column) if each is not None}
+    if len(known) == len(column):
+        return list(known.values())
+    return [known[min(known, key=lambda at: abs(at - step))] for step in range(len(column))]
 
 
 def is_same(one: Element, other: Element) -> bool:
