@@ -58,7 +58,7 @@ class _Transposition:
         self.graph = graph
         self.wires = [Wire(delta(wire.name)) for wire in graph.wires]
         self.nodes: list[Node] = []
-        self.alive = _led_to(graph) & _leading_on(graph)
+        self.alive = alive(graph)
         self.signal = {wire: node.name for node in graph.nodes for wire in node.outputs}
         self.same: dict[int, int] = {}  # a wire -> the wire that it is a plain continuation of
 
@@ -246,6 +246,11 @@ def delta(name: str) -> str:
     ('δlstm.out[0]', 'lstm.out[0]')
     """
     return name[1:] if name.startswith("δ") else f"δ{name}"
+
+
+def alive(graph: Flow) -> set[int]:
+    """Return the wires that have a δ: those on a way from an input or a parameter to an output."""
+    return _led_to(graph) & _leading_on(graph)
 
 
 def _led_to(graph: Flow) -> set[int]:

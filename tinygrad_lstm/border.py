@@ -89,12 +89,12 @@ class Border:
         """
 
         def made() -> Element:
-            made_as = source.node
+            made_as, kind = source.node, "advance" if advance else "delay"
             assert made_as.loop is not None
             steps = self.loops[made_as.loop].steps
             apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
-            name = f"{made_as.stem}(k{apart if advance else -apart:+d})"
-            kind = "advance" if advance else "delay"
+            stem = made_as.name.partition("(")[0] if made_as.kind in ("tap", kind) else made_as.stem
+            name = f"{stem}(k{apart if advance else -apart:+d})"
             node = _bordering(kind, made_as.loop, made_as, name, made_as.stem)
             first = np.asarray(initial.value)[None]
             ends = (source.value[1:], first) if advance else (first, source.value[:-1])

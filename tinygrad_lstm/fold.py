@@ -105,7 +105,7 @@ class _Folding:
             if element not in self.where:
                 self._make_outside(element)
         for run in self.runs:
-            for common in run.commons:
+            for common in sorted(run.commons, key=lambda each: not is_read(each.template)):
                 self._connect(run, common)
         outputs = [self.outside[each] for each in self.recorded if each.node.kind == "output"]
         for element in reached(outputs):
@@ -255,7 +255,7 @@ class _Folding:
 
     def _delayed(self, run: _Run, operand: Earlier) -> Element:
         """Return an earlier step's signal, through as many delays as it is steps earlier."""
-        signal = self.inside[operand.of]
+        signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
         for distance in range(1, operand.distance + 1):
             first = operand.initial[operand.distance - distance]
             initial = self._zero(operand.of) if first is None else self._seen(first)

@@ -41,6 +41,7 @@ class _Unpacking:
         for element in self.found:
             element.node = replace(element.node)
         self.instead: dict[Element, Element] = {}
+        self.nameless: set[Element] = set()  # sums that are parts of sums without names for them
         self.made: dict[tuple[Element, int, int], Element] = {}
 
     def done(self) -> Flow:
@@ -53,6 +54,8 @@ class _Unpacking:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
         for element in [*self.found, *self.made.values()]:
             element.operands = [self.instead.get(each, each) for each in element.operands]
+            if element.node.kind == "junction":
+                element.operands, element.node.signs = self._flat(element)
         outputs = [each for each in self.found if each.node.kind == "output"]
         order = in_order(reached(outputs), lambda each: self.rank.get(each, (-1, 0)))
         tell_apart(order)
@@ -84,12 +87,23 @@ class _Unpacking:
             self._part(each, lo, hi) if each in carriers else each for each in element.operands
         ]
         node.shapes = tuple(each.shape for each in operands) if node.shapes else ()
-        if node.kind == "junction":
-            operands, node.signs = _flat(operands, node.signs)
         made = Element(node, operands, element.value[..., lo:hi])
         self.made[element, lo, hi] = made
         self.rank[made] = self.rank[element][0], lo
+        if node.kind == "junction" and not stem:
+            self.nameless.add(made)
         return made
+
+    def _flat(self, outer: Element) -> tuple[list[Element], tuple[int, ...]]:
+        """Return what is summed, through the sums that are parts and have no names."""
+        terms: list[tuple[Element, int]] = []
+        for operand, sign in zip(outer.operands, outer.node.signs, strict=True):
+            if operand in self.nameless and operand.shape == outer.shape:
+                inner = zip(operand.operands, operand.node.signs, strict=True)
+                terms += [(each, sign * own) for each, own in inner]
+            else:
+                terms.append((operand, sign))
+        return [each for each, _ in terms], tuple(sign for _, sign in terms)
 
     def _taken(self, element: Element, lo: int, hi: int) -> Element:
         """Return a part taken where it can be taken no earlier."""
@@ -112,18 +126,6 @@ def _named(element: Element, lo: int, hi: int) -> str:
             return stem
         start += width * unit
     return ""
-
-
-def _flat(operands: list[Element], signs: tuple[int, ...]) -> tuple[list[Element], tuple[int, ...]]:
-    """Return what is summed through sums of which the parts have no names of their own."""
-    terms: list[tuple[Element, int]] = []
-    for operand, sign in zip(operands, signs, strict=True):
-        if operand.node.kind == "junction":
-            inner = zip(operand.operands, operand.node.signs, strict=True)
-            terms += [(each, sign * own) for each, own in inner]
-        else:
-            terms.append((operand, sign))
-    return [each for each, _ in terms], tuple(sign for _, sign in terms)
 
 
 def _carriers(element: Element) -> list[Element]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..adjoint import alive
 from ..errors import ArgumentError, UsageError
-from ..flow import Flow
 from ..graph import Graph, graph, structure
 from ..tensor import Tensor
 from ..unpack import unpack
@@ -116,12 +116,10 @@ def _wan(
 
     recorded, notes = _as_drawn(of, fold, numbers=heat or values not in (None, False))
     network = unpack(recorded)
-    adjoint = network.adjoint()
-    alive = {wire for node in adjoint.nodes for wire in (*node.inputs, *node.outputs)}
-    drawn = skeleton(network, alive)
+    drawn = skeleton(network, alive(network))
     drawn.notes += notes
     if values is not None or heat:
-        forward, δ = _signals(network, adjoint, values)
+        forward, δ = _signals(network, values)
         if heat:
             heat_up(drawn, δ)
     if level == "scalar":
@@ -162,10 +160,9 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
     return (folded.unroll() if fold is False else folded), []
 
 
-def _signals(
-    network: Flow, adjoint: Graph, step: int | bool | None
-) -> tuple[dict[int, Any], dict[int, Any]]:
+def _signals(network: Graph, step: int | bool | None) -> tuple[dict[int, Any], dict[int, Any]]:
     """Return every signal and every δ by its wire: at a step, or all steps together if None."""
+    adjoint = network.adjoint()
     back = adjoint.evaluate(everything=True)
     δ = {wire: back[each.name] for wire, each in enumerate(adjoint.wires) if each.name in back}
     forward = {wire: each.value for wire, each in enumerate(network.wires)}

@@ -30,17 +30,30 @@ class Loss:
 
     def nodes(self) -> set[int]:
         """Return its nodes, told by their identity."""
-        inside: set[int] = {
-            id(n) for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)
-        }
+        delays = {id(n): n for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)}
+        while True:
+            inside = self._grown(set(delays))
+            kept = {
+                key: node
+                for key, node in delays.items()
+                if all(id(self.user[wire]) in inside for wire in node.outputs)
+            }
+            if len(kept) == len(delays):
+                break
+            delays = kept  # one led out of the loss again
+        rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
+        return inside if self.scopes and any(n.kind != "branch" for n in rest) else set()
+
+    def _grown(self, inside: set[int]) -> set[int]:
+        """Return what leads to nothing but the loss, given delays that may be in it."""
+        self.scopes = set()
         found = -1
         while found < len(inside):
             found = len(inside)
             for node in reversed(self.graph.nodes):
                 if id(node) not in inside and self._is_in(node, inside):
                     inside.add(id(node))
-        rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
-        return inside if self.scopes and any(n.kind != "branch" for n in rest) else set()
+        return inside
 
     def _is_in(self, node: Node, inside: set[int]) -> bool:
         if not all(id(self.user[wire]) in inside for wire in node.outputs):
@@ -49,7 +62,8 @@ class Loss:
             return node.kind != "parameter"
         if not self._is_number(node):
             brings = node.kind in ("tap", "hold", "broadcast", "join")
-            return brings or self._scope(node) in self.scopes
+            target = brings and all(self._is_source(wire) for wire in node.inputs)
+            return target or self._scope(node) in self.scopes
         if self._scope(node) and self._scope(node) not in self.weighted:
             self.scopes.add(self._scope(node))
             return True
@@ -60,11 +74,17 @@ class Loss:
     def _scope(self, node: Node) -> str:
         return "" if node.kind in SOURCES else node.scope
 
-    def _is_constant(self, wire: int) -> bool:
+    def _origin(self, wire: int) -> Node:
         node = self.maker[wire]
-        while node.kind in ("broadcast", "hold", "branch"):
+        while node.kind in ("broadcast", "hold", "branch", "tap", "join"):
             node = self.maker[node.inputs[0]]
-        return node.kind == "constant"
+        return node
+
+    def _is_constant(self, wire: int) -> bool:
+        return self._origin(wire).kind == "constant"
+
+    def _is_source(self, wire: int) -> bool:
+        return self._origin(wire).kind in SOURCES
 
     def _is_number(self, node: Node) -> bool:
         if not node.outputs:

@@ -27,9 +27,11 @@ from .words import (
     operation_name,
     shown,
     without_step,
+    written,
 )
 
 ENDS = ("input", "tap")
+LONGEST = 20  # characters of a formula at an arrow
 THROUGH = ("broadcast", "hold", "tap", "collect")
 
 
@@ -286,7 +288,7 @@ class _Drawing:
             return ()
         if node.kind != "branch":
             return own
-        if self.maker[node.inputs[0]].kind in SOURCES:
+        if self.maker[node.inputs[0]].kind in (*SOURCES, "tap"):
             own = ()
         users = [self.user[wire] for wire in node.outputs]
         led_to = [frames(user) for user in users if id(user) not in self.hidden]
@@ -325,16 +327,20 @@ class _Drawing:
         ]
         return rule(*operands, Symbol(own))
 
-    def _said(self, wire: int) -> str:
+    def _said(self, wire: int, depth: int = 2) -> str:
         """Return the signal on a wire, as it stands in a formula."""
         node = self.maker[wire]
         while node.kind in ("branch", "broadcast", "hold", "collect"):
             node = self.maker[node.inputs[0]]
         if node.kind == "constant":
             return constant(self.graph.wires[node.outputs[0]].value)
-        if node.kind == "function" and not is_named(node) and len(node.inputs) == 1:
-            return f"{operation_name(node)}({self._said(node.inputs[0])})"
-        return shown(node)
+        if node.primitive is None and node.kind != "junction":
+            return shown(node)
+        if is_named(node) or not depth or node.kind in ENDS:
+            return shown(node)
+        operands = [self._said(each, depth - 1) for each in node.inputs]
+        formula = written(node, operands)
+        return formula if len(formula) <= LONGEST else shown(node)
 
     # --- arcs ------------------------------------------------------------------------------------
 

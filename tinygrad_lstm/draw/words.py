@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..flow import SOURCES, Node
-from ..symbol import constant_text
+from ..symbol import Symbol, constant_text
 
 
 def shown(node: Node) -> str:
@@ -39,8 +39,12 @@ def frames(node: Node) -> tuple[str, ...]:
     if node.kind in SOURCES:
         return ()
     step = () if node.step is None or node.loop is None else (f"k = {node.step}",)
-    scopes = tuple(node.scope.split(".")) if node.scope else ()
-    return step + scopes
+    scopes: list[str] = []
+    for name in node.scope.split(".") if node.scope else ():
+        if name.isdigit() and scopes:  # one of a list: layers.0
+            name = f"{scopes.pop()}.{name}"
+        scopes.append(name)
+    return (*step, *scopes)
 
 
 def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -77,6 +81,17 @@ def constant(value: Any) -> str:
     array = np.asarray(value)
     first = array.reshape(-1)[:1]
     return minus(f"{first[0]:g}") if first.size and np.all(array == first) else "c"
+
+
+def written(node: Node, operands: list[str]) -> str:
+    """Return what a node does to some operands, as a formula."""
+    if node.kind == "junction":
+        signs = [" − " if sign < 0 else " + " for sign in node.signs]
+        text = "".join(sign + each for sign, each in zip(signs, operands, strict=True))
+        return text.removeprefix(" + ").removeprefix(" ")
+    assert node.primitive is not None
+    symbols = tuple(map(Symbol, operands))
+    return minus(str(Symbol.of(node.primitive.notation, len, symbols, dict(node.parameters))))
 
 
 def without_step(name: str) -> str:

@@ -305,7 +305,10 @@ class Recurrent(Recurrence):
                 out, last = way(x, start, alive, self.truncate)
                 outs.append(out)
                 lasts.append(last)
-            x = concatenate(outs, axis=-1) if self.bidirectional else outs[0]
+            x = outs[0]
+            if self.bidirectional:
+                x = concatenate(outs, axis=-1)
+                x.name = "out"
         stacked = tuple(stack(each) for each in zip(*lasts, strict=True))
         for what, each in zip(self.equations.states, stacked, strict=True):
             each.name = f"{what}_n"
