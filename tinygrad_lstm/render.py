@@ -7,17 +7,16 @@ whole or not at all.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from errno import ENOENT
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ArgumentError, RenderError
+from .stacking import graphs_in, stacked
 
 FORMATS = ("png", "svg", "pdf", "dot", "gv")
 TIME_LIMIT = 60.0  # seconds
@@ -86,9 +85,10 @@ def rendered(
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()
-    if dot.count("\ndigraph ") and engine == "dot":  # several graphs, to be stacked
-        places = _run(dot, "places", engine, time_limit).decode()
-        return _run(_stacked(places), format, "nop2", time_limit)
+    graphs = graphs_in(dot)
+    if len(graphs) > 1:
+        places = [_run(each, "places", engine, time_limit).decode() for each in graphs]
+        return _run(stacked(places), format, "nop2", time_limit)
     return _run(dot, format, engine, time_limit)
 
 
@@ -126,49 +126,6 @@ def _command(format: str, engine: str) -> list[str]:
             f"a PDF needs Graphviz's own program; write .svg or .png, or {HOW_TO_GET_ONE}"
         )
     return [sys.executable, str(Path(__file__).with_name("dotless.py")), format, engine]
-
-
-def _stacked(laid_out: str) -> str:
-    """Return graphs with their places, one above the other in one graph.
-
-    Parameters
-    ----------
-    laid_out : str
-        What the layout program makes of several graphs in one text.
-    """
-    graphs = re.split(r"(?m)^digraph .*?\{$", laid_out.replace("\\\n", ""))[1:]
-    corners = [[float(x) for x in re.findall(r"[-\d.]+", box)] for box in map(_first_box, graphs)]
-    boxes = [_first_box(each.partition("subgraph")[2]) for each in graphs]
-    left = [float(box.partition(",")[0]) for box in boxes]
-    moved = [
-        re.sub(
-            r'\b(bb|lp|pos)="([^"]*)"',
-            partial(
-                _moved, right=max(left) - left[at], up=sum(each[3] for each in corners[at + 1 :])
-            ),
-            each,
-        )
-        for at, each in enumerate(graphs)
-    ]
-    inside = "".join(
-        f"subgraph cluster_{at} {{\ncolor=none\n{each}" for at, each in enumerate(moved)
-    )
-    return f"digraph {{\nbgcolor=white\n{inside}}}\n"
-
-
-def _first_box(text: str) -> str:
-    found = re.search(r'bb="([^"]*)"', text)
-    return found[1] if found else "0,0,0,0"
-
-
-def _moved(found: re.Match[str], right: float, up: float) -> str:
-    number = r"(-?[\d.]+(?:e[+-]?\d+)?)"
-    places = re.sub(
-        f"{number},{number}",
-        lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}",
-        found[2],
-    )
-    return f'{found[1]}="{places}"'
 
 
 def written(content: bytes, path: str | os.PathLike[str]) -> Path:

@@ -54,8 +54,11 @@ class _Unpacking:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
         for element in [*self.found, *self.made.values()]:
             element.operands = [self.instead.get(each, each) for each in element.operands]
-            if element.node.kind == "junction":
-                element.operands, element.node.signs = self._flat(element)
+        sums = [each for each in [*self.found, *self.made.values()] if each.node.kind == "junction"]
+        flat = {element: self._flat(element) for element in sums}
+        for element, terms in flat.items():
+            element.operands = [each for each, _ in terms]
+            element.node.signs = tuple(sign for _, sign in terms)
         outputs = [each for each in self.found if each.node.kind == "output"]
         order = in_order(reached(outputs), lambda each: self.rank.get(each, (-1, 0)))
         tell_apart(order)
@@ -94,16 +97,15 @@ class _Unpacking:
             self.nameless.add(made)
         return made
 
-    def _flat(self, outer: Element) -> tuple[list[Element], tuple[int, ...]]:
-        """Return what is summed, through the sums that are parts and have no names."""
+    def _flat(self, outer: Element, sign: int = 1) -> list[tuple[Element, int]]:
+        """Return what is summed, with its sign, through the sums that are parts without a name."""
         terms: list[tuple[Element, int]] = []
-        for operand, sign in zip(outer.operands, outer.node.signs, strict=True):
+        for operand, own in zip(outer.operands, outer.node.signs, strict=True):
             if operand in self.nameless and operand.shape == outer.shape:
-                inner = zip(operand.operands, operand.node.signs, strict=True)
-                terms += [(each, sign * own) for each, own in inner]
+                terms += self._flat(operand, sign * own)
             else:
-                terms.append((operand, sign))
-        return [each for each, _ in terms], tuple(sign for _, sign in terms)
+                terms.append((operand, sign * own))
+        return terms
 
     def _taken(self, element: Element, lo: int, hi: int) -> Element:
         """Return a part taken where it can be taken no earlier."""

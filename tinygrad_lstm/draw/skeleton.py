@@ -18,6 +18,7 @@ from ..flow import DELAYS, SOURCES, Flow, Node
 from ..symbol import Symbol
 from .loss import Loss
 from .words import (
+    bracketed,
     constant,
     frames,
     is_matmul,
@@ -322,7 +323,9 @@ class _Drawing:
         if timeless:
             names, own = [without_step(each) for each in names], without_step(own)
         operands = [
-            float(np.ravel(value)[0]) if is_known and np.ptp(value) == 0 else Symbol(name)
+            float(np.ravel(value)[0])
+            if is_known and np.ptp(value) == 0
+            else Symbol(bracketed(name))
             for name, value, is_known in zip(names, values, known, strict=True)
         ]
         return rule(*operands, Symbol(own))
@@ -338,7 +341,7 @@ class _Drawing:
             return shown(node)
         if is_named(node) or not depth or node.kind in ENDS:
             return shown(node)
-        operands = [self._said(each, depth - 1) for each in node.inputs]
+        operands = [bracketed(self._said(each, depth - 1)) for each in node.inputs]
         formula = written(node, operands)
         return formula if len(formula) <= LONGEST else shown(node)
 

@@ -83,6 +83,11 @@ def constant(value: Any) -> str:
     return minus(f"{first[0]:g}") if first.size and np.all(array == first) else "c"
 
 
+def bracketed(formula: str) -> str:
+    """Return a formula as it stands in another one: in brackets if it is more than a name."""
+    return f"({formula})" if " " in formula else formula
+
+
 def written(node: Node, operands: list[str]) -> str:
     """Return what a node does to some operands, as a formula."""
     if node.kind == "junction":

@@ -1,0 +1,54 @@
+"""Graphs that were laid out one by one, put one above the other.
+
+Knows DOT text alone. Each is laid out by itself, so that graphs of one skeleton come out alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
+
+
+def graphs_in(dot: str) -> list[str]:
+    """Return the graphs of a DOT text, one by one.
+
+    >>> graphs_in("digraph a {\\n}\\ndigraph b {\\n}\\n")
+    ['digraph a {\\n}\\n', 'digraph b {\\n}\\n']
+    """
+    return [each for each in re.split(r"(?m)^(?=digraph\b)", dot) if "{" in each]
+
+
+def stacked(graphs: Sequence[str]) -> str:
+    """Return one graph of several, the first on top, aligned at the left of their first frames.
+
+    Parameters
+    ----------
+    graphs : DOT texts with places, as a layout program writes them
+    """
+    graphs = [each.replace("\\\n", "").partition("{")[2] for each in graphs]
+    heights = [float(_box(each)[3]) for each in graphs]
+    left = [float(_box(each.partition("subgraph")[2])[0]) for each in graphs]
+    inside = ""
+    for at, graph in enumerate(graphs):
+        move = partial(_moved, right=max(left) - left[at], up=sum(heights[at + 1 :]))
+        moved = re.sub(r'\b(bb|lp|pos)="([^"]*)"', move, graph)
+        inside += f"subgraph cluster_{at} {{\ncolor=none\n{moved}"
+    return f"digraph {{\nbgcolor=white\n{inside}}}\n"
+
+
+def _box(text: str) -> list[str]:
+    """Return the corners of the first box that a text gives."""
+    found = re.search(r'bb="([^"]*)"', text)
+    return found[1].split(",") if found else ["0"] * 4
+
+
+def _moved(found: re.Match[str], right: float, up: float) -> str:
+    places = re.sub(
+        f"{NUMBER},{NUMBER}",
+        lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}",
+        found[2],
+    )
+    return f'{found[1]}="{places}"'
