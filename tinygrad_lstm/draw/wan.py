@@ -8,7 +8,6 @@ before what it leads to, and the arrow into it is the one long way back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +58,11 @@ class _View:
     def __init__(self, drawn: Skeleton, view: str) -> None:
         self.drawn, self.view, self.adjoint = drawn, view, view == "adjoint"
         self.ink = DELTA if self.adjoint else INK
+        self.beside: dict[int, list[int]] = {}  # the parameters and constants of a place
+        for arc in drawn.arcs:
+            if drawn.places[arc.tail].kind == "alias" and drawn.places[arc.head].kind != "delay":
+                self.beside.setdefault(arc.head, []).append(arc.tail)
+        self.repeated = {number for beside in self.beside.values() for number in beside}
 
     def text(self, title: str, legend: bool) -> str:
         """Write the places in their frames, and the arcs."""
@@ -80,11 +84,6 @@ class _View:
             self._frame(page, self._frames(), f"cluster_{self.view}")
             for arc in self.drawn.arcs:
                 self._arc(page, arc)
-            for one, other in self._side_by_side():
-                with page.subgraph() as same:
-                    same.attr(rank="same")
-                    same.node(self._id(one))
-                    same.node(self._id(other))
         return graph.source
 
     def _id(self, number: int) -> str:
@@ -110,7 +109,11 @@ class _View:
 
     def _frame(self, graph: Any, frame: _Frame, path: str) -> None:
         for number in frame.places if path.count("_") == 1 else reversed(frame.places):
-            graph.node(self._id(number), **self._place(self.drawn.places[number]))
+            beside = self.beside.get(number, [])
+            if beside:
+                self._together(graph, [number, *beside])
+            elif number not in self.repeated:
+                graph.node(self._id(number), **self._place(self.drawn.places[number]))
         for position, (name, inner) in enumerate(frame.inside.items()):
             with graph.subgraph(name=f"{path}_{position}") as cluster:
                 cluster.attr(label=escaped(name), color="#9aa0a6", style="rounded",
@@ -154,14 +157,14 @@ class _View:
             look |= {"shape": "plaintext", "style": "", "fontsize": "13", "fontcolor": self.ink}
         return look
 
-    def _side_by_side(self) -> Iterable[tuple[int, int]]:
-        """Yield each parameter or constant with the place beside which it is repeated."""
-        for arc in self.drawn.arcs:
-            if self.drawn.places[arc.tail].kind == "alias" and not self._is_long(arc):
-                yield arc.tail, arc.head
-
-    def _is_long(self, arc: Arc) -> bool:
-        return self.drawn.places[arc.head].kind == "delay"
+    def _together(self, graph: Any, numbers: list[int]) -> None:
+        """Write a place and what is repeated beside it, with nothing else in between."""
+        with graph.subgraph(name=f"cluster_{self._id(numbers[0])}") as pair:
+            pair.attr(color="none", label="", margin="1")
+            with pair.subgraph() as same:
+                same.attr(rank="same")
+                for number in numbers:
+                    same.node(self._id(number), **self._place(self.drawn.places[number]))
 
     # --- arcs ------------------------------------------------------------------------------------
 
