@@ -6,25 +6,104 @@ Knows the commands' options; what they do is written elsewhere.
 from __future__ import annotations
 
 import argparse
+import runpy
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import demo
-from .errors import TinygradError
+from . import demo, gallery
+from .draw import LEVELS, STYLES, VIEWS, draw
+from .errors import TinygradError, UsageError
+from .tensor import Tensor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status: 0, or 1 if a comparison or the command failed."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return 0 if chosen.run(chosen) else 1
+    except (TinygradError, OSError) as error:
+        print(f"tinygrad-lstm: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinygrad-lstm", description="An autodiff engine that shows its work."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
     show = commands.add_parser("demo", help="see the main job run on real data, with pictures")
     show.add_argument("--out", type=Path, default=Path("out"), help="where to write (default: out)")
-    chosen = parser.parse_args(arguments)
+    show.set_defaults(run=lambda chosen: demo.run(chosen.out))
+
+    shown = commands.add_parser("gallery", help="draw networks worth a look")
+    shown.add_argument("--out", type=Path, default=Path("out/gallery"),
+                       help="where to write (default: out/gallery)")  # fmt: skip
+    shown.set_defaults(run=_gallery)
+
+    drawn = commands.add_parser(
+        "draw", help="draw a network and its adjoint",
+        description="Draw the network that a Python file records, and its adjoint.",
+    )  # fmt: skip
+    drawn.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    drawn.add_argument("-o", "--out", type=Path, help="a .png, .svg, .pdf or .dot file (default: "
+                       "the network's name with .png)")  # fmt: skip
+    drawn.add_argument("--of", default="loss", metavar="NAME",
+                       help="what the file calls the Tensor (default: loss)")  # fmt: skip
+    drawn.add_argument("--view", choices=VIEWS, default="both")
+    drawn.add_argument("--style", choices=STYLES, default="wan")
+    drawn.add_argument("--level", choices=LEVELS, default="tensor")
+    drawn.add_argument("--fold", action=argparse.BooleanOptionalAction,
+                       help="one step for all (default: where there is a recurrence)")  # fmt: skip
+    drawn.add_argument("--values", type=int, metavar="K", help="write the numbers of step K")
+    drawn.add_argument("--heat", action="store_true", help="the larger |δ|, the darker")
+    drawn.add_argument("--depth", type=int, help="how many frames deep to look into modules")
+    drawn.add_argument("--highlight", nargs="+", default=(), metavar="NAME")
+    drawn.add_argument("--title", default="")
+    drawn.add_argument("--legend", action=argparse.BooleanOptionalAction, default=True)
+    drawn.set_defaults(run=_draw)
+    return parser
+
+
+def _gallery(chosen: argparse.Namespace) -> bool:
+    for path in gallery.write(chosen.out):
+        print(path)
+    return True
+
+
+def _draw(chosen: argparse.Namespace) -> bool:
+    view = "forward" if chosen.style == "tape" else chosen.view
+    picture = draw(
+        computed(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
+        fold=chosen.fold, values=chosen.values, heat=chosen.heat, depth=chosen.depth,
+        highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
+    )  # fmt: skip
+    print(picture.save(chosen.out or Path(chosen.network.with_suffix(".png").name)))
+    return True
+
+
+def computed(path: Path, name: str) -> Tensor:
+    """Run a Python file, and return the Tensor that it gives a name to.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or raises an error, or has no Tensor of that name.
+    """
     try:
-        return 0 if demo.run(chosen.out) else 1
-    except (TinygradError, OSError) as error:
-        print(f"tinygrad-lstm: {error}", file=sys.stderr)
-        return 1
+        found = runpy.run_path(str(path), run_name="network")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except Exception as error:
+        where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
+        line = f" in line {where[-1].lineno}" if where else ""
+        raise UsageError(f"{path}: {type(error).__name__}{line}: {error}") from None
+    if not isinstance(found.get(name), Tensor):
+        tensors = sorted(key for key, value in found.items() if isinstance(value, Tensor))
+        raise UsageError(
+            f"{path}: found no Tensor called {name!r}; "
+            f"it has {', '.join(tensors) if tensors else 'none at all'}; say which with --of"
+        )
+    return found[name]

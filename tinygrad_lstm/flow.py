@@ -122,7 +122,7 @@ class Loop(NamedTuple):
     scope: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Flow:
     """Nodes in an order in which they can be run, and the wires between them.
 
@@ -132,6 +132,14 @@ class Flow:
     nodes: tuple[Node, ...]
     wires: tuple[Wire, ...]
     loops: tuple[Loop, ...] = ()
+
+    def __repr__(self) -> str:
+        steps = [
+            len(self.loops[n].steps)
+            for n in sorted({x.loop for x in self.nodes if x.loop is not None and x.folded})
+        ]
+        folded = f", folded over {' and '.join(map(str, steps))} steps" if steps else ""
+        return f"<{type(self).__name__} of {len(self.nodes)} nodes{folded}>"
 
     @property
     def folded(self) -> bool:

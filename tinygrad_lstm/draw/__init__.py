@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is
 
     from ..render import Picture
 
+MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
 VIEWS, STYLES, LEVELS = ("forward", "adjoint", "both"), ("wan", "tape"), ("tensor", "scalar")
 
 
@@ -192,5 +193,17 @@ def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
             f"draw: there is no {what} {found!r}; the known ones are {', '.join(known)}"
         )
 
+
+def _in_notebook(shown: Graph) -> str | None:
+    """Return a graph's picture, unless it is too large to be of use, or an adjoint network."""
+    if len(shown.nodes) > MOST_SHOWN:
+        return None
+    try:
+        return draw(shown)._repr_svg_()
+    except UsageError:
+        return None
+
+
+Graph._repr_svg_ = _in_notebook  # type: ignore[attr-defined]  # so that it shows itself
 
 __all__ = ["draw"]
