@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import ShapeError, SignalError, nearest
 from .flow import SOURCES, Flow, Node
-from .primitive import Linear, kept
+from .primitive import Primitive, kept
 
 
 def evaluate(
@@ -90,9 +90,9 @@ def _run(node: Node, ins: list[np.ndarray]) -> list[Any]:
         return primitive.vjp(ins[0], None, [_like(shape, ins[0]) for shape in node.shapes],
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
     if node.kind == "linear" and node.transposed:
-        assert isinstance(primitive, Linear)
         if primitive.is_part:
             return [_Part(node.shapes[0], node.parameters["index"], ins[0], primitive)]
+        assert primitive.transposed is not None
         return [primitive.transposed(ins[0], _like(node.shapes[0], ins[0]), **node.parameters)]
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
 
@@ -124,7 +124,9 @@ def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
 class _Part:
     """The transpose of taking a part, not yet added to anything."""
 
-    def __init__(self, shape: tuple[int, ...], index: Any, part: np.ndarray, taker: Linear) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], index: Any, part: np.ndarray, taker: Primitive
+    ) -> None:
         self.shape, self.index, self.part, self.taker = shape, index, part, taker
 
     def add_to(self, whole: np.ndarray, sign: int) -> None:

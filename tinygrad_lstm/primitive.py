@@ -77,9 +77,12 @@ class Primitive:
     numpy : NumPy's functions that it stands for
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
+    transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
+    is_part : bool
+        Whether it is a linear map that takes the part of x at an ``index``.
+    add_part : (buffer, index, ct) -> None, or None
+        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
     """
-
-    is_part = False
 
     def __init__(
         self,
@@ -101,6 +104,9 @@ class Primitive:
         self.arity, self.parameters = _signature(forward)
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
+        self.transposed: Rule | None = None
+        self.is_part = False
+        self.add_part: Callable[..., None] | None = None
         self.__name__ = self.__qualname__ = name
         of_numpy = isinstance(forward, np.ufunc)
         self.__doc__ = f"NumPy's {name}, entry by entry." if of_numpy else forward.__doc__
@@ -118,7 +124,7 @@ class Primitive:
         for operand in operands:
             interpret = getattr(operand, "__interpret__", None)
             if interpret is not None:
-                return interpret(self, operands, parameters)
+                return interpret(self, operands, parameters and _kept_safe(parameters))
         return self.forward(*operands, **parameters)
 
     def bind(
@@ -126,6 +132,8 @@ class Primitive:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
         arity, names = self.arity, self.parameters
+        if len(operands) == arity and all(map(names.__contains__, parameters)):
+            return operands, parameters
         extra: tuple[Any, ...] = ()
         if arity is None and operands and isinstance(operands[0], list | tuple):
             operands, extra = tuple(operands[0]), operands[1:]
@@ -150,7 +158,7 @@ class Primitive:
                 f"{self.name} has no parameter {unknown[0]!r}; "
                 f"it takes {', '.join(names) if names else 'operands only'}"
             )
-        return operands, {name: _kept_safe(value) for name, value in parameters.items()}
+        return operands, parameters
 
     def vjp(
         self,
@@ -190,7 +198,9 @@ def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
 
 
 def _kept_safe(value: Any) -> Any:
-    """Return a parameter that nobody can change from outside."""
+    """Return parameters, or one of them, that nobody can change from outside."""
+    if isinstance(value, dict):
+        return {name: _kept_safe(each) for name, each in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(map(_kept_safe, value))
     return value.copy() if isinstance(value, np.ndarray) else value
@@ -281,22 +291,6 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
     return primitive
 
 
-class Linear(Primitive):
-    """A linear map.
-
-    Attributes
-    ----------
-    transposed : (ct, x, **parameters) -> Aᵀ ct
-    is_part : bool
-        Whether it takes the part of x at an ``index``.
-    add_part : (buffer, index, ct) -> None, or None
-        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
-    """
-
-    transposed: Rule
-    add_part: Callable[..., None] | None = None
-
-
 def linear(
     name: str,
     forward: Rule,
@@ -305,7 +299,7 @@ def linear(
     is_part: bool = False,
     add_part: Callable[..., None] | None = None,
     **more: Any,
-) -> Linear:
+) -> Primitive:
     """Declare a linear map by its transpose, ``(ct, x, **parameters) -> Aᵀ ct``.
 
     The transpose may ask ``x`` for its shape and for nothing else. A map that takes the part of x
@@ -322,7 +316,7 @@ def linear(
     def jvp(tangents, y, xs, parameters):
         return primitive(tangents[0], **parameters)
 
-    primitive = Linear(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
+    primitive = Primitive(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
     primitive.transposed, primitive.is_part, primitive.add_part = transposed, is_part, add_part
     return primitive
 
@@ -365,17 +359,16 @@ def bilinear(
     def pull(entry, ct, sums):
         a, b = entry.inputs
         x, w = a._array, b._array
+        alike = x.shape == w.shape  # then nothing was broadcast, and no shape need be looked at
         if a.requires_grad:
             a_ct = left(ct, x, w)
-            if a_ct.shape != x.shape:
-                a_ct = unbroadcast(a_ct, x.shape)
-            sums.add(a, a_ct, True)
+            sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape), True)
         if b.requires_grad:
             if rows is not None and not b.inputs and w.ndim == 2:
                 sums.add_rows(b, *rows(x, ct))
             else:
                 b_ct = right(ct, x, w)
-                sums.add(b, b_ct if b_ct.shape == w.shape else unbroadcast(b_ct, w.shape), True)
+                sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape), True)
 
     def jvp(tangents, y, xs, parameters):
         (a, b), (da, db) = xs, tangents
