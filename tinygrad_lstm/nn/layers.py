@@ -300,23 +300,23 @@ def fitting(
     layer: Module, x: Any, W: Tensor, ranks: tuple[int, ...] = (), axes: str = "(..., in)"
 ) -> Tensor:
     """Return an input as a Tensor if it fits a layer's weights W (in, out)."""
-    who = layer.place.path()
     if not isinstance(x, Tensor):
         x = Tensor(x, name="x", dtype=None if isinstance(x, np.ndarray | np.generic) else W.dtype)
-    if x.ndim == 0 or (ranks and x.ndim not in ranks):
-        raise ShapeError(f"{who}: input has shape {x.shape}, expected {axes}")
-    if x.shape[-1] != W.shape[0]:
+    shape, who = x.shape, layer.place.path
+    if not shape or (ranks and len(shape) not in ranks):
+        raise ShapeError(f"{who()}: input has shape {shape}, expected {axes}")
+    if shape[-1] != W.shape[0]:
         raise ShapeError(
-            f"{who}: input has {x.shape[-1]} features, weights take {W.shape[0]} "
-            f"(shapes {x.shape} and {W.shape})"
+            f"{who()}: input has {shape[-1]} features, weights take {W.shape[0]} "
+            f"(shapes {shape} and {W.shape})"
         )
-    if 0 in x.shape:
+    if 0 in shape:
         raise ShapeError(
-            f"{who}: input has shape {x.shape}: nothing to compute on, expected {axes}"
+            f"{who()}: input has shape {shape}: nothing to compute on, expected {axes}"
         )
     if x.dtype != W.dtype:
         raise DTypeError(
-            f"{who}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
+            f"{who()}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
             f".astype({str(W.dtype)!r}) or make the layer with dtype={str(x.dtype)!r}"
         )
     return x
