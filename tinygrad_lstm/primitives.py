@@ -167,12 +167,11 @@ where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != 0, 
 
 def _matmul(a, b):
     """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
-    if b.ndim == 2 and a.ndim > 2:  # one large product instead of a batch of small ones
-        return np.dot(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(
-            *a.shape[:-1], b.shape[1]
-        )
-    if b.ndim == 2 and a.ndim:  # the same product as matmul's, in half the time when small
-        return a.dot(b)
+    if b.ndim == 2 and a.ndim:
+        if a.ndim < 3:  # the same product as matmul's, in half the time when small
+            return a.dot(b)
+        *batch, size = a.shape  # one large product instead of a batch of small ones
+        return a.reshape((math.prod(batch), size)).dot(b).reshape((*batch, b.shape[1]))
     return np.matmul(a, b)
 
 
