@@ -22,7 +22,7 @@ import numpy as np
 
 from . import functions
 from . import primitives as p
-from .arrays import BASIC, Frozen, as_floats, checked_index, explained, unpacked
+from .arrays import Frozen, as_floats, checked_index, explained, is_basic, unpacked
 from .cotangent import Sums
 from .errors import (
     ArgumentError,
@@ -45,11 +45,12 @@ _retained: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by serial nu
 
 def _operator(primitive: Primitive) -> tuple[Any, Any]:
     """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
+    forward = primitive.forward
 
     def method(self: Tensor, other: Any) -> Tensor:
         if type(other) is Tensor:
             try:
-                data = primitive.forward(self._array, other._array)
+                data = forward(self._array, other._array)
             except ValueError:
                 pass  # `record` says what does not fit
             else:
@@ -207,8 +208,8 @@ class Tensor:
         for node in found:
             check_gradient(node)
         for node, ct in found.items():
-            ct = np.asarray(ct, node.dtype)
-            node.grad = np.array(ct) if node.grad is None else np.asarray(node.grad + ct)
+            ct = np.array(ct, node.dtype)
+            node.grad = ct if node.grad is None else np.asarray(node.grad + ct)
 
     def retain_grad(self) -> Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
@@ -276,20 +277,19 @@ class Tensor:
     # fmt: on
 
     def __getitem__(self, index: Any) -> Tensor:
-        kind = type(index)
-        if kind is int or (BASIC.issuperset(map(type, index)) if kind is tuple else kind in BASIC):
-            try:
-                data = self._array[index]
-            except IndexError:
-                return record(p.getitem, (self,), {"index": index})  # which says what does not fit
-            if kind is int:
-                taking = {"index": index}
-            else:
-                taking = _taken.get(id(index)) or _remembered(index)
-                if taking["index"] is not index:
-                    taking = _remembered(index)
-            return _written(p.getitem, data, (self,), taking, self.requires_grad)
-        return record(p.gather, (self,), {"index": checked_index(index, self)})
+        if type(index) is int:
+            taking: Any = {"index": index}
+        else:
+            taking = _taken.get(id(index))
+            if taking is None or taking["index"] is not index:  # not taken before
+                if not is_basic(index):
+                    return record(p.gather, (self,), {"index": checked_index(index, self)})
+                taking = _remembered(index)
+        try:
+            data = self._array[index]
+        except IndexError:
+            return record(p.getitem, (self,), taking)  # which says what does not fit
+        return _written(p.getitem, data, (self,), taking, self.requires_grad)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise UsageError(
