@@ -90,29 +90,33 @@ class Sums(PlainSums):
                 total[operand] = before
         elif operand.inputs and operand.primitive.is_part and operand not in self.kept:
             self.add_part(operand.inputs[0], ct, operand)
+        elif self.stacked and operand in self.stacked:
+            self._multiply(operand)
+            self.add(operand, ct, fresh)
         else:
             total[operand] = ct
             if not fresh:
                 self.borrowed.add(operand)
             turn = -operand.serial  # `_wait`, without the call: this is the inner loop
-            waiting = self.waiting
-            if turn not in waiting:
-                waiting[turn] = operand
-                heappush(self.turns, turn)
+            self.waiting[turn] = operand
+            heappush(self.turns, turn)
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
         total = self.total
-        if operand not in total:
-            whole = operand._array
-            buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
-            self._wait(operand)
-        else:
+        index, add = entry.parameters["index"], entry.primitive.add_part
+        if operand in total:
             buffer = total[operand]
             if operand in self.borrowed or type(buffer) is not np.ndarray:
                 self.borrowed.discard(operand)
                 buffer = total[operand] = np.array(buffer)
-        index, add = entry.parameters["index"], entry.primitive.add_part
+        else:
+            whole = operand._array
+            buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
+            self._wait(operand)
+            if add is None:
+                buffer[index] = ct
+                return
         if add is not None:
             add(buffer, index, ct)
         else:
