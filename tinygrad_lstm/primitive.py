@@ -70,8 +70,8 @@ class Primitive:
         The forward mode; ``None`` stands for a zero tangent.
     notation : Notation
     samples : () -> list of (operands, parameters)
-    analytic : bool
-        Whether ``forward`` is analytic, so that the complex step holds.
+    analytic, is_differentiable : bool
+        Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
     arity, parameters : int or None, tuple of str
         The number of operands (None for any number), and the names of what else it takes.
     numpy : NumPy's functions that it stands for
@@ -102,6 +102,7 @@ class Primitive:
         self.notation, self.samples, self.analytic = notation, samples, analytic
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
+        self.is_differentiable = kind != "cut"
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
         self.transposed: Rule | None = None
@@ -151,13 +152,14 @@ class Primitive:
             also = f" and {', '.join(names)}" if names else ""
             more = f" and {len(extra)} arguments" if names and extra else ""
             raise UsageError(f"{self.name} takes {wanted}{also}, got {got}{more}")
-        parameters = {**dict(zip(names, extra, strict=False)), **parameters}
-        unknown = [name for name in parameters if name not in names]
-        if unknown:
-            raise UsageError(
-                f"{self.name} has no parameter {unknown[0]!r}; "
-                f"it takes {', '.join(names) if names else 'operands only'}"
-            )
+        if extra:
+            parameters = {**dict(zip(names, extra, strict=False)), **parameters}
+        for name in parameters:
+            if name not in names:
+                raise UsageError(
+                    f"{self.name} has no parameter {name!r}; "
+                    f"it takes {', '.join(names) if names else 'operands only'}"
+                )
         return operands, parameters
 
     def vjp(
@@ -365,7 +367,8 @@ def bilinear(
             sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape), True)
         if b.requires_grad:
             if rows is not None and not b.inputs and w.ndim == 2:
-                sums.add_rows(b, *rows(x, ct))
+                x, ct = rows(x, ct)
+                sums.add_rows(b, x, ct)
             else:
                 b_ct = right(ct, x, w)
                 sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape), True)

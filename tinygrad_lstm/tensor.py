@@ -422,7 +422,7 @@ def record(
         if type(operand) is not Tensor:
             return record(primitive, _as_tensors(primitive, operands), parameters)
         if operand.requires_grad:
-            requires_grad = True
+            requires_grad = primitive.is_differentiable
     try:
         if parameters:
             data = primitive.forward(*[x._array for x in operands], **parameters)
@@ -432,8 +432,6 @@ def record(
             data = primitive.forward(*[x._array for x in operands])
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands, parameters) from None
-    if requires_grad and primitive.kind == "cut":
-        requires_grad = False
     return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
 
 
@@ -548,14 +546,15 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     Python numbers and integer arrays take the dtype of the Tensors beside them, as weak scalars do.
     """
     tensors = [each for each in operands if isinstance(each, Tensor)]
+    dtype = tensors[0]._array.dtype
     made = []
     for each in operands:
         if type(each) is float:
-            each = constant(np.array(each, tensors[0]._array.dtype))
+            each = constant(np.array(each, dtype))
         elif not isinstance(each, Tensor):
             array = np.array(each)
-            if array.dtype.kind in "iu" or type(each) in (float, int):
-                array = array.astype(tensors[0].dtype)
+            if array.dtype.kind in "iu" or type(each) is int:
+                array = array.astype(dtype)
             if array.dtype.kind not in "fb":
                 others = ", ".join(tensor.label() for tensor in tensors)
                 raise DTypeError(
