@@ -10,7 +10,7 @@ import pytest
 
 from tinygrad_lstm.cotangent import ROWS, Sums
 from tinygrad_lstm.primitive import Entry
-from tinygrad_lstm.primitives import gather, getitem
+from tinygrad_lstm.primitives import TABLE, gather, getitem
 
 X, W = Entry(np.zeros(2), True, serial=1), Entry(np.zeros((2, 2)), True, serial=2)
 
@@ -123,22 +123,38 @@ def latest(sums):
     return operand, sums.take(operand)
 
 
+def computed(serial):
+    return Entry(np.zeros(2), True, TABLE["negative"], (X,), serial=serial)
+
+
 def test_signals_take_turns_the_latest_first():
-    sums = Sums()
-    for each in (X, W, X):
-        sums.add(each, np.ones(each._array.shape), True)
-    assert [latest(sums)[0] for _ in range(2)] == [W, X]
+    sums, early, late = Sums(), computed(3), computed(4)
+    for each in (early, late, early):
+        sums.add(each, np.ones(2), True)
+    assert [latest(sums)[0] for _ in range(2)] == [late, early]
     assert sums.turns == []
 
 
+def test_leaves_need_no_turn_and_are_the_rest():
+    sums = Sums()
+    sums.add(X, np.ones(2), True)
+    sums.add_rows(W, np.ones((1, 2)), np.ones((1, 2)))
+    assert sums.turns == []
+    assert {leaf: ct.tolist() for leaf, ct in sums.rest().items()} == {
+        X: [1.0, 1.0],
+        W: [[1.0, 1.0], [1.0, 1.0]],
+    }
+
+
 def a_part_of(whole):
-    return Entry(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=3)
+    return Entry(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=5)
 
 
 def test_cotangent_of_a_part_goes_straight_to_the_whole():
-    sums, part = Sums(), a_part_of(X)
+    sums, whole = Sums(), computed(4)
+    part = a_part_of(whole)
     sums.add(part, np.array(5.0), True)
-    assert latest(sums)[0] is X
+    assert latest(sums)[0] is whole
     assert part not in sums.total
 
 

@@ -31,7 +31,7 @@ class PlainSums:
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         self.kept = kept
         self.total: dict[Any, Array] = {}
-        self.waiting: dict[int, Any] = {}  # by serial number, with its sign changed
+        self.waiting: dict[int, Any] = {}  # what was computed, by serial number, its sign changed
         self.turns: list[int] = []  # the same numbers as a heap
 
     def add(self, operand: Any, ct: Array, fresh: bool) -> None:
@@ -39,26 +39,30 @@ class PlainSums:
         if operand in self.total:
             self.total[operand] = self.total[operand] + ct
         else:
-            self.total[operand] = ct
             self._wait(operand)
+            self.total[operand] = ct
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal."""
         self.add(operand, entry.primitive.transposed(ct, operand._array, **entry.parameters), True)
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
-        """Add xᵀ δ."""
+        """Add xᵀ δ; the weight is a leaf."""
         self.add(weight, x.T.dot(ct), True)
 
     def _wait(self, operand: Any) -> None:
-        turn = -operand.serial
-        if turn not in self.waiting:
+        if operand.inputs:  # a leaf need not wait: nothing comes after it
+            turn = -operand.serial
             self.waiting[turn] = operand
             heappush(self.turns, turn)
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
         return self.total.pop(operand, None)
+
+    def rest(self) -> dict[Any, Array]:
+        """Return the sums that nothing waits for: those of the leaves, when all have had turns."""
+        return self.total
 
 
 class Sums(PlainSums):
@@ -88,18 +92,17 @@ class Sums(PlainSums):
                 before = total[operand]
                 before += ct
                 total[operand] = before
-        elif operand.inputs and operand.primitive.is_part and operand not in self.kept:
-            self.add_part(operand.inputs[0], ct, operand)
-        elif self.stacked and operand in self.stacked:
-            self._multiply(operand)
-            self.add(operand, ct, fresh)
-        else:
-            total[operand] = ct
-            if not fresh:
-                self.borrowed.add(operand)
+            return
+        if operand.inputs:
+            if operand.primitive.is_part and operand not in self.kept:
+                self.add_part(operand.inputs[0], ct, operand)
+                return
             turn = -operand.serial  # `_wait`, without the call: this is the inner loop
             self.waiting[turn] = operand
             heappush(self.turns, turn)
+        total[operand] = ct
+        if not fresh:
+            self.borrowed.add(operand)
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
@@ -111,10 +114,10 @@ class Sums(PlainSums):
                 self.borrowed.discard(operand)
                 buffer = total[operand] = np.array(buffer)
         else:
+            self._wait(operand)
             whole = operand._array
             buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
-            self._wait(operand)
-            if add is None:
+            if add is None:  # into zeros one may as well assign, in half the time
                 buffer[index] = ct
                 return
         if add is not None:
@@ -127,11 +130,10 @@ class Sums(PlainSums):
                 buffer[index] += ct
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
-        """Add xᵀ δ, now or later; x is (n, in), ct is (n, out)."""
+        """Add xᵀ δ, now or later; x is (n, in), ct is (n, out), the weight is a leaf."""
         rows = self.stacked.get(weight)
         if rows is None:
             rows = self.stacked[weight] = [0, [], []]
-            self._wait(weight)
         rows[0] += len(x)
         rows[1].append(x)
         rows[2].append(ct)
@@ -141,14 +143,16 @@ class Sums(PlainSums):
     def _multiply(self, weight: Any) -> None:
         _, xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
-        product = x.T.dot(ct)
-        if weight in self.total:
-            self.add(weight, product, True)
-        else:
-            self.total[weight] = product  # it waits since its first row
+        self.add(weight, x.T.dot(ct), True)
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
         if operand in self.stacked:
             self._multiply(operand)
         return self.total.pop(operand, None)
+
+    def rest(self) -> dict[Any, Array]:
+        """Return the sums that nothing waits for: those of the leaves, when all have had turns."""
+        for weight in list(self.stacked):
+            self._multiply(weight)
+        return self.total
