@@ -34,7 +34,7 @@ class PlainSums:
         self.waiting: dict[int, Any] = {}  # what was computed, by serial number, its sign changed
         self.turns: list[int] = []  # the same numbers as a heap
 
-    def add(self, operand: Any, ct: Array, fresh: bool) -> None:
+    def add(self, operand: Any, ct: Array) -> None:
         """Add a cotangent."""
         if operand in self.total:
             self.total[operand] = self.total[operand] + ct
@@ -44,11 +44,11 @@ class PlainSums:
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal."""
-        self.add(operand, entry.primitive.transposed(ct, operand._array, **entry.parameters), True)
+        self.add(operand, entry.primitive.transposed(ct, operand._array, **entry.parameters))
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ; the weight is a leaf."""
-        self.add(weight, x.T.dot(ct), True)
+        self.add(weight, x.T.dot(ct))
 
     def _wait(self, operand: Any) -> None:
         if operand.inputs:  # a leaf need not wait: nothing comes after it
@@ -68,30 +68,30 @@ class PlainSums:
 class Sums(PlainSums):
     """Sums of cotangents that are arrays, at the speed of a backward pass written by hand.
 
-    A sum that this table made itself is added to in place, an array from elsewhere never is. The
-    cotangent of a part goes straight into one buffer for the whole, so that reading T steps of a
-    sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large matrix
-    products over many stacked rows.
+    A sum that this table made itself is added to in place, a first term, which others may hold,
+    never is. The cotangent of a part goes straight into one buffer for the whole, so that reading T
+    steps of a sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large
+    matrix products over many stacked rows.
     """
 
-    __slots__ = ("borrowed", "stacked")
+    __slots__ = ("own", "stacked")
 
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         super().__init__(kept)
-        self.borrowed: set[Any] = set()  # sums of one term, whose array is not ours
+        self.own: set[Any] = set()  # whose sums are arrays that nobody else holds
         self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
 
-    def add(self, operand: Any, ct: Array, fresh: bool) -> None:
-        """Add a cotangent; ``fresh`` says that nobody else holds its array."""
+    def add(self, operand: Any, ct: Array) -> None:
+        """Add a cotangent."""
         total = self.total
         if operand in total:
-            if operand in self.borrowed:
-                self.borrowed.discard(operand)
-                total[operand] = total[operand] + ct
-            else:
-                before = total[operand]
+            before = total[operand]
+            if operand in self.own:
                 before += ct
-                total[operand] = before
+                total[operand] = before  # NumPy's scalars are not added to in place
+            else:
+                total[operand] = before + ct
+                self.own.add(operand)
             return
         if operand.inputs:
             if operand.primitive.is_part and operand not in self.kept:
@@ -101,8 +101,6 @@ class Sums(PlainSums):
             self.waiting[turn] = operand
             heappush(self.turns, turn)
         total[operand] = ct
-        if not fresh:
-            self.borrowed.add(operand)
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
@@ -110,11 +108,12 @@ class Sums(PlainSums):
         index, add = entry.parameters["index"], entry.primitive.add_part
         if operand in total:
             buffer = total[operand]
-            if operand in self.borrowed or type(buffer) is not np.ndarray:
-                self.borrowed.discard(operand)
+            if operand not in self.own or type(buffer) is not np.ndarray:
+                self.own.add(operand)
                 buffer = total[operand] = np.array(buffer)
         else:
             self._wait(operand)
+            self.own.add(operand)
             whole = operand._array
             buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
             if add is None:  # into zeros one may as well assign, in half the time
@@ -143,7 +142,7 @@ class Sums(PlainSums):
     def _multiply(self, weight: Any) -> None:
         _, xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
-        self.add(weight, x.T.dot(ct), True)
+        self.add(weight, x.T.dot(ct))
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""

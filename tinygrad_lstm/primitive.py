@@ -246,7 +246,7 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
 
         def pull(entry, ct, sums):
             (x,) = entry.inputs
-            sums.add(x, ct * partial(x._array, entry._array), True)
+            sums.add(x, ct * partial(x._array, entry._array))
 
     else:
 
@@ -255,7 +255,7 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
             for partial, x in zip(partials, entry.inputs):
                 if x.requires_grad and partial is not None:
                     x_ct = ct * partial(*values, entry._array)
-                    sums.add(x, unbroadcast(x_ct, x._array.shape), True)
+                    sums.add(x, unbroadcast(x_ct, x._array.shape))
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -280,7 +280,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
                 x_ct = ct if sign > 0 else -ct
                 if x._array.shape != shape:
                     x_ct = unbroadcast(x_ct, x._array.shape)
-                sums.add(x, x_ct, False)
+                sums.add(x, x_ct)
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -310,7 +310,7 @@ def linear(
 
     def pull(entry, ct, sums):
         (x,) = entry.inputs
-        sums.add(x, transposed(ct, x._array, **entry.parameters), False)
+        sums.add(x, transposed(ct, x._array, **entry.parameters))
 
     def pull_part(entry, ct, sums):
         sums.add_part(entry.inputs[0], ct, entry)
@@ -333,7 +333,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
         indices = pieces([x._array.shape for x in entry.inputs], **entry.parameters)
         for x, index in zip(entry.inputs, indices):
             if x.requires_grad:
-                sums.add(x, ct[index], False)
+                sums.add(x, ct[index])
 
     def jvp(tangents, y, xs, parameters):
         filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
@@ -364,14 +364,14 @@ def bilinear(
         alike = x.shape == w.shape  # then nothing was broadcast, and no shape need be looked at
         if a.requires_grad:
             a_ct = left(ct, x, w)
-            sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape), True)
+            sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape))
         if b.requires_grad:
             if rows is not None and not b.inputs and w.ndim == 2:
                 x, ct = rows(x, ct)
                 sums.add_rows(b, x, ct)
             else:
                 b_ct = right(ct, x, w)
-                sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape), True)
+                sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape))
 
     def jvp(tangents, y, xs, parameters):
         (a, b), (da, db) = xs, tangents
@@ -403,7 +403,7 @@ def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive
     def pull(entry, ct, sums):
         (x,), axis = entry.inputs, entry.parameters.get("axis")
         slope = gain(x._array, entry._array, axis)
-        sums.add(x, slope * ct.reshape(kept(x._array.shape, axis)), True)
+        sums.add(x, slope * ct.reshape(kept(x._array.shape, axis)))
 
     def jvp(tangents, y, xs, parameters):
         (x,), axis = xs, parameters.get("axis")

@@ -203,7 +203,7 @@ class Tensor:
         """
         seed = starting_cotangent(self, gradient)
         sums = Sums(_retained_now() if _retained else frozenset())
-        sums.add(self, seed, False)
+        sums.add(self, seed)
         found = pull_back(sums)
         for node in found:
             check_gradient(node)
