@@ -273,14 +273,20 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
 def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
     """Declare a signed sum, Σ ±x."""
 
-    def pull(entry, ct, sums):
-        shape = ct.shape
-        for sign, x in zip(signs, entry.inputs):
-            if x.requires_grad:
-                x_ct = ct if sign > 0 else -ct
-                if x._array.shape != shape:
-                    x_ct = unbroadcast(x_ct, x._array.shape)
-                sums.add(x, x_ct)
+    if min(signs) > 0:  # a plain sum hands its cotangent on as it is
+
+        def pull(entry, ct, sums):
+            shape = ct.shape
+            for x in entry.inputs:
+                if x.requires_grad:
+                    sums.add(x, ct if x._array.shape == shape else unbroadcast(ct, x._array.shape))
+
+    else:
+
+        def pull(entry, ct, sums):
+            for sign, x in zip(signs, entry.inputs):
+                if x.requires_grad:
+                    sums.add(x, unbroadcast(ct if sign > 0 else -ct, x._array.shape))
 
     def jvp(tangents, y, xs, parameters):
         terms = [
