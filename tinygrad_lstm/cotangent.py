@@ -133,10 +133,11 @@ class Sums(PlainSums):
         rows = self.stacked.get(weight)
         if rows is None:
             rows = self.stacked[weight] = [0, [], []]
-        rows[0] += len(x)
-        rows[1].append(x)
-        rows[2].append(ct)
-        if rows[0] >= ROWS:
+        count, xs, cts = rows
+        rows[0] = count = count + len(x)
+        xs.append(x)
+        cts.append(ct)
+        if count >= ROWS:
             self._multiply(weight)
 
     def _multiply(self, weight: Any) -> None:

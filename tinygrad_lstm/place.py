@@ -151,7 +151,7 @@ def steps(times: int | range) -> Iterator[int]:
 def _stepping(times: range, before: Place) -> Iterator[int]:
     try:
         for step in times:
-            here.set(Place(before, step=step))
+            here.set(Place(before, None, step))
             yield step
     finally:
         here.set(before)

@@ -56,6 +56,8 @@ def _operator(primitive: Primitive) -> tuple[Any, Any]:
             else:
                 requires_grad = self.requires_grad or other.requires_grad
                 return _written(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
+        elif type(other) is float:
+            return method(self, _weak(other, self))
         return record(primitive, (self, other))
 
     def reflected(self: Tensor, other: Any) -> Tensor:
@@ -546,15 +548,14 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     Python numbers and integer arrays take the dtype of the Tensors beside them, as weak scalars do.
     """
     tensors = [each for each in operands if isinstance(each, Tensor)]
-    dtype = tensors[0]._array.dtype
     made = []
     for each in operands:
         if type(each) is float:
-            each = constant(np.array(each, dtype))
+            each = _weak(each, tensors[0])
         elif not isinstance(each, Tensor):
             array = np.array(each)
             if array.dtype.kind in "iu" or type(each) is int:
-                array = array.astype(dtype)
+                array = array.astype(tensors[0].dtype)
             if array.dtype.kind not in "fb":
                 others = ", ".join(tensor.label() for tensor in tensors)
                 raise DTypeError(
@@ -564,6 +565,11 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
             each = constant(array)
         made.append(each)
     return tuple(made)
+
+
+def _weak(number: float, beside: Tensor) -> Tensor:
+    """Return a number as a constant of the dtype of the Tensor beside it."""
+    return constant(np.array(number, beside._array.dtype))
 
 
 def _plain(value: Any) -> Any:
