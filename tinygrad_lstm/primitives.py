@@ -183,8 +183,9 @@ def _matmul(a, b):
     if b.ndim == 2 and a.ndim:
         if a.ndim < 3:  # the same product as matmul's, in half the time when small
             return a.dot(b)
-        *batch, size = a.shape  # one large product instead of a batch of small ones
-        return a.reshape((math.prod(batch), size)).dot(b).reshape((*batch, b.shape[1]))
+        shape = a.shape  # one large product instead of a batch of small ones
+        rows = a.reshape((math.prod(shape[:-1]), shape[-1]))
+        return rows.dot(b).reshape((*shape[:-1], b.shape[1]))
     return np.matmul(a, b)
 
 
@@ -381,8 +382,11 @@ def _concatenate_pieces(shapes, axis=0):
 
 def _stack(*xs, axis=0):
     """Return arrays joined along a new axis."""
-    if axis == 0 and xs[0].ndim and len({x.shape for x in xs}) == 1:  # sooner done than np.stack
-        return np.concatenate(xs).reshape((len(xs), *xs[0].shape))
+    if axis == 0:
+        try:
+            return np.array(xs)  # the same in half the time or less
+        except ValueError:
+            pass  # np.stack says what does not fit
     return np.stack(xs, axis)
 
 
