@@ -123,9 +123,9 @@ class Primitive:
         if parameters or len(operands) != self.arity:
             operands, parameters = self.bind(operands, parameters)
         for operand in operands:
-            interpret = getattr(operand, "__interpret__", None)
-            if interpret is not None:
-                return interpret(self, operands, parameters and _kept_safe(parameters))
+            if hasattr(operand, "__interpret__"):
+                parameters = parameters and _kept_safe(parameters)
+                return operand.__interpret__(self, operands, parameters)
         return self.forward(*operands, **parameters)
 
     def bind(
