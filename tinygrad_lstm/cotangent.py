@@ -2,7 +2,7 @@
 
 Knows what the kinds hand over and no Tensors. Signals take their turns in reverse order of
 recording: whatever used the latest of those that wait was recorded after it, so that its sum is
-complete.
+complete. Leaves wait for no turn: theirs are complete when everything computed has had its own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PlainSums:
         self.add(weight, x.T.dot(ct))
 
     def _wait(self, operand: Any) -> None:
-        if operand.inputs:  # a leaf need not wait: nothing comes after it
+        if operand.inputs:  # no leaf
             turn = -operand.serial
             self.waiting[turn] = operand
             heappush(self.turns, turn)
@@ -61,7 +61,7 @@ class PlainSums:
         return self.total.pop(operand, None)
 
     def rest(self) -> dict[Any, Array]:
-        """Return the sums that nothing waits for: those of the leaves, when all have had turns."""
+        """Return the leaves' sums, once everything computed has had its turn."""
         return self.total
 
 
@@ -152,7 +152,7 @@ class Sums(PlainSums):
         return self.total.pop(operand, None)
 
     def rest(self) -> dict[Any, Array]:
-        """Return the sums that nothing waits for: those of the leaves, when all have had turns."""
+        """Return the leaves' sums, once everything computed has had its turn."""
         for weight in list(self.stacked):
             self._multiply(weight)
         return self.total
