@@ -10,41 +10,32 @@ import pytest
 
 from tinygrad_lstm.cotangent import ROWS, Sums
 from tinygrad_lstm.primitive import Entry
-from tinygrad_lstm.primitives import gather, getitem
+from tinygrad_lstm.primitives import TABLE, gather, getitem
 
 X, W = Entry(np.zeros(2), True, serial=1), Entry(np.zeros((2, 2)), True, serial=2)
 
 
-@pytest.mark.parametrize("fresh", [False, True])
-def test_terms_add_up(fresh):
+def test_terms_add_up():
     sums = Sums()
     for _ in range(3):
-        sums.add(X, np.array([1.0, 2.0]), fresh)
+        sums.add(X, np.array([1.0, 2.0]))
     assert sums.take(X).tolist() == [3.0, 6.0]
 
 
 def test_array_from_elsewhere_is_never_written_into():
     sums, theirs = Sums(), np.ones(2)
     for _ in range(3):
-        sums.add(X, theirs, False)
+        sums.add(X, theirs)
     assert theirs.tolist() == [1.0, 1.0]
 
 
 def test_own_sum_is_added_to_in_place():
     sums = Sums()
-    own = np.ones(2)
-    sums.add(X, own, True)
-    sums.add(X, np.ones(2), True)
+    for _ in range(2):
+        sums.add(X, np.ones(2))
+    own = sums.total[X]
+    sums.add(X, np.ones(2))
     assert sums.take(X) is own
-
-
-def test_sum_of_borrowed_terms_becomes_ones_own():
-    sums, first = Sums(), np.ones(2)
-    sums.add(X, first, False)
-    sums.add(X, np.ones(2), False)
-    second = sums.total[X]
-    sums.add(X, np.ones(2), False)
-    assert sums.take(X) is second
 
 
 def add_part(sums, whole, ct, index, primitive=getitem):
@@ -52,16 +43,16 @@ def add_part(sums, whole, ct, index, primitive=getitem):
     sums.add_part(whole, ct, Entry(None, True, primitive, (whole,), {"index": index}))
 
 
-def test_part_is_added_to_a_copy_of_what_is_borrowed():
+def test_part_is_added_to_a_copy_of_a_first_term():
     sums, theirs, whole = Sums(), np.ones(3), Entry(np.zeros(3), True)
-    sums.add(whole, theirs, False)
+    sums.add(whole, theirs)
     add_part(sums, whole, 5.0, 1)
     assert (sums.take(whole).tolist(), theirs.tolist()) == ([1.0, 6.0, 1.0], [1.0, 1.0, 1.0])
 
 
 def test_part_of_a_number_is_added_to_numpys_scalar():
     sums, whole = Sums(), Entry(np.array(0.0), True)
-    sums.add(whole, np.float64(2.0), True)
+    sums.add(whole, np.float64(2.0))
     add_part(sums, whole, np.ones(1), None)
     assert sums.take(whole) == 3.0
 
@@ -101,7 +92,7 @@ def test_rows_wait_until_there_are_enough():
 
 def test_rows_and_terms_of_one_weight_add_up():
     sums = Sums()
-    sums.add(W, np.ones((2, 2)), False)
+    sums.add(W, np.ones((2, 2)))
     sums.add_rows(W, np.ones((1, 2)), np.ones((1, 2)))
     assert (sums.take(W) == 2).all()
 
@@ -110,7 +101,7 @@ def test_rows_and_terms_of_one_weight_add_up():
 def test_what_is_taken_is_forgotten(add):
     sums = Sums()
     if add == "term":
-        sums.add(W, np.ones((1, 1)), True)
+        sums.add(W, np.ones((1, 1)))
     if add == "rows":
         sums.add_rows(W, np.ones((1, 1)), np.ones((1, 1)))
     assert (sums.take(W) is None) == (add == "nothing")
@@ -123,27 +114,43 @@ def latest(sums):
     return operand, sums.take(operand)
 
 
+def computed(serial):
+    return Entry(np.zeros(2), True, TABLE["negative"], (X,), serial=serial)
+
+
 def test_signals_take_turns_the_latest_first():
-    sums = Sums()
-    for each in (X, W, X):
-        sums.add(each, np.ones(each._array.shape), True)
-    assert [latest(sums)[0] for _ in range(2)] == [W, X]
+    sums, early, late = Sums(), computed(3), computed(4)
+    for each in (early, late, early):
+        sums.add(each, np.ones(2))
+    assert [latest(sums)[0] for _ in range(2)] == [late, early]
     assert sums.turns == []
 
 
+def test_leaves_need_no_turn_and_are_the_rest():
+    sums = Sums()
+    sums.add(X, np.ones(2))
+    sums.add_rows(W, np.ones((1, 2)), np.ones((1, 2)))
+    assert sums.turns == []
+    assert {leaf: ct.tolist() for leaf, ct in sums.rest().items()} == {
+        X: [1.0, 1.0],
+        W: [[1.0, 1.0], [1.0, 1.0]],
+    }
+
+
 def a_part_of(whole):
-    return Entry(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=3)
+    return Entry(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=5)
 
 
 def test_cotangent_of_a_part_goes_straight_to_the_whole():
-    sums, part = Sums(), a_part_of(X)
-    sums.add(part, np.array(5.0), True)
-    assert latest(sums)[0] is X
+    sums, whole = Sums(), computed(4)
+    part = a_part_of(whole)
+    sums.add(part, np.array(5.0))
+    assert latest(sums)[0] is whole
     assert part not in sums.total
 
 
 def test_part_whose_cotangent_is_asked_for_keeps_it():
     part = a_part_of(X)
     sums = Sums({part})
-    sums.add(part, np.array(5.0), True)
+    sums.add(part, np.array(5.0))
     assert latest(sums) == (part, 5.0)

@@ -252,7 +252,7 @@ def test_second_derivative_is_the_complex_step_of_the_first(program):
             operands = [operand._array for operand in node.inputs]
             node._array = np.asarray(node.primitive.forward(*operands, **node.parameters))
     sums = Sums()
-    sums.add(loss, np.ones((), complex), False)
+    sums.add(loss, np.ones((), complex))
     found = pull_back(sums)
     near_all([found[leaf].imag / laws.STEP for leaf in leaves], reverse_over_reverse(program))
 

@@ -77,6 +77,13 @@ def unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     return arguments
 
 
+def is_basic(index: Any) -> bool:
+    """Return whether an index names no entry twice, and cannot be changed."""
+    if type(index) is tuple:
+        return BASIC.issuperset(map(type, index))
+    return type(index) in BASIC
+
+
 def checked_index(index: Any, whole: Any) -> Any:
     """Return an index that nobody can change from outside."""
     if type(index) in BASIC:

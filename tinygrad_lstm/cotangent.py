@@ -2,7 +2,7 @@
 
 Knows what the kinds hand over and no Tensors. Signals take their turns in reverse order of
 recording: whatever used the latest of those that wait was recorded after it, so that its sum is
-complete.
+complete. Leaves wait for no turn: theirs are complete when everything computed has had its own.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ class PlainSums:
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         self.kept = kept
         self.total: dict[Any, Array] = {}
-        self.waiting: dict[int, Any] = {}  # by serial number, with its sign changed
+        self.waiting: dict[int, Any] = {}  # what was computed, by serial number, its sign changed
         self.turns: list[int] = []  # the same numbers as a heap
 
-    def add(self, operand: Any, ct: Array, fresh: bool) -> None:
+    def add(self, operand: Any, ct: Array) -> None:
         """Add a cotangent."""
         if operand in self.total:
             self.total[operand] = self.total[operand] + ct
         else:
-            self.total[operand] = ct
             self._wait(operand)
+            self.total[operand] = ct
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal."""
-        self.add(operand, entry.primitive.transposed(ct, operand._array, **entry.parameters), True)
+        self.add(operand, entry.primitive.transposed(ct, operand._array, **entry.parameters))
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
-        """Add xᵀ δ."""
-        self.add(weight, x.T.dot(ct), True)
+        """Add xᵀ δ; the weight is a leaf."""
+        self.add(weight, x.T.dot(ct))
 
     def _wait(self, operand: Any) -> None:
-        turn = -operand.serial
-        if turn not in self.waiting:
+        if operand.inputs:  # no leaf
+            turn = -operand.serial
             self.waiting[turn] = operand
             heappush(self.turns, turn)
 
@@ -60,59 +60,65 @@ class PlainSums:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
         return self.total.pop(operand, None)
 
+    def rest(self) -> dict[Any, Array]:
+        """Return the leaves' sums, once everything computed has had its turn."""
+        return self.total
+
 
 class Sums(PlainSums):
     """Sums of cotangents that are arrays, at the speed of a backward pass written by hand.
 
-    A sum that this table made itself is added to in place, an array from elsewhere never is. The
-    cotangent of a part goes straight into one buffer for the whole, so that reading T steps of a
-    sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large matrix
-    products over many stacked rows.
+    A sum that this table made itself is added to in place, a first term, which others may hold,
+    never is. The cotangent of a part goes straight into one buffer for the whole, so that reading T
+    steps of a sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large
+    matrix products over many stacked rows.
     """
 
-    __slots__ = ("borrowed", "stacked")
+    __slots__ = ("own", "stacked")
 
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         super().__init__(kept)
-        self.borrowed: set[Any] = set()  # sums of one term, whose array is not ours
+        self.own: set[Any] = set()  # whose sums are arrays that nobody else holds
         self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
 
-    def add(self, operand: Any, ct: Array, fresh: bool) -> None:
-        """Add a cotangent; ``fresh`` says that nobody else holds its array."""
+    def add(self, operand: Any, ct: Array) -> None:
+        """Add a cotangent."""
         total = self.total
         if operand in total:
-            if operand in self.borrowed:
-                self.borrowed.discard(operand)
-                total[operand] = total[operand] + ct
-            else:
-                before = total[operand]
+            before = total[operand]
+            if operand in self.own:
                 before += ct
-                total[operand] = before
-        elif operand.inputs and operand.primitive.is_part and operand not in self.kept:
-            self.add_part(operand.inputs[0], ct, operand)
-        else:
-            total[operand] = ct
-            if not fresh:
-                self.borrowed.add(operand)
+                total[operand] = before  # NumPy's scalars are not added to in place
+            else:
+                total[operand] = before + ct
+                self.own.add(operand)
+            return
+        if operand.inputs:
+            if operand.primitive.is_part and operand not in self.kept:
+                self.add_part(operand.inputs[0], ct, operand)
+                return
             turn = -operand.serial  # `_wait`, without the call: this is the inner loop
-            waiting = self.waiting
-            if turn not in waiting:
-                waiting[turn] = operand
-                heappush(self.turns, turn)
+            self.waiting[turn] = operand
+            heappush(self.turns, turn)
+        total[operand] = ct
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
         total = self.total
-        if operand not in total:
+        index, add = entry.parameters["index"], entry.primitive.add_part
+        if operand in total:
+            buffer = total[operand]
+            if operand not in self.own or type(buffer) is not np.ndarray:
+                self.own.add(operand)
+                buffer = total[operand] = np.array(buffer)
+        else:
+            self._wait(operand)
+            self.own.add(operand)
             whole = operand._array
             buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
-            self._wait(operand)
-        else:
-            buffer = total[operand]
-            if operand in self.borrowed or type(buffer) is not np.ndarray:
-                self.borrowed.discard(operand)
-                buffer = total[operand] = np.array(buffer)
-        index, add = entry.parameters["index"], entry.primitive.add_part
+            if add is None:  # into zeros one may as well assign, in half the time
+                buffer[index] = ct
+                return
         if add is not None:
             add(buffer, index, ct)
         else:
@@ -123,28 +129,30 @@ class Sums(PlainSums):
                 buffer[index] += ct
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
-        """Add xᵀ δ, now or later; x is (n, in), ct is (n, out)."""
+        """Add xᵀ δ, now or later; x is (n, in), ct is (n, out), the weight is a leaf."""
         rows = self.stacked.get(weight)
         if rows is None:
             rows = self.stacked[weight] = [0, [], []]
-            self._wait(weight)
-        rows[0] += len(x)
-        rows[1].append(x)
-        rows[2].append(ct)
-        if rows[0] >= ROWS:
+        count, xs, cts = rows
+        rows[0] = count = count + len(x)
+        xs.append(x)
+        cts.append(ct)
+        if count >= ROWS:
             self._multiply(weight)
 
     def _multiply(self, weight: Any) -> None:
         _, xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
-        product = x.T.dot(ct)
-        if weight in self.total:
-            self.add(weight, product, True)
-        else:
-            self.total[weight] = product  # it waits since its first row
+        self.add(weight, x.T.dot(ct))
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
         if operand in self.stacked:
             self._multiply(operand)
         return self.total.pop(operand, None)
+
+    def rest(self) -> dict[Any, Array]:
+        """Return the leaves' sums, once everything computed has had its turn."""
+        for weight in list(self.stacked):
+            self._multiply(weight)
+        return self.total

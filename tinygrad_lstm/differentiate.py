@@ -75,7 +75,7 @@ def grad(
     for out, seed, start in zip(outs, seeds, starts, strict=True):
         if out in entries:
             on_tape = seed if isinstance(seed, Tensor) else constant(start)
-            sums.add(entries[out], on_tape if create_graph else start, False)
+            sums.add(entries[out], on_tape if create_graph else start)
     pulled = pull_back(sums)
     found = {each: pulled[entries[each]] for each in ins if entries.get(each) in pulled}
     unused = [each for each in ins if each not in found]

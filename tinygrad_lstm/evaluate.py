@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
-from .primitive import Linear, kept
+from .primitive import Primitive, kept
 
 
 def evaluate(
@@ -179,9 +179,9 @@ def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
         return primitive.vjp(ins[0], None, [_like(shape, ins[0]) for shape in node.shapes],
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
     if node.kind in ("linear", "broadcast") and node.transposed:
-        assert isinstance(primitive, Linear)
         if primitive.is_part:
             return [_Part(node.shapes[0], node.parameters["index"], ins[0], primitive)]
+        assert primitive.transposed is not None
         return [primitive.transposed(ins[0], _like(node.shapes[0], ins[0]), **node.parameters)]
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
 
@@ -213,7 +213,9 @@ def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
 class _Part:
     """The transpose of taking a part, not yet added to anything."""
 
-    def __init__(self, shape: tuple[int, ...], index: Any, part: np.ndarray, taker: Linear) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], index: Any, part: np.ndarray, taker: Primitive
+    ) -> None:
         self.shape, self.index, self.part, self.taker = shape, index, part, taker
 
     def add_to(self, whole: np.ndarray, sign: int) -> None:

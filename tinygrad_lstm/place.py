@@ -152,7 +152,7 @@ def _stepping(times: range, before: Place) -> Iterator[int]:
     loop = Place(before)  # what the steps of one loop have in common, and no other steps
     try:
         for step in times:
-            here.set(Place(loop, step=step))
+            here.set(Place(loop, None, step))
             yield step
     finally:
         here.set(before)

@@ -70,16 +70,19 @@ class Primitive:
         The forward mode; ``None`` stands for a zero tangent.
     notation : Notation
     samples : () -> list of (operands, parameters)
-    analytic : bool
-        Whether ``forward`` is analytic, so that the complex step holds.
+    analytic, is_differentiable : bool
+        Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
     arity, parameters : int or None, tuple of str
         The number of operands (None for any number), and the names of what else it takes.
     numpy : NumPy's functions that it stands for
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
+    transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
+    is_part : bool
+        Whether it is a linear map that takes the part of x at an ``index``.
+    add_part : (buffer, index, ct) -> None, or None
+        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
     """
-
-    is_part = False
 
     def __init__(
         self,
@@ -99,8 +102,12 @@ class Primitive:
         self.notation, self.samples, self.analytic = notation, samples, analytic
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
+        self.is_differentiable = kind != "cut"
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
+        self.transposed: Rule | None = None
+        self.is_part = False
+        self.add_part: Callable[..., None] | None = None
         self.__name__ = self.__qualname__ = name
         of_numpy = isinstance(forward, np.ufunc)
         self.__doc__ = f"NumPy's {name}, entry by entry." if of_numpy else forward.__doc__
@@ -116,9 +123,9 @@ class Primitive:
         if parameters or len(operands) != self.arity:
             operands, parameters = self.bind(operands, parameters)
         for operand in operands:
-            interpret = getattr(operand, "__interpret__", None)
-            if interpret is not None:
-                return interpret(self, operands, parameters)
+            if hasattr(operand, "__interpret__"):
+                parameters = parameters and _kept_safe(parameters)
+                return operand.__interpret__(self, operands, parameters)
         return self.forward(*operands, **parameters)
 
     def bind(
@@ -126,6 +133,8 @@ class Primitive:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
         arity, names = self.arity, self.parameters
+        if len(operands) == arity and all(map(names.__contains__, parameters)):
+            return operands, parameters
         extra: tuple[Any, ...] = ()
         if arity is None and operands and isinstance(operands[0], list | tuple):
             operands, extra = tuple(operands[0]), operands[1:]
@@ -143,14 +152,15 @@ class Primitive:
             also = f" and {', '.join(names)}" if names else ""
             more = f" and {len(extra)} arguments" if names and extra else ""
             raise UsageError(f"{self.name} takes {wanted}{also}, got {got}{more}")
-        parameters = {**dict(zip(names, extra, strict=False)), **parameters}
-        unknown = [name for name in parameters if name not in names]
-        if unknown:
-            raise UsageError(
-                f"{self.name} has no parameter {unknown[0]!r}; "
-                f"it takes {', '.join(names) if names else 'operands only'}"
-            )
-        return operands, {name: _kept_safe(value) for name, value in parameters.items()}
+        if extra:
+            parameters = {**dict(zip(names, extra, strict=False)), **parameters}
+        for name in parameters:
+            if name not in names:
+                raise UsageError(
+                    f"{self.name} has no parameter {name!r}; "
+                    f"it takes {', '.join(names) if names else 'operands only'}"
+                )
+        return operands, parameters
 
     def vjp(
         self,
@@ -190,7 +200,9 @@ def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
 
 
 def _kept_safe(value: Any) -> Any:
-    """Return a parameter that nobody can change from outside."""
+    """Return parameters, or one of them, that nobody can change from outside."""
+    if isinstance(value, dict):
+        return {name: _kept_safe(each) for name, each in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(map(_kept_safe, value))
     return value.copy() if isinstance(value, np.ndarray) else value
@@ -234,7 +246,7 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
 
         def pull(entry, ct, sums):
             (x,) = entry.inputs
-            sums.add(x, ct * partial(x._array, entry._array), True)
+            sums.add(x, ct * partial(x._array, entry._array))
 
     else:
 
@@ -243,7 +255,7 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
             for partial, x in zip(partials, entry.inputs):
                 if x.requires_grad and partial is not None:
                     x_ct = ct * partial(*values, entry._array)
-                    sums.add(x, unbroadcast(x_ct, x._array.shape), True)
+                    sums.add(x, unbroadcast(x_ct, x._array.shape))
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -261,14 +273,20 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
 def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
     """Declare a signed sum, Σ ±x."""
 
-    def pull(entry, ct, sums):
-        shape = ct.shape
-        for sign, x in zip(signs, entry.inputs):
-            if x.requires_grad:
-                x_ct = ct if sign > 0 else -ct
-                if x._array.shape != shape:
-                    x_ct = unbroadcast(x_ct, x._array.shape)
-                sums.add(x, x_ct, False)
+    if min(signs) > 0:  # a plain sum hands its cotangent on as it is
+
+        def pull(entry, ct, sums):
+            shape = ct.shape
+            for x in entry.inputs:
+                if x.requires_grad:
+                    sums.add(x, ct if x._array.shape == shape else unbroadcast(ct, x._array.shape))
+
+    else:
+
+        def pull(entry, ct, sums):
+            for sign, x in zip(signs, entry.inputs):
+                if x.requires_grad:
+                    sums.add(x, unbroadcast(ct if sign > 0 else -ct, x._array.shape))
 
     def jvp(tangents, y, xs, parameters):
         terms = [
@@ -281,22 +299,6 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
     return primitive
 
 
-class Linear(Primitive):
-    """A linear map.
-
-    Attributes
-    ----------
-    transposed : (ct, x, **parameters) -> Aᵀ ct
-    is_part : bool
-        Whether it takes the part of x at an ``index``.
-    add_part : (buffer, index, ct) -> None, or None
-        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
-    """
-
-    transposed: Rule
-    add_part: Callable[..., None] | None = None
-
-
 def linear(
     name: str,
     forward: Rule,
@@ -305,7 +307,7 @@ def linear(
     is_part: bool = False,
     add_part: Callable[..., None] | None = None,
     **more: Any,
-) -> Linear:
+) -> Primitive:
     """Declare a linear map by its transpose, ``(ct, x, **parameters) -> Aᵀ ct``.
 
     The transpose may ask ``x`` for its shape and for nothing else. A map that takes the part of x
@@ -314,7 +316,7 @@ def linear(
 
     def pull(entry, ct, sums):
         (x,) = entry.inputs
-        sums.add(x, transposed(ct, x._array, **entry.parameters), False)
+        sums.add(x, transposed(ct, x._array, **entry.parameters))
 
     def pull_part(entry, ct, sums):
         sums.add_part(entry.inputs[0], ct, entry)
@@ -322,7 +324,7 @@ def linear(
     def jvp(tangents, y, xs, parameters):
         return primitive(tangents[0], **parameters)
 
-    primitive = Linear(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
+    primitive = Primitive(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
     primitive.transposed, primitive.is_part, primitive.add_part = transposed, is_part, add_part
     return primitive
 
@@ -337,7 +339,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
         indices = pieces([x._array.shape for x in entry.inputs], **entry.parameters)
         for x, index in zip(entry.inputs, indices):
             if x.requires_grad:
-                sums.add(x, ct[index], False)
+                sums.add(x, ct[index])
 
     def jvp(tangents, y, xs, parameters):
         filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
@@ -365,17 +367,17 @@ def bilinear(
     def pull(entry, ct, sums):
         a, b = entry.inputs
         x, w = a._array, b._array
+        alike = x.shape == w.shape  # then nothing was broadcast, and no shape need be looked at
         if a.requires_grad:
             a_ct = left(ct, x, w)
-            if a_ct.shape != x.shape:
-                a_ct = unbroadcast(a_ct, x.shape)
-            sums.add(a, a_ct, True)
+            sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape))
         if b.requires_grad:
             if rows is not None and not b.inputs and w.ndim == 2:
-                sums.add_rows(b, *rows(x, ct))
+                x, ct = rows(x, ct)
+                sums.add_rows(b, x, ct)
             else:
                 b_ct = right(ct, x, w)
-                sums.add(b, b_ct if b_ct.shape == w.shape else unbroadcast(b_ct, w.shape), True)
+                sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape))
 
     def jvp(tangents, y, xs, parameters):
         (a, b), (da, db) = xs, tangents
@@ -407,7 +409,7 @@ def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive
     def pull(entry, ct, sums):
         (x,), axis = entry.inputs, entry.parameters.get("axis")
         slope = gain(x._array, entry._array, axis)
-        sums.add(x, slope * ct.reshape(kept(x._array.shape, axis)), True)
+        sums.add(x, slope * ct.reshape(kept(x._array.shape, axis)))
 
     def jvp(tangents, y, xs, parameters):
         (x,), axis = xs, parameters.get("axis")

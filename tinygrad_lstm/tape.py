@@ -86,18 +86,15 @@ def pull_back(sums: Any) -> dict[Node, Any]:
     """
     outputs = list(sums.total)
     found: dict[Node, Any] = {}
-    oldest = replaced.latest
-    turns, waiting, kept = sums.turns, sums.waiting, sums.kept
+    node = None
+    total, turns, waiting, kept = sums.total, sums.turns, sums.waiting, sums.kept
     while turns:
         node = waiting.pop(heappop(turns))  # the latest recorded of those that wait
-        if node.inputs:
-            ct = sums.total.pop(node)
-            if kept and node in kept:
-                found[node] = ct
-            oldest = node.serial
-            node.primitive.pull(node, ct, sums)
-        else:
-            found[node] = sums.take(node)
-    if replaced.latest > oldest:
+        ct = total.pop(node)
+        if kept and node in kept:
+            found[node] = ct
+        pull = node.primitive.pull
+        pull(node, ct, sums)
+    if node is not None and replaced.latest > node.serial:  # the oldest of all
         history(outputs)  # which says what was replaced
-    return found
+    return found | sums.rest()

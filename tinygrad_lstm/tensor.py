@@ -22,7 +22,7 @@ import numpy as np
 
 from . import functions
 from . import primitives as p
-from .arrays import BASIC, Frozen, as_floats, checked_index, explained, unpacked
+from .arrays import Frozen, as_floats, checked_index, explained, is_basic, unpacked
 from .cotangent import Sums
 from .errors import (
     ArgumentError,
@@ -45,16 +45,19 @@ _retained: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by serial nu
 
 def _operator(primitive: Primitive) -> tuple[Any, Any]:
     """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
+    forward = primitive.forward
 
     def method(self: Tensor, other: Any) -> Tensor:
         if type(other) is Tensor:
             try:
-                data = primitive.forward(self._array, other._array)
+                data = forward(self._array, other._array)
             except ValueError:
                 pass  # `record` says what does not fit
             else:
                 requires_grad = self.requires_grad or other.requires_grad
                 return _written(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
+        elif type(other) is float:
+            return method(self, _weak(other, self))
         return record(primitive, (self, other))
 
     def reflected(self: Tensor, other: Any) -> Tensor:
@@ -202,13 +205,13 @@ class Tensor:
         """
         seed = starting_cotangent(self, gradient)
         sums = Sums(_retained_now() if _retained else frozenset())
-        sums.add(self, seed, False)
+        sums.add(self, seed)
         found = pull_back(sums)
         for node in found:
             check_gradient(node)
         for node, ct in found.items():
-            ct = np.asarray(ct, node.dtype)
-            node.grad = np.array(ct) if node.grad is None else np.asarray(node.grad + ct)
+            ct = np.array(ct, node._array.dtype)
+            node.grad = ct if node.grad is None else np.asarray(node.grad + ct)
 
     def retain_grad(self) -> Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
@@ -276,20 +279,19 @@ class Tensor:
     # fmt: on
 
     def __getitem__(self, index: Any) -> Tensor:
-        kind = type(index)
-        if kind is int or (BASIC.issuperset(map(type, index)) if kind is tuple else kind in BASIC):
-            try:
-                data = self._array[index]
-            except IndexError:
-                return record(p.getitem, (self,), {"index": index})  # which says what does not fit
-            if kind is int:
-                taking = {"index": index}
-            else:
-                taking = _taken.get(id(index)) or _remembered(index)
-                if taking["index"] is not index:
-                    taking = _remembered(index)
-            return _written(p.getitem, data, (self,), taking, self.requires_grad)
-        return record(p.gather, (self,), {"index": checked_index(index, self)})
+        if type(index) is int:
+            taking: Any = {"index": index}
+        else:
+            taking = _taken.get(id(index))
+            if taking is None or taking["index"] is not index:  # not taken before
+                if not is_basic(index):
+                    return record(p.gather, (self,), {"index": checked_index(index, self)})
+                taking = _remembered(index)
+        try:
+            data = self._array[index]
+        except IndexError:
+            return record(p.getitem, (self,), taking)  # which says what does not fit
+        return _written(p.getitem, data, (self,), taking, self.requires_grad)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise UsageError(
@@ -422,7 +424,7 @@ def record(
         if type(operand) is not Tensor:
             return record(primitive, _as_tensors(primitive, operands), parameters)
         if operand.requires_grad:
-            requires_grad = True
+            requires_grad = primitive.is_differentiable
     try:
         if parameters:
             data = primitive.forward(*[x._array for x in operands], **parameters)
@@ -432,8 +434,6 @@ def record(
             data = primitive.forward(*[x._array for x in operands])
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands, parameters) from None
-    if requires_grad and primitive.kind == "cut":
-        requires_grad = False
     return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
 
 
@@ -521,7 +521,7 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
                 f"{output.label()} has shape {output.shape}; a gradient starts from one number: "
                 f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
             )
-        return np.ones(output.shape, output.dtype)
+        return np.array(p.one(output)).reshape(output.shape)  # in half the time of np.ones
     seed = np.asarray(_plain(gradient))
     if seed.shape != output.shape:
         raise ShapeError(
@@ -551,10 +551,10 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     made = []
     for each in operands:
         if type(each) is float:
-            each = constant(np.array(each, tensors[0]._array.dtype))
+            each = _weak(each, tensors[0])
         elif not isinstance(each, Tensor):
             array = np.array(each)
-            if array.dtype.kind in "iu" or type(each) in (float, int):
+            if array.dtype.kind in "iu" or type(each) is int:
                 array = array.astype(tensors[0].dtype)
             if array.dtype.kind not in "fb":
                 others = ", ".join(tensor.label() for tensor in tensors)
@@ -565,6 +565,11 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
             each = constant(array)
         made.append(each)
     return tuple(made)
+
+
+def _weak(number: float, beside: Tensor) -> Tensor:
+    """Return a number as a constant of the dtype of the Tensor beside it."""
+    return constant(np.array(number, beside._array.dtype))
 
 
 def _plain(value: Any) -> Any:

@@ -142,7 +142,7 @@ def compare(
         chosen[name] = _found(signals, name), _real(name, gradient)
     wanted = {signal.tensor for several, _ in chosen.values() for signal in several}
     sums = Sums(wanted)
-    sums.add(loss, seed, False)
+    sums.add(loss, seed)
     found = pull_back(sums)
     rows = []
     for name, (several, gradient) in chosen.items():
