@@ -178,13 +178,12 @@ class _Folding:
 
     def _name_collected(self, element: Element) -> None:
         """Collect what a stack collects under the stack's name."""
-        found = self._series(element.operands)
-        if element.node.primitive is not stack or found is None or found[2] != found[0].steps:
+        if element.node.primitive is not stack or element.node.parameters.get("axis", 0) != 0:
             return
-        if element.node.parameters.get("axis", 0) == 0:
+        found = self._series(element.operands)
+        if found is not None and found[2] == found[0].steps:
             _, common, _ = found
-            made = self.border.collect(self.inside[common], element.node.name)
-            self.outside[element] = made
+            self.outside[element] = self.border.collect(self.inside[common], element.node.name)
 
     def _make_outside(self, element: Element) -> None:
         """Make the element of an operation, or of a source, outside of the loops."""

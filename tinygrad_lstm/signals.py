@@ -16,8 +16,9 @@ are the same from run to run and wherever they are used: in comparisons, picture
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,25 +63,29 @@ class Signal:
 
 
 class Spot(NamedTuple):
-    """Where signals were recorded, as it stands in their names: ``path.stem step``.
+    """Where signals were recorded, as it stands in their names: before the name and after it.
 
-    ``scope`` and ``inner`` are the path and the steps without the step of the outermost loop, which
-    are ``step`` and ``loop`` (None outside of any).
+    ``prefix`` ends in a dot, ``steps`` are in brackets. ``outer`` and ``inner`` are the same
+    without the step of the outermost loop, which are ``step`` and ``loop`` (None outside of any).
     """
 
-    path: str = ""
+    prefix: str = ""
     steps: str = ""
-    scope: str = ""
+    outer: str = ""
     inner: str = ""
     step: int | None = None
     loop: Place | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scopes, without the step."""
+        return self.outer[:-1]
 
     def stem(self, name: str) -> str:
         """Return what the signal is called at every step: ``lstm.out`` for ``lstm.out[2]``."""
         if self.step is None:
             return name
-        last = name[len(self.path) + bool(self.path) : len(name) - len(self.steps)]
-        return f"{self.scope}.{last}{self.inner}" if self.scope else f"{last}{self.inner}"
+        return f"{self.outer}{name[len(self.prefix) : len(name) - len(self.steps)]}{self.inner}"
 
 
 class Signals:
@@ -92,24 +97,21 @@ class Signals:
 
     Attributes
     ----------
-    by_name : dict of str to Signal
     names : dict of Tensor to str
+    by_name : dict of str to Signal
     sequences : dict of str to list of Signal
         The signals that differ in their step alone, such as ``lstm.out``, from step 0 on.
     """
 
     def __init__(self, *outputs: Tensor) -> None:
-        self.by_name: dict[str, Signal] = {}
         self.names: dict[Tensor, str] = {}
-        self.sequences: dict[str, list[Signal]] = defaultdict(list)
-        self._repeats: dict[tuple[str, str, str], int] = {}  # so that n repeats cost n, not n²
-        self._scopes: dict[tuple[str, str], Place] = {}
-        self._calls: dict[tuple[str, str, Place], Place] = {}
+        self._taken: set[str] = set()
+        self._repeats: dict[str, int] = {}  # so that n repeats cost n, not n²
+        self._scopes: dict[tuple[str, Place], Spot] = {}  # by the first name asked for, and owner
+        self._calls: dict[tuple[Spot, Place], Place] = {}
         self._spots: dict[Place, Spot] = {}
         for tensor in _in_order(outputs):
-            self._add(tensor)
-        for steps in self.sequences.values():
-            steps.sort(key=_step)
+            self._name(tensor)
 
     def __getitem__(self, name: str) -> Signal:
         """Return the signal of a name.
@@ -123,27 +125,45 @@ class Signals:
             raise SignalError(f"no signal is called {name!r}; {nearest(name, self.by_name)}")
         return self.by_name[name]
 
-    def _add(self, tensor: Tensor) -> None:
-        path, step, *_ = self.spot(tensor.place)
-        stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
-        prefix = f"{path}." if path else ""
-        key = prefix, stem, step
-        again = _numbered(self._repeats.get(key, 0) + 1)
-        while f"{prefix}{stem}{again}{step}" in self.by_name:
-            again = _numbered(int(again[1:] or 1) + 1)
-        self._repeats[key] = int(again[1:] or 1)
-        name = f"{prefix}{stem}{again}{step}"
-        self.names[tensor] = name
-        self._keep(Signal(name, tensor), f"{prefix}{stem}{again}", step)
-        if isinstance(stem, Packed):
-            for position, part in enumerate(stem.parts):
-                whole = f"{prefix}{part}{again}"
-                self._keep(Signal(whole + step, tensor, position, stem.widths), whole, step)
+    @cached_property
+    def by_name(self) -> dict[str, Signal]:
+        """Every signal and every part of one by its name."""
+        return {signal.name: signal for signal, _ in self._signals()}
 
-    def _keep(self, signal: Signal, sequence: str, step: str) -> None:
-        self.by_name[signal.name] = signal
-        if step and not step.startswith("[-") and not isinstance(signal.tensor.name, Initial):
-            self.sequences[sequence].append(signal)
+    @cached_property
+    def sequences(self) -> dict[str, list[Signal]]:
+        """The steps of a signal, and of a part of one, by its name without the step."""
+        found: dict[str, list[tuple[tuple[int, ...], Signal]]] = {}
+        for signal, spot in self._signals():
+            steps = tuple(map(int, spot.steps[1:-1].split("]["))) if spot.steps else ()
+            if steps and min(steps) >= 0 and not isinstance(signal.tensor.name, Initial):
+                sequence = signal.name[: -len(spot.steps)]
+                found.setdefault(sequence, []).append((steps, signal))
+        return {
+            sequence: [signal for _, signal in sorted(steps, key=lambda each: each[0])]
+            for sequence, steps in found.items()
+        }
+
+    def _signals(self) -> Iterator[tuple[Signal, Spot]]:
+        for tensor, name in self.names.items():
+            spot = self._spots[tensor.place]
+            yield Signal(name, tensor), spot
+            if isinstance(tensor.name, Packed):
+                for position, part in enumerate(_parts(name, tensor.name, spot)):
+                    yield Signal(part, tensor, position, tensor.name.widths), spot
+
+    def _name(self, tensor: Tensor) -> None:
+        place = tensor.place
+        spot = self._spots.get(place) or self.spot(place)
+        stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
+        name = first = f"{spot.prefix}{stem}{spot.steps}"
+        while name in self._taken:
+            again = self._repeats[first] = self._repeats.get(first, 1) + 1
+            name = f"{spot.prefix}{stem}_{again}{spot.steps}"
+        self._taken.add(name)
+        self.names[tensor] = name
+        if type(stem) is Packed:
+            self._taken.update(_parts(name, stem, spot))
 
     def spot(self, place: Place) -> Spot:
         """Return where a place is, each of its scopes made unique."""
@@ -157,25 +177,42 @@ class Signals:
             if link.step is not None:
                 spot = _stepped(spot, link)
             if link.name is not None:
-                path = self._scope(spot.path, spot.steps, link)
-                name = path[len(spot.path) + bool(spot.path) : len(path) - len(spot.steps)]
-                scope = f"{spot.scope}.{name}" if spot.scope else name
-                spot = spot._replace(path=path, steps="", scope=scope + spot.inner, inner="")
+                spot = self._scoped(spot, link)
             self._spots[link] = spot
         return spot
 
-    def _scope(self, path: str, step: str, place: Place) -> str:
-        """Return a scope's path; the first call of a module shares the module's own."""
+    def _scoped(self, spot: Spot, place: Place) -> Spot:
+        """Return a scope inside a spot; the first call of a module shares the module's own."""
         owner = place
         if place.module is not None:
-            first = self._calls.setdefault((path, step, place.module), place)
-            owner = place.module if first is place else place
-        again = 1
-        while True:
-            name = place.name if again == 1 else f"{place.name}_{again}"
-            if self._scopes.setdefault((path, f"{name}{step}"), owner) is owner:
-                return f"{path}.{name}{step}" if path else f"{name}{step}"
-            again += 1
+            call = self._calls.setdefault((spot, place.module), place)
+            owner = place.module if call is place else place
+        first = f"{spot.prefix}{place.name}{spot.steps}."
+        if (first, owner) not in self._scopes:
+            name, path = place.name, first
+            while path in self._taken:
+                again = self._repeats[first] = self._repeats.get(first, 1) + 1
+                name = f"{place.name}_{again}"
+                path = f"{spot.prefix}{name}{spot.steps}."
+            self._taken.add(path)
+            outer = f"{spot.outer}{name}{spot.inner}."
+            self._scopes[first, owner] = spot._replace(prefix=path, steps="", outer=outer, inner="")
+        return self._scopes[first, owner]
+
+
+def _parts(name: str, packed: Packed, spot: Spot) -> list[str]:
+    """Return the names of what is packed in a signal."""
+    start, end = len(spot.prefix), len(name) - len(spot.steps)
+    again = name[start + len(packed) : end]
+    return [f"{spot.prefix}{part}{again}{spot.steps}" for part in packed.parts]
+
+
+def _stepped(spot: Spot, place: Place) -> Spot:
+    """Return a step inside a spot; the outermost is the one that all the others stand in."""
+    text = f"[{place.step}]"
+    if spot.step is None:
+        return spot._replace(steps=text, step=place.step, loop=place.parent)
+    return spot._replace(steps=spot.steps + text, inner=spot.inner + text)
 
 
 def _in_order(outputs: tuple[Tensor, ...]) -> list[Tensor]:
@@ -199,25 +236,5 @@ def _by_first_use(found: dict[Tensor, None]) -> Any:
     return lambda tensor: first.get(tensor, (tensor.serial, len(tensor.inputs)))
 
 
-def _stepped(spot: Spot, place: Place) -> Spot:
-    """Return a step inside a spot; the outermost is the one that all the others stand in."""
-    text = f"[{place.step}]"
-    if spot.step is None:
-        return spot._replace(steps=text, step=place.step, loop=place.parent)
-    return spot._replace(steps=spot.steps + text, inner=spot.inner + text)
-
-
-def _numbered(count: int) -> str:
-    """Return what sets a repeat apart: nothing for the first, then ``_2``, ``_3``."""
-    return "" if count == 1 else f"_{count}"
-
-
 def _leaf(tensor: Tensor) -> str:
     return "leaf" if tensor.requires_grad else "constant"
-
-
-def _step(signal: Signal) -> tuple[int, ...]:
-    inside = signal.name[signal.name.index("[") :] if "[" in signal.name else ""
-    return tuple(
-        int(each.rstrip("]")) for each in inside.split("[")[1:] if each.rstrip("]").isdigit()
-    )
