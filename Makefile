@@ -10,7 +10,7 @@ RULES := --select E,F,W,I,UP,B,C4,SIM,PIE,RUF --ignore E741,B905,RUF001,RUF002,R
 	--per-file-ignores 'primitives.py:E501'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test doctest lint types bench notebooks clean
+.PHONY: help demo gallery test doctest lint types bench notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -18,10 +18,16 @@ help: ## list the targets
 demo: .venv/.demo ## see the main job run on real data; pictures go to out/
 	@$(BIN)/python -m tinygrad_lstm demo --out $(OUT)
 
+gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
+	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
+
 test: .venv/.test ## run the tests
 	@$(BIN)/python -m pytest
 
-doctest: .venv/.test ## run the examples in the docstrings and in the README
+docgallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
+	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
+
+test: .venv/.test ## run the examples in the docstrings and in the README
 	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md
 
 lint: .venv/.dev ## check style and format
@@ -31,7 +37,7 @@ types: .venv/.dev ## check the type hints
 	@$(BIN)/mypy
 
 bench: .venv/.bench ## measure speed, beside the peers that are installed
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.graphs
 
 notebooks: .venv/.notebooks ## execute the notebooks
 	@cd notebooks && for each in *.ipynb; do ../$(BIN)/jupyter-execute $$each || exit 1; done

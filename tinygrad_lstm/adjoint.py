@@ -59,7 +59,11 @@ class _Transposition:
         self.wires = [Wire(delta(wire.name)) for wire in graph.wires]
         self.nodes: list[Node] = []
         self.alive = alive(graph)
-        self.signal = {wire: node.name for node in graph.nodes for wire in node.outputs}
+        self.signal = {
+            wire: node.stem if node.kind == "hold" else node.name  # the same at every step
+            for node in graph.nodes
+            for wire in node.outputs
+        }
         self.same: dict[int, int] = {}  # a wire -> the wire that it is a plain continuation of
 
     def done(self) -> Flow:

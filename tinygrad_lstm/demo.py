@@ -18,6 +18,7 @@ from .derivations import gomez, question
 from .differentiate import grad
 from .draw import draw
 from .primitives import sigmoid
+from .render import Picture
 from .signals import Signals
 from .tensor import Tensor
 
@@ -126,7 +127,8 @@ def _gomez(out: Path, written: list[Path]) -> bool:
         print(f"  One is wrong: {name} is printed {gomez.PRINTED[name]}; it is {tape[name]:.7f},")
         print(f"  and his own printed numbers give {gomez.follow(name):.7f}.")
     print(f"  The tape and his equations, evaluated exactly, differ by at most {far:.1e}.")
-    _pictures(gomez_network()[3], out / "gomez", "Gomez's example, as recorded", written)
+    picture = draw(gomez_network()[3], view="both", values=1, title="Gomez's example at k = 1")
+    _save(picture, out / "gomez", written)
     return agrees and counts.get("wrong") == 1
 
 
@@ -223,7 +225,8 @@ def _question(out: Path, written: list[Path]) -> bool:
     }
     for asked, answer in answers.items():
         print(textwrap.fill(f"{asked} {answer}", 88, initial_indent="  ", subsequent_indent="    "))
-    _pictures(loss, out / "question", "The question's network, as recorded", written)
+    picture = draw(loss, view="both", title="The question's network")
+    _save(picture, out / "question", written)
     formula_differs = [row.ok for row in his.rows] == [True, False]
     return report.ok and formula_differs
 
@@ -309,8 +312,7 @@ def _plot(losses: list[float], norms: dict[str, list[float]], path: Path) -> Pat
 # --- what it prints with --------------------------------------------------------------------------
 
 
-def _pictures(loss: Tensor, stem: Path, title: str, written: list[Path]) -> None:
-    picture = draw(loss, title=title)
+def _save(picture: Picture, stem: Path, written: list[Path]) -> None:
     written.extend(picture.save(stem.with_suffix(suffix)) for suffix in (".png", ".svg"))
 
 
