@@ -53,6 +53,13 @@ def adjoint(graph: AnyFlow) -> AnyFlow:
     return cast(AnyFlow, _Transposition(graph).done())
 
 
+def continued(graph: Flow) -> dict[int, int]:
+    """Return the wires that are plain continuations in the adjoint network, each with of which."""
+    transposition = _Transposition(graph)
+    transposition.done()
+    return transposition.same
+
+
 class _Transposition:
     def __init__(self, graph: Flow) -> None:
         self.graph = graph

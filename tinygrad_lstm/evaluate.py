@@ -7,7 +7,7 @@ the steps run backwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -17,9 +17,16 @@ from .errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
 from .primitive import Primitive, kept
 
+# (step, value) -> value: what goes on in place of a signal; the step counts from 0, None outside
+Meeting = Callable[[int | None, np.ndarray], np.ndarray]
+
 
 def evaluate(
-    graph: Flow, values: Mapping[str, Any] | None = None, *, everything: bool = False
+    graph: Flow,
+    values: Mapping[str, Any] | None = None,
+    *,
+    everything: bool = False,
+    meet: Mapping[int, Meeting] | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a graph, and return what comes out.
 
@@ -31,6 +38,8 @@ def evaluate(
     everything : bool
         Return the signal on every wire, by the wire's name, instead of the outputs by theirs;
         inside of a loop of T steps (T, ...), the earliest step first.
+    meet : mapping of a wire to (step, value) -> value, optional
+        Called with every signal on these wires as it comes; what it returns goes on.
 
     Returns
     -------
@@ -49,10 +58,11 @@ def evaluate(
         if name not in known:
             raise SignalError(f"evaluate: no source is called {name!r}; {nearest(name, known)}")
     on: dict[int, Any] = {}
+    met = dict(meet or {})
     results: dict[str, np.ndarray] = {}
     for loop, nodes in groupby(graph.nodes, lambda node: node.loop if node.folded else None):
         if loop is not None:
-            _Steps(nodes, len(graph.loops[loop].steps), on, everything).run()
+            _Steps(nodes, len(graph.loops[loop].steps), on, everything, met).run()
             continue
         for node in nodes:
             if node.kind in SOURCES:
@@ -62,6 +72,7 @@ def evaluate(
             else:
                 made = _made(node, [on[wire] for wire in node.inputs], node.gain)
                 on.update(zip(node.outputs, made, strict=True))
+            _meet(met, node, None, on)
     if everything:
         return {graph.wires[wire].name: _whole(value) for wire, value in on.items() if wire >= 0}
     return results
@@ -79,11 +90,18 @@ class _Steps:
         The signals so far, by wire; those that leave the loop are added to it.
     everything : bool
         Whether to add those that do not leave it, too.
+    met : mapping of a wire to (step, value) -> value
     """
 
     def __init__(
-        self, nodes: Iterable[Node], count: int, on: dict[int, Any], everything: bool
+        self,
+        nodes: Iterable[Node],
+        count: int,
+        on: dict[int, Any],
+        everything: bool,
+        met: dict[int, Meeting],
     ) -> None:
+        self.met = met
         self.nodes, self.count, self.on, self.everything = list(nodes), count, on, everything
         self.delays = [node for node in self.nodes if node.kind in DELAYS]
         self.inside = [node for node in self.nodes if node.kind not in DELAYS]
@@ -97,8 +115,10 @@ class _Steps:
             now: dict[int, Any] = {}
             for node, value in zip(self.delays, held, strict=True):
                 now[node.outputs[0]] = value
+                _meet(self.met, node, step, now, 1)
             for node in self.inside:
                 self._at(step, node, now)
+                _meet(self.met, node, step, now)
             held = [_whole(now[node.inputs[0]]) for node in self.delays]
             if self.everything:
                 for wire, value in now.items():
@@ -109,6 +129,8 @@ class _Steps:
         self.on.update(self.sums)
         for wire, values in self.series.items():
             self.on[wire] = np.stack(values)
+        for node in self.nodes if self.met else ():
+            _meet(self.met, node, None, self.on)
 
     def _initial(self, node: Node) -> np.ndarray:
         """Return what a delay holds before its first step; nothing follows the last one."""
@@ -146,6 +168,16 @@ class _Steps:
 
     def _keep(self, wire: int, step: int, value: Any) -> None:
         self.series.setdefault(wire, [None] * self.count)[step] = value
+
+
+def _meet(
+    met: dict[int, Meeting], node: Node, step: int | None, on: dict[int, Any], ports: int = 2
+) -> None:
+    """Let what a node has made be met, if anybody wants to."""
+    if met:
+        for wire in node.outputs[:ports]:
+            if wire in met and wire in on:
+                on[wire] = met[wire](step, _whole(on[wire]))
 
 
 def _source(graph: Flow, node: Node, given: dict[str, Any]) -> np.ndarray:

@@ -134,6 +134,11 @@ class _Unrolling:
         for element, found in leaving.items():
             self.series[element] = [found[at] for at in range(len(steps))]
 
+    def _at(self, node: Node, step: int) -> Node:
+        """Return a node of a folded loop at one step."""
+        assert node.loop is not None
+        return replace(node, name=name_at(node, step, self.loops[node.loop].scope), step=step)
+
     def _read(self, tap: Element, at: int, step: int) -> Element:
         """Return what a tap reads at a step."""
         (source,), index = tap.operands, tap.node.parameters["index"][at]
@@ -151,15 +156,14 @@ class _Unrolling:
         )  # fmt: skip
         return self._add(node, [whole], tap.value[at])
 
-    def _at(self, node: Node, step: int) -> Node:
-        """Return a node of a folded loop at one step, which stands in its name where it did."""
-        assert node.loop is not None
-        before = self.loops[node.loop].scope
-        before = before and f"{before}."
-        inner = node.scope.removeprefix(before) if node.scope.startswith(before) else ""
-        first = inner.partition(".")[0]
-        at = len(before) + len(first) if first and node.scope != before[:-1] else len(node.stem)
-        return replace(node, name=f"{node.stem[:at]}[{step}]{node.stem[at:]}", step=step)
+
+def name_at(node: Node, step: int, scope: str) -> str:
+    """Return what a signal of a folded loop is called at a step; the loop stands in a scope."""
+    before = scope and f"{scope}."
+    inner = node.scope.removeprefix(before) if node.scope.startswith(before) else ""
+    first = inner.partition(".")[0]
+    at = len(before) + len(first) if first and node.scope != scope else len(node.stem)
+    return f"{node.stem[:at]}[{step}]{node.stem[at:]}"
 
 
 def _shortened(loop: Loop, steps: int | None) -> Loop:

@@ -1,0 +1,189 @@
+"""Where a derivation first goes wrong: every step judged by what its author gave it to work on.
+
+Knows the adjoint network. A gradient that does not follow from the author's own gradients above it
+is wrong by itself; one that follows from them, and yet is not the right one, is a consequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..evaluate import evaluate
+from ..flow import Flow
+from .sight import Given, Sight
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one derived gradient.
+
+    Attributes
+    ----------
+    given : Given
+    expected : array
+        What follows from the author's own gradients above it.
+    allowed : array
+        How far from that rounding may have led.
+    """
+
+    given: Given
+    expected: np.ndarray
+    allowed: np.ndarray
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is what follows."""
+        return bool(np.all(np.abs(self.given.value - self.expected) <= self.allowed))
+
+    @property
+    def residual(self) -> float:
+        """The largest difference, in relation to what is largest in it."""
+        scale = max(np.abs(self.expected).max(), np.abs(self.given.value).max(), 1e-300)
+        return float(np.abs(self.given.value - self.expected).max() / scale)
+
+
+@dataclass(frozen=True)
+class Blame:
+    """The first gradient that is wrong by itself.
+
+    Attributes
+    ----------
+    signal : str
+    region : tuple of str
+        The named signals between it and the nearest given ones above it, which may be at fault.
+    also : tuple of str
+        The others that are wrong by themselves.
+    consequences : tuple of str
+        Those that are wrong only because they were made of wrong ones.
+    supply : str
+        The signal to give next, to narrow the region; empty if there is nothing between.
+    """
+
+    signal: str
+    region: tuple[str, ...]
+    also: tuple[str, ...]
+    consequences: tuple[str, ...]
+    supply: str
+
+
+def judged(
+    adjoint: Flow, given: Iterable[Given], rtol: float, units: Sequence[float] | None = None,
+    *, strict: Flow | None = None,
+) -> list[Judged]:  # fmt: skip
+    """Return what became of every derived gradient, in the order in which the network makes them.
+
+    Parameters
+    ----------
+    adjoint : Flow
+    given : the derived gradients
+    rtol : float
+        What counts as rounding, relative to the sizes of what was added up.
+    units : one for each, optional
+        By how much each may be off for having been printed with few digits.
+    strict : Flow, optional
+        The network of absolute gains, if it is known already.
+    """
+    given = list(given)
+    units = [0.0] * len(given) if units is None else list(units)
+    sizes = strict or absolute(adjoint)
+    expected = _met(adjoint, given, [each.value for each in given])
+    scale = _met(sizes, given, [np.abs(each.value) for each in given])
+    slack = _met(sizes, given, [np.full(np.shape(g.value), u) for g, u in zip(given, units)],
+                 driven=0.0) if any(units) else {}  # fmt: skip
+    found = []
+    for key, value in expected.items():
+        unit = units[key] + slack.get(key, 0.0)
+        found.append(Judged(given[key], value, rtol * scale[key] + unit))
+    return found
+
+
+def absolute(adjoint: Flow) -> Flow:
+    """Return the network of the sizes: every gain without its sign, every sum without minus."""
+    nodes = tuple(
+        replace(
+            node,
+            gain=None if node.gain is None else np.abs(node.gain),
+            signs=tuple(abs(sign) for sign in node.signs),
+        )
+        for node in adjoint.nodes
+    )
+    return replace(adjoint, nodes=nodes)
+
+
+def _met(
+    adjoint: Flow, given: list[Given], values: list[Any], driven: float | None = None
+) -> dict[int, np.ndarray]:
+    """Run the network on given values in place of its own; return its own, where they stand."""
+    found: dict[int, np.ndarray] = {}
+    places: dict[int, dict[int | None, int]] = {}
+    for key, each in enumerate(given):
+        places.setdefault(each.wire, {})[each.step] = key
+
+    def at(wire: int) -> Any:
+        def meet(step: int | None, value: np.ndarray) -> np.ndarray:
+            key = places[wire].get(step)
+            if key is None:
+                return value
+            found[key] = np.array(value)
+            return values[key]
+
+        return meet
+
+    inputs = {}
+    if driven is not None:
+        inputs = {
+            node.name: np.full_like(adjoint.wires[node.outputs[0]].value, driven)
+            for node in adjoint.nodes
+            if node.kind == "input"
+        }
+    evaluate(adjoint, inputs, meet={wire: at(wire) for wire in places})
+    return found
+
+
+def blame(sight: Sight, found: Sequence[Judged], right: dict[str, np.ndarray]) -> Blame | None:
+    """Return the first gradient that is wrong by itself, or None.
+
+    Parameters
+    ----------
+    sight : Sight
+    found : in the order in which the network makes them
+    right : the right gradients by name
+    """
+    wrong = [each for each in found if not each.follows]
+    if not wrong:
+        return None
+    first = wrong[0].given
+    consequences = [
+        each.given.name
+        for each in found
+        if each.follows
+        and np.any(np.abs(each.given.value - right[each.given.name]) > 1e3 * each.allowed)
+    ]
+    region = _between(sight, first, {each.given.wire for each in found})
+    return Blame(
+        first.name, region, tuple(each.given.name for each in wrong[1:]), tuple(consequences),
+        region[len(region) // 2] if region else "",
+    )  # fmt: skip
+
+
+def _between(sight: Sight, given: Given, known: set[int]) -> tuple[str, ...]:
+    """Return the named signals on the way to one from the nearest known ones."""
+    maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
+    waiting, seen = [given.wire], {given.wire}
+    while waiting:
+        node = maker.get(waiting.pop())
+        for wire in node.inputs if node is not None else ():
+            if wire not in seen and wire not in known:
+                seen.add(wire)
+                waiting.append(wire)
+    seen.discard(given.wire)
+    names = {}
+    for name, (wire, step) in sight.at.items():
+        if wire in seen and step in (None, given.step):
+            names[wire] = name
+    return tuple(names[node_wire] for node in sight.adjoint.nodes
+                 for node_wire in node.outputs if node_wire in names)  # fmt: skip
