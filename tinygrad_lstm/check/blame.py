@@ -6,7 +6,7 @@ is wrong by itself; one that follows from them, and yet is not the right one, is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +72,7 @@ class Blame:
 
 def judged(
     adjoint: Flow, given: Iterable[Given], rtol: float, units: Sequence[float] | None = None,
-    *, strict: Flow | None = None,
+    *, allowed: Mapping[str, np.ndarray] | None = None,
 ) -> list[Judged]:  # fmt: skip
     """Return what became of every derived gradient, in the order in which the network makes them.
 
@@ -84,13 +84,15 @@ def judged(
         What counts as rounding, relative to the sizes of what was added up.
     units : one for each, optional
         By how much each may be off for having been printed with few digits.
-    strict : Flow, optional
-        The network of absolute gains, if it is known already.
+    allowed : mapping of name to array, optional
+        How far off each may be, if it is known already.
     """
     given = list(given)
-    units = [0.0] * len(given) if units is None else list(units)
-    sizes = strict or absolute(adjoint)
     expected = _met(adjoint, given, [each.value for each in given])
+    if allowed is not None:
+        return [Judged(given[k], value, allowed[given[k].name]) for k, value in expected.items()]
+    units = [0.0] * len(given) if units is None else list(units)
+    sizes = absolute(adjoint)
     scale = _met(sizes, given, [np.abs(each.value) for each in given])
     slack = _met(sizes, given, [np.full(np.shape(g.value), u) for g, u in zip(given, units)],
                  driven=0.0) if any(units) else {}  # fmt: skip
@@ -115,9 +117,9 @@ def absolute(adjoint: Flow) -> Flow:
 
 
 def _met(
-    adjoint: Flow, given: list[Given], values: list[Any], driven: float | None = None
+    adjoint: Flow, given: list[Given], values: list[Any] | None, driven: float | None = None
 ) -> dict[int, np.ndarray]:
-    """Run the network on given values in place of its own; return its own, where they stand."""
+    """Run the network, on given values in place of its own if any; return its own there."""
     found: dict[int, np.ndarray] = {}
     places: dict[int, dict[int | None, int]] = {}
     for key, each in enumerate(given):
@@ -129,7 +131,7 @@ def _met(
             if key is None:
                 return value
             found[key] = np.array(value)
-            return values[key]
+            return value if values is None else values[key]
 
         return meet
 
@@ -144,24 +146,23 @@ def _met(
     return found
 
 
-def blame(sight: Sight, found: Sequence[Judged], right: dict[str, np.ndarray]) -> Blame | None:
+def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
     """Return the first gradient that is wrong by itself, or None.
 
     Parameters
     ----------
     sight : Sight
     found : in the order in which the network makes them
-    right : the right gradients by name
     """
     wrong = [each for each in found if not each.follows]
     if not wrong:
         return None
     first = wrong[0].given
+    right = _met(sight.adjoint, [each.given for each in found], None)
     consequences = [
         each.given.name
-        for each in found
-        if each.follows
-        and np.any(np.abs(each.given.value - right[each.given.name]) > 1e3 * each.allowed)
+        for key, each in enumerate(found)
+        if each.follows and np.any(np.abs(each.given.value - right[key]) > 10 * each.allowed)
     ]
     region = _between(sight, first, {each.given.wire for each in found})
     return Blame(

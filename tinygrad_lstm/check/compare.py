@@ -5,8 +5,10 @@ Knows signals and the tape; no layers, no derivation.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from ..errors import DTypeError, GradientError, SignalError, UsageError, nearest
 from ..signals import Signal, Signals
 from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
+from .blame import Blame, blame, judged
+from .diagnosis import Diagnosis, diagnosed
+from .sight import Given, Sight
 
 # relative to the largest entry of a signal's gradient
 ROUNDING = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
@@ -56,9 +61,41 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A comparison: one row per signal. ``print(report)`` shows it as a table."""
+    """A comparison: one row per signal. ``print(report)`` shows it as a table.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+    blame : Blame or None
+        The first gradient that does not follow from the derivation's own gradients above it.
+    mistakes : list of Diagnosis
+        The mistakes that explain the derivation, the most likely first.
+    """
 
     rows: tuple[Row, ...]
+    loss: Tensor = field(repr=False)
+    hand: Mapping[str, np.ndarray] = field(repr=False)
+    rtol: float = field(repr=False)
+    digits: int | None = field(default=None, repr=False)
+
+    @cached_property
+    def _seen(self) -> tuple[Sight, list[Given], list[float] | None]:
+        sight = Sight(self.loss)
+        finite = {row.name for row in self.rows if row.verdict not in ("wrong shape", "not finite")}
+        given = sight.given({n: v for n, v in self.hand.items() if n in finite})
+        units = None if self.digits is None else [0.5 * 10.0**-self.digits] * len(given)
+        return sight, given, units
+
+    @cached_property
+    def blame(self) -> Blame | None:
+        sight, given, units = self._seen
+        found = judged(sight.adjoint, given, self.rtol, units)
+        return blame(sight, found) if found else None
+
+    @cached_property
+    def mistakes(self) -> list[Diagnosis]:
+        sight, given, units = self._seen
+        return diagnosed(sight, given, self.rtol, units) if given else []
 
     @property
     def ok(self) -> bool:
@@ -87,13 +124,31 @@ class Report:
         lines.insert(1, "  ".join("-" * width for width in widths))
         wrong = sum(not row.ok for row in self.rows)
         total = f"{len(self.rows)} signals: " + (f"{wrong} differ" if wrong else "all agree")
-        return "\n".join([*lines, total])
+        return "\n".join([*lines, total, *self._told()])
+
+    def _told(self) -> list[str]:
+        """Return what there is to say of the first wrong step, and of a mistake that is known."""
+        blame = None if self.ok else self.blame
+        if blame is None:
+            return []
+        told = [f"first wrong: {blame.signal}"]
+        if blame.supply:
+            told[0] += f", or what leads to it; give {blame.supply} next to narrow it"
+        for label, names in (("also wrong", blame.also), ("consequences", blame.consequences)):
+            if names:
+                told.append(f"{label}: {', '.join(names[:6])}{', …' if len(names) > 6 else ''}")
+        if "mistakes" in self.__dict__ and self.mistakes:
+            told += [f"mistake: {self.mistakes[0].says}"]
+            told += [f"also explained by: {each.says}" for each in self.mistakes[1:3]]
+        return [line for text in told for line in textwrap.wrap(text, 80, subsequent_indent="  ")]
 
 
 def compare(
     loss: Tensor,
     hand: Mapping[str, Any] | Iterable[tuple[str, Any]],
     rtol: float | None = None,
+    *,
+    digits: int | None = None,
 ) -> Report:
     """Hold gradients derived by hand against the tape's.
 
@@ -107,6 +162,8 @@ def compare(
     rtol : float, optional
         What still counts as rounding, relative to the signal's largest entry: 1e-12 in float64,
         1e-5 in float32 unless given.
+    digits : int, optional
+        How many decimals were printed: what rounds to the same is equal.
 
     Returns
     -------
@@ -151,8 +208,9 @@ def compare(
             for signal in several
         ]
         whole = taped[0] if name in signals.by_name else np.stack(taped)
-        rows.append(_judged(name, whole, gradient, rtol))
-    return Report(tuple(rows))
+        rows.append(_judged(name, whole, gradient, rtol, digits))
+    given = {name: gradient for name, (_, gradient) in chosen.items()}
+    return Report(tuple(rows), loss, given, ROUNDING.get(loss.dtype, 1e-12) if rtol is None else rtol, digits)
 
 
 def _found(signals: Signals, name: str) -> list[Signal]:
@@ -182,7 +240,9 @@ def _real(name: str, gradient: Any) -> np.ndarray:
     return array
 
 
-def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None) -> Row:
+def _judged(
+    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None, digits: int | None = None
+) -> Row:
     """Return the verdict on one signal."""
     if rtol is None:
         rtol = max(ROUNDING.get(tape.dtype, 1e-12), ROUNDING.get(hand.dtype, 0.0))
@@ -204,7 +264,9 @@ def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None) -
     largest = float(difference[at])
     scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
     relative = largest / scale if scale else 0.0
-    verdict = "exact" if largest == 0.0 else "rounding" if relative <= rtol else "differs"
+    unit = 0.0 if digits is None else 0.5 * 10.0**-digits * (1 + 1e-9)
+    close = relative <= rtol or largest <= unit
+    verdict = "exact" if largest == 0.0 else "rounding" if close else "differs"
     return Row(name, tape.shape, hand.shape, largest, relative, at, verdict)
 
 

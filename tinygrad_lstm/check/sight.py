@@ -6,6 +6,7 @@ Knows graphs and names; nothing of what is right or wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,8 @@ class Sight:
 
     def __init__(self, loss: Tensor) -> None:
         recorded = graph(loss)
-        try:
+        with suppress(UsageError):  # no loop, or steps that differ: each stands for itself
             recorded = recorded.fold()
-        except UsageError:
-            pass  # no loop, or steps that differ: every step stands for itself
         self.network: Graph = unpack(recorded)
         self.adjoint: Graph = self.network.adjoint()
         same = continued(self.network)
@@ -87,7 +86,10 @@ class Sight:
             (wire,) = node.outputs
             wire = same.get(wire, wire)
             for index, (name, step) in enumerate(self._names(node)):
-                if self._shape(name, node) != np.shape(self.network.wires[wire].value)[node.folded:]:
+                if (
+                    self._shape(name, node)
+                    != np.shape(self.network.wires[wire].value)[node.folded :]
+                ):
                     continue
                 self.at.setdefault(name, (wire, index if node.folded else None))
                 if step is not None and step >= 0 and node.folded:

@@ -1,0 +1,119 @@
+"""Which mistake it is: the adjoint network run again with every mistake that people make.
+
+Knows mistakes and how gradients are judged. A mistake explains a derivation if, made in the
+network, it gives the author's numbers out of the author's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from time import monotonic
+
+import numpy as np
+
+from ..flow import Flow
+from .blame import Judged, judged
+from .mistakes import Mistake, mistakes
+from .sight import Given, Sight
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A mistake, or two, and how well they explain a derivation.
+
+    Attributes
+    ----------
+    mistakes : tuple of Mistake
+    residual : float
+        The largest difference that they leave, in relation to what is largest in it.
+    left : int
+        How many gradients they leave wrong by themselves.
+    unique : bool
+        Whether nothing else explains it as well.
+    """
+
+    mistakes: tuple[Mistake, ...]
+    residual: float
+    left: int
+    unique: bool = True
+
+    @property
+    def what(self) -> str:
+        return " and ".join(each.what for each in self.mistakes)
+
+    @property
+    def where(self) -> str:
+        return " and ".join(each.where for each in self.mistakes)
+
+    @property
+    def says(self) -> str:
+        return "; ".join(each.says for each in self.mistakes)
+
+
+def diagnosed(
+    sight: Sight, given: Sequence[Given], rtol: float, units: Sequence[float] | None = None,
+    *, seconds: float = 30.0,
+) -> list[Diagnosis]:  # fmt: skip
+    """Return what explains a derivation that is wrong, the best first; empty if it is right.
+
+    Parameters
+    ----------
+    sight : Sight
+    given : the derived gradients
+    rtol, units : what counts as rounding (see `judged`)
+    seconds : float
+        After which no more pairs of mistakes are tried.
+    """
+    base = judged(sight.adjoint, given, rtol, units)
+    allowed = {each.given.name: each.allowed for each in base}
+    wrong = _left(base)
+    if not wrong:
+        return []
+    until = monotonic() + seconds
+    tried: list[Diagnosis] = []
+    for each in mistakes(sight):
+        tried.append(_tried((each,), sight, given, allowed))
+    whole = [each for each in tried if not each.left]
+    if not whole:
+        helping = sorted((each for each in tried if each.left < wrong), key=_order)[:60]
+        for one, other in combinations(helping, 2):
+            if monotonic() > until:
+                break
+            pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed)
+            tried.append(pair)
+            if not pair.left:
+                whole.append(pair)
+    found = whole or [each for each in tried if each.left < wrong]
+    found.sort(key=_order)
+    return [
+        Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1) for each in found[:10]
+    ]
+
+
+def _tried(
+    several: tuple[Mistake, ...],
+    sight: Sight,
+    given: Sequence[Given],
+    allowed: Mapping[str, np.ndarray],
+) -> Diagnosis:
+    network: Flow = sight.adjoint
+    for each in several:
+        network = each.change(network)
+    try:
+        with np.errstate(all="ignore"):
+            found = judged(network, given, 0.0, allowed=allowed)
+    except (KeyError, ValueError):  # the shapes do not allow it
+        return Diagnosis(several, np.inf, len(given) + 1)
+    residual = max((each.residual for each in found), default=0.0)
+    return Diagnosis(several, residual, _left(found))
+
+
+def _left(found: Iterable[Judged]) -> int:
+    return sum(not each.follows for each in found)
+
+
+def _order(each: Diagnosis) -> tuple[int, int, int]:
+    """Return what to sort by: what explains most, with the fewest mistakes, told most briefly."""
+    return each.left, len(each.mistakes), len(each.says)
