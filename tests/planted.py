@@ -4,6 +4,9 @@ A network is built from the library's layers and primitives; beside it stands it
 plain NumPy, which leaves the gradient of every signal by the name the tape knows it by. The right
 line comes first, the slip below it, under its id; what is computed later is computed from the
 wrong value, as in the code of the person who made it.
+
+`CASES` are all mistakes, each alone; `correct_cases` and `random_cases` have none, the latter but
+for rounding; `case` plants several at once.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,11 +37,12 @@ class Case:
         ``network/mistake``; ``network/right`` if there is none.
     network : str
     mistake : str or None
+        Several are joined by ``+``.
     what : str
         One sentence that says what the mistake is.
     where : tuple of str
-        The signals whose gradients are the first wrong ones: nothing that they follow from is
-        wrong. Empty if nothing is, but for rounding.
+        The signals whose gradients are the first wrong ones: no gradient that they are computed
+        from is wrong. Empty if nothing is, but for rounding.
     loss : () -> Tensor
         Builds the network anew, with the same numbers.
     hand : () -> dict of str to array
@@ -61,8 +66,8 @@ class Case:
 
     @property
     def in_parameters(self) -> bool:
-        """Whether the mistake shows in any weight or bias, and not in an input alone."""
-        return bool(self.where) and (self.network, self.mistake) not in INPUT_ALONE
+        """Whether a mistake shows in any weight or bias, and not in an input alone."""
+        return bool(self.where) and self.id not in INPUT_ALONE
 
 
 def σ(s: np.ndarray) -> np.ndarray:
@@ -106,7 +111,7 @@ def lstm_numbers(
 
 
 def lstm_network(n: Arrays) -> tg.Tensor:
-    """Build the network: ``lstm``, ``dense``, and ``e``, the target less the output."""
+    """Build an LSTM and a dense layer; ``e`` is the target less the output."""
     B, H = n["state"].shape
     lstm = tg.nn.LSTM(n["x"].shape[-1], H)
     lstm.W.data, lstm.U.data, lstm.b.data = n["W"], n["U"], n["b"]
@@ -142,9 +147,19 @@ LSTM = {
     "factor-2": ("½ is forgotten: δe is twice as large", "e"),
     "batch-mean-forgotten": ("the loss is differentiated as a sum over the batch", "e"),
 }  # fmt: skip
+LSTM_TOO = {
+    "last-error-alone": ("only the last step's error is sent into the LSTM", "lstm.stack"),
+    "half": ("δout is the mean of its two branches, where it belongs their sum", "lstm.out[3]"),
+    "i-for-a": ("δi = δstate ∘ i, where a belongs", "lstm.i[3]"),
+    "a-slope-missing": ("tanh' is missing for a", "lstm.s_a[3]"),
+    "f-not-after": ("δstate(t) goes to step t-1 with f(t-1), where f(t) belongs", "lstm.state[2]"),
+    "gate-order": (
+        "dW, dU and db are packed i, f, a, o, in PyTorch's order, where a, i, f, o belongs",
+        "lstm.W lstm.U lstm.b"),
+}  # fmt: skip
 
 
-def lstm_by_hand(n: Arrays, mistake: str | None = None) -> Arrays:
+def lstm_by_hand(n: Arrays, *mistakes: str) -> Arrays:
     """Derive all gradients of `lstm_network`."""
     x, W, U, b, V, c = (n[letter] for letter in ("x", "W", "U", "b", "V", "c"))
     T, B = x.shape[:2]
@@ -163,13 +178,15 @@ def lstm_by_hand(n: Arrays, mistake: str | None = None) -> Arrays:
 
     # the loss and the dense layer
     δe = e / B
-    if mistake == "factor-2":
+    if "factor-2" in mistakes:
         δe = 2 * e / B
-    if mistake == "batch-mean-forgotten":
+    if "batch-mean-forgotten" in mistakes:
         δe = e
     δy = -δe
     δz = δy * y * (1 - y)
     δouts = δz @ V.T
+    if "last-error-alone" in mistakes:
+        δouts[:-1] = 0
     hand = {"e": δe, "dense.y": δy, "dense.z": δz}
     hand["dense.W"] = np.tensordot(outs, δz, axes=((0, 1), (0, 1)))
     hand["dense.b"] = δz.sum(axis=(0, 1))
@@ -180,87 +197,97 @@ def lstm_by_hand(n: Arrays, mistake: str | None = None) -> Arrays:
     carry_out = carry_state = np.zeros_like(state[-1])
     for t in reversed(range(T)):
         δout = δouts[t] + carry_out
-        if mistake == "out-carry-dropped":
+        if "out-carry-dropped" in mistakes:
             δout = δouts[t]
+        if "half" in mistakes:
+            δout = (δouts[t] + carry_out) / 2
 
         δo = δout * np.tanh(state[t])
-        if mistake == "state-for-tanh":
+        if "state-for-tanh" in mistakes:
             δo = δout * state[t]
 
         slope = 1 - np.tanh(state[t]) ** 2
-        if mistake == "state-slope-missing":
+        if "state-slope-missing" in mistakes:
             slope = 1
-        if mistake == "state-slope-at-tanh":
+        if "state-slope-at-tanh" in mistakes:
             slope = 1 - np.tanh(np.tanh(state[t])) ** 2
         δstate = δout * o[t] * slope + carry_state
-        if mistake == "state-carry-dropped":
+        if "state-carry-dropped" in mistakes:
             δstate = δout * o[t] * slope
-        if mistake == "state-carry-alone" and t < T - 1:
+        if "state-carry-alone" in mistakes and t < T - 1:
             δstate = carry_state
 
         δa = δstate * i[t]
         δi = δstate * a[t]
         δf = δstate * state[t - 1]
-        if mistake == "state-not-before":
+        if "state-not-before" in mistakes:
             δf = δstate * state[t]
+        if "i-for-a" in mistakes:
+            δi = δstate * i[t]
 
         δs_a = δa * (1 - a[t] ** 2)
         δs_i = δi * i[t] * (1 - i[t])
         δs_f = δf * f[t] * (1 - f[t])
         δs_o = δo * o[t] * (1 - o[t])
-        if mistake == "plus-for-minus":
+        if "plus-for-minus" in mistakes:
             δs_a = δa * (1 + a[t] ** 2)
-        if mistake == "f-for-slope":
+        if "a-slope-missing" in mistakes:
+            δs_a = δa
+        if "f-for-slope" in mistakes:
             δs_f = δf * f[t]
-        if mistake == "slope-at-gate":
+        if "slope-at-gate" in mistakes:
             δs_i = δi * σ(i[t]) * (1 - σ(i[t]))
             δs_f = δf * σ(f[t]) * (1 - σ(f[t]))
             δs_o = δo * σ(o[t]) * (1 - σ(o[t]))
-        if mistake == "i-o-swapped":
+        if "i-o-swapped" in mistakes:
             δs_i, δs_o = δs_o, δs_i
         δs = np.hstack([δs_a, δs_i, δs_f, δs_o])
 
         dW += x[t].T @ δs
         dx[t] = δs @ W.T
-        if mistake == "out-not-before":
+        if "out-not-before" in mistakes:
             dU += out[t].T @ δs
         else:
             dU += out[t - 1].T @ δs
-        if mistake == "b-of-f-for-i":
+        if "b-of-f-for-i" in mistakes:
             db += np.hstack([δs_a, δs_f, δs_f, δs_o]).sum(axis=0)
-        elif mistake == "b-overwritten":
+        elif "b-overwritten" in mistakes:
             db = δs.sum(axis=0)
-        elif mistake == "b-averaged":
+        elif "b-averaged" in mistakes:
             db += δs.mean(axis=0)
         else:
             db += δs.sum(axis=0)
 
         carry_out = δs @ U.T
-        if mistake == "U-not-transposed":
+        if "U-not-transposed" in mistakes:
             U_a, U_i, U_f, U_o = np.split(U, 4, axis=1)
             carry_out = δs_a @ U_a + δs_i @ U_i + δs_f @ U_f + δs_o @ U_o
         carry_state = δstate * f[t]
-        if mistake == "f-missing":
+        if "f-missing" in mistakes:
             carry_state = δstate
+        if "f-not-after" in mistakes and t > 0:
+            carry_state = δstate * f[t - 1]
 
         hand |= {f"lstm.out[{t}]": δout, f"lstm.o[{t}]": δo, f"lstm.state[{t}]": δstate}
         hand |= {f"lstm.a[{t}]": δa, f"lstm.i[{t}]": δi, f"lstm.f[{t}]": δf}
         hand |= {f"lstm.s_a[{t}]": δs_a, f"lstm.s_i[{t}]": δs_i}
         hand |= {f"lstm.s_f[{t}]": δs_f, f"lstm.s_o[{t}]": δs_o}
     hand |= {"lstm.out[-1]": carry_out, "lstm.state[-1]": carry_state}
+    if "gate-order" in mistakes:
+        a_i_f_o = np.arange(len(b)).reshape(4, -1)
+        i_f_a_o = a_i_f_o[[1, 2, 0, 3]].ravel()
+        dW, dU, db = dW[:, i_f_a_o], dU[:, i_f_a_o], db[i_f_a_o]
     return hand | {"lstm.W": dW, "lstm.U": dU, "lstm.b": db, "x": dx}
 
 
 # --- B. two dense layers, tanh and sigmoid; ½ Σ (y - target)² -------------------------------------
-# All sizes are 3, so that no mistake shows in a shape.
+# All sizes are 3, so that hardly a mistake shows in a shape.
 
-MLP_NUMBERS = numbers(
-    2, x=(3, 3), W1=(3, 3), b1=(3,), W2=(3, 3), b2=(3,), target=(3, 3)
-)  # fmt: skip
+MLP_NUMBERS = numbers(2, x=(3, 3), W1=(3, 3), b1=(3,), W2=(3, 3), b2=(3,), target=(3, 3))
 
 
 def mlp_network() -> tg.Tensor:
-    """Build the network: ``hidden`` and ``output``."""
+    """Build two dense layers, ``hidden`` and ``output``."""
     n = MLP_NUMBERS
     x = tg.Tensor(n["x"], requires_grad=True, name="x")
     h = dense("hidden", n["W1"], n["b1"], tg.tanh)(x)
@@ -277,6 +304,8 @@ MLP = {
     "transposed": ("dW = δᵀ h in the output layer, where hᵀ δ belongs", "output.W"),
     "bias-over-features": ("db is summed over the features instead of the batch", "output.b"),
     "bias-averaged": ("db is averaged over the batch, where it belongs summed", "output.b"),
+    "bias-over-all": ("db is summed over batch and features: one number for all", "output.b"),
+    "slope-not-sent-on": ("δh = δy Wᵀ: σ' is in dW, but not in what is sent on", "hidden.y"),
     "W-missing": ("δh = δz, without the output layer's weights", "hidden.y"),
     "W-not-transposed": ("δh = δz W, where Wᵀ belongs", "hidden.y"),
     "W-updated": ("δh is computed with weights that have already been updated", "hidden.y"),
@@ -289,7 +318,7 @@ MLP = {
 }  # fmt: skip
 
 
-def mlp_by_hand(mistake: str | None = None) -> Arrays:
+def mlp_by_hand(*mistakes: str) -> Arrays:
     """Derive all gradients of `mlp_network`."""
     x, W1, b1, W2, b2, target = MLP_NUMBERS.values()
     z1 = x @ W1 + b1
@@ -297,56 +326,60 @@ def mlp_by_hand(mistake: str | None = None) -> Arrays:
     y = σ(h @ W2 + b2)
 
     δy = y - target
-    if mistake == "sign":
+    if "sign" in mistakes:
         δy = target - y
 
     δz2 = δy * y * (1 - y)
-    if mistake == "output-slope-missing":
+    if "output-slope-missing" in mistakes:
         δz2 = δy
-    if mistake == "output-slope-twice":
+    if "output-slope-twice" in mistakes:
         δz2 = δy * (y * (1 - y)) ** 2
-    if mistake == "output-for-slope":
+    if "output-for-slope" in mistakes:
         δz2 = δy * y
-    if mistake == "slope-of-activation":
+    if "slope-of-activation" in mistakes:
         δz2 = δy * σ(y) * (1 - σ(y))
 
     dW2 = h.T @ δz2
-    if mistake == "partner":
+    if "partner" in mistakes:
         dW2 = x.T @ δz2
-    if mistake == "output-for-input":
+    if "output-for-input" in mistakes:
         dW2 = y.T @ δz2
-    if mistake == "transposed":
+    if "transposed" in mistakes:
         dW2 = δz2.T @ h
     db2 = δz2.sum(axis=0)
-    if mistake == "bias-over-features":
+    if "bias-over-features" in mistakes:
         db2 = δz2.sum(axis=1)
-    if mistake == "bias-averaged":
+    if "bias-averaged" in mistakes:
         db2 = δz2.mean(axis=0)
+    if "bias-over-all" in mistakes:
+        db2 = δz2.sum()
 
     δh = δz2 @ W2.T
-    if mistake == "W-missing":
+    if "slope-not-sent-on" in mistakes:
+        δh = δy @ W2.T
+    if "W-missing" in mistakes:
         δh = δz2
-    if mistake == "W-not-transposed":
+    if "W-not-transposed" in mistakes:
         δh = δz2 @ W2
-    if mistake == "W-updated":
+    if "W-updated" in mistakes:
         δh = δz2 @ (W2 - 0.5 * dW2).T
 
     δz1 = δh * (1 - h**2)
-    if mistake == "hidden-slope-missing":
+    if "hidden-slope-missing" in mistakes:
         δz1 = δh
-    if mistake == "hidden-slope-at-net":
+    if "hidden-slope-at-net" in mistakes:
         δz1 = δh * (1 - z1**2)
-    if mistake == "hidden-slope-at-tanh":
+    if "hidden-slope-at-tanh" in mistakes:
         δz1 = δh * (1 - np.tanh(h) ** 2)
-    if mistake == "square-missing":
+    if "square-missing" in mistakes:
         δz1 = δh * (1 - h)
 
     dW1 = x.T @ δz1
-    if mistake == "first-row":
+    if "first-row" in mistakes:
         dW1 = np.outer(x[0], δz1[0])
     db1 = δz1.sum(axis=0)
     dx = δz1 @ W1.T
-    if mistake == "dx-not-transposed":
+    if "dx-not-transposed" in mistakes:
         dx = δz1 @ W1
     return {
         "output.y": δy, "output.z": δz2, "output.W": dW2, "output.b": db2,
@@ -385,11 +418,11 @@ SOFTMAX = {
     "relu-for-slope": ("relu stands for its derivative", "s"),
     "relu-slope-missing": ("relu' is missing", "s"),
     "bias-last-row": ("db is that of the last of the batch alone", "b1"),
-    "input-squashed-for-h": ("dW2 = sᵀ δ, with what relu is taken of for its result", "W2"),
+    "s-for-h": ("dW2 = sᵀ δ, where relu(s) belongs", "W2"),
 }  # fmt: skip
 
 
-def softmax_by_hand(mistake: str | None = None) -> Arrays:
+def softmax_by_hand(*mistakes: str) -> Arrays:
     """Derive all gradients of `softmax_network`."""
     x, W1, b1, W2, b2 = SOFTMAX_NUMBERS.values()
     B = len(x)
@@ -400,41 +433,41 @@ def softmax_by_hand(mistake: str | None = None) -> Arrays:
     p = E / Z
 
     δL = -RIGHT / B
-    if mistake == "sign":
+    if "sign" in mistakes:
         δL = RIGHT / B
-    if mistake == "batch-mean-forgotten":
+    if "batch-mean-forgotten" in mistakes:
         δL = -RIGHT
 
     δp = δL / p
-    if mistake == "log-slope-missing":
+    if "log-slope-missing" in mistakes:
         δp = δL
-    if mistake == "log-slope-at-E":
+    if "log-slope-at-E" in mistakes:
         δp = δL / E
 
     δZ = -np.sum(δp * E / Z**2, axis=1, keepdims=True)
     δE = δp / Z + δZ
-    if mistake == "off-diagonal-dropped":
+    if "off-diagonal-dropped" in mistakes:
         δE = δp / Z * (1 - p)
-    if mistake == "Z-forgotten":
+    if "Z-forgotten" in mistakes:
         δE = δp / Z
 
     δz = δE * E
-    if mistake == "softmax-twice":
+    if "softmax-twice" in mistakes:
         δz = δE * E * p * (1 - p)
 
     dW2, db2 = h.T @ δz, δz.sum(axis=0)
-    if mistake == "input-squashed-for-h":
+    if "s-for-h" in mistakes:
         dW2 = s.T @ δz
 
     δh = δz @ W2.T
     δs = δh * (s > 0)
-    if mistake == "relu-for-slope":
+    if "relu-for-slope" in mistakes:
         δs = δh * h
-    if mistake == "relu-slope-missing":
+    if "relu-slope-missing" in mistakes:
         δs = δh
 
     dW1, db1, dx = x.T @ δs, δs.sum(axis=0), δs @ W1.T
-    if mistake == "bias-last-row":
+    if "bias-last-row" in mistakes:
         db1 = δs[-1]
     return {
         "L": δL, "p": δp, "Z": δZ, "E": δE, "z": δz, "W2": dW2, "b2": db2,
@@ -444,9 +477,7 @@ def softmax_by_hand(mistake: str | None = None) -> Arrays:
 
 # --- B. an Elman network; ½ Σ (y - target)² over all steps ----------------------------------------
 
-ELMAN_NUMBERS = numbers(
-    4, x=(4, 2, 2), h_0=(2, 3), W=(2, 3), U=(3, 3), b=(3,), V=(3, 3), c=(3,)
-)  # fmt: skip
+ELMAN_NUMBERS = numbers(4, x=(4, 2, 2), h_0=(2, 3), W=(2, 3), U=(3, 3), b=(3,), V=(3, 3), c=(3,))
 ELMAN_TARGET = numbers(5, target=(4, 2, 3))["target"]
 
 
@@ -470,7 +501,7 @@ ELMAN = {
     "carry-dropped": ("what step t+1 sends back is not in δh(t)", "h[2]"),
     "carry-alone": ("δh(t) is overwritten by what step t+1 sends back, not added to it", "h[2]"),
     "U-not-transposed": ("δh(t-1) = δs U, where Uᵀ belongs", "h[2]"),
-    "W-for-U-carry": ("δs is handed to step t-1 as it is, without Uᵀ", "h[2]"),
+    "U-missing": ("δs is handed to step t-1 as it is, without Uᵀ", "h[2]"),
     "slope-missing": ("tanh' is missing", "s[3]"),
     "slope-at-net": ("1 - s² stands for 1 - h²", "s[3]"),
     "slope-before": ("tanh' is taken from h(t-1) instead of h(t)", "s[3]"),
@@ -482,7 +513,7 @@ ELMAN = {
 }  # fmt: skip
 
 
-def elman_by_hand(mistake: str | None = None) -> Arrays:
+def elman_by_hand(*mistakes: str) -> Arrays:
     """Derive all gradients of `elman_network`."""
     x, h_0, W, U, b, V, c = ELMAN_NUMBERS.values()
     T = len(x)
@@ -497,44 +528,44 @@ def elman_by_hand(mistake: str | None = None) -> Arrays:
     dx, carry = np.zeros_like(x), np.zeros_like(h_0)
     for t in reversed(range(T)):
         δy = y[t] - ELMAN_TARGET[t]
-        if mistake == "sign":
+        if "sign" in mistakes:
             δy = ELMAN_TARGET[t] - y[t]
-        if mistake == "last-error-alone" and t < T - 1:
+        if "last-error-alone" in mistakes and t < T - 1:
             δy = np.zeros_like(y[t])
 
         δh = δy @ V.T + carry
-        if mistake == "V-not-transposed":
+        if "V-not-transposed" in mistakes:
             δh = δy @ V + carry
-        if mistake == "carry-dropped":
+        if "carry-dropped" in mistakes:
             δh = δy @ V.T
-        if mistake == "carry-alone" and t < T - 1:
+        if "carry-alone" in mistakes and t < T - 1:
             δh = carry
 
         δs = δh * (1 - h[t] ** 2)
-        if mistake == "slope-missing":
+        if "slope-missing" in mistakes:
             δs = δh
-        if mistake == "slope-at-net":
+        if "slope-at-net" in mistakes:
             δs = δh * (1 - s[t] ** 2)
-        if mistake == "slope-before":
+        if "slope-before" in mistakes:
             δs = δh * (1 - h[t - 1] ** 2)
 
         carry = δs @ U.T
-        if mistake == "U-not-transposed":
+        if "U-not-transposed" in mistakes:
             carry = δs @ U
-        if mistake == "W-for-U-carry":
+        if "U-missing" in mistakes:
             carry = δs
 
-        dV += h[t - 1 if mistake == "V-before" else t].T @ δy
+        dV += h[t - 1 if "V-before" in mistakes else t].T @ δy
         dc += δy.sum(axis=0)
         dW += x[t].T @ δs
-        if mistake != "U-without-start" or t > 0:
-            dU += h[t if mistake == "h-not-before" else t - 1].T @ δs
+        if "U-without-start" not in mistakes or t > 0:
+            dU += h[t if "h-not-before" in mistakes else t - 1].T @ δs
         db += δs.sum(axis=0)
-        if mistake == "b-overwritten":
+        if "b-overwritten" in mistakes:
             db = δs.sum(axis=0)
         dx[t] = δs @ W.T
         hand |= {f"y[{t}]": δy, f"h[{t}]": δh, f"s[{t}]": δs}
-    if mistake == "W-averaged":
+    if "W-averaged" in mistakes:
         dW /= T
     return hand | {"h_0": carry, "W": dW, "U": dU, "b": db, "V": dV, "c": dc, "x": dx}
 
@@ -550,9 +581,10 @@ GRU_TARGET = numbers(7, target=(3, 2, 3))["target"]
 
 
 def gru_network() -> tg.Tensor:
-    """Build r, z = σ(…), q = r ∘ h(k-1), n = tanh(x W_n + q U_n + b_n), h = (1-z) ∘ n + z ∘ h(k-1).
+    """Build the cell of Cho et al. (2014), in a loop of one's own.
 
-    One of (Cho et al. 2014), in a loop of the user's own.
+    r, z = σ(x W_g + h(k-1) U_g + b_g)      q = r ∘ h(k-1)
+    n    = tanh(x W_n + q U_n + b_n)        h = (1 - z) ∘ n + z ∘ h(k-1)
     """
     t = leaves(GRU_NUMBERS)
     h, hs = t["h_0"], []
@@ -588,7 +620,7 @@ GRU = {
 }  # fmt: skip
 
 
-def gru_by_hand(mistake: str | None = None) -> Arrays:
+def gru_by_hand(*mistakes: str) -> Arrays:
     """Derive all gradients of `gru_network`."""
     x, h_0, W_r, U_r, b_r, W_z, U_z, b_z, W_n, U_n, b_n = GRU_NUMBERS.values()
     T = len(x)
@@ -607,49 +639,49 @@ def gru_by_hand(mistake: str | None = None) -> Arrays:
     for t in reversed(range(T)):
         before = h[t - 1]
         δh = h[t] - GRU_TARGET[t] + carry
-        if mistake == "error-overwritten" and t < T - 1:
+        if "error-overwritten" in mistakes and t < T - 1:
             δh = carry
 
         δn = δh * (1 - z[t])
-        if mistake == "z-for-1-z":
+        if "z-for-1-z" in mistakes:
             δn = δh * z[t]
         δz = δh * (before - n[t])
-        if mistake == "z-one-branch":
+        if "z-one-branch" in mistakes:
             δz = -δh * n[t]
-        if mistake == "z-sign":
+        if "z-sign" in mistakes:
             δz = δh * (n[t] - before)
 
         δs_n = δn * (1 - n[t] ** 2)
-        if mistake == "n-slope-at-net":
+        if "n-slope-at-net" in mistakes:
             δs_n = δn * (1 - s_n[t] ** 2)
         δq = δs_n @ U_n.T
-        if mistake == "U-not-transposed":
+        if "U-not-transposed" in mistakes:
             δq = δs_n @ U_n
         δr = δq * before
-        if mistake == "h-not-before":
+        if "h-not-before" in mistakes:
             δr = δq * h[t]
 
         δs_r = δr * r[t] * (1 - r[t])
-        if mistake == "r-slope-missing":
+        if "r-slope-missing" in mistakes:
             δs_r = δr
         δs_z = δz * z[t] * (1 - z[t])
 
         through_z, through_q = δh * z[t], δq * r[t]
         through_gates = δs_r @ U_r.T + δs_z @ U_z.T
         carry = through_z + through_q + through_gates
-        if mistake == "z-path-forgotten":
+        if "z-path-forgotten" in mistakes:
             carry = through_q + through_gates
-        if mistake == "q-path-forgotten":
+        if "q-path-forgotten" in mistakes:
             carry = through_z + through_gates
-        if mistake == "gates-path-forgotten":
+        if "gates-path-forgotten" in mistakes:
             carry = through_z + through_q
 
         d["W_r"] += x[t].T @ δs_r
         d["W_z"] += x[t].T @ δs_z
         d["W_n"] += x[t].T @ δs_n
         d["U_r"] += before.T @ δs_r
-        d["U_z"] += before.T @ (δs_r if mistake == "r-for-z" else δs_z)
-        d["U_n"] += (before if mistake == "h-for-q" else q[t]).T @ δs_n
+        d["U_z"] += before.T @ (δs_r if "r-for-z" in mistakes else δs_z)
+        d["U_n"] += (before if "h-for-q" in mistakes else q[t]).T @ δs_n
         d["b_r"] += δs_r.sum(axis=0)
         d["b_z"] += δs_z.sum(axis=0)
         d["b_n"] += δs_n.sum(axis=0)
@@ -661,7 +693,7 @@ def gru_by_hand(mistake: str | None = None) -> Arrays:
 
 # --- B. a neuron whose synapse is a filter; ½ Σ (y - target)² over all steps ----------------------
 
-FIR_NUMBERS = numbers(8, x=(6,), w0=(), w1=(), w2=(), b=())
+FIR_NUMBERS = numbers(17, x=(6,), w0=(), w1=(), w2=(), b=())
 FIR_TARGET = numbers(9, target=(6,))["target"]
 
 
@@ -694,7 +726,7 @@ FIR = {
 }  # fmt: skip
 
 
-def fir_by_hand(mistake: str | None = None) -> Arrays:
+def fir_by_hand(*mistakes: str) -> Arrays:
     """Derive all gradients of `fir_network`."""
     x, w0, w1, w2, b = FIR_NUMBERS.values()
     T = len(x)
@@ -708,31 +740,31 @@ def fir_by_hand(mistake: str | None = None) -> Arrays:
     y = np.tanh(s)
 
     δy = y - FIR_TARGET
-    if mistake == "factor-2":
+    if "factor-2" in mistakes:
         δy = 2 * (y - FIR_TARGET)
     δs = δy * (1 - y**2)
-    if mistake == "slope-missing":
+    if "slope-missing" in mistakes:
         δs = δy
-    if mistake == "slope-at-net":
+    if "slope-at-net" in mistakes:
         δs = δy * (1 - s**2)
 
     dw0 = np.sum(δs * x)
     dw1 = np.sum(δs * before(x, 1))
-    if mistake == "lag-forgotten":
+    if "lag-forgotten" in mistakes:
         dw1 = np.sum(δs * x)
     dw2 = np.sum(δs * before(x, 2))
-    if mistake == "lag-ahead":
+    if "lag-ahead" in mistakes:
         dw2 = np.sum(δs * before(x, -2))
     db = np.sum(δs)
-    if mistake == "last-step-alone":
+    if "last-step-alone" in mistakes:
         db = δs[-1]
-    if mistake == "time-mean":
+    if "time-mean" in mistakes:
         dw0, dw1, dw2, db = dw0 / T, dw1 / T, dw2 / T, db / T
 
     dx = w0 * δs + w1 * before(δs, -1) + w2 * before(δs, -2)
-    if mistake == "newest-tap-alone":
+    if "newest-tap-alone" in mistakes:
         dx = w0 * δs
-    if mistake == "filter-not-reversed":
+    if "filter-not-reversed" in mistakes:
         dx = w0 * δs + w1 * before(δs, 1) + w2 * before(δs, 2)
     hand = {f"y[{k}]": δy[k] for k in range(T)} | {f"s[{k}]": δs[k] for k in range(T)}
     return hand | {"w0": dw0, "w1": dw1, "w2": dw2, "b": db, "x": dx}
@@ -771,7 +803,7 @@ FORMULA = {
 }  # fmt: skip
 
 
-def formula_by_hand(mistake: str | None = None) -> Arrays:
+def formula_by_hand(*mistakes: str) -> Arrays:
     """Derive all gradients of `formula_network`."""
     u, v = FORMULA_NUMBERS.values()
     p, d = u * v, 1 + v * v
@@ -779,43 +811,41 @@ def formula_by_hand(mistake: str | None = None) -> Arrays:
     r = E / d
 
     δq = np.ones_like(u)
-    if mistake == "mean":
+    if "mean" in mistakes:
         δq = np.ones_like(u) / len(u)
     δr = δq * u
-    if mistake == "partner-itself":
+    if "partner-itself" in mistakes:
         δr = δq * r
     δE = δr / d
-    if mistake == "quotient-for-product":
+    if "quotient-for-product" in mistakes:
         δE = δr * d
     δd = -δr * E / d**2
-    if mistake == "quotient-sign":
+    if "quotient-sign" in mistakes:
         δd = δr * E / d**2
-    if mistake == "quotient-square":
+    if "quotient-square" in mistakes:
         δd = -δr * E / d
     δm = δd
     δp = δE * E
-    if mistake == "exp-slope-missing":
+    if "exp-slope-missing" in mistakes:
         δp = δE
-    if mistake == "exp-as-power":
+    if "exp-as-power" in mistakes:
         δp = δE * p * np.exp(p - 1)
     δu = δq * r + δp * v
-    if mistake == "u-branch-forgotten":
+    if "u-branch-forgotten" in mistakes:
         δu = δq * r
     δv = δp * u + 2 * v * δm
-    if mistake == "v-branch-forgotten":
+    if "v-branch-forgotten" in mistakes:
         δv = δp * u
-    if mistake == "square-once":
+    if "square-once" in mistakes:
         δv = δp * u + v * δm
-    if mistake == "partners-swapped":
+    if "partners-swapped" in mistakes:
         δu, δv = δq * r + δp * u, δp * v + 2 * v * δm
     return {"q": δq, "r": δr, "E": δE, "d": δd, "m": δm, "p": δp, "u": δu, "v": δv}
 
 
 # --- C. answers that people really gave -----------------------------------------------------------
 
-QUESTION_NUMBERS = numbers(
-    11, x=(3, 2), y=(3, 1), W=(2, 16), U=(4, 16), v=(16,), w=(4, 1), b=(1,)
-)  # fmt: skip
+QUESTION_NUMBERS = numbers(11, x=(3, 2), y=(3, 1), W=(2, 16), U=(4, 16), v=(16,), w=(4, 1), b=(1,))
 
 
 def question_network() -> tg.Tensor:
@@ -827,20 +857,25 @@ def question_network() -> tg.Tensor:
     return tg.nn.squared_error(dense("dense", n["w"], n["b"], tg.sigmoid)(out), n["y"])
 
 
-def question_by_hand(mistake: str | None = None) -> Arrays:
+def question_by_hand(*mistakes: str) -> Arrays:
     """Return the asker's E_0 and dw_0 (``as-asked``), or the right ones."""
     x, y, *_ = QUESTION_NUMBERS.values()
-    if mistake == "as-asked":
+    if "as-asked" in mistakes:
         asked = question.as_asked(x, y, QUESTION_NUMBERS)
         return {"dense.z": asked["E_0"], "dense.W": asked["dw_0"]}
+    if "broadcast" in mistakes:
+        r = question.forward(x, y, QUESTION_NUMBERS)
+        targets = y[:, 0]  # (3,), so that ŷ - targets is (3, 3)
+        δz = (r["y_hat"] - targets) * r["y_hat"] * (1 - r["y_hat"])
+        return {"dense.z": δz, "dense.W": r["H"].T @ δz}
     right = question.backward(x, y, QUESTION_NUMBERS)
     return {"dense.z": right["δz"], "dense.W": right["dw"]}
 
 
-def gomez_by_hand(mistake: str | None = None) -> Arrays:
-    """Return the gradients that Gomez prints (``printed``), or the exact ones, by signals' names."""
+def gomez_by_hand(*mistakes: str) -> Arrays:
+    """Return the gradients that Gomez prints (``printed``), or the exact ones."""
     exact = gomez.evaluate()
-    g = {name: float(text) for name, text in gomez.PRINTED.items()} if mistake else exact
+    g = {name: float(text) for name, text in gomez.PRINTED.items()} if mistakes else exact
     hand = {"lstm.stack": np.array([[g["Δ_0"]], [g["Δ_1"]]])}
     for t in (1, 0):
         hand[f"lstm.out[{t}]"] = np.array([g[f"δout_{t}"]])
@@ -871,7 +906,7 @@ def mazur_network(W1: np.ndarray | None = None, W2: np.ndarray | None = None) ->
     return tg.nn.squared_error(output(hidden(x)), n["target"])
 
 
-def mazur_by_hand(mistake: str | None = None) -> Arrays:
+def mazur_by_hand(*mistakes: str) -> Arrays:
     """Derive the gradients of Mazur's network; with ``W-updated`` as in what was published."""
     x, target, W1, b1, W2, b2 = MAZUR_NUMBERS.values()
     h = σ(x @ W1 + b1)
@@ -880,7 +915,7 @@ def mazur_by_hand(mistake: str | None = None) -> Arrays:
     δz2 = δy * y * (1 - y)
     dW2 = np.outer(h, δz2)
     δh = δz2 @ W2.T
-    if mistake == "W-updated":
+    if "W-updated" in mistakes:
         δh = δz2 @ (W2 - 0.5 * dW2).T
     δz1 = δh * h * (1 - h)
     return {
@@ -889,7 +924,10 @@ def mazur_by_hand(mistake: str | None = None) -> Arrays:
     }  # fmt: skip
 
 
-ASKED = {"as-asked": ("dw = E_0 ∘ ŷ, where Hᵀ E_0 belongs: its shape is wrong", "dense.W")}
+ASKED = {
+    "as-asked": ("dw = E_0 ∘ ŷ, where Hᵀ E_0 belongs: its shape is wrong", "dense.W"),
+    "broadcast": ("targets are (n,) and ŷ is (n, 1): each meets every other", "dense.z"),
+}
 PRINTED = {"printed": ("nothing: every number is rounded to five digits on the way", "")}
 UPDATED = {"W-updated": ("δh is computed with weights already updated, rate ½", "hidden.y")}
 DELTA = {"output-for-input": ("dw = δ ŷ: the layer's output, where its input belongs", "output.W")}
@@ -902,7 +940,7 @@ NUMBERS = lstm_numbers()
 Network = tuple[dict[str, tuple[str, str]], Callable[..., Any], Callable[..., Any], tuple[str, ...]]
 NETWORKS: dict[str, Network] = {
     "lstm": (
-        LSTM, partial(lstm_network, NUMBERS), partial(lstm_by_hand, NUMBERS),
+        LSTM | LSTM_TOO, partial(lstm_network, NUMBERS), partial(lstm_by_hand, NUMBERS),
         ("lstm.W", "lstm.U", "lstm.b", "dense.W", "dense.b")),
     "mlp": (MLP | DELTA, mlp_network, mlp_by_hand, DENSE),
     "softmax": (SOFTMAX, softmax_network, softmax_by_hand, ("W1", "b1", "W2", "b2")),
@@ -917,26 +955,42 @@ NETWORKS: dict[str, Network] = {
         PRINTED, lambda: gomez_network()[-1], gomez_by_hand, ("lstm.W", "lstm.U", "lstm.b")),
     "mazur": (UPDATED, mazur_network, mazur_by_hand, ("hidden.W", "output.W")),
 }  # fmt: skip
-INPUT_ALONE = {
-    ("mlp", "dx-not-transposed"), ("fir", "newest-tap-alone"), ("fir", "filter-not-reversed"),
-}  # fmt: skip
+INPUT_ALONE = {"mlp/dx-not-transposed", "fir/newest-tap-alone", "fir/filter-not-reversed"}
 
-CASES = [
-    Case(
-        f"{network}/{mistake}", network, mistake, what, tuple(where.split()), loss,
-        partial(hand, mistake=mistake), parameters, 3.4e-5 if mistake == "printed" else 1e-12,
+
+def case(network: str, *mistakes: str) -> Case:
+    """Return a network with a mistake, with none, or with several at once.
+
+    Each of several is planted where the others leave it a line of its own.
+
+    Examples
+    --------
+    >>> case("lstm", "f-missing").where
+    ('lstm.state[2]',)
+    >>> case("lstm", "factor-2", "plus-for-minus").id
+    'lstm/factor-2+plus-for-minus'
+    """
+    table, loss, hand, parameters = NETWORKS[network]
+    mistake = "+".join(mistakes) or None
+    return Case(
+        id=f"{network}/{mistake or 'right'}",
+        network=network,
+        mistake=mistake,
+        what="; ".join(table[each][0] for each in mistakes) or "nothing",
+        where=tuple(name for each in mistakes for name in table[each][1].split()),
+        loss=loss,
+        hand=partial(hand, *mistakes),
+        parameters=parameters,
+        off=3.4e-5 if mistake == "printed" else 1e-12,
     )
-    for network, (mistakes, loss, hand, parameters) in NETWORKS.items()
-    for mistake, (what, where) in mistakes.items()
-]  # fmt: skip
+
+
+CASES = [case(network, mistake) for network, (table, *_) in NETWORKS.items() for mistake in table]
 
 
 def correct_cases() -> list[Case]:
     """Return every network with its right backward pass."""
-    return [
-        Case(f"{network}/right", network, None, "nothing", (), loss, hand, parameters)
-        for network, (_, loss, hand, parameters) in NETWORKS.items()
-    ]
+    return [case(network) for network in NETWORKS]
 
 
 # --- networks at random, with nothing wrong but rounding ------------------------------------------
@@ -968,7 +1022,10 @@ ROUNDINGS: dict[str, tuple[Callable[[np.ndarray, Random], np.ndarray], float]] =
     "decimals": (_as_decimals, 5.1e-6),  # five, as Gomez prints
 }
 ACTIVATIONS = (tg.tanh, tg.sigmoid, tg.relu, tg.softplus, tg.sin, None)
-LOSSES = ("squared", "mean squared", "norm", "binary", "classes")
+LOSSES = (
+    tg.nn.squared_error, tg.nn.mean_squared_error, tg.nn.euclidean_norm,
+    tg.nn.binary_cross_entropy, tg.nn.softmax_cross_entropy,
+)  # fmt: skip
 LAYERS = (None, tg.nn.LSTM, tg.nn.GRU, tg.nn.RNN)
 
 
@@ -978,25 +1035,22 @@ def random_network(seed: int) -> tg.Tensor:
     The same seed gives the same network.
     """
     rng = np.random.default_rng(seed)
-    T, B, *sizes = rng.integers(1, 5, 2 + rng.integers(2, 6)).tolist()
+    T, B, *sizes = rng.integers(1, 5, rng.integers(4, 8)).tolist()
     recurrent = LAYERS[rng.integers(len(LAYERS))]
     shape = (B, sizes[0]) if recurrent is None else (T, B, sizes[0])
     y = tg.Tensor(rng.normal(size=shape), requires_grad=True, name="x")
     if recurrent is not None:
         y, _ = recurrent(sizes[0], sizes[0], name="recurrent", seed=rng)(y)
-    for k, (wide, width) in enumerate(zip(sizes, sizes[1:]), start=1):
+    for k, (wide, width) in enumerate(pairwise(sizes), start=1):
         activation = ACTIVATIONS[rng.integers(len(ACTIVATIONS))]
-        y = dense(f"dense{k}", *numbers(seed + k, W=(wide, width), b=(width,)).values(), activation)(
-            y
-        )
+        W, b = rng.normal(size=(wide, width)), rng.normal(size=width)
+        y = dense(f"dense{k}", W, b, activation)(y)
     loss = LOSSES[rng.integers(len(LOSSES))]
-    if loss == "classes":
-        return tg.nn.softmax_cross_entropy(y, rng.integers(0, y.shape[-1], y.shape[:-1]))
-    judge = {
-        "squared": tg.nn.squared_error, "mean squared": tg.nn.mean_squared_error,
-        "norm": tg.nn.euclidean_norm, "binary": tg.nn.binary_cross_entropy,
-    }[loss]  # fmt: skip
-    return judge(y, rng.uniform(size=y.shape))
+    if loss is tg.nn.softmax_cross_entropy and y.shape[-1] > 1:
+        return loss(y, rng.integers(0, y.shape[-1], y.shape[:-1]))
+    if loss is tg.nn.softmax_cross_entropy:  # of one class
+        loss = tg.nn.squared_error
+    return loss(y, rng.uniform(size=y.shape))
 
 
 def named(loss: tg.Tensor) -> dict[str, tg.Tensor]:
@@ -1020,18 +1074,20 @@ def random_by_hand(seed: int, rounding: str) -> Arrays:
     }
 
 
-def random_parameters(seed: int) -> tuple[str, ...]:
-    """Return the names of the weights and biases of `random_network`."""
-    return tuple(name for name, tensor in named(random_network(seed)).items() if not tensor.inputs)
-
-
 def random_cases(count: int = 1000, seed: int = 0) -> Iterator[Case]:
     """Yield random networks with right backward passes, each rounded in one of four ways."""
     for k in range(seed, seed + count):
         rounding = tuple(ROUNDINGS)[k % len(ROUNDINGS)]
         loss = partial(random_network, k)
-        parameters = tuple(name for name, t in named(loss()).items() if not t.inputs and name != "x")
+        leaves = [name for name, tensor in named(loss()).items() if not tensor.inputs]
         yield Case(
-            f"random/{k}-{rounding}", "random", None, f"nothing, rounded to {rounding}", (), loss,
-            partial(random_by_hand, k, rounding), parameters, ROUNDINGS[rounding][1],
-        )  # fmt: skip
+            id=f"random/{k}-{rounding}",
+            network="random",
+            mistake=None,
+            what=f"nothing, rounded: {rounding}",
+            where=(),
+            loss=loss,
+            hand=partial(random_by_hand, k, rounding),
+            parameters=tuple(name for name in leaves if name != "x"),
+            off=ROUNDINGS[rounding][1],
+        )
