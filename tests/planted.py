@@ -998,13 +998,9 @@ def correct_cases() -> list[Case]:
 Random = np.random.Generator
 
 
-def _as_float64(g: np.ndarray, rng: Random) -> np.ndarray:
-    return g * (1 + 4 * np.finfo(float).eps * rng.uniform(-1, 1, g.shape))
-
-
-def _as_float32(g: np.ndarray, rng: Random) -> np.ndarray:
-    noise = 4 * np.finfo(np.float32).eps * rng.uniform(-1, 1, g.shape)
-    return (g + noise * np.abs(g).max(initial=0.0)).astype(np.float32)
+def _as_float(kind: Any, g: np.ndarray, rng: Random) -> np.ndarray:
+    noise = 4 * np.finfo(kind).eps * rng.uniform(-1, 1, g.shape)
+    return (g + noise * np.abs(g).max(initial=0.0)).astype(kind)
 
 
 def _as_digits(g: np.ndarray, rng: Random) -> np.ndarray:
@@ -1016,8 +1012,8 @@ def _as_decimals(g: np.ndarray, rng: Random) -> np.ndarray:
 
 
 ROUNDINGS: dict[str, tuple[Callable[[np.ndarray, Random], np.ndarray], float]] = {
-    "float64": (_as_float64, 1e-14),
-    "float32": (_as_float32, 1e-6),
+    "float64": (partial(_as_float, np.float64), 1e-14),
+    "float32": (partial(_as_float, np.float32), 1e-6),
     "digits": (_as_digits, 5.1e-5),  # five significant ones
     "decimals": (_as_decimals, 5.1e-6),  # five, as Gomez prints
 }
