@@ -24,10 +24,7 @@ gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
 test: .venv/.test ## run the tests
 	@$(BIN)/python -m pytest
 
-docgallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
-	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
-
-test: .venv/.test ## run the examples in the docstrings and in the README
+doctest: .venv/.test ## run the examples in the docstrings and in the README
 	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md
 
 lint: .venv/.dev ## check style and format

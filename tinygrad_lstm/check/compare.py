@@ -210,7 +210,9 @@ def compare(
         whole = taped[0] if name in signals.by_name else np.stack(taped)
         rows.append(_judged(name, whole, gradient, rtol, digits))
     given = {name: gradient for name, (_, gradient) in chosen.items()}
-    return Report(tuple(rows), loss, given, ROUNDING.get(loss.dtype, 1e-12) if rtol is None else rtol, digits)
+    return Report(
+        tuple(rows), loss, given, ROUNDING.get(loss.dtype, 1e-12) if rtol is None else rtol, digits
+    )
 
 
 def _found(signals: Signals, name: str) -> list[Signal]:

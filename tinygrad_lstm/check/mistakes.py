@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluate import evaluate
 from ..flow import DELAYS, Flow, Node
 from .sight import Sight
 
@@ -61,6 +62,7 @@ class Scene:
         self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
         self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
         self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
+        self.gradients = evaluate(sight.adjoint)
         self.signals = [
             (node, node.outputs[0])
             for node in self.network.nodes
@@ -194,6 +196,7 @@ def slopes(scene: Scene) -> Iterator[Mistake]:
                        f"{name}, not at its input", f"{f}′({name})", slope)  # fmt: skip
             yield made("output's slope of a slope", f"the derivative of {f} is taken at the output "
                        "as if it were the input's", f"{f}′ at {name}", rule(at, at))  # fmt: skip
+        yield from _shifted(scene, node, right, where)
         for slip, what in (("sign", "+ for −"), ("power", "y for y²")):
             try:
                 wrong = rule(_Slip(at, slip), _Slip(out, slip))
@@ -257,6 +260,17 @@ def _shifted(scene: Scene, node: Node, right: str, where: str) -> Iterator[Mista
                       right, wrong, scene.changed(node, gain=gain))  # fmt: skip
 
 
+RATES = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.01, 0.003, 0.001)  # that people learn with
+
+
+def _updated(scene: Scene, node: Node, parameter: Node, rate: float) -> Any:
+    """Return a weight after a step of gradient descent, at every step of the loop."""
+    gradient = scene.gradients.get(f"δ{parameter.name.removesuffix(' (held)')}")
+    if gradient is None or gradient.shape != np.shape(node.gain)[node.folded :]:
+        return None
+    return node.gain - rate * gradient
+
+
 # --- weights -------------------------------------------------------------------------------------
 
 
@@ -281,6 +295,12 @@ def weights(scene: Scene) -> Iterator[Mistake]:
             return Mistake(what, where, says, right, wrong, scene.changed(node, gain=gain), kin)
 
         if is_weight:
+            for rate in RATES if node.port == 0 else ():
+                updated = _updated(scene, node, parameter, rate)
+                if updated is not None:
+                    yield made("weight updated before use", f"{parameter.stem} was updated, with "
+                               f"the rate {rate:g}, before δ{where} was computed with it",
+                               f"updated {right}", updated)  # fmt: skip
             shape = np.shape(node.gain)[-2:]
             if shape[0] == shape[1]:
                 turned = np.swapaxes(node.gain, -1, -2)
@@ -340,6 +360,52 @@ def forks(scene: Scene) -> Iterator[Mistake]:
             )  # fmt: skip
             yield made("overwritten", f"δ{where} is what comes back through {arms[at]} alone: "
                        "overwritten, not added to", [at])  # fmt: skip
+            if carried:
+                yield Mistake(
+                    "overwritten by the carry", where, f"what comes back from the next step "
+                    f"through {arms[at]} overwrites δ{where}, instead of being added", right,
+                    f"δ({arms[at]})", _all([_only_last(scene, node, other) for other in rest]),
+                )  # fmt: skip
+            flipped = tuple(-sign if other == at else sign for other, sign in enumerate(node.signs))
+            yield Mistake("sign", where, f"what comes back through {arms[at]} has the wrong sign",
+                          right, f"−δ({arms[at]})", scene.changed(node, signs=flipped))  # fmt: skip
+
+
+def _only_last(scene: Scene, node: Node, arm: int) -> Change:
+    """Return how to let what comes along an arm through at the last step alone."""
+    assert node.loop is not None
+    keep = np.zeros(len(scene.adjoint.loops[node.loop].steps))
+    keep[-1 if _runs_back(scene, node) else 0] = 1.0
+
+    def change(graph: Flow) -> Flow:
+        (now,) = [each for each in graph.nodes if each.outputs == node.outputs]
+        wire = len(graph.wires)
+        gate = Node("gain", (now.inputs[arm],), (wire,), node.name, loop=node.loop, gain=keep)
+        inputs = tuple(wire if at == arm else each for at, each in enumerate(now.inputs))
+        nodes = []
+        for each in graph.nodes:
+            nodes += [gate, replace(now, inputs=inputs)] if each is now else [each]
+        wires = (*graph.wires, replace(graph.wires[now.inputs[arm]], name=f"{node.name} {arm}"))
+        return replace(graph, nodes=tuple(nodes), wires=wires)
+
+    return change
+
+
+def _runs_back(scene: Scene, node: Node) -> bool:
+    return any(each.kind == "advance" and each.loop == node.loop for each in scene.adjoint.nodes)
+
+
+@generator
+def branch_signs(scene: Scene) -> Iterator[Mistake]:
+    """Forget a minus, or send it where it does not belong."""
+    for node in scene.adjoint.nodes:
+        if node.kind == "branch" and -1 in node.signs:
+            for at, sign in enumerate(node.signs):
+                arm = scene.adjoint.wires[node.outputs[at]].name.removeprefix("δ")
+                flipped = tuple(-s if other == at else s for other, s in enumerate(node.signs))
+                yield Mistake("sign", arm, f"δ goes on to {arm} with the wrong sign",
+                              "−δ" if sign < 0 else "δ", "δ" if sign < 0 else "−δ",
+                              scene.changed(node, signs=flipped))  # fmt: skip
 
 
 @generator
@@ -381,6 +447,8 @@ def sums(scene: Scene) -> Iterator[Mistake]:
                 keep[step] = 1.0
                 yield _weighted(scene, node, "sum over steps missing", where, keep,
                                 f"the gradient of {where} has only {word}'s share")  # fmt: skip
+                yield _weighted(scene, node, "sum over steps missing", where, 1.0 - keep,
+                                f"the gradient of {where} leaves out {word}")  # fmt: skip
             yield _weighted(scene, node, "average over steps", where, np.full(count, 1 / count),
                             f"the gradient of {where} is averaged over the steps")  # fmt: skip
         if node.kind == "broadcast" and node.transposed:
@@ -404,7 +472,8 @@ def _constant(scene: Scene, node: Node, value: float) -> np.ndarray:
 
 def _weighted(scene: Scene, node: Node, what: str, where: str, keep: Any, says: str) -> Mistake:
     gain = Node("gain", node.inputs, node.inputs, node.name, loop=node.loop, gain=keep)
-    kin = (f"{scene.whole(where)} {says.rpartition(' ')[2]}",)
+    share = says.partition(where)[2]
+    kin = (f"{scene.whole(where)}{share}", f"all{share}")
     return Mistake(what, where, says, "Σ over the steps", "", _before(scene, node, gain), kin)
 
 
@@ -510,6 +579,23 @@ def _read_elsewhere(scene: Scene) -> Iterator[Mistake]:
                 yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
                               f"not of δ{scene.makes(branch)}", f"δ{scene.makes(branch)}",
                               f"δ{name}", graph)  # fmt: skip
+
+
+@generator
+def sent_on(scene: Scene) -> Iterator[Mistake]:
+    """Send on what came to a function, as if it had been through its slope."""
+    makers = {wire: node for node in scene.adjoint.nodes for wire in node.outputs}
+    for node in scene.adjoint.nodes:
+        if node.kind != "matrix" or node.port != 0:
+            continue
+        slope = makers.get(node.inputs[0])
+        while slope is not None and slope.kind == "branch":
+            slope = makers.get(slope.inputs[0])
+        if slope is not None and slope.kind == "gain":
+            where = scene.makes(node)
+            yield Mistake("derivative not sent on", where, f"δ{where} is made of what comes to the "
+                          f"function, without its derivative {slope.label}", str(slope.label), "1",
+                          scene.changed(node, inputs=slope.inputs))  # fmt: skip
 
 
 def in_order(graph: Flow) -> Flow:
