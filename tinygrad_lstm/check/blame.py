@@ -71,7 +71,7 @@ class Blame:
 
 
 def judged(
-    adjoint: Flow, given: Iterable[Given], rtol: float, units: Sequence[float] | None = None,
+    adjoint: Flow, given: Iterable[Given], rtol: float, units: Sequence[np.ndarray] | None = None,
     *, allowed: Mapping[str, np.ndarray] | None = None,
 ) -> list[Judged]:  # fmt: skip
     """Return what became of every derived gradient, in the order in which the network makes them.
@@ -81,7 +81,7 @@ def judged(
     adjoint : Flow
     given : the derived gradients
     rtol : float
-        What counts as rounding, relative to the sizes of what was added up.
+        What counts as rounding, relative to the largest of what was added up.
     units : one for each, optional
         By how much each may be off for having been printed with few digits.
     allowed : mapping of name to array, optional
@@ -91,16 +91,21 @@ def judged(
     expected = _met(adjoint, given, [each.value for each in given])
     if allowed is not None:
         return [Judged(given[k], value, allowed[given[k].name]) for k, value in expected.items()]
-    units = [0.0] * len(given) if units is None else list(units)
     sizes = absolute(adjoint)
     scale = _met(sizes, given, [np.abs(each.value) for each in given])
-    slack = _met(sizes, given, [np.full(np.shape(g.value), u) for g, u in zip(given, units)],
-                 driven=0.0) if any(units) else {}  # fmt: skip
-    found = []
-    for key, value in expected.items():
-        unit = units[key] + slack.get(key, 0.0)
-        found.append(Judged(given[key], value, rtol * scale[key] + unit))
-    return found
+    largest: dict[int, float] = {}  # of a signal over its steps
+    for key, size in scale.items():
+        sizes_here = size.max(), np.abs(given[key].value).max(), largest.get(given[key].wire, 0.0)
+        largest[given[key].wire] = max(sizes_here)
+    floor = 1e-3 * max(largest.values(), default=0.0)  # what is that small is made of rounding
+    may_be = {
+        key: np.full(size.shape, rtol * max(largest[given[key].wire], floor))
+        for key, size in scale.items()
+    }
+    if units is not None:
+        slack = _met(sizes, given, list(units), driven=0.0)
+        may_be = {key: may_be[key] + units[key] + slack[key] for key in may_be}
+    return [Judged(given[key], value, may_be[key]) for key, value in expected.items()]
 
 
 def absolute(adjoint: Flow) -> Flow:

@@ -79,11 +79,11 @@ class Report:
     digits: int | None = field(default=None, repr=False)
 
     @cached_property
-    def _seen(self) -> tuple[Sight, list[Given], list[float] | None]:
+    def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray] | None]:
         sight = Sight(self.loss)
         finite = {row.name for row in self.rows if row.verdict not in ("wrong shape", "not finite")}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        units = None if self.digits is None else [0.5 * 10.0**-self.digits] * len(given)
+        units = None if self.digits is None else [_unit(g.value, self.digits) for g in given]
         return sight, given, units
 
     @cached_property
@@ -163,7 +163,8 @@ def compare(
         What still counts as rounding, relative to the signal's largest entry: 1e-12 in float64,
         1e-5 in float32 unless given.
     digits : int, optional
-        How many decimals were printed: what rounds to the same is equal.
+        How many digits were printed, in all or after the point: half a unit of the last one, of the
+        value and of what it was made of, is no difference.
 
     Returns
     -------
@@ -210,9 +211,10 @@ def compare(
         whole = taped[0] if name in signals.by_name else np.stack(taped)
         rows.append(_judged(name, whole, gradient, rtol, digits))
     given = {name: gradient for name, (_, gradient) in chosen.items()}
-    return Report(
-        tuple(rows), loss, given, ROUNDING.get(loss.dtype, 1e-12) if rtol is None else rtol, digits
-    )
+    if rtol is None:
+        kinds = [loss.dtype, *(gradient.dtype for gradient in given.values())]
+        rtol = max(ROUNDING.get(kind, 0.0) for kind in kinds) or ROUNDING[np.dtype(float)]
+    return Report(tuple(rows), loss, given, rtol, digits)
 
 
 def _found(signals: Signals, name: str) -> list[Signal]:
@@ -266,10 +268,17 @@ def _judged(
     largest = float(difference[at])
     scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
     relative = largest / scale if scale else 0.0
-    unit = 0.0 if digits is None else 0.5 * 10.0**-digits * (1 + 1e-9)
-    close = relative <= rtol or largest <= unit
+    printed = digits is not None and bool(np.all(difference <= 2 * _unit(hand, digits)))
+    close = relative <= rtol or printed
     verdict = "exact" if largest == 0.0 else "rounding" if close else "differs"
     return Row(name, tape.shape, hand.shape, largest, relative, at, verdict)
+
+
+def _unit(printed: np.ndarray, digits: int) -> np.ndarray:
+    """Return half a unit of the last digit printed, of so many in all or after the point."""
+    size = np.abs(np.asarray(printed, float))
+    places = np.floor(np.log10(size, out=np.zeros_like(size), where=size > 0))
+    return 0.5 * 10.0 ** np.maximum(-digits, places - digits + 1) * (1 + 1e-6)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

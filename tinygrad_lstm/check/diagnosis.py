@@ -53,7 +53,7 @@ class Diagnosis:
 
 
 def diagnosed(
-    sight: Sight, given: Sequence[Given], rtol: float, units: Sequence[float] | None = None,
+    sight: Sight, given: Sequence[Given], rtol: float, units: Sequence[np.ndarray] | None = None,
     *, seconds: float = 30.0,
 ) -> list[Diagnosis]:  # fmt: skip
     """Return what explains a derivation that is wrong, the best first; empty if it is right.
