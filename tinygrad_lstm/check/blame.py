@@ -97,7 +97,7 @@ def judged(
     for key, size in scale.items():
         sizes_here = size.max(), np.abs(given[key].value).max(), largest.get(given[key].wire, 0.0)
         largest[given[key].wire] = max(sizes_here)
-    floor = 1e-3 * max(largest.values(), default=0.0)  # what is that small is made of rounding
+    floor = 0.1 * max(largest.values(), default=0.0)  # what is that small is made of rounding
     may_be = {
         key: np.full(size.shape, rtol * max(largest[given[key].wire], floor))
         for key, size in scale.items()

@@ -72,10 +72,14 @@ def diagnosed(
     if not wrong:
         return []
     until = monotonic() + seconds
-    tried: list[Diagnosis] = []
-    for each in mistakes(sight):
-        tried.append(_tried((each,), sight, given, allowed))
+    above = [_above(sight, each.given.wire, given) for each in base if not each.follows]
+    library = mistakes(sight)
+    covering = [each for each in library if all(each.change.at & wires for wires in above)]
+    tried = [_tried((each,), sight, given, allowed) for each in covering]
     whole = [each for each in tried if not each.left]
+    if not whole:
+        some = [x for x in library if x not in covering and any(x.change.at & w for w in above)]
+        tried += [_tried((each,), sight, given, allowed) for each in some]
     if not whole:
         helping = sorted((each for each in tried if each.left < wrong), key=_order)[:60]
         for one, other in combinations(helping, 2):
@@ -90,6 +94,29 @@ def diagnosed(
     return [
         Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1) for each in found[:10]
     ]
+
+
+def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
+    """Return the wires that lead to one, as far as what is given at every step."""
+    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
+    steps: dict[int, int] = {}
+    for each in given:
+        steps[each.wire] = steps.get(each.wire, 0) + 1
+    maker = {w: node for node in sight.adjoint.nodes for w in node.outputs}
+
+    def is_known(at: int) -> bool:
+        loop = loops.get(at)
+        count = 1 if loop is None else len(sight.adjoint.loops[loop].steps)
+        return steps.get(at, 0) >= count
+
+    found, waiting = {wire}, [wire]
+    while waiting:
+        node = maker.get(waiting.pop())
+        for come in node.inputs if node is not None else ():
+            if come not in found and not is_known(come):
+                found.add(come)
+                waiting.append(come)
+    return found
 
 
 def _tried(

@@ -16,7 +16,23 @@ from ..evaluate import evaluate
 from ..flow import DELAYS, Flow, Node
 from .sight import Sight
 
-Change = Callable[[Flow], Flow]
+
+@dataclass(frozen=True)
+class Change:
+    """A change of an adjoint network.
+
+    Attributes
+    ----------
+    made : (adjoint network) -> the changed one
+    at : frozenset of int
+        The wires on which it shows at once.
+    """
+
+    made: Callable[[Flow], Flow]
+    at: frozenset[int]
+
+    def __call__(self, graph: Flow) -> Flow:
+        return self.made(graph)
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ class Scene:
 
     def changed(self, node: Node, **change: Any) -> Change:
         """Return how to change one node."""
-        return lambda graph: graph.with_node(node, **change)
+        return Change(lambda graph: graph.with_node(node, **change), frozenset(node.outputs))
 
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
@@ -117,12 +133,12 @@ def mistakes(sight: Sight) -> list[Mistake]:
 
 
 def _all(changes: list[Change]) -> Change:
-    def change(graph: Flow) -> Flow:
+    def made(graph: Flow) -> Flow:
         for each in changes:
             graph = each(graph)
         return graph
 
-    return change
+    return Change(made, frozenset().union(*(each.at for each in changes)))
 
 
 def _together(several: list[Mistake]) -> Mistake:
@@ -377,18 +393,18 @@ def _only_last(scene: Scene, node: Node, arm: int) -> Change:
     keep = np.zeros(len(scene.adjoint.loops[node.loop].steps))
     keep[-1 if _runs_back(scene, node) else 0] = 1.0
 
-    def change(graph: Flow) -> Flow:
+    def made(graph: Flow) -> Flow:
         (now,) = [each for each in graph.nodes if each.outputs == node.outputs]
         wire = len(graph.wires)
-        gate = Node("gain", (now.inputs[arm],), (wire,), node.name, loop=node.loop, gain=keep)
+        once = Node("gain", (now.inputs[arm],), (wire,), node.name, loop=node.loop, gain=keep)
         inputs = tuple(wire if at == arm else each for at, each in enumerate(now.inputs))
         nodes = []
         for each in graph.nodes:
-            nodes += [gate, replace(now, inputs=inputs)] if each is now else [each]
+            nodes += [once, replace(now, inputs=inputs)] if each is now else [each]
         wires = (*graph.wires, replace(graph.wires[now.inputs[arm]], name=f"{node.name} {arm}"))
         return replace(graph, nodes=tuple(nodes), wires=wires)
 
-    return change
+    return Change(made, frozenset(node.outputs))
 
 
 def _runs_back(scene: Scene, node: Node) -> bool:
@@ -479,7 +495,7 @@ def _weighted(scene: Scene, node: Node, what: str, where: str, keep: Any, says: 
 
 def _before(scene: Scene, node: Node, fresh: Node) -> Change:
     """Return how to put a gain on the wire before a node."""
-    return lambda adjoint: _put_before(adjoint, node, fresh)
+    return Change(lambda adjoint: _put_before(adjoint, node, fresh), frozenset(node.outputs))
 
 
 def _put_before(adjoint: Flow, node: Node, fresh: Node) -> Flow:
@@ -523,12 +539,12 @@ def factors(scene: Scene) -> Iterator[Mistake]:
 
 
 def _driven(wire: int, size: float) -> Change:
-    def change(graph: Flow) -> Flow:
+    def made(graph: Flow) -> Flow:
         wires = list(graph.wires)
         wires[wire] = replace(wires[wire], value=wires[wire].value * size)
         return replace(graph, wires=tuple(wires))
 
-    return change
+    return Change(made, frozenset([wire]))
 
 
 # --- one for another -----------------------------------------------------------------------------
@@ -547,7 +563,7 @@ def exchanged(scene: Scene) -> Iterator[Mistake]:
         for other in gains[at + 1 :]:
             if one.loop == other.loop and np.shape(one.gain) == np.shape(other.gain):
                 change = _all([scene.changed(one, outputs=other.outputs),
-                               scene.changed(other, outputs=one.outputs), in_order])  # fmt: skip
+                               scene.changed(other, outputs=one.outputs), SORTED])  # fmt: skip
                 names = scene.makes(one), scene.makes(other)
                 yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
                               "", "", change)  # fmt: skip
@@ -575,7 +591,7 @@ def _read_elsewhere(scene: Scene) -> Iterator[Mistake]:
             )
             if other is not branch and other.loop == branch.loop and same:
                 where, name = scene.makes(node), scene.makes(other)
-                graph = _all([scene.changed(node, inputs=(arm,)), in_order])
+                graph = _all([scene.changed(node, inputs=(arm,)), SORTED])
                 yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
                               f"not of δ{scene.makes(branch)}", f"δ{scene.makes(branch)}",
                               f"δ{name}", graph)  # fmt: skip
@@ -618,5 +634,7 @@ def in_order(graph: Flow) -> Flow:
             return graph
     return replace(graph, nodes=tuple(nodes))
 
+
+SORTED = Change(in_order, frozenset())
 
 __all__ = ["Mistake", "mistakes"]
