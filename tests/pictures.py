@@ -139,11 +139,8 @@ def rendered(dot, format, way):
     """Return a picture, or its layout as JSON, by Graphviz's program or by that in the wheels."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render, "FORMATS", (*render.FORMATS, "json"))
-        if way == "dot":
-            need_dot()
-        else:
-            need_wheels()
-            patch.setattr(render, "_run", in_this_process)
+        need_dot() if way == "dot" else need_wheels()
+        patch.setattr(render, "_run", RUN[way])
         return render.rendered(dot, format)
 
 
@@ -163,6 +160,9 @@ def in_this_process(dot, format, engine, time_limit):
         status = dotless.main(format, engine)
     assert status == 0
     return made.getvalue()
+
+
+RUN = {"dot": cache(render._run), "wheels": cache(in_this_process)}  # each layout once
 
 
 def texts_of(svg):
