@@ -87,6 +87,29 @@ def test_an_initial_state_is_shown(view, name):
     assert (arrow.tail == start) == (view == "forward")
 
 
+def total(start, axis):
+    x, W, h = tg.Tensor(np.ones((3, 2)), name="x"), tg.nn.Dense(2, 2, seed=0), start
+    for k in tg.steps(len(x)):
+        h = h + tg.sum(tg.tanh(W(x[k])), axis=axis)
+        h.name = "h"
+    return h
+
+
+@pytest.mark.parametrize(
+    ("start", "shown"),
+    [(0.0, False), (1.0, True), (tg.Tensor(np.zeros(2), name="h0"), False),
+     (tg.Tensor(np.ones(2), name="h0"), True), (tg.Tensor(np.eye(2)[0], name="h0"), True)],
+    ids=["0", "1", "zeros", "ones", "one and zero"],
+)  # fmt: skip
+def test_a_start_is_shown_if_it_is_not_zero(start, shown):
+    dot = tg.draw(total(start, None if isinstance(start, float) else ())).dot
+    (delay,) = [node.id for node in nodes(dot) if node.lines == ["q⁻¹"]]
+    starts = [each for each in arrows(dot) if each.head == delay and "dir" not in each.look]
+    assert len(starts) == shown
+    names = ["1"] if isinstance(start, float) else ["h0"]
+    assert [node.lines for node in nodes(dot)].count(names) == shown
+
+
 def test_the_carousel_goes_round():
     """δstate → times f(k) → q⁺¹ → δstate."""
     dot = tg.draw(lstm(), view="adjoint").dot

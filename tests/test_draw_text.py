@@ -8,7 +8,7 @@ import pytest
 from pictures import QUOTED, WAYS, attributes, legend, plain, rendered, size, texts, texts_of
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.draw.text import LONGEST, escaped, padded, shortened
+from tinygrad_lstm.draw.text import LONGEST, padded, shortened
 
 NAMES = {
     "quote": '"', "apostrophe": "'", "html": "<b>bold</b>", "tag": "<", "entity": "&lt;&#65;&amp",
@@ -18,6 +18,7 @@ NAMES = {
     "step": "(",
     "unit": "v (m/s)", "graph": "digraph {", "place": 'pos="1,2"', "box": '\nbb="0,0,9,9"',
     "keyword": "node", "comment": "/*", "hash": "#", "percent": "%s{}", "attribute": "URL=x",
+    "label": 'id=0, label="000"', "font": "fontname=Courier",
 }  # fmt: skip
 ROLES = ("leaf", "module", "parameter", "scope", "signal", "title")
 STYLES = {
@@ -87,8 +88,13 @@ def test_a_picture_leads_nowhere(name, style):
 
 
 def test_what_stands_beside_a_long_name_is_shown():
-    dot = picture("x" * 20_000, ("signal",), view="both")
-    assert texts(dot)["a parameter"] and texts(dot)["a parameterᵀ"]
+    x, U = (tg.Tensor(np.ones((3, 3)), requires_grad=True, name=name) for name in "xU")
+    h = tg.Tensor(np.zeros(3))
+    for k in tg.steps(len(x)):
+        h = tg.tanh(x[k] + h @ U)
+        h.name = "h" * 20_000
+    dot = tg.draw(h, view="both").dot
+    assert texts(dot)["U"] == texts(dot)["Uᵀ"] == 1
     assert len(dot) < 20_000
 
 
@@ -103,8 +109,11 @@ def test_text_is_shortened_to_what_a_picture_can_hold(extra):
     assert shortened(shortened(text)) == shortened(text)
 
 
-def test_a_name_in_angle_brackets_is_no_html():
-    assert type(escaped("<b>")) is not str  # marked as text for the writer of DOT
+@pytest.mark.parametrize("options", STYLES.values(), ids=STYLES)
+def test_a_name_in_angle_brackets_is_no_html(options):
+    x = tg.Tensor(np.ones(1), requires_grad=True, name="<b>x</b>")
+    dot = tg.draw(tg.tanh(x), title="<i>title</i>", **options).dot
+    assert "<b>x</b>" in dot and "<" not in re.sub(QUOTED, "", dot)
 
 
 def test_lines_are_padded_to_the_longest_of_both_views():
