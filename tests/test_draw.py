@@ -1,15 +1,31 @@
-"""Pictures: what is on them, whatever the names."""
+"""Pictures: what is on them, and what their options do."""
 
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import arrows, frames, legend, nodes, size
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.errors import UsageError
+from tinygrad_lstm import gallery
+from tinygrad_lstm.errors import ArgumentError, ChangedError, UsageError
 
 PICTURES = Path(__file__).parents[1] / "notebooks" / "pictures"
+
+
+def elman(steps=4, different=-1):
+    """Record a recurrence, of which one step may be different."""
+    x, W, U = (tg.Tensor(np.ones((steps, 2)), name="x"), *map(weight, "WU"))
+    h = tg.Tensor(np.zeros(2))
+    for k in tg.steps(steps):
+        h = (tg.sigmoid if k == different else tg.tanh)(x[k] @ W + h @ U)
+    return h.sum()
+
+
+def weight(name):
+    return tg.Tensor(np.ones((2, 2)), requires_grad=True, name=name)
 
 
 @pytest.fixture
@@ -44,21 +60,6 @@ def test_the_same_program_gives_the_same_text(loss):
     assert tg.draw(program()).dot == tg.draw(program()).dot
 
 
-@pytest.mark.parametrize(
-    "name",
-    ['"', "<b>bold</b>", "a\\nb", "a\\", "\n\t", "\x00", "a:b:c", "{a|b}", "🦉",
-     "x" * 20000, "->;}"],
-    ids=["quote", "html", "escape", "backslash", "newline", "nul", "colon", "record", "emoji",
-         "long", "syntax"],
-)  # fmt: skip
-def test_names_may_hold_anything(name):
-    x = tg.Tensor([1.0], name=name)
-    shown = texts(tg.draw(tg.tanh(x))._repr_svg_())
-    assert "tanh" in shown
-    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-    assert printable[:80] in "".join(shown).replace("\N{NO-BREAK SPACE}", " ")
-
-
 @pytest.mark.parametrize("nothing", [tg.Tensor(1.0), 3.0, None])
 def test_nothing_recorded_is_nothing_to_draw(nothing):
     with pytest.raises(UsageError, match="nothing recorded"):
@@ -86,3 +87,161 @@ def test_a_picture_can_be_had_after_the_update():
     before = tg.draw(loss).dot
     x.data = x.data - 0.1
     assert tg.draw(loss).dot == before
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("view", "forward, adjoint, both"), ("style", "wan, tape"), ("level", "tensor, scalar")],
+    ids=["view", "style", "level"],
+)
+@pytest.mark.parametrize("wrong", ["front", "", None, ["wan"]], ids=str)
+def test_an_unknown_option_lists_the_known_ones(loss, option, known, wrong):
+    message = re.escape(f"no {option} {wrong!r}; the known ones are {known}")
+    with pytest.raises(ArgumentError, match=message):
+        tg.draw(loss, **{option: wrong})
+
+
+def test_both_is_one_above_the_other(loss):
+    one, other = (tg.draw(loss, view=view, legend=False).dot for view in ("forward", "adjoint"))
+    assert tg.draw(loss, view="both", legend=False).dot == one + other
+
+
+def test_an_unknown_format_writes_nothing(loss, tmp_path):
+    with pytest.raises(ArgumentError, match="'jpeg'"):
+        tg.draw(loss, tmp_path / "net.jpeg")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fold", [None, True])
+def test_a_recurrence_is_drawn_folded(loss, fold):
+    dot = tg.draw(loss, fold=fold).dot
+    assert [node.lines for node in nodes(dot) if "q⁻¹" in node.lines] == [["q⁻¹"]] * 2
+    assert not any(frame.startswith("k = ") for frame in frames(dot))
+
+
+def test_a_recurrence_is_drawn_unrolled_on_request(loss):
+    dot = tg.draw(loss, fold=False).dot
+    assert [frame for frame in frames(dot) if "k = " in frame] == ["k = 0", "k = 1"]
+    assert "q⁻¹" not in dot and not any("unrolled" in line for line in legend(dot))
+
+
+def test_steps_that_differ_cannot_be_drawn_folded():
+    with pytest.raises(UsageError, match=r"fold: the steps differ first at sigmoid\[2\]"):
+        tg.draw(elman(different=2), fold=True)
+
+
+def test_steps_that_differ_are_drawn_unrolled_and_the_legend_says_so():
+    program = elman(different=2)
+    dot = tg.draw(program).dot
+    assert legend(dot)[-1].startswith("unrolled, since the steps differ first at sigmoid[2]")
+    asked_for = tg.draw(program, fold=False).dot
+    assert size(dot) == size(asked_for)
+    assert not any("unrolled" in line for line in legend(asked_for))
+
+
+def test_what_has_no_steps_cannot_be_drawn_folded():
+    with pytest.raises(UsageError, match=r"no loop over steps; .*tg\.steps"):
+        tg.draw(gallery.perceptron(), fold=True)
+    once = tg.draw(gallery.perceptron(), fold=False).dot
+    assert once == tg.draw(gallery.perceptron()).dot
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint"])
+def test_a_folded_graph_is_drawn_as_it_is(loss, view):
+    assert tg.draw(tg.graph(loss).fold(), view=view).dot == tg.draw(loss, view=view).dot
+
+
+def test_a_recorded_graph_is_drawn_as_it_is(loss):
+    recorded = tg.graph(loss)
+    assert "q⁻¹" not in tg.draw(recorded).dot
+    assert tg.draw(recorded, fold=True).dot == tg.draw(loss).dot
+    assert tg.draw(recorded.fold(), fold=False).dot == tg.draw(loss, fold=False).dot
+
+
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "unrolled"])
+def test_an_adjoint_graph_is_asked_for_by_its_view(loss, fold):
+    recorded = tg.graph(loss)
+    with pytest.raises(UsageError, match='draw the graph with view="adjoint"'):
+        tg.draw((recorded.fold() if fold else recorded).adjoint())
+
+
+@pytest.mark.parametrize("view", ["adjoint", "both"])
+def test_what_was_recorded_has_no_adjoint(loss, view):
+    with pytest.raises(UsageError, match=f'has no {view} view; use style="wan"'):
+        tg.draw(loss, style="tape", view=view)
+
+
+def test_a_graph_is_not_what_was_recorded(loss):
+    with pytest.raises(UsageError, match="give the Tensor"):
+        tg.draw(tg.graph(loss), style="tape")
+
+
+def test_depth_0_makes_each_module_a_box(loss):
+    dot = tg.draw(loss, depth=0).dot
+    ends = {node.id: " ".join(node.lines) for node in nodes(dot)}
+    assert sorted(ends.values()) == ["dense", "lstm", "x(k)", "y(k)"]
+    assert sorted((ends[each.tail], ends[each.head]) for each in arrows(dot)) == [
+        ("dense", "y(k)"), ("lstm", "dense"), ("x(k)", "lstm")]  # fmt: skip
+
+
+def test_depth_opens_one_frame_after_the_other():
+    sizes = [size(tg.draw(gallery.two_layers(), depth=depth).dot) for depth in (0, 1, 2, 3)]
+    assert sizes[0] < sizes[1] < sizes[2] == sizes[3]
+    assert sizes[3] == size(tg.draw(gallery.two_layers()).dot)
+
+
+@pytest.mark.parametrize("depth", [-1, True, False, 1.5, "1"], ids=repr)
+def test_depth_is_0_or_more(loss, depth):
+    with pytest.raises(ArgumentError, match=re.escape(f"0 or more, found {depth!r}")):
+        tg.draw(loss, depth=depth)
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint", "both"])
+def test_the_legend_can_be_left_out(loss, view):
+    with_legend, without = (tg.draw(loss, view=view, legend=shown).dot for shown in (True, False))
+    assert legend(without) == []
+    assert any("δs = ∂L/∂s" in line for line in legend(with_legend))
+    assert size(with_legend) == size(without)
+
+
+def test_the_legend_explains_what_there_is_alone():
+    lines = " ".join(legend(tg.draw(gallery.perceptron()).dot))
+    assert "Σ  sum".replace("  ", " ") in lines
+    assert "q⁻¹" not in lines and "×" not in lines
+
+
+def test_the_title_stands_on_each_view(loss):
+    dot = tg.draw(loss, view="both", title="A net").dot
+    assert [frame for frame in frames(dot) if "net" in frame] == [
+        "A net: network", "A net: adjoint network"]  # fmt: skip
+
+
+# --- after an update ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def updated():
+    lstm = tg.nn.LSTM(2, 3, seed=0)
+    out = lstm(np.ones((2, 2)))[0]
+    loss = tg.nn.squared_error(out, np.zeros(out.shape))
+    before = tg.draw(loss, view="both").dot
+    loss.backward()
+    tg.optim.SGD(lstm.parameters(), lr=0.1).step()
+    return loss, before
+
+
+def test_after_an_update_the_network_can_be_drawn(updated):
+    loss, before = updated
+    assert tg.draw(loss, view="both").dot == before == tg.draw(loss, view="both", values=False).dot
+
+
+@pytest.mark.parametrize(
+    "options", [{"values": 0}, {"values": 1}, {"heat": True}, {"values": True, "fold": False}],
+    ids=str,
+)  # fmt: skip
+def test_after_an_update_there_are_no_numbers(updated, options):
+    with pytest.raises(ChangedError, match=r"the data of lstm\.\w+ was replaced"):
+        tg.draw(updated[0], **options)

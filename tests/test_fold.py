@@ -167,6 +167,17 @@ def test_a_start_that_nothing_recorded_tells_is_refused(x, weights):
         tg.graph(leaking).fold()
 
 
+@pytest.mark.parametrize("start", [0.0, tg.Tensor(0.0)], ids=["a number", "a Tensor"])
+def test_a_start_of_another_shape_is_refused(x, weights, start):
+    total = start
+    for k in tg.steps(T):
+        total = total + tg.tanh(x[k] @ weights[0])
+    with pytest.raises(
+        UsageError, match=r"add starts from a value of shape \(\).*\(2, 4\) at each"
+    ):
+        tg.graph(total).fold()
+
+
 def test_the_loss_on_the_last_step_only(x, weights):
     w = leaf("w", H, 1)
     f = folded(tg.sum((elman(x, *weights)[-1] @ w) ** 2))

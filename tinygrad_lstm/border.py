@@ -93,7 +93,9 @@ class Border:
             assert made_as.loop is not None
             steps = self.loops[made_as.loop].steps
             apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
-            stem = made_as.name.partition("(")[0] if made_as.kind in ("tap", kind) else made_as.stem
+            stem = (
+                made_as.name.rpartition("(")[0] if made_as.kind in ("tap", kind) else made_as.stem
+            )
             name = f"{stem}(k{apart if advance else -apart:+d})"
             node = _bordering(kind, made_as.loop, made_as, name, made_as.stem)
             first = np.asarray(initial.value)[None]

@@ -258,6 +258,12 @@ class _Folding:
         for distance in range(1, operand.distance + 1):
             first = operand.initial[operand.distance - distance]
             initial = self._zero(operand.of) if first is None else self._seen(first)
+            found, expected = np.shape(initial.value), np.shape(signal.value)[1:]
+            if found != expected:
+                raise UsageError(
+                    f"fold: {operand.of.template.node.stem} starts from a value of shape {found} "
+                    f"and has shape {expected} at each step; start from one of that shape"
+                )
             signal = self.border.delay(signal, distance, initial, run.backwards)
         return signal
 

@@ -64,7 +64,7 @@ def draw(
         How many frames deep to look into modules; 0 makes each one box.
     level : {"tensor", "scalar"}
         Whether to draw every neuron and every weight of a small network.
-    highlight : names of signals, at all steps or at one
+    highlight : name or names of signals, at all steps or at one
     title : str
     legend : bool
 
@@ -82,14 +82,13 @@ def draw(
     _one_of("view", view, VIEWS)
     _one_of("style", style, STYLES)
     _one_of("level", level, LEVELS)
+    names = (highlight,) if isinstance(highlight, str) else tuple(highlight)
     from ..render import Picture
 
     if style == "tape":
         picture = Picture(_tape(of, view, title))
     else:
-        picture = Picture(
-            _wan(of, view, fold, values, heat, depth, level, tuple(highlight), title, legend)
-        )
+        picture = Picture(_wan(of, view, fold, values, heat, depth, level, names, title, legend))
     if path is not None:
         picture.save(path)
     return picture
@@ -115,7 +114,8 @@ def _wan(
     from .skeleton import skeleton
     from .wan import dot
 
-    recorded, notes = _as_drawn(of, fold, numbers=heat or values not in (None, False))
+    values = None if values is False else values  # False, which is not step 0
+    recorded, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     network = unpack(recorded)
     drawn = skeleton(network, alive(network))
     drawn.notes += notes
@@ -125,7 +125,7 @@ def _wan(
             heat_up(drawn, δ)
     if level == "scalar":
         drawn = scalars(drawn, network)
-    if values is not None and values is not False:
+    if values is not None:
         write_values(drawn, forward, δ)
     if depth is not None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
@@ -161,13 +161,13 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
     return (folded.unroll() if fold is False else folded), []
 
 
-def _signals(network: Graph, step: int | bool | None) -> tuple[dict[int, Any], dict[int, Any]]:
+def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int, Any]]:
     """Return every signal and every δ by its wire: at a step, or all steps together if None."""
     adjoint = network.adjoint()
     back = adjoint.evaluate(everything=True)
     δ = {wire: back[each.name] for wire, each in enumerate(adjoint.wires) if each.name in back}
     forward = {wire: each.value for wire, each in enumerate(network.wires)}
-    if step is None or step is False:
+    if step is None:
         return forward, δ
     loops = {
         wire: node.loop for node in network.nodes if node.folded for wire in node.outputs
@@ -179,7 +179,7 @@ def _signals(network: Graph, step: int | bool | None) -> tuple[dict[int, Any], d
         steps = network.loops[loop].steps
         if step not in steps:
             raise ArgumentError(
-                f"draw: there is no step {step}; the steps are {steps[0]} to {steps[-1]}"
+                f"draw: there is no step {step!r}; the steps are {steps[0]} to {steps[-1]}"
             )
         forward[wire] = forward[wire][steps.index(step)]
         if wire in δ:

@@ -5,6 +5,7 @@ Knows skeletons and what was computed; changes what is written at places and arc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 
 from ..errors import SignalError, nearest
 from .skeleton import Arc, Place, Skeleton
-from .words import minus
+from .words import NUMBERED, minus
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
 MOST = 4  # entries that are written out
+STEP = re.compile(r"(\([^()]*\)|\[[^][]*\])$")
 
 
 def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, Any]) -> None:
@@ -97,4 +99,4 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
 
 def _stem(name: str) -> str:
     """Return a signal's name without its step."""
-    return name.partition("(")[0].partition("[")[0].rstrip()
+    return STEP.sub("", NUMBERED.sub("", name))

@@ -16,14 +16,18 @@ ROOM = 0.12  # inches around a text
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """Return text that a picture can hold."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def escaped(text: str, longest: int = LONGEST) -> str:
     """Return text that Graphviz takes as it is, shortened if no picture could hold it."""
-    if len(text) > longest:
-        text = text[:longest] + "…"
     return graphviz.escape(
         "".join(
-            c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}" for c in text
-        )
+            c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}"
+            for c in shortened(text, longest)
+        ).replace("&", "&amp;")
     )
 
 
@@ -35,7 +39,7 @@ def joined(lines: Iterable[str]) -> str:
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
     """Return the width and height of a box that holds each of some texts, given as lines."""
     lines = [list(each) for each in texts]
-    longest = max((min(len(line), LONGEST + 1) for each in lines for line in each), default=0)
+    longest = max((min(len(line), LONGEST) for each in lines for line in each), default=0)
     most = max(map(len, lines))
     wide = WIDTH * (1.2 if large else 1.0)
     return f"{max(0.3, longest * wide + ROOM):.2f}", f"{most * HEIGHT + ROOM:.2f}"
@@ -43,7 +47,8 @@ def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
 
 def padded(lines: Sequence[str], *others: Sequence[str]) -> list[str]:
     """Return lines in the middle of as much room as the largest of others takes."""
-    width = max((len(line) for each in others for line in each), default=0)
+    lines = [shortened(line) for line in lines]  # before there are blanks around them
+    width = max((min(len(line), LONGEST) for each in others for line in each), default=0)
     count = max((len(each) for each in others if any(each)), default=0)
     filled = [*lines, *[""] * (count - len(lines))][:count]
     return [line.center(width, NO_BREAK) for line in filled] if width else []

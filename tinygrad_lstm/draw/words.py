@@ -5,6 +5,7 @@ Knows nodes.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ import numpy as np
 from ..flow import SOURCES, Node
 from ..symbol import Symbol, constant_text
 
+NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
+
 
 def shown(node: Node) -> str:
     """Return a node's signal as it stands in its frame: without the scopes around it."""
-    name, scope = node.name.partition(" (")[0], f"{node.scope}."
-    if node.name.startswith(node.stem):
-        name = node.stem + minus(name[len(node.stem) :])
-    name = name.removeprefix(scope)
+    own = node.stem if node.name.startswith(node.stem) else node.name.rpartition("(k")[0]
+    step = NUMBERED.sub("", node.name[len(own) :])
+    name = (own + minus(step)).removeprefix(f"{node.scope}." if node.scope else "")
     of, _, part = name.partition(".")
     return f"{of}_{part}" if node.kind == "parameter" and part else name
 
