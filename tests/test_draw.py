@@ -245,3 +245,12 @@ def test_after_an_update_the_network_can_be_drawn(updated):
 def test_after_an_update_there_are_no_numbers(updated, options):
     with pytest.raises(ChangedError, match=r"the data of lstm\.\w+ was replaced"):
         tg.draw(updated[0], **options)
+
+
+@pytest.mark.parametrize(
+    "option", [{"fold": True}, {"values": 0}, {"heat": True}, {"depth": 0}, {"level": "scalar"},
+               {"highlight": "x"}], ids=str,
+)  # fmt: skip
+def test_what_the_tape_style_does_not_draw_is_refused(loss, option):
+    with pytest.raises(UsageError, match=f'{next(iter(option))} is for style="wan"'):
+        tg.draw(loss, style="tape", **option)

@@ -198,3 +198,10 @@ def test_a_name_with_brackets_is_marked():
     dot = tg.draw(h, highlight="speed (m/s)").dot
     found = [node.lines for node in nodes(dot) if node.look.get("color") == MARK]
     assert found == [["speed (m/s)(k)"]]
+
+
+@pytest.mark.parametrize(("name", "arrows"), [("dense.W", 1), ("lstm.U.i", 1), ("lstm.W", 4)])
+def test_a_weight_is_marked_on_its_arrows(name, arrows):
+    lstm, dense = tg.nn.LSTM(2, 3, seed=0), tg.nn.Dense(3, 1, seed=0)
+    loss = tg.nn.squared_error(dense(lstm(np.ones((3, 2)))[0]), np.zeros((3, 1)))
+    assert tg.draw(loss, highlight=name).dot.count("penwidth=3") == arrows

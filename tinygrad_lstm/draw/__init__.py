@@ -86,6 +86,14 @@ def draw(
     from ..render import Picture
 
     if style == "tape":
+        asked = {
+            "fold": fold is not None, "values": values is not None and values is not False,
+            "heat": heat, "depth": depth is not None, "level": level != "tensor",
+            "highlight": bool(names),
+        }  # fmt: skip
+        for name, is_asked in asked.items():
+            if is_asked:
+                raise UsageError(f'draw: {name} is for style="wan"; style="tape" has none')
         picture = Picture(_tape(of, view, title))
     else:
         picture = Picture(_wan(of, view, fold, values, heat, depth, level, names, title, legend))

@@ -87,13 +87,18 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
     SignalError
         If a name is no signal's in the picture; the message lists the nearest.
     """
-    parts: list[Place | Arc] = [*drawn.places, *drawn.arcs]
-    known = {_stem(part.name) for part in parts} | {part.name for part in parts}
+    parts: list[tuple[Place | Arc, set[str]]] = []
+    everything: list[Place | Arc] = [*drawn.places, *drawn.arcs]
+    for part in everything:
+        weight = part.weight_name if isinstance(part, Arc) else ""
+        wholes = {weight.rpartition(".")[0]} if weight.count(".") > 1 else set()
+        parts.append((part, ({part.name, _stem(part.name), weight} | wholes) - {""}))
+    known = set().union(*(called for _, called in parts))
     for name in names:
         if name not in known:
-            raise SignalError(f"draw: no signal is called {name!r}; {nearest(name, known)}")
-        for part in parts:
-            if name in (part.name, _stem(part.name)):
+            raise SignalError(f"draw: no signal is called {name!r}; {nearest(name, sorted(known))}")
+        for part, called in parts:
+            if name in called:
                 part.is_marked = True
 
 

@@ -88,6 +88,8 @@ class Arc:
         Whether it leads through a delay.
     weight : Node, or None
         The product with a weight that it stands for.
+    weight_name : str
+        What the weight is called; of a part of one, ``lstm.W.i``.
     entry : int or None
         Which entry of its signal it stands for, if not for all of it.
     number : float or None
@@ -107,6 +109,7 @@ class Arc:
     is_live: bool = True
     is_carry: bool = False
     weight: Node | None = None
+    weight_name: str = ""
     entry: int | None = None
     number: float | None = None
     color: str = ""
@@ -382,7 +385,7 @@ class _Drawing:
         self.made.arcs.append(
             Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire,
                 maker.name, shown(maker) if is_named(maker) else "", wire in self.alive, carried,
-                weight)
+                weight, self._weight_name(weight))
         )  # fmt: skip
 
     def _alias(self, node: Node, port: int, wire: int) -> None:
@@ -423,6 +426,10 @@ class _Drawing:
             return False
         before = self.maker[node.inputs[0]]
         return before.kind == "collect" and not self._is_place(before)
+
+    def _weight_name(self, weight: Node | None) -> str:
+        port = None if weight is None else self._weight(weight)
+        return "" if weight is None or port is None else self._origin(weight.inputs[port]).name
 
     def _weight_label(self, node: Node) -> tuple[list[str], list[str]]:
         port = self._weight(node)
