@@ -11,6 +11,7 @@ array([1.1816, 1.1053])
 from . import derivations as derivations
 from . import nn as nn
 from . import optim as optim
+from .check import adequacy as adequacy
 from .check import compare as compare
 from .differentiate import grad as grad
 from .differentiate import jvp as jvp

@@ -6,13 +6,18 @@ Knows the commands' options; what they do is written elsewhere.
 from __future__ import annotations
 
 import argparse
+import json
 import runpy
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from . import demo, gallery
+from .check import compare
+from .check.answers import read
 from .draw import LEVELS, STYLES, VIEWS, draw
 from .errors import TinygradError, UsageError
 from .tensor import Tensor
@@ -22,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status: 0, or 1 if a comparison or the command failed."""
     chosen = _parser().parse_args(arguments)
     try:
-        return 0 if chosen.run(chosen) else 1
+        status = chosen.run(chosen)
     except (TinygradError, OSError) as error:
         print(f"tinygrad-lstm: {error}", file=sys.stderr)
-        return 1
+        return 2 if chosen.command == "check" else 1
+    return status if type(status) is int else 0 if status else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +48,21 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--out", type=Path, default=Path("out/gallery"),
                        help="where to write (default: out/gallery)")  # fmt: skip
     shown.set_defaults(run=_gallery)
+
+    checked = commands.add_parser(
+        "check", help="hold gradients derived by hand against a network's",
+        description="Say where the gradients in a .npz file first go wrong, and which mistake it "
+        "is. The exit status is 0 if all agree, 1 if some differ, 2 if they could not be judged.",
+    )  # fmt: skip
+    checked.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    checked.add_argument("--hand", type=Path, required=True, help="a .npz file of named gradients")
+    checked.add_argument("--of", default="loss", metavar="NAME",
+                         help="what the file calls the Tensor (default: loss)")  # fmt: skip
+    checked.add_argument("--digits", type=int, help="how many digits were printed")
+    checked.add_argument("--json", action="store_true", help="write plain data")
+    checked.add_argument("--no-answers", dest="answers", action="store_false",
+                         help="tell no number from which right ones could be had")  # fmt: skip
+    checked.set_defaults(run=_check)
 
     drawn = commands.add_parser(
         "draw", help="draw a network and its adjoint",
@@ -71,6 +92,30 @@ def _gallery(chosen: argparse.Namespace) -> bool:
     for path in gallery.write(chosen.out):
         print(path)
     return True
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    hand, complaints = read(chosen.hand)
+    loss = computed(chosen.network, chosen.of)
+    good: dict[str, np.ndarray] = {}
+    for name, gradient in hand.items():  # what is wrong with one leaves the others to be judged
+        try:
+            compare(loss, {name: gradient})
+        except TinygradError as error:
+            complaints.append(str(error))
+        else:
+            good[name] = gradient
+    for complaint in complaints:
+        print(f"tinygrad-lstm: {complaint}", file=sys.stderr)
+    if not good:
+        raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
+    report = compare(loss, good, digits=chosen.digits)
+    if chosen.json:
+        print(json.dumps(report.as_dict(chosen.answers), indent=1, ensure_ascii=False))
+    else:
+        report.mistakes  # noqa: B018  (so that they are known when it is printed)
+        print(report.told(chosen.answers))
+    return 2 if complaints else 0 if report.ok else 1
 
 
 def _draw(chosen: argparse.Namespace) -> bool:

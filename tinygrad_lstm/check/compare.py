@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,13 @@ class Report:
         return all(row.ok for row in self.rows)
 
     def __str__(self) -> str:
+        return self.told()
+
+    def told(self, answers: bool = True) -> str:
+        """Return the report as text; without ``answers`` nothing that tells right numbers."""
+        head: tuple[str, ...]
         head = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
-        body = [
+        body: list[tuple[str, ...]] = [
             (
                 row.name,
                 _shape(row.shape),
@@ -116,6 +122,8 @@ class Report:
             )
             for row in self.rows
         ]
+        if not answers:
+            head, body = ("signal", "verdict"), [(line[0], line[-1]) for line in body]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -125,6 +133,43 @@ class Report:
         wrong = sum(not row.ok for row in self.rows)
         total = f"{len(self.rows)} signals: " + (f"{wrong} differ" if wrong else "all agree")
         return "\n".join([*lines, total, *self._told()])
+
+    def _repr_html_(self) -> str:
+        head = ("signal", "shape", "max |Δ|", "relative", "verdict")
+        lines = ["".join(f"<th>{name}</th>" for name in head)]
+        first = None if self.ok or self.blame is None else self.blame.signal
+        for row in self.rows:
+            cells = (row.name, _shape(row.hand_shape), _number(row.max_abs), _number(row.max_rel),
+                     row.verdict)  # fmt: skip
+            line = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+            colour = "" if row.ok else "#fce8e6"
+            if first is not None and first.startswith(row.name):
+                colour = "#ffcc80"  # the first wrong step
+            cell = f'<td style="background:{colour}">' if colour else "<td>"
+            lines.append(line.replace("<td>", cell))
+        table = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table>{table}</table>" + "".join(f"<p>{escape(x)}</p>" for x in self._told())
+
+    def as_dict(self, answers: bool = True) -> dict[str, Any]:
+        """Return the report as plain data; without ``answers`` nothing that tells right numbers."""
+        rows = []
+        for row in self.rows:
+            rows.append({"signal": row.name, "shape": list(row.hand_shape), "ok": row.ok,
+                         "verdict": row.verdict})  # fmt: skip
+            if answers and np.isfinite(row.max_abs):
+                rows[-1] |= {"max_abs": row.max_abs, "max_rel": row.max_rel}
+        blame = None if self.ok else self.blame
+        mistakes = [] if self.ok else self.mistakes
+        return {
+            "ok": self.ok,
+            "rows": rows,
+            "blame": None if blame is None else asdict(blame),
+            "mistakes": [
+                {"what": each.what, "where": each.where, "says": each.says, "left": each.left,
+                 "unique": each.unique}
+                for each in mistakes[:5]
+            ],
+        }  # fmt: skip
 
     def _told(self) -> list[str]:
         """Return what there is to say of the first wrong step, and of a mistake that is known."""

@@ -26,10 +26,13 @@ class Change:
     made : (adjoint network) -> the changed one
     at : frozenset of int
         The wires on which it shows at once.
+    is_none : bool
+        Whether it changes nothing, because what is taken instead is the same.
     """
 
     made: Callable[[Flow], Flow]
     at: frozenset[int]
+    is_none: bool = False
 
     def __call__(self, graph: Flow) -> Flow:
         return self.made(graph)
@@ -94,6 +97,10 @@ class Scene:
         """Return how to change one node."""
         return Change(lambda graph: graph.with_node(node, **change), frozenset(node.outputs))
 
+    def taken(self, node: Node, gain: Any) -> Change:
+        """Return how to take something else for a gain, which may be the same by another name."""
+        return replace(self.changed(node, gain=gain), is_none=np.array_equal(gain, node.gain))
+
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
         wholes = {part: name for name, parts in self.sight.parts.items() for part, _ in parts}
@@ -124,7 +131,8 @@ GENERATORS: list[Callable[[Scene], Iterator[Mistake]]] = []
 def mistakes(sight: Sight) -> list[Mistake]:
     """Return every single mistake that can be made in a network, and those made alike at once."""
     scene = Scene(sight)
-    single = [each for generator in GENERATORS for each in generator(scene)]
+    every = (each for generator in GENERATORS for each in generator(scene))
+    single = [each for each in every if not each.change.is_none]
     alike: dict[tuple[str, ...], list[Mistake]] = {}
     for each in single:
         for kin in each.kin:
@@ -196,7 +204,7 @@ def slopes(scene: Scene) -> Iterator[Mistake]:
 
         def made(what: str, says: str, wrong: str, gain: Any, node: Node = node, right: str = right,
                  where: str = where, kin: tuple[str, ...] = kin) -> Mistake:  # fmt: skip
-            return Mistake(what, where, says, right, wrong, scene.changed(node, gain=gain), kin)
+            return Mistake(what, where, says, right, wrong, scene.taken(node, gain), kin)
 
         name = function.name
         yield made("derivative missing", f"the derivative of {f} is left out on the way to "
@@ -249,7 +257,7 @@ def partners(scene: Scene) -> Iterator[Mistake]:
 
         def made(what: str, says: str, wrong: str, gain: Any, node: Node = node,
                  right: str = right, where: str = where) -> Mistake:  # fmt: skip
-            return Mistake(what, where, says, right, wrong, scene.changed(node, gain=gain))
+            return Mistake(what, where, says, right, wrong, scene.taken(node, gain))
 
         yield made("factor missing", f"{right} is left out on the way to δ{where}", "1",
                    np.ones_like(node.gain))  # fmt: skip
@@ -308,7 +316,10 @@ def weights(scene: Scene) -> Iterator[Mistake]:
 
         def made(what: str, says: str, wrong: str, gain: Any, node: Node = node, right: str = right,
                  where: str = where, kin: tuple[str, ...] = kin) -> Mistake:  # fmt: skip
-            return Mistake(what, where, says, right, wrong, scene.changed(node, gain=gain), kin)
+            change = scene.taken(node, gain)
+            if what.startswith("weight"):  # a matrix may be its own transpose, and yet be meant
+                change = replace(change, is_none=False)
+            return Mistake(what, where, says, right, wrong, change, kin)
 
         if is_weight:
             for rate in RATES if node.port == 0 else ():
@@ -415,13 +426,14 @@ def _runs_back(scene: Scene, node: Node) -> bool:
 def branch_signs(scene: Scene) -> Iterator[Mistake]:
     """Forget a minus, or send it where it does not belong."""
     for node in scene.adjoint.nodes:
-        if node.kind == "branch" and -1 in node.signs:
-            for at, sign in enumerate(node.signs):
-                arm = scene.adjoint.wires[node.outputs[at]].name.removeprefix("δ")
-                flipped = tuple(-s if other == at else s for other, s in enumerate(node.signs))
-                yield Mistake("sign", arm, f"δ goes on to {arm} with the wrong sign",
-                              "−δ" if sign < 0 else "δ", "δ" if sign < 0 else "−δ",
-                              scene.changed(node, signs=flipped))  # fmt: skip
+        if node.kind != "branch":
+            continue
+        for at, (sign, wire) in enumerate(zip(node.signs, node.outputs, strict=True)):
+            arm = scene.adjoint.wires[wire].name.removeprefix("δ")
+            flipped = tuple(-s if other == at else s for other, s in enumerate(node.signs))
+            change = replace(scene.changed(node, signs=flipped), at=frozenset([wire]))
+            yield Mistake("sign", arm, f"δ goes on to {arm} with the wrong sign",
+                          "−δ" if sign < 0 else "δ", "δ" if sign < 0 else "−δ", change)  # fmt: skip
 
 
 @generator

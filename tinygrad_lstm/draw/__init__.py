@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..adjoint import alive
+from ..check import Report
 from ..errors import ArgumentError, UsageError
 from ..graph import Graph, graph, structure
 from ..tensor import Tensor
@@ -24,7 +25,7 @@ VIEWS, STYLES, LEVELS = ("forward", "adjoint", "both"), ("wan", "tape"), ("tenso
 
 
 def draw(
-    of: Tensor | Graph,
+    of: Tensor | Graph | Report,
     path: str | os.PathLike[str] | None = None,
     *,
     view: str = "forward",
@@ -46,8 +47,9 @@ def draw(
 
     Parameters
     ----------
-    of : Tensor or Graph
-        A Graph is drawn as it is, folded or unrolled.
+    of : Tensor, Graph or Report
+        A Graph is drawn as it is, folded or unrolled. Of a Report, the adjoint network is drawn,
+        with the first wrong step marked.
     path : path ending in .png, .svg, .pdf, .dot or .gv, optional
         Where to save the picture.
     view : {"forward", "adjoint", "both"}
@@ -79,6 +81,10 @@ def draw(
     ArgumentError, RenderError, SignalError
         If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
     """
+    if isinstance(of, Report):
+        blame = None if of.ok else of.blame
+        marked = () if blame is None else (blame.signal.partition("[")[0],)
+        view, of, highlight = "adjoint", of.loss, (*marked, *highlight)
     _one_of("view", view, VIEWS)
     _one_of("style", style, STYLES)
     _one_of("level", level, LEVELS)

@@ -283,7 +283,9 @@ class _Drawing:
             forward, adjoint, kind = (what,), (f"({what})ᵀ" if " " in what else f"{what}ᵀ",), "box"
             if is_named(node):
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
-        self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire))
+        still = kind == "end" and node.kind != "output" and wire not in self.alive
+        adjoint = forward if still else adjoint
+        self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire, still))
 
     def _frames(self, node: Node) -> tuple[str, ...]:
         """Return the frames that a node stands in; a fork may stand where all its arms lead."""
@@ -331,7 +333,8 @@ class _Drawing:
             else Symbol(bracketed(name))
             for name, value, is_known in zip(names, values, known, strict=True)
         ]
-        return rule(*operands, Symbol(own))
+        slope = rule(*operands, Symbol(own))
+        return slope if isinstance(slope, Symbol) else constant(slope)
 
     def _said(self, wire: int, depth: int = 2) -> str:
         """Return the signal on a wire, as it stands in a formula."""

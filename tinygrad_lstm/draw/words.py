@@ -82,7 +82,7 @@ def constant(value: Any) -> str:
     """Return a constant's text: its number, if it is one."""
     array = np.asarray(value)
     first = array.reshape(-1)[:1]
-    return minus(f"{first[0]:g}") if first.size and np.all(array == first) else "c"
+    return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else "c"
 
 
 def bracketed(formula: str) -> str:
