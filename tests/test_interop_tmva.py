@@ -116,7 +116,7 @@ WRONG = {
     "GRU|10|30|5|0|1|2": "character 17 of | found '2' | resetGateAfter, 0 or 1",
     "RNN|10|30|5|yes": "character 13 of | found 'yes' | rememberState, 0 or 1",
     "LSTM|10|30|5|0|1,LSTM|10|12|5": "character 26 of | 12 | (5, 10)",
-    "LSTM|10|30|5,LSTM|10|10|5": "character 22 of | 5 steps | (1, 10)",
+    "LSTM|10|30|5,LSTM|10|10|5": "character 25 of | 5 steps | (1, 10)",
     "LSTM|10|30|5,LINEAR": "character 14 of | (1, 10) | RESHAPE|FLAT",
     "LSTM|10|30|5,RESHAPE|FLAT,LSTM|1|10|1": "character 27 of | 10 features | RESHAPE|1|1|10",
     "LSTM|10|30|5,RESHAPE|2|5|1": "character 22 of | found '2' | channel",
@@ -150,9 +150,28 @@ def test_matrices_that_do_not_fit_change_nothing():
     before = layer.state_dict()
     with pytest.raises(SignalError, match=r"U is missing; expected W, U, b"):
         take_weights(layer, {"W": np.ones((3, 2)), "b": np.ones(3)})
-    with pytest.raises(ShapeError, match=r"W: found \(3, 2\), expected \(2, 3\)"):
+    with pytest.raises(ShapeError, match=r"W has shape \(2, 3\), expected \(3, 2\)"):
         take_weights(layer, {"W": np.ones((2, 3)), "U": np.ones((3, 3)), "b": np.ones(3)})
     assert all(np.array_equal(before[name], each) for name, each in layer.state_dict().items())
+
+
+def test_what_takes_no_matrices():
+    with pytest.raises(UsageError, match="found Sequential, expected LSTM"):
+        take_weights(network("RNN|1|1|1"), {})
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (dict(inputs=0), "inputs must be at least 1, found 0"),
+        (dict(inputs=(1, 2, 3)), "features or (steps, features)"),
+        (dict(outputs="two"), "outputs must be a whole number"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(more, says):
+    with pytest.raises((ArgumentError, UsageError)) as caught:
+        network("LINEAR", **more)
+    assert says in str(caught.value)
 
 
 def test_a_second_bias_is_set_to_0():

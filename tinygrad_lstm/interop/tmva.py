@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
-from ..errors import ArgumentError, SignalError, UsageError, nearest
+from ..errors import ArgumentError, ShapeError, SignalError, UsageError, nearest
 from ..nn import init
+from ..nn.arguments import checked_size
 from ..primitives import abs, exp, relu, reshape, sigmoid, tanh
 from ..tensor import Tensor
 
@@ -91,9 +92,9 @@ def network(
 
     Raises
     ------
-    ArgumentError
+    ArgumentError, UsageError
         If the string cannot be read, or if its layers do not fit; the message says at which
-        character, what was found and what was expected.
+        character, what was found and what was expected. If another argument cannot be meant.
 
     Examples
     --------
@@ -110,10 +111,19 @@ expected the number of time steps, a whole number above 0
     """
     if not isinstance(layout, str):
         raise UsageError(f"network: the layout is {type(layout).__name__}, expected a string")
-    shape: Shape | None = (inputs,) if isinstance(inputs, int) else inputs
-    reader = _Reader(layout, outputs, shape, dtype, init.generator(seed))
+    width = checked_size("network: outputs", outputs)
+    reader = _Reader(layout, width, _shape_of(inputs), dtype, init.generator(seed))
     modules = [module for parts in reader.layers() for module in reader.layer(parts)]
     return nn.Sequential(*modules, name=name)
+
+
+def _shape_of(inputs: Any) -> Shape | None:
+    if inputs is None:
+        return None
+    sizes = inputs if isinstance(inputs, tuple | list) else (inputs,)
+    if len(sizes) not in (1, 2):
+        raise UsageError(f"network: inputs are {inputs!r}, expected features or (steps, features)")
+    return tuple(checked_size("network: inputs", size) for size in sizes)
 
 
 def take_weights(layer: nn.Recurrent | nn.Dense, weights: Mapping[str, Any]) -> None:
@@ -128,19 +138,32 @@ def take_weights(layer: nn.Recurrent | nn.Dense, weights: Mapping[str, Any]) -> 
 
     Raises
     ------
-    SignalError, ShapeError
-        If one is missing or of the wrong shape; the message names it, and nothing has changed.
+    SignalError, ShapeError, UsageError
+        If one is missing or of the wrong shape, or if the layer is none of these; the message names
+        it, and nothing has changed.
     """
+    if not isinstance(layer, nn.Recurrent | nn.Dense):
+        raise UsageError(
+            f"take_weights: found {type(layer).__name__}, expected LSTM, GRU, RNN or Dense"
+        )
     gates = tuple(layer.equations.gates) if isinstance(layer, nn.Recurrent) else ()
     marks = [f"_{letter}" for letter in GATES.get(gates, "")] or [""]
-    letters = "WUb" if gates else "Wb"
-    known = [f"{letter}{mark}" for letter in letters for mark in marks]
-    for name in known:
+    into, size = layer.parameters()[0].shape
+    size //= len(marks)
+    shapes = {"W": (size, into), "U": (size, size), "b": (size,)}
+    if isinstance(layer, nn.Dense):
+        del shapes["U"]
+    known = {f"{letter}{mark}": shape for letter, shape in shapes.items() for mark in marks}
+    for name, shape in known.items():
         if name not in weights:
             raise SignalError(f"take_weights: {name} is missing; expected {', '.join(known)}")
+        if np.shape(weights[name]) != shape:
+            raise ShapeError(
+                f"take_weights: {name} has shape {np.shape(weights[name])}, expected {shape}"
+            )
     packed = {
         letter: np.concatenate([np.transpose(weights[f"{letter}{mark}"]) for mark in marks], -1)
-        for letter in letters
+        for letter in shapes
     }
     if isinstance(layer, nn.GRU) and "c" in layer.state_dict():
         packed["c"] = np.zeros(layer.hidden_size)
@@ -221,9 +244,11 @@ class _Reader:
         if self.shape is not None and len(self.shape) == 1:
             self.fail(kind, f"{kind.text} reads (steps, features), and {self.shape[0]} features "
                             f"come in; put RESHAPE|1|{T}|{D} before it")  # fmt: skip
-        if self.shape not in (None, (T, D)):
-            self.fail(rest[1], f"{kind.text} reads {T} steps of {D} features, and {self.shape} "
-                               "come in")  # fmt: skip
+        if self.shape is not None and self.shape != (T, D):
+            part = rest[1] if self.shape[1] != D else rest[2]
+            self.fail(
+                part, f"{kind.text} reads {T} steps of {D} features, and {self.shape} come in"
+            )
         special: dict[str, dict[str, Any]] = {
             "LSTM": {"forget_bias": 0.0},
             "GRU": {"reset_after": on.get(FLAGS[2])},
