@@ -130,6 +130,15 @@ def test_the_truncated_gradient_by_complex_step_with_the_cut_edges_frozen(looks,
             near(found[which][name], expected[name], 1e-13)
 
 
+def test_open_peepholes_by_complex_step_with_the_outputs_alone_frozen():
+    x, target, layers, w_k = drawn(True)
+    frozen = [{"y_c": run["y_c"]} for run in frozen_runs(x, layers, gers.GERS)]
+    (found,), _ = gers.full(x, target, layers, w_k, outputs=False)
+    expected = stepped(x, target, layers, w_k, gers.GERS, 0, frozen)
+    for name in layers[0]:
+        near(found[name], expected[name], 1e-13)
+
+
 # --- against the tape ----------------------------------------------------------------------------
 
 

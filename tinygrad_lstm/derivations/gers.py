@@ -300,7 +300,8 @@ def forward(x: np.ndarray, w: Weights, squash: Pair = GERS, frozen: Arrays | Non
     w : as for `blocks`
     frozen : what an earlier run returned, optional
         Take from it, as constants, every y_c(t-1) that enters a net and every s that a peephole
-        sees: the network whose gradient the truncated one is.
+        sees: the network whose gradient the truncated one is. Of its y_c alone, the peepholes
+        stay open.
 
     Returns
     -------
@@ -310,9 +311,11 @@ def forward(x: np.ndarray, w: Weights, squash: Pair = GERS, frozen: Arrays | Non
     s = y_c = np.zeros((J, S))
     taken = []
     for t in range(len(x)):
+        seen = None
         if frozen is not None:
             y_c = frozen["y_c"][t - 1] if t else np.zeros((J, S))
-        seen = None if frozen is None else (frozen["s_before"][t], frozen["s"][t])
+            if "s" in frozen:
+                seen = frozen["s_before"][t], frozen["s"][t]
         r = blocks(np.concatenate([x[t], y_c.ravel(), [1.0]]), s, w, squash, seen)
         s, y_c = r["s"], r["y_c"]
         taken.append(r)
