@@ -18,8 +18,8 @@ ORDER = (
     "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
     "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments", "nn.module",
     "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
-    "nn.recurrent", "nn.losses", "nn", "optim", "data.*", "signals", "flow", "wiring", "border",
-    "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
+    "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
+    "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
     "derivations.*", "check.*", "dotless", "stacking", "render", "draw.*", "demo", "gallery",
     "cli", "__main__", "",
 )  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lstm import Tensor, compare
+from tinygrad_lstm.derivations import gers
 from tinygrad_lstm.nn import GRU, LSTM, RNN, LSTMCell, MemoryBlocks
 from tinygrad_lstm.signals import Signals
 
@@ -182,56 +183,26 @@ def test_an_lstm_whose_peepholes_are_0_is_one_without():
 
 
 def gers_forward_in_time(p, x, target, cells, squash):
-    """Return Gers' truncated gradient of ½ Σ (out - target)², (3.10) to (3.12).
+    """Return Gers' truncated gradient of ½ Σ (out - target)², where every cell is an output.
 
-    F. Gers, dissertation, 2001: an error goes from out(k) to the state and to o of step k, and from
-    state to state; what has come through out(k-1) or a peephole is left out. For a network of which
-    every cell is an output, of one sequence.
+    Returns
+    -------
+    (M, 4 gates), (3H,) : what this library has in W, U and b, and in p
     """
-    size = target.shape[-1]
-    blocks = size // cells
-    widths = (size, blocks, blocks, blocks)
-    W, U, b = (cut_at(p[name], widths) for name in "WUb")
-    look = np.split(p["p"], 3)
-    g, h = (SQUASH[name] for name in squash)
-    block = np.arange(size) // cells
-    fan = len(W[0]) + size + 1
-
-    def slope(f, at):
-        return laws.complex_step(f, (at,), (np.ones_like(at),))
-
-    out, state = np.zeros(size), np.zeros(size)
-    ds_a, ds_i, ds_f = (np.zeros((fan, size)) for _ in range(3))  # of every cell's state
-    ds_pi, ds_pf = np.zeros((size, size)), np.zeros((size, size))
-    found = {name: np.zeros((fan, width)) for name, width in zip("aifo", widths)}
-    found |= {f"p.{gate}": np.zeros(size) for gate in "ifo"}
-    for k in range(len(x)):
-        y = np.concatenate([x[k], out, [1.0]])
-        net = [x[k] @ W[n] + out @ U[n] + b[n] for n in range(4)]
-        seen = [(look[n] * state).reshape(blocks, cells).sum(axis=1) for n in range(2)]
-        net_a, net_i, net_f = net[0], net[1] + seen[0], net[2] + seen[1]
-        a, i, f = g(net_a), sigma(net_i)[block], sigma(net_f)[block]
-        di, df = slope(sigma, net_i)[block], slope(sigma, net_f)[block]
-        ds_a = f * ds_a + np.outer(y, slope(g, net_a) * i)  # (3.10)
-        ds_i = f * ds_i + np.outer(y, a * di)  # (3.11)
-        ds_f = f * ds_f + np.outer(y, state * df)  # (3.12)
-        together = block[:, None] == block  # a peephole acts on all cells of its block
-        ds_pi = f * ds_pi + together * np.outer(state, a * di)
-        ds_pf = f * ds_pf + together * np.outer(state, state * df)
-        state = i * a + f * state
-        net_o = net[3] + (look[2] * state).reshape(blocks, cells).sum(axis=1)
-        out = sigma(net_o)[block] * h(state)
-        error = out - target[k]
-        delta_o = slope(sigma, net_o) * (h(state) * error).reshape(blocks, cells).sum(axis=1)
-        error_s = sigma(net_o)[block] * slope(h, state) * error
-        found["o"] += np.outer(y, delta_o)
-        found["p.o"] += delta_o[block] * state
-        found["a"] += error_s * ds_a
-        found["i"] += (error_s * ds_i).reshape(fan, blocks, cells).sum(axis=2)
-        found["f"] += (error_s * ds_f).reshape(fan, blocks, cells).sum(axis=2)
-        found["p.i"] += ds_pi @ error_s
-        found["p.f"] += ds_pf @ error_s
-    return found
+    H = target.shape[-1]
+    J = H // cells
+    w_c, w_in, w_φ, w_out = cut_at(np.vstack([p["W"], p["U"], p["b"]]), (H, J, J, J))
+    w = {"c": w_c.T.reshape(J, cells, -1), "in": w_in.T, "φ": w_φ.T, "out": w_out.T}
+    looks = np.split(p["p"].reshape(-1, cells), 3)
+    w |= dict(zip(gers.PEEPHOLES, looks, strict=True))
+    memory, Δ = gers.begin(w), {name: np.zeros_like(each) for name, each in w.items()}
+    for x_k, target_k in zip(x, target, strict=True):
+        memory = gers.advance(memory, x_k, w, squash)
+        error = target_k.reshape(J, cells) - memory["y_c"]
+        for name, change in gers.changes(memory, error, squash).items():
+            Δ[name] += change
+    stacked = np.hstack([Δ["c"].reshape(H, -1).T, *(Δ[unit].T for unit in ("in", "φ", "out"))])
+    return -stacked, -np.concatenate([Δ[look].ravel() for look in gers.PEEPHOLES])
 
 
 @pytest.mark.parametrize(
@@ -250,13 +221,12 @@ def test_gers_truncation_is_his_partial_derivatives_forward_in_time(make, cells,
     x, target = laws.draw((T, IN)), laws.draw((T, H), 1)
     layer, whole = drawn(make(truncate="gers")), drawn(make())
     parameters = {name: each.numpy() for name, each in layer.named_parameters()}
-    by_hand = gers_forward_in_time(parameters, x, target, cells, squash)
+    stacked, of_p = gers_forward_in_time(parameters, x, target, cells, squash)
     for each in (layer, whole):
         error = each(x)[0] - target
         ((error * error).sum() * 0.5).backward()
-    stacked = np.hstack([by_hand[gate] for gate in "aifo"])
     laws.near(np.vstack([layer.W.grad, layer.U.grad, layer.b.grad]), stacked, 1e-13)
-    laws.near(layer.p.grad, np.concatenate([by_hand[f"p.{gate}"] for gate in "ifo"]), 1e-13)
+    laws.near(layer.p.grad, of_p, 1e-13)
     away = np.linalg.norm(whole.U.grad - layer.U.grad) / np.linalg.norm(whole.U.grad)
     assert away > 0.05  # what is cut is not nothing
 

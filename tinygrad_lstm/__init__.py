@@ -9,6 +9,7 @@ array([1.1816, 1.1053])
 """
 
 from . import derivations as derivations
+from . import interop as interop
 from . import nn as nn
 from . import optim as optim
 from .check import adequacy as adequacy

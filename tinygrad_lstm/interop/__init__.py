@@ -1,0 +1,3 @@
+"""Other programs' networks and weights, read into this library's layers."""
+
+from . import tmva as tmva
