@@ -6,7 +6,7 @@ network, it gives the author's numbers out of the author's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from time import monotonic
@@ -17,6 +17,8 @@ from ..flow import Flow
 from .blame import Judged, judged
 from .mistakes import Mistake, mistakes
 from .sight import Given, Sight
+
+Pair = tuple["Diagnosis", "Diagnosis"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def diagnosed(
         tried += [_tried((each,), sight, given, allowed) for each in some]
     if not whole:
         helping = sorted((each for each in tried if each.left < wrong), key=_order)[:60]
-        for one, other in combinations(helping, 2):
+        for one, other in _watched(list(combinations(helping, 2))):
             if monotonic() > until:
                 break
             pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed)
@@ -94,6 +96,15 @@ def diagnosed(
     return [
         Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1) for each in found[:10]
     ]
+
+
+def _watched(pairs: list[Pair]) -> Iterator[Pair]:
+    """Show how far it is, on a terminal, if tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return iter(pairs)
+    return iter(tqdm(pairs, desc="pairs of mistakes", leave=False, disable=None))
 
 
 def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
