@@ -7,8 +7,7 @@ network, it gives the author's numbers out of the author's own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, field
 from time import monotonic
 
 import numpy as np
@@ -18,6 +17,8 @@ from .blame import Judged, judged
 from .mistakes import Mistake, mistakes
 from .sight import Given, Sight
 
+MORE = 200  # pairs that are tried after one that explains all
+PAIRS = 3000  # that are tried before those with a factor of everything
 Pair = tuple["Diagnosis", "Diagnosis"]
 
 
@@ -34,12 +35,15 @@ class Diagnosis:
         How many gradients they leave wrong by themselves.
     unique : bool
         Whether nothing else explains it as well.
+    gives : array, or None
+        What they make of the author's own numbers, all in one, each relative to its size.
     """
 
     mistakes: tuple[Mistake, ...]
     residual: float
     left: int
     unique: bool = True
+    gives: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def what(self) -> str:
@@ -83,9 +87,10 @@ def diagnosed(
         some = [x for x in library if x not in covering and any(x.change.at & w for w in above)]
         tried += [_tried((each,), sight, given, allowed) for each in some]
     if not whole:
-        helping = sorted((each for each in tried if each.left < wrong), key=_order)[:60]
-        for one, other in _watched(list(combinations(helping, 2))):
-            if monotonic() > until:
+        since = 0  # the first pair that explains all: a few more tell whether it is the only one
+        for one, other in _watched(_likely(tried, base)):
+            since += bool(whole)
+            if monotonic() > until or since > MORE:
                 break
             pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed)
             tried.append(pair)
@@ -96,6 +101,34 @@ def diagnosed(
     return [
         Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1) for each in found[:10]
     ]
+
+
+def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
+    """Return pairs of mistakes, first those whose effects add up to what is to be explained.
+
+    They do add up unless one acts on what the other has made; a factor of everything does, so that
+    it is tried with all others too.
+    """
+    tried = [each for each in tried if each.gives is not None and np.isfinite(each.gives).all()]
+    if len(tried) < 2:
+        return []
+    right = _all_in_one(base, [each.expected for each in base])
+    aim = _all_in_one(base, [each.given.value for each in base]) - right
+    effects = np.array([each.gives for each in tried]) - right
+    own = np.einsum("ij,ij->i", effects, effects)
+    left = aim @ aim - 2 * effects @ aim + own  # |aim - effect|² of each one
+    both = left[:, None] + left[None, :] - aim @ aim + 2 * effects @ effects.T
+    first, second = np.triu_indices(len(tried), 1)
+    best = np.argsort(both[first, second], kind="stable")[:PAIRS]
+    pairs = [(tried[first[at]], tried[second[at]]) for at in best]
+    everything = [each for each in tried if each.mistakes[0].what == "factor"]
+    factors = [each for each in everything if each.mistakes[0].right == "1"]
+    return pairs + [(one, other) for one in factors for other in tried if other is not one]
+
+
+def _all_in_one(base: Sequence[Judged], values: Sequence[np.ndarray]) -> np.ndarray:
+    sizes = [max(float(np.abs(each.given.value).max()), 1e-300) for each in base]
+    return np.concatenate([np.ravel(x) / size for x, size in zip(values, sizes, strict=True)])
 
 
 def _watched(pairs: list[Pair]) -> Iterator[Pair]:
@@ -137,15 +170,16 @@ def _tried(
     allowed: Mapping[str, np.ndarray],
 ) -> Diagnosis:
     network: Flow = sight.adjoint
-    for each in several:
-        network = each.change(network)
     try:
+        for each in several:
+            network = each.change(network)
         with np.errstate(all="ignore"):
             found = judged(network, given, 0.0, allowed=allowed)
-    except (KeyError, ValueError):  # the shapes do not allow it
+    except (KeyError, ValueError, IndexError):  # the shapes, or the other mistake, leave no room
         return Diagnosis(several, np.inf, len(given) + 1)
     residual = max((each.residual for each in found), default=0.0)
-    return Diagnosis(several, residual, _left(found))
+    gives = _all_in_one(found, [each.expected for each in found])
+    return Diagnosis(several, residual, _left(found), gives=gives)
 
 
 def _left(found: Iterable[Judged]) -> int:
