@@ -1,5 +1,7 @@
-"""Checks of gradients: by hand against the tape."""
+"""Checks of gradients: by hand against the tape, and the tape against differences."""
 
 from .compare import Report as Report
 from .compare import Row as Row
 from .compare import compare as compare
+from .findings import GradReport as GradReport
+from .gradcheck import gradcheck as gradcheck
