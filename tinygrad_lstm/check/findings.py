@@ -60,8 +60,8 @@ class Failure(Derivative):
     expected: float
 
     def __str__(self) -> str:
-        values = f"found {self.found:.9g}, expected {self.expected:.9g}"
-        return f"{self.method}: {self.label()}: {values}"
+        expected = f"{self.expected:.9g}" if np.isfinite(self.found) else "a finite number"
+        return f"{self.method}: {self.label()}: found {self.found:.9g}, expected {expected}"
 
 
 @dataclass(frozen=True, kw_only=True)

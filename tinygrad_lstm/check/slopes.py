@@ -49,9 +49,13 @@ class Recorded:
     ----------
     run : () -> tuple of Tensors
     leaves : the Tensors that it is a function of, which ``run`` finds by itself
+    floor : number or (M,)
+        How large the outputs' elements count at least, of whose rounding slopes are made.
     """
 
-    def __init__(self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor]) -> None:
+    def __init__(
+        self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor], floor: Any = 0.0
+    ) -> None:
         self.run, self.leaves, self.outputs = run, leaves, run()
         self.values = _flat(out._array for out in self.outputs)
         used = [each._array.dtype for each in (*leaves, *self.outputs)]
@@ -63,7 +67,7 @@ class Recorded:
         largest = [np.max(np.abs(out._array), initial=0.0) for out in self.outputs]
         sizes = np.repeat(np.array(largest, float), [out.size for out in self.outputs])
         self.rounding = ROUNDINGS * float(np.finfo(self.dtype).eps)
-        self.noise = self.rounding * sizes
+        self.noise = self.rounding * np.maximum(sizes, floor)
 
     def exactly(self, slope: Any) -> Slopes:
         """Return slopes that no difference was taken for."""
@@ -88,33 +92,29 @@ class Recorded:
         """Yield central differences of fourth order, the step shrinking while more are asked for.
 
         Where the one-sided differences do not close in on each other as the step does, there is a
-        kink: their gap is h f'' of a smooth function. Of a tape that may have one, two steps are
-        compared before anything is yielded; the last yield is the last word.
+        kink: their gap is h f'' of a smooth function. So two steps are compared before anything is
+        yielded; the last yield is the last word.
         """
-        at = self._replayed if self.has_cut else self._evaluated
-        point = self.leaves[k]._array
-        kinked = np.zeros(self.values.shape, bool)
-        jumps, before = kinked.copy(), None
         steps = STEPS.get(self.dtype, STEPS[np.float64])
-        for h in steps:
-            with np.errstate(all="ignore"):
-                up, down, up2, down2 = (at(k, point + m * h * direction) for m in (1, -1, 2, -2))
-                slope = (8 * (up - down) - (up2 - down2)) / (12 * h)
-                above, below = (up - self.values) / h, (self.values - down) / h
-                # of y, and of x + h, of which the slope makes something
-                noise = (self.noise + self.rounding * np.nan_to_num(np.abs(slope), posinf=0)) / h
-                if before is not None:
-                    kink, jump = _not_smooth(before, (h, above, below), noise)
-                    kinked, jumps = kinked | kink | jump, jumps | jump
-            finite = np.isfinite(slope)
-            if h == steps[-1]:
-                jumps, kinked = jumps | ~finite, kinked | ~finite
-            low = np.where(kinked, np.minimum(above, below), slope)
-            high = np.where(kinked, np.maximum(above, below), slope)
-            low, high = np.where(jumps, -np.inf, low), np.where(jumps, np.inf, high)
-            if self.is_analytic or before is not None:
-                yield Slopes(low, high, noise, kinked)
-            before = h, above, below
+        jumps = kinked = np.zeros(self.values.shape, bool)
+        before = self._difference(k, direction, steps[0])
+        for h in steps[1:]:
+            now = self._difference(k, direction, h)
+            kink, jump = _not_smooth(before, now)
+            kinked, jumps = kinked | kink | jump, jumps | jump
+            yield _between(before, now, kinked, jumps)
+            before = now
+        edges = ~np.isfinite(now.slope)
+        yield _between(now, now, kinked | edges, jumps | edges)
+
+    def _difference(self, k: int, direction: np.ndarray, h: float) -> _Difference:
+        at = self._replayed if self.has_cut else self._evaluated
+        x, y = self.leaves[k]._array, self.values
+        up, down, up2, down2 = (at(k, x + m * h * direction) for m in (1, -1, 2, -2))
+        slope = (8 * (up - down) - (up2 - down2)) / (12 * h)
+        # of y, and of x + h, of which the slope makes something
+        rounding = self.noise + self.rounding * np.nan_to_num(np.abs(slope), posinf=0)
+        return _Difference(h, slope, (up - y) / h, (y - down) / h, rounding / h)
 
     def _replayed(self, k: int, moved: np.ndarray) -> np.ndarray:
         """Return what the tape says with other numbers in leaf k; what is cut off stays."""
@@ -152,18 +152,38 @@ class Recorded:
         return values
 
 
-def _not_smooth(
-    before: tuple[float, np.ndarray, np.ndarray],
-    now: tuple[float, np.ndarray, np.ndarray],
-    noise: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return where one-sided differences at two steps betray a kink, and where a jump."""
-    (h1, *sides1), (h2, *sides2) = before, now
-    ratio = h1 / h2
-    gap1, gap2 = np.abs(sides1[0] - sides1[1]), ratio * np.abs(sides2[0] - sides2[1])
-    steep1, steep2 = np.abs(sides1).max(axis=0), np.abs(sides2).max(axis=0)
-    kink = np.abs(gap1 - gap2) > np.maximum(0.5 * np.maximum(gap1, gap2), ratio * noise)
-    return kink, steep2 > 0.5 * ratio * steep1 + ratio * noise
+class _Difference(NamedTuple):
+    """Differences with one step: central, and from the point upwards and downwards; (M,) each."""
+
+    step: float
+    slope: np.ndarray
+    above: np.ndarray
+    below: np.ndarray
+    noise: np.ndarray
+
+
+def _not_smooth(before: _Difference, now: _Difference) -> tuple[np.ndarray, np.ndarray]:
+    """Return where one-sided differences with two steps betray a kink, and where a jump."""
+    ratio = before.step / now.step
+    gap1, gap2 = np.abs(before.above - before.below), ratio * np.abs(now.above - now.below)
+    steep1, steep2 = (np.maximum(np.abs(each.above), np.abs(each.below)) for each in (before, now))
+    doubt = ratio * now.noise
+    kink = np.abs(gap1 - gap2) > np.maximum(0.5 * np.maximum(gap1, gap2), doubt)
+    return kink, steep2 > 0.5 * ratio * steep1 + doubt
+
+
+def _between(
+    before: _Difference, now: _Difference, kinked: np.ndarray, jumps: np.ndarray
+) -> Slopes:
+    """Return the earlier central slopes; where kinked the later one-sided ones, if there are."""
+    low = np.where(kinked, np.minimum(now.above, now.below), before.slope)
+    high = np.where(kinked, np.maximum(now.above, now.below), before.slope)
+    return Slopes(
+        np.where(jumps, -np.inf, low),
+        np.where(jumps, np.inf, high),
+        np.where(kinked, now.noise, before.noise),
+        kinked,
+    )
 
 
 def _flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
