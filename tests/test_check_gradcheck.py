@@ -141,7 +141,7 @@ def test_inputs_and_their_gradients_are_left_as_they_were(network):
     arrays = [each._array for each in parameters]
     before = [each.copy() for each in arrays]
     earlier = loss(x)
-    tg.gradcheck(loss, [x, *parameters[:2]], order=2)
+    assert tg.gradcheck(loss, [x, *parameters[:2]], order=2).ok
     for each, array, values in zip(parameters, arrays, before, strict=True):
         assert each._array is array
         assert np.array_equal(array, values)
@@ -240,13 +240,18 @@ def test_projections_lead_to_the_one_wrong_element(shape):
     x = np.tanh(laws.draw(shape))
     place = tuple(size // 3 for size in shape)
     x[place] = 1.25
-    other = tg.Tensor(laws.draw((3,)), requires_grad=True, name="w")
+    other = tg.Tensor([1.7], requires_grad=True, name="w")
     primitive = elementwise("wrong_tanh", np.tanh, wrong_beyond_1, **ARGUMENTS)
     leaf = tg.Tensor(x, requires_grad=True, name="x")
     report = tg.gradcheck(lambda x, w: primitive(x).sum() * w, [leaf, other])
     found = wrong(report)
     assert {(i, at) for _, i, at in found} == {("x", place)}
     assert {"complex step", "central difference"} <= {method for method, _, _ in found}
+    assert len(report.failures) == len(found), "both directions led to it, and it is listed once"
+    slope = 1.7 * (1 - np.tanh(1.25) ** 2)
+    for failure in report.failures:
+        assert failure.found == pytest.approx(1.001 * slope, rel=1e-12)
+        assert failure.expected == pytest.approx(slope, rel=1e-6)
 
 
 def test_what_was_found_and_what_expected_are_named(network):
@@ -262,6 +267,17 @@ def test_what_was_found_and_what_expected_are_named(network):
         assert failure.found == pytest.approx(right + 0.5)
         if failure.method != "dot product":
             assert failure.expected == pytest.approx(right + 1)
+
+
+def test_the_output_s_element_is_named():
+    half = elementwise("half", np.positive, lambda x, y: 0.5 + 0 * x, **ARGUMENTS)
+    report = tg.gradcheck(lambda x: (tg.tanh(x), tg.stack([x[0], half(x[1])])), 2 * X)
+    assert {(each.output, each.output_at, each.at) for each in report.failures} == {
+        ("output 1", (1, k), (1, k)) for k in range(3)
+    }
+    assert {each.found for each in report.failures} == {0.5}
+    expected = [each.expected for each in report.failures if each.method != "dot product"]
+    assert expected == pytest.approx([1.0] * 6)
 
 
 def test_a_forward_rule_that_disagrees_is_found_by_the_dot_product():
@@ -423,6 +439,7 @@ def test_kinks_that_cancel_along_a_random_direction_are_traced():
         )
         assert report.ok, str(report)
         assert report.kinks
+        assert len(report.kinks) == len(set(report.kinks)), "each is listed once"
 
 
 # --- precision ----------------------------------------------------------------------------------
@@ -478,7 +495,10 @@ def test_the_report_fits_80_columns():
     report = tg.gradcheck(lambda x: x * x.detach() + tg.abs(x - 0.3), long, order=2)
     lines = str(report).splitlines()
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith("  … and ") for line in lines)
+    count = len(report.failures)
+    assert f"{count} failures" in lines
+    assert f"  … and {count - 10} more" in lines
+    assert sum(line.startswith("  central difference") for line in lines) == 10
     assert lines[0].split() == ["order", "method", "checked", "error", "/", "allowed"]
 
 

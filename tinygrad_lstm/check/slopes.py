@@ -119,20 +119,21 @@ class Recorded:
     def _replayed(self, k: int, moved: np.ndarray) -> np.ndarray:
         """Return what the tape says with other numbers in leaf k; what is cut off stays."""
         values: dict[Any, np.ndarray] = {self.leaves[k]: moved}
-        for node in reversed(self.order):
-            if node in values or not any(operand in values for operand in node.inputs):
-                continue
-            operands = [values.get(operand, operand._array) for operand in node.inputs]
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                    result = node.primitive.forward(*operands, **(node.parameters or {}))
-            except (TypeError, np.exceptions.ComplexWarning) as error:
-                raise UsageError(
-                    f"gradcheck: {node.primitive.name} is declared analytic, but its forward "
-                    f"function takes no complex numbers ({error}); declare it with analytic=False"
-                ) from None
-            values[node] = np.asarray(result)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            for node in reversed(self.order):
+                if node in values or not any(operand in values for operand in node.inputs):
+                    continue
+                operands = [values.get(operand, operand._array) for operand in node.inputs]
+                try:
+                    result = node.primitive.forward(*operands, **node.parameters)
+                except (TypeError, np.exceptions.ComplexWarning) as error:
+                    raise UsageError(
+                        f"gradcheck: {node.primitive.name} is declared analytic, but its forward "
+                        f"function takes no complex numbers ({error}); declare it with "
+                        "analytic=False"
+                    ) from None
+                values[node] = np.asarray(result)
         return _flat(values.get(out, out._array) for out in self.outputs)
 
     def _evaluated(self, k: int, moved: np.ndarray) -> np.ndarray:
