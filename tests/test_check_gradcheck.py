@@ -411,6 +411,17 @@ def test_a_kink_has_its_one_sided_slopes():
     assert str(kink) == "a kink: output 0[0] by input 0[0]: slopes 0 and 3"
 
 
+@pytest.mark.parametrize("jacobian", ["full", "projected"])
+def test_the_complex_step_is_not_believed_at_a_kink(jacobian):
+    x = laws.draw((4, 3))
+    x[2] = 0
+    report = tg.gradcheck(lambda x: tg.norm(x, axis=1).sum(), x, jacobian=jacobian)
+    assert report.ok, str(report)
+    assert {kink.at for kink in report.kinks if kink.at} <= {(2, 0), (2, 1), (2, 2)}
+    assert {kink.at for kink in report.kinks} != {None}
+    assert len(report.kinks) == len(set(report.kinks))
+
+
 def test_a_slope_outside_of_the_one_sided_ones_is_wrong():
     primitive = elementwise(
         "wrong_abs", np.abs, lambda x, y: np.sign(x) + 1.5 * (x == 0), analytic=False, **ARGUMENTS

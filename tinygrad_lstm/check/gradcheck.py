@@ -39,6 +39,10 @@ def gradcheck(
     *Evaluating Derivatives*, 2nd ed., SIAM 2008, ch. 3). Also: ``fn`` gives the same twice and
     keeps its inputs, a second backward pass adds the same again, and a zero cotangent gives zeros.
 
+    Where one-sided differences do not close in on each other as their step shrinks, the function
+    has a kink: that is reported as one, and no failure as long as what the tape says lies between
+    the two. Along a random direction a kink may stand for what is wrong beside it.
+
     Parameters
     ----------
     fn : (*Tensors) -> Tensor or tuple of Tensors

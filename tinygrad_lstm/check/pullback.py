@@ -109,8 +109,8 @@ class Comparison:
                 count += len(self.rows)
                 if verdict.is_wrong.any():
                     direction = self._narrowed(slopes, rtol, k, direction)
-                    if method == "complex step" and self._is_kinked(k, direction):
-                        continue  # it is not analytic there, and differences have said so
+                    if method == "complex step" and self._has_kink(k, direction):
+                        continue  # no function is analytic there
                     at_element = self._verdict(slopes, rtol, k, direction)
                     if at_element.is_wrong.any() or at_element.said.kinked.any():
                         verdict = at_element  # else the error is spread over many
@@ -118,9 +118,11 @@ class Comparison:
                 self._write_down(method, k, verdict)
         self.checks.append(Check(self.order, method, count, worst))
 
-    def _is_kinked(self, k: int, direction: np.ndarray) -> bool:
-        """Return whether differences see a kink along a direction."""
+    def _has_kink(self, k: int, direction: np.ndarray) -> bool:
+        """Return whether differences see a kink along a direction; write down what they see."""
         verdict = self._verdict(self.recorded.differences, self.coarse, k, direction)
+        if verdict.said.kinked.any():
+            self._write_down("central difference", k, verdict)
         return bool(verdict.said.kinked.any())
 
     def _directions(self, k: int) -> Iterator[np.ndarray]:
