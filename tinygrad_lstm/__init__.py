@@ -14,6 +14,7 @@ from . import nn as nn
 from . import optim as optim
 from .check import adequacy as adequacy
 from .check import compare as compare
+from .check import gradcheck as gradcheck
 from .differentiate import grad as grad
 from .differentiate import jvp as jvp
 from .draw import draw as draw

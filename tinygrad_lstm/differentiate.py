@@ -154,13 +154,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
             moved[start] = along
         outputs = fn(*seeds)
         outs = outputs if isinstance(outputs, tuple | list) else (outputs,)
-        for node in reversed(history([_tensor(out) for out in outs])):
-            if node in moved or not any(operand in moved for operand in node.inputs):
-                continue
-            coming = [moved.get(operand) for operand in node.inputs]
-            tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
-            if tangent is not None:
-                moved[node] = tangent
+        push_forward([_tensor(out) for out in outs], moved)
     results = [
         moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs
     ]
@@ -168,6 +162,24 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
         outs, results = [out.detach() for out in outs], [each.detach() for each in results]
     several = isinstance(outputs, tuple | list)
     return (tuple(outs), tuple(results)) if several else (outs[0], results[0])
+
+
+def push_forward(outputs: Sequence[Tensor], moved: dict[Any, Tensor]) -> None:
+    """Walk the tape forwards, and add to the tangents of what moves those of all it moves.
+
+    Parameters
+    ----------
+    outputs : sequence of Tensors
+    moved : dict of Tensor to its tangent, of its shape
+        Where to start; what the outputs were computed from is added, as far as it moves.
+    """
+    for node in reversed(history(outputs)):
+        if node in moved or not any(operand in moved for operand in node.inputs):
+            continue
+        coming = [moved.get(operand) for operand in node.inputs]
+        tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
+        if tangent is not None:
+            moved[node] = tangent
 
 
 def _moving(point: Any) -> Tensor:

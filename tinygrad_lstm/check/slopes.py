@@ -1,0 +1,191 @@
+"""Slopes of a function along a direction, by means that do without its reverse mode.
+
+Knows the tape and forward mode; nothing of what a slope is held against.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..differentiate import push_forward
+from ..errors import ArgumentError, UsageError
+from ..place import no_grad
+from ..tape import history, leading_to
+from ..tensor import Tensor, constant
+
+# Relative to max(1, |x|). Four points each: the rule is wrong by h⁴ f⁽⁵⁾/30, rounding by ε |y| / h.
+STEPS = {np.float64: (1e-4, 1e-5, 1e-6, 1e-7), np.float32: (2e-2, 5e-3, 1e-3)}
+ROUNDINGS = 16  # of what was computed, in units of its last place
+TINY = 1e-30  # the complex step, which has no cancellation
+
+
+class Slopes(NamedTuple):
+    """What one method says of the outputs' M elements.
+
+    Attributes
+    ----------
+    low, high : (M,)
+        The slope twice; at a kink the lesser and the greater one-sided slope; -inf and inf where
+        there is none, at a jump or at the edge of where the function is finite.
+    noise : (M,)
+        What rounding may have added.
+    kinked : (M,) bool
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    noise: np.ndarray
+    kinked: np.ndarray
+
+
+class Recorded:
+    """A function recorded at a point, which can be had at other points.
+
+    Parameters
+    ----------
+    run : () -> tuple of Tensors
+    leaves : the Tensors that it is a function of, which ``run`` finds by itself
+    floor : number or (M,)
+        How large the outputs' elements count at least, of whose rounding slopes are made.
+    """
+
+    def __init__(
+        self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor], floor: Any = 0.0
+    ) -> None:
+        self.run, self.leaves, self.outputs = run, leaves, run()
+        self.values = _flat(out._array for out in self.outputs)
+        used = [each._array.dtype for each in (*leaves, *self.outputs)]
+        self.dtype = max(used, key=lambda dtype: np.finfo(dtype).eps).type
+        self.order = leading_to(set(leaves), history(self.outputs))
+        self.is_analytic = all(node.primitive.analytic for node in self.order if node.inputs)
+        everything = history(self.outputs, everything=True)
+        self.has_cut = any(node.inputs and node.primitive.kind == "cut" for node in everything)
+        largest = [np.max(np.abs(out._array), initial=0.0) for out in self.outputs]
+        sizes = np.repeat(np.array(largest, float), [out.size for out in self.outputs])
+        self.rounding = ROUNDINGS * float(np.finfo(self.dtype).eps)
+        self.noise = self.rounding * np.maximum(sizes, floor)
+
+    def exactly(self, slope: Any) -> Slopes:
+        """Return slopes that no difference was taken for."""
+        slope = np.asarray(slope, float)
+        return Slopes(slope, slope, self.noise, np.zeros(slope.shape, bool))
+
+    def forward(self, k: int, direction: np.ndarray) -> Iterator[Slopes]:
+        """Yield the slopes along a direction of leaf k by the tape's forward mode."""
+        leaf = self.leaves[k]
+        moved = {leaf: constant(np.asarray(direction, leaf.dtype))}
+        with no_grad():
+            push_forward(self.outputs, moved)
+        still = [moved[out]._array if out in moved else np.zeros(out.shape) for out in self.outputs]
+        yield self.exactly(_flat(still))
+
+    def complex_step(self, k: int, direction: np.ndarray) -> Iterator[Slopes]:
+        """Yield Im y(x + ih d) / h, the tape run again on complex numbers (Squire, Trapp 1998)."""
+        y = self._replayed(k, self.leaves[k]._array + 1j * TINY * direction)
+        yield self.exactly(y.imag / TINY)
+
+    def differences(self, k: int, direction: np.ndarray) -> Iterator[Slopes]:
+        """Yield central differences of fourth order, the step shrinking while more are asked for.
+
+        Where the one-sided differences do not close in on each other as the step does, there is a
+        kink: their gap is h f'' of a smooth function. So two steps are compared before anything is
+        yielded; the last yield is the last word.
+        """
+        steps = STEPS.get(self.dtype, STEPS[np.float64])
+        jumps = kinked = np.zeros(self.values.shape, bool)
+        before = self._difference(k, direction, steps[0])
+        for h in steps[1:]:
+            now = self._difference(k, direction, h)
+            kink, jump = _not_smooth(before, now)
+            kinked, jumps = kinked | kink | jump, jumps | jump
+            yield _between(before, now, kinked, jumps)
+            before = now
+        edges = ~np.isfinite(now.slope)
+        yield _between(now, now, kinked | edges, jumps | edges)
+
+    def _difference(self, k: int, direction: np.ndarray, h: float) -> _Difference:
+        at = self._replayed if self.has_cut else self._evaluated
+        x, y = self.leaves[k]._array, self.values
+        up, down, up2, down2 = (at(k, x + m * h * direction) for m in (1, -1, 2, -2))
+        slope = (8 * (up - down) - (up2 - down2)) / (12 * h)
+        # of y, and of x + h, of which the slope makes something
+        rounding = self.noise + self.rounding * np.nan_to_num(np.abs(slope), posinf=0)
+        return _Difference(h, slope, (up - y) / h, (y - down) / h, rounding / h)
+
+    def _replayed(self, k: int, moved: np.ndarray) -> np.ndarray:
+        """Return what the tape says with other numbers in leaf k; what is cut off stays."""
+        values: dict[Any, np.ndarray] = {self.leaves[k]: moved}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            for node in reversed(self.order):
+                if node in values or not any(operand in values for operand in node.inputs):
+                    continue
+                operands = [values.get(operand, operand._array) for operand in node.inputs]
+                try:
+                    result = node.primitive.forward(*operands, **node.parameters)
+                except (TypeError, np.exceptions.ComplexWarning) as error:
+                    raise UsageError(
+                        f"gradcheck: {node.primitive.name} is declared analytic, but its forward "
+                        f"function takes no complex numbers ({error}); declare it with "
+                        "analytic=False"
+                    ) from None
+                values[node] = np.asarray(result)
+        return _flat(values.get(out, out._array) for out in self.outputs)
+
+    def _evaluated(self, k: int, moved: np.ndarray) -> np.ndarray:
+        """Return what the function says with other numbers in leaf k, put back at once."""
+        leaf = self.leaves[k]
+        point = leaf._array
+        leaf._array = np.asarray(moved, point.dtype)
+        try:
+            values = _flat(out._array for out in self.run())
+        finally:
+            leaf._array = point
+        if values.shape != self.values.shape:
+            raise ArgumentError(
+                f"gradcheck: found {values.size} elements in the outputs near the point and "
+                f"{self.values.size} at it; choose a point around which their shapes stay"
+            )
+        return values
+
+
+class _Difference(NamedTuple):
+    """Differences with one step: central, and from the point upwards and downwards; (M,) each."""
+
+    step: float
+    slope: np.ndarray
+    above: np.ndarray
+    below: np.ndarray
+    noise: np.ndarray
+
+
+def _not_smooth(before: _Difference, now: _Difference) -> tuple[np.ndarray, np.ndarray]:
+    """Return where one-sided differences with two steps betray a kink, and where a jump."""
+    ratio = before.step / now.step
+    gap1, gap2 = np.abs(before.above - before.below), ratio * np.abs(now.above - now.below)
+    steep1, steep2 = (np.maximum(np.abs(each.above), np.abs(each.below)) for each in (before, now))
+    doubt = ratio * now.noise
+    kink = np.abs(gap1 - gap2) > np.maximum(0.5 * np.maximum(gap1, gap2), doubt)
+    return kink, steep2 > 0.5 * ratio * steep1 + doubt
+
+
+def _between(
+    before: _Difference, now: _Difference, kinked: np.ndarray, jumps: np.ndarray
+) -> Slopes:
+    """Return the earlier central slopes; where kinked the later one-sided ones, if there are."""
+    low = np.where(kinked, np.minimum(now.above, now.below), before.slope)
+    high = np.where(kinked, np.maximum(now.above, now.below), before.slope)
+    return Slopes(
+        np.where(jumps, -np.inf, low),
+        np.where(jumps, np.inf, high),
+        np.where(kinked, now.noise, before.noise),
+        kinked,
+    )
+
+
+def _flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.ravel(array) for array in arrays])
