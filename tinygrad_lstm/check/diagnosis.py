@@ -109,7 +109,7 @@ def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
     They do add up unless one acts on what the other has made; a factor of everything does, so that
     it is tried with all others too.
     """
-    tried = [each for each in tried if each.gives is not None and np.isfinite(each.gives).all()]
+    tried = [each for each in tried if each.gives is not None and np.abs(each.gives).max() < 1e6]
     if len(tried) < 2:
         return []
     right = _all_in_one(base, [each.expected for each in base])
