@@ -6,7 +6,7 @@ network, it gives the author's numbers out of the author's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -73,7 +73,6 @@ def diagnosed(
         After which no more pairs of mistakes are tried.
     """
     base = judged(sight.adjoint, given, rtol, units)
-    allowed = {each.given.name: each.allowed for each in base}
     wrong = _left(base)
     if not wrong:
         return []
@@ -81,18 +80,18 @@ def diagnosed(
     above = [_above(sight, each.given.wire, given) for each in base if not each.follows]
     library = mistakes(sight)
     covering = [each for each in library if all(each.change.at & wires for wires in above)]
-    tried = [_tried((each,), sight, given, allowed) for each in covering]
+    tried = [_tried((each,), sight, given, base) for each in covering]
     whole = [each for each in tried if not each.left]
     if not whole:
         some = [x for x in library if x not in covering and any(x.change.at & w for w in above)]
-        tried += [_tried((each,), sight, given, allowed) for each in some]
+        tried += [_tried((each,), sight, given, base) for each in some]
     if not whole:
         since = 0  # the first pair that explains all: a few more tell whether it is the only one
         for one, other in _watched(_likely(tried, base)):
             since += bool(whole)
             if monotonic() > until or since > MORE:
                 break
-            pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed)
+            pair = _tried((*one.mistakes, *other.mistakes), sight, given, base)
             tried.append(pair)
             if not pair.left:
                 whole.append(pair)
@@ -112,8 +111,9 @@ def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
     tried = [each for each in tried if each.gives is not None and np.abs(each.gives).max() < 1e6]
     if len(tried) < 2:
         return []
-    right = _all_in_one(base, [each.expected for each in base])
-    aim = _all_in_one(base, [each.given.value for each in base]) - right
+    right, author = _all_in_one(base, base), _all_in_one(base, base, given=True)
+    assert right is not None and author is not None
+    aim = author - right
     effects = np.array([each.gives for each in tried]) - right
     own = np.einsum("ij,ij->i", effects, effects)
     left = aim @ aim - 2 * effects @ aim + own  # |aim - effect|² of each one
@@ -126,9 +126,16 @@ def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
     return pairs + [(one, other) for one in factors for other in tried if other is not one]
 
 
-def _all_in_one(base: Sequence[Judged], values: Sequence[np.ndarray]) -> np.ndarray:
-    sizes = [max(float(np.abs(each.given.value).max()), 1e-300) for each in base]
-    return np.concatenate([np.ravel(x) / size for x, size in zip(values, sizes, strict=True)])
+def _all_in_one(
+    base: Sequence[Judged], found: Sequence[Judged], given: bool = False
+) -> np.ndarray | None:
+    """Return what is expected, or given, in one array: each relative to its size, in one order."""
+    values = {x.given.name: x.given.value if given else x.expected for x in found}
+    if len(values) < len(base):
+        return None
+    sizes = [float(max(np.abs(x.given.value).max(), np.abs(x.expected).max())) for x in base]
+    parts = (np.ravel(values[x.given.name]) / (n or 1.0) for x, n in zip(base, sizes, strict=True))
+    return np.concatenate(list(parts))
 
 
 def _watched(pairs: list[Pair]) -> Iterator[Pair]:
@@ -167,18 +174,19 @@ def _tried(
     several: tuple[Mistake, ...],
     sight: Sight,
     given: Sequence[Given],
-    allowed: Mapping[str, np.ndarray],
+    base: Sequence[Judged],
 ) -> Diagnosis:
     network: Flow = sight.adjoint
     try:
         for each in several:
             network = each.change(network)
         with np.errstate(all="ignore"):
+            allowed = {each.given.name: each.allowed for each in base}
             found = judged(network, given, 0.0, allowed=allowed)
     except (KeyError, ValueError, IndexError):  # the shapes, or the other mistake, leave no room
         return Diagnosis(several, np.inf, len(given) + 1)
     residual = max((each.residual for each in found), default=0.0)
-    gives = _all_in_one(found, [each.expected for each in found])
+    gives = _all_in_one(base, found)
     return Diagnosis(several, residual, _left(found), gives=gives)
 
 
