@@ -187,9 +187,13 @@ def _between(sight: Sight, given: Given, known: set[int]) -> tuple[str, ...]:
                 seen.add(wire)
                 waiting.append(wire)
     seen.discard(given.wire)
-    names = {}
+    names: dict[int, str] = {}
     for name, (wire, step) in sight.at.items():
         if wire in seen and step in (None, given.step):
             names[wire] = name
+    for sequence, steps in sight.sequences.items():  # of a parameter, the signals of all steps
+        wire, _ = sight.at.get(steps[0], (-1, None))
+        if wire in seen and given.step is None:
+            names[wire] = sequence
     return tuple(names[node_wire] for node in sight.adjoint.nodes
                  for node_wire in node.outputs if node_wire in names)  # fmt: skip
