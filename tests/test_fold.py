@@ -480,6 +480,16 @@ def test_delays_become_advances_and_the_adjoint_of_the_adjoint_is_the_graph(x):
     near_all(twice.evaluate(values).values(), f.evaluate(values).values())
 
 
+def test_the_adjoint_of_the_adjoint_is_the_graph_node_by_node(x):
+    h = tg.Tensor(np.zeros((B, N)), requires_grad=True, name="h")
+    for k in tg.steps(T):
+        h = h - x[k, :, ::-1]
+    f = tg.graph(tg.stack([h, h])).fold()
+    twice = f.adjoint().adjoint()
+    assert unordered(twice) == unordered(f)
+    assert [wire.name for wire in twice.wires] == [wire.name for wire in f.wires]
+
+
 def test_reciprocity_through_delays(x):
     """⟨u, J v⟩ = ⟨Jᵀ u, v⟩ of a linear recurrence."""
     U = tg.Tensor(RNG.normal(size=(N, N)), name="U")

@@ -10,8 +10,9 @@ import json
 import runpy
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -110,12 +111,21 @@ def _check(chosen: argparse.Namespace) -> int:
     if not good:
         raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
     report = compare(loss, good, digits=chosen.digits)
+    report.diagnose(watch=_watched)
     if chosen.json:
         print(json.dumps(report.as_dict(chosen.answers), indent=1, ensure_ascii=False))
     else:
-        report.mistakes  # noqa: B018  (so that they are known when it is printed)
         print(report.told(chosen.answers))
     return 2 if complaints else 0 if report.ok else 1
+
+
+def _watched(pairs: list[Any]) -> Iterable[Any]:
+    """Show how far it is, on a terminal, if tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return pairs
+    return cast(Iterable[Any], tqdm(pairs, desc="pairs of mistakes", leave=False, disable=None))
 
 
 def _draw(chosen: argparse.Namespace) -> bool:

@@ -18,6 +18,7 @@ from .border import Border
 from .errors import UsageError
 from .flow import Flow, Loop, Node
 from .hoist import hoist
+from .memory import collector_paused
 from .primitives import broadcast_to, getitem, stack
 from .recurrence import Common, Earlier, Outside, Same, is_read, is_same, recurrence, same
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
@@ -48,7 +49,8 @@ def fold(graph: AnyFlow) -> AnyFlow:
         return graph
     if any(node.transposed or node.kind in ("gain", "matrix") for node in graph.nodes):
         raise UsageError("fold: found an adjoint network; fold the graph, then take its adjoint")
-    return cast(AnyFlow, _Folding(graph).done())
+    with collector_paused():
+        return cast(AnyFlow, _Folding(graph).done())
 
 
 @dataclass(eq=False)

@@ -25,6 +25,7 @@ from .errors import UsageError
 from .evaluate import evaluate
 from .flow import Flow, Loop, Node
 from .fold import fold
+from .memory import collector_paused
 from .place import Packed, Place
 from .signals import Signals
 from .tape import history, refuse_changes
@@ -98,7 +99,8 @@ def structure(*outputs: Tensor) -> Graph:
             raise UsageError(
                 "graph: found nothing recorded, expected a Tensor computed from others"
             )
-    return _Builder(Signals(*outputs), outputs).built()
+    with collector_paused():
+        return _Builder(Signals(*outputs), outputs).built()
 
 
 class _Builder:

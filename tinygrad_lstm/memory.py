@@ -1,7 +1,7 @@
-"""Keep the memory that a pass frees for the next one.
+"""What the process does with memory: freed by a pass, kept for the next one; and the collector.
 
-Knows the C library alone. A tape holds every intermediate result until nobody holds the loss; then
-all of it is freed at once, and glibc hands it back to the system, only to ask for it anew, page by
+Knows the C library and the collector alone. A tape holds every intermediate result until nobody
+holds the loss; then all of it is freed at once, and glibc hands it back to the system, only to ask for it anew, page by
 page, in the next pass: up to half of the time of a training step. On import this package tells
 glibc to keep up to 1 GiB of freed memory and to take blocks of up to 32 MiB from it. That holds for
 the whole process. ``MALLOC_TRIM_THRESHOLD_`` or ``MALLOC_MMAP_THRESHOLD_`` in the environment, if
@@ -11,7 +11,10 @@ set, are left to have their way; elsewhere than on glibc nothing is done.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # mallopt(3)
 KEPT, LARGEST = 1 << 30, 1 << 25  # bytes
@@ -26,3 +29,18 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # not glibc
         return False
     return bool(mallopt(TRIM_THRESHOLD, KEPT) and mallopt(MMAP_THRESHOLD, LARGEST))
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Let nothing be collected for the length of a ``with`` block that makes much and drops little.
+
+    The collector would walk all of it again and again, to find nothing.
+    """
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()

@@ -95,8 +95,15 @@ class Report:
 
     @cached_property
     def mistakes(self) -> list[Diagnosis]:
+        return self.diagnose()
+
+    def diagnose(self, **how: Any) -> list[Diagnosis]:
+        """Look for the mistakes, within a time and with a progress bar (see `diagnosed`)."""
         sight, given, units = self._seen
-        return diagnosed(sight, given, self.rtol, units) if given else []
+        self.__dict__["mistakes"] = (
+            diagnosed(sight, given, self.rtol, units, **how) if given else []
+        )
+        return self.mistakes
 
     @property
     def ok(self) -> bool:

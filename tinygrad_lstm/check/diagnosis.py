@@ -6,7 +6,7 @@ network, it gives the author's numbers out of the author's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -60,7 +60,7 @@ class Diagnosis:
 
 def diagnosed(
     sight: Sight, given: Sequence[Given], rtol: float, units: Sequence[np.ndarray] | None = None,
-    *, seconds: float = 30.0,
+    *, seconds: float = 30.0, watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
 ) -> list[Diagnosis]:  # fmt: skip
     """Return what explains a derivation that is wrong, the best first; empty if it is right.
 
@@ -71,6 +71,8 @@ def diagnosed(
     rtol, units : what counts as rounding (see `judged`)
     seconds : float
         After which no more pairs of mistakes are tried.
+    watch : (list of pairs) -> the same, one by one
+        To show how far it is.
     """
     base = judged(sight.adjoint, given, rtol, units)
     wrong = _left(base)
@@ -87,7 +89,7 @@ def diagnosed(
         tried += [_tried((each,), sight, given, base) for each in some]
     if not whole:
         since = 0  # the first pair that explains all: a few more tell whether it is the only one
-        for one, other in _watched(_likely(tried, base)):
+        for one, other in watch(_likely(tried, base)):
             since += bool(whole)
             if monotonic() > until or since > MORE:
                 break
@@ -136,15 +138,6 @@ def _all_in_one(
     sizes = [float(max(np.abs(x.given.value).max(), np.abs(x.expected).max())) for x in base]
     parts = (np.ravel(values[x.given.name]) / (n or 1.0) for x, n in zip(base, sizes, strict=True))
     return np.concatenate(list(parts))
-
-
-def _watched(pairs: list[Pair]) -> Iterator[Pair]:
-    """Show how far it is, on a terminal, if tqdm is installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return iter(pairs)
-    return iter(tqdm(pairs, desc="pairs of mistakes", leave=False, disable=None))
 
 
 def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
