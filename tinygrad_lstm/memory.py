@@ -1,11 +1,11 @@
 """What the process does with memory: freed by a pass, kept for the next one; and the collector.
 
 Knows the C library and the collector alone. A tape holds every intermediate result until nobody
-holds the loss; then all of it is freed at once, and glibc hands it back to the system, only to ask for it anew, page by
-page, in the next pass: up to half of the time of a training step. On import this package tells
-glibc to keep up to 1 GiB of freed memory and to take blocks of up to 32 MiB from it. That holds for
-the whole process. ``MALLOC_TRIM_THRESHOLD_`` or ``MALLOC_MMAP_THRESHOLD_`` in the environment, if
-set, are left to have their way; elsewhere than on glibc nothing is done.
+holds the loss; then all of it is freed at once, and glibc hands it back to the system, only to ask
+for it anew, page by page, in the next pass: up to half of the time of a training step. On import
+this package tells glibc to keep up to 1 GiB of freed memory and to take blocks of up to 32 MiB from
+it. That holds for the whole process. ``MALLOC_TRIM_THRESHOLD_`` or ``MALLOC_MMAP_THRESHOLD_`` in
+the environment, if set, are left to have their way; elsewhere than on glibc nothing is done.
 """
 
 from __future__ import annotations
