@@ -8,13 +8,11 @@
 array([1.1816, 1.1053])
 """
 
-from . import derivations as derivations
-from . import interop as interop
+from importlib import import_module
+from typing import Any
+
 from . import nn as nn
 from . import optim as optim
-from .check import adequacy as adequacy
-from .check import compare as compare
-from .check import gradcheck as gradcheck
 from .differentiate import grad as grad
 from .differentiate import jvp as jvp
 from .draw import draw as draw
@@ -99,3 +97,21 @@ keep_freed_memory()
 multiply = hadamard
 tensor = Tensor
 __version__ = "0.1.0"
+
+# what is loaded when it is first asked for: half of the package's time to import
+_LATER = {
+    "check": "", "derivations": "", "interop": "", "adequacy": "check", "compare": "check",
+    "gradcheck": "check",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_LATER[name] or name}", __name__)
+    globals()[name] = found = getattr(module, name) if _LATER[name] else module
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

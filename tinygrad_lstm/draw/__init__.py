@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..adjoint import alive
-from ..check import Report
 from ..errors import ArgumentError, UsageError
 from ..graph import Graph, graph, structure
 from ..tensor import Tensor
@@ -18,6 +17,7 @@ from ..unpack import unpack
 if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
     import os
 
+    from ..check import Report
     from ..render import Picture
 
 MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
@@ -81,10 +81,10 @@ def draw(
     ArgumentError, RenderError, SignalError
         If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
     """
-    if isinstance(of, Report):
-        blame = None if of.ok else of.blame
-        marked = () if blame is None else (blame.signal.partition("[")[0],)
-        view, of, highlight = "adjoint", of.loss, (*marked, *highlight)
+    drawn, first_wrong = _looked_at(of)
+    if first_wrong is not None:
+        named = [highlight] if isinstance(highlight, str) else highlight
+        view, highlight = "adjoint", [*filter(None, [first_wrong]), *named]
     _one_of("view", view, VIEWS)
     _one_of("style", style, STYLES)
     _one_of("level", level, LEVELS)
@@ -100,12 +100,20 @@ def draw(
         for name, is_asked in asked.items():
             if is_asked:
                 raise UsageError(f'draw: {name} is for style="wan"; style="tape" has none')
-        picture = Picture(_tape(of, view, title))
+        picture = Picture(_tape(drawn, view, title))
     else:
-        picture = Picture(_wan(of, view, fold, values, heat, depth, level, names, title, legend))
+        picture = Picture(_wan(drawn, view, fold, values, heat, depth, level, names, title, legend))
     if path is not None:
         picture.save(path)
     return picture
+
+
+def _looked_at(of: Any) -> tuple[Tensor | Graph, str | None]:
+    """Return what to draw; of a Report, its loss and the first wrong signal, "" if none is."""
+    if type(of).__name__ != "Report":  # by name, so that it need not be loaded
+        return of, None
+    blame = None if of.ok else of.blame
+    return of.loss, "" if blame is None else blame.signal.partition("[")[0]
 
 
 def _tape(of: Tensor | Graph, view: str, title: str) -> str:
