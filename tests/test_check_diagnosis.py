@@ -93,6 +93,13 @@ def test_a_report_reads_like_a_teacher():
     assert max(map(len, str(found).splitlines())) <= 80
 
 
+def test_two_explanations_are_told_apart_by_a_signal_to_give():
+    case = planted.case("elman", "sign")
+    found = report(case, case.parameters).mistakes
+    assert len(found) > 1 and not found[0].unique
+    assert found[0].apart and found[0].apart not in case.parameters
+
+
 def test_nothing_is_said_of_a_right_derivation():
     found = report(planted.case("lstm"))
     assert found.ok and found.blame is None and found.mistakes == []

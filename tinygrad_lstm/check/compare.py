@@ -190,8 +190,12 @@ class Report:
             if names:
                 told.append(f"{label}: {', '.join(names[:6])}{', …' if len(names) > 6 else ''}")
         if "mistakes" in self.__dict__ and self.mistakes:
-            told += [f"mistake: {self.mistakes[0].says}"]
+            best = self.mistakes[0]
+            told.append(f"mistake: {best.says}")
+            told += [f"right: {x.right}, taken: {x.wrong}" for x in best.mistakes if x.right]
             told += [f"also explained by: {each.says}" for each in self.mistakes[1:3]]
+            if best.apart:
+                told.append(f"give {best.apart} to tell them apart")
         return [line for text in told for line in textwrap.wrap(text, 80, subsequent_indent="  ")]
 
 

@@ -12,6 +12,7 @@ from time import monotonic
 
 import numpy as np
 
+from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
 from .mistakes import Mistake, mistakes
@@ -35,6 +36,8 @@ class Diagnosis:
         How many gradients they leave wrong by themselves.
     unique : bool
         Whether nothing else explains it as well.
+    apart : str
+        The signal to give next, to tell it from the next best; empty if none would.
     gives : array, or None
         What they make of the author's own numbers, all in one, each relative to its size.
     """
@@ -43,6 +46,7 @@ class Diagnosis:
     residual: float
     left: int
     unique: bool = True
+    apart: str = ""
     gives: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -99,9 +103,30 @@ def diagnosed(
                 whole.append(pair)
     found = whole or [each for each in tried if each.left < wrong]
     found.sort(key=_order)
+    apart = _apart(sight, found[:2], given) if len(whole) > 1 else ""
     return [
-        Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1) for each in found[:10]
+        Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1, apart)
+        for each in found[:10]
     ]
+
+
+def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
+    """Return a signal that is not given and comes out differently of two diagnoses."""
+    both = []
+    for each in two:
+        network: Flow = sight.adjoint
+        for mistake in each.mistakes:
+            network = mistake.change(network)
+        values = evaluate(network, everything=True)
+        both.append([values.get(wire.name) for wire in network.wires])
+    known = {each.name for each in given}
+    for name, (wire, step) in sight.at.items():
+        one, other = (values[wire] for values in both)
+        if name not in known and one is not None and other is not None:
+            at = ... if step is None else step
+            if not np.allclose(one[at], other[at], rtol=1e-6, atol=0.0):
+                return name
+    return ""
 
 
 def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:

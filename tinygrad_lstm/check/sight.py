@@ -66,7 +66,8 @@ class Sight:
         self.named = {
             name: signal.shape
             for name, signal in signals.by_name.items()
-            if signal.tensor.name is not None or not signal.tensor.inputs
+            if signal.tensor.requires_grad
+            and (signal.tensor.name is not None or not signal.tensor.inputs)
         }
         self.at: dict[str, tuple[int, int | None]] = {}
         self.parts: dict[str, list[tuple[str, int]]] = {}
