@@ -159,7 +159,7 @@ def test_keras_list_of_arrays_is_in_order():
     net, other = (drawn(LAYERS["a network"](), seed) for seed in (0, 50))
     interop.from_keras(other, list(interop.to_keras(net).values()))
     assert all(np.array_equal(net.state_dict()[n], a) for n, a in other.state_dict().items())
-    with pytest.raises(ShapeError, match="found 2 arrays, expected 8: lstm.kernel"):
+    with pytest.raises(ShapeError, match=r"found 2 arrays, expected 8: lstm\.kernel"):
         interop.from_keras(net, [1, 2])
 
 

@@ -9,3 +9,5 @@ from .pytorch import from_torch as from_torch
 from .pytorch import gradients_from_torch as gradients_from_torch
 from .pytorch import gradients_to_torch as gradients_to_torch
 from .pytorch import to_torch as to_torch
+from .saving import load as load
+from .saving import save as save

@@ -45,7 +45,9 @@ class Part(NamedTuple):
         """By our letters; of a Module of the user's own, by their names."""
         if self.equations is not None:
             letters = ("W", "U", "b", "c", "P", "p")
-            return {name: getattr(self.owner, name) for name in letters if hasattr(self.owner, name)}
+            return {
+                name: getattr(self.owner, name) for name in letters if hasattr(self.owner, name)
+            }
         children = tuple(f"{name}." for name, _ in self.owner.children())
         return {
             name: each
@@ -117,9 +119,8 @@ class Layout:
             ours = {}
             for letter, each in part.parameters.items():
                 if gradient and each.grad is None:
-                    raise GradientError(
-                        f"{joined(part.owner.place.path(), letter)} has no gradient: call backward()"
-                    )
+                    who = joined(part.owner.place.path(), letter)
+                    raise GradientError(f"{who} has no gradient: call backward()")
                 ours[letter] = np.asarray(each.grad) if gradient else each.numpy()
             for name, array in self._packed(part, ours, gradient).items():
                 found[self.key(part, name)] = np.array(array, order="C")  # copied, never a view
@@ -141,7 +142,9 @@ class Layout:
             or no real numbers. The message lists what does not fit.
         """
         if not isinstance(given, Mapping):
-            raise UsageError(f"{who}: found {type(given).__name__}, expected a dictionary of arrays")
+            raise UsageError(
+                f"{who}: found {type(given).__name__}, expected a dictionary of arrays"
+            )
         shapes = self.shapes(module)
         arrays = {name: _real(f"{who}: {name}", each) for name, each in given.items()}
         check_entries(who, arrays, shapes)
@@ -173,7 +176,9 @@ class Layout:
 
     def _parts(self, module: Module) -> Iterator[Part]:
         if not isinstance(module, Module):
-            raise UsageError(f"found {type(module).__name__}, expected a layer or a Module of layers")
+            raise UsageError(
+                f"found {type(module).__name__}, expected a layer or a Module of layers"
+            )
         seen: set[Module] = set()
         for part in parts(module):
             if part.owner in seen:

@@ -188,7 +188,9 @@ class Module:
             parameter.data = arrays[name]
 
 
-def check_entries(who: str, state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def check_entries(
+    who: str, state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
     """Refuse arrays by name of which any is missing, unexpected or of the wrong shape.
 
     Parameters
