@@ -25,7 +25,7 @@ test: .venv/.test ## run the tests
 	@$(BIN)/python -m pytest
 
 peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure
-	@PEERS=required $(BIN)/python -m pytest $$(grep -l 'import peer2180921809' tests/test_*.py)
+	@PEERS=required $(BIN)/python -m pytest $$(grep -l 'import peer$$' tests/test_*.py)
 
 doctest: .venv/.test ## run the examples in the docstrings and in the README
 	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md

@@ -24,7 +24,8 @@ ORDER = (
     "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
-EXTRAS = {"interop.saving": {"safetensors"}}  # imported when used, where nothing less will do
+# imported when used, where nothing less will do
+EXTRAS = {"interop.saving": {"safetensors"}, "interop.onnx_file": {"onnx"}}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

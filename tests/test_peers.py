@@ -6,7 +6,7 @@ from peers import peer
 
 def test_an_absent_peer_is_skipped_and_said_so(monkeypatch):
     monkeypatch.delenv("PEERS", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="no_such_peer is not installed.*make peers"):
+    with pytest.raises(pytest.skip.Exception, match=r"no_such_peer is not installed.*make peers"):
         peer("no_such_peer")
 
 

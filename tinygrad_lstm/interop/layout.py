@@ -84,9 +84,11 @@ class Layout:
     ----------
     title : str
         What messages call the framework.
+    has_peepholes : bool
     """
 
     title: str
+    has_peepholes = False
 
     def key(self, part: Part, name: str) -> str:
         """Return what the framework calls an array of a part."""
@@ -115,7 +117,7 @@ class Layout:
             If the framework has no equal; if a parameter has no gradient.
         """
         found: Arrays = {}
-        for part in self._parts(module):
+        for part in self.parts(module):
             ours = {}
             for letter, each in part.parameters.items():
                 if gradient and each.grad is None:
@@ -149,7 +151,7 @@ class Layout:
         arrays = {name: _real(f"{who}: {name}", each) for name, each in given.items()}
         check_entries(who, arrays, shapes)
         found = []
-        for part in self._parts(module):
+        for part in self.parts(module):
             mine = {
                 name: arrays[self.key(part, name)]
                 for name in self._packed(part, _zeros(part), gradient)
@@ -172,9 +174,17 @@ class Layout:
         }
 
     def no_equal(self, part: Part, what: str) -> NoReturn:
+        """Say that the framework has no layer like a part."""
         raise UsageError(f"{part.owner.place.path()}: {self.title} has no layer with {what}")
 
-    def _parts(self, module: Module) -> Iterator[Part]:
+    def parts(self, module: Module) -> Iterator[Part]:
+        """Yield what holds the parameters of a module, each once, if the framework has its equal.
+
+        Raises
+        ------
+        UsageError
+            If it has none; the message names the layer and what it is.
+        """
         if not isinstance(module, Module):
             raise UsageError(
                 f"found {type(module).__name__}, expected a layer or a Module of layers"
@@ -190,7 +200,7 @@ class Layout:
                 if not isinstance(part.equations, LSTMEquations | GRUEquations | RNNEquations):
                     self.no_equal(part, f"the equations {type(part.equations).__name__}")
                 if isinstance(part.equations, BlockEquations):
-                    if part.equations.peephole:
+                    if part.equations.peephole and not self.has_peepholes:
                         self.no_equal(part, "peepholes")
                     if part.equations.cells > 1:
                         self.no_equal(part, "several cells in a block")
