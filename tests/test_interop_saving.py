@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from peers import peer
 
+import tinygrad_lstm as tg
 from tinygrad_lstm import files, interop, nn
 from tinygrad_lstm.errors import (
     ArgumentError,
@@ -57,6 +58,19 @@ def test_there_and_back_is_exact(tmp_path, suffix, layout, dtype):
     path = save(net, tmp_path / f"net.{suffix}", layout)
     assert load(other, path, layout) is None
     assert same(net, other)
+
+
+def test_numbers_without_axes_and_modules_without_numbers(tmp_path, suffix):
+    class Scale(nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.scale = tg.Tensor(scale, requires_grad=True)
+
+    other = Scale(3.0)
+    load(other, save(Scale(2.0), tmp_path / f"scale.{suffix}"))
+    assert other.scale.data.shape == ()
+    assert other.scale.item() == 2.0
+    load(nn.Dropout(), save(nn.Dropout(), tmp_path / f"none.{suffix}"))
 
 
 def test_same_numbers_are_the_same_bytes(tmp_path, suffix):
@@ -306,10 +320,9 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("when", ["fdopen", "chmod", "replace"])
+@pytest.mark.parametrize("when", ["chmod", "replace"])
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, suffix, monkeypatch, when):
     path = save(network(), tmp_path / f"net.{suffix}")
-    before = path.read_bytes()
 
     def interrupted(*args, **options):
         raise KeyboardInterrupt
@@ -318,7 +331,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, suffix, monkeypatch,
     with pytest.raises(KeyboardInterrupt):
         save(network(7), path)
     monkeypatch.undo()
-    assert path.read_bytes() == before
+    other = network(50)
+    load(other, path)
+    assert same(other, network())
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
