@@ -1,6 +1,7 @@
 """Files of parameters: there and back, and what becomes of files that are not what they say."""
 
 import io
+import json
 import os
 import pickle
 import sys
@@ -252,6 +253,29 @@ def npy(array, **header):
 def test_a_file_that_lies_is_refused(tmp_path, content, words):
     path = npz(tmp_path / "dense.npz", W=npy(np.ones((2, 3))), b=content)
     refused(nn.Dense(2, 3, seed=0), path, words)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"shape": [4]},
+        {"shape": [2**62, 4]},
+        {"dtype": "F32"},
+        {"data_offsets": [0, 24]},
+        {"data_offsets": [48, 80]},
+        {"data_offsets": [72, 48]},
+        {"dtype": "Q64"},
+    ],
+    ids=str,
+)
+def test_a_safetensors_file_that_lies_is_refused(tmp_path, said):
+    peer("safetensors")
+    told = {"dtype": "F64", "shape": [3], "data_offsets": [48, 72]} | said
+    header = {"W": {"dtype": "F64", "shape": [2, 3], "data_offsets": [0, 48]}, "b": told}
+    text = json.dumps(header).encode()
+    path = tmp_path / "dense.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + np.ones(9).tobytes())
+    refused(nn.Dense(2, 3, seed=0), path)
 
 
 def test_much_from_little_is_not_unpacked(tmp_path):
