@@ -10,7 +10,7 @@ RULES := --select E,F,W,I,UP,B,C4,SIM,PIE,RUF --ignore E741,B905,RUF001,RUF002,R
 	--per-file-ignores 'primitives.py:E501'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery test doctest lint types bench notebooks clean
+.PHONY: help demo gallery test peers doctest lint types bench notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -21,8 +21,11 @@ demo: .venv/.demo ## see the main job run on real data; pictures go to out/
 gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
 	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
 
-test: .venv/.test ## run the tests
-	@$(BIN)/python -m pytest
+test: .venv/.test ## run the tests, and say which were skipped and why
+	@$(BIN)/python -m pytest -rs
+
+peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure
+	@PEERS=required $(BIN)/python -m pytest $$(grep -l 'import peer$$' tests/test_*.py)
 
 doctest: .venv/.test ## run the examples in the docstrings and in the README
 	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md

@@ -15,15 +15,17 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 
 # No module imports one that stands below it; "check.*" stands for all that is in a package.
 ORDER = (
-    "memory", "errors", "symbol", "place", "cotangent", "primitive", "primitives", "functions",
-    "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments", "nn.module",
-    "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
+    "memory", "files", "errors", "symbol", "place", "cotangent", "primitive", "primitives",
+    "functions", "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments",
+    "nn.module", "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
     "derivations.*", "check.*", "dotless", "stacking", "render", "draw.*", "demo", "gallery",
     "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
+# imported when used, where nothing less will do
+EXTRAS = {"interop.saving": {"safetensors"}, "interop.onnx_file": {"onnx"}}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -110,7 +112,16 @@ def test_there_is_no_module_without_a_subject(module):
 @pytest.mark.parametrize("module", [m for m in SOURCES if place(m) in ENGINE])
 def test_engine_needs_numpy_alone(module):
     others = {name.partition(".")[0] for name in names_in(module)} - set(sys.stdlib_module_names)
-    assert others <= {"numpy", "tinygrad_lstm"}
+    assert others <= {"numpy", "tinygrad_lstm"} | EXTRAS.get(module, set())
+
+
+@pytest.mark.parametrize("module", EXTRAS)
+def test_extras_are_imported_when_used(module):
+    body = ast.parse(SOURCES[module].read_text("utf-8")).body
+    head = ast.unparse([each for each in body if isinstance(each, ast.Import | ast.ImportFrom)])
+    names = {name.partition(".")[0] for name in imported(head, module, False)}
+    assert "numpy" in names
+    assert not names & EXTRAS[module]
 
 
 @pytest.mark.parametrize("module", [m for m in SOURCES if place(m) == "derivations.*"])

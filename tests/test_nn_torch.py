@@ -7,17 +7,18 @@ from typing import Any
 import laws
 import numpy as np
 import pytest
+from peers import peer
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from tinygrad_lstm.interop import from_torch, gradients_from_torch, gradients_to_torch, to_torch
+from tinygrad_lstm.nn import GRU, LSTM, RNN, Dense, GRUCell, LSTMCell, RNNCell
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+torch = peer("torch")
 
 T, B, IN, H = 6, 4, 3, 5
 LENGTHS = [3, 6, 1, 4]  # unsorted
 NEAR = 1e-10
 OURS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
-ORDER = {"LSTM": "ifao", "GRU": "rzn", "RNN": "s"}  # of PyTorch's gates, in our letters
 
 STACKS = {
     "one layer": dict(),
@@ -39,59 +40,31 @@ EVERY = pytest.mark.parametrize(("kind", "more"), CASES.values(), ids=CASES.keys
 # --- from our parameters to theirs, and from their gradients to ours ----------------------------
 
 
-def reordered(packed: Any, kind: str, back: bool = False) -> Any:
-    """Return the gates along the last axis in PyTorch's order, or back in ours."""
-    ours = "aifo" if kind == "LSTM" else ORDER[kind]
-    found, wanted = (ORDER[kind], ours) if back else (ours, ORDER[kind])
-    gates = dict(zip(found, np.split(packed, len(found), axis=-1), strict=True))
-    return np.concatenate([gates[gate] for gate in wanted], axis=-1)
+def fill(theirs: Any, ours: Any) -> None:
+    """Give PyTorch our parameters; every second bias is drawn too, and goes into ours."""
+    state = {name: torch.tensor(array) for name, array in to_torch(ours).items()}
+    for name in state:
+        if name.startswith("bias_hh"):
+            state[name] += torch.tensor(0.1 * laws.draw(tuple(state[name].shape), 77))
+    assert not any(theirs.load_state_dict(state))
+    from_torch(ours, theirs.state_dict())
 
 
-def suffixes(layer: Any) -> list[str]:
-    """Return what PyTorch appends to its parameters' names, layer after layer."""
-    ways = ("", "_reverse") if layer.bidirectional else ("",)
-    return [f"_l{k}{way}" for k in range(layer.num_layers) for way in ways]
+def gradients(theirs: Any) -> dict[str, Any]:
+    return {name: each.grad for name, each in theirs.named_parameters()}
 
 
-def parts_of(layer: Any) -> list[Any]:
-    """Return what holds the parameters, in PyTorch's order."""
-    return [each for row in layer.layers for each in (row if isinstance(row, tuple) else (row,))]
-
-
-def fill(theirs: Any, part: Any, kind: str, suffix: str) -> None:
-    """Give PyTorch our parameters; our one bias is its first, its second is 0 but for a GRU's n."""
-    zero = np.zeros(part.b.shape)
-    if kind == "GRU":
-        zero[-part.c.size :] = part.c.data
-    values = {
-        "weight_ih": reordered(part.W.numpy(), kind).T,
-        "weight_hh": reordered(part.U.numpy(), kind).T,
-        "bias_ih": reordered(part.b.numpy(), kind),
-        "bias_hh": zero,
-    }
-    if hasattr(part, "P"):
-        values["weight_hr"] = part.P.numpy().T
-    with torch.no_grad():
-        for name, value in values.items():
-            getattr(theirs, name + suffix).copy_(torch.tensor(np.ascontiguousarray(value)))
-
-
-def gradients(theirs: Any, kind: str, suffix: str) -> dict[str, Any]:
-    """Return PyTorch's gradients by our names."""
-
-    def of(name: str) -> Any:
-        return getattr(theirs, name + suffix).grad.numpy()
-
-    found = {
-        "W": reordered(of("weight_ih").T, kind, back=True),
-        "U": reordered(of("weight_hh").T, kind, back=True),
-        "b": reordered(of("bias_ih"), kind, back=True),
-    }
-    if kind == "GRU":
-        found["c"] = of("bias_hh")[-len(of("bias_hh")) // 3 :]
-    if hasattr(theirs, "weight_hr" + suffix):
-        found["P"] = of("weight_hr").T
-    return found
+def gradients_near(ours: Any, theirs: Any) -> None:
+    """Assert that all gradients are PyTorch's, in our layout and in its."""
+    found = gradients_from_torch(ours, gradients(theirs))
+    expected = dict(ours.named_parameters(prefix=f"{ours.place.path()}."))
+    assert found.keys() == expected.keys()
+    for name, each in expected.items():
+        laws.near(each.grad, found[name], NEAR)
+    there = gradients_to_torch(ours)
+    assert there.keys() == gradients(theirs).keys()
+    for name, gradient in gradients(theirs).items():
+        laws.near(there[name], gradient.numpy(), NEAR)
 
 
 def drawn(layer: Any) -> Any:
@@ -106,13 +79,12 @@ def drawn(layer: Any) -> Any:
 @pytest.mark.parametrize("given", [False, True], ids=["from zeros", "from a state"])
 def test_layer_is_pytorchs(kind, more, lengths, given):
     ours = drawn(OURS[kind](IN, H, seed=0, **more))
-    parts, names = parts_of(ours), suffixes(ours)
     theirs = getattr(torch.nn, kind)(IN, H, **more).double()
-    for part, suffix in zip(parts, names, strict=True):
-        fill(theirs, part, kind, suffix)
+    fill(theirs, ours)
 
-    shapes = [(len(parts), B, size) for size in ours.equations.sizes]
-    if len(parts) == 1 and given:
+    count = ours.num_layers * (1 + ours.bidirectional)
+    shapes = [(count, B, size) for size in ours.equations.sizes]
+    if count == 1 and given:
         shapes = [shape[1:] for shape in shapes]
     starts = [tg.Tensor(laws.draw(shape, 9), requires_grad=True) for shape in shapes]
     x = tg.Tensor(laws.draw((T, B, IN)), requires_grad=True)
@@ -121,8 +93,7 @@ def test_layer_is_pytorchs(kind, more, lengths, given):
     lasts = list(last) if kind == "LSTM" else [last]
 
     there = [
-        torch.tensor(np.array(s.data).reshape(len(parts), B, -1), requires_grad=True)
-        for s in starts
+        torch.tensor(np.array(s.data).reshape(count, B, -1), requires_grad=True) for s in starts
     ]
     x_there = torch.tensor(x.numpy(), requires_grad=True)
     fed = x_there
@@ -147,9 +118,7 @@ def test_layer_is_pytorchs(kind, more, lengths, given):
     )
     loss_there.backward()
     laws.near(x.grad, x_there.grad.numpy(), NEAR)
-    for part, suffix in zip(parts, names, strict=True):
-        for name, gradient in gradients(theirs, kind, suffix).items():
-            laws.near(getattr(part, name).grad, gradient, NEAR)
+    gradients_near(ours, theirs)
     if given:
         for each, other in zip(starts, there, strict=True):
             laws.near(each.grad, other.grad.numpy().reshape(each.shape), NEAR)
@@ -159,7 +128,7 @@ def test_layer_is_pytorchs(kind, more, lengths, given):
 def test_cell_is_pytorchs(kind):
     ours = drawn({"LSTM": LSTMCell, "GRU": GRUCell, "RNN": RNNCell}[kind](IN, H, seed=0))
     theirs = getattr(torch.nn, f"{kind}Cell")(IN, H).double()
-    fill(theirs, ours, kind, "")
+    fill(theirs, ours)
     x, start = laws.draw((B, IN)), laws.draw((B, H), 1)
     state = (start, start + 1) if kind == "LSTM" else start
     state_there = tuple(map(torch.tensor, state)) if kind == "LSTM" else torch.tensor(state)
@@ -170,5 +139,37 @@ def test_cell_is_pytorchs(kind):
     laws.near(out.data, out_there.detach().numpy(), NEAR)
     (out * out).sum().backward()
     (out_there * out_there).sum().backward()
-    for name, gradient in gradients(theirs, kind, "").items():
-        laws.near(getattr(ours, name).grad, gradient, NEAR)
+    gradients_near(ours, theirs)
+
+
+def test_dense_is_pytorchs():
+    ours, theirs = drawn(Dense(IN, H)), torch.nn.Linear(IN, H).double()
+    fill(theirs, ours)
+    x = laws.draw((B, IN))
+    out, out_there = ours(x), theirs(torch.tensor(x))
+    laws.near(out.data, out_there.detach().numpy(), NEAR)
+    (out * out).sum().backward()
+    (out_there * out_there).sum().backward()
+    gradients_near(ours, theirs)
+
+
+def test_its_gradients_go_into_compare():
+    ours, theirs = drawn(LSTM(IN, H, 2, seed=0)), torch.nn.LSTM(IN, H, 2).double()
+    fill(theirs, ours)
+    x = laws.draw((T, B, IN))
+    loss = (ours(x)[0] ** 2).sum()
+    (theirs(torch.tensor(x))[0] ** 2).sum().backward()
+    report = tg.compare(loss, gradients_from_torch(ours, gradients(theirs)))
+    assert report.ok, str(report)
+    assert len(report.rows) == 6
+
+
+def test_what_still_requires_a_gradient_is_refused():
+    theirs = torch.nn.Linear(IN, H)
+    with pytest.raises(tg.DTypeError, match="weight"):
+        from_torch(Dense(IN, H), dict(theirs.named_parameters()))
+
+
+def test_a_type_that_numpy_has_not_is_refused():
+    with pytest.raises(tg.DTypeError, match="weight"):
+        from_torch(Dense(IN, H), torch.nn.Linear(IN, H).bfloat16().state_dict())

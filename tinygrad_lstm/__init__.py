@@ -20,8 +20,10 @@ from .errors import ArgumentError as ArgumentError
 from .errors import ChangedError as ChangedError
 from .errors import DetachError as DetachError
 from .errors import DTypeError as DTypeError
+from .errors import FileError as FileError
 from .errors import GradientError as GradientError
 from .errors import OutOfRangeError as OutOfRangeError
+from .errors import PackageError as PackageError
 from .errors import RenderError as RenderError
 from .errors import ShapeError as ShapeError
 from .errors import SignalError as SignalError

@@ -13,6 +13,8 @@ to do, and names the signal.
     ├── GradientError   RuntimeError   a backward pass that cannot be run
     │   └── ChangedError               a leaf whose data changed after it was used
     ├── SignalError     LookupError    a name that no signal, or more than one entry, has
+    ├── FileError       ValueError     a file of parameters that cannot be read
+    ├── PackageError    ImportError    an optional package that is not installed
     └── RenderError     RuntimeError   a picture that could not be drawn
 """
 
@@ -61,6 +63,14 @@ class ChangedError(GradientError):
 
 class SignalError(TinygradError, LookupError):
     """A name that does not stand for one signal; the message lists the nearest names."""
+
+
+class FileError(TinygradError, ValueError):
+    """A file of parameters that is cut, corrupt, pickled or lies; the message names it and why."""
+
+
+class PackageError(TinygradError, ImportError):
+    """An optional package is not installed; the message says how to install it."""
 
 
 class RenderError(TinygradError, RuntimeError):

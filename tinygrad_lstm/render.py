@@ -10,12 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from errno import ENOENT
 from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ArgumentError, RenderError
+from .files import written
 from .stacking import graphs_in, stacked
 
 FORMATS = ("png", "svg", "pdf", "dot", "gv")
@@ -126,21 +125,3 @@ def _command(format: str, engine: str) -> list[str]:
             f"a PDF needs Graphviz's own program; write .svg or .png, or {HOW_TO_GET_ONE}"
         )
     return [sys.executable, str(Path(__file__).with_name("dotless.py")), format, engine]
-
-
-def written(content: bytes, path: str | os.PathLike[str]) -> Path:
-    """Write a file as a whole: the old one stays until the new one is complete."""
-    target = Path(path)
-    try:
-        descriptor, half = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except FileNotFoundError:
-        raise FileNotFoundError(ENOENT, "there is no folder", str(target.parent)) from None
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        os.chmod(half, 0o644)
-        os.replace(half, target)
-    except BaseException:
-        os.unlink(half)
-        raise
-    return target

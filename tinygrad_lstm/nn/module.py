@@ -181,22 +181,45 @@ class Module:
                 f"load_state_dict: found {type(state).__name__}, expected a dictionary of arrays"
             )
         known = dict(self.named_parameters())
-        wrong = [f"missing: {name} {known[name].shape}" for name in known if name not in state]
-        wrong += [
-            f"unexpected: {name} ({nearest(name, known)})" for name in state if name not in known
-        ]
-        misshaped = [
-            f"shape of {name}: found {np.shape(state[name])}, expected {known[name].shape}"
-            for name in known
-            if name in state and np.shape(state[name]) != known[name].shape
-        ]
-        if wrong or misshaped:
-            kind = SignalError if wrong else ShapeError
-            raise kind("load_state_dict: nothing loaded; " + "; ".join(wrong + misshaped))
+        check_entries("load_state_dict", state, {name: each.shape for name, each in known.items()})
         # refuses what is no real number before anything changes
         arrays = {name: Tensor(state[name], name=name).numpy() for name in known}
         for name, parameter in known.items():
             parameter.data = arrays[name]
+
+
+def check_entries(
+    who: str, state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuse arrays by name of which any is missing, unexpected or of the wrong shape.
+
+    Parameters
+    ----------
+    who : str
+        What the message begins with.
+    state : mapping of names to whatever has a shape
+    shapes : mapping of names to shapes
+        What is expected.
+
+    Raises
+    ------
+    SignalError, ShapeError
+        The message lists all of them. A name that is wrong is a SignalError, whatever the shapes.
+    """
+    wrong = [f"missing: {name} {shapes[name]}" for name in shapes if name not in state]
+    wrong += [
+        f"unexpected: {name} ({nearest(name, shapes)})"
+        for name in map(str, state)
+        if name not in shapes
+    ]
+    misshaped = [
+        f"shape of {name}: found {np.shape(state[name])}, expected {shapes[name]}"
+        for name in shapes
+        if name in state and np.shape(state[name]) != shapes[name]
+    ]
+    if wrong or misshaped:
+        kind = SignalError if wrong else ShapeError
+        raise kind(f"{who}: nothing loaded; " + "; ".join(wrong + misshaped))
 
 
 def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:

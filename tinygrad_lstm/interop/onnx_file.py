@@ -1,0 +1,363 @@
+"""Layers as a model file of the Open Neural Network Exchange, which other runtimes run.
+
+Knows the layers; the package onnx is an extra, imported when used.
+
+    LSTM, GRU, RNN    W (D, gates H, in), R (D, gates H, H), B (D, 2 gates H) of what comes in and
+                      what comes back, P (D, 3H) of peepholes, for D directions
+
+Gates are packed in the order i, o, f, c (LSTM; c is our a), peepholes i, o, f; or z, r, h (GRU; h
+is our n). Source: ONNX's documentation, the page Operators, LSTM, GRU and RNN.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..errors import ArgumentError, PackageError, UsageError
+from ..files import written
+from ..nn.arguments import checked_flag, four_sigmoid, identity, two_sigmoid
+from ..nn.equations import GRUEquations, LSTMEquations, RNNEquations
+from ..nn.module import Module
+from ..primitives import exp, relu, sigmoid, softplus, tanh
+from .layout import Layout, Part, joined, reordered
+
+OPSET, IR = 17, 8  # versions: old enough for runtimes of today, new enough for all that is here
+ORDERS = {"aifo": "iofa", "rzn": "zrn", "s": "s"}  # ours and ONNX', in our letters
+OPERATORS = {LSTMEquations: "LSTM", GRUEquations: "GRU", RNNEquations: "RNN"}
+# of a node over time: name, and alpha and beta of those that take them. 2σ(x) - 1 is tanh(x/2)
+SQUASHES: list[tuple[Callable[[Any], Any], tuple[str, tuple[float, ...]]]] = [
+    (tanh, ("Tanh", ())),
+    (sigmoid, ("Sigmoid", ())),
+    (relu, ("Relu", ())),
+    (softplus, ("Softplus", ())),
+    (identity, ("Affine", (1.0, 0.0))),
+    (two_sigmoid, ("ScaledTanh", (1.0, 0.5))),
+    (four_sigmoid, ("ScaledTanh", (2.0, 0.5))),
+]
+ACTIVATIONS = [(tanh, "Tanh"), (sigmoid, "Sigmoid"), (relu, "Relu"), (softplus, "Softplus"),
+               (exp, "Exp"), (identity, "Identity")]  # fmt: skip
+
+
+class _Onnx(Layout):
+    title = "ONNX"
+    has_peepholes = True
+
+    def key(self, part: Part, name: str) -> str:
+        return joined(part.stem, part.path, name)
+
+    def refuse(self, part: Part) -> None:
+        equations = part.equations
+        if isinstance(equations, LSTMEquations) and equations.is_projected:
+            self.no_equal(part, "a projection")
+        for each in _squashes(equations):
+            if not any(each is known for known, _ in SQUASHES):
+                self.no_equal(part, f"the squashing function {getattr(each, 'name', each)}")
+
+    def packed(self, part: Part, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
+        if part.equations is None:
+            return dict(ours)
+        gates = "".join(part.equations.gates)
+        b = reordered(ours["b"], gates, ORDERS[gates])
+        second = np.zeros_like(b)
+        if "c" in ours:
+            second[-len(ours["c"]) :] = ours["c"]
+        found = {
+            "W": reordered(ours["W"], gates, ORDERS[gates]).T,
+            "R": reordered(ours["U"], gates, ORDERS[gates]).T,
+            "B": np.concatenate([b, second]),
+        }
+        return found | ({"P": reordered(ours["p"], "ifo", "iof")} if "p" in ours else {})
+
+
+ONNX = _Onnx()
+
+
+def onnx_model(module: Module, *, states: bool = False, lengths: bool = False) -> Any:
+    """Return a layer, or layers one after the other, as an ONNX model.
+
+    Inputs and outputs are those of the module, of a batch: ``x`` (T, B, in), or (B, T, in) with
+    batch_first, or (B, in) where no layer is over time; ``out``, and ``out_n`` and ``state_n`` of a
+    layer over time. T and B are free.
+    Dropout is left out, as in use.
+
+    Parameters
+    ----------
+    module : LSTM, GRU, RNN, MemoryBlocks of one cell each, Dense, or a Sequential of them
+    states : bool
+        Whether initial states are inputs too, ``out_0`` and ``state_0``; else they are 0.
+    lengths : bool
+        Whether the sequences' lengths are an input too, ``lengths`` (B,) of int32. Both are for a
+        layer over time that is not in a Sequential.
+
+    Returns
+    -------
+    onnx.ModelProto
+        In the layer's float type. Not every runtime has a recurrent layer of float64: for
+        onnxruntime, make it with dtype float32.
+
+    Raises
+    ------
+    UsageError, ArgumentError, PackageError
+        If ONNX has no equal: a projection, another squashing function, initial states that are
+        learned, a Module of your own; the message names the layer and what it is. If the package
+        onnx is missing.
+    """
+    if not isinstance(module, Module):
+        raise UsageError(f"onnx_model: found {type(module).__name__}, expected a layer")
+    asked = checked_flag("onnx_model: states", states), checked_flag("onnx_model: lengths", lengths)
+    if any(asked) and not isinstance(module, nn.Recurrent):
+        raise ArgumentError(
+            f"onnx_model: states and lengths are for a layer over time, found "
+            f"{type(module).__name__}"
+        )
+    return _Writer(_onnx(), module).model(*asked)
+
+
+def save_onnx(
+    module: Module,
+    path: str | os.PathLike[str],
+    *,
+    states: bool = False,
+    lengths: bool = False,
+) -> Path:
+    """Write a layer, or layers one after the other, as an ONNX model file.
+
+    Parameters
+    ----------
+    module, states, lengths : as in `onnx_model`
+    path : str or path
+        Ending in ``.onnx``. The file is written whole: until it is, an old one of this name stays.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UsageError, ArgumentError, PackageError
+        As `onnx_model`; if the suffix is another.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".onnx":
+        raise ArgumentError(
+            f"save_onnx: {str(path)!r} has the suffix {target.suffix!r}, expected .onnx"
+        )
+    model = onnx_model(module, states=states, lengths=lengths)
+    return written(model.SerializeToString(deterministic=True), target)
+
+
+class _Writer:
+    """Nodes and constants on their way to a model.
+
+    Parameters
+    ----------
+    onnx : the package
+    module : Module
+    """
+
+    def __init__(self, onnx: Any, module: Module) -> None:
+        self.onnx, self.module = onnx, module
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+        self.parts = {part.owner: part for part in ONNX.parts(module)}
+        if not module.parameters():
+            raise UsageError("onnx_model: found a module without parameters, expected layers")
+        self.dtype = module.parameters()[0].dtype
+
+    def model(self, states: bool, lengths: bool) -> Any:
+        """Return the model; whether states and lengths are inputs too."""
+        helper, module = self.onnx.helper, self.module
+        stages = module._stages.values() if isinstance(module, nn.Sequential) else [module]
+        layers: list[Any] = [each for each in stages if not isinstance(each, nn.Dropout)]
+        for each in layers:
+            if not isinstance(each, nn.Recurrent | nn.Dense):
+                kind = type(each).__name__ if isinstance(each, Module) else repr(each)
+                raise UsageError(f"onnx_model: found {kind}, expected layers over time and Dense")
+        over_time = [each for each in layers if isinstance(each, nn.Recurrent)]
+        axes = ["B"]
+        if over_time:
+            axes = ["B", "T"] if over_time[0].batch_first else ["T", "B"]
+        inputs: dict[str, list[Any]] = {"x": [*axes, _widths(layers[0])[0]]}
+        outputs: dict[str, list[Any]] = {"out": [*axes, _widths(layers[-1])[1]]}
+        given: list[str] = []
+        if isinstance(module, nn.Recurrent):
+            count = module.num_layers * (1 + module.bidirectional)
+            for what, size in zip(module.equations.states, module.equations.sizes, strict=True):
+                outputs[f"{what}_n"] = [*([count] if count > 1 else []), "B", size]
+                if states:
+                    inputs[f"{what}_0"] = outputs[f"{what}_n"]
+                given.append(f"{what}_0" if states else "")
+            if lengths:
+                inputs["lengths"] = ["B"]
+        out, last = "x", []
+        for each in layers:
+            if isinstance(each, nn.Dense):
+                out = self.dense(each, out)
+            else:
+                starts = given or [""] * len(each.equations.states)
+                out, *last = self.recurrent(each, out, "lengths" if lengths else "", starts)
+        for found, name in zip([out, *last], outputs):  # last states of a layer alone
+            self.add("Identity", [found], output=name)
+        floats = helper.np_dtype_to_tensor_dtype(self.dtype)
+        kinds = {"lengths": self.onnx.TensorProto.INT32}
+        return helper.make_model(
+            helper.make_graph(
+                self.nodes,
+                module.place.path() or "network",
+                *(
+                    [
+                        helper.make_tensor_value_info(name, kinds.get(name, floats), dims)
+                        for name, dims in each.items()
+                    ]
+                    for each in (inputs, outputs)
+                ),
+                [
+                    self.onnx.numpy_helper.from_array(each, name)
+                    for name, each in self.constants.items()
+                ],
+            ),
+            producer_name="tinygrad_lstm",
+            ir_version=IR,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+        )
+
+    def recurrent(self, layer: nn.Recurrent, x: str, lengths: str, given: list[str]) -> list[str]:
+        """Add a layer over time; return what its output and its last states are called.
+
+        Parameters
+        ----------
+        layer : Recurrent
+        x : str
+            (T, B, in), or (B, T, in) with batch_first.
+        lengths : str
+            (B,), or empty.
+        given : list of str
+            Initial states, (B, H) or (layers · directions, B, H), or empty.
+        """
+        if layer.batch_first:
+            x = self.add("Transpose", [x], perm=[1, 0, 2])
+        ways = [self.parts[each] for row in layer.layers for each in _row(row)]
+        D, whole = 1 + layer.bidirectional, len(ways) == 1
+        zero = self.constant("axis_0", np.array([0]))
+        if whole:
+            given = [name and self.add("Unsqueeze", [name, zero]) for name in given]
+        lasts: list[list[str]] = [[] for _ in given]
+        for first in range(0, len(ways), D):
+            starts = given
+            if not whole:
+                span = [self.constant(f"at_{n}", np.array([n])) for n in (first, first + D)]
+                starts = [name and self.add("Slice", [name, *span, zero]) for name in given]
+            x, *found = self.node(ways[first : first + D], x, lengths, starts)
+            for each, name in zip(lasts, found, strict=True):
+                each.append(name)
+        if layer.batch_first:
+            x = self.add("Transpose", [x], perm=[1, 0, 2])
+        if whole:
+            return [x, *(self.add("Squeeze", [each[0], zero]) for each in lasts)]
+        return [x, *(self.add("Concat", each, axis=0) for each in lasts)]
+
+    def node(self, ways: list[Part], x: str, lengths: str, starts: list[str]) -> list[str]:
+        """Add one layer in one or two directions, from (T, B, in) to (T, B, D H)."""
+        equations: Any = ways[0].equations
+        stem = joined(ways[0].stem, ways[0].path.removesuffix("forward").rstrip("."))
+        arrays = [
+            ONNX.packed(way, {name: each.numpy() for name, each in way.parameters.items()}, False)
+            for way in ways
+        ]
+        weights = {
+            letter: self.constant(joined(stem, letter), np.stack([each[letter] for each in arrays]))
+            for letter in arrays[0]
+        }
+        operator = next(name for kind, name in OPERATORS.items() if isinstance(equations, kind))
+        squashes = [_squash(each) for each in _squashes(equations)]
+        if operator != "RNN":
+            squashes.insert(0, _squash(sigmoid))
+        squashing, numbers = zip(*squashes * len(ways), strict=True)
+        attributes: dict[str, Any] = {"activations": squashing, "hidden_size": equations.sizes[0]}
+        if any(numbers):
+            alphas, betas = zip(*filter(None, numbers), strict=True)
+            attributes |= {"activation_alpha": alphas, "activation_beta": betas}
+        if operator == "GRU":
+            attributes["linear_before_reset"] = int(equations.reset_after)
+        inputs = [x, weights["W"], weights["R"], weights["B"], lengths, *starts]
+        inputs += [weights["P"]] if "P" in weights else []
+        names = [f"{name}_{len(self.nodes)}" for name in ("Y", "Y_h", "Y_c")]
+        outputs = [joined(stem, name) for name in names[: 1 + len(starts)]]
+        attributes["direction"] = "bidirectional" if len(ways) > 1 else "forward"
+        make = self.onnx.helper.make_node
+        self.nodes.append(
+            make(operator, inputs, outputs, f"{stem or operator}_{len(self.nodes)}", **attributes)
+        )
+        turned = self.add("Transpose", [outputs[0]], perm=[0, 2, 1, 3])  # (T, B, D, H)
+        joint = self.constant("joint", np.array([0, 0, -1]))
+        return [self.add("Reshape", [turned, joint]), *outputs[1:]]
+
+    def dense(self, layer: nn.Dense, x: str) -> str:
+        """Add a dense layer; return what its output is called."""
+        part = self.parts[layer]
+        W, b = (self.constant(ONNX.key(part, name), getattr(layer, name).numpy()) for name in "Wb")
+        z = self.add("Add", [self.add("MatMul", [x, W]), b])
+        if layer.activation is None:
+            return z
+        for known, operator in ACTIVATIONS:
+            if layer.activation is known:
+                return self.add(operator, [z])
+        name = getattr(layer.activation, "name", layer.activation)
+        ONNX.no_equal(part, f"the activation {name}")
+
+    def add(self, operator: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
+        """Add a node of one output, and return what that is called."""
+        output = output or f"{operator.lower()}_{len(self.nodes)}"
+        make = self.onnx.helper.make_node
+        self.nodes.append(make(operator, inputs, [output], f"to_{output}", **attributes))
+        return output
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        """Add a constant, and return what it is called."""
+        self.constants[name] = np.ascontiguousarray(value)
+        return name
+
+
+def _row(row: Any) -> tuple[Any, ...]:
+    return row if isinstance(row, tuple) else (row,)
+
+
+def _widths(layer: Any) -> tuple[int, int]:
+    """Return how many features go into a layer and come out of it."""
+    if isinstance(layer, nn.Dense):
+        return layer.in_size, layer.out_size
+    return layer.input_size, layer.equations.sizes[0] * (1 + layer.bidirectional)
+
+
+def _squashes(equations: Any) -> list[Any]:
+    """Return the functions of equations that squash, in ONNX' order."""
+    if isinstance(equations, LSTMEquations):
+        return [equations.g, equations.h]
+    return [equations.squash]
+
+
+def _squash(function: Any) -> tuple[str, tuple[float, ...]]:
+    """Return what ONNX calls a function, and its alpha and beta."""
+    return next(told for known, told in SQUASHES if known is function)
+
+
+def _onnx() -> Any:
+    """Import the package of this name."""
+    try:
+        import onnx
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError:
+        raise PackageError(
+            "ONNX models need the package onnx: pip install 'tinygrad-lstm[onnx]'"
+        ) from None
+    return onnx
+
+
+__all__ = ["onnx_model", "save_onnx"]
