@@ -138,14 +138,16 @@ class _Walk:
             if node.kind in ("branch", "broadcast", "hold", "delay", "advance", "output"):
                 continue
             (wire,) = node.outputs
-            if not self._is_timed(wire):
-                found.setdefault(node.name, (wire, None))
-                continue
-            assert node.loop is not None
-            loop = self.network.loops[node.loop]
-            for index, step in enumerate(loop.steps):
-                found.setdefault(name_at(node, step, loop.scope), (wire, index))
-            found.setdefault(node.stem, (wire, None))
+            named: list[tuple[str, int | None]] = [(node.name, None)]
+            if node.loop is not None and self._is_timed(wire):
+                loop = self.network.loops[node.loop]
+                steps = [name_at(node, step, loop.scope) for step in loop.steps]
+                named = [(node.stem, None), *((name, at) for at, name in enumerate(steps))]
+            for name, index in named:
+                shape = np.shape(self.network.wires[wire].value)[index is not None :]
+                recorded = self.signals.by_name.get(name)
+                if recorded is None or recorded.shape == shape:  # not a part called like the whole
+                    found.setdefault(name, (wire, index))
         return found
 
     def _members(self, name: str) -> list[str]:
@@ -155,9 +157,11 @@ class _Walk:
             parts = [s for s in self.signals.by_name.values() if s.tensor is whole.tensor][1:]
             if parts:
                 return [part.name for part in parts]
+        if name in self.signals.sequences:
+            steps = [signal.name for signal in self.signals.sequences[name]]
+            return steps if all(each in self.at for each in steps) else []
         stemmed = [node for node in self.network.nodes if node.stem == name and node.outputs]
-        steps = {node.step: node.name for node in stemmed if node.step is not None}
-        return [steps[step] for step in sorted(steps) if step >= 0]
+        return list(dict.fromkeys(node.name for node in stemmed if node.step is not None))
 
     def _located(self, name: str) -> Iterator[tuple[int, int | None]]:
         if name in self.at:
@@ -166,9 +170,12 @@ class _Walk:
             for member in members:
                 yield from self._located(member)
         else:
-            known = dict.fromkeys([*self.at, *self.signals.by_name, *self.signals.sequences])
-            known.pop(name, None)
-            raise SignalError(f"explain: no signal is called {name!r}; {nearest(name, known)}")
+            recorded = self.signals
+            known = [*self.at, *(each for each in recorded.sequences if self._members(each))]
+            found = f"no signal is called {name!r}"
+            if name in recorded.by_name or name in recorded.sequences:
+                found = f"{name} is not told: sums are told as one, and packed signals taken apart"
+            raise SignalError(f"explain: {found}; {nearest(name, known)}")
 
     def _value(self, name: str) -> np.ndarray:
         """Return δ of a signal, put together from its parts or its steps."""
@@ -302,9 +309,9 @@ class _Walk:
         node, value = self._source(wire), self.network.wires[wire].value
         while node.kind == "hold" and not node.transposed:
             node = self._source(node.inputs[0])
-        if node.kind == "constant" and np.size(value) and np.ptp(value) == 0:
-            return np.ravel(value)[0]
-        value = self._at_one(np.asarray(value), wire)
+        flat, value = np.ravel(value), self._at_one(np.asarray(value), wire)
+        if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
+            return flat[0]
         return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
 
     def _is_timed(self, wire: int) -> bool:
