@@ -60,9 +60,12 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
     Raises
     ------
     SignalError
-        If no signal has the name (the message lists the nearest), or the loss does not depend on it.
+        If no signal has the name (the message lists the nearest), or the loss does not depend on
+        it.
     UsageError
         If nothing was recorded, or there is nothing to fold; the message says why.
+    GradientError
+        If the loss is not one number.
 
     Examples
     --------
@@ -79,6 +82,8 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
     """
     if not isinstance(loss, Tensor) or not loss.inputs:
         raise UsageError("explain: found nothing recorded, expected a Tensor computed from others")
+    if not isinstance(wrt, str):
+        raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
     starting_cotangent(loss, None)
     return _Walk(_network(graph(loss), fold), Signals(loss)).explained(wrt)
 

@@ -99,9 +99,10 @@ class Explanation:
     def _head(self) -> str:
         forks = sum(stage.kind == "fork" for stage in self.stages)
         count = f"{_several(len(self.stages) - forks, 'stage')} and {_several(forks, 'fork')}"
-        folded = f", at every step k, from the last of {self.steps} to the first"
-        through = f"∂{self.loss}/∂{self.name}, back through {count}{folded if self.steps else ''}"
-        return f"{_wrapped(through)}\n{_wrapped(f'δx is ∂{self.loss}/∂x: δ{self.loss} = 1')}"
+        lines = [f"∂{self.loss}/∂{self.name}, back through {count}"]
+        if self.steps is not None:
+            lines.append(f"at every step k, from the last of {self.steps} to the first")
+        return "\n".join(map(_wrapped, [*lines, f"δx is ∂{self.loss}/∂x: δ{self.loss} = 1"]))
 
     def _end(self) -> str:
         return _wrapped(f"∂{self.loss}/∂{self.name} = δ{self.name} = {numbers(self.value)}")
