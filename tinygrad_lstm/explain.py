@@ -18,7 +18,7 @@ import numpy as np
 
 from .adjoint import alive, continued, delta
 from .draw.words import is_named
-from .errors import SignalError, UsageError, nearest
+from .errors import SignalError, UsageError
 from .explanation import Explanation, Stage, numbers
 from .flow import Node
 from .graph import Graph, graph
@@ -26,7 +26,7 @@ from .signals import Signals
 from .symbol import Symbol
 from .tensor import Tensor, starting_cotangent
 from .unpack import unpack
-from .unroll import name_at
+from .whereabouts import Whereabouts, is_timed
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
@@ -106,11 +106,10 @@ class _Walk:
     """The way back through a network."""
 
     def __init__(self, network: Graph, signals: Signals) -> None:
-        self.network, self.signals = network, signals
+        self.network, self.signals = network, Whereabouts(network, signals)
         self.maker = {wire: node for node in network.nodes for wire in node.outputs}
         self.user = {wire: node for node in network.nodes for wire in node.inputs}
         self.alive = alive(network)
-        self.at = self._places()
         adjoint, same = network.adjoint(), continued(network)
         found = adjoint.evaluate(everything=True)
         self.δ = {w: found[adjoint.wires[same.get(w, w)].name] for w in self.alive}
@@ -119,8 +118,7 @@ class _Walk:
         self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
 
     def explained(self, name: str) -> Explanation:
-        places = list(self._located(name))
-        self.targets = {wire for wire, _ in places}
+        self.targets = set(self.signals.wires(name))
         self.path = self._ways()
         if not self.path:
             raise SignalError(
@@ -132,65 +130,7 @@ class _Walk:
         steps = max((len(self.network.loops[loop].steps) for loop in loops), default=None)
         stages = [self._told(node) for node in reversed(nodes)]
         found = tuple(stage for stage in stages if stage is not None)
-        return Explanation(nodes[-1].name, name, found, self._value(name), steps)
-
-    # --- where signals are -----------------------------------------------------------------------
-
-    def _places(self) -> dict[str, tuple[int, int | None]]:
-        """Return the wire of every signal by its name, and which of a folded loop's steps it is."""
-        found: dict[str, tuple[int, int | None]] = {}
-        for node in sorted(self.network.nodes, key=lambda node: node.folded):
-            if node.kind in ("branch", "broadcast", "hold", "delay", "advance", "output"):
-                continue
-            (wire,) = node.outputs
-            named: list[tuple[str, int | None]] = [(node.name, None)]
-            if node.loop is not None and self._is_timed(wire):
-                loop = self.network.loops[node.loop]
-                steps = [name_at(node, step, loop.scope) for step in loop.steps]
-                named = [(node.stem, None), *((name, at) for at, name in enumerate(steps))]
-            for name, index in named:
-                shape = np.shape(self.network.wires[wire].value)[index is not None :]
-                recorded = self.signals.by_name.get(name)
-                if recorded is None or recorded.shape == shape:  # not a part called like the whole
-                    found.setdefault(name, (wire, index))
-        return found
-
-    def _members(self, name: str) -> list[str]:
-        """Return what a signal consists of that is not one in the network: parts, or steps."""
-        whole = self.signals.by_name.get(name)
-        if whole is not None and len(whole.widths) == 1:
-            parts = [s for s in self.signals.by_name.values() if s.tensor is whole.tensor][1:]
-            if parts:
-                return [part.name for part in parts]
-        if name in self.signals.sequences:
-            steps = [signal.name for signal in self.signals.sequences[name]]
-            return steps if all(each in self.at for each in steps) else []
-        stemmed = [node for node in self.network.nodes if node.stem == name and node.outputs]
-        return list(dict.fromkeys(node.name for node in stemmed if node.step is not None))
-
-    def _located(self, name: str) -> Iterator[tuple[int, int | None]]:
-        if name in self.at:
-            yield self.at[name]
-        elif members := self._members(name):
-            for member in members:
-                yield from self._located(member)
-        else:
-            recorded = self.signals
-            known = [*self.at, *(each for each in recorded.sequences if self._members(each))]
-            found = f"no signal is called {name!r}"
-            if name in recorded.by_name or name in recorded.sequences:
-                found = f"{name} is not told: sums are told as one, and packed signals taken apart"
-            raise SignalError(f"explain: {found}; {nearest(name, known)}")
-
-    def _value(self, name: str) -> np.ndarray:
-        """Return δ of a signal, put together from its parts or its steps."""
-        if name in self.at:
-            wire, index = self.at[name]
-            value = self.δ.get(wire, np.zeros_like(self.network.wires[wire].value))
-            return value if index is None else value[index]
-        values = [self._value(member) for member in self._members(name)]
-        is_packed = name in self.signals.by_name and values[0].ndim == len(self.signals[name].shape)
-        return np.concatenate(values, axis=-1) if is_packed else np.stack(values)
+        return Explanation(nodes[-1].name, name, found, self.signals.value(name, self.δ), steps)
 
     def _ways(self) -> set[int]:
         """Return the wires on a way from the signal to the loss."""
@@ -301,9 +241,11 @@ class _Walk:
             return name
         user = self._leads(wire)
         again = [w for w in self.maker[wire].outputs if w <= wire and self._leads(w) is user]
-        return f"{name} → {user.name}" + (f" ({len(again)})" if len(again) > 1 else "")
+        end = f"{user.stem}(k)" if user.kind == "hold" and not user.transposed else user.name
+        return f"{name} → {end}" + (f" ({len(again)})" if len(again) > 1 else "")
 
     def _leads(self, wire: int) -> Node:
+        """Return the stage that a branch leads to."""
         user = self.user[wire]
         while self._is_inlined(user):
             user = self.user[user.outputs[0]]
@@ -319,14 +261,9 @@ class _Walk:
             return flat[0]
         return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
 
-    def _is_timed(self, wire: int) -> bool:
-        node = self.maker[wire]
-        leaves = node.kind == "collect" or (node.kind == "hold" and node.transposed)
-        return node.folded and not leaves
-
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
         """Return a value at one step, of which rules ask the shape."""
-        return value[0] if self._is_timed(wire) else value
+        return value[0] if is_timed(self.maker[wire]) else value
 
 
 def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
