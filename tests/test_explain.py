@@ -6,6 +6,7 @@ import pytest
 import tinygrad_lstm as tg
 from tinygrad_lstm.cli import main
 from tinygrad_lstm.derivations import mazur
+from tinygrad_lstm.explanation import numbers
 
 
 def named(tensor, name):
@@ -49,7 +50,7 @@ def recurrence(steps, batch=(), **options):
 
 def formula():
     x, a = (tg.Tensor(value, requires_grad=True, name=n) for n, value in (("x", 0.5), ("a", 2.0)))
-    return named(tg.sin(a * x) / x - tg.exp(-x), "y")
+    return named(tg.sin(a * x) / x - x * tg.exp(-x), "y")
 
 
 NETWORKS = {
@@ -209,6 +210,42 @@ def test_a_partial_is_the_tables_rule():
     assert stages["logsumexp"].partial["scores → logsumexp"][0] == "exp(scores - logsumexp)"
 
 
+def test_a_partial_of_a_product_is_the_partner_transposed_or_with_its_sign():
+    lstm = recurrence(3)
+    (last, *_) = (s for s in tg.explain(lstm, "lstm.U.i").stages if s.name == "lstm.s_i[2]")
+    text, number = last.partial["lstm.out[1] → lstm.s_i[2]"]
+    assert text == "lstm.U.iᵀ"
+    np.testing.assert_array_equal(number, tg.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T)
+    (last, *_) = tg.explain(formula(), "x").stages
+    assert last.equation == "y = divide - x ∘ exp"
+    assert last.partial["exp"] == ("-x", -0.5)
+
+
+def test_a_power_is_told_as_people_write_it():
+    x = tg.Tensor(2.0, requires_grad=True, name="x")
+    (stage,) = tg.explain(x**3, "x").stages
+    assert stage.equation == "power = x³"
+    assert stage.partial == {"x": ("3 x²", 12.0)}
+
+
+def test_what_is_cut_off_is_no_branch():
+    x = tg.Tensor(2.0, requires_grad=True, name="x")
+    told = tg.explain(tg.stop_gradient(x) * x, "x")
+    assert [(stage.kind, stage.name) for stage in told.stages] == [("stage", "hadamard")]
+    assert told.value == 2.0
+
+
+def test_delays_and_the_border_of_a_loop_are_stages():
+    told = str(tg.explain(recurrence(8), "x"))
+    for line in (
+        "stage: lstm.out(k-1) = q⁻¹ lstm.out(k)",
+        "δ(lstm.out(k) → lstm.out(k-1)) = q⁺¹ δlstm.out(k-1)",
+        "stage: x(k) = x[k]",
+        "δx = δx(k) of every step k, in its place",
+    ):
+        assert line in told
+
+
 def test_a_long_recurrence_is_told_as_one_step():
     told = tg.explain(recurrence(8), "lstm.U.i")
     assert told.steps == 8
@@ -219,6 +256,19 @@ def test_a_long_recurrence_is_told_as_one_step():
     assert short.steps is None
     assert folded.steps == 3
     np.testing.assert_allclose(short.value, folded.value, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (9.778110123e-09, "9.77811e-09"), (-0.25, "-0.25"), (-0.0, "0"), (np.inf, "inf"),
+        (0.0821670405642308, "0.082167041"), (np.array([True, False]), "[1, 0]"),
+        (np.ones((7, 7)), "(7, 7) of norm 7"), (np.zeros((0, 2)), "[]"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_are_written_so_that_they_can_be_compared(value, text):
+    assert numbers(value) == text
 
 
 @EVERY
@@ -236,6 +286,7 @@ def test_the_text_has_at_most_80_columns(network, signal):
     [
         (mlp, "W5", tg.SignalError, "nearest names are: w5"),
         (lambda: recurrence(3), "lstm.xW", tg.SignalError, "lstm.xW is not told"),
+        (lambda: recurrence(3), "lstm.matmul[0]", tg.SignalError, "is not told"),
         (lambda: named(tg.stop_gradient(formula()) * formula(), "y"), "stop_gradient",
          tg.SignalError, "does not depend on stop_gradient"),
         (lambda: tg.Tensor(1.0, name="x"), "x", tg.UsageError, "nothing recorded"),
@@ -243,7 +294,8 @@ def test_the_text_has_at_most_80_columns(network, signal):
         (mlp, 5, tg.UsageError, "found int, expected a name"),
         (lambda: formula() * np.ones(2), "x", tg.GradientError, "one number"),
     ],
-    ids=["unknown", "packed", "cut off", "nothing recorded", "no Tensor", "no name", "two numbers"],
+    ids=["unknown", "packed", "taken apart", "cut off", "nothing recorded", "no Tensor", "no name",
+         "two numbers"],
 )  # fmt: skip
 def test_bad_input_is_refused(loss, wrt, error, says):
     with pytest.raises(error, match=says):
