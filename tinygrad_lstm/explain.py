@@ -208,9 +208,10 @@ class _Walk:
                 yield wire, cts[port], slope
                 continue
             for end, ct, own in self._back(inner, cts[port]):
-                signed = -own if own is not None and slope is not None and node.kind == "junction" \
-                    and node.signs[port] < 0 else own  # fmt: skip
-                yield end, ct, slope if own is None else signed
+                if own is None:  # a broadcast
+                    yield end, ct, slope
+                else:  # a term of a sum
+                    yield end, ct, own if slope is None or slope > 0 else -own
 
     # --- what it is called -----------------------------------------------------------------------
 
