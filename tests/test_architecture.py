@@ -20,8 +20,8 @@ ORDER = (
     "nn.module", "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
-    "derivations.*", "check.*", "dotless", "stacking", "render", "draw.*", "demo", "gallery",
-    "cli", "__main__", "",
+    "derivations.*", "check.*", "draw.words", "whereabouts", "explanation", "explain", "dotless",
+    "stacking", "render", "draw.*", "demo", "gallery", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do

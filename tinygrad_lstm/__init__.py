@@ -29,6 +29,7 @@ from .errors import ShapeError as ShapeError
 from .errors import SignalError as SignalError
 from .errors import TinygradError as TinygradError
 from .errors import UsageError as UsageError
+from .explain import explain as explain
 from .functions import clip as clip
 from .functions import dot as dot
 from .functions import expand_dims as expand_dims

@@ -21,6 +21,7 @@ from .check import compare
 from .check.answers import read
 from .draw import LEVELS, STYLES, VIEWS, draw
 from .errors import TinygradError, UsageError
+from .explain import explain
 from .tensor import Tensor
 
 
@@ -86,6 +87,18 @@ def _parser() -> argparse.ArgumentParser:
     drawn.add_argument("--title", default="")
     drawn.add_argument("--legend", action=argparse.BooleanOptionalAction, default=True)
     drawn.set_defaults(run=_draw)
+
+    told = commands.add_parser(
+        "explain", help="tell where a gradient comes from, stage by stage",
+        description="Walk back from the loss that a Python file computes to one signal.",
+    )  # fmt: skip
+    told.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    told.add_argument("--wrt", required=True, metavar="NAME", help="the signal, as in lstm.W.i")
+    told.add_argument("--of", default="loss", metavar="NAME",
+                      help="what the file calls the Tensor (default: loss)")  # fmt: skip
+    told.add_argument("--fold", action=argparse.BooleanOptionalAction,
+                      help="one step for all (default: where there are many)")  # fmt: skip
+    told.set_defaults(run=_explain)
     return parser
 
 
@@ -136,6 +149,11 @@ def _draw(chosen: argparse.Namespace) -> bool:
         highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
     )  # fmt: skip
     print(picture.save(chosen.out or Path(chosen.network.with_suffix(".png").name)))
+    return True
+
+
+def _explain(chosen: argparse.Namespace) -> bool:
+    print(explain(computed(chosen.network, chosen.of), chosen.wrt, fold=chosen.fold))
     return True
 
 

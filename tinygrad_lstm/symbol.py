@@ -230,8 +230,8 @@ def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
         if level < notation.need(position):
             text = rf"\left({text}\right)" if latex else f"({text})"
         parts.append(text)
-    if notation is RAISE and not latex and isinstance(operands[1], int | float):
-        return parts[0] + f"{operands[1]:g}".translate(_SUPERSCRIPTS), notation.level
+    if notation is RAISE and not latex and _is_number(operands[1]):
+        return parts[0] + f"{float(operands[1]):g}".translate(_SUPERSCRIPTS), notation.level
     template = notation.latex if latex else notation.text
     parameters = {name: constant_text(value) for name, value in expression.parameters.items()}
     everything = ", ".join(parts)
@@ -245,9 +245,15 @@ def _idiom(expression: Symbol) -> tuple[Notation, tuple[Any, ...]]:
     if notation is HADAMARD:
         if operands[0] is operands[1]:
             return RAISE, (operands[0], 2)
-        if not isinstance(operands[0], Symbol) and np.ndim(operands[0]) == 0:
+        if _is_number(operands[0]):
             return SCALE, operands
+        if _is_number(operands[1]):
+            return SCALE, operands[::-1]
     return notation, operands
+
+
+def _is_number(operand: Any) -> bool:
+    return not isinstance(operand, Symbol) and np.ndim(operand) == 0
 
 
 def _is_silent(expression: Symbol) -> bool:

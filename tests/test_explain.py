@@ -1,0 +1,325 @@
+"""A gradient explained stage by stage: its numbers, its forks, and what is left out."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.cli import main
+from tinygrad_lstm.derivations import mazur
+from tinygrad_lstm.explanation import numbers
+
+
+def named(tensor, name):
+    tensor.name = name
+    return tensor
+
+
+def mlp():
+    """Return Mazur's total error, every number of his a Tensor."""
+    v = {n: tg.Tensor(x, requires_grad=True, name=n) for n, x in mazur.GIVEN.items() if n != "η"}
+    wired = ("h1", "w1 i1 w2 i2 b1"), ("h2", "w3 i1 w4 i2 b1"), ("o1", "w5 h1 w6 h2 b2"), \
+        ("o2", "w7 h1 w8 h2 b2")  # fmt: skip
+    for unit, names in wired:
+        w, x, u, y, b = (v[name] for name in names.split())
+        v[unit] = named(tg.sigmoid(named(w * x + u * y + b, f"net_{unit}")), f"out_{unit}")
+    errors = [named(0.5 * (v[f"target_{o}"] - v[o]) ** 2, f"E_{o}") for o in ("o1", "o2")]
+    return named(errors[0] + errors[1], "E_total")
+
+
+def convolution():
+    """Return the loss of a convolution, relu, max pooling and softmax, from primitives."""
+    rng = np.random.default_rng(0)
+    image = tg.Tensor(rng.normal(size=(6, 6)), requires_grad=True, name="image")
+    kernel, w = (
+        tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+        for name, shape in (("kernel", (3, 3)), ("w", (4, 3)))
+    )
+    windows = tg.sliding_windows(image, window_shape=(3, 3))
+    maps = named(tg.relu(named(tg.sum(windows * kernel, axis=(2, 3)), "z")), "maps")
+    pooled = named(tg.max(maps.reshape(2, 2, 2, 2), axis=(1, 3)), "pooled")
+    return named(-tg.log_softmax(named(pooled.reshape(4) @ w, "scores"))[1], "loss")
+
+
+def recurrence(steps, batch=(), **options):
+    """Return the loss of an LSTM and a dense layer."""
+    lstm, dense = tg.nn.LSTM(2, 3, seed=0, **options), tg.nn.Dense(3, 1, tg.sigmoid, seed=1)
+    x = np.random.default_rng(0).normal(size=(steps, *batch, 2))
+    y = dense(lstm(tg.Tensor(x, requires_grad=True, name="x"))[0])
+    return tg.nn.squared_error(y, np.ones(y.shape))
+
+
+def formula():
+    x, a = (tg.Tensor(value, requires_grad=True, name=n) for n, value in (("x", 0.5), ("a", 2.0)))
+    return named(tg.sin(a * x) / x - x * tg.exp(-x), "y")
+
+
+NETWORKS = {
+    "mlp": mlp, "convolution": convolution, "formula": formula,
+    "one step": lambda: recurrence(1), "three steps": lambda: recurrence(3, (2,)),
+    "eight steps": lambda: recurrence(8, (2,)),
+    "stack": lambda: recurrence(3, num_layers=2), "peepholes": lambda: recurrence(3, peephole=True),
+}  # fmt: skip
+SIGNALS = {
+    "mlp": ("w5", "w1", "b1", "i2", "out_h1", "E_o2"),
+    "convolution": ("kernel", "image", "w", "pooled", "scores"),
+    "formula": ("x", "a"),
+    "one step": ("lstm.W.i", "lstm.b", "lstm.state[0]"),
+    "three steps": ("lstm.W", "lstm.U.i", "lstm.U.f", "lstm.b.o", "dense.W", "dense.b", "x",
+                    "lstm.state[1]", "lstm.s_a[1]", "lstm.out", "lstm.s[0]"),
+    "eight steps": ("lstm.W", "lstm.U.i", "lstm.state[1]", "lstm.out", "x", "dense.b"),
+    "stack": ("lstm.layers.0.W.a", "lstm.layers.0.out[1]", "lstm.layers.1.U"),
+    "peepholes": ("lstm.p.f", "lstm.state[1]"),
+}  # fmt: skip
+EVERY = pytest.mark.parametrize(
+    ("network", "signal"), [(each, name) for each, names in SIGNALS.items() for name in names]
+)
+
+
+def gradient(loss, name):
+    """Return what one backward pass gives for a signal, by its name."""
+    signals = tg.signals.Signals(loss)
+    if name in signals.sequences:
+        return np.stack([gradient(loss, each.name) for each in signals.sequences[name]])
+    return signals[name].of(tg.grad(loss, signals[name].tensor).numpy())
+
+
+# --- the numbers --------------------------------------------------------------------------------
+
+
+@EVERY
+@pytest.mark.parametrize("fold", [None, False], ids=["default", "unrolled"])
+def test_the_last_delta_is_the_gradient(network, signal, fold):
+    loss = NETWORKS[network]()
+    told = tg.explain(loss, signal, fold=fold)
+    np.testing.assert_allclose(told.value, gradient(loss, signal), rtol=1e-12, atol=1e-15)
+
+
+def test_the_last_delta_is_what_backward_leaves():
+    loss = mlp()
+    told = tg.explain(loss, "w1")
+    loss.backward()
+    (w1,) = (leaf for leaf in tg.signals.Signals(loss).names if leaf.name == "w1")
+    assert told.stages[-1].value["w1"] == pytest.approx(w1.grad, rel=1e-14)
+    assert str(told).endswith("∂E_total/∂w1 = δw1 = 0.000438568")
+
+
+@pytest.mark.parametrize(
+    ("signal", "names"),
+    [
+        ("w5", "out_o1 E_o1 E_total ∂out_o1/∂net_o1 out_h1 ∂E_o1/∂net_o1 ∂E_total/∂w5"),
+        ("w1", "∂E_o1/∂out_h1 ∂E_total/∂out_h1 ∂out_h1/∂net_h1 ∂E_total/∂w1"),
+    ],
+)
+def test_mazurs_printed_numbers_are_told(signal, names):
+    told = str(tg.explain(mlp(), signal))
+    for name in names.split():
+        assert mazur.PRINTED[name].rstrip("0") in told, name
+    assert "δout_o1 = -δsubtract = 0.74136507" in told
+
+
+@EVERY
+def test_branches_add_up_at_every_fork(network, signal):
+    for stage in tg.explain(NETWORKS[network](), signal, fold=False).stages:
+        if stage.kind == "fork":
+            *branches, total = stage.value.values()
+            assert len(branches) > 1
+            np.testing.assert_allclose(sum(branches), total, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("network", "signal"), [("mlp", "w5"), ("mlp", "b1"), ("formula", "x"), ("formula", "a")]
+)
+def test_a_derivative_is_multiplied_by_the_partials_along_a_branch(network, signal):
+    told = tg.explain(NETWORKS[network](), signal)
+    δ = {told.loss: 1.0}
+    for stage in told.stages:
+        for name, value in stage.value.items():
+            if stage.kind == "stage":
+                _, slope = stage.partial[name]
+                assert value == pytest.approx(δ[stage.name] * slope, rel=1e-13)
+            δ[name] = value
+    assert δ[signal] == told.value
+
+
+# --- what is told -------------------------------------------------------------------------------
+
+
+def test_a_formula_is_told_like_this():
+    x = tg.Tensor(0.5, requires_grad=True, name="x")
+    assert str(tg.explain(named(2 * x / tg.sin(x), "y"), "x")) == FORMULA
+
+
+FORMULA = """\
+∂y/∂x, back through 3 stages and 1 fork
+δx is ∂y/∂x: δy = 1
+
+stage: y = hadamard / sin = 2.085829643
+  ∂y/∂hadamard = 1 / sin = 2.085829643
+  δhadamard = δy ∘ 1 / sin = 2.085829643
+  ∂y/∂sin = (-y) / sin = -4.350685299
+  δsin = δy ∘ (-y) / sin = -4.350685299
+
+stage: sin = sin(x) = 0.479425539
+  ∂sin/∂x = cos(x) = 0.877582562
+  δ(x → sin) = δsin ∘ cos(x) = -3.818085551
+
+stage: hadamard = 2 x = 1
+  ∂hadamard/∂x = 2
+  δ(x → hadamard) = 2 δhadamard = 4.171659286
+
+fork x: 2 branches, to hadamard and to sin
+  δx = δ(→ hadamard) + δ(→ sin) = 4.171659286 - 3.818085551 = 0.353573735
+
+∂y/∂x = δx = 0.353573735"""
+
+
+def test_only_stages_on_a_way_to_the_loss_are_told_each_once():
+    told = tg.explain(mlp(), "w5")
+    assert [stage.name for stage in told.stages] == [
+        "E_total", "E_o1", "power", "subtract", "out_o1", "net_o1",
+    ]  # fmt: skip
+    whole = tg.explain(recurrence(3), "lstm.U")
+    assert len({(stage.kind, stage.name) for stage in whole.stages}) == len(whole.stages)
+
+
+def test_a_fork_names_its_branches_and_their_sum():
+    (fork,) = (stage for stage in tg.explain(mlp(), "w1").stages if stage.kind == "fork")
+    assert list(fork.value) == ["out_h1 → net_o1", "out_h1 → net_o2", "out_h1"]
+    assert str(fork) == (
+        "fork out_h1: 2 branches, to net_o1 and to net_o2\n"
+        "  δout_h1 = δ(→ net_o1) + δ(→ net_o2) = 0.055399425 - 0.019049118 = 0.036350306"
+    )
+
+
+def test_weighted_sums_are_one_stage_with_the_rule_of_each_product():
+    stages = {stage.name: stage for stage in tg.explain(recurrence(3), "lstm.U.i").stages}
+    summed = stages["lstm.s_i[2]"]
+    assert summed.equation == (
+        "lstm.s_i[2] = x[2] lstm.W.i + lstm.b.i + lstm.out[1] lstm.U.i"
+    )  # fmt: skip
+    assert summed.product == {
+        "lstm.out[1] → lstm.s_i[2]": "δlstm.s_i[2] lstm.U.iᵀ",
+        "lstm.U.i → lstm.s_i[2]": "lstm.out[1]ᵀ δlstm.s_i[2]",
+    }
+
+
+def test_a_partial_is_the_tables_rule():
+    stages = {stage.name: stage for stage in tg.explain(convolution(), "kernel").stages}
+    assert stages["maps"].partial["z"][0] == "[z > 0]"
+    assert stages["pooled"].partial["reshape"][0].startswith("where([reshape = pooled], 1")
+    assert stages["logsumexp"].partial["scores → logsumexp"][0] == "exp(scores - logsumexp)"
+
+
+def test_a_partial_of_a_product_is_the_partner_transposed_or_with_its_sign():
+    lstm = recurrence(3)
+    (last, *_) = (s for s in tg.explain(lstm, "lstm.U.i").stages if s.name == "lstm.s_i[2]")
+    text, number = last.partial["lstm.out[1] → lstm.s_i[2]"]
+    assert text == "lstm.U.iᵀ"
+    np.testing.assert_array_equal(number, tg.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T)
+    (last, *_) = tg.explain(formula(), "x").stages
+    assert last.equation == "y = divide - x ∘ exp"
+    assert last.partial["exp"] == ("-x", -0.5)
+
+
+def test_a_power_is_told_as_people_write_it():
+    x = tg.Tensor(2.0, requires_grad=True, name="x")
+    (stage,) = tg.explain(x**3, "x").stages
+    assert stage.equation == "power = x³"
+    assert stage.partial == {"x": ("3 x²", 12.0)}
+
+
+def test_what_is_cut_off_is_no_branch():
+    x = tg.Tensor(2.0, requires_grad=True, name="x")
+    told = tg.explain(tg.stop_gradient(x) * x, "x")
+    assert [(stage.kind, stage.name) for stage in told.stages] == [("stage", "hadamard")]
+    assert told.value == 2.0
+
+
+def test_delays_and_the_border_of_a_loop_are_stages():
+    told = str(tg.explain(recurrence(8), "x"))
+    for line in (
+        "stage: lstm.out(k-1) = q⁻¹ lstm.out(k)",
+        "δ(lstm.out(k) → lstm.out(k-1)) = q⁺¹ δlstm.out(k-1)",
+        "stage: x(k) = x[k]",
+        "δx = δx(k) of every step k, in its place",
+    ):
+        assert line in told
+
+
+def test_a_long_recurrence_is_told_as_one_step():
+    told = tg.explain(recurrence(8), "lstm.U.i")
+    assert told.steps == 8
+    assert "at every step k, from the last of 8 to the first" in str(told)
+    assert "δlstm.U.i = Σₖ δlstm.U.i(k)" in str(told)
+    assert not any("[" in stage.name for stage in told.stages)
+    short, folded = (tg.explain(recurrence(3), "lstm.U.i", fold=fold) for fold in (None, True))
+    assert short.steps is None
+    assert folded.steps == 3
+    np.testing.assert_allclose(short.value, folded.value, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (9.778110123e-09, "9.77811e-09"), (-0.25, "-0.25"), (-0.0, "0"), (np.inf, "inf"),
+        (0.0821670405642308, "0.082167041"), (np.array([True, False]), "[1, 0]"),
+        (np.ones((7, 7)), "(7, 7) of norm 7"), (np.zeros((0, 2)), "[]"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_are_written_so_that_they_can_be_compared(value, text):
+    assert numbers(value) == text
+
+
+@EVERY
+def test_the_text_has_at_most_80_columns(network, signal):
+    told = tg.explain(NETWORKS[network](), signal)
+    assert max(map(len, str(told).splitlines())) <= 80
+    assert told._repr_markdown_() == f"```text\n{told}\n```"
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrt", "error", "says"),
+    [
+        (mlp, "W5", tg.SignalError, "nearest names are: w5"),
+        (lambda: recurrence(3), "lstm.xW", tg.SignalError, "lstm.xW is not told"),
+        (lambda: recurrence(3), "lstm.matmul[0]", tg.SignalError, "is not told"),
+        (lambda: named(tg.stop_gradient(formula()) * formula(), "y"), "stop_gradient",
+         tg.SignalError, "does not depend on stop_gradient"),
+        (lambda: tg.Tensor(1.0, name="x"), "x", tg.UsageError, "nothing recorded"),
+        (lambda: 3.0, "x", tg.UsageError, "nothing recorded"),
+        (mlp, 5, tg.UsageError, "found int, expected a name"),
+        (lambda: formula() * np.ones(2), "x", tg.GradientError, "one number"),
+    ],
+    ids=["unknown", "packed", "taken apart", "cut off", "nothing recorded", "no Tensor", "no name",
+         "two numbers"],
+)  # fmt: skip
+def test_bad_input_is_refused(loss, wrt, error, says):
+    with pytest.raises(error, match=says):
+        tg.explain(loss(), wrt)
+
+
+def test_there_must_be_something_to_fold():
+    with pytest.raises(tg.UsageError, match="found no loop over steps"):
+        tg.explain(mlp(), "w5", fold=True)
+
+
+# --- the command --------------------------------------------------------------------------------
+
+NETWORK = """
+import tinygrad_lstm as tg
+x = tg.Tensor(0.5, requires_grad=True, name="x")
+loss = tg.tanh(x)
+"""
+
+
+def test_the_command_explains(tmp_path, capsys):
+    path = tmp_path / "network.py"
+    path.write_text(NETWORK, "utf-8")
+    assert main(["explain", str(path), "--wrt", "x"]) == 0
+    assert capsys.readouterr().out.endswith("∂tanh/∂x = δx = 0.786447733\n")
+    assert main(["explain", str(path), "--wrt", "X"]) == 1
+    assert "the nearest names are: x" in capsys.readouterr().err

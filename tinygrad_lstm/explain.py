@@ -1,0 +1,287 @@
+"""A gradient explained: back through functional stages and forks, from the loss to one signal.
+
+S. Kang and J. Seo's words: a *stage* is the most granular operation, a *fork* a signal that is used
+more than once, a *branch* each of its uses. A derivative is multiplied along a branch by the
+partial derivatives of its stages, and at a fork the branches are summed.
+
+Knows graphs, adjoint networks and how the table's rules run on Symbols; it has no rule of its own.
+Every number is a δ of the adjoint network, every formula the rule of a primitive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from .adjoint import alive, continued, delta
+from .draw.words import is_named
+from .errors import SignalError, UsageError
+from .explanation import Explanation, Stage, numbers
+from .flow import Node
+from .graph import Graph, graph
+from .signals import Signals
+from .symbol import Symbol
+from .tensor import Tensor, starting_cotangent
+from .unpack import unpack
+from .whereabouts import Whereabouts, is_timed
+
+MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
+
+# what passes the border of a loop, or its delay: the equation, and δ on its way back
+CROSSING = {
+    "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
+    "advance": ("{y} = q⁺¹ {x}", ("q⁻¹ δ{y}", "δ{y} at the last step")),
+    "tap": ("{y} = {x}[k]", ("δ{y} of every step k, in its place",)),
+    "collect": ("{y} = {x} of every step k", ("δ{y}[k]",)),
+    "hold": ("{y} = Σₖ {x}", ("δ{y}, the same at every step k",)),
+}
+
+
+def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
+    """Explain the gradient of a loss with respect to a signal, stage by stage from the loss back.
+
+    Parameters
+    ----------
+    loss : Tensor
+        One number.
+    wrt : str
+        The name of a parameter, of a part of one (``lstm.W.i``), of a signal at a step
+        (``lstm.state[1]``) or at all (``lstm.state``), or of an input.
+    fold : bool, optional
+        Whether to tell all steps of a recurrence as one; if None, where there are more than 5.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    SignalError
+        If no signal has the name (the message lists the nearest), or the loss does not depend on
+        it.
+    UsageError
+        If nothing was recorded, or there is nothing to fold; the message says why.
+    GradientError
+        If the loss is not one number.
+
+    Examples
+    --------
+    >>> x = Tensor(0.5, requires_grad=True, name="x")
+    >>> print(explain(np.tanh(x), "x"))
+    ∂tanh/∂x, back through 1 stage and 0 forks
+    δx is ∂tanh/∂x: δtanh = 1
+    <BLANKLINE>
+    stage: tanh = tanh(x) = 0.462117157
+      ∂tanh/∂x = 1 - tanh² = 0.786447733
+      δx = δtanh ∘ (1 - tanh²) = 0.786447733
+    <BLANKLINE>
+    ∂tanh/∂x = δx = 0.786447733
+    """
+    if not isinstance(loss, Tensor) or not loss.inputs:
+        raise UsageError("explain: found nothing recorded, expected a Tensor computed from others")
+    if not isinstance(wrt, str):
+        raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
+    starting_cotangent(loss, None)
+    return _Walk(_network(graph(loss), fold), Signals(loss)).explained(wrt)
+
+
+def _network(recorded: Graph, fold: bool | None) -> Graph:
+    """Return the network as it is told: packed signals taken apart, folded or not."""
+    longest = max((len(loop.steps) for loop in recorded.loops), default=0)
+    if fold or longest:
+        try:
+            folded = recorded.fold()
+            fold = longest > MOST_STEPS if fold is None else fold
+            recorded = folded if fold else folded.unroll()
+        except UsageError:  # steps that differ: each stands for itself
+            if fold:
+                raise
+    return unpack(recorded)
+
+
+class _Walk:
+    """The way back through a network."""
+
+    def __init__(self, network: Graph, signals: Signals) -> None:
+        self.network, self.signals = network, Whereabouts(network, signals)
+        self.maker = {wire: node for node in network.nodes for wire in node.outputs}
+        self.user = {wire: node for node in network.nodes for wire in node.inputs}
+        self.alive = alive(network)
+        adjoint, same = network.adjoint(), continued(network)
+        found = adjoint.evaluate(everything=True)
+        self.δ = {w: found[adjoint.wires[same.get(w, w)].name] for w in self.alive}
+        self.targets: set[int] = set()
+        self.path: set[int] = set()
+        self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
+
+    def explained(self, name: str) -> Explanation:
+        self.targets = set(self.signals.wires(name))
+        self.path = self._ways()
+        if not self.path:
+            raise SignalError(
+                f"explain: the loss does not depend on {name}: no derivative leads back to it, "
+                "for it is a constant, or cut off on the way"
+            )
+        nodes = self.network.nodes
+        loops = {node.loop for node in nodes if node.folded and node.loop is not None}
+        steps = max((len(self.network.loops[loop].steps) for loop in loops), default=None)
+        stages = [self._told(node) for node in reversed(nodes)]
+        found = tuple(stage for stage in stages if stage is not None)
+        return Explanation(nodes[-1].name, name, found, self.signals.value(name, self.δ), steps)
+
+    def _ways(self) -> set[int]:
+        """Return the wires on a way from the signal to the loss."""
+        found, known = self.targets & self.alive, -1
+        while len(found) > known:  # once more where a delay leads back
+            known = len(found)
+            for node in self.network.nodes:
+                if not found.isdisjoint(node.inputs):
+                    found.update(self.alive.intersection(node.outputs))
+        return found
+
+    # --- what is told ----------------------------------------------------------------------------
+
+    def _told(self, node: Node) -> Stage | None:
+        """Return the stage or the fork of a node, if it is one on the way."""
+        on_way = [wire for wire in node.inputs if wire in self.path]
+        if not on_way or not node.outputs or self._is_inlined(node):
+            return None
+        made = self.network.wires[node.outputs[0]].value
+        if node.kind == "branch":
+            arms = {self._name(wire): self.δ[wire] for wire in node.outputs if wire in self.path}
+            terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
+            sums = {**arms, node.name: self.δ[on_way[0]]}
+            return Stage("fork", node.name, terms, made, value=sums) if len(arms) > 1 else None
+        if node.kind == "hold" and not node.transposed:
+            sums = {node.stem: self.δ[on_way[0]]}
+            return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
+        if node.kind in CROSSING:
+            equation, backs = CROSSING[node.kind]
+            equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]))
+            each = zip(node.inputs, backs, strict=True)
+            ways = [(w, back.format(y=node.name), None) for w, back in each if w in self.path]
+        else:
+            equation = f"{node.name} = {self._formula(node)}"
+            δ = self._at_one(self.δ[node.outputs[0]], node.outputs[0])
+            ways = list(self._back(node, Symbol(delta(node.name), δ)))
+        named = {self._name(wire): (wire, ct, slope) for wire, ct, slope in ways}
+        return Stage(
+            "stage", node.name, equation, made,
+            {name: _told_slope(slope, node.folded) for name, (_, _, slope) in named.items()},
+            {name: str(ct) for name, (_, ct, _) in named.items()},
+            {name: self.δ[wire] for name, (wire, _, _) in named.items()},
+        )  # fmt: skip
+
+    def _formula(self, node: Node) -> Any:
+        """Return what a node makes of its operands, weighted ones written out."""
+        inner = [self._inlined(wire) for wire in node.inputs]
+        xs = [
+            self._symbol(wire) if each is None else self._formula(each)
+            for wire, each in zip(node.inputs, inner, strict=True)
+        ]
+        if node.kind == "junction":
+            first, *rest = zip(node.signs, xs, strict=True)
+            start = first[1] if first[0] > 0 else -first[1]
+            return reduce(lambda a, b: a + b[1] if b[0] > 0 else a - b[1], rest, start)
+        if node.kind == "broadcast":
+            return xs[0]
+        assert node.primitive is not None
+        return node.primitive(*xs, **node.parameters)
+
+    def _back(self, node: Node, δ: Any) -> Iterator[tuple[int, Any, Any]]:
+        """Run a node's rule on Symbols: for each operand on the way its δ and its partial."""
+        needs = [wire in self.path for wire in node.inputs]
+        xs, y = [self._symbol(wire) for wire in node.inputs], self._symbol(node.outputs[0])
+        if node.kind == "junction":
+            cts = [δ if sign > 0 else -δ for sign in node.signs]
+        else:
+            assert node.primitive is not None
+            cts = node.primitive.vjp(δ, y, xs, needs, dict(node.parameters))
+        for port, wire in enumerate(node.inputs):
+            if not needs[port]:
+                continue
+            slope, inner = _partial(node, port, xs, y), self._inlined(wire)
+            if inner is None:
+                yield wire, cts[port], slope
+                continue
+            for end, ct, own in self._back(inner, cts[port]):
+                if own is None:  # a broadcast
+                    yield end, ct, slope
+                else:  # a term of a sum
+                    yield end, ct, own if slope is None or slope > 0 else -own
+
+    # --- what it is called -----------------------------------------------------------------------
+
+    def _inlined(self, wire: int) -> Node | None:
+        """Return what makes a signal, if it is written out where the signal is used."""
+        node = self.maker[wire]
+        return node if self._is_inlined(node) else None
+
+    def _is_inlined(self, node: Node) -> bool:
+        """Return whether it is a term of a weighted sum, or a broadcast: no stage of its own."""
+        if node.kind == "broadcast" or not node.outputs or node.outputs[0] in self.targets:
+            return node.kind == "broadcast"
+        summed = self.user[node.outputs[0]].kind == "junction"
+        return node.kind == "product" and summed and not is_named(node)
+
+    def _source(self, wire: int) -> Node:
+        """Return what makes the signal on a wire, which may be a branch of it."""
+        node = self.maker[wire]
+        while node.kind in ("branch", "broadcast"):
+            node = self.maker[node.inputs[0]]
+        return node
+
+    def _name(self, wire: int) -> str:
+        """Return what the signal on a wire is called; a branch also by where it leads."""
+        node = self._source(wire)
+        name = f"{node.stem}(k)" if node.kind == "hold" and not node.transposed else node.name
+        if self.maker[wire].kind != "branch":
+            return name
+        user = self._leads(wire)
+        again = [w for w in self.maker[wire].outputs if w <= wire and self._leads(w) is user]
+        end = f"{user.stem}(k)" if user.kind == "hold" and not user.transposed else user.name
+        return f"{name} → {end}" + (f" ({len(again)})" if len(again) > 1 else "")
+
+    def _leads(self, wire: int) -> Node:
+        """Return the stage that a branch leads to."""
+        user = self.user[wire]
+        while self._is_inlined(user):
+            user = self.user[user.outputs[0]]
+        return user
+
+    def _symbol(self, wire: int) -> Any:
+        """Return the signal on a wire as it stands in a formula: its name, or a plain number."""
+        node, value = self._source(wire), self.network.wires[wire].value
+        while node.kind == "hold" and not node.transposed:
+            node = self._source(node.inputs[0])
+        flat, value = np.ravel(value), self._at_one(np.asarray(value), wire)
+        if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
+            return flat[0]
+        return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
+
+    def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
+        """Return a value at one step, of which rules ask the shape."""
+        return value[0] if is_timed(self.maker[wire]) else value
+
+
+def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
+    """Return ∂y/∂x as the table's rule on Symbols; None for a linear map, which is its own."""
+    if node.kind == "junction":
+        return float(node.signs[port])
+    primitive = node.primitive
+    assert primitive is not None
+    if node.kind == "product":
+        return xs[1 - port].T if primitive.name == "matmul" else xs[1 - port]
+    if node.kind == "reduction":
+        return primitive.rules[0](*xs, y, node.parameters.get("axis"))  # type: ignore[misc]
+    return primitive.rules[port](*xs, y) if node.kind == "function" else None  # type: ignore[misc]
+
+
+def _told_slope(slope: Any, folded: bool) -> tuple[str, Any]:
+    """Return a partial derivative as text and number; inside of a loop it has one at each step."""
+    if isinstance(slope, Symbol):
+        return str(slope), None if folded else slope.value
+    return "" if slope is None else numbers(slope), None if folded else slope
