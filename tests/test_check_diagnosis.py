@@ -9,8 +9,6 @@ from tinygrad_lstm.check.mistakes import GENERATORS, mistakes
 from tinygrad_lstm.check.sight import Sight
 
 LSTM = list(planted.LSTM)
-# what no mistake of the library explains yet
-UNNAMED = {"half", "f-not-after", "gate-order"}
 
 
 def report(case, names=None):
@@ -98,6 +96,14 @@ def test_two_explanations_are_told_apart_by_a_signal_to_give():
     found = report(case, case.parameters).mistakes
     assert len(found) > 1 and not found[0].unique
     assert found[0].apart and found[0].apart not in case.parameters
+
+
+def test_another_library_s_order_of_what_is_packed_is_named():
+    case = planted.case("lstm", "gate-order")
+    for names in (None, case.parameters):
+        first = report(case, names).mistakes[0]
+        assert first.left == 0 and first.what == "order of what is packed"
+        assert "in the order a, i, f, o is given in the order" in first.says
 
 
 def test_nothing_is_said_of_a_right_derivation():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -607,6 +608,32 @@ def _read_elsewhere(scene: Scene) -> Iterator[Mistake]:
                 yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
                               f"not of δ{scene.makes(branch)}", f"δ{scene.makes(branch)}",
                               f"δ{name}", graph)  # fmt: skip
+
+
+@generator
+def orders(scene: Scene) -> Iterator[Mistake]:
+    """Read what is packed side by side in another order, as other libraries pack it."""
+    makers = {wire: node for node in scene.adjoint.nodes for wire in node.outputs}
+    packed: dict[tuple[int, ...], list[list[Node]]] = {}  # by the widths of the parts
+    for parts in scene.sight.parts.values():
+        wires = [scene.sight.at.get(name, (-1, 0)) for name, _ in parts]
+        if all(step is None and wire in makers for wire, step in wires):
+            nodes = [makers[wire] for wire, _ in wires]
+            packed.setdefault(tuple(width for _, width in parts), []).append(nodes)
+    for widths, wholes in packed.items():
+        for order in permutations(range(len(widths))) if len(widths) < 5 else ():
+            if order == tuple(range(len(widths))) or len(set(widths)) > 1:
+                continue
+            moved = [
+                scene.changed(nodes[at], outputs=nodes[to].outputs)
+                for nodes in wholes
+                for at, to in enumerate(order)
+            ]
+            names = [scene.makes(node).rpartition(".")[2] for node in wholes[0]]
+            taken = ", ".join(names[order.index(at)] for at in range(len(names)))
+            yield Mistake("order of what is packed", scene.makes(wholes[0][0]), "what is packed in "
+                          f"the order {', '.join(names)} is given in the order {taken}",
+                          ", ".join(names), taken, _all(moved))  # fmt: skip
 
 
 @generator
