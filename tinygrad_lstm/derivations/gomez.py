@@ -6,8 +6,8 @@ two inputs, two steps, the loss ½ (out - label)² at each step, one step of gra
 step. δa_t … δo_t are gradients of the gates' net inputs, not of the gates.
 
 19 of the 66 printed numbers are not the exact ones rounded, by up to 2.1e-5: he carried five digits
-from line to line, and 18 of them follow from what he had printed before. One does not: W_f[0] new is
-printed .70031, while his own .00316 gives .700316, and the exact number is .7003153.
+from line to line, and 18 of them follow from what he had printed before. One does not: W_f[0] new
+is printed .70031, while his own .00316 gives .700316, and the exact number is .7003153.
 
 Errata of the text: δb = Σ δgates_{t+1} should read δgates_t; Δout_{-1} is labelled gates_1 but
 computed, rightly, from gates_0; W_g is printed as a column and used as a row; δU leaves out
