@@ -161,11 +161,11 @@ stage: y = hadamard / sin = 2.085829643
 
 stage: sin = sin(x) = 0.479425539
   ∂sin/∂x = cos(x) = 0.877582562
-  δ(x → sin) = δsin ∘ cos(x) = -3.818085551
+  δ(x → sin) = δsin ∘ cos(x) = -4.350685299 ∘ 0.877582562 = -3.818085551
 
 stage: hadamard = 2 x = 1
   ∂hadamard/∂x = 2
-  δ(x → hadamard) = 2 δhadamard = 4.171659286
+  δ(x → hadamard) = 2 δhadamard = 2.085829643 ∘ 2 = 4.171659286
 
 fork x: 2 branches, to hadamard and to sin
   δx = δ(→ hadamard) + δ(→ sin) = 4.171659286 - 3.818085551 = 0.353573735
@@ -206,7 +206,7 @@ def test_weighted_sums_are_one_stage_with_the_rule_of_each_product():
 def test_a_partial_is_the_tables_rule():
     stages = {stage.name: stage for stage in tg.explain(convolution(), "kernel").stages}
     assert stages["maps"].partial["z"][0] == "[z > 0]"
-    assert stages["pooled"].partial["reshape"][0].startswith("where([reshape = pooled], 1")
+    assert stages["pooled"].partial["reshape"][0] == "[reshape = pooled] / Σ [reshape = pooled]"
     assert stages["logsumexp"].partial["scores → logsumexp"][0] == "exp(scores - logsumexp)"
 
 
@@ -226,6 +226,51 @@ def test_a_power_is_told_as_people_write_it():
     (stage,) = tg.explain(x**3, "x").stages
     assert stage.equation == "power = x³"
     assert stage.partial == {"x": ("3 x²", 12.0)}
+
+
+def test_a_signal_that_a_stage_uses_twice_is_one_operand_of_it():
+    x = tg.Tensor(3.0, requires_grad=True, name="x")
+    W, V = (
+        tg.Tensor(np.full((1, 1), v), requires_grad=True, name=n) for n, v in zip("WV", (2.0, 5.0))
+    )
+    (square,) = tg.explain(x * x, "x").stages
+    assert (square.partial, square.product) == ({"x": ("2 x", 6.0)}, {"x": "2 δhadamard ∘ x"})
+    y = named(x.reshape(1), "y")
+    summed = tg.explain((y @ W + y @ V).sum(), "x").stages[1]
+    assert summed.partial["y"][0] == "Wᵀ + Vᵀ"
+    assert summed.product == {"y": "δadd Wᵀ + δadd Vᵀ"}
+    assert summed.value["y"] == 7.0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in tg.TABLE.items() if each.kind in ("linear", "join")]
+)
+def test_the_partial_derivative_of_a_linear_map_is_1_or_0_as_told(name):
+    primitive = tg.TABLE[name]
+    for operands, parameters in primitive.samples():
+        for n, operand in enumerate(operands):
+            for place in np.ndindex(np.shape(operand)):
+                units = [np.zeros(np.shape(each)) for each in operands]
+                units[n][place] = 1.0
+                assert set(np.unique(primitive.forward(*units, **parameters))) <= {0.0, 1.0}
+
+
+def test_a_product_is_written_out_in_numbers_that_give_it():
+    told = str(tg.explain(mlp(), "w1"))
+    assert "δnet_h1 = δout_h1 ∘ out_h1 ∘ (1 - out_h1) = 0.036350306 ∘ 0.241300709" in told
+    assert pytest.approx(0.008771355, abs=1e-9) == 0.036350306 * 0.241300709
+    assert "= 0.5 ∘ (-1.482730139) = -0.74136507" in told
+    assert " = 1 ∘" not in told  # which would say nothing
+
+
+def test_a_matrix_is_told_row_by_row():
+    told = str(tg.explain(convolution(), "kernel"))
+    assert told.endswith(
+        "∂loss/∂kernel = δkernel\n"
+        "    = [[1.004790167, -0.395421885, -0.77361936],\n"
+        "       [0.878212745, -0.139604076, 0.5628985],\n"
+        "       [-0.499945356, 0.043765488, -0.167390986]]"
+    )
 
 
 def test_what_is_cut_off_is_no_branch():

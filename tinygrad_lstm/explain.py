@@ -30,6 +30,7 @@ from .whereabouts import Whereabouts, is_timed
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
+PICKING = "1 for every entry that is taken, else 0"  # the partial derivative of a linear map
 # what passes the border of a loop, or its delay: the equation, and δ on its way back
 CROSSING = {
     "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
@@ -151,7 +152,7 @@ class _Walk:
             return None
         made = self.network.wires[node.outputs[0]].value
         if node.kind == "branch":
-            arms = {self._name(wire): self.δ[wire] for wire in node.outputs if wire in self.path}
+            arms = {self._name(arm[0]): self._summed(arm) for arm in self._arms(node)}
             terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
             sums = {**arms, node.name: self.δ[on_way[0]]}
             return Stage("fork", node.name, terms, made, value=sums) if len(arms) > 1 else None
@@ -167,12 +168,18 @@ class _Walk:
             equation = f"{node.name} = {self._formula(node)}"
             δ = self._at_one(self.δ[node.outputs[0]], node.outputs[0])
             ways = list(self._back(node, Symbol(delta(node.name), δ)))
-        named = {self._name(wire): (wire, ct, slope) for wire, ct, slope in ways}
+        named: dict[str, list[tuple[int, Any, Any]]] = {}
+        for way in ways:  # a signal that the stage uses twice is one operand of it
+            named.setdefault(self._name(way[0]), []).append(way)
+        wires, products, slopes = (
+            {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
+        )
         return Stage(
             "stage", node.name, equation, made,
-            {name: _told_slope(slope, node.folded) for name, (_, _, slope) in named.items()},
-            {name: str(ct) for name, (_, ct, _) in named.items()},
-            {name: self.δ[wire] for name, (wire, _, _) in named.items()},
+            {name: _told_slope(_total(each), node) for name, each in slopes.items()},
+            {name: str(_total(each)) for name, each in products.items()},
+            {name: self._summed(each) for name, each in wires.items()},
+            self.δ[node.outputs[0]],
         )  # fmt: skip
 
     def _formula(self, node: Node) -> Any:
@@ -238,12 +245,23 @@ class _Walk:
         """Return what the signal on a wire is called; a branch also by where it leads."""
         node = self._source(wire)
         name = f"{node.stem}(k)" if node.kind == "hold" and not node.transposed else node.name
-        if self.maker[wire].kind != "branch":
+        if self.maker[wire].kind != "branch" or len(self._arms(self.maker[wire])) == 1:
             return name
         user = self._leads(wire)
-        again = [w for w in self.maker[wire].outputs if w <= wire and self._leads(w) is user]
         end = f"{user.stem}(k)" if user.kind == "hold" and not user.transposed else user.name
-        return f"{name} → {end}" + (f" ({len(again)})" if len(again) > 1 else "")
+        return f"{name} → {end}"
+
+    def _arms(self, branch: Node) -> list[list[int]]:
+        """Return the wires that leave a fork on the way, those to the same stage together."""
+        arms: dict[int, list[int]] = {}
+        for wire in branch.outputs:
+            if wire in self.path:
+                arms.setdefault(id(self._leads(wire)), []).append(wire)
+        return list(arms.values())
+
+    def _summed(self, wires: list[int]) -> np.ndarray:
+        """Return the sum of what comes back on some wires."""
+        return reduce(np.add, [self.δ[wire] for wire in wires])
 
     def _leads(self, wire: int) -> Node:
         """Return the stage that a branch leads to."""
@@ -280,8 +298,20 @@ def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
     return primitive.rules[port](*xs, y) if node.kind == "function" else None  # type: ignore[misc]
 
 
-def _told_slope(slope: Any, folded: bool) -> tuple[str, Any]:
+def _total(terms: list[Any]) -> Any:
+    """Return the sum of some terms: twice one that stands there twice, none of maps."""
+    first, *rest = terms
+    if first is None or not rest:
+        return first
+    if all(str(each) == str(first) for each in rest):
+        return float(len(terms)) * first
+    return reduce(lambda a, b: a + b, rest, first)
+
+
+def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
     """Return a partial derivative as text and number; inside of a loop it has one at each step."""
     if isinstance(slope, Symbol):
-        return str(slope), None if folded else slope.value
-    return "" if slope is None else numbers(slope), None if folded else slope
+        return str(slope), None if node.folded else slope.value
+    if slope is None:
+        return PICKING if node.kind in ("linear", "join") else "", None
+    return numbers(slope), None if node.folded else slope

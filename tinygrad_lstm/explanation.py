@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 MOST_PRINTED = 6  # entries of an array
+MOST_IN_ROWS = 16  # of a matrix
 WIDTH = 80  # columns
 
 
@@ -37,6 +38,8 @@ class Stage:
         How δ of each operand, or branch, follows from δ of the stage. At a fork nothing.
     value : dict of str to array
         δ of each operand that leads on; at a fork that of each branch, and last the sum.
+    δ : array, optional
+        What comes back to a stage.
     """
 
     kind: str
@@ -46,6 +49,7 @@ class Stage:
     partial: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     product: Mapping[str, str] = field(default_factory=dict)
     value: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    δ: np.ndarray | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return "\n".join(filter(None, self._lines()))
@@ -65,7 +69,8 @@ class Stage:
             text, number = self.partial[operand]
             shown = "" if number is None else numbers(number)
             yield _equation(f"∂{self.name}/∂{operand.partition(' → ')[0]}", text, shown)
-            yield _equation(_bracketed(operand), self.product[operand], numbers(value))
+            factors = "" if self.δ is None else _factors(self.δ, number, value)
+            yield _equation(_bracketed(operand), self.product[operand], factors, numbers(value))
 
 
 @dataclass(frozen=True)
@@ -111,17 +116,31 @@ class Explanation:
 def numbers(value: Any) -> str:
     """Return an array as text: its entries if they are few, else its shape and its norm.
 
-    >>> numbers(0.0821670405642308), numbers([-1.0, 0.25]), numbers(np.ones((3, 4)))
-    ('0.082167041', '[-1, 0.25]', '(3, 4) of norm 3.4641')
+    >>> numbers(0.0821670405642308), numbers([-1.0, 0.25]), numbers(np.ones((5, 4)))
+    ('0.082167041', '[-1, 0.25]', '(5, 4) of norm 4.47214')
     """
     array = np.asarray(value)
-    if array.size > MOST_PRINTED:
+    if array.size > (MOST_IN_ROWS if array.ndim == 2 else MOST_PRINTED):
         return f"{array.shape} of norm {np.linalg.norm(array.astype(float)):.6g}"
     if array.ndim:
         return f"[{', '.join(map(numbers, array))}]"
     x = float(array)
     small = 0 < abs(x) < 1e-4 or not np.isfinite(x)
     return f"{x:.6g}" if small else f"{round(x, 9) + 0.0:.15g}"
+
+
+def _factors(δ: np.ndarray, slope: Any, value: np.ndarray) -> str:
+    """Return the two numbers whose product, entry by entry, the value is; if there are any."""
+    if slope is None or np.size(value) > MOST_PRINTED:
+        return ""
+    if np.all(np.abs(slope) == 1.0) or np.all(np.abs(δ) == 1.0):  # nothing to multiply
+        return ""
+    if np.shape(δ) != np.shape(value) or np.shape(slope) not in ((), np.shape(value)):
+        return ""
+    if not np.allclose(δ * slope, value, rtol=1e-9, atol=0.0):
+        return ""
+    second = numbers(slope)
+    return f"{numbers(δ)} ∘ " + (f"({second})" if second.startswith("-") else second)
 
 
 def _several(count: int, what: str) -> str:
@@ -139,19 +158,32 @@ def _equation(*sides: str) -> str:
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Wrap text, where it is an equation before = + and -."""
-    lines, lead = [""], " " * indent
-    for part in re.split(r" (?=[=+-] )(?![^\[]*\])", text):
-        if len(lines[-1]) + len(part) < WIDTH - indent:
-            lines[-1] += f" {part}" if lines[-1] else part
-        elif lines[-1]:
-            lines.append(f"    {part}")
-        else:
-            lines[-1] = part
+    """Wrap text, where it is an equation before =, and before + - and ∘ where a side is long."""
+    lines, lead, width = [""], " " * indent, WIDTH - indent
+    for side in _split("=", text):
+        for part in [side] if len(side) + 4 <= width else _split("+∘-", side):
+            if len(lines[-1]) + len(part) < width:
+                lines[-1] += f" {part}" if lines[-1] else part
+            elif lines[-1]:
+                lines.append(f"    {part}")
+            else:
+                lines[-1] = part
+    return "\n".join(_filled(lead + line, f"{lead}       ") for line in lines)
+
+
+def _split(signs: str, text: str) -> list[str]:
+    """Split before signs that do not stand in square brackets."""
+    return re.split(rf" (?=[{signs}] )(?![^\[]*\])", text)
+
+
+def _filled(line: str, lead: str) -> str:
+    """Break a line that is too long: between the rows of a matrix, or else between words."""
+    if len(line) <= WIDTH:
+        return line
+    first, *rows = re.split(r"(?<=\],) (?=\[)", line)
     return "\n".join(
         textwrap.fill(
-            lead + line, WIDTH, subsequent_indent=f"{lead}      ", break_long_words=False,
-            break_on_hyphens=False,
+            each, WIDTH, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
         )
-        for line in lines
-    )  # fmt: skip
+        for each in (first, *(lead + row for row in rows))
+    )
