@@ -1,5 +1,8 @@
 """A gradient explained stage by stage: its numbers, its forks, and what is left out."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
@@ -40,6 +43,21 @@ def convolution():
     return named(-tg.log_softmax(named(pooled.reshape(4) @ w, "scores"))[1], "loss")
 
 
+def small_convolution():
+    """Return the like of 3 by 3 pixels and two classes: no array of it has more than 16 entries."""
+    image, kernel, w = (
+        tg.Tensor(each, requires_grad=True, name=name)
+        for name, each in {
+            "image": [[1.0, 0.0, 2.0], [0.0, 1.0, 1.0], [2.0, 1.0, 0.0]],
+            "kernel": [[1.0, -0.5], [0.5, 0.2]], "w": [[0.5, -1.0], [1.0, 0.25]],
+        }.items()
+    )  # fmt: skip
+    windows = named(tg.sliding_windows(image, window_shape=(2, 2)), "windows")
+    z = named(tg.sum(named(windows * kernel, "products"), axis=(2, 3)), "z")
+    pooled = named(tg.max(named(tg.relu(z), "map"), axis=1), "pooled")
+    return named(-tg.log_softmax(named(pooled @ w, "scores"))[1], "loss")
+
+
 def recurrence(steps, batch=(), **options):
     """Return the loss of an LSTM and a dense layer."""
     lstm, dense = tg.nn.LSTM(2, 3, seed=0, **options), tg.nn.Dense(3, 1, tg.sigmoid, seed=1)
@@ -54,7 +72,8 @@ def formula():
 
 
 NETWORKS = {
-    "mlp": mlp, "convolution": convolution, "formula": formula,
+    "mlp": mlp, "convolution": convolution,
+    "small convolution": small_convolution, "formula": formula,
     "one step": lambda: recurrence(1), "three steps": lambda: recurrence(3, (2,)),
     "eight steps": lambda: recurrence(8, (2,)),
     "stack": lambda: recurrence(3, num_layers=2), "peepholes": lambda: recurrence(3, peephole=True),
@@ -62,6 +81,7 @@ NETWORKS = {
 SIGNALS = {
     "mlp": ("w5", "w1", "b1", "i2", "out_h1", "E_o2"),
     "convolution": ("kernel", "image", "w", "pooled", "scores"),
+    "small convolution": ("kernel", "image", "w"),
     "formula": ("x", "a"),
     "one step": ("lstm.W.i", "lstm.b", "lstm.state[0]"),
     "three steps": ("lstm.W", "lstm.U.i", "lstm.U.f", "lstm.b.o", "dense.W", "dense.b", "x",
@@ -321,6 +341,123 @@ def test_the_text_has_at_most_80_columns(network, signal):
     told = tg.explain(NETWORKS[network](), signal)
     assert max(map(len, str(told).splitlines())) <= 80
     assert told._repr_markdown_() == f"```text\n{told}\n```"
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+NUMBERS = r"-?\d[\d.e+-]*"
+ARRAY = NUMBERS
+for _ in range(4):  # axes
+    ARRAY = rf"(?:{NUMBERS}|\[{ARRAY}(?:, {ARRAY})*\])"
+WAYS = {
+    "∘": np.multiply, "": np.matmul,
+    "ᵀ": lambda a, b: np.outer(a, b) if a.ndim < 2 else a.T @ b,
+    "+": np.add, "-": np.subtract,
+}  # fmt: skip
+
+
+def unwrapped(told):
+    """Return the lines of a text, those that go on in the next one joined."""
+    lines = []
+    for line in str(told).splitlines():
+        if lines and re.match(r" {4,}\S", line):
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line.strip())
+    return lines
+
+
+def read(text):
+    """Return a printed array, and by how much its last digits may be off."""
+    value = np.array(json.loads(text))
+    small = (np.abs(value) < 1e-4) & (value != 0)
+    digits = np.where(small, 5 - np.floor(np.log10(np.abs(np.where(small, value, 1.0)))), 9)
+    return value, 0.50001 * 10.0**-digits
+
+
+def worked_out(text):
+    """Return what printed arrays give, multiplied or summed, and by how much it may be off.
+
+    Nothing if there is nothing to work out.
+    """
+    arrays = re.findall(ARRAY, text := re.sub(rf"\(({ARRAY})\)", r"\1", text))
+    between = [each.strip() for each in re.split(ARRAY, text)]
+    if len(arrays) < 2 or between[0] or between[-1] or not set(between[1:-1]) <= set(WAYS):
+        return None
+    total, off = read(arrays[0])
+    for way, array in zip(between[1:-1], arrays[1:], strict=True):
+        value, unit = read(array)
+        multiply = WAYS[way]
+        if way in ("+", "-"):
+            off = off + unit
+        else:
+            a, b = np.abs(total), np.abs(value)
+            off = multiply(off, b) + multiply(a, unit) + multiply(off, unit)
+        total = multiply(total, value)
+    return total, off
+
+
+def wrong_lines(told):
+    """Work out every product and sum that is printed; return how many there are, and the wrong."""
+    count, wrong = 0, []
+    for line in unwrapped(told):
+        *_, left, right = line.split(" = ") if " = " in line else ("", "")
+        if not re.fullmatch(ARRAY, right) or (found := worked_out(left)) is None:
+            continue
+        count += 1
+        expected, unit = read(right)
+        if expected.shape != found[0].shape or np.any(
+            np.abs(found[0] - expected) > found[1] + unit
+        ):
+            wrong.append(line)
+    return count, wrong
+
+
+@EVERY
+def test_every_printed_product_and_sum_is_right_at_its_digits(network, signal):
+    told = tg.explain(NETWORKS[network](), signal, fold=False)
+    count, wrong = wrong_lines(told)
+    assert not wrong
+    assert count or len(told.stages) == 1
+
+
+@pytest.mark.parametrize("network", ["mlp", "small convolution", "one step"])
+def test_a_result_that_is_off_by_one_in_the_eighth_place_is_found(network):
+    """Of the ninth, the last, the digits that are not printed may be the cause."""
+    worked = []
+    for line in unwrapped(tg.explain(NETWORKS[network](), SIGNALS[network][0])):
+        if wrong_lines(line) == (1, []):
+            left, _, right = line.rpartition(" = ")
+            (first, *_) = re.findall(NUMBERS, right)
+            worked.append(f"{left} = {right.replace(first, repr(float(first) + 1e-8), 1)}")
+    assert worked
+    assert all(wrong_lines(line) == (1, [line]) for line in worked)
+
+
+@EVERY
+def test_the_factors_and_terms_of_a_line_stand_above_it(network, signal):
+    """So that a reader can follow each number."""
+    above, partial, stage = {}, None, None
+    for line in unwrapped(tg.explain(NETWORKS[network](), signal, fold=False)):
+        kind, _, rest = line.partition(": ")
+        if kind in ("stage", f"fork {stage}") or kind.startswith("fork "):
+            stage = rest.partition(" = ")[0] if kind == "stage" else kind.removeprefix("fork ")
+            forks = kind != "stage"
+            continue
+        name, *sides = line.split(" = ")
+        if line.startswith("∂"):
+            partial = sides[-1] if sides else None
+        elif line.startswith("δ") and len(sides) > 1:
+            if worked_out(sides[-2]) is not None:
+                found = re.findall(ARRAY, re.sub(r" - ", " -", sides[-2]))
+                if forks:
+                    ends = re.findall(r"δ\(→ ([^)]*(?:\(k\))?)\)", sides[0])
+                    expected = [above[f"δ({stage} → {end})"] for end in ends]
+                else:
+                    expected = [above[f"δ{stage}"], partial]
+                assert sorted(found) == sorted(expected), line
+        if line.startswith("δ") and sides:
+            above[name] = sides[-1]
 
 
 # --- bad input ----------------------------------------------------------------------------------

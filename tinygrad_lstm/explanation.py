@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 MOST_PRINTED = 6  # entries of an array
-MOST_IN_ROWS = 16  # of a matrix
+MOST_IN_ROWS = 16  # of an array with rows
 WIDTH = 80  # columns
 
 
@@ -64,12 +64,15 @@ class Stage:
             summed = " + ".join(terms).replace("+ -", "- ")
             yield _equation(f"δ{self.name}", self.equation, summed, numbers(total))
             return
-        yield _wrapped(f"stage: {self.equation} = {numbers(self.result)}")
+        sides = dict.fromkeys(self.equation.split(" = ", 1))  # x[0] = x[0] says nothing
+        yield _wrapped(f"stage: {' = '.join(sides)} = {numbers(self.result)}")
         for operand, value in self.value.items():
             text, number = self.partial[operand]
             shown = "" if number is None else numbers(number)
             yield _equation(f"∂{self.name}/∂{operand.partition(' → ')[0]}", text, shown)
-            factors = "" if self.δ is None else _factors(self.δ, number, value)
+            factors = (
+                "" if self.δ is None else _factors(self.δ, number, value, self.product[operand])
+            )
             yield _equation(_bracketed(operand), self.product[operand], factors, numbers(value))
 
 
@@ -120,7 +123,7 @@ def numbers(value: Any) -> str:
     ('0.082167041', '[-1, 0.25]', '(5, 4) of norm 4.47214')
     """
     array = np.asarray(value)
-    if array.size > (MOST_IN_ROWS if array.ndim == 2 else MOST_PRINTED):
+    if array.size > (MOST_IN_ROWS if array.ndim > 1 else MOST_PRINTED):
         return f"{array.shape} of norm {np.linalg.norm(array.astype(float)):.6g}"
     if array.ndim:
         return f"[{', '.join(map(numbers, array))}]"
@@ -129,18 +132,33 @@ def numbers(value: Any) -> str:
     return f"{x:.6g}" if small else f"{round(x, 9) + 0.0:.15g}"
 
 
-def _factors(δ: np.ndarray, slope: Any, value: np.ndarray) -> str:
-    """Return the two numbers whose product, entry by entry, the value is; if there are any."""
-    if slope is None or np.size(value) > MOST_PRINTED:
+def _factors(δ: np.ndarray, slope: Any, value: np.ndarray, product: str) -> str:
+    """Return the two numbers, or arrays, whose product a value is; nothing if they are too many.
+
+    What the numbers do not bear out is not told: a rule may do more than multiply.
+    """
+    if slope is None or np.size(δ) > MOST_PRINTED or np.size(slope) > MOST_IN_ROWS:
         return ""
     if np.all(np.abs(slope) == 1.0) or np.all(np.abs(δ) == 1.0):  # nothing to multiply
         return ""
-    if np.shape(δ) != np.shape(value) or np.shape(slope) not in ((), np.shape(value)):
-        return ""
-    if not np.allclose(δ * slope, value, rtol=1e-9, atol=0.0):
-        return ""
-    second = numbers(slope)
-    return f"{numbers(δ)} ∘ " + (f"({second})" if second.startswith("-") else second)
+    first, second = numbers(δ), numbers(slope)
+    if np.shape(δ) == np.shape(value) and _is_product(np.multiply, δ, slope, value):
+        return f"{first} ∘ " + (f"({second})" if second.startswith("-") else second)
+    if product.startswith("δ"):
+        told, is_so = f"{first} {second}", _is_product(np.matmul, δ, slope, value)  # δ Wᵀ
+    elif np.ndim(slope) == 1:
+        told, is_so = f"{second}ᵀ {first}", _is_product(np.outer, slope, δ, value)  # xᵀ δ
+    else:
+        told, is_so = f"{second} {first}", _is_product(np.matmul, slope, δ, value)
+    return told if is_so and len(f"      = {told}") <= WIDTH else ""
+
+
+def _is_product(multiply: Callable[..., Any], a: Any, b: Any, value: np.ndarray) -> bool:
+    try:
+        found = multiply(a, b)
+    except ValueError:  # of shapes that are not multiplied so
+        return False
+    return found.shape == np.shape(value) and np.allclose(found, value, rtol=1e-9, atol=0.0)
 
 
 def _several(count: int, what: str) -> str:
@@ -177,13 +195,18 @@ def _split(signs: str, text: str) -> list[str]:
 
 
 def _filled(line: str, lead: str) -> str:
-    """Break a line that is too long: between the rows of a matrix, or else between words."""
+    """Break a line that is too long: between the rows of an array, or else between words."""
     if len(line) <= WIDTH:
         return line
-    first, *rows = re.split(r"(?<=\],) (?=\[)", line)
+    deepest = max(map(len, re.findall(r"\[+", line)), default=0)
+    # of an array of more axes than two, between its matrices
+    end, start = (r"\]\],", r"\[\[") if deepest > 2 else (r"\],", r"\[")
+    first, *rows = re.split(f"(?<={end}) (?={start})", line)
+    opened = [len(row) - len(row.lstrip("[")) for row in rows]
+    rows = [lead + " " * (deepest - 1 - n) + row for n, row in zip(opened, rows, strict=True)]
     return "\n".join(
         textwrap.fill(
             each, WIDTH, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
         )
-        for each in (first, *(lead + row for row in rows))
+        for each in (first, *rows)
     )
