@@ -437,27 +437,19 @@ def test_a_result_that_is_off_by_one_in_the_eighth_place_is_found(network):
 @EVERY
 def test_the_factors_and_terms_of_a_line_stand_above_it(network, signal):
     """So that a reader can follow each number."""
-    above, partial, stage = {}, None, None
+    above, stage = {}, None
     for line in unwrapped(tg.explain(NETWORKS[network](), signal, fold=False)):
-        kind, _, rest = line.partition(": ")
-        if kind in ("stage", f"fork {stage}") or kind.startswith("fork "):
-            stage = rest.partition(" = ")[0] if kind == "stage" else kind.removeprefix("fork ")
-            forks = kind != "stage"
-            continue
         name, *sides = line.split(" = ")
-        if line.startswith("∂"):
-            partial = sides[-1] if sides else None
-        elif line.startswith("δ") and len(sides) > 1:
-            if worked_out(sides[-2]) is not None:
-                found = re.findall(ARRAY, re.sub(r" - ", " -", sides[-2]))
-                if forks:
-                    ends = re.findall(r"δ\(→ ([^)]*(?:\(k\))?)\)", sides[0])
-                    expected = [above[f"δ({stage} → {end})"] for end in ends]
-                else:
-                    expected = [above[f"δ{stage}"], partial]
-                assert sorted(found) == sorted(expected), line
-        if line.startswith("δ") and sides:
-            above[name] = sides[-1]
+        if line.startswith(("stage: ", "fork ")):
+            stage = name.partition(" ")[2].partition(": ")[0]
+            stage = name.removeprefix("stage: ") if line.startswith("stage") else stage
+        if len(sides) > 1 and worked_out(sides[-2]) is not None:
+            terms = re.findall(r"δ\(→ (.*?)\)(?: \+|$)", sides[0])  # at a fork
+            expected = [above[f"δ({stage} → {end})"] for end in terms]
+            found = re.findall(ARRAY, sides[-2].replace("- ", "-"))
+            assert sorted(found) == sorted(expected or [above[f"δ{stage}"], above["∂"]]), line
+        if sides:
+            above["∂" if line.startswith("∂") else name] = sides[-1]
 
 
 # --- bad input ----------------------------------------------------------------------------------

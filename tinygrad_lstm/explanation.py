@@ -67,7 +67,7 @@ class Stage:
         sides = dict.fromkeys(self.equation.split(" = ", 1))  # x[0] = x[0] says nothing
         yield _wrapped(f"stage: {' = '.join(sides)} = {numbers(self.result)}")
         for operand, value in self.value.items():
-            text, number = self.partial[operand]
+            (text, number), product = self.partial[operand], self.product[operand]
             shown = "" if number is None else numbers(number)
             yield _equation(f"∂{self.name}/∂{operand.partition(' → ')[0]}", text, shown)
             factors = (
