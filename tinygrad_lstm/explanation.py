@@ -70,10 +70,8 @@ class Stage:
             (text, number), product = self.partial[operand], self.product[operand]
             shown = "" if number is None else numbers(number)
             yield _equation(f"∂{self.name}/∂{operand.partition(' → ')[0]}", text, shown)
-            factors = (
-                "" if self.δ is None else _factors(self.δ, number, value, self.product[operand])
-            )
-            yield _equation(_bracketed(operand), self.product[operand], factors, numbers(value))
+            factors = "" if self.δ is None else _factors(self.δ, number, value, product)
+            yield _equation(_bracketed(operand), product, factors, numbers(value))
 
 
 @dataclass(frozen=True)
