@@ -252,9 +252,7 @@ class _Drawing:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
-                inner = self._passed(other)[0]
-                chained = inner.kind == "product" and self._weight(inner) is not None
-                return None if chained else port
+                return None if self._passed(other)[1] is not None else port  # two in a row
         return None
 
     # --- places ----------------------------------------------------------------------------------
