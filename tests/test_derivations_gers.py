@@ -142,11 +142,12 @@ def test_open_peepholes_by_complex_step_with_the_outputs_alone_frozen():
 # --- against the tape ----------------------------------------------------------------------------
 
 
-def network(x, target, layers, w_k, squash, truncate):
+def network(x, target, layers, w_k, squash, truncate, make=tg.nn.MemoryBlocks):
     """Return memory blocks and output units with these weights, and E, after a backward pass."""
     J, S, _ = layers[0]["c"].shape
-    blocks = tg.nn.MemoryBlocks(
-        x.shape[1], J, S, len(layers), peephole="p_in" in layers[0], squash=squash,
+    sizes = (J, S) if make is tg.nn.MemoryBlocks else (J,)  # an LSTM: blocks of one cell
+    blocks = make(
+        x.shape[1], *sizes, num_layers=len(layers), peephole="p_in" in layers[0], squash=squash,
         truncate=truncate, name="net",
     )  # fmt: skip
     units = tg.nn.Dense(J * S, len(w_k), tg.sigmoid, name="units")
@@ -192,6 +193,17 @@ def test_two_layers_are_the_truncated_tape_s(looks, squash):
     blocks, _, _ = network(x, target, layers, w_k, squash, "gers")
     for Δ, layer in zip(found, blocks.layers, strict=True):
         same_as_the_tape(Δ, layer)
+
+
+@EVERY
+@pytest.mark.parametrize("count", [1, 2], ids=["one layer", "two layers"])
+def test_an_lstm_is_blocks_of_one_cell(looks, squash, count):
+    x, target, layers, w_k = drawn(looks, count, blocks=(4, 1))
+    found, Δ_k = gers.truncated_stack(x, target, layers, w_k, squash)
+    lstm, units, _ = network(x, target, layers, w_k, squash, "gers", tg.nn.LSTM)
+    for Δ, layer in zip(found, lstm.layers if count > 1 else [lstm], strict=True):
+        same_as_the_tape(Δ, layer)
+    near(-Δ_k, np.column_stack([units.W.grad.T, units.b.grad]))
 
 
 @EVERY

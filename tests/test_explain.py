@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.cli import main
-from tinygrad_lstm.derivations import mazur
+from tinygrad_lstm.derivations import complex_step, mazur, question
 from tinygrad_lstm.explanation import numbers
 
 
@@ -112,6 +112,36 @@ def test_the_last_delta_is_the_gradient(network, signal, fold):
     loss = NETWORKS[network]()
     told = tg.explain(loss, signal, fold=fold)
     np.testing.assert_allclose(told.value, gradient(loss, signal), rtol=1e-12, atol=1e-15)
+
+
+def test_the_small_convolution_by_complex_step():
+    signals = tg.signals.Signals(small_convolution())
+    leaves = {name: signals[name].tensor.numpy() for name in ("image", "kernel", "w")}
+
+    def loss(image, kernel, w):
+        z = np.sum(np.lib.stride_tricks.sliding_window_view(image, (2, 2)) * kernel, axis=(2, 3))
+        kept = np.where(z.real > 0, z, 0.0)
+        scores = kept[range(2), kept.real.argmax(axis=1)] @ w
+        return np.log(np.sum(np.exp(scores))) - scores[1]
+
+    for name, array in leaves.items():
+        slope = complex_step(lambda v, name=name: loss(**leaves | {name: v}), array)
+        told = tg.explain(small_convolution(), name)
+        np.testing.assert_allclose(told.value, slope, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_an_lstm_by_complex_step(steps):
+    loss = recurrence(steps)
+    signals = tg.signals.Signals(loss)
+    names = {"lstm.W": "W", "lstm.U": "U", "lstm.b": "v", "dense.W": "w", "dense.b": "b"}
+    p = {letter: signals[name].tensor.numpy() for name, letter in names.items()}
+    x, target = signals["x"].tensor.numpy(), np.ones((steps, 1))
+    for name, letter in names.items():
+        slope = complex_step(
+            lambda v, letter=letter: question.forward(x, target, p | {letter: v})["loss"], p[letter]
+        )
+        np.testing.assert_allclose(tg.explain(loss, name).value, slope, rtol=0, atol=1e-15)
 
 
 def test_the_last_delta_is_what_backward_leaves():
