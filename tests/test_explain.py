@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -189,6 +190,36 @@ def test_a_derivative_is_multiplied_by_the_partials_along_a_branch(network, sign
                 assert value == pytest.approx(δ[stage.name] * slope, rel=1e-13)
             δ[name] = value
     assert δ[signal] == told.value
+
+
+def products(δ, slope, shape):
+    """Yield all that δ times a partial derivative may be, for an operand of a shape."""
+    if np.ndim(δ) and np.ndim(slope):
+        for a, b in ((δ, slope), (slope, δ)):
+            if np.shape(a)[-1] == np.shape(b)[-2:][0]:
+                yield np.matmul(a, b)
+        yield np.outer(slope, δ)
+    missing = max(np.ndim(slope) - np.ndim(δ), 0)  # axes that a reduction has summed away
+    for axes in combinations(range(np.ndim(slope)), missing):
+        try:
+            whole = np.expand_dims(δ, axes) * slope
+        except ValueError:  # of shapes that are not multiplied so
+            continue
+        if np.size(whole) % np.prod(shape, dtype=int) == 0:
+            yield np.reshape(whole, (-1, *shape)).sum(axis=0)  # to a broadcast operand
+
+
+@EVERY
+def test_every_partial_derivative_times_delta_is_the_delta_that_follows(network, signal):
+    for stage in tg.explain(NETWORKS[network](), signal, fold=False).stages:
+        for name, (text, slope) in stage.partial.items():
+            if slope is not None:
+                value = stage.value[name]
+                found = products(stage.δ, slope, np.shape(value))
+                assert any(
+                    each.shape == np.shape(value) and np.allclose(each, value, rtol=1e-12, atol=0)
+                    for each in found
+                ), (stage, name, text)
 
 
 # --- what is told -------------------------------------------------------------------------------
