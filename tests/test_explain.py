@@ -234,17 +234,17 @@ FORMULA = """\
 ∂y/∂x, back through 3 stages and 1 fork
 δx is ∂y/∂x: δy = 1
 
-stage: y = hadamard / sin = 2.085829643
+stage: y = hadamard / sin = 1 / 0.479425539 = 2.085829643
   ∂y/∂hadamard = 1 / sin = 2.085829643
   δhadamard = δy ∘ 1 / sin = 2.085829643
   ∂y/∂sin = (-y) / sin = -4.350685299
   δsin = δy ∘ (-y) / sin = -4.350685299
 
-stage: sin = sin(x) = 0.479425539
+stage: sin = sin(x) = sin(0.5) = 0.479425539
   ∂sin/∂x = cos(x) = 0.877582562
   δ(x → sin) = δsin ∘ cos(x) = -4.350685299 ∘ 0.877582562 = -3.818085551
 
-stage: hadamard = 2 x = 1
+stage: hadamard = 2 x = 2 ∘ 0.5 = 1
   ∂hadamard/∂x = 2
   δ(x → hadamard) = 2 δhadamard = 2.085829643 ∘ 2 = 4.171659286
 
@@ -410,11 +410,7 @@ NUMBERS = r"-?\d[\d.e+-]*"
 ARRAY = NUMBERS
 for _ in range(4):  # axes
     ARRAY = rf"(?:{NUMBERS}|\[{ARRAY}(?:, {ARRAY})*\])"
-WAYS = {
-    "∘": np.multiply, "": np.matmul,
-    "ᵀ": lambda a, b: np.outer(a, b) if a.ndim < 2 else a.T @ b,
-    "+": np.add, "-": np.subtract,
-}  # fmt: skip
+WAYS = {" ∘ ": np.multiply, " ": np.matmul, "ᵀ ": np.outer}
 
 
 def unwrapped(told):
@@ -437,23 +433,39 @@ def read(text):
 
 
 def worked_out(text):
-    """Return what printed arrays give, multiplied or summed, and by how much it may be off.
+    """Return what printed arrays give, multiplied and summed, and by how much it may be off.
 
-    Nothing if there is nothing to work out.
+    Nothing if there is nothing to work out, or more than that.
     """
-    arrays = re.findall(ARRAY, text := re.sub(rf"\(({ARRAY})\)", r"\1", text))
-    between = [each.strip() for each in re.split(ARRAY, text)]
-    if len(arrays) < 2 or between[0] or between[-1] or not set(between[1:-1]) <= set(WAYS):
+    if re.fullmatch(ARRAY, text):
+        return None
+    total, off = None, 0.0
+    for sign, term in re.findall(r"(^|[+-]) ?((?:(?! [+-] ).)*)", text):
+        made = term_worked_out(term)
+        if made is None:
+            return None
+        signed = -made[0] if sign == "-" else made[0]
+        total, off = signed if total is None else total + signed, off + made[1]
+    return total, off
+
+
+def term_worked_out(text):
+    """Return the same of a product, a square, or a function of one array."""
+    text = re.sub(rf"(?<!σ)(?<!tanh)\(({NUMBERS})\)", r"\1", text)
+    if of := re.fullmatch(rf"(σ|tanh)\(({ARRAY})\)", text):
+        value, unit = read(of[2])
+        return (np.tanh(value) if of[1] == "tanh" else 1 / (1 + np.exp(-value))), unit
+    if of := re.fullmatch(rf"({ARRAY})²", text):
+        value, unit = read(of[1])
+        return value**2, 2 * np.abs(value) * unit + unit**2
+    arrays, between = re.findall(ARRAY, text), re.split(ARRAY, text)
+    if not arrays or between[0] or between[-1] or not set(between[1:-1]) <= set(WAYS):
         return None
     total, off = read(arrays[0])
     for way, array in zip(between[1:-1], arrays[1:], strict=True):
-        value, unit = read(array)
-        multiply = WAYS[way]
-        if way in ("+", "-"):
-            off = off + unit
-        else:
-            a, b = np.abs(total), np.abs(value)
-            off = multiply(off, b) + multiply(a, unit) + multiply(off, unit)
+        (value, unit), multiply = read(array), WAYS[way]
+        a, b = np.abs(total), np.abs(value)
+        off = multiply(off, b) + multiply(a, unit) + multiply(off, unit)
         total = multiply(total, value)
     return total, off
 
@@ -466,10 +478,8 @@ def wrong_lines(told):
         if not re.fullmatch(ARRAY, right) or (found := worked_out(left)) is None:
             continue
         count += 1
-        expected, unit = read(right)
-        if expected.shape != found[0].shape or np.any(
-            np.abs(found[0] - expected) > found[1] + unit
-        ):
+        (expected, unit), (made, off) = read(right), found
+        if expected.shape != made.shape or np.any(np.abs(made - expected) > off + unit):
             wrong.append(line)
     return count, wrong
 
@@ -504,7 +514,7 @@ def test_the_factors_and_terms_of_a_line_stand_above_it(network, signal):
         if line.startswith(("stage: ", "fork ")):
             stage = name.partition(" ")[2].partition(": ")[0]
             stage = name.removeprefix("stage: ") if line.startswith("stage") else stage
-        if len(sides) > 1 and worked_out(sides[-2]) is not None:
+        if line.startswith("δ") and len(sides) > 1 and worked_out(sides[-2]) is not None:
             terms = re.findall(r"δ\(→ (.*?)\)(?: \+|$)", sides[0])  # at a fork
             expected = [above[f"δ({stage} → {end})"] for end in terms]
             found = re.findall(ARRAY, sides[-2].replace("- ", "-"))

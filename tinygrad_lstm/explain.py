@@ -10,7 +10,7 @@ Every number is a δ of the adjoint network, every formula the rule of a primiti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from .adjoint import alive, continued, delta
 from .draw.words import is_named
 from .errors import SignalError, UsageError
-from .explanation import Explanation, Stage, numbers
+from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node
 from .graph import Graph, graph
 from .signals import Signals
@@ -75,7 +75,7 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
     ∂tanh/∂x, back through 1 stage and 0 forks
     δx is ∂tanh/∂x: δtanh = 1
     <BLANKLINE>
-    stage: tanh = tanh(x) = 0.462117157
+    stage: tanh = tanh(x) = tanh(0.5) = 0.462117157
       ∂tanh/∂x = 1 - tanh² = 0.786447733
       δx = δtanh ∘ (1 - tanh²) = 0.786447733
     <BLANKLINE>
@@ -117,6 +117,7 @@ class _Walk:
         self.targets: set[int] = set()
         self.path: set[int] = set()
         self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
+        self.figures: dict[Symbol, Symbol] = {}
 
     def explained(self, name: str) -> Explanation:
         self.targets = set(self.signals.wires(name))
@@ -159,13 +160,15 @@ class _Walk:
         if node.kind == "hold" and not node.transposed:
             sums = {node.stem: self.δ[on_way[0]]}
             return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
+        worked = ""
         if node.kind in CROSSING:
             equation, backs = CROSSING[node.kind]
             equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]))
             each = zip(node.inputs, backs, strict=True)
             ways = [(w, back.format(y=node.name), None) for w, back in each if w in self.path]
         else:
-            equation = f"{node.name} = {self._formula(node)}"
+            equation = f"{node.name} = {self._formula(node, self._symbol)}"
+            worked = "" if node.folded else in_numbers(str(self._formula(node, self._number)))
             δ = self._at_one(self.δ[node.outputs[0]], node.outputs[0])
             ways = list(self._back(node, Symbol(delta(node.name), δ)))
         named: dict[str, list[tuple[int, Any, Any]]] = {}
@@ -179,14 +182,14 @@ class _Walk:
             {name: _told_slope(_total(each), node) for name, each in slopes.items()},
             {name: str(_total(each)) for name, each in products.items()},
             {name: self._summed(each) for name, each in wires.items()},
-            self.δ[node.outputs[0]],
+            self.δ[node.outputs[0]], worked,
         )  # fmt: skip
 
-    def _formula(self, node: Node) -> Any:
-        """Return what a node makes of its operands, weighted ones written out."""
+    def _formula(self, node: Node, told: Callable[[int], Any]) -> Any:
+        """Return what a node makes of its operands as they are told, weighted ones written out."""
         inner = [self._inlined(wire) for wire in node.inputs]
         xs = [
-            self._symbol(wire) if each is None else self._formula(each)
+            told(wire) if each is None else self._formula(each, told)
             for wire, each in zip(node.inputs, inner, strict=True)
         ]
         if node.kind == "junction":
@@ -279,6 +282,15 @@ class _Walk:
         if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
             return flat[0]
         return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
+
+    def _number(self, wire: int) -> Any:
+        """Return the signal on a wire as it stands in a formula that is worked out: its value."""
+        symbol = self._symbol(wire)
+        if not isinstance(symbol, Symbol):
+            return symbol
+        text = numbers(symbol.value)
+        figure = Symbol(f"({text})" if text.startswith("-") else text, symbol.value)
+        return self.figures.setdefault(symbol, figure)  # the same one twice is a square
 
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
         """Return a value at one step, of which rules ask the shape."""

@@ -40,6 +40,8 @@ class Stage:
         δ of each operand that leads on; at a fork that of each branch, and last the sum.
     δ : array, optional
         What comes back to a stage.
+    worked : str
+        The right-hand side of a stage's equation in numbers, if they are few.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Stage:
     product: Mapping[str, str] = field(default_factory=dict)
     value: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     δ: np.ndarray | None = field(default=None, repr=False)
+    worked: str = ""
 
     def __str__(self) -> str:
         return "\n".join(filter(None, self._lines()))
@@ -64,8 +67,9 @@ class Stage:
             summed = " + ".join(terms).replace("+ -", "- ")
             yield _equation(f"δ{self.name}", self.equation, summed, numbers(total))
             return
-        sides = dict.fromkeys(self.equation.split(" = ", 1))  # x[0] = x[0] says nothing
-        yield _wrapped(f"stage: {' = '.join(sides)} = {numbers(self.result)}")
+        sides = [*self.equation.split(" = ", 1), self.worked, numbers(self.result)]
+        told = dict.fromkeys(filter(None, sides))  # x[0] = x[0] says nothing
+        yield _wrapped(f"stage: {' = '.join(told)}")
         for operand, value in self.value.items():
             (text, number), product = self.partial[operand], self.product[operand]
             shown = "" if number is None else numbers(number)
@@ -128,6 +132,18 @@ def numbers(value: Any) -> str:
     x = float(array)
     small = 0 < abs(x) < 1e-4 or not np.isfinite(x)
     return f"{x:.6g}" if small else f"{round(x, 9) + 0.0:.15g}"
+
+
+def in_numbers(formula: str) -> str:
+    """Return a formula of numbers in place of names; nothing if there are too many of them.
+
+    >>> in_numbers("0.5 (-0.25) + σ((-1)) ∘ 2"), in_numbers("(9, 9) of norm 1 + 2")
+    ('0.5 ∘ (-0.25) + σ(-1) ∘ 2', '')
+    """
+    text = re.sub(r"\((\(-[^()]*\))\)", r"\1", formula)
+    text = re.sub(r"(?<=[\d)]) (?=[\d(\[])", " ∘ ", text)  # as 2 x is written, but not 2 3
+    is_long = any(len(part) > WIDTH - len("    = ") for part in re.split(" [+∘-] ", text))
+    return "" if is_long or " of norm " in text else text
 
 
 def _factors(δ: np.ndarray, slope: Any, value: np.ndarray, product: str) -> str:
