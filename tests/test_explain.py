@@ -344,6 +344,19 @@ def test_a_product_is_written_out_in_numbers_that_give_it():
     assert " = 1 ∘" not in told  # which would say nothing
 
 
+def test_an_equation_is_worked_out_in_numbers():
+    stages = {stage.name: stage for stage in tg.explain(mlp(), "w1").stages}
+    assert stages["net_h1"].worked == "0.15 ∘ 0.05 + 0.2 ∘ 0.1 + 0.35"
+    assert stages["power"].worked == "(-0.74136507)²"
+    assert stages["out_h1"].worked == "σ(0.3775)"
+    x = tg.Tensor(-0.5, requires_grad=True, name="x")
+    for y, worked in (
+        (x / 3.0, "(-0.5) / 3"), (x * (1 / 12), "(-0.5) ∘ 0.083333333"), (tg.exp(x), "exp(-0.5)"),
+        (x * x, "(-0.5)²"), (tg.sum(x * np.ones(7)), ""), (x**3, "(-0.5)³"),
+    ):  # fmt: skip
+        assert tg.explain(y, "x").stages[0].worked == worked
+
+
 def test_a_matrix_is_told_row_by_row():
     told = str(tg.explain(convolution(), "kernel"))
     assert told.endswith(

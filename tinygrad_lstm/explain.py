@@ -23,7 +23,7 @@ from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node
 from .graph import Graph, graph
 from .signals import Signals
-from .symbol import Symbol
+from .symbol import Symbol, constant_text
 from .tensor import Tensor, starting_cotangent
 from .unpack import unpack
 from .whereabouts import Whereabouts, is_timed
@@ -117,7 +117,7 @@ class _Walk:
         self.targets: set[int] = set()
         self.path: set[int] = set()
         self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
-        self.figures: dict[Symbol, Symbol] = {}
+        self.figures: dict[Any, Symbol] = {}
 
     def explained(self, name: str) -> Explanation:
         self.targets = set(self.signals.wires(name))
@@ -286,10 +286,11 @@ class _Walk:
     def _number(self, wire: int) -> Any:
         """Return the signal on a wire as it stands in a formula that is worked out: its value."""
         symbol = self._symbol(wire)
-        if not isinstance(symbol, Symbol):
+        value = symbol.value if isinstance(symbol, Symbol) else symbol
+        text = numbers(value)
+        if symbol is value and text == constant_text(value):  # it may be an exponent
             return symbol
-        text = numbers(symbol.value)
-        figure = Symbol(f"({text})" if text.startswith("-") else text, symbol.value)
+        figure = Symbol(f"({text})" if text.startswith("-") else text, value)
         return self.figures.setdefault(symbol, figure)  # the same one twice is a square
 
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
