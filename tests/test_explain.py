@@ -67,6 +67,21 @@ def recurrence(steps, batch=(), **options):
     return tg.nn.squared_error(y, np.ones(y.shape))
 
 
+def classes():
+    """Return a loss whose mean has a factor that no few digits write: 1/12."""
+    hidden, output = (
+        tg.nn.Dense(2, 3, tg.relu, seed=0, name="h"),
+        tg.nn.Dense(3, 3, seed=1, name="o"),
+    )
+    x = np.random.default_rng(0).normal(size=(4, 2))
+    return tg.nn.binary_cross_entropy(output(hidden(x)), np.eye(3)[[0, 1, 2, 1]])
+
+
+def gated(steps):
+    out, _ = tg.nn.GRU(2, 2, reset_after=True, seed=0)(np.ones((steps, 2)))
+    return tg.nn.squared_error(out, np.zeros((steps, 2)))
+
+
 def formula():
     x, a = (tg.Tensor(value, requires_grad=True, name=n) for n, value in (("x", 0.5), ("a", 2.0)))
     return named(tg.sin(a * x) / x - x * tg.exp(-x), "y")
@@ -74,7 +89,8 @@ def formula():
 
 NETWORKS = {
     "mlp": mlp, "convolution": convolution,
-    "small convolution": small_convolution, "formula": formula,
+    "small convolution": small_convolution, "formula": formula, "classes": classes,
+    "gru": lambda: gated(2),
     "one step": lambda: recurrence(1), "three steps": lambda: recurrence(3, (2,)),
     "eight steps": lambda: recurrence(8, (2,)),
     "stack": lambda: recurrence(3, num_layers=2), "peepholes": lambda: recurrence(3, peephole=True),
@@ -83,7 +99,7 @@ SIGNALS = {
     "mlp": ("w5", "w1", "b1", "i2", "out_h1", "E_o2"),
     "convolution": ("kernel", "image", "w", "pooled", "scores"),
     "small convolution": ("kernel", "image", "w"),
-    "formula": ("x", "a"),
+    "formula": ("x", "a"), "classes": ("h.W", "o.b"), "gru": ("gru.U.n", "gru.W", "gru.out[0]"),
     "one step": ("lstm.W.i", "lstm.b", "lstm.state[0]"),
     "three steps": ("lstm.W", "lstm.U.i", "lstm.U.f", "lstm.b.o", "dense.W", "dense.b", "x",
                     "lstm.state[1]", "lstm.s_a[1]", "lstm.out", "lstm.s[0]"),
