@@ -252,7 +252,8 @@ class _Drawing:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
-                return None if self._passed(other)[1] is not None else port  # two in a row
+                is_chained = self._passed(other)[1] is not None  # an arc has one weight
+                return None if is_chained else port
         return None
 
     # --- places ----------------------------------------------------------------------------------
