@@ -53,15 +53,6 @@ def test_packed_gates_are_drawn_as_four():
     assert not found["W"] and not found["U"] and not found["b"]
 
 
-def test_of_two_weights_in_a_row_none_is_lost():
-    x = tg.Tensor(np.ones((2, 3)), requires_grad=True, name="x")
-    D, B = (tg.Tensor(np.ones((3, 3)), requires_grad=True, name=name) for name in "DB")
-    loss = tg.nn.squared_error(tg.tanh(tg.tanh(x) @ D @ B), np.zeros((2, 3)))
-    forward, adjoint = (texts(tg.draw(loss, view=view).dot) for view in ("forward", "adjoint"))
-    assert (forward["D"], forward["B"], forward["×"]) == (1, 1, 1)
-    assert adjoint["Dᵀ Bᵀ"] == 1
-
-
 def test_the_counts_are_those_of_the_papers():
     # Σ, forks, products, functions and delays: with the loop closed, out(k) forks into y as well
     dot = tg.draw(lstm()).dot
