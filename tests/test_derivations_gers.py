@@ -142,11 +142,12 @@ def test_open_peepholes_by_complex_step_with_the_outputs_alone_frozen():
 # --- against the tape ----------------------------------------------------------------------------
 
 
-def network(x, target, layers, w_k, squash, truncate):
+def network(x, target, layers, w_k, squash, truncate, make=tg.nn.MemoryBlocks):
     """Return memory blocks and output units with these weights, and E, after a backward pass."""
     J, S, _ = layers[0]["c"].shape
-    blocks = tg.nn.MemoryBlocks(
-        x.shape[1], J, S, len(layers), peephole="p_in" in layers[0], squash=squash,
+    sizes = (J, S) if make is tg.nn.MemoryBlocks else (J,)  # an LSTM: blocks of one cell
+    blocks = make(
+        x.shape[1], *sizes, num_layers=len(layers), peephole="p_in" in layers[0], squash=squash,
         truncate=truncate, name="net",
     )  # fmt: skip
     units = tg.nn.Dense(J * S, len(w_k), tg.sigmoid, name="units")
@@ -195,6 +196,17 @@ def test_two_layers_are_the_truncated_tape_s(looks, squash):
 
 
 @EVERY
+@pytest.mark.parametrize("count", [1, 2], ids=["one layer", "two layers"])
+def test_an_lstm_is_blocks_of_one_cell(looks, squash, count):
+    x, target, layers, w_k = drawn(looks, count, blocks=(4, 1))
+    found, Δ_k = gers.truncated_stack(x, target, layers, w_k, squash)
+    lstm, units, _ = network(x, target, layers, w_k, squash, "gers", tg.nn.LSTM)
+    for Δ, layer in zip(found, lstm.layers if count > 1 else [lstm], strict=True):
+        same_as_the_tape(Δ, layer)
+    near(-Δ_k, np.column_stack([units.W.grad.T, units.b.grad]))
+
+
+@EVERY
 @pytest.mark.parametrize("count", [1, 3], ids=["one layer", "three layers"])
 def test_the_full_gradient_is_the_tape_s(looks, squash, count):
     x, target, layers, w_k = drawn(looks, count)
@@ -217,6 +229,51 @@ def test_every_signal_s_error_is_the_tape_s(truncate):
     hand |= {"net.s_a": d["δ_c"].reshape(T, -1), "x": d["below"]}
     report = tg.compare(E, {name: -each for name, each in hand.items()})
     assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["peepholes", "no peepholes"])
+def test_the_tape_is_cut_on_his_edges_and_on_no_other(looks):
+    x, target, layers, w_k = drawn(looks)
+    _, _, E = network(x, target, layers, w_k, gers.GERS, "gers")
+    graph = tg.graph(E)
+    maker = {wire: node for node in graph.nodes for wire in node.outputs}
+
+    def source(wire):
+        while maker[wire].kind in ("branch", "broadcast"):
+            (wire,) = maker[wire].inputs
+        return maker[wire]
+
+    def weight(node):
+        """Return the parameter that a node is, or takes a third of."""
+        if node.kind != "linear":
+            return node.name
+        start = node.parameters["index"][1].start
+        return f"{source(node.inputs[0]).name}.{'ifo'[start // (J * S)]}"
+
+    found = set()
+    for product in graph.nodes:
+        if product.kind == "product":
+            ends = [source(wire) for wire in product.inputs]
+            for cut, other in (ends, ends[::-1]):
+                if cut.kind == "cut":
+                    found.add((source(cut.inputs[0]).name, weight(other)))
+    expected = {(f"net.out[{k - 1}]", "net.U") for k in range(T)}
+    if looks:
+        expected |= {(f"net.state[{k - 1}]", f"net.p.{gate}") for k in range(T) for gate in "if"}
+        expected |= {(f"net.state[{k}]", "net.p.o") for k in range(T)}
+    assert found == expected
+    cuts = [node for node in graph.nodes if node.kind == "cut"]
+    assert len(cuts) == (3 if looks else 1) * T  # in and φ look at the same s(t-1)
+
+
+def test_what_the_output_gate_does_reaches_no_later_step():
+    """It acts after the state is updated: so there are no partials of its weights to carry."""
+    x, target, layers, w_k = drawn(True)
+    _, _, E = network(x, target, layers, w_k, gers.GERS, "gers")
+    for gate, later in (("o", set()), ("a", {3, 4, 5}), ("i", {3, 4, 5}), ("f", {3, 4, 5})):
+        way = {stage.name for stage in tg.explain(E, f"net.s_{gate}[2]", fold=False).stages}
+        assert {k for k in range(3, T) if f"net.out[{k}]" in way} == later
+        assert ("net.state[2]" in way) is (gate != "o")
 
 
 # --- how far they are apart ----------------------------------------------------------------------

@@ -176,16 +176,19 @@ TYPES = {
 
 
 def stack(kind):
-    """Return two layers, the upper handing on its last step, a dense one, and what they start from.
+    """Return two layers, the upper handing on its last step, and a dense one, at a second batch.
 
     As TMVA's test: LSTM, an extra LSTM, RESHAPE|FLAT, a dense layer; Y is 1; mean squared error.
+    With rememberState on, the layers start from what they remember of the first batch.
     """
     forward, backward, gates, count = TYPES[kind]
     rng = np.random.default_rng(10)
-    x, _ = data(count, 7)
+    (first, _), (x, _) = data(count, 6), data(count, 7)
     p = [weights(gates, (D, H), 8), weights(gates, (H, 2), 9)]
     dense = {"W": rng.uniform(-1, 1, (1, 2)), "b": rng.uniform(-1, 1, 1)}
-    starts = [tuple(0.5 * rng.normal(size=(B, n)) for _ in range(count)) for n in (H, 2)]
+    lower = forward(first, p[0])
+    starts = [lower["last"], forward(lower["Y"], p[1])["last"]]
+    assert all(np.all(each != 0.0) for start in starts for each in start)
 
     def run(p, dense):
         lower = forward(x, p[0], starts[0])
@@ -197,12 +200,12 @@ def stack(kind):
     g_upper = backward(upper, (slope @ dense["W"])[:, None], p[1], returnSequence=False)
     g_lower = backward(lower, g_upper["dx"], p[0])
     found = [g_lower, g_upper, {"W": slope.T @ upper["Y"][:, 0], "b": slope.sum(axis=0)}]
-    return x, [*p, dense], starts, run, found
+    return first, x, [*p, dense], run, found
 
 
 def worst(kind, **options):
     """Return the largest relative error, entry by entry, of Richardson's derivative."""
-    _, p, _, run, found = stack(kind)
+    _, _, p, run, found = stack(kind)
     errors = []
     for n, layer in enumerate(p):
         for name, each in layer.items():
@@ -220,20 +223,19 @@ def worst(kind, **options):
 @pytest.mark.parametrize("kind", TYPES)
 def test_its_own_test_holds_seven_orders_below_its_bar(kind):
     """Entry by entry, relative, as there; rememberState on, so no state before step 0 is 0."""
-    assert worst(kind, step=0.05, levels=5) < 1e-9
+    assert worst(kind, step=0.1, levels=5) < 1e-9
     assert 1e-9 < worst(kind) < 1e-2  # with its own step and levels: enough for its own bar
 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_its_own_test_s_network_from_its_layer_string(kind):
-    x, p, starts, run, found = stack(kind)
+    first, x, p, run, found = stack(kind)
     layout = f"{kind}|{H}|{D}|{T}|1|1, {kind}|2|{H}|{T}|1|0, RESHAPE|FLAT, LINEAR"
     net = network(layout)
     layers = [each for _, each in net.children()]
-    for layer, w, start in zip(layers, p, [*starts, ()], strict=True):
+    for layer, w in zip(layers, p, strict=True):
         take_weights(layer, w)
-        if start:  # what a batch before left behind
-            layer._carried = start if len(start) > 1 else start[0]
+    net(first)  # leaves its states behind
     loss = LOSSES["SUMOFSQUARES"](net(x), np.ones((B, 1)))
     assert loss.item() == pytest.approx(run(p[:2], p[2])[2], rel=1e-14)
     loss.backward()

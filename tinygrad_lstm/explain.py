@@ -10,7 +10,7 @@ Every number is a δ of the adjoint network, every formula the rule of a primiti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
@@ -19,17 +19,18 @@ import numpy as np
 from .adjoint import alive, continued, delta
 from .draw.words import is_named
 from .errors import SignalError, UsageError
-from .explanation import Explanation, Stage, numbers
+from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node
 from .graph import Graph, graph
 from .signals import Signals
-from .symbol import Symbol
+from .symbol import Symbol, constant_text
 from .tensor import Tensor, starting_cotangent
 from .unpack import unpack
 from .whereabouts import Whereabouts, is_timed
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
+PICKING = "1 for every entry that is taken, else 0"  # the partial derivative of a linear map
 # what passes the border of a loop, or its delay: the equation, and δ on its way back
 CROSSING = {
     "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
@@ -74,7 +75,7 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
     ∂tanh/∂x, back through 1 stage and 0 forks
     δx is ∂tanh/∂x: δtanh = 1
     <BLANKLINE>
-    stage: tanh = tanh(x) = 0.462117157
+    stage: tanh = tanh(x) = tanh(0.5) = 0.462117157
       ∂tanh/∂x = 1 - tanh² = 0.786447733
       δx = δtanh ∘ (1 - tanh²) = 0.786447733
     <BLANKLINE>
@@ -116,6 +117,7 @@ class _Walk:
         self.targets: set[int] = set()
         self.path: set[int] = set()
         self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
+        self.figures: dict[Any, Symbol] = {}
 
     def explained(self, name: str) -> Explanation:
         self.targets = set(self.signals.wires(name))
@@ -151,35 +153,43 @@ class _Walk:
             return None
         made = self.network.wires[node.outputs[0]].value
         if node.kind == "branch":
-            arms = {self._name(wire): self.δ[wire] for wire in node.outputs if wire in self.path}
+            arms = {self._name(arm[0]): self._summed(arm) for arm in self._arms(node)}
             terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
             sums = {**arms, node.name: self.δ[on_way[0]]}
             return Stage("fork", node.name, terms, made, value=sums) if len(arms) > 1 else None
         if node.kind == "hold" and not node.transposed:
             sums = {node.stem: self.δ[on_way[0]]}
             return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
+        worked = ""
         if node.kind in CROSSING:
             equation, backs = CROSSING[node.kind]
             equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]))
             each = zip(node.inputs, backs, strict=True)
             ways = [(w, back.format(y=node.name), None) for w, back in each if w in self.path]
         else:
-            equation = f"{node.name} = {self._formula(node)}"
+            equation = f"{node.name} = {self._formula(node, self._symbol)}"
+            worked = "" if node.folded else in_numbers(str(self._formula(node, self._number)))
             δ = self._at_one(self.δ[node.outputs[0]], node.outputs[0])
             ways = list(self._back(node, Symbol(delta(node.name), δ)))
-        named = {self._name(wire): (wire, ct, slope) for wire, ct, slope in ways}
+        named: dict[str, list[tuple[int, Any, Any]]] = {}
+        for way in ways:  # a signal that the stage uses twice is one operand of it
+            named.setdefault(self._name(way[0]), []).append(way)
+        wires, products, slopes = (
+            {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
+        )
         return Stage(
             "stage", node.name, equation, made,
-            {name: _told_slope(slope, node.folded) for name, (_, _, slope) in named.items()},
-            {name: str(ct) for name, (_, ct, _) in named.items()},
-            {name: self.δ[wire] for name, (wire, _, _) in named.items()},
+            {name: _told_slope(_total(each), node) for name, each in slopes.items()},
+            {name: str(_total(each)) for name, each in products.items()},
+            {name: self._summed(each) for name, each in wires.items()},
+            self.δ[node.outputs[0]], worked,
         )  # fmt: skip
 
-    def _formula(self, node: Node) -> Any:
-        """Return what a node makes of its operands, weighted ones written out."""
+    def _formula(self, node: Node, told: Callable[[int], Any]) -> Any:
+        """Return what a node makes of its operands as they are told, weighted ones written out."""
         inner = [self._inlined(wire) for wire in node.inputs]
         xs = [
-            self._symbol(wire) if each is None else self._formula(each)
+            told(wire) if each is None else self._formula(each, told)
             for wire, each in zip(node.inputs, inner, strict=True)
         ]
         if node.kind == "junction":
@@ -238,12 +248,23 @@ class _Walk:
         """Return what the signal on a wire is called; a branch also by where it leads."""
         node = self._source(wire)
         name = f"{node.stem}(k)" if node.kind == "hold" and not node.transposed else node.name
-        if self.maker[wire].kind != "branch":
+        if self.maker[wire].kind != "branch" or len(self._arms(self.maker[wire])) == 1:
             return name
         user = self._leads(wire)
-        again = [w for w in self.maker[wire].outputs if w <= wire and self._leads(w) is user]
         end = f"{user.stem}(k)" if user.kind == "hold" and not user.transposed else user.name
-        return f"{name} → {end}" + (f" ({len(again)})" if len(again) > 1 else "")
+        return f"{name} → {end}"
+
+    def _arms(self, branch: Node) -> list[list[int]]:
+        """Return the wires that leave a fork on the way, those to the same stage together."""
+        arms: dict[int, list[int]] = {}
+        for wire in branch.outputs:
+            if wire in self.path:
+                arms.setdefault(id(self._leads(wire)), []).append(wire)
+        return list(arms.values())
+
+    def _summed(self, wires: list[int]) -> np.ndarray:
+        """Return the sum of what comes back on some wires."""
+        return reduce(np.add, [self.δ[wire] for wire in wires])
 
     def _leads(self, wire: int) -> Node:
         """Return the stage that a branch leads to."""
@@ -261,6 +282,16 @@ class _Walk:
         if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
             return flat[0]
         return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
+
+    def _number(self, wire: int) -> Any:
+        """Return the signal on a wire as it stands in a formula that is worked out: its value."""
+        symbol = self._symbol(wire)
+        value = symbol.value if isinstance(symbol, Symbol) else symbol
+        text = numbers(value)
+        if symbol is value and text == constant_text(value):  # it may be an exponent
+            return symbol
+        figure = Symbol(f"({text})" if text.startswith("-") else text, value)
+        return self.figures.setdefault(symbol, figure)  # the same one twice is a square
 
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
         """Return a value at one step, of which rules ask the shape."""
@@ -280,8 +311,20 @@ def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
     return primitive.rules[port](*xs, y) if node.kind == "function" else None  # type: ignore[misc]
 
 
-def _told_slope(slope: Any, folded: bool) -> tuple[str, Any]:
+def _total(terms: list[Any]) -> Any:
+    """Return the sum of some terms: twice one that stands there twice, none of maps."""
+    first, *rest = terms
+    if first is None or not rest:
+        return first
+    if all(str(each) == str(first) for each in rest):
+        return float(len(terms)) * first
+    return reduce(lambda a, b: a + b, rest, first)
+
+
+def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
     """Return a partial derivative as text and number; inside of a loop it has one at each step."""
     if isinstance(slope, Symbol):
-        return str(slope), None if folded else slope.value
-    return "" if slope is None else numbers(slope), None if folded else slope
+        return str(slope), None if node.folded else slope.value
+    if slope is None:
+        return PICKING if node.kind in ("linear", "join") else "", None
+    return numbers(slope), None if node.folded else slope

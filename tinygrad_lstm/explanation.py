@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 MOST_PRINTED = 6  # entries of an array
+MOST_IN_ROWS = 16  # of an array with rows
 WIDTH = 80  # columns
 
 
@@ -37,6 +38,10 @@ class Stage:
         How δ of each operand, or branch, follows from δ of the stage. At a fork nothing.
     value : dict of str to array
         δ of each operand that leads on; at a fork that of each branch, and last the sum.
+    δ : array, optional
+        What comes back to a stage.
+    worked : str
+        The right-hand side of a stage's equation in numbers, if they are few.
     """
 
     kind: str
@@ -46,6 +51,8 @@ class Stage:
     partial: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     product: Mapping[str, str] = field(default_factory=dict)
     value: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    δ: np.ndarray | None = field(default=None, repr=False)
+    worked: str = ""
 
     def __str__(self) -> str:
         return "\n".join(filter(None, self._lines()))
@@ -60,12 +67,15 @@ class Stage:
             summed = " + ".join(terms).replace("+ -", "- ")
             yield _equation(f"δ{self.name}", self.equation, summed, numbers(total))
             return
-        yield _wrapped(f"stage: {self.equation} = {numbers(self.result)}")
+        sides = [*self.equation.split(" = ", 1), self.worked, numbers(self.result)]
+        told = dict.fromkeys(filter(None, sides))  # x[0] = x[0] says nothing
+        yield _wrapped(f"stage: {' = '.join(told)}")
         for operand, value in self.value.items():
-            text, number = self.partial[operand]
+            (text, number), product = self.partial[operand], self.product[operand]
             shown = "" if number is None else numbers(number)
             yield _equation(f"∂{self.name}/∂{operand.partition(' → ')[0]}", text, shown)
-            yield _equation(_bracketed(operand), self.product[operand], numbers(value))
+            factors = "" if self.δ is None else _factors(self.δ, number, value, product)
+            yield _equation(_bracketed(operand), product, factors, numbers(value))
 
 
 @dataclass(frozen=True)
@@ -111,17 +121,58 @@ class Explanation:
 def numbers(value: Any) -> str:
     """Return an array as text: its entries if they are few, else its shape and its norm.
 
-    >>> numbers(0.0821670405642308), numbers([-1.0, 0.25]), numbers(np.ones((3, 4)))
-    ('0.082167041', '[-1, 0.25]', '(3, 4) of norm 3.4641')
+    >>> numbers(0.0821670405642308), numbers([-1.0, 0.25]), numbers(np.ones((5, 4)))
+    ('0.082167041', '[-1, 0.25]', '(5, 4) of norm 4.47214')
     """
     array = np.asarray(value)
-    if array.size > MOST_PRINTED:
+    if array.size > (MOST_IN_ROWS if array.ndim > 1 else MOST_PRINTED):
         return f"{array.shape} of norm {np.linalg.norm(array.astype(float)):.6g}"
     if array.ndim:
         return f"[{', '.join(map(numbers, array))}]"
     x = float(array)
     small = 0 < abs(x) < 1e-4 or not np.isfinite(x)
     return f"{x:.6g}" if small else f"{round(x, 9) + 0.0:.15g}"
+
+
+def in_numbers(formula: str) -> str:
+    """Return a formula of numbers in place of names; nothing if there are too many of them.
+
+    >>> in_numbers("0.5 (-0.25) + σ((-1)) ∘ 2"), in_numbers("(9, 9) of norm 1 + 2")
+    ('0.5 ∘ (-0.25) + σ(-1) ∘ 2', '')
+    """
+    text = re.sub(r"\((\(-[^()]*\))\)", r"\1", formula)
+    text = re.sub(r"(?<=[\d)]) (?=[\d(\[])", " ∘ ", text)  # as 2 x is written, but not 2 3
+    is_long = any(len(part) > WIDTH - len("    = ") for part in re.split(" [+∘-] ", text))
+    return "" if is_long or " of norm " in text else text
+
+
+def _factors(δ: np.ndarray, slope: Any, value: np.ndarray, product: str) -> str:
+    """Return the two numbers, or arrays, whose product a value is; nothing if they are too many.
+
+    What the numbers do not bear out is not told: a rule may do more than multiply.
+    """
+    if slope is None or np.size(δ) > MOST_PRINTED or np.size(slope) > MOST_IN_ROWS:
+        return ""
+    if np.all(np.abs(slope) == 1.0) or np.all(np.abs(δ) == 1.0):  # nothing to multiply
+        return ""
+    first, second = numbers(δ), numbers(slope)
+    if np.shape(δ) == np.shape(value) and _is_product(np.multiply, δ, slope, value):
+        return f"{first} ∘ " + (f"({second})" if second.startswith("-") else second)
+    if product.startswith("δ"):
+        told, is_so = f"{first} {second}", _is_product(np.matmul, δ, slope, value)  # δ Wᵀ
+    elif np.ndim(slope) == 1:
+        told, is_so = f"{second}ᵀ {first}", _is_product(np.outer, slope, δ, value)  # xᵀ δ
+    else:
+        told, is_so = f"{second} {first}", _is_product(np.matmul, slope, δ, value)
+    return told if is_so and len(f"      = {told}") <= WIDTH else ""
+
+
+def _is_product(multiply: Callable[..., Any], a: Any, b: Any, value: np.ndarray) -> bool:
+    try:
+        found = multiply(a, b)
+    except ValueError:  # of shapes that are not multiplied so
+        return False
+    return found.shape == np.shape(value) and np.allclose(found, value, rtol=1e-9, atol=0.0)
 
 
 def _several(count: int, what: str) -> str:
@@ -139,19 +190,37 @@ def _equation(*sides: str) -> str:
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Wrap text, where it is an equation before = + and -."""
-    lines, lead = [""], " " * indent
-    for part in re.split(r" (?=[=+-] )(?![^\[]*\])", text):
-        if len(lines[-1]) + len(part) < WIDTH - indent:
-            lines[-1] += f" {part}" if lines[-1] else part
-        elif lines[-1]:
-            lines.append(f"    {part}")
-        else:
-            lines[-1] = part
+    """Wrap text, where it is an equation before =, and before + - and ∘ where a side is long."""
+    lines, lead, width = [""], " " * indent, WIDTH - indent
+    for side in _split("=", text):
+        for part in [side] if len(side) + 4 <= width else _split("+∘-", side):
+            if len(lines[-1]) + len(part) < width:
+                lines[-1] += f" {part}" if lines[-1] else part
+            elif lines[-1]:
+                lines.append(f"    {part}")
+            else:
+                lines[-1] = part
+    return "\n".join(_filled(lead + line, f"{lead}       ") for line in lines)
+
+
+def _split(signs: str, text: str) -> list[str]:
+    """Split before signs that do not stand in square brackets."""
+    return re.split(rf" (?=[{signs}] )(?![^\[]*\])", text)
+
+
+def _filled(line: str, lead: str) -> str:
+    """Break a line that is too long: between the rows of an array, or else between words."""
+    if len(line) <= WIDTH:
+        return line
+    deepest = max(map(len, re.findall(r"\[+", line)), default=0)
+    # of an array of more axes than two, between its matrices
+    end, start = (r"\]\],", r"\[\[") if deepest > 2 else (r"\],", r"\[")
+    first, *rows = re.split(f"(?<={end}) (?={start})", line)
+    opened = [len(row) - len(row.lstrip("[")) for row in rows]
+    rows = [lead + " " * (deepest - 1 - n) + row for n, row in zip(opened, rows, strict=True)]
     return "\n".join(
         textwrap.fill(
-            lead + line, WIDTH, subsequent_indent=f"{lead}      ", break_long_words=False,
-            break_on_hyphens=False,
+            each, WIDTH, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
         )
-        for line in lines
-    )  # fmt: skip
+        for each in (first, *rows)
+    )

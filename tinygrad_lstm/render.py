@@ -54,6 +54,9 @@ class Picture:
             text = written(self.dot.encode(), target.with_suffix(".gv"))
             raise RenderError(f"{error} (its DOT text is in {text})") from None
 
+    def __repr__(self) -> str:  # the same from run to run, for notebooks that are kept
+        return f"<Picture of {len(self.dot.splitlines())} lines of DOT text>"
+
     def _repr_svg_(self) -> str:
         return rendered(self.dot, "svg").decode()
 

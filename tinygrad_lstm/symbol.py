@@ -221,7 +221,7 @@ def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
     if expression.notation is None:
         name = expression.name
         return (_GREEK.get(name, name) if latex else name), ATOM
-    if _is_silent(expression):
+    if _is_silent(expression) or _is_indicator(expression):
         return _written(expression.operands[0], latex=latex)
     notation, operands = _idiom(expression)
     parts = []
@@ -264,6 +264,15 @@ def _is_silent(expression: Symbol) -> bool:
         return False
     before, after = np.shape(expression.operands[0].value), expression.shape
     return [n for n in before if n != 1] == [n for n in after if n != 1]
+
+
+def _is_indicator(expression: Symbol) -> bool:
+    """Return whether it is 1 where a condition holds and else 0, for which its brackets stand."""
+    if len(expression.operands) != 3:
+        return False
+    _, one, nothing = expression.operands
+    zero = nothing.operands[:1] if isinstance(nothing, Symbol) else (nothing,)
+    return _is_number(one) and one == 1 and bool(zero) and _is_number(zero[0]) and zero[0] == 0
 
 
 def constant_text(value: Any) -> str:

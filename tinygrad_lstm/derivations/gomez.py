@@ -3,13 +3,17 @@
 A. Gomez, "Backpropogating an LSTM: a numerical example", Medium, 19 April 2016. One hidden unit,
 two inputs, two steps, the loss ½ (out - label)² at each step, one step of gradient descent.
 Δ_t and Δout_t are the shares of the two branches of out_t's fork: into the loss, and into the next
-step. δa_t … δo_t are gradients of the gates' net inputs.
+step. δa_t … δo_t are gradients of the gates' net inputs, not of the gates.
+
+19 of the 66 printed numbers are not the exact ones rounded, by up to 2.1e-5: he carried five digits
+from line to line, and 18 of them follow from what he had printed before. One does not: W_f[0] new
+is printed .70031, while his own .00316 gives .700316, and the exact number is .7003153.
 
 Errata of the text: δb = Σ δgates_{t+1} should read δgates_t; Δout_{-1} is labelled gates_1 but
 computed, rightly, from gates_0; W_g is printed as a column and used as a row; δU leaves out
-δgates_0 ⊗ out_{-1}, right only because out_{-1} = 0; the label 1.25 lies outside of what out can
-reach. The example cannot see a transposed U (one hidden unit), the terms in out_{-1} and state_{-1}
-(both 0), nor a sum over a batch (there is none).
+δgates_0 ⊗ out_{-1}, right only because out_{-1} = 0; the label 1.25 cannot be reached, since
+|out| < 1. The example cannot see a transposed U (one hidden unit), the terms in out_{-1} and
+state_{-1} (both 0), nor a sum over a batch (there is none).
 
 Imports NumPy alone.
 """
@@ -27,6 +31,7 @@ GIVEN: dict[str, Any] = {
     "U_a": 0.15, "U_i": 0.8, "U_f": 0.1, "U_o": 0.25,
     "b_a": 0.2, "b_i": 0.65, "b_f": 0.15, "b_o": 0.1,
     "x_0": (1.0, 2.0), "x_1": (0.5, 3.0), "label_0": 0.5, "label_1": 1.25, "lr": 0.1,
+    "out_-1": 0.0, "state_-1": 0.0,
 }  # fmt: skip
 
 # as printed, digit by digit
@@ -68,14 +73,8 @@ def _step_formulas(t: int) -> dict[str, Formula]:
     before, after = t - 1, t + 1
 
     def net(v, g):
-        out_before = v[f"out_{before}"] if t else 0.0
-        x = v[f"x_{t}"]
-        return (
-            v[f"W_{g}"][0] * x[0] + v[f"W_{g}"][1] * x[1] + v[f"U_{g}"] * out_before + v[f"b_{g}"]
-        )
-
-    def state_before(v):
-        return v[f"state_{before}"] if t else 0.0
+        x, W = v[f"x_{t}"], v[f"W_{g}"]
+        return W[0] * x[0] + W[1] * x[1] + v[f"U_{g}"] * v[f"out_{before}"] + v[f"b_{g}"]
 
     def carry(v):
         return v[f"δstate_{after}"] * v[f"f_{after}"] if t == 0 else 0.0
@@ -86,7 +85,7 @@ def _step_formulas(t: int) -> dict[str, Formula]:
         f"i_{t}": lambda v: _sigma(net(v, "i")),
         f"f_{t}": lambda v: _sigma(net(v, "f")),
         f"o_{t}": lambda v: _sigma(net(v, "o")),
-        f"state_{t}": lambda v: v[f"a_{t}"] * v[f"i_{t}"] + v[f"f_{t}"] * state_before(v),
+        f"state_{t}": lambda v: v[f"a_{t}"] * v[f"i_{t}"] + v[f"f_{t}"] * v[f"state_{before}"],
         f"out_{t}": lambda v: np.tanh(v[f"state_{t}"]) * v[f"o_{t}"],
     }
     backward: dict[str, Formula] = {
@@ -98,7 +97,9 @@ def _step_formulas(t: int) -> dict[str, Formula]:
         ),
         f"δa_{t}": lambda v: v[f"δstate_{t}"] * v[f"i_{t}"] * (1 - v[f"a_{t}"] ** 2),
         f"δi_{t}": lambda v: v[f"δstate_{t}"] * v[f"a_{t}"] * v[f"i_{t}"] * (1 - v[f"i_{t}"]),
-        f"δf_{t}": lambda v: v[f"δstate_{t}"] * state_before(v) * v[f"f_{t}"] * (1 - v[f"f_{t}"]),
+        f"δf_{t}": lambda v: (
+            v[f"δstate_{t}"] * v[f"state_{before}"] * v[f"f_{t}"] * (1 - v[f"f_{t}"])
+        ),
         f"δo_{t}": lambda v: (
             v[f"δout_{t}"] * np.tanh(v[f"state_{t}"]) * v[f"o_{t}"] * (1 - v[f"o_{t}"])
         ),

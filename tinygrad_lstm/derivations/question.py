@@ -1,9 +1,9 @@
 """The question: an LSTM, then a dense layer, and how to join their two backward passes.
 
-"Deriving the backpropagation of an LSTM followed by a dense layer", Cross Validated
-(stats.stackexchange.com), question 385430, 2019. In the asker's letters: n time steps, an LSTM of
-size d whose outputs are the rows of H (n, d), dense weights w (d, 1), ŷ = σ(H w + b), and the loss
-½ Σ (ŷ - y)². The LSTM's own weights W (m, 4d), U (d, 4d), v (4d,) are packed a, i, f, o.
+Question 385430 of Cross Validated (stats.stackexchange.com). In the asker's letters: n time steps,
+an LSTM of size d whose outputs are the rows of H (n, d), dense weights w (d, 1), ŷ = σ(H w + b),
+and the loss ½ Σ (ŷ - y)². The LSTM's own weights W (m, 4d), U (d, 4d), v (4d,) are packed a, i, f,
+o.
 
 Imports NumPy alone.
 """

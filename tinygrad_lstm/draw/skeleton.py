@@ -252,9 +252,8 @@ class _Drawing:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
-                inner = self._passed(other)[0]
-                chained = inner.kind == "product" and self._weight(inner) is not None
-                return None if chained else port
+                is_chained = self._passed(other)[1] is not None  # an arc has one weight
+                return None if is_chained else port
         return None
 
     # --- places ----------------------------------------------------------------------------------

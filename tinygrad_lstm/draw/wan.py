@@ -23,7 +23,7 @@ DOTS = {"forward": ("branch",), "adjoint": ("sum", "product")}
 LEGEND = {  # the same words in both views, so that both take the same room
     "sum": "Σ  sum; in the adjoint network a branch point ●",
     "branch": "●  branch point; in the adjoint network a sum Σ of what comes back",
-    "product": "×  product, entry by entry; in the adjoint network δ of each is times the other",
+    "product": "×  product; in the adjoint network δ of each is times the other",
     "function": "f  function; in the adjoint network a gain, its slope at the recorded signal",
     "delay": "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
     "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
