@@ -201,7 +201,8 @@ class _Drawing:
             return True
         if node.kind != "tap" and not (taken and node.step is not None):
             return False
-        return self._origin(node.inputs[0]).kind in SOURCES
+        origin = self._origin(node.inputs[0])  # constants stand beside each use
+        return origin.kind in SOURCES and (node.kind != "tap" or origin.kind != "constant")
 
     def _is_renaming(self, node: Node) -> bool:
         """Return whether it is a leaf by another name, such as that of an initial value."""
@@ -329,7 +330,7 @@ class _Drawing:
             names, own = [without_step(each) for each in names], without_step(own)
         operands = [
             float(np.ravel(value)[0])
-            if is_known and np.ptp(value) == 0
+            if is_known and np.all(value == np.ravel(value)[0])
             else Symbol(bracketed(name))
             for name, value, is_known in zip(names, values, known, strict=True)
         ]

@@ -73,7 +73,7 @@ def written(equations: Equations) -> list[tuple[str, Symbol]]:
     for name in arrays:
         setattr(p, str(name), _Parameter(name))
     before = [Symbol(f"{state}(k-1)") for state in equations.states]
-    after = equations.stepper(p)(Symbol("x(k)") @ p.W + p.b, *before)
+    after = equations.stepper(p)(*equations.read(Symbol("x(k)") @ p.W + p.b), *before)
     for state, each in zip(equations.states, after, strict=True):
         each.name = each.name or state
     depths: dict[Symbol, int] = {}

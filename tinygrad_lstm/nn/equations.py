@@ -80,8 +80,12 @@ class Equations:
         ends = dict(zip(self.gates, pairwise(accumulate(self.gates.values(), initial=0))))
         return tuple((..., slice(ends[part[0]][0], ends[part[-1]][1])) for part in parts)
 
+    def read(self, xW: Any) -> tuple[Any, ...]:
+        """Return what a step reads of x W + b: all of it, or parts, taken of all steps at once."""
+        return (xW,)
+
     def stepper(self, p: Any) -> Step:
-        """Return one step: a function of x(k) W + b and the states that returns the next states.
+        """Return one step: a function of what it reads, and of the states, to the next states.
 
         It names the signals of the step. What it needs of the parameters it looks up once, before
         the first step.
@@ -288,8 +292,13 @@ class GRUEquations(Equations):
             found["c"] = np.zeros(self.sizes[0])
         return found
 
+    def read(self, xW: Any) -> tuple[Any, Any]:
+        """Return the gates' part, and the candidate's."""
+        RZ, N = self.columns("rz", "n")
+        return xW[RZ], xW[N]
+
     def stepper(self, p: Any) -> Step:
-        """Return one step, (x W + b, out) to (out,)."""
+        """Return one step, (x W + b of r and z, of n, out) to (out,)."""
         squash, after, U = self.squash, self.reset_after, p.U
         RZ, R, Z, N = self.columns("rz", *"rzn")
         S = self.packed("s", "_", "rz")
@@ -298,17 +307,17 @@ class GRUEquations(Equations):
         else:
             U_rz, U_n = U[RZ], U[N]
 
-        def step(xW: Any, out: Any) -> tuple[Any]:
+        def step(xW_rz: Any, xW_n: Any, out: Any) -> tuple[Any]:
             if after:
                 outU = out @ U
-                s = xW[RZ] + outU[RZ]
+                s = xW_rz + outU[RZ]
             else:
-                s = xW[RZ] + out @ U_rz
+                s = xW_rz + out @ U_rz
             rz = sigmoid(s)
             r, z = rz[R], rz[Z]
-            s_n = xW[N] + (r * (outU[N] + c) if after else (r * out) @ U_n)
+            s_n = xW_n + (r * (outU[N] + c) if after else (r * out) @ U_n)
             n = squash(s_n)
-            out = (1.0 - z) * n + z * out
+            out = n + z * (out - n)
             s.name, r.name, z.name, s_n.name = S, "r", "z", "s_n"
             n.name, out.name = "n", "out"
             return (out,)

@@ -5,7 +5,7 @@ Knows equations by their `stepper` alone; not which they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ArgumentError, UsageError
 from ..place import steps
 from ..primitives import concatenate, stack, stop_gradient, transpose, where
-from ..tensor import Tensor
+from ..tensor import Tensor, constant
 from . import init
 from .arguments import checked_flag, checked_number, checked_size, fitting, fitting_lengths
 from .equations import Equations
@@ -53,26 +53,36 @@ def run(
     last : tuple of (H,) or (B, H)
         The states after the last step run.
     """
-    T = len(x)
+    T, states = len(x), p.equations.states
+    cut_names, held_names = ([f"{each}_{how}" for each in states] for how in ("cut", "held"))
     state = p._starting(start, x.shape[1:-1], T if backward else -1)
     xW = x @ p.W + p.b  # of all steps at once
     xW.name = "xW"
-    step = p.equations.stepper(p)
+    read, step = p.equations.read(xW), p.equations.stepper(p)
     outs = []
     for done, k in enumerate(steps(range(T - 1, -1, -1) if backward else T)):
-        if truncate and done and done % truncate == 0:
-            state = tuple(stop_gradient(each) for each in state)
+        if truncate is not None and truncate < T:
+            seam = constant(np.array(0 < done and done % truncate == 0))
+            state = _chosen(seam, map(stop_gradient, state), state, cut_names)
         before = state
-        state = step(xW[k], *before)
+        state = step(*[each[k] for each in read], *before)
         if alive is not None:
-            state = tuple(where(alive[k], new, old) for new, old in zip(state, before))
-            for what, held in zip(p.equations.states, state, strict=True):
-                held.name = f"{what}_held"
+            state = _chosen(constant(alive[k]), state, before, held_names)
         outs.append(state[0])
     if backward:
         outs.reverse()
     out = stack(outs)
     return out if alive is None else where(alive, out, 0.0), state
+
+
+def _chosen(
+    condition: Tensor, these: Iterable[Tensor], those: Iterable[Tensor], names: list[str]
+) -> tuple[Tensor, ...]:
+    """Return these states where a condition holds, else those: at every step the same operation."""
+    chosen = tuple([where(condition, this, that) for this, that in zip(these, those)])
+    for each, name in zip(chosen, names):
+        each.name = name
+    return chosen
 
 
 class OneWay(Recurrence):
