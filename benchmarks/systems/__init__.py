@@ -39,7 +39,9 @@ SYSTEMS = {
         "torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch", networks=ALL
     ),
     "torch-unbind": System(
-        "torch, taken apart at once", "benchmarks.systems.torch_primitives:build_unbound", "torch",
+        "torch, taken apart at once",
+        "benchmarks.systems.torch_primitives:build_unbound",
+        "torch",
         networks=ALL,
     ),
     "torch-nn": System(

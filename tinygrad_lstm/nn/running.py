@@ -62,7 +62,7 @@ def run(
     outs = []
     for done, k in enumerate(steps(range(T - 1, -1, -1) if backward else T)):
         if truncate is not None and truncate < T:
-            seam = constant(np.array(0 < done and done % truncate == 0))
+            seam = constant(np.array(done > 0 and done % truncate == 0))
             state = _chosen(seam, map(stop_gradient, state), state, cut_names)
         before = state
         state = step(*[each[k] for each in read], *before)
