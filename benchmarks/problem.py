@@ -58,14 +58,14 @@ class Network(NamedTuple):
 
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
-PLAIN = "lstm"
+PLAIN, PADDED = "lstm", "padded"
 NETWORKS = {
     PLAIN: Network(sizes=frozenset(SIZES)),
     "gru": Network("gru"),
     "rnn": Network("rnn"),
     "stacked": Network(layers=2),
     "both ways": Network(directions=2),
-    "padded": Network(is_padded=True),
+    PADDED: Network(is_padded=True),
 }
 
 
