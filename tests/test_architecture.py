@@ -25,7 +25,11 @@ ORDER = (
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do
-EXTRAS = {"interop.saving": {"safetensors"}, "interop.onnx_file": {"onnx"}}
+EXTRAS = {
+    "interop.saving": {"safetensors"},
+    "interop.onnx_layout": {"onnx"},
+    "interop.onnx_network": {"google"},  # onnx' own dependency, for the error it raises
+}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

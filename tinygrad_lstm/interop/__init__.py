@@ -7,6 +7,12 @@ from .keras import gradients_to_keras as gradients_to_keras
 from .keras import to_keras as to_keras
 from .onnx_file import onnx_model as onnx_model
 from .onnx_file import save_onnx as save_onnx
+from .onnx_layout import from_onnx as from_onnx
+from .onnx_layout import gradients_from_onnx as gradients_from_onnx
+from .onnx_layout import gradients_to_onnx as gradients_to_onnx
+from .onnx_layout import to_onnx as to_onnx
+from .onnx_network import OnnxNetwork as OnnxNetwork
+from .onnx_network import load_onnx as load_onnx
 from .pytorch import from_torch as from_torch
 from .pytorch import gradients_from_torch as gradients_from_torch
 from .pytorch import gradients_to_torch as gradients_to_torch
