@@ -275,7 +275,7 @@ class _Reader:
     def _array(self, tensor: Any) -> np.ndarray:
         try:
             array = np.array(self.onnx.numpy_helper.to_array(tensor))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             self.fail(f"the constant {tensor.name} is not what it says: {error}")
         if array.dtype not in (np.float32, np.float64) and array.dtype.kind not in "iub":
             self.faults.append(f"the constant {tensor.name} of type {array.dtype}")
@@ -289,7 +289,8 @@ class _Reader:
 
     def _kind(self, info: Any) -> np.dtype:
         told = info.type.tensor_type.elem_type
-        kind = np.dtype(self.onnx.helper.tensor_dtype_to_np_dtype(told)) if told else np.dtype("O")
+        known = set(self.onnx.helper.get_all_tensor_dtypes())
+        kind = np.dtype(self.onnx.helper.tensor_dtype_to_np_dtype(told) if told in known else "O")
         if kind not in (np.float32, np.float64) and kind.kind not in "iub":
             self.faults.append(f"the input {info.name} of type {kind}")
         return kind
@@ -302,9 +303,12 @@ class _Reader:
             if isinstance(value, self.onnx.TensorProto):
                 value = self._array(value)
             elif isinstance(value, bytes):
-                value = value.decode()
+                value = value.decode(errors="replace")
             elif hasattr(value, "__len__") and not isinstance(value, str):
-                value = [part.decode() if isinstance(part, bytes) else part for part in value]
+                value = [
+                    part.decode(errors="replace") if isinstance(part, bytes) else part
+                    for part in value
+                ]
             found[each.name] = value
         return found
 
@@ -359,8 +363,9 @@ class _Reader:
             found.append(spelled.get((name, numbers)))
         first = found[: len(DEFAULTS[kind])]
         gates, rest = (first[:1], first[1:]) if kind != "RNN" else ([sigmoid], first)
-        fits = found == first * ways and gates == [sigmoid] and None not in rest
-        return rest if fits and not any((*alphas, *betas)) else None
+        fits = len(found) == len(DEFAULTS[kind]) * ways and found == first * ways
+        fits = fits and gates == [sigmoid] and None not in rest and not any((*alphas, *betas))
+        return rest if fits else None
 
     # --- layers over time ------------------------------------------------------------------------
 
@@ -403,6 +408,10 @@ class _Reader:
             name = f"{kind.lower()}_{again}"
         self.layers[name] = layer
         return layer
+
+
+def _text(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _where(node: Any) -> str:

@@ -105,7 +105,7 @@ def _log_softmax(x: Any, *, axis: int = -1) -> Any:
 
 
 def _flatten(x: Any, *, axis: int = 1) -> Any:
-    axis = axis % (len(x.shape) + 1) if axis < 0 else axis
+    axis = axis + len(x.shape) if axis < 0 else axis
     rows = int(np.prod(x.shape[:axis]))
     return p.reshape(x, shape=(rows, int(np.prod(x.shape)) // max(rows, 1)))
 
