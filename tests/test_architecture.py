@@ -17,7 +17,7 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 ORDER = (
     "memory", "files", "errors", "symbol", "place", "cotangent", "primitive", "primitives",
     "functions", "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments",
-    "nn.module", "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
+    "nn.equations", "nn.card", "nn.module", "nn.layers", "nn.recurrence", "nn.cells", "nn.running",
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
     "derivations.*", "check.*", "draw.words", "whereabouts", "explanation", "explain", "dotless",

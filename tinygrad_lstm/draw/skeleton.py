@@ -27,6 +27,7 @@ from .words import (
     operation,
     operation_name,
     shown,
+    transposed,
     without_step,
     written,
 )
@@ -253,9 +254,8 @@ class _Drawing:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
-                inner = self._passed(other)[0]
-                chained = inner.kind == "product" and self._weight(inner) is not None
-                return None if chained else port
+                is_chained = self._passed(other)[1] is not None  # an arc has one weight
+                return None if is_chained else port
         return None
 
     # --- places ----------------------------------------------------------------------------------
@@ -281,10 +281,11 @@ class _Drawing:
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif kind not in ("branch", "product"):
             what = operation(node)
-            forward, adjoint, kind = (what,), (f"({what})ᵀ" if " " in what else f"{what}ᵀ",), "box"
+            forward, adjoint, kind = (what,), (transposed(what),), "box"
             if is_named(node):
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind != "output" and wire not in self.alive
+        still = still or (kind == "branch" and node.inputs[0] not in self.alive)
         adjoint = forward if still else adjoint
         self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire, still))
 
@@ -366,7 +367,7 @@ class _Drawing:
         forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
         if node.kind == "product":
             other = self._said(node.inputs[1 - port])
-            adjoint.append(f"{other}ᵀ" if is_matmul(node) else other)
+            adjoint.append(transposed(other) if is_matmul(node) else other)
         elif node.kind == "function" and len(node.inputs) > 1:
             adjoint.append(minus(str(self._partial(node, port))))
         elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
@@ -441,7 +442,8 @@ class _Drawing:
         name = self._said(node.inputs[port])
         if not is_matmul(node):
             return [name], [name]
-        return ([name], [f"{name}ᵀ"]) if port else ([f"{name} ·"], [f"{name}ᵀ ·"])
+        other = transposed(name)
+        return ([name], [other]) if port else ([f"{name} ·"], [f"{other} ·"])
 
     def _ends(self, node: Node) -> None:
         """End the network where the loss begins."""

@@ -60,18 +60,6 @@ def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxN
         If the package onnx is missing.
     OSError
         If the file cannot be opened.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from tinygrad_lstm.interop import save_onnx
-    >>> net = nn.Sequential(nn.LSTM(2, 3, seed=0), nn.Dense(3, 1, seed=1))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = load_onnx(save_onnx(net, f"{folder}/net.onnx"))
-    >>> [name for name, _ in again.named_parameters()]
-    ['weights.dense.W', 'weights.dense.b', 'lstm.W', 'lstm.U', 'lstm.b']
-    >>> bool((again(np.ones((5, 4, 2))).data == net(np.ones((5, 4, 2))).data).all())
-    True
     """
     onnx = package()
     return OnnxNetwork(_Reader(onnx, Path(path)), name=name)

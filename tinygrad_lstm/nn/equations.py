@@ -250,9 +250,8 @@ class BlockEquations(LSTMEquations):
         """
         if self.cells == 1:
             return _itself, _itself
-        E = constant(np.repeat(np.eye(self.gates["i"], dtype=dtype), self.cells, axis=1), name="E")
-        ET = E.T
-        ET.name = "Eᵀ"
+        cells = np.repeat(np.eye(self.gates["i"], dtype=dtype), self.cells, axis=1)
+        E, ET = constant(cells, name="E"), constant(cells.T, name="Eᵀ")
         return lambda y: y @ E, lambda y: y @ ET
 
 

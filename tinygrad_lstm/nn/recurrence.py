@@ -13,7 +13,7 @@ from ..errors import DTypeError, ShapeError, UsageError
 from ..place import Initial, steps
 from ..primitives import broadcast_to
 from ..tensor import Tensor, constant
-from .card import card
+from .card import card, written
 from .equations import Equations
 from .module import Module
 
@@ -45,7 +45,8 @@ class Recurrence(Module):
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
         shapes = {name: each.shape for name, each in self.named_parameters()}
-        return card(f"{self.place.path()}: {self._described()}", self.equations, shapes)
+        title, equations = f"{self.place.path()}: {self._described()}", self.equations
+        return card(title, written(equations), equations.conventions, shapes)
 
     def _described(self) -> str:
         """Return what it is, and how many features come in and go out."""

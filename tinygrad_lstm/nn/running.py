@@ -27,7 +27,7 @@ def run(
     p: Recurrence,
     x: Tensor,
     start: Start,
-    alive: np.ndarray | None = None,
+    alive: Tensor | None = None,
     backward: bool = False,
     truncate: int | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -59,20 +59,28 @@ def run(
     xW = x @ p.W + p.b  # of all steps at once
     xW.name = "xW"
     read, step = p.equations.read(xW), p.equations.stepper(p)
+    order = range(T - 1, -1, -1) if backward else range(T)
+    seam = None if truncate is None or truncate >= T else _seams(order, truncate)
     outs = []
-    for done, k in enumerate(steps(range(T - 1, -1, -1) if backward else T)):
-        if truncate is not None and truncate < T:
-            seam = constant(np.array(done > 0 and done % truncate == 0))
-            state = _chosen(seam, map(stop_gradient, state), state, cut_names)
+    for k in steps(order):
+        if seam is not None:
+            state = _chosen(seam[k], map(stop_gradient, state), state, cut_names)
         before = state
         state = step(*[each[k] for each in read], *before)
         if alive is not None:
-            state = _chosen(constant(alive[k]), state, before, held_names)
+            state = _chosen(alive[k], state, before, held_names)
         outs.append(state[0])
     if backward:
         outs.reverse()
     out = stack(outs)
     return out if alive is None else where(alive, out, 0.0), state
+
+
+def _seams(order: range, truncate: int) -> Tensor:
+    """Return before which steps, (T,), the gradient is cut: every so many, in the order run."""
+    found = np.zeros(len(order), bool)
+    found[list(order)[truncate::truncate]] = True
+    return constant(found, name="seam")
 
 
 def _chosen(
@@ -91,7 +99,7 @@ class OneWay(Recurrence):
     backward = False
 
     def forward(
-        self, x: Tensor, start: Start, alive: np.ndarray | None, truncate: int | None
+        self, x: Tensor, start: Start, alive: Tensor | None, truncate: int | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run through the steps (see `run`)."""
         return run(self, x, start, alive, self.backward, truncate)
@@ -115,8 +123,9 @@ class Recurrent(Recurrence):
     dropout : float in [0, 1)
         Rate at which outputs between layers are dropped in training.
     truncate : int, optional
-        Steps after which no gradient is sent further back. (``"gers"`` is for `LSTM` and
-        `MemoryBlocks`, whose equations cut it.)
+        Steps after which no gradient is sent further back: ``state_cut[k]`` and so on are what goes
+        into step k, cut or not. (``"gers"`` is for `LSTM` and `MemoryBlocks`, whose equations cut
+        it.)
     stateful : bool
         Start from the last states of the call before, through which no gradient goes back, until
         ``reset_state()``; a state that is given is started from instead.
@@ -284,7 +293,7 @@ class Recurrent(Recurrence):
         if lengths is not None:
             ends = fitting_lengths(self.place, lengths, T, batch)
             if (ends < T).any():
-                alive = (np.arange(T)[:, None] < ends)[..., None]
+                alive = constant((np.arange(T)[:, None] < ends)[..., None], name="alive")
         if turned:
             x = transpose(x, axes=(1, 0, 2))
         if alive is not None:
@@ -302,7 +311,7 @@ class Recurrent(Recurrence):
         return out, last if len(last) > 1 else last[0]
 
     def _through(
-        self, x: Tensor, starts: list[Start], alive: np.ndarray | None
+        self, x: Tensor, starts: list[Start], alive: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run through all layers and directions, and stack their last states."""
         ways, lasts = list(self._ways.values()), []
