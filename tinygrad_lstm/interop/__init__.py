@@ -19,3 +19,7 @@ from .pytorch import gradients_to_torch as gradients_to_torch
 from .pytorch import to_torch as to_torch
 from .saving import load as load
 from .saving import save as save
+from .tmva_layout import from_tmva as from_tmva
+from .tmva_layout import gradients_from_tmva as gradients_from_tmva
+from .tmva_layout import gradients_to_tmva as gradients_to_tmva
+from .tmva_layout import to_tmva as to_tmva

@@ -128,10 +128,11 @@ class Layout:
         for part in self.parts(module):
             ours = {}
             for letter, each in part.parameters.items():
-                if gradient and each.grad is None:
+                if gradient and each.grad is None and each.requires_grad:
                     who = joined(part.owner.place.path(), letter)
                     raise GradientError(f"{who} has no gradient: call backward()")
-                ours[letter] = np.asarray(each.grad) if gradient else each.numpy()
+                given = each.grad if gradient else each.data
+                ours[letter] = np.zeros(each.shape) if given is None else np.array(given)
             for name, array in self._packed(part, ours, gradient).items():
                 found[self.key(part, name)] = np.array(array, order="C")  # copied, never a view
         return self.gathered(module, found)
