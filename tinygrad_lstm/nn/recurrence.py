@@ -107,14 +107,15 @@ class Recurrence(Module):
                 shares.append([None] * count)
                 continue
             if not isinstance(value, Tensor | np.ndarray):
-                value = Tensor(value, dtype=dtype).numpy()
+                value = Tensor(value, dtype=dtype, name=f"{who}: initial {what}").numpy()
             if value.shape != shape:
                 raise ShapeError(
                     f"{who}: initial {what} has shape {value.shape}, expected {shape}{reason}"
                 )
-            if isinstance(value, Tensor) and value.dtype != dtype:
+            if value.dtype != dtype:
                 raise DTypeError(
-                    f"{who}: initial {what} is {value.dtype}, the layer {dtype}; they must be equal"
+                    f"{who}: initial {what} is {value.dtype}, the layer {dtype}; convert it with "
+                    f".astype({str(dtype)!r})"
                 )
             shares.append([value] if count == 1 else [value[n] for n in range(count)])
         return list(zip(*shares, strict=True))
