@@ -32,7 +32,7 @@ def main() -> int:
             metavar=what.upper(),
             help="of " + ", ".join(known),
         )
-    parser.add_argument("--processes", type=int, default=5, help="per system and size (default: 5)")
+    parser.add_argument("--processes", type=int, default=5, help="per system and task (default: 5)")
     parser.add_argument("--quick", action="store_true", help="one short process each: a look only")
     chosen = parser.parse_args()
     processes, seconds = (1, 0.2) if chosen.quick else (chosen.processes, 0.7)
@@ -129,7 +129,7 @@ def print_ratios(found: Found, systems: list[str]) -> None:
 
 def print_table(title: str, table: dict[str, Results], systems: list[str]) -> None:
     """Print the multiples for some tasks, a column for each."""
-    print(f"  {title:26}" + "".join(f"{task:>10}" for task in table))
+    print(f"  {title:26}" + "".join(f"{task:>14}" for task in table))
     for name in systems:
         cells = [
             f"{of(results[name]) / of(results[YARDSTICK]):.3g}"
@@ -138,7 +138,7 @@ def print_table(title: str, table: dict[str, Results], systems: list[str]) -> No
             for results in table.values()
         ]
         if set(cells) != {"-"}:
-            print(f"  {SYSTEMS[name].title:26}" + "".join(f"{cell:>10}" for cell in cells))
+            print(f"  {SYSTEMS[name].title:26}" + "".join(f"{cell:>14}" for cell in cells))
 
 
 def print_padding(found: Found) -> None:
@@ -146,7 +146,7 @@ def print_padding(found: Found) -> None:
     sizes = [size for network, size in found if network == PADDED and (PLAIN, size) in found]
     if sizes:
         print("\nPadded sequences, as a multiple of the same arrays without lengths")
-        print(f"  {'':26}" + "".join(f"{size:>10}" for size in sizes))
+        print(f"  {'':26}" + "".join(f"{size:>14}" for size in sizes))
     for name in SYSTEMS:
         with_and_without = [(found[PADDED, size], found[PLAIN, size]) for size in sizes]
         cells = [
@@ -155,7 +155,7 @@ def print_padding(found: Found) -> None:
             if name in padded and name in plain
         ]
         if cells:
-            print(f"  {SYSTEMS[name].title:26}" + "".join(f"{cell:>10}" for cell in cells))
+            print(f"  {SYSTEMS[name].title:26}" + "".join(f"{cell:>14}" for cell in cells))
 
 
 def print_imports(times: int) -> None:

@@ -64,7 +64,7 @@ NETWORKS = {
     "gru": Network("gru"),
     "rnn": Network("rnn"),
     "stacked": Network(layers=2),
-    "both ways": Network(directions=2),
+    "bidirectional": Network(directions=2),
     PADDED: Network(is_padded=True),
 }
 
