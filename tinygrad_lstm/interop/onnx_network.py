@@ -7,7 +7,7 @@ all: what is not covered is listed before anything is built.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -37,8 +37,10 @@ OVER_TIME = {  # the attributes that are covered, and of the others the value th
 def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxNetwork:
     """Read a model file as a network that records.
 
-    Layers over time become `LSTM`, `GRU` and `RNN`, everything else primitives, and the constants
-    of floating point parameters.
+    Layers over time become `LSTM`, `GRU` and `RNN`, everything else primitives, and initializers of
+    floating point parameters. Of layers over time, both directions or the forward one are covered,
+    and the functions that `LSTM` has a name for; of other operators, those that surround layers in
+    the files of `save_onnx` and of exporters.
 
     Parameters
     ----------
@@ -82,20 +84,25 @@ class OnnxNetwork(Module):
     inputs, outputs : tuple of str
         What the file calls them.
     weights : dict of str to Tensor
-        The file's floating point constants, but for those of layers over time.
+        The file's floating point initializers, but for those of layers over time.
     lstm, lstm_2, gru, rnn, …
         The layers over time, in the file's order.
     """
 
     def __init__(self, reader: _Reader, name: str | None = None) -> None:
         super().__init__(name)
-        self._steps = tuple(reader.steps())
-        self._constants = reader.arrays
+        self._steps = tuple(map(reader.step, reader.nodes))
         self._kinds = reader.inputs
         self.inputs, self.outputs = tuple(reader.inputs), reader.outputs
+        used = {each for step in self._steps for each in step.inputs} | set(self.outputs)
+        constants = {each: array for each, array in reader.arrays.items() if each in used}
         self.weights = {
             each: Tensor(array, requires_grad=True, name=each)
-            for each, array in reader.floats().items()
+            for each, array in constants.items()
+            if each in reader.weights
+        }
+        self._constants = {
+            each: array for each, array in constants.items() if each not in reader.weights
         }
         for each, layer in reader.layers.items():
             setattr(self, each, layer)
@@ -181,9 +188,13 @@ class _Reader:
     ----------
     inputs : dict of str to float or integer type
     outputs : tuple of str
+    nodes : list of nodes, but for constants
     arrays : dict of str to array
-        All constants; once the steps have been read, those that are no parameters.
+        All constants.
+    weights : set of str
+        Those of floating point that are no nodes of their own.
     layers : dict of str to Recurrent
+        Of the nodes that have been read.
     """
 
     def __init__(self, onnx: Any, path: Path) -> None:
@@ -192,12 +203,12 @@ class _Reader:
         self.layers: dict[str, nn.Recurrent] = {}
         graph = self._model().graph
         self.arrays = {each.name: self._array(each) for each in graph.initializer}
+        self.weights = {name for name, each in self.arrays.items() if each.dtype.kind == "f"}
         for each in graph.node:
             if each.op_type == "Constant" and not each.domain:
                 self.arrays[each.output[0]] = self._constant(each)
-        constants = {each.name for each in graph.initializer}
         self.inputs = {
-            each.name: self._kind(each) for each in graph.input if each.name not in constants
+            each.name: self._kind(each) for each in graph.input if each.name not in self.arrays
         }
         self.outputs = tuple(each.name for each in graph.output)
         self.nodes = [each for each in graph.node if each.op_type != "Constant" or each.domain]
@@ -211,29 +222,13 @@ class _Reader:
     def fail(self, why: str) -> NoReturn:
         raise FileError(f"load_onnx: {self.path}: {why}; nothing loaded")
 
-    def floats(self) -> dict[str, np.ndarray]:
-        """Return the constants that a step other than one over time computes with."""
-        used = {name for step in self._read for name in step.inputs}
-        floats = {
-            name: array
-            for name, array in self.arrays.items()
-            if name in used and array.dtype.kind == "f"
-        }
-        for name in floats:
-            del self.arrays[name]
-        return floats
-
-    def steps(self) -> Iterator[Step]:
-        """Yield what every node does."""
-        self._read: list[Step] = []
-        for node in self.nodes:
-            told = self._attributes(node)
-            inputs, apply = tuple(node.input), OPERATORS.get(node.op_type)
-            if apply is None:
-                apply, told = OverTime(self._layer(node, told)), {}
-                inputs = (*inputs[:1], *inputs[4:7])
-            self._read.append(Step(apply, inputs, tuple(node.output), told))
-            yield self._read[-1]
+    def step(self, node: Any) -> Step:
+        """Return what a node does."""
+        told, inputs, outputs = self._attributes(node), tuple(node.input), tuple(node.output)
+        if node.op_type in OPERATORS:
+            return Step(OPERATORS[node.op_type], inputs, outputs, told)
+        layer = OverTime(self._layer(node, told))
+        return Step(layer, (*inputs[:1], *inputs[4:7]), outputs, {})
 
     # --- what is in the file ---------------------------------------------------------------------
 
