@@ -46,12 +46,11 @@ def main() -> int:
             systems.remove(name)
     found: Found = {}
     failures: list[str] = []
-    for network in chosen.networks:
-        for size in chosen.sizes:
-            if size in NETWORKS[network].sizes:
-                results = time_all(network, size, systems, processes, seconds, failures)
-                found[network, size] = results
-                print_size(network, size, results)
+    for size in chosen.sizes:
+        networks = [name for name in chosen.networks if size in NETWORKS[name].sizes]
+        found |= time_all(size, networks, systems, processes, seconds, failures)
+        for network in networks:
+            print_size(network, size, found[network, size])
     print_ratios(found, systems)
     print_padding(found)
     print_imports(5 if chosen.quick else 25)
@@ -66,24 +65,36 @@ def main() -> int:
 
 
 def time_all(
-    network: str, size: str, systems: list[str], processes: int, seconds: float, failures: list[str]
-) -> Results:
-    """Time the systems on one task, in turns; one that fails is left out and written down."""
-    found: Results = {
-        name: []
-        for name in systems
-        if size in SYSTEMS[name].sizes and network in SYSTEMS[name].networks
+    size: str,
+    networks: list[str],
+    systems: list[str],
+    processes: int,
+    seconds: float,
+    failures: list[str],
+) -> Found:
+    """Time the systems on all tasks of one size, in turns; what fails is left out and written down.
+
+    In turns, because what else the machine does changes from minute to minute.
+    """
+    found: Found = {
+        (network, size): {
+            name: []
+            for name in systems
+            if size in SYSTEMS[name].sizes and network in SYSTEMS[name].networks
+        }
+        for network in networks
     }
     for turn in range(processes):
-        for name in list(found):
-            if sys.stderr.isatty():
-                where = f"{network}, {size}: {turn + 1}/{processes} {name}"
-                print(f"\r{where:50}", end="\r", file=sys.stderr)
-            try:
-                found[name].append(fresh.time_system(name, network, SIZES[size], seconds))
-            except RuntimeError as error:
-                failures.append(f"{SYSTEMS[name].title}, {network}, {size}: {error}")
-                del found[name]
+        for (network, _), results in found.items():
+            for name in list(results):
+                if sys.stderr.isatty():
+                    where = f"{network}, {size}: {turn + 1}/{processes} {name}"
+                    print(f"\r{where:50}", end="\r", file=sys.stderr)
+                try:
+                    results[name].append(fresh.time_system(name, network, SIZES[size], seconds))
+                except RuntimeError as error:
+                    failures.append(f"{SYSTEMS[name].title}, {network}, {size}: {error}")
+                    del results[name]
     return found
 
 

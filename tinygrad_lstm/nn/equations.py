@@ -7,7 +7,7 @@ Symbols, from which a layer's card is printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -22,6 +22,19 @@ from .arguments import checked_flag, checked_number, checked_size, squashing
 
 Step = Callable[..., tuple[Any, ...]]
 Squash = Callable[[Any], Any]
+
+
+class Parts:
+    """Parts of a signal of all steps; ``[k]`` are those of step k."""
+
+    def __init__(self, parts: Iterable[Any]) -> None:
+        self.parts = tuple(parts)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.parts)
+
+    def __getitem__(self, k: int) -> list[Any]:
+        return [each[k] for each in self.parts]
 
 
 class Equations:
@@ -80,9 +93,9 @@ class Equations:
         ends = dict(zip(self.gates, pairwise(accumulate(self.gates.values(), initial=0))))
         return tuple((..., slice(ends[part[0]][0], ends[part[-1]][1])) for part in parts)
 
-    def read(self, xW: Any) -> tuple[Any, ...]:
+    def read(self, xW: Any) -> Any:
         """Return what a step reads of x W + b: all of it, or parts, taken of all steps at once."""
-        return (xW,)
+        return xW
 
     def stepper(self, p: Any) -> Step:
         """Return one step: a function of what it reads, and of the states, to the next states.
@@ -291,13 +304,12 @@ class GRUEquations(Equations):
             found["c"] = np.zeros(self.sizes[0])
         return found
 
-    def read(self, xW: Any) -> tuple[Any, Any]:
+    def read(self, xW: Any) -> Parts:
         """Return the gates' part, and the candidate's."""
-        RZ, N = self.columns("rz", "n")
-        return xW[RZ], xW[N]
+        return Parts(xW[columns] for columns in self.columns("rz", "n"))
 
     def stepper(self, p: Any) -> Step:
-        """Return one step, (x W + b of r and z, of n, out) to (out,)."""
+        """Return one step, (x W + b in two parts, out) to (out,)."""
         squash, after, U = self.squash, self.reset_after, p.U
         RZ, R, Z, N = self.columns("rz", *"rzn")
         S = self.packed("s", "_", "rz")
@@ -306,7 +318,8 @@ class GRUEquations(Equations):
         else:
             U_rz, U_n = U[RZ], U[N]
 
-        def step(xW_rz: Any, xW_n: Any, out: Any) -> tuple[Any]:
+        def step(xW: Any, out: Any) -> tuple[Any]:
+            xW_rz, xW_n = xW
             if after:
                 outU = out @ U
                 s = xW_rz + outU[RZ]

@@ -5,13 +5,14 @@ Knows Tensors and equations; not how steps follow one another.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError, UsageError
 from ..place import Initial, steps
-from ..primitives import broadcast_to
+from ..primitives import broadcast_to, where
 from ..tensor import Tensor, constant
 from .card import card, written
 from .equations import Equations
@@ -153,6 +154,15 @@ class Recurrence(Module):
                 else:
                     found.append(value)
         return tuple(found)
+
+    def _chosen(
+        self, condition: Tensor, these: Iterable[Tensor], those: Iterable[Tensor], how: str
+    ) -> tuple[Tensor, ...]:
+        """Return these states where a condition holds, else those, and name them by how it is."""
+        chosen = tuple([where(condition, this, that) for this, that in zip(these, those)])
+        for what, each in zip(self.equations.states, chosen):
+            each.name = f"{what}_{how}"
+        return chosen
 
 
 __all__ = ["Recurrence", "Start"]

@@ -5,7 +5,7 @@ Knows equations by their `stepper` alone; not which they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -53,8 +53,7 @@ def run(
     last : tuple of (H,) or (B, H)
         The states after the last step run.
     """
-    T, states = len(x), p.equations.states
-    cut_names, held_names = ([f"{each}_{how}" for each in states] for how in ("cut", "held"))
+    T = len(x)
     state = p._starting(start, x.shape[1:-1], T if backward else -1)
     xW = x @ p.W + p.b  # of all steps at once
     xW.name = "xW"
@@ -64,11 +63,11 @@ def run(
     outs = []
     for k in steps(order):
         if seam is not None:
-            state = _chosen(seam[k], map(stop_gradient, state), state, cut_names)
+            state = p._chosen(seam[k], map(stop_gradient, state), state, "cut")
         before = state
-        state = step(*[each[k] for each in read], *before)
+        state = step(read[k], *before)
         if alive is not None:
-            state = _chosen(alive[k], state, before, held_names)
+            state = p._chosen(alive[k], state, before, "held")
         outs.append(state[0])
     if backward:
         outs.reverse()
@@ -81,16 +80,6 @@ def _seams(order: range, truncate: int) -> Tensor:
     found = np.zeros(len(order), bool)
     found[list(order)[truncate::truncate]] = True
     return constant(found, name="seam")
-
-
-def _chosen(
-    condition: Tensor, these: Iterable[Tensor], those: Iterable[Tensor], names: list[str]
-) -> tuple[Tensor, ...]:
-    """Return these states where a condition holds, else those: at every step the same operation."""
-    chosen = tuple([where(condition, this, that) for this, that in zip(these, those)])
-    for each, name in zip(chosen, names):
-        each.name = name
-    return chosen
 
 
 class OneWay(Recurrence):
