@@ -1,8 +1,8 @@
 """The yardstick: backpropagation through time, written by hand in NumPy.
 
-Packed gates, x W of all steps at once, buffers made once and reused, and the gradients of the
-weights as one matrix product over all steps. Runs in the precision of its problem; in float64 it
-is the reference that every system's gradients are held against.
+Layers one after the other, each of one way through time or of two, then the dense layer and the
+loss. Runs in the precision of its problem; in float64 it is the reference that every system's
+gradients are held against.
 """
 
 from __future__ import annotations
@@ -11,69 +11,42 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .problem import Array, Problem
+from .problem import Array, Problem, named
+from .ways_by_hand import BY_HAND
 
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
-    T, B, in_size, H = problem.size
-    x, W, U, b, w, c = (getattr(problem, name) for name in ("x", "W", "U", "b", "w", "c"))
-    dtype = x.dtype
-    x = x.reshape(T * B, in_size)
+    T, B, _, H = problem.size
+    D, alive, w, c = problem.network.directions, problem.alive, problem.w, problem.c
     target = problem.target.reshape(T * B, 1)
-    nets, gates, δs = (np.empty((T, B, 4 * H), dtype) for _ in range(3))
-    states, outs = (np.zeros((T + 1, B, H), dtype) for _ in range(2))  # [k + 1] is of step k
-    tanhs = np.empty((T, B, H), dtype)
-    A, I, F, O = (slice(g * H, (g + 1) * H) for g in range(4))
-    IFO = slice(H, 4 * H)
+    way = BY_HAND[problem.network.kind]
+    gradients: list[dict[str, Array]] = [{} for _ in problem.ways]
+    ways = [
+        way(p, T, B, n % D == 1, alive, found)
+        for n, (p, found) in enumerate(zip(problem.ways, gradients, strict=True))
+    ]
+    layers = [ways[n : n + D] for n in range(0, len(ways), D)]
     found: dict[str, Array] = {}
 
-    def forward() -> Array:
-        np.dot(x, W, out=nets.reshape(T * B, 4 * H))
-        np.add(nets, b, out=nets)
-        for k in range(T):
-            s, gate, state = nets[k], gates[k], states[k + 1]
-            s += outs[k].dot(U)
-            np.tanh(s[:, A], out=gate[:, A])
-            ifo = gate[:, IFO]
-            np.multiply(s[:, IFO], 0.5, out=ifo)  # σ(s) = ½ tanh(½ s) + ½
-            np.tanh(ifo, out=ifo)
-            ifo *= 0.5
-            ifo += 0.5
-            np.multiply(gate[:, F], states[k], out=state)
-            state += gate[:, I] * gate[:, A]
-            np.tanh(state, out=tanhs[k])
-            np.multiply(gate[:, O], tanhs[k], out=outs[k + 1])
-        return 0.5 * np.tanh(0.5 * (outs[1:].reshape(T * B, H).dot(w) + c)) + 0.5
-
-    def backward(y: Array) -> None:
-        δz = (y - target) * y * (1 - y)
-        δy = δz.dot(w.T).reshape(T, B, H)
-        δout, δstate = np.zeros((2, B, H), dtype)
-        UT = U.T
-        for k in range(T - 1, -1, -1):
-            gate, tanh, δ = gates[k], tanhs[k], δs[k]
-            a, i, f, o, ifo = gate[:, A], gate[:, I], gate[:, F], gate[:, O], gate[:, IFO]
-            δout = δout + δy[k]
-            δstate += δout * o * (1 - tanh * tanh)
-            np.multiply(δstate * i, 1 - a * a, out=δ[:, A])
-            np.multiply(δstate, a, out=δ[:, I])
-            np.multiply(δstate, states[k], out=δ[:, F])
-            np.multiply(δout, tanh, out=δ[:, O])
-            δ[:, IFO] *= ifo * (1 - ifo)
-            δstate *= f
-            δout = δ.dot(UT)
-        δ = δs.reshape(T * B, 4 * H)
-        found["W"] = x.T.dot(δ)
-        found["U"] = outs[:-1].reshape(T * B, H).T.dot(δ)
-        found["b"] = δ.sum(0)
-        found["w"] = outs[1:].reshape(T * B, H).T.dot(δz)
-        found["c"] = δz.sum(0)
-        found["x"] = δ.dot(W.T).reshape(problem.x.shape)
-
     def step() -> float:
-        y = forward()
-        backward(y)
+        x = problem.x
+        for layer in layers:
+            outs = [forward(x) for forward, _ in layer]
+            x = outs[0] if D == 1 else np.concatenate(outs, axis=-1)
+            if alive is not None:
+                x = x * alive
+        x = x.reshape(T * B, D * H)
+        y = 0.5 * np.tanh(0.5 * (x.dot(w) + c)) + 0.5
+        δz = (y - target) * y * (1 - y)
+        found["w"], found["c"] = x.T.dot(δz), δz.sum(0)
+        δx = δz.dot(w.T).reshape(T, B, D * H)
+        for layer in reversed(layers):
+            parts = [
+                backward(δx[..., n * H : (n + 1) * H]) for n, (_, backward) in enumerate(layer)
+            ]
+            δx = parts[0] if D == 1 else parts[0] + parts[1]
+        found["x"] = δx
         return 0.5 * ((y - target) ** 2).sum()
 
-    return step, lambda: found
+    return step, lambda: named(gradients) | found

@@ -1,4 +1,4 @@
-"""One fresh process: time one system on one size, and write what was found as JSON.
+"""One fresh process: time one system on one network and size, and write what was found as JSON.
 
 The timing comes first, the check of the gradients after it, and nothing is written unless they
 agree. In this order the allocator is in the state that the system itself brings about.
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from . import memory
-from .problem import Size, check, make
+from .problem import NETWORKS, Size, check, make
 from .systems import SYSTEMS
 
 BLOCKS = 7
@@ -28,6 +28,7 @@ def main() -> None:
     """Time what the command line names."""
     parser = argparse.ArgumentParser(prog="benchmarks.child")
     parser.add_argument("system", choices=SYSTEMS)
+    parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("size", nargs=4, type=int, metavar=("T", "B", "in", "H"))
     parser.add_argument("--seconds", type=float, default=0.7)
     parser.add_argument("--no-gc", action="store_true")
@@ -36,7 +37,7 @@ def main() -> None:
     module, _, function = system.build.partition(":")
     build = getattr(import_module(module), function)
     peak = memory.Peak()
-    problem = make(Size(*chosen.size))
+    problem = make(Size(*chosen.size), NETWORKS[chosen.network])
     if system.dtype != "float32":
         problem = problem.astype(system.dtype)
     step, read = build(problem)

@@ -37,6 +37,8 @@ def run(*arguments: object) -> Any:
     return json.loads(done.stdout)
 
 
-def time_system(system: str, size: tuple[int, ...], seconds: float, *flags: str) -> dict[str, Any]:
-    """Time one system on one size in a fresh process."""
-    return run("-m", "benchmarks.child", system, *size, "--seconds", seconds, *flags)
+def time_system(
+    system: str, network: str, size: tuple[int, ...], seconds: float, *flags: str
+) -> dict[str, Any]:
+    """Time one system on one network and size in a fresh process."""
+    return run("-m", "benchmarks.child", system, network, *size, "--seconds", seconds, *flags)

@@ -1,22 +1,24 @@
-"""The task that is timed: its sizes, its seeded numbers, and the check of its gradients.
+"""The task that is timed: its networks and sizes, its seeded numbers, the check of its gradients.
 
 Knows the pass written by hand, which in float64 is the reference; no system.
 
-The task is LSTM, dense layer H → 1, sigmoid, ½ Σ (y - target)²: one forward and one backward pass
-for the gradients of all weights and of the input.
+The task is a recurrent network, a dense layer to 1, sigmoid, ½ Σ (y - target)²: one forward and one
+backward pass for the gradients of all weights and of the input. The network is an LSTM, or another
+of its family, in a stack, in both directions, or of padded sequences, of which the outputs in the
+padding are 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import default_rng
 
 Array = np.ndarray
-LEAVES = ("W", "U", "b", "w", "c", "x")
+LEAVES = ("W", "U", "b", "w", "c", "x")  # of the LSTM alone
 TOLERANCE = {"float32": 2e-4, "float64": 1e-11}  # of the gradient's largest entry
 
 
@@ -39,29 +41,79 @@ SIZES = {
 }
 
 
+FAMILY = frozenset({"small", "medium"})  # sizes at which the whole family is timed
+
+
+class Network(NamedTuple):
+    """What stands below the dense layer: ways through time, of which each has its own weights.
+
+    Gates are packed in the order a, i, f, o or r, z, n; a GRU's n has a second bias.
+    """
+
+    kind: str = "lstm"
+    layers: int = 1
+    directions: int = 1
+    is_padded: bool = False
+    sizes: frozenset[str] = FAMILY
+
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+PLAIN, PADDED = "lstm", "padded"
+NETWORKS = {
+    PLAIN: Network(sizes=frozenset(SIZES)),
+    "gru": Network("gru"),
+    "rnn": Network("rnn"),
+    "stacked": Network(layers=2),
+    "bidirectional": Network(directions=2),
+    PADDED: Network(is_padded=True),
+}
+
+
 @dataclass(frozen=True)
 class Problem:
-    """The numbers of the task; the gates are packed in the order a, i, f, o."""
+    """The numbers of the task."""
 
+    network: Network
     x: Array  # (T, B, in)
     target: Array  # (T, B, 1)
-    W: Array  # (in, 4H)
-    U: Array  # (H, 4H)
-    b: Array  # (4H,)
-    w: Array  # (H, 1), of the dense layer
+    ways: tuple[dict[str, Array], ...]  # W (in, gates H), U (H, gates H), b (gates H,), d (H,);
+    # layer after layer, forward before backward; d is the second bias of n in a GRU
+    w: Array  # (directions H, 1), of the dense layer
     c: Array  # (1,)
+    lengths: Array | None  # (B,), unsorted, of padded sequences
 
     @property
     def size(self) -> Size:
         """T, B, in and H."""
-        return Size(*self.x.shape, len(self.U))
+        return Size(*self.x.shape, len(self.ways[0]["U"]))
+
+    @property
+    def leaves(self) -> dict[str, Array]:
+        """What has a gradient: W, U, b of one way, or 0.W and so on of several; w, c and x."""
+        return named(self.ways) | {"w": self.w, "c": self.c, "x": self.x}
+
+    @property
+    def alive(self) -> Array | None:
+        """Which sequences have not ended at a step, (T, B, 1); None if none is padded."""
+        if self.lengths is None:
+            return None
+        return (np.arange(self.size.T)[:, None] < self.lengths)[..., None]
 
     def astype(self, dtype: Any) -> Problem:
         """Return the same numbers in another precision."""
-        return Problem(*[each.astype(dtype) for each in astuple(self)])
+        ways = tuple({name: each.astype(dtype) for name, each in p.items()} for p in self.ways)
+        numbers = {name: getattr(self, name).astype(dtype) for name in ("x", "target", "w", "c")}
+        return replace(self, ways=ways, **numbers)
 
 
-def make(size: Size) -> Problem:
+def named(ways: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what each way has by its name, with the way's number before it if they are several."""
+    if len(ways) == 1:
+        return dict(ways[0])
+    return {f"{n}.{name}": each for n, p in enumerate(ways) for name, each in p.items()}
+
+
+def make(size: Size, network: Network = NETWORKS[PLAIN]) -> Problem:
     """Draw the numbers from a fixed seed, in float32 from the start.
 
     No array of another precision is made and freed on the way: that would change how the
@@ -75,14 +127,28 @@ def make(size: Size) -> Problem:
         array *= np.float32(deviation)
         return array
 
+    def way(into: int) -> dict[str, Array]:
+        width = GATES[network.kind] * H
+        p = {
+            "W": normal(into, width, deviation=into**-0.5),
+            "U": normal(H, width, deviation=H**-0.5),
+            "b": normal(width, deviation=0.1),
+        }
+        return p | ({"d": normal(H, deviation=0.1)} if network.kind == "gru" else {})
+
+    width = network.directions * H
     return Problem(
+        network,
         x=normal(T, B, I),
         target=random.random((T, B, 1), np.float32),
-        W=normal(I, 4 * H, deviation=I**-0.5),
-        U=normal(H, 4 * H, deviation=H**-0.5),
-        b=normal(4 * H, deviation=0.1),
-        w=normal(H, 1, deviation=H**-0.5),
+        ways=tuple(
+            way(width if layer else I)
+            for layer in range(network.layers)
+            for _ in range(network.directions)
+        ),
+        w=normal(width, 1, deviation=width**-0.5),
         c=normal(1, deviation=0.1),
+        lengths=random.integers((T + 1) // 2, T, B, endpoint=True) if network.is_padded else None,
     )
 
 
@@ -99,6 +165,8 @@ def check(problem: Problem, found: Mapping[str, Array], dtype: str) -> None:
     step, read = build(problem.astype(np.float64))
     step()
     for name, wanted in read().items():
+        if name not in found:
+            raise ValueError(f"gradient of {name}: missing")
         if found[name].shape != wanted.shape:
             raise ValueError(f"gradient of {name}: shape {found[name].shape}, not {wanted.shape}")
         off = np.abs(found[name] - wanted).max() / np.abs(wanted).max()

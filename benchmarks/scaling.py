@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from . import fresh
-from .problem import Size
+from .problem import PLAIN, Size
 
 STEPS = (100, 1000, 10_000)
 
@@ -17,6 +17,6 @@ def measure(processes: int, seconds: float) -> dict[str, list[float]]:
         for position, T in enumerate(STEPS):
             for state, times in found.items():
                 flags = ["--no-gc"] if state == "off" else []
-                child = fresh.time_system("tape", Size(T, 1, 16, 16), seconds, *flags)
+                child = fresh.time_system("tape", PLAIN, Size(T, 1, 16, 16), seconds, *flags)
                 times[position].append(child["seconds"])
     return {state: [median(each) for each in times] for state, times in found.items()}

@@ -21,7 +21,7 @@ CACHE = 1 << 18  # bytes of net inputs in a block of steps
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
     T, B, I, H = problem.size
-    x, W, U, b, w, c = (getattr(problem, name) for name in ("x", "W", "U", "b", "w", "c"))
+    W, U, b, w, c, x = problem.leaves.values()
     x, target = x.reshape(T * B, I), problem.target.reshape(T * B, 1)
     dtype = x.dtype
     gates, δs = (np.empty((T, B, 4, H), dtype) for _ in range(2))

@@ -17,7 +17,7 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 ORDER = (
     "memory", "files", "errors", "symbol", "place", "cotangent", "primitive", "primitives",
     "functions", "tape", "arrays", "tensor", "differentiate", "nn.init", "nn.arguments",
-    "nn.module", "nn.layers", "nn.equations", "nn.card", "nn.recurrence", "nn.cells", "nn.running",
+    "nn.equations", "nn.card", "nn.module", "nn.layers", "nn.recurrence", "nn.cells", "nn.running",
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
     "derivations.*", "check.*", "draw.words", "whereabouts", "explanation", "explain", "dotless",
@@ -25,7 +25,11 @@ ORDER = (
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do
-EXTRAS = {"interop.saving": {"safetensors"}, "interop.onnx_file": {"onnx"}}
+EXTRAS = {
+    "interop.saving": {"safetensors"},
+    "interop.onnx_layout": {"onnx"},
+    "interop.onnx_network": {"google"},  # onnx' own dependency, for the error it raises
+}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

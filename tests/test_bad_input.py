@@ -303,6 +303,10 @@ BAD = {
         lambda: lstm()(zeros(4, 3), (leaf(2, dtype=np.float32),) * 2),
         DTypeError, "cell | out is float32 | float64",
     ),
+    "LSTM with an array of another type as state": (
+        lambda: lstm()(zeros(4, 3), (zeros(2, dtype=np.float32),) * 2),
+        DTypeError, "cell: initial out | float32 | float64 | .astype('float64')",
+    ),
     "LSTM with a state of one layer for two": (
         lambda: lstm(num_layers=2)(zeros(4, 3), (zeros(2), zeros(2))),
         ShapeError, "cell: initial out has shape (2,), expected (2, 2), 2 layers and directions",

@@ -46,6 +46,20 @@ def test_each_view_has_the_signs_of_its_own(view):
     assert any(re.fullmatch(r"[WU]_.ᵀ", each) for each in found) == δ
 
 
+def test_two_weights_one_after_the_other_are_both_drawn():
+    A, B = (tg.Tensor(np.ones((3, 3)), requires_grad=True, name=name) for name in "AB")
+    loss = tg.nn.squared_error(tg.tanh(np.ones((2, 3)) @ A @ B), np.zeros((2, 3)))
+    found = texts(tg.draw(loss, view="forward").dot)
+    assert found["A"] == found["B"] == 1
+
+
+def test_a_fork_to_which_nothing_comes_back_is_not_in_the_adjoint():
+    for view, count in (("forward", 0), ("adjoint", 1)):  # the fork of seam(k)
+        dot = tg.draw(lstm(steps=6, truncate=2), view=view).dot
+        hidden = [line for line in dot.splitlines() if "fontcolor=none" in line]
+        assert sum('label="Σ"' in line for line in hidden) == count
+
+
 def test_packed_gates_are_drawn_as_four():
     found = seen("forward")
     assert all(found[f"{letter}_{gate}"] == 1 for letter in "WUb" for gate in "aifo")

@@ -1,4 +1,4 @@
-"""Layers as PyTorch's and Keras' dictionaries of arrays: names, shapes, round trips, refusals."""
+"""Layers as other systems' dictionaries of arrays: names, shapes, round trips, refusals."""
 
 import laws
 import numpy as np
@@ -27,14 +27,33 @@ KERAS_ONLY = {
     "LSTM of identities": lambda: nn.LSTM(3, 4, squash="identity"),
     "RNN of sines": lambda: nn.RNN(3, 4, nonlinearity="sin"),
 }
+ONNX_ONLY = {
+    "peepholes": lambda: nn.LSTM(3, 4, 2, bidirectional=True, peephole=True),
+    "Gers' functions": lambda: nn.MemoryBlocks(3, 4, 1),
+    "GRU, reset before": lambda: nn.GRU(3, 4, reset_after=False),
+}
+TMVA_LAYERS = {
+    "LSTM": lambda: nn.LSTM(3, 4),
+    "GRU, reset before": lambda: nn.GRU(3, 4, reset_after=False),
+    "RNN": lambda: nn.RNN(3, 4, nonlinearity="relu"),
+    "Dense": lambda: nn.Dense(3, 4),
+    "a network": lambda: nn.Sequential(nn.LSTM(3, 4), nn.RNN(4, 2), nn.Dense(2, 1)),
+}
 TORCH = (interop.to_torch, interop.from_torch)
 KERAS = (interop.to_keras, interop.from_keras)
+ONNX = (interop.to_onnx, interop.from_onnx)
+TMVA = (interop.to_tmva, interop.from_tmva)
 EVERY = pytest.mark.parametrize(
     ("make", "to", "back"),
     [
         pytest.param(make, *ways, id=f"{ways[0].__name__}-{name}")
-        for ways, more in ((TORCH, TORCH_ONLY), (KERAS, KERAS_ONLY))
-        for name, make in (LAYERS | more).items()
+        for ways, layers in (
+            (TORCH, LAYERS | TORCH_ONLY),
+            (KERAS, LAYERS | KERAS_ONLY),
+            (ONNX, LAYERS | ONNX_ONLY),
+            (TMVA, TMVA_LAYERS),
+        )
+        for name, make in layers.items()
     ],
 )
 
@@ -96,7 +115,9 @@ def test_all_that_is_wrong_is_listed_and_nothing_changes(make, to, back):
     assert all(np.array_equal(before[name], array) for name, array in module.state_dict().items())
 
 
-@pytest.mark.parametrize(("to", "back"), [TORCH, KERAS], ids=["torch", "keras"])
+@pytest.mark.parametrize(
+    ("to", "back"), [TORCH, KERAS, ONNX, TMVA], ids=["torch", "keras", "onnx", "tmva"]
+)
 @pytest.mark.parametrize(
     "value",
     [np.zeros((4,), complex), np.array(["a"] * 4), np.array([None] * 4), [[1.0], [2.0, 3.0]]],
@@ -105,8 +126,9 @@ def test_all_that_is_wrong_is_listed_and_nothing_changes(make, to, back):
 def test_what_is_no_real_number_is_refused(to, back, value):
     dense = drawn(nn.Dense(3, 4))
     before, state = dense.state_dict(), to(dense)
-    state["bias"] = value
-    with pytest.raises(DTypeError, match="bias"):
+    *_, bias = state
+    state[bias] = value
+    with pytest.raises(DTypeError, match=bias):
         back(dense, state)
     assert np.array_equal(dense.W.data, before["W"])
 
@@ -155,6 +177,30 @@ def test_keras_names_and_order_of_gates():
     assert names[3] == "layers.0.backward.kernel"
 
 
+def test_onnx_order_of_gates_and_axis_of_directions():
+    lstm, gru = nn.LSTM(1, 1, peephole=True, seed=0), nn.GRU(1, 1, seed=0)
+    lstm.b.data, lstm.p.data = [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0]  # a, i, f, o and i, f, o
+    gru.b.data, gru.c.data = [1.0, 2.0, 3.0], [4.0]
+    assert interop.to_onnx(lstm)["B"].tolist() == [[2.0, 4.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0]]
+    assert interop.to_onnx(lstm)["P"].tolist() == [[1.0, 3.0, 2.0]]
+    assert interop.to_onnx(gru)["B"].tolist() == [[2.0, 1.0, 3.0, 0.0, 0.0, 4.0]]
+    interop.from_onnx(gru, interop.to_onnx(gru) | {"B": [[1, 2, 3, 10, 20, 30]]})
+    assert gru.b.data.tolist() == [22.0, 11.0, 3.0]
+    assert gru.c.data.tolist() == [30.0]
+    found = interop.to_onnx(nn.RNN(1, 1, 2, bidirectional=True))
+    assert list(found)[3:] == ["layers.1.W", "layers.1.R", "layers.1.B"]
+    assert found["layers.1.W"].shape == (2, 1, 2)
+
+
+def test_tmvas_letters_and_orientation():
+    lstm, gru = nn.LSTM(2, 1, seed=0), nn.GRU(2, 1, reset_after=False, seed=0)
+    lstm.b.data, gru.b.data = [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0]
+    found = interop.to_tmva(lstm)
+    assert [float(found[f"b_{gate}"][0]) for gate in "cifo"] == [1.0, 2.0, 3.0, 4.0]
+    assert found["W_i"].tolist() == [lstm.W.data[:, 1].tolist()]
+    assert [float(interop.to_tmva(gru)[f"b_{gate}"][0]) for gate in "ruc"] == [1.0, 2.0, 3.0]
+
+
 def test_keras_list_of_arrays_is_in_order():
     net, other = (drawn(LAYERS["a network"](), seed) for seed in (0, 50))
     interop.from_keras(other, list(interop.to_keras(net).values()))
@@ -169,16 +215,19 @@ def test_a_constant_second_bias_is_part_of_the_layer():
     state["gru.bias_hh_l0"][-3:] = 5.0
     interop.from_torch(net, state)
     assert dict(net.children())["gru"].c.data.tolist() == [5.0] * 3
+    net(np.ones((1, 5, 2))).sum().backward()
+    assert not interop.gradients_to_torch(net)["gru.bias_hh_l0"][-3:].any()
+    assert "gru.W_c" in interop.gradients_to_tmva(net)
 
 
 def test_gradients_have_the_names_that_compare_knows():
-    net = nn.Sequential(nn.LSTM(3, 4, 2, seed=0), nn.Dense(4, 1, seed=1), name="net")
-    loss = net(laws.draw((5, 3))).sum()
-    loss.backward()
-    for framework in ("torch", "keras"):
+    for framework, layers in (("torch", 2), ("keras", 2), ("onnx", 2), ("tmva", 1)):
+        net = nn.Sequential(nn.LSTM(3, 4, layers, seed=0), nn.Dense(4, 1, seed=1), name="net")
+        loss = net(laws.draw((5, 3))).sum()
+        loss.backward()
         there = getattr(interop, f"gradients_to_{framework}")(net)
         hand = getattr(interop, f"gradients_from_{framework}")(net, there)
-        assert "net.lstm.layers.1.U" in hand
+        assert "net.lstm.U" in hand or "net.lstm.layers.1.U" in hand
         assert tg.compare(loss, hand).ok
         hand["net.dense.W"][0] += 1.0
         assert not tg.compare(loss, hand).ok
@@ -204,6 +253,15 @@ def test_a_layer_without_gradients_has_none_to_convert():
         (lambda: nn.RNN(3, 4, initial="learned"), "torch", "initial states that are learned"),
         (lambda: nn.RNN(3, 4, initial="learned"), "keras", "initial states that are learned"),
         (lambda: nn.Sequential(nn.GRU(3, 4, squash="sin")), "torch", "gru: PyTorch"),
+        (lambda: nn.LSTM(3, 4, proj_size=2), "onnx", "lstm: ONNX has no layer with a projection"),
+        (lambda: nn.LSTM(3, 4, squash="sin"), "onnx", "the squashing function sin"),
+        (lambda: nn.MemoryBlocks(3, 2, 2), "onnx", "several cells in a block"),
+        (lambda: nn.LSTM(3, 4, 2), "tmva", "TMVA has no layer with several layers or directions"),
+        (lambda: nn.RNN(3, 4, bidirectional=True), "tmva", "several layers or directions"),
+        (lambda: nn.LSTM(3, 4, peephole=True), "tmva", "peepholes"),
+        (lambda: nn.LSTM(3, 4, proj_size=2), "tmva", "a projection"),
+        (lambda: nn.GRU(3, 4, squash="relu"), "tmva", "other than tanh"),
+        (lambda: drawn(nn.GRU(3, 4)), "tmva", "a second bias, c, that is not 0"),
         (lambda: 3, "torch", "found int, expected a layer"),
     ],
 )

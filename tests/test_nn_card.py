@@ -6,7 +6,7 @@ import laws
 import numpy as np
 import pytest
 
-from tinygrad_lstm.nn import GRU, LSTM, RNN, MemoryBlocks
+from tinygrad_lstm.nn import GRU, LSTM, RNN, Dense, Dropout, MemoryBlocks, Sequential
 from tinygrad_lstm.nn.card import written
 from tinygrad_lstm.signals import Signals
 
@@ -89,3 +89,29 @@ def test_products_of_two_kinds_are_set_apart():
 )
 def test_equations_stand_in_the_order_of_the_gates(layer, names):
     assert [name for name, _ in written(layer.equations)] == names
+
+
+@pytest.mark.parametrize(
+    ("activation", "lines"),
+    [
+        (None, ["y = x W + b"]),
+        ("tanh", ["z = x W + b", "y = tanh(z)"]),
+        ("4σ-2", ["z = x W + b", "y = 4 σ(z) - 2"]),
+        (lambda z: z * z, ["z = x W + b", "y = lambda(z)"]),
+    ],
+)
+def test_card_of_a_dense_layer(activation, lines):
+    assert str(Dense(IN, H, activation, name="last")).splitlines() == [
+        "last: Dense, 3 features to 4",
+        *(f"  {line}" for line in lines),
+        "W (3, 4), b (4,)",
+        "A sample is a row, weights are (in, out); one bias",
+        "16 parameters",
+    ]
+
+
+def test_layers_one_after_the_other_show_their_cards():
+    net = Sequential(RNN(IN, H), np.tanh, Dropout(0.5), Dense(H, 1))
+    rnn, function, dropout, dense = str(net).split("\n\n")
+    assert (rnn, dense) == (str(net._stages["rnn"]), str(net._stages["dense"]))
+    assert (function, dropout) == ("tanh", "dropout: Dropout, rate 0.5")

@@ -112,6 +112,24 @@ def test_the_adjoint_network_gives_what_backward_gives(make, more):
 
 
 @EVERY
+@EVERY_SHAPE
+@pytest.mark.parametrize("truncate", [None, 2])
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
+def test_all_of_it_folds_and_the_fold_gives_what_backward_gives(make, more, truncate, lengths):
+    layer = make(truncate=truncate, initial="learned", **more)
+    out, last = layer(laws.draw((T, B, IN)), lengths=lengths)
+    loss = (out * laws.draw(out.shape, 1)).sum() + sum(each.sum() for each in lasts(last))
+    loss.backward()
+    folded, names = tg.graph(loss).fold(), Signals(loss).names
+    ways = layer.num_layers * (1 + layer.bidirectional)
+    assert f"folded over {' and '.join([str(T)] * ways)} steps" in repr(folded)
+    found = folded.adjoint().evaluate()
+    for each in layer.parameters():
+        laws.near(found[f"δ{names[each]}"], each.grad, 1e-13)
+    assert tg.compare(loss, {names[each]: each.grad for each in layer.parameters()}).ok
+
+
+@EVERY
 @pytest.mark.parametrize("layers", [1, 3])
 def test_steps_may_be_taken_in_two_runs_and_gradients_go_through(make, layers):
     x, layer = laws.draw((T, B, IN)), make(num_layers=layers)
@@ -214,7 +232,15 @@ def test_a_padded_batch_is_its_sequences_alone(make, more, filling):
 
 def test_what_goes_on_past_an_end_has_its_name():
     signals = Signals(LSTM(IN, H)(laws.draw((3, 2, IN)), lengths=[2, 3])[1][1])
-    assert {"lstm.state[1]", "lstm.state_held[1]", "lstm.state_held[2]"} <= set(signals.by_name)
+    held = {"lstm.state[1]", "lstm.state_held[1]", "lstm.state_held[2]", "lstm.alive"}
+    assert held <= set(signals.by_name)
+
+
+def test_what_goes_on_past_a_cut_has_its_name():
+    signals = Signals(LSTM(IN, H, truncate=2)(laws.draw((3, 2, IN)))[1][1])
+    assert {"lstm.state[1]", "lstm.state_cut[1]", "lstm.state_cut[2]", "lstm.seam"} <= set(
+        signals.by_name
+    )
 
 
 def test_lengths_that_are_all_full_record_nothing_more():

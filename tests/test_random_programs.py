@@ -6,16 +6,17 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import autograd
-import autograd.numpy as anp
 import laws
 import numpy as np
 import pytest
+from peers import peer
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.cotangent import Sums
 from tinygrad_lstm.tape import history, pull_back
+
+autograd, anp = peer("autograd"), peer("autograd.numpy")
 
 LENGTH = 12  # moves in a program
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..problem import SIZES
+from ..problem import NETWORKS, PLAIN, SIZES
 
 YARDSTICK = "hand"
 FEW = frozenset({"question", "small", "long"})  # for peers that take too long on the rest
+ALL = frozenset(NETWORKS)
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,28 @@ class System:
     peer: str = ""  # the package that must be installed
     dtype: str = "float32"
     sizes: frozenset[str] = frozenset(SIZES)
+    networks: frozenset[str] = frozenset({PLAIN})
 
 
 SYSTEMS = {
-    "hand": System("by hand in NumPy", "benchmarks.by_hand:build"),
+    "hand": System("by hand in NumPy", "benchmarks.by_hand:build", networks=ALL),
     "tuned": System("by hand, every view kept", "benchmarks.tuned_by_hand:build"),
-    "tape": System("tinygrad_lstm float32", "benchmarks.systems.tape:build"),
-    "tape64": System("tinygrad_lstm float64", "benchmarks.systems.tape:build", dtype="float64"),
-    "torch": System("torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch"),
-    "torch-unbind": System(
-        "torch, taken apart at once", "benchmarks.systems.torch_primitives:build_unbound", "torch"
+    "tape": System("tinygrad_lstm float32", "benchmarks.systems.tape:build", networks=ALL),
+    "tape64": System(
+        "tinygrad_lstm float64", "benchmarks.systems.tape:build", dtype="float64", networks=ALL
     ),
-    "torch-lstm": System("torch.nn.LSTM", "benchmarks.systems.torch_lstm:build", "torch"),
+    "torch": System(
+        "torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch", networks=ALL
+    ),
+    "torch-unbind": System(
+        "torch, taken apart at once",
+        "benchmarks.systems.torch_primitives:build_unbound",
+        "torch",
+        networks=ALL,
+    ),
+    "torch-nn": System(
+        "torch.nn.LSTM, GRU, RNN", "benchmarks.systems.torch_layers:build", "torch", networks=ALL
+    ),
     "jax": System("JAX jit + scan", "benchmarks.systems.jax_scan:build", "jax"),
     "autograd": System(
         "autograd", "benchmarks.systems.autograd_steps:build", "autograd", sizes=FEW

@@ -13,7 +13,7 @@ from ..problem import LEAVES, Array, Problem
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
     T, B, _, H = problem.size
-    leaves = [getattr(problem, name) for name in LEAVES]
+    leaves = list(problem.leaves.values())
     start = anp.zeros((B, H), problem.x.dtype)
 
     def sigmoid(s: Array) -> Array:

@@ -14,7 +14,7 @@ from ..problem import LEAVES, Array, Problem
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
     _, B, _, H = problem.size
-    leaves = {name: jnp.asarray(getattr(problem, name)) for name in LEAVES}
+    leaves = {name: jnp.asarray(each) for name, each in problem.leaves.items()}
     target = jnp.asarray(problem.target)
     start = jnp.zeros((B, H), problem.x.dtype)
 

@@ -8,14 +8,14 @@ import mygrad as mg
 import numpy as np
 from mygrad.nnet.activations import sigmoid
 
-from ..problem import LEAVES, Array, Problem
+from ..problem import Array, Problem
 
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
     mg.turn_memory_guarding_off()  # its manual's advice for speed
     T, B, _, H = problem.size
-    leaves = {name: mg.tensor(getattr(problem, name)) for name in LEAVES}
+    leaves = {name: mg.tensor(each) for name, each in problem.leaves.items()}
     W, U, b, w, c, x = leaves.values()
     start = np.zeros((B, H), problem.x.dtype)
 

@@ -6,24 +6,37 @@ from collections.abc import Callable
 
 import tinygrad_lstm as tg
 
-from ..problem import Array, Problem
+from ..problem import Array, Problem, named
+
+LAYERS = {"lstm": tg.nn.LSTM, "gru": tg.nn.GRU, "rnn": tg.nn.RNN}
+OURS = {"d": "c"}  # a GRU's second bias
 
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
-    dtype = problem.x.dtype
-    lstm = tg.nn.LSTM(problem.size.I, problem.size.H, dtype=dtype, seed=0)
-    dense = tg.nn.Dense(problem.size.H, 1, tg.sigmoid, dtype=dtype, seed=0)
-    lstm.load_state_dict({"W": problem.W, "U": problem.U, "b": problem.b})
+    network, size, dtype = problem.network, problem.size, problem.x.dtype
+    layer = LAYERS[network.kind](
+        size.I, size.H, network.layers, bidirectional=network.directions == 2, dtype=dtype, seed=0
+    )
+    dense = tg.nn.Dense(network.directions * size.H, 1, tg.sigmoid, dtype=dtype, seed=0)
     dense.load_state_dict({"W": problem.w, "b": problem.c})
+    ways = list(layer.layers)
+    if layer.bidirectional:
+        ways = [way for pair in ways for way in pair]
+    for way, p in zip(ways, problem.ways, strict=True):
+        way.load_state_dict({OURS.get(name, name): each for name, each in p.items()})
     x = tg.Tensor(problem.x, requires_grad=True, name="x")
     target = tg.Tensor(problem.target)
-    leaves = {"W": lstm.W, "U": lstm.U, "b": lstm.b, "w": dense.W, "c": dense.b, "x": x}
+    weights = [
+        {name: getattr(way, OURS.get(name, name)) for name in p}
+        for way, p in zip(ways, problem.ways, strict=True)
+    ]
+    leaves = named(weights) | {"w": dense.W, "c": dense.b, "x": x}
 
     def step() -> object:
         for leaf in leaves.values():
             leaf.grad = None
-        out, _ = lstm(x)
+        out, _ = layer(x, lengths=problem.lengths)
         loss = tg.nn.squared_error(dense(out), target)
         loss.backward()
         return loss

@@ -27,6 +27,7 @@ from .words import (
     operation,
     operation_name,
     shown,
+    transposed,
     without_step,
     written,
 )
@@ -201,7 +202,8 @@ class _Drawing:
             return True
         if node.kind != "tap" and not (taken and node.step is not None):
             return False
-        return self._origin(node.inputs[0]).kind in SOURCES
+        origin = self._origin(node.inputs[0])  # constants stand beside each use
+        return origin.kind in SOURCES and (node.kind != "tap" or origin.kind != "constant")
 
     def _is_renaming(self, node: Node) -> bool:
         """Return whether it is a leaf by another name, such as that of an initial value."""
@@ -279,10 +281,11 @@ class _Drawing:
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif kind not in ("branch", "product"):
             what = operation(node)
-            forward, adjoint, kind = (what,), (f"({what})ᵀ" if " " in what else f"{what}ᵀ",), "box"
+            forward, adjoint, kind = (what,), (transposed(what),), "box"
             if is_named(node):
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind != "output" and wire not in self.alive
+        still = still or (kind == "branch" and node.inputs[0] not in self.alive)
         adjoint = forward if still else adjoint
         self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire, still))
 
@@ -328,7 +331,7 @@ class _Drawing:
             names, own = [without_step(each) for each in names], without_step(own)
         operands = [
             float(np.ravel(value)[0])
-            if is_known and np.ptp(value) == 0
+            if is_known and np.all(value == np.ravel(value)[0])
             else Symbol(bracketed(name))
             for name, value, is_known in zip(names, values, known, strict=True)
         ]
@@ -364,7 +367,7 @@ class _Drawing:
         forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
         if node.kind == "product":
             other = self._said(node.inputs[1 - port])
-            adjoint.append(f"{other}ᵀ" if is_matmul(node) else other)
+            adjoint.append(transposed(other) if is_matmul(node) else other)
         elif node.kind == "function" and len(node.inputs) > 1:
             adjoint.append(minus(str(self._partial(node, port))))
         elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
@@ -439,7 +442,8 @@ class _Drawing:
         name = self._said(node.inputs[port])
         if not is_matmul(node):
             return [name], [name]
-        return ([name], [f"{name}ᵀ"]) if port else ([f"{name} ·"], [f"{name}ᵀ ·"])
+        other = transposed(name)
+        return ([name], [other]) if port else ([f"{name} ·"], [f"{other} ·"])
 
     def _ends(self, node: Node) -> None:
         """End the network where the loss begins."""

@@ -85,6 +85,17 @@ def constant(value: Any) -> str:
     return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else "c"
 
 
+def transposed(what: str) -> str:
+    """Return the transpose of what is written.
+
+    >>> transposed("W"), transposed("Eᵀ"), transposed("p ∘ y")
+    ('Wᵀ', 'E', '(p ∘ y)ᵀ')
+    """
+    if " " in what:
+        return f"({what})ᵀ"
+    return what.removesuffix("ᵀ") if what.endswith("ᵀ") else f"{what}ᵀ"
+
+
 def bracketed(formula: str) -> str:
     """Return a formula as it stands in another one: in brackets if it is more than a name."""
     return f"({formula})" if " " in formula else formula

@@ -102,6 +102,14 @@ class Layout:
         """Return our arrays of a part by our letters, from theirs by their names."""
         raise NotImplementedError
 
+    def gathered(self, module: Module, found: Arrays) -> Arrays:
+        """Return the parts' arrays, by the names of `key`, as the framework has them."""
+        return found
+
+    def scattered(self, module: Module, arrays: Arrays) -> Arrays:
+        """Return the parts' arrays by the names of `key`, from what the framework has."""
+        return arrays
+
     def refuse(self, part: Part) -> None:
         """Raise UsageError if the framework has no equal of a part."""
         raise NotImplementedError
@@ -120,13 +128,14 @@ class Layout:
         for part in self.parts(module):
             ours = {}
             for letter, each in part.parameters.items():
-                if gradient and each.grad is None:
+                if gradient and each.grad is None and each.requires_grad:
                     who = joined(part.owner.place.path(), letter)
                     raise GradientError(f"{who} has no gradient: call backward()")
-                ours[letter] = np.asarray(each.grad) if gradient else each.numpy()
+                given = each.grad if gradient else each.data
+                ours[letter] = np.zeros(each.shape) if given is None else np.array(given)
             for name, array in self._packed(part, ours, gradient).items():
                 found[self.key(part, name)] = np.array(array, order="C")  # copied, never a view
-        return found
+        return self.gathered(module, found)
 
     def shapes(self, module: Module) -> dict[str, tuple[int, ...]]:
         """Return the shapes of what `out` returns."""
@@ -150,6 +159,7 @@ class Layout:
         shapes = self.shapes(module)
         arrays = {name: _real(f"{who}: {name}", each) for name, each in given.items()}
         check_entries(who, arrays, shapes)
+        arrays = self.scattered(module, arrays)
         found = []
         for part in self.parts(module):
             mine = {

@@ -1,81 +1,28 @@
 """Layers as a model file of the Open Neural Network Exchange, which other runtimes run.
 
-Knows the layers; the package onnx is an extra, imported when used.
-
-    LSTM, GRU, RNN    W (D, gates H, in), R (D, gates H, H), B (D, 2 gates H) of what comes in and
-                      what comes back, P (D, 3H) of peepholes, for D directions
-
-Gates are packed in the order i, o, f, c (LSTM; c is our a), peepholes i, o, f; or z, r, h (GRU; h
-is our n). Source: ONNX's documentation, the page Operators, LSTM, GRU and RNN.
+Knows the layers and ONNX' layout of them; `onnx_network` reads such files.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import nn
-from ..errors import ArgumentError, PackageError, UsageError
+from ..errors import ArgumentError, UsageError
 from ..files import written
-from ..nn.arguments import checked_flag, four_sigmoid, identity, two_sigmoid
-from ..nn.equations import GRUEquations, LSTMEquations, RNNEquations
+from ..nn.arguments import checked_flag, identity
 from ..nn.module import Module
 from ..primitives import exp, relu, sigmoid, softplus, tanh
-from .layout import Layout, Part, joined, reordered
+from .layout import Part, joined
+from .onnx_layout import ONNX, OPERATORS, SQUASHES, package, squashes
 
 OPSET, IR = 17, 8  # versions: old enough for runtimes of today, new enough for all that is here
-ORDERS = {"aifo": "iofa", "rzn": "zrn", "s": "s"}  # ours and ONNX', in our letters
-OPERATORS = {LSTMEquations: "LSTM", GRUEquations: "GRU", RNNEquations: "RNN"}
-# of a node over time: name, and alpha and beta of those that take them. 2σ(x) - 1 is tanh(x/2)
-SQUASHES: list[tuple[Callable[[Any], Any], tuple[str, tuple[float, ...]]]] = [
-    (tanh, ("Tanh", ())),
-    (sigmoid, ("Sigmoid", ())),
-    (relu, ("Relu", ())),
-    (softplus, ("Softplus", ())),
-    (identity, ("Affine", (1.0, 0.0))),
-    (two_sigmoid, ("ScaledTanh", (1.0, 0.5))),
-    (four_sigmoid, ("ScaledTanh", (2.0, 0.5))),
-]
 ACTIVATIONS = [(tanh, "Tanh"), (sigmoid, "Sigmoid"), (relu, "Relu"), (softplus, "Softplus"),
                (exp, "Exp"), (identity, "Identity")]  # fmt: skip
-
-
-class _Onnx(Layout):
-    title = "ONNX"
-    has_peepholes = True
-
-    def key(self, part: Part, name: str) -> str:
-        return joined(part.stem, part.path, name)
-
-    def refuse(self, part: Part) -> None:
-        equations = part.equations
-        if isinstance(equations, LSTMEquations) and equations.is_projected:
-            self.no_equal(part, "a projection")
-        for each in _squashes(equations):
-            if not any(each is known for known, _ in SQUASHES):
-                self.no_equal(part, f"the squashing function {getattr(each, 'name', each)}")
-
-    def packed(self, part: Part, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
-        if part.equations is None:
-            return dict(ours)
-        gates = "".join(part.equations.gates)
-        b = reordered(ours["b"], gates, ORDERS[gates])
-        second = np.zeros_like(b)
-        if "c" in ours:
-            second[-len(ours["c"]) :] = ours["c"]
-        found = {
-            "W": reordered(ours["W"], gates, ORDERS[gates]).T,
-            "R": reordered(ours["U"], gates, ORDERS[gates]).T,
-            "B": np.concatenate([b, second]),
-        }
-        return found | ({"P": reordered(ours["p"], "ifo", "iof")} if "p" in ours else {})
-
-
-ONNX = _Onnx()
 
 
 def onnx_model(module: Module, *, states: bool = False, lengths: bool = False) -> Any:
@@ -116,7 +63,7 @@ def onnx_model(module: Module, *, states: bool = False, lengths: bool = False) -
             f"onnx_model: states and lengths are for a layer over time, found "
             f"{type(module).__name__}"
         )
-    return _Writer(_onnx(), module).model(*asked)
+    return _Writer(package(), module).model(*asked)
 
 
 def save_onnx(
@@ -168,7 +115,7 @@ class _Writer:
         self.parts = {part.owner: part for part in ONNX.parts(module)}
         if not module.parameters():
             raise UsageError("onnx_model: found a module without parameters, expected layers")
-        self.dtype = module.parameters()[0].dtype
+        self.dtype, self.arrays = module.parameters()[0].dtype, ONNX.out(module)
 
     def model(self, states: bool, lengths: bool) -> Any:
         """Return the model; whether states and lengths are inputs too."""
@@ -266,19 +213,17 @@ class _Writer:
         """Add one layer in one or two directions, from (T, B, in) to (T, B, D H)."""
         equations: Any = ways[0].equations
         stem = joined(ways[0].stem, ways[0].path.removesuffix("forward").rstrip("."))
-        arrays = [
-            ONNX.packed(way, {name: each.numpy() for name, each in way.parameters.items()}, False)
-            for way in ways
-        ]
+        arrays = {letter: self.arrays.get(joined(stem, letter)) for letter in "WRBP"}
         weights = {
-            letter: self.constant(joined(stem, letter), np.stack([each[letter] for each in arrays]))
-            for letter in arrays[0]
+            letter: self.constant(joined(stem, letter), each)
+            for letter, each in arrays.items()
+            if each is not None
         }
         operator = next(name for kind, name in OPERATORS.items() if isinstance(equations, kind))
-        squashes = [_squash(each) for each in _squashes(equations)]
+        functions = [_squash(each) for each in squashes(equations)]
         if operator != "RNN":
-            squashes.insert(0, _squash(sigmoid))
-        squashing, numbers = zip(*squashes * len(ways), strict=True)
+            functions.insert(0, _squash(sigmoid))
+        squashing, numbers = zip(*functions * len(ways), strict=True)
         attributes: dict[str, Any] = {"activations": squashing, "hidden_size": equations.sizes[0]}
         if any(numbers):
             alphas, betas = zip(*filter(None, numbers), strict=True)
@@ -301,7 +246,9 @@ class _Writer:
     def dense(self, layer: nn.Dense, x: str) -> str:
         """Add a dense layer; return what its output is called."""
         part = self.parts[layer]
-        W, b = (self.constant(ONNX.key(part, name), getattr(layer, name).numpy()) for name in "Wb")
+        W, b = (
+            self.constant(name, self.arrays[name]) for name in (ONNX.key(part, n) for n in "Wb")
+        )
         z = self.add("Add", [self.add("MatMul", [x, W]), b])
         if layer.activation is None:
             return z
@@ -335,29 +282,9 @@ def _widths(layer: Any) -> tuple[int, int]:
     return layer.input_size, layer.equations.sizes[0] * (1 + layer.bidirectional)
 
 
-def _squashes(equations: Any) -> list[Any]:
-    """Return the functions of equations that squash, in ONNX' order."""
-    if isinstance(equations, LSTMEquations):
-        return [equations.g, equations.h]
-    return [equations.squash]
-
-
 def _squash(function: Any) -> tuple[str, tuple[float, ...]]:
     """Return what ONNX calls a function, and its alpha and beta."""
     return next(told for known, told in SQUASHES if known is function)
-
-
-def _onnx() -> Any:
-    """Import the package of this name."""
-    try:
-        import onnx
-        import onnx.helper
-        import onnx.numpy_helper
-    except ImportError:
-        raise PackageError(
-            "ONNX models need the package onnx: pip install 'tinygrad-lstm[onnx]'"
-        ) from None
-    return onnx
 
 
 __all__ = ["onnx_model", "save_onnx"]

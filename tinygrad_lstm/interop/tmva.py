@@ -1,4 +1,4 @@
-"""TMVA's layer strings as networks of this library, its matrices as their weights.
+"""TMVA's layer strings as networks of this library.
 
 Knows the layers; no derivation. TMVA is part of ROOT (CERN): MethodDL, option Layout, whose layers
 are separated by commas and whose parts by bars:
@@ -13,17 +13,18 @@ Flags are 0 or 1, and 0 if left out. Sequences are (batch, steps, features).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from .. import nn
-from ..errors import ArgumentError, ShapeError, SignalError, UsageError, nearest
+from ..errors import ArgumentError, UsageError, nearest
 from ..nn import init
 from ..nn.arguments import checked_size
 from ..primitives import abs, exp, relu, reshape, sigmoid, tanh
 from ..tensor import Tensor
+from .tmva_layout import from_tmva
 
 
 def softsign(x: Tensor) -> Tensor:
@@ -49,8 +50,7 @@ RECURRENT: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.
 OTHERS = ("CONV", "MAXPOOL", "BNORM")  # TMVA's, which have no equal here
 SIZES = ("state size", "input size", "number of time steps")
 FLAGS = ("rememberState", "returnSequence", "resetGateAfter")
-# what this library packs, in its order, by TMVA's letters
-GATES = {("a", "i", "f", "o"): "cifo", ("r", "z", "n"): "ruc"}
+take_weights = from_tmva
 
 Shape = tuple[int, ...]
 
@@ -124,50 +124,6 @@ def _shape_of(inputs: Any) -> Shape | None:
     if len(sizes) not in (1, 2):
         raise UsageError(f"network: inputs are {inputs!r}, expected features or (steps, features)")
     return tuple(checked_size("network: inputs", size) for size in sizes)
-
-
-def take_weights(layer: nn.Recurrent | nn.Dense, weights: Mapping[str, Any]) -> None:
-    """Replace a layer's numbers by the matrices of TMVA's.
-
-    Parameters
-    ----------
-    layer : LSTM, GRU, RNN (one layer, one direction) or Dense
-    weights : mapping
-        W_g (state, input), U_g (state, state) and b_g (state,) for g in i, f, c, o (LSTM) or r, u,
-        c (GRU); W, U and b (RNN); W (out, in) and b (Dense).
-
-    Raises
-    ------
-    SignalError, ShapeError, UsageError
-        If one is missing or of the wrong shape, or if the layer is none of these; the message names
-        it, and nothing has changed.
-    """
-    if not isinstance(layer, nn.Recurrent | nn.Dense):
-        raise UsageError(
-            f"take_weights: found {type(layer).__name__}, expected LSTM, GRU, RNN or Dense"
-        )
-    gates = tuple(layer.equations.gates) if isinstance(layer, nn.Recurrent) else ()
-    marks = [f"_{letter}" for letter in GATES.get(gates, "")] or [""]
-    into, size = layer.parameters()[0].shape
-    size //= len(marks)
-    shapes = {"W": (size, into), "U": (size, size), "b": (size,)}
-    if isinstance(layer, nn.Dense):
-        del shapes["U"]
-    known = {f"{letter}{mark}": shape for letter, shape in shapes.items() for mark in marks}
-    for name, shape in known.items():
-        if name not in weights:
-            raise SignalError(f"take_weights: {name} is missing; expected {', '.join(known)}")
-        if np.shape(weights[name]) != shape:
-            raise ShapeError(
-                f"take_weights: {name} has shape {np.shape(weights[name])}, expected {shape}"
-            )
-    packed = {
-        letter: np.concatenate([np.transpose(weights[f"{letter}{mark}"]) for mark in marks], -1)
-        for letter in shapes
-    }
-    if isinstance(layer, nn.GRU) and "c" in layer.state_dict():
-        packed["c"] = np.zeros(layer.hidden_size)
-    layer.load_state_dict(packed)
 
 
 class _Reader:

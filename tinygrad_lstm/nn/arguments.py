@@ -15,7 +15,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError, UsageError, nearest
 from ..place import Place
 from ..primitives import TABLE, reshape, sigmoid
 from ..symbol import Symbol
-from ..symbol import function as spelled
+from ..symbol import function as notation
 from ..tensor import Tensor, constant
 
 
@@ -101,6 +101,11 @@ def squashing(who: str, given: Any) -> Callable[[Any], Any]:
             f"{who}: the function returned {found} for a Tensor of shape {at.shape}; "
             "expected a Tensor of equal shape, made from its argument"
         )
+    return spelled(function)
+
+
+def spelled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that can be written down."""
     return function if function in NAMED.values() else Spelled(function)
 
 
@@ -114,7 +119,7 @@ class Spelled:
     def __call__(self, x: Any) -> Any:
         """Return f(x)."""
         if isinstance(x, Symbol):
-            return Symbol.of(spelled(self.name), self.function, (x,))
+            return Symbol.of(notation(self.name), self.function, (x,))
         return self.function(x)
 
 
@@ -179,5 +184,5 @@ def fitting_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) 
 
 __all__ = [
     "activation", "checked_flag", "checked_number", "checked_size", "fitting", "fitting_lengths",
-    "identity", "squashing",
+    "identity", "spelled", "squashing",
 ]  # fmt: skip

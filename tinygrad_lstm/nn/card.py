@@ -1,4 +1,4 @@
-"""The card of a recurrence: its equations, its parameters' shapes, and how many numbers they are.
+"""The card of a layer: its equations, its parameters' shapes, and how many numbers they are.
 
 Knows equations and Symbols; no layer. A step is run on Symbols, and what it gave a name is written
 down, so that what is printed is what runs.
@@ -6,7 +6,7 @@ down, so that what is printed is what runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,22 +17,29 @@ from ..place import Packed
 from ..symbol import Symbol
 from .equations import Equations
 
+Lines = list[tuple[str, Symbol]]  # the name of a signal, and what it is made from
 
-def card(title: str, equations: Equations, shapes: dict[str, tuple[int, ...]]) -> str:
-    """Return the card of a recurrence.
+
+def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int, ...]]) -> str:
+    """Return the card of a layer.
 
     Parameters
     ----------
     title : str
         Its first line.
-    equations : Equations
+    lines : list of (str, Symbol)
+        What it computes, as `written` returns it.
+    conventions : str
+        How its parameters are laid out.
     shapes : dict of str to tuple of int
         Of the parameters, by their paths.
 
     Examples
     --------
     >>> from .equations import RNNEquations
-    >>> print(card("rnn, 2 features to 3", RNNEquations(3), {"W": (2, 3), "U": (3, 3), "b": (3,)}))
+    >>> rnn = RNNEquations(3)
+    >>> shapes = {"W": (2, 3), "U": (3, 3), "b": (3,)}
+    >>> print(card("rnn, 2 features to 3", written(rnn), rnn.conventions, shapes))
     rnn, 2 features to 3
       s   = x(k) W + b + out(k-1) U
       out = tanh(s)
@@ -40,7 +47,6 @@ def card(title: str, equations: Equations, shapes: dict[str, tuple[int, ...]]) -
     A sequence is a row, weights are (in, out); one bias
     18 parameters
     """
-    lines = written(equations)
     width = max(len(name) for name, _ in lines)
     rows: dict[str, list[str]] = {}
     for path, shape in shapes.items():
@@ -52,13 +58,13 @@ def card(title: str, equations: Equations, shapes: dict[str, tuple[int, ...]]) -
             title,
             *(f"  {name:{width}} = {right}" for name, right in lines),
             *(holder + ", ".join(row) for holder, row in rows.items()),
-            equations.conventions,
+            conventions,
             f"{count:,} parameters",
         ]
     )
 
 
-def written(equations: Equations) -> list[tuple[str, Symbol]]:
+def written(equations: Equations) -> Lines:
     """Return what a step computes: the name of each signal, and what it is made from.
 
     Examples
@@ -73,18 +79,35 @@ def written(equations: Equations) -> list[tuple[str, Symbol]]:
     for name in arrays:
         setattr(p, str(name), _Parameter(name))
     before = [Symbol(f"{state}(k-1)") for state in equations.states]
-    after = equations.stepper(p)(Symbol("x(k)") @ p.W + p.b, *before)
+    after = equations.stepper(p)(equations.read(Symbol("x(k)") @ p.W + p.b), *before)
     for state, each in zip(equations.states, after, strict=True):
         each.name = each.name or state
+    return described(after, equations.gates, widths)
+
+
+def described(
+    results: Iterable[Symbol], gates: Mapping[str, int], widths: Mapping[str, int]
+) -> Lines:
+    """Return how every signal with a name is made that leads to some results, these included.
+
+    Parameters
+    ----------
+    results : Symbols
+    gates : mapping of str to int
+        What stands side by side in packed signals, and how wide it is; signals of one depth are in
+        this order.
+    widths : mapping of str to int
+        Of packed parameters.
+    """
     depths: dict[Symbol, int] = {}
-    for state in reversed(after):
-        _measure(state, depths)
-    order = "".join(equations.gates)
+    for each in reversed(list(results)):
+        _measure(each, depths)
+    order = "".join(gates)
     named = sorted(
         (each for each in depths if each.notation and each.name),
         key=lambda each: (depths[each], order.find(each.name[-1])),
     )
-    writer = _Writer(equations, widths)
+    writer = _Writer(gates, widths)
     return [(str(each.name), writer.right(each)) for each in named]
 
 
@@ -114,8 +137,8 @@ def _operands(expression: Symbol) -> Iterator[Symbol]:
 class _Writer:
     """Writes an expression in terms of what has a name, and parts of packed signals by theirs."""
 
-    def __init__(self, equations: Equations, widths: dict[str, int]) -> None:
-        self.gates, self.widths = equations.gates, widths
+    def __init__(self, gates: Mapping[str, int], widths: Mapping[str, int]) -> None:
+        self.gates, self.widths = gates, widths
 
     def right(self, expression: Any) -> Any:
         """Return a named expression without its name."""
@@ -177,4 +200,4 @@ def _again(expression: Symbol, operands: tuple[Any, ...]) -> Symbol:
 _PRODUCTS = (symbol.MATMUL, symbol.HADAMARD)
 
 
-__all__ = ["card", "written"]
+__all__ = ["card", "described", "written"]

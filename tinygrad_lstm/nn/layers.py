@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..symbol import Symbol
 from ..tensor import Tensor, constant
 from . import init
 from .arguments import activation as named_activation
-from .arguments import checked_number, checked_size, fitting
+from .arguments import checked_number, checked_size, fitting, spelled
+from .card import card, described
 from .module import Module
 
 
@@ -42,6 +44,16 @@ class Dense(Module):
     ------
     ArgumentError, UsageError
         If a size or an argument is out of range or of the wrong kind.
+
+    Examples
+    --------
+    >>> print(Dense(2, 3, "tanh"))
+    dense: Dense, 2 features to 3
+      z = x W + b
+      y = tanh(z)
+    W (2, 3), b (3,)
+    A sample is a row, weights are (in, out); one bias
+    9 parameters
     """
 
     def __init__(
@@ -61,6 +73,18 @@ class Dense(Module):
         W = init.glorot((self.in_size, self.out_size), seed)
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
         self.b = Tensor(np.zeros(self.out_size), requires_grad=True, dtype=dtype)
+
+    def __str__(self) -> str:
+        """Return its card: equations, shapes, number of parameters."""
+        y = Symbol("x") @ Symbol("W") + Symbol("b")
+        if self.activation is not None:
+            y.name = "z"
+            y = spelled(self.activation)(y)
+        y.name = "y"
+        title = f"{self.place.path()}: Dense, {self.in_size} features to {self.out_size}"
+        conventions = "A sample is a row, weights are (in, out); one bias"
+        shapes = {name: each.shape for name, each in self.named_parameters()}
+        return card(title, described([y], {}, {}), conventions, shapes)
 
     def forward(self, x: Any) -> Tensor:
         """Apply the layer to the last axis.
@@ -131,6 +155,10 @@ class Dropout(Module):
         self.rate = checked_number("Dropout: rate", rate, 0.0, 1.0)
         self._random = init.generator(seed)
 
+    def __str__(self) -> str:
+        """Return what it is."""
+        return f"{self.place.path()}: Dropout, rate {self.rate:g}"
+
     def forward(self, x: Any) -> Tensor:
         """Apply the layer to every entry.
 
@@ -185,6 +213,13 @@ class Sequential(Module):
     @classmethod
     def _default_name(cls) -> str | None:
         return None if cls is Sequential else super()._default_name()
+
+    def __str__(self) -> str:
+        """Return the cards of its modules."""
+        return "\n\n".join(
+            str(each) if isinstance(each, Module) else getattr(each, "__name__", repr(each))
+            for each in self._stages.values()
+        )
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules with their names."""

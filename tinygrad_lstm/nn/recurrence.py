@@ -5,15 +5,16 @@ Knows Tensors and equations; not how steps follow one another.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError, UsageError
 from ..place import Initial, steps
-from ..primitives import broadcast_to
+from ..primitives import broadcast_to, where
 from ..tensor import Tensor, constant
-from .card import card
+from .card import card, written
 from .equations import Equations
 from .module import Module
 
@@ -45,7 +46,8 @@ class Recurrence(Module):
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
         shapes = {name: each.shape for name, each in self.named_parameters()}
-        return card(f"{self.place.path()}: {self._described()}", self.equations, shapes)
+        title, equations = f"{self.place.path()}: {self._described()}", self.equations
+        return card(title, written(equations), equations.conventions, shapes)
 
     def _described(self) -> str:
         """Return what it is, and how many features come in and go out."""
@@ -106,14 +108,15 @@ class Recurrence(Module):
                 shares.append([None] * count)
                 continue
             if not isinstance(value, Tensor | np.ndarray):
-                value = Tensor(value, dtype=dtype).numpy()
+                value = Tensor(value, dtype=dtype, name=f"{who}: initial {what}").numpy()
             if value.shape != shape:
                 raise ShapeError(
                     f"{who}: initial {what} has shape {value.shape}, expected {shape}{reason}"
                 )
-            if isinstance(value, Tensor) and value.dtype != dtype:
+            if value.dtype != dtype:
                 raise DTypeError(
-                    f"{who}: initial {what} is {value.dtype}, the layer {dtype}; they must be equal"
+                    f"{who}: initial {what} is {value.dtype}, the layer {dtype}; convert it with "
+                    f".astype({str(dtype)!r})"
                 )
             shares.append([value] if count == 1 else [value[n] for n in range(count)])
         return list(zip(*shares, strict=True))
@@ -151,6 +154,15 @@ class Recurrence(Module):
                 else:
                     found.append(value)
         return tuple(found)
+
+    def _chosen(
+        self, condition: Tensor, these: Iterable[Tensor], those: Iterable[Tensor], how: str
+    ) -> tuple[Tensor, ...]:
+        """Return these states where a condition holds, else those, and name them by how it is."""
+        chosen = tuple([where(condition, this, that) for this, that in zip(these, those)])
+        for what, each in zip(self.equations.states, chosen):
+            each.name = f"{what}_{how}"
+        return chosen
 
 
 __all__ = ["Recurrence", "Start"]

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ArgumentError, UsageError
 from ..place import steps
 from ..primitives import concatenate, stack, stop_gradient, transpose, where
-from ..tensor import Tensor
+from ..tensor import Tensor, constant
 from . import init
 from .arguments import checked_flag, checked_number, checked_size, fitting, fitting_lengths
 from .equations import Equations
@@ -27,7 +27,7 @@ def run(
     p: Recurrence,
     x: Tensor,
     start: Start,
-    alive: np.ndarray | None = None,
+    alive: Tensor | None = None,
     backward: bool = False,
     truncate: int | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -57,22 +57,29 @@ def run(
     state = p._starting(start, x.shape[1:-1], T if backward else -1)
     xW = x @ p.W + p.b  # of all steps at once
     xW.name = "xW"
-    step = p.equations.stepper(p)
+    read, step = p.equations.read(xW), p.equations.stepper(p)
+    order = range(T - 1, -1, -1) if backward else range(T)
+    seam = None if truncate is None or truncate >= T else _seams(order, truncate)
     outs = []
-    for done, k in enumerate(steps(range(T - 1, -1, -1) if backward else T)):
-        if truncate and done and done % truncate == 0:
-            state = tuple(stop_gradient(each) for each in state)
+    for k in steps(order):
+        if seam is not None:
+            state = p._chosen(seam[k], map(stop_gradient, state), state, "cut")
         before = state
-        state = step(xW[k], *before)
+        state = step(read[k], *before)
         if alive is not None:
-            state = tuple(where(alive[k], new, old) for new, old in zip(state, before))
-            for what, held in zip(p.equations.states, state, strict=True):
-                held.name = f"{what}_held"
+            state = p._chosen(alive[k], state, before, "held")
         outs.append(state[0])
     if backward:
         outs.reverse()
     out = stack(outs)
     return out if alive is None else where(alive, out, 0.0), state
+
+
+def _seams(order: range, truncate: int) -> Tensor:
+    """Return before which steps, (T,), the gradient is cut: every so many, in the order run."""
+    found = np.zeros(len(order), bool)
+    found[list(order)[truncate::truncate]] = True
+    return constant(found, name="seam")
 
 
 class OneWay(Recurrence):
@@ -81,7 +88,7 @@ class OneWay(Recurrence):
     backward = False
 
     def forward(
-        self, x: Tensor, start: Start, alive: np.ndarray | None, truncate: int | None
+        self, x: Tensor, start: Start, alive: Tensor | None, truncate: int | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run through the steps (see `run`)."""
         return run(self, x, start, alive, self.backward, truncate)
@@ -105,8 +112,9 @@ class Recurrent(Recurrence):
     dropout : float in [0, 1)
         Rate at which outputs between layers are dropped in training.
     truncate : int, optional
-        Steps after which no gradient is sent further back. (``"gers"`` is for `LSTM` and
-        `MemoryBlocks`, whose equations cut it.)
+        Steps after which no gradient is sent further back: ``state_cut[k]`` and so on are what goes
+        into step k, cut or not. (``"gers"`` is for `LSTM` and `MemoryBlocks`, whose equations cut
+        it.)
     stateful : bool
         Start from the last states of the call before, through which no gradient goes back, until
         ``reset_state()``; a state that is given is started from instead.
@@ -274,7 +282,7 @@ class Recurrent(Recurrence):
         if lengths is not None:
             ends = fitting_lengths(self.place, lengths, T, batch)
             if (ends < T).any():
-                alive = (np.arange(T)[:, None] < ends)[..., None]
+                alive = constant((np.arange(T)[:, None] < ends)[..., None], name="alive")
         if turned:
             x = transpose(x, axes=(1, 0, 2))
         if alive is not None:
@@ -292,7 +300,7 @@ class Recurrent(Recurrence):
         return out, last if len(last) > 1 else last[0]
 
     def _through(
-        self, x: Tensor, starts: list[Start], alive: np.ndarray | None
+        self, x: Tensor, starts: list[Start], alive: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run through all layers and directions, and stack their last states."""
         ways, lasts = list(self._ways.values()), []
