@@ -79,7 +79,7 @@ def written(equations: Equations) -> Lines:
     for name in arrays:
         setattr(p, str(name), _Parameter(name))
     before = [Symbol(f"{state}(k-1)") for state in equations.states]
-    after = equations.stepper(p)(equations.read(Symbol("x(k)") @ p.W + p.b), *before)
+    after = equations.stepper(p)(Symbol("x(k)") @ p.W + p.b, *before)
     for state, each in zip(equations.states, after, strict=True):
         each.name = each.name or state
     return described(after, equations.gates, widths)

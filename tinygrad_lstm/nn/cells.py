@@ -71,7 +71,7 @@ class Cell(Recurrence):
         before = self._starting(given, batch, -1, renamed=False)
         xW = x @ self.W + self.b
         xW.name = "xW"
-        after = self.equations.stepper(self)(self.equations.read(xW), *before)
+        after = self.equations.stepper(self)(xW, *before)
         return after if len(after) > 1 else after[0]
 
 

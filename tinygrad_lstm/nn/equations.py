@@ -7,7 +7,7 @@ Symbols, from which a layer's card is printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -22,19 +22,6 @@ from .arguments import checked_flag, checked_number, checked_size, squashing
 
 Step = Callable[..., tuple[Any, ...]]
 Squash = Callable[[Any], Any]
-
-
-class Parts:
-    """Parts of a signal of all steps; ``[k]`` are those of step k."""
-
-    def __init__(self, parts: Iterable[Any]) -> None:
-        self.parts = tuple(parts)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.parts)
-
-    def __getitem__(self, k: int) -> list[Any]:
-        return [each[k] for each in self.parts]
 
 
 class Equations:
@@ -93,12 +80,8 @@ class Equations:
         ends = dict(zip(self.gates, pairwise(accumulate(self.gates.values(), initial=0))))
         return tuple((..., slice(ends[part[0]][0], ends[part[-1]][1])) for part in parts)
 
-    def read(self, xW: Any) -> Any:
-        """Return what a step reads of x W + b: all of it, or parts, taken of all steps at once."""
-        return xW
-
     def stepper(self, p: Any) -> Step:
-        """Return one step: a function of what it reads, and of the states, to the next states.
+        """Return one step: a function of x(k) W + b and the states that returns the next states.
 
         It names the signals of the step. What it needs of the parameters it looks up once, before
         the first step.
@@ -304,12 +287,8 @@ class GRUEquations(Equations):
             found["c"] = np.zeros(self.sizes[0])
         return found
 
-    def read(self, xW: Any) -> Parts:
-        """Return the gates' part, and the candidate's."""
-        return Parts(xW[columns] for columns in self.columns("rz", "n"))
-
     def stepper(self, p: Any) -> Step:
-        """Return one step, (x W + b in two parts, out) to (out,)."""
+        """Return one step, (x W + b, out) to (out,)."""
         squash, after, U = self.squash, self.reset_after, p.U
         RZ, R, Z, N = self.columns("rz", *"rzn")
         S = self.packed("s", "_", "rz")
@@ -319,17 +298,16 @@ class GRUEquations(Equations):
             U_rz, U_n = U[RZ], U[N]
 
         def step(xW: Any, out: Any) -> tuple[Any]:
-            xW_rz, xW_n = xW
             if after:
                 outU = out @ U
-                s = xW_rz + outU[RZ]
+                s = xW[RZ] + outU[RZ]
             else:
-                s = xW_rz + out @ U_rz
+                s = xW[RZ] + out @ U_rz
             rz = sigmoid(s)
             r, z = rz[R], rz[Z]
-            s_n = xW_n + (r * (outU[N] + c) if after else (r * out) @ U_n)
+            s_n = xW[N] + (r * (outU[N] + c) if after else (r * out) @ U_n)
             n = squash(s_n)
-            out = n + z * (out - n)
+            out = (1.0 - z) * n + z * out
             s.name, r.name, z.name, s_n.name = S, "r", "z", "s_n"
             n.name, out.name = "n", "out"
             return (out,)

@@ -237,7 +237,7 @@ class GRU(Recurrent):
         s_n(k) = x(k) W_n + b_n + r ∘ (out(k-1) U_n + c)      with reset_after
         s_n(k) = x(k) W_n + b_n + (r ∘ out(k-1)) U_n          without
         n      = tanh(s_n)
-        out(k) = n + z ∘ (out(k-1) - n)       which is (1 - z) ∘ n + z ∘ out(k-1)
+        out(k) = (1 - z) ∘ n + z ∘ out(k-1)
 
     K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical
     machine translation", EMNLP 2014, eqs. 5 to 8, is the form without; the one with, which needs
@@ -285,7 +285,7 @@ class GRU(Recurrent):
       z   = σ(s_z)
       s_n = x(k) W.n + b.n + (r ∘ out(k-1)) U.n
       n   = tanh(s_n)
-      out = n + z ∘ (out(k-1) - n)
+      out = (1 - z) ∘ n + z ∘ out(k-1)
     W (2, 9), U (3, 9), b (9,)
     A sequence is a row, weights are (in, out), packed in the order r, z, n; one bias
     54 parameters

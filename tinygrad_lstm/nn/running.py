@@ -57,7 +57,7 @@ def run(
     state = p._starting(start, x.shape[1:-1], T if backward else -1)
     xW = x @ p.W + p.b  # of all steps at once
     xW.name = "xW"
-    read, step = p.equations.read(xW), p.equations.stepper(p)
+    step = p.equations.stepper(p)
     order = range(T - 1, -1, -1) if backward else range(T)
     seam = None if truncate is None or truncate >= T else _seams(order, truncate)
     outs = []
@@ -65,7 +65,7 @@ def run(
         if seam is not None:
             state = p._chosen(seam[k], map(stop_gradient, state), state, "cut")
         before = state
-        state = step(read[k], *before)
+        state = step(xW[k], *before)
         if alive is not None:
             state = p._chosen(alive[k], state, before, "held")
         outs.append(state[0])
