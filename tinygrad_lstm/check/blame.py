@@ -37,11 +37,15 @@ class Judged:
     @property
     def follows(self) -> bool:
         """Whether it is what follows."""
+        if self.given.value.shape != self.expected.shape:
+            return False
         return bool(np.all(np.abs(self.given.value - self.expected) <= self.allowed))
 
     @property
     def residual(self) -> float:
         """The largest difference, in relation to what is largest in it."""
+        if self.given.value.shape != self.expected.shape:
+            return float("inf")
         scale = max(np.abs(self.expected).max(), np.abs(self.given.value).max(), 1e-300)
         return float(np.abs(self.given.value - self.expected).max() / scale)
 
@@ -136,7 +140,8 @@ def _met(
             if key is None:
                 return value
             found[key] = np.array(value)
-            return value if values is None else values[key]
+            is_met = values is not None and np.shape(values[key]) == value.shape
+            return values[key] if is_met else value  # what has another shape leads nowhere
 
         return meet
 

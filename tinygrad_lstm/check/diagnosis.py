@@ -15,7 +15,7 @@ import numpy as np
 from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
-from .mistakes import Mistake, mistakes
+from .mistakes import Mistake, mistakes, with_rates
 from .sight import Given, Sight
 
 MORE = 200  # pairs that are tried after one that explains all
@@ -158,7 +158,8 @@ def _all_in_one(
 ) -> np.ndarray | None:
     """Return what is expected, or given, in one array: each relative to its size, in one order."""
     values = {x.given.name: x.given.value if given else x.expected for x in found}
-    if len(values) < len(base):
+    shapes = {x.given.name: x.expected.shape for x in base}
+    if len(values) < len(base) or any(values[name].shape != shapes[name] for name in shapes):
         return None
     sizes = [float(max(np.abs(x.given.value).max(), np.abs(x.expected).max())) for x in base]
     parts = (np.ravel(values[x.given.name]) / (n or 1.0) for x, n in zip(base, sizes, strict=True))
@@ -194,13 +195,23 @@ def _tried(
     given: Sequence[Given],
     base: Sequence[Judged],
 ) -> Diagnosis:
-    network: Flow = sight.adjoint
-    try:
+    allowed = {each.given.name: each.allowed for each in base}
+
+    def made(several: Sequence[Mistake]) -> list[Judged]:
+        network: Flow = sight.adjoint
         for each in several:
             network = each.change(network)
         with np.errstate(all="ignore"):
-            allowed = {each.given.name: each.allowed for each in base}
-            found = judged(network, given, 0.0, allowed=allowed)
+            return judged(network, given, 0.0, allowed=allowed)
+
+    def missed(several: Sequence[Mistake]) -> np.ndarray | None:
+        gives = _all_in_one(base, made(several))
+        author = _all_in_one(base, base, given=True)
+        return None if gives is None or author is None else gives - author
+
+    try:
+        several = with_rates(several, missed)
+        found = made(several)
     except (KeyError, ValueError, IndexError):  # the shapes, or the other mistake, leave no room
         return Diagnosis(several, np.inf, len(given) + 1)
     residual = max((each.residual for each in found), default=0.0)
@@ -212,6 +223,6 @@ def _left(found: Iterable[Judged]) -> int:
     return sum(not each.follows for each in found)
 
 
-def _order(each: Diagnosis) -> tuple[int, int, int]:
-    """Return what to sort by: what explains most, with the fewest mistakes, told most briefly."""
-    return each.left, len(each.mistakes), len(each.says)
+def _order(each: Diagnosis) -> tuple[int, int]:
+    """Return what to sort by: what explains most, with the fewest mistakes, the commonest first."""
+    return each.left, len(each.mistakes)

@@ -1,0 +1,85 @@
+"""A fork on the way back: its branches belong added.
+
+Knows graphs. Where a signal branches, what comes back from its branches meets in a junction of the
+adjoint network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import combinations
+
+from ...flow import DELAYS, Node
+from .mistake import Change, Mistake
+from .scene import Scene, names
+
+FEW = 5  # branches of which any may be forgotten together
+
+
+def junctions(scene: Scene) -> Iterator[Node]:
+    """Yield the junctions of the adjoint network at which branches meet."""
+    for node in scene.adjoint.nodes:
+        if node.kind == "junction" and len(node.inputs) > 1:
+            yield node
+
+
+def forgotten_branches(scene: Scene) -> Iterator[Mistake]:
+    """Forget one branch of a fork, or several."""
+    for node in junctions(scene):
+        where, arms = scene.makes(node), scene.arms(node)
+        is_carried = [scene.sender[wire].kind in DELAYS for wire in node.inputs]
+        every = range(len(arms))
+        for count in range(1, len(arms)):
+            if 1 < count < len(arms) - 1 and len(arms) > FEW:
+                continue
+            for lost in combinations(every, count):
+                kept = [at for at in every if at not in lost]
+                lost_arms, kept_arms = ([arms[at] for at in some] for some in (lost, kept))
+                carried = all(is_carried[at] for at in lost)
+                what = "carry dropped" if carried else "branch forgotten"
+                come = "what comes back " + ("from the next step " if carried else "")
+                says = f"{come}through {names(lost_arms)} is not added to δ{where}"
+                if len(kept) == 1 and count > 1:
+                    what = "overwritten"
+                    says = f"δ{where} is what comes back through {kept_arms[0]} alone: " \
+                           "overwritten, not added to"  # fmt: skip
+                yield Mistake(what, where, says, _sum(arms), _sum(kept_arms),
+                              scene.changed(node, _with(kept)))  # fmt: skip
+
+
+def halved_forks(scene: Scene) -> Iterator[Mistake]:
+    """Take the mean of a fork's branches, or half of one, or one with the wrong sign."""
+    for node in junctions(scene):
+        where, arms = scene.makes(node), scene.arms(node)
+        every, mean = range(len(arms)), 1 / len(arms)
+        word = "half of the sum" if len(arms) == 2 else "the mean"
+        halves = [_before(scene, node, at, mean) for at in every]
+        yield Mistake("mean of branches", where, f"δ{where} is {word} of its branches, where "
+                      "their sum belongs", _sum(arms), f"({_sum(arms)}) / {len(arms)}",
+                      Change.of(halves))  # fmt: skip
+        for at in every:
+            for what, by, text in (("sign", -1.0, "−"), ("branch halved", 0.5, "½ "),
+                                   ("branch doubled", 2.0, "2 ")):  # fmt: skip
+                if at == 0 or by > 0 or len(arms) > 1:
+                    said = {"sign": "with the wrong sign", "branch halved": "by half",
+                            "branch doubled": "twice"}[what]  # fmt: skip
+                    yield Mistake(what, where, f"what comes back through {arms[at]} is taken "
+                                  f"{said} in δ{where}", f"δ({arms[at]})",
+                                  f"{text}δ({arms[at]})", _before(scene, node, at, by))  # fmt: skip
+
+
+def _before(scene: Scene, node: Node, at: int, size: float) -> Change:
+    return scene.weighted(node, at, scene.at_every_step(node, size))
+
+
+def _with(kept: list[int]) -> Callable[[Node], Node]:
+    def edit(now: Node) -> Node:
+        inputs = tuple(now.inputs[at] for at in kept)
+        return replace(now, inputs=inputs, signs=tuple(now.signs[at] for at in kept))
+
+    return edit
+
+
+def _sum(arms: list[str]) -> str:
+    return " + ".join(f"δ({arm})" for arm in arms)
