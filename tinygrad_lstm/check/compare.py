@@ -21,6 +21,7 @@ from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
 from .blame import Blame, blame, judged
 from .diagnosis import Diagnosis, diagnosed
+from .rounding import half_unit, tolerances
 from .sight import Given, Sight
 
 # relative to the largest entry of a signal's gradient
@@ -80,18 +81,16 @@ class Report:
     digits: int | None = field(default=None, repr=False)
 
     @cached_property
-    def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray] | None]:
+    def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
         sight = Sight(self.loss)
         finite = {row.name for row in self.rows if row.verdict not in ("wrong shape", "not finite")}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        units = None if self.digits is None else [_unit(g.value, self.digits) for g in given]
-        return sight, given, units
+        return sight, given, tolerances(sight, given, self.rtol, self.digits)
 
     @cached_property
     def blame(self) -> Blame | None:
-        sight, given, units = self._seen
-        found = judged(sight.adjoint, given, self.rtol, units)
-        return blame(sight, found) if found else None
+        sight, given, allowed = self._seen
+        return blame(sight, judged(sight.adjoint, given, allowed))
 
     @cached_property
     def mistakes(self) -> list[Diagnosis]:
@@ -99,10 +98,7 @@ class Report:
 
     def diagnose(self, **how: Any) -> list[Diagnosis]:
         """Look for the mistakes, within a time and with a progress bar (see `diagnosed`)."""
-        sight, given, units = self._seen
-        self.__dict__["mistakes"] = (
-            diagnosed(sight, given, self.rtol, units, **how) if given else []
-        )
+        self.__dict__["mistakes"] = diagnosed(*self._seen, **how)
         return self.mistakes
 
     @property
@@ -324,17 +320,10 @@ def _judged(
     largest = float(difference[at])
     scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
     relative = largest / scale if scale else 0.0
-    printed = digits is not None and bool(np.all(difference <= 2 * _unit(hand, digits)))
+    printed = digits is not None and bool(np.all(difference <= 2 * half_unit(hand, digits)))
     close = relative <= rtol or printed
     verdict = "exact" if largest == 0.0 else "rounding" if close else "differs"
     return Row(name, tape.shape, hand.shape, largest, relative, at, verdict)
-
-
-def _unit(printed: np.ndarray, digits: int) -> np.ndarray:
-    """Return half a unit of the last digit printed, of so many in all or after the point."""
-    size = np.abs(np.asarray(printed, float))
-    places = np.floor(np.log10(size, out=np.zeros_like(size), where=size > 0))
-    return 0.5 * 10.0 ** np.maximum(-digits, places - digits + 1) * (1 + 1e-6)
 
 
 def _shape(shape: tuple[int, ...]) -> str:
