@@ -16,7 +16,7 @@ from .signals import Signals
 from .unroll import name_at
 
 # what is called like the signal that it hands on, and may not be all of it
-NAMESAKES = ("branch", "broadcast", "tap", "hold", "collect", "delay", "advance", "output")
+NAMESAKES = ("branch", "broadcast", "tap", "hold", "delay", "advance", "output")
 
 
 class Whereabouts:
@@ -69,8 +69,9 @@ class Whereabouts:
         return np.stack(values) if name in self.sequences else np.concatenate(values, axis=-1)
 
     def _look(self) -> None:
-        for node in sorted(self.network.nodes, key=lambda node: node.folded):
-            if node.kind in NAMESAKES:
+        nodes = sorted(self.network.nodes, key=lambda node: (node.folded, node.kind == "collect"))
+        for node in nodes:
+            if node.kind in NAMESAKES or (node.kind == "collect" and node.stem in self.sequences):
                 continue
             (wire,) = node.outputs
             named: list[tuple[str, int | None]] = [(node.name, None)]

@@ -21,7 +21,7 @@ from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
 from .blame import Blame, blame, judged
 from .diagnosis import Diagnosis, diagnosed
-from .rounding import half_unit, tolerances
+from .rounding import half_unit, reach, tolerances
 from .sight import Given, Sight
 
 # relative to the largest entry of a signal's gradient
@@ -79,10 +79,11 @@ class Report:
     hand: Mapping[str, np.ndarray] = field(repr=False)
     rtol: float = field(repr=False)
     digits: int | None = field(default=None, repr=False)
+    sight: Sight | None = field(default=None, repr=False)
 
     @cached_property
     def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
-        sight = Sight(self.loss)
+        sight = self.sight or Sight(self.loss)
         finite = {row.name for row in self.rows if row.verdict not in ("wrong shape", "not finite")}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
         return sight, given, tolerances(sight, given, self.rtol, self.digits)
@@ -254,6 +255,8 @@ def compare(
     sums = Sums(wanted)
     sums.add(loss, seed)
     found = pull_back(sums)
+    sight = None if digits is None else Sight(loss)
+    off = {} if sight is None or digits is None else reach(sight, digits)
     rows = []
     for name, (several, gradient) in chosen.items():
         taped = [
@@ -261,12 +264,17 @@ def compare(
             for signal in several
         ]
         whole = taped[0] if name in signals.by_name else np.stack(taped)
-        rows.append(_judged(name, whole, gradient, rtol, digits))
+        allowed: Any = 0.0
+        if sight is not None and digits is not None and gradient.shape == whole.shape:
+            allowed = half_unit(gradient, digits)
+            if sight.places.members(name):
+                allowed = allowed + sight.places.value(name, off)
+        rows.append(_judged(name, whole, gradient, rtol, allowed))
     given = {name: gradient for name, (_, gradient) in chosen.items()}
     if rtol is None:
         kinds = [loss.dtype, *(gradient.dtype for gradient in given.values())]
         rtol = max(ROUNDING.get(kind, 0.0) for kind in kinds) or ROUNDING[np.dtype(float)]
-    return Report(tuple(rows), loss, given, rtol, digits)
+    return Report(tuple(rows), loss, given, rtol, digits, sight)
 
 
 def _found(signals: Signals, name: str) -> list[Signal]:
@@ -297,7 +305,7 @@ def _real(name: str, gradient: Any) -> np.ndarray:
 
 
 def _judged(
-    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None, digits: int | None = None
+    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None, allowed: Any = 0.0
 ) -> Row:
     """Return the verdict on one signal."""
     if rtol is None:
@@ -320,8 +328,7 @@ def _judged(
     largest = float(difference[at])
     scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
     relative = largest / scale if scale else 0.0
-    printed = digits is not None and bool(np.all(difference <= 2 * half_unit(hand, digits)))
-    close = relative <= rtol or printed
+    close = relative <= rtol or bool(np.all(difference <= allowed))
     verdict = "exact" if largest == 0.0 else "rounding" if close else "differs"
     return Row(name, tape.shape, hand.shape, largest, relative, at, verdict)
 

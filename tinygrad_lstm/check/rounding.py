@@ -62,13 +62,14 @@ def tolerances(
 
 
 def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:
-    """Return how far off δ may be on every wire with a name, if all is carried at few digits."""
-    wires = {sight.at[name][0] for name in sight.named}
-    right, wrong = Kept(wires), Kept(wires, lambda _, __, value: value + half_unit(value, digits))
+    """Return how far off δ may be if all is carried at few digits, by the signal's wire."""
+    wires = {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
+    right = Kept(set(wires.values()))
+    wrong = Kept(set(wires.values()), lambda w, k, value: value + half_unit(value, digits))
     evaluate(absolute(sight.adjoint), meet=right)
     evaluate(_widened(sight, digits), meet=wrong)
-    found = right.series()
-    return {wire: value - found[wire] for wire, value in wrong.series().items()}
+    small, large = right.series(), wrong.series()
+    return {wire: large[to] - small[to] for wire, to in wires.items() if to in small}
 
 
 def met(
