@@ -21,6 +21,7 @@ from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
 from .blame import Blame, blame, judged
 from .diagnosis import Diagnosis, diagnosed
+from .rounding import half_unit, reach, tolerances
 from .sight import Given, Sight
 
 # relative to the largest entry of a signal's gradient
@@ -78,20 +79,19 @@ class Report:
     hand: Mapping[str, np.ndarray] = field(repr=False)
     rtol: float = field(repr=False)
     digits: int | None = field(default=None, repr=False)
+    sight: Sight | None = field(default=None, repr=False)
 
     @cached_property
-    def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray] | None]:
-        sight = Sight(self.loss)
+    def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
+        sight = self.sight or Sight(self.loss)
         finite = {row.name for row in self.rows if row.verdict not in ("wrong shape", "not finite")}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        units = None if self.digits is None else [_unit(g.value, self.digits) for g in given]
-        return sight, given, units
+        return sight, given, tolerances(sight, given, self.rtol, self.digits)
 
     @cached_property
     def blame(self) -> Blame | None:
-        sight, given, units = self._seen
-        found = judged(sight.adjoint, given, self.rtol, units)
-        return blame(sight, found) if found else None
+        sight, given, allowed = self._seen
+        return blame(sight, judged(sight.adjoint, given, allowed))
 
     @cached_property
     def mistakes(self) -> list[Diagnosis]:
@@ -99,10 +99,7 @@ class Report:
 
     def diagnose(self, **how: Any) -> list[Diagnosis]:
         """Look for the mistakes, within a time and with a progress bar (see `diagnosed`)."""
-        sight, given, units = self._seen
-        self.__dict__["mistakes"] = (
-            diagnosed(sight, given, self.rtol, units, **how) if given else []
-        )
+        self.__dict__["mistakes"] = diagnosed(*self._seen, **how)
         return self.mistakes
 
     @property
@@ -258,6 +255,8 @@ def compare(
     sums = Sums(wanted)
     sums.add(loss, seed)
     found = pull_back(sums)
+    sight = None if digits is None else Sight(loss)
+    off = {} if sight is None or digits is None else reach(sight, digits)
     rows = []
     for name, (several, gradient) in chosen.items():
         taped = [
@@ -265,12 +264,17 @@ def compare(
             for signal in several
         ]
         whole = taped[0] if name in signals.by_name else np.stack(taped)
-        rows.append(_judged(name, whole, gradient, rtol, digits))
+        allowed: Any = 0.0
+        if sight is not None and digits is not None and gradient.shape == whole.shape:
+            allowed = half_unit(gradient, digits)
+            if sight.places.members(name):
+                allowed = allowed + sight.places.value(name, off)
+        rows.append(_judged(name, whole, gradient, rtol, allowed))
     given = {name: gradient for name, (_, gradient) in chosen.items()}
     if rtol is None:
         kinds = [loss.dtype, *(gradient.dtype for gradient in given.values())]
         rtol = max(ROUNDING.get(kind, 0.0) for kind in kinds) or ROUNDING[np.dtype(float)]
-    return Report(tuple(rows), loss, given, rtol, digits)
+    return Report(tuple(rows), loss, given, rtol, digits, sight)
 
 
 def _found(signals: Signals, name: str) -> list[Signal]:
@@ -301,7 +305,7 @@ def _real(name: str, gradient: Any) -> np.ndarray:
 
 
 def _judged(
-    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None, digits: int | None = None
+    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None, allowed: Any = 0.0
 ) -> Row:
     """Return the verdict on one signal."""
     if rtol is None:
@@ -324,17 +328,9 @@ def _judged(
     largest = float(difference[at])
     scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
     relative = largest / scale if scale else 0.0
-    printed = digits is not None and bool(np.all(difference <= 2 * _unit(hand, digits)))
-    close = relative <= rtol or printed
+    close = relative <= rtol or bool(np.all(difference <= allowed))
     verdict = "exact" if largest == 0.0 else "rounding" if close else "differs"
     return Row(name, tape.shape, hand.shape, largest, relative, at, verdict)
-
-
-def _unit(printed: np.ndarray, digits: int) -> np.ndarray:
-    """Return half a unit of the last digit printed, of so many in all or after the point."""
-    size = np.abs(np.asarray(printed, float))
-    places = np.floor(np.log10(size, out=np.zeros_like(size), where=size > 0))
-    return 0.5 * 10.0 ** np.maximum(-digits, places - digits + 1) * (1 + 1e-6)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

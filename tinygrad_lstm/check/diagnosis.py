@@ -63,7 +63,7 @@ class Diagnosis:
 
 
 def diagnosed(
-    sight: Sight, given: Sequence[Given], rtol: float, units: Sequence[np.ndarray] | None = None,
+    sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray],
     *, seconds: float = 30.0, watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
 ) -> list[Diagnosis]:  # fmt: skip
     """Return what explains a derivation that is wrong, the best first; empty if it is right.
@@ -72,13 +72,13 @@ def diagnosed(
     ----------
     sight : Sight
     given : the derived gradients
-    rtol, units : what counts as rounding (see `judged`)
+    allowed : how far off each may be (see `tolerances`)
     seconds : float
         After which no more pairs of mistakes are tried.
     watch : (list of pairs) -> the same, one by one
         To show how far it is.
     """
-    base = judged(sight.adjoint, given, rtol, units)
+    base = judged(sight.adjoint, given, allowed)
     wrong = _left(base)
     if not wrong:
         return []
@@ -86,18 +86,18 @@ def diagnosed(
     above = [_above(sight, each.given.wire, given) for each in base if not each.follows]
     library = mistakes(sight)
     covering = [each for each in library if all(each.change.at & wires for wires in above)]
-    tried = [_tried((each,), sight, given, base) for each in covering]
+    tried = [_tried((each,), sight, given, allowed, base) for each in covering]
     whole = [each for each in tried if not each.left]
     if not whole:
         some = [x for x in library if x not in covering and any(x.change.at & w for w in above)]
-        tried += [_tried((each,), sight, given, base) for each in some]
+        tried += [_tried((each,), sight, given, allowed, base) for each in some]
     if not whole:
         since = 0  # the first pair that explains all: a few more tell whether it is the only one
         for one, other in watch(_likely(tried, base)):
             since += bool(whole)
             if monotonic() > until or since > MORE:
                 break
-            pair = _tried((*one.mistakes, *other.mistakes), sight, given, base)
+            pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed, base)
             tried.append(pair)
             if not pair.left:
                 whole.append(pair)
@@ -120,7 +120,8 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
         values = evaluate(network, everything=True)
         both.append([values.get(wire.name) for wire in network.wires])
     known = {each.name for each in given}
-    for name, (wire, step) in sight.at.items():
+    for name in sight.named:
+        wire, step = sight.at[name]
         one, other = (values[wire] for values in both)
         if name not in known and one is not None and other is not None:
             at = ... if step is None else step
@@ -193,16 +194,15 @@ def _tried(
     several: tuple[Mistake, ...],
     sight: Sight,
     given: Sequence[Given],
+    allowed: Sequence[np.ndarray],
     base: Sequence[Judged],
 ) -> Diagnosis:
-    allowed = {each.given.name: each.allowed for each in base}
-
     def made(several: Sequence[Mistake]) -> list[Judged]:
         network: Flow = sight.adjoint
         for each in several:
             network = each.change(network)
         with np.errstate(all="ignore"):
-            return judged(network, given, 0.0, allowed=allowed)
+            return judged(network, given, allowed)
 
     def missed(several: Sequence[Mistake]) -> np.ndarray | None:
         gives = _all_in_one(base, made(several))
