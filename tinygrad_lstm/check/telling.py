@@ -1,0 +1,353 @@
+"""A mistake as a teacher tells it: the right equation with the wrong factor marked, and numbers.
+
+Knows networks, mistakes and how the table's rules run on Symbols; it has no rule of its own, and
+knows no mistake by name: what a changed network has otherwise than the right one is what is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from ..adjoint import alive, continued, delta
+from ..evaluate import evaluate
+from ..flow import Flow, Node
+from ..symbol import ATOM, COMPARE, SUM, Notation, Symbol
+from ..unroll import name_at
+from ..whereabouts import NAMESAKES, is_timed
+from .diagnosis import Diagnosis
+from .mistakes import Mistake
+from .rounding import met
+from .sight import Given, Sight
+
+MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
+DEPTH = 20  # stages without a name that one equation goes through
+TERMS = 3  # of a sum over the steps that are written out
+SAME = 1e-9  # relative to the largest entry
+ALL = -1  # of what is marked: the factor itself, not what comes into it
+
+Place = tuple[int, int | None]  # a wire of the network, and which step
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where a mistake shows first, and what would have been right there.
+
+    Attributes
+    ----------
+    mistake : Mistake
+    signal : str
+        The first whose gradient the mistake makes wrong.
+    equation : Symbol
+        Of its gradient, from those that have a name above it: δ of a signal is called ``δ`` and
+        its name. What the mistake changes is marked ``⟨ ⟩``. ``equation.value`` is its number.
+    at : tuple of int
+        The entry that is off most.
+    wrong, right : float
+        There, as the author has it, or if it was not given as the mistake makes it; and as it
+        should be. nan where the shape is wrong.
+    is_given : bool
+        Whether the author has given it.
+    """
+
+    mistake: Mistake
+    signal: str
+    equation: Symbol = field(repr=False)
+    at: tuple[int, ...]
+    wrong: float
+    right: float
+    is_given: bool
+
+    @property
+    def text(self) -> str:
+        """The equation, as it is written."""
+        return f"δ{self.signal} = {self.equation}"
+
+
+def tell(sight: Sight, given: Sequence[Given], diagnosis: Diagnosis) -> list[Told]:
+    """Return what there is to tell of each mistake of a diagnosis.
+
+    Parameters
+    ----------
+    sight : Sight
+    given : the derived gradients
+    diagnosis : Diagnosis
+
+    Returns
+    -------
+    list of Told
+        Without those of a mistake that shows in no gradient of a signal with a name.
+    """
+    equations = _Equations(sight)
+    several = (_told(equations, given, each) for each in diagnosis.mistakes)
+    return [each for each in several if each is not None]
+
+
+def _told(equations: _Equations, given: Sequence[Given], mistake: Mistake) -> Told | None:
+    changed = mistake.change(equations.sight.adjoint)
+    known = equations.known
+    with np.errstate(all="ignore"):
+        local = met(changed, known, [each.value for each in known])
+    for key, wrong in local.items():
+        right = known[key]
+        if _differs(wrong, right.value):
+            author = next((x.value for x in given if x.name == right.name), None)
+            equation = equations.of(right.name, _marks(equations.sight.adjoint, changed))
+            shown = wrong if author is None else author
+            return Told(mistake, right.name, equation, *_worst(shown, right.value),
+                        author is not None)  # fmt: skip
+    return None
+
+
+def _differs(wrong: np.ndarray, right: np.ndarray) -> bool:
+    if np.shape(wrong) != np.shape(right):
+        return True
+    return not np.all(np.abs(wrong - right) <= SAME * np.abs(right).max(initial=0.0))
+
+
+def _worst(wrong: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], float, float]:
+    """Return the entry that is off most, and what it is and should be."""
+    if np.shape(wrong) != np.shape(right):
+        return (), np.nan, np.nan
+    off = np.nan_to_num(np.abs(wrong - right), nan=np.inf)
+    at = tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
+    return at, float(wrong[at]), float(right[at])
+
+
+def _marks(right: Flow, changed: Flow) -> dict[int, set[int]]:
+    """Return what is changed: of a wire, what comes into it, or `ALL` for the factor on it.
+
+    By the wire that the right network has it on.
+    """
+    now = {wire: node for node in changed.nodes for wire in node.outputs}
+    found: dict[int, set[int]] = {}
+    for node in right.nodes:
+        for wire in node.outputs:
+            other = now.get(wire)
+            marks = {ALL} if other is None or not _is_alike(node, other) else set[int]()
+            if other is not None:
+                marks |= set(node.inputs) - set(other.inputs)
+            if marks:
+                found[wire] = marks
+    return found
+
+
+def _is_alike(node: Node, other: Node) -> bool:
+    """Return whether two nodes do the same to what comes into them."""
+    ways = [
+        (x.kind, x.primitive, x.transposed, x.port, dict(x.parameters)) for x in (node, other)
+    ]
+    if node.kind != "junction" and node.signs != other.signs:
+        return False
+    if node.kind == "junction" and other.kind == "junction":
+        signs = [dict(zip(x.inputs, x.signs, strict=True)) for x in (node, other)]
+        if any(signs[0].get(wire, sign) != sign for wire, sign in signs[1].items()):
+            return False
+    same = node.gain is other.gain or np.array_equal(node.gain, other.gain)
+    return ways[0] == ways[1] and (same or node.kind in ("delay", "advance"))
+
+
+class _Equations:
+    """The equations of all gradients, each from those above it that have a name or fork.
+
+    Attributes
+    ----------
+    known : list of Given
+        The right gradients of the signals that have a name.
+    """
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight, self.network = sight, sight.network
+        self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
+        self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
+        self.alive, self.same = alive(self.network), continued(self.network)
+        found = evaluate(sight.adjoint, everything=True)
+        self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
+        self.named: dict[Place, str] = {}
+        self.known = []
+        for name in sight.named:
+            wire, step = place = sight.places.at[name]
+            self.named.setdefault(place, name)
+            if wire in self.alive:
+                self.known.append(Given(name, *sight.at[name], self._at(self.δ[wire], step)))
+        self.marks: dict[int, set[int]] = {}
+
+    def of(self, name: str, marks: dict[int, set[int]]) -> Symbol:
+        """Return the right side of the equation of a signal's gradient, with marks in it."""
+        self.marks = marks
+        return self._behind(self.sight.places.at[name], 0)
+
+    # --- δ ---------------------------------------------------------------------------------------
+
+    def _delta(self, place: Place, depth: int) -> Symbol:
+        """Return δ of a signal: by its name if it has one, or else as it follows from others."""
+        (wire, step), name = place, self.named.get(place)
+        is_fork = wire in self.user and self.user[wire].kind == "branch"
+        if name is None and (is_fork or depth > DEPTH) and self.maker[wire].kind not in NAMESAKES:
+            name = self._name(wire, step)
+        if name is not None:
+            return Symbol(delta(name), self._at(self.δ[wire], step))
+        return self._behind(place, depth + 1)
+
+    def _behind(self, place: Place, depth: int) -> Symbol:
+        """Return δ of a signal as it follows from δ of what is made of it."""
+        wire, step = place
+        node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
+        if node.kind == "branch":
+            return self._summed(node, step, depth, marks)
+        if node.kind == "output":
+            driven = Symbol(delta(node.name), self._at(self.δ[wire], step))
+            return _marked(driven) if marks else driven
+        (out, *_), port = node.outputs, node.inputs.index(wire)
+        if node.kind in ("delay", "advance", "tap", "hold", "collect"):
+            return self._crossed(node, port, step, depth, marks)
+        behind, is_factor = self._delta((out, step), depth), marks == {ALL}
+        if marks and ALL not in marks:
+            behind = _marked(behind)
+        if node.kind == "junction":
+            sent = behind if node.signs[port] > 0 else -behind
+        else:
+            sent = self._through(node, port, step, behind, is_factor)
+            is_factor = is_factor and node.kind in ("function", "product")
+        return _marked(sent) if ALL in marks and not is_factor else sent
+
+    def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
+        """Return the sum at a fork."""
+        terms = []
+        for wire, sign in zip(node.outputs, node.signs, strict=True):
+            if wire in self.alive:
+                term = self._sent((wire, step), depth)
+                if term is not None:
+                    known = self.same.get(wire, wire)
+                    terms.append((sign, _marked(term) if known in marks else term))
+        total = reduce(lambda sum, each: sum + each[1] if each[0] > 0 else sum - each[1],
+                       terms[1:], terms[0][1] if terms[0][0] > 0 else -terms[0][1])  # fmt: skip
+        return _marked(total) if ALL in marks else total
+
+    def _sent(self, place: Place, depth: int) -> Symbol | None:
+        """Return what a branch sends back; None at the last step, to which nothing comes."""
+        wire, step = place
+        node = self.user[wire]
+        if node.kind in ("delay", "advance") and node.inputs.index(wire) == 0:
+            assert step is not None
+            after = step + (1 if node.kind == "delay" else -1)
+            if not 0 <= after < len(self.δ[wire]):
+                return None
+        return self._behind(place, depth)
+
+    def _crossed(
+        self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
+    ) -> Symbol:
+        """Return δ behind the border of a loop, or a delay in it."""
+        (out, *_) = node.outputs
+        last = len(np.asarray(self.network.wires[node.outputs[0]].value)) - 1
+
+        def come(step: int | None) -> Symbol:
+            behind = self._delta((out, step), depth)
+            return _marked(behind) if marks else behind
+
+        if node.kind in ("delay", "advance"):
+            ahead = node.kind == "delay"
+            if port == 1:
+                return come(0 if ahead else last)
+            assert step is not None
+            after = step + (1 if ahead else -1)
+            if not 0 <= after <= last:
+                return Symbol("0", np.zeros_like(self._at(self.δ[out], 0)))
+            return come(after)
+        if node.kind == "collect":
+            return come(None)[step]
+        if node.kind == "hold":
+            return come(None) if node.transposed else _series([come(k) for k in range(last, -1, -1)])
+        rows = [come(k) for k in range(last + 1)]
+        shape, index = np.shape(self.network.wires[node.inputs[0]].value), node.parameters["index"]
+
+        def placed(*steps: np.ndarray) -> np.ndarray:
+            whole = np.zeros(shape)
+            for at, each in zip(index, steps, strict=True):
+                whole[at] += each
+            return whole
+
+        return Symbol.of(Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM), placed, tuple(rows))
+
+    def _through(
+        self, node: Node, port: int, step: int | None, behind: Symbol, marked: bool
+    ) -> Symbol:
+        """Run a primitive's rule back to one operand; what is marked is the factor, if it has."""
+        assert node.primitive is not None
+        xs: list[Any] = [self._signal(wire, step) for wire in node.inputs]
+        y = self._signal(node.outputs[0], step)
+        rules = node.primitive.rules
+        rule = rules[port] if node.kind == "function" else None
+        if marked and rule is not None:
+            gain = rule(*xs, y)
+            return behind * _marked(gain if isinstance(gain, Symbol) else Symbol(f"{gain:g}", gain))
+        if marked and node.kind == "product":
+            xs[1 - port] = _marked(xs[1 - port])
+        needs = [at == port for at in range(len(xs))]
+        found = node.primitive.vjp(behind, y, xs, needs, dict(node.parameters))  # type: ignore
+        return found[port]  # type: ignore[return-value]
+
+    # --- signals ---------------------------------------------------------------------------------
+
+    def _signal(self, wire: int, step: int | None) -> Any:
+        """Return the signal on a wire, at a step, as it stands in a formula; or a plain number."""
+        node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
+        flat = np.ravel(value)
+        if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
+            return flat[0]
+        return self._source(wire, step, self._at(value, step))
+
+    def _source(self, wire: int, step: int | None, value: np.ndarray) -> Symbol:
+        node = self.maker[wire]
+        if (wire, step) in self.named:
+            return Symbol(self.named[wire, step], value)
+        if node.kind in ("branch", "broadcast"):
+            return self._source(node.inputs[0], step, value)
+        if node.kind == "hold" and not node.transposed:
+            return self._source(node.inputs[0], None, value)
+        if node.kind in ("delay", "advance"):
+            assert step is not None
+            before = step - (1 if node.kind == "delay" else -1)
+            if 0 <= before < len(self.network.wires[wire].value):
+                return self._source(node.inputs[0], before, value)
+            return self._source(node.inputs[1], None, value)
+        if node.kind == "tap":
+            assert step is not None
+            whole = np.asarray(self.network.wires[node.inputs[0]].value)
+            return self._source(node.inputs[0], None, whole)[node.parameters["index"][step]]
+        return Symbol(self._name(wire, step), value)
+
+    def _name(self, wire: int, step: int | None) -> str:
+        node = self.maker[wire]
+        if step is None or node.loop is None or not is_timed(node):
+            return node.name
+        loop = self.network.loops[node.loop]
+        return name_at(node, loop.steps[step], loop.scope)
+
+    @staticmethod
+    def _at(value: np.ndarray, step: int | None) -> np.ndarray:
+        return value if step is None else value[step]
+
+
+def _marked(each: Any) -> Symbol:
+    if isinstance(each, Symbol) and each.notation is MARKED:
+        return each
+    return Symbol.of(MARKED, _itself, (each,))
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _series(terms: list[Symbol]) -> Symbol:
+    """Return the sum of a term for each step: all of them in it, the first and last in its text."""
+    if len(terms) <= TERMS:
+        return reduce(lambda total, each: total + each, terms)
+    add: Callable[..., Any] = lambda *values: sum(values[1:], values[0])  # noqa: E731
+    form = Notation(f"{{0}} + … + {{{len(terms) - 1}}}", "", SUM, (SUM,))
+    return Symbol.of(form, add, tuple(terms))
