@@ -127,4 +127,4 @@ def test_a_report_shows_itself_in_a_notebook_with_the_first_wrong_step_marked():
     case = planted.case("lstm", "f-missing")
     html = tg.compare(case.loss(), case.hand())._repr_html_()
     assert '<td style="background:#ffcc80">lstm.state[2]</td>' in html
-    assert "<p>first wrong: lstm.state[2]</p>" in html
+    assert "<p>first wrong: lstm.state[2] at (2, 1)</p>" in html

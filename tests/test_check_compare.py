@@ -116,7 +116,7 @@ def test_the_report_prints_as_a_table(loss_and_gradient):
     lines = str(tg.compare(loss, {"W": gradient * 2})).splitlines()
     assert lines[0].split()[:3] == ["signal", "tape", "hand"]
     assert "differs" in lines[2]
-    assert lines[3] == "1 signals: 1 differ"
+    assert lines[3] == "1 signal: 1 differs"
     assert lines[4].startswith("first wrong: W")
     assert max(map(len, lines)) <= 80
 

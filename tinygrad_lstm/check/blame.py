@@ -50,7 +50,9 @@ class Judged:
 
     @property
     def worst(self) -> tuple[int, ...]:
-        """The entry that is off most, in relation to what is allowed."""
+        """The entry that is off most, in relation to what is allowed; () in a wrong shape."""
+        if self.given.value.shape != self.expected.shape:
+            return ()
         off = np.abs(self.given.value - self.expected) / np.maximum(self.allowed, 1e-300)
         return tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
 
@@ -65,7 +67,8 @@ class Blame:
     at : tuple of int
         The entry of it that is off most.
     found, expected : float
-        There, what was derived and what follows from the author's own gradients above it.
+        There, what was derived and what follows from the author's own gradients above it; nan if
+        the shape is wrong.
     region : tuple of str
         The named signals above it that may be at fault: those between it and the nearest given
         ones that nothing clears. What leads to a given gradient that follows has been right.
@@ -120,9 +123,11 @@ def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
         if each.follows and np.any(np.abs(each.given.value - right[key]) > 10 * each.allowed)
     ]
     suspects = _Suspects(sight, first.given.name, found)
+    at = first.worst
+    values = (first.given.value, first.expected)
+    numbers = [float(x[at]) if x.ndim == len(at) else np.nan for x in values]
     return Blame(
-        first.given.name, first.worst, float(first.given.value[first.worst]),
-        float(first.expected[first.worst]), tuple(suspects.region()),
+        first.given.name, at, numbers[0], numbers[1], tuple(suspects.region()),
         tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 

@@ -58,7 +58,10 @@ def tolerances(
     units = [half_unit(value, digits) for value in values]
     rounded = [value + unit for value, unit in zip(values, units, strict=True)]
     wider = met(_widened(sight, digits), given, rounded)
-    return [one + units[key] + (wider[key] - scale[key]) for key, one in enumerate(allowed)]
+    return [
+        one + units[key] + (wider[key] - scale[key] if one.shape == scale[key].shape else 0.0)
+        for key, one in enumerate(allowed)
+    ]
 
 
 def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:

@@ -131,6 +131,8 @@ def _marks(right: Flow, changed: Flow) -> dict[int, set[int]]:
             marks = {ALL} if other is None or not _is_alike(node, other) else set[int]()
             if other is not None:
                 marks |= set(node.inputs) - set(other.inputs)
+            if not np.array_equal(right.wires[wire].value, changed.wires[wire].value):
+                marks = {ALL}  # an input, driven otherwise
             if marks:
                 found[wire] = marks
     return found
@@ -138,9 +140,7 @@ def _marks(right: Flow, changed: Flow) -> dict[int, set[int]]:
 
 def _is_alike(node: Node, other: Node) -> bool:
     """Return whether two nodes do the same to what comes into them."""
-    ways = [
-        (x.kind, x.primitive, x.transposed, x.port, dict(x.parameters)) for x in (node, other)
-    ]
+    ways = [(x.kind, x.primitive, x.transposed, x.port, dict(x.parameters)) for x in (node, other)]
     if node.kind != "junction" and node.signs != other.signs:
         return False
     if node.kind == "junction" and other.kind == "junction":
@@ -174,6 +174,7 @@ class _Equations:
             self.named.setdefault(place, name)
             if wire in self.alive:
                 self.known.append(Given(name, *sight.at[name], self._at(self.δ[wire], step)))
+        self.known.sort(key=lambda each: -sight.places.at[each.name][0])
         self.marks: dict[int, set[int]] = {}
 
     def of(self, name: str, marks: dict[int, set[int]]) -> Symbol:
@@ -200,8 +201,8 @@ class _Equations:
         if node.kind == "branch":
             return self._summed(node, step, depth, marks)
         if node.kind == "output":
-            driven = Symbol(delta(node.name), self._at(self.δ[wire], step))
-            return _marked(driven) if marks else driven
+            one = Symbol("1" if depth == 0 else delta(node.name), self._at(self.δ[wire], step))
+            return _marked(one) if marks else one
         (out, *_), port = node.outputs, node.inputs.index(wire)
         if node.kind in ("delay", "advance", "tap", "hold", "collect"):
             return self._crossed(node, port, step, depth, marks)
@@ -262,7 +263,9 @@ class _Equations:
         if node.kind == "collect":
             return come(None)[step]
         if node.kind == "hold":
-            return come(None) if node.transposed else _series([come(k) for k in range(last, -1, -1)])
+            return (
+                come(None) if node.transposed else _series([come(k) for k in range(last, -1, -1)])
+            )
         rows = [come(k) for k in range(last + 1)]
         shape, index = np.shape(self.network.wires[node.inputs[0]].value), node.parameters["index"]
 
@@ -289,8 +292,8 @@ class _Equations:
         if marked and node.kind == "product":
             xs[1 - port] = _marked(xs[1 - port])
         needs = [at == port for at in range(len(xs))]
-        found = node.primitive.vjp(behind, y, xs, needs, dict(node.parameters))  # type: ignore
-        return found[port]  # type: ignore[return-value]
+        found = node.primitive.vjp(behind, y, xs, needs, dict(node.parameters))
+        return found[port]
 
     # --- signals ---------------------------------------------------------------------------------
 
