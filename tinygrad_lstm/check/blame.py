@@ -50,7 +50,9 @@ class Judged:
 
     @property
     def worst(self) -> tuple[int, ...]:
-        """The entry that is off most, in relation to what is allowed."""
+        """The entry that is off most, in relation to what is allowed; () if the shape is wrong."""
+        if self.given.value.shape != self.expected.shape:
+            return ()
         off = np.abs(self.given.value - self.expected) / np.maximum(self.allowed, 1e-300)
         return tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
 
@@ -65,7 +67,8 @@ class Blame:
     at : tuple of int
         The entry of it that is off most.
     found, expected : float
-        There, what was derived and what follows from the author's own gradients above it.
+        There, what was derived and what follows from the author's own gradients above it; nan if
+        the shape is wrong.
     region : tuple of str
         The named signals above it that may be at fault: those between it and the nearest given
         ones that nothing clears. What leads to a given gradient that follows has been right.
@@ -114,6 +117,8 @@ def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
         return None
     first = wrong[0]
     right = met(sight.adjoint, [each.given for each in found], None)
+    fits = first.given.value.shape == first.expected.shape
+    off = (first.given.value[first.worst], first.expected[first.worst]) if fits else (np.nan,) * 2
     consequences = [
         each.given.name
         for key, each in enumerate(found)
@@ -121,8 +126,7 @@ def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
     ]
     suspects = _Suspects(sight, first.given.name, found)
     return Blame(
-        first.given.name, first.worst, float(first.given.value[first.worst]),
-        float(first.expected[first.worst]), tuple(suspects.region()),
+        first.given.name, first.worst, float(off[0]), float(off[1]), tuple(suspects.region()),
         tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 

@@ -84,7 +84,7 @@ class Report:
     @cached_property
     def _seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
         sight = self.sight or Sight(self.loss)
-        finite = {row.name for row in self.rows if row.verdict not in ("wrong shape", "not finite")}
+        finite = {row.name for row in self.rows if row.verdict != "not finite"}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
         return sight, given, tolerances(sight, given, self.rtol, self.digits)
 

@@ -99,7 +99,8 @@ class Sight:
     def given(self, hand: Mapping[str, np.ndarray]) -> list[Given]:
         """Return what was derived, signal by signal, the last in the forward pass first.
 
-        What has no place here is left out.
+        What has no place here is left out, and what cannot be taken apart, because its shape is
+        wrong.
         """
         found = [
             each
@@ -112,9 +113,11 @@ class Sight:
         if name in self.at:
             yield Given(name, *self.at[name], value)
         elif name in self.places.sequences:
-            for step, row in zip(self.places.sequences[name], value, strict=True):
-                yield from self._located(step, row)
-        else:
+            steps = self.places.sequences[name]
+            if value.shape[:1] == (len(steps),):
+                for step, row in zip(steps, value, strict=True):
+                    yield from self._located(step, row)
+        elif value.shape[-1:] == self.signals[name].tensor.shape[-1:]:
             for part in self.signals.parts.get(name, ()):
                 yield from self._located(part.name, part.of(value))
 
