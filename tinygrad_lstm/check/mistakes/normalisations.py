@@ -83,7 +83,7 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
             "Σ over the entries", "each entry's own",
             scene.changed(each.spread, _not_added(each.added, slopes)),
         )  # fmt: skip
-        for node in each.before:
+        for node in reversed(each.before):
             name = scene.makes(node)
             gain = each.shares * (1 - each.shares)
             ports = range(len(node.inputs))
