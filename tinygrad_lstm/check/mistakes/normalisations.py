@@ -1,7 +1,7 @@
 """A normalisation, taken wrongly: every entry depends on all, by what they are divided by.
 
-Knows graphs. In the adjoint network it is a sum over entries whose result is spread over them again,
-whatever it was made of: a quotient and a sum, or the logarithm of a sum of exponentials.
+Knows graphs. In the adjoint network it is a sum over entries whose result is spread over them
+again, whatever it was made of: a quotient and a sum, or the logarithm of a sum of exponentials.
 """
 
 from __future__ import annotations
