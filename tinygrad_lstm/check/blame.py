@@ -50,7 +50,7 @@ class Judged:
 
     @property
     def worst(self) -> tuple[int, ...]:
-        """The entry that is off most, in relation to what is allowed; () in a wrong shape."""
+        """The entry that is off most, in relation to what is allowed; () if the shape is wrong."""
         if self.given.value.shape != self.expected.shape:
             return ()
         off = np.abs(self.given.value - self.expected) / np.maximum(self.allowed, 1e-300)
@@ -117,17 +117,16 @@ def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
         return None
     first = wrong[0]
     right = met(sight.adjoint, [each.given for each in found], None)
+    fits = first.given.value.shape == first.expected.shape
+    off = (first.given.value[first.worst], first.expected[first.worst]) if fits else (np.nan,) * 2
     consequences = [
         each.given.name
         for key, each in enumerate(found)
         if each.follows and np.any(np.abs(each.given.value - right[key]) > 10 * each.allowed)
     ]
     suspects = _Suspects(sight, first.given.name, found)
-    at = first.worst
-    values = (first.given.value, first.expected)
-    numbers = [float(x[at]) if x.ndim == len(at) else np.nan for x in values]
     return Blame(
-        first.given.name, at, numbers[0], numbers[1], tuple(suspects.region()),
+        first.given.name, first.worst, float(off[0]), float(off[1]), tuple(suspects.region()),
         tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 

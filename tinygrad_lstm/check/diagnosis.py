@@ -15,11 +15,12 @@ import numpy as np
 from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
-from .mistakes import Mistake, mistakes, with_rates
+from .mistakes import Mistake, leading_to, mistakes, with_rates
 from .sight import Given, Sight
 
 MORE = 200  # pairs that are tried after one that explains all
 PAIRS = 3000  # that are tried before those with a factor of everything
+NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another mistake, leave none
 Pair = tuple["Diagnosis", "Diagnosis"]
 
 
@@ -117,7 +118,10 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
         network: Flow = sight.adjoint
         for mistake in each.mistakes:
             network = mistake.change(network)
-        values = evaluate(network, everything=True)
+        try:
+            values = evaluate(network, everything=True)
+        except NO_ROOM:
+            return ""
         both.append([values.get(wire.name) for wire in network.wires])
     known = {each.name for each in given}
     for name in sight.named:
@@ -125,7 +129,8 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
         one, other = (values[wire] for values in both)
         if name not in known and one is not None and other is not None:
             at = ... if step is None else step
-            if not np.allclose(one[at], other[at], rtol=1e-6, atol=0.0):
+            one, other = one[at], other[at]
+            if one.shape != other.shape or not np.allclose(one, other, rtol=1e-6, atol=0.0):
                 return name
     return ""
 
@@ -157,14 +162,25 @@ def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
 def _all_in_one(
     base: Sequence[Judged], found: Sequence[Judged], given: bool = False
 ) -> np.ndarray | None:
-    """Return what is expected, or given, in one array: each relative to its size, in one order."""
-    values = {x.given.name: x.given.value if given else x.expected for x in found}
-    shapes = {x.given.name: x.expected.shape for x in base}
-    if len(values) < len(base) or any(values[name].shape != shapes[name] for name in shapes):
-        return None
-    sizes = [float(max(np.abs(x.given.value).max(), np.abs(x.expected).max())) for x in base]
-    parts = (np.ravel(values[x.given.name]) / (n or 1.0) for x, n in zip(base, sizes, strict=True))
-    return np.concatenate(list(parts))
+    """Return what is expected, or given, in one array: each relative to its size, in one order.
+
+    Of one that is given in a wrong shape, only whether that is so.
+    """
+    values = {x.given.name: x for x in found}
+    parts = []
+    for each in base:
+        now = values.get(each.given.name)
+        if now is None:
+            return None
+        if each.given.value.shape != each.expected.shape:
+            parts.append(np.array([0.0 if given or now.follows else 1.0]))
+            continue
+        value = now.given.value if given else now.expected
+        if value.shape != each.expected.shape:
+            return None
+        size = float(max(np.abs(each.given.value).max(), np.abs(each.expected).max()))
+        parts.append(np.ravel(value) / (size or 1.0))
+    return np.concatenate(parts)
 
 
 def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
@@ -197,12 +213,14 @@ def _tried(
     allowed: Sequence[np.ndarray],
     base: Sequence[Judged],
 ) -> Diagnosis:
+    wires = {each.wire for each in given}
+
     def made(several: Sequence[Mistake]) -> list[Judged]:
         network: Flow = sight.adjoint
         for each in several:
             network = each.change(network)
         with np.errstate(all="ignore"):
-            return judged(network, given, allowed)
+            return judged(leading_to(network, wires), given, allowed)
 
     def missed(several: Sequence[Mistake]) -> np.ndarray | None:
         gives = _all_in_one(base, made(several))
@@ -212,7 +230,7 @@ def _tried(
     try:
         several = with_rates(several, missed)
         found = made(several)
-    except (KeyError, ValueError, IndexError):  # the shapes, or the other mistake, leave no room
+    except NO_ROOM:
         return Diagnosis(several, np.inf, len(given) + 1)
     residual = max((each.residual for each in found), default=0.0)
     gives = _all_in_one(base, found)

@@ -22,6 +22,7 @@ from .scales import of_a_branch, of_a_signal, of_everything
 from .scene import Scene
 from .slopes import slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
+from .surgery import leading_to
 from .weights import updated_weights, weights
 
 GENERATORS: tuple[Callable[[Scene], Iterator[Mistake]], ...] = (
@@ -44,4 +45,4 @@ def mistakes(sight: Sight) -> list[Mistake]:
     return [each for each in every(sight) if not each.change.is_none]
 
 
-__all__ = ["GENERATORS", "Change", "Mistake", "every", "mistakes", "with_rates"]
+__all__ = ["GENERATORS", "Change", "Mistake", "every", "leading_to", "mistakes", "with_rates"]

@@ -56,12 +56,11 @@ def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
     for node in scene.adjoint.nodes:
         if node.kind not in ("matrix", "gain", "hold", "broadcast") or not node.inputs:
             continue
-        (come,) = node.inputs
-        if scene.leaf(node.outputs[0]) is None or (come < count and scene.leaf(come) is not None):
-            continue  # no weight's gradient, or on the way there already
-        root = scene.root(come)
-        if root >= count or root not in scene.sender:
+        root = scene.root(node.inputs[0])
+        if scene.leaf(node.outputs[0]) is None or root >= count or root not in scene.sender:
             continue
+        if scene.leaf(root) is not None:
+            continue  # it is on the way to the weight already
         where, right = scene.makes(node), _signal(scene, root)
         for other in made:
             wire = other.outputs[0]

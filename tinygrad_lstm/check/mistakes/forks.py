@@ -28,6 +28,7 @@ def forgotten_branches(scene: Scene) -> Iterator[Mistake]:
     """Forget one branch of a fork, or several."""
     for node in junctions(scene):
         where, arms = scene.makes(node), scene.arms(node)
+        readers = [id(scene.user.get(wire)) for wire in node.inputs]
         is_carried = [scene.sender[wire].kind in DELAYS for wire in node.inputs]
         every = range(len(arms))
         for count in range(1, len(arms)):
@@ -40,7 +41,7 @@ def forgotten_branches(scene: Scene) -> Iterator[Mistake]:
                 what = "carry dropped" if carried else "branch forgotten"
                 come = "what comes back " + ("from the next step " if carried else "")
                 says = f"{come}through {names(lost_arms)} is not added to δ{where}"
-                if len(kept) == 1 and count > 1:
+                if len(kept) == 1 and len({readers[at] for at in lost}) > 1:
                     what = "overwritten"
                     says = f"δ{where} is what comes back through {kept_arms[0]} alone: " \
                            "overwritten, not added to"  # fmt: skip

@@ -1,7 +1,7 @@
 """A normalisation, taken wrongly: every entry depends on all, by what they are divided by.
 
-Knows graphs. In the adjoint network it is a sum over entries whose result is spread over them again,
-whatever it was made of: a quotient and a sum, or the logarithm of a sum of exponentials.
+Knows graphs. In the adjoint network it is a sum over entries whose result is spread over them
+again, whatever it was made of: a quotient and a sum, or the logarithm of a sum of exponentials.
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
     """Forget that the entries are normalised together, or normalise once more."""
     for each in normalisations(scene):
         where = scene.makes(each.before[0]) if each.before else scene.makes(each.spread)
-        one = scene.at_every_step(each.added, 1.0)
-        slopes = one if each.spread.gain is None else each.spread.gain
+        slopes = each.spread.gain
+        if slopes is None:
+            slopes = scene.at_every_step(each.spread, 1.0)
         yield Mistake(
             "off-diagonal terms dropped", where, "what is normalised together is taken as if each "
             f"entry stood alone: of the Jacobian that leads to δ{where} only the diagonal is left",
-            "Σ over the entries", "each entry's own", Change.of([
-                scene.changed(each.added, _gain(one)), scene.changed(each.spread, _gain(slopes)),
-            ]),
+            "Σ over the entries", "each entry's own",
+            scene.changed(each.spread, _not_added(each.added, slopes)),
         )  # fmt: skip
-        for node in each.before:
+        for node in reversed(each.before):
             name = scene.makes(node)
             gain = each.shares * (1 - each.shares)
             ports = range(len(node.inputs))
@@ -94,5 +94,5 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
-def _gain(gain: Any) -> Callable[[Node], Node]:
-    return lambda now: replace(now, kind="gain", gain=gain)
+def _not_added(added: Node, gain: Any) -> Callable[[Node], Node]:
+    return lambda now: replace(now, kind="gain", inputs=added.inputs, gain=gain)

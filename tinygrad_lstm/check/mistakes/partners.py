@@ -62,21 +62,25 @@ def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iter
 
     Beyond the first and the last step it is 0, or what it is there.
     """
-    if not node.folded or len(node.gain) < 2:
+    if not node.folded:
         return
     right = str(node.label)
-    lag = 0 if partner is None else _lag(scene, partner)
-    for by, word in ((1, "next step"), (-1, "previous step"), (2 * lag, "step ahead")):
-        if 0 < abs(by) < len(node.gain):
+    moved = [(node.gain, 1, "next step"), (node.gain, -1, "previous step")]
+    if partner is not None:
+        origin, lag = _undelayed(scene, partner)
+        moved += [(scene.value(origin), lag, "step as far ahead as it lies back")] if lag else []
+    for gain, by, word in moved:
+        if abs(by) < len(node.gain) and np.shape(gain) == np.shape(node.gain):
             for edge in ("0", "its own"):
                 yield ("factor of the wrong step", f"{right} is taken at the {word}",
-                       f"{right} at the {word}", shifted(node.gain, by, edge),
+                       f"{right} at the {word}", shifted(gain, by, edge),
                        f"{word}, {edge}")  # fmt: skip
 
 
-def _lag(scene: Scene, wire: int) -> int:
-    """Return how many delays a signal has come through."""
+def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
+    """Return what a signal was before any delay, and how many there are."""
     node, count = scene.source(wire), 0
     while node.kind in DELAYS:
-        node, count = scene.source(node.inputs[0]), count + 1
-    return count
+        wire, count = node.inputs[0], count + 1
+        node = scene.source(wire)
+    return node.outputs[0] if count else wire, count

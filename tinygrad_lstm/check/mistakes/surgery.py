@@ -55,10 +55,22 @@ def followed(graph: Flow, node: Node, fresh: Node) -> Flow:
     return replace(graph, nodes=tuple(nodes), wires=wires)
 
 
+def leading_to(graph: Flow, wires: set[int]) -> Flow:
+    """Return what of a graph leads to some of its wires."""
+    maker = {wire: node for node in graph.nodes for wire in node.outputs}
+    found, waiting = set[int](), list(wires)
+    while waiting:
+        node = maker.get(waiting.pop())
+        if node is not None and id(node) not in found:
+            found.add(id(node))
+            waiting += node.inputs
+    return replace(graph, nodes=tuple(node for node in graph.nodes if id(node) in found))
+
+
 def in_order(graph: Flow) -> Flow:
     """Return a graph whose nodes stand in an order in which they can be run, loop by loop.
 
-    The same graph if there is none.
+    Raises KeyError if there is none: a signal would be made of itself.
     """
     done: set[int] = set()
     waiting, nodes = list(graph.nodes), list[Node]()
@@ -75,5 +87,5 @@ def in_order(graph: Flow) -> Flow:
                 done.update(node.outputs)
                 is_stuck = False
         if is_stuck:
-            return graph
+            raise KeyError(waiting[0].name)
     return replace(graph, nodes=tuple(nodes))
