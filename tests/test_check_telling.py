@@ -1,13 +1,14 @@
 """What is told of a mistake: the right equation, evaluated; the place; the numbers."""
 
 import re
+from functools import cache
 
 import numpy as np
 import planted
 import pytest
-from tinygrad_lstm.check.columns import WIDTH
 
 import tinygrad_lstm as tg
+from tinygrad_lstm.check.columns import WIDTH
 from tinygrad_lstm.signals import Signals
 
 CASES = [case for case in planted.CASES if case.where]
@@ -34,6 +35,7 @@ class Tape(dict):
         return self._found(before + after, of)[int(step)]  # recorded for all steps at once
 
 
+@cache
 def telling(case, names=None):
     hand = case.hand()
     report = tg.compare(case.loss(), {name: hand[name] for name in names or hand})

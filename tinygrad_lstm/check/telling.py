@@ -7,6 +7,7 @@ knows no mistake by name: what a changed network has otherwise than the right on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -19,9 +20,9 @@ from ..flow import Flow, Node
 from ..symbol import ATOM, COMPARE, SUM, Notation, Symbol
 from ..unroll import name_at
 from ..whereabouts import NAMESAKES, is_timed
-from .diagnosis import Diagnosis
+from .diagnosis import NO_ROOM, Diagnosis
 from .mistakes import Mistake
-from .rounding import met
+from .rounding import Kept
 from .sight import Given, Sight
 
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
@@ -88,18 +89,15 @@ def tell(sight: Sight, given: Sequence[Given], diagnosis: Diagnosis) -> list[Tol
 
 
 def _told(equations: _Equations, given: Sequence[Given], mistake: Mistake) -> Told | None:
-    changed = mistake.change(equations.sight.adjoint)
-    known = equations.known
-    with np.errstate(all="ignore"):
-        local = met(changed, known, [each.value for each in known])
-    for key, wrong in local.items():
-        right = known[key]
-        if _differs(wrong, right.value):
-            author = next((x.value for x in given if x.name == right.name), None)
-            equation = equations.of(right.name, _marks(equations.sight.adjoint, changed))
+    adjoint = equations.sight.adjoint
+    changed = mistake.change(adjoint)
+    for name, wrong in equations.local(changed):
+        right = equations.right[name]
+        if _differs(wrong, right):
+            author = next((each.value for each in given if each.name == name), None)
+            equation = equations.of(name, _marks(adjoint, changed))
             shown = wrong if author is None else author
-            return Told(mistake, right.name, equation, *_worst(shown, right.value),
-                        author is not None)  # fmt: skip
+            return Told(mistake, name, equation, *_worst(shown, right), author is not None)
     return None
 
 
@@ -156,7 +154,7 @@ class _Equations:
 
     Attributes
     ----------
-    known : list of Given
+    right : dict of str to array
         The right gradients of the signals that have a name.
     """
 
@@ -168,19 +166,38 @@ class _Equations:
         found = evaluate(sight.adjoint, everything=True)
         self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
         self.named: dict[Place, str] = {}
-        self.known = []
+        self.right: dict[str, np.ndarray] = {}
         for name in sight.named:
             wire, step = place = sight.places.at[name]
             self.named.setdefault(place, name)
             if wire in self.alive:
-                self.known.append(Given(name, *sight.at[name], self._at(self.δ[wire], step)))
-        self.known.sort(key=lambda each: -sight.places.at[each.name][0])
+                self.right[name] = self._at(self.δ[wire], step)
         self.marks: dict[int, set[int]] = {}
 
     def of(self, name: str, marks: dict[int, set[int]]) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with marks in it."""
         self.marks = marks
         return self._behind(self.sight.places.at[name], 0)
+
+    def local(self, changed: Flow) -> list[tuple[str, np.ndarray]]:
+        """Return what a changed network makes of each gradient out of right ones above it.
+
+        As far as their shapes let it.
+        """
+        last_first = sorted(self.right, key=lambda name: -self.sight.places.at[name][0])
+        names = {self.sight.at[name]: name for name in reversed(last_first)}  # of copies the last
+        found: list[tuple[str, np.ndarray]] = []
+
+        def made(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+            name = names.get((wire, step))
+            if name is None:
+                return value
+            found.append((name, value))
+            return self.right[name]
+
+        with np.errstate(all="ignore"), suppress(*NO_ROOM):
+            evaluate(changed, meet=Kept({wire for wire, _ in names}, made))
+        return found
 
     # --- δ ---------------------------------------------------------------------------------------
 
