@@ -38,6 +38,7 @@ class Whereabouts:
 
     def __init__(self, network: Flow, recorded: Signals) -> None:
         self.network, self.recorded = network, recorded
+        self.maker = {wire: node for node in network.nodes for wire in node.outputs}
         self.at: dict[str, tuple[int, int | None]] = {}
         self.sequences: dict[str, list[str]] = {}
         self._look()
@@ -73,6 +74,8 @@ class Whereabouts:
         for node in nodes:
             if node.kind in NAMESAKES or (node.kind == "collect" and node.stem in self.sequences):
                 continue
+            if node.step is not None and self._is_collected(node):
+                continue  # one of the uses of a step that a loop has made
             (wire,) = node.outputs
             named: list[tuple[str, int | None]] = [(node.name, None)]
             if node.loop is not None and is_timed(node):
@@ -86,6 +89,16 @@ class Whereabouts:
                     if name not in self.at and index is not None:
                         self.sequences.setdefault(node.stem, []).append(name)
                     self.at.setdefault(name, (wire, index))
+
+
+    def _is_collected(self, node: Node) -> bool:
+        """Return whether what a node is made of is the steps of a folded loop."""
+        if len(node.inputs) != 1:
+            return False
+        made = self.maker[node.inputs[0]]
+        while made.kind == "branch":
+            made = self.maker[made.inputs[0]]
+        return made.kind == "collect" and not made.transposed
 
 
 def is_timed(node: Node) -> bool:
