@@ -90,7 +90,6 @@ class Whereabouts:
                         self.sequences.setdefault(node.stem, []).append(name)
                     self.at.setdefault(name, (wire, index))
 
-
     def _is_collected(self, node: Node) -> bool:
         """Return whether what a node is made of is the steps of a folded loop."""
         if len(node.inputs) != 1:

@@ -6,7 +6,7 @@ knows no mistake by name: what a changed network has otherwise than the right on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -234,51 +234,68 @@ class _Equations:
         return _marked(sent) if ALL in marks and not is_factor else sent
 
     def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
-        """Return the sum at a fork."""
+        """Return the sum at a fork, of the branches from which anything comes back."""
         terms = []
         for wire, sign in zip(node.outputs, node.signs, strict=True):
-            if wire in self.alive:
-                term = self._sent((wire, step), depth)
-                if term is not None:
-                    known = self.same.get(wire, wire)
-                    terms.append((sign, _marked(term) if known in marks else term))
+            if wire in self.alive and self._comes((wire, step)):
+                term = self._behind((wire, step), depth)
+                terms.append((sign, _marked(term) if self.same.get(wire, wire) in marks else term))
+        if not terms:
+            return self._nothing((node.inputs[0], step))
         total = reduce(lambda sum, each: sum + each[1] if each[0] > 0 else sum - each[1],
                        terms[1:], terms[0][1] if terms[0][0] > 0 else -terms[0][1])  # fmt: skip
         return _marked(total) if ALL in marks else total
 
-    def _sent(self, place: Place, depth: int) -> Symbol | None:
-        """Return what a branch sends back; None at the last step, to which nothing comes."""
+    def _nothing(self, place: Place) -> Symbol:
+        return Symbol("0", np.zeros_like(self._at(self.δ[place[0]], place[1])))
+
+    def _comes(self, place: Place) -> bool:
+        """Return whether anything comes back: nothing from after the last step, or from others."""
         wire, step = place
         node = self.user[wire]
         if node.kind in ("delay", "advance") and node.inputs.index(wire) == 0:
-            assert step is not None
-            after = step + (1 if node.kind == "delay" else -1)
-            if not 0 <= after < len(self.δ[wire]):
-                return None
-        return self._behind(place, depth)
+            return self._after(node, step) is not None
+        if node.kind == "collect" and not node.transposed:
+            return any(at in (None, step) for _, at in self._uses(node.outputs[0]))
+        return True
+
+    def _after(self, node: Node, step: int | None) -> int | None:
+        """Return the step at which a delay gives on what it got at another; None if at none."""
+        assert step is not None
+        after = step + (1 if node.kind == "delay" else -1)
+        steps = len(np.asarray(self.network.wires[node.outputs[0]].value))
+        return after if 0 <= after < steps else None
+
+    def _uses(self, wire: int) -> Iterator[tuple[int, int | None]]:
+        """Yield what is made of the steps that a loop has made, and of which; None if of all."""
+        node = self.user[wire]
+        if node.kind == "branch":
+            for arm in node.outputs:
+                if arm in self.alive:
+                    yield from self._uses(arm)
+            return
+        index = node.parameters.get("index")
+        if node.kind == "linear" and isinstance(index, int) and not node.transposed:
+            yield node.outputs[0], index % len(np.asarray(self.network.wires[wire].value))
+        else:
+            yield wire, None
 
     def _crossed(
         self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
     ) -> Symbol:
         """Return δ behind the border of a loop, or a delay in it."""
         (out, *_) = node.outputs
-        last = len(np.asarray(self.network.wires[node.outputs[0]].value)) - 1
+        last = len(np.asarray(self.network.wires[out].value)) - 1
 
         def come(step: int | None) -> Symbol:
             behind = self._delta((out, step), depth)
             return _marked(behind) if marks else behind
 
         if node.kind in ("delay", "advance"):
-            ahead = node.kind == "delay"
-            if port == 1:
-                return come(0 if ahead else last)
-            assert step is not None
-            after = step + (1 if ahead else -1)
-            if not 0 <= after <= last:
-                return Symbol("0", np.zeros_like(self._at(self.δ[out], 0)))
-            return come(after)
-        if node.kind == "collect":
-            return come(None)[step]
+            first = 0 if node.kind == "delay" else last
+            return come(first if port == 1 else self._after(node, step))
+        if node.kind == "collect" and not node.transposed:
+            return self._collected(out, step, depth, marks)
         if node.kind == "hold":
             return (
                 come(None) if node.transposed else _series([come(k) for k in range(last, -1, -1)])
@@ -293,6 +310,20 @@ class _Equations:
             return whole
 
         return Symbol.of(Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM), placed, tuple(rows))
+
+    def _collected(self, wire: int, step: int | None, depth: int, marks: set[int]) -> Symbol:
+        """Return what comes back to one of the steps that a loop has made."""
+        if (wire, None) in self.named:
+            terms = [self._delta((wire, None), depth)[step]]
+        else:
+            terms = [
+                self._delta((made, None), depth) if at is not None
+                else self._behind((made, None), depth)[step]
+                for made, at in self._uses(wire)
+                if at in (None, step)
+            ]  # fmt: skip
+        total = reduce(lambda sum, each: sum + each, terms)
+        return _marked(total) if marks else total
 
     def _through(
         self, node: Node, port: int, step: int | None, behind: Symbol, marked: bool
