@@ -6,9 +6,14 @@ from functools import cache
 import numpy as np
 import planted
 import pytest
+import test_explain
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.check.columns import WIDTH
+from tinygrad_lstm.check.diagnosis import NO_ROOM, Diagnosis
+from tinygrad_lstm.check.mistakes import mistakes
+from tinygrad_lstm.check.sight import Sight
+from tinygrad_lstm.check.telling import tell
 from tinygrad_lstm.signals import Signals
 
 CASES = [case for case in planted.CASES if case.where]
@@ -120,3 +125,55 @@ def test_a_mistake_in_everything_is_marked_at_the_loss():
     (told,) = telling(planted.case("fir", "factor-2")).telling
     assert told.text == "δsquared_error.loss = ⟨1⟩"
     assert (told.wrong, told.right) == (2.0, 1.0)
+
+
+# --- any mistake of the library, in any network ---------------------------------------------------
+
+
+class Cell(tg.nn.Module):
+    def __init__(self):
+        self.W = tg.Tensor(np.linspace(-1, 1, 9).reshape(3, 3), requires_grad=True)
+
+    def forward(self, h):
+        y = tg.tanh(h @ self.W)
+        y.name = "y"
+        return y
+
+
+def loop(steps):
+    """Return a loss of the last step, and of all, of a cell that is called in a loop."""
+    cell, h = Cell(), tg.Tensor([[0.5, -0.2, 0.1]] * 2, requires_grad=True, name="h")
+    outs = []
+    for _ in tg.steps(steps):
+        h = cell(h)
+        outs.append(h)
+    return (h * h).sum() + (tg.stack(outs) ** 2).sum()
+
+
+def gru():
+    x = tg.Tensor(np.linspace(-1, 1, 12).reshape(3, 2, 2), requires_grad=True, name="x")
+    return tg.nn.softmax_cross_entropy(tg.nn.GRU(2, 3, seed=0)(x)[0][-1], np.array([0, 2]))
+
+
+NETWORKS = {name: test_explain.NETWORKS[name] for name in ("mlp", "convolution", "formula")} | {
+    "loop": lambda: loop(3), "backwards": lambda: loop(range(3, -1, -1)), "gru": gru,
+    "lstm": lambda: test_explain.recurrence(2, (2,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
+    loss = NETWORKS[network]()
+    sight, tape, count = Sight(loss), Tape(loss), 0
+    for mistake in mistakes(sight):
+        try:
+            found = tell(sight, [], Diagnosis((mistake,), 0.0, 0))
+        except NO_ROOM:  # it cannot be made in this network
+            continue
+        for told in found:
+            assert "⟨" in told.text, mistake.says
+            value, right = np.asarray(told.equation.evaluate(tape)), tape[f"δ{told.signal}"]
+            np.testing.assert_allclose(np.broadcast_to(value, right.shape), right, rtol=1e-11,
+                                       atol=1e-15, err_msg=f"{mistake.says}: {told.text}")  # fmt: skip
+            count += 1
+    assert count > 50

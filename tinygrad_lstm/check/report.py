@@ -208,8 +208,9 @@ class Report:
             yield "no single mistake explains it" + ("" if self.is_searched else UNSEARCHED)
             return
         first, *others = self.best
-        rest = f", but for {first.left} of the gradients" if first.left else ""
-        yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{rest}: {first.says}"
+        wrong = 1 + len(blame.also)
+        some = f" that explains {wrong - first.left} of {wrong} wrong ones" if first.left else ""
+        yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{some}: {first.says}"
         for told in self.telling if answers else ():
             yield f"  right: {told.text}"
             if told.mistake.wrong:

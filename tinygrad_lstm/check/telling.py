@@ -95,7 +95,7 @@ def _told(equations: _Equations, given: Sequence[Given], mistake: Mistake) -> To
         right = equations.right[name]
         if _differs(wrong, right):
             author = next((each.value for each in given if each.name == name), None)
-            equation = equations.of(name, _marks(adjoint, changed))
+            equation = equations.of(name, _marks(adjoint, changed, len(equations.network.wires)))
             shown = wrong if author is None else author
             return Told(mistake, name, equation, *_worst(shown, right), author is not None)
     return None
@@ -116,37 +116,41 @@ def _worst(wrong: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], float
     return at, float(wrong[at]), float(right[at])
 
 
-def _marks(right: Flow, changed: Flow) -> dict[int, set[int]]:
+def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
     """Return what is changed: of a wire, what comes into it, or `ALL` for the factor on it.
 
-    By the wire that the right network has it on.
+    By the wire that the right network has it on; that is one of the first ``wires``, which the
+    network has too: of the others, what leads on from them.
     """
     now = {wire: node for node in changed.nodes for wire in node.outputs}
     found: dict[int, set[int]] = {}
     for node in right.nodes:
         for wire in node.outputs:
             other = now.get(wire)
-            marks = {ALL} if other is None or not _is_alike(node, other) else set[int]()
+            marks = {ALL} if other is None or not _is_alike(node, other, wire) else set[int]()
             if other is not None:
                 marks |= set(node.inputs) - set(other.inputs)
             if not np.array_equal(right.wires[wire].value, changed.wires[wire].value):
                 marks = {ALL}  # an input, driven otherwise
+            marks |= {come for come in node.inputs if come >= wires and come in found}
             if marks:
                 found[wire] = marks
     return found
 
 
-def _is_alike(node: Node, other: Node) -> bool:
-    """Return whether two nodes do the same to what comes into them."""
+def _is_alike(node: Node, other: Node, wire: int) -> bool:
+    """Return whether two nodes do the same to what comes into them, on its way to a wire."""
     ways = [(x.kind, x.primitive, x.transposed, x.port, dict(x.parameters)) for x in (node, other)]
-    if node.kind != "junction" and node.signs != other.signs:
+    if ways[0] != ways[1]:
         return False
-    if node.kind == "junction" and other.kind == "junction":
-        signs = [dict(zip(x.inputs, x.signs, strict=True)) for x in (node, other)]
-        if any(signs[0].get(wire, sign) != sign for wire, sign in signs[1].items()):
-            return False
+    if node.kind in ("branch", "junction"):
+        ports = [x.outputs if x.kind == "branch" else x.inputs for x in (node, other)]
+        signs = [dict(zip(p, x.signs)) for p, x in zip(ports, (node, other), strict=True)]
+        if node.kind == "branch":
+            return signs[0].get(wire) == signs[1].get(wire)
+        return all(signs[0].get(come, sign) == sign for come, sign in signs[1].items())
     same = node.gain is other.gain or np.array_equal(node.gain, other.gain)
-    return ways[0] == ways[1] and (same or node.kind in ("delay", "advance"))
+    return same or node.kind in ("delay", "advance")
 
 
 class _Equations:
@@ -154,8 +158,10 @@ class _Equations:
 
     Attributes
     ----------
+    named : dict of place to str
+        The signals that have a name, or fork.
     right : dict of str to array
-        The right gradients of the signals that have a name.
+        The right gradients of these.
     """
 
     def __init__(self, sight: Sight) -> None:
@@ -166,26 +172,36 @@ class _Equations:
         found = evaluate(sight.adjoint, everything=True)
         self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
         self.named: dict[Place, str] = {}
-        self.right: dict[str, np.ndarray] = {}
         for name in sight.named:
-            wire, step = place = sight.places.at[name]
-            self.named.setdefault(place, name)
-            if wire in self.alive:
-                self.right[name] = self._at(self.δ[wire], step)
+            self.named.setdefault(sight.places.at[name], name)
+        for wire in self.alive:
+            self._name_fork(wire)
+        self.places = {name: place for place, name in self.named.items() if place[0] in self.alive}
+        self.right = {name: self._at(self.δ[w], step) for name, (w, step) in self.places.items()}
         self.marks: dict[int, set[int]] = {}
+
+    def _name_fork(self, wire: int) -> None:
+        """Name what has no name and is used more than once, so that it is told by itself."""
+        node = self.maker[wire]
+        forks = self.user[wire].kind == "branch" if wire in self.user else False
+        if forks and node.kind not in (*NAMESAKES, "collect") and self._taken(node) is None:
+            steps = range(len(self.δ[wire])) if is_timed(node) else [None]
+            for step in steps:
+                self.named.setdefault((wire, step), self._name(wire, step))
 
     def of(self, name: str, marks: dict[int, set[int]]) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with marks in it."""
         self.marks = marks
-        return self._behind(self.sight.places.at[name], 0)
+        return self._behind(self.places[name], 0)
 
     def local(self, changed: Flow) -> list[tuple[str, np.ndarray]]:
         """Return what a changed network makes of each gradient out of right ones above it.
 
         As far as their shapes let it.
         """
-        last_first = sorted(self.right, key=lambda name: -self.sight.places.at[name][0])
-        names = {self.sight.at[name]: name for name in reversed(last_first)}  # of copies the last
+        names: dict[Place, str] = {}  # of copies the last
+        for name, (wire, step) in sorted(self.places.items(), key=lambda each: each[1][0]):
+            names[self.same.get(wire, wire), step] = name
         found: list[tuple[str, np.ndarray]] = []
 
         def made(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
@@ -204,8 +220,7 @@ class _Equations:
     def _delta(self, place: Place, depth: int) -> Symbol:
         """Return δ of a signal: by its name if it has one, or else as it follows from others."""
         (wire, step), name = place, self.named.get(place)
-        is_fork = wire in self.user and self.user[wire].kind == "branch"
-        if name is None and (is_fork or depth > DEPTH) and self.maker[wire].kind not in NAMESAKES:
+        if name is None and depth > DEPTH and self.maker[wire].kind not in NAMESAKES:
             name = self._name(wire, step)
         if name is not None:
             return Symbol(delta(name), self._at(self.δ[wire], step))
@@ -227,7 +242,7 @@ class _Equations:
         if marks and ALL not in marks:
             behind = _marked(behind)
         if node.kind == "junction":
-            sent = behind if node.signs[port] > 0 else -behind
+            sent, is_factor = behind if node.signs[port] > 0 else -behind, False
         else:
             sent = self._through(node, port, step, behind, is_factor)
             is_factor = is_factor and node.kind in ("function", "product")
@@ -256,7 +271,7 @@ class _Equations:
         if node.kind in ("delay", "advance") and node.inputs.index(wire) == 0:
             return self._after(node, step) is not None
         if node.kind == "collect" and not node.transposed:
-            return any(at in (None, step) for _, at in self._uses(node.outputs[0]))
+            return any(at in (None, step) for _, at, _ in self._uses(node.outputs[0], False))
         return True
 
     def _after(self, node: Node, step: int | None) -> int | None:
@@ -266,19 +281,35 @@ class _Equations:
         steps = len(np.asarray(self.network.wires[node.outputs[0]].value))
         return after if 0 <= after < steps else None
 
-    def _uses(self, wire: int) -> Iterator[tuple[int, int | None]]:
-        """Yield what is made of the steps that a loop has made, and of which; None if of all."""
-        node = self.user[wire]
+    def _uses(self, wire: int, marked: bool) -> Iterator[tuple[int, int | None, bool]]:
+        """Yield what is made of the steps that a loop has made: the wire, which step, if marked.
+
+        Of all steps where it is None.
+        """
+        node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
         if node.kind == "branch":
             for arm in node.outputs:
                 if arm in self.alive:
-                    yield from self._uses(arm)
-            return
-        index = node.parameters.get("index")
-        if node.kind == "linear" and isinstance(index, int) and not node.transposed:
-            yield node.outputs[0], index % len(np.asarray(self.network.wires[wire].value))
+                    is_cut = marked or ALL in marks or self.same.get(arm, arm) in marks
+                    yield from self._uses(arm, is_cut)
+        elif (step := self._taken(node)) is not None:
+            yield node.outputs[0], step, marked or bool(marks)
         else:
-            yield wire, None
+            yield wire, None, marked
+
+    def _taken(self, node: Node) -> int | None:
+        """Return which of the steps that a loop has made a node takes, if it takes one."""
+        index = node.parameters.get("index")
+        if node.kind != "linear" or not isinstance(index, int) or node.transposed:
+            return None
+        made = self._collecting(node)
+        return None if made is None else index % len(self.network.wires[made.outputs[0]].value)
+
+    def _collecting(self, node: Node) -> Node | None:
+        made = self.maker[node.inputs[0]]
+        while made.kind == "branch":
+            made = self.maker[made.inputs[0]]
+        return made if made.kind == "collect" and not made.transposed else None
 
     def _crossed(
         self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
@@ -316,12 +347,13 @@ class _Equations:
         if (wire, None) in self.named:
             terms = [self._delta((wire, None), depth)[step]]
         else:
-            terms = [
-                self._delta((made, None), depth) if at is not None
-                else self._behind((made, None), depth)[step]
-                for made, at in self._uses(wire)
-                if at in (None, step)
-            ]  # fmt: skip
+            terms = []
+            for made, at, marked in self._uses(wire, False):
+                if at in (None, step):
+                    come = (made, None)
+                    term = self._delta(come, depth) if at is not None else self._behind(
+                        come, depth)[step]  # fmt: skip
+                    terms.append(_marked(term) if marked else term)
         total = reduce(lambda sum, each: sum + each, terms)
         return _marked(total) if marks else total
 
@@ -348,6 +380,8 @@ class _Equations:
     def _signal(self, wire: int, step: int | None) -> Any:
         """Return the signal on a wire, at a step, as it stands in a formula; or a plain number."""
         node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
+        while node.kind in ("branch", "broadcast", "hold") and not node.transposed:
+            node = self.maker[node.inputs[0]]
         flat = np.ravel(value)
         if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
             return flat[0]
@@ -371,6 +405,10 @@ class _Equations:
             assert step is not None
             whole = np.asarray(self.network.wires[node.inputs[0]].value)
             return self._source(node.inputs[0], None, whole)[node.parameters["index"][step]]
+        if (at := self._taken(node)) is not None:
+            made = self._collecting(node)
+            assert made is not None
+            return self._source(made.inputs[0], at, value)
         return Symbol(self._name(wire, step), value)
 
     def _name(self, wire: int, step: int | None) -> str:
