@@ -14,8 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from . import demo, gallery
 from .check import compare
 from .check.answers import read
@@ -111,19 +109,15 @@ def _gallery(chosen: argparse.Namespace) -> bool:
 def _check(chosen: argparse.Namespace) -> int:
     hand, complaints = read(chosen.hand)
     loss = computed(chosen.network, chosen.of)
-    good: dict[str, np.ndarray] = {}
-    for name, gradient in hand.items():  # what is wrong with one leaves the others to be judged
-        try:
-            compare(loss, {name: gradient})
-        except TinygradError as error:
-            complaints.append(str(error))
-        else:
-            good[name] = gradient
+    try:
+        report = compare(loss, hand, digits=chosen.digits)
+    except TinygradError as error:  # what is wrong with some leaves the others to be judged
+        complaints += str(error).splitlines()
+        report = error.report
     for complaint in complaints:
         print(f"tinygrad-lstm: {complaint}", file=sys.stderr)
-    if not good:
+    if report is None:
         raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
-    report = compare(loss, good, digits=chosen.digits)
     report.diagnose(watch=_watched)
     if chosen.json:
         print(json.dumps(report.as_dict(chosen.answers), indent=1, ensure_ascii=False))

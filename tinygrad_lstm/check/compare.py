@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..cotangent import Sums
-from ..errors import DTypeError, GradientError, SignalError, UsageError, nearest
-from ..signals import Signal, Signals
+from ..errors import ArgumentError
+from ..signals import Signals
 from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
+from .hand import Derived, looked_up, pairs
 from .report import Report, Row
 from .rounding import half_unit, reach
 from .sight import Sight
 
-# relative to the largest entry of a signal's gradient
-ROUNDING = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
+ROUNDING = {8: 1e-12, 4: 1e-5, 2: 1e-2}  # of floats of so many bytes, relative to the largest entry
 
 
 def compare(
@@ -53,82 +53,70 @@ def compare(
     Raises
     ------
     SignalError
-        If a name stands for no signal (the nearest are listed), for two, or is given twice.
+        If a name stands for no signal (the nearest are listed) or is given twice, or two names
+        stand for the same entries of one and contradict each other.
     GradientError
         If a signal requires no gradient; the message names it.
     DTypeError
         If a gradient is no array of real numbers.
+    UsageError
+        If ``hand`` is empty, or holds no names and gradients.
+    ArgumentError
+        If ``rtol`` or ``digits`` is out of its range.
+
+    What is wrong with some of the gradients leaves the others to be judged: the error has, as
+    ``report``, the Report on these.
     """
-    try:
-        pairs = [
-            (name, gradient)
-            for name, gradient in (hand.items() if isinstance(hand, Mapping) else hand)
-        ]
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"compare: hand is {type(hand).__name__}; give a dictionary, or pairs, of a signal's "
-            "name and its gradient"
-        ) from None
-    if not pairs:
-        raise UsageError("compare: hand is empty; give at least one signal's gradient by its name")
+    if rtol is not None and not rtol >= 0:
+        raise ArgumentError(f"compare: rtol is {rtol!r}, expected 0 or more")
+    if digits is not None and not (isinstance(digits, int | np.integer) and digits > 0):
+        raise ArgumentError(f"compare: digits is {digits!r}, expected an integer of 1 or more")
+    given = pairs(hand)
     seed = starting_cotangent(loss, None)
     signals = Signals(loss)
-    chosen: dict[str, tuple[list[Signal], np.ndarray]] = {}
-    for name, gradient in pairs:
-        if name in chosen:
-            raise SignalError(f"compare: {name!r} is given twice")
-        chosen[name] = _found(signals, name), _real(name, gradient)
-    wanted = {signal.tensor for several, _ in chosen.values() for signal in several}
+    chosen, complaints = looked_up(signals, given)
+    report = _report(loss, seed, chosen, rtol, digits) if chosen else None
+    if complaints:
+        error = type(complaints[0])("\n".join(map(str, complaints)))
+        error.report = report
+        if report is not None:
+            error.add_note("The others are judged in the error's report.")
+        raise error
+    assert report is not None
+    return report
+
+
+def _report(
+    loss: Tensor, seed: Any, chosen: dict[str, Derived], rtol: float | None, digits: int | None
+) -> Report:
+    wanted = {signal.tensor for derived in chosen.values() for signal in derived.signals}
     sums = Sums(wanted)
     sums.add(loss, seed)
     found = pull_back(sums)
     sight = None if digits is None else Sight(loss)
     off = {} if sight is None or digits is None else reach(sight, digits)
     rows = []
-    for name, (several, gradient) in chosen.items():
+    for name, derived in chosen.items():
         taped = [
             signal.of(np.asarray(found.get(signal.tensor, np.zeros(signal.tensor.shape))))
-            for signal in several
+            for signal in derived.signals
         ]
-        whole = taped[0] if name in signals.by_name else np.stack(taped)
+        whole = np.stack(taped) if derived.is_sequence else taped[0]
         allowed: Any = 0.0
-        if sight is not None and digits is not None and gradient.shape == whole.shape:
-            allowed = half_unit(gradient, digits)
+        if sight is not None and digits is not None and derived.value.shape == whole.shape:
+            allowed = half_unit(derived.value, digits)
             if sight.places.members(name):
                 allowed = allowed + sight.places.value(name, off)
-        rows.append(_judged(name, whole, gradient, rtol, allowed))
-    given = {name: gradient for name, (_, gradient) in chosen.items()}
+        rows.append(_judged(name, whole, derived.value, rtol, allowed))
+    values = {name: derived.value for name, derived in chosen.items()}
     if rtol is None:
-        kinds = [loss.dtype, *(gradient.dtype for gradient in given.values())]
-        rtol = max(ROUNDING.get(kind, 0.0) for kind in kinds) or ROUNDING[np.dtype(float)]
-    return Report(tuple(rows), loss, given, rtol, digits, sight)
+        rtol = max(_rounding(dtype) for dtype in (loss.dtype, *(x.dtype for x in values.values())))
+    return Report(tuple(rows), loss, values, rtol, digits, sight)
 
 
-def _found(signals: Signals, name: str) -> list[Signal]:
-    """Return the signal of a name, or those of all its steps."""
-    several = [signals.by_name[name]] if name in signals.by_name else signals.sequences.get(name)
-    if not several:
-        raise SignalError(
-            f"compare: no signal is called {name!r}; "
-            f"{nearest(str(name), [*signals.by_name, *signals.sequences])}"
-        )
-    for signal in several:
-        if not signal.tensor.requires_grad:
-            raise GradientError(
-                f"compare: {signal.name} does not require a gradient; "
-                "make it with Tensor(..., requires_grad=True)"
-            )
-    return several
-
-
-def _real(name: str, gradient: Any) -> np.ndarray:
-    try:
-        array = gradient._array if isinstance(gradient, Tensor) else np.asarray(gradient)
-    except ValueError as error:
-        raise DTypeError(f"compare: {name!r} is no array of numbers ({error})") from None
-    if array.dtype.kind not in "fiu":
-        raise DTypeError(f"compare: {name!r} is of type {array.dtype}, expected real numbers")
-    return array
+def _rounding(dtype: np.dtype) -> float:
+    """Return what is rounding in numbers of a type; whole numbers have none of their own."""
+    return ROUNDING.get(dtype.itemsize, ROUNDING[8]) if dtype.kind == "f" else ROUNDING[8]
 
 
 def _judged(
@@ -136,7 +124,7 @@ def _judged(
 ) -> Row:
     """Return the verdict on one signal."""
     if rtol is None:
-        rtol = max(ROUNDING.get(tape.dtype, 1e-12), ROUNDING.get(hand.dtype, 0.0))
+        rtol = max(_rounding(tape.dtype), _rounding(hand.dtype))
     finite = bool(np.isfinite(tape).all() and np.isfinite(hand).all())
 
     def row(verdict: str, largest: float, relative: float, at: Any) -> Row:
@@ -152,7 +140,8 @@ def _judged(
     if not finite:
         worst = np.argwhere(~(np.isfinite(tape) & np.isfinite(hand)))[0]
         return row("not finite", np.nan, np.nan, worst)
-    difference = np.abs(np.asarray(tape, float) - hand)
+    with np.errstate(over="ignore"):
+        difference = np.abs(np.asarray(tape, float) - hand)
     if not difference.size:
         return row("exact", 0.0, 0.0, None)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
