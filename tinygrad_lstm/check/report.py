@@ -6,7 +6,7 @@ says nothing that tells a right number: no difference, no equation, no entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
@@ -130,6 +130,19 @@ class Report:
         sight, given, _ = self.seen
         return tell(sight, given, self.best[0]) if self.best else []
 
+    @cached_property
+    def unplaced(self) -> list[str]:
+        """What differs and can be compared, but not blamed.
+
+        It is not finite, or in a wrong shape that cannot be taken apart, or the network does
+        without it, because what is packed in it stands there part by part.
+        """
+        sight, _, _ = self.seen
+        wrong = {row.name: row for row in self.rows if not row.ok}
+        return [
+            n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
+        ]
+
     def holds(self, signal: str) -> str:
         """Return the name under which a signal was given: its own, its sequence's, its whole's."""
         sight, _, _ = self.seen
@@ -195,7 +208,11 @@ class Report:
 
     def _said(self, answers: bool = True) -> Iterator[str]:
         """Yield what there is to say of the first wrong step, and of what explains it."""
-        blame = None if self.ok else self.blame
+        if self.ok:
+            return
+        if self.unplaced:
+            yield f"compared, but not blamed: {_listed(self.unplaced)}"
+        blame = self.blame
         if blame is None:
             return
         at = f" at {shape(blame.at)}" if blame.at else ""
@@ -203,7 +220,7 @@ class Report:
         yield f"first wrong: {blame.signal}{at}" + (f", or what leads to it{narrow}" * bool(narrow))
         for label, names in (("also wrong", blame.also), ("consequences", blame.consequences)):
             if names:
-                yield f"{label}: {', '.join(names[:LISTED])}{', …' * (len(names) > LISTED)}"
+                yield f"{label}: {_listed(names)}"
         if not self.best:
             yield "no single mistake explains it" + ("" if self.is_searched else UNSEARCHED)
             return
@@ -225,6 +242,10 @@ class Report:
             yield f"also explained by: {each.says}"
         if first.apart:
             yield f"give {first.apart} to tell them apart"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:LISTED])}{', …' * (len(names) > LISTED)}"
 
 
 def _equation(told: Told) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Sight:
     at : dict of str to (wire, step)
         Where the δ of a signal is in the adjoint network.
     named : dict of str to Tensor
-        Those of them that somebody gave a name: inputs, parameters and what modules name.
+        Those of them that somebody gave a name: inputs, parameters and what modules name. Not the
+        loss: its δ is 1.
     sequence : dict of str to str
         Of what signal one is a step.
     parts : dict of str to list of (str, int)
@@ -84,7 +85,7 @@ class Sight:
             known = self.signals.by_name.get(name) or self.signals.by_name.get(
                 self.sequence.get(name, "")
             )
-            if known is not None and _is_named(known.tensor):
+            if known is not None and known.tensor is not loss and _is_named(known.tensor):
                 self.named[name] = known.tensor
         self.parts = {
             whole: [(part.name, part.widths[part.part]) for part in parts]
