@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..adjoint import continued
 from ..evaluate import evaluate
 from ..flow import Flow, Node
 from .sight import Given, Sight
+
+Meetings = Mapping[int, Callable[[int | None, np.ndarray], np.ndarray]]
+NOWHERE: Meetings = MappingProxyType({})
 
 
 def half_unit(printed: Any, digits: int) -> np.ndarray:
@@ -57,7 +61,10 @@ def tolerances(
         return allowed
     units = [half_unit(value, digits) for value in values]
     rounded = [value + unit for value, unit in zip(values, units, strict=True)]
-    wider = met(_widened(sight, digits), given, rounded)
+    between = Kept(
+        set(_wires(sight).values()), lambda w, k, value: value + half_unit(value, digits)
+    )
+    wider = met(_widened(sight, digits), given, rounded, between)
     return [
         one + units[key] + (wider[key] - scale[key] if one.shape == scale[key].shape else 0.0)
         for key, one in enumerate(allowed)
@@ -66,7 +73,7 @@ def tolerances(
 
 def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:
     """Return how far off δ may be if all is carried at few digits, by the signal's wire."""
-    wires = {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
+    wires = _wires(sight)
     right = Kept(set(wires.values()))
     wrong = Kept(set(wires.values()), lambda w, k, value: value + half_unit(value, digits))
     evaluate(absolute(sight.adjoint), meet=right)
@@ -75,10 +82,17 @@ def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:
     return {wire: large[to] - small[to] for wire, to in wires.items() if to in small}
 
 
+def _wires(sight: Sight) -> dict[int, int]:
+    """Return the wires of what has a name, in the network and in its adjoint."""
+    return {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
+
+
 def met(
-    adjoint: Flow, given: Sequence[Given], values: Sequence[Any] | None
+    adjoint: Flow, given: Sequence[Given], values: Sequence[Any] | None, others: Meetings = NOWHERE
 ) -> dict[int, np.ndarray]:
     """Run a network on given values in place of its own, if there are any.
+
+    ``others`` are met on wires, or at steps, where none is given.
 
     Returns what it makes of each itself, by its position, in the order in which it does; 0 where
     it makes nothing.
@@ -90,7 +104,10 @@ def met(
 
     def at(wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
         def meet(step: int | None, value: np.ndarray) -> np.ndarray:
-            for key in places[wire].get(step, ()):
+            keys = places.get(wire, {}).get(step, ())
+            if not keys and wire in others:
+                return others[wire](step, value)
+            for key in keys:
                 found[key] = np.array(value)
                 if values is not None and np.shape(values[key]) == value.shape:
                     value = values[key]  # what has another shape leads nowhere
@@ -98,7 +115,7 @@ def met(
 
         return meet
 
-    evaluate(adjoint, meet={wire: at(wire) for wire in places})
+    evaluate(adjoint, meet={wire: at(wire) for wire in {*places, *others}})
     for key, each in enumerate(given):
         found.setdefault(key, np.zeros(each.value.shape))
     return found
@@ -187,7 +204,7 @@ def _strayed_gain(
     return total
 
 
-class Kept(Mapping[int, Callable[[int | None, np.ndarray], np.ndarray]]):
+class Kept(Meetings):
     """Meetings on some wires that keep what comes, and let it go on, or what is made of it.
 
     Parameters
