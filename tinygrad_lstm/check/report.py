@@ -27,7 +27,7 @@ HEAD = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
 LISTED = 6  # names in a row, and mistakes that explain as much
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
-UNSEARCHED = "; report.diagnose() tries pairs"
+NOT_SINGLE = "no single mistake explains all of it; report.diagnose() tries pairs"
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class Report:
             if names:
                 yield f"{label}: {_listed(names)}"
         if not self.best:
-            yield "no single mistake explains it" + ("" if self.is_searched else UNSEARCHED)
+            yield "no two mistakes explain it" if self.is_searched else NOT_SINGLE
             return
         first, *others = self.best
         wrong = 1 + len(blame.also)
@@ -237,7 +237,7 @@ class Report:
                 who = "by hand" if told.is_given else "with the mistake"
                 yield f"  {entry}: {told.wrong:.9g} {who}, {told.right:.9g} is right"
         if first.left and not self.is_searched:
-            yield f"no single mistake explains all{UNSEARCHED}"
+            yield NOT_SINGLE
         for each in [other for other in others if other.left == first.left][:2]:
             yield f"also explained by: {each.says}"
         if first.apart:
