@@ -16,6 +16,7 @@ import zipfile
 import numpy as np
 import planted
 import pytest
+import test_check_telling
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import cli
@@ -123,11 +124,28 @@ def test_a_network_that_is_none_is_refused(right, tmp_path, capsys, text, said):
     assert said in capsys.readouterr().err
 
 
-def test_a_report_is_drawn_with_the_first_wrong_step_marked():
-    case = planted.case("lstm", "f-missing")
-    report = tg.compare(case.loss(), case.hand())
-    dot = tg.draw(report).dot
-    assert "adjoint network" in dot and dot.count("penwidth=3") > 0
+@pytest.mark.parametrize(
+    ("loss", "wrong"),
+    [
+        (planted.case("lstm").loss, "lstm.state[2]"),
+        (planted.case("lstm").loss, "lstm.b.i"),
+        (planted.case("mlp").loss, "hidden.y"),
+        (lambda: test_check_telling.loop(3), "cell[1].y"),
+    ],
+    ids=["state", "bias", "mlp", "loop"],
+)
+def test_a_report_is_drawn_with_the_first_wrong_step_marked(loss, wrong):
+    loss = loss()
+    signal = tg.signals.Signals(loss)[wrong]
+    right = signal.of(tg.grad(loss, signal.tensor).numpy())
+    report = tg.compare(loss, {wrong: 2 * right})
+    folded, unfolded = tg.draw(report).dot, tg.draw(report, fold=False).dot
+    for dot in (folded, unfolded):
+        assert "adjoint network" in dot and dot.count("penwidth=3") > 0
+    marks = [tg.draw(tg.compare(loss, {wrong: right}), fold=each).dot for each in (None, False)]
+    assert not any(each.count("penwidth=3") for each in marks)
+    if "[" in wrong:  # of all steps that one alone
+        assert unfolded.count("penwidth=3") <= folded.count("penwidth=3")
 
 
 def test_a_report_shows_itself_in_a_notebook_with_the_first_wrong_step_marked():
