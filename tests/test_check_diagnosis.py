@@ -27,7 +27,9 @@ def stem(name):
 def is_named(case, found, given):
     """Whether a diagnosis is the planted mistake, at its place or one no given signal shows."""
     places, known = {stem(name) for name in case.where}, {stem(name) for name in given}
-    at_its_place = all(stem(x.where) in places or stem(x.where) not in known for x in found.mistakes)
+    at_its_place = all(
+        stem(x.where) in places or stem(x.where) not in known for x in found.mistakes
+    )
     return found.left == 0 and found.residual < 1e-9 and found.what == case.named and at_its_place
 
 

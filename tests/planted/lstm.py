@@ -26,12 +26,15 @@ def lstm_numbers(
 
 
 def lstm_network(n: Arrays) -> tg.Tensor:
-    """Build an LSTM and a dense layer; ``e`` is the target less the output."""
+    """Build an LSTM and a dense layer; ``e`` is the target less the output.
+
+    Initial states of zero are left to the layer, so that they have no gradient.
+    """
     B, H = n["state"].shape
     lstm = tg.nn.LSTM(n["x"].shape[-1], H)
     lstm.W.data, lstm.U.data, lstm.b.data = n["W"], n["U"], n["b"]
     t = leaves({name: n[name] for name in ("x", "out", "state")})
-    out, _ = lstm(t["x"], (t["out"], t["state"]))
+    out, _ = lstm(t["x"], (t["out"], t["state"]) if n["state"].any() else None)
     e = n["target"] - dense("dense", n["V"], n["c"], tg.sigmoid)(out)
     e.name = "e"
     return tg.sum(e * e) * 0.5 / B

@@ -81,8 +81,10 @@ def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
 def _broadcast(scene: Scene) -> Iterator[Mistake]:
     """Read (n, 1) as (n,), so that it meets every entry of another (n, 1)."""
     for node in scene.network.nodes:
-        is_source = node.kind in ("input", "constant") and node.loop is None
-        if not is_source and node.kind != "tap":
+        if node.kind not in ("input", "constant", "tap"):
+            continue
+        user = scene.user.get(node.outputs[0])
+        if user is None or user.kind == "tap":
             continue
         whole = scene.value((node.inputs or node.outputs)[0])
         if np.ndim(whole) < 2 or np.shape(whole)[-1] != 1 or np.shape(whole)[0] == 1:

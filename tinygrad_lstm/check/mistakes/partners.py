@@ -25,9 +25,11 @@ def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Ins
     right, where = str(node.label), scene.makes(node)
     yield ("factor missing", f"{right} is left out on the way to δ{where}", "1",
            np.ones_like(node.gain), None)  # fmt: skip
-    yield ("factor twice", f"{right} is applied twice", f"{right}²", np.square(node.gain), None)
-    yield ("factor divided by", f"δ is divided by {right}, not multiplied", f"1 / {right}",
-           1 / np.where(node.gain == 0, np.inf, node.gain), None)  # fmt: skip
+    leaf = scene.leaf(product.inputs[1 - port])
+    if leaf is None or leaf.kind != "constant":
+        yield ("factor twice", f"{right} is applied twice", f"{right}²", np.square(node.gain), None)
+        yield ("factor divided by", f"δ is divided by {right}, not multiplied", f"1 / {right}",
+               1 / np.where(node.gain == 0, np.inf, node.gain), None)  # fmt: skip
     for name, value in scene.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
             yield ("wrong factor", f"{name} stands where {right} belongs, on the way to δ{where}",
@@ -62,7 +64,7 @@ def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iter
 
     Beyond the first and the last step it is 0, or what it is there.
     """
-    if not node.folded:
+    if not node.folded or (partner is not None and scene.leaf(partner) is not None):
         return
     right = str(node.label)
     moved = [(node.gain, 1, "next step"), (node.gain, -1, "previous step")]

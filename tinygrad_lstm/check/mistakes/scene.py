@@ -91,7 +91,7 @@ class Scene:
         node = self.source(wire)
         while node.kind in ("hold", "branch", "broadcast"):
             node = self.maker[node.inputs[0]]
-        return node if node.kind in SOURCES and node.loop is None else None
+        return node if node.kind in SOURCES else None
 
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
@@ -155,7 +155,9 @@ class Scene:
             if any(np.array_equal(gain, other) for other in seen):
                 continue
             seen.append(gain)
-            is_none = np.array_equal(gain, node.gain)
+            is_none = np.shape(gain) == np.shape(node.gain) and np.allclose(
+                gain, node.gain, rtol=1e-12, atol=0.0
+            )
             change = Change(_taking(node, gain), frozenset(node.outputs), is_none)
             shared = () if alike is None else tuple(f"{each}: {alike}" for each in kin)
             yield Mistake(what, self.makes(node), says, str(node.label), wrong, change, shared)

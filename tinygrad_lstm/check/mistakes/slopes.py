@@ -24,7 +24,9 @@ def slopes(scene: Scene) -> Iterator[Mistake]:
         assert function.primitive is not None
         kin = f"{function.scope}: {function.primitive.name}"
         with np.errstate(all="ignore"):
-            yield from scene.instead(node, _instead(scene, node, function, port), kin)
+            for each in scene.instead(node, _instead(scene, node, function, port), kin):
+                if not each.change.is_none or each.what == "derivative missing":
+                    yield each  # else the rule does not ask for what was taken wrongly
 
 
 def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[Instead]:

@@ -106,11 +106,13 @@ def over_other_axes(scene: Scene) -> Iterator[Mistake]:
         where, shape = scene.makes(node), tuple(node.parameters["shape"])
         kin = scene.whole(where)
         axes: dict[str, Any] = {"all axes: it is one number": None}
-        if len(shape) == 2:
-            axes["the features, not over the batch"] = 1
+        summed = [at for at, n in enumerate((1,) * (len(shape) - len(node.shapes[0]))
+                  + node.shapes[0]) if n != shape[at]]  # fmt: skip
+        if len(shape) == 2 and len(summed) == 1:
+            axes[f"axis {1 - summed[0]}, not over axis {summed[0]}"] = 1 - summed[0]
         for said, axis in axes.items():
             yield Mistake("sum over the wrong axis", where, f"the gradient of {where} is summed "
-                          f"over {said}", "Σ over the batch", "",
+                          f"over {said}", f"Σ over {summed}", f"Σ over {axis}",
                           scene.changed(node, _sum(axis)), (f"{kin} {said}",))  # fmt: skip
         gain = scene.at_every_step(node, 1.0)
         yield Mistake("sum over the batch missing", where, f"the gradient of {where} is not summed "
