@@ -1,15 +1,21 @@
 """Where a derivation goes wrong, and which mistake it is, on mistakes planted by hand."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import planted
 import pytest
+from test_architecture import imported
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.check.mistakes import GENERATORS, mistakes
+from tinygrad_lstm.check import mistakes as library
+from tinygrad_lstm.check.mistakes import every, mistakes
 from tinygrad_lstm.check.sight import Sight
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
-PLANTED = [each for each in planted.CASES if each.where and each.id != "lstm/last-error-alone"]
+STACKED = ("lstm/last-error-alone", "lstm/V-missing")
+PLANTED = [each for each in planted.CASES if each.where and each.id not in STACKED]
 
 
 def report(case, names=None):
@@ -55,9 +61,9 @@ def test_a_mistake_is_among_the_first_three_given_parameters_alone(case):
     assert any(is_named(case, each, case.parameters) for each in found)
 
 
-def test_what_is_stacked_after_a_loop_is_no_signal_of_the_folded_network():
+@pytest.mark.parametrize("case", [x for x in planted.CASES if x.id in STACKED], ids=id_of)
+def test_what_is_stacked_after_a_loop_is_no_signal_of_the_folded_network(case):
     """What is wrong with it is told of the signal that it goes to."""
-    case = planted.case("lstm", "last-error-alone")
     first = report(case).mistakes[0]
     assert first.left == 0 and first.what == case.named and first.where == "lstm.out(k)"
 
@@ -127,15 +133,44 @@ def test_nothing_is_said_of_a_right_derivation():
     assert found.ok and found.blame is None and found.mistakes == []
 
 
-def test_the_library_of_mistakes_knows_graphs_alone():
-    """No module, gate or parameter is named, and neither layers nor derivations are imported."""
-    from pathlib import Path
+LIBRARY = sorted(Path(library.__file__).parent.glob("*.py"))
+WORDS = {  # what a file that knows graphs alone has no word for
+    "lstm", "gru", "rnn", "elman", "dense", "cell", "gate", "forget", "hidden",
+    *(f"{name}.{part}" for name in "WUb" for part in "aifo"),
+}  # fmt: skip
 
-    import tinygrad_lstm.check.mistakes as library
 
-    text = Path(library.__file__).read_text("utf-8")
-    assert not any(word in text for word in ("import nn", "lstm", "derivations import", "gate"))
-    assert len(GENERATORS) >= 8
+def known_by(path):
+    """Return the package's modules that a file imports, and the words in it that are a layer's."""
+    text = path.read_text("utf-8")
+    name = f"check.mistakes.{path.stem}".removesuffix(".__init__")
+    inside = imported(text, name, path.stem == "__init__")
+    return inside, WORDS & set(re.findall(r"[\w.]+", text.lower()))
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_the_library_of_mistakes_knows_graphs_alone(path):
+    inside, words = known_by(path)
+    modules = {name.removeprefix("tinygrad_lstm.").partition(".")[0] for name in inside}
+    assert not modules & {"nn", "derivations", "optim", "demo"}
+    assert not words
+
+
+def test_a_file_that_knows_a_layer_is_caught(tmp_path):
+    path = tmp_path / "planted.py"
+    path.write_text("from ... import nn\nfrom ...nn.cells import x\n# each gate of the LSTM\n")
+    inside, words = known_by(path)
+    assert {"tinygrad_lstm.nn", "tinygrad_lstm.nn.cells"} <= inside
+    assert words == {"gate", "lstm"}
+
+
+def test_every_kind_of_mistake_is_planted_somewhere():
+    kinds = {
+        each.what for case in planted.correct_cases() for each in every(Sight(case.loss()))
+    }  # fmt: skip
+    assert kinds == {kind for case in PLANTED for kind in case.named.split(" and ")} | {
+        planted.case("lstm", "V-missing").named
+    }
 
 
 def test_every_mistake_changes_some_gradient_or_none_at_all():

@@ -171,7 +171,11 @@ class _Steps:
 
 
 def _meet(
-    met: dict[int, Meeting], node: Node, step: int | None, on: dict[int, Any], ports: int = 2
+    met: dict[int, Meeting],
+    node: Node,
+    step: int | None,
+    on: dict[int, Any],
+    ports: int | None = None,
 ) -> None:
     """Let what a node has made be met, if anybody wants to."""
     if met:

@@ -60,14 +60,13 @@ def halved_forks(scene: Scene) -> Iterator[Mistake]:
                       "their sum belongs", _sum(arms), f"({_sum(arms)}) / {len(arms)}",
                       Change.of(halves))  # fmt: skip
         for at in every:
-            for what, by, text in (("sign", -1.0, "−"), ("branch halved", 0.5, "½ "),
-                                   ("branch doubled", 2.0, "2 ")):  # fmt: skip
-                if at == 0 or by > 0 or len(arms) > 1:
-                    said = {"sign": "with the wrong sign", "branch halved": "by half",
-                            "branch doubled": "twice"}[what]  # fmt: skip
-                    yield Mistake(what, where, f"what comes back through {arms[at]} is taken "
-                                  f"{said} in δ{where}", f"δ({arms[at]})",
-                                  f"{text}δ({arms[at]})", _before(scene, node, at, by))  # fmt: skip
+            yield Mistake("branch halved", where, f"of what comes back through {arms[at]} half is "
+                          f"taken in δ{where}", f"δ({arms[at]})", f"½ δ({arms[at]})",
+                          _before(scene, node, at, 0.5))  # fmt: skip
+            if at:
+                yield Mistake("sign", where, f"what comes back through {arms[at]} is taken with "
+                              f"the wrong sign in δ{where}", f"δ({arms[at]})",
+                              f"−δ({arms[at]})", _before(scene, node, at, -1.0))  # fmt: skip
 
 
 def _before(scene: Scene, node: Node, at: int, size: float) -> Change:

@@ -16,7 +16,7 @@ from .scene import Instead, Scene, shifted
 
 
 def partners(scene: Scene) -> Iterator[Mistake]:
-    """Leave a factor out, square it, or take another signal for it."""
+    """Leave a factor out, or take another signal for it."""
     for node, product, port in scene.ways("gain", "product"):
         yield from scene.instead(node, _factors(scene, node, product, port))
 
@@ -25,11 +25,6 @@ def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Ins
     right, where = str(node.label), scene.makes(node)
     yield ("factor missing", f"{right} is left out on the way to δ{where}", "1",
            np.ones_like(node.gain), None)  # fmt: skip
-    leaf = scene.leaf(product.inputs[1 - port])
-    if leaf is None or leaf.kind != "constant":
-        yield ("factor twice", f"{right} is applied twice", f"{right}²", np.square(node.gain), None)
-        yield ("factor divided by", f"δ is divided by {right}, not multiplied", f"1 / {right}",
-               1 / np.where(node.gain == 0, np.inf, node.gain), None)  # fmt: skip
     for name, value in scene.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
             yield ("wrong factor", f"{name} stands where {right} belongs, on the way to δ{where}",

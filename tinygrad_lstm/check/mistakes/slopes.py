@@ -68,11 +68,6 @@ def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[In
                 yield ("derivative at another signal", f"{other} stands where {stood} belongs in "
                        f"{derivative}", f"{right} with {other} for {stood}", rule(*operands),
                        None)  # fmt: skip
-    for other_node, other_function, _ in scene.ways("gain", "function"):
-        if other_node.loop == node.loop and np.shape(other_node.gain) == np.shape(node.gain):
-            yield ("another's derivative", f"the derivative of {other_function.name} stands where "
-                   f"that of {name} belongs", str(other_node.label), other_node.gain,
-                   None)  # fmt: skip
 
 
 def _slipped(
