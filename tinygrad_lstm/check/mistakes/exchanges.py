@@ -51,7 +51,10 @@ def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
     made = [
         node
         for node in scene.adjoint.nodes
-        if node.kind in MADE and node.outputs[0] < count and scene.leaf(node.outputs[0]) is None
+        if node.kind in MADE
+        and node.outputs[0] < count
+        and scene.leaf(node.outputs[0]) is None
+        and scene.reader[node.outputs[0]].kind != "junction"  # no share of a fork
     ]
     for node in scene.adjoint.nodes:
         if node.kind not in ("matrix", "gain", "hold", "broadcast") or not node.inputs:

@@ -47,8 +47,13 @@ class Scene:
             (node, node.outputs[0])
             for node in self.network.nodes
             if node.kind not in ("branch", "broadcast", "output", "collect", "parameter")
-            and node.outputs
-        ]
+            and node.outputs and not self._is_summand(node)
+        ]  # fmt: skip
+
+    def _is_summand(self, node: Node) -> bool:
+        """Whether it is a product that stands nowhere but in a sum: nobody gives it a letter."""
+        user = self.user.get(node.outputs[0])
+        return node.kind == "product" and user is not None and user.kind == "junction"
 
     @cached_property
     def gradients(self) -> dict[str, np.ndarray]:
