@@ -45,7 +45,7 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
 
         change = _run_again(scene, y, left_out)
         if change is not None:
-            whole = Change.of([change, scene.changed(node, _slope_of_nothing)])
+            whole = Change.of([change, scene.changed(node, gain=np.ones_like(node.gain))])
             yield Mistake("function missing", name, f"the forward pass has {source} where "
                           f"{name} = {f}({source}) belongs", f"{f}({source})", source,
                           whole)  # fmt: skip
@@ -54,10 +54,6 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
             yield Mistake("function twice", name, f"the forward pass applies {f} twice: to "
                           f"{source}, and to what comes of it", f"{f}({source})",
                           f"{f}({f}({source}))", change)  # fmt: skip
-
-
-def _slope_of_nothing(node: Node) -> Node:
-    return replace(node, gain=np.ones_like(node.gain))
 
 
 def _normalised_twice(scene: Scene) -> Iterator[Mistake]:

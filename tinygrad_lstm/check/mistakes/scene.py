@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...evaluate import evaluate
-from ...flow import SOURCES, Flow, Node
+from ...flow import DELAYS, SOURCES, Node
 from ..sight import Sight
 from .mistake import Change, Mistake
 from .surgery import edited, preceded
@@ -113,6 +113,16 @@ class Scene:
                 if passed is not None and passed.kind == through:
                     yield node, passed, passed.inputs.index(node.outputs[0])
 
+    def junctions(self) -> Iterator[Node]:
+        """Yield the junctions at which branches meet."""
+        for node in self.adjoint.nodes:
+            if node.kind == "junction" and len(node.inputs) > 1:
+                yield node
+
+    def is_carried(self, node: Node) -> list[bool]:
+        """Return which arms of a junction come from another step."""
+        return [self.sender[wire].kind in DELAYS for wire in node.inputs]
+
     def makes(self, node: Node) -> str:
         """Return the name of the signal whose δ a node of the adjoint network makes."""
         return node.name.removeprefix("δ").partition(" (")[0]
@@ -143,9 +153,24 @@ class Scene:
         count = self.steps(node)
         return np.broadcast_to(gain, (count, *np.shape(gain))) if count else np.asarray(gain)
 
-    def changed(self, node: Node, edit: Callable[[Node], Node]) -> Change:
-        """Return how to put something else in place of a node."""
-        return Change(lambda graph: edited(graph, node, edit), frozenset(node.outputs))
+    def changed(
+        self, node: Node, edit: Callable[[Node], Node] | None = None, **fields: Any
+    ) -> Change:
+        """Return how to change a node: some of its fields, or by an edit of what it is by then."""
+
+        def now(each: Node) -> Node:
+            return replace(each, **fields) if edit is None else edit(each)
+
+        return Change(lambda graph: edited(graph, node, now), frozenset(node.outputs))
+
+    def kept(self, node: Node, arms: Sequence[int]) -> Change:
+        """Return how to leave a junction some of its arms alone."""
+
+        def edit(now: Node) -> Node:
+            inputs, signs = ([each[at] for at in arms] for each in (now.inputs, now.signs))
+            return replace(now, inputs=tuple(inputs), signs=tuple(signs))
+
+        return self.changed(node, edit)
 
     def weighted(self, node: Node, port: int, gain: Any) -> Change:
         """Return how to put a gain before a port of a node, for each step if it has steps."""
@@ -163,13 +188,9 @@ class Scene:
             is_none = np.shape(gain) == np.shape(node.gain) and np.allclose(
                 gain, node.gain, rtol=1e-12, atol=0.0
             )
-            change = Change(_taking(node, gain), frozenset(node.outputs), is_none)
+            change = replace(self.changed(node, gain=gain), is_none=bool(is_none))
             shared = () if alike is None else tuple(f"{each}: {alike}" for each in kin)
             yield Mistake(what, self.makes(node), says, str(node.label), wrong, change, shared)
-
-
-def _taking(node: Node, gain: Any) -> Callable[[Flow], Flow]:
-    return lambda graph: edited(graph, node, lambda now: replace(now, gain=gain))
 
 
 def shifted(gain: Any, by: int, edge: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from ...flow import Node
 from ...symbol import Symbol
 from .mistake import Mistake
-from .partners import at_other_steps
+from .products import at_other_steps
 from .scene import Instead, Scene
 from .slips import slips
 
