@@ -44,6 +44,10 @@ GRU: Mistakes = {
         "h(t-1)'s branch through z ∘ h(t-1) is forgotten", "h[1]", "branch forgotten"),
     "q-path-forgotten": (
         "h(t-1)'s branch through r ∘ h(t-1) is forgotten", "h[1]", "branch forgotten"),
+    "z-path-halved": (
+        "of h(t-1)'s branch through z ∘ h(t-1) only half is taken", "h[1]", "branch halved"),
+    "x-overwritten": (
+        "δx is set by every product with x, not added to: the last remains", "x", "overwritten"),
     "gates-path-forgotten": (
         "h(t-1)'s branches into the gates r and z are forgotten", "h[1]", "branch forgotten"),
     "error-overwritten": (
@@ -110,6 +114,8 @@ def gru_by_hand(*mistakes: str) -> Arrays:
         through_z, through_q = δh * z[t], δq * r[t]
         through_gates = δs_r @ U_r.T + δs_z @ U_z.T
         carry = through_z + through_q + through_gates
+        if "z-path-halved" in mistakes:
+            carry = through_z / 2 + through_q + through_gates
         if "z-path-forgotten" in mistakes:
             carry = through_q + through_gates
         if "q-path-forgotten" in mistakes:
@@ -127,6 +133,8 @@ def gru_by_hand(*mistakes: str) -> Arrays:
         d["b_z"] += δs_z.sum(axis=0)
         d["b_n"] += δs_n.sum(axis=0)
         d["x"][t] = δs_r @ W_r.T + δs_z @ W_z.T + δs_n @ W_n.T
+        if "x-overwritten" in mistakes:
+            d["x"][t] = δs_n @ W_n.T
         hand |= {f"h[{t}]": δh, f"n[{t}]": δn, f"z[{t}]": δz, f"s_n[{t}]": δs_n, f"q[{t}]": δq}
         hand |= {f"r[{t}]": δr, f"s_r[{t}]": δs_r, f"s_z[{t}]": δs_z}
     return hand | {"h_0": carry} | d
@@ -135,4 +143,5 @@ def gru_by_hand(*mistakes: str) -> Arrays:
 NETWORK = Network(
     GRU, gru_network, gru_by_hand,
     ("W_r", "U_r", "b_r", "W_z", "U_z", "b_z", "W_n", "U_n", "b_n"),
+    inputs_alone=("x-overwritten",),
 )  # fmt: skip

@@ -26,12 +26,15 @@ def lstm_numbers(
 
 
 def lstm_network(n: Arrays) -> tg.Tensor:
-    """Build an LSTM and a dense layer; ``e`` is the target less the output."""
+    """Build an LSTM and a dense layer; ``e`` is the target less the output.
+
+    Initial states of zero are left to the layer, so that they have no gradient.
+    """
     B, H = n["state"].shape
     lstm = tg.nn.LSTM(n["x"].shape[-1], H)
     lstm.W.data, lstm.U.data, lstm.b.data = n["W"], n["U"], n["b"]
     t = leaves({name: n[name] for name in ("x", "out", "state")})
-    out, _ = lstm(t["x"], (t["out"], t["state"]))
+    out, _ = lstm(t["x"], (t["out"], t["state"]) if n["state"].any() else None)
     e = n["target"] - dense("dense", n["V"], n["c"], tg.sigmoid)(out)
     e.name = "e"
     return tg.sum(e * e) * 0.5 / B
@@ -77,6 +80,14 @@ LSTM_TOO: Mistakes = {
     "last-error-alone": (
         "only the last step's error is sent into the LSTM", "lstm.stack",
         "overwritten by the carry"),
+    "V-missing": (
+        "δout is Σ δz for every unit, without V", "lstm.stack", "weight's entries left out"),
+    "carries-dropped": (
+        "nothing comes back from step t+1, neither to δout(t) nor to δstate(t)",
+        "lstm.out[2]", "all carries dropped"),
+    "squash-missing": (
+        "out = o ∘ state in the forward pass, where o ∘ tanh(state) belongs", "e",
+        "function missing"),
     "half": (
         "δout is the mean of its two branches, where it belongs their sum", "lstm.out[3]",
         "mean of branches"),
@@ -98,12 +109,15 @@ def lstm_by_hand(n: Arrays, *mistakes: str) -> Arrays:
 
     # forward
     out, state = {-1: n["out"]}, {-1: n["state"]}
-    a, i, f, o = {}, {}, {}, {}
+    a, i, f, o, squashed = {}, {}, {}, {}, {}
     for t in range(T):
         s_a, s_i, s_f, s_o = np.split(x[t] @ W + out[t - 1] @ U + b, 4, axis=-1)
         a[t], i[t], f[t], o[t] = np.tanh(s_a), σ(s_i), σ(s_f), σ(s_o)
         state[t] = i[t] * a[t] + f[t] * state[t - 1]
-        out[t] = o[t] * np.tanh(state[t])
+        squashed[t] = np.tanh(state[t])
+        if "squash-missing" in mistakes:
+            squashed[t] = state[t]
+        out[t] = o[t] * squashed[t]
     outs = np.stack([out[t] for t in range(T)])
     y = σ(outs @ V + c)
     e = n["target"] - y
@@ -117,6 +131,8 @@ def lstm_by_hand(n: Arrays, *mistakes: str) -> Arrays:
     δy = -δe
     δz = δy * y * (1 - y)
     δouts = δz @ V.T
+    if "V-missing" in mistakes:
+        δouts = δz @ np.ones_like(V).T
     if "last-error-alone" in mistakes:
         δouts[:-1] = 0
     hand = {"e": δe, "dense.y": δy, "dense.z": δz}
@@ -129,22 +145,22 @@ def lstm_by_hand(n: Arrays, *mistakes: str) -> Arrays:
     carry_out = carry_state = np.zeros_like(state[-1])
     for t in reversed(range(T)):
         δout = δouts[t] + carry_out
-        if "out-carry-dropped" in mistakes:
+        if "out-carry-dropped" in mistakes or "carries-dropped" in mistakes:
             δout = δouts[t]
         if "half" in mistakes:
             δout = (δouts[t] + carry_out) / 2
 
-        δo = δout * np.tanh(state[t])
+        δo = δout * squashed[t]
         if "state-for-tanh" in mistakes:
             δo = δout * state[t]
 
         slope = 1 - np.tanh(state[t]) ** 2
-        if "state-slope-missing" in mistakes:
+        if "state-slope-missing" in mistakes or "squash-missing" in mistakes:
             slope = 1
         if "state-slope-at-tanh" in mistakes:
             slope = 1 - np.tanh(np.tanh(state[t])) ** 2
         δstate = δout * o[t] * slope + carry_state
-        if "state-carry-dropped" in mistakes:
+        if "state-carry-dropped" in mistakes or "carries-dropped" in mistakes:
             δstate = δout * o[t] * slope
         if "state-carry-alone" in mistakes and t < T - 1:
             δstate = carry_state

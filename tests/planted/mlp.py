@@ -25,6 +25,7 @@ def mlp_network() -> tg.Tensor:
 MLP: Mistakes = {
     "sign": (
         "δy = target - y, the descent's direction, where y - target belongs", "output.y", "sign"),
+    "sigmoid-twice": ("y = σ(σ(z)) in the forward pass", "output.y", "function twice"),
     "output-slope-missing": (
         "σ' is missing: δz = y - target, as for cross-entropy", "output.z", "derivative missing"),
     "output-slope-twice": ("σ' is applied twice", "output.z", "derivative twice"),
@@ -70,6 +71,8 @@ def mlp_by_hand(*mistakes: str) -> Arrays:
     z1 = x @ W1 + b1
     h = np.tanh(z1)
     y = σ(h @ W2 + b2)
+    if "sigmoid-twice" in mistakes:
+        y = σ(y)
 
     δy = y - target
     if "sign" in mistakes:

@@ -39,6 +39,8 @@ SOFTMAX: Mistakes = {
     "softmax-twice": (
         "the finished (p - right) is multiplied by p ∘ (1 - p) once more", "z",
         "normalisation twice"),
+    "softmax-of-softmax": (
+        "z is normalised before it goes into the softmax", "p", "normalised twice"),
     "relu-for-slope": ("relu stands for its derivative", "s", "function for derivative"),
     "relu-slope-missing": ("relu' is missing", "s", "derivative missing"),
     "bias-last-row": (
@@ -53,7 +55,10 @@ def softmax_by_hand(*mistakes: str) -> Arrays:
     B = len(x)
     s = x @ W1 + b1
     h = np.maximum(s, 0)
-    E = np.exp(h @ W2 + b2)
+    z = h @ W2 + b2
+    if "softmax-of-softmax" in mistakes:
+        z = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    E = np.exp(z)
     Z = E.sum(axis=1, keepdims=True)
     p = E / Z
 

@@ -19,7 +19,7 @@ from .mistakes import Mistake, leading_to, mistakes, with_rates
 from .sight import Given, Sight
 
 MORE = 200  # pairs that are tried after one that explains all
-PAIRS = 3000  # that are tried before those with a factor of everything
+PAIRS = 5000  # of the likeliest, that are tried
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another mistake, leave none
 Pair = tuple["Diagnosis", "Diagnosis"]
 
@@ -102,13 +102,13 @@ def diagnosed(
             tried.append(pair)
             if not pair.left:
                 whole.append(pair)
-    found = whole or [each for each in tried if each.left < wrong]
-    found.sort(key=_order)
-    apart = _apart(sight, found[:2], given) if len(whole) > 1 else ""
-    return [
-        Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1, apart)
-        for each in found[:10]
-    ]
+    told: dict[str, Diagnosis] = {}  # what is told alike is one
+    for each in sorted(whole or (x for x in tried if x.left < wrong), key=_order):
+        told.setdefault(each.says, each)
+    found = list(told.values())[:10]
+    is_only = bool(whole) and len(found) == 1
+    apart = _apart(sight, found[:2], given) if whole and not is_only else ""
+    return [Diagnosis(each.mistakes, each.residual, each.left, is_only, apart) for each in found]
 
 
 def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
@@ -136,27 +136,29 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
 
 
 def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
-    """Return pairs of mistakes, first those whose effects add up to what is to be explained.
+    """Return pairs of mistakes, first those whose effects make up what is to be explained.
 
-    They do add up unless one acts on what the other has made; a factor of everything does, so that
-    it is tried with all others too.
+    Two effects add up where neither mistake acts on what the other has made. Where one does, it
+    mostly scales it: what counts is how far what is to be explained is from the plane of the two.
     """
     tried = [each for each in tried if each.gives is not None and np.abs(each.gives).max() < 1e6]
-    if len(tried) < 2:
-        return []
     right, author = _all_in_one(base, base), _all_in_one(base, base, given=True)
-    assert right is not None and author is not None
+    if len(tried) < 2 or right is None or author is None:
+        return []
     aim = author - right
     effects = np.array([each.gives for each in tried]) - right
-    own = np.einsum("ij,ij->i", effects, effects)
-    left = aim @ aim - 2 * effects @ aim + own  # |aim - effect|² of each one
-    both = left[:, None] + left[None, :] - aim @ aim + 2 * effects @ effects.T
+    between, along = effects @ effects.T, effects @ aim
+    own = np.diag(between)
+    spread = np.outer(own, own) - between**2  # 0 of two along one line, which are no pair
+    reached = (
+        np.multiply.outer(along**2, own) + np.multiply.outer(own, along**2)
+        - 2 * np.outer(along, along) * between
+    )  # fmt: skip
+    apart = spread > 1e-9 * np.outer(own, own)
+    near = np.divide(reached, spread, where=apart, out=np.full_like(spread, -np.inf))
     first, second = np.triu_indices(len(tried), 1)
-    best = np.argsort(both[first, second], kind="stable")[:PAIRS]
-    pairs = [(tried[first[at]], tried[second[at]]) for at in best]
-    everything = [each for each in tried if each.mistakes[0].what == "factor"]
-    factors = [each for each in everything if each.mistakes[0].right == "1"]
-    return pairs + [(one, other) for one in factors for other in tried if other is not one]
+    best = np.argsort(-near[first, second], kind="stable")[:PAIRS]
+    return [(tried[first[at]], tried[second[at]]) for at in best if apart[first[at], second[at]]]
 
 
 def _all_in_one(

@@ -16,14 +16,13 @@ from .forks import forgotten_branches, halved_forks
 from .forward import forward
 from .mistake import Change, Mistake, with_those_alike
 from .normalisations import normalised
-from .partners import partners, weights_gradients
+from .products import partners, updated_weights, weights, weights_gradients
 from .rates import with_rates
 from .scales import of_a_branch, of_a_signal, of_everything
 from .scene import Scene
 from .slopes import slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
 from .surgery import leading_to
-from .weights import updated_weights, weights
 
 GENERATORS: tuple[Callable[[Scene], Iterator[Mistake]], ...] = (
     of_everything, slopes, weights, weights_gradients, partners, forgotten_branches, carries,

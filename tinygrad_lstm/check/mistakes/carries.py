@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 
 from ...flow import DELAYS, Flow, Node
-from .forks import _with, junctions
 from .mistake import Change, Mistake
 from .scene import Scene, names
 from .surgery import followed
@@ -22,13 +21,13 @@ def carries(scene: Scene) -> Iterator[Mistake]:
     """Drop every carry of a loop, or let what is carried overwrite what it belongs added to."""
     for loop in loops(scene):
         changes, dropped = [], []
-        for node in junctions(scene):
-            is_carried = [scene.sender[wire].kind in DELAYS for wire in node.inputs]
+        for node in scene.junctions():
+            is_carried = scene.is_carried(node)
             kept = [at for at, carried in enumerate(is_carried) if not carried]
             if node.loop != loop or not kept or len(kept) == len(is_carried):
                 continue
             dropped.append(scene.makes(node))
-            changes.append(scene.changed(node, _with(kept)))
+            changes.append(scene.kept(node, kept))
             yield _overwritten(scene, node, kept)
         if len(dropped) > 1:
             yield Mistake("all carries dropped", dropped[0], "nothing comes back from the next "
@@ -78,12 +77,8 @@ def truncated(scene: Scene) -> Iterator[Mistake]:
             yield Mistake(
                 "truncated", where, f"what goes back through weights to {places} is cut: a "
                 "truncated gradient, taken for the whole one", "", "0",
-                Change.of(scene.changed(node, _silenced) for node in ways),
+                Change.of(scene.changed(node, gain=np.zeros_like(node.gain)) for node in ways),
             )  # fmt: skip
-
-
-def _silenced(node: Node) -> Node:
-    return replace(node, gain=np.zeros_like(node.gain))
 
 
 def _ahead(scene: Scene, node: Node) -> set[int]:

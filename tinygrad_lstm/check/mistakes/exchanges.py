@@ -51,7 +51,10 @@ def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
     made = [
         node
         for node in scene.adjoint.nodes
-        if node.kind in MADE and node.outputs[0] < count and scene.leaf(node.outputs[0]) is None
+        if node.kind in MADE
+        and node.outputs[0] < count
+        and scene.leaf(node.outputs[0]) is None
+        and scene.reader[node.outputs[0]].kind != "junction"  # no share of a fork
     ]
     for node in scene.adjoint.nodes:
         if node.kind not in ("matrix", "gain", "hold", "broadcast") or not node.inputs:
@@ -70,11 +73,7 @@ def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
                 name = _signal(scene, wire)
                 yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
                               f"not of δ{right}", f"δ{right}", f"δ{name}",
-                              Change.of([scene.changed(node, _reading(wire)), SORTED]))  # fmt: skip
-
-
-def _reading(wire: int) -> Callable[[Node], Node]:
-    return lambda now: replace(now, inputs=(wire,))
+                              Change.of([scene.changed(node, inputs=(wire,)), SORTED]))  # fmt: skip
 
 
 def _signal(scene: Scene, wire: int) -> str:
@@ -126,4 +125,4 @@ def sent_on(scene: Scene) -> Iterator[Mistake]:
             where = scene.makes(node)
             yield Mistake("derivative not sent on", where, f"δ{where} is made of what comes to the "
                           f"function, without its derivative {slope.label}", str(slope.label), "1",
-                          scene.changed(node, _reading(slope.inputs[0])))  # fmt: skip
+                          scene.changed(node, inputs=slope.inputs))  # fmt: skip

@@ -6,30 +6,22 @@ adjoint network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import combinations
 
-from ...flow import DELAYS, Node
+from ...flow import Node
 from .mistake import Change, Mistake
 from .scene import Scene, names
 
 FEW = 5  # branches of which any may be forgotten together
 
 
-def junctions(scene: Scene) -> Iterator[Node]:
-    """Yield the junctions of the adjoint network at which branches meet."""
-    for node in scene.adjoint.nodes:
-        if node.kind == "junction" and len(node.inputs) > 1:
-            yield node
-
-
 def forgotten_branches(scene: Scene) -> Iterator[Mistake]:
     """Forget one branch of a fork, or several."""
-    for node in junctions(scene):
+    for node in scene.junctions():
         where, arms = scene.makes(node), scene.arms(node)
         readers = [id(scene.user.get(wire)) for wire in node.inputs]
-        is_carried = [scene.sender[wire].kind in DELAYS for wire in node.inputs]
+        is_carried = scene.is_carried(node)
         every = range(len(arms))
         for count in range(1, len(arms)):
             if 1 < count < len(arms) - 1 and len(arms) > FEW:
@@ -46,12 +38,12 @@ def forgotten_branches(scene: Scene) -> Iterator[Mistake]:
                     says = f"δ{where} is what comes back through {kept_arms[0]} alone: " \
                            "overwritten, not added to"  # fmt: skip
                 yield Mistake(what, where, says, _sum(arms), _sum(kept_arms),
-                              scene.changed(node, _with(kept)))  # fmt: skip
+                              scene.kept(node, kept))  # fmt: skip
 
 
 def halved_forks(scene: Scene) -> Iterator[Mistake]:
     """Take the mean of a fork's branches, or half of one, or one with the wrong sign."""
-    for node in junctions(scene):
+    for node in scene.junctions():
         where, arms = scene.makes(node), scene.arms(node)
         every, mean = range(len(arms)), 1 / len(arms)
         word = "half of the sum" if len(arms) == 2 else "the mean"
@@ -60,26 +52,17 @@ def halved_forks(scene: Scene) -> Iterator[Mistake]:
                       "their sum belongs", _sum(arms), f"({_sum(arms)}) / {len(arms)}",
                       Change.of(halves))  # fmt: skip
         for at in every:
-            for what, by, text in (("sign", -1.0, "−"), ("branch halved", 0.5, "½ "),
-                                   ("branch doubled", 2.0, "2 ")):  # fmt: skip
-                if at == 0 or by > 0 or len(arms) > 1:
-                    said = {"sign": "with the wrong sign", "branch halved": "by half",
-                            "branch doubled": "twice"}[what]  # fmt: skip
-                    yield Mistake(what, where, f"what comes back through {arms[at]} is taken "
-                                  f"{said} in δ{where}", f"δ({arms[at]})",
-                                  f"{text}δ({arms[at]})", _before(scene, node, at, by))  # fmt: skip
+            yield Mistake("branch halved", where, f"of what comes back through {arms[at]} half is "
+                          f"taken in δ{where}", f"δ({arms[at]})", f"½ δ({arms[at]})",
+                          _before(scene, node, at, 0.5))  # fmt: skip
+            if at:
+                yield Mistake("sign", where, f"what comes back through {arms[at]} is taken with "
+                              f"the wrong sign in δ{where}", f"δ({arms[at]})",
+                              f"−δ({arms[at]})", _before(scene, node, at, -1.0))  # fmt: skip
 
 
 def _before(scene: Scene, node: Node, at: int, size: float) -> Change:
     return scene.weighted(node, at, scene.at_every_step(node, size))
-
-
-def _with(kept: list[int]) -> Callable[[Node], Node]:
-    def edit(now: Node) -> Node:
-        inputs = tuple(now.inputs[at] for at in kept)
-        return replace(now, inputs=inputs, signs=tuple(now.signs[at] for at in kept))
-
-    return edit
 
 
 def _sum(arms: list[str]) -> str:

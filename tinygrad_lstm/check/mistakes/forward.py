@@ -17,7 +17,8 @@ from .mistake import Change, Mistake
 from .normalisations import normalisations
 from .scene import Scene
 
-Value = Callable[[int | None, np.ndarray], np.ndarray]  # (step, value) -> what is taken for it
+Seen = dict[int, dict[int | None, np.ndarray]]  # what came on each wire so far, by step
+Value = Callable[[int | None, np.ndarray, Seen], np.ndarray]  # -> what is taken for a value
 
 
 def forward(scene: Scene) -> Iterator[Mistake]:
@@ -34,18 +35,17 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
             continue
         f, name = function.primitive.name, function.name
         (x,), (y,) = function.inputs, function.outputs
-        inputs, source = scene.value(x), scene.source(x).name
-        apply = function.primitive.forward
+        source, apply = scene.source(x).name, function.primitive.forward
 
-        def left_out(step: int | None, value: Any, inputs: Any = inputs) -> Any:
-            return inputs if step is None else inputs[step]
+        def left_out(step: int | None, value: Any, seen: Seen, x: int = x) -> Any:
+            return seen[x][step]
 
-        def twice(step: int | None, value: Any, apply: Any = apply) -> Any:
+        def twice(step: int | None, value: Any, seen: Seen, apply: Any = apply) -> Any:
             return apply(value)
 
         change = _run_again(scene, y, left_out)
         if change is not None:
-            whole = Change.of([change, scene.changed(node, _slope_of_nothing)])
+            whole = Change.of([change, scene.changed(node, gain=np.ones_like(node.gain))])
             yield Mistake("function missing", name, f"the forward pass has {source} where "
                           f"{name} = {f}({source}) belongs", f"{f}({source})", source,
                           whole)  # fmt: skip
@@ -54,10 +54,6 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
             yield Mistake("function twice", name, f"the forward pass applies {f} twice: to "
                           f"{source}, and to what comes of it", f"{f}({source})",
                           f"{f}({f}({source}))", change)  # fmt: skip
-
-
-def _slope_of_nothing(node: Node) -> Node:
-    return replace(node, gain=np.ones_like(node.gain))
 
 
 def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
@@ -69,7 +65,7 @@ def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
         (wire,) = each.before[-1].outputs
         shares = each.shares
 
-        def probabilities(step: int | None, value: Any, shares: Any = shares) -> Any:
+        def probabilities(step: int | None, value: Any, seen: Seen, shares: Any = shares) -> Any:
             return shares if step is None else shares[step]
 
         change = _run_again(scene, wire, probabilities)
@@ -81,14 +77,16 @@ def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
 def _broadcast(scene: Scene) -> Iterator[Mistake]:
     """Read (n, 1) as (n,), so that it meets every entry of another (n, 1)."""
     for node in scene.network.nodes:
-        is_source = node.kind in ("input", "constant") and node.loop is None
-        if not is_source and node.kind != "tap":
+        if node.kind not in ("input", "constant", "tap"):
+            continue
+        user = scene.user.get(node.outputs[0])
+        if user is None or user.kind == "tap":
             continue
         whole = scene.value((node.inputs or node.outputs)[0])
         if np.ndim(whole) < 2 or np.shape(whole)[-1] != 1 or np.shape(whole)[0] == 1:
             continue
 
-        def row(step: int | None, value: Any, whole: Any = whole) -> Any:
+        def row(step: int | None, value: Any, seen: Seen, whole: Any = whole) -> Any:
             return value[..., 0] if step is None or value.ndim > 1 else whole[..., 0]
 
         change = _run_again(scene, node.outputs[0], row)
@@ -128,11 +126,11 @@ def _run_again(scene: Scene, wire: int, value: Value) -> Change | None:
 
 def _rerun(scene: Scene, wire: int, value: Value) -> Flow:
     """Return the adjoint network of one with other values on a wire."""
-    seen: dict[int, dict[int | None, np.ndarray]] = {}
+    seen: Seen = {}
 
     def met(at: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
         def meet(step: int | None, now: np.ndarray) -> np.ndarray:
-            now = np.asarray(value(step, now)) if at == wire else now
+            now = np.asarray(value(step, now, seen)) if at == wire else now
             seen.setdefault(at, {})[step] = now
             return now
 
@@ -142,8 +140,6 @@ def _rerun(scene: Scene, wire: int, value: Value) -> Flow:
     evaluate(network, meet={at: met(at) for at in range(len(network.wires))})
     wires = list(network.wires)
     for at, steps in seen.items():
-        whole = steps.get(None)
-        if whole is None:
-            whole = np.stack([steps[step] for step in sorted(k for k in steps if k is not None)])
-        wires[at] = replace(wires[at], value=whole)
+        whole = [steps[None]] if None in steps else [steps[k] for k in range(len(steps))]
+        wires[at] = replace(wires[at], value=whole[0] if None in steps else np.stack(whole))
     return replace(network, wires=tuple(wires)).adjoint()

@@ -89,14 +89,15 @@ def with_those_alike(several: Sequence[Mistake]) -> list[Mistake]:
 def together(several: Sequence[Mistake]) -> Mistake:
     """Return mistakes of one kind made at once, at one rate if they have any."""
     first = several[0]
-    places = ", ".join(dict.fromkeys(each.where for each in several[1:]))
+    places = dict.fromkeys(each.where for each in several[1:] if each.where != first.where)
+    others = ", ".join(places or [each.right for each in several[1:]])
     change = Change.of(each.change for each in several)
     rates = [each.at_rate for each in several if each.at_rate is not None]
 
     def at_rate(rate: float) -> Mistake:
         return together([replace(at(rate), kin=()) for at in rates])
 
-    says = f"{first.says}; the same for {places}"
+    says = f"{first.says}; the same for {others}"
     return replace(
         first, says=says, change=change, kin=(), at_rate=at_rate if rates else None
     )  # fmt: skip

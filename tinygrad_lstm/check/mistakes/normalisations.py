@@ -6,9 +6,8 @@ again, whatever it was made of: a quotient and a sum, or the logarithm of a sum 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,7 +80,7 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
             "off-diagonal terms dropped", where, "what is normalised together is taken as if each "
             f"entry stood alone: of the Jacobian that leads to δ{where} only the diagonal is left",
             "Σ over the entries", "each entry's own",
-            scene.changed(each.spread, _not_added(each.added, slopes)),
+            scene.changed(each.spread, kind="gain", inputs=each.added.inputs, gain=slopes),
         )  # fmt: skip
         for node in reversed(each.before):
             name = scene.makes(node)
@@ -92,7 +91,3 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
                 "derivative of the normalisation that is in it already", "1", "p ∘ (1 - p)",
                 Change.of(scene.weighted(node, port, gain) for port in ports),
             )  # fmt: skip
-
-
-def _not_added(added: Node, gain: Any) -> Callable[[Node], Node]:
-    return lambda now: replace(now, kind="gain", inputs=added.inputs, gain=gain)

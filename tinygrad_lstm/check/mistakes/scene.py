@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...evaluate import evaluate
-from ...flow import SOURCES, Flow, Node
+from ...flow import DELAYS, SOURCES, Node
 from ..sight import Sight
 from .mistake import Change, Mistake
 from .surgery import edited, preceded
@@ -47,8 +47,13 @@ class Scene:
             (node, node.outputs[0])
             for node in self.network.nodes
             if node.kind not in ("branch", "broadcast", "output", "collect", "parameter")
-            and node.outputs
-        ]
+            and node.outputs and not self._is_summand(node)
+        ]  # fmt: skip
+
+    def _is_summand(self, node: Node) -> bool:
+        """Whether it is a product that stands nowhere but in a sum: nobody gives it a letter."""
+        user = self.user.get(node.outputs[0])
+        return node.kind == "product" and user is not None and user.kind == "junction"
 
     @cached_property
     def gradients(self) -> dict[str, np.ndarray]:
@@ -91,7 +96,7 @@ class Scene:
         node = self.source(wire)
         while node.kind in ("hold", "branch", "broadcast"):
             node = self.maker[node.inputs[0]]
-        return node if node.kind in SOURCES and node.loop is None else None
+        return node if node.kind in SOURCES else None
 
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
@@ -107,6 +112,16 @@ class Scene:
                 passed = self.user.get(node.outputs[0])
                 if passed is not None and passed.kind == through:
                     yield node, passed, passed.inputs.index(node.outputs[0])
+
+    def junctions(self) -> Iterator[Node]:
+        """Yield the junctions at which branches meet."""
+        for node in self.adjoint.nodes:
+            if node.kind == "junction" and len(node.inputs) > 1:
+                yield node
+
+    def is_carried(self, node: Node) -> list[bool]:
+        """Return which arms of a junction come from another step."""
+        return [self.sender[wire].kind in DELAYS for wire in node.inputs]
 
     def makes(self, node: Node) -> str:
         """Return the name of the signal whose δ a node of the adjoint network makes."""
@@ -138,9 +153,24 @@ class Scene:
         count = self.steps(node)
         return np.broadcast_to(gain, (count, *np.shape(gain))) if count else np.asarray(gain)
 
-    def changed(self, node: Node, edit: Callable[[Node], Node]) -> Change:
-        """Return how to put something else in place of a node."""
-        return Change(lambda graph: edited(graph, node, edit), frozenset(node.outputs))
+    def changed(
+        self, node: Node, edit: Callable[[Node], Node] | None = None, **fields: Any
+    ) -> Change:
+        """Return how to change a node: some of its fields, or by an edit of what it is by then."""
+
+        def now(each: Node) -> Node:
+            return replace(each, **fields) if edit is None else edit(each)
+
+        return Change(lambda graph: edited(graph, node, now), frozenset(node.outputs))
+
+    def kept(self, node: Node, arms: Sequence[int]) -> Change:
+        """Return how to leave a junction some of its arms alone."""
+
+        def edit(now: Node) -> Node:
+            inputs, signs = ([each[at] for at in arms] for each in (now.inputs, now.signs))
+            return replace(now, inputs=tuple(inputs), signs=tuple(signs))
+
+        return self.changed(node, edit)
 
     def weighted(self, node: Node, port: int, gain: Any) -> Change:
         """Return how to put a gain before a port of a node, for each step if it has steps."""
@@ -155,14 +185,12 @@ class Scene:
             if any(np.array_equal(gain, other) for other in seen):
                 continue
             seen.append(gain)
-            is_none = np.array_equal(gain, node.gain)
-            change = Change(_taking(node, gain), frozenset(node.outputs), is_none)
+            is_none = np.shape(gain) == np.shape(node.gain) and np.allclose(
+                gain, node.gain, rtol=1e-12, atol=0.0
+            )
+            change = replace(self.changed(node, gain=gain), is_none=bool(is_none))
             shared = () if alike is None else tuple(f"{each}: {alike}" for each in kin)
             yield Mistake(what, self.makes(node), says, str(node.label), wrong, change, shared)
-
-
-def _taking(node: Node, gain: Any) -> Callable[[Flow], Flow]:
-    return lambda graph: edited(graph, node, lambda now: replace(now, gain=gain))
 
 
 def shifted(gain: Any, by: int, edge: str) -> Any:

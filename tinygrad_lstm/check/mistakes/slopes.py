@@ -13,7 +13,7 @@ import numpy as np
 from ...flow import Node
 from ...symbol import Symbol
 from .mistake import Mistake
-from .partners import at_other_steps
+from .products import at_other_steps
 from .scene import Instead, Scene
 from .slips import slips
 
@@ -24,7 +24,9 @@ def slopes(scene: Scene) -> Iterator[Mistake]:
         assert function.primitive is not None
         kin = f"{function.scope}: {function.primitive.name}"
         with np.errstate(all="ignore"):
-            yield from scene.instead(node, _instead(scene, node, function, port), kin)
+            for each in scene.instead(node, _instead(scene, node, function, port), kin):
+                if not each.change.is_none or each.what == "derivative missing":
+                    yield each  # else the rule does not ask for what was taken wrongly
 
 
 def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[Instead]:
@@ -66,11 +68,6 @@ def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[In
                 yield ("derivative at another signal", f"{other} stands where {stood} belongs in "
                        f"{derivative}", f"{right} with {other} for {stood}", rule(*operands),
                        None)  # fmt: skip
-    for other_node, other_function, _ in scene.ways("gain", "function"):
-        if other_node.loop == node.loop and np.shape(other_node.gain) == np.shape(node.gain):
-            yield ("another's derivative", f"the derivative of {other_function.name} stands where "
-                   f"that of {name} belongs", str(other_node.label), other_node.gain,
-                   None)  # fmt: skip
 
 
 def _slipped(

@@ -6,14 +6,13 @@ shares for its gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ...flow import Node
-from ...primitives import sum as summed
+from ...primitives import sum as total
 from .mistake import Change, Mistake
 from .scene import Scene
 
@@ -43,7 +42,7 @@ def over_steps(scene: Scene) -> Iterator[Mistake]:
 
 def kept_apart(scene: Scene, node: Node) -> Change:
     """Return how to keep the steps' shares apart, instead of adding them up."""
-    return scene.changed(node, lambda now: replace(now, kind="collect", transposed=False))
+    return scene.changed(node, kind="collect", transposed=False)
 
 
 def over_batch(scene: Scene) -> Iterator[Mistake]:
@@ -89,7 +88,7 @@ def not_at_all(scene: Scene) -> Iterator[Mistake]:
         right, where = str(node.label), scene.makes(node)
         partner = right.removesuffix("ᵀ"), scene.value(product.inputs[1 - port])
         for name, value in [*scene.made_of(product), partner]:
-            changes = [scene.changed(node, _gain(value))]
+            changes = [scene.changed(node, kind="gain", gain=value)]
             summed = scene.reader.get(node.outputs[0])
             if summed is not None and summed.kind == "hold":
                 changes.append(kept_apart(scene, summed))
@@ -103,27 +102,21 @@ def over_other_axes(scene: Scene) -> Iterator[Mistake]:
     for node in scene.adjoint.nodes:
         if node.kind != "broadcast" or not node.transposed:
             continue
-        where, shape = scene.makes(node), tuple(node.parameters["shape"])
-        kin = scene.whole(where)
-        axes: dict[str, Any] = {"all axes: it is one number": None}
-        if len(shape) == 2:
-            axes["the features, not over the batch"] = 1
-        for said, axis in axes.items():
+        where, kin = scene.makes(node), scene.whole(scene.makes(node))
+        whole = tuple(node.parameters["shape"])
+        part = (1,) * (len(whole) - len(node.shapes[0])) + node.shapes[0]
+        right = [axis for axis, size in enumerate(part) if size != whole[axis]]
+        over: dict[str, Any] = {"all axes: it is one number": None}
+        if len(whole) == 2 and len(right) == 1:
+            over[f"axis {1 - right[0]}, not over axis {right[0]}"] = 1 - right[0]
+        for said, axis in over.items():
+            how = {"axis": axis, "keepdims": False}
+            change = scene.changed(node, kind="linear", primitive=total, parameters=how,
+                                   transposed=False)  # fmt: skip
             yield Mistake("sum over the wrong axis", where, f"the gradient of {where} is summed "
-                          f"over {said}", "Σ over the batch", "",
-                          scene.changed(node, _sum(axis)), (f"{kin} {said}",))  # fmt: skip
-        gain = scene.at_every_step(node, 1.0)
+                          f"over {said}", f"Σ over {right}", f"Σ over {axis}", change,
+                          (f"{kin} {said}",))  # fmt: skip
+        change = scene.changed(node, kind="gain", gain=scene.at_every_step(node, 1.0))
         yield Mistake("sum over the batch missing", where, f"the gradient of {where} is not summed "
-                      "over the batch", "Σ over the batch", "δ",
-                      scene.changed(node, _gain(gain)), (f"{kin} apart",))  # fmt: skip
-
-
-def _sum(axis: int | None) -> Callable[[Node], Node]:
-    how = {"axis": axis, "keepdims": False}
-    return lambda now: replace(
-        now, kind="linear", primitive=summed, parameters=how, transposed=False
-    )
-
-
-def _gain(gain: Any) -> Callable[[Node], Node]:
-    return lambda now: replace(now, kind="gain", gain=gain)
+                      "over the batch", "Σ over the batch", "δ", change,
+                      (f"{kin} apart",))  # fmt: skip

@@ -1,22 +1,25 @@
-"""The partner of a product, taken wrongly.
+"""What goes back through a product, taken wrongly: its partner, or its weight.
 
-Knows graphs. What goes back to one factor is multiplied by the other: by its partner, as it was at
-this step.
+Knows graphs. What goes back to one factor is multiplied by the other, as it was at this step: entry
+by entry, or through the transpose of a matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from ...flow import DELAYS, Node
-from .mistake import Mistake
+from ...evaluate import evaluate
+from ...flow import DELAYS, Flow, Node
+from .mistake import Change, Mistake
 from .scene import Instead, Scene, shifted
+from .surgery import edited
 
 
 def partners(scene: Scene) -> Iterator[Mistake]:
-    """Leave a factor out, square it, or take another signal for it."""
+    """Leave a factor out, or take another signal for it."""
     for node, product, port in scene.ways("gain", "product"):
         yield from scene.instead(node, _factors(scene, node, product, port))
 
@@ -25,9 +28,6 @@ def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Ins
     right, where = str(node.label), scene.makes(node)
     yield ("factor missing", f"{right} is left out on the way to δ{where}", "1",
            np.ones_like(node.gain), None)  # fmt: skip
-    yield ("factor twice", f"{right} is applied twice", f"{right}²", np.square(node.gain), None)
-    yield ("factor divided by", f"δ is divided by {right}, not multiplied", f"1 / {right}",
-           1 / np.where(node.gain == 0, np.inf, node.gain), None)  # fmt: skip
     for name, value in scene.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
             yield ("wrong factor", f"{name} stands where {right} belongs, on the way to δ{where}",
@@ -62,7 +62,7 @@ def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iter
 
     Beyond the first and the last step it is 0, or what it is there.
     """
-    if not node.folded:
+    if not node.folded or (partner is not None and scene.leaf(partner) is not None):
         return
     right = str(node.label)
     moved = [(node.gain, 1, "next step"), (node.gain, -1, "previous step")]
@@ -84,3 +84,58 @@ def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
         wire, count = node.inputs[0], count + 1
         node = scene.source(wire)
     return node.outputs[0] if count else wire, count
+
+
+def weights(scene: Scene) -> Iterator[Mistake]:
+    """Leave a weight out or untransposed on the way back."""
+    for node, product, port in scene.ways("matrix", "product"):
+        weight = scene.leaf(product.inputs[1 - port])
+        if weight is not None and np.ndim(node.gain) - node.folded == 2:
+            yield from scene.instead(node, _matrices(scene, node), scene.whole(weight.stem))
+
+
+def _matrices(scene: Scene, node: Node) -> Iterator[Instead]:
+    right, where = str(node.label), scene.makes(node)
+    shape = np.shape(node.gain)
+    if shape[-1] == shape[-2]:
+        yield ("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} belongs",
+               right.removesuffix("ᵀ"), np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
+        yield ("weight missing", f"{right} is left out on the way to δ{where}", "1",
+               np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
+    yield ("weight's entries left out", f"δ is added up on the way to δ{where}, where it belongs "
+           f"multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
+
+
+def updated_weights(scene: Scene) -> Iterator[Mistake]:
+    """Update a weight by gradient descent before δ has gone back through it.
+
+    The rate is to be found: see `at_rate`.
+    """
+    for node in scene.adjoint.nodes:
+        product = scene.user.get(node.outputs[0]) if node.kind in ("gain", "matrix") else None
+        if product is None or product.kind != "product":
+            continue
+        port = product.inputs.index(node.outputs[0])
+        weight = scene.leaf(product.inputs[1 - port])
+        if weight is None or scene.leaf(node.outputs[0]) is not None:
+            continue
+        gradient = scene.gradients.get(f"δ{weight.name}")
+        if gradient is not None and gradient.shape == np.shape(node.gain)[node.folded :]:
+            yield _updated(scene, node, weight, 1.0)
+
+
+def _updated(scene: Scene, node: Node, weight: Node, rate: float) -> Mistake:
+    where, right = scene.makes(node), str(node.label)
+
+    def made(graph: Flow) -> Flow:
+        # of the graph as it is: another mistake may be in it
+        found = scene.gradients if graph is scene.adjoint else evaluate(graph)
+        step = rate * found[f"δ{weight.name}"]
+        return edited(graph, node, lambda now: replace(now, gain=now.gain - step))
+
+    return Mistake(
+        "weight updated before use", where, f"{weight.stem} was updated, with the rate "
+        f"{rate:.6g}, before δ{where} was computed with it", right,
+        f"({weight.stem} - {rate:.6g} δ{weight.stem})", Change(made, frozenset(node.outputs)),
+        (scene.whole(weight.stem), "all"), lambda other: _updated(scene, node, weight, other),
+    )  # fmt: skip
