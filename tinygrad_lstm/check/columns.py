@@ -38,9 +38,34 @@ def cut(text: str, width: int) -> str:
 
 
 def wrapped(line: str) -> list[str]:
-    """Return a line as lines that fit, indented as it is, and a little more from the second on."""
+    """Return a line as lines that fit, indented as it is, and a little more from the second on.
+
+    An equation is broken before the terms of its sum, if they fit.
+
+    >>> wrapped("  y = " + " + ".join(["a ∘ (1 - a)"] * 6))[1:]
+    ['    + a ∘ (1 - a)']
+    """
     lead = line[: len(line) - len(line.lstrip())]
-    return textwrap.wrap(line, WIDTH, subsequent_indent=f"{lead}  ", break_on_hyphens=False)
+    lines, more = [""], f"{lead}  "
+    for term in _terms(line) if " = " in line else [line]:
+        if lines[-1] and len(lines[-1]) + len(term) > WIDTH:
+            lines.append(more + term.lstrip())
+        else:
+            lines[-1] += term
+    found = (textwrap.wrap(each, WIDTH, subsequent_indent=f"{more}  " if each.startswith(more)
+                           else more, break_on_hyphens=False) for each in lines)  # fmt: skip
+    return [each for several in found for each in several]
+
+
+def _terms(equation: str) -> list[str]:
+    """Return an equation in pieces: before each plus or minus that is in no brackets."""
+    found, depth, start = [], 0, 0
+    for at, letter in enumerate(equation):
+        depth += (letter in "([⟨") - (letter in ")]⟩")
+        if depth == 0 and equation[at : at + 3] in (" + ", " - ") and at > start:
+            found.append(equation[start:at])
+            start = at
+    return [*found, equation[start:]]
 
 
 def shape(of: tuple[int, ...]) -> str:

@@ -424,9 +424,23 @@ class _Equations:
 
 
 def _marked(each: Any) -> Symbol:
-    if isinstance(each, Symbol) and each.notation is MARKED:
+    """Mark an expression as a whole: what is marked in it no longer is."""
+    return Symbol.of(MARKED, _itself, (_unmarked(each, {}),))
+
+
+def _unmarked(each: Any, known: dict[int, Any]) -> Any:
+    """Return an expression without marks; what is twice the same in it stays so."""
+    if not isinstance(each, Symbol) or each.apply is None or each.notation is None:
         return each
-    return Symbol.of(MARKED, _itself, (each,))
+    if each.notation is MARKED:
+        return _unmarked(each.operands[0], known)
+    if id(each) not in known:
+        operands = tuple(_unmarked(operand, known) for operand in each.operands)
+        is_same = all(one is other for one, other in zip(operands, each.operands, strict=True))
+        made = each if is_same else Symbol.of(
+            each.notation, each.apply, operands, each.parameters)  # fmt: skip
+        known[id(each)] = made
+    return known[id(each)]
 
 
 def _itself(value: Any) -> Any:
