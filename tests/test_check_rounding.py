@@ -76,3 +76,38 @@ def test_a_part_of_a_right_derivation_is_never_blamed(kind):
             report = tg.compare(loss, {name: hand[name] for name in names}, digits=digits)
             assert report.blame is None and report.ok, (case.id, names, str(report))
     assert cases
+
+
+def long_sequence(steps=200):
+    lstm = tg.nn.LSTM(3, 8, seed=0)
+    x = np.random.default_rng(0).normal(size=(steps, 2, 3))
+    loss = tg.nn.squared_error(lstm(x)[0], np.zeros((steps, 2, 8)))
+    found = tg.grad(loss, [lstm.W, lstm.U, lstm.b])
+    return loss, dict(zip(("lstm.W", "lstm.U", "lstm.b"), (t.numpy() for t in found), strict=True))
+
+
+@pytest.mark.parametrize("digits", [None, 5])
+def test_a_long_sequence_is_judged_as_a_short_one(digits):
+    """Sizes are not added up over all steps, where they would outgrow every mistake."""
+    loss, right = long_sequence()
+    assert tg.compare(loss, right, digits=digits).blame is None
+    wrong = right["lstm.U"].copy()
+    wrong[:, 3] *= 1.001
+    blame = tg.compare(loss, {**right, "lstm.U": wrong}).blame
+    assert blame is not None and blame.signal == "lstm.U.a"
+
+
+def test_a_large_network_is_looked_into_when_asked_alone():
+    loss, right = long_sequence(30)
+    report = tg.compare(loss, {**right, "lstm.U": 2 * right["lstm.U"]})
+    assert "report.diagnose() looks for the mistake" in str(report)
+    assert not report.is_searched and report.as_dict()["mistakes"] == []
+
+
+def test_derivations_of_mixed_types_are_judged_by_the_coarser():
+    loss, right = long_sequence(4)
+    coarse = {name: value.astype(np.float32) for name, value in right.items()}
+    later = right | {"lstm.U": coarse["lstm.U"]}
+    later["lstm.b"] = coarse["lstm.b"].astype(float)
+    assert tg.compare(loss, later).ok
+    assert not tg.compare(loss, {"lstm.b": later["lstm.b"]}).ok

@@ -41,7 +41,7 @@ def compare(
         axis), an input. Shapes must be equal: nothing is broadcast.
     rtol : float, optional
         What still counts as rounding, relative to the signal's largest entry: 1e-12 in float64,
-        1e-5 in float32 unless given.
+        1e-5 if there is float32 in it, unless given.
     digits : int, optional
         How many digits were printed, in all or after the point: half a unit of the last one, of the
         value and of what it was made of, is no difference.
@@ -95,23 +95,25 @@ def _report(
     found = pull_back(sums)
     sight = None if digits is None else Sight(loss)
     off = {} if sight is None or digits is None else reach(sight, digits)
-    rows = []
+    tape = {}
     for name, derived in chosen.items():
-        taped = [
+        several = [
             signal.of(np.asarray(found.get(signal.tensor, np.zeros(signal.tensor.shape))))
             for signal in derived.signals
         ]
-        whole = np.stack(taped) if derived.is_sequence else taped[0]
+        tape[name] = np.stack(several) if derived.is_sequence else several[0]
+    hand = {name: derived.value for name, derived in chosen.items()}
+    if rtol is None:  # of all, because what is derived from float32 has its rounding too
+        rtol = max(_rounding(x.dtype) for x in (*tape.values(), *hand.values()))
+    rows = []
+    for name, value in hand.items():
         allowed: Any = 0.0
-        if sight is not None and digits is not None and derived.value.shape == whole.shape:
-            allowed = half_unit(derived.value, digits)
+        if sight is not None and digits is not None and value.shape == tape[name].shape:
+            allowed = half_unit(value, digits)
             if sight.places.members(name):
                 allowed = allowed + sight.places.value(name, off)
-        rows.append(_judged(name, whole, derived.value, rtol, allowed))
-    values = {name: derived.value for name, derived in chosen.items()}
-    if rtol is None:
-        rtol = max(_rounding(dtype) for dtype in (loss.dtype, *(x.dtype for x in values.values())))
-    return Report(tuple(rows), loss, values, rtol, digits, sight)
+        rows.append(_judged(name, tape[name], value, rtol, allowed))
+    return Report(tuple(rows), loss, hand, rtol, digits, sight)
 
 
 def _rounding(dtype: np.dtype) -> float:
@@ -119,12 +121,8 @@ def _rounding(dtype: np.dtype) -> float:
     return ROUNDING.get(dtype.itemsize, ROUNDING[8]) if dtype.kind == "f" else ROUNDING[8]
 
 
-def _judged(
-    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float | None, allowed: Any = 0.0
-) -> Row:
+def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float, allowed: Any = 0.0) -> Row:
     """Return the verdict on one signal."""
-    if rtol is None:
-        rtol = max(_rounding(tape.dtype), _rounding(hand.dtype))
     finite = bool(np.isfinite(tape).all() and np.isfinite(hand).all())
 
     def row(verdict: str, largest: float, relative: float, at: Any) -> Row:

@@ -25,6 +25,7 @@ from .telling import Told, tell
 GOOD = ("exact", "rounding")
 HEAD = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
 LISTED = 6  # names in a row, and mistakes that explain as much
+UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 NOT_SINGLE = "no single mistake explains all of it; report.diagnose() tries pairs"
@@ -117,12 +118,19 @@ class Report:
 
     @property
     def best(self) -> list[Diagnosis]:
-        """The mistakes as far as they have been looked for: single ones at least."""
+        """The mistakes as far as they have been looked for: single ones, in a small network."""
         return self.mistakes if self.is_searched else self._singles
 
     @cached_property
     def _singles(self) -> list[Diagnosis]:
-        return diagnosed(*self.seen, seconds=0.0)
+        return diagnosed(*self.seen, seconds=0.0) if self._is_small else []
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Whether it takes no more than a few seconds to run it with every single mistake."""
+        adjoint = self.seen[0].adjoint
+        steps = [len(adjoint.loops[x.loop or 0].steps) if x.folded else 1 for x in adjoint.nodes]
+        return sum(steps) <= UNASKED
 
     @property
     def telling(self) -> list[Told]:
@@ -222,7 +230,8 @@ class Report:
             if names:
                 yield f"{label}: {_listed(names)}"
         if not self.best:
-            yield "no two mistakes explain it" if self.is_searched else NOT_SINGLE
+            unasked = NOT_SINGLE if self._is_small else "report.diagnose() looks for the mistake"
+            yield "no two mistakes explain it" if self.is_searched else unasked
             return
         first, *others = self.best
         wrong = 1 + len(blame.also)

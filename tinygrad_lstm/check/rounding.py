@@ -26,8 +26,8 @@ NOWHERE: Meetings = MappingProxyType({})
 def half_unit(printed: Any, digits: int) -> np.ndarray:
     """Return half a unit of the last digit printed, of so many in all or after the point.
 
-    >>> half_unit([0.123, 123.0], 5).tolist() == [5e-6 * (1 + 1e-6), 5e-3 * (1 + 1e-6)]
-    True
+    >>> half_unit([0.123, 123.0], 5)
+    array([5.000005e-06, 5.000005e-03])
     """
     size = np.abs(np.asarray(printed, float))
     places = np.floor(np.log10(size, out=np.zeros_like(size), where=size > 0))
@@ -48,9 +48,8 @@ def tolerances(
     digits : int, optional
         At how many the numbers were carried.
     """
-    sizes = absolute(sight.adjoint)
     values = [np.abs(each.value) for each in given]
-    scale = met(sizes, given, values)
+    scale = met(absolute(sight.adjoint), given, values, _sizes(sight))
     largest: dict[int, float] = {}  # of a signal over its steps
     for key, size in scale.items():
         known = largest.get(given[key].wire, 0.0)
@@ -64,11 +63,36 @@ def tolerances(
     between = Kept(
         set(_wires(sight).values()), lambda w, k, value: value + half_unit(value, digits)
     )
-    wider = met(_widened(sight, digits), given, rounded, between)
+    with np.errstate(over="ignore", invalid="ignore"):
+        wider = met(_widened(sight, digits), given, rounded, between)
+        right = met(absolute(sight.adjoint), given, values)
+        off = {key: _bounded(wider[key] - right[key]) for key in wider}
     return [
-        one + units[key] + (wider[key] - scale[key] if one.shape == scale[key].shape else 0.0)
+        one + units[key] + (off[key] if one.shape == off[key].shape else 0.0)
         for key, one in enumerate(allowed)
     ]
+
+
+def _bounded(off: np.ndarray) -> np.ndarray:
+    """Return a difference of bounds, infinite where both are."""
+    return np.nan_to_num(off, nan=np.inf, posinf=np.inf)
+
+
+def _sizes(sight: Sight) -> Meetings:
+    """Return meetings that go on with the size of δ itself wherever it has a name.
+
+    So that sizes are added up from one name to the next, and do not grow from step to step as the
+    sum of all ways does, whose signs never let them cancel.
+    """
+    known: dict[tuple[int, int | None], np.ndarray] = {}
+
+    def kept(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+        known[wire, step] = np.abs(value)
+        return value
+
+    wires = set(_wires(sight).values())
+    evaluate(sight.adjoint, meet=Kept(wires, kept))
+    return Kept(wires, lambda wire, step, value: known.get((wire, step), value))
 
 
 def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:
@@ -76,10 +100,11 @@ def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:
     wires = _wires(sight)
     right = Kept(set(wires.values()))
     wrong = Kept(set(wires.values()), lambda w, k, value: value + half_unit(value, digits))
-    evaluate(absolute(sight.adjoint), meet=right)
-    evaluate(_widened(sight, digits), meet=wrong)
-    small, large = right.series(), wrong.series()
-    return {wire: large[to] - small[to] for wire, to in wires.items() if to in small}
+    with np.errstate(over="ignore", invalid="ignore"):
+        evaluate(absolute(sight.adjoint), meet=right)
+        evaluate(_widened(sight, digits), meet=wrong)
+        small, large = right.series(), wrong.series()
+        return {wire: _bounded(large[to] - small[to]) for wire, to in wires.items() if to in small}
 
 
 def _wires(sight: Sight) -> dict[int, int]:
