@@ -20,7 +20,7 @@ from .surgery import followed
 def carries(scene: Scene) -> Iterator[Mistake]:
     """Drop every carry of a loop, or let what is carried overwrite what it belongs added to."""
     for loop in loops(scene):
-        changes, dropped = [], []
+        changes, dropped, cut = [], [], []
         for node in scene.junctions():
             is_carried = scene.is_carried(node)
             kept = [at for at, carried in enumerate(is_carried) if not carried]
@@ -29,6 +29,14 @@ def carries(scene: Scene) -> Iterator[Mistake]:
             dropped.append(scene.makes(node))
             changes.append(scene.kept(node, kept))
             yield _overwritten(scene, node, kept)
+            cut.append((node, [at for at, carried in enumerate(is_carried) if carried]))
+        count = len(scene.adjoint.loops[loop].steps)
+        for step in range(count - 1 if cut and count > 2 else 0):
+            keep = 1 - np.eye(count)[step]
+            yield Mistake("cut at a step", dropped[0], "nothing comes back from step "
+                          f"{step + 1} to step {step}: what is earlier is left out", "", "",
+                          Change.of(scene.weighted(node, at, keep) for node, arms in cut
+                                    for at in arms))  # fmt: skip
         if len(dropped) > 1:
             yield Mistake("all carries dropped", dropped[0], "nothing comes back from the next "
                           f"step to {names(dropped)}", "", "", Change.of(changes))  # fmt: skip
