@@ -36,6 +36,10 @@ ELMAN: Mistakes = {
         "overwritten by the carry"),
     "U-not-transposed": ("δh(t-1) = δs U, where Uᵀ belongs", "h[2]", "weight not transposed"),
     "U-missing": ("δs is handed to step t-1 as it is, without Uᵀ", "h[2]", "weight missing"),
+    "V-for-U": ("δh(t-1) = δs Vᵀ, where Uᵀ belongs", "h[2]", "wrong weight"),
+    "cut": ("nothing is carried back from step 2 to step 1", "h[1]", "cut at a step"),
+    "slope-of-sigmoid": (
+        "h ∘ (1 - h), σ', stands for 1 - h²", "s[3]", "another function's derivative"),
     "slope-missing": ("tanh' is missing", "s[3]", "derivative missing"),
     "slope-at-net": ("1 - s² stands for 1 - h²", "s[3]", "input for output"),
     "slope-before": (
@@ -82,6 +86,8 @@ def elman_by_hand(*mistakes: str) -> Arrays:
         δs = δh * (1 - h[t] ** 2)
         if "slope-missing" in mistakes:
             δs = δh
+        if "slope-of-sigmoid" in mistakes:
+            δs = δh * h[t] * (1 - h[t])
         if "slope-at-net" in mistakes:
             δs = δh * (1 - s[t] ** 2)
         if "slope-before" in mistakes:
@@ -92,6 +98,10 @@ def elman_by_hand(*mistakes: str) -> Arrays:
             carry = δs @ U
         if "U-missing" in mistakes:
             carry = δs
+        if "V-for-U" in mistakes:
+            carry = δs @ V.T
+        if "cut" in mistakes and t == 2:
+            carry = np.zeros_like(h_0)
 
         dV += h[t - 1 if "V-before" in mistakes else t].T @ δy
         dc += δy.sum(axis=0)

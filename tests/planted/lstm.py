@@ -80,6 +80,7 @@ LSTM_TOO: Mistakes = {
     "last-error-alone": (
         "only the last step's error is sent into the LSTM", "lstm.stack",
         "overwritten by the carry"),
+    "minus-forgotten": ("δy = δe, where e = target - y asks for -δe", "dense.y", "sign"),
     "V-missing": (
         "δout is Σ δz for every unit, without V", "lstm.stack", "weight's entries left out"),
     "carries-dropped": (
@@ -129,6 +130,8 @@ def lstm_by_hand(n: Arrays, *mistakes: str) -> Arrays:
     if "batch-mean-forgotten" in mistakes:
         δe = e
     δy = -δe
+    if "minus-forgotten" in mistakes:
+        δy = δe
     δz = δy * y * (1 - y)
     δouts = δz @ V.T
     if "V-missing" in mistakes:

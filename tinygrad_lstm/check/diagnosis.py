@@ -119,7 +119,8 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
         for mistake in each.mistakes:
             network = mistake.change(network)
         try:
-            values = evaluate(network, everything=True)
+            with np.errstate(all="ignore"):
+                values = evaluate(network, everything=True)
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])
@@ -221,22 +222,22 @@ def _tried(
         network: Flow = sight.adjoint
         for each in several:
             network = each.change(network)
-        with np.errstate(all="ignore"):
-            return judged(leading_to(network, wires), given, allowed)
+        return judged(leading_to(network, wires), given, allowed)
 
     def missed(several: Sequence[Mistake]) -> np.ndarray | None:
         gives = _all_in_one(base, made(several))
         author = _all_in_one(base, base, given=True)
         return None if gives is None or author is None else gives - author
 
-    try:
-        several = with_rates(several, missed)
-        found = made(several)
-    except NO_ROOM:
-        return Diagnosis(several, np.inf, len(given) + 1)
-    residual = max((each.residual for each in found), default=0.0)
-    gives = _all_in_one(base, found)
-    return Diagnosis(several, residual, _left(found), gives=gives)
+    with np.errstate(all="ignore"):  # a mistake may divide by 0
+        try:
+            several = with_rates(several, missed)
+            found = made(several)
+        except NO_ROOM:
+            return Diagnosis(several, np.inf, len(given) + 1)
+        residual = max((each.residual for each in found), default=0.0)
+        gives = _all_in_one(base, found)
+        return Diagnosis(several, residual, _left(found), gives=gives)
 
 
 def _left(found: Iterable[Judged]) -> int:

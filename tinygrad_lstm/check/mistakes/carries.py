@@ -18,20 +18,37 @@ from .surgery import followed
 
 
 def carries(scene: Scene) -> Iterator[Mistake]:
-    """Drop every carry of a loop, or let what is carried overwrite what it belongs added to."""
+    """Drop all that a loop carries, or up to a step, or let it overwrite what it is added to."""
     for loop in loops(scene):
-        changes, dropped = [], []
-        for node in scene.junctions():
-            is_carried = scene.is_carried(node)
-            kept = [at for at, carried in enumerate(is_carried) if not carried]
-            if node.loop != loop or not kept or len(kept) == len(is_carried):
-                continue
-            dropped.append(scene.makes(node))
-            changes.append(scene.kept(node, kept))
-            yield _overwritten(scene, node, kept)
-        if len(dropped) > 1:
-            yield Mistake("all carries dropped", dropped[0], "nothing comes back from the next "
-                          f"step to {names(dropped)}", "", "", Change.of(changes))  # fmt: skip
+        meetings = _meetings(scene, loop)
+        where = [scene.makes(node) for node, *_ in meetings]
+        for node, _, fresh in meetings:
+            yield _overwritten(scene, node, fresh)
+        steps = scene.adjoint.loops[loop].steps
+        for at, keep in enumerate(1 - np.eye(len(steps))[:-1] if len(steps) > 2 else ()):
+            if meetings:
+                yield Mistake("cut at a step", where[0], "nothing comes back from step "
+                              f"{steps[at + 1]} to step {steps[at]}: what is earlier is left out",
+                              "", "", Change.of(scene.weighted(node, arm, keep)
+                                                for node, carried, _ in meetings
+                                                for arm in carried))  # fmt: skip
+        if len(meetings) > 1:
+            yield Mistake("all carries dropped", where[0], "nothing comes back from the next "
+                          f"step to {names(where)}", "", "",
+                          Change.of(scene.kept(node, fresh) for node, _, fresh in meetings)
+                          )  # fmt: skip
+
+
+def _meetings(scene: Scene, loop: int) -> list[tuple[Node, list[int], list[int]]]:
+    """Return where what is carried is added to what is not, and the arms of both."""
+    found = []
+    for node in scene.junctions():
+        arms: tuple[list[int], list[int]] = [], []
+        for at, carried in enumerate(scene.is_carried(node)):
+            arms[not carried].append(at)
+        if node.loop == loop and all(arms):
+            found.append((node, *arms))
+    return found
 
 
 def _overwritten(scene: Scene, node: Node, fresh: list[int]) -> Mistake:

@@ -121,7 +121,7 @@ def _run_again(scene: Scene, wire: int, value: Value) -> Change | None:
         return replace(graph, nodes=tuple(map(now, graph.nodes)))
 
     at = frozenset(wire for outputs in fresh for wire in outputs)
-    return Change(made, at, is_none=not fresh) if fresh else None
+    return Change(made, at) if fresh else None
 
 
 def _rerun(scene: Scene, wire: int, value: Value) -> Flow:

@@ -91,10 +91,11 @@ def weights(scene: Scene) -> Iterator[Mistake]:
     for node, product, port in scene.ways("matrix", "product"):
         weight = scene.leaf(product.inputs[1 - port])
         if weight is not None and np.ndim(node.gain) - node.folded == 2:
-            yield from scene.instead(node, _matrices(scene, node), scene.whole(weight.stem))
+            several = _matrices(scene, node, product, port)
+            yield from scene.instead(node, several, scene.whole(weight.stem))
 
 
-def _matrices(scene: Scene, node: Node) -> Iterator[Instead]:
+def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
     right, where = str(node.label), scene.makes(node)
     shape = np.shape(node.gain)
     if shape[-1] == shape[-2]:
@@ -102,6 +103,13 @@ def _matrices(scene: Scene, node: Node) -> Iterator[Instead]:
                right.removesuffix("ᵀ"), np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
         yield ("weight missing", f"{right} is left out on the way to δ{where}", "1",
                np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
+    own = scene.leaf(product.inputs[1 - port])
+    for other, elsewhere, at in scene.ways("matrix", "product"):
+        weight = scene.leaf(elsewhere.inputs[1 - at])
+        is_another = weight is not None and weight is not own and other.loop == node.loop
+        if is_another and np.shape(other.gain) == shape:
+            yield ("wrong weight", f"{other.label} stands where {right} belongs, on the way to "
+                   f"δ{where}", str(other.label), other.gain, None)  # fmt: skip
     yield ("weight's entries left out", f"δ is added up on the way to δ{where}, where it belongs "
            f"multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
 

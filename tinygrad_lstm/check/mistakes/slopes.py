@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 
 from ...flow import Node
+from ...primitives import TABLE
 from ...symbol import Symbol
 from .mistake import Mistake
 from .products import at_other_steps
 from .scene import Instead, Scene
 from .slips import slips
+
+OF_ONE = {  # the slopes of functions of one signal
+    each.name: each.rules[0]
+    for each in TABLE.values()
+    if each.kind == "elementwise" and len(each.rules) == 1 and each.rules[0] is not None
+}
 
 
 def slopes(scene: Scene) -> Iterator[Mistake]:
@@ -55,6 +62,9 @@ def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[In
         yield ("derivative of a power", f"{derivative} is taken as if it were a power",
                f"{inputs[0]} ∘ {f}({inputs[0]} - 1)", xs[0] * primitive.forward(xs[0] - 1),
                "")  # fmt: skip
+        for g, slope in OF_ONE.items():
+            yield ("another function's derivative", f"the derivative of {g} stands where that of "
+                   f"{f} belongs", f"{g}′", slope(xs[0], y), g)  # fmt: skip
     yield from at_other_steps(scene, node)
     for other, value in scene.alike(function.outputs[0]):
         if is_unary and np.shape(value) == np.shape(xs[0]):
