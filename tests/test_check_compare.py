@@ -280,3 +280,40 @@ def test_long_names_and_shapes_fit_a_terminal():
     report = tg.compare((y * y).sum(), hand)
     assert max(map(len, str(report).splitlines())) <= 80
     assert "a_module" in str(report) and "…" in str(report)
+
+
+class Cell(tg.nn.Module):
+    def __init__(self):
+        self.W = tg.Tensor(np.linspace(-1, 1, 9).reshape(3, 3), requires_grad=True)
+
+    def forward(self, h):
+        y = tg.tanh(h @ self.W)
+        y.name = "y"
+        return y
+
+
+@pytest.mark.parametrize("steps", [3, range(2, -1, -1)], ids=["forwards", "backwards"])
+def test_the_steps_of_a_module_that_is_called_in_a_loop_are_judged_one_by_one(steps):
+    cell, h = Cell(), tg.Tensor([[0.5, -0.2, 0.1]] * 2, requires_grad=True, name="h")
+    for _ in tg.steps(steps):
+        h = cell(h)
+    loss = (h * h).sum()  # the last one is used twice
+    signals = tg.signals.Signals(loss)
+    ys = np.stack([tg.grad(loss, each.tensor).numpy() for each in signals.sequences["cell.y"]])
+    hand = {"cell.y": ys, "cell.W": tg.grad(loss, cell.W).numpy()}
+    report = tg.compare(loss, hand)
+    assert report.ok and report.blame is None
+    ys = ys.copy()
+    ys[1] *= 2
+    report = tg.compare(loss, {**hand, "cell.y": ys})
+    assert report.blame.signal == "cell[1].y"
+    assert report.blame.found == pytest.approx(2 * report.blame.expected)
+    single = tg.compare(loss, {"cell[1].y": ys[1]})
+    assert single.blame.signal == "cell[1].y"
+
+
+def test_what_the_network_does_without_is_compared_and_not_blamed(lstm_loss):
+    hand = {"lstm.matmul[1]": np.ones(12)}
+    report = tg.compare(lstm_loss, hand)
+    assert report.blame is None and report.unplaced == ["lstm.matmul[1]"]
+    assert "compared, but not blamed: lstm.matmul[1]" in str(report)

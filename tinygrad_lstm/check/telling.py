@@ -6,6 +6,7 @@ knows no mistake by name: what a changed network has otherwise than the right on
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -251,14 +252,13 @@ class _Equations:
     def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
         """Return the sum at a fork, of the branches from which anything comes back."""
         terms = []
-        for wire, sign in zip(node.outputs, node.signs, strict=True):
+        for wire in node.outputs:
             if wire in self.alive and self._comes((wire, step)):
                 term = self._behind((wire, step), depth)
-                terms.append((sign, _marked(term) if self.same.get(wire, wire) in marks else term))
+                terms.append(_marked(term) if self.same.get(wire, wire) in marks else term)
         if not terms:
             return self._nothing((node.inputs[0], step))
-        total = reduce(lambda sum, each: sum + each[1] if each[0] > 0 else sum - each[1],
-                       terms[1:], terms[0][1] if terms[0][0] > 0 else -terms[0][1])  # fmt: skip
+        total = reduce(operator.add, terms)
         return _marked(total) if ALL in marks else total
 
     def _nothing(self, place: Place) -> Symbol:
@@ -354,7 +354,7 @@ class _Equations:
                     term = self._delta(come, depth) if at is not None else self._behind(
                         come, depth)[step]  # fmt: skip
                     terms.append(_marked(term) if marked else term)
-        total = reduce(lambda sum, each: sum + each, terms)
+        total = reduce(operator.add, terms)
         return _marked(total) if marks else total
 
     def _through(
@@ -450,7 +450,7 @@ def _itself(value: Any) -> Any:
 def _series(terms: list[Symbol]) -> Symbol:
     """Return the sum of a term for each step: all of them in it, the first and last in its text."""
     if len(terms) <= TERMS:
-        return reduce(lambda total, each: total + each, terms)
+        return reduce(operator.add, terms)
     add: Callable[..., Any] = lambda *values: sum(values[1:], values[0])  # noqa: E731
     form = Notation(f"{{0}} + … + {{{len(terms) - 1}}}", "", SUM, (SUM,))
     return Symbol.of(form, add, tuple(terms))
