@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
                          help="what counts as rounding, relative to the largest entry")  # fmt: skip
     checked.add_argument("--json", action="store_true", help="write plain data")
     checked.add_argument("--no-answers", dest="answers", action="store_false",
-                         help="tell no number from which right ones could be had")  # fmt: skip
+                         help="tell no right number, no equation and no difference")  # fmt: skip
     checked.set_defaults(run=_check)
 
     drawn = commands.add_parser(
