@@ -97,6 +97,7 @@ PAIRS = [
     ("lstm", "f-missing", "b-of-f-for-i"),
     ("lstm", "state-carry-alone", "batch-mean-forgotten"),
     ("lstm", "i-o-swapped", "out-not-before"),
+    ("lstm", "b-averaged", "batch-mean-forgotten"),  # which make up for each other in b
     ("gru", "z-sign", "r-for-z"),
     ("mlp", "output-slope-missing", "W-updated"),
 ]

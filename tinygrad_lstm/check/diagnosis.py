@@ -84,13 +84,18 @@ def diagnosed(
     if not wrong:
         return []
     until = monotonic() + seconds
-    above = [_above(sight, each.given.wire, given) for each in base if not each.follows]
+    above = [(each.follows, _above(sight, each.given.wire, given)) for each in base]
+    at_fault = [wires for follows, wires in above if not follows]
     library = mistakes(sight)
-    covering = [each for each in library if all(each.change.at & wires for wires in above)]
+    covering = [each for each in library if all(each.change.at & wires for wires in at_fault)]
     tried = [_tried((each,), sight, given, allowed, base) for each in covering]
     whole = [each for each in tried if not each.left]
     if not whole:
-        some = [x for x in library if x not in covering and any(x.change.at & w for w in above)]
+        # what follows may do so because two mistakes make up for each other
+        suspected = set[int]().union(*at_fault)
+        ways = suspected.union(*(wires for _, wires in above if wires & suspected))
+        known = {id(each) for each in covering}
+        some = [each for each in library if each.change.at & ways and id(each) not in known]
         tried += [_tried((each,), sight, given, allowed, base) for each in some]
     if not whole:
         since = 0  # the first pair that explains all: a few more tell whether it is the only one

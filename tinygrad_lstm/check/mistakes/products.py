@@ -87,7 +87,7 @@ def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
 
 
 def weights(scene: Scene) -> Iterator[Mistake]:
-    """Leave a weight out or untransposed on the way back."""
+    """Leave a weight out or untransposed on the way back, or take another for it."""
     for node, product, port in scene.ways("matrix", "product"):
         weight = scene.leaf(product.inputs[1 - port])
         if weight is not None and np.ndim(node.gain) - node.folded == 2:
