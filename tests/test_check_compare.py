@@ -155,6 +155,11 @@ def test_the_loss_must_be_one_number():
         tg.compare(x * 2, {"x": np.ones(2)})
 
 
+def test_a_name_that_cannot_be_one_is_refused(lstm_loss):
+    with pytest.raises(SignalError, match=r"\['lstm.W'\] is no name"):
+        tg.compare(lstm_loss, [(["lstm.W"], 0.0)])
+
+
 @pytest.mark.parametrize("hand", [None, "x", ["x"], 3.0])
 def test_what_holds_no_pairs_is_refused(hand):
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -199,8 +204,9 @@ def right(loss, *names):
         ("lstm.U", "a", DTypeError),
         ("lstm.W.i", np.ones((2, 3)), SignalError),
         (3, 0.0, SignalError),
+        (("lstm.U",), 0.0, SignalError),
     ],
-    ids=["unknown", "object", "ragged", "text", "two names", "no name"],
+    ids=["unknown", "object", "ragged", "text", "two names", "no name", "tuple"],
 )
 def test_the_others_are_judged(lstm_loss, name, value, error):
     hand = right(lstm_loss, "lstm.W", "lstm.b")

@@ -70,6 +70,8 @@ def looked_up(
     complaints: list[TinygradError] = []
     for name, gradient in hand:
         try:
+            if not isinstance(name, str):
+                raise SignalError(f"compare: {name!r} is no name; give names as in 'lstm.W.i'")
             if name in found:
                 raise SignalError(f"compare: {name!r} is given twice; the first is taken")
             derived = _derived(signals, name, gradient)
