@@ -20,7 +20,7 @@ ORDER = (
     "nn.equations", "nn.card", "nn.module", "nn.layers", "nn.recurrence", "nn.cells", "nn.running",
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
-    "derivations.*", "check.*", "draw.words", "whereabouts", "explanation", "explain", "dotless",
+    "whereabouts", "derivations.*", "check.*", "draw.words", "explanation", "explain", "dotless",
     "stacking", "render", "draw.*", "demo", "gallery", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else

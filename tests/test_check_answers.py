@@ -1,10 +1,22 @@
 """Answers from a file, judged on the command line."""
 
+import fcntl
+import io
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import warnings
+import zipfile
 
 import numpy as np
 import planted
 import pytest
+import test_check_telling
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import cli
@@ -81,16 +93,12 @@ def test_what_cannot_be_judged_is_said_and_the_rest_is_judged(network, right, tm
 
 
 def pickled():
-    import io
-
     stream = io.BytesIO()
     np.savez(stream, a=np.array([object()], dtype=object))
     return stream.getvalue()
 
 
 def cut(right):
-    import io
-
     stream = io.BytesIO()
     np.savez(stream, **right)
     return stream.getvalue()[:200]
@@ -116,15 +124,217 @@ def test_a_network_that_is_none_is_refused(right, tmp_path, capsys, text, said):
     assert said in capsys.readouterr().err
 
 
-def test_a_report_is_drawn_with_the_first_wrong_step_marked():
-    case = planted.case("lstm", "f-missing")
-    report = tg.compare(case.loss(), case.hand())
-    dot = tg.draw(report).dot
-    assert "adjoint network" in dot and dot.count("penwidth=3") > 0
+@pytest.mark.parametrize(
+    ("loss", "wrong"),
+    [
+        (planted.case("lstm").loss, "lstm.state[2]"),
+        (planted.case("lstm").loss, "lstm.b.i"),
+        (planted.case("mlp").loss, "hidden.y"),
+        (lambda: test_check_telling.loop(3), "cell[1].y"),
+    ],
+    ids=["state", "bias", "mlp", "loop"],
+)
+def test_a_report_is_drawn_with_the_first_wrong_step_marked(loss, wrong):
+    loss = loss()
+    signal = tg.signals.Signals(loss)[wrong]
+    right = signal.of(tg.grad(loss, signal.tensor).numpy())
+    report = tg.compare(loss, {wrong: 2 * right})
+    folded, unfolded = tg.draw(report).dot, tg.draw(report, fold=False).dot
+    for dot in (folded, unfolded):
+        assert "adjoint network" in dot and dot.count("penwidth=3") > 0
+    marks = [tg.draw(tg.compare(loss, {wrong: right}), fold=each).dot for each in (None, False)]
+    assert not any(each.count("penwidth=3") for each in marks)
+    if "[" in wrong:  # of all steps that one alone
+        assert unfolded.count("penwidth=3") <= folded.count("penwidth=3")
 
 
 def test_a_report_shows_itself_in_a_notebook_with_the_first_wrong_step_marked():
     case = planted.case("lstm", "f-missing")
     html = tg.compare(case.loss(), case.hand())._repr_html_()
     assert '<td style="background:#ffcc80">lstm.state[2]</td>' in html
-    assert "<p>first wrong: lstm.state[2]</p>" in html
+    assert "<p>first wrong: lstm.state[2] at (2, 1)</p>" in html
+
+
+# --- files that are not what they say ---
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def saying(shape):
+    """Return 80 bytes of numbers that are said to have a shape."""
+    said = str({"descr": "<f8", "fortran_order": False, "shape": shape}).ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + said.encode() + bytes(80)
+
+
+def zipped(*entries):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a name is there twice
+        for name, content in entries:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([("dense.W.npy", npy(np.array([None])))], "dense.W is pickled"),
+        ([("dense.W.npy", saying((10**12,)))], "dense.W says that it has shape (1000000000000,)"),
+        ([("dense.W.npy", saying((2,)))], "dense.W says that it has shape (2,)"),
+        ([("dense.W.npy", saying((-1,)))], "dense.W says that its shape is (-1,)"),
+        ([("dense.W.npy", npy(np.ones(9))[:-8])], "dense.W says that it has shape (9,)"),
+        ([("dense.W.npy", b"nothing")], "dense.W is cut or corrupt"),
+        ([("dense.W", b"text")], "'dense.W' in it is no array"),
+        ([("dense.W.npy", npy(np.ones((2, 3))))] * 2, "'dense.W' is in it 2 times"),
+    ],
+    ids=["pickle", "too large", "too small", "negative", "cut", "none", "text", "twice"],
+)
+def test_an_entry_that_is_none_is_said_and_the_others_are_judged(
+    network, right, tmp_path, capsys, entries, said
+):
+    good = ("dense.b.npy", npy(right["dense.b"]))
+    assert run(network, zipped(*entries, good), tmp_path=tmp_path) == 2
+    found = capsys.readouterr()
+    assert said in found.err and "1 signal: all agree" in found.out
+
+
+def test_an_entry_that_unpacks_to_more_than_there_is_room_for_is_refused(
+    network, right, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tinygrad_lstm.check.answers.MOST", 1000)
+    hand = zipped(("dense.W.npy", npy(np.zeros(1000))), ("dense.b.npy", npy(right["dense.b"])))
+    assert run(network, hand, tmp_path=tmp_path) == 2
+    assert "expected 1000 at most" in capsys.readouterr().err
+
+
+# --- what a machine reads ---
+
+
+def strictly(text):
+    """Return what JSON text holds; nan and infinity are not JSON."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [(np.full(3, np.nan), 1), (np.full(3, np.inf), 1), (np.ones((3, 1)), 1),
+     (np.full(3, -1.7e308), 1), (np.array(["a"]), 2)],
+    ids=["nan", "inf", "shape", "huge", "text"],
+)  # fmt: skip
+@pytest.mark.parametrize("more", [[], ["--no-answers"]], ids=["all", "no answers"])
+def test_it_is_json_whatever_is_given(network, right, tmp_path, capsys, value, status, more):
+    hand = right | {"dense.b": value}
+    assert run(network, hand, "--json", *more, tmp_path=tmp_path) == status
+    said = strictly(capsys.readouterr().out)
+    assert said["ok"] == (status == 2) and bool(said["complaints"]) == (status == 2)
+
+
+def test_it_is_json_where_nothing_can_be_judged(right, tmp_path, capsys):
+    path = tmp_path / "network.py"
+    path.write_text("raise ValueError('nothing here')")
+    assert run(path, right, "--json", tmp_path=tmp_path) == 2
+    said = strictly(capsys.readouterr().out)
+    assert not said["ok"] and "nothing here" in said["complaints"][0]
+
+
+def test_a_network_that_prints_does_not_spoil_it(network, right, tmp_path, capsys):
+    network.write_text(NETWORK + "print('LOSS', loss.item())\n")
+    assert run(network, right, "--json", tmp_path=tmp_path) == 0
+    assert strictly(capsys.readouterr().out)["ok"]
+    assert run(network, right, "--no-answers", tmp_path=tmp_path) == 0
+    found = capsys.readouterr()
+    assert "LOSS" not in found.out + found.err
+
+
+def test_a_network_that_leaves_is_no_success(right, tmp_path, capsys):
+    path = tmp_path / "network.py"
+    path.write_text("import sys; sys.exit(0)")
+    assert run(path, right, tmp_path=tmp_path) == 2
+    assert "SystemExit in line 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [["--digits", "0"], ["--rtol", "-1"]], ids=["digits", "rtol"])
+def test_a_tolerance_that_is_none_is_refused(network, right, tmp_path, capsys, more):
+    assert run(network, right, *more, tmp_path=tmp_path) == 2
+    assert more[0].removeprefix("--") in capsys.readouterr().err
+
+
+def test_the_tolerance_can_be_set(network, right, tmp_path):
+    off = {name: value * (1 + 1e-6) for name, value in right.items()}
+    assert run(network, off, tmp_path=tmp_path) == 1
+    assert run(network, off, "--rtol", "1e-5", tmp_path=tmp_path) == 0
+    assert run(network, off, "--digits", "5", tmp_path=tmp_path) == 0
+
+
+# --- what students must not read ---
+
+
+NUMBER = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?|\d+e[+-]?\d+")
+
+
+def leaks(said, numbers):
+    """Return the numbers of three digits and more in a text that are among those not to be told."""
+    found = {float(x) for x in NUMBER.findall(said) if len(x.replace(".", "").strip("0")) > 2}
+    secret = np.abs(np.concatenate([np.ravel(each) for each in numbers]))
+    return [x for x in found if np.any(np.abs(secret - x) <= 0.01 * x)]
+
+
+@pytest.mark.parametrize("case", [c for c in planted.CASES if c.where], ids=lambda case: case.id)
+def test_no_right_number_is_told_to_students(case):
+    loss, hand = case.loss(), case.hand()
+    report = tg.compare(loss, hand)
+    report.diagnose(seconds=0)
+    signals = tg.signals.Signals(loss)
+    right = [tg.grad(loss, t).numpy() for t in signals.names if t.requires_grad]
+    off = [tg.grad(loss, signals[n].tensor).numpy() - hand[n] for n in hand
+           if n in signals.by_name and len(signals[n].widths) == 1
+           and np.shape(hand[n]) == signals[n].shape]  # fmt: skip
+    for told in (report.told(answers=False), json.dumps(report.as_dict(answers=False))):
+        assert not leaks(told, right + off), told
+    if report.telling:  # and with answers they are told: the test can fail
+        assert leaks(report.told(), right) or not np.isfinite(report.telling[0].right)
+
+
+def test_no_right_number_is_told_on_the_command_line(network, right, tmp_path, capsys):
+    wrong = {"dense.W": right["dense.W"], "dense.b": right["dense.b"] * [1, 2, 1], "dense.w": [0.0]}
+    for more in ([], ["--json"]):
+        run(network, wrong, "--no-answers", *more, tmp_path=tmp_path)
+        found = capsys.readouterr()
+        assert not leaks(found.out + found.err, list(right.values()))
+
+
+# --- how far it is ---
+
+
+def shown(network, hand, stderr):
+    command = [sys.executable, "-m", "tinygrad_lstm", "check", str(network), "--hand", str(hand)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
+        return process.communicate(timeout=120)
+
+
+def test_the_bar_is_on_a_terminal_alone(network, right, tmp_path):
+    pytest.importorskip("tqdm")
+    wrong = {name: value + 1 for name, value in right.items()}  # no single mistake
+    path = tmp_path / "hand.npz"
+    np.savez(path, **wrong)
+    out, err = shown(network, path, subprocess.PIPE)
+    assert "pairs of mistakes" not in out + err
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    out, _ = shown(network, path, theirs)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 1024)
+        except OSError:  # the end, on Linux
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(ours)
+    assert b"pairs of mistakes" in seen and "pairs of mistakes" not in out

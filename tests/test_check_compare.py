@@ -5,7 +5,13 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.derivations import question
-from tinygrad_lstm.errors import DTypeError, GradientError, SignalError, UsageError
+from tinygrad_lstm.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    SignalError,
+    UsageError,
+)
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_the_report_prints_as_a_table(loss_and_gradient):
     lines = str(tg.compare(loss, {"W": gradient * 2})).splitlines()
     assert lines[0].split()[:3] == ["signal", "tape", "hand"]
     assert "differs" in lines[2]
-    assert lines[3] == "1 signals: 1 differ"
+    assert lines[3] == "1 signal: 1 differs"
     assert lines[4].startswith("first wrong: W")
     assert max(map(len, lines)) <= 80
 
@@ -149,6 +155,11 @@ def test_the_loss_must_be_one_number():
         tg.compare(x * 2, {"x": np.ones(2)})
 
 
+def test_a_name_that_cannot_be_one_is_refused(lstm_loss):
+    with pytest.raises(SignalError, match=r"\['lstm.W'\] is no name"):
+        tg.compare(lstm_loss, [(["lstm.W"], 0.0)])
+
+
 @pytest.mark.parametrize("hand", [None, "x", ["x"], 3.0])
 def test_what_holds_no_pairs_is_refused(hand):
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -166,3 +177,149 @@ def test_extended_precision_is_judged_as_double():
     x = tg.Tensor(np.array([1.0, 2.0], np.longdouble), requires_grad=True, name="x")
     assert tg.compare((x * x).sum(), {"x": [2.0, 4.0]}).ok
     assert not tg.compare((x * x).sum(), {"x": [2.0, 4.0 + 1e-9]}).ok
+
+
+# --- what is wrong with some leaves the others to be judged --------------------------------------
+
+
+@pytest.fixture
+def lstm_loss():
+    rng = np.random.default_rng(0)
+    lstm = tg.nn.LSTM(2, 3, seed=0)
+    out, _ = lstm(tg.Tensor(rng.normal(size=(3, 2)), requires_grad=True, name="x"))
+    return tg.nn.squared_error(out, np.zeros((3, 3)))
+
+
+def right(loss, *names):
+    signals = tg.signals.Signals(loss)
+    return {n: signals[n].of(tg.grad(loss, signals[n].tensor).numpy()) for n in names}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("lstm.w", 0.0, SignalError),
+        ("lstm.U", np.array([None]), DTypeError),
+        ("lstm.U", [[1.0], [1.0, 2.0]], DTypeError),
+        ("lstm.U", "a", DTypeError),
+        ("lstm.W.i", np.ones((2, 3)), SignalError),
+        (3, 0.0, SignalError),
+        (("lstm.U",), 0.0, SignalError),
+    ],
+    ids=["unknown", "object", "ragged", "text", "two names", "no name", "tuple"],
+)
+def test_the_others_are_judged(lstm_loss, name, value, error):
+    hand = right(lstm_loss, "lstm.W", "lstm.b")
+    with pytest.raises(error) as raised:
+        tg.compare(lstm_loss, {**hand, "lstm.b": 2 * hand["lstm.b"], name: value})
+    report = raised.value.report
+    assert [(row.name, row.ok) for row in report.rows] == [("lstm.W", True), ("lstm.b", False)]
+    assert report.blame.signal.startswith("lstm.b")
+
+
+def test_all_that_is_wrong_is_said_at_once(lstm_loss):
+    hand = right(lstm_loss, "lstm.W")
+    with pytest.raises(SignalError) as raised:
+        tg.compare(lstm_loss, {"lstm.w": 0.0, "lstm.V": 0.0, **hand, "lstm.U": object()})
+    assert all(name in str(raised.value) for name in ("'lstm.w'", "'lstm.V'", "'lstm.U'"))
+    assert "nearest names are: lstm.W" in str(raised.value)
+    assert raised.value.report.ok
+
+
+def test_wrong_shapes_and_what_is_not_finite_leave_the_others_to_be_judged(lstm_loss):
+    hand = right(lstm_loss, "lstm.W", "lstm.U", "lstm.b", "lstm.state[1]")
+    hand |= {
+        "lstm.W": np.ones((2, 5)),
+        "lstm.state[1]": np.full(3, np.nan),
+        "lstm.b": -hand["lstm.b"],
+    }
+    report = tg.compare(lstm_loss, hand)
+    verdicts = {row.name: row.verdict for row in report.rows}
+    assert verdicts == {"lstm.W": "wrong shape", "lstm.U": "exact", "lstm.b": "differs",
+                        "lstm.state[1]": "not finite"}  # fmt: skip
+    assert report.blame.signal.startswith("lstm.b")
+
+
+def test_one_signal_under_two_names_is_fine_as_long_as_they_agree(lstm_loss):
+    hand = right(lstm_loss, "lstm.W", "lstm.W.i", "lstm.state[1]", "lstm.s[0]", "lstm.s_i[0]")
+    states = np.stack([v for k in range(3) for v in right(lstm_loss, f"lstm.state[{k}]").values()])
+    assert tg.compare(lstm_loss, {**hand, "lstm.state": states}).ok
+    for name, value in {"lstm.state[1]": states[0], "lstm.state": 2 * states}.items():
+        wrong = {"lstm.state": states, **hand, name: value}
+        with pytest.raises(SignalError, match="two names for one signal"):
+            tg.compare(lstm_loss, wrong)
+
+
+@pytest.mark.parametrize("more", [{"rtol": -1.0}, {"rtol": np.nan}, {"digits": 0}, {"digits": 2.5}])
+def test_a_tolerance_that_is_none_is_refused(lstm_loss, more):
+    with pytest.raises(ArgumentError, match=next(iter(more))):
+        tg.compare(lstm_loss, right(lstm_loss, "lstm.W"), **more)
+
+
+def test_a_row_tells_types_and_whether_all_is_finite(lstm_loss):
+    hand = right(lstm_loss, "lstm.W", "lstm.U")
+    hand["lstm.W"] = hand["lstm.W"].astype(np.float32)
+    hand["lstm.U"][0, 0] = np.inf
+    one, other = tg.compare(lstm_loss, hand).rows
+    assert (one.dtype, one.hand_dtype, one.finite) == ("float64", "float32", True)
+    assert one.verdict == "rounding" and not other.finite
+    assert "same, float32" in str(tg.compare(lstm_loss, hand))
+
+
+def test_huge_numbers_are_compared_without_a_warning(lstm_loss):
+    row = tg.compare(lstm_loss, {"lstm.b": np.full(12, -1.7e308)}).rows[0]
+    assert row.verdict == "differs"
+
+
+def test_swapped_bytes_are_the_same_type(lstm_loss):
+    hand = right(lstm_loss, "lstm.W")["lstm.W"].astype(">f4")
+    assert tg.compare(lstm_loss, {"lstm.W": hand}).ok
+
+
+def test_long_names_and_shapes_fit_a_terminal():
+    scope = "a_module_with_a_name_that_nobody_would_want_to_type_" * 2
+    with tg.scope(scope):
+        x = tg.Tensor(np.ones((3, 1, 4, 1, 5)), requires_grad=True, name="weights")
+        y = tg.tanh(x)
+        y.name = "y"
+    hand = {f"{scope}.y": np.ones(x.shape), f"{scope}.weights": np.ones((*x.shape, 1000000))}
+    report = tg.compare((y * y).sum(), hand)
+    assert max(map(len, str(report).splitlines())) <= 80
+    assert "a_module" in str(report) and "…" in str(report)
+
+
+class Cell(tg.nn.Module):
+    def __init__(self):
+        self.W = tg.Tensor(np.linspace(-1, 1, 9).reshape(3, 3), requires_grad=True)
+
+    def forward(self, h):
+        y = tg.tanh(h @ self.W)
+        y.name = "y"
+        return y
+
+
+@pytest.mark.parametrize("steps", [3, range(2, -1, -1)], ids=["forwards", "backwards"])
+def test_the_steps_of_a_module_that_is_called_in_a_loop_are_judged_one_by_one(steps):
+    cell, h = Cell(), tg.Tensor([[0.5, -0.2, 0.1]] * 2, requires_grad=True, name="h")
+    for _ in tg.steps(steps):
+        h = cell(h)
+    loss = (h * h).sum()  # the last one is used twice
+    signals = tg.signals.Signals(loss)
+    ys = np.stack([tg.grad(loss, each.tensor).numpy() for each in signals.sequences["cell.y"]])
+    hand = {"cell.y": ys, "cell.W": tg.grad(loss, cell.W).numpy()}
+    report = tg.compare(loss, hand)
+    assert report.ok and report.blame is None
+    ys = ys.copy()
+    ys[1] *= 2
+    report = tg.compare(loss, {**hand, "cell.y": ys})
+    assert report.blame.signal == "cell[1].y"
+    assert report.blame.found == pytest.approx(2 * report.blame.expected)
+    single = tg.compare(loss, {"cell[1].y": ys[1]})
+    assert single.blame.signal == "cell[1].y"
+
+
+def test_what_the_network_does_without_is_compared_and_not_blamed(lstm_loss):
+    hand = {"lstm.matmul[1]": np.ones(12)}
+    report = tg.compare(lstm_loss, hand)
+    assert report.blame is None and report.unplaced == ["lstm.matmul[1]"]
+    assert "compared, but not blamed: lstm.matmul[1]" in str(report)

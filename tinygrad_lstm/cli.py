@@ -6,18 +6,18 @@ Knows the commands' options; what they do is written elsewhere.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import runpy
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from . import demo, gallery
-from .check import compare
+from .check import Report, compare
 from .check.answers import read
 from .draw import LEVELS, STYLES, VIEWS, draw
 from .errors import TinygradError, UsageError
@@ -61,9 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument("--of", default="loss", metavar="NAME",
                          help="what the file calls the Tensor (default: loss)")  # fmt: skip
     checked.add_argument("--digits", type=int, help="how many digits were printed")
+    checked.add_argument("--rtol", type=float,
+                         help="what counts as rounding, relative to the largest entry")  # fmt: skip
     checked.add_argument("--json", action="store_true", help="write plain data")
     checked.add_argument("--no-answers", dest="answers", action="store_false",
-                         help="tell no number from which right ones could be had")  # fmt: skip
+                         help="tell no right number, no equation and no difference")  # fmt: skip
     checked.set_defaults(run=_check)
 
     drawn = commands.add_parser(
@@ -109,27 +111,42 @@ def _gallery(chosen: argparse.Namespace) -> bool:
 
 
 def _check(chosen: argparse.Namespace) -> int:
-    hand, complaints = read(chosen.hand)
-    loss = computed(chosen.network, chosen.of)
-    good: dict[str, np.ndarray] = {}
-    for name, gradient in hand.items():  # what is wrong with one leaves the others to be judged
-        try:
-            compare(loss, {name: gradient})
-        except TinygradError as error:
-            complaints.append(str(error))
-        else:
-            good[name] = gradient
+    try:
+        report, complaints = _compared(chosen)
+    except TinygradError as error:
+        if chosen.json:
+            told = {"ok": False, "rows": [], "blame": None, "mistakes": []}
+            print(_json(told | {"complaints": str(error).splitlines()}))
+        raise
     for complaint in complaints:
         print(f"tinygrad-lstm: {complaint}", file=sys.stderr)
-    if not good:
-        raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
-    report = compare(loss, good, digits=chosen.digits)
-    report.diagnose(watch=_watched)
     if chosen.json:
-        print(json.dumps(report.as_dict(chosen.answers), indent=1, ensure_ascii=False))
+        print(_json(report.as_dict(chosen.answers) | {"complaints": complaints}))
     else:
         print(report.told(chosen.answers))
     return 2 if complaints else 0 if report.ok else 1
+
+
+def _compared(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
+    """Return the report on all that can be judged, and what is wrong with the rest."""
+    hand, complaints = read(chosen.hand)
+    # what the network prints is not what is asked, and could be what is not to be told
+    with redirect_stdout(sys.stderr if chosen.answers else io.StringIO()):
+        loss = computed(chosen.network, chosen.of)
+    try:
+        if complaints and not hand:
+            raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
+        report = compare(loss, hand, rtol=chosen.rtol, digits=chosen.digits)
+    except TinygradError as error:
+        if error.report is None:
+            raise type(error)("\n".join([*complaints, str(error)])) from None
+        report, complaints = error.report, complaints + str(error).splitlines()
+    report.diagnose(watch=_watched)
+    return report, complaints
+
+
+def _json(told: dict[str, Any]) -> str:
+    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _watched(pairs: list[Any]) -> Iterable[Any]:
@@ -169,7 +186,7 @@ def computed(path: Path, name: str) -> Tensor:
         found = runpy.run_path(str(path), run_name="network")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
         line = f" in line {where[-1].lineno}" if where else ""
         raise UsageError(f"{path}: {type(error).__name__}{line}: {error}") from None

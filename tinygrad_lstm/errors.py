@@ -26,7 +26,12 @@ from typing import Any
 
 
 class TinygradError(Exception):
-    """Base of every error raised on purpose by this package."""
+    """Base of every error raised on purpose by this package.
+
+    ``report`` is what could be found out nonetheless, if anything could.
+    """
+
+    report: Any = None
 
 
 class ShapeError(TinygradError, ValueError):

@@ -8,6 +8,7 @@ the steps run backwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -171,7 +172,11 @@ class _Steps:
 
 
 def _meet(
-    met: dict[int, Meeting], node: Node, step: int | None, on: dict[int, Any], ports: int = 2
+    met: dict[int, Meeting],
+    node: Node,
+    step: int | None,
+    on: dict[int, Any],
+    ports: int | None = None,
 ) -> None:
     """Let what a node has made be met, if anybody wants to."""
     if met:
@@ -239,7 +244,12 @@ def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> np.ndarray:
 
 def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
     """Return an array of a shape for a rule that asks for nothing else, without filling it."""
-    return np.broadcast_to(np.zeros((), x.dtype), shape)
+    return _blank(shape, x.dtype)
+
+
+@lru_cache(maxsize=256)  # asked for at every step
+def _blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 class _Part:

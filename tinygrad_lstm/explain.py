@@ -18,7 +18,7 @@ import numpy as np
 
 from .adjoint import alive, continued, delta
 from .draw.words import is_named
-from .errors import SignalError, UsageError
+from .errors import SignalError, UsageError, nearest
 from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node
 from .graph import Graph, graph
@@ -120,7 +120,7 @@ class _Walk:
         self.figures: dict[Any, Symbol] = {}
 
     def explained(self, name: str) -> Explanation:
-        self.targets = set(self.signals.wires(name))
+        self.targets = {self.signals.at[member][0] for member in self._members(name)}
         self.path = self._ways()
         if not self.path:
             raise SignalError(
@@ -133,6 +133,18 @@ class _Walk:
         stages = [self._told(node) for node in reversed(nodes)]
         found = tuple(stage for stage in stages if stage is not None)
         return Explanation(nodes[-1].name, name, found, self.signals.value(name, self.δ), steps)
+
+    def _members(self, name: str) -> list[str]:
+        """Return the signals of the network that one consists of."""
+        members = self.signals.members(name)
+        if not members:
+            recorded = self.signals.recorded
+            known = [*self.signals.at, *filter(self.signals.members, recorded.sequences)]
+            found = f"no signal is called {name!r}"
+            if name in recorded.by_name or name in recorded.sequences:
+                found = f"{name} is not told: sums are told as one, and packed signals taken apart"
+            raise SignalError(f"explain: {found}; {nearest(name, known)}")
+        return members
 
     def _ways(self) -> set[int]:
         """Return the wires on a way from the signal to the loss."""

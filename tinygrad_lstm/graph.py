@@ -165,7 +165,7 @@ class _Builder:
         node.stem, node.scope = spot.stem(name), spot.scope
         if spot.loop is not None and spot.step is not None:
             if spot.loop not in self.loops:
-                self.loops[spot.loop] = len(self.loops), {}, spot.scope
+                self.loops[spot.loop] = len(self.loops), {}, self.signals.spot(spot.loop).scope
             number, steps, _ = self.loops[spot.loop]
             steps.setdefault(spot.step)
             node.step, node.loop = spot.step, number

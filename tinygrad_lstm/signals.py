@@ -16,6 +16,7 @@ are the same from run to run and wherever they are used: in comparisons, picture
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,8 @@ from .errors import SignalError, nearest
 from .place import Initial, Packed, Place
 from .tape import history
 from .tensor import Tensor
+
+STEP = re.compile(r"\[(-?\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,10 @@ class Signals:
     names : dict of Tensor to str
     by_name : dict of str to Signal
     sequences : dict of str to list of Signal
-        The signals that differ in their step alone, such as ``lstm.out``, from step 0 on.
+        The signals that differ in their step alone, such as ``lstm.out``, from step 0 on, and
+        ``cell.y`` for a module that was called at every step, ``cell[0].y`` and so on.
+    parts : dict of str to list of Signal
+        The signals that are packed side by side in one, such as ``lstm.W.i`` in ``lstm.W``.
     """
 
     def __init__(self, *outputs: Tensor) -> None:
@@ -135,14 +141,24 @@ class Signals:
         """The steps of a signal, and of a part of one, by its name without the step."""
         found: dict[str, list[tuple[tuple[int, ...], Signal]]] = {}
         for signal, spot in self._signals():
-            steps = tuple(map(int, spot.steps[1:-1].split("]["))) if spot.steps else ()
+            before, own = signal.name[: len(spot.prefix)], signal.name[len(spot.prefix) :]
+            steps = tuple(map(int, STEP.findall(before + spot.steps)))
             if steps and min(steps) >= 0 and not isinstance(signal.tensor.name, Initial):
-                sequence = signal.name[: -len(spot.steps)]
+                sequence = STEP.sub("", before) + own[: len(own) - len(spot.steps)]
                 found.setdefault(sequence, []).append((steps, signal))
         return {
             sequence: [signal for _, signal in sorted(steps, key=lambda each: each[0])]
             for sequence, steps in found.items()
         }
+
+    @cached_property
+    def parts(self) -> dict[str, list[Signal]]:
+        """What is packed in a signal, by the name of the whole."""
+        found: dict[str, list[Signal]] = {}
+        for signal in self.by_name.values():
+            if len(signal.widths) > 1:
+                found.setdefault(self.names[signal.tensor], []).append(signal)
+        return found
 
     def _signals(self) -> Iterator[tuple[Signal, Spot]]:
         for tensor, name in self.names.items():

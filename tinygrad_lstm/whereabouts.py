@@ -1,19 +1,22 @@
 """Where the signals that somebody names are in a network: on which wire, at which step.
 
 Knows graphs and names. A network may be folded or not, and its packed signals taken apart: what is
-called by the name of the whole is put together from its parts, and a sequence from its steps.
+called by the name of the whole consists of its parts, and a sequence of its steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import chain
 
 import numpy as np
 
-from .errors import SignalError, nearest
 from .flow import Flow, Node
 from .signals import Signals
 from .unroll import name_at
+
+# what is called like the signal that it hands on, and may not be all of it
+NAMESAKES = ("branch", "broadcast", "tap", "hold", "delay", "advance", "output")
 
 
 class Whereabouts:
@@ -28,33 +31,34 @@ class Whereabouts:
     Attributes
     ----------
     at : dict of str to (wire, index)
-        The index is that of the step on a wire inside of a folded loop; None for all of it.
+        The index is that of the step on a wire inside of a folded loop; None outside of any.
+    sequences : dict of str to list of str
+        The steps of a signal; of one that was recorded as a whole too, if it is in a folded loop.
     """
 
     def __init__(self, network: Flow, recorded: Signals) -> None:
         self.network, self.recorded = network, recorded
-        self.at = self._places()
+        self.maker = {wire: node for node in network.nodes for wire in node.outputs}
+        self.at: dict[str, tuple[int, int | None]] = {}
+        self.sequences: dict[str, list[str]] = {}
+        self._look()
+        for name, steps in recorded.sequences.items():
+            self.sequences[name] = [step.name for step in steps]
 
-    def wires(self, name: str) -> Iterator[int]:
-        """Return the wires that carry a signal, its parts or its steps.
+    def members(self, name: str) -> list[str]:
+        """Return the signals of the network that one consists of: itself, its parts, its steps.
 
-        Raises
-        ------
-        SignalError
-            If there are none; the message lists the nearest names.
+        None, if the network has not all of them.
         """
         if name in self.at:
-            yield self.at[name][0]
-        elif members := self._members(name):
-            for member in members:
-                yield from self.wires(member)
-        else:
-            recorded = self.recorded
-            known = [*self.at, *(each for each in recorded.sequences if self._members(each))]
-            found = f"no signal is called {name!r}"
-            if name in recorded.by_name or name in recorded.sequences:
-                found = f"{name} is not told: sums are told as one, and packed signals taken apart"
-            raise SignalError(f"explain: {found}; {nearest(name, known)}")
+            return [name]
+        found = [self.members(each) for each in self.pieces(name) if each != name]
+        return list(chain.from_iterable(found)) if all(found) else []
+
+    def pieces(self, name: str) -> list[str]:
+        """Return the steps that a signal has, else what is packed in it."""
+        parts = self.recorded.parts.get(name, ())
+        return self.sequences.get(name) or [part.name for part in parts]
 
     def value(self, name: str, on: Mapping[int, np.ndarray]) -> np.ndarray:
         """Return what some wires carry of a signal, put together; 0 where it is on none."""
@@ -62,42 +66,38 @@ class Whereabouts:
             wire, index = self.at[name]
             value = on.get(wire, np.zeros_like(self.network.wires[wire].value))
             return value if index is None else value[index]
-        values = [self.value(member, on) for member in self._members(name)]
-        whole = self.recorded.by_name.get(name)
-        is_packed = whole is not None and values[0].ndim == len(whole.shape)
-        return np.concatenate(values, axis=-1) if is_packed else np.stack(values)
+        values = [self.value(each, on) for each in self.pieces(name)]
+        return np.stack(values) if name in self.sequences else np.concatenate(values, axis=-1)
 
-    def _places(self) -> dict[str, tuple[int, int | None]]:
-        """Return the wire of every signal by its name, and which of a folded loop's steps it is."""
-        found: dict[str, tuple[int, int | None]] = {}
-        for node in sorted(self.network.nodes, key=lambda node: node.folded):
-            if node.kind in ("branch", "broadcast", "hold", "delay", "advance", "output"):
+    def _look(self) -> None:
+        nodes = sorted(self.network.nodes, key=lambda node: (node.folded, node.kind == "collect"))
+        for node in nodes:
+            if node.kind in NAMESAKES or (node.kind == "collect" and node.stem in self.sequences):
                 continue
+            if node.step is not None and self._is_collected(node):
+                continue  # one of the uses of a step that a loop has made
             (wire,) = node.outputs
             named: list[tuple[str, int | None]] = [(node.name, None)]
             if node.loop is not None and is_timed(node):
                 loop = self.network.loops[node.loop]
                 steps = [name_at(node, step, loop.scope) for step in loop.steps]
-                named = [(node.stem, None), *((name, at) for at, name in enumerate(steps))]
+                named = [(name, at) for at, name in enumerate(steps)]
             for name, index in named:
                 shape = np.shape(self.network.wires[wire].value)[index is not None :]
                 known = self.recorded.by_name.get(name)
                 if known is None or known.shape == shape:  # not a part called like the whole
-                    found.setdefault(name, (wire, index))
-        return found
+                    if name not in self.at and index is not None:
+                        self.sequences.setdefault(node.stem, []).append(name)
+                    self.at.setdefault(name, (wire, index))
 
-    def _members(self, name: str) -> list[str]:
-        """Return what a signal consists of that is not one in the network: parts, or steps."""
-        whole = self.recorded.by_name.get(name)
-        if whole is not None and len(whole.widths) == 1:
-            parts = [s for s in self.recorded.by_name.values() if s.tensor is whole.tensor][1:]
-            if parts:
-                return [part.name for part in parts]
-        if name in self.recorded.sequences:
-            steps = [signal.name for signal in self.recorded.sequences[name]]
-            return steps if all(each in self.at for each in steps) else []
-        stemmed = [node for node in self.network.nodes if node.stem == name and node.outputs]
-        return list(dict.fromkeys(node.name for node in stemmed if node.step is not None))
+    def _is_collected(self, node: Node) -> bool:
+        """Return whether what a node is made of is the steps of a folded loop."""
+        if len(node.inputs) != 1:
+            return False
+        made = self.maker[node.inputs[0]]
+        while made.kind == "branch":
+            made = self.maker[made.inputs[0]]
+        return made.kind == "collect" and not made.transposed
 
 
 def is_timed(node: Node) -> bool:

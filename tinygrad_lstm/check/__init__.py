@@ -2,8 +2,8 @@
 
 from .adequacy import Adequacy as Adequacy
 from .adequacy import adequacy as adequacy
-from .compare import Report as Report
-from .compare import Row as Row
 from .compare import compare as compare
 from .findings import GradReport as GradReport
 from .gradcheck import gradcheck as gradcheck
+from .report import Report as Report
+from .report import Row as Row

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import UsageError
 from ..evaluate import evaluate
 from ..tensor import Tensor
-from .mistakes import Mistake, mistakes
+from .mistakes import Mistake, every, leading_to
 from .sight import Sight
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
@@ -28,7 +28,7 @@ class Adequacy:
     planted : int
         How many mistakes were tried.
     unseen : tuple of Mistake
-        Those that change no gradient of an input or parameter.
+        Those that change no gradient of a leaf that requires one.
     advice : tuple of str
         What to change about the set-up.
     """
@@ -68,11 +68,23 @@ def adequacy(loss: Tensor) -> Adequacy:
         If nothing was recorded, or no leaf requires a gradient.
     """
     sight = Sight(loss)
-    right = sight.adjoint.evaluate()
+    right = {
+        name: value
+        for name, value in sight.adjoint.evaluate().items()
+        if name.removeprefix("δ") in sight.named
+    }
     if not right:
         raise UsageError("adequacy: found no gradient to check, expected a leaf that requires one")
+    ends = {
+        node.inputs[0]
+        for node in sight.adjoint.nodes
+        if node.kind == "output" and node.name in right
+    }
+    ways = {wire for node in leading_to(sight.adjoint, ends).nodes for wire in node.inputs} | ends
     unseen, planted = [], 0
-    for each in mistakes(sight):
+    for each in every(sight):
+        if not each.change.at & ways:
+            continue  # in what no gradient is made of, however long the set-up
         try:
             with np.errstate(all="ignore"):
                 found = evaluate(each.change(sight.adjoint))
@@ -105,8 +117,12 @@ def _advice(sight: Sight) -> list[str]:
     ]  # fmt: skip
     if any(not np.any(start) for start in starts):
         advice.append("start from states that are not zero")
-    square = [s for s in shapes if len(s) >= 2 and s[-1] == s[-2]]
-    if any(np.allclose(w.value, np.swapaxes(w.value, -1, -2)) for w in network.wires
-           if np.shape(w.value) in square):  # fmt: skip
+    leaves = [
+        np.asarray(network.wires[node.outputs[0]].value)
+        for node in network.nodes
+        if node.kind == "parameter"
+    ]
+    square = [x for x in leaves if x.ndim == 2 and x.shape[0] == x.shape[1] > 1]
+    if any(np.allclose(x, x.T) for x in square):
         advice.append("take weights that are not symmetric")
     return advice or ["take random inputs, weights and targets"]

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import FileError, UsageError
+from ..interop.saving import npz_entry
+
+MOST = 1 << 30  # bytes of one entry: a small file can say that it unpacks to more than there is
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -25,23 +30,38 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], list[str]
     UsageError
         If it is no .npz file, or cut short; the message says which.
     """
+    path = Path(path)
     arrays: dict[str, np.ndarray] = {}
     complaints: list[str] = []
     try:
-        with open(path, "rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UsageError(f"{path}: found one array, expected a .npz file of named ones")
-            for name in archive.files:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            count = Counter(_named(each) for each in entries)
+            for each in entries:
                 try:
-                    arrays[name] = archive[name]
-                except Exception as error:  # whatever a broken entry makes NumPy or zlib raise
-                    said = str(error).partition("\n")[0]
-                    complaints.append(f"{path}: {name!r} cannot be read ({said})")
+                    arrays[_named(each)] = _array(path, archive, each, count)
+                except FileError as error:
+                    said = str(error).removeprefix("load: ").removesuffix("; nothing loaded")
+                    complaints.append(said)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, UsageError):
-            raise
+    except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: no .npz file, or cut short ({error})") from None
-    return arrays, complaints
+    return arrays, list(dict.fromkeys(complaints))
+
+
+def _named(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.removesuffix(".npy")
+
+
+def _array(
+    path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, count: Counter[str]
+) -> np.ndarray:
+    name = _named(entry)
+    if name == entry.filename:
+        raise FileError(f"{path}: {name!r} in it is no array")
+    if count[name] > 1:
+        raise FileError(f"{path}: {name!r} is in it {count[name]} times; give it once")
+    if entry.file_size > MOST:
+        raise FileError(f"{path}: {name!r} has {entry.file_size} bytes, expected {MOST} at most")
+    return npz_entry(path, archive, entry, name).read()

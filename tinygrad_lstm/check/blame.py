@@ -6,14 +6,13 @@ is wrong by itself; one that follows from them, and yet is not the right one, is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluate import evaluate
-from ..flow import Flow
+from ..flow import Flow, Node
+from .rounding import met
 from .sight import Given, Sight
 
 
@@ -37,13 +36,25 @@ class Judged:
     @property
     def follows(self) -> bool:
         """Whether it is what follows."""
+        if self.given.value.shape != self.expected.shape:
+            return False
         return bool(np.all(np.abs(self.given.value - self.expected) <= self.allowed))
 
     @property
     def residual(self) -> float:
         """The largest difference, in relation to what is largest in it."""
-        scale = max(np.abs(self.expected).max(), np.abs(self.given.value).max(), 1e-300)
-        return float(np.abs(self.given.value - self.expected).max() / scale)
+        if self.given.value.shape != self.expected.shape:
+            return float("inf")
+        scale = np.maximum(np.abs(self.expected), np.abs(self.given.value)).max(initial=1e-300)
+        return float(np.abs(self.given.value - self.expected).max(initial=0.0) / scale)
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """The entry that is off most, in relation to what is allowed; () if the shape is wrong."""
+        if self.given.value.shape != self.expected.shape:
+            return ()
+        off = np.abs(self.given.value - self.expected) / np.maximum(self.allowed, 1e-300)
+        return tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
 
 
 @dataclass(frozen=True)
@@ -53,102 +64,44 @@ class Blame:
     Attributes
     ----------
     signal : str
+    at : tuple of int
+        The entry of it that is off most.
+    found, expected : float
+        There, what was derived and what follows from the author's own gradients above it; nan if
+        the shape is wrong.
     region : tuple of str
-        The named signals between it and the nearest given ones above it, which may be at fault.
+        The named signals above it that may be at fault: those between it and the nearest given
+        ones that nothing clears. What leads to a given gradient that follows has been right.
     also : tuple of str
         The others that are wrong by themselves.
     consequences : tuple of str
         Those that are wrong only because they were made of wrong ones.
     supply : str
-        The signal to give next, to narrow the region; empty if there is nothing between.
+        The signal to give next, which narrows the region most; empty if there is nothing between.
     """
 
     signal: str
+    at: tuple[int, ...]
+    found: float
+    expected: float
     region: tuple[str, ...]
     also: tuple[str, ...]
     consequences: tuple[str, ...]
     supply: str
 
 
-def judged(
-    adjoint: Flow, given: Iterable[Given], rtol: float, units: Sequence[np.ndarray] | None = None,
-    *, allowed: Mapping[str, np.ndarray] | None = None,
-) -> list[Judged]:  # fmt: skip
+def judged(adjoint: Flow, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> list[Judged]:
     """Return what became of every derived gradient, in the order in which the network makes them.
 
     Parameters
     ----------
     adjoint : Flow
     given : the derived gradients
-    rtol : float
-        What counts as rounding, relative to the largest of what was added up.
-    units : one for each, optional
-        By how much each may be off for having been printed with few digits.
-    allowed : mapping of name to array, optional
-        How far off each may be, if it is known already.
+    allowed : one for each
+        How far off it may be (see `tolerances`).
     """
-    given = list(given)
-    expected = _met(adjoint, given, [each.value for each in given])
-    if allowed is not None:
-        return [Judged(given[k], value, allowed[given[k].name]) for k, value in expected.items()]
-    sizes = absolute(adjoint)
-    scale = _met(sizes, given, [np.abs(each.value) for each in given])
-    largest: dict[int, float] = {}  # of a signal over its steps
-    for key, size in scale.items():
-        sizes_here = size.max(), np.abs(given[key].value).max(), largest.get(given[key].wire, 0.0)
-        largest[given[key].wire] = max(sizes_here)
-    floor = 0.1 * max(largest.values(), default=0.0)  # what is that small is made of rounding
-    may_be = {
-        key: np.full(size.shape, rtol * max(largest[given[key].wire], floor))
-        for key, size in scale.items()
-    }
-    if units is not None:
-        slack = _met(sizes, given, list(units), driven=0.0)
-        may_be = {key: may_be[key] + units[key] + slack[key] for key in may_be}
-    return [Judged(given[key], value, may_be[key]) for key, value in expected.items()]
-
-
-def absolute(adjoint: Flow) -> Flow:
-    """Return the network of the sizes: every gain without its sign, every sum without minus."""
-    nodes = tuple(
-        replace(
-            node,
-            gain=None if node.gain is None else np.abs(node.gain),
-            signs=tuple(abs(sign) for sign in node.signs),
-        )
-        for node in adjoint.nodes
-    )
-    return replace(adjoint, nodes=nodes)
-
-
-def _met(
-    adjoint: Flow, given: list[Given], values: list[Any] | None, driven: float | None = None
-) -> dict[int, np.ndarray]:
-    """Run the network, on given values in place of its own if any; return its own there."""
-    found: dict[int, np.ndarray] = {}
-    places: dict[int, dict[int | None, int]] = {}
-    for key, each in enumerate(given):
-        places.setdefault(each.wire, {})[each.step] = key
-
-    def at(wire: int) -> Any:
-        def meet(step: int | None, value: np.ndarray) -> np.ndarray:
-            key = places[wire].get(step)
-            if key is None:
-                return value
-            found[key] = np.array(value)
-            return value if values is None else values[key]
-
-        return meet
-
-    inputs = {}
-    if driven is not None:
-        inputs = {
-            node.name: np.full_like(adjoint.wires[node.outputs[0]].value, driven)
-            for node in adjoint.nodes
-            if node.kind == "input"
-        }
-    evaluate(adjoint, inputs, meet={wire: at(wire) for wire in places})
-    return found
+    expected = met(adjoint, given, [each.value for each in given])
+    return [Judged(given[key], value, allowed[key]) for key, value in expected.items()]
 
 
 def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
@@ -162,38 +115,111 @@ def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
     wrong = [each for each in found if not each.follows]
     if not wrong:
         return None
-    first = wrong[0].given
-    right = _met(sight.adjoint, [each.given for each in found], None)
+    first = wrong[0]
+    right = met(sight.adjoint, [each.given for each in found], None)
+    fits = first.given.value.shape == first.expected.shape
+    off = (first.given.value[first.worst], first.expected[first.worst]) if fits else (np.nan,) * 2
     consequences = [
         each.given.name
         for key, each in enumerate(found)
         if each.follows and np.any(np.abs(each.given.value - right[key]) > 10 * each.allowed)
     ]
-    region = _between(sight, first, {each.given.wire for each in found})
+    suspects = _Suspects(sight, first.given.name, found)
     return Blame(
-        first.name, region, tuple(each.given.name for each in wrong[1:]), tuple(consequences),
-        region[len(region) // 2] if region else "",
+        first.given.name, first.worst, float(off[0]), float(off[1]), tuple(suspects.region()),
+        tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 
 
-def _between(sight: Sight, given: Given, known: set[int]) -> tuple[str, ...]:
-    """Return the named signals on the way to one from the nearest known ones."""
-    maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
-    waiting, seen = [given.wire], {given.wire}
-    while waiting:
-        node = maker.get(waiting.pop())
-        for wire in node.inputs if node is not None else ():
-            if wire not in seen and wire not in known:
-                seen.add(wire)
-                waiting.append(wire)
-    seen.discard(given.wire)
-    names: dict[int, str] = {}
-    for name, (wire, step) in sight.at.items():
-        if wire in seen and step in (None, given.step):
-            names[wire] = name
-    for sequence, steps in sight.sequences.items():  # of a parameter, the signals of all steps
-        wire, _ = sight.at.get(steps[0], (-1, None))
-        if wire in seen and given.step is None:
-            names[wire] = sequence
-    return tuple(names[node_wire] for node in sight.adjoint.nodes
-                 for node_wire in node.outputs if node_wire in names)  # fmt: skip
+class _Suspects:
+    """The named signals that may be at fault for the first wrong one, in an unfolded network.
+
+    Sets of signals are the bits of a number, so that many of them cost little.
+    """
+
+    def __init__(self, folded: Sight, first: str, found: Sequence[Judged]) -> None:
+        self.folded, self.sight = folded, (sight := folded.unfolded)
+        self.maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
+        self.known = {self._wire(each.given.name) for each in found}
+        self.names: list[str] = []
+        self.bits: dict[int, int] = {}  # of a wire with a name: which it is
+        wires = {sight.at[name][0]: name for name in sight.named}
+        for node in sight.adjoint.nodes:
+            for wire in node.outputs:
+                if wire in wires and wire not in self.known:
+                    self.bits[wire] = 1 << len(self.names)
+                    self.names.append(wires[wire])
+        self.leading, without_zeros = self._led(zeros=True), self._led(zeros=False)
+        self.suspected = self._come(self._wire(first), self.leading)
+        for each in found:
+            if each.follows:
+                self.suspected &= ~self._come(self._wire(each.given.name), without_zeros)
+
+    def _wire(self, name: str) -> int:
+        """Return where a signal is; a step of what was recorded as a whole is there with it."""
+        return self.sight.at[name if name in self.sight.at else self.folded.sequence[name]][0]
+
+    def _led(self, zeros: bool) -> dict[int, int]:
+        """Return the signals that lead to each wire, itself among them, as far as known ones.
+
+        A gain of nothing but zeros leads nothing on, unless ``zeros`` does.
+        """
+        found: dict[int, int] = {}
+        for node in self.sight.adjoint.nodes:
+            come = self._inputs(node, found) if zeros or node.gain is None or node.gain.any() else 0
+            for wire in node.outputs:
+                found[wire] = 0 if wire in self.known else come | self.bits.get(wire, 0)
+        return found
+
+    def _come(self, wire: int, leading: dict[int, int]) -> int:
+        return self._inputs(self.maker[wire], leading) if wire in self.maker else 0
+
+    @staticmethod
+    def _inputs(node: Node, leading: dict[int, int]) -> int:
+        come = 0
+        for wire in node.inputs:
+            come |= leading.get(wire, 0)
+        return come
+
+    def region(self) -> list[str]:
+        """Return the suspected, all steps of a signal as one."""
+        sequences = self._sequences()
+        whole = {
+            step: name for name, steps in sequences.items() for step in steps
+            if len(steps) == len(self.sight.signals.sequences[name])
+        }  # fmt: skip
+        return list(dict.fromkeys(whole.get(name, name) for name in self._suspected()))
+
+    def best(self) -> str:
+        """Return what to give next: what leaves the fewest suspected, however it turns out."""
+        sequences = self._sequences()
+        ways = {name: steps for name, steps in sequences.items() if len(steps) > 1}
+        ways = ways or {name: [name] for name in self._suspected()}
+        return min(ways, key=lambda name: self._left(ways[name]), default="")
+
+    def _left(self, names: Sequence[str]) -> int:
+        """Return how many are suspected yet, at most, once some signals are given."""
+        most, cleared = 0, 0
+        for name in names:
+            wire = self.sight.at[name][0]
+            if_wrong = self.leading[wire] & ~self.bits[wire] & ~cleared & self.suspected
+            most, cleared = max(most, if_wrong.bit_count()), cleared | self.leading[wire]
+        return max(most, (self.suspected & ~cleared).bit_count())
+
+    def _suspected(self) -> list[str]:
+        return [name for at, name in enumerate(self.names) if self.suspected >> at & 1]
+
+    def _sequences(self) -> dict[str, list[str]]:
+        """Return the suspected that are steps of one signal, in the order in which δ is made."""
+        suspected = self._suspected()
+        of = {
+            step.name: name
+            for name, steps in self.sight.signals.sequences.items()
+            for step in steps
+            if len(steps) > 1
+        }
+        found: dict[str, list[str]] = {}
+        for name in suspected:
+            if name in of:
+                found.setdefault(of[name], []).append(name)
+        return found

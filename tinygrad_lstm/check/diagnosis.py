@@ -15,11 +15,12 @@ import numpy as np
 from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
-from .mistakes import Mistake, mistakes
+from .mistakes import Mistake, leading_to, mistakes, with_rates
 from .sight import Given, Sight
 
 MORE = 200  # pairs that are tried after one that explains all
-PAIRS = 3000  # that are tried before those with a factor of everything
+PAIRS = 5000  # of the likeliest, that are tried
+NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another mistake, leave none
 Pair = tuple["Diagnosis", "Diagnosis"]
 
 
@@ -63,7 +64,7 @@ class Diagnosis:
 
 
 def diagnosed(
-    sight: Sight, given: Sequence[Given], rtol: float, units: Sequence[np.ndarray] | None = None,
+    sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray],
     *, seconds: float = 30.0, watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
 ) -> list[Diagnosis]:  # fmt: skip
     """Return what explains a derivation that is wrong, the best first; empty if it is right.
@@ -72,42 +73,47 @@ def diagnosed(
     ----------
     sight : Sight
     given : the derived gradients
-    rtol, units : what counts as rounding (see `judged`)
+    allowed : how far off each may be (see `tolerances`)
     seconds : float
         After which no more pairs of mistakes are tried.
     watch : (list of pairs) -> the same, one by one
         To show how far it is.
     """
-    base = judged(sight.adjoint, given, rtol, units)
+    base = judged(sight.adjoint, given, allowed)
     wrong = _left(base)
     if not wrong:
         return []
     until = monotonic() + seconds
-    above = [_above(sight, each.given.wire, given) for each in base if not each.follows]
+    above = [(each.follows, _above(sight, each.given.wire, given)) for each in base]
+    at_fault = [wires for follows, wires in above if not follows]
     library = mistakes(sight)
-    covering = [each for each in library if all(each.change.at & wires for wires in above)]
-    tried = [_tried((each,), sight, given, base) for each in covering]
+    covering = [each for each in library if all(each.change.at & wires for wires in at_fault)]
+    tried = [_tried((each,), sight, given, allowed, base) for each in covering]
     whole = [each for each in tried if not each.left]
     if not whole:
-        some = [x for x in library if x not in covering and any(x.change.at & w for w in above)]
-        tried += [_tried((each,), sight, given, base) for each in some]
+        # what follows may do so because two mistakes make up for each other
+        suspected = set[int]().union(*at_fault)
+        ways = suspected.union(*(wires for _, wires in above if wires & suspected))
+        known = {id(each) for each in covering}
+        some = [each for each in library if each.change.at & ways and id(each) not in known]
+        tried += [_tried((each,), sight, given, allowed, base) for each in some]
     if not whole:
         since = 0  # the first pair that explains all: a few more tell whether it is the only one
         for one, other in watch(_likely(tried, base)):
             since += bool(whole)
             if monotonic() > until or since > MORE:
                 break
-            pair = _tried((*one.mistakes, *other.mistakes), sight, given, base)
+            pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed, base)
             tried.append(pair)
             if not pair.left:
                 whole.append(pair)
-    found = whole or [each for each in tried if each.left < wrong]
-    found.sort(key=_order)
-    apart = _apart(sight, found[:2], given) if len(whole) > 1 else ""
-    return [
-        Diagnosis(each.mistakes, each.residual, each.left, len(whole) == 1, apart)
-        for each in found[:10]
-    ]
+    told: dict[str, Diagnosis] = {}  # what is told alike is one
+    for each in sorted(whole or (x for x in tried if x.left < wrong), key=_order):
+        told.setdefault(each.says, each)
+    found = list(told.values())[:10]
+    is_only = bool(whole) and len(found) == 1
+    apart = _apart(sight, found[:2], given) if whole and not is_only else ""
+    return [Diagnosis(each.mistakes, each.residual, each.left, is_only, apart) for each in found]
 
 
 def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
@@ -117,52 +123,72 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
         network: Flow = sight.adjoint
         for mistake in each.mistakes:
             network = mistake.change(network)
-        values = evaluate(network, everything=True)
+        try:
+            with np.errstate(all="ignore"):
+                values = evaluate(network, everything=True)
+        except NO_ROOM:
+            return ""
         both.append([values.get(wire.name) for wire in network.wires])
     known = {each.name for each in given}
-    for name, (wire, step) in sight.at.items():
+    for name in sight.named:
+        wire, step = sight.at[name]
         one, other = (values[wire] for values in both)
         if name not in known and one is not None and other is not None:
             at = ... if step is None else step
-            if not np.allclose(one[at], other[at], rtol=1e-6, atol=0.0):
+            one, other = one[at], other[at]
+            if one.shape != other.shape or not np.allclose(one, other, rtol=1e-6, atol=0.0):
                 return name
     return ""
 
 
 def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
-    """Return pairs of mistakes, first those whose effects add up to what is to be explained.
+    """Return pairs of mistakes, first those whose effects make up what is to be explained.
 
-    They do add up unless one acts on what the other has made; a factor of everything does, so that
-    it is tried with all others too.
+    Two effects add up where neither mistake acts on what the other has made. Where one does, it
+    mostly scales it: what counts is how far what is to be explained is from the plane of the two.
     """
     tried = [each for each in tried if each.gives is not None and np.abs(each.gives).max() < 1e6]
-    if len(tried) < 2:
-        return []
     right, author = _all_in_one(base, base), _all_in_one(base, base, given=True)
-    assert right is not None and author is not None
+    if len(tried) < 2 or right is None or author is None:
+        return []
     aim = author - right
     effects = np.array([each.gives for each in tried]) - right
-    own = np.einsum("ij,ij->i", effects, effects)
-    left = aim @ aim - 2 * effects @ aim + own  # |aim - effect|² of each one
-    both = left[:, None] + left[None, :] - aim @ aim + 2 * effects @ effects.T
+    between, along = effects @ effects.T, effects @ aim
+    own = np.diag(between)
+    spread = np.outer(own, own) - between**2  # 0 of two along one line, which are no pair
+    reached = (
+        np.multiply.outer(along**2, own) + np.multiply.outer(own, along**2)
+        - 2 * np.outer(along, along) * between
+    )  # fmt: skip
+    apart = spread > 1e-9 * np.outer(own, own)
+    near = np.divide(reached, spread, where=apart, out=np.full_like(spread, -np.inf))
     first, second = np.triu_indices(len(tried), 1)
-    best = np.argsort(both[first, second], kind="stable")[:PAIRS]
-    pairs = [(tried[first[at]], tried[second[at]]) for at in best]
-    everything = [each for each in tried if each.mistakes[0].what == "factor"]
-    factors = [each for each in everything if each.mistakes[0].right == "1"]
-    return pairs + [(one, other) for one in factors for other in tried if other is not one]
+    best = np.argsort(-near[first, second], kind="stable")[:PAIRS]
+    return [(tried[first[at]], tried[second[at]]) for at in best if apart[first[at], second[at]]]
 
 
 def _all_in_one(
     base: Sequence[Judged], found: Sequence[Judged], given: bool = False
 ) -> np.ndarray | None:
-    """Return what is expected, or given, in one array: each relative to its size, in one order."""
-    values = {x.given.name: x.given.value if given else x.expected for x in found}
-    if len(values) < len(base):
-        return None
-    sizes = [float(max(np.abs(x.given.value).max(), np.abs(x.expected).max())) for x in base]
-    parts = (np.ravel(values[x.given.name]) / (n or 1.0) for x, n in zip(base, sizes, strict=True))
-    return np.concatenate(list(parts))
+    """Return what is expected, or given, in one array: each relative to its size, in one order.
+
+    Of one that is given in a wrong shape, only whether that is so.
+    """
+    values = {x.given.name: x for x in found}
+    parts = []
+    for each in base:
+        now = values.get(each.given.name)
+        if now is None:
+            return None
+        if each.given.value.shape != each.expected.shape:
+            parts.append(np.array([0.0 if given or now.follows else 1.0]))
+            continue
+        value = now.given.value if given else now.expected
+        if value.shape != each.expected.shape:
+            return None
+        size = float(max(np.abs(each.given.value).max(), np.abs(each.expected).max()))
+        parts.append(np.ravel(value) / (size or 1.0))
+    return np.concatenate(parts)
 
 
 def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
@@ -192,26 +218,37 @@ def _tried(
     several: tuple[Mistake, ...],
     sight: Sight,
     given: Sequence[Given],
+    allowed: Sequence[np.ndarray],
     base: Sequence[Judged],
 ) -> Diagnosis:
-    network: Flow = sight.adjoint
-    try:
+    wires = {each.wire for each in given}
+
+    def made(several: Sequence[Mistake]) -> list[Judged]:
+        network: Flow = sight.adjoint
         for each in several:
             network = each.change(network)
-        with np.errstate(all="ignore"):
-            allowed = {each.given.name: each.allowed for each in base}
-            found = judged(network, given, 0.0, allowed=allowed)
-    except (KeyError, ValueError, IndexError):  # the shapes, or the other mistake, leave no room
-        return Diagnosis(several, np.inf, len(given) + 1)
-    residual = max((each.residual for each in found), default=0.0)
-    gives = _all_in_one(base, found)
-    return Diagnosis(several, residual, _left(found), gives=gives)
+        return judged(leading_to(network, wires), given, allowed)
+
+    def missed(several: Sequence[Mistake]) -> np.ndarray | None:
+        gives = _all_in_one(base, made(several))
+        author = _all_in_one(base, base, given=True)
+        return None if gives is None or author is None else gives - author
+
+    with np.errstate(all="ignore"):  # a mistake may divide by 0
+        try:
+            several = with_rates(several, missed)
+            found = made(several)
+        except NO_ROOM:
+            return Diagnosis(several, np.inf, len(given) + 1)
+        residual = max((each.residual for each in found), default=0.0)
+        gives = _all_in_one(base, found)
+        return Diagnosis(several, residual, _left(found), gives=gives)
 
 
 def _left(found: Iterable[Judged]) -> int:
     return sum(not each.follows for each in found)
 
 
-def _order(each: Diagnosis) -> tuple[int, int, int]:
-    """Return what to sort by: what explains most, with the fewest mistakes, told most briefly."""
-    return each.left, len(each.mistakes), len(each.says)
+def _order(each: Diagnosis) -> tuple[int, int]:
+    """Return what to sort by: what explains most, with the fewest mistakes, the commonest first."""
+    return each.left, len(each.mistakes)

@@ -59,6 +59,12 @@ class Failure(Derivative):
     found: float
     expected: float
 
+    def label(self) -> str:
+        """Return what messages call it: where an input was not kept, that alone."""
+        if self.method == "inputs kept":
+            return self.input + _index(self.at)
+        return super().label()
+
     def __str__(self) -> str:
         expected = f"{self.expected:.9g}" if np.isfinite(self.found) else "a finite number"
         return f"{self.method}: {self.label()}: found {self.found:.9g}, expected {expected}"

@@ -1,14 +1,14 @@
-"""Where the signals that somebody derived stand in the adjoint network.
+"""A loss as a check sees it: its network, the adjoint of that, and what was derived, in its place.
 
 Knows graphs and names; nothing of what is right or wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..graph import Graph, graph
 from ..signals import Signals
 from ..tensor import Tensor
 from ..unpack import unpack
-from ..unroll import name_at
+from ..whereabouts import Whereabouts
 
 
 @dataclass(frozen=True)
@@ -42,98 +42,85 @@ class Given:
 
 
 class Sight:
-    """A network, its adjoint, and where every named signal's δ is.
+    """A network, its adjoint, and where the δ of every named signal is.
 
     Parameters
     ----------
     loss : Tensor
+    fold : bool
+        Whether one step is to stand for all where there is a recurrence.
 
     Attributes
     ----------
     network, adjoint : Graph
-        Folded over time where there is a recurrence, packed signals taken apart.
+        Packed signals taken apart.
+    signals : Signals
     at : dict of str to (wire, step)
+        Where the δ of a signal is in the adjoint network.
+    named : dict of str to Tensor
+        Those of them that somebody gave a name: inputs, parameters and what modules name. Not the
+        loss: its δ is 1.
+    sequence : dict of str to str
+        Of what signal one is a step.
+    parts : dict of str to list of (str, int)
+        What is packed in a signal, and how wide each part is in relation to the others.
     """
 
-    def __init__(self, loss: Tensor) -> None:
+    def __init__(self, loss: Tensor, fold: bool = True) -> None:
+        self.loss = loss
         recorded = graph(loss)
-        with suppress(UsageError):  # no loop, or steps that differ: each stands for itself
-            recorded = recorded.fold()
+        if fold:
+            with suppress(UsageError):  # no loop, or steps that differ: each stands for itself
+                recorded = recorded.fold()
         self.network: Graph = unpack(recorded)
         self.adjoint: Graph = self.network.adjoint()
+        self.signals = Signals(loss)
         same = continued(self.network)
-        signals = Signals(loss)
-        self.named = {
-            name: signal.shape
-            for name, signal in signals.by_name.items()
-            if signal.tensor.requires_grad
-            and (signal.tensor.name is not None or not signal.tensor.inputs)
+        self.places = Whereabouts(self.network, self.signals)
+        self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}
+        sequences = self.places.sequences.items()
+        self.sequence = {step: name for name, steps in sequences for step in steps}
+        self.named: dict[str, Tensor] = {}
+        for name in self.at:
+            known = self.signals.by_name.get(name) or self.signals.by_name.get(
+                self.sequence.get(name, "")
+            )
+            if known is not None and known.tensor is not loss and _is_named(known.tensor):
+                self.named[name] = known.tensor
+        self.parts = {
+            whole: [(part.name, part.widths[part.part]) for part in parts]
+            for whole, parts in self.signals.parts.items()
         }
-        self.at: dict[str, tuple[int, int | None]] = {}
-        self.parts: dict[str, list[tuple[str, int]]] = {}
-        self.sequences: dict[str, list[str]] = {}
-        for node in recorded.nodes:
-            if node.parts and node.kind not in ("branch", "hold"):
-                for name, step in self._names(node):
-                    parts = [(self._spelled(node, stem, step), wide) for stem, wide in node.parts]
-                    self.parts[name] = parts
-                    if step is not None and step >= 0:
-                        self.sequences.setdefault(node.stem, []).append(name)
-        for node in self.network.nodes:
-            if node.kind in ("branch", "broadcast", "hold", "tap", "collect", "output"):
-                continue
-            if node.kind in ("delay", "advance"):
-                continue
-            (wire,) = node.outputs
-            wire = same.get(wire, wire)
-            for index, (name, step) in enumerate(self._names(node)):
-                if (
-                    self._shape(name, node)
-                    != np.shape(self.network.wires[wire].value)[node.folded :]
-                ):
-                    continue
-                self.at.setdefault(name, (wire, index if node.folded else None))
-                if step is not None and step >= 0 and node.folded:
-                    self.sequences.setdefault(node.stem, []).append(name)
 
-    def _shape(self, name: str, node: Any) -> tuple[int, ...] | None:
-        """Return the shape of a signal that somebody has named."""
-        if name in self.named:
-            return self.named[name]
-        whole = name if not node.folded else node.stem
-        shape = self.named.get(whole)  # of all steps at once
-        return None if shape is None or not node.folded else shape[1:]
-
-    def _names(self, node: Any) -> list[tuple[str, int | None]]:
-        """Return a node's name at every step, the earliest first."""
-        if not node.folded:
-            return [(node.name, node.step)]
-        loop = self.network.loops[node.loop]
-        return [(name_at(node, step, loop.scope), step) for step in loop.steps]
-
-    def _spelled(self, node: Any, stem: str, step: int | None) -> str:
-        whole = node.name[len(node.stem) :] if not node.folded else ""
-        if node.folded and step is not None:
-            spelled = name_at(node, step, self.network.loops[node.loop].scope)
-            return spelled.replace(node.stem, stem, 1)
-        return stem + whole
+    @cached_property
+    def unfolded(self) -> Sight:
+        """The same with every step on its own."""
+        return Sight(self.loss, fold=False) if self.network.folded else self
 
     def given(self, hand: Mapping[str, np.ndarray]) -> list[Given]:
-        """Return what was derived, signal by signal; what has no place here is left out."""
-        found: list[Given] = []
-        for name, value in hand.items():
-            found.extend(self._located(name, np.asarray(value, float)))
-        return found
+        """Return what was derived, signal by signal, the last in the forward pass first.
 
-    def _located(self, name: str, value: np.ndarray) -> Iterable[Given]:
+        What has no place here is left out, and what cannot be taken apart as it should be.
+        """
+        found = [
+            each
+            for name, value in hand.items()
+            for each in self._located(name, np.asarray(value, float))
+        ]
+        return sorted(found, key=lambda each: -self.places.at[each.name][0])
+
+    def _located(self, name: str, value: np.ndarray) -> Iterator[Given]:
         if name in self.at:
-            wire, step = self.at[name]
-            yield Given(name, wire, step, value)
-        elif name in self.parts:
-            start, unit = 0, value.shape[-1] // sum(wide for _, wide in self.parts[name])
-            for part, wide in self.parts[name]:
-                yield from self._located(part, value[..., start : start + unit * wide])
-                start += unit * wide
-        elif name in self.sequences and len(self.sequences[name]) == len(value):
-            for each, row in zip(self.sequences[name], value, strict=True):
-                yield from self._located(each, row)
+            yield Given(name, *self.at[name], value)
+        elif name in self.places.sequences:
+            steps = self.places.sequences[name]
+            if value.ndim and len(value) == len(steps):
+                for step, row in zip(steps, value, strict=True):
+                    yield from self._located(step, row)
+        elif value.shape[-1:] == self.signals[name].tensor.shape[-1:]:
+            for part in self.signals.parts.get(name, ()):
+                yield from self._located(part.name, part.of(value))
+
+
+def _is_named(tensor: Tensor) -> bool:
+    return tensor.requires_grad and (tensor.name is not None or not tensor.inputs)

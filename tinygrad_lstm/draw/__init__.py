@@ -113,7 +113,7 @@ def _looked_at(of: Any) -> tuple[Tensor | Graph, str | None]:
     if type(of).__name__ != "Report":  # by name, so that it need not be loaded
         return of, None
     blame = None if of.ok else of.blame
-    return of.loss, "" if blame is None else blame.signal.partition("[")[0]
+    return of.loss, "" if blame is None else blame.signal
 
 
 def _tape(of: Tensor | Graph, view: str, title: str) -> str:

@@ -17,7 +17,7 @@ from .words import NUMBERED, minus
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
 MOST = 4  # entries that are written out
-STEP = re.compile(r"(\([^()]*\)|\[[^][]*\])$")
+STEP = re.compile(r"\([^()]*\)$|\[[^][]*\]")
 
 
 def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, Any]) -> None:
@@ -80,7 +80,7 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any]) -> None:
 
 
 def mark(drawn: Skeleton, names: Iterable[str]) -> None:
-    """Mark the signals of some names.
+    """Mark the signals of some names; where one step stands for all, that of any step.
 
     Raises
     ------
@@ -95,6 +95,7 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
         parts.append((part, ({part.name, _stem(part.name), weight} | wholes) - {""}))
     known = set().union(*(called for _, called in parts))
     for name in names:
+        name = name if name in known else _stem(name)
         if name not in known:
             raise SignalError(f"draw: no signal is called {name!r}; {nearest(name, sorted(known))}")
         for part, called in parts:

@@ -170,11 +170,11 @@ def _in_npz(path: Path) -> Iterator[Entries]:
                     _fail(path, f"{name!r} in it is no array")
                 if name in entries:
                     _fail(path, f"{name} is in it twice")
-                entries[name] = _entry(path, archive, info, name)
+                entries[name] = npz_entry(path, archive, info, name)
             yield entries
 
 
-def _entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Entry:
+def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Entry:
     """Return what an array in an .npz file says of itself, if it has as many bytes as it says."""
     with _corruption_named(path, name), archive.open(info) as stream:
         head = io.BytesIO(stream.read(HEAD))

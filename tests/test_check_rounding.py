@@ -1,0 +1,113 @@
+"""What rounding explains: a published table, numbers of few digits, any part of them."""
+
+import random
+
+import numpy as np
+import planted
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.demo import gomez_network
+from tinygrad_lstm.derivations import gomez
+
+PRINTED = {name: float(text) for name, text in gomez.PRINTED.items()}
+
+
+def published():
+    """Return all gradients of Gomez's table, as printed."""
+    n, hand = PRINTED, {}
+    for t in (1, 0):
+        hand[f"lstm.out[{t}]"] = [n[f"δout_{t}"]]
+        hand[f"lstm.state[{t}]"] = [n[f"δstate_{t}"]]
+        hand |= {f"lstm.s_{gate}[{t}]": [n[f"δ{gate}_{t}"]] for gate in gomez.GATES}
+    hand["x"] = [[n[f"δx_{t}[{j}]"] for j in range(2)] for t in range(2)]
+    hand["lstm.out[-1]"] = [n["Δout_-1"]]
+    hand["lstm.W"] = [[n[f"δW_{gate}[{j}]"] for gate in gomez.GATES] for j in range(2)]
+    hand["lstm.U"] = [[n[f"δU_{gate}"] for gate in gomez.GATES]]
+    hand["lstm.b"] = [n[f"δb_{gate}"] for gate in gomez.GATES]
+    return {name: np.array(value) for name, value in hand.items()}
+
+
+def subsets(names, count, seed=0):
+    chosen = random.Random(seed)
+    return [[name] for name in names] + [
+        chosen.sample(list(names), chosen.randint(2, len(names))) for _ in range(count)
+    ]
+
+
+def test_a_published_table_is_no_false_alarm_whatever_part_of_it_is_given():
+    *_, loss = gomez_network()
+    hand = published()
+    assert not tg.compare(loss, hand).ok  # that is what the digits are for
+    for names in [list(hand), *subsets(hand, 30)]:
+        report = tg.compare(loss, {name: hand[name] for name in names}, digits=5)
+        assert report.ok and report.blame is None and not report.mistakes, names
+
+
+@pytest.mark.parametrize("name", published())
+def test_an_error_of_a_twentieth_in_any_number_of_the_table_is_seen(name):
+    *_, loss = gomez_network()
+    hand = published()
+    for at in np.ndindex(hand[name].shape):
+        wrong = hand[name].copy()
+        wrong[at] *= 1.05
+        if wrong[at]:
+            report = tg.compare(loss, {**hand, name: wrong}, digits=5)
+            assert report.blame is not None
+
+
+def test_the_error_in_the_text_beside_the_table_is_named():
+    """δb = Σ δgates_{t+1}: step 0 is left out."""
+    *_, loss = gomez_network()
+    wrong = np.array([PRINTED[f"δ{gate}_1"] for gate in gomez.GATES])
+    report = tg.compare(loss, {**published(), "lstm.b": wrong}, digits=5)
+    assert [row.name for row in report.rows if not row.ok] == ["lstm.b"]
+    assert report.blame.signal.startswith("lstm.b")
+    assert report.mistakes[0].what == "sum over steps missing" and report.mistakes[0].left == 0
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])
+def test_a_part_of_a_right_derivation_is_never_blamed(kind):
+    digits = 5 if kind in ("digits", "decimals") else None
+    cases = [each for each in planted.random_cases(120, seed=2) if each.id.endswith(kind)]
+    for case in cases:
+        hand, loss = case.hand(), case.loss()
+        for names in [subsets(hand, 2, seed=len(hand))[at] for at in (0, -1, -2)]:
+            report = tg.compare(loss, {name: hand[name] for name in names}, digits=digits)
+            assert report.blame is None and report.ok, (case.id, names, str(report))
+    assert cases
+
+
+def long_sequence(steps=200):
+    lstm = tg.nn.LSTM(3, 8, seed=0)
+    x = np.random.default_rng(0).normal(size=(steps, 2, 3))
+    loss = tg.nn.squared_error(lstm(x)[0], np.zeros((steps, 2, 8)))
+    found = tg.grad(loss, [lstm.W, lstm.U, lstm.b])
+    return loss, dict(zip(("lstm.W", "lstm.U", "lstm.b"), (t.numpy() for t in found), strict=True))
+
+
+@pytest.mark.parametrize("digits", [None, 5])
+def test_a_long_sequence_is_judged_as_a_short_one(digits):
+    """Sizes are not added up over all steps, where they would outgrow every mistake."""
+    loss, right = long_sequence()
+    assert tg.compare(loss, right, digits=digits).blame is None
+    wrong = right["lstm.U"].copy()
+    wrong[:, 3] *= 1.001
+    blame = tg.compare(loss, {**right, "lstm.U": wrong}).blame
+    assert blame is not None and blame.signal == "lstm.U.a"
+
+
+def test_a_large_network_is_looked_into_when_asked_alone():
+    loss, right = long_sequence(30)
+    report = tg.compare(loss, {**right, "lstm.U": 2 * right["lstm.U"]})
+    assert "report.diagnose() looks for the mistake" in str(report)
+    assert not report.is_searched and report.as_dict()["mistakes"] == []
+
+
+def test_derivations_of_mixed_types_are_judged_by_the_coarser():
+    loss, right = long_sequence(4)
+    coarse = {name: value.astype(np.float32) for name, value in right.items()}
+    later = right | {"lstm.U": coarse["lstm.U"]}
+    later["lstm.b"] = coarse["lstm.b"].astype(float)
+    assert tg.compare(loss, later).ok
+    assert not tg.compare(loss, {"lstm.b": later["lstm.b"]}).ok

@@ -1,0 +1,178 @@
+"""What is told of a mistake: the right equation, evaluated; the place; the numbers."""
+
+import re
+from functools import cache
+
+import numpy as np
+import planted
+import pytest
+import test_explain
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.check.columns import WIDTH
+from tinygrad_lstm.check.diagnosis import NO_ROOM, Diagnosis
+from tinygrad_lstm.check.mistakes import mistakes
+from tinygrad_lstm.check.sight import Sight
+from tinygrad_lstm.check.telling import tell
+from tinygrad_lstm.signals import Signals
+
+CASES = [case for case in planted.CASES if case.where]
+
+
+class Tape(dict):
+    """Every signal's value, and δ of it by the tape alone, by the names in an equation."""
+
+    def __init__(self, loss):
+        self.loss, self.signals = loss, Signals(loss)
+
+    def __missing__(self, name):
+        if name == "1":
+            return np.ones(())
+        if name.startswith("δ"):
+            return self._found(name[1:], lambda tensor: tg.grad(self.loss, tensor).numpy())
+        return self._found(name, lambda tensor: tensor.numpy())
+
+    def _found(self, name, of):
+        if name in self.signals.by_name:
+            signal = self.signals[name]
+            return signal.of(np.asarray(of(signal.tensor)))
+        before, step, after = re.fullmatch(r"(.*)\[(\d+)\](.*)", name).groups()
+        return self._found(before + after, of)[int(step)]  # recorded for all steps at once
+
+
+@cache
+def telling(case, names=None):
+    hand = case.hand()
+    report = tg.compare(case.loss(), {name: hand[name] for name in names or hand})
+    report.diagnose(seconds=0)
+    return report
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_equation_evaluated_is_the_tape_s_gradient(case):
+    report = telling(case)
+    tape = Tape(report.loss)
+    for told in report.telling:
+        value = np.asarray(told.equation.evaluate(tape))
+        right = tape[f"δ{told.signal}"]
+        np.testing.assert_allclose(np.broadcast_to(value, right.shape), right, rtol=1e-12,
+                                   atol=1e-15)  # fmt: skip
+        assert told.right == pytest.approx(right[told.at], rel=1e-12) or not told.at
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_what_is_wrong_is_marked(case):
+    report = telling(case)
+    assert len(report.telling) == sum(len(each.mistakes) for each in report.best[:1])
+    for told in report.telling:
+        assert told.text.count("⟨") == told.text.count("⟩") > 0
+
+
+@pytest.mark.parametrize(
+    ("mistake", "equation"),
+    [
+        ("f-missing", "δlstm.state[2] = δlstm.state[3] ∘ ⟨lstm.f[3]⟩ + δlstm.out[2] ∘ lstm.o[2] ∘ "
+         "(1 - lstm.tanh[2]²)"),
+        ("plus-for-minus", "δlstm.s_a[3] = δlstm.a[3] ∘ ⟨1 - lstm.a[3]²⟩"),
+        ("state-carry-dropped", "δlstm.state[2] = ⟨δlstm.state[3] ∘ lstm.f[3]⟩ + δlstm.out[2] ∘ "
+         "lstm.o[2] ∘ (1 - lstm.tanh[2]²)"),
+        ("U-not-transposed", "δlstm.out[2] = δlstm.s_a[3] ⟨lstm.U.a⟩ᵀ + δlstm.s_i[3] ⟨lstm.U.i⟩ᵀ "
+         "+ δlstm.s_f[3] ⟨lstm.U.f⟩ᵀ + δlstm.s_o[3] ⟨lstm.U.o⟩ᵀ + δdense.z[2] dense.Wᵀ"),
+        ("out-not-before", "δlstm.U.o = ⟨lstm.out[2]⟩ᵀ δlstm.s_o[3] + … + ⟨lstm.out[-1]⟩ᵀ "
+         "δlstm.s_o[0]"),
+        ("i-o-swapped", "δlstm.s_i[3] = ⟨δlstm.i[3] ∘ lstm.i[3] ∘ (1 - lstm.i[3])⟩"),
+    ],
+)  # fmt: skip
+def test_the_equation_is_that_of_the_papers(mistake, equation):
+    (told,) = telling(planted.case("lstm", mistake)).telling
+    assert told.text == equation
+
+
+def test_the_numbers_are_the_author_s_and_the_right_ones():
+    case = planted.case("lstm", "f-missing")
+    report = telling(case)
+    (told,) = report.telling
+    assert told.is_given
+    assert told.wrong == case.hand()["lstm.state[2]"][told.at]
+    assert told.right == pytest.approx(Tape(report.loss)["δlstm.state[2]"][told.at], rel=1e-12)
+    off = np.abs(case.hand()["lstm.state[2]"] - Tape(report.loss)["δlstm.state[2]"])
+    assert told.at == np.unravel_index(np.argmax(off), off.shape)
+    assert f"{told.wrong:.9g} by hand, {told.right:.9g} is right" in str(report)
+
+
+def test_what_was_not_given_is_told_as_the_mistake_makes_it():
+    case = planted.case("lstm", "f-missing")
+    report = telling(case, case.parameters)
+    (told,) = report.telling
+    assert told.signal == "lstm.state[2]" and not told.is_given
+    assert told.wrong == pytest.approx(case.hand()["lstm.state[2]"][told.at], rel=1e-9)
+    assert "with the mistake" in str(report)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_it_fits_a_terminal(case):
+    report = telling(case)
+    for answers in (True, False):
+        assert max(map(len, report.told(answers).splitlines())) <= WIDTH
+
+
+def test_it_marks_the_wrong_factor_in_a_notebook():
+    html = telling(planted.case("lstm", "f-missing"))._repr_html_()
+    assert "<mark>lstm.f[3]</mark>" in html
+
+
+def test_a_mistake_in_everything_is_marked_at_the_loss():
+    (told,) = telling(planted.case("softmax", "batch-mean-forgotten")).telling
+    assert told.text == "δL = broadcast(-0.25 ⟨δdivide⟩, (4, 3)) ∘ constant"
+
+
+# --- any mistake of the library, in any network ---------------------------------------------------
+
+
+class Cell(tg.nn.Module):
+    def __init__(self):
+        self.W = tg.Tensor(np.linspace(-1, 1, 9).reshape(3, 3), requires_grad=True)
+
+    def forward(self, h):
+        y = tg.tanh(h @ self.W)
+        y.name = "y"
+        return y
+
+
+def loop(steps):
+    """Return a loss of the last step, and of all, of a cell that is called in a loop."""
+    cell, h = Cell(), tg.Tensor([[0.5, -0.2, 0.1]] * 2, requires_grad=True, name="h")
+    outs = []
+    for _ in tg.steps(steps):
+        h = cell(h)
+        outs.append(h)
+    return (h * h).sum() + (tg.stack(outs) ** 2).sum()
+
+
+def gru():
+    x = tg.Tensor(np.linspace(-1, 1, 12).reshape(3, 2, 2), requires_grad=True, name="x")
+    return tg.nn.softmax_cross_entropy(tg.nn.GRU(2, 3, seed=0)(x)[0][-1], np.array([0, 2]))
+
+
+NETWORKS = {name: test_explain.NETWORKS[name] for name in ("mlp", "convolution", "formula")} | {
+    "loop": lambda: loop(3), "backwards": lambda: loop(range(3, -1, -1)), "gru": gru,
+    "lstm": lambda: test_explain.recurrence(2, (2,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
+    loss = NETWORKS[network]()
+    sight, tape, count = Sight(loss), Tape(loss), 0
+    for mistake in mistakes(sight):
+        try:
+            found = tell(sight, [], Diagnosis((mistake,), 0.0, 0))
+        except NO_ROOM:  # it cannot be made in this network
+            continue
+        for told in found:
+            assert "⟨" in told.text, mistake.says
+            value, right = np.asarray(told.equation.evaluate(tape)), tape[f"δ{told.signal}"]
+            value = np.broadcast_to(value, right.shape)
+            np.testing.assert_allclose(value, right, 1e-11, 1e-15, err_msg=mistake.says)
+            count += 1
+    assert count > 50

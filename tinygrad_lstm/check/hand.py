@@ -1,0 +1,132 @@
+"""What somebody derived, as it was given: every name looked up, every array seen to.
+
+Knows signals. What is wrong with one gradient is a complaint, and leaves the others to be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import DTypeError, GradientError, SignalError, TinygradError, UsageError, nearest
+from ..signals import Signal, Signals
+from ..tensor import Tensor
+
+SAME = 1e-5  # relative to the largest entry: two that differ by less are no contradiction
+
+
+class Derived(NamedTuple):
+    """A derived gradient.
+
+    Attributes
+    ----------
+    signals : list of Signal
+        That of its name, or those of all its steps.
+    value : array
+    is_sequence : bool
+    """
+
+    signals: list[Signal]
+    value: np.ndarray
+    is_sequence: bool
+
+    def each(self) -> Iterator[tuple[Signal, np.ndarray]]:
+        """Yield every signal with its gradient, as far as shapes let it."""
+        if not self.is_sequence:
+            yield self.signals[0], self.value
+        elif self.value.shape[:1] == (len(self.signals),):
+            yield from zip(self.signals, self.value, strict=True)
+
+
+def pairs(hand: Any) -> list[tuple[str, Any]]:
+    """Return what was given as names and gradients.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a mapping nor pairs, or empty.
+    """
+    try:
+        found = [
+            (name, each) for name, each in (hand.items() if isinstance(hand, Mapping) else hand)
+        ]
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"compare: hand is {type(hand).__name__}; give a dictionary, or pairs, of a signal's "
+            "name and its gradient"
+        ) from None
+    if not found:
+        raise UsageError("compare: hand is empty; give at least one signal's gradient by its name")
+    return found
+
+
+def looked_up(
+    signals: Signals, hand: Iterable[tuple[str, Any]]
+) -> tuple[dict[str, Derived], list[TinygradError]]:
+    """Return what can be judged, by name, and what is wrong with the rest."""
+    found: dict[str, Derived] = {}
+    complaints: list[TinygradError] = []
+    for name, gradient in hand:
+        try:
+            if not isinstance(name, str):
+                raise SignalError(f"compare: {name!r} is no name; give names as in 'lstm.W.i'")
+            if name in found:
+                raise SignalError(f"compare: {name!r} is given twice; the first is taken")
+            derived = _derived(signals, name, gradient)
+            for other, known in found.items():
+                _refuse_contradiction(other, known, name, derived)
+        except TinygradError as error:
+            complaints.append(error)
+        else:
+            found[name] = derived
+    return found, complaints
+
+
+def _derived(signals: Signals, name: str, gradient: Any) -> Derived:
+    is_sequence = name not in signals.by_name
+    several = signals.sequences.get(name, []) if is_sequence else [signals.by_name[name]]
+    if not several:
+        raise SignalError(
+            f"compare: no signal is called {name!r}; "
+            f"{nearest(str(name), [*signals.by_name, *signals.sequences])}"
+        )
+    for signal in several:
+        if not signal.tensor.requires_grad:
+            raise GradientError(
+                f"compare: {signal.name} does not require a gradient; "
+                "make it with Tensor(..., requires_grad=True)"
+            )
+    return Derived(several, _real(name, gradient), is_sequence)
+
+
+def _real(name: str, gradient: Any) -> np.ndarray:
+    try:
+        array = gradient._array if isinstance(gradient, Tensor) else np.asarray(gradient)
+    except ValueError as error:
+        raise DTypeError(f"compare: {name!r} is no array of numbers ({error})") from None
+    if array.dtype.kind not in "fiu":
+        raise DTypeError(f"compare: {name!r} is of type {array.dtype}, expected real numbers")
+    return array
+
+
+def _refuse_contradiction(name: str, one: Derived, again: str, other: Derived) -> None:
+    """Raise an error if two names stand for the same entries and give them different numbers."""
+    mine = {signal.tensor: (signal, value) for signal, value in one.each()}
+    for signal, value in other.each():
+        if signal.tensor not in mine:
+            continue
+        known, before = mine[signal.tensor]
+        if before.shape != known.shape or value.shape != signal.shape:
+            continue
+        whole = signal.tensor.shape
+        numbers = np.full((2, *whole), np.nan)
+        known.of(numbers[0])[...], signal.of(numbers[1])[...] = before, value
+        both = np.isfinite(numbers).all(axis=0)
+        first, second = numbers[:, both]
+        if np.any(np.abs(first - second) > SAME * np.abs(numbers[:, both]).max(initial=0.0)):
+            raise SignalError(
+                f"compare: {name!r} and {again!r} are two names for one signal, and give it "
+                f"different gradients; {name!r} is taken"
+            )

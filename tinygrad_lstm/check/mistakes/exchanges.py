@@ -1,0 +1,128 @@
+"""One signal's δ used for another's; what is packed side by side read in another order.
+
+Knows graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import combinations, permutations
+
+import numpy as np
+
+from ...flow import Flow, Node
+from ...primitives import transpose
+from .mistake import Change, Mistake
+from .scene import Scene
+from .surgery import followed, in_order, standing
+
+MADE = ("gain", "matrix", "jacobian", "junction", "linear")
+SORTED = Change(in_order, frozenset())
+
+
+def exchanged(scene: Scene) -> Iterator[Mistake]:
+    """Exchange the δs that come through two functions of one kind of place."""
+    gains = [node for node, *_ in scene.ways("gain", "function")]
+    for one, other in combinations(gains, 2):
+        if one.loop == other.loop and np.shape(one.gain) == np.shape(other.gain):
+            names = scene.makes(one), scene.makes(other)
+            yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
+                          f"δ{names[0]}", f"δ{names[1]}", _moved([one, other], [1, 0]))  # fmt: skip
+
+
+def _moved(nodes: list[Node], to: list[int]) -> Change:
+    """Return how to let nodes of the adjoint network make each other's signals."""
+
+    def made(graph: Flow) -> Flow:
+        now = [standing(graph, node) for node in nodes]
+        places = {
+            id(each): replace(each, outputs=nodes[at].outputs)
+            for each, at in zip(now, to, strict=True)
+        }
+        return in_order(replace(graph, nodes=tuple(places.get(id(x), x) for x in graph.nodes)))
+
+    return Change(made, frozenset(wire for node in nodes for wire in node.outputs))
+
+
+def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
+    """Make a weight's gradient of another signal's δ."""
+    count = len(scene.network.wires)
+    made = [
+        node
+        for node in scene.adjoint.nodes
+        if node.kind in MADE
+        and node.outputs[0] < count
+        and scene.leaf(node.outputs[0]) is None
+        and scene.reader[node.outputs[0]].kind != "junction"  # no share of a fork
+    ]
+    for node in scene.adjoint.nodes:
+        if node.kind not in ("matrix", "gain", "hold", "broadcast") or not node.inputs:
+            continue
+        root = scene.root(node.inputs[0])
+        if scene.leaf(node.outputs[0]) is None or root >= count or root not in scene.sender:
+            continue
+        if scene.leaf(root) is not None:
+            continue  # it is on the way to the weight already
+        where, right = scene.makes(node), _signal(scene, root)
+        for other in made:
+            wire = other.outputs[0]
+            same = np.shape(scene.value(wire)) == np.shape(scene.value(root))
+            if wire != root and same and other.folded == scene.sender[root].folded \
+                    and other.loop == scene.sender[root].loop:  # fmt: skip
+                name = _signal(scene, wire)
+                yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
+                              f"not of δ{right}", f"δ{right}", f"δ{name}",
+                              Change.of([scene.changed(node, inputs=(wire,)), SORTED]))  # fmt: skip
+
+
+def _signal(scene: Scene, wire: int) -> str:
+    return scene.makes(scene.sender[wire])
+
+
+def turned(scene: Scene) -> Iterator[Mistake]:
+    """Transpose a weight's gradient."""
+    for node in scene.adjoint.nodes:
+        maker = scene.sender.get(node.inputs[0]) if node.kind == "output" else None
+        shape = () if node.kind != "output" else np.shape(scene.value(node.inputs[0]))
+        if maker is None or len(maker.outputs) > 1 or len(shape) != 2:
+            continue
+        where = scene.makes(node)
+        yield Mistake("gradient transposed", where, f"the gradient of {where} is transposed",
+                      f"δ{where}", f"(δ{where})ᵀ", Change(_turned(maker), frozenset(maker.outputs)),
+                      (scene.whole(where),))  # fmt: skip
+
+
+def _turned(maker: Node) -> Callable[[Flow], Flow]:
+    return lambda graph: followed(graph, maker, Node("linear", primitive=transpose))
+
+
+def orders(scene: Scene) -> Iterator[Mistake]:
+    """Read what is packed side by side in another order, as other libraries pack it."""
+    packed: dict[tuple[int, ...], list[list[Node]]] = {}  # by the widths of the parts
+    for parts in scene.sight.parts.values():
+        wires = [scene.sight.at.get(name, (-1, 0)) for name, _ in parts]
+        if all(step is None and wire in scene.sender for wire, step in wires):
+            nodes = [scene.sender[wire] for wire, _ in wires]
+            packed.setdefault(tuple(width for _, width in parts), []).append(nodes)
+    for widths, wholes in packed.items():
+        if len(widths) > 4 or len(set(widths)) > 1:
+            continue
+        names = [scene.makes(node).rpartition(".")[2] for node in wholes[0]]
+        for order in list(permutations(range(len(widths))))[1:]:
+            taken = ", ".join(names[order.index(at)] for at in range(len(names)))
+            yield Mistake("order of what is packed", scene.makes(wholes[0][0]), "what is packed in "
+                          f"the order {', '.join(names)} is given in the order {taken}",
+                          ", ".join(names), taken,
+                          Change.of(_moved(nodes, list(order)) for nodes in wholes))  # fmt: skip
+
+
+def sent_on(scene: Scene) -> Iterator[Mistake]:
+    """Send on what came to a function, as if it had been through its slope."""
+    for node, *_ in scene.ways("matrix", "product"):
+        slope = scene.sender.get(scene.root(node.inputs[0]))
+        if scene.leaf(node.outputs[0]) is None and slope is not None and slope.kind == "gain":
+            where = scene.makes(node)
+            yield Mistake("derivative not sent on", where, f"δ{where} is made of what comes to the "
+                          f"function, without its derivative {slope.label}", str(slope.label), "1",
+                          scene.changed(node, inputs=slope.inputs))  # fmt: skip

@@ -1,0 +1,103 @@
+"""What a mistake is: a change of an adjoint network, and how it is told.
+
+Knows graphs; nothing of which mistakes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ...flow import Flow
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of an adjoint network.
+
+    Attributes
+    ----------
+    made : (adjoint network) -> the changed one
+    at : frozenset of int
+        The wires on which it shows at once.
+    is_none : bool
+        Whether it changes nothing, because what is taken instead is the same.
+    """
+
+    made: Callable[[Flow], Flow]
+    at: frozenset[int]
+    is_none: bool = False
+
+    def __call__(self, graph: Flow) -> Flow:
+        return self.made(graph)
+
+    @classmethod
+    def of(cls, several: Iterable[Change]) -> Change:
+        """Return several changes as one."""
+        several = list(several)
+
+        def made(graph: Flow) -> Flow:
+            for each in several:
+                graph = each(graph)
+            return graph
+
+        wires = frozenset[int]().union(*(each.at for each in several))
+        return cls(made, wires, all(each.is_none for each in several))
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake in an adjoint network.
+
+    Attributes
+    ----------
+    what : str
+        Its kind, in a few words.
+    where : str
+        The signal whose δ comes out wrong first.
+    says : str
+        What was done, in a sentence.
+    right, wrong : str
+        The factor or sum as it should be, and as it was taken.
+    change : (adjoint network) -> the network with the mistake in it
+    kin : tuple of str
+        What others of its kind may share, so that people make them together: the function, the
+        packed parameter, the factor.
+    at_rate : (rate) -> Mistake, or None
+        The same with another rate, if there is one to be found.
+    """
+
+    what: str
+    where: str
+    says: str
+    right: str
+    wrong: str
+    change: Change
+    kin: tuple[str, ...] = ()
+    at_rate: Callable[[float], Mistake] | None = field(default=None, repr=False, compare=False)
+
+
+def with_those_alike(several: Sequence[Mistake]) -> list[Mistake]:
+    """Return single mistakes, and those of one kind made at once."""
+    alike: dict[tuple[str, str], list[Mistake]] = {}
+    for each in several:
+        for kin in each.kin:
+            alike.setdefault((each.what, kin), []).append(each)
+    return [*several, *(together(group) for group in alike.values() if len(group) > 1)]
+
+
+def together(several: Sequence[Mistake]) -> Mistake:
+    """Return mistakes of one kind made at once, at one rate if they have any."""
+    first = several[0]
+    places = dict.fromkeys(each.where for each in several[1:] if each.where != first.where)
+    others = ", ".join(places or [each.right for each in several[1:]])
+    change = Change.of(each.change for each in several)
+    rates = [each.at_rate for each in several if each.at_rate is not None]
+
+    def at_rate(rate: float) -> Mistake:
+        return together([replace(at(rate), kin=()) for at in rates])
+
+    says = f"{first.says}; the same for {others}"
+    return replace(
+        first, says=says, change=change, kin=(), at_rate=at_rate if rates else None
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+"""A normalisation, taken wrongly: every entry depends on all, by what they are divided by.
+
+Knows graphs. In the adjoint network it is a sum over entries whose result is spread over them
+again, whatever it was made of: a quotient and a sum, or the logarithm of a sum of exponentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ...flow import Node
+from .mistake import Change, Mistake
+from .scene import Scene
+
+
+class Normalisation(NamedTuple):
+    """Where entries are added up in the adjoint network, and spread again.
+
+    Attributes
+    ----------
+    added, spread : Node
+    shares : array
+        Of each entry in the whole.
+    before : tuple of Node
+        What makes the δ of the signal that is normalised, and of what it is a function of.
+    """
+
+    added: Node
+    spread: Node
+    shares: np.ndarray
+    before: tuple[Node, ...]
+
+
+def normalisations(scene: Scene) -> Iterator[Normalisation]:
+    """Yield the normalisations of a network."""
+    for added in scene.adjoint.nodes:
+        if added.kind != "broadcast" or not added.transposed:
+            continue
+        for spread in scene.adjoint.nodes:
+            if (
+                spread.inputs == added.outputs
+                and spread.transposed
+                and (spread.kind == "jacobian" or _is_sum(spread))
+                and spread.shapes[0] == tuple(added.parameters["shape"])
+            ):
+                entries = scene.value(spread.outputs[0])
+                shares = spread.gain
+                if spread.kind != "jacobian":
+                    axis = spread.parameters["axis"]
+                    axis = axis + spread.folded if axis >= 0 else axis
+                    shares = entries / entries.sum(axis=axis, keepdims=True)
+                yield Normalisation(added, spread, shares, _before(scene, spread))
+
+
+def _is_sum(node: Node) -> bool:
+    name = node.primitive.name if node.primitive is not None else ""
+    return node.kind == "linear" and name == "sum" and isinstance(node.parameters.get("axis"), int)
+
+
+def _before(scene: Scene, spread: Node) -> tuple[Node, ...]:
+    """Return who makes the δ of what is normalised, and of what that is a function of."""
+    node = scene.source(spread.outputs[0])
+    found = [scene.sender.get(node.outputs[0])]
+    if node.kind == "function" and len(node.inputs) == 1:
+        found.append(scene.sender.get(node.inputs[0]))
+    return tuple(each for each in found if each is not None)
+
+
+def normalised(scene: Scene) -> Iterator[Mistake]:
+    """Forget that the entries are normalised together, or normalise once more."""
+    for each in normalisations(scene):
+        where = scene.makes(each.before[0]) if each.before else scene.makes(each.spread)
+        slopes = each.spread.gain
+        if slopes is None:
+            slopes = scene.at_every_step(each.spread, 1.0)
+        yield Mistake(
+            "off-diagonal terms dropped", where, "what is normalised together is taken as if each "
+            f"entry stood alone: of the Jacobian that leads to δ{where} only the diagonal is left",
+            "Σ over the entries", "each entry's own",
+            scene.changed(each.spread, kind="gain", inputs=each.added.inputs, gain=slopes),
+        )  # fmt: skip
+        for node in reversed(each.before):
+            name = scene.makes(node)
+            gain = each.shares * (1 - each.shares)
+            ports = range(len(node.inputs))
+            yield Mistake(
+                "normalisation twice", name, f"δ{name} is multiplied once more by p ∘ (1 - p), the "
+                "derivative of the normalisation that is in it already", "1", "p ∘ (1 - p)",
+                Change.of(scene.weighted(node, port, gain) for port in ports),
+            )  # fmt: skip

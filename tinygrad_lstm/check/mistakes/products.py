@@ -1,0 +1,149 @@
+"""What goes back through a product, taken wrongly: its partner, or its weight.
+
+Knows graphs. What goes back to one factor is multiplied by the other, as it was at this step: entry
+by entry, or through the transpose of a matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ...evaluate import evaluate
+from ...flow import DELAYS, Flow, Node
+from .mistake import Change, Mistake
+from .scene import Instead, Scene, shifted
+from .surgery import edited
+
+
+def partners(scene: Scene) -> Iterator[Mistake]:
+    """Leave a factor out, or take another signal for it."""
+    for node, product, port in scene.ways("gain", "product"):
+        yield from scene.instead(node, _factors(scene, node, product, port))
+
+
+def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
+    right, where = str(node.label), scene.makes(node)
+    yield ("factor missing", f"{right} is left out on the way to δ{where}", "1",
+           np.ones_like(node.gain), None)  # fmt: skip
+    for name, value in scene.alike(product.inputs[1 - port]):
+        if np.shape(value) == np.shape(node.gain):
+            yield ("wrong factor", f"{name} stands where {right} belongs, on the way to δ{where}",
+                   name, value, None)  # fmt: skip
+    yield from at_other_steps(scene, node, product.inputs[1 - port])
+
+
+def weights_gradients(scene: Scene) -> Iterator[Mistake]:
+    """Take another signal for the one that a weight's gradient is made of."""
+    for node, product, port in scene.ways("matrix", "product"):
+        weight = scene.leaf(node.outputs[0])
+        if weight is not None:
+            several = _inputs(scene, node, product, port)
+            yield from scene.instead(node, several, scene.whole(weight.stem))
+
+
+def _inputs(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
+    right, where = str(node.label).removesuffix("ᵀ"), scene.makes(node)
+    for name, value in scene.made_of(product):
+        if np.shape(value) == np.shape(node.gain):
+            yield ("output for input", f"the layer's output {name} stands where its input {right} "
+                   f"belongs, in the gradient of {where}", name, value, None)  # fmt: skip
+    for name, value in scene.alike(product.inputs[1 - port]):
+        if np.shape(value) == np.shape(node.gain):
+            yield ("wrong factor", f"{name} stands where {right} belongs, in the gradient of "
+                   f"{where}", name, value, name)  # fmt: skip
+    yield from at_other_steps(scene, node, product.inputs[1 - port])
+
+
+def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iterator[Instead]:
+    """Yield a gain as it was at another step: the next, the last, or as far ahead as it lies back.
+
+    Beyond the first and the last step it is 0, or what it is there.
+    """
+    if not node.folded or (partner is not None and scene.leaf(partner) is not None):
+        return
+    right = str(node.label)
+    moved = [(node.gain, 1, "next step"), (node.gain, -1, "previous step")]
+    if partner is not None:
+        origin, lag = _undelayed(scene, partner)
+        moved += [(scene.value(origin), lag, "step as far ahead as it lies back")] if lag else []
+    for gain, by, word in moved:
+        if abs(by) < len(node.gain) and np.shape(gain) == np.shape(node.gain):
+            for edge in ("0", "its own"):
+                yield ("factor of the wrong step", f"{right} is taken at the {word}",
+                       f"{right} at the {word}", shifted(gain, by, edge),
+                       f"{word}, {edge}")  # fmt: skip
+
+
+def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
+    """Return what a signal was before any delay, and how many there are."""
+    node, count = scene.source(wire), 0
+    while node.kind in DELAYS:
+        wire, count = node.inputs[0], count + 1
+        node = scene.source(wire)
+    return node.outputs[0] if count else wire, count
+
+
+def weights(scene: Scene) -> Iterator[Mistake]:
+    """Leave a weight out or untransposed on the way back, or take another for it."""
+    for node, product, port in scene.ways("matrix", "product"):
+        weight = scene.leaf(product.inputs[1 - port])
+        if weight is not None and np.ndim(node.gain) - node.folded == 2:
+            several = _matrices(scene, node, product, port)
+            yield from scene.instead(node, several, scene.whole(weight.stem))
+
+
+def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
+    right, where = str(node.label), scene.makes(node)
+    shape = np.shape(node.gain)
+    if shape[-1] == shape[-2]:
+        yield ("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} belongs",
+               right.removesuffix("ᵀ"), np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
+        yield ("weight missing", f"{right} is left out on the way to δ{where}", "1",
+               np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
+    own = scene.leaf(product.inputs[1 - port])
+    for other, elsewhere, at in scene.ways("matrix", "product"):
+        weight = scene.leaf(elsewhere.inputs[1 - at])
+        is_another = weight is not None and weight is not own and other.loop == node.loop
+        if is_another and np.shape(other.gain) == shape:
+            yield ("wrong weight", f"{other.label} stands where {right} belongs, on the way to "
+                   f"δ{where}", str(other.label), other.gain, None)  # fmt: skip
+    yield ("weight's entries left out", f"δ is added up on the way to δ{where}, where it belongs "
+           f"multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
+
+
+def updated_weights(scene: Scene) -> Iterator[Mistake]:
+    """Update a weight by gradient descent before δ has gone back through it.
+
+    The rate is to be found: see `at_rate`.
+    """
+    for node in scene.adjoint.nodes:
+        product = scene.user.get(node.outputs[0]) if node.kind in ("gain", "matrix") else None
+        if product is None or product.kind != "product":
+            continue
+        port = product.inputs.index(node.outputs[0])
+        weight = scene.leaf(product.inputs[1 - port])
+        if weight is None or scene.leaf(node.outputs[0]) is not None:
+            continue
+        gradient = scene.gradients.get(f"δ{weight.name}")
+        if gradient is not None and gradient.shape == np.shape(node.gain)[node.folded :]:
+            yield _updated(scene, node, weight, 1.0)
+
+
+def _updated(scene: Scene, node: Node, weight: Node, rate: float) -> Mistake:
+    where, right = scene.makes(node), str(node.label)
+
+    def made(graph: Flow) -> Flow:
+        # of the graph as it is: another mistake may be in it
+        found = scene.gradients if graph is scene.adjoint else evaluate(graph)
+        step = rate * found[f"δ{weight.name}"]
+        return edited(graph, node, lambda now: replace(now, gain=now.gain - step))
+
+    return Mistake(
+        "weight updated before use", where, f"{weight.stem} was updated, with the rate "
+        f"{rate:.6g}, before δ{where} was computed with it", right,
+        f"({weight.stem} - {rate:.6g} δ{weight.stem})", Change(made, frozenset(node.outputs)),
+        (scene.whole(weight.stem), "all"), lambda other: _updated(scene, node, weight, other),
+    )  # fmt: skip

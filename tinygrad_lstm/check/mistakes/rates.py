@@ -1,0 +1,51 @@
+"""The rate of a mistake, found from what its author got.
+
+Knows nothing of graphs: it is given what a mistake leaves unexplained, and has it leave less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .mistake import Mistake
+
+ROUNDS = 12
+
+# what several mistakes leave unexplained of the author's numbers; None if they cannot be made
+Missed = Callable[[Sequence[Mistake]], np.ndarray | None]
+
+
+def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...]:
+    """Return mistakes, at the rates at which together they explain most.
+
+    What is left is linear in the rate of a weight that is updated once: the first round of least
+    squares finds it. Where a weight is used at every step, the slope is that between two rounds.
+    A rate that shows in one number alone explains nothing.
+    """
+    found = list(several)
+    for at, mistake in enumerate(several):
+        if mistake.at_rate is None:
+            continue
+        before, rate = 0.0, 1.0
+
+        def left(rate: float, at: int = at, mistake: Mistake = mistake) -> np.ndarray | None:
+            assert mistake.at_rate is not None
+            return missed([*found[:at], mistake.at_rate(rate), *found[at + 1 :]])
+
+        earlier, now = left(before), left(rate)
+        for _ in range(ROUNDS):
+            if earlier is None or now is None:
+                break
+            slope = (now - earlier) / (rate - before)
+            if np.count_nonzero(slope) < 2 or not np.isfinite(slope).all():
+                break
+            before, rate = rate, rate - float(slope @ now / (slope @ slope))
+            if abs(rate - before) <= 1e-12 * abs(rate):
+                break
+            earlier, now = now, left(rate)
+        else:
+            rate = 1.0  # it does not settle: no rate explains it
+        found[at] = mistake.at_rate(rate)
+    return tuple(found)

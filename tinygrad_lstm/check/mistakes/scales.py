@@ -1,0 +1,82 @@
+"""Factors and signs.
+
+Knows graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ...flow import Flow, Node
+from .mistake import Change, Mistake
+from .scene import Scene
+
+SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
+
+
+def of_everything(scene: Scene) -> Iterator[Mistake]:
+    """Scale everything: a factor of the loss, a sign, a number of entries, of steps, of a batch."""
+    sizes = {2.0: "2", 0.5: "1/2", -1.0: "−1"}
+    for node in scene.network.nodes:
+        for count in np.shape(scene.value(node.outputs[0])) if node.outputs else ():
+            if count > 1:
+                sizes.setdefault(float(count), str(count))
+                sizes.setdefault(1.0 / count, f"1/{count}")
+    for node in scene.adjoint.nodes:
+        if node.kind == "input":
+            for size, text in sizes.items():
+                yield Mistake("sign" if size < 0 else "factor", scene.makes(node), f"everything is "
+                              f"{text} times what it should be: a factor of the loss", "1", text,
+                              _driven(node.outputs[0], size))  # fmt: skip
+
+
+def _driven(wire: int, size: float) -> Change:
+    def made(graph: Flow) -> Flow:
+        wires = list(graph.wires)
+        wires[wire] = replace(wires[wire], value=wires[wire].value * size)
+        return replace(graph, wires=tuple(wires))
+
+    return Change(made, frozenset([wire]))
+
+
+def of_a_branch(scene: Scene) -> Iterator[Mistake]:
+    """Forget a minus, or send it where it does not belong."""
+    for node in scene.adjoint.nodes:
+        for at, wire in enumerate(node.outputs if node.kind == "branch" else ()):
+            arm = scene.adjoint.wires[wire].name.removeprefix("δ")
+            taken, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
+            change = replace(scene.changed(node, _flipped(at)), at=frozenset([wire]))
+            yield Mistake("sign", arm, f"δ goes on to {arm} with the wrong sign", right, taken,
+                          change)  # fmt: skip
+
+
+def _flipped(at: int) -> Callable[[Node], Node]:
+    def edit(now: Node) -> Node:
+        return replace(now, signs=tuple(-s if k == at else s for k, s in enumerate(now.signs)))
+
+    return edit
+
+
+def of_a_signal(scene: Scene) -> Iterator[Mistake]:
+    """Scale what comes to a signal by 2 or a half, or turn its sign."""
+    for node in scene.adjoint.nodes:
+        if node.kind not in ("gain", "matrix", "jacobian", "junction"):
+            continue
+        where = scene.makes(node)
+        right = str(node.label) if node.label is not None else "Σ"
+        for size, text in SIZES.items():
+            if node.kind == "junction":
+                gain = scene.at_every_step(node, size)
+                ports = range(len(node.inputs))
+                change = Change.of(scene.weighted(node, port, gain) for port in ports)
+            else:
+                change = scene.changed(node, _times(size))
+            yield Mistake("sign" if size < 0 else "factor", where, f"δ{where} is {text} times what "
+                          "it should be", right, f"{text} · {right}", change)  # fmt: skip
+
+
+def _times(size: float) -> Callable[[Node], Node]:
+    return lambda now: replace(now, gain=size * now.gain)

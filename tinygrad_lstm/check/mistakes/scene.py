@@ -1,0 +1,213 @@
+"""What those look at who think of mistakes: a network beside its adjoint one.
+
+Knows graphs, and what was recorded on their wires; no mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...evaluate import evaluate
+from ...flow import DELAYS, SOURCES, Node
+from ..sight import Sight
+from .mistake import Change, Mistake
+from .surgery import edited, preceded
+
+LAYER = 4  # how many signals on from a product its layer's output may be
+
+# what, says, wrong, gain, and what tells its kin apart, if it has any
+Instead = tuple[str, str, str, Any, str | None]
+
+
+class Scene:
+    """A network and its adjoint one.
+
+    Attributes
+    ----------
+    network, adjoint : Flow
+        The wires of the network have the same numbers in both.
+    maker, user : dict of int to Node
+        Of the network's wires.
+    sender, reader : dict of int to Node
+        The same of the adjoint network's wires; of several readers the last.
+    """
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
+        self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
+        self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
+        self.sender = {wire: node for node in self.adjoint.nodes for wire in node.outputs}
+        self.reader = {wire: node for node in self.adjoint.nodes for wire in node.inputs}
+        self.signals = [
+            (node, node.outputs[0])
+            for node in self.network.nodes
+            if node.kind not in ("branch", "broadcast", "output", "collect", "parameter")
+            and node.outputs and not self._is_summand(node)
+        ]  # fmt: skip
+
+    def _is_summand(self, node: Node) -> bool:
+        """Whether it is a product that stands nowhere but in a sum: nobody gives it a letter."""
+        user = self.user.get(node.outputs[0])
+        return node.kind == "product" and user is not None and user.kind == "junction"
+
+    @cached_property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """What comes out of the adjoint network."""
+        return evaluate(self.adjoint)
+
+    # --- of the network --------------------------------------------------------------------------
+
+    def value(self, wire: int) -> Any:
+        """Return what was recorded on a wire."""
+        return self.network.wires[wire].value
+
+    def alike(self, wire: int) -> Iterator[tuple[str, Any]]:
+        """Yield the other signals of the same shape and loop, by name."""
+        shape, loop = np.shape(self.value(wire)), self.maker[wire].loop
+        source = self.source(wire)
+        for node, other in self.signals:
+            if node is not source and node.loop == loop and np.shape(self.value(other)) == shape:
+                yield node.name, self.value(other)
+
+    def made_of(self, product: Node) -> Iterator[tuple[str, Any]]:
+        """Yield what a layer's functions make of its product, up to its output."""
+        user = self.user.get(product.outputs[0])
+        for _ in range(LAYER):
+            if user is None or not user.outputs:
+                return
+            if user.kind == "function":
+                yield user.name, self.value(user.outputs[0])
+            user = self.user.get(user.outputs[0])
+
+    def source(self, wire: int) -> Node:
+        """Return what makes a signal, through forks and broadcasts."""
+        node = self.maker[wire]
+        while node.kind in ("branch", "broadcast"):
+            node = self.maker[node.inputs[0]]
+        return node
+
+    def leaf(self, wire: int) -> Node | None:
+        """Return the leaf that a signal is, at every step the same, or None."""
+        node = self.source(wire)
+        while node.kind in ("hold", "branch", "broadcast"):
+            node = self.maker[node.inputs[0]]
+        return node if node.kind in SOURCES else None
+
+    def whole(self, stem: str) -> str:
+        """Return the packed parameter that one is a part of, or its own name."""
+        wholes = {part: name for name, parts in self.sight.parts.items() for part, _ in parts}
+        return wholes.get(stem, stem)
+
+    # --- of the adjoint network ------------------------------------------------------------------
+
+    def ways(self, kinds: str, through: str) -> Iterator[tuple[Node, Node, int]]:
+        """Yield the nodes of some kinds that lead back through others, and to which operand."""
+        for node in self.adjoint.nodes:
+            if node.kind in kinds.split():
+                passed = self.user.get(node.outputs[0])
+                if passed is not None and passed.kind == through:
+                    yield node, passed, passed.inputs.index(node.outputs[0])
+
+    def junctions(self) -> Iterator[Node]:
+        """Yield the junctions at which branches meet."""
+        for node in self.adjoint.nodes:
+            if node.kind == "junction" and len(node.inputs) > 1:
+                yield node
+
+    def is_carried(self, node: Node) -> list[bool]:
+        """Return which arms of a junction come from another step."""
+        return [self.sender[wire].kind in DELAYS for wire in node.inputs]
+
+    def makes(self, node: Node) -> str:
+        """Return the name of the signal whose δ a node of the adjoint network makes."""
+        return node.name.removeprefix("δ").partition(" (")[0]
+
+    def arms(self, node: Node) -> list[str]:
+        """Return the names of what comes into a junction of the adjoint network."""
+        return [self.adjoint.wires[wire].name.removeprefix("δ") for wire in node.inputs]
+
+    def root(self, wire: int) -> int:
+        """Return the wire from which a δ comes, through forks that leave it as it is."""
+        node = self.sender.get(wire)
+        while node is not None and node.kind == "branch":
+            if node.signs[node.outputs.index(wire)] < 0:
+                break
+            (wire,) = node.inputs
+            node = self.sender.get(wire)
+        return wire
+
+    def steps(self, node: Node) -> int:
+        """Return how many steps a node is run at; 0 if it is in no folded loop."""
+        assert node.loop is not None or not node.folded
+        return len(self.adjoint.loops[node.loop or 0].steps) if node.folded else 0
+
+    # --- changes ---------------------------------------------------------------------------------
+
+    def at_every_step(self, node: Node, gain: Any) -> Any:
+        """Return a gain for a place beside a node."""
+        count = self.steps(node)
+        return np.broadcast_to(gain, (count, *np.shape(gain))) if count else np.asarray(gain)
+
+    def changed(
+        self, node: Node, edit: Callable[[Node], Node] | None = None, **fields: Any
+    ) -> Change:
+        """Return how to change a node: some of its fields, or by an edit of what it is by then."""
+
+        def now(each: Node) -> Node:
+            return replace(each, **fields) if edit is None else edit(each)
+
+        return Change(lambda graph: edited(graph, node, now), frozenset(node.outputs))
+
+    def kept(self, node: Node, arms: Sequence[int]) -> Change:
+        """Return how to leave a junction some of its arms alone."""
+
+        def edit(now: Node) -> Node:
+            inputs, signs = ([each[at] for at in arms] for each in (now.inputs, now.signs))
+            return replace(now, inputs=tuple(inputs), signs=tuple(signs))
+
+        return self.changed(node, edit)
+
+    def weighted(self, node: Node, port: int, gain: Any) -> Change:
+        """Return how to put a gain before a port of a node, for each step if it has steps."""
+        is_none = bool(np.all(np.asarray(gain) == 1))
+        at = frozenset(node.outputs)
+        return Change(lambda graph: preceded(graph, node, port, gain), at, is_none)
+
+    def instead(self, node: Node, several: Iterable[Instead], *kin: str) -> Iterator[Mistake]:
+        """Yield the mistakes of taking something else for a gain, each something else but once."""
+        seen: list[Any] = []
+        for what, says, wrong, gain, alike in several:
+            if any(np.array_equal(gain, other) for other in seen):
+                continue
+            seen.append(gain)
+            is_none = np.shape(gain) == np.shape(node.gain) and np.allclose(
+                gain, node.gain, rtol=1e-12, atol=0.0
+            )
+            change = replace(self.changed(node, gain=gain), is_none=bool(is_none))
+            shared = () if alike is None else tuple(f"{each}: {alike}" for each in kin)
+            yield Mistake(what, self.makes(node), says, str(node.label), wrong, change, shared)
+
+
+def shifted(gain: Any, by: int, edge: str) -> Any:
+    """Return a gain as it is so many steps later; where there is none, 0 or what it was."""
+    moved = np.zeros_like(gain) if edge == "0" else np.array(gain)
+    if by > 0:
+        moved[:-by] = gain[by:]
+    else:
+        moved[-by:] = gain[:by]
+    return moved
+
+
+def names(several: Sequence[str]) -> str:
+    """Return names as they stand in a sentence.
+
+    >>> names(["a", "b", "c"])
+    'a, b and c'
+    """
+    *first, last = several
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,120 @@
+"""A rule run with a slip in it: one of its operations taken for another, or left out.
+
+Knows arithmetic. A rule runs on anything that computes, so that it needs no second form: on
+operands that count its operations, and go wrong at one of them.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Operation = Callable[[Any, Any], Any]
+
+
+def _first(a: Any, b: Any) -> Any:
+    return a
+
+
+def _second(a: Any, b: Any) -> Any:
+    return b
+
+
+OPERATIONS: dict[str, Operation] = {
+    "+": operator.add, "−": operator.sub, "·": operator.mul, "/": operator.truediv,
+    "^": operator.pow, "neg": lambda a, b: -a,
+}  # fmt: skip
+SLIPS: dict[str, dict[str, Operation]] = {
+    "+": {"− for +": operator.sub, "a term left out": _first, "the other term left out": _second},
+    "−": {"+ for −": operator.add, "a term left out": _second},
+    "·": {"a factor left out": _first, "the other factor left out": _second},
+    "/": {"· for /": operator.mul, "not divided": _first, "upside down": lambda a, b: b / a},
+    "^": {"the power left out": _first},
+    "neg": {"no minus": _first},
+}
+
+
+def slips(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a rule gives with each slip that can be made in it, and what was done.
+
+    >>> list(slips(lambda y: 1 - y * y, 3))
+    [('y for y²', -2), ('+ for −', 10), ('a term left out', 9)]
+    >>> list(slips(lambda a, b: a / b, 6, 2))
+    [('· for /', 12), ('not divided', 6), ('upside down', 0.3333333333333333)]
+    """
+    done = _Run(rule, operands).operations
+    for at, (sign, is_square) in enumerate(done):
+        for word, slip in SLIPS[sign].items():
+            if is_square and slip is _second:
+                continue  # the same as the other factor
+            yield "y for y²" if is_square else word, _Run(rule, operands, at, slip).result
+
+
+class _Run:
+    """A rule run once, wrong at one of its operations if one is given."""
+
+    def __init__(self, rule: Callable[..., Any], operands: tuple[Any, ...], at: int = -1,
+                 slip: Operation = _first) -> None:  # fmt: skip
+        self.at, self.slip = at, slip
+        self.operations: list[tuple[str, bool]] = []
+        self.result = _bare(rule(*(_Operand(each, self) for each in operands)))
+
+    def done(self, sign: str, a: Any, b: Any) -> _Operand:
+        is_wrong = len(self.operations) == self.at
+        self.operations.append((sign, sign == "·" and a is b))
+        operation = self.slip if is_wrong else OPERATIONS[sign]
+        return _Operand(operation(_bare(a), _bare(b)), self)
+
+
+class _Operand:
+    """What a rule is run on: it does what it is told, and has its run look on."""
+
+    __array_ufunc__ = None  # so that `array * operand` asks the operand
+
+    def __init__(self, value: Any, run: _Run) -> None:
+        self.value, self.run = value, run
+
+    @staticmethod
+    def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> _Operand:
+        run = next(each.run for each in operands if isinstance(each, _Operand))
+        return _Operand(primitive(*map(_bare, operands), **parameters), run)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "dtype":
+            return self.value.dtype
+        raise TypeError(name)  # a rule that asks for more cannot be run so
+
+    def __add__(self, other: Any) -> _Operand:
+        return self.run.done("+", self, other)
+
+    def __radd__(self, other: Any) -> _Operand:
+        return self.run.done("+", other, self)
+
+    def __sub__(self, other: Any) -> _Operand:
+        return self.run.done("−", self, other)
+
+    def __rsub__(self, other: Any) -> _Operand:
+        return self.run.done("−", other, self)
+
+    def __mul__(self, other: Any) -> _Operand:
+        return self.run.done("·", self, other)
+
+    def __rmul__(self, other: Any) -> _Operand:
+        return self.run.done("·", other, self)
+
+    def __truediv__(self, other: Any) -> _Operand:
+        return self.run.done("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> _Operand:
+        return self.run.done("/", other, self)
+
+    def __pow__(self, other: Any) -> _Operand:
+        return self.run.done("^", self, other)
+
+    def __neg__(self) -> _Operand:
+        return self.run.done("neg", self, None)
+
+
+def _bare(value: Any) -> Any:
+    return value.value if isinstance(value, _Operand) else value

@@ -1,0 +1,122 @@
+"""Sums over the steps and the batch, made wrongly.
+
+Knows graphs. What is the same at every step, or for every one of a batch, has the sum of their
+shares for its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...flow import Node
+from ...primitives import sum as total
+from .mistake import Change, Mistake
+from .scene import Scene
+
+
+def over_steps(scene: Scene) -> Iterator[Mistake]:
+    """Take only a step, all but one, their average or no sum where a sum over the steps belongs."""
+    for node in scene.adjoint.nodes:
+        if node.kind != "hold" or not node.transposed:
+            continue
+        where, count = scene.makes(node), scene.steps(node)
+        one = np.eye(count)
+        shares = [
+            ("sum over steps missing", "has only the first step's share", one[0]),
+            ("sum over steps missing", "has only the last step's share", one[-1]),
+            ("sum over steps missing", "leaves out the first step", 1 - one[0]),
+            ("sum over steps missing", "leaves out the last step", 1 - one[-1]),
+            ("average over steps", "is averaged over the steps", np.full(count, 1 / count)),
+        ]
+        for what, said, keep in shares[: None if count > 1 else 1]:
+            kin = (f"{scene.whole(where)} {said}", f"all {said}")
+            yield Mistake(what, where, f"the gradient of {where} {said}", "Σ over the steps",
+                          "", scene.weighted(node, 0, keep), kin)  # fmt: skip
+        yield Mistake("sum over steps missing", where, f"the gradient of {where} is one for each "
+                      "step, not their sum", "Σ over the steps", "", kept_apart(scene, node),
+                      (scene.whole(where),))  # fmt: skip
+
+
+def kept_apart(scene: Scene, node: Node) -> Change:
+    """Return how to keep the steps' shares apart, instead of adding them up."""
+    return scene.changed(node, kind="collect", transposed=False)
+
+
+def over_batch(scene: Scene) -> Iterator[Mistake]:
+    """Take one of a batch or their average where a sum over the batch belongs."""
+    for node, count, rank in _summing(scene):
+        where = scene.makes(node)
+        one = np.eye(count)
+        shares = [
+            ("average over the batch", "is averaged over the batch, not summed",
+             np.full(count, 1 / count)),
+            ("sum over the batch missing", "is that of the first of the batch alone", one[0]),
+            ("sum over the batch missing", "is that of the last of the batch alone", one[-1]),
+        ]  # fmt: skip
+        for what, said, keep in shares[: None if count > 1 else 1]:
+            gain = scene.at_every_step(node, keep.reshape(-1, *(1,) * (rank - 1)))
+            kin = (f"{scene.whole(where)} {said}", f"all {said}")
+            yield Mistake(what, where, f"the gradient of {where} {said}", "Σ over the batch", "",
+                          scene.weighted(node, 0, gain), kin)  # fmt: skip
+
+
+def _summing(scene: Scene) -> Iterator[tuple[Node, int, int]]:
+    """Yield what sums over a batch on the way to a leaf; how large it is, how many axes come."""
+    for node in scene.adjoint.nodes:
+        if node.kind == "broadcast" and node.transposed:
+            shape = tuple(node.parameters["shape"])
+            if len(shape) > len(node.shapes[0]) or (node.shapes[0] and node.shapes[0][0] == 1):
+                yield node, shape[0], len(shape)
+        elif node.kind == "matrix" and scene.leaf(node.outputs[0]) is not None:
+            product = scene.user[node.outputs[0]]
+            shape = np.shape(scene.value(product.outputs[0]))[node.folded :]
+            if node.port == 1 and len(node.shapes[0]) > 1 and shape:
+                yield node, shape[0], len(shape)
+
+
+def not_at_all(scene: Scene) -> Iterator[Mistake]:
+    """Multiply δ by a layer's output or input entry by entry, where a product of matrices belongs.
+
+    Neither the batch nor the steps are summed over; mostly the shape shows it.
+    """
+    for node, product, port in scene.ways("matrix", "product"):
+        if scene.leaf(node.outputs[0]) is None:
+            continue
+        right, where = str(node.label), scene.makes(node)
+        partner = right.removesuffix("ᵀ"), scene.value(product.inputs[1 - port])
+        for name, value in [*scene.made_of(product), partner]:
+            changes = [scene.changed(node, kind="gain", gain=value)]
+            summed = scene.reader.get(node.outputs[0])
+            if summed is not None and summed.kind == "hold":
+                changes.append(kept_apart(scene, summed))
+            yield Mistake("entry by entry", where, f"the gradient of {where} is δ ∘ {name}, entry "
+                          f"by entry and not summed, where {right} δ belongs", f"{right} δ",
+                          f"δ ∘ {name}", Change.of(changes))  # fmt: skip
+
+
+def over_other_axes(scene: Scene) -> Iterator[Mistake]:
+    """Sum over other axes than those that belong summed over, over all, or over none."""
+    for node in scene.adjoint.nodes:
+        if node.kind != "broadcast" or not node.transposed:
+            continue
+        where, kin = scene.makes(node), scene.whole(scene.makes(node))
+        whole = tuple(node.parameters["shape"])
+        part = (1,) * (len(whole) - len(node.shapes[0])) + node.shapes[0]
+        right = [axis for axis, size in enumerate(part) if size != whole[axis]]
+        over: dict[str, Any] = {"all axes: it is one number": None}
+        if len(whole) == 2 and len(right) == 1:
+            over[f"axis {1 - right[0]}, not over axis {right[0]}"] = 1 - right[0]
+        for said, axis in over.items():
+            how = {"axis": axis, "keepdims": False}
+            change = scene.changed(node, kind="linear", primitive=total, parameters=how,
+                                   transposed=False)  # fmt: skip
+            yield Mistake("sum over the wrong axis", where, f"the gradient of {where} is summed "
+                          f"over {said}", f"Σ over {right}", f"Σ over {axis}", change,
+                          (f"{kin} {said}",))  # fmt: skip
+        change = scene.changed(node, kind="gain", gain=scene.at_every_step(node, 1.0))
+        yield Mistake("sum over the batch missing", where, f"the gradient of {where} is not summed "
+                      "over the batch", "Σ over the batch", "δ", change,
+                      (f"{kin} apart",))  # fmt: skip

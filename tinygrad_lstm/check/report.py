@@ -1,0 +1,277 @@
+"""A comparison: one row for each signal, what is to blame, and which mistake it is.
+
+Knows what is judged elsewhere, and says it: as text, as HTML, as plain data. Without answers it
+says nothing that tells a right number: no difference, no equation, no entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .blame import Blame, blame, judged
+from .columns import shape, size, table, wrapped
+from .diagnosis import Diagnosis, diagnosed
+from .rounding import tolerances
+from .sight import Given, Sight
+from .telling import Told, tell
+
+GOOD = ("exact", "rounding")
+HEAD = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
+LISTED = 6  # names in a row, and mistakes that explain as much
+UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
+WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
+MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
+NOT_SINGLE = "no single mistake explains all of it; report.diagnose() tries pairs"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One signal of a comparison.
+
+    Attributes
+    ----------
+    name : str
+    shape, hand_shape : tuple of int
+        Of the tape's gradient and of the hand-derived one.
+    max_abs, max_rel : float
+        The largest difference, and its ratio to the largest entry; nan where there is none to take.
+    where : tuple of int or None
+        The entry that differs most.
+    verdict : str
+        ``exact`` (bit for bit), ``rounding``, ``differs``, ``wrong shape``, ``a transpose`` or
+        ``not finite``.
+    dtype, hand_dtype : str
+    finite : bool
+        Whether all entries of both are finite.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    hand_shape: tuple[int, ...]
+    max_abs: float
+    max_rel: float
+    where: tuple[int, ...] | None
+    verdict: str
+    dtype: str
+    hand_dtype: str
+    finite: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the two agree to rounding."""
+        return self.verdict in GOOD
+
+
+@dataclass(frozen=True)
+class Report:
+    """A comparison: one row per signal. ``print(report)`` shows it as a table.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+    blame : Blame or None
+        The first gradient that does not follow from the derivation's own gradients above it.
+    mistakes : list of Diagnosis
+        The mistakes that explain the derivation, the most likely first.
+    """
+
+    rows: tuple[Row, ...]
+    loss: Tensor = field(repr=False)
+    hand: Mapping[str, np.ndarray] = field(repr=False)
+    rtol: float = field(repr=False)
+    digits: int | None = field(default=None, repr=False)
+    sight: Sight | None = field(default=None, repr=False)
+
+    @cached_property
+    def seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
+        """Where all is, what was derived of it that is finite, and how far off it may be."""
+        sight = self.sight or Sight(self.loss)
+        finite = {row.name for row in self.rows if row.finite}
+        given = sight.given({n: v for n, v in self.hand.items() if n in finite})
+        return sight, given, tolerances(sight, given, self.rtol, self.digits)
+
+    @cached_property
+    def blame(self) -> Blame | None:
+        sight, given, allowed = self.seen
+        return blame(sight, judged(sight.adjoint, given, allowed))
+
+    @cached_property
+    def mistakes(self) -> list[Diagnosis]:
+        return self.diagnose()
+
+    def diagnose(self, **how: Any) -> list[Diagnosis]:
+        """Look for the mistakes, within a time and with a progress bar (see `diagnosed`)."""
+        self.__dict__["mistakes"] = diagnosed(*self.seen, **how)
+        return self.mistakes
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether pairs of mistakes have been looked for, too."""
+        return "mistakes" in self.__dict__
+
+    @property
+    def best(self) -> list[Diagnosis]:
+        """The mistakes as far as they have been looked for: single ones, in a small network."""
+        return self.mistakes if self.is_searched else self._singles
+
+    @cached_property
+    def _singles(self) -> list[Diagnosis]:
+        return diagnosed(*self.seen, seconds=0.0) if self._is_small else []
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Whether it takes no more than a few seconds to run it with every single mistake."""
+        adjoint = self.seen[0].adjoint
+        steps = [len(adjoint.loops[x.loop or 0].steps) if x.folded else 1 for x in adjoint.nodes]
+        return sum(steps) <= UNASKED
+
+    @property
+    def telling(self) -> list[Told]:
+        """The right equation, and the numbers, of each mistake that explains the most."""
+        sight, given, _ = self.seen
+        return tell(sight, given, self.best[0]) if self.best else []
+
+    @cached_property
+    def unplaced(self) -> list[str]:
+        """What differs and can be compared, but not blamed.
+
+        It is not finite, or in a wrong shape that cannot be taken apart, or the network does
+        without it, because what is packed in it stands there part by part.
+        """
+        sight, _, _ = self.seen
+        wrong = {row.name: row for row in self.rows if not row.ok}
+        return [
+            n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
+        ]
+
+    def holds(self, signal: str) -> str:
+        """Return the name under which a signal was given: its own, its sequence's, its whole's."""
+        sight, _, _ = self.seen
+        return next((name for name in self.hand if signal in sight.places.members(name)), "")
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row agrees to rounding."""
+        return all(row.ok for row in self.rows)
+
+    def __str__(self) -> str:
+        return self.told()
+
+    def told(self, answers: bool = True) -> str:
+        """Return the report as text; without ``answers`` nothing that tells right numbers."""
+        head: tuple[str, ...] = HEAD
+        body = [_cells(row) for row in self.rows]
+        if not answers:
+            head, body = (HEAD[0], HEAD[-1]), [(line[0], line[-1]) for line in body]
+        wrong = sum(not row.ok for row in self.rows)
+        signals = f"{len(self.rows)} signal" + "s" * (len(self.rows) != 1)
+        total = f"{signals}: " + (f"{wrong} differ" + "s" * (wrong == 1) if wrong else "all agree")
+        lines = [line for each in self._said(answers) for line in wrapped(each)]
+        return "\n".join([*table(head, body), total, *lines])
+
+    def _repr_html_(self) -> str:
+        first = None if self.ok or self.blame is None else self.holds(self.blame.signal)
+        lines = ["".join(f"<th>{name}</th>" for name in HEAD)]
+        for row in self.rows:
+            colour = "" if row.ok else FIRST if row.name == first else WRONG
+            cell = f'<td style="background:{colour}">' if colour else "<td>"
+            lines.append("".join(f"{cell}{escape(each)}</td>" for each in _cells(row)))
+        rows = "".join(f"<tr>{line}</tr>" for line in lines)
+        told = (escape(each.strip()).translate(MARK) for each in self._said())
+        return f"<table>{rows}</table>" + "".join(f"<p>{each}</p>" for each in told)
+
+    def as_dict(self, answers: bool = True) -> dict[str, Any]:
+        """Return the report as JSON can hold it; without ``answers`` as `told` does."""
+        rows = []
+        for row in self.rows:
+            told: dict[str, Any] = {
+                "signal": row.name, "shape": list(row.hand_shape), "dtype": row.hand_dtype,
+                "finite": row.finite, "ok": row.ok, "verdict": row.verdict,
+            }  # fmt: skip
+            if answers:
+                told["expected"] = {"shape": list(row.shape), "dtype": row.dtype}
+                told |= {"max_abs": _plain(row.max_abs), "max_rel": _plain(row.max_rel),
+                         "where": None if row.where is None else list(row.where)}  # fmt: skip
+            rows.append(told)
+        blame = None if self.ok or self.blame is None else asdict(self.blame)
+        if blame is not None:
+            numbers = {name: _plain(blame.pop(name)) for name in ("found", "expected")}
+            blame |= numbers if answers else {}
+        mistakes = []
+        for at, each in enumerate(self.best[:LISTED]):
+            mistake = {"what": each.what, "where": each.where, "says": each.says, "left": each.left,
+                       "unique": each.unique, "apart": each.apart}  # fmt: skip
+            if answers:
+                mistake["residual"] = _plain(each.residual)
+                mistake["equations"] = [] if at else [_equation(one) for one in self.telling]
+            mistakes.append(mistake)
+        return {"ok": self.ok, "rows": rows, "blame": blame, "mistakes": mistakes}
+
+    def _said(self, answers: bool = True) -> Iterator[str]:
+        """Yield what there is to say of the first wrong step, and of what explains it."""
+        if self.ok:
+            return
+        if self.unplaced:
+            yield f"compared, but not blamed: {_listed(self.unplaced)}"
+        blame = self.blame
+        if blame is None:
+            return
+        at = f" at {shape(blame.at)}" if blame.at else ""
+        narrow = f"; give {blame.supply} next to narrow it" if blame.supply else ""
+        yield f"first wrong: {blame.signal}{at}" + (f", or what leads to it{narrow}" * bool(narrow))
+        for label, names in (("also wrong", blame.also), ("consequences", blame.consequences)):
+            if names:
+                yield f"{label}: {_listed(names)}"
+        if not self.best:
+            unasked = NOT_SINGLE if self._is_small else "report.diagnose() looks for the mistake"
+            yield "no two mistakes explain it" if self.is_searched else unasked
+            return
+        first, *others = self.best
+        wrong = 1 + len(blame.also)
+        some = f" that explains {wrong - first.left} of {wrong} wrong ones" if first.left else ""
+        yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{some}: {first.says}"
+        for told in self.telling if answers else ():
+            yield f"  right: {told.text}"
+            if told.mistake.wrong:
+                yield f"  instead of what is marked: {told.mistake.wrong}"
+            if np.isfinite(told.right):
+                entry = told.signal + (f" at {shape(told.at)}" if told.at else "")
+                who = "by hand" if told.is_given else "with the mistake"
+                yield f"  {entry}: {told.wrong:.9g} {who}, {told.right:.9g} is right"
+        if first.left and not self.is_searched:
+            yield NOT_SINGLE
+        for each in [other for other in others if other.left == first.left][:2]:
+            yield f"also explained by: {each.says}"
+        if first.apart:
+            yield f"give {first.apart} to tell them apart"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:LISTED])}{', …' * (len(names) > LISTED)}"
+
+
+def _equation(told: Told) -> dict[str, Any]:
+    return {"signal": told.signal, "right": told.text, "taken": told.mistake.wrong,
+            "at": list(told.at), "wrong": _plain(told.wrong), "expected": _plain(told.right),
+            "is_given": told.is_given}  # fmt: skip
+
+
+def _plain(value: float) -> float | str | None:
+    """Return a number that JSON has: it has neither nan nor infinity."""
+    return None if np.isnan(value) else str(value) if np.isinf(value) else float(value)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    hand = "same" if row.hand_shape == row.shape else shape(row.hand_shape)
+    if row.hand_dtype != row.dtype and row.hand_dtype.startswith("float"):
+        hand += f", {row.hand_dtype}"
+    at = "" if row.where is None or row.verdict == "exact" else shape(row.where)
+    return (row.name, shape(row.shape), hand, size(row.max_abs), size(row.max_rel), at,
+            row.verdict)  # fmt: skip
