@@ -20,8 +20,11 @@ PLANTED = pytest.mark.parametrize(
 RIGHT = {each.network: each for each in correct_cases()}
 SHAPED = {  # what has a wrong shape
     "question/as-asked": {"dense.W"},
+    "question/summed": {"dense.W"},
+    "question/vector": {"dense.W"},
     "question/broadcast": {"dense.z", "dense.W"},
     "mlp/bias-over-all": {"output.b"},
+    "mlp/bias-as-row": {"output.b"},
 }
 PAIRS = [
     case("mlp", "output-slope-missing", "W-updated"),  # both of one public tutorial

@@ -25,17 +25,21 @@ def question_network() -> tg.Tensor:
 
 
 def question_by_hand(*mistakes: str) -> Arrays:
-    """Return the asker's E_0 and dw_0 (``as-asked``), or the right ones."""
+    """Return the asker's E_0 and dw_0 (``as-asked``), what may come of them, or the right ones."""
     x, y, *_ = QUESTION_NUMBERS.values()
     if "as-asked" in mistakes:
         asked = question.as_asked(x, y, QUESTION_NUMBERS)
         return {"dense.z": asked["E_0"], "dense.W": asked["dw_0"]}
+    r = question.forward(x, y, QUESTION_NUMBERS)
     if "broadcast" in mistakes:
-        r = question.forward(x, y, QUESTION_NUMBERS)
         targets = y[:, 0]  # (3,), so that ŷ - targets is (3, 3)
         δz = (r["y_hat"] - targets) * r["y_hat"] * (1 - r["y_hat"])
         return {"dense.z": δz, "dense.W": r["H"].T @ δz}
     right = question.backward(x, y, QUESTION_NUMBERS)
+    if "summed" in mistakes:
+        return {"dense.z": right["δz"], "dense.W": r["y_hat"].T @ right["δz"]}
+    if "vector" in mistakes:
+        return {"dense.z": right["δz"], "dense.W": (r["H"] * right["δz"]).sum(axis=0)}
     return {"dense.z": right["δz"], "dense.W": right["dw"]}
 
 
@@ -120,6 +124,16 @@ ASKED: Mistakes = {
         "dw = E_0 ∘ ŷ, where Hᵀ E_0 belongs: its shape is wrong",
         "dense.W",
         "entry by entry",
+    ),
+    "summed": (
+        "dw = ŷᵀ E_0: summed over the steps, and still of the output",
+        "dense.W",
+        "output for input",
+    ),
+    "vector": (
+        "dw = Σ H E_0 is (4,), where (4, 1) belongs",
+        "dense.W",
+        "axis of length 1",
     ),
     "broadcast": (
         "targets are (n,) and ŷ is (n, 1): each meets every other",

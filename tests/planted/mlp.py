@@ -46,6 +46,8 @@ MLP: Mistakes = {
     "bias-over-all": (
         "db is summed over batch and features: one number for all", "output.b",
         "sum over the wrong axis"),
+    "bias-as-row": (
+        "db is (1, n), its batch axis kept, where (n,) belongs", "output.b", "axis of length 1"),
     "slope-not-sent-on": (
         "δh = δy Wᵀ: σ' is in dW, but not in what is sent on", "hidden.y",
         "derivative not sent on"),
@@ -102,6 +104,8 @@ def mlp_by_hand(*mistakes: str) -> Arrays:
         db2 = δz2.mean(axis=0)
     if "bias-over-all" in mistakes:
         db2 = δz2.sum()
+    if "bias-as-row" in mistakes:
+        db2 = δz2.sum(axis=0, keepdims=True)
 
     δh = δz2 @ W2.T
     if "slope-not-sent-on" in mistakes:

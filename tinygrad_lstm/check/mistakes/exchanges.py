@@ -5,14 +5,16 @@ Knows graphs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, permutations
+from typing import Any
 
 import numpy as np
 
 from ...flow import Flow, Node
-from ...primitives import transpose
+from ...primitive import Primitive
+from ...primitives import reshape, transpose
 from .mistake import Change, Mistake
 from .scene import Scene
 from .surgery import followed, in_order, standing
@@ -81,20 +83,31 @@ def _signal(scene: Scene, wire: int) -> str:
 
 
 def turned(scene: Scene) -> Iterator[Mistake]:
-    """Transpose a weight's gradient."""
+    """Transpose a leaf's gradient, or give it or take from it an axis of length 1."""
     for node in scene.adjoint.nodes:
         maker = scene.sender.get(node.inputs[0]) if node.kind == "output" else None
-        shape = () if node.kind != "output" else np.shape(scene.value(node.inputs[0]))
-        if maker is None or len(maker.outputs) > 1 or len(shape) != 2:
+        if maker is None or len(maker.outputs) > 1:
             continue
-        where = scene.makes(node)
-        yield Mistake("gradient transposed", where, f"the gradient of {where} is transposed",
-                      f"δ{where}", f"(δ{where})ᵀ", Change(_turned(maker), frozenset(maker.outputs)),
-                      (scene.whole(where),))  # fmt: skip
+        where, shape = scene.makes(node), np.shape(scene.value(node.inputs[0]))
+        kin = scene.whole(where)
+        if len(shape) == 2:
+            yield Mistake("gradient transposed", where, f"the gradient of {where} is transposed",
+                          f"δ{where}", f"(δ{where})ᵀ", _made_into(maker, transpose),
+                          (kin,))  # fmt: skip
+        ways = {"less": tuple(size for size in shape if size > 1)}
+        ways |= {"row": (1, *shape), "column": (*shape, 1)} if len(shape) == 1 else {}
+        for way, other in ways.items():
+            if other != shape:
+                yield Mistake("axis of length 1", where, f"the gradient of {where} has the right "
+                              f"numbers in the shape {other}, where {shape} belongs", str(shape),
+                              "", _made_into(maker, reshape, shape=other),
+                              (f"{kin} {way}",))  # fmt: skip
 
 
-def _turned(maker: Node) -> Callable[[Flow], Flow]:
-    return lambda graph: followed(graph, maker, Node("linear", primitive=transpose))
+def _made_into(maker: Node, primitive: Primitive, **parameters: Any) -> Change:
+    """Return how to put a linear map behind a node."""
+    after = Node("linear", primitive=primitive, parameters=parameters)
+    return Change(lambda graph: followed(graph, maker, after), frozenset(maker.outputs))
 
 
 def orders(scene: Scene) -> Iterator[Mistake]:

@@ -46,8 +46,8 @@ def weights_gradients(scene: Scene) -> Iterator[Mistake]:
 
 def _inputs(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
     right, where = str(node.label).removesuffix("ᵀ"), scene.makes(node)
-    for name, value in scene.made_of(product):
-        if np.shape(value) == np.shape(node.gain):
+    for name, value in scene.made_of(product):  # of another shape, so is the gradient
+        if np.ndim(value) == np.ndim(node.gain):
             yield ("output for input", f"the layer's output {name} stands where its input {right} "
                    f"belongs, in the gradient of {where}", name, value, None)  # fmt: skip
     for name, value in scene.alike(product.inputs[1 - port]):
