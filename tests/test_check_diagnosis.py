@@ -157,7 +157,7 @@ def test_a_report_reads_like_a_teacher():
     found = report(planted.case("lstm", "f-missing"))
     assert "first wrong: lstm.state[2]" in str(found)
     assert "lstm.f(k) is left out on the way to δlstm.state(k-1)" in found.mistakes[0].says
-    assert "mistake: " in str(found)
+    assert "mistake, which explains all of it: " in str(found)
     assert max(map(len, str(found).splitlines())) <= 80
 
 

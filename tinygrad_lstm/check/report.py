@@ -235,7 +235,9 @@ class Report:
             return
         first, *others = self.best
         wrong = 1 + len(blame.also)
-        some = f" that explains {wrong - first.left} of {wrong} wrong ones" if first.left else ""
+        some = ", which explains all of it" * (wrong > 1)
+        if first.left:
+            some = f" that explains {wrong - first.left} of {wrong} wrong ones"
         yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{some}: {first.says}"
         for told in self.telling if answers else ():
             yield f"  right: {told.text}"

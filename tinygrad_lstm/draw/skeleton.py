@@ -165,7 +165,14 @@ class _Drawing:
             elif id(node) in self.place:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
+        self._still_forks()
         return self.made
+
+    def _still_forks(self) -> None:
+        """Leave forks out of the adjoint network to which no δ comes, and from which none goes."""
+        live = {end for arc in self.made.arcs if arc.is_live for end in (arc.tail, arc.head)}
+        for at, place in enumerate(self.made.places):
+            place.is_still |= place.kind == "branch" and at not in live
 
     # --- which nodes are places ------------------------------------------------------------------
 
@@ -285,7 +292,6 @@ class _Drawing:
             if is_named(node):
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind != "output" and wire not in self.alive
-        still = still or (kind == "branch" and node.inputs[0] not in self.alive)
         adjoint = forward if still else adjoint
         self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire, still))
 
