@@ -13,7 +13,7 @@ several at once.
 from __future__ import annotations
 
 from . import elman, fir, formula, gru, lstm, mlp, softmax
-from .answers import GERS, GOMEZ, MAZUR, MAZUR_NUMBERS, QUESTION, mazur_by_hand, mazur_network
+from .answers import GERS, GOMEZ, MAZUR, MAZUR_NUMBERS, QUESTION, TMVA, mazur_by_hand, mazur_network
 from .base import Case, Network
 from .lstm import LSTM, NUMBERS, lstm_by_hand, lstm_network, lstm_numbers
 from .random_networks import named, random_cases
@@ -21,7 +21,7 @@ from .random_networks import named, random_cases
 NETWORKS: dict[str, Network] = {
     "lstm": lstm.NETWORK, "mlp": mlp.NETWORK, "softmax": softmax.NETWORK, "elman": elman.NETWORK,
     "gru": gru.NETWORK, "fir": fir.NETWORK, "formula": formula.NETWORK, "question": QUESTION,
-    "gomez": GOMEZ, "mazur": MAZUR, "gers": GERS,
+    "gomez": GOMEZ, "mazur": MAZUR, "gers": GERS, "tmva": TMVA,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from test_derivations_gers import network as memory_blocks
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.demo import gomez_network
-from tinygrad_lstm.derivations import gers, gomez, question
+from tinygrad_lstm.derivations import gers, gomez, question, tmva
 
 from .base import Arrays, Mistakes, Network, dense, numbers, σ
 
@@ -119,6 +119,41 @@ def gers_by_hand(*mistakes: str) -> Arrays:
     return hand | {"net.p": -flat(d, gers.PEEPHOLES), "x": -d["below"]}
 
 
+def _tmva_numbers() -> tuple[np.ndarray, dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return two batches (2, B, T, in), the weights, and the state that the first one leaves."""
+    shapes = {"W": (3, 2), "U": (3, 3), "b": (3,)}
+    names = {f"{letter}_{gate}": shape for gate in "ifco" for letter, shape in shapes.items()}
+    n = numbers(7, x=(2, 5, 4, 2), **names)
+    x = n.pop("x")
+    return x, n, tmva.lstm(x[0], n)["last"]
+
+
+def tmva_network() -> tg.Tensor:
+    """Build TMVA's LSTM with rememberState on, at its second batch."""
+    (_, x), w, start = _tmva_numbers()
+    lstm = tg.nn.LSTM(2, 3, batch_first=True)
+    for letter in "WUb":
+        parts = [w[f"{letter}_{gate}"].T for gate in "cifo"]
+        getattr(lstm, letter).data = np.concatenate(parts, axis=-1)
+    out, _ = lstm(tg.Tensor(x, requires_grad=True, name="x"), state=start)
+    return tg.nn.squared_error(out, np.ones(out.shape))
+
+
+def tmva_by_hand(*mistakes: str) -> Arrays:
+    """Derive the gradients of `tmva_network`; ``from-zero`` as TMVA's CPU code does."""
+    (_, x), w, start = _tmva_numbers()
+    r = tmva.lstm(x, w, start)
+    g = tmva.lstm_backward(r, r["Y"] - 1, w, as_in_tmva="from-zero" in mistakes)
+    hand = {}
+    for t in reversed(range(x.shape[1])):
+        hand |= {f"lstm.out[{t}]": g["dh"][:, t], f"lstm.state[{t}]": g["ds"][:, t]}
+        hand |= {f"lstm.s_{ours}[{t}]": g[f"δ{gate}"][:, t] for ours, gate in zip("oifa", "oifc")}
+    for letter in "WUb":
+        parts = [g[f"{letter}_{gate}"].T for gate in "cifo"]
+        hand[f"lstm.{letter}"] = np.concatenate(parts, axis=-1)
+    return hand | {"x": g["dx"]}
+
+
 ASKED: Mistakes = {
     "as-asked": (
         "dw = E_0 ∘ ŷ, where Hᵀ E_0 belongs: its shape is wrong",
@@ -156,6 +191,11 @@ TRUNCATED: Mistakes = {
         "what goes back into recurrent nets and through peepholes is cut", "net.state[3]",
         "truncated"),
 }  # fmt: skip
+REMEMBERED: Mistakes = {
+    "from-zero": (
+        "what was remembered is taken for zeros on the way back", "lstm.s_f[0]",
+        "start taken as zero"),
+}  # fmt: skip
 QUESTION = Network(ASKED, question_network, question_by_hand, ("dense.W",))
 GOMEZ = Network(
     PRINTED, lambda: gomez_network()[-1], gomez_by_hand, ("lstm.W", "lstm.U", "lstm.b"), off=3.4e-5
@@ -165,3 +205,4 @@ GERS = Network(
     TRUNCATED, gers_network, gers_by_hand,
     ("net.W", "net.U", "net.b", "net.p", "units.W", "units.b"),
 )  # fmt: skip
+TMVA = Network(REMEMBERED, tmva_network, tmva_by_hand, ("lstm.W", "lstm.U", "lstm.b"))

@@ -246,7 +246,7 @@ class Report:
             if np.isfinite(told.right):
                 entry = told.signal + (f" at {shape(told.at)}" if told.at else "")
                 who = "by hand" if told.is_given else "with the mistake"
-                yield f"  {entry}: {told.wrong:.9g} {who}, {told.right:.9g} is right"
+                yield f"  {entry}: {told.wrong + 0.0:.9g} {who}, {told.right + 0.0:.9g} is right"
         if first.left and not self.is_searched:
             yield NOT_SINGLE
         for each in [other for other in others if other.left == first.left][:2]:

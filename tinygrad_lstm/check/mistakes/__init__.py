@@ -16,7 +16,7 @@ from .forks import forgotten_branches, halved_forks
 from .forward import forward
 from .mistake import Change, Mistake, with_those_alike
 from .normalisations import normalised
-from .products import partners, updated_weights, weights, weights_gradients
+from .products import partners, starts, updated_weights, weights, weights_gradients
 from .rates import with_rates
 from .scales import of_a_branch, of_a_signal, of_everything
 from .scene import Scene
@@ -26,9 +26,9 @@ from .surgery import leading_to
 
 GENERATORS: tuple[Callable[[Scene], Iterator[Mistake]], ...] = (
     of_everything, slopes, weights, weights_gradients, partners, forgotten_branches, carries,
-    truncated, last_errors, over_steps, over_batch, over_other_axes, halved_forks, of_a_branch,
-    of_a_signal, sent_on, read_elsewhere, exchanged, orders, turned, updated_weights, normalised,
-    forward, wrong_way, not_at_all,
+    truncated, last_errors, over_steps, over_batch, over_other_axes, starts, halved_forks,
+    of_a_branch, of_a_signal, sent_on, read_elsewhere, exchanged, orders, turned, updated_weights,
+    normalised, forward, wrong_way, not_at_all,
 )  # fmt: skip
 
 

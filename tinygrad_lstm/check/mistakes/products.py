@@ -77,6 +77,19 @@ def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iter
                        f"{word}, {edge}")  # fmt: skip
 
 
+def starts(scene: Scene) -> Iterator[Mistake]:
+    """Take zeros, on the way back, for what a loop started from."""
+    for node, product, port in scene.ways("gain matrix", "product"):
+        delay = scene.source(product.inputs[1 - port])
+        if delay.kind in DELAYS and node.folded:
+            gain, right = np.array(node.gain), str(node.label)
+            gain[0 if delay.kind == "delay" else -1] = 0.0
+            yield from scene.instead(node, [
+                ("start taken as zero", f"{right} is taken as 0 at the first step, whatever it "
+                 "started from", "0 at the first step", gain, "zero"),
+            ], "start", f"start of {delay.name}")  # fmt: skip
+
+
 def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
     """Return what a signal was before any delay, and how many there are."""
     node, count = scene.source(wire), 0
