@@ -97,6 +97,8 @@ LSTM_TOO: Mistakes = {
     "f-not-after": (
         "δstate(t) goes to step t-1 with f(t-1), where f(t) belongs", "lstm.state[2]",
         "factor of the wrong step"),
+    "b-doubled": (
+        "db is twice what it should be, as that of two biases that are one", "lstm.b", "factor"),
     "gate-order": (
         "dW, dU and db are packed i, f, a, o, in PyTorch's order, where a, i, f, o belongs",
         "lstm.W lstm.U lstm.b", "order of what is packed"),
@@ -224,6 +226,8 @@ def lstm_by_hand(n: Arrays, *mistakes: str) -> Arrays:
         hand |= {f"lstm.s_a[{t}]": δs_a, f"lstm.s_i[{t}]": δs_i}
         hand |= {f"lstm.s_f[{t}]": δs_f, f"lstm.s_o[{t}]": δs_o}
     hand |= {"lstm.out[-1]": carry_out, "lstm.state[-1]": carry_state}
+    if "b-doubled" in mistakes:
+        db = 2 * db
     if "gate-order" in mistakes:
         a_i_f_o = np.arange(len(b)).reshape(4, -1)
         i_f_a_o = a_i_f_o[[1, 2, 0, 3]].ravel()

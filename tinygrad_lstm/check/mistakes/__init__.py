@@ -18,7 +18,7 @@ from .mistake import Change, Mistake, with_those_alike
 from .normalisations import normalised
 from .products import partners, starts, updated_weights, weights, weights_gradients
 from .rates import with_rates
-from .scales import of_a_branch, of_a_signal, of_everything
+from .scales import of_a_branch, of_a_leaf, of_a_signal, of_everything
 from .scene import Scene
 from .slopes import slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
@@ -27,8 +27,8 @@ from .surgery import leading_to
 GENERATORS: tuple[Callable[[Scene], Iterator[Mistake]], ...] = (
     of_everything, slopes, weights, weights_gradients, partners, forgotten_branches, carries,
     truncated, last_errors, over_steps, over_batch, over_other_axes, starts, halved_forks,
-    of_a_branch, of_a_signal, sent_on, read_elsewhere, exchanged, orders, turned, updated_weights,
-    normalised, forward, wrong_way, not_at_all,
+    of_a_branch, of_a_signal, of_a_leaf, sent_on, read_elsewhere, exchanged, orders, turned,
+    updated_weights, normalised, forward, wrong_way, not_at_all,
 )  # fmt: skip
 
 

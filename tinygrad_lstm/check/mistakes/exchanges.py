@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, permutations
-from typing import Any
 
 import numpy as np
 
 from ...flow import Flow, Node
-from ...primitive import Primitive
 from ...primitives import reshape, transpose
 from .mistake import Change, Mistake
 from .scene import Scene
-from .surgery import followed, in_order, standing
+from .surgery import in_order, standing
 
 MADE = ("gain", "matrix", "jacobian", "junction", "linear")
 SORTED = Change(in_order, frozenset())
@@ -84,30 +82,22 @@ def _signal(scene: Scene, wire: int) -> str:
 
 def turned(scene: Scene) -> Iterator[Mistake]:
     """Transpose a leaf's gradient, or give it or take from it an axis of length 1."""
-    for node in scene.adjoint.nodes:
-        maker = scene.sender.get(node.inputs[0]) if node.kind == "output" else None
-        if maker is None or len(maker.outputs) > 1:
-            continue
+    for node, maker in scene.leaves():
         where, shape = scene.makes(node), np.shape(scene.value(node.inputs[0]))
         kin = scene.whole(where)
         if len(shape) == 2:
+            made = Node("linear", primitive=transpose)
             yield Mistake("gradient transposed", where, f"the gradient of {where} is transposed",
-                          f"δ{where}", f"(δ{where})ᵀ", _made_into(maker, transpose),
+                          f"δ{where}", f"(δ{where})ᵀ", scene.behind(maker, made),
                           (kin,))  # fmt: skip
         ways = {"less": tuple(size for size in shape if size > 1)}
         ways |= {"row": (1, *shape), "column": (*shape, 1)} if len(shape) == 1 else {}
         for way, other in ways.items():
             if other != shape:
+                made = Node("linear", primitive=reshape, parameters={"shape": other})
                 yield Mistake("axis of length 1", where, f"the gradient of {where} has the right "
                               f"numbers in the shape {other}, where {shape} belongs", str(shape),
-                              "", _made_into(maker, reshape, shape=other),
-                              (f"{kin} {way}",))  # fmt: skip
-
-
-def _made_into(maker: Node, primitive: Primitive, **parameters: Any) -> Change:
-    """Return how to put a linear map behind a node."""
-    after = Node("linear", primitive=primitive, parameters=parameters)
-    return Change(lambda graph: followed(graph, maker, after), frozenset(maker.outputs))
+                              "", scene.behind(maker, made), (f"{kin} {way}",))  # fmt: skip
 
 
 def orders(scene: Scene) -> Iterator[Mistake]:

@@ -78,5 +78,17 @@ def of_a_signal(scene: Scene) -> Iterator[Mistake]:
                           "it should be", right, f"{text} · {right}", change)  # fmt: skip
 
 
+def of_a_leaf(scene: Scene) -> Iterator[Mistake]:
+    """Scale the gradient of a leaf, or of all that is packed with it."""
+    for node, maker in scene.leaves():
+        where = scene.makes(node)
+        for size, text in SIZES.items():
+            scaled = Node("gain", gain=np.asarray(size))
+            yield Mistake("sign" if size < 0 else "factor", where, f"the gradient of {where} is "
+                          f"{text} times what it should be", "1", f"{text} times it",
+                          scene.behind(maker, scaled), (f"{scene.whole(where)} {text}",)
+                          )  # fmt: skip
+
+
 def _times(size: float) -> Callable[[Node], Node]:
     return lambda now: replace(now, gain=size * now.gain)

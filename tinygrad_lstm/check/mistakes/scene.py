@@ -16,7 +16,7 @@ from ...evaluate import evaluate
 from ...flow import DELAYS, SOURCES, Node
 from ..sight import Sight
 from .mistake import Change, Mistake
-from .surgery import edited, preceded
+from .surgery import edited, followed, preceded
 
 LAYER = 4  # how many signals on from a product its layer's output may be
 
@@ -113,6 +113,13 @@ class Scene:
                 if passed is not None and passed.kind == through:
                     yield node, passed, passed.inputs.index(node.outputs[0])
 
+    def leaves(self) -> Iterator[tuple[Node, Node]]:
+        """Yield where the gradients of leaves come out, each with the node that makes it."""
+        for node in self.adjoint.nodes:
+            maker = self.sender.get(node.inputs[0]) if node.kind == "output" else None
+            if maker is not None and len(maker.outputs) == 1:
+                yield node, maker
+
     def junctions(self) -> Iterator[Node]:
         """Yield the junctions at which branches meet."""
         for node in self.adjoint.nodes:
@@ -177,6 +184,10 @@ class Scene:
         is_none = bool(np.all(np.asarray(gain) == 1))
         at = frozenset(node.outputs)
         return Change(lambda graph: preceded(graph, node, port, gain), at, is_none)
+
+    def behind(self, node: Node, fresh: Node) -> Change:
+        """Return how to put another node after one."""
+        return Change(lambda graph: followed(graph, node, fresh), frozenset(node.outputs))
 
     def instead(self, node: Node, several: Iterable[Instead], *kin: str) -> Iterator[Mistake]:
         """Yield the mistakes of taking something else for a gain, each something else but once."""
