@@ -258,7 +258,7 @@ class _Equations:
                 terms.append(_marked(term) if self.same.get(wire, wire) in marks else term)
         if not terms:
             return self._nothing((node.inputs[0], step))
-        total = reduce(operator.add, terms)
+        total = reduce(operator.add, _gathered(terms))
         return _marked(total) if ALL in marks else total
 
     def _nothing(self, place: Place) -> Symbol:
@@ -421,6 +421,14 @@ class _Equations:
     @staticmethod
     def _at(value: np.ndarray, step: int | None) -> np.ndarray:
         return value if step is None else value[step]
+
+
+def _gathered(terms: Sequence[Symbol]) -> list[Symbol]:
+    """Return the terms of a sum, each that comes back more than once as a multiple."""
+    texts = [str(term) for term in terms]
+    once = [(term, texts.count(text)) for at, (term, text) in enumerate(zip(terms, texts))
+            if text not in texts[:at]]  # fmt: skip
+    return [float(count) * term if count > 1 else term for term, count in once]
 
 
 def _marked(each: Any) -> Symbol:
