@@ -72,7 +72,10 @@ def run(
     if backward:
         outs.reverse()
     out = stack(outs)
-    return out if alive is None else where(alive, out, 0.0), state
+    if alive is not None:
+        out = where(alive, out, 0.0)
+        out.name = "out_padded"
+    return out, state
 
 
 def _seams(order: range, truncate: int) -> Tensor:
