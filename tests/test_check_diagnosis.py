@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -113,20 +114,31 @@ def test_two_mistakes_are_named_together(names, given):
     assert set(case.named.split(" and ")) in kinds
 
 
-def test_no_pair_is_tried_when_the_time_is_over():
+def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
     case = planted.case("lstm", "f-missing", "b-of-f-for-i")
-    shown = []
+    hand, shown = case.hand(), []
 
     def watch(pairs):
         for pair in pairs:
             shown.append(pair)
             yield pair
 
-    hand = case.hand()
     found = tg.compare(case.loss(), {name: hand[name] for name in case.parameters})
-    assert all(each.left for each in found.diagnose(seconds=0.0, watch=watch))
-    assert len(shown) == 1
-    assert found.diagnose(watch=watch)[0].left == 0 and len(shown) > 2
+    assert not found.diagnose(watch=watch).is_cut
+    assert found.mistakes[0].left == 0 and len(shown) > 2
+
+    clock = count()  # a second for every mistake that is tried
+    monkeypatch.setattr("tinygrad_lstm.check.diagnosis.monotonic", lambda: next(clock))
+    singles = found.diagnose(pairs=False, seconds=10**6)
+    assert singles and not singles.is_cut and all(each.left for each in singles)
+    took = next(clock)
+    for seconds in (0, 50, took):
+        began, shown[:] = next(clock), []
+        assert found.diagnose(seconds=seconds, watch=watch).is_cut
+        assert next(clock) - began <= seconds + 5
+        assert bool(shown) is (seconds == took)
+        if seconds < took:
+            assert "the time was up before all was tried" in str(found)
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])

@@ -44,7 +44,7 @@ class Tape(dict):
 def telling(case, names=None):
     hand = case.hand()
     report = tg.compare(case.loss(), {name: hand[name] for name in names or hand})
-    report.diagnose(seconds=0)
+    report.diagnose(pairs=False)
     return report
 
 

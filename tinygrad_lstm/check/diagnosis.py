@@ -7,7 +7,8 @@ network, it gives the author's numbers out of the author's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from time import monotonic
 
 import numpy as np
@@ -18,6 +19,7 @@ from .blame import Judged, judged
 from .mistakes import Mistake, leading_to, mistakes, with_rates
 from .sight import Given, Sight
 
+SECONDS = 30.0  # after which no more is tried
 MORE = 200  # pairs that are tried after one that explains all
 PAIRS = 5000  # of the likeliest, that are tried
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another mistake, leave none
@@ -63,10 +65,27 @@ class Diagnosis:
         return "; ".join(each.says for each in self.mistakes)
 
 
+class Diagnoses(list[Diagnosis]):
+    """What explains a derivation, the best first.
+
+    Attributes
+    ----------
+    is_cut : bool
+        Whether the time was up before all was tried.
+    """
+
+    is_cut = False
+
+
 def diagnosed(
-    sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray],
-    *, seconds: float = 30.0, watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
-) -> list[Diagnosis]:  # fmt: skip
+    sight: Sight,
+    given: Sequence[Given],
+    allowed: Sequence[np.ndarray],
+    *,
+    seconds: float = SECONDS,
+    pairs: bool = True,
+    watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
+) -> Diagnoses:
     """Return what explains a derivation that is wrong, the best first; empty if it is right.
 
     Parameters
@@ -75,45 +94,58 @@ def diagnosed(
     given : the derived gradients
     allowed : how far off each may be (see `tolerances`)
     seconds : float
-        After which no more pairs of mistakes are tried.
+        After which no more mistakes are tried.
+    pairs : bool
+        Whether to try two at once where no single one explains all.
     watch : (list of pairs) -> the same, one by one
         To show how far it is.
     """
     base = judged(sight.adjoint, given, allowed)
     wrong = _left(base)
+    result = Diagnoses()
     if not wrong:
-        return []
+        return result
     until = monotonic() + seconds
     above = [(each.follows, _above(sight, each.given.wire, given)) for each in base]
     at_fault = [wires for follows, wires in above if not follows]
     library = mistakes(sight)
+    tried: list[Diagnosis] = []
+
+    def all_tried(several: Iterable[tuple[Mistake, ...]], more: float = inf) -> None:
+        """Try mistakes until the time is up, or so many from the first that explains all."""
+        left = more
+        for each in several:
+            if monotonic() > until:
+                result.is_cut = True
+                return
+            tried.append(_tried(each, sight, given, allowed, base))
+            left -= left < more or not tried[-1].left
+            if not left:
+                return
+
+    def is_open() -> bool:
+        return not result.is_cut and all(each.left for each in tried)
+
     covering = [each for each in library if all(each.change.at & wires for wires in at_fault)]
-    tried = [_tried((each,), sight, given, allowed, base) for each in covering]
-    whole = [each for each in tried if not each.left]
-    if not whole:
+    all_tried((each,) for each in covering)
+    if is_open():
         # what follows may do so because two mistakes make up for each other
         suspected = set[int]().union(*at_fault)
         ways = suspected.union(*(wires for _, wires in above if wires & suspected))
         known = {id(each) for each in covering}
-        some = [each for each in library if each.change.at & ways and id(each) not in known]
-        tried += [_tried((each,), sight, given, allowed, base) for each in some]
-    if not whole:
-        since = 0  # the first pair that explains all: a few more tell whether it is the only one
-        for one, other in watch(_likely(tried, base)):
-            since += bool(whole)
-            if monotonic() > until or since > MORE:
-                break
-            pair = _tried((*one.mistakes, *other.mistakes), sight, given, allowed, base)
-            tried.append(pair)
-            if not pair.left:
-                whole.append(pair)
+        all_tried((x,) for x in library if x.change.at & ways and id(x) not in known)
+    if pairs and is_open():
+        likely = watch(_likely(tried, base))
+        all_tried(((*one.mistakes, *other.mistakes) for one, other in likely), MORE)
+    whole = [each for each in tried if not each.left]
     told: dict[str, Diagnosis] = {}  # what is told alike is one
     for each in sorted(whole or (x for x in tried if x.left < wrong), key=_order):
         told.setdefault(each.says, each)
     found = list(told.values())[:10]
     is_only = bool(whole) and len(found) == 1
     apart = _apart(sight, found[:2], given) if whole and not is_only else ""
-    return [Diagnosis(each.mistakes, each.residual, each.left, is_only, apart) for each in found]
+    result.extend(replace(each, unique=is_only, apart=apart, gives=None) for each in found)
+    return result
 
 
 def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:

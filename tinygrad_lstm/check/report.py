@@ -17,7 +17,7 @@ import numpy as np
 from ..tensor import Tensor
 from .blame import Blame, blame, judged
 from .columns import shape, size, table, wrapped
-from .diagnosis import Diagnosis, diagnosed
+from .diagnosis import Diagnoses, diagnosed
 from .rounding import tolerances
 from .sight import Given, Sight
 from .telling import Told, tell
@@ -28,6 +28,7 @@ LISTED = 6  # names in a row, and mistakes that explain as much
 UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
+TIME_UP = "the time was up before all was tried; report.diagnose(seconds=…) sets it"
 NOT_SINGLE = "no single mistake explains all of it; report.diagnose() tries pairs"
 
 
@@ -103,11 +104,11 @@ class Report:
         return blame(sight, judged(sight.adjoint, given, allowed))
 
     @cached_property
-    def mistakes(self) -> list[Diagnosis]:
+    def mistakes(self) -> Diagnoses:
         return self.diagnose()
 
-    def diagnose(self, **how: Any) -> list[Diagnosis]:
-        """Look for the mistakes, within a time and with a progress bar (see `diagnosed`)."""
+    def diagnose(self, **how: Any) -> Diagnoses:
+        """Look for the mistakes, for 30 s unless told otherwise (see `diagnosed`)."""
         self.__dict__["mistakes"] = diagnosed(*self.seen, **how)
         return self.mistakes
 
@@ -117,13 +118,13 @@ class Report:
         return "mistakes" in self.__dict__
 
     @property
-    def best(self) -> list[Diagnosis]:
+    def best(self) -> Diagnoses:
         """The mistakes as far as they have been looked for: single ones, in a small network."""
         return self.mistakes if self.is_searched else self._singles
 
     @cached_property
-    def _singles(self) -> list[Diagnosis]:
-        return diagnosed(*self.seen, seconds=0.0) if self._is_small else []
+    def _singles(self) -> Diagnoses:
+        return diagnosed(*self.seen, pairs=False) if self._is_small else Diagnoses()
 
     @cached_property
     def _is_small(self) -> bool:
@@ -231,7 +232,8 @@ class Report:
                 yield f"{label}: {_listed(names)}"
         if not self.best:
             unasked = NOT_SINGLE if self._is_small else "report.diagnose() looks for the mistake"
-            yield "no two mistakes explain it" if self.is_searched else unasked
+            none = TIME_UP if self.best.is_cut else "no two mistakes explain it"
+            yield none if self.is_searched else unasked
             return
         first, *others = self.best
         wrong = 1 + len(blame.also)
@@ -247,8 +249,14 @@ class Report:
                 entry = told.signal + (f" at {shape(told.at)}" if told.at else "")
                 who = "by hand" if told.is_given else "with the mistake"
                 yield f"  {entry}: {told.wrong + 0.0:.9g} {who}, {told.right + 0.0:.9g} is right"
-        if first.left and not self.is_searched:
-            yield NOT_SINGLE
+        if first.left:
+            yield (
+                TIME_UP
+                if self.best.is_cut
+                else NOT_SINGLE
+                if not self.is_searched
+                else ("no two mistakes explain all of it")
+            )
         for each in [other for other in others if other.left == first.left][:2]:
             yield f"also explained by: {each.says}"
         if first.apart:
