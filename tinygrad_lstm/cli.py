@@ -19,6 +19,7 @@ from typing import Any, cast
 from . import demo, gallery
 from .check import Report, compare
 from .check.answers import read
+from .check.diagnosis import SECONDS
 from .draw import LEVELS, STYLES, VIEWS, draw
 from .errors import TinygradError, UsageError
 from .explain import explain
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument("--digits", type=int, help="how many digits were printed")
     checked.add_argument("--rtol", type=float,
                          help="what counts as rounding, relative to the largest entry")  # fmt: skip
+    checked.add_argument("--seconds", type=float, default=SECONDS,
+                         help="for how long to look for the mistake (default: %(default)g)"
+                         )  # fmt: skip
     checked.add_argument("--json", action="store_true", help="write plain data")
     checked.add_argument("--no-answers", dest="answers", action="store_false",
                          help="tell no right number, no equation and no difference")  # fmt: skip
@@ -141,7 +145,7 @@ def _compared(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
         if error.report is None:
             raise type(error)("\n".join([*complaints, str(error)])) from None
         report, complaints = error.report, complaints + str(error).splitlines()
-    report.diagnose(watch=_watched)
+    report.diagnose(seconds=chosen.seconds, watch=_watched)
     return report, complaints
 
 
