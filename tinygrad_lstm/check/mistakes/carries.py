@@ -6,7 +6,7 @@ dropped, cut, or taken for the whole, the network has forgotten time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy as np
 from ...flow import DELAYS, Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, names
-from .surgery import followed
 
 
 def carries(scene: Scene) -> Iterator[Mistake]:
@@ -121,12 +120,8 @@ def last_errors(scene: Scene) -> Iterator[Mistake]:
             yield Mistake(
                 "last error alone", scene.makes(node), f"only the last step's δ{scene.makes(node)} "
                 "is sent back, not every step's", "", "",
-                Change(_followed(node, fresh), frozenset(node.outputs)),
+                scene.behind(node, fresh),
             )  # fmt: skip
-
-
-def _followed(node: Node, fresh: Node) -> Callable[[Flow], Flow]:
-    return lambda graph: followed(graph, node, fresh)
 
 
 def wrong_way(scene: Scene) -> Iterator[Mistake]:
