@@ -39,7 +39,7 @@ class Equations:
     places : dict of str to place
         Those of them that have a δ.
     same : dict of wire to wire
-        Where the adjoint network has the δ of a signal that has branches.
+        Wires whose δ the adjoint network has on another one, and on which (see `continued`).
     right : dict of str to array
         The right gradients of these.
     """
