@@ -7,13 +7,14 @@ complete. Leaves wait for no turn: theirs are complete when everything computed 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Set
-from heapq import heappush
 from typing import Any
 
 import numpy as np
 
 Array = Any
+_ndarray = np.ndarray
 ROWS = 512  # how many rows are stacked before they are multiplied
 
 
@@ -31,8 +32,8 @@ class PlainSums:
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         self.kept = kept
         self.total: dict[Any, Array] = {}
-        self.waiting: dict[int, Any] = {}  # what was computed, by serial number, its sign changed
-        self.turns: list[int] = []  # the same numbers as a heap
+        self.waiting: dict[int, Any] = {}  # what was computed, by serial number
+        self.turns: list[int] = []  # the same numbers in order; the last one's turn is next
 
     def add(self, operand: Any, ct: Array) -> None:
         """Add a cotangent."""
@@ -52,9 +53,9 @@ class PlainSums:
 
     def _wait(self, operand: Any) -> None:
         if operand.inputs:  # no leaf
-            turn = -operand.serial
+            turn = operand.serial
             self.waiting[turn] = operand
-            heappush(self.turns, turn)
+            insort(self.turns, turn)
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
@@ -78,7 +79,7 @@ class Sums(PlainSums):
 
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         super().__init__(kept)
-        self.own: set[Any] = set()  # whose sums are arrays that nobody else holds
+        self.own: set[Any] = set()  # whose sums are arrays that this table made itself
         self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
 
     def add(self, operand: Any, ct: Array) -> None:
@@ -88,45 +89,44 @@ class Sums(PlainSums):
             before = total[operand]
             if operand in self.own:
                 before += ct
-                total[operand] = before  # NumPy's scalars are not added to in place
             else:
-                total[operand] = before + ct
-                self.own.add(operand)
+                total[operand] = both = before + ct
+                if type(both) is _ndarray:  # NumPy's scalars are not added to in place
+                    self.own.add(operand)
             return
         if operand.inputs:
             if operand.primitive.is_part and operand not in self.kept:
                 self.add_part(operand.inputs[0], ct, operand)
                 return
-            turn = -operand.serial  # `_wait`, without the call: this is the inner loop
+            turn = operand.serial  # `_wait`, without the call: this is the inner loop
             self.waiting[turn] = operand
-            heappush(self.turns, turn)
+            insort(self.turns, turn)
         total[operand] = ct
 
     def add_part(self, operand: Any, ct: Array, entry: Any) -> None:
         """Add the cotangent of a part of a signal into the buffer for the whole."""
-        total = self.total
         index, add = entry.parameters["index"], entry.primitive.add_part
-        if operand in total:
-            buffer = total[operand]
-            if operand not in self.own or type(buffer) is not np.ndarray:
-                self.own.add(operand)
-                buffer = total[operand] = np.array(buffer)
-        else:
-            self._wait(operand)
+        if operand in self.own:
+            buffer = self.total[operand]
+        elif operand in self.total:
+            buffer = self.total[operand] = np.array(self.total[operand])
             self.own.add(operand)
+        else:
             whole = operand._array
-            buffer = total[operand] = np.zeros(whole.shape, whole.dtype)
+            buffer = self.total[operand] = np.zeros(whole.shape, whole.dtype)
+            self.own.add(operand)
+            self._wait(operand)
             if add is None:  # into zeros one may as well assign, in half the time
                 buffer[index] = ct
                 return
         if add is not None:
             add(buffer, index, ct)
+            return
+        place = buffer[index]
+        if type(place) is _ndarray:
+            place += ct  # in place, without NumPy's writing the sum back once more
         else:
-            place = buffer[index]
-            if type(place) is np.ndarray:
-                place += ct  # in place, without NumPy's writing the sum back once more
-            else:
-                buffer[index] += ct
+            buffer[index] += ct
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ, now or later; x is (n, in), ct is (n, out), the weight is a leaf."""
@@ -144,6 +144,7 @@ class Sums(PlainSums):
         _, xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
         self.add(weight, x.T.dot(ct))
+        self.own.add(weight)
 
     def take(self, operand: Any) -> Array | None:
         """Return the sum of what has come in for a signal, and forget it; None if nothing has."""

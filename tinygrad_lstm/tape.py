@@ -8,7 +8,6 @@ needs neither recursion nor a search for an order.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from heapq import heappop
 from typing import Any
 
 from .errors import ChangedError
@@ -89,7 +88,7 @@ def pull_back(sums: Any) -> dict[Node, Any]:
     node = None
     total, turns, waiting, kept = sums.total, sums.turns, sums.waiting, sums.kept
     while turns:
-        node = waiting.pop(heappop(turns))  # the latest recorded of those that wait
+        node = waiting.pop(turns.pop())  # the latest recorded of those that wait
         ct = total.pop(node)
         if kept and node in kept:
             found[node] = ct
@@ -97,4 +96,5 @@ def pull_back(sums: Any) -> dict[Node, Any]:
         pull(node, ct, sums)
     if node is not None and replaced.latest > node.serial:  # the oldest of all
         history(outputs)  # which says what was replaced
-    return found | sums.rest()
+    rest = sums.rest()
+    return rest | found if found else rest
