@@ -522,7 +522,11 @@ def many(x, y):
     )
 
 
-@pytest.mark.parametrize("program", [share, passes_on, many])
+def products(x, y):
+    return y[:, :2] @ x + x[:, :2] @ y
+
+
+@pytest.mark.parametrize("program", [share, passes_on, many, products])
 def test_gradients_share_memory_with_nothing(a, b, program):
     y = program(a, b)
     start = np.ones(y.shape)
@@ -532,7 +536,7 @@ def test_gradients_share_memory_with_nothing(a, b, program):
         assert not any(np.shares_memory(one, other) for other in held[k + 1 :])
 
 
-@pytest.mark.parametrize("program", [share, passes_on, many])
+@pytest.mark.parametrize("program", [share, passes_on, many, products])
 def test_program_run_twice_gives_the_same(program):
     xs = [A.copy(), B.copy()]
 
@@ -552,6 +556,13 @@ def test_program_run_twice_gives_the_same(program):
         assert np.array_equal(one, copy)
         assert np.array_equal(one, other)
     assert np.array_equal(xs[0], A)
+
+
+def test_kept_gradient_written_into_changes_no_leaf_s(a, b):
+    both = (a + b).retain_grad()
+    (both * 2.0 + both).sum().backward()
+    both.grad[:] = 99
+    assert (a.grad == 3.0).all() and (b.grad == 3.0).all()
 
 
 def test_gradient_written_into_changes_nothing_else(a, b):

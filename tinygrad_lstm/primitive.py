@@ -72,8 +72,9 @@ class Primitive:
     samples : () -> list of (operands, parameters)
     analytic, is_differentiable : bool
         Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
-    arity, parameters : int or None, tuple of str
-        The number of operands (None for any number), and the names of what else it takes.
+    arity, parameters, known : int or None, tuple of str, frozenset of str
+        The number of operands (None for any number), and the names of what else it takes, in their
+        order and as a set.
     numpy : NumPy's functions that it stands for
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
@@ -102,6 +103,7 @@ class Primitive:
         self.notation, self.samples, self.analytic = notation, samples, analytic
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
+        self.known = frozenset(self.parameters)
         self.is_differentiable = kind != "cut"
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
@@ -120,11 +122,12 @@ class Primitive:
 
     def __call__(self, *operands: Any, **parameters: Any) -> Any:
         """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
-        if parameters or len(operands) != self.arity:
+        if len(operands) != self.arity or (parameters and not self.known.issuperset(parameters)):
             operands, parameters = self.bind(operands, parameters)
         for operand in operands:
             if hasattr(operand, "__interpret__"):
-                parameters = parameters and _kept_safe(parameters)
+                if parameters:
+                    parameters = _kept_safe(parameters)
                 return operand.__interpret__(self, operands, parameters)
         return self.forward(*operands, **parameters)
 
@@ -133,8 +136,6 @@ class Primitive:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
         arity, names = self.arity, self.parameters
-        if len(operands) == arity and all(map(names.__contains__, parameters)):
-            return operands, parameters
         extra: tuple[Any, ...] = ()
         if arity is None and operands and isinstance(operands[0], list | tuple):
             operands, extra = tuple(operands[0]), operands[1:]
@@ -367,7 +368,8 @@ def bilinear(
     def pull(entry, ct, sums):
         a, b = entry.inputs
         x, w = a._array, b._array
-        alike = x.shape == w.shape  # then nothing was broadcast, and no shape need be looked at
+        # nothing was broadcast, and no cotangent's shape need be looked at
+        alike = x.shape == w.shape if rows is None else w.ndim == 2
         if a.requires_grad:
             a_ct = left(ct, x, w)
             sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape))

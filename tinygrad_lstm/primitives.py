@@ -106,6 +106,8 @@ def typed(number):
     NumPy takes it so in half the time that it takes Python's number in.
     """
     of_type = {np.dtype(kind): np.array(number, kind) for kind in "efdgFDG?"}
+    for shared in of_type.values():
+        shared.flags.writeable = False
 
     def beside(x):
         try:
@@ -183,9 +185,8 @@ def _matmul(a, b):
     if b.ndim == 2 and a.ndim:
         if a.ndim < 3:  # the same product as matmul's, in half the time when small
             return a.dot(b)
-        shape = a.shape  # one large product instead of a batch of small ones
-        rows = a.reshape((math.prod(shape[:-1]), shape[-1]))
-        return rows.dot(b).reshape((*shape[:-1], b.shape[1]))
+        *batch, width = a.shape  # one large product instead of a batch of small ones
+        return a.reshape((math.prod(batch), width)).dot(b).reshape((*batch, b.shape[1]))
     return np.matmul(a, b)
 
 
@@ -210,11 +211,11 @@ def _matmul_right(ct, a, b):
 
 def _matmul_rows(a, ct, ndim=2):
     """Return a and ct as matrices with one row for each vector of the batch."""
-    if a.ndim != 2:
-        a = a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))  # -1 is undetermined when empty
-    if ct.ndim != ndim:
-        ct = ct.reshape((math.prod(ct.shape[:-1]), ct.shape[-1]) if ndim == 2 else (-1,))
-    return a, ct
+    if a.ndim == 2 and ct.ndim == ndim:
+        return a, ct
+    *batch, width = a.shape
+    count = math.prod(batch)  # -1 would be undetermined when empty
+    return a.reshape((count, width)), ct.reshape((count, ct.shape[-1]) if ndim == 2 else (count,))
 
 
 # fmt: off
