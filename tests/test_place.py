@@ -83,6 +83,21 @@ def test_error_inside_leaves_no_place_behind(make):
     assert here.get() is ROOT
 
 
+def test_decorated_function_records_inside_the_scope_and_leaves_nothing_behind(x):
+    @tg.scope("halved")
+    def half(x, *, by):
+        """Divide."""
+        return x / by
+
+    with tg.scope("outer"):
+        assert half(x, by=x).place.path() == "outer.halved"
+        assert here.get().path() == "outer"
+        with pytest.raises(tg.DTypeError):
+            half(x, by="nothing")
+        assert here.get().path() == "outer"
+    assert half.__doc__ == "Divide."
+
+
 def test_error_inside_a_step_leaves_no_step_behind():
     def fail():
         for _ in tg.steps(3):

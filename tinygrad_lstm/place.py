@@ -7,11 +7,11 @@ when somebody reads a name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ContextDecorator
 from contextvars import ContextVar
+from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import index as as_integer
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import ArgumentError, UsageError
 
@@ -35,8 +35,9 @@ class Place:
         self.parent = parent
         self.name = name
         self.step = step
-        inherited = True if parent is None else parent.recording
-        self.recording: bool = inherited if recording is None else recording
+        if recording is None:
+            recording = parent is None or parent.recording
+        self.recording: bool = recording
         self.module = module
 
     def path(self) -> str:
@@ -63,11 +64,11 @@ here: ContextVar[Place] = ContextVar("here", default=ROOT)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Inside(ContextDecorator):
+class _Inside:
     """Stand at a place for the length of a ``with`` block or of a decorated function."""
 
-    def __init__(self, **change: object) -> None:
-        self._change = change
+    def __init__(self, name: str | None = None, recording: bool | None = None) -> None:
+        self._name, self._recording = name, recording
         self._before: list[Place] = []
 
     def __call__(self, function: F) -> F:
@@ -76,15 +77,23 @@ class _Inside(ContextDecorator):
                 f"{function.__name__} runs after the call that a decorator could stand around: "
                 "use a with block inside of it"
             )
-        return super().__call__(function)
+        name, recording = self._name, self._recording
 
-    def _recreate_cm(self) -> _Inside:
-        return _Inside(**self._change)  # a decorated function may run in two threads at once
+        @wraps(function)
+        def inside(*args: Any, **options: Any) -> Any:
+            before = here.get()
+            here.set(Place(before, name, None, recording))
+            try:
+                return function(*args, **options)
+            finally:
+                here.set(before)
+
+        return cast(F, inside)
 
     def __enter__(self) -> None:
         before = here.get()
         self._before.append(before)
-        here.set(Place(before, **self._change))  # type: ignore[arg-type]
+        here.set(Place(before, self._name, None, self._recording))
 
     def __exit__(self, *error: object) -> None:
         here.set(self._before.pop())

@@ -17,6 +17,7 @@ from ..primitives import norm, softplus, sum
 from ..tensor import Tensor
 
 
+@scope("squared_error")
 def squared_error(y: Tensor, target: Any) -> Tensor:
     """Return ½ Σ (y - target)², the loss of the derivations.
 
@@ -29,11 +30,11 @@ def squared_error(y: Tensor, target: Any) -> Tensor:
     ShapeError
         If the shapes differ; the message names both.
     """
-    with scope("squared_error"):
-        e = _error(y, target)
-        return _named(sum(e * e) * 0.5)
+    e = _error(y, target)
+    return _named(sum(e * e) * 0.5)
 
 
+@scope("mean_squared_error")
 def mean_squared_error(y: Tensor, target: Any) -> Tensor:
     """Return the mean of (y - target)²; its gradient is 2/n of that of ½ Σ.
 
@@ -46,11 +47,11 @@ def mean_squared_error(y: Tensor, target: Any) -> Tensor:
     ShapeError
         If the shapes differ; the message names both.
     """
-    with scope("mean_squared_error"):
-        e = _error(y, target)
-        return _named(mean(e * e))
+    e = _error(y, target)
+    return _named(mean(e * e))
 
 
+@scope("euclidean_norm")
 def euclidean_norm(y: Tensor, target: Any) -> Tensor:
     """Return ‖y - target‖, whose gradient is (y - target) / ‖y - target‖, and 0 at 0.
 
@@ -63,10 +64,10 @@ def euclidean_norm(y: Tensor, target: Any) -> Tensor:
     ShapeError
         If the shapes differ; the message names both.
     """
-    with scope("euclidean_norm"):
-        return _named(norm(_error(y, target)))
+    return _named(norm(_error(y, target)))
 
 
+@scope("binary_cross_entropy")
 def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
     """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)), at any size of the logits z.
 
@@ -80,17 +81,15 @@ def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
     ShapeError, ArgumentError
         If the shapes differ, or a target lies outside [0, 1].
     """
-    with scope("binary_cross_entropy"):
-        logits = _judged(logits)
-        t = _target(logits, target)
-        outside = t.data[~((t.data >= 0) & (t.data <= 1))]
-        if outside.size:
-            raise ArgumentError(
-                f"binary_cross_entropy: found target {outside[0]:g}, expected 0 to 1"
-            )
-        return _named(mean(softplus(logits) - t * logits))
+    logits = _judged(logits)
+    t = _target(logits, target)
+    outside = t.data[~((t.data >= 0) & (t.data <= 1))]
+    if outside.size:
+        raise ArgumentError(f"binary_cross_entropy: found target {outside[0]:g}, expected 0 to 1")
+    return _named(mean(softplus(logits) - t * logits))
 
 
+@scope("softmax_cross_entropy")
 def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
     """Return the mean of -log softmax(z)[class], at any size of the logits z.
 
@@ -105,24 +104,23 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
     ShapeError, DTypeError, ArgumentError
         If the shapes do not fit, or an index is no whole number or out of range.
     """
-    with scope("softmax_cross_entropy"):
-        logits = _judged(logits)
-        right = np.asarray(classes)
-        if right.dtype.kind not in "iu":
-            raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
-        if logits.ndim < 1 or right.shape != logits.shape[:-1]:
-            raise ShapeError(
-                f"softmax_cross_entropy: logits have shape {logits.shape}, classes {right.shape}; "
-                "expected (..., C) and (...)"
-            )
-        count = logits.shape[-1]
-        outside = right[(right < 0) | (right >= count)]
-        if outside.size:
-            raise ArgumentError(
-                f"softmax_cross_entropy: found class {outside[0]}, expected 0 to {count - 1}"
-            )
-        places = (*np.indices(right.shape), right)
-        return _named(-mean(log_softmax(logits)[places]))
+    logits = _judged(logits)
+    right = np.asarray(classes)
+    if right.dtype.kind not in "iu":
+        raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
+    if logits.ndim < 1 or right.shape != logits.shape[:-1]:
+        raise ShapeError(
+            f"softmax_cross_entropy: logits have shape {logits.shape}, classes {right.shape}; "
+            "expected (..., C) and (...)"
+        )
+    count = logits.shape[-1]
+    outside = right[(right < 0) | (right >= count)]
+    if outside.size:
+        raise ArgumentError(
+            f"softmax_cross_entropy: found class {outside[0]}, expected 0 to {count - 1}"
+        )
+    places = (*np.indices(right.shape), right)
+    return _named(-mean(log_softmax(logits)[places]))
 
 
 def _judged(y: Any) -> Tensor:
@@ -139,7 +137,7 @@ def _target(y: Tensor, target: Any) -> Tensor:
             dtype=None if isinstance(target, np.ndarray | np.generic) else y.dtype,
             name="target",
         )
-    if target.shape != y.shape:
+    if target._array.shape != y._array.shape:
         raise ShapeError(
             f"{y.label()} has shape {y.shape}, its target {target.shape}; they must be equal "
             "(nothing is broadcast in a loss)"
