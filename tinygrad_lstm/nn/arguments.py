@@ -132,19 +132,20 @@ def fitting(
     """Return an input as a Tensor if it fits the weights W (in, out) of the layer at a place."""
     if not isinstance(x, Tensor):
         x = Tensor(x, name="x", dtype=None if isinstance(x, np.ndarray | np.generic) else W.dtype)
-    shape, who = x.shape, place.path
+    data, weights, who = x._array, W._array, place.path
+    shape, features = data.shape, len(weights)
     if not shape or (ranks and len(shape) not in ranks):
         raise ShapeError(f"{who()}: input has shape {shape}, expected {axes}")
-    if shape[-1] != W.shape[0]:
+    if shape[-1] != features:
         raise ShapeError(
-            f"{who()}: input has {shape[-1]} features, weights take {W.shape[0]} "
+            f"{who()}: input has {shape[-1]} features, weights take {features} "
             f"(shapes {shape} and {W.shape})"
         )
     if 0 in shape:
         raise ShapeError(
             f"{who()}: input has shape {shape}: nothing to compute on, expected {axes}"
         )
-    if x.dtype != W.dtype:
+    if data.dtype != weights.dtype:
         raise DTypeError(
             f"{who()}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
             f".astype({str(W.dtype)!r}) or make the layer with dtype={str(x.dtype)!r}"

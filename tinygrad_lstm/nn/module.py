@@ -72,8 +72,11 @@ class Module:
         for attribute in self._growing:
             self._hold(attribute, getattr(self, attribute, None))
         before = here.get()
-        here.set(Place(before, self.place.name, module=self.place))
+        place = self.place
+        here.set(Place(before, place.name, None, None, place))
         try:
+            if len(args) == 1 and not options:  # the same, sooner
+                return self.forward(args[0])
             return self.forward(*args, **options)
         except TypeError as error:
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:

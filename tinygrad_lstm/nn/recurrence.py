@@ -5,20 +5,22 @@ Knows Tensors and equations; not how steps follow one another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError, UsageError
-from ..place import Initial, steps
+from ..place import Initial, Place, here
 from ..primitives import broadcast_to, where
 from ..tensor import Tensor, constant
 from .card import card, written
 from .equations import Equations
 from .module import Module
 
-Start = tuple[Any, ...]  # one value for each state: a Tensor, an array, or None
+# one value for each state: a Tensor, an array, or None for the Module's own; or None for all
+Start = tuple[Any, ...] | None
 
 
 class Recurrence(Module):
@@ -41,7 +43,13 @@ class Recurrence(Module):
 
     def __init__(self, equations: Equations, name: str | None = None) -> None:
         super().__init__(name)
+        if not isinstance(equations, Equations):
+            raise UsageError(
+                f"{type(self).__name__}: equations are {type(equations).__name__}, "
+                "expected Equations"
+            )
         self.equations = equations
+        self._initial = tuple(map(Initial, equations.states))
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
@@ -95,7 +103,7 @@ class Recurrence(Module):
         """
         names = self.equations.states
         if state is None:
-            return [(None,) * len(names)] * count
+            return [None] * count
         who = self.place.path()
         if len(names) == 1:
             state = (state,)
@@ -122,37 +130,36 @@ class Recurrence(Module):
         return list(zip(*shares, strict=True))
 
     def _starting(
-        self, given: Start, batch: tuple[int, ...], step: int, renamed: bool = True
+        self, given: Start, batch: Sequence[int], step: int, renamed: bool = True
     ) -> tuple[Tensor, ...]:
         """Return the initial states as Tensors (batch, size), named as such at a step.
 
         Parameters
         ----------
         given : one value for each state
-            None for a learned one or zeros.
+            None for a learned one or zeros; None for all of them.
         batch : () or (B,)
         step : int
         renamed : bool
             Whether a given Tensor becomes a signal of this Module; else it stays what it is.
         """
         found = []
-        for _ in steps(range(step, step + 1)):
-            for what, size, value in zip(
-                self.equations.states, self.equations.sizes, given, strict=True
-            ):
-                name, shape = Initial(what), (*batch, size)
-                if value is None and self._learned:
-                    value = getattr(self, f"{what}_0")
-                if value is None:
-                    found.append(constant(np.zeros(shape, self.W.dtype), name=name))
-                elif not isinstance(value, Tensor):
-                    found.append(Tensor(value, dtype=self.W.dtype, name=name))
-                elif renamed:
-                    start = broadcast_to(value, shape=shape)  # a node of its own, so a name too
-                    start.name = name
-                    found.append(start)
-                else:
-                    found.append(value)
+        dtype, place = self.W._array.dtype, Place(here.get(), None, step)
+        for name, size, value in zip(self._initial, self.equations.sizes, given or repeat(None)):
+            shape = (*batch, size)
+            if value is None and self._learned:
+                value = getattr(self, f"{name}_0")
+            if value is None:
+                start = constant(np.zeros(shape, dtype))
+            elif not isinstance(value, Tensor):
+                start = Tensor(value, dtype=dtype)
+            elif renamed:
+                start = broadcast_to(value, shape=shape)  # a node of its own, so a name too
+            else:
+                found.append(value)
+                continue
+            start.name, start.place = name, place
+            found.append(start)
         return tuple(found)
 
     def _chosen(

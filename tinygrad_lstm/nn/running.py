@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, UsageError
+from ..errors import ArgumentError
 from ..place import steps
 from ..primitives import concatenate, stack, stop_gradient, transpose, where
 from ..tensor import Tensor, constant
@@ -53,8 +53,8 @@ def run(
     last : tuple of (H,) or (B, H)
         The states after the last step run.
     """
-    T = len(x)
-    state = p._starting(start, x.shape[1:-1], T if backward else -1)
+    T, *batch, _ = x.shape
+    state = p._starting(start, batch, T if backward else -1)
     xW = x @ p.W + p.b  # of all steps at once
     xW.name = "xW"
     step = p.equations.stepper(p)
@@ -83,6 +83,9 @@ def _seams(order: range, truncate: int) -> Tensor:
     found = np.zeros(len(order), bool)
     found[list(order)[truncate::truncate]] = True
     return constant(found, name="seam")
+
+
+_AXES = ("(T, in) or (T, B, in)", "(T, in) or (B, T, in)")  # these with ``batch_first``
 
 
 class OneWay(Recurrence):
@@ -161,8 +164,6 @@ class Recurrent(Recurrence):
     ) -> None:
         super().__init__(equations, name)
         who = type(self).__name__
-        if not isinstance(equations, Equations):
-            raise UsageError(f"{who}: equations are {type(equations).__name__}, expected Equations")
         self.hidden_size = equations.sizes[-1]
         self.input_size = checked_size(f"{who}: input_size", input_size)
         self.num_layers = checked_size(f"{who}: num_layers", num_layers)
@@ -268,19 +269,20 @@ class Recurrent(Recurrence):
             If x, the state or the lengths do not fit; the message names the layer, what was found,
             what was expected and the remedy.
         """
-        ways = tuple(self._ways.values())
-        W = ways[0].W if ways else self.W
-        axes = f"(T, in) or {'(B, T, in)' if self.batch_first else '(T, B, in)'}"
-        x = fitting(self.place, x, W, ranks=(2, 3), axes=axes)
-        turned = self.batch_first and x.ndim == 3
-        T, batch = (x.shape[1], x.shape[:1]) if turned else (x.shape[0], x.shape[1:-1])
-        reason = ""
+        ways = self._ways
+        W = next(iter(ways.values())).W if ways else self.W
+        x = fitting(self.place, x, W, ranks=(2, 3), axes=_AXES[self.batch_first])
+        shape = x.shape
+        turned = self.batch_first and len(shape) == 3
+        T, batch = (shape[1], shape[:1]) if turned else (shape[0], shape[1:-1])
+        starts: list[Start] = [None] * (len(ways) or 1)
+        remedy = ""
         if state is None and self._carried is not None:
-            state, reason = self._carried, "; it was carried here: call reset_state()"
+            state, remedy = self._carried, "; it was carried here: call reset_state()"
         if state is not None:
             several = f", {len(ways)} layers and directions," if ways else ""
-            reason = f"{several} for an input of shape {x.shape}{reason}"
-        starts = self._fitting_states(state, batch, W.dtype, len(ways) or 1, reason)
+            reason = f"{several} for an input of shape {shape}{remedy}"
+            starts = self._fitting_states(state, batch, W.dtype, len(starts), reason)
         alive = None
         if lengths is not None:
             ends = fitting_lengths(self.place, lengths, T, batch)
