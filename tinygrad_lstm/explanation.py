@@ -18,7 +18,7 @@ MOST_IN_ROWS = 16  # of an array with rows
 WIDTH = 80  # columns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """A functional stage, or a fork.
 
@@ -78,7 +78,7 @@ class Stage:
             yield _equation(_bracketed(operand), product, factors, numbers(value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """Why a gradient is what it is. ``print(explanation)`` tells it from the loss back.
 

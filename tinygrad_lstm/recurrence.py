@@ -40,7 +40,7 @@ class Common:
     values: list[Any] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class Same:
     """An operand made in the same step.
 
@@ -52,7 +52,7 @@ class Same:
     instead: dict[int, Element]
 
 
-@dataclass
+@dataclass(eq=False)
 class Earlier:
     """An operand made so many steps earlier; ``initial`` has what stands for it before that."""
 
@@ -61,7 +61,7 @@ class Earlier:
     initial: list[Element | None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Outside:
     """An operand that comes from outside the loop, one for each step."""
 
