@@ -33,10 +33,12 @@ def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str
     ]
     leaves = named(weights) | {"w": dense.W, "c": dense.b, "x": x}
 
+    padding = {} if problem.lengths is None else {"lengths": problem.lengths}
+
     def step() -> object:
         for leaf in leaves.values():
             leaf.grad = None
-        out, _ = layer(x, lengths=problem.lengths)
+        out, _ = layer(x, **padding)
         loss = tg.nn.squared_error(dense(out), target)
         loss.backward()
         return loss
