@@ -81,12 +81,11 @@ class _Inside:
 
         @wraps(function)
         def inside(*args: Any, **options: Any) -> Any:
-            before = here.get()
-            here.set(Place(before, name, None, recording))
+            entered = here.set(Place(here.get(), name, None, recording))
             try:
                 return function(*args, **options)
             finally:
-                here.set(before)
+                here.reset(entered)
 
         return cast(F, inside)
 

@@ -71,9 +71,8 @@ class Module:
     def __call__(self, *args: Any, **options: Any) -> Any:
         for attribute in self._growing:
             self._hold(attribute, getattr(self, attribute, None))
-        before = here.get()
         place = self.place
-        here.set(Place(before, place.name, None, None, place))
+        entered = here.set(Place(here.get(), place.name, None, None, place))
         try:
             if len(args) == 1 and not options:  # the same, sooner
                 return self.forward(args[0])
@@ -83,7 +82,7 @@ class Module:
                 raise  # from inside, not from a call that does not fit
             raise UsageError(f"{type(self).__name__}: {error}") from None
         finally:
-            here.set(before)
+            here.reset(entered)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         self._hold(attribute, value)
