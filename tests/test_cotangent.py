@@ -82,9 +82,10 @@ def test_stacked_rows_give_the_sum_of_the_products(rows):
 
 def test_rows_wait_until_there_are_enough():
     sums = Sums()
-    sums.add_rows(W, np.ones((ROWS - 1, 2)), np.ones((ROWS - 1, 2)))
+    for _ in range(ROWS // 8 - 1):
+        sums.add_rows(W, np.ones((8, 2)), np.ones((8, 2)))
     waiting = W in sums.total
-    sums.add_rows(W, np.ones((1, 2)), np.ones((1, 2)))
+    sums.add_rows(W, np.ones((8, 2)), np.ones((8, 2)))
     assert (waiting, W in sums.total, sums.stacked) == (False, True, {})
 
 

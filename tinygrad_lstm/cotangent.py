@@ -15,7 +15,7 @@ import numpy as np
 
 Array = Any
 _ndarray = np.ndarray
-ROWS = 512  # how many rows are stacked before they are multiplied
+ROWS = 512  # about how many rows are stacked before they are multiplied
 
 
 class PlainSums:
@@ -80,7 +80,7 @@ class Sums(PlainSums):
     def __init__(self, kept: Set[Any] = frozenset()) -> None:
         super().__init__(kept)
         self.own: set[Any] = set()  # whose sums are arrays that this table made itself
-        self.stacked: dict[Any, list[Any]] = {}  # weight -> [row count, xs, cts]
+        self.stacked: dict[Any, tuple[list[Array], list[Array]]] = {}  # weight -> xs, cts
 
     def add(self, operand: Any, ct: Array) -> None:
         """Add a cotangent."""
@@ -130,18 +130,17 @@ class Sums(PlainSums):
 
     def add_rows(self, weight: Any, x: Array, ct: Array) -> None:
         """Add xᵀ δ, now or later; x is (n, in), ct is (n, out), the weight is a leaf."""
-        rows = self.stacked.get(weight)
-        if rows is None:
-            rows = self.stacked[weight] = [0, [], []]
-        count, xs, cts = rows
-        rows[0] = count = count + len(x)
-        xs.append(x)
-        cts.append(ct)
-        if count >= ROWS:
+        if weight in self.stacked:
+            xs, cts = self.stacked[weight]
+            xs.append(x)
+            cts.append(ct)
+        else:
+            xs, cts = self.stacked[weight] = [x], [ct]
+        if len(xs) * len(x) >= ROWS:
             self._multiply(weight)
 
     def _multiply(self, weight: Any) -> None:
-        _, xs, cts = self.stacked.pop(weight)
+        xs, cts = self.stacked.pop(weight)
         x, ct = (xs[0], cts[0]) if len(xs) == 1 else (np.concatenate(xs), np.concatenate(cts))
         self.add(weight, x.T.dot(ct))
         self.own.add(weight)
