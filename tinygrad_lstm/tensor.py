@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from itertools import count
 from operator import attrgetter
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import numpy as np
 
@@ -41,7 +41,7 @@ _serials = count()
 _where_am_i = here.get
 _ndarray = np.ndarray
 _NO_PARAMETERS: dict[str, Any] = {}
-_retained: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by serial number
+_retained: dict[int, ref[Any]] = {}  # by serial number, for as long as they live
 
 
 def _operator(primitive: Primitive) -> tuple[Any, Any]:
@@ -220,7 +220,8 @@ class Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
         if not self.requires_grad:
             raise GradientError(f"{self.label()} does not require a gradient, so it will have none")
-        _retained[self.serial] = self
+        serial = self.serial
+        _retained[serial] = ref(self, lambda _: _retained.pop(serial, None))
         return self
 
     def zero_grad(self) -> None:
@@ -482,7 +483,7 @@ def _copied(
 
 def _retained_now() -> set[Tensor]:
     """Return the Tensors that keep their gradients; other threads may add to them meanwhile."""
-    return {tensor for each in _retained.valuerefs() if (tensor := each()) is not None}
+    return {tensor for each in list(_retained.values()) if (tensor := each()) is not None}
 
 
 # The parameters of taking an index, to be shared when it is used again: a loop takes the same few
