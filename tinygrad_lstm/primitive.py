@@ -137,7 +137,7 @@ class Primitive:
         """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
         arity, names = self.arity, self.parameters
         extra: tuple[Any, ...] = ()
-        if arity is None and operands and isinstance(operands[0], list | tuple):
+        if arity is None and operands and isinstance(operands[0], (list, tuple)):
             operands, extra = tuple(operands[0]), operands[1:]
         elif arity is not None:
             operands, extra = operands[:arity], operands[arity:]
