@@ -458,6 +458,13 @@ def test_starting_gradient_may_be_anything_like_an_array(gradient):
     assert x.grad.tolist() == [6.0, 16.0]
 
 
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", ">f4", "f2", "g"])
+def test_number_of_any_float_type_is_its_own_gradient_s_start(dtype):
+    x = tg.Tensor(np.array(3.0, dtype), requires_grad=True)
+    x.backward()
+    assert (x.grad, x.grad.dtype) == (1.0, np.dtype(dtype))
+
+
 def test_retained_gradient_of_an_intermediate_result(a):
     y = (a * 2).retain_grad()
     (y * y).sum().backward()
