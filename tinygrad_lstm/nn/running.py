@@ -22,6 +22,8 @@ from .layers import Dropout
 from .module import Module
 from .recurrence import Recurrence, Start
 
+_AXES = ("(T, in) or (T, B, in)", "(T, in) or (B, T, in)")  # of x; the latter with batch_first
+
 
 def run(
     p: Recurrence,
@@ -83,9 +85,6 @@ def _seams(order: range, truncate: int) -> Tensor:
     found = np.zeros(len(order), bool)
     found[list(order)[truncate::truncate]] = True
     return constant(found, name="seam")
-
-
-_AXES = ("(T, in) or (T, B, in)", "(T, in) or (B, T, in)")  # these with ``batch_first``
 
 
 class OneWay(Recurrence):
