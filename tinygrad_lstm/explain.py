@@ -22,6 +22,7 @@ from .errors import SignalError, UsageError, nearest
 from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node
 from .graph import Graph, graph
+from .proof import fold_if_true, fold_truly
 from .signals import Signals
 from .symbol import Symbol, constant_text
 from .tensor import Tensor, starting_cotangent
@@ -86,21 +87,19 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
     if not isinstance(wrt, str):
         raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
     starting_cotangent(loss, None)
-    return _Walk(_network(graph(loss), fold), Signals(loss)).explained(wrt)
+    network, reason = _network(graph(loss), fold)
+    return _Walk(network, Signals(loss)).explained(wrt, reason)
 
 
-def _network(recorded: Graph, fold: bool | None) -> Graph:
-    """Return the network as it is told: packed signals taken apart, folded or not."""
+def _network(recorded: Graph, fold: bool | None) -> tuple[Graph, str]:
+    """Return the network as it is told, packed signals taken apart, and why it is not folded."""
     longest = max((len(loop.steps) for loop in recorded.loops), default=0)
-    if fold or longest:
-        try:
-            folded = recorded.fold()
-            fold = longest > MOST_STEPS if fold is None else fold
-            recorded = folded if fold else folded.unroll()
-        except UsageError:  # steps that differ: each stands for itself
-            if fold:
-                raise
-    return unpack(recorded)
+    if fold:
+        return fold_truly(recorded, apart=True), ""
+    if fold is None and longest > MOST_STEPS:
+        return fold_if_true(recorded, apart=True)
+    folded, _ = fold_if_true(recorded)
+    return unpack(folded.unroll() if folded.folded else recorded), ""
 
 
 class _Walk:
@@ -119,7 +118,7 @@ class _Walk:
         self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
         self.figures: dict[Any, Symbol] = {}
 
-    def explained(self, name: str) -> Explanation:
+    def explained(self, name: str, reason: str = "") -> Explanation:
         self.targets = {self.signals.at[member][0] for member in self._members(name)}
         self.path = self._ways()
         if not self.path:
@@ -132,7 +131,8 @@ class _Walk:
         steps = max((len(self.network.loops[loop].steps) for loop in loops), default=None)
         stages = [self._told(node) for node in reversed(nodes)]
         found = tuple(stage for stage in stages if stage is not None)
-        return Explanation(nodes[-1].name, name, found, self.signals.value(name, self.δ), steps)
+        value = self.signals.value(name, self.δ)
+        return Explanation(nodes[-1].name, name, found, value, steps, reason)
 
     def _members(self, name: str) -> list[str]:
         """Return the signals of the network that one consists of."""

@@ -92,6 +92,8 @@ class Explanation:
         The gradient.
     steps : int or None
         How many steps are told as one, if the network is folded.
+    reason : str
+        Why every step is told on its own, where all were to be told as one; else empty.
     """
 
     loss: str
@@ -99,6 +101,7 @@ class Explanation:
     stages: tuple[Stage, ...] = field(repr=False)
     value: np.ndarray = field(repr=False)
     steps: int | None = None
+    reason: str = ""
 
     def __str__(self) -> str:
         return "\n\n".join([self._head(), *map(str, self.stages), self._end()])
@@ -112,6 +115,8 @@ class Explanation:
         lines = [f"∂{self.loss}/∂{self.name}, back through {count}"]
         if self.steps is not None:
             lines.append(f"at every step k, from the last of {self.steps} to the first")
+        if self.reason:
+            lines.append(f"every step on its own, since {self.reason}")
         return "\n".join(map(_wrapped, [*lines, f"δx is ∂{self.loss}/∂x: δ{self.loss} = 1"]))
 
     def _end(self) -> str:

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 
 from .flow import Flow, Node
-from .signals import Signals
+from .signals import Signal, Signals
 from .unroll import name_at
 
 # what is called like the signal that it hands on, and may not be all of it
@@ -83,9 +83,11 @@ class Whereabouts:
                 steps = [name_at(node, step, loop.scope) for step in loop.steps]
                 named = [(name, at) for at, name in enumerate(steps)]
             for name, index in named:
-                shape = np.shape(self.network.wires[wire].value)[index is not None :]
+                value = self.network.wires[wire].value
                 known = self.recorded.by_name.get(name)
-                if known is None or known.shape == shape:  # not a part called like the whole
+                # what is recorded by the name may be another: the whole that a part is called
+                # like, or an operation of each step that one before the loop is called like
+                if known is None or _is_same(known, value if index is None else value[index]):
                     if name not in self.at and index is not None:
                         self.sequences.setdefault(node.stem, []).append(name)
                     self.at.setdefault(name, (wire, index))
@@ -98,6 +100,12 @@ class Whereabouts:
         while made.kind == "branch":
             made = self.maker[made.inputs[0]]
         return made.kind == "collect" and not made.transposed
+
+
+def _is_same(signal: Signal, value: np.ndarray) -> bool:
+    """Return whether a signal is what was recorded on a wire."""
+    recorded = signal.of(signal.tensor._array)
+    return recorded is value or np.array_equal(recorded, value, equal_nan=True)
 
 
 def is_timed(node: Node) -> bool:

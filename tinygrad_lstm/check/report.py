@@ -219,6 +219,8 @@ class Report:
         """Yield what there is to say of the first wrong step, and of what explains it."""
         if self.ok:
             return
+        if self.seen[0].reason:
+            yield f"every step on its own, since {self.seen[0].reason}"
         if self.unplaced:
             yield f"compared, but not blamed: {_listed(self.unplaced)}"
         blame = self.blame

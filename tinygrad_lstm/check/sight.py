@@ -6,15 +6,14 @@ Knows graphs and names; nothing of what is right or wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..adjoint import continued
-from ..errors import UsageError
 from ..graph import Graph, graph
+from ..proof import fold_if_true
 from ..signals import Signals
 from ..tensor import Tensor
 from ..unpack import unpack
@@ -54,6 +53,8 @@ class Sight:
     ----------
     network, adjoint : Graph
         Packed signals taken apart.
+    reason : str
+        Why one step does not stand for all, where it was to (see `fold_if_true`); else empty.
     signals : Signals
     at : dict of str to (wire, step)
         Where the δ of a signal is in the adjoint network.
@@ -68,11 +69,11 @@ class Sight:
 
     def __init__(self, loss: Tensor, fold: bool = True) -> None:
         self.loss = loss
-        recorded = graph(loss)
+        self.network: Graph
         if fold:
-            with suppress(UsageError):  # no loop, or steps that differ: each stands for itself
-                recorded = recorded.fold()
-        self.network: Graph = unpack(recorded)
+            self.network, self.reason = fold_if_true(graph(loss), apart=True)
+        else:
+            self.network, self.reason = unpack(graph(loss)), ""
         self.adjoint: Graph = self.network.adjoint()
         self.signals = Signals(loss)
         same = continued(self.network)

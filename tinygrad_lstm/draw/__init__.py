@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..adjoint import alive
 from ..errors import ArgumentError, UsageError
 from ..graph import Graph, graph, structure
+from ..proof import fold_if_true, fold_truly
 from ..tensor import Tensor
 from ..unpack import unpack
 
@@ -137,8 +138,7 @@ def _wan(
     from .wan import dot
 
     values = None if values is False else values  # False, which is not step 0
-    recorded, notes = _as_drawn(of, fold, numbers=heat or values is not None)
-    network = unpack(recorded)
+    network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = skeleton(network, alive(network))
     drawn.notes += notes
     if values is not None or heat:
@@ -158,29 +158,27 @@ def _wan(
 
 
 def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:
-    """Return the graph to draw, and what there is to say of it."""
+    """Return the graph to draw, packed signals taken apart, and what there is to say of it."""
     if isinstance(of, Graph):
         if any(node.kind in ("gain", "matrix") or node.transposed for node in of.nodes
                if node.kind != "hold"):  # fmt: skip
             raise UsageError('draw: found an adjoint network; draw the graph with view="adjoint"')
         if fold is None:
-            return of, []
+            return unpack(of), []
         recorded = of
     elif isinstance(of, Tensor) and of.inputs:
         recorded = graph(of) if numbers else structure(of)
     else:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
-    if fold is None and not any(len(loop.steps) > 1 for loop in recorded.loops):
-        return recorded, []
-    try:
-        folded = recorded.fold()
-    except UsageError as error:
-        if fold:
-            raise
-        return recorded, [
-            f"unrolled, since {str(error).partition(': ')[2]}"
-        ] if fold is None else []
-    return (folded.unroll() if fold is False else folded), []
+    if fold:
+        return fold_truly(recorded, apart=True), []
+    if fold is None:
+        if not any(len(loop.steps) > 1 for loop in recorded.loops):
+            return unpack(recorded), []
+        network, reason = fold_if_true(recorded, apart=True)
+        return network, [f"unrolled, since {reason}"] if reason else []
+    folded, _ = fold_if_true(recorded)
+    return unpack(folded.unroll() if folded.folded else recorded), []
 
 
 def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int, Any]]:
