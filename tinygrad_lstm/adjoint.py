@@ -145,11 +145,13 @@ class _Transposition:
         (wire,), (rule,) = node.inputs, node.primitive.rules
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
         assert rule is not None
-        axis = node.parameters.get("axis")
         if node.folded:
-            slopes = np.stack([rule(*each, axis) for each in zip(x, y, strict=True)])
+            slopes = np.stack([
+                rule(*each, node.at(step).parameters.get("axis"))
+                for step, each in enumerate(zip(x, y, strict=True))
+            ])  # fmt: skip
         else:
-            slopes = rule(x, y, axis)
+            slopes = rule(x, y, node.parameters.get("axis"))
         jacobian = node.turned(self._come(node), (wire,), delta(node.name))
         jacobian.kind, jacobian.gain = "jacobian", slopes
         self._add(jacobian, node)

@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 
 from .flow import Loop, Node
+from .primitive import Primitive
+from .primitives import getitem
+from .symbol import bare
+from .varying import Varying, key_of
 from .wiring import Element
 
 
@@ -42,20 +46,32 @@ class Border:
 
         return self._once(("hold", loop, source), made)
 
-    def tap(self, loop: int, source: Element, index: Sequence[Any]) -> Element:
-        """Return a sequence from outside, read at an index at each step (see `Node`)."""
-        index = tuple(index)
+    def tap(
+        self, loop: int, source: Element, index: Sequence[Any], taker: Primitive = getitem
+    ) -> Element:
+        """Return the part of a signal from outside that is taken of it at each step (see `Node`).
+
+        Parameters
+        ----------
+        loop : int
+        source : Element
+        index : one for each step
+        taker : Primitive
+            What takes the part.
+        """
+        at = Varying("index", tuple(index), self.loops[loop].steps)
 
         def made() -> Element:
             inner = source.operands[0].node if source.node.kind == "collect" else source.node
-            name = f"{inner.stem or inner.name}({_said(index, self.loops[loop].steps)})"
+            name = (inner.stem or inner.name) + _said(at)
             node = _bordering("tap", loop, inner, name, inner.stem)
-            node.parameters, node.shapes = {"index": index}, (np.shape(source.value),)
-            natural = index == tuple(range(len(source.value)))
-            rows = source.value if natural else np.stack([source.value[each] for each in index])
+            node.primitive, node.parameters = taker, {"index": at}
+            node.shapes = (np.shape(source.value),)
+            natural = at.values == self.natural(loop) and len(source.value) == len(at.values)
+            rows = source.value if natural else np.stack([source.value[i] for i in at.values])
             return Element(node, [source], rows)
 
-        return self._once(("tap", loop, source, repr(index)), made)
+        return self._once(("tap", loop, source, taker, key_of(at.values)), made)
 
     def collect(self, inner: Element, name: str = "") -> Element:
         """Return the steps of a signal as a sequence."""
@@ -93,9 +109,11 @@ class Border:
             assert made_as.loop is not None
             steps = self.loops[made_as.loop].steps
             apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
-            stem = (
-                made_as.name.rpartition("(")[0] if made_as.kind in ("tap", kind) else made_as.stem
-            )
+            stem = made_as.stem
+            if made_as.kind == "tap":
+                stem = made_as.name.removesuffix(_said(made_as.parameters["index"]))
+            elif made_as.kind == kind:
+                stem = made_as.name.rpartition("(")[0]
             name = f"{stem}(k{apart if advance else -apart:+d})"
             node = _bordering(kind, made_as.loop, made_as, name, made_as.stem)
             first = np.asarray(initial.value)[None]
@@ -114,23 +132,19 @@ def _bordering(kind: str, loop: int | None, like: Node, name: str, stem: str) ->
     return Node(kind, name=name, stem=stem or name, scope=like.scope, parts=like.parts, loop=loop)
 
 
-def _said(index: tuple[Any, ...], steps: tuple[int, ...]) -> str:
-    """Return at which entry a sequence is read, as a function of the step k."""
-    entries = [_along_time(each) for each in index]
-    known = [entry for entry in entries if entry is not None]
-    if len(known) == len(steps):
-        apart = {entry - step for entry, step in zip(known, steps, strict=True)}
-        ends = {entry + step for entry, step in zip(known, steps, strict=True)}
-        if len(apart) == 1:
-            (offset,) = apart
-            return f"k{offset:+d}" if offset else "k"
-        if len(ends) == 1:
-            return f"{ends.pop()}-k"
-    return "·"
+def _said(index: Varying) -> str:
+    """Return at which entry a sequence is read: that of the time k if the index takes one alone."""
+    entries = [_along_time(each) for each in index.values]
+    if None not in entries:
+        read = Varying(index.name, tuple(entries), index.steps)
+        if read.is_told:
+            return f"({read})"
+    return f"[{bare(str(index))}]"
 
 
 def _along_time(index: Any) -> int | None:
-    """Return the entry that an index takes along the axis of time."""
+    """Return the entry that an index takes along the axis of time, and nothing else."""
     if isinstance(index, tuple):
-        return next((each for each in index if isinstance(each, int)), None)
-    return index if isinstance(index, int) else None
+        *lead, last = index
+        return _along_time(last) if all(each == slice(None) for each in lead) else None
+    return index if type(index) is int else None

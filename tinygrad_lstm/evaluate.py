@@ -143,7 +143,7 @@ class _Steps:
             self._cross(step, node, now)
             return
         gain = None if node.gain is None else node.gain[step]
-        made = _made(node, [now[wire] for wire in node.inputs], gain)
+        made = _made(node.at(step), [now[wire] for wire in node.inputs], gain)
         now.update(zip(node.outputs, made, strict=True))
 
     def _cross(self, step: int, node: Node, now: dict[int, Any]) -> None:
@@ -161,11 +161,13 @@ class _Steps:
             else:
                 self._keep(wire, step, value)
         elif inwards:
-            now[wire] = value[node.parameters["index"][step]]
+            now[wire] = value[node.parameters["index"].values[step]]
         else:
             if wire not in self.sums:
                 self.sums[wire] = np.zeros(node.shapes[0], value.dtype)
-            self.sums[wire][node.parameters["index"][step]] += value
+            assert node.primitive is not None
+            index = node.parameters["index"].values[step]
+            _Part(node.shapes[0], index, value, node.primitive).add_to(self.sums[wire], 1)
 
     def _keep(self, wire: int, step: int, value: Any) -> None:
         self.series.setdefault(wire, [None] * self.count)[step] = value

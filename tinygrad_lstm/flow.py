@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from .primitive import Primitive
 from .symbol import Symbol
+from .varying import at_step, varying
 
 SOURCES = ("input", "parameter", "constant")
 DELAYS = ("delay", "advance")
@@ -53,7 +54,9 @@ class Node:
     name : str
         Of the signal that it makes.
     primitive, parameters
-        What it does, if a primitive does it. A tap has the ``index`` that it reads at each step.
+        What it does, if a primitive does it. A parameter of a node inside of a folded loop may be
+        `Varying`, with a value for each step: so is the ``index`` that a tap reads, by the
+        primitive that takes the part.
     signs : tuple of int
         Of each branch of a branch point, or of each operand of a junction.
     transposed : bool
@@ -99,6 +102,12 @@ class Node:
     def folded(self) -> bool:
         """Whether it stands for a node at each step."""
         return self.loop is not None and self.step is None
+
+    def at(self, step: int) -> Node:
+        """Return the node as it is at one step of its loop, counted from 0 in time."""
+        if not self.parameters or not varying(self.parameters):
+            return self
+        return replace(self, parameters=at_step(self.parameters, step))
 
     def turned(self, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str) -> Node:
         """Return the transpose of what this node does, between other wires."""

@@ -14,13 +14,15 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from .arrays import is_basic
 from .border import Border
 from .errors import UsageError
 from .flow import Flow, Loop, Node
 from .hoist import hoist
 from .memory import collector_paused
 from .primitives import broadcast_to, getitem, stack
-from .recurrence import Common, Earlier, Outside, Same, is_read, is_same, recurrence, same
+from .recurrence import Common, Earlier, Outside, Same, is_one, is_part, recurrence
+from .varying import by_step, is_same
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
@@ -107,7 +109,7 @@ class _Folding:
             if element not in self.where:
                 self._make_outside(element)
         for run in self.runs:
-            for common in sorted(run.commons, key=lambda each: not is_read(each.template)):
+            for common in sorted(run.commons, key=lambda each: not is_part(each.template.node)):
                 self._connect(run, common)
         outputs = [self.outside[each] for each in self.recorded if each.node.kind == "output"]
         for element in reached(outputs):
@@ -136,8 +138,8 @@ class _Folding:
             order = tuple(recorded)
             late = any(self._leads(self.graph.loops[each], order, loop, +1) for each in before)
             backwards = order[0] > order[-1] if len(order) > 1 else late
-            commons = recurrence(list(recorded.values()))
-            runs.append(_Run(loop, tuple(sorted(order)), backwards, commons))
+            kept, commons = recurrence(list(recorded.values()))
+            runs.append(_Run(loop, tuple(sorted(order[at] for at in kept)), backwards, commons))
         if not runs:
             raise UsageError(
                 "fold: found no loop over steps; run the recurrence with "
@@ -173,7 +175,10 @@ class _Folding:
     def _make_inside(self, run: _Run, common: Common) -> None:
         """Make the element of an operation of every step, its operands to be connected later."""
         node = common.template.node
-        node = replace(node, name=f"{node.stem}(k)", loop=run.number, step=None)
+        parameters = by_step(run.in_time(common.parameters), run.steps)
+        node = replace(
+            node, name=f"{node.stem}(k)", loop=run.number, step=None, parameters=parameters
+        )
         value = _stacked(run.in_time(common.values))
         self.inside[common] = made = Element(node, [], value)
         self.rank[made] = self.rank[common.template]
@@ -243,7 +248,7 @@ class _Folding:
 
     def _connect(self, run: _Run, common: Common) -> None:
         inside = self.inside[common]
-        read = is_read(common.template)
+        read = is_part(common.template.node)
         for operand in common.operands:
             if isinstance(operand, Same):
                 inside.operands.append(self.inside[operand.of])
@@ -283,15 +288,16 @@ class _Folding:
             return self.border.delay(before, 1, self._seen(known[0]), run.backwards)
         series = self._series(known)
         handed_on = series is not None and series[2] == run.steps
-        if all(is_same(each, known[0]) for each in known) and not handed_on:
+        if all(is_one(each, known[0]) for each in known) and not handed_on:
             return self.border.hold(run.number, self._seen(known[0]))
         if series is not None:
             source, made, steps = series
             index = [source.steps.index(step) for step in steps]
             return self.border.tap(run.number, self.border.collect(self.inside[made]), index)
-        source_of = {each.operands[0] for each in known if is_read(each)}
-        if len(source_of) == 1 and all(is_read(each) for each in known):
-            (whole,) = source_of
+        whole = known[0].operands[0] if is_part(known[0].node) else None
+        if whole is not None and all(
+            is_part(each.node) and each.operands[0] is whole for each in known
+        ):
             reading = _reading([each.node.parameters["index"] for each in known], len(whole.shape))
             if reading is not None and not reading[1]:
                 return self.border.tap(run.number, self._seen(whole), reading[0])
@@ -311,6 +317,7 @@ class _Folding:
     def _listed(self, column: list[Element]) -> Element:
         """Return the sequence of what was made apart for each step."""
         first = column[0].node
+        self._refuse_unlike(column)
         value = _stacked([each.value for each in column])
         if all(each.node.kind == "constant" for each in column):
             return Element(Node("constant", name=first.stem, stem=first.stem), [], value)
@@ -319,20 +326,33 @@ class _Folding:
         node = Node("join", name=name, primitive=stack, shapes=shapes, stem=name)
         return Element(node, [self._seen(each) for each in column], value)
 
+    @staticmethod
+    def _refuse_unlike(column: list[Element]) -> None:
+        """Refuse to make a sequence of what differs in shape or type."""
+        kinds = [(each.shape, str(np.asarray(each.value).dtype)) for each in column]
+        for at, (kind, element) in enumerate(zip(kinds, column, strict=True)):
+            if kind != kinds[0]:
+                raise UsageError(
+                    f"fold: the steps differ in what they read: {element.node.name} is {kind[1]} "
+                    f"of shape {kind[0]} at step {at}, {column[0].node.name} is {kinds[0][1]} of "
+                    f"shape {kinds[0][0]} at step 0"
+                )
+
     def _read(self, run: _Run, common: Common, operand: Outside) -> bool:
-        """Turn an operation that reads a sequence at each step into a tap, if it is one."""
+        """Turn an operation that takes another part at each step into a tap, if it does."""
         members = run.in_time(common.members)
         column = run.in_time(operand.elements)
-        if None in members or not all(is_same(each, column[0]) for each in column):
+        if None in members or not all(is_one(each, column[0]) for each in column):
             return False
         indices = [each.node.parameters["index"] for each in members]
         whole = self._seen(column[0])
+        alike = all(is_same(each, indices[0]) for each in indices)
         reading = _reading(indices, len(whole.shape))
-        alike = all(same(each, indices[0]) for each in indices)
-        if reading is None or (alike and (len(indices) > 1 or len(whole.value) > 1)):
+        if alike and (reading is None or len(indices) > 1 or len(whole.value) > 1):
             return False
-        index, rest = reading
-        tap, inside = self.border.tap(run.number, whole, index), self.inside[common]
+        index, rest = reading or (indices, ())
+        taker, inside = common.template.node.primitive, self.inside[common]
+        tap = self.border.tap(run.number, whole, index, taker if reading is None else getitem)
         inside.operands.append(tap)
         if rest:
             inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)
@@ -345,29 +365,30 @@ class _Folding:
 def _reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
     """Return what is read at each step along the axis of time, and what is taken of that.
 
-    None if it is not one axis alone along which the index depends on the step.
+    None if it is not one axis alone along which the index depends on the step, or not one entry of
+    that which is taken.
     """
-    if all(isinstance(each, int) for each in indices):
+    if all(type(each) is int for each in indices):
         return list(indices), ()
     if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
         return None
+    columns = list(zip(*indices, strict=True))
     apart = [
-        at
-        for at, entries in enumerate(zip(*indices, strict=True))
-        if not all(same(entry, entries[0]) for entry in entries)
-        or (len(indices) == 1 and isinstance(entries[0], int))
-    ]
-    if len(apart) != 1 or not all(isinstance(each[apart[0]], int) for each in indices):
+        at for at, entries in enumerate(columns)
+        if not all(is_same(entry, entries[0]) for entry in entries)
+        or (len(indices) == 1 and type(entries[0]) is int)
+    ]  # fmt: skip
+    if len(apart) != 1 or not all(type(entry) is int for entry in columns[apart[0]]):
         return None
     (at,), first = apart, indices[0]
-    if None in first[:at]:
+    if None in first[:at] or not is_basic(first):
         return None
     lead = first[:at]
     after = [each for each in first[at:] if each is not None]
     axis = ndim - len(after) if Ellipsis in lead else at
     before = (slice(None),) * axis
     rest = first[:at] + first[at + 1 :]
-    whole = all(each is Ellipsis or same(each, slice(None)) for each in rest)
+    whole = all(each is Ellipsis or is_same(each, slice(None)) for each in rest)
     return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest
 
 

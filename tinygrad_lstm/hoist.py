@@ -43,11 +43,11 @@ class _Moving:
         while taps:
             tap = taps.pop()
             (source,) = tap.operands
-            index, loop = tap.node.parameters["index"], tap.node.loop
+            index, loop = tap.node.parameters["index"].values, tap.node.loop
             if self.users[source] != [tap] or not _is_movable(source):
                 continue
             moved = by_step(source)
-            if moved is None or loop is None or not all(isinstance(each, int) for each in index):
+            if moved is None or loop is None or not all(type(each) is int for each in index):
                 continue
             self._move(source, loop, moved, index)
             for user in self.users.pop(tap):

@@ -119,11 +119,13 @@ def _is_true(network: Flow, node: Node) -> bool:
     if node.kind == "collect":
         return _agree(made, come[0])
     if node.kind == "tap":
-        index = node.parameters["index"]
+        index = node.parameters["index"].values
         return all(_agree(one, come[0][at]) for one, at in zip(made, index, strict=True))
-    if node.kind in ENTRYWISE:
+    if node.kind in ENTRYWISE and not node.parameters:
         return _agree(made, computed(node, come), come)
-    steps = [computed(node, each) for each in zip(*come, strict=True)]
+    steps = [
+        computed(node.at(step), each) for step, each in enumerate(zip(*come, strict=True))
+    ]  # fmt: skip
     return _agree(made, np.stack(steps), come)
 
 

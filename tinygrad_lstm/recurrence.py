@@ -1,21 +1,29 @@
 """What the steps of a loop have in common, and what they hand on to each other.
 
 Knows elements. Every step of a recurrence must have recorded the same operations on corresponding
-signals: of the same step, of a step so many steps earlier, or from outside the loop. A step may
-lack what nothing came of, such as the last state's output gate.
+signals: of the same step, of a step so many steps earlier, or from outside the loop. The parameters
+of an operation may be others at every step: they are a sequence that the step reads. A step may
+lack what nothing came of, such as the last state's output gate; and the first and the last step, if
+they do something else, stand outside of the recurrence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from .errors import UsageError
 from .flow import Node
+from .symbol import constant_text
+from .varying import is_same
 from .wiring import Element
+
+# by what operations of two steps are told to correspond, beside what they do: by their names; by
+# their parameters, but for what part they take; by their order alone
+WAYS = ("names", "parameters", "order")
 
 
 @dataclass(eq=False)
@@ -32,12 +40,19 @@ class Common:
         Where its operands come from, at every step alike.
     values : list of array
         Of its signal at each step, in the order of recording; worked out where a step lacks it.
+    parameters : list of mapping
+        At each step, in the order of recording; a neighbour's where a step lacks it.
     """
 
     template: Element
     members: list[Element | None]
     operands: list[Same | Earlier | Outside] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
+    parameters: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def at(self, step: int) -> Node:
+        """Return its node with the parameters of one step, in the order of recording."""
+        return replace(self.template.node, parameters=self.parameters[step])
 
 
 @dataclass(eq=False)
@@ -68,11 +83,12 @@ class Outside:
     elements: list[Element]
 
 
-def recurrence(steps: Sequence[Sequence[Element]]) -> list[Common]:
-    """Return what the steps have in common, in the order of recording.
+def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]:
+    """Return what the steps have in common, in the order of recording, and which steps these are.
 
     Operations that only some steps have, and that need what other steps do not tell, are left out
-    if no step needs them.
+    if no step needs them. The first step, the last one or both are left out if the others are the
+    same without them.
 
     Parameters
     ----------
@@ -81,18 +97,31 @@ def recurrence(steps: Sequence[Sequence[Element]]) -> list[Common]:
     Raises
     ------
     UsageError
-        If the steps differ; the message names the first operation that does.
+        If the steps differ; the message names the first operation that does, and what differs.
     """
-    found = _Steps(steps)
-    found.align()
-    found.connect()
-    found.work_out()
-    return found.commons
+    complaint = None
+    for first, last in ((0, 0), (1, 0), (0, 1), (1, 1)):  # of which one may be odd
+        kept = range(first, len(steps) - last)
+        if len(kept) < min(len(steps), 2):
+            continue
+        for way in WAYS:
+            several = _Steps([steps[at] for at in kept], way)
+            try:
+                several.align()
+                several.connect()
+            except UsageError as error:
+                if len(kept) == len(steps):
+                    complaint = error
+            else:
+                several.work_out()
+                return kept, several.commons
+    assert complaint is not None
+    raise complaint
 
 
 class _Steps:
-    def __init__(self, steps: Sequence[Sequence[Element]]) -> None:
-        self.steps = steps
+    def __init__(self, steps: Sequence[Sequence[Element]], way: str) -> None:
+        self.steps, self.way = steps, way
         _, last = max((len(step), number) for number, step in enumerate(steps))
         self.commons = [Common(element, [None] * len(steps)) for element in steps[last]]
         self.position = {element: at for at, element in enumerate(steps[last])}
@@ -109,7 +138,7 @@ class _Steps:
                 while at < len(self.commons) and not self._fits(element, self.commons[at], step):
                     at += 1
                 if at == len(self.commons):
-                    raise _differs(element, self.commons[min(first, at - 1)].template)
+                    raise self._differs(element, self.commons[min(first, at - 1)].template)
                 self.commons[at].members[step] = element
                 self.where[element] = self.commons[at], step
                 at += 1
@@ -123,8 +152,10 @@ class _Steps:
             node.kind != other.kind
             or node.primitive is not other.primitive
             or node.signs != other.signs
+            or (self.way == "names" and node.stem != other.stem)
             or len(element.operands) != len(template.operands)
             or np.shape(element.value) != np.shape(template.value)
+            or element.value.dtype != template.value.dtype
         ):
             return False
         for operand, expected in zip(element.operands, template.operands, strict=True):
@@ -134,7 +165,8 @@ class _Steps:
                     return False
             elif at is not None and operand.node.kind != "constant":
                 return False
-        return is_read(element) or same(node.parameters, other.parameters)
+        return self.way != "parameters" or is_part(node) or is_same(
+            node.parameters, other.parameters)  # fmt: skip
 
     # --- where operands come from ----------------------------------------------------------------
 
@@ -165,14 +197,9 @@ class _Steps:
         column = [member and member.operands[position] for member in common.members]
         made = [None if each is None else self.where.get(each) for each in column]
         sources = {id(each[0]): each[0] for each in made if each is not None}
-        read = is_read(common.template) and not same(*_ends(common))
         if not sources:
-            if read and None in column:
-                return None
-            known = is_tellable(column) or self._is_needed(common)
-            return Outside(_filled(column)) if known else None
-        if read:
-            return None
+            known = None not in column or (is_alike(column) and not _varies(common))
+            return Outside(_filled(column)) if known or self._is_needed(common) else None
         if len(sources) > 1:
             return None
         (of,) = sources.values()
@@ -197,11 +224,17 @@ class _Steps:
         """Compute what nothing came of, and so was not kept."""
         for common in self.commons:
             common.values = [each and each.value for each in common.members]
+            common.parameters = _parameters(common)
         for step in range(len(self.steps)):
             for common in self.commons:
                 if common.members[step] is None:
                     come = [self._value(each, step) for each in common.operands]
-                    common.values[step] = computed(common.template.node, come)
+                    common.values[step] = value = computed(common.at(step), come)
+                    if not _is_finite(common.template.node, come, value):
+                        raise UsageError(
+                            f"fold: step {self._number(step)} lacks {common.template.node.stem}, "
+                            "which would be infinite there, or its derivative"
+                        )
         for common in self.commons:
             for operand in common.operands:
                 if isinstance(operand, Same):
@@ -220,7 +253,7 @@ class _Steps:
     def _confirm(self, common: Common, operand: Same) -> None:
         """Refuse a constant that is not what would have been recorded in its place."""
         for step, constant in operand.instead.items():
-            if not np.array_equal(operand.of.values[step], constant.value):
+            if not is_same(np.asarray(operand.of.values[step]), np.asarray(constant.value)):
                 member = common.members[step] or common.template
                 raise UsageError(
                     f"fold: at {member.node.name} the first step starts from a plain number or "
@@ -254,71 +287,129 @@ class _Steps:
 
     def _inconsistent(self, common: Common, position: int) -> UsageError:
         template = self.where[common.template][1]
-        expected = self._told(common.template, position, template)
+        expected = self._source_at(common.template, position, template)
         for step, member in enumerate(common.members):
-            if member is not None and self._told(member, position, step) != expected:
-                return _differs(member, common.template)
-        return _differs(common.members[0] or common.template, common.template)
+            if member is not None and self._source_at(member, position, step) != expected:
+                return self._differs(member, common.template, (
+                    f"operand {position + 1} comes from {self._source_at(member, position, step)} "
+                    f"at step {self._number(step)}, from {expected} "
+                    f"at step {self._number(template)}"
+                ))  # fmt: skip
+        return self._differs(common.members[0] or common.template, common.template)
 
-    def _told(self, member: Element, position: int, step: int) -> Any:
+    def _source_at(self, member: Element, position: int, step: int) -> str:
+        """Say where an operand comes from at one step."""
         made = self.where.get(member.operands[position])
-        return None if made is None else (id(made[0]), step - made[1])
+        if made is None:
+            return "outside the loop"
+        common, at = made
+        apart = {0: "the same step", 1: "the step before"}.get(
+            step - at, f"{step - at} steps before"
+        )
+        return f"{common.template.node.stem} of {apart}"
+
+    # --- what differs ----------------------------------------------------------------------------
+
+    def _number(self, step: int) -> int | None:
+        return self.steps[step][0].node.step
+
+    def _differs(self, element: Element, expected: Element, why: str = "") -> UsageError:
+        said = [self._apart(what, element, expected) for what in self._properties(element)]
+        differs = "; ".join(filter(None, [*said, why]))
+        return UsageError(
+            f"fold: the steps differ first at {element.node.name}: found {_said(element)}, "
+            f"expected {_said(expected)}, as in {expected.node.name}"
+            + (f" ({differs})" if differs else "")
+            + "; every step of tg.steps must record the same operations"
+        )
+
+    def _properties(self, element: Element) -> list[str]:
+        """Return what is to be compared of an operation, beside what it does and to what."""
+        return [*element.node.parameters, "shape", "type"]
+
+    def _apart(self, what: str, element: Element, expected: Element) -> str:
+        """Say what a property is at a step and what it is at the others, if that differs."""
+        found, right = _property(element, what), _property(expected, what)
+        if is_same(found, right) or element.node.primitive is not expected.node.primitive:
+            return ""
+        others = [
+            each for step in self.steps for each in step
+            if each.node.stem == element.node.stem and each is not element
+        ]  # fmt: skip
+        elsewhere = all(is_same(_property(each, what), right) for each in others)
+        at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
+        return (
+            f"{what} {constant_text(found)} at step {element.node.step}, "
+            f"{what} {constant_text(right)} {at}"
+        )
 
 
-def _ends(common: Common) -> tuple[Any, Any]:
-    """Return the parameters at the first step and the last one, which differ if any two do."""
-    known = [each.node.parameters for each in common.members if each is not None]
-    return known[0], known[-1]
+def _property(element: Element, what: str) -> Any:
+    if what in ("shape", "type"):
+        value = np.asarray(element.value)
+        return value.shape if what == "shape" else str(value.dtype)
+    return element.node.parameters.get(what)
 
 
-def is_read(element: Element) -> bool:
-    """Return whether it is a part taken from something: what it takes may depend on the step."""
-    return element.node.primitive is not None and element.node.primitive.name == "getitem"
+def _is_finite(node: Node, come: Sequence[Any], value: Any) -> bool:
+    """Return whether a value that nothing came of is a number, and so is its derivative.
+
+    Nothing comes back to it, but nothing times infinity is no number.
+    """
+    if not np.isfinite(value).all():
+        return False
+    rules = node.primitive.rules if node.kind == "function" and node.primitive is not None else ()
+    with np.errstate(all="ignore"):
+        return all(np.isfinite(rule(*come, value)).all() for rule in rules if rule is not None)
 
 
-def is_tellable(column: Sequence[Element | None]) -> bool:
-    """Return whether what comes from outside is known for every step."""
-    if None not in column:
-        return True
-    known = [each for each in column if each is not None]
-    return all(is_same(each, known[0]) for each in known)
+def _parameters(common: Common) -> list[Mapping[str, Any]]:
+    """Return the parameters at every step; a step that lacks the operation has the nearest's."""
+    known = {at: each.node.parameters for at, each in enumerate(common.members) if each is not None}
+    first, *others = known.values()
+    if any(each.keys() != first.keys() for each in others):  # some are given at some steps alone
+        names = {name for each in known.values() for name in each}
+        given = common.template.node.primitive.forward.__kwdefaults__ or {}  # type: ignore[union-attr]
+        start = {name: given.get(name) for name in sorted(names)}
+        known = {at: {**start, **each} for at, each in known.items()}
+    return list(_nearest(known, len(common.members)))
+
+
+def _varies(common: Common) -> bool:
+    """Return whether the parameters differ from step to step."""
+    first, *others = [each.node.parameters for each in common.members if each is not None]
+    return not all(is_same(each, first) for each in others)
+
+
+def is_part(node: Node) -> bool:
+    """Return whether a node takes a part of something."""
+    return node.primitive is not None and node.primitive.is_part
+
+
+def is_alike(column: Sequence[Element | None]) -> bool:
+    """Return whether what comes from outside is the same at every step that has it."""
+    first, *others = [each for each in column if each is not None]
+    return all(is_one(each, first) for each in others)
 
 
 def _filled(column: Sequence[Element | None]) -> list[Element]:
     """Return what comes from outside, with a neighbour's for a step of which nothing came."""
     known = {step: each for step, each in enumerate(column) if each is not None}
-    if len(known) == len(column):
-        return list(known.values())
-    return [known[min(known, key=lambda at: abs(at - step))] for step in range(len(column))]
+    return list(_nearest(known, len(column)))
 
 
-def is_same(one: Element, other: Element) -> bool:
+def _nearest(known: Mapping[int, Any], count: int) -> Iterator[Any]:
+    """Yield what is known of every step, or of the one nearest to it."""
+    for step in range(count):
+        yield known[step if step in known else min(known, key=lambda at: abs(at - step))]  # noqa: B023
+
+
+def is_one(one: Element, other: Element) -> bool:
     """Return whether two elements are one; constants are told apart by their values alone."""
     if one is other:
         return True
     constant = one.node.kind == other.node.kind == "constant"
-    return constant and np.array_equal(one.value, other.value)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Return whether parameters are equal, whatever they hold."""
-    if one is other:
-        return True
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return np.array_equal(one, other)
-    return type(one) is type(other) and bool(one == other)
-
-
-def _differs(element: Element, expected: Element) -> UsageError:
-    return UsageError(
-        f"fold: the steps differ first at {element.node.name}: found {_said(element)}, "
-        f"expected {_said(expected)}, as in {expected.node.name}; "
-        "every step of tg.steps must record the same operations"
-    )
+    return constant and is_same(np.asarray(one.value), np.asarray(other.value))
 
 
 def _said(element: Element) -> str:

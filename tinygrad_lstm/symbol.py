@@ -287,3 +287,12 @@ def constant_text(value: Any) -> str:
     if isinstance(value, float | np.floating) or getattr(value, "dtype", None) == np.float64:
         return f"{value:g}" if np.ndim(value) == 0 else "c"
     return str(value) if np.ndim(value) == 0 else str(np.asarray(value).tolist())
+
+
+def bare(text: str) -> str:
+    """Return the text of an index as it stands in square brackets, where a tuple has no others.
+
+    >>> bare("(0, 1:3)"), bare("(0, index(k))"), bare("index(k)")
+    ('0, 1:3', '0, index(k)', 'index(k)')
+    """
+    return text[1:-1].rstrip(",") if text.startswith("(") and text.endswith(")") else text

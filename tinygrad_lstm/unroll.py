@@ -80,8 +80,9 @@ class _Unrolling:
 
     def _copied(self, element: Element) -> Element:
         node = element.node
-        if node.step is not None and element.operands and element.operands[0] in self.series:
-            return self._step(element.operands[0], node.parameters["index"])
+        taken = node.parameters.get("index") if node.primitive is getitem else None
+        if node.step is not None and type(taken) is int and element.operands[0] in self.series:
+            return self._step(element.operands[0], taken)
         operands, signs = [], []
         for at, operand in enumerate(element.operands):
             several = operand in self.series and operand.node.kind == "hold"
@@ -128,7 +129,7 @@ class _Unrolling:
                     now[element] = self._read(element, at, steps[at])
                 elif kind not in DELAYS:
                     operands = [now[each] for each in element.operands]
-                    node = self._at(element.node, steps[at])
+                    node = self._at(element.node.at(at), steps[at])
                     now[element] = self._add(node, operands, element.value[at])
             held = {each: now[each.operands[0]] for each in held}
         for element, found in leaving.items():
@@ -141,20 +142,19 @@ class _Unrolling:
 
     def _read(self, tap: Element, at: int, step: int) -> Element:
         """Return what a tap reads at a step."""
-        (source,), index = tap.operands, tap.node.parameters["index"][at]
-        if source in self.series and isinstance(index, int):
+        (source,), index = tap.operands, tap.node.parameters["index"].values[at]
+        if source in self.series and type(index) is int:
             return self._step(source, index)
         whole = self._seen(source)
-        if whole.node.primitive is stack and isinstance(index, int):
+        if whole.node.primitive is stack and type(index) is int:
             return whole.operands[index]
-        node = replace(self._at(tap.node, step), kind="constant", parameters={}, shapes=())
+        node = self._at(tap.node.at(at), step)
         if whole.node.kind == "constant":
-            return self._add(node, [], tap.value[at])
-        node = replace(
-            node, kind="linear", primitive=getitem, parameters={"index": index},
-            shapes=(whole.shape,),
-        )  # fmt: skip
-        return self._add(node, [whole], tap.value[at])
+            constant = replace(node, kind="constant", primitive=None, parameters={}, shapes=())
+            return self._add(constant, [], tap.value[at])
+        return self._add(
+            replace(node, kind="linear", shapes=(whole.shape,)), [whole], tap.value[at]
+        )
 
 
 def name_at(node: Node, step: int, scope: str) -> str:

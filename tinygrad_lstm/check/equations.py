@@ -190,13 +190,14 @@ class Equations:
                 come(None) if node.transposed else _series([come(k) for k in range(last, -1, -1)])
             )
         rows = [come(k) for k in range(last + 1)]
-        shape, index = np.shape(self.network.wires[node.inputs[0]].value), node.parameters["index"]
+        assert node.primitive is not None
+        taker, whole = node.primitive, self.network.wires[node.inputs[0]].value
 
         def placed(*steps: np.ndarray) -> np.ndarray:
-            whole = np.zeros(shape)
-            for at, each in zip(index, steps, strict=True):
-                whole[at] += each
-            return whole
+            ways = (node.at(k).parameters for k in range(last + 1))
+            return reduce(
+                operator.add, [taker.transposed(each, whole, **at) for each, at in zip(steps, ways)]
+            )
 
         return Symbol.of(Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM), placed, tuple(rows))
 
@@ -230,7 +231,8 @@ class Equations:
         if marked and node.kind == "product":
             xs[1 - port] = _marked(xs[1 - port])
         needs = [at == port for at in range(len(xs))]
-        found = node.primitive.vjp(behind, y, xs, needs, dict(node.parameters))
+        now = node if step is None else node.at(step)
+        found = node.primitive.vjp(behind, y, xs, needs, dict(now.parameters))
         return found[port]
 
     # --- signals ---------------------------------------------------------------------------------
@@ -262,7 +264,7 @@ class Equations:
         if node.kind == "tap":
             assert step is not None
             whole = np.asarray(self.network.wires[node.inputs[0]].value)
-            return self._source(node.inputs[0], None, whole)[node.parameters["index"][step]]
+            return self._source(node.inputs[0], None, whole)[node.parameters["index"].values[step]]
         if (at := self._taken(node)) is not None:
             made = self._collecting(node)
             assert made is not None

@@ -212,10 +212,12 @@ def _strayed_gain(
         assert rule is not None
         if user.kind != "reduction":
             return np.asarray(rule(*moved), float)
-        axis = user.parameters.get("axis")
         if not user.folded:
-            return np.asarray(rule(*moved, axis), float)
-        return np.stack([rule(*each, axis) for each in zip(*moved, strict=True)]).astype(float)
+            return np.asarray(rule(*moved, user.parameters.get("axis")), float)
+        return np.stack([
+            rule(*each, user.at(step).parameters.get("axis"))
+            for step, each in enumerate(zip(*moved, strict=True))
+        ]).astype(float)  # fmt: skip
 
     right, total = gain(values), 0.0
     for at, each in enumerate(wires):

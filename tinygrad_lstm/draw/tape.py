@@ -10,7 +10,7 @@ from typing import Any
 import graphviz
 
 from ..signals import Signals
-from ..symbol import constant_text
+from ..symbol import bare, constant_text
 from ..tensor import Tensor
 from .text import FONT, escaped
 
@@ -93,7 +93,7 @@ def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
     fill, line = COLORS[primitive.kind]
     what = primitive.name
     if tensor.parameters and "index" in tensor.parameters:
-        what = f"[{constant_text(tensor.parameters['index']).strip('()')}]"
+        what = f"[{bare(constant_text(tensor.parameters['index']))}]"
     short = name.rpartition(".")[2]
     label = f"{escaped(short)}\\n{escaped(what)}" if tensor.name else escaped(what)
     return {

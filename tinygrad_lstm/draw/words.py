@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..flow import SOURCES, Node
-from ..symbol import Symbol, constant_text
+from ..symbol import Symbol, bare, constant_text
 
 NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
 
@@ -68,7 +68,7 @@ def operation(node: Node) -> str:
     if node.primitive is None:
         return node.kind
     if "index" in node.parameters:
-        return f"[{constant_text(node.parameters['index']).strip('()')}]"
+        return f"[{bare(constant_text(node.parameters['index']))}]"
     if node.primitive.name == "sum":
         return "Σ"
     return operation_name(node)
