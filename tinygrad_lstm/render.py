@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ArgumentError, RenderError
-from .files import written
+from .files import write_file
 from .stacking import graphs_in, stacked
 
 FORMATS = ("png", "svg", "pdf", "dot", "gv")
@@ -49,9 +49,9 @@ class Picture:
         """
         target = Path(path)
         try:
-            return written(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
+            return write_file(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
         except RenderError as error:
-            text = written(self.dot.encode(), target.with_suffix(".gv"))
+            text = write_file(self.dot.encode(), target.with_suffix(".gv"))
             raise RenderError(f"{error} (its DOT text is in {text})") from None
 
     def __repr__(self) -> str:  # the same from run to run, for notebooks that are kept

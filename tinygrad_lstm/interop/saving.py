@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, FileError, PackageError, UsageError, nearest
-from ..files import written
+from ..files import write_file
 from ..nn.module import Module, check_entries
 from .keras import KERAS
 from .layout import Arrays
@@ -72,7 +72,7 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     """
     target = Path(path)
     format = _format("save", target)
-    return written(format.content(_out("save", module, layout)), target)
+    return write_file(format.content(_out("save", module, layout)), target)
 
 
 def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> None:
