@@ -23,11 +23,17 @@ HALF = ".tinygrad-lstm-"  # what the names of files that are not complete begin 
 HALVES = re.compile(re.escape(HALF) + "[0-9a-f]{16}")
 
 
-def write_file(content: bytes, path: str | os.PathLike[str]) -> Path:
+def write_file(content: bytes, path: str | os.PathLike[str], *, mode: int = 0o666) -> Path:
     """Write a file as a whole: the old one stays until the new one is complete.
 
-    A link is followed. An old file's permissions and owner stay; a new file has those that the
-    umask gives. What a writer that was killed has left in the folder is removed.
+    A link is followed. What a writer that was killed has left in the folder is removed.
+
+    Parameters
+    ----------
+    content : bytes
+    path : str or path
+    mode : int
+        The permissions of a new file, less the umask. An old file keeps its permissions and owner.
 
     Raises
     ------
@@ -41,9 +47,9 @@ def write_file(content: bytes, path: str | os.PathLike[str]) -> Path:
         _remove_abandoned(target.parent)
         if hasattr(os, "O_TMPFILE"):
             with suppress(OSError):  # some file systems have none, some systems cannot name them
-                _write(content, target, old, nameless=True)
+                _write(content, target, mode, old, nameless=True)
                 return Path(path)
-        _write(content, target, old, nameless=False)
+        _write(content, target, mode, old, nameless=False)
     except OSError as error:
         if error.errno == ENOENT:
             raise FileNotFoundError(ENOENT, "there is no folder", str(target.parent)) from None
@@ -68,14 +74,16 @@ def _old(target: Path) -> os.stat_result | None:
     return old
 
 
-def _write(content: bytes, target: Path, old: os.stat_result | None, *, nameless: bool) -> None:
+def _write(
+    content: bytes, target: Path, mode: int, old: os.stat_result | None, *, nameless: bool
+) -> None:
     """Write a file under a name of its own, and give it the right name when it is complete.
 
     A nameless file gets even that name when it is complete, so that nothing is left of a writer
     that is killed.
     """
     half = target.with_name(HALF + secrets.token_hex(8))  # as short for a long name as for any
-    mode = 0o666 if old is None else stat.S_IMODE(old.st_mode)
+    mode = mode if old is None else stat.S_IMODE(old.st_mode)
     try:
         with _open(target.parent if nameless else half, mode, nameless=nameless) as stream:
             stream.write(content)
