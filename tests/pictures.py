@@ -4,16 +4,13 @@ Reads the text as the package writes it, a statement a line, and Graphviz's own 
 """
 
 import html
-import io
 import json
 import os
 import re
-import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from functools import cache
 from importlib.util import find_spec
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -138,10 +135,14 @@ WAYS = ("dot", "wheels")
 def rendered(dot, format, way):
     """Return a picture, or its layout as JSON, by Graphviz's program or by that in the wheels."""
     with pytest.MonkeyPatch.context() as patch:
+        if way == "wheels":  # without the process of its own, which takes long to start
+            need_wheels()
+            patch.setattr(dotless, "_lay_out", laid_out_by_wheels)
+            return dotless.draw(dot, format)
+        need_dot()
         patch.setattr(render, "FORMATS", (*render.FORMATS, "json"))
-        need_dot() if way == "dot" else need_wheels()
-        patch.setattr(render, "_run", RUN[way])
-        return render.rendered(dot, format)
+        patch.setattr(render, "_picture", lambda command, *of: laid_out_by_dot(tuple(command), *of))
+        return render.rendered(dot, format, time_limit=float("inf"))
 
 
 def need_wheels():
@@ -151,18 +152,8 @@ def need_wheels():
         pytest.skip(f"not installed here: {', '.join(missing)}")
 
 
-def in_this_process(dot, format, engine, time_limit):
-    """Run the program in the wheels without the process of its own, which takes long to start."""
-    made = io.BytesIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(dot.encode())))
-        patch.setattr(sys, "stdout", SimpleNamespace(buffer=made))
-        status = dotless.main(format, engine)
-    assert status == 0
-    return made.getvalue()
-
-
-RUN = {"dot": cache(render._run), "wheels": cache(in_this_process)}  # each layout once
+laid_out_by_wheels = cache(dotless._lay_out)  # each layout once
+laid_out_by_dot = cache(render._picture)
 
 
 def texts_of(svg):

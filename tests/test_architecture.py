@@ -20,10 +20,10 @@ ORDER = (
     "nn.equations", "nn.card", "nn.module", "nn.layers", "nn.recurrence", "nn.cells", "nn.running",
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
-    "whereabouts", "derivations.*", "check.*", "draw.words", "explanation", "explain", "dotless",
-    "stacking", "render", "draw.*", "demo", "gallery", "cli", "__main__", "",
+    "whereabouts", "derivations.*", "check.*", "draw.words", "explanation", "explain", "cache",
+    "stacking", "dotless", "program", "render", "draw.*", "demo", "gallery", "cli", "__main__", "",
 )  # fmt: skip
-ENGINE = ORDER[: ORDER.index("dotless")]  # needs NumPy and nothing else
+ENGINE = ORDER[: ORDER.index("cache")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do
 EXTRAS = {
     "interop.saving": {"safetensors"},

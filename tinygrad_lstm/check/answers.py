@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError, UsageError
-from ..interop.saving import npz_entry
+from ..interop.npz import npz_entry
 
 MOST = 1 << 30  # bytes of one entry: a small file can say that it unpacks to more than there is
 

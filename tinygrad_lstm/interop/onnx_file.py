@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import nn
 from ..errors import ArgumentError, UsageError
-from ..files import written
+from ..files import write_file
 from ..nn.arguments import checked_flag, identity
 from ..nn.module import Module
 from ..primitives import exp, relu, sigmoid, softplus, tanh
@@ -96,7 +96,7 @@ def save_onnx(
             f"save_onnx: {str(path)!r} has the suffix {target.suffix!r}, expected .onnx"
         )
     model = onnx_model(module, states=states, lengths=lengths)
-    return written(model.SerializeToString(deterministic=True), target)
+    return write_file(model.SerializeToString(deterministic=True), target)
 
 
 class _Writer:

@@ -12,33 +12,24 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ArgumentError, FileError, PackageError, UsageError, nearest
-from ..files import written
+from ..files import write_file
 from ..nn.module import Module, check_entries
 from .keras import KERAS
 from .layout import Arrays
+from .npz import Entry, npz_entry, open_npz
 from .pytorch import TORCH
 
 FRAMEWORKS = MappingProxyType({"torch": TORCH, "keras": KERAS})
 LAYOUTS = ("ours", *FRAMEWORKS)
-HEAD = 65_536  # bytes of an array in a file that may come before its numbers
-
-
-class Entry(NamedTuple):
-    """An array in a file: what is said of it, and how to read its numbers."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    read: Callable[[], np.ndarray]
 
 
 Entries = dict[str, Entry]
@@ -81,7 +72,7 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     """
     target = Path(path)
     format = _format("save", target)
-    return written(format.content(_out("save", module, layout)), target)
+    return write_file(format.content(_out("save", module, layout)), target)
 
 
 def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> None:
@@ -110,10 +101,13 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     source = Path(path)
     format = _format("load", source)
     shapes = {name: array.shape for name, array in _out("load", module, layout).items()}
-    with format.reading(source) as entries:
-        hint = "" if entries.keys() == shapes.keys() else _hint(module, layout, entries)
-        check_entries(f"load: {source}{hint}", entries, shapes)
-        arrays = {name: entry.read() for name, entry in entries.items()}
+    try:
+        with format.reading(source) as entries:
+            hint = "" if entries.keys() == shapes.keys() else _hint(module, layout, entries)
+            check_entries(f"load: {source}{hint}", entries, shapes)
+            arrays = {name: entry.read() for name, entry in entries.items()}
+    except FileError as error:
+        raise FileError(f"load: {error}; nothing loaded") from None
     if layout == "ours":
         module.load_state_dict(arrays)
     else:
@@ -155,69 +149,16 @@ def _npz(arrays: Arrays) -> bytes:
 
 @contextmanager
 def _in_npz(path: Path) -> Iterator[Entries]:
-    with path.open("rb") as stream:
-        if stream.read(1) in (b"\x80", b"("):
-            _fail(path, "a pickle, which could run anything; nothing is unpickled here")
-        try:
-            archive = zipfile.ZipFile(stream)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            _fail(path, f"no .npz file, or one that is cut or corrupt: {error}")
-        with archive:
-            entries: Entries = {}
-            for info in archive.infolist():
-                name = info.filename.removesuffix(".npy")
-                if name == info.filename:
-                    _fail(path, f"{name!r} in it is no array")
-                if name in entries:
-                    _fail(path, f"{name} is in it twice")
-                entries[name] = npz_entry(path, archive, info, name)
-            yield entries
-
-
-def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Entry:
-    """Return what an array in an .npz file says of itself, if it has as many bytes as it says."""
-    with _corruption_named(path, name), archive.open(info) as stream:
-        head = io.BytesIO(stream.read(HEAD))
-        version = np.lib.format.read_magic(head)
-        if version not in ((1, 0), (2, 0)):
-            _fail(path, f"{name} is of version {version}, expected (1, 0) or (2, 0)")
-        read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-        shape, in_columns, dtype = read_header(head)
-    if dtype.hasobject:
-        _fail(path, f"{name} is pickled (type object), which could run anything; nothing is "
-                    "unpickled here")  # fmt: skip
-    if any(size < 0 for size in shape):
-        _fail(path, f"{name} says that its shape is {shape}")
-    start, count = head.tell(), 1
-    for size in shape:
-        count *= size  # in whole numbers, which do not overflow
-    if start + count * dtype.itemsize != info.file_size:
-        _fail(path, f"{name} says that it has shape {shape} of {dtype}, {count * dtype.itemsize} "
-                    f"bytes, and there are {info.file_size - start}")  # fmt: skip
-
-    def read() -> np.ndarray:
-        with _corruption_named(path, name), archive.open(info) as stream:
-            content = stream.read(info.file_size + 1)  # to the end, where checksums are compared
-        if len(content) != info.file_size:
-            _fail(path, f"{name} has {len(content)} bytes, expected {info.file_size}")
-        array = np.frombuffer(content, dtype, count, start)
-        return array.reshape(shape, order="F" if in_columns else "C")
-
-    return Entry(shape, str(dtype), read)
-
-
-@contextmanager
-def _corruption_named(path: Path, name: str) -> Iterator[None]:
-    """Turn whatever reading a zip archive raises into one error that names file and entry."""
-    try:
-        yield
-    except FileError:
-        raise
-    except (
-        zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError,
-        SyntaxError, TypeError, MemoryError, OverflowError,
-    ) as error:  # fmt: skip
-        _fail(path, f"{name} is cut or corrupt: {error}")
+    with open_npz(path) as archive:
+        entries: Entries = {}
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name == info.filename:
+                raise FileError(f"{path}: {name!r} in it is no array")
+            if name in entries:
+                raise FileError(f"{path}: {name} is in it twice")
+            entries[name] = npz_entry(path, archive, info, name)
+        yield entries
 
 
 # --- .safetensors -------------------------------------------------------------------------------
@@ -249,7 +190,9 @@ def _in_safetensors(path: Path) -> Iterator[Entries]:
     try:
         file = package.safe_open(path, framework="numpy")
     except (package.SafetensorError, OSError, ValueError) as error:
-        _fail(path, f"no .safetensors file, or one that is cut or corrupt: {error}")
+        raise FileError(
+            f"{path}: no .safetensors file, or one that is cut or corrupt: {error}"
+        ) from None
     with file:
         yield {name: _slice(path, file, name) for name in file.keys()}  # noqa: SIM118
 
@@ -260,7 +203,7 @@ def _slice(path: Path, file: Any, name: str) -> Entry:
 
     def read() -> np.ndarray:
         if dtype not in ("F16", "F32", "F64"):
-            _fail(path, f"{name} is of type {dtype}, expected F16, F32 or F64")
+            raise FileError(f"{path}: {name} is of type {dtype}, expected F16, F32 or F64")
         return file.get_tensor(name)
 
     return Entry(tuple(said.get_shape()), dtype, read)
@@ -291,10 +234,6 @@ def _format(who: str, path: Path) -> Format:
             f"{nearest(suffix, FORMATS)}"
         )
     return FORMATS[suffix]
-
-
-def _fail(path: Path, why: str) -> NoReturn:
-    raise FileError(f"load: {path}: {why}; nothing loaded")
 
 
 __all__ = ["load", "save"]

@@ -1,0 +1,173 @@
+"""The arrays of an .npz file: each header is checked against the bytes that follow it.
+
+Knows NumPy's format alone. Nothing is unpickled, and numbers are read when they are asked for.
+
+"NumPy's format for several arrays", numpy.lib.format in NumPy's documentation.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+
+from ..errors import FileError
+
+HEAD = 65_536  # bytes of an array in a file that may come before its numbers
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that NumPy writes; others take memory
+
+
+class Entry(NamedTuple):
+    """An array in a file.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : str
+        What the file says of the array.
+    read : function
+        Returns the array; raises FileError if its bytes cannot be read.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
+
+
+class Header(NamedTuple):
+    """What the header of an array in NumPy's format says.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    in_columns : bool
+        Whether the first index runs fastest.
+    start, size : int
+        How many bytes come before the numbers, and how many bytes the numbers take.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    in_columns: bool
+    start: int
+    size: int
+
+
+def npy_header(stream: IO[bytes]) -> Header:
+    """Return what the header of an array in NumPy's format says.
+
+    Parameters
+    ----------
+    stream : at the beginning of the array; `HEAD` bytes of it are read at most
+
+    Raises
+    ------
+    FileError
+        If it is no header, if the array is pickled, or if no array has such a type or shape; the
+        message is a clause that fits after the array's name.
+    """
+    head = io.BytesIO(stream.read(HEAD))
+    with _failure("is cut or corrupt"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # text that Python reads with doubt is judged below
+        version = np.lib.format.read_magic(head)
+        if version not in ((1, 0), (2, 0)):
+            raise FileError(f"is of version {version}, expected (1, 0) or (2, 0)")
+        read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+        shape, in_columns, dtype = read_header(head)
+    if dtype.hasobject:
+        raise FileError(
+            "is pickled (type object), which could run anything; nothing is unpickled here"
+        )
+    if not dtype.itemsize or dtype.kind == "V":
+        raise FileError(f"says that its type is {dtype}, expected a type of numbers")
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise FileError(f"says that its shape is {shape}")
+    size = math.prod(shape) * dtype.itemsize
+    return Header(shape, dtype, in_columns, head.tell(), size)
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an .npz file, and close it at the end.
+
+    Raises
+    ------
+    FileError
+        If it is no .npz file; the message begins with the path.
+    OSError
+        If the file cannot be opened.
+    """
+    with path.open("rb") as stream:
+        if stream.read(1) in (b"\x80", b"("):
+            raise FileError(
+                f"{path}: a pickle, which could run anything; nothing is unpickled here"
+            )
+        with _failure(f"{path}: no .npz file, or one that is cut or corrupt"):
+            archive = zipfile.ZipFile(stream)
+        with archive:
+            yield archive
+
+
+def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Entry:
+    """Return what an array in an .npz file says of itself, without its numbers.
+
+    Parameters
+    ----------
+    path, name : of the file and of the array, for messages
+    archive, info : the file as `open_npz` opens it, and the member of it that is the array
+
+    Raises
+    ------
+    FileError
+        If the header is none or lies; the message begins with the path and the name.
+    """
+    who = f"{path}: {name}"
+    if info.compress_type not in METHODS:
+        raise FileError(
+            f"{who} is packed by method {info.compress_type}, expected 0 or 8, as NumPy packs"
+        )
+    with _failure(f"{who} is cut or corrupt"), archive.open(info) as stream:
+        try:
+            header = npy_header(stream)
+        except FileError as error:
+            raise FileError(f"{who} {error}") from None
+    if header.start + header.size != info.file_size:
+        raise FileError(
+            f"{who} says that it has shape {header.shape} of {header.dtype}, {header.size} bytes, "
+            f"and there are {info.file_size - header.start}"
+        )
+    with _failure(f"{who} says that its shape is {header.shape}"):  # of too many axes, for example
+        np.broadcast_to(np.zeros((), header.dtype), header.shape)
+
+    def read() -> np.ndarray:
+        with _failure(f"{who} is cut or corrupt"), archive.open(info) as stream:
+            content = stream.read(info.file_size + 1)  # to the end, where checksums are compared
+        if len(content) != info.file_size:
+            raise FileError(f"{who} has {len(content)} bytes, expected {info.file_size}")
+        array = np.frombuffer(content, header.dtype, math.prod(header.shape), header.start)
+        return array.reshape(header.shape, order="F" if header.in_columns else "C")
+
+    return Entry(header.shape, str(header.dtype), read)
+
+
+@contextmanager
+def _failure(what: str) -> Iterator[None]:
+    """Turn whatever comes of bytes that a stranger wrote into a FileError."""
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as error:  # NumPy, zipfile and Python's parser have a dozen kinds of them
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise FileError(f"{what}: {said}") from None
+
+
+__all__ = ["Entry", "Header", "npy_header", "npz_entry", "open_npz"]
