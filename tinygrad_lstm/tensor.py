@@ -242,10 +242,9 @@ class Tensor:
                 "copy or pickle its .detach()"
             )
         fields = (self._array, self.requires_grad, self.name, self.place, self.grad)
-        attributes, slots = object.__getstate__(self)  # type: ignore[misc]
-        more = {slot: value for slot, value in slots.items() if slot not in Tensor.__slots__}
-        of_subclass = (attributes, more) if attributes or more else None
-        return _copied, (type(self), *fields), of_subclass
+        state: Any = object.__getstate__(self)  # of a subclass: its attributes and its slots
+        slots = {slot: value for slot, value in state[1].items() if slot not in Tensor.__slots__}
+        return _copied, (type(self), *fields), (state[0], slots) if state[0] or slots else None
 
     # --- how it is recorded and shown ------------------------------------------------------------
 
