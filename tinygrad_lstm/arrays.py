@@ -44,6 +44,40 @@ class Frozen(np.ndarray):
         return array[()] if return_scalar else np.asarray(array)
 
 
+def plain(data: Any, who: str) -> np.ndarray:
+    """Return a copy of the data as an array.
+
+    Raises
+    ------
+    DTypeError
+        If the data are a masked array or hold one: NumPy would forget the masks.
+    ValueError
+        If the data are no array.
+    """
+    if type(data) not in _PLAIN and _is_masked(data):
+        raise DTypeError(
+            f"{who}: found a masked array, expected an array without a mask; say what stands in "
+            "the masked places with .filled(number), or leave them out with where"
+        )
+    return np.array(data)
+
+
+def _is_masked(data: Any) -> bool:
+    """Return whether the data are a masked array, or nested lists that hold one."""
+    lists = [data]
+    while lists:
+        data = lists.pop()
+        if isinstance(data, np.ma.MaskedArray):
+            return True
+        if isinstance(data, list | tuple):
+            lists += [each for each in data if isinstance(each, _MAY_HOLD_MASKS)]
+    return False
+
+
+_PLAIN = frozenset([np.ndarray, int, float, np.float64, np.float32])
+_MAY_HOLD_MASKS = (np.ma.MaskedArray, list, tuple)
+
+
 def as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
     """Return a copy of the data as real floating point numbers."""
     who = name or "a Tensor"
@@ -56,7 +90,7 @@ def as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
     if wanted is not None and wanted.kind != "f":
         raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
     try:
-        array = np.array(data)
+        array = plain(data, who)
     except ValueError as error:
         raise ShapeError(f"{who}: the data are no array of numbers ({error})") from None
     typed = isinstance(data, np.ndarray | np.generic) and wanted is None
@@ -94,7 +128,7 @@ def checked_index(index: Any, whole: Any) -> Any:
         return int(index)
     if hasattr(index, "__interpret__"):
         raise UsageError(f"{whole.label()}: a Tensor cannot be an index; use an array of integers")
-    array = np.array(index)
+    array = plain(index, f"{whole.label()}, the index")
     if array.dtype.kind not in "iub" and array.size:
         raise UsageError(
             f"{whole.label()}: found an index of type {array.dtype}, expected integers or booleans"

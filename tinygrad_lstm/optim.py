@@ -5,13 +5,45 @@ Knows parameters (leaves with ``.data`` and ``.grad``) and NumPy; no layers, no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, UsageError, check_arguments
-from .tensor import Tensor, check_gradient
+from .errors import ArgumentError, GradientError, UsageError, check_arguments
+from .tensor import Tensor, checked_gradient, replace_data
+
+
+class Checked:
+    """An attribute of an update rule that is checked whenever it is set.
+
+    Parameters
+    ----------
+    check : (what, value) -> value
+        Raises if the value cannot be used; ``what`` is the name of the attribute.
+    """
+
+    def __init__(self, check: Callable[[str, Any], Any]) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: Any = None) -> Any:
+        if optimizer is None:
+            return self
+        if self.name not in vars(optimizer):
+            raise AttributeError(f"{type(optimizer).__name__} has no {self.name} yet")
+        return vars(optimizer)[self.name]
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        vars(optimizer)[self.name] = self.check(self.name, value)
+
+
+def number(low: float, end: float) -> Checked:
+    """Return an attribute that is a number, at least ``low`` and below ``end``."""
+    return Checked(lambda what, value: _in_range(what, value, low, end))
 
 
 class Optimizer:
@@ -24,6 +56,8 @@ class Optimizer:
     UsageError
         If a parameter is not a leaf that requires a gradient.
     """
+
+    lr = number(0.0, np.inf)
 
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
         check_arguments(cls, args, options)
@@ -40,7 +74,7 @@ class Optimizer:
                 "parameters, such as module.parameters()"
             )
         self.params = list(params)
-        self.lr = _in_range("lr", lr, 0.0, np.inf)
+        self.lr = lr
         if not self.params:
             raise ArgumentError(f"{type(self).__name__}: found no parameters to update")
         seen: set[Tensor] = set()
@@ -60,12 +94,34 @@ class Optimizer:
             each.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient; all from the old values."""
-        for each in self.params:
-            check_gradient(each)
-        for position, each in enumerate(self.params):
-            if each.grad is not None:
-                each.data = each._array - self.change(position, np.asarray(each.grad))
+        """Update every parameter that has a gradient; all from the old values.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If a gradient that somebody set has another shape or type than its parameter.
+        GradientError
+            If a gradient or an updated number is infinite or not a number.
+
+        Whatever is raised, no parameter has moved, and the rule remembers nothing of this step.
+        """
+        gradients = {
+            position: _finite(checked_gradient(each), f"the gradient of {each.label()}")
+            for position, each in enumerate(self.params)
+            if each.grad is not None
+        }
+        memory = _memory(self)
+        try:
+            new = {}
+            for position, gradient in gradients.items():
+                each = self.params[position]
+                numbers = each._array - self.change(position, gradient)
+                new[each] = _finite(numbers, f"{each.label()}, updated")
+            replace_data(new)
+        except BaseException:  # an interrupt too
+            vars(self).clear()
+            vars(self).update(memory)
+            raise
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return what to subtract from the parameter at a position; of its shape."""
@@ -84,9 +140,11 @@ class SGD(Optimizer):
     momentum : float in [0, 1)
     """
 
+    momentum = number(0.0, 1.0)
+
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0) -> None:
         super().__init__(params, lr)
-        self.momentum = _in_range("momentum", momentum, 0.0, 1.0)
+        self.momentum = momentum
         self._v: dict[int, np.ndarray] = {}
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
@@ -111,6 +169,9 @@ class Adam(Optimizer):
     eps : float, at least 0
     """
 
+    betas = Checked(lambda what, value: _pair(what, value))
+    eps = number(0.0, np.inf)
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -119,10 +180,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, lr)
-        if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise UsageError(f"betas must be a pair of numbers, found {betas!r}")
-        self.betas = tuple(_in_range("betas", beta, 0.0, 1.0) for beta in betas)
-        self.eps = _in_range("eps", eps, 0.0, np.inf)
+        self.betas = betas
+        self.eps = eps
         self._moments: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
@@ -141,3 +200,29 @@ def _in_range(what: str, value: float, low: float, end: float) -> float:
     if not low <= value < end:
         raise ArgumentError(f"{what} must be at least {low:g} and below {end:g}, found {value}")
     return float(value)
+
+
+def _pair(what: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise UsageError(f"{what} must be a pair of numbers, found {value!r}")
+    return tuple(_in_range(what, each, 0.0, 1.0) for each in value)
+
+
+def _finite(array: np.ndarray, who: str) -> np.ndarray:
+    """Return the array, unless an entry is infinite or not a number."""
+    if not np.isfinite(array).all():
+        place = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
+        at = f" at {list(place)}" if place else ""
+        raise GradientError(
+            f"{who}, is {array[place]}{at}: nothing has moved; look at the loss, or take "
+            "a smaller lr"
+        )
+    return array
+
+
+def _memory(optimizer: Any) -> dict[str, Any]:
+    """Return the attributes of an update rule, with its dictionaries and lists copied."""
+    return {
+        name: copy(value) if isinstance(value, dict | list) else value
+        for name, value in vars(optimizer).items()
+    }

@@ -40,6 +40,24 @@ class Place:
         self.recording: bool = recording
         self.module = module
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle it after what is around it, from the outside in.
+
+        Some of the links around come first, at distances of powers of two, so that a chain of any
+        length is never followed to its end by recursion, and every link is copied once.
+        """
+        chain: list[Place] = []
+        link = self.parent
+        while link is not None:
+            chain.append(link)
+            link = link.parent
+        depth, outer = len(chain), []
+        while depth:
+            depth &= depth - 1  # the number without its last binary digit that is 1
+            outer.append(chain[len(chain) - 1 - depth])
+        fields = (self.parent, self.name, self.step, self.recording, self.module)
+        return _copied, (type(self), tuple(reversed(outer)), fields)
+
     def path(self) -> str:
         """Return the scopes' names, outermost first, each after the step it was opened in."""
         links: list[Place] = []
@@ -57,6 +75,11 @@ class Place:
         return ".".join(parts) + steps
 
 
+def _copied(kind: type[Place], outer: tuple[Place, ...], fields: tuple[Any, ...]) -> Place:
+    """Return a place like another one; ``outer`` was copied for the sake of the order alone."""
+    return kind(*fields)
+
+
 ROOT = Place(None)
 here: ContextVar[Place] = ContextVar("here", default=ROOT)
 
@@ -65,11 +88,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Inside:
-    """Stand at a place for the length of a ``with`` block or of a decorated function."""
+    """Stand at a place for the length of a ``with`` block or of a decorated function.
+
+    Holds no state of its own, so that threads and tasks may share one: where a block began stands
+    in the context of the thread or task that entered it.
+    """
+
+    __slots__ = ("_name", "_recording")
 
     def __init__(self, name: str | None = None, recording: bool | None = None) -> None:
         self._name, self._recording = name, recording
-        self._before: list[Place] = []
 
     def __call__(self, function: F) -> F:
         if any(is_lazy(function) for is_lazy in _LAZY):
@@ -77,28 +105,47 @@ class _Inside:
                 f"{function.__name__} runs after the call that a decorator could stand around: "
                 "use a with block inside of it"
             )
-        name, recording = self._name, self._recording
 
         @wraps(function)
         def inside(*args: Any, **options: Any) -> Any:
-            entered = here.set(Place(here.get(), name, None, recording))
-            try:
+            with self:
                 return function(*args, **options)
-            finally:
-                here.reset(entered)
 
         return cast(F, inside)
 
     def __enter__(self) -> None:
         before = here.get()
-        self._before.append(before)
+        _blocks.set((self, before, _blocks.get()))
         here.set(Place(before, self._name, None, self._recording))
 
     def __exit__(self, *error: object) -> None:
-        here.set(self._before.pop())
+        block = _blocks.get()
+        while block is not None and block[0] is not self:
+            block = block[2]  # a block that was never left, as in a generator that was abandoned
+        if block is not None:  # else another thread or task entered it
+            _blocks.set(block[2])
+            here.set(_still_open(block[1]))
 
 
 _LAZY = (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)
+# the with blocks that this thread or task stands in: each one, the place before it, the rest
+_blocks: ContextVar[Any] = ContextVar("_blocks", default=None)
+# the steps that ended while this thread or task stood in a block inside of them
+_ended: ContextVar[frozenset[Place]] = ContextVar("_ended", default=frozenset())
+
+
+def _still_open(place: Place) -> Place:
+    """Return the innermost place that has not ended, from a place outwards."""
+    ended = _ended.get()
+    while place in ended:
+        _ended.set(ended := ended - {place})
+        place = _before(place)
+    return place
+
+
+def _before(step: Place) -> Place:
+    """Return the place in which the loop of a step runs."""
+    return cast(Place, cast(Place, step.parent).parent)
 
 
 def scope(name: str) -> _Inside:
@@ -127,6 +174,11 @@ def enable_grad() -> _Inside:
 def steps(times: int | range) -> Iterator[int]:
     """Run through the steps of a recurrence, and record at which step each operation was made.
 
+    A step stands in the scope and the mode in which the loop asks for it. The last step ends with
+    the loop, which drops the iterator. An iterator that a variable keeps (``pairs =
+    zip(steps(5), xs)``) is in its step until the iterator is exhausted or the variable is deleted,
+    or the ``with`` block or the call of a module around it ends: write it into the ``for`` line.
+
     Parameters
     ----------
     times : int or range
@@ -153,17 +205,68 @@ def steps(times: int | range) -> Iterator[int]:
             ) from None
         if times.stop < 0:
             raise ArgumentError(f"steps: found {times.stop} steps, expected 0 or more")
-    return _stepping(times, here.get())
+    return _Steps(times)
 
 
-def _stepping(times: range, before: Place) -> Iterator[int]:
-    loop = Place(before)  # what the steps of one loop have in common, and no other steps
-    try:
-        for step in times:
+class _Loop(Place):
+    """What the steps of one loop have in common, and no other steps."""
+
+    __slots__ = ()
+
+
+class _Steps:
+    """The iterator behind `steps`; threads and tasks that share one share its steps out.
+
+    No generator: one cannot be advanced by two threads, and ends wherever it happens to be freed.
+    """
+
+    __slots__ = ("_coming", "_loop", "_loops")
+
+    def __init__(self, times: range) -> None:
+        self._coming = iter(times)
+        self._loop: _Loop | None = None  # the one used last
+        self._loops: list[_Loop] = []  # one for each place, thread or task that asked for steps
+
+    def __iter__(self) -> _Steps:
+        return self
+
+    def __next__(self) -> int:
+        now, loop = here.get(), self._loop
+        if loop is None or now.parent is not loop:
+            loop = self._loop_at(now)
+        for step in self._coming:
             here.set(Place(loop, None, step))
-            yield step
-    finally:
-        here.set(before)
+            return step
+        here.set(cast(Place, loop.parent))
+        raise StopIteration
+
+    def _loop_at(self, now: Place) -> _Loop:
+        """Return the loop whose step a place is in, or else a new one in this place."""
+        step = self._step_around(now)
+        if step is None:
+            self._loop = _Loop(now)
+            self._loops.append(self._loop)
+        else:
+            self._loop = cast(_Loop, step.parent)
+        return self._loop
+
+    def _step_around(self, now: Place) -> Place | None:
+        link: Place | None = now
+        while link is not None and link.parent not in self._loops:
+            link = link.parent
+        return link
+
+    def __del__(self) -> None:
+        now = here.get()
+        step = self._step_around(now)
+        if step is None:
+            return  # exhausted, left behind by a block around it, or run by another thread
+        while now is not step and (now.step is not None or type(now) is _Loop):
+            now = cast(Place, now.parent)  # steps inside end with this one
+        if now is step:
+            here.set(_before(step))
+        else:  # a block inside is still open: `_still_open` ends the step after it
+            _ended.set(_ended.get() | {step})
 
 
 def checked_name(name: object) -> str:

@@ -50,15 +50,37 @@ class _Replaced:
 replaced = _Replaced()
 
 
-def refuse_changes(order: Iterable[Node]) -> None:
-    """Raise if a leaf is younger than what was computed from it."""
+def refuse_changes(order: list[Node]) -> None:
+    """Raise if a leaf is younger than what was computed from it.
+
+    Parameters
+    ----------
+    order : list of nodes
+        A history, the latest recorded first.
+    """
     for node in order:
         for operand in node.inputs:
             if operand.serial > node.serial:
-                raise ChangedError(
-                    f"the data of {operand.label()} was replaced after {node.primitive.name} used "
-                    f"it: run the forward pass again before differentiating or running its graph"
-                )
+                raise ChangedError(_what_changed(operand, node, order))
+
+
+def _what_changed(leaf: Node, user: Node, order: list[Node]) -> str:
+    """Say that the whole pass is older than a leaf's data, or which Tensor of an older pass is."""
+    old = {node for node in leading_to({user}, order) if node.serial < leaf.serial}
+    for node in reversed(order):  # in the order of recording
+        carried = next((operand for operand in node.inputs if operand in old), None)
+        if carried is not None and node.serial > leaf.serial:
+            return (
+                f"{carried.label()}, computed before the data of {leaf.label()} was replaced, was "
+                f"used after that, by {node.label()}, and a gradient cannot go back through "
+                "numbers that are gone. Compute it again in every pass or, to carry on its value "
+                f"alone (a state, a mean), take its .detach(); a recurrent layer with "
+                "stateful=True carries its own state so"
+            )
+    return (
+        f"the data of {leaf.label()} was replaced after {user.primitive.name} used it: "
+        "run the forward pass again before differentiating or running its graph"
+    )
 
 
 def leading_to(wanted: set[Node], order: list[Node]) -> list[Node]:

@@ -13,9 +13,11 @@ forward, so that a computation nobody holds any more is freed at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from itertools import count
 from operator import attrgetter
+from threading import RLock
 from typing import Any
 from weakref import ref
 
@@ -23,7 +25,7 @@ import numpy as np
 
 from . import functions
 from . import primitives as p
-from .arrays import Frozen, as_floats, checked_index, explained, is_basic, unpacked
+from .arrays import Frozen, as_floats, checked_index, explained, is_basic, plain, unpacked
 from .cotangent import Sums
 from .errors import (
     ArgumentError,
@@ -42,6 +44,10 @@ _where_am_i = here.get
 _ndarray = np.ndarray
 _NO_PARAMETERS: dict[str, Any] = {}
 _retained: dict[int, ref[Any]] = {}  # by serial number, for as long as they live
+# gradients are added up by one thread at a time; a signal's handler may come in between
+_adding = RLock()
+if hasattr(os, "register_at_fork"):  # a child has no thread that could release it
+    os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 def _operator(primitive: Primitive) -> tuple[Any, Any]:
@@ -208,13 +214,13 @@ class Tensor:
         sums = Sums(_retained_now() if _retained else frozenset())
         sums.add(self, seed)
         found = pull_back(sums)
-        for node in found:
-            if node.grad is not None:
-                check_gradient(node)
         own = sums.own
-        for node, ct in found.items():
-            ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
-            node.grad = ct if node.grad is None else np.asarray(node.grad + ct)
+        with _adding:
+            for node, ct in found.items():
+                ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
+                found[node] = ct if node.grad is None else np.asarray(checked_gradient(node) + ct)
+            for node, ct in found.items():
+                node.grad = ct
 
     def retain_grad(self) -> Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
@@ -235,7 +241,10 @@ class Tensor:
                 f"{self.label()} was computed, and a copy would leave the tape: "
                 "copy or pickle its .detach()"
             )
-        return _copied, (self._array, self.requires_grad, self.name, self.place, self.grad)
+        fields = (self._array, self.requires_grad, self.name, self.place, self.grad)
+        state: Any = object.__getstate__(self)  # of a subclass: its attributes and its slots
+        slots = {slot: value for slot, value in state[1].items() if slot not in Tensor.__slots__}
+        return _copied, (type(self), *fields), (state[0], slots) if state[0] or slots else None
 
     # --- how it is recorded and shown ------------------------------------------------------------
 
@@ -426,7 +435,7 @@ def record(
     """Compute, and write down what was done."""
     requires_grad = False
     for operand in operands:
-        if type(operand) is not Tensor:
+        if type(operand) is not Tensor and not isinstance(operand, Tensor):
             return record(primitive, _as_tensors(primitive, operands), parameters)
         if operand.requires_grad:
             requires_grad = primitive.is_differentiable
@@ -472,11 +481,20 @@ _new = Tensor.__new__
 
 
 def _copied(
-    data: np.ndarray, requires_grad: bool, name: str | None, place: Place, grad: Any
+    kind: type[Tensor],
+    data: np.ndarray,
+    requires_grad: bool,
+    name: str | None,
+    place: Place,
+    grad: Any,
 ) -> Tensor:
     """Return a leaf made from what another one holds."""
-    result = Tensor(data, requires_grad)
-    result.name, result.place = name, place
+    result = object.__new__(kind)
+    result._array = np.array(data)
+    result.primitive = result.parameters = None
+    result.inputs = ()
+    result.serial = next(_serials)
+    result.name, result.place, result.requires_grad = name, place, requires_grad
     result.grad = None if grad is None else np.array(grad)
     return result
 
@@ -528,7 +546,7 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
                 f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
             )
         return np.asarray(p.one(array)).reshape(array.shape)  # sooner than np.ones
-    seed = np.asarray(_plain(gradient))
+    seed = plain(_plain(gradient), f"the gradient of {output.label()}")
     if seed.shape != array.shape:
         raise ShapeError(
             f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
@@ -537,12 +555,44 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
     return as_floats(seed, output.dtype, "the gradient")
 
 
-def check_gradient(leaf: Tensor) -> None:
-    """Refuse a ``.grad`` that somebody set to another shape than its leaf's."""
-    if leaf.grad is not None and np.shape(leaf.grad) != leaf.shape:
-        raise ShapeError(
-            f"the gradient of {leaf.label()} has shape {np.shape(leaf.grad)}, expected {leaf.shape}"
+def checked_gradient(leaf: Tensor) -> np.ndarray:
+    """Return the ``.grad`` of a leaf as an array.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If somebody set it to what cannot be a gradient; the message names the leaf.
+    """
+    grad: Any = leaf.grad
+    if type(grad) is not _ndarray:
+        grad = plain(_plain(grad), f"the gradient of {leaf.label()}")
+    if grad.dtype.kind not in "fiu":
+        raise DTypeError(
+            f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"
         )
+    if grad.shape != leaf.shape:
+        raise ShapeError(
+            f"the gradient of {leaf.label()} has shape {grad.shape}, expected {leaf.shape}"
+        )
+    return grad
+
+
+def replace_data(leaves: Mapping[Tensor, Any]) -> None:
+    """Replace the numbers of several leaves: those of all of them, or of none.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If new numbers do not fit; the message names the leaf.
+    """
+    before = [(leaf, leaf._array, leaf.serial) for leaf in leaves]
+    try:
+        for leaf, array in leaves.items():
+            leaf.data = array
+    except BaseException:  # an interrupt too
+        for leaf, array, serial in before:
+            leaf._array, leaf.serial = array, serial
+        raise
 
 
 # --- operands -----------------------------------------------------------------------------------
@@ -559,7 +609,7 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
         if type(each) is float:
             each = _weak(each, tensors[0])
         elif not isinstance(each, Tensor):
-            array = np.array(each)
+            array = plain(each, primitive.name)
             if array.dtype.kind in "iu" or type(each) is int:
                 array = array.astype(tensors[0].dtype)
             if array.dtype.kind not in "fb":

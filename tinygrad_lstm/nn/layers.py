@@ -6,7 +6,7 @@ weights (in, out).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -192,9 +192,11 @@ class Sequential(Module):
     name : str, optional
     """
 
+    _unnamed = "_stages"
+
     def __init__(self, *modules: Callable[..., Any], name: str | None = None) -> None:
         super().__init__(name)
-        self._stages: dict[str, Callable[..., Any]] = {}
+        stages: dict[str, Callable[..., Any]] = {}
         for position, module in enumerate(modules):
             if not callable(module):
                 raise UsageError(
@@ -203,12 +205,11 @@ class Sequential(Module):
                 )
             stem = (module.place.name if isinstance(module, Module) else None) or str(position)
             stage, again = stem, 1
-            while stage in self._stages:
+            while stage in stages:
                 again += 1
                 stage = f"{stem}_{again}"
-            self._stages[stage] = module
-            if isinstance(module, Module):
-                module._held_by(self, stage)
+            stages[stage] = module
+        self._stages = stages
 
     @classmethod
     def _default_name(cls) -> str | None:
@@ -220,12 +221,6 @@ class Sequential(Module):
             str(each) if isinstance(each, Module) else getattr(each, "__name__", repr(each))
             for each in self._stages.values()
         )
-
-    def children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the modules with their names."""
-        for stage, module in self._stages.items():
-            if isinstance(module, Module):
-                yield stage, module
 
     def forward(self, x: Any) -> Tensor:
         """Apply the modules in turn."""

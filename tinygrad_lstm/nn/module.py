@@ -6,13 +6,16 @@ Knows Tensors and places; no particular layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MemberDescriptorType
 from typing import Any
 
 import numpy as np
 
+from ..arrays import as_floats
 from ..errors import ShapeError, SignalError, UsageError, check_arguments, nearest
 from ..place import Place, checked_name, here
-from ..tensor import Tensor
+from ..tensor import Tensor, replace_data
+from .copies import reduced, restore
 
 
 class Module:
@@ -21,6 +24,11 @@ class Module:
     Tensors that require a gradient become parameters when assigned to an attribute, Modules become
     children, and so do those in lists and dictionaries. A module is called by its ``name=``, else
     by the attribute that holds it, else by its class in lower case.
+
+    Where a parameter was, only another one or None may be assigned, and where a module was, also a
+    function: a parameter that is lost by mistake would stay as it is while the rest is trained. The
+    items of lists and dictionaries are checked in the next call, or when the parameters are asked
+    for.
 
     Parameters
     ----------
@@ -46,11 +54,20 @@ class Module:
     _named = False
     training = True
     _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
+    _slotted: tuple[str, ...] = ()  # attributes in __slots__ of the class
+    _unnamed: str | None = None  # an attribute whose items are called by their keys alone
+    _held: dict[str, dict[str, Any]]  # the parameters and modules in an attribute by their paths
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        slots = [name for name, each in vars(cls).items() if isinstance(each, MemberDescriptorType)]
+        cls._slotted = (*cls._slotted, *slots)
 
     def __new__(cls, *args: Any, **options: Any) -> Module:
         check_arguments(cls, args, options)
         module = super().__new__(cls)
         object.__setattr__(module, "place", Place(None, cls._default_name()))
+        object.__setattr__(module, "_held", {})
         return module
 
     def __init__(self, name: str | None = None) -> None:
@@ -85,52 +102,169 @@ class Module:
             here.reset(entered)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        self._hold(attribute, value)
-        if isinstance(value, list | dict) and attribute not in self._growing:
-            object.__setattr__(self, "_growing", (*self._growing, attribute))
-        object.__setattr__(self, attribute, value)
+        """Set an attribute; a parameter or a module in it becomes one of this module.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copy or pickle what it holds, without asking again for what it was made from."""
-        return object.__new__, (type(self),), vars(self)
+        Raises
+        ------
+        UsageError
+            If a parameter or a module would be lost; the message names it and the remedy.
+        """
+        descriptor = getattr(type(self), attribute, None)
+        if not hasattr(descriptor, "__set__") or attribute in self._slotted:
+            self._hold(attribute, value)
+            if isinstance(value, list | dict) and attribute not in self._growing:
+                object.__setattr__(self, "_growing", (*self._growing, attribute))
+        object.__setattr__(self, attribute, value)  # or else a property sets what it likes
 
-    def _hold(self, attribute: str, value: Any) -> None:
-        for path, each in _inside(value, attribute):
+    def __delattr__(self, attribute: str) -> None:
+        object.__delattr__(self, attribute)
+        self._held.pop(attribute, None)
+
+    def _attributes(self) -> list[tuple[str, Any]]:
+        """Return the attributes with their names, in ``__slots__`` too."""
+        slots = [(name, getattr(self, name)) for name in self._slotted if hasattr(self, name)]
+        return [each for each in vars(self).items() if each[0] != "_held"] + slots
+
+    def _hold(self, attribute: str, value: Any) -> dict[str, Any]:
+        """Take in the parameters and modules in an attribute, and return them by their paths.
+
+        Raises
+        ------
+        UsageError
+            If the value stands where a parameter or a module was; nothing has changed.
+        """
+        path = "" if attribute == self._unnamed else attribute
+        held, before = _inside(value, path), self._held.get(attribute)
+        if before is None:
+            if not held:
+                return held
+            before = {}
+        if not held.keys() >= before.keys():
+            held |= self._kept(before, held, value, path)
+        for path, each in held.items():
+            if before.get(path) is each:
+                continue
             if isinstance(each, Module):
                 each._held_by(self, path)
             else:
                 each.name = each.name or path
                 each.place = self.place
+        self._held[attribute] = held
+        return held
+
+    def _kept(
+        self, before: dict[str, Any], held: dict[str, Any], value: Any, start: str
+    ) -> dict[str, Any]:
+        """Return the parameters before that are frozen now; refuse a value that loses another."""
+        nodes, frozen = dict(_nodes(value, start)), {}
+        for path, old in before.items():
+            if path in held or any(old is each for each in held.values()):
+                continue
+            place = path
+            while place not in nodes:
+                place = place.rpartition(".")[0]
+            new = nodes[place]
+            if new is old:
+                frozen[path] = old
+            elif isinstance(new, list | tuple | dict):
+                if place == path and not any(each.startswith(f"{path}.") for each in held):
+                    self._refuse_loss(path, old, new)
+            elif new is not None and not (isinstance(old, Module) and callable(new)):
+                self._refuse_loss(path, old, new)
+        return frozen
+
+    def _refuse_loss(self, path: str, old: Any, new: Any) -> None:
+        name = ".".join(filter(None, [self.place.path(), path]))
+        found = f"found {type(new).__name__}"
+        if isinstance(new, Tensor):
+            found = f"found a Tensor {'computed from others' if new.inputs else 'without gradient'}"
+        if isinstance(old, Module):
+            raise UsageError(
+                f"{name} is a {type(old).__name__}, whose parameters would be lost: {found}, "
+                "expected another module, a function or None"
+            )
+        raise UsageError(
+            f"{name} is a parameter and would be lost: {found}, expected a Tensor made with "
+            f"requires_grad=True, or None; to change its numbers, write .data -= … or .data = …"
+        )
 
     def _held_by(self, holder: Module, name: str) -> None:
-        if self.place.parent is None:
-            self.place.parent = holder.place
-            if not self._named:
-                self.place.name = name
+        if self.place.parent is not None:
+            return
+        link: Place | None = holder.place
+        while link is not None:
+            if link is self.place:
+                return  # the holder is inside this module: a child that knows its parent
+            link = link.parent
+        self.place.parent = holder.place
+        if not self._named:
+            self.place.name = name
+
+    # --- copies ----------------------------------------------------------------------------------
+
+    def __copy__(self) -> Module:
+        """Return a module that holds the same parameters and modules."""
+        twin = object.__new__(type(self))
+        restore(twin, self.__getstate__())
+        object.__setattr__(twin, "_held", dict(self._held))
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle all modules in it, without asking again for what they were made from."""
+        return reduced(self)
 
     # --- parameters ------------------------------------------------------------------------------
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules held directly, with the names that lead to them."""
-        for attribute, value in vars(self).items():
-            for path, each in _inside(value, attribute):
+        for attribute, value in self._attributes():
+            path = "" if attribute == self._unnamed else attribute
+            for name, each in _inside(value, path).items():
                 if isinstance(each, Module):
-                    yield path, each
+                    yield name, each
+
+    def _modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all modules in it once, with what their parameters' paths begin."""
+        seen: set[int] = set()
+        waiting: list[tuple[str, Module]] = [(prefix, self)]
+        while waiting:
+            start, module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield start, module
+                inside = [(f"{start}{name}.", child) for name, child in module.children()]
+                waiting += reversed(inside)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Yield every parameter once, with its path from this module, such as ``lstm.W``."""
-        yield from self._parameters(prefix, set())
+        """Return every parameter once, with its path from this module, such as ``lstm.W``.
 
-    def _parameters(self, prefix: str, seen: set[Any]) -> Iterator[tuple[str, Tensor]]:
-        seen.add(self)
-        for attribute, value in vars(self).items():
-            for path, each in _inside(value, attribute):
-                if isinstance(each, Tensor) and each not in seen:
-                    seen.add(each)
-                    yield prefix + path, each
-        for name, child in self.children():
-            if child not in seen:
-                yield from child._parameters(f"{prefix}{name}.", seen)
+        Raises
+        ------
+        SignalError
+            If two parameters have one path or one name, or two modules of one module one name;
+            the message says where both are.
+        UsageError
+            If an item of a list or a dictionary was a parameter or a module, and is none now.
+        """
+        found: dict[str, Tensor] = {}
+        seen: set[int] = set()
+        called: dict[Any, str] = {}  # where what has a name is: by its place and the name
+        for start, module in self._modules(prefix):
+            whole = f"{type(module).__name__} at {start[:-1] or 'the top'}"
+            if module.place.parent is not None and module.place.name is not None:
+                _name_once(
+                    called, module.place.path(), module.place.parent, module.place.name, whole
+                )
+            for attribute, value in module._attributes():
+                for path, each in module._hold(attribute, value).items():
+                    if not _is_parameter(each) or id(each) in seen:
+                        continue
+                    seen.add(id(each))
+                    name, where = start + path, f"{path} of the {whole}"
+                    _name_once(called, name, "path", name, where)
+                    _name_once(called, each.label(), each.place, each.name, where)
+                    found[name] = each
+        return iter(found.items())
 
     def parameters(self) -> list[Tensor]:
         """Return every parameter once."""
@@ -146,19 +280,13 @@ class Module:
         """
         if not isinstance(mode, bool):
             raise UsageError(f"train: the mode must be True or False, found {mode!r}")
-        self._set_training(mode, set())
+        for _, module in self._modules():
+            object.__setattr__(module, "training", mode)
         return self
 
     def eval(self) -> Module:
         """Set it and all modules in it to use rather than training; return it."""
         return self.train(False)
-
-    def _set_training(self, mode: bool, seen: set[Any]) -> None:
-        seen.add(self)
-        self.training = mode
-        for _, child in self.children():
-            if child not in seen:
-                child._set_training(mode, seen)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -185,9 +313,8 @@ class Module:
         known = dict(self.named_parameters())
         check_entries("load_state_dict", state, {name: each.shape for name, each in known.items()})
         # refuses what is no real number before anything changes
-        arrays = {name: Tensor(state[name], name=name).numpy() for name in known}
-        for name, parameter in known.items():
-            parameter.data = arrays[name]
+        arrays = {name: as_floats(state[name], None, name) for name in known}
+        replace_data({parameter: arrays[name] for name, parameter in known.items()})
 
 
 def check_entries(
@@ -224,14 +351,41 @@ def check_entries(
         raise kind(f"{who}: nothing loaded; " + "; ".join(wrong + misshaped))
 
 
-def _inside(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the modules and parameters in an attribute, in lists and dictionaries too."""
-    if isinstance(value, Module) or _is_parameter(value):
+def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield a value and, of lists and dictionaries, all in it, with their paths."""
+    waiting, seen = [(path, value)], set()
+    while waiting:
+        path, value = waiting.pop()
         yield path, value
-    elif isinstance(value, list | tuple | dict):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, each in items:
-            yield from _inside(each, f"{path}.{key}")
+        if isinstance(value, list | tuple | dict) and id(value) not in seen:
+            seen.add(id(value))
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            start = f"{path}." if path else ""
+            waiting += reversed([(f"{start}{key}", each) for key, each in items])
+
+
+def _inside(value: Any, path: str) -> dict[str, Any]:
+    """Return the modules and parameters in an attribute by their paths."""
+    if isinstance(value, Module) or _is_parameter(value):
+        return {path: value}
+    held: dict[str, Any] = {}
+    if isinstance(value, list | tuple | dict):
+        for each_path, each in _nodes(value, path):
+            if isinstance(each, Module) or _is_parameter(each):
+                if held.setdefault(each_path, each) is not each:
+                    raise SignalError(
+                        f"two items of {path} have one path, {each_path}: a "
+                        f"{type(held[each_path]).__name__} and a {type(each).__name__}; "
+                        "choose other keys"
+                    )
+    return held
+
+
+def _name_once(called: dict[Any, str], name: str, place: Any, own_name: Any, where: str) -> None:
+    """Refuse a name that another signal in the same place has."""
+    other = called.setdefault((place, str(own_name)), where)
+    if other is not where:
+        raise SignalError(f"two signals are called {name}: {other}, and {where}; rename one")
 
 
 def _is_parameter(value: Any) -> bool:

@@ -19,7 +19,6 @@ from . import init
 from .arguments import checked_flag, checked_number, checked_size, fitting, fitting_lengths
 from .equations import Equations
 from .layers import Dropout
-from .module import Module
 from .recurrence import Recurrence, Start
 
 _AXES = ("(T, in) or (T, B, in)", "(T, in) or (B, T, in)")  # of x; the latter with batch_first
@@ -142,6 +141,7 @@ class Recurrent(Recurrence):
         If an argument is out of range or of the wrong kind; the message names it.
     """
 
+    _unnamed = "_ways"
     _ways: Mapping[str, OneWay] = MappingProxyType({})  # by their paths; none if it is one itself
     _carried: Any = None
 
@@ -197,7 +197,6 @@ class Recurrent(Recurrence):
                 way = OneWay(equations)
                 way.backward = backward
                 way._take_parameters(width, random, dtype, learned)
-                way._held_by(self, path)
                 ways[path] = way
             self._ways = ways
         self.dropout = Dropout(rate, seed=random) if rate else None
@@ -229,12 +228,6 @@ class Recurrent(Recurrence):
         """What holds the parameters of each layer; a pair (forward, backward) if bidirectional."""
         ways = tuple(self._ways.values()) or (self,)
         return tuple(zip(ways[::2], ways[1::2], strict=True)) if self.bidirectional else ways
-
-    def children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the layers and directions with their names."""
-        yield from self._ways.items()
-        if self.dropout is not None:
-            yield "dropout", self.dropout
 
     def reset_state(self) -> None:
         """Forget the states of the call before: the next one starts afresh."""
