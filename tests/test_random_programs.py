@@ -53,6 +53,9 @@ AUTOGRAD = SimpleNamespace(
     norm=lambda x, axis=None, keepdims=False: anp.sqrt(
         anp.sum(x * x, axis=axis, keepdims=keepdims)
     ),
+    mask=lambda x, share: x * share,
+    ratio=lambda a, b: a / b,
+    average=lambda x, axis=None, keepdims=False: anp.mean(x, axis=axis, keepdims=keepdims),
     mean=lambda x, axis=None, keepdims=False: anp.mean(x, axis=axis, keepdims=keepdims),
     softmax=lambda x: anp.exp(x) / anp.sum(anp.exp(x), axis=-1, keepdims=True),
     reshape=lambda x, shape: anp.reshape(x, shape),
@@ -62,6 +65,13 @@ AUTOGRAD = SimpleNamespace(
     stack=lambda xs, axis=0: anp.stack(xs, axis=axis),
     stop_gradient=lambda x: getattr(x, "_value", x),
 )
+
+
+
+def entry(m: Any, name: str) -> Callable[..., Any]:
+    """Return a function of ``m``, or the entry of the table that has no public name."""
+    return getattr(m, name, TABLE[name])
+
 
 # --- moves: from (3, 3) and (3, 3) to (3, 3), of moderate size ----------------------------------
 
@@ -86,6 +96,8 @@ SMOOTH: dict[str, Callable[[Any, Any, Any], Any]] = {
     "sigmoid": lambda m, a, b: m.sigmoid(a) - m.sigmoid(b),
     "softplus": lambda m, a, b: m.softplus(m.tanh(a)),
     "where": lambda m, a, b: m.where(TRUTH, a, m.tanh(b)),
+    "mask": lambda m, a, b: entry(m, "mask")(m.tanh(a), b),
+    "ratio": lambda m, a, b: entry(m, "ratio")(a, 2 + m.cos(b)),
     "where broadcast": lambda m, a, b: m.where(TRUTH, a[0], b[:, :1]),
     "matmul": lambda m, a, b: m.tanh(a) @ b * 0.5,
     "matmul of vectors": lambda m, a, b: m.tanh(a) * (a[0] @ m.tanh(b[1])),
@@ -97,6 +109,7 @@ SMOOTH: dict[str, Callable[[Any, Any, Any], Any]] = {
     "sum": lambda m, a, b: m.tanh(a) * m.sum(m.sin(b)) * 0.3,
     "sum along an axis": lambda m, a, b: a - m.sum(b, axis=1, keepdims=True) * 0.3,
     "mean": lambda m, a, b: a - m.mean(b, axis=0),
+    "mean of float16": lambda m, a, b: entry(m, "average")(a, axis=1) + b,
     "reshape": lambda m, a, b: m.reshape(m.reshape(a, shape=(9,))[::-1], shape=(3, 3)),
     "transpose": lambda m, a, b: m.transpose(a) + b,
     "transpose axes": lambda m, a, b: (
@@ -120,7 +133,7 @@ SMOOTH: dict[str, Callable[[Any, Any, Any], Any]] = {
     "stack": lambda m, a, b: m.stack([m.tanh(a[0]), b[1], a[0]], axis=1),
     "logsumexp": lambda m, a, b: m.logsumexp(m.tanh(a), axis=1, keepdims=True) - b,
     "logsumexp of all": lambda m, a, b: m.tanh(b) * m.logsumexp(m.sin(a)),
-    "norm": lambda m, a, b: m.tanh(a) / (1 + m.norm(b, axis=0)),
+    "norm": lambda m, a, b: m.tanh(a) / (1 + m.norm(2 + m.sin(b), axis=0)),
     "softmax": lambda m, a, b: m.softmax(m.tanh(a)) * b,
     "stop_gradient": lambda m, a, b: a + 0 * m.stop_gradient(b),
 }

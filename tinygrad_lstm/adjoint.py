@@ -122,7 +122,9 @@ class _Transposition:
         y, name = self.graph.wires[node.outputs[0]].value, Symbol(node.name)
         for wire, rule in self._operands(node, node.primitive.rules):
             gain, label = rule(*values, y), rule(*symbols, name)
-            self._add(self._gain_to(wire, gain, label), node)
+            gain_node = self._gain_to(wire, gain, label)
+            gain_node.scale = node.primitive.scale
+            self._add(gain_node, node)
 
     def _product(self, node: Node) -> None:
         """Turn a product into two crossed gains, or a weight into its transpose."""
@@ -153,7 +155,7 @@ class _Transposition:
         else:
             slopes = rule(x, y, node.parameters.get("axis"))
         jacobian = node.turned(self._come(node), (wire,), delta(node.name))
-        jacobian.kind, jacobian.gain = "jacobian", slopes
+        jacobian.kind, jacobian.gain, jacobian.scale = "jacobian", slopes, node.primitive.scale
         self._add(jacobian, node)
 
     def _linear(self, node: Node) -> None:

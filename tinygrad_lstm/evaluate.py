@@ -207,7 +207,7 @@ def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
     if node.kind == "branch":
         return [ins[0] if sign > 0 else -ins[0] for sign in node.signs]
     if node.kind == "gain":
-        return [gain * ins[0]]
+        return [node.scale(ins[0], gain)]
     if node.kind == "matrix":
         return [_matrix(node, ins[0], gain)]
     if node.kind == "jacobian":
@@ -240,8 +240,8 @@ def _matrix(node: Node, x: np.ndarray, partner: Any) -> np.ndarray:
 def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> np.ndarray:
     axis = node.parameters.get("axis")
     if node.transposed:
-        return slopes * x.reshape(kept(node.shapes[0], axis))
-    return (slopes * x).sum(axis=axis, keepdims=node.parameters.get("keepdims", False))
+        return node.scale(x.reshape(kept(node.shapes[0], axis)), slopes)
+    return node.scale(x, slopes).sum(axis=axis, keepdims=node.parameters.get("keepdims", False))
 
 
 def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
@@ -280,8 +280,10 @@ def _sum(terms: list[Any], signs: tuple[int, ...]) -> np.ndarray:
     total = None
     for term, sign in zip(terms, signs, strict=True):
         if not isinstance(term, _Part):
-            signed = term if sign > 0 else -term
-            total = signed if total is None else total + signed
+            if total is None:
+                total = term if sign > 0 else sign * term  # a truth value has no negative
+            else:
+                total = total + term if sign > 0 else total - term
     parts = [each for each in zip(terms, signs, strict=True) if isinstance(each[0], _Part)]
     if parts:
         first = parts[0][0]

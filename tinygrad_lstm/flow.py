@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import mul
 from typing import Any, NamedTuple, Self
 
-from .primitive import Primitive
+from .primitive import Primitive, Rule
 from .symbol import Symbol
 from .varying import at_step, varying
 
@@ -64,6 +65,8 @@ class Node:
     gain : array, or None
         By what a ``gain`` multiplies, or the partner of a ``matrix``, or the slopes of a
         ``jacobian``; inside a loop of T steps (T, ...).
+    scale : (signal, gain) -> signal
+        How a ``gain`` or a ``jacobian`` multiplies (see `Primitive`).
     label : Symbol, or None
         The same as an expression.
     port : int
@@ -89,6 +92,7 @@ class Node:
     signs: tuple[int, ...] = ()
     transposed: bool = False
     gain: Any = field(default=None, repr=False)
+    scale: Rule = field(default=mul, compare=False, repr=False)
     label: Symbol | None = field(default=None, compare=False)
     port: int = 0
     shapes: tuple[tuple[int, ...], ...] = ()

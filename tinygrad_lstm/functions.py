@@ -15,6 +15,7 @@ from .errors import ArgumentError, ShapeError
 from .primitive import Array, kept
 from .primitives import (
     TABLE,
+    average,
     exp,
     hadamard,
     logsumexp,
@@ -25,6 +26,7 @@ from .primitives import (
     norm,
     pad,
     reshape,
+    stop_gradient,
     sum,
     transpose,
 )
@@ -39,6 +41,8 @@ def square(x: Array) -> Array:
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean along the axes (all if None)."""
+    if getattr(x, "dtype", None) == np.float16:  # a sum of 65520 ones is infinite
+        return average(x, axis=axis, keepdims=keepdims)
     count = np.prod(x.shape) // np.prod(kept(x.shape, axis))
     return sum(x, axis=axis, keepdims=keepdims) * float(1 / count)
 
@@ -71,13 +75,23 @@ def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
-    """Return exp(x) / Σ exp(x) along an axis, at any size of x."""
-    return exp(log_softmax(x, axis))
+    """Return exp(x) / Σ exp(x) along an axis, at any size of x; 0 where x is -inf."""
+    e = exp(_below_the_largest(x, axis))
+    return e / sum(e, axis=axis, keepdims=True)
 
 
 def log_softmax(x: Array, axis: int = -1) -> Array:
-    """Return x - log Σ exp(x) along an axis, at any size of x."""
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    """Return x - log Σ exp(x) along an axis, at any size of x; -inf where x is -inf."""
+    below = _below_the_largest(x, axis)
+    return below - logsumexp(below, axis=axis, keepdims=True)
+
+
+def _below_the_largest(x: Array, axis: int) -> Array:
+    """Return x - max x along an axis: the difference is exact where it matters, whatever the size.
+
+    The largest entry is a constant here, for neither softmax nor its logarithm depends on it.
+    """
+    return x - stop_gradient(max(x, axis=axis, keepdims=True))
 
 
 def outer(a: Array, b: Array) -> Array:

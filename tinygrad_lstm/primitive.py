@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,6 +84,9 @@ class Primitive:
         Whether it is a linear map that takes the part of x at an ``index``.
     add_part : (buffer, index, ct) -> None, or None
         How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
+    scale : (cotangent or tangent, partial) -> array
+        How both go together: their product, unless a partial of 0 stands for an operand that was
+        not chosen, and then lets nothing through, be it infinite.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Primitive:
         self.transposed: Rule | None = None
         self.is_part = False
         self.add_part: Callable[..., None] | None = None
+        self.scale: Rule = operator.mul
         self.__name__ = self.__qualname__ = name
         of_numpy = isinstance(forward, np.ufunc)
         self.__doc__ = f"NumPy's {name}, entry by entry." if of_numpy else forward.__doc__
@@ -237,12 +242,18 @@ def _total(terms: list[Array]) -> Array:
     return total
 
 
-def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -> Primitive:
+def elementwise(
+    name: str,
+    forward: Rule,
+    *partials: Rule | None,
+    scale: Rule = operator.mul,
+    **more: Any,
+) -> Primitive:
     """Declare y = f(x, …), entry by entry, by its partials ``(x, …, y) -> ∂y/∂x``.
 
     A partial of ``None`` marks an operand that carries no gradient, such as a condition.
     """
-    if len(partials) == 1:
+    if len(partials) == 1 and scale is operator.mul:
         partial: Any = partials[0]
 
         def pull(entry, ct, sums):
@@ -255,19 +266,19 @@ def elementwise(name: str, forward: Rule, *partials: Rule | None, **more: Any) -
             values = [x._array for x in entry.inputs]
             for partial, x in zip(partials, entry.inputs):
                 if x.requires_grad and partial is not None:
-                    x_ct = ct * partial(*values, entry._array)
+                    x_ct = scale(ct, partial(*values, entry._array))
                     sums.add(x, unbroadcast(x_ct, x._array.shape))
 
     def jvp(tangents, y, xs, parameters):
         terms = [
-            partial(*xs, y) * t
+            scale(t, partial(*xs, y))
             for partial, t in zip(partials, tangents, strict=True)
             if partial and t is not None
         ]
         return _as_shape(_total(terms), y) if terms else None
 
     primitive = Primitive(name, "elementwise", forward, pull, jvp, **more)
-    primitive.rules = partials
+    primitive.rules, primitive.scale = partials, scale
     return primitive
 
 
@@ -402,7 +413,13 @@ def kept(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> tuple[in
     return tuple(1 if each in gone else size for each, size in enumerate(shape))
 
 
-def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive:
+def _jacobian_first(ct: Array, partial: Array) -> Array:
+    return partial * ct
+
+
+def reduction(
+    name: str, forward: Rule, partial: Rule, *, scale: Rule = _jacobian_first, **more: Any
+) -> Primitive:
     """Declare y = F(x) along ``axis`` by its partials ``(x, y, axis) -> ∂y/∂x``, y's axes kept."""
 
     def gain(x, y, axis):
@@ -411,14 +428,14 @@ def reduction(name: str, forward: Rule, partial: Rule, **more: Any) -> Primitive
     def pull(entry, ct, sums):
         (x,), axis = entry.inputs, entry.parameters.get("axis")
         slope = gain(x._array, entry._array, axis)
-        sums.add(x, slope * ct.reshape(kept(x._array.shape, axis)))
+        sums.add(x, scale(ct.reshape(kept(x._array.shape, axis)), slope))
 
     def jvp(tangents, y, xs, parameters):
         (x,), axis = xs, parameters.get("axis")
-        return (gain(x, y, axis) * tangents[0]).sum(axis=axis).reshape(y.shape)
+        return scale(tangents[0], gain(x, y, axis)).sum(axis=axis).reshape(y.shape)
 
     primitive = Primitive(name, "reduction", forward, pull, jvp, **more)
-    primitive.rules = (gain,)
+    primitive.rules, primitive.scale = (gain,), scale
     return primitive
 
 

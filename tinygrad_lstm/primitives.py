@@ -100,12 +100,17 @@ REDUCED = tried(
 # --- junctions and elementwise functions --------------------------------------------------------
 
 
-def typed(number):
+def typed(number, otherwise=None):
     """Return a number as a function of what stands beside it, so that it is of an array's own type.
 
-    NumPy takes it so in half the time that it takes Python's number in.
+    NumPy takes it so in half the time that it takes Python's number in. The number may be a
+    function of the type, and then says what it is beside anything else.
     """
-    of_type = {np.dtype(kind): np.array(number, kind) for kind in "efdgFDG?"}
+    of_type = {
+        np.dtype(kind): np.array(number(np.dtype(kind)) if callable(number) else number, kind)
+        for kind in "efdgFDG?"
+    }
+    number = otherwise if callable(number) else number
     for shared in of_type.values():
         shared.flags.writeable = False
 
@@ -118,15 +123,41 @@ def typed(number):
     return beside
 
 
-zero, half, one = typed(0), typed(0.5), typed(1)
+def _exponent_that_fits(dtype):
+    """Return a number whose exponential does not overflow, and is so large that adding 1 is idle."""
+    return 0.9 * np.log(np.finfo(dtype if dtype.kind in "fc" else float).max)
+
+
+zero, half, one, nan = typed(0), typed(0.5), typed(1), typed(np.nan)
+cap = typed(_exponent_that_fits, 600.0)
+
+
+def _mask(x, share):
+    """Return x ∘ share, but 0 where the share is 0, whatever x is there: inf and nan too."""
+    y = np.where(share, x, zero(x))
+    return y if np.result_type(share) == bool else y * share
+
+
+def _masked(ct, share):
+    """Return what comes back to an operand that has a share in the result, or none."""
+    return mask(ct, share)
+
+
+def _ratio(a, b):
+    """Return a / b, but 0 where b is 0: the direction of a vector of no length."""
+    b_is_zero = b == 0
+    return np.where(b_is_zero, zero(b), a / np.where(b_is_zero, one(b), b))
+
+
+def _no_zero(b):
+    """Return b, and nan where it is 0, so that a derivative which does not exist is not a number."""
+    return where(b == 0, nan(b), b)
 
 
 def _sigmoid(x):
-    """Return 1 / (1 + exp(-x)), by way of tanh, which never overflows and is vectorised."""
-    h = half(x)
-    y = np.tanh(x * h)
-    y *= h
-    y += h
+    """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
+    y = np.exp(np.minimum(x, cap(x)))
+    y /= y + one(x)
     return y
 
 
@@ -167,15 +198,17 @@ cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),          not
 tanh     = elementwise("tanh",     np.tanh,   lambda x, y: one(y) - y * y,   notation=function("tanh", r"\tanh"),                samples=UNARY)
 sigmoid  = elementwise("sigmoid",  _sigmoid,  lambda x, y: y * (one(y) - y), notation=function("σ", r"\sigma"),                  samples=UNARY)
 softplus = elementwise("softplus", _softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),                      samples=UNARY)
-relu     = elementwise("relu",     _relu,     lambda x, y: x > 0,            notation=function("relu"),                          samples=UNARY, analytic=False)
+relu     = elementwise("relu",     _relu,     lambda x, y: x > 0,            notation=function("relu"),                          samples=UNARY, analytic=False, scale=_masked)
 abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          notation=Notation("|{0}|", r"\left|{0}\right|"),    samples=UNARY, analytic=False)
-sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * x,            notation=function("sign"),                          samples=UNARY, analytic=False)
+sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * y,            notation=function("sign"),                          samples=UNARY, analytic=False, scale=_masked)
 
 divide   = elementwise("divide",   np.divide,  lambda a, b, y: 1 / b,                           lambda a, b, y: -y / b,                        notation=symbol.DIVIDE,             samples=QUOTIENT)
 power    = elementwise("power",    np.power,   lambda a, b, y: b * a ** where(b == 0, 0, b - 1), lambda a, b, y: y * log(where(a == 0, 1, a)), notation=symbol.RAISE,              samples=POWERS)
-maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: 0.5 + 0.5 * sign(a - b),         lambda a, b, y: 0.5 + 0.5 * sign(b - a),       notation=function("max", r"\max"),  samples=BINARY, analytic=False)
-minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: 0.5 + 0.5 * sign(b - a),         lambda a, b, y: 0.5 + 0.5 * sign(a - b),       notation=function("min", r"\min"),  samples=BINARY, analytic=False)
-where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,))
+maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b), lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"), samples=BINARY, analytic=False, scale=_masked)
+minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b), lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"), samples=BINARY, analytic=False, scale=_masked)
+where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,), scale=_masked)
+mask     = elementwise("mask",     _mask,     lambda x, share, y: share,    lambda x, share, y: x,  notation=symbol.HADAMARD, samples=BINARY, scale=_masked)
+ratio    = elementwise("ratio",    _ratio,    lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b), notation=symbol.DIVIDE, samples=QUOTIENT)
 # fmt: on
 # --- products -----------------------------------------------------------------------------------
 
@@ -233,6 +266,11 @@ def _sum(x, *, axis=None, keepdims=False):
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
+def _average(x, *, axis=None, keepdims=False):
+    """Return the mean along the axes (all if None), whose sum is of more digits than float16's."""
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
 def _reshape(x, *, shape):
     """Return the same entries in another shape."""
     return np.reshape(x, shape)
@@ -256,6 +294,11 @@ def _sum_transposed(ct, x, *, axis=None, keepdims=False):
     if axis is not None:
         ct = ct.reshape(kept(x.shape, axis))
     return broadcast_to(ct, shape=x.shape)
+
+
+def _average_transposed(ct, x, *, axis=None, keepdims=False):
+    count = math.prod(x.shape) // math.prod(kept(x.shape, axis))
+    return _sum_transposed(ct * float(1 / count), x, axis=axis)
 
 
 def _broadcast_to_transposed(ct, x, *, shape):
@@ -333,6 +376,7 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
 
 # fmt: off
 sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, samples=REDUCED, numpy=(np.sum,))
+average      = linear("average",      _average,      _average_transposed,      notation=function("mean"), samples=REDUCED)
 reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
                                                                                notation=symbol.RESHAPE, numpy=(np.reshape,),
                                                                                samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
@@ -418,8 +462,19 @@ def _shared(chosen, axis):
     return chosen / chosen.sum(axis=axis, keepdims=True)
 
 
+def _weights(x, y, axis):
+    """Return exp(x) / Σ exp(x), where y is log Σ exp(x) along the axes.
+
+    The sum of exp(x - y) is 1, but for the rounding of a large y: the division takes that out.
+    """
+    e = exp(x - y)
+    return e if isinstance(e, symbol.Symbol) else e / e.sum(axis=axis, keepdims=True)
+
+
 def _logsumexp(x, *, axis=None, keepdims=False):
     """Return log Σ exp(x), shifted by the largest entry so that it never overflows."""
+    if x.dtype == np.float16:  # which has no room for a sum of 65520 ones
+        return np.float16(_logsumexp(np.float32(x), axis=axis, keepdims=keepdims))
     largest = np.max(x.real, axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0 * largest.dtype.type(0))
     with np.errstate(divide="ignore"):
@@ -430,16 +485,26 @@ def _logsumexp(x, *, axis=None, keepdims=False):
 
 
 def _norm(x, *, axis=None, keepdims=False):
-    """Return the Euclidean norm, sqrt(Σ x²)."""
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    """Return the Euclidean norm, sqrt(Σ x²), of entries of any size."""
+    if x.dtype == np.float16:
+        return np.float16(_norm(np.float32(x), axis=axis, keepdims=keepdims))
+    with np.errstate(over="ignore", under="ignore"):
+        y = np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    numbers = np.finfo(y.dtype)
+    if np.all(np.isfinite(y) & (y.real > np.sqrt(numbers.tiny) / numbers.eps)):
+        return y
+    largest = np.max(np.abs(x.real), axis=axis, keepdims=True, initial=0)
+    unit = np.ldexp(one(largest), np.frexp(np.where(np.isfinite(largest), largest, 0))[1])
+    y = np.sqrt(np.sum((x / unit) ** 2, axis=axis, keepdims=keepdims))
+    return y * unit.reshape(y.shape)
 
 
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
 # fmt: off
-max       = reduction("max",       _max,       lambda x, y, axis: _shared(where(x == y, 1, 0 * x), axis),
-                                                                                            notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,))
-logsumexp = reduction("logsumexp", _logsumexp, lambda x, y, axis: exp(x - y),               notation=function("logsumexp"),    samples=REDUCED)
-norm      = reduction("norm",      _norm,      lambda x, y, axis: x / where(y == 0, 1, y),  notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED)
+max       = reduction("max",       _max,       lambda x, y, axis: _shared(where(x == y, one(x), zero(x)), axis),
+                                                                                            notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,), scale=_masked)
+logsumexp = reduction("logsumexp", _logsumexp, _weights,                                    notation=function("logsumexp"),    samples=REDUCED)
+norm      = reduction("norm",      _norm,      lambda x, y, axis: ratio(x, y),              notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
 # fmt: on
 
 # --- the cut ------------------------------------------------------------------------------------
