@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -281,6 +282,14 @@ def _left(found: Iterable[Judged]) -> int:
     return sum(not each.follows for each in found)
 
 
-def _order(each: Diagnosis) -> tuple[int, int]:
-    """Return what to sort by: what explains most, with the fewest mistakes, the commonest first."""
-    return each.left, len(each.mistakes)
+def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:
+    """Return what to sort diagnoses by.
+
+    What explains all comes before what explains a part, and one mistake before two; then the
+    likelier mistake, then what explains more, then the name.
+    """
+    ranks = sorted((mistake.rank for mistake in diagnosis.mistakes), reverse=True)
+    return (
+        diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left, diagnosis.where,
+        diagnosis.says,
+    )  # fmt: skip

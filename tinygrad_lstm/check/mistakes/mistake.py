@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...flow import Flow
+from .likelihood import rank
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class Mistake:
         packed parameter, the factor.
     at_rate : (rate) -> Mistake, or None
         The same with another rate, if there is one to be found.
+    kind : str
+        Its kind in the list of `likelihood`, where that is finer than ``what``.
+    distance : int
+        How far the substitute lies from what belongs in its place; 0 if nothing is substituted.
     """
 
     what: str
@@ -75,6 +80,13 @@ class Mistake:
     change: Change
     kin: tuple[str, ...] = ()
     at_rate: Callable[[float], Mistake] | None = field(default=None, repr=False, compare=False)
+    kind: str = ""
+    distance: int = 0
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """What to sort mistakes by, the likeliest first (see `likelihood`)."""
+        return rank(self.kind or self.what, self.distance)
 
 
 def with_those_alike(several: Sequence[Mistake]) -> list[Mistake]:

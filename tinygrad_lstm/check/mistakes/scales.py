@@ -28,9 +28,10 @@ def of_everything(scene: Scene) -> Iterator[Mistake]:
     for node in scene.adjoint.nodes:
         if node.kind == "input":
             for size, text in sizes.items():
-                yield Mistake("sign" if size < 0 else "factor", scene.makes(node), f"everything is "
-                              f"{text} times what it should be: a factor of the loss", "1", text,
-                              _driven(node.outputs[0], size))  # fmt: skip
+                what = "sign" if size < 0 else "factor"
+                yield Mistake(what, scene.makes(node), f"everything is {text} times what it should "
+                              "be: a factor of the loss", "1", text,
+                              _driven(node.outputs[0], size), kind=f"{what} of the loss")  # fmt: skip
 
 
 def _driven(wire: int, size: float) -> Change:

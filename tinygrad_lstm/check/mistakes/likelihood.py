@@ -1,0 +1,65 @@
+"""How likely a person is to make a mistake: one list of the kinds, and how far a substitute lies.
+
+Knows the kinds by name, and what stands for what; no network. Several mistakes often explain the
+same wrong numbers, because a term happens to be 0, or two signals are equal. The likeliest is told
+first. The order is that of the mistakes in published answers and in tests/planted, which holds it.
+"""
+
+from __future__ import annotations
+
+from ...flow import Node
+
+LIKELIEST_FIRST = (
+    # a sum for a mean or back, a forgotten ½: one slip at the loss scales all gradients
+    "average over steps", "average over the batch", "factor of the loss", "sign of the loss",
+    # a term is left out
+    "carry dropped", "branch forgotten", "overwritten by the carry", "overwritten",
+    "all carries dropped", "last error alone", "sum over steps missing",
+    "sum over the batch missing", "path left out",
+    # a factor is left out
+    "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",
+    "off-diagonal terms dropped", "function missing", "weight missing",
+    "start taken as zero", "cut at a step", "truncated", "weight's entries left out",
+    # a factor is wrong by a number or in its form
+    "mean of branches", "branch halved", "derivative of wrong form", "derivative twice",
+    "function for derivative", "input for output", "derivative at the output",
+    "derivative of a power", "sign", "factor",
+    "normalisation twice", "normalised twice", "function twice",
+    # an index, an axis or an order is wrong
+    "weight not transposed", "factor not transposed", "gradient transposed", "axis of length 1",
+    "sum over the wrong axis", "factor of the wrong step", "order of what is packed",
+    "steps in the wrong order", "silent broadcast", "entry by entry",
+    # a partner of the same role in the same module is taken for another
+    "output for input", "wrong factor", "wrong weight", "derivative at another signal",
+    "another's δ", "exchanged",
+    # what asks for more than a slip of the pen
+    "weight updated before use", "another function's derivative",
+)  # fmt: skip
+RANK = {kind: rank for rank, kind in enumerate(LIKELIEST_FIRST)}
+UNRELATED = 3  # farther than any signal: a substitute that stands nowhere in the network
+
+
+def rank(kind: str, distance: int) -> tuple[int, int]:
+    """Return what to sort mistakes by, the likeliest first.
+
+    Parameters
+    ----------
+    kind : str
+        One of `LIKELIEST_FIRST`.
+    distance : int
+        How far a substitute lies from what belongs in its place (see `distance_between`). A
+        substitute that does not lie near comes after all mistakes of other kinds.
+    """
+    return (RANK[kind] if not distance else len(RANK), distance)
+
+
+def distance_between(one: Node, other: Node) -> int:
+    """Return how far two signals lie from each other: 1 for another role, 1 for another module."""
+    return (_role(one) != _role(other)) + (one.scope != other.scope)
+
+
+def _role(node: Node) -> str:
+    """Return what a signal is for: a weight, data, or a result."""
+    if node.kind == "parameter":
+        return "weight"
+    return "data" if node.kind in ("input", "constant", "tap") else "result"
