@@ -14,7 +14,7 @@ from .flow import Loop, Node
 from .primitive import Primitive
 from .primitives import getitem
 from .symbol import bare
-from .varying import Varying, key_of
+from .varying import Varying, is_same, key_of
 from .wiring import Element
 
 
@@ -67,7 +67,7 @@ class Border:
             node = _bordering("tap", loop, inner, name, inner.stem)
             node.primitive, node.parameters = taker, {"index": at}
             node.shapes = (np.shape(source.value),)
-            natural = at.values == self.natural(loop) and len(source.value) == len(at.values)
+            natural = is_same(at.values, tuple(range(len(source.value))))
             rows = source.value if natural else np.stack([source.value[i] for i in at.values])
             return Element(node, [source], rows)
 
