@@ -156,7 +156,10 @@ def _no_zero(b):
 
 def _sigmoid(x):
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
-    y = np.exp(np.minimum(x, cap(x)))
+    most = cap(x)
+    if getattr(x, "size", 1) < 2048 or not x.max() < most:  # of many entries, a look costs less
+        x = np.minimum(x, most)
+    y = np.exp(x)
     y /= y + one(x)
     return y
 
