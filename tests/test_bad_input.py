@@ -471,11 +471,23 @@ BAD = {
         lambda: losses.softmax_cross_entropy(leaf(2, 3), [0, 1, 2]), ShapeError, "(2, 3) | (3,)",
     ),
     "target outside of [0, 1]": (
-        lambda: losses.binary_cross_entropy(leaf(2), [0.0, 1.5]),
+        lambda: losses.binary_cross_entropy_with_logits(leaf(2), [0.0, 1.5]),
         ArgumentError, "target 1.5 | 0 to 1",
     ),
     "target that is not a number": (
-        lambda: losses.binary_cross_entropy(leaf(2), [0.0, np.nan]), ArgumentError, "target nan",
+        lambda: losses.binary_cross_entropy_with_logits(leaf(2), [0.0, np.nan]),
+        ArgumentError, "target nan",
+    ),
+    "target of probabilities outside of [0, 1]": (
+        lambda: losses.binary_cross_entropy(zeros(2), [0.0, 1.5]),
+        ArgumentError, "target 1.5 | 0 to 1",
+    ),
+    "logits as probabilities": (
+        lambda: losses.binary_cross_entropy(tg.Tensor([0.5, 1.25], name="z"), [0.0, 1.0]),
+        ArgumentError, "1.25 in z | 0 to 1 | binary_cross_entropy_with_logits",
+    ),
+    "probability that is not a number": (
+        lambda: losses.binary_cross_entropy(tg.Tensor([np.nan]), [0.0]), ArgumentError, "nan",
     ),
     # updates
     "rate below 0": (lambda: SGD([leaf(3)], -0.1), ArgumentError, "lr | at least 0 | -0.1"),
@@ -550,6 +562,7 @@ def test_size_that_is_no_whole_number(what, make, size):
         losses.mean_squared_error,
         losses.euclidean_norm,
         losses.binary_cross_entropy,
+        losses.binary_cross_entropy_with_logits,
     ],
 )
 def test_nothing_is_broadcast_in_a_loss(loss, target):

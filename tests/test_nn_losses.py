@@ -39,7 +39,7 @@ LOSSES = {
         lambda y: np.sqrt(np.sum((y - TARGET) ** 2)),
         lambda: (Y - TARGET) / np.linalg.norm(Y - TARGET),
     ),
-    "binary_cross_entropy": (
+    "binary_cross_entropy_with_logits": (
         TRUTH,
         lambda y: -np.mean(TRUTH * np.log(sigma(y)) + (1 - TRUTH) * np.log(1 - sigma(y))),
         lambda: (sigma(Y) - TRUTH) / 12,
@@ -77,9 +77,12 @@ def test_gradient_is_the_complex_step(name, target, formula, slope):
     laws.near(np.sum(slope() * direction), laws.complex_step(formula, (Y,), (direction,)), 1e-13)
 
 
+SCOPES = {"binary_cross_entropy_with_logits": "binary_cross_entropy"}
+
+
 @EVERY
 def test_names(name, target, formula, slope):
-    assert getattr(losses, name)(tg.Tensor(Y), target).label() == f"{name}.loss"
+    assert getattr(losses, name)(tg.Tensor(Y), target).label() == f"{SCOPES.get(name, name)}.loss"
 
 
 @EVERY
@@ -105,9 +108,55 @@ def test_no_error_has_no_gradient(name):
 
 
 @pytest.mark.parametrize(("logit", "expected"), [(800.0, 0.0), (-800.0, 800.0), (0.0, np.log(2))])
-def test_binary_cross_entropy_is_finite_at_any_size(logit, expected):
-    loss = losses.binary_cross_entropy(tg.Tensor([logit]), [1])
+def test_binary_cross_entropy_with_logits_is_finite_at_any_size(logit, expected):
+    loss = losses.binary_cross_entropy_with_logits(tg.Tensor([logit]), [1])
     laws.near(loss.data, expected, 1e-12)
+
+
+P = np.array([[0.25, 0.5, 1e-9], [0.125, 1 - 1e-9, 0.75]])
+
+
+@pytest.mark.parametrize("share", [TRUTH[:2, :3], sigma(TARGET[:2, :3])], ids=["hard", "soft"])
+def test_binary_cross_entropy_takes_probabilities(share):
+    z = tg.Tensor(np.log(P / (1 - P)), requires_grad=True)
+    loss = losses.binary_cross_entropy(tg.sigmoid(z), share)
+    expected = -np.mean(share * np.log(P) + (1 - share) * np.log1p(-P))
+    laws.near(loss.data, expected, 1e-8)
+    loss.backward()
+    laws.near(z.grad, (P - share) / 6, 1e-8)
+    assert loss.label() == "binary_cross_entropy.loss"
+
+
+def test_binary_cross_entropy_of_the_target_itself_is_0():
+    z = tg.Tensor([800.0, -800.0], requires_grad=True)
+    loss = losses.binary_cross_entropy(tg.sigmoid(z), [1.0, 0.0])
+    loss.backward()
+    assert loss.item() == 0
+    assert z.grad.tolist() == [0.0, 0.0]
+
+
+def test_binary_cross_entropy_where_a_probability_excludes_its_target_is_infinite():
+    with np.errstate(divide="ignore"):
+        assert losses.binary_cross_entropy(tg.sigmoid(tg.Tensor([-800.0])), [1.0]).item() == np.inf
+
+
+def test_the_target_of_binary_cross_entropy_gets_a_gradient_too():
+    p, target = tg.sigmoid(tg.Tensor(Y)), tg.Tensor(TRUTH, requires_grad=True)
+    losses.binary_cross_entropy(p, target).backward()
+    laws.near(target.grad, -Y / 12, 1e-14)
+
+
+def test_that_binary_cross_entropy_no_longer_takes_logits_is_said_once():
+    losses._say_that_logits_have_a_name_of_their_own.cache_clear()
+    with pytest.warns(FutureWarning, match="with_logits") as said:
+        losses.binary_cross_entropy(tg.Tensor([0.25]), [1.0])
+    assert said[0].filename == __file__
+    losses.binary_cross_entropy(tg.Tensor([0.25]), [1.0])  # a warning is an error here
+
+
+def test_who_takes_a_sigmoid_before_binary_cross_entropy_is_not_warned():
+    losses._say_that_logits_have_a_name_of_their_own.cache_clear()
+    losses.binary_cross_entropy(tg.sigmoid(tg.Tensor([0.25])), [1.0])
 
 
 @pytest.mark.parametrize(("right", "expected"), [(0, 0.0), (1, 2000.0)])
@@ -119,6 +168,15 @@ def test_softmax_cross_entropy_is_finite_at_any_size(right, expected):
 @EVERY
 def test_prediction_may_be_an_array(name, target, formula, slope):
     laws.near(getattr(losses, name)(Y, target).data, formula(Y), 1e-14)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e8, 1e17, 1e300])
+def test_softmax_cross_entropy_keeps_its_digits_at_any_size(size):
+    logits = tg.Tensor([[size, size, -size], [-size, size, -size]], requires_grad=True)
+    loss = losses.softmax_cross_entropy(logits, [0, 1])
+    loss.backward()
+    laws.near(loss.data, np.log(2) / 2, 1e-15)
+    laws.near(logits.grad, [[-0.25, 0.25, 0.0], [0.0, 0.0, 0.0]], 1e-15)
 
 
 def test_softmax_cross_entropy_over_steps_and_batch():

@@ -6,6 +6,7 @@ Symbols alike.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from .errors import ArgumentError, ShapeError
 from .primitive import Array, kept
 from .primitives import (
     TABLE,
-    average,
+    abs,
     exp,
     hadamard,
     logsumexp,
@@ -41,10 +42,23 @@ def square(x: Array) -> Array:
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean along the axes (all if None)."""
-    if getattr(x, "dtype", None) == np.float16:  # a sum of 65520 ones is infinite
-        return average(x, axis=axis, keepdims=keepdims)
     count = np.prod(x.shape) // np.prod(kept(x.shape, axis))
+    if getattr(x, "dtype", None) == np.float16 and count > 1:
+        return _mean_of_halves(x, axis, keepdims, int(count))
     return sum(x, axis=axis, keepdims=keepdims) * float(1 / count)
+
+
+def _mean_of_halves(x: Array, axis: Axis, keepdims: bool, count: int) -> Array:
+    """Return the mean in float16, which ends at 65504: neither the sum nor the count overflows."""
+
+
+    def halves(total: float) -> float:
+        return 0.5 ** np.ceil(np.log2(total / 32768)) if 32768 < total < np.inf else 1.0
+
+    before = float(halves(count * max(abs(x)).item()))
+    after = float(builtins.min(halves(count) / before, 1.0))
+    y = sum(x if before == 1 else x * before, axis=axis, keepdims=keepdims)
+    return (y if after == 1 else y * after) / (count * before * after)
 
 
 def var(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:

@@ -156,7 +156,10 @@ def _no_zero(b):
 
 def _sigmoid(x):
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
-    y = np.exp(np.minimum(x, cap(x)))
+    most = cap(x)
+    if getattr(x, "size", 1) < 2048 or not x.max() < most:  # of many entries, a look costs less
+        x = np.minimum(x, most)
+    y = np.exp(x)
     y /= y + one(x)
     return y
 
@@ -266,11 +269,6 @@ def _sum(x, *, axis=None, keepdims=False):
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _average(x, *, axis=None, keepdims=False):
-    """Return the mean along the axes (all if None), whose sum is of more digits than float16's."""
-    return np.mean(x, axis=axis, keepdims=keepdims)
-
-
 def _reshape(x, *, shape):
     """Return the same entries in another shape."""
     return np.reshape(x, shape)
@@ -294,11 +292,6 @@ def _sum_transposed(ct, x, *, axis=None, keepdims=False):
     if axis is not None:
         ct = ct.reshape(kept(x.shape, axis))
     return broadcast_to(ct, shape=x.shape)
-
-
-def _average_transposed(ct, x, *, axis=None, keepdims=False):
-    count = math.prod(x.shape) // math.prod(kept(x.shape, axis))
-    return _sum_transposed(ct * float(1 / count), x, axis=axis)
 
 
 def _broadcast_to_transposed(ct, x, *, shape):
@@ -376,7 +369,6 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
 
 # fmt: off
 sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, samples=REDUCED, numpy=(np.sum,))
-average      = linear("average",      _average,      _average_transposed,      notation=function("mean"), samples=REDUCED)
 reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
                                                                                notation=symbol.RESHAPE, numpy=(np.reshape,),
                                                                                samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))

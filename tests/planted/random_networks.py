@@ -39,7 +39,7 @@ ROUNDINGS: dict[str, tuple[Callable[[np.ndarray, Random], np.ndarray], float]] =
 ACTIVATIONS = (tg.tanh, tg.sigmoid, tg.relu, tg.softplus, tg.sin, None)
 LOSSES = (
     tg.nn.squared_error, tg.nn.mean_squared_error, tg.nn.euclidean_norm,
-    tg.nn.binary_cross_entropy, tg.nn.softmax_cross_entropy,
+    tg.nn.binary_cross_entropy_with_logits, tg.nn.softmax_cross_entropy,
 )  # fmt: skip
 LAYERS = (None, tg.nn.LSTM, tg.nn.GRU, tg.nn.RNN)
 

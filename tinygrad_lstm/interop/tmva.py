@@ -44,7 +44,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor] | None] = {
 # by TMVA's ErrorStrategy; both of an output that nothing has squashed
 LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "SUMOFSQUARES": nn.mean_squared_error,
-    "CROSSENTROPY": nn.binary_cross_entropy,
+    "CROSSENTROPY": nn.binary_cross_entropy_with_logits,
 }
 RECURRENT: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 OTHERS = ("CONV", "MAXPOOL", "BNORM")  # TMVA's, which have no equal here

@@ -8,6 +8,7 @@ from .layers import Dense as Dense
 from .layers import Dropout as Dropout
 from .layers import Sequential as Sequential
 from .losses import binary_cross_entropy as binary_cross_entropy
+from .losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .losses import euclidean_norm as euclidean_norm
 from .losses import mean_squared_error as mean_squared_error
 from .losses import softmax_cross_entropy as softmax_cross_entropy

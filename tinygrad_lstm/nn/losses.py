@@ -6,6 +6,8 @@ broadcast here.
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import log_softmax, mean
 from ..place import scope
-from ..primitives import norm, softplus, sum
+from ..primitives import log, norm, sigmoid, softplus, sum, where
 from ..tensor import Tensor
 
 
@@ -68,7 +70,43 @@ def euclidean_norm(y: Tensor, target: Any) -> Tensor:
 
 
 @scope("binary_cross_entropy")
-def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
+def binary_cross_entropy(p: Tensor, target: Any) -> Tensor:
+    """Return the mean of -t log p - (1 - t) log(1 - p), infinite where p excludes its target.
+
+    For p = σ(z), `binary_cross_entropy_with_logits` of z is finite at any size of z.
+
+    Parameters
+    ----------
+    p, target : (...), equal shapes
+        The probabilities p and the targets t lie in [0, 1].
+
+    Raises
+    ------
+    ShapeError, ArgumentError
+        If the shapes differ, or a target or a probability lies outside [0, 1].
+
+    Warns
+    -----
+    FutureWarning
+        Once in a process, unless p is the result of `sigmoid`: version 0.1.0 took logits under
+        this name. The message says how to silence it.
+    """
+    p = _judged(p)
+    t = _probable_target("binary_cross_entropy", p, target)
+    outside = _outside_0_to_1(p)
+    if outside.size:
+        raise ArgumentError(
+            f"binary_cross_entropy: found {outside[0]:g} in {p.label()}, expected probabilities, "
+            "0 to 1; for net inputs (logits) use binary_cross_entropy_with_logits"
+        )
+    if p.primitive is not sigmoid:
+        _say_that_logits_have_a_name_of_their_own()
+    right = t * _log(p, t) + (1 - t) * _log(1 - p, 1 - t)
+    return _named(-mean(right))
+
+
+@scope("binary_cross_entropy")
+def binary_cross_entropy_with_logits(logits: Tensor, target: Any) -> Tensor:
     """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)), at any size of the logits z.
 
     Parameters
@@ -82,10 +120,7 @@ def binary_cross_entropy(logits: Tensor, target: Any) -> Tensor:
         If the shapes differ, or a target lies outside [0, 1].
     """
     logits = _judged(logits)
-    t = _target(logits, target)
-    outside = t.data[~((t.data >= 0) & (t.data <= 1))]
-    if outside.size:
-        raise ArgumentError(f"binary_cross_entropy: found target {outside[0]:g}, expected 0 to 1")
+    t = _probable_target("binary_cross_entropy_with_logits", logits, target)
     return _named(mean(softplus(logits) - t * logits))
 
 
@@ -143,6 +178,38 @@ def _target(y: Tensor, target: Any) -> Tensor:
             "(nothing is broadcast in a loss)"
         )
     return target
+
+
+def _probable_target(who: str, y: Tensor, target: Any) -> Tensor:
+    """Return the target as a Tensor of y's shape, whose entries lie in [0, 1]."""
+    t = _target(y, target)
+    outside = _outside_0_to_1(t)
+    if outside.size:
+        raise ArgumentError(f"{who}: found target {outside[0]:g}, expected 0 to 1")
+    return t
+
+
+def _outside_0_to_1(x: Tensor) -> np.ndarray:
+    """Return the entries that are no probabilities."""
+    return x.data[~((x.data >= 0) & (x.data <= 1))]
+
+
+def _log(p: Tensor, share: Tensor) -> Tensor:
+    """Return log p, but 0 where p is 0 and has no share: 0 log 0 is 0."""
+    idle = (p.data == 0) & (share.data == 0)
+    return log(where(idle, 1.0, p) if idle.any() else p)
+
+
+@cache  # once in a process
+def _say_that_logits_have_a_name_of_their_own() -> None:
+    warnings.warn(
+        "binary_cross_entropy takes probabilities; up to version 0.1.0 it took net inputs "
+        "(logits), which now go to binary_cross_entropy_with_logits. If yours are probabilities, "
+        "all is well: warnings.filterwarnings('ignore', 'binary_cross_entropy') silences this, "
+        "and the next version no longer says it",
+        FutureWarning,
+        stacklevel=4,
+    )
 
 
 def _error(y: Tensor, target: Any) -> Tensor:
