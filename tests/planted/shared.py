@@ -26,11 +26,12 @@ TIED: Mistakes = {
     "decoder-forgotten": ("dW lacks the share of the decoder, y = h Wᵀ", "W", "branch forgotten"),
     "encoder-forgotten": ("dW lacks the share of the encoder, s = x W", "W", "branch forgotten"),
     "penalty-forgotten": ("dW lacks the penalty's share", "W", "branch forgotten"),
-    "penalty-alone": ("dW is the penalty's share alone: overwritten", "W", "overwritten"),
+    "penalty-alone": ("dW is the penalty's share alone: overwritten", "W",
+                      "overwritten or branch forgotten"),
     "penalty-doubled": ("the penalty's share lacks its ½: it is twice as large", "W",
                         "factor or derivative of wrong form"),
     "decoder-not-transposed": ("the decoder's share is hᵀ δy, where δyᵀ h belongs", "W",
-                               "factor not transposed or gradient transposed"),
+                               "factor not transposed or gradient transposed or map left out"),
     "W-transposed-back": ("δh = δy Wᵀ, where W belongs", "h", "weight not transposed"),
     "slope-missing": ("tanh' is missing", "s", "derivative missing"),
     "slope-of-y": ("1 - y² stands for 1 - h²", "s", "derivative at another signal"),
@@ -99,7 +100,7 @@ RESIDUAL: Mistakes = {
                            "function for derivative"),
     "slope-at-r1": ("1 - r1² stands for 1 - h²", "s", "derivative at another signal"),
     "W2-of-x": ("dW2 = xᵀ δp, where r1ᵀ belongs", "W2", "wrong factor"),
-    "mean-forgotten": ("the mean is differentiated as a sum", "y", "factor"),
+    "mean-forgotten": ("the mean is differentiated as a sum", "y", "factor or factor missing"),
     "W3-for-W2": ("δr1 = … δp W3ᵀ, where W2ᵀ belongs", "r1", "wrong weight"),
 }  # fmt: skip
 

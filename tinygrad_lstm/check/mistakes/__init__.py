@@ -12,21 +12,23 @@ from collections.abc import Callable, Iterator
 from ..sight import Sight
 from .carries import carries, last_errors, truncated, wrong_way
 from .exchanges import exchanged, orders, read_elsewhere, sent_on, turned
-from .forks import forgotten_branches, halved_forks
+from .forks import forgotten_branches, halved_forks, scaled_branches
 from .forward import forward
 from .mistake import Change, Mistake, with_those_alike
 from .normalisations import normalised
-from .products import partners, starts, updated_weights, weights, weights_gradients
+from .omissions import constants, left_out, maps_left_out
+from .products import partners, signals_multiplied, starts, updated_weights, weights, weights_gradients
 from .rates import with_rates
 from .scales import of_a_branch, of_a_leaf, of_a_signal, of_everything
 from .scene import Scene
-from .slopes import slopes
+from .slopes import reductions, slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
 from .surgery import leading_to
 
 GENERATORS: tuple[Callable[[Scene], Iterator[Mistake]], ...] = (
-    of_everything, slopes, weights, weights_gradients, partners, forgotten_branches, carries,
-    truncated, last_errors, over_steps, over_batch, over_other_axes, starts, halved_forks,
+    of_everything, slopes, reductions, weights, signals_multiplied, weights_gradients, partners, forgotten_branches,
+    constants, left_out, maps_left_out, carries,
+    truncated, last_errors, over_steps, over_batch, over_other_axes, starts, halved_forks, scaled_branches,
     of_a_branch, of_a_signal, of_a_leaf, sent_on, read_elsewhere, exchanged, orders, turned,
     updated_weights, normalised, forward, wrong_way, not_at_all,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from itertools import combinations
 
 from ...flow import Node
 from .mistake import Change, Mistake
-from .scene import Scene, names
+from .scene import Scene, names, spelled
 
 FEW = 5  # branches of which any may be forgotten together
 
@@ -59,6 +59,24 @@ def halved_forks(scene: Scene) -> Iterator[Mistake]:
                 yield Mistake("sign", where, f"what comes back through {arms[at]} is taken with "
                               f"the wrong sign in δ{where}", f"δ({arms[at]})",
                               f"−δ({arms[at]})", _before(scene, node, at, -1.0))  # fmt: skip
+
+
+def scaled_branches(scene: Scene) -> Iterator[Mistake]:
+    """Take all that comes back to a fork through one signal twice, half, or with a wrong sign."""
+    for node in scene.junctions():
+        where, arms = scene.makes(node), scene.arms(node)
+        groups: dict[int, list[int]] = {}
+        for at, wire in enumerate(node.inputs):
+            groups.setdefault(id(scene.user.get(wire)), []).append(at)
+        for group in groups.values() if len(groups) > 1 else ():
+            several = names([arms[at] for at in group])
+            for size in (2.0, 0.5, -1.0) if len(group) > 1 else (2.0,):
+                what = "sign" if size < 0 else "factor"
+                yield Mistake(what, where, f"what comes back through {several} is "
+                              f"{spelled(size)} times what it should be in δ{where}",
+                              f"δ({several})", f"{spelled(size)} δ({several})",
+                              Change.of(_before(scene, node, at, size) for at in group)
+                              )  # fmt: skip
 
 
 def _before(scene: Scene, node: Node, at: int, size: float) -> Change:

@@ -13,12 +13,12 @@ LIKELIEST_FIRST = (
     # a sum for a mean or back, a forgotten ½: one slip at the loss scales all gradients
     "average over steps", "average over the batch", "factor of the loss", "sign of the loss",
     # a term is left out
-    "carry dropped", "branch forgotten", "overwritten by the carry", "overwritten",
+    "taken for a constant", "carry dropped", "branch forgotten", "overwritten by the carry", "overwritten",
     "all carries dropped", "last error alone", "sum over steps missing",
     "sum over the batch missing", "path left out",
     # a factor is left out
     "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",
-    "off-diagonal terms dropped", "function missing", "weight missing",
+    "off-diagonal terms dropped", "function missing", "weight missing", "map left out",
     "start taken as zero", "cut at a step", "truncated", "weight's entries left out",
     # a factor is wrong by a number or in its form
     "mean of branches", "branch halved", "derivative of wrong form", "derivative twice",
@@ -36,6 +36,7 @@ LIKELIEST_FIRST = (
     "weight updated before use", "another function's derivative",
 )  # fmt: skip
 RANK = {kind: rank for rank, kind in enumerate(LIKELIEST_FIRST)}
+ROLES = {"constant": "number", "input": "given", "parameter": "given", "tap": "given"}
 UNRELATED = 3  # farther than any signal: a substitute that stands nowhere in the network
 
 
@@ -59,7 +60,5 @@ def distance_between(one: Node, other: Node) -> int:
 
 
 def _role(node: Node) -> str:
-    """Return what a signal is for: a weight, data, or a result."""
-    if node.kind == "parameter":
-        return "weight"
-    return "data" if node.kind in ("input", "constant", "tap") else "result"
+    """Return what a signal is: a number of the program, what is given, or what is computed."""
+    return ROLES.get(node.kind, "computed")

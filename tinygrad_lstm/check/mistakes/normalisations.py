@@ -69,6 +69,23 @@ def _before(scene: Scene, spread: Node) -> tuple[Node, ...]:
     return tuple(each for each in found if each is not None)
 
 
+def _left_out(scene: Scene, each: Normalisation) -> Iterator[Mistake]:
+    """Yield δ of the shares taken for δ of what is normalised, as after a cross-entropy."""
+    shape = np.shape(each.shares)
+    for node in each.before[-1:]:
+        for shares in scene.network.nodes:
+            wire = shares.outputs[0] if shares.outputs else -1
+            if wire not in scene.sender or np.shape(scene.value(wire)) != shape:
+                continue
+            if wire != node.outputs[0] and np.allclose(scene.value(wire), each.shares, rtol=1e-9):
+                name = scene.makes(node)
+                change = scene.changed(node, kind="junction", inputs=(wire,), signs=(1,), gain=None)
+                yield Mistake("normalisation missing", name, f"δ{name} is δ{shares.name}: the "
+                              "derivative of the normalisation is left out", f"δ{name}",
+                              f"δ{shares.name}", change)  # fmt: skip
+                break
+
+
 def normalised(scene: Scene) -> Iterator[Mistake]:
     """Forget that the entries are normalised together, or normalise once more."""
     for each in normalisations(scene):
@@ -82,6 +99,7 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
             "Σ over the entries", "each entry's own",
             scene.changed(each.spread, kind="gain", inputs=each.added.inputs, gain=slopes),
         )  # fmt: skip
+        yield from _left_out(scene, each)
         for node in reversed(each.before):
             name = scene.makes(node)
             gain = each.shares * (1 - each.shares)

@@ -13,6 +13,8 @@ import numpy as np
 
 from ...evaluate import evaluate
 from ...flow import DELAYS, Flow, Node
+from ...primitives import transpose
+from .likelihood import distance_between
 from .mistake import Change, Mistake
 from .scene import Instead, Scene, shifted
 from .surgery import edited
@@ -26,13 +28,15 @@ def partners(scene: Scene) -> Iterator[Mistake]:
 
 def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
     right, where = str(node.label), scene.makes(node)
-    yield ("factor missing", f"{right} is left out on the way to δ{where}", "1",
+    yield Instead("factor missing", f"{right} is left out on the way to δ{where}", "1",
            np.ones_like(node.gain), None)  # fmt: skip
-    for name, value in scene.alike(product.inputs[1 - port]):
+    partner = product.inputs[1 - port]
+    for other, value, distance in (*scene.alike(partner), *scene.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
-            yield ("wrong factor", f"{name} stands where {right} belongs, on the way to δ{where}",
-                   name, value, None)  # fmt: skip
-    yield from at_other_steps(scene, node, product.inputs[1 - port])
+            yield Instead("wrong factor", f"{other.name} stands where {right} belongs, on the way "
+                          f"to δ{where}", other.name, value, None, distance,
+                          other.kind == "constant")  # fmt: skip
+    yield from at_other_steps(scene, node, partner)
 
 
 def weights_gradients(scene: Scene) -> Iterator[Mistake]:
@@ -48,12 +52,13 @@ def _inputs(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Inst
     right, where = str(node.label).removesuffix("ᵀ"), scene.makes(node)
     for name, value in scene.made_of(product):  # of another shape, so is the gradient
         if np.ndim(value) == np.ndim(node.gain):
-            yield ("output for input", f"the layer's output {name} stands where its input {right} "
+            yield Instead("output for input", f"the layer's output {name} stands where its input {right} "
                    f"belongs, in the gradient of {where}", name, value, None)  # fmt: skip
-    for name, value in scene.alike(product.inputs[1 - port]):
+    for other, value, distance in scene.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
-            yield ("wrong factor", f"{name} stands where {right} belongs, in the gradient of "
-                   f"{where}", name, value, name)  # fmt: skip
+            yield Instead("wrong factor", f"{other.name} stands where {right} belongs, in the "
+                          f"gradient of {where}", other.name, value, other.name, distance,
+                          other.kind == "constant")  # fmt: skip
     yield from at_other_steps(scene, node, product.inputs[1 - port])
 
 
@@ -72,7 +77,7 @@ def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iter
     for gain, by, word in moved:
         if abs(by) < len(node.gain) and np.shape(gain) == np.shape(node.gain):
             for edge in ("0", "its own"):
-                yield ("factor of the wrong step", f"{right} is taken at the {word}",
+                yield Instead("factor of the wrong step", f"{right} is taken at the {word}",
                        f"{right} at the {word}", shifted(gain, by, edge),
                        f"{word}, {edge}")  # fmt: skip
 
@@ -85,8 +90,8 @@ def starts(scene: Scene) -> Iterator[Mistake]:
             gain, right = np.array(node.gain), str(node.label)
             gain[0 if delay.kind == "delay" else -1] = 0.0
             yield from scene.instead(node, [
-                ("start taken as zero", f"{right} is taken as 0 at the first step, whatever it "
-                 "started from", "0 at the first step", gain, "zero"),
+                Instead("start taken as zero", f"{right} is taken as 0 at the first step, whatever "
+                        "it started from", "0 at the first step", gain, "zero"),
             ], "start", f"start of {delay.name}")  # fmt: skip
 
 
@@ -108,22 +113,59 @@ def weights(scene: Scene) -> Iterator[Mistake]:
             yield from scene.instead(node, several, scene.whole(weight.stem))
 
 
+def signals_multiplied(scene: Scene) -> Iterator[Mistake]:
+    """Take a partner that is no leaf untransposed, leave it out, or take another signal for it."""
+    for node, product, port in scene.ways("matrix", "product"):
+        partner, out = product.inputs[1 - port], node.outputs[0]
+        if scene.leaf(partner) is None and scene.leaf(out) is None:
+            if np.ndim(node.gain) - node.folded == 2:
+                yield from scene.instead(node, _signals(scene, node, partner))
+                yield from _untransposed(scene, node)
+
+
+def _signals(scene: Scene, node: Node, partner: int) -> Iterator[Instead]:
+    right, where, shape = str(node.label), scene.makes(node), np.shape(node.gain)
+    if shape[-1] == shape[-2]:
+        is_weight = scene.leaf(scene.unmapped(partner)) is not None
+        yield Instead(f"{'weight' if is_weight else 'factor'} not transposed", f"{right} is taken "
+                      f"untransposed on the way to δ{where}", right.removesuffix("ᵀ"),
+                      np.swapaxes(node.gain, -1, -2))  # fmt: skip
+        yield Instead("factor missing", f"{right} is left out on the way to δ{where}", "1",
+                      np.broadcast_to(np.eye(shape[-1]), shape))  # fmt: skip
+    for other, value, distance in scene.alike(partner):
+        yield Instead("wrong factor", f"{other.name} stands where {right.removesuffix('ᵀ')} "
+                      f"belongs, on the way to δ{where}", other.name, value, None,
+                      distance)  # fmt: skip
+
+
+def _untransposed(scene: Scene, node: Node) -> Iterator[Mistake]:
+    """Yield δ taken transposed where the product asks for δ itself, or back."""
+    shape = np.shape(scene.value(scene.user[node.outputs[0]].outputs[0]))[node.folded :]
+    if len(shape) == 2 and shape[0] == shape[1] > 1:
+        where, name = scene.makes(node), scene.user[node.outputs[0]].name
+        yield Mistake("factor not transposed", where, f"δ{name} and its transpose are exchanged "
+                      f"on the way to δ{where}", f"δ{name}", f"(δ{name})ᵀ",
+                      scene.before(node, Node("linear", primitive=transpose)))  # fmt: skip
+
+
 def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
     right, where = str(node.label), scene.makes(node)
     shape = np.shape(node.gain)
     if shape[-1] == shape[-2]:
-        yield ("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} belongs",
+        yield Instead("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} belongs",
                right.removesuffix("ᵀ"), np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
-        yield ("weight missing", f"{right} is left out on the way to δ{where}", "1",
+        yield Instead("weight missing", f"{right} is left out on the way to δ{where}", "1",
                np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
     own = scene.leaf(product.inputs[1 - port])
     for other, elsewhere, at in scene.ways("matrix", "product"):
         weight = scene.leaf(elsewhere.inputs[1 - at])
         is_another = weight is not None and weight is not own and other.loop == node.loop
         if is_another and np.shape(other.gain) == shape:
-            yield ("wrong weight", f"{other.label} stands where {right} belongs, on the way to "
-                   f"δ{where}", str(other.label), other.gain, None)  # fmt: skip
-    yield ("weight's entries left out", f"δ is added up on the way to δ{where}, where it belongs "
+            assert weight is not None and own is not None
+            yield Instead("wrong weight", f"{other.label} stands where {right} belongs, on the way "
+                          f"to δ{where}", str(other.label), other.gain, None,
+                          distance_between(weight, own))  # fmt: skip
+    yield Instead("weight's entries left out", f"δ is added up on the way to δ{where}, where it belongs "
            f"multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
 
 

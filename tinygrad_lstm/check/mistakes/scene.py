@@ -8,20 +8,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...evaluate import evaluate
 from ...flow import DELAYS, SOURCES, Node
 from ..sight import Sight
+from .likelihood import distance_between
 from .mistake import Change, Mistake
-from .surgery import edited, followed, preceded
+from .surgery import edited, followed, preceded, preceded_by
 
+LEAVES = ("input", "parameter")
 LAYER = 4  # how many signals on from a product its layer's output may be
 
-# what, says, wrong, gain, and what tells its kin apart, if it has any
-Instead = tuple[str, str, str, Any, str | None]
+
+class Instead(NamedTuple):
+    """What is taken for a gain.
+
+    Attributes
+    ----------
+    what, says, wrong : str
+        As in `Mistake`.
+    gain : array
+    kin : str or None
+        What tells its kin apart, if it has any.
+    distance : int or None
+        If another signal or another function is taken: how far it lies (see `likelihood`).
+    is_number : bool
+        Whether that signal is a plain number of the program.
+    """
+
+    what: str
+    says: str
+    wrong: str
+    gain: Any
+    kin: str | None = None
+    distance: int | None = None
+    is_number: bool = False
 
 
 class Scene:
@@ -66,13 +90,24 @@ class Scene:
         """Return what was recorded on a wire."""
         return self.network.wires[wire].value
 
-    def alike(self, wire: int) -> Iterator[tuple[str, Any]]:
-        """Yield the other signals of the same shape and loop, by name."""
+    def alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
+        """Yield the other signals of the same shape and loop, with their values and distances."""
         shape, loop = np.shape(self.value(wire)), self.maker[wire].loop
         source = self.source(wire)
         for node, other in self.signals:
             if node is not source and node.loop == loop and np.shape(self.value(other)) == shape:
-                yield node.name, self.value(other)
+                yield node, self.value(other), distance_between(node, source)
+
+    def leaves_alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
+        """Yield the other leaves of the shape of one, as large as the one is used."""
+        own, shape = self.leaf(wire), np.shape(self.value(wire))
+        if own is None or own.kind not in LEAVES:
+            return
+        for node in self.network.nodes:
+            if node.kind in LEAVES and node is not own:
+                value = self.value(node.outputs[0])
+                if np.shape(value) == np.shape(self.value(own.outputs[0])):
+                    yield node, np.broadcast_to(value, shape), distance_between(node, own)
 
     def made_of(self, product: Node) -> Iterator[tuple[str, Any]]:
         """Yield what a layer's functions make of its product, up to its output."""
@@ -97,6 +132,14 @@ class Scene:
         while node.kind in ("hold", "branch", "broadcast"):
             node = self.maker[node.inputs[0]]
         return node if node.kind in SOURCES else None
+
+    def unmapped(self, wire: int) -> int:
+        """Return the wire of what a signal was before linear maps."""
+        node = self.source(wire)
+        while node.kind == "linear" and len(node.inputs) == 1:
+            wire = node.inputs[0]
+            node = self.source(wire)
+        return wire
 
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
@@ -132,7 +175,10 @@ class Scene:
 
     def makes(self, node: Node) -> str:
         """Return the name of the signal whose δ a node of the adjoint network makes."""
-        return node.name.removeprefix("δ").partition(" (")[0]
+        name = node.name
+        if node.kind in ("jacobian", "linear") and node.outputs[0] in self.maker:
+            name = self.source(node.outputs[0]).name  # it is called by what it was made of
+        return name.removeprefix("δ").partition(" (")[0]
 
     def arms(self, node: Node) -> list[str]:
         """Return the names of what comes into a junction of the adjoint network."""
@@ -185,23 +231,71 @@ class Scene:
         at = frozenset(node.outputs)
         return Change(lambda graph: preceded(graph, node, port, gain), at, is_none)
 
+    def before(self, node: Node, fresh: Node) -> Change:
+        """Return how to put another node before the only port of one."""
+        return Change(lambda graph: preceded_by(graph, node, 0, fresh), frozenset(node.outputs))
+
     def behind(self, node: Node, fresh: Node) -> Change:
         """Return how to put another node after one."""
         return Change(lambda graph: followed(graph, node, fresh), frozenset(node.outputs))
 
     def instead(self, node: Node, several: Iterable[Instead], *kin: str) -> Iterator[Mistake]:
-        """Yield the mistakes of taking something else for a gain, each something else but once."""
-        seen: list[Any] = []
-        for what, says, wrong, gain, alike in several:
-            if any(np.array_equal(gain, other) for other in seen):
+        """Yield the mistakes of taking something else for a gain, each something else but once.
+
+        A substitute that is 0 everywhere is left to those that leave the whole path out.
+        """
+        seen: list[Any] = [np.zeros_like(node.gain)]
+        for each in several:
+            if any(np.array_equal(each.gain, other) for other in seen):
                 continue
-            seen.append(gain)
-            is_none = np.shape(gain) == np.shape(node.gain) and np.allclose(
-                gain, node.gain, rtol=1e-12, atol=0.0
+            seen.append(each.gain)
+            taken = each if each.distance is None else self._as_number(node, each)
+            is_none = np.shape(taken.gain) == np.shape(node.gain) and np.allclose(
+                taken.gain, node.gain, rtol=1e-12, atol=0.0
             )
-            change = replace(self.changed(node, gain=gain), is_none=bool(is_none))
-            shared = () if alike is None else tuple(f"{each}: {alike}" for each in kin)
-            yield Mistake(what, self.makes(node), says, str(node.label), wrong, change, shared)
+            change = replace(self.changed(node, gain=taken.gain), is_none=bool(is_none))
+            shared = () if taken.kin is None else tuple(f"{of}: {taken.kin}" for of in kin)
+            yield Mistake(taken.what, self.makes(node), taken.says, str(node.label), taken.wrong,
+                          change, shared, distance=taken.distance or 0)  # fmt: skip
+
+    def _as_number(self, node: Node, substitute: Instead) -> Instead:
+        """Return a substitute as a number, if it is one on these data, or one times the right gain.
+
+        Of a single entry that can be said of any signal: only what is a number in the program is.
+        """
+        gain, right, where = substitute.gain, node.gain, self.makes(node)
+        if np.shape(gain) != np.shape(right) or (np.size(gain) < 2 and not substitute.is_number):
+            return substitute
+        ratio = _ratio(gain, right)
+        if ratio is not None:
+            return Instead("sign" if ratio == -1 else "factor",
+                           f"δ{where} is {spelled(ratio)} times what it should be",
+                           f"{spelled(ratio)} · {node.label}", gain)  # fmt: skip
+        number = _ratio(gain, np.ones_like(right))
+        if number is not None:
+            return Instead("factor", f"{node.label} is left out on the way to δ{where}, and "
+                           f"{spelled(number)} stands in its place", spelled(number),
+                           gain)  # fmt: skip
+        return substitute
+
+
+def _ratio(gain: Any, right: Any) -> float | None:
+    """Return the number by which one array is a multiple of another; None if there is none."""
+    largest = np.argmax(np.abs(right))
+    size = np.ravel(right)[largest]
+    if size == 0 or not np.isfinite(size):
+        return None
+    ratio = float(np.ravel(gain)[largest] / size)
+    return ratio if np.allclose(gain, ratio * right, rtol=1e-12, atol=0.0) else None
+
+
+def spelled(size: float) -> str:
+    """Return a factor as people write it.
+
+    >>> spelled(-1.0), spelled(0.5), spelled(3.0)
+    ('−1', '1/2', '3')
+    """
+    return "1/2" if size == 0.5 else f"{size:.6g}".replace("-", "−")
 
 
 def shifted(gain: Any, by: int, edge: str) -> Any:

@@ -81,9 +81,12 @@ class _Operand:
         return _Operand(primitive(*map(_bare, operands), **parameters), run)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "dtype":
-            return self.value.dtype
+        if name in ("dtype", "shape"):
+            return getattr(self.value, name)
         raise TypeError(name)  # a rule that asks for more cannot be run so
+
+    def reshape(self, shape: tuple[int, ...]) -> _Operand:
+        return _Operand(self.value.reshape(shape), self.run)
 
     def __add__(self, other: Any) -> _Operand:
         return self.run.done("+", self, other)

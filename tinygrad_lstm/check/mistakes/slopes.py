@@ -6,6 +6,8 @@ Knows graphs and the table's rules, which it runs at other signals and with slip
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from ...flow import Node
 from ...primitives import TABLE
 from ...symbol import Symbol
+from .likelihood import UNRELATED
 from .mistake import Mistake
 from .products import at_other_steps
 from .scene import Instead, Scene
@@ -36,6 +39,28 @@ def slopes(scene: Scene) -> Iterator[Mistake]:
                     yield each  # else the rule does not ask for what was taken wrongly
 
 
+def reductions(scene: Scene) -> Iterator[Mistake]:
+    """Leave the derivative of a reduction out, or take it in a wrong form."""
+    for node, passed, port in scene.ways("jacobian", "reduction"):
+        assert passed.primitive is not None
+        f, x, y = passed.primitive.name, passed.inputs[0], passed.outputs[0]
+        rule, axis = passed.primitive.rules[port], passed.parameters.get("axis")
+        derivative = f"the derivative of {f}"
+        several = [Instead("derivative missing", f"{derivative} is left out on the way to "
+                           f"δ{scene.makes(node)}", "1", np.ones_like(node.gain), "")]  # fmt: skip
+        with np.errstate(all="ignore"), suppress(TypeError):  # the rule asks for more than numbers
+            values = [] if node.folded else [scene.value(x), scene.value(y)]
+            along = partial(_along, rule, axis)
+            for word, gain in slips(along, *values) if values else ():
+                several.append(Instead("derivative of wrong form", f"{derivative} has the wrong "
+                                       f"form, {word}", word, gain, word))  # fmt: skip
+        yield from scene.instead(node, several, f"{passed.scope}: {f}")
+
+
+def _along(rule: Any, axis: Any, x: Any, y: Any) -> Any:
+    return rule(x, y, axis)
+
+
 def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[Instead]:
     assert function.primitive is not None
     primitive, right, where = function.primitive, str(node.label), scene.makes(node)
@@ -47,37 +72,39 @@ def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[In
     inputs = [scene.source(wire).name for wire in function.inputs]
     derivative = f"the derivative of {f}" + ("" if is_unary else f" by {inputs[port]}")
 
-    yield ("derivative missing", f"{derivative} is left out on the way to δ{where}", "1",
+    yield Instead("derivative missing", f"{derivative} is left out on the way to δ{where}", "1",
            np.ones_like(y), "")  # fmt: skip
-    yield ("function for derivative", f"{f} itself stands where its derivative belongs", name, y,
+    yield Instead("function for derivative", f"{f} itself stands where its derivative belongs", name, y,
            "")  # fmt: skip
-    yield ("derivative twice", f"{derivative} is applied twice", f"({right})²",
+    yield Instead("derivative twice", f"{derivative} is applied twice", f"({right})²",
            np.square(node.gain), "")  # fmt: skip
     yield from _slipped(node, rule, derivative, [*xs, y], [*inputs, name])
     if is_unary:
-        yield ("derivative at the output", f"{derivative} is taken at its output {name}, not at "
+        yield Instead("derivative at the output", f"{derivative} is taken at its output {name}, not at "
                "its input", f"{f}′({name})", rule(y, primitive.forward(y)), "")  # fmt: skip
-        yield ("input for output", f"{inputs[0]} stands where {name} belongs in {derivative}",
+        yield Instead("input for output", f"{inputs[0]} stands where {name} belongs in {derivative}",
                f"{right} with {inputs[0]} for {name}", rule(*xs, xs[0]), "")  # fmt: skip
-        yield ("derivative of a power", f"{derivative} is taken as if it were a power",
+        yield Instead("derivative of a power", f"{derivative} is taken as if it were a power",
                f"{inputs[0]} ∘ {f}({inputs[0]} - 1)", xs[0] * primitive.forward(xs[0] - 1),
                "")  # fmt: skip
         for g, slope in OF_ONE.items():
-            yield ("another function's derivative", f"the derivative of {g} stands where that of "
-                   f"{f} belongs", f"{g}′", slope(xs[0], y), g)  # fmt: skip
+            yield Instead("another function's derivative", f"the derivative of {g} stands where "
+                          f"that of {f} belongs", f"{g}′", slope(xs[0], y), g,
+                          UNRELATED)  # fmt: skip
     yield from at_other_steps(scene, node)
-    for other, value in scene.alike(function.outputs[0]):
+    for signal, value, distance in scene.alike(function.outputs[0]):
+        other = signal.name
         if is_unary and np.shape(value) == np.shape(xs[0]):
-            yield ("derivative at another signal", f"{derivative} is taken at {other}, not at "
-                   f"{inputs[0]}", f"{f}′({other})", rule(value, primitive.forward(value)),
-                   None)  # fmt: skip
+            yield Instead("derivative at another signal", f"{derivative} is taken at {other}, not at "
+                          f"{inputs[0]}", f"{f}′({other})", rule(value, primitive.forward(value)),
+                          None, distance)  # fmt: skip
         for at, stood in enumerate([*inputs, name]):
             operands = [*xs, y]
             if np.shape(operands[at]) == np.shape(value):
                 operands[at] = value
-                yield ("derivative at another signal", f"{other} stands where {stood} belongs in "
-                       f"{derivative}", f"{right} with {other} for {stood}", rule(*operands),
-                       None)  # fmt: skip
+                yield Instead("derivative at another signal", f"{other} stands where {stood} belongs in "
+                              f"{derivative}", f"{right} with {other} for {stood}",
+                              rule(*operands), None, distance)  # fmt: skip
 
 
 def _slipped(
@@ -91,5 +118,5 @@ def _slipped(
         return
     for (word, gain), (_, wrong) in zip(numbers, spelled, strict=True):
         if np.shape(gain) == np.shape(node.gain):
-            yield ("derivative of wrong form", f"{derivative} has the wrong form, {word}",
+            yield Instead("derivative of wrong form", f"{derivative} has the wrong form, {word}",
                    str(wrong), gain, word)  # fmt: skip

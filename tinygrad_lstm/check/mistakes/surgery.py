@@ -30,9 +30,14 @@ def edited(graph: Flow, node: Node, edit: Callable[[Node], Node]) -> Flow:
 
 def preceded(graph: Flow, node: Node, port: int, gain: Any) -> Flow:
     """Return the graph with a gain before one of a node's ports."""
+    return preceded_by(graph, node, port, Node("gain", gain=gain))
+
+
+def preceded_by(graph: Flow, node: Node, port: int, fresh: Node) -> Flow:
+    """Return the graph with another node before one of a node's ports."""
     now, wire = standing(graph, node), len(graph.wires)
-    fresh = Node("gain", (now.inputs[port],), (wire,), f"{now.name} ({wire})", gain=gain,
-                 loop=now.loop, step=now.step)  # fmt: skip
+    fresh = replace(fresh, inputs=(now.inputs[port],), outputs=(wire,),
+                    name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
     come = tuple(wire if at == port else each for at, each in enumerate(now.inputs))
     nodes: list[Node] = []
     for each in graph.nodes:
