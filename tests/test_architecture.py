@@ -21,7 +21,8 @@ ORDER = (
     "nn.recurrent", "nn.losses", "nn", "optim", "interop.*", "data.*", "signals", "flow", "wiring",
     "border", "hoist", "recurrence", "fold", "unroll", "unpack", "adjoint", "evaluate", "graph",
     "whereabouts", "derivations.*", "check.*", "draw.words", "explanation", "explain", "cache",
-    "stacking", "dotless", "program", "render", "draw.*", "demo", "gallery", "cli", "__main__", "",
+    "stacking", "dotless", "program", "render", "draw.*", "demo", "gallery", "spelling", "cli",
+    "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("cache")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do

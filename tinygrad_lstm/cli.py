@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from . import demo, gallery
 from .check import Report, compare
@@ -23,18 +24,69 @@ from .check.diagnosis import SECONDS
 from .draw import LEVELS, STYLES, VIEWS, draw
 from .errors import TinygradError, UsageError
 from .explain import explain
+from .spelling import spell_what_is_unknown
 from .tensor import Tensor
+
+INTERRUPTED, UNREAD = 130, 141  # the exit statuses that shells give to SIGINT and SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and return its exit status: 0, or 1 if a comparison or the command failed."""
-    chosen = _parser().parse_args(arguments)
+    """Run a command, and return its exit status.
+
+    Returns
+    -------
+    int
+        0, or 1 if a comparison or the command failed, or 2 if ``check`` could not judge; 130 if it
+        was interrupted, 141 if nobody reads what it writes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        spell_what_is_unknown(stream)
+    command = ""
     try:
-        status = chosen.run(chosen)
+        with _flushed():
+            chosen = _parser().parse_args(arguments)
+            command = chosen.command
+            status = chosen.run(chosen)
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return UNREAD
     except (TinygradError, OSError) as error:
-        print(f"tinygrad-lstm: {error}", file=sys.stderr)
-        return 2 if chosen.command == "check" else 1
+        _tell(str(error))
+        return 2 if command == "check" else 1
     return status if type(status) is int else 0 if status else 1
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """Write out what was printed before the end, so that a failure can be told in one line."""
+    try:
+        yield
+    finally:
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            _close(sys.stdout)
+            raise
+
+
+def _tell(message: str) -> None:
+    """Write a message for people, if somebody reads it; what would move the cursor as its code."""
+    if sys.stderr is None:
+        return
+    signs = (c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    try:
+        print(f"tinygrad-lstm: {''.join(signs)}", file=sys.stderr, flush=True)
+    except OSError:
+        _close(sys.stderr)
+
+
+def _close(stream: IO[str]) -> None:
+    """Let what is left to write vanish, so that the interpreter does not complain at its end."""
+    with suppress(OSError), open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,7 +175,7 @@ def _check(chosen: argparse.Namespace) -> int:
             print(_json(told | {"complaints": str(error).splitlines()}))
         raise
     for complaint in complaints:
-        print(f"tinygrad-lstm: {complaint}", file=sys.stderr)
+        _tell(complaint)
     if chosen.json:
         print(_json(report.as_dict(chosen.answers) | {"complaints": complaints}))
     else:
@@ -150,7 +202,8 @@ def _compared(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
 
 
 def _json(told: dict[str, Any]) -> str:
-    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
+    is_utf = (sys.stdout.encoding or "").lower().startswith("utf")  # other data stay the same data
+    return json.dumps(told, indent=1, ensure_ascii=not is_utf, allow_nan=False)
 
 
 def _watched(pairs: list[Any]) -> Iterable[Any]:
@@ -178,6 +231,18 @@ def _explain(chosen: argparse.Namespace) -> bool:
     return True
 
 
+@contextmanager
+def _as_a_program(path: Path) -> Iterator[None]:
+    """Let a file find what is beside it and no arguments, and undo what it changes for all."""
+    before = os.getcwd(), sys.argv, sys.path[:]
+    sys.argv, sys.path[:0] = [str(path)], [str(path.resolve().parent)]
+    try:
+        yield
+    finally:
+        os.chdir(before[0])
+        sys.argv, sys.path[:] = before[1:]
+
+
 def computed(path: Path, name: str) -> Tensor:
     """Run a Python file, and return the Tensor that it gives a name to.
 
@@ -187,10 +252,13 @@ def computed(path: Path, name: str) -> Tensor:
         If the file cannot be read or raises an error, or has no Tensor of that name.
     """
     try:
-        found = runpy.run_path(str(path), run_name="network")
+        with _as_a_program(path):
+            found = runpy.run_path(str(path), run_name="network")
+    except KeyboardInterrupt:
+        raise
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever a stranger's file raises, SystemExit too
         where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
         line = f" in line {where[-1].lineno}" if where else ""
         raise UsageError(f"{path}: {type(error).__name__}{line}: {error}") from None

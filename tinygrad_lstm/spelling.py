@@ -1,0 +1,81 @@
+"""The signs of the papers in letters that every terminal has.
+
+Knows characters and text streams. A sign that the encoding of a stream has is written as it is.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import unicodedata
+from typing import Any
+
+SIGNS = {
+    "δ": "d", "Δ": "D", "∂": "d", "Σ": "sum", "σ": "sigmoid",
+    "∘": "*", "·": "*", "×": "x", "⊗": "(x)", "−": "-", "–": "-", "—": "-", "‑": "-",
+    "±": "+-", "≠": "!=", "≤": "<=", "≥": ">=", "≈": "~", "→": "->", "←": "<-", "↔": "<->",
+    "⟨": "<", "⟩": ">", "‖": "||", "′": "'", "‘": "'", "’": "'", "“": '"', "”": '"', "●": "o",
+    "─": "-", "│": "|", "├": "|", "└": "`", "┬": "-", "┼": "+", "⁄": "/", "�": "?",
+    "\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde",
+}  # fmt: skip
+MARKS = {"<super>": "^", "<sub>": "_"}
+GREEK = "GREEK SMALL LETTER "
+HANDLER = "tinygrad_lstm.spelled"
+OWN = (HANDLER, "strict", "surrogateescape", "backslashreplace")  # not what a user has asked for
+
+
+def spell(text: str) -> str:
+    """Return text in ASCII.
+
+    >>> spell("δlstm.U = Σₖ lstm.out(k−1)ᵀ δ ∘ σ′, q⁻¹, ½ (ŷ − y)² → φ₁₂")
+    "dlstm.U = sum_k lstm.out(k-1)^T d * sigmoid', q^-1, 1/2 (yhat - y)^2 -> phi_12"
+    """
+    return "".join(_spelled(sign, before) for sign, before in zip(text, " " + text))
+
+
+def spell_what_is_unknown(stream: Any) -> None:
+    """Let a text stream write in ASCII what its encoding has no sign for."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in OWN:
+        stream.reconfigure(errors=HANDLER)
+
+
+def _spelled(sign: str, before: str) -> str:
+    """Return how one character is spelled, after another one."""
+    if sign.isascii():
+        return sign
+    if sign in SIGNS:
+        return SIGNS[sign]
+    kind = _kind(sign)
+    if kind in MARKS:
+        return ("" if _kind(before) == kind else MARKS[kind]) + spell(_plain(sign))
+    name = unicodedata.name(sign, "")
+    if name.startswith(GREEK):
+        return name.removeprefix(GREEK).lower()
+    if unicodedata.combining(sign):
+        return ""
+    if _plain(sign) != sign:
+        return spell(_plain(sign))
+    return sign.encode("ascii", "backslashreplace").decode()
+
+
+def _kind(sign: str) -> str:
+    return unicodedata.decomposition(sign).partition(" ")[0]
+
+
+def _plain(sign: str) -> str:
+    return unicodedata.normalize("NFKD", sign)
+
+
+def _handle(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Spell what cannot be encoded; a byte of a file's name that is no text stays that byte."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign, before = error.object[error.start], error.object[: error.start][-1:] or " "
+    if "\udc80" <= sign <= "\udcff":
+        return bytes([ord(sign) & 0xFF]), error.start + 1
+    return _spelled(sign, before), error.start + 1
+
+
+codecs.register_error(HANDLER, _handle)
+
+__all__ = ["spell", "spell_what_is_unknown"]
