@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
+from .parameters import at_step, varying
 from .primitive import Primitive
 from .symbol import Symbol
-from .varying import at_step, varying
 
 SOURCES = ("input", "parameter", "constant")
 DELAYS = ("delay", "advance")
