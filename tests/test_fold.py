@@ -426,12 +426,35 @@ def test_steps_that_differ_are_refused_by_the_name_of_the_first(x, weights):
         tg.graph(tg.sum(h)).fold()
 
 
-def test_a_step_without_a_recurrent_part_is_refused(x, weights):
+def test_a_first_step_without_a_recurrent_part_stands_outside_of_the_loop(x, weights):
     W, U, h = weights
     for k in tg.steps(T):
         h = tg.tanh(x[k] @ W if k == 0 else x[k] @ W + h @ U)
-    with pytest.raises(UsageError, match=r"differ first at tanh\[0\]: found tanh of matmul\[0\]"):
-        tg.graph(tg.sum(h)).fold()
+    f = folded(tg.sum(h))
+    assert f.loops[0].steps == (1, 2, 3, 4)
+    assert {"tanh[0]", "tanh(k)", "tanh(k-1)"} <= {node.name for node in f.nodes}
+
+
+def test_a_last_step_that_does_something_else_stands_outside_of_the_loop(x, weights):
+    W, U, h = weights
+    outs = []
+    for k in tg.steps(T):
+        h = (tg.sigmoid if k == T - 1 else tg.tanh)(x[k] @ W + h @ U)
+        outs.append(h)
+    f = folded(tg.sum(tg.stack(outs) ** 2))
+    assert f.loops[0].steps == (0, 1, 2, 3)
+    assert {"sigmoid[4]", "tanh(k)"} <= {node.name for node in f.nodes}
+
+
+def test_the_number_of_nodes_beside_an_odd_step_does_not_depend_on_that_of_the_steps():
+    def nodes(steps):
+        h, outs = leaf("h", H), []
+        for k in tg.steps(steps):
+            h = tg.sin(h) if k == 0 else tg.tanh(h) * 0.5
+            outs.append(h)
+        return len(folded(tg.sum(tg.stack(outs) ** 2)).nodes)
+
+    assert nodes(4) == nodes(9)
 
 
 def test_steps_that_reach_back_differently_are_refused(x, weights):

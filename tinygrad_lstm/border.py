@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from .flow import Loop, Node
+from .parameters import Varying, is_same, key_of
 from .primitive import Primitive
 from .primitives import getitem
 from .symbol import bare
-from .varying import Varying, is_same, key_of
 from .wiring import Element
 
 

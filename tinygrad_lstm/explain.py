@@ -22,9 +22,10 @@ from .errors import SignalError, UsageError, nearest
 from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node
 from .graph import Graph, graph
+from .parameters import varying
 from .proof import fold_if_true, fold_truly
 from .signals import Signals
-from .symbol import Symbol, constant_text
+from .symbol import Symbol, bare, constant_text
 from .tensor import Tensor, starting_cotangent
 from .unpack import unpack
 from .whereabouts import Whereabouts, is_timed
@@ -36,7 +37,7 @@ PICKING = "1 for every entry that is taken, else 0"  # the partial derivative of
 CROSSING = {
     "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
     "advance": ("{y} = q⁺¹ {x}", ("q⁻¹ δ{y}", "δ{y} at the last step")),
-    "tap": ("{y} = {x}[k]", ("δ{y} of every step k, in its place",)),
+    "tap": ("{y} = {x}[{index}]", ("δ{y} of every step k, in its place",)),
     "collect": ("{y} = {x} of every step k", ("δ{y}[k]",)),
     "hold": ("{y} = Σₖ {x}", ("δ{y}, the same at every step k",)),
 }
@@ -175,7 +176,8 @@ class _Walk:
         worked = ""
         if node.kind in CROSSING:
             equation, backs = CROSSING[node.kind]
-            equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]))
+            index = bare(str(node.parameters.get("index", "")))
+            equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]), index=index)
             each = zip(node.inputs, backs, strict=True)
             ways = [(w, back.format(y=node.name), None) for w, back in each if w in self.path]
         else:
@@ -194,7 +196,7 @@ class _Walk:
             {name: _told_slope(_total(each), node) for name, each in slopes.items()},
             {name: str(_total(each)) for name, each in products.items()},
             {name: self._summed(each) for name, each in wires.items()},
-            self.δ[node.outputs[0]], worked,
+            self.δ[node.outputs[0]], worked, _listed(node),
         )  # fmt: skip
 
     def _formula(self, node: Node, told: Callable[[int], Any]) -> Any:
@@ -221,7 +223,7 @@ class _Walk:
             cts = [δ if sign > 0 else -δ for sign in node.signs]
         else:
             assert node.primitive is not None
-            cts = node.primitive.vjp(δ, y, xs, needs, dict(node.parameters))
+            cts = node.primitive.vjp(δ, y, xs, needs, dict(_told_by_rule(node).parameters))
         for port, wire in enumerate(node.inputs):
             if not needs[port]:
                 continue
@@ -319,8 +321,24 @@ def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
     if node.kind == "product":
         return xs[1 - port].T if primitive.name == "matmul" else xs[1 - port]
     if node.kind == "reduction":
-        return primitive.rules[0](*xs, y, node.parameters.get("axis"))  # type: ignore[misc]
+        axis = _told_by_rule(node).parameters.get("axis")
+        return primitive.rules[0](*xs, y, axis)  # type: ignore[misc]
     return primitive.rules[port](*xs, y) if node.kind == "function" else None  # type: ignore[misc]
+
+
+def _told_by_rule(node: Node) -> Node:
+    """Return a node as a rule runs on it: only what a part is taken at is handed on as it is."""
+    assert node.primitive is not None
+    return node if node.primitive.is_part else node.at(0)
+
+
+def _listed(node: Node) -> str:
+    """Return the values of what varies over the steps, if its text does not say which they are."""
+    varies = varying(node.parameters)
+    told = [each.listed() for each in varies if not each.is_told]
+    if varies and node.primitive is not None and not node.primitive.is_part:
+        told.append(f"the derivative is written as at step {varies[0].steps[0]}")
+    return "; ".join(told)
 
 
 def _total(terms: list[Any]) -> Any:

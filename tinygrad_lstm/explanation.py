@@ -42,6 +42,8 @@ class Stage:
         What comes back to a stage.
     worked : str
         The right-hand side of a stage's equation in numbers, if they are few.
+    listed : str
+        Which values a parameter has at the steps, if it varies by no rule: ``index(k) = 2, 0, 1``.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Stage:
     value: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     δ: np.ndarray | None = field(default=None, repr=False)
     worked: str = ""
+    listed: str = ""
 
     def __str__(self) -> str:
         return "\n".join(filter(None, self._lines()))
@@ -70,6 +73,8 @@ class Stage:
         sides = [*self.equation.split(" = ", 1), self.worked, numbers(self.result)]
         told = dict.fromkeys(filter(None, sides))  # x[0] = x[0] says nothing
         yield _wrapped(f"stage: {' = '.join(told)}")
+        if self.listed:
+            yield _wrapped(f"  where {self.listed}")
         for operand, value in self.value.items():
             (text, number), product = self.partial[operand], self.product[operand]
             shown = "" if number is None else numbers(number)

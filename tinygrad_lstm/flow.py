@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import Any, NamedTuple, Self
 
+from .parameters import at_step, varying
 from .primitive import Primitive, Rule
 from .symbol import Symbol
-from .varying import at_step, varying
 
 SOURCES = ("input", "parameter", "constant")
 DELAYS = ("delay", "advance")

@@ -20,9 +20,9 @@ from .errors import UsageError
 from .flow import Flow, Loop, Node
 from .hoist import hoist
 from .memory import collector_paused
-from .primitives import broadcast_to, getitem, stack
+from .parameters import by_step, is_same
+from .primitives import broadcast_to, concatenate, getitem, stack
 from .recurrence import Common, Earlier, Outside, Same, is_one, is_part, recurrence
-from .varying import by_step, is_same
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
@@ -185,7 +185,7 @@ class _Folding:
 
     def _name_collected(self, element: Element) -> None:
         """Collect what a stack collects under the stack's name."""
-        if element.node.primitive is not stack or element.node.parameters.get("axis", 0) != 0:
+        if not _is_stack(element.node):
             return
         found = self._series(element.operands)
         if found is not None and found[2] == found[0].steps:
@@ -197,7 +197,12 @@ class _Folding:
         if element in self.outside:
             return
         made = Element(replace(element.node), [], element.value)
-        made.operands = [self._seen(each) for each in element.operands]
+        pieces = self._pieces(element.operands) if _is_stack(element.node) else None
+        if pieces is not None:
+            shapes = tuple(each.shape for each in pieces)
+            made.node.primitive, made.node.parameters = concatenate, {"axis": 0}
+            made.node.shapes = shapes
+        made.operands = pieces or [self._seen(each) for each in element.operands]
         self.outside[element] = made
         self.rank[made] = self.rank[element]
         if element.node.kind == "junction":
@@ -216,6 +221,32 @@ class _Folding:
         made = self.outside[element] = Element(node, [inside], element.value)
         self.rank[made] = self.rank[element]
         return made
+
+    def _pieces(self, column: list[Element]) -> list[Element] | None:
+        """Return what a loop makes as a whole, between what stands before it and after it.
+
+        None if no loop makes the steps of a part of the list.
+        """
+        start = next((at for at, each in enumerate(column) if each in self.where), None)
+        if start is None:
+            return None
+        run, common, _ = self.where[column[start]]
+        end = start + len(run.steps)
+        series = self._series(column[start:end])
+        if len(run.steps) < 2 or series is None or series[2] != run.steps:
+            return None
+        around = [self._stack(each) if each else None for each in (column[:start], column[end:])]
+        pieces = (around[0], self.border.collect(self.inside[common]), around[1])
+        return [each for each in pieces if each is not None]
+
+    def _stack(self, column: list[Element]) -> Element:
+        """Return the sequence of some signals that stand outside of the loops."""
+        first = column[0].node
+        name = first.name + ", …" * (len(column) > 1)
+        shapes = tuple(each.shape for each in column)
+        node = Node("join", name=name, primitive=stack, shapes=shapes, stem=name)
+        operands = [self._seen(each) for each in column]
+        return Element(node, operands, _stacked([each.value for each in column]))
 
     def _series(self, column: Iterable[Element | None]) -> tuple[_Run, Common, Any] | None:
         """Return which loop makes all of a list, of which operation, and at which steps."""
@@ -321,10 +352,13 @@ class _Folding:
         value = _stacked([each.value for each in column])
         if all(each.node.kind == "constant" for each in column):
             return Element(Node("constant", name=first.stem, stem=first.stem), [], value)
-        name = f"{first.stem}, …"
-        shapes = tuple(each.shape for each in column)
-        node = Node("join", name=name, primitive=stack, shapes=shapes, stem=name)
-        return Element(node, [self._seen(each) for each in column], value)
+        pieces = self._pieces(column)
+        if pieces is None:
+            return self._stack(column)
+        name, shapes = f"{first.stem}, …", tuple(each.shape for each in pieces)
+        node = Node("join", name=name, primitive=concatenate, parameters={"axis": 0},
+                    shapes=shapes, stem=name)  # fmt: skip
+        return Element(node, pieces, value)
 
     @staticmethod
     def _refuse_unlike(column: list[Element]) -> None:
@@ -352,6 +386,7 @@ class _Folding:
             return False
         index, rest = reading or (indices, ())
         taker, inside = common.template.node.primitive, self.inside[common]
+        assert taker is not None
         tap = self.border.tap(run.number, whole, index, taker if reading is None else getitem)
         inside.operands.append(tap)
         if rest:
@@ -360,6 +395,11 @@ class _Folding:
             tap.node.stem = common.template.node.stem
             self.read[inside] = tap
         return True
+
+
+def _is_stack(node: Node) -> bool:
+    """Return whether a node makes a sequence of some signals."""
+    return node.primitive is stack and node.parameters.get("axis", 0) == 0
 
 
 def _reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:

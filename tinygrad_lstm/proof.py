@@ -23,7 +23,7 @@ ROUNDING = 1e4  # units of the last digit by which the order of a sum may change
 ENTRYWISE = ("function", "junction", "cut")  # done to all steps at once
 
 
-def fold_if_true(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, str]:
+def fold_if_true(graph: AnyFlow, apart: bool = False, current: bool = True) -> tuple[AnyFlow, str]:
     """Return a graph folded over time if that is the recorded network, or else as it is.
 
     Whatever tells a person something of a folded network asks for it here.
@@ -34,6 +34,9 @@ def fold_if_true(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, str]:
         As recorded; not changed. A graph that is folded already is not folded again.
     apart : bool
         Whether to take packed signals apart (see `unpack`).
+    current : bool
+        Whether the leaves have the data still that the rest was computed from. If not, nothing can
+        be proved by numbers.
 
     Returns
     -------
@@ -44,18 +47,18 @@ def fold_if_true(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, str]:
     """
     loops = any(len(loop.steps) > 1 for loop in graph.loops)
     try:
-        return fold_truly(graph, apart), ""
+        return fold_truly(graph, apart, current), ""
     except UsageError as error:
         reason = str(error).partition(": ")[2] if loops else ""
         return unpack(graph) if apart else graph, reason
 
 
-def fold_truly(graph: AnyFlow, apart: bool = False) -> AnyFlow:
+def fold_truly(graph: AnyFlow, apart: bool = False, current: bool = True) -> AnyFlow:
     """Return a graph folded over time, proved to be the recorded network.
 
     Parameters
     ----------
-    graph, apart : see `fold_if_true`
+    graph, apart, current : see `fold_if_true`
 
     Raises
     ------
@@ -65,7 +68,7 @@ def fold_truly(graph: AnyFlow, apart: bool = False) -> AnyFlow:
     """
     folded = fold(graph)
     network = unpack(folded) if apart else folded
-    differs = "" if graph.folded else first_difference(graph, network)
+    differs = first_difference(graph, network) if current and not graph.folded else ""
     if differs:
         raise UsageError(
             f"fold: {differs} would not be what was recorded; please report it as a fault of fold"

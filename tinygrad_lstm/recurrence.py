@@ -17,8 +17,8 @@ import numpy as np
 
 from .errors import UsageError
 from .flow import Node
+from .parameters import is_same
 from .symbol import constant_text
-from .varying import is_same
 from .wiring import Element
 
 # by what operations of two steps are told to correspond, beside what they do: by their names; by
@@ -401,7 +401,7 @@ def _filled(column: Sequence[Element | None]) -> list[Element]:
 def _nearest(known: Mapping[int, Any], count: int) -> Iterator[Any]:
     """Yield what is known of every step, or of the one nearest to it."""
     for step in range(count):
-        yield known[step if step in known else min(known, key=lambda at: abs(at - step))]  # noqa: B023
+        yield known[step if step in known else min(known, key=lambda at: abs(at - step))]
 
 
 def is_one(one: Element, other: Element) -> bool:

@@ -113,7 +113,7 @@ class Symbol:
         values = [each.value if isinstance(each, Symbol) else each for each in operands]
         if all(value is not None for value in values):
             with np.errstate(all="ignore"):
-                result.value = apply(*values, **result.parameters)
+                result.value = apply(*values, **_first(result.parameters))
         return result
 
     @staticmethod
@@ -212,6 +212,11 @@ class Symbol:
     def latex(self) -> str:
         """Return the expression as LaTeX."""
         return _written(self, latex=True)[0]
+
+
+def _first(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters to work with: of one that has several values, by turns, the first."""
+    return {name: getattr(value, "first", value) for name, value in parameters.items()}
 
 
 def _written(expression: Any, *, latex: bool) -> tuple[str, int]:

@@ -191,13 +191,14 @@ class Equations:
             )
         rows = [come(k) for k in range(last + 1)]
         assert node.primitive is not None
-        taker, whole = node.primitive, self.network.wires[node.inputs[0]].value
+        transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value
+        assert transposed is not None
 
         def placed(*steps: np.ndarray) -> np.ndarray:
-            ways = (node.at(k).parameters for k in range(last + 1))
-            return reduce(
-                operator.add, [taker.transposed(each, whole, **at) for each, at in zip(steps, ways)]
+            terms = (
+                transposed(each, whole, **node.at(k).parameters) for k, each in enumerate(steps)
             )
+            return reduce(operator.add, terms)
 
         return Symbol.of(Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM), placed, tuple(rows))
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..adjoint import alive
-from ..errors import ArgumentError, UsageError
+from ..errors import ArgumentError, ChangedError, UsageError
 from ..graph import Graph, graph, structure
+from ..parameters import varying
 from ..proof import fold_if_true, fold_truly
 from ..tensor import Tensor
 from ..unpack import unpack
@@ -140,7 +141,7 @@ def _wan(
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = skeleton(network, alive(network))
-    drawn.notes += notes
+    drawn.notes += [*notes, *_varying(network)]
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -165,20 +166,44 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
             raise UsageError('draw: found an adjoint network; draw the graph with view="adjoint"')
         if fold is None:
             return unpack(of), []
-        recorded = of
+        recorded, current = of, True
     elif isinstance(of, Tensor) and of.inputs:
-        recorded = graph(of) if numbers else structure(of)
+        recorded, current = _recorded(of, numbers)
     else:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
     if fold:
-        return fold_truly(recorded, apart=True), []
+        return fold_truly(recorded, True, current), []
     if fold is None:
         if not any(len(loop.steps) > 1 for loop in recorded.loops):
             return unpack(recorded), []
-        network, reason = fold_if_true(recorded, apart=True)
+        network, reason = fold_if_true(recorded, True, current)
         return network, [f"unrolled, since {reason}"] if reason else []
-    folded, _ = fold_if_true(recorded)
+    folded, _ = fold_if_true(recorded, False, current)
     return unpack(folded.unroll() if folded.folded else recorded), []
+
+
+def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
+    """Return what was recorded, and whether its numbers are those of the leaves still."""
+    try:
+        return graph(of), True
+    except ChangedError:
+        if numbers:
+            raise
+        return structure(of), False
+
+
+def _varying(network: Graph) -> list[str]:
+    """Return which values a parameter has at the steps, where it varies by no rule."""
+    from .words import is_named, written
+
+    notes = []
+    for node in network.nodes:
+        for parameter in varying(node.parameters):
+            operands = [network.wires[wire].name.partition(" → ")[0] for wire in node.inputs]
+            what = node.name if node.kind == "tap" or is_named(node) else written(node, operands)
+            if not parameter.is_told:
+                notes.append(f"{what}: {parameter.listed()}")
+    return notes
 
 
 def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int, Any]]:

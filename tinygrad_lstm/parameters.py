@@ -1,7 +1,8 @@
-"""Parameters that differ from step to step: sequences that are read at each step, like an input.
+"""Parameters of operations: which are the same, and which vary over the steps.
 
-Knows how parameters are written. What is equal here computes the same, to the last bit: 1 is not
-True, 0.0 is not -0.0, and an array of another type is another one.
+Knows how parameters are written. What is the same here computes the same, to the last bit: 1 is not
+True, 0.0 is not -0.0, and an array of another type is another one. A parameter that varies is a
+sequence that is read at each step, like an input.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from .symbol import constant_text
+
+MOST = 8  # values that are listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +45,23 @@ class Varying:
         return _written(self.values, self.steps, self.name) or f"{self.name}(k)"
 
     @property
+    def first(self) -> Any:
+        """The value at the earliest step, which a Symbol works with."""
+        return self.values[0]
+
+    @property
     def is_told(self) -> bool:
         """Whether its text says which value it has at each step."""
         return f"{self.name}(k)" not in str(self)
+
+    def listed(self) -> str:
+        """Return what stands for ``index(k)`` in its text at the first steps: ``2, 0, 1, …``."""
+        values = self.values
+        if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule
+            columns = zip(*values, strict=True)
+            values = next(each for each in columns if not _written(each, self.steps, self.name))
+        more = ", …" * (len(values) > MOST)
+        return f"{self.name}(k) = {', '.join(map(constant_text, values[:MOST]))}{more}"
 
 
 def by_step(parameters: Sequence[Mapping[str, Any]], steps: Sequence[int]) -> Mapping[str, Any]:
