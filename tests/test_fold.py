@@ -599,3 +599,17 @@ def test_sequences_of_different_lengths_fold():
     x, lstm = leaf("x", T, 3, N), tg.nn.LSTM(N, H, seed=0)
     out, _ = lstm(x, lengths=[5, 2, 3])
     assert folded(tg.nn.squared_error(out, np.zeros(out.shape))).count()["delay"] == 2
+
+
+def test_a_module_that_is_called_in_two_loops_stands_in_each_of_them(x):
+    dense, h, g = tg.nn.Dense(N, N, tg.tanh, seed=0, name="d"), leaf("h", B, N), leaf("g", B, N)
+    outs = []
+    for k in tg.steps(T):
+        h = dense(x[k]) + h * 0.5
+        outs.append(h)
+    whole = tg.stack(outs)
+    for k in tg.steps(T):
+        g = dense(whole[T - 1 - k]) + g * 0.5
+    f = folded(tg.sum(g * g))
+    ys = [node.loop for node in f.nodes if node.stem in ("d.y", "d.y_2") and node.folded]
+    assert sorted(set(ys)) == [0, 1]

@@ -286,23 +286,31 @@ class _Steps:
                 del self.where[member]
 
     def _inconsistent(self, common: Common, position: int) -> UsageError:
-        template = self.where[common.template][1]
-        expected = self._source_at(common.template, position, template)
-        for step, member in enumerate(common.members):
-            if member is not None and self._source_at(member, position, step) != expected:
-                return self._differs(member, common.template, (
-                    f"operand {position + 1} comes from {self._source_at(member, position, step)} "
-                    f"at step {self._number(step)}, from {expected} "
-                    f"at step {self._number(template)}"
-                ))  # fmt: skip
-        return self._differs(common.members[0] or common.template, common.template)
+        members = dict(enumerate(common.members))
+        known = {at: each for at, each in members.items() if each is not None}
+        sources = {at: self._source_at(each, position, at) for at, each in known.items()}
+        several = list(sources.values())
+        usual = max(several[::-1], key=several.count)
+        odd = [at for at, source in sources.items() if source != usual]
+        # what the first steps read from before the loop does not differ
+        later = [at for at in odd if at and not self._is_before(known[at].operands[position])]
+        step = (later or odd or [0])[0]
+        expected = known[next(at for at, source in sources.items() if source == usual)]
+        return self._differs(
+            known[step], expected,
+            f"operand {position + 1} is {sources[step]} at step {self._number(step)}, "
+            f"{usual} elsewhere",
+        )  # fmt: skip
+
+    def _is_before(self, operand: Element) -> bool:
+        return operand.node.loop != self.steps[0][0].node.loop
 
     def _source_at(self, member: Element, position: int, step: int) -> str:
         """Say where an operand comes from at one step."""
-        made = self.where.get(member.operands[position])
-        if made is None:
-            return "outside the loop"
-        common, at = made
+        operand = member.operands[position]
+        if operand not in self.where:
+            return operand.node.name
+        common, at = self.where[operand]
         apart = {0: "the same step", 1: "the step before"}.get(
             step - at, f"{step - at} steps before"
         )

@@ -213,7 +213,8 @@ class Signals:
             self._taken.add(path)
             outer = f"{spot.outer}{name}{spot.inner}."
             self._scopes[first, owner] = spot._replace(prefix=path, steps="", outer=outer, inner="")
-        return self._scopes[first, owner]
+        # a module that is called in two loops has one scope, and stands in the loop of the call
+        return self._scopes[first, owner]._replace(step=spot.step, loop=spot.loop)
 
 
 def _parts(name: str, packed: Packed, spot: Spot) -> list[str]:

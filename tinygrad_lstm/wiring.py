@@ -18,6 +18,8 @@ from .errors import UsageError
 from .flow import DELAYS, Flow, Node, Wire
 from .primitives import broadcast_to
 
+LATER = "fold: later steps use what is made, outside of the loop, of earlier ones"
+
 
 @dataclass(slots=True, eq=False)
 class Element:
@@ -204,6 +206,8 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
     for group in _sorted(needs):
         inside = groups[group]
         here = set(inside)
+        if any(x in here and x.is_leaving for each in inside for x in each.operands):
+            raise UsageError(LATER)
         within = {
             each: {x for x in each.operands if x in here and each.node.kind not in DELAYS}
             for each in inside
@@ -249,5 +253,5 @@ def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
             if not missing[user]:
                 heappush(ready, position[user])
     if len(found) < len(needs):
-        raise UsageError("fold: later steps use what is made, outside of the loop, of earlier ones")
+        raise UsageError(LATER)
     return found
