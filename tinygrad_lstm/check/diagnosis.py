@@ -17,7 +17,8 @@ import numpy as np
 from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
-from .mistakes import Mistake, leading_to, mistakes, with_rates
+from .mistakes import Mistake, leading_to, mistakes, with_rates, without
+from .rounding import met
 from .sight import Given, Sight
 
 SECONDS = 30.0  # after which no more is tried
@@ -109,7 +110,9 @@ def diagnosed(
     until = monotonic() + seconds
     above = [(each.follows, _above(sight, each.given.wire, given)) for each in base]
     at_fault = [wires for follows, wires in above if not follows]
-    library = mistakes(sight)
+    settled = _settled(sight, given, allowed)
+    pruned = (without(mistake, settled) for mistake in mistakes(sight))
+    library = [mistake for mistake in pruned if mistake is not None]
     tried: list[Diagnosis] = []
 
     def all_tried(several: Iterable[tuple[Mistake, ...]], more: float = inf) -> None:
@@ -226,25 +229,44 @@ def _all_in_one(
 
 def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
     """Return the wires that lead to one, as far as what is given at every step."""
-    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
-    steps: dict[int, int] = {}
-    for each in given:
-        steps[each.wire] = steps.get(each.wire, 0) + 1
     maker = {w: node for node in sight.adjoint.nodes for w in node.outputs}
-
-    def is_known(at: int) -> bool:
-        loop = loops.get(at)
-        count = 1 if loop is None else len(sight.adjoint.loops[loop].steps)
-        return steps.get(at, 0) >= count
-
+    known = _known(sight, given)
     found, waiting = {wire}, [wire]
     while waiting:
         node = maker.get(waiting.pop())
         for come in node.inputs if node is not None else ():
-            if come not in found and not is_known(come):
+            if come not in found and come not in known:
                 found.add(come)
                 waiting.append(come)
     return found
+
+
+def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
+    """Return the wires on which δ is given at every step."""
+    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
+    steps: dict[int, set[int | None]] = {}
+    for each in given:
+        steps.setdefault(each.wire, set()).add(each.step)
+
+    def count(wire: int) -> int:
+        loop = loops.get(wire)
+        return 1 if loop is None else len(sight.adjoint.loops[loop].steps)
+
+    return {wire for wire, known in steps.items() if len(known) >= count(wire)}
+
+
+def _settled(
+    sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]
+) -> set[int]:
+    """Return the wires on which δ is given at every step, and right: no mistake shows there."""
+    right = met(sight.adjoint, given, None)
+    off = {
+        given[key].wire
+        for key, value in right.items()
+        if given[key].value.shape != value.shape
+        or not np.all(np.abs(given[key].value - value) <= allowed[key])
+    }
+    return _known(sight, given) - off
 
 
 def _tried(

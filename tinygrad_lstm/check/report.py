@@ -92,11 +92,22 @@ class Report:
 
     @cached_property
     def seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
-        """Where all is, what was derived of it that is finite, and how far off it may be."""
+        """Where all is, what was derived of it that is finite, and how far off it may be.
+
+        A gradient that agrees with the tape is right, whatever it was made of.
+        """
         sight = self.sight or Sight(self.loss)
         finite = {row.name for row in self.rows if row.finite}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        return sight, given, tolerances(sight, given, self.rtol, self.digits)
+        allowed = tolerances(sight, given, self.rtol, self.digits)
+        right = {row.name: self.hand[row.name] for row in self.rows if row.ok}
+        agreeing = {each.name for each in sight.given(right)}
+        key_of = {each.name: key for key, each in enumerate(given)}
+        for each in judged(sight.adjoint, given, allowed):
+            if each.given.name in agreeing and not each.follows:
+                key = key_of[each.given.name]
+                allowed[key] = np.full(allowed[key].shape, np.inf)
+        return sight, given, allowed
 
     @cached_property
     def blame(self) -> Blame | None:
