@@ -18,6 +18,7 @@ from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
 from .mistakes import Mistake, leading_to, mistakes, with_rates, without
+from .noise import noise
 from .rounding import met
 from .sight import Given, Sight
 
@@ -138,12 +139,14 @@ def diagnosed(
         ways = suspected.union(*(wires for _, wires in above if wires & suspected))
         known = {id(each) for each in covering}
         all_tried((x,) for x in library if x.change.at & ways and id(x) not in known)
-    if pairs and is_open():
+    is_noise = noise([each for each in base if not each.follows]) is not None
+    if pairs and is_open() and not is_noise:
         likely = watch(_likely(tried, base))
         all_tried(((*one.mistakes, *other.mistakes) for one, other in likely), MORE)
     whole = [each for each in tried if not each.left]
+    part = [] if is_noise else [each for each in tried if each.left < wrong]
     told: dict[str, Diagnosis] = {}  # what is told alike is one
-    for each in sorted(whole or (x for x in tried if x.left < wrong), key=_order):
+    for each in sorted(whole or part, key=_order):
         told.setdefault(each.says, each)
     found = list(told.values())[:10]
     is_only = bool(whole) and len(found) == 1

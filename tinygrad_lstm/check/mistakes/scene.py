@@ -281,7 +281,7 @@ class Scene:
 
 def _ratio(gain: Any, right: Any) -> float | None:
     """Return the number by which one array is a multiple of another; None if there is none."""
-    flat, other = np.ravel(right), np.ravel(gain)
+    flat, other = np.asarray(right, float).ravel(), np.asarray(gain, float).ravel()
     if not flat.size or not flat[0] or abs(flat[0] * other[-1] - flat[-1] * other[0]) > 1e-9 * abs(
         flat[-1] * other[0]
     ):
