@@ -17,7 +17,9 @@ import numpy as np
 from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged, judged
-from .mistakes import Mistake, leading_to, mistakes, with_rates
+from .mistakes import Mistake, leading_to, mistakes, with_rates, without
+from .noise import noise
+from .rounding import met
 from .sight import Given, Sight
 
 SECONDS = 30.0  # after which no more is tried
@@ -109,7 +111,9 @@ def diagnosed(
     until = monotonic() + seconds
     above = [(each.follows, _above(sight, each.given.wire, given)) for each in base]
     at_fault = [wires for follows, wires in above if not follows]
-    library = mistakes(sight)
+    settled = _settled(sight, given, allowed)
+    pruned = (without(mistake, settled) for mistake in mistakes(sight))
+    library = [mistake for mistake in pruned if mistake is not None]
     tried: list[Diagnosis] = []
 
     def all_tried(several: Iterable[tuple[Mistake, ...]], more: float = inf) -> None:
@@ -135,12 +139,14 @@ def diagnosed(
         ways = suspected.union(*(wires for _, wires in above if wires & suspected))
         known = {id(each) for each in covering}
         all_tried((x,) for x in library if x.change.at & ways and id(x) not in known)
-    if pairs and is_open():
+    is_noise = noise([each for each in base if not each.follows]) is not None
+    if pairs and is_open() and not is_noise:
         likely = watch(_likely(tried, base))
         all_tried(((*one.mistakes, *other.mistakes) for one, other in likely), MORE)
     whole = [each for each in tried if not each.left]
+    part = [] if is_noise else [each for each in tried if each.left < wrong]
     told: dict[str, Diagnosis] = {}  # what is told alike is one
-    for each in sorted(whole or (x for x in tried if x.left < wrong), key=_order):
+    for each in sorted(whole or part, key=_order):
         told.setdefault(each.says, each)
     found = list(told.values())[:10]
     is_only = bool(whole) and len(found) == 1
@@ -226,25 +232,44 @@ def _all_in_one(
 
 def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
     """Return the wires that lead to one, as far as what is given at every step."""
-    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
-    steps: dict[int, int] = {}
-    for each in given:
-        steps[each.wire] = steps.get(each.wire, 0) + 1
     maker = {w: node for node in sight.adjoint.nodes for w in node.outputs}
-
-    def is_known(at: int) -> bool:
-        loop = loops.get(at)
-        count = 1 if loop is None else len(sight.adjoint.loops[loop].steps)
-        return steps.get(at, 0) >= count
-
+    known = _known(sight, given)
     found, waiting = {wire}, [wire]
     while waiting:
         node = maker.get(waiting.pop())
         for come in node.inputs if node is not None else ():
-            if come not in found and not is_known(come):
+            if come not in found and come not in known:
                 found.add(come)
                 waiting.append(come)
     return found
+
+
+def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
+    """Return the wires on which δ is given at every step."""
+    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
+    steps: dict[int, set[int | None]] = {}
+    for each in given:
+        steps.setdefault(each.wire, set()).add(each.step)
+
+    def count(wire: int) -> int:
+        loop = loops.get(wire)
+        return 1 if loop is None else len(sight.adjoint.loops[loop].steps)
+
+    return {wire for wire, known in steps.items() if len(known) >= count(wire)}
+
+
+def _settled(
+    sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]
+) -> set[int]:
+    """Return the wires on which δ is given at every step, and right: no mistake shows there."""
+    right = met(sight.adjoint, given, None)
+    off = {
+        given[key].wire
+        for key, value in right.items()
+        if given[key].value.shape != value.shape
+        or not np.all(np.abs(given[key].value - value) <= allowed[key])
+    }
+    return _known(sight, given) - off
 
 
 def _tried(

@@ -18,6 +18,7 @@ from ..tensor import Tensor
 from .blame import Blame, blame, judged
 from .columns import shape, size, table, wrapped
 from .diagnosis import Diagnoses, diagnosed
+from .noise import noise
 from .rounding import tolerances
 from .sight import Given, Sight
 from .telling import Told, tell
@@ -29,6 +30,10 @@ UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked f
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 TIME_UP = "the time was up before all was tried; report.diagnose(seconds=…) sets it"
+NOISE = (
+    "the wrong gradients are off by about {:.0e} of their size, in no pattern that a mistake would "
+    "leave: noise, or too few correct digits (digits=… says how many there are)"
+)
 NOT_SINGLE = "no single mistake explains all of it; report.diagnose() tries pairs"
 
 
@@ -92,11 +97,22 @@ class Report:
 
     @cached_property
     def seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
-        """Where all is, what was derived of it that is finite, and how far off it may be."""
+        """Where all is, what was derived of it that is finite, and how far off it may be.
+
+        A gradient that agrees with the tape is right, whatever it was made of.
+        """
         sight = self.sight or Sight(self.loss)
         finite = {row.name for row in self.rows if row.finite}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        return sight, given, tolerances(sight, given, self.rtol, self.digits)
+        allowed = tolerances(sight, given, self.rtol, self.digits)
+        right = {row.name: self.hand[row.name] for row in self.rows if row.ok}
+        agreeing = {each.name for each in sight.given(right)}
+        key_of = {each.name: key for key, each in enumerate(given)}
+        for each in judged(sight.adjoint, given, allowed):
+            if each.given.name in agreeing and not each.follows:
+                key = key_of[each.given.name]
+                allowed[key] = np.full(allowed[key].shape, np.inf)
+        return sight, given, allowed
 
     @cached_property
     def blame(self) -> Blame | None:
@@ -132,6 +148,13 @@ class Report:
         adjoint = self.seen[0].adjoint
         steps = [len(adjoint.loops[x.loop or 0].steps) if x.folded else 1 for x in adjoint.nodes]
         return sum(steps) <= UNASKED
+
+    @cached_property
+    def noise(self) -> float | None:
+        """The usual size of the differences, relative, if they look like noise; else None."""
+        sight, given, allowed = self.seen
+        several = judged(sight.adjoint, given, allowed)
+        return noise([each for each in several if not each.follows])
 
     @property
     def telling(self) -> list[Told]:
@@ -232,6 +255,9 @@ class Report:
         for label, names in (("also wrong", blame.also), ("consequences", blame.consequences)):
             if names:
                 yield f"{label}: {_listed(names)}"
+        if not self.best and self.noise is not None:
+            yield NOISE.format(self.noise)
+            return
         if not self.best:
             unasked = NOT_SINGLE if self._is_small else "report.diagnose() looks for the mistake"
             none = TIME_UP if self.best.is_cut else "no two mistakes explain it"

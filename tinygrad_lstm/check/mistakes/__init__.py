@@ -14,7 +14,7 @@ from .carries import carries, last_errors, truncated, wrong_way
 from .exchanges import exchanged, orders, read_elsewhere, sent_on, turned
 from .forks import forgotten_branches, halved_forks, scaled_branches
 from .forward import forward
-from .mistake import Change, Mistake, with_those_alike
+from .mistake import Change, Mistake, with_those_alike, without
 from .normalisations import normalised
 from .omissions import constants, left_out, maps_left_out
 from .products import partners, signals_multiplied, starts, updated_weights, weights, weights_gradients
@@ -46,4 +46,5 @@ def mistakes(sight: Sight) -> list[Mistake]:
     return [each for each in every(sight) if not each.change.is_none]
 
 
-__all__ = ["GENERATORS", "Change", "Mistake", "every", "leading_to", "mistakes", "with_rates"]
+__all__ = ["GENERATORS", "Change", "Mistake", "every", "leading_to", "mistakes", "with_rates",
+           "without"]

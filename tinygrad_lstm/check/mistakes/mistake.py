@@ -5,7 +5,7 @@ Knows graphs; nothing of which mistakes there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from ...flow import Flow
@@ -70,6 +70,8 @@ class Mistake:
         Its kind in the list of `likelihood`, where that is finer than ``what``.
     distance : int
         How far the substitute lies from what belongs in its place; 0 if nothing is substituted.
+    members : tuple of Mistake
+        The single mistakes, if it is several made at once.
     """
 
     what: str
@@ -82,6 +84,7 @@ class Mistake:
     at_rate: Callable[[float], Mistake] | None = field(default=None, repr=False, compare=False)
     kind: str = ""
     distance: int = 0
+    members: tuple[Mistake, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -111,5 +114,28 @@ def together(several: Sequence[Mistake]) -> Mistake:
 
     says = f"{first.says}; the same for {others}"
     return replace(
-        first, says=says, change=change, kin=(), at_rate=at_rate if rates else None
+        first, says=says, change=change, kin=(), at_rate=at_rate if rates else None,
+        members=tuple(several),
     )  # fmt: skip
+
+
+def without(mistake: Mistake, settled: Set[int]) -> Mistake | None:
+    """Return what is left of a mistake that changes no wires but those that are not settled.
+
+    Parameters
+    ----------
+    mistake : Mistake
+    settled : set of int
+        Wires whose δ is known to be right.
+
+    Returns
+    -------
+    Mistake or None
+        Of several made at once, those that change another wire; None if none is left.
+    """
+    if not mistake.change.at & settled:
+        return mistake
+    kept = [each for each in mistake.members or (mistake,) if each.change.at - settled]
+    if len(kept) == len(mistake.members) or not mistake.members:
+        return mistake if kept else None
+    return together(kept) if len(kept) > 1 else next(iter(kept), None)

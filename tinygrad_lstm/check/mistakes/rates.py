@@ -12,6 +12,7 @@ import numpy as np
 from .mistake import Mistake
 
 ROUNDS = 12
+SMALL = 1e-6  # of the largest: what is smaller does not hold a rate to anything
 
 # what several mistakes leave unexplained of the author's numbers; None if they cannot be made
 Missed = Callable[[Sequence[Mistake]], np.ndarray | None]
@@ -39,7 +40,7 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
             if earlier is None or now is None:
                 break
             slope = (now - earlier) / (rate - before)
-            if np.count_nonzero(slope) < 2 or not np.isfinite(slope).all():
+            if not np.isfinite(slope).all() or _count_large(slope) < 2:
                 break
             before, rate = rate, rate - float(slope @ now / (slope @ slope))
             if abs(rate - before) <= 1e-12 * abs(rate):
@@ -49,3 +50,9 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
             rate = 1.0  # it does not settle: no rate explains it
         found[at] = mistake.at_rate(rate)
     return tuple(found)
+
+
+def _count_large(slope: np.ndarray) -> int:
+    """Return how many numbers depend on a rate noticeably."""
+    sizes = np.abs(slope)
+    return int(np.count_nonzero(sizes > SMALL * sizes.max(initial=0.0)))

@@ -244,9 +244,9 @@ class Scene:
 
         A substitute that is 0 everywhere is left to those that leave the whole path out.
         """
-        seen: list[Any] = [np.zeros_like(node.gain)]
+        seen: list[Any] = []
         for each in several:
-            if any(np.array_equal(each.gain, other) for other in seen):
+            if not np.any(each.gain) or any(np.array_equal(each.gain, other) for other in seen):
                 continue
             seen.append(each.gain)
             taken = each if each.distance is None else self._as_number(node, each)
@@ -281,12 +281,13 @@ class Scene:
 
 def _ratio(gain: Any, right: Any) -> float | None:
     """Return the number by which one array is a multiple of another; None if there is none."""
-    largest = np.argmax(np.abs(right))
-    size = np.ravel(right)[largest]
-    if size == 0 or not np.isfinite(size):
-        return None
-    ratio = float(np.ravel(gain)[largest] / size)
-    return ratio if np.allclose(gain, ratio * right, rtol=1e-12, atol=0.0) else None
+    flat, other = np.asarray(right, float).ravel(), np.asarray(gain, float).ravel()
+    if not flat.size or not flat[0] or abs(flat[0] * other[-1] - flat[-1] * other[0]) > 1e-9 * abs(
+        flat[-1] * other[0]
+    ):
+        return None  # as most are, at a glance
+    ratio = float(other[0] / flat[0])
+    return ratio if np.allclose(other, ratio * flat, rtol=1e-12, atol=0.0) else None
 
 
 def spelled(size: float) -> str:
