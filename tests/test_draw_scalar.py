@@ -86,7 +86,7 @@ def test_a_batch_has_no_neurons():
 
 
 def test_what_is_not_done_entry_by_entry_has_no_neurons():
-    with pytest.raises(UsageError, match=r'found logsumexp; .*level="tensor"'):
+    with pytest.raises(UsageError, match=r'found max; .*level="tensor"'):
         tg.draw(gallery.formula(), level="scalar")
 
 

@@ -51,7 +51,6 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 def _mean_of_halves(x: Array, axis: Axis, keepdims: bool, count: int) -> Array:
     """Return the mean in float16, which ends at 65504: neither the sum nor the count overflows."""
 
-
     def halves(total: float) -> float:
         return 0.5 ** np.ceil(np.log2(total / 32768)) if 32768 < total < np.inf else 1.0
 
@@ -90,6 +89,8 @@ def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
 
 def softmax(x: Array, axis: int = -1) -> Array:
     """Return exp(x) / Σ exp(x) along an axis, at any size of x; 0 where x is -inf."""
+    if getattr(x, "dtype", None) == np.float16 and x.shape[axis] > 60_000:  # a sum may overflow
+        return exp(log_softmax(x, axis))
     e = exp(_below_the_largest(x, axis))
     return e / sum(e, axis=axis, keepdims=True)
 
@@ -105,6 +106,8 @@ def _below_the_largest(x: Array, axis: int) -> Array:
 
     The largest entry is a constant here, for neither softmax nor its logarithm depends on it.
     """
+    if 0 in x.shape:
+        return x
     return x - stop_gradient(max(x, axis=axis, keepdims=True))
 
 

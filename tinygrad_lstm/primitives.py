@@ -135,7 +135,7 @@ cap = typed(_exponent_that_fits, 600.0)
 def _mask(x, share):
     """Return x ∘ share, but 0 where the share is 0, whatever x is there: inf and nan too."""
     y = np.where(share, x, zero(x))
-    return y if np.result_type(share) == bool else y * share
+    return y if np.result_type(share).kind == "b" else y * share
 
 
 def _masked(ct, share):
@@ -459,25 +459,35 @@ def _weights(x, y, axis):
 
     The sum of exp(x - y) is 1, but for the rounding of a large y: the division takes that out.
     """
-    e = exp(x - y)
-    return e if isinstance(e, symbol.Symbol) else e / e.sum(axis=axis, keepdims=True)
+    below = x - y
+    if isinstance(below, symbol.Symbol):
+        return exp(below)
+    is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
+    e = exp(where(is_all, zero(x), below) if is_all.any() else below)
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _logsumexp(x, *, axis=None, keepdims=False):
-    """Return log Σ exp(x), shifted by the largest entry so that it never overflows."""
+    """Return log Σ exp(x), which neither overflows nor loses the digits of what is near 0."""
+    x = np.asarray(x)
     if x.dtype == np.float16:  # which has no room for a sum of 65520 ones
         return np.float16(_logsumexp(np.float32(x), axis=axis, keepdims=keepdims))
+    if x.size == 0:  # a sum of nothing is 0
+        return np.log(np.sum(x, axis=axis, keepdims=keepdims))
     largest = np.max(x.real, axis=axis, keepdims=True)
-    largest = np.where(np.isfinite(largest), largest, 0 * largest.dtype.type(0))
-    with np.errstate(divide="ignore"):
-        y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
-    return (
-        y if keepdims else y.reshape(np.sum(largest, axis=axis).shape if axis is not None else ())
-    )
+    largest = np.where(np.isfinite(largest), largest, zero(largest))
+    below, is_largest = x - largest, x.real == largest
+    count = np.sum(is_largest, axis=axis, keepdims=True, dtype=largest.dtype)
+    with np.errstate(all="ignore"):  # beside an infinite entry
+        terms = np.where(is_largest, np.expm1(below), np.exp(below))
+        rest = np.sum(terms, axis=axis, keepdims=True)
+        y = np.where(count > 0, np.log(count) + np.log1p(rest / count), np.log(rest)) + largest
+    return y if keepdims else y.reshape(np.sum(largest, axis=axis).shape)
 
 
 def _norm(x, *, axis=None, keepdims=False):
     """Return the Euclidean norm, sqrt(Σ x²), of entries of any size."""
+    x = np.asarray(x)
     if x.dtype == np.float16:
         return np.float16(_norm(np.float32(x), axis=axis, keepdims=keepdims))
     with np.errstate(over="ignore", under="ignore"):
