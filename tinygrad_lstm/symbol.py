@@ -97,7 +97,8 @@ class Symbol:
         self.operands: tuple[Any, ...] = ()
         self.parameters: dict[str, Any] = {}
         # a truth value counts as 1 or 0, as on the tape: -True is no number
-        self.value = np.asarray(value, float) if getattr(value, "dtype", None) == bool else value
+        is_truth = np.asarray(value).dtype.kind == "b"
+        self.value = np.asarray(value, float) if is_truth else value
 
     @classmethod
     def of(
