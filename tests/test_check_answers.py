@@ -278,6 +278,19 @@ def test_the_tolerance_can_be_set(network, right, tmp_path):
     assert run(network, off, "--digits", "5", tmp_path=tmp_path) == 0
 
 
+def test_digits_that_are_too_few_to_tell_are_neither_right_nor_wrong(tmp_path, capsys):
+    path = tmp_path / "network.py"
+    path.write_text(
+        "import numpy as np\nimport tinygrad_lstm as tg\n"
+        "w = tg.Tensor([1.0, 2.0], requires_grad=True, name='w')\nloss = (w * 4e-4).sum()\n"
+    )
+    for more in ([], ["--no-answers"]):
+        status = run(path, {"w": [0.0, 0.0]}, "--digits", "3", *more, tmp_path=tmp_path)
+        said = capsys.readouterr().out
+        assert status == 2 and "too few digits" in said and "agree" not in said
+    assert run(path, {"w": [0.0, 0.1]}, "--digits", "3", tmp_path=tmp_path) == 1
+
+
 # --- what students must not read ---
 
 

@@ -107,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     checked = commands.add_parser(
         "check", help="hold gradients derived by hand against a network's",
         description="Say where the gradients in a .npz file first go wrong, and which mistake it "
-        "is. The exit status is 0 if all agree, 1 if some differ, 2 if they could not be judged.",
+        "is. The exit status is 0 if all agree, 1 if some differ, 2 if some could not be judged, "
+        "or have too few digits to tell.",
     )  # fmt: skip
     checked.add_argument("network", type=Path, help="a Python file that computes a Tensor")
     checked.add_argument("--hand", type=Path, required=True, help="a .npz file of named gradients")
@@ -180,7 +181,7 @@ def _check(chosen: argparse.Namespace) -> int:
         print(_json(report.as_dict(chosen.answers) | {"complaints": complaints}))
     else:
         print(report.told(chosen.answers))
-    return 2 if complaints else 0 if report.ok else 1
+    return 2 if complaints else 0 if report.ok else 1 if report.is_wrong else 2
 
 
 def _compared(chosen: argparse.Namespace) -> tuple[Report, list[str]]:

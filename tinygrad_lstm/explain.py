@@ -20,7 +20,7 @@ from .adjoint import alive, continued, delta
 from .draw.words import is_named
 from .errors import SignalError, UsageError, nearest
 from .explanation import Explanation, Stage, in_numbers, numbers
-from .flow import Node
+from .flow import Node, number_in_formula
 from .graph import Graph, graph
 from .parameters import varying
 from .proof import fold_if_true, fold_truly
@@ -292,9 +292,10 @@ class _Walk:
         node, value = self._source(wire), self.network.wires[wire].value
         while node.kind == "hold" and not node.transposed:
             node = self._source(node.inputs[0])
-        flat, value = np.ravel(value), self._at_one(np.asarray(value), wire)
-        if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
-            return flat[0]
+        number = number_in_formula(node, wire, self.user, value)
+        if number is not None:
+            return number
+        value = self._at_one(np.asarray(value), wire)
         return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
 
     def _number(self, wire: int) -> Any:
@@ -319,7 +320,10 @@ def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
     primitive = node.primitive
     assert primitive is not None
     if node.kind == "product":
-        return xs[1 - port].T if primitive.name == "matmul" else xs[1 - port]
+        partner = xs[1 - port]
+        if primitive.is_entrywise:
+            return partner
+        return partner.T if partner.ndim < 3 else partner.swapaxes(-1, -2)
     if node.kind == "reduction":
         axis = _told_by_rule(node).parameters.get("axis")
         return primitive.rules[0](*xs, y, axis)  # type: ignore[misc]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+
 from .parameters import at_step, varying
 from .primitive import Primitive, Rule
 from .symbol import Symbol
@@ -118,6 +120,34 @@ class Node:
         return replace(
             self, inputs=inputs, outputs=outputs, name=name, transposed=not self.transposed
         )
+
+
+def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value: Any) -> Any:
+    """Return the number that stands for a constant in the formula of its user, or None.
+
+    A constant of equal entries is written as its number where the user works entry by entry. A
+    product of matrices, a join and a linear map need the constant's shape, and a condition is no
+    number.
+
+    Parameters
+    ----------
+    source : Node
+        The node that makes the constant.
+    wire : int
+        The wire on which the constant comes to its user.
+    users : mapping of a wire to the node that takes it
+    value : array
+        The constant, at one step or at all.
+    """
+    entries = np.ravel(value)
+    if source.kind != "constant" or entries.dtype == bool or not entries.size:
+        return None
+    user = users[wire]
+    while user.kind == "broadcast":  # which is no stage of its own
+        user = users[user.outputs[0]]
+    primitive = user.primitive
+    works_by_entry = user.kind == "junction" or (primitive is not None and primitive.is_entrywise)
+    return entries[0] if works_by_entry and np.all(entries == entries[0]) else None
 
 
 class Loop(NamedTuple):

@@ -73,6 +73,9 @@ class Primitive:
     samples : () -> list of (operands, parameters)
     analytic, is_differentiable : bool
         Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
+    is_entrywise : bool
+        Whether an entry of the result depends on the operands' entries at the same place alone, so
+        that one number may stand for an operand of equal entries.
     arity, parameters, known : int or None, tuple of str, frozenset of str
         The number of operands (None for any number), and the names of what else it takes, in their
         order and as a set.
@@ -109,6 +112,7 @@ class Primitive:
         self.arity, self.parameters = _signature(forward)
         self.known = frozenset(self.parameters)
         self.is_differentiable = kind != "cut"
+        self.is_entrywise = kind in ("elementwise", "junction")
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
         self.transposed: Rule | None = None
@@ -368,6 +372,7 @@ def bilinear(
     right: Rule,
     *,
     rows: Callable[..., tuple[Array, Array]] | None = None,
+    is_entrywise: bool = False,
     **more: Any,
 ) -> Primitive:
     """Declare a product a · b by its two transposes, ``(ct, a, b) -> ct`` of a, and of b.
@@ -398,7 +403,7 @@ def bilinear(
         return _total(terms if db is None else [*terms, primitive(a, db)])
 
     primitive = Primitive(name, "bilinear", forward, pull, jvp, **more)
-    primitive.rules = (left, right)
+    primitive.rules, primitive.is_entrywise = (left, right), is_entrywise
     return primitive
 
 

@@ -255,7 +255,7 @@ def _matmul_rows(a, ct, ndim=2):
 
 
 # fmt: off
-hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY)
+hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY, is_entrywise=True)
 matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_right,           notation=symbol.MATMUL,   numpy=(np.matmul, np.dot), rows=_matmul_rows,
                     samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)], [(2, 3), (5, 3, 4)],
                                   [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)], [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))

@@ -96,7 +96,9 @@ class Symbol:
         self.apply: Callable[..., Any] | None = None
         self.operands: tuple[Any, ...] = ()
         self.parameters: dict[str, Any] = {}
-        self.value = value
+        # a truth value counts as 1 or 0, as on the tape: -True is no number
+        is_truth = np.asarray(value).dtype.kind == "b"
+        self.value = np.asarray(value, float) if is_truth else value
 
     @classmethod
     def of(
@@ -148,6 +150,11 @@ class Symbol:
     def reshape(self, shape: tuple[int, ...]) -> Symbol:
         return Symbol.of(RESHAPE, np.reshape, (self,), {"shape": shape})
 
+    def swapaxes(self, one: int, other: int) -> Symbol:
+        last_two = {one, other} in ({-1, -2}, {self.ndim - 1, self.ndim - 2})
+        notation = TRANSPOSE if last_two else function("swapaxes", parameters=("axis1", "axis2"))
+        return Symbol.of(notation, np.swapaxes, (self,), {"axis1": one, "axis2": other})
+
     def dot(self, other: Any) -> Symbol:
         return self @ other
 
@@ -192,16 +199,16 @@ class Symbol:
         return Symbol.of(NEGATIVE, operator.neg, (self,))
 
     def __gt__(self, other: Any) -> Symbol:
-        return Symbol.of(GREATER, operator.gt, (self, other))
+        return Symbol.of(GREATER, _as_number(operator.gt), (self, other))
 
     def __lt__(self, other: Any) -> Symbol:
-        return Symbol.of(LESS, operator.lt, (self, other))
+        return Symbol.of(LESS, _as_number(operator.lt), (self, other))
 
     def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        return Symbol.of(EQUAL, operator.eq, (self, other))
+        return Symbol.of(EQUAL, _as_number(operator.eq), (self, other))
 
     def __ne__(self, other: Any) -> Symbol:  # type: ignore[override]
-        return Symbol.of(UNEQUAL, operator.ne, (self, other))
+        return Symbol.of(UNEQUAL, _as_number(operator.ne), (self, other))
 
     __hash__ = object.__hash__
 
@@ -214,9 +221,15 @@ class Symbol:
         return _written(self, latex=True)[0]
 
 
+<<<<<<< HEAD
 def _first(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return parameters to work with: of one that has several values, by turns, the first."""
     return {name: getattr(value, "first", value) for name, value in parameters.items()}
+=======
+def _as_number(compare: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a comparison that gives 1 and 0, with which one can calculate: -True is no number."""
+    return lambda a, b: np.asarray(compare(a, b), float)[()]
+>>>>>>> 1fb2556 (Take constants of every form, as operands of every primitive, wherever a network is read)
 
 
 def _written(expression: Any, *, latex: bool) -> tuple[str, int]:

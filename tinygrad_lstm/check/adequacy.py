@@ -99,7 +99,7 @@ def adequacy(loss: Tensor) -> Adequacy:
 def _same(found: np.ndarray | None, right: np.ndarray) -> bool:
     if found is None or np.shape(found) != np.shape(right):
         return False
-    return bool(np.all(np.abs(found - right) <= SEEN * np.abs(right).max()))
+    return bool(np.all(np.abs(found - right) <= SEEN * np.abs(right).max(initial=0.0)))
 
 
 def _advice(sight: Sight) -> list[str]:

@@ -5,7 +5,8 @@ Knows signals and the tape; no layers, no derivation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from ..signals import Signals
 from ..tape import pull_back
 from ..tensor import Tensor, starting_cotangent
 from .hand import Derived, looked_up, pairs
-from .report import Report, Row
-from .rounding import half_unit, reach
+from .report import TOO_FEW, Report, Row
+from .rounding import half_unit_printed, reach
 from .sight import Sight
 
 ROUNDING = {8: 1e-12, 4: 1e-5, 2: 1e-2}  # of floats of so many bytes, relative to the largest entry
@@ -43,8 +44,10 @@ def compare(
         What still counts as rounding, relative to the signal's largest entry: 1e-12 in float64,
         1e-5 if there is float32 in it, unless given.
     digits : int, optional
-        How many digits were printed, in all or after the point: half a unit of the last one, of the
-        value and of what it was made of, is no difference.
+        How many digits were printed. Each number shows whether these are digits after the point
+        (0.002) or, as in scientific notation, digits in all (4.12e-4). Half a unit of the last one,
+        of the value and of the values that it was made of, is no difference. Where zeros would pass
+        as well, the verdict is ``too few digits``: the row neither agrees nor differs.
 
     Returns
     -------
@@ -107,13 +110,26 @@ def _report(
         rtol = max(_rounding(x.dtype) for x in (*tape.values(), *hand.values()))
     rows = []
     for name, value in hand.items():
-        allowed: Any = 0.0
+        steps: list[np.ndarray] = []
         if sight is not None and digits is not None and value.shape == tape[name].shape:
-            allowed = half_unit(value, digits)
+            steps.append(half_unit_printed(value, digits))
             if sight.places.members(name):
-                allowed = allowed + sight.places.value(name, off)
-        rows.append(_judged(name, tape[name], value, rtol, allowed))
-    return Report(tuple(rows), loss, hand, rtol, digits, sight)
+                steps.append(steps[0] + sight.places.value(name, off))
+        rows.append(_judged(name, tape[name], value, rtol, steps))
+    report = Report(tuple(rows), loss, hand, rtol, digits, sight)
+    if digits is None or report.blame is None:
+        return report
+    wrong = {report.holds(signal) for signal in (report.blame.signal, *report.blame.also)}
+    return replace(report, rows=tuple(_refused(row) if row.name in wrong else row for row in rows))
+
+
+def _refused(row: Row) -> Row:
+    """Return a row that does not follow from the author's own gradients above it.
+
+    Rounding may have led as far from the tape, but not from those.
+    """
+    passes = row.verdict in ("rounding", TOO_FEW)
+    return replace(row, verdict="differs", untold=0) if passes else row
 
 
 def _rounding(dtype: np.dtype) -> float:
@@ -121,14 +137,20 @@ def _rounding(dtype: np.dtype) -> float:
     return ROUNDING.get(dtype.itemsize, ROUNDING[8]) if dtype.kind == "f" else ROUNDING[8]
 
 
-def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float, allowed: Any = 0.0) -> Row:
-    """Return the verdict on one signal."""
+def _judged(
+    name: str, tape: np.ndarray, hand: np.ndarray, rtol: float, allowed: Sequence[np.ndarray] = ()
+) -> Row:
+    """Return the verdict on one signal.
+
+    ``allowed`` says how far off few digits may have led each entry, the smallest first: by its own
+    last digit, and by those of what it was made of.
+    """
     finite = bool(np.isfinite(tape).all() and np.isfinite(hand).all())
 
-    def row(verdict: str, largest: float, relative: float, at: Any) -> Row:
+    def row(verdict: str, largest: float, relative: float, at: Any, untold: int = 0) -> Row:
         where = None if at is None else tuple(int(k) for k in at)
         return Row(name, tape.shape, hand.shape, largest, relative, where, verdict,
-                   str(tape.dtype), str(hand.dtype), finite)  # fmt: skip
+                   str(tape.dtype), str(hand.dtype), finite, untold)  # fmt: skip
 
     if hand.shape != tape.shape:
         turned = (
@@ -146,6 +168,15 @@ def _judged(name: str, tape: np.ndarray, hand: np.ndarray, rtol: float, allowed:
     largest = float(difference[worst])
     scale = max(float(np.abs(tape).max()), float(np.abs(hand).max()))
     relative = largest / scale if scale else 0.0
-    close = relative <= rtol or bool(np.all(difference <= allowed))
-    return row("exact" if largest == 0.0 else "rounding" if close else "differs",
-               largest, relative, worst)  # fmt: skip
+    if relative <= rtol:
+        return row("exact" if largest == 0.0 else "rounding", largest, relative, worst)
+    size = np.abs(np.asarray(tape, float))
+    passes = difference <= rtol * scale
+    shown = passes & (size > 0)  # the entries in which zero would not have passed
+    for off in allowed:
+        shown = shown | (~passes & (difference <= off) & (size > off))
+        passes = passes | (difference <= off)
+    if not passes.all():
+        return row("differs", largest, relative, worst)
+    untold = int(np.sum(~shown & (difference > 0)))
+    return row("rounding" if shown.any() else TOO_FEW, largest, relative, worst, untold)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..adjoint import alive, continued, delta
 from ..evaluate import evaluate
-from ..flow import Node
+from ..flow import Node, number_in_formula
 from ..symbol import ATOM, COMPARE, SUM, Notation, Symbol
 from ..unroll import name_at
 from ..whereabouts import NAMESAKES, is_timed
@@ -243,10 +243,8 @@ class Equations:
         node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
         while node.kind in ("branch", "broadcast", "hold") and not node.transposed:
             node = self.maker[node.inputs[0]]
-        flat = np.ravel(value)
-        if node.kind == "constant" and flat.dtype != bool and flat.size and np.all(flat == flat[0]):
-            return flat[0]
-        return self._source(wire, step, self._at(value, step))
+        number = number_in_formula(node, wire, self.user, value)
+        return number if number is not None else self._source(wire, step, self._at(value, step))
 
     def _source(self, wire: int, step: int | None, value: np.ndarray) -> Symbol:
         node = self.maker[wire]

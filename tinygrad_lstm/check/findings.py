@@ -103,11 +103,20 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class GradReport:
-    """What was tried, and what was found. ``print(report)`` shows it in 80 columns."""
+    """What was tried, and what was found. ``print(report)`` shows it in 80 columns.
+
+    Attributes
+    ----------
+    checks, failures, kinks
+    misdeclared : tuple of str
+        Primitives that are declared analytic and are not: differences bear their derivatives out,
+        the complex step does not. "" if there is one, and which cannot be told.
+    """
 
     checks: tuple[Check, ...]
     failures: tuple[Failure, ...]
     kinks: tuple[Kink, ...]
+    misdeclared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -131,6 +140,11 @@ class GradReport:
                 lines += textwrap.wrap(f"  {each}", WIDTH, subsequent_indent="    ")
             if len(several) > SHOWN:
                 lines.append(f"  … and {len(several) - SHOWN} more")
+        for name in self.misdeclared:
+            lines += textwrap.wrap(
+                f"{name or 'A primitive'} is declared analytic and is not: differences bear the "
+                "derivative out, the complex step does not. Declare it with analytic=False.", WIDTH
+            )  # fmt: skip
         tried = {check.method for check in self.checks}
         if "complex step" in tried and {each.method for each in self.failures} == {
             "central difference"

@@ -23,6 +23,8 @@ EXACT = {np.float64: 1e-12, np.float32: 1e-5}
 DIFFERENCES = {np.float64: 1e-8, np.float32: 1e-3}
 
 Method = Callable[[int, np.ndarray], Iterator[Slopes]]
+Found = tuple[tuple[Check, ...], tuple[Failure, ...], tuple[Kink, ...], tuple[str, ...]]
+NEAR = 1e-8  # a length so far below 1 is the function's own, and steps are taken in proportion
 
 
 class Options(NamedTuple):
@@ -42,6 +44,7 @@ class Verdict(NamedTuple):
     direction : (*shape of the leaf)
     found, expected : (R,)
     excess : (R,)   the error as a part of the allowed one: above 1 it is a failure
+    allowed : (R,)
     said : Slopes
     """
 
@@ -49,6 +52,7 @@ class Verdict(NamedTuple):
     found: np.ndarray
     expected: np.ndarray
     excess: np.ndarray
+    allowed: np.ndarray
     said: Slopes
 
     @property
@@ -67,9 +71,8 @@ class Comparison:
         names: list[str],
         order: int,
         options: Options,
-        floor: Any = 0.0,
     ) -> None:
-        self.recorded = recorded = Recorded(run, leaves, floor)
+        self.recorded = recorded = Recorded(run, leaves)
         self.leaves, self.names, self.order = leaves, names, order
         self.exact, self.coarse = (
             table.get(recorded.dtype, table[np.float64]) if options.rtol is None else options.rtol
@@ -87,18 +90,21 @@ class Comparison:
         self.rows = np.eye(M) if self.by_element else self.rng.normal(size=(PROJECTIONS, M))
         pulled = [self._pulled(row) for row in self.rows]
         self.gradients = [np.stack(several) for several in zip(*pulled)]
+        self.lengths = [self._lengths(k) for k in range(len(leaves))]
         self.checks: list[Check] = []
         self.failures: list[Failure] = []
         self.kinks: list[Kink] = []
+        self.is_misdeclared = False
 
-    def report(self) -> tuple[tuple[Check, ...], tuple[Failure, ...], tuple[Kink, ...]]:
+    def report(self) -> Found:
         """Try everything."""
         self._hold("central difference", self.recorded.differences, self.coarse)
         if self.recorded.is_analytic:
             self._hold("complex step", self.recorded.complex_step, self.exact)
         self._hold("dot product", self.recorded.forward, self.exact)
         self._walk_again()
-        return tuple(self.checks), tuple(self.failures), tuple(self.kinks)
+        misdeclared = self.recorded.not_analytic() or [""] if self.is_misdeclared else []
+        return tuple(self.checks), tuple(self.failures), tuple(self.kinks), tuple(misdeclared)
 
     def _hold(self, method: str, slopes: Method, rtol: float) -> None:
         """Hold the reverse mode against one method, in every direction."""
@@ -114,6 +120,8 @@ class Comparison:
                     at_element = self._verdict(slopes, rtol, k, direction)
                     if at_element.is_wrong.any() or at_element.said.kinked.any():
                         verdict = at_element  # else the error is spread over many
+                    if method == "complex step":
+                        self._doubt_declaration(k, verdict)
                 worst = max(worst, float(verdict.excess.max()))
                 self._write_down(method, k, verdict)
         self.checks.append(Check(self.order, method, count, worst))
@@ -125,9 +133,18 @@ class Comparison:
             self._write_down("central difference", k, verdict)
         return bool(verdict.said.kinked.any())
 
+    def _doubt_declaration(self, k: int, verdict: Verdict) -> None:
+        """Note that differences bear the reverse mode out, and the complex step is far from both.
+
+        Then a forward function is not analytic.
+        """
+        other = self._verdict(self.recorded.differences, self.coarse, k, verdict.direction)
+        off = _part(np.abs(verdict.expected - other.expected), other.allowed)
+        self.is_misdeclared |= bool(np.any(verdict.is_wrong & ~other.is_wrong & (off > 1)))
+
     def _directions(self, k: int) -> Iterator[np.ndarray]:
         """Yield directions in which to move leaf k: its elements one by one, or random ones."""
-        lengths = self.lengths(k)
+        lengths = self.lengths[k]
         if self.is_full or lengths.size <= PROJECTIONS:
             for place in np.ndindex(lengths.shape):
                 direction = np.zeros(lengths.shape)
@@ -138,17 +155,38 @@ class Comparison:
                 direction = self.rng.normal(size=lengths.shape)
                 yield direction * lengths / np.abs(direction).max()
 
-    def lengths(self, k: int) -> np.ndarray:
-        """Return how far each element of leaf k goes in a step of 1."""
-        return np.maximum(1.0, np.abs(self.leaves[k]._array))
+    def _lengths(self, k: int) -> np.ndarray:
+        """Return how far each element of leaf k goes in a step of 1.
+
+        That is 1, or its size if that is larger; or, where the outputs would change by many million
+        times their size, as far as they change by their size.
+        """
+        x, slopes = np.abs(self.leaves[k]._array).astype(float), np.abs(self.gradients[k])
+        sizes = (np.abs(self.rows) @ self.recorded.sizes).reshape(-1, *(1,) * x.ndim)
+        tiny = 1e6 * float(np.finfo(self.recorded.dtype).tiny)
+        own = np.where((slopes > 0) & np.isfinite(slopes) & (sizes > tiny), sizes / slopes, np.inf)
+        least = np.maximum(x, own.min(axis=0))
+        return np.where((least > 0) & (least < NEAR), least, np.maximum(1.0, x))
 
     def _verdict(self, slopes: Method, rtol: float, k: int, direction: np.ndarray) -> Verdict:
         """Return what the reverse mode says along a direction, and whether a method agrees."""
+        largest = _size(self.gradients[k] * self.lengths[k])
+        largest = largest.max(tuple(range(1, largest.ndim)))
+        verdict = self._at_scale(slopes, rtol, k, direction, largest)
+        if not verdict.is_wrong.any():
+            return verdict
+        # where a slope is 0 by chance, what is allowed is a part of the slopes near by
+        steep = np.abs(self.rows) @ self.recorded.steepness(k, direction)
+        return self._at_scale(slopes, rtol, k, direction, np.maximum(largest, steep))
+
+    def _at_scale(
+        self, slopes: Method, rtol: float, k: int, direction: np.ndarray, largest: np.ndarray
+    ) -> Verdict:
+        """Return the verdict along a direction, ``rtol`` being relative to what is largest."""
         rows, gradient = self.rows, self.gradients[k]
-        axes = tuple(range(1, gradient.ndim))
         excess = np.full(len(rows), np.inf)
-        found = np.where(direction == 0, 0, gradient * direction).sum(axes)
-        largest = _size(gradient * self.lengths(k)).max(axes)
+        found = np.where(direction == 0, 0, gradient * direction)
+        found = found.sum(tuple(range(1, gradient.ndim)))
         for said in slopes(k, direction):
             # a kink leaves room between the one-sided slopes
             low = _weighed(rows, said.low, said.high)
@@ -159,7 +197,7 @@ class Comparison:
             excess = np.fmin(excess, _part(np.abs(found - expected), allowed))
             if (excess <= 1).all():
                 break
-        return Verdict(direction, found, expected, excess, said)
+        return Verdict(direction, found, expected, excess, allowed, said)
 
     def _narrowed(self, slopes: Method, rtol: float, k: int, direction: np.ndarray) -> np.ndarray:
         """Return the element in which a direction goes wrong, by halving it again and again."""
@@ -170,7 +208,7 @@ class Comparison:
                 half.flat[part] = direction.flat[part]
                 halves.append((self._verdict(slopes, rtol, k, half).excess.max(), half))
             direction = max(halves, key=lambda each: each[0])[1]
-        return np.where(direction == 0, 0.0, self.lengths(k))
+        return np.where(direction == 0, 0.0, self.lengths[k])
 
     def _write_down(self, method: str, k: int, verdict: Verdict) -> None:
         """Collect the failures of a verdict and, but where it failed, the kinks."""

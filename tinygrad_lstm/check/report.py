@@ -24,10 +24,12 @@ from .sight import Given, Sight
 from .telling import Told, tell
 
 GOOD = ("exact", "rounding")
+TOO_FEW = "too few digits"
 HEAD = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
 LISTED = 6  # names in a row, and mistakes that explain as much
 UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
+OPEN = "#eceff1"  # what the digits cannot tell
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 TIME_UP = "the time was up before all was tried; report.diagnose(seconds=…) sets it"
 NOISE = (
@@ -52,10 +54,12 @@ class Row:
         The entry that differs most.
     verdict : str
         ``exact`` (bit for bit), ``rounding``, ``differs``, ``wrong shape``, ``a transpose`` or
-        ``not finite``.
+        ``not finite``; ``too few digits`` where the printed digits show neither: zeros would pass.
     dtype, hand_dtype : str
     finite : bool
         Whether all entries of both are finite.
+    untold : int
+        How many entries pass, and would pass if they were 0: too small for the printed digits.
     """
 
     name: str
@@ -68,11 +72,17 @@ class Row:
     dtype: str
     hand_dtype: str
     finite: bool
+    untold: int = 0
 
     @property
     def ok(self) -> bool:
         """Whether the two agree to rounding."""
         return self.verdict in GOOD
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the two cannot both be right; false too where too few digits show it."""
+        return not self.ok and self.verdict != TOO_FEW
 
 
 @dataclass(frozen=True)
@@ -170,7 +180,7 @@ class Report:
         without it, because what is packed in it stands there part by part.
         """
         sight, _, _ = self.seen
-        wrong = {row.name: row for row in self.rows if not row.ok}
+        wrong = {row.name: row for row in self.rows if row.is_wrong}
         return [
             n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
         ]
@@ -182,8 +192,24 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every row agrees to rounding."""
+        """Whether every row agrees to rounding; false too where digits are too few to tell."""
         return all(row.ok for row in self.rows)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a row differs. A report is neither ok nor wrong if digits are too few to tell."""
+        return any(row.is_wrong for row in self.rows)
+
+    @property
+    def _total(self) -> str:
+        """How many rows differ, and how many the digits cannot tell."""
+        wrong = sum(row.is_wrong for row in self.rows)
+        untold = sum(not row.ok and not row.is_wrong for row in self.rows)
+        counts = [f"{wrong} differ" + "s" * (wrong == 1)] * bool(wrong)
+        counts += [f"{untold} of too few digits to tell"] * bool(untold)
+        signals = f"{len(self.rows)} signal" + "s" * (len(self.rows) != 1)
+        partly = " as far as the digits show" * any(row.untold for row in self.rows)
+        return f"{signals}: {', '.join(counts) or f'all agree{partly}'}"
 
     def __str__(self) -> str:
         return self.told()
@@ -194,17 +220,15 @@ class Report:
         body = [_cells(row) for row in self.rows]
         if not answers:
             head, body = (HEAD[0], HEAD[-1]), [(line[0], line[-1]) for line in body]
-        wrong = sum(not row.ok for row in self.rows)
-        signals = f"{len(self.rows)} signal" + "s" * (len(self.rows) != 1)
-        total = f"{signals}: " + (f"{wrong} differ" + "s" * (wrong == 1) if wrong else "all agree")
         lines = [line for each in self._said(answers) for line in wrapped(each)]
-        return "\n".join([*table(head, body), total, *lines])
+        return "\n".join([*table(head, body), self._total, *lines])
 
     def _repr_html_(self) -> str:
-        first = None if self.ok or self.blame is None else self.holds(self.blame.signal)
+        first = None if not self.is_wrong or self.blame is None else self.holds(self.blame.signal)
         lines = ["".join(f"<th>{name}</th>" for name in HEAD)]
         for row in self.rows:
-            colour = "" if row.ok else FIRST if row.name == first else WRONG
+            colour = WRONG if row.is_wrong else "" if row.ok else OPEN
+            colour = FIRST if row.name == first else colour
             cell = f'<td style="background:{colour}">' if colour else "<td>"
             lines.append("".join(f"{cell}{escape(each)}</td>" for each in _cells(row)))
         rows = "".join(f"<tr>{line}</tr>" for line in lines)
@@ -217,14 +241,15 @@ class Report:
         for row in self.rows:
             told: dict[str, Any] = {
                 "signal": row.name, "shape": list(row.hand_shape), "dtype": row.hand_dtype,
-                "finite": row.finite, "ok": row.ok, "verdict": row.verdict,
+                "finite": row.finite, "ok": None if row.verdict == TOO_FEW else row.ok,
+                "verdict": row.verdict, "untold": row.untold,
             }  # fmt: skip
             if answers:
                 told["expected"] = {"shape": list(row.shape), "dtype": row.dtype}
                 told |= {"max_abs": _plain(row.max_abs), "max_rel": _plain(row.max_rel),
                          "where": None if row.where is None else list(row.where)}  # fmt: skip
             rows.append(told)
-        blame = None if self.ok or self.blame is None else asdict(self.blame)
+        blame = None if not self.is_wrong or self.blame is None else asdict(self.blame)
         if blame is not None:
             numbers = {name: _plain(blame.pop(name)) for name in ("found", "expected")}
             blame |= numbers if answers else {}
@@ -239,8 +264,14 @@ class Report:
         return {"ok": self.ok, "rows": rows, "blame": blame, "mistakes": mistakes}
 
     def _said(self, answers: bool = True) -> Iterator[str]:
-        """Yield what there is to say of the first wrong step, and of what explains it."""
-        if self.ok:
+        """Yield what the digits do not show, the first wrong step, and what explains it."""
+        parts = [f"{row.untold} of {np.prod(row.shape)} entries of {row.name}" for row in self.rows
+                 if row.ok and row.untold]  # fmt: skip
+        if parts:
+            yield f"of too few digits to tell: {_listed(parts)}"
+        if any(row.verdict == TOO_FEW for row in self.rows):
+            yield "give more digits, or scientific notation: zeros would pass as well"
+        if not self.is_wrong:
             return
         if self.seen[0].reason:
             yield f"every step on its own, since {self.seen[0].reason}"

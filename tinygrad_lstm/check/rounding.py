@@ -23,15 +23,54 @@ Meetings = Mapping[int, Callable[[int | None, np.ndarray], np.ndarray]]
 NOWHERE: Meetings = MappingProxyType({})
 
 
-def half_unit(printed: Any, digits: int) -> np.ndarray:
-    """Return half a unit of the last digit printed, of so many in all or after the point.
+def half_unit_carried(value: Any, digits: int) -> np.ndarray:
+    """Return half a unit of the last digit of a number that an author carried, which nobody sees.
 
-    >>> half_unit([0.123, 123.0], 5)
+    The author kept so many digits in all, or so many after the point: the coarser counts.
+
+    >>> half_unit_carried([0.123, 123.0], 5)
     array([5.000005e-06, 5.000005e-03])
     """
-    size = np.abs(np.asarray(printed, float))
-    places = np.floor(np.log10(size, out=np.zeros_like(size), where=size > 0))
-    return 0.5 * 10.0 ** np.maximum(-digits, places - digits + 1) * (1 + 1e-6)
+    return np.maximum(*_half_units(np.asarray(value, float), digits))
+
+
+def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
+    """Return half a unit of the last digit of printed numbers, by what the numbers show.
+
+    A number is printed with so many digits after the point if it has no more than these, and with
+    so many digits in all, as in scientific notation, if it has no more than those. Where both fit,
+    the coarser counts; where neither does, the number shows more digits than it is said to have,
+    and the finer counts.
+
+    >>> half_unit_printed([0.002, 4.12e-4, 0.123456, 41.237], 3)
+    array([5.0000005e-04, 5.0000005e-07, 5.0000005e-04, 5.0000005e-04])
+    """
+    value = np.asarray(printed, float)
+    after_point, in_all = _half_units(value, digits)
+    fits_point, fits_all = (_is_multiple(value, 2 * unit) for unit in (after_point, in_all))
+    coarser, finer = np.maximum(after_point, in_all), np.minimum(after_point, in_all)
+    only_one = np.where(fits_point, after_point, in_all)
+    return np.where(fits_point == fits_all, np.where(fits_point, coarser, finer), only_one)
+
+
+def _half_units(value: np.ndarray, digits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return half a unit of the last digit: of so many after the point, and of so many in all."""
+    size = np.abs(value)
+    with np.errstate(all="ignore"):
+        places = np.floor(np.log10(size, out=np.full(size.shape, -np.inf), where=size > 0))
+        units = 10.0 ** np.full(size.shape, -float(digits)), 10.0 ** (places - digits + 1)
+    after_point, in_all = (0.5 * unit * (1 + 1e-6) for unit in units)
+    return after_point, in_all
+
+
+def _is_multiple(value: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return where a number is a whole multiple of a unit, as far as its type can say."""
+    eps = np.full(value.shape, np.finfo(np.float64).eps)
+    with np.errstate(all="ignore"):
+        for narrow in (np.float32, np.float16):
+            eps = np.where(value.astype(narrow) == value, np.finfo(narrow).eps, eps)
+        count = value / (unit / (1 + 1e-6))
+        return (value == 0) | (np.abs(count - np.rint(count)) <= 4 * eps * np.abs(count))
 
 
 def tolerances(
@@ -58,10 +97,10 @@ def tolerances(
     allowed = [np.full(x.value.shape, rtol * max(largest[x.wire], floor)) for x in given]
     if digits is None:
         return allowed
-    units = [half_unit(value, digits) for value in values]
+    units = [half_unit_printed(value, digits) for value in values]
     rounded = [value + unit for value, unit in zip(values, units, strict=True)]
     between = Kept(
-        set(_wires(sight).values()), lambda w, k, value: value + half_unit(value, digits)
+        set(_wires(sight).values()), lambda w, k, value: value + half_unit_carried(value, digits)
     )
     with np.errstate(over="ignore", invalid="ignore"):
         wider = met(_widened(sight, digits), given, rounded, between)
@@ -96,13 +135,20 @@ def _sizes(sight: Sight) -> Meetings:
 
 
 def reach(sight: Sight, digits: int) -> dict[int, np.ndarray]:
-    """Return how far off δ may be if all is carried at few digits, by the signal's wire."""
+    """Return how far off δ may be if all that it is made of is carried at few digits, by wire.
+
+    The last digit of δ itself is not in it: that is printed, and shows what it is.
+    """
     wires = _wires(sight)
-    right = Kept(set(wires.values()))
-    wrong = Kept(set(wires.values()), lambda w, k, value: value + half_unit(value, digits))
+    right, wrong = Kept(set(wires.values())), Kept(set(wires.values()))
+
+    def carried(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+        return wrong[wire](step, value) + half_unit_carried(value, digits)
+
+    rounded = Kept(set(wires.values()), carried)
     with np.errstate(over="ignore", invalid="ignore"):
         evaluate(absolute(sight.adjoint), meet=right)
-        evaluate(_widened(sight, digits), meet=wrong)
+        evaluate(_widened(sight, digits), meet=rounded)
         small, large = right.series(), wrong.series()
         return {wire: _bounded(large[to] - small[to]) for wire, to in wires.items() if to in small}
 
@@ -183,7 +229,8 @@ def _strayed(sight: Sight, digits: int) -> dict[int, np.ndarray]:
         if tensor.inputs:  # inputs and parameters are as they are
             wire, step = sight.places.at[name]
             value = sight.network.wires[wire].value
-            rounded[place[wire], step] = half_unit(value if step is None else value[step], digits)
+            carried = value if step is None else value[step]
+            rounded[place[wire], step] = half_unit_carried(carried, digits)
     kept = Kept(set(place.values()), lambda w, k, value: value + rounded.get((w, k), 0.0))
     driven = {node.name for node in forward.nodes if node.kind == "input"}
     still = {

@@ -6,7 +6,7 @@ Knows the tape and forward mode; nothing of what a slope is held against.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,8 @@ from ..tensor import Tensor, constant
 # Relative to max(1, |x|). Four points each: the rule is wrong by h⁴ f⁽⁵⁾/30, rounding by ε |y| / h.
 STEPS = {np.float64: (1e-4, 1e-5, 1e-6, 1e-7), np.float32: (2e-2, 5e-3, 1e-3)}
 ROUNDINGS = 16  # of what was computed, in units of its last place
-TINY = 1e-30  # the complex step, which has no cancellation
+TINY, LESS_TINY = 1e-30, 1e-9  # the complex step, which has no cancellation
+TRIES = 4  # times that everything on the tape is moved a little, to see what rounding makes of it
 
 
 class Slopes(NamedTuple):
@@ -49,13 +50,18 @@ class Recorded:
     ----------
     run : () -> tuple of Tensors
     leaves : the Tensors that it is a function of, which ``run`` finds by itself
-    floor : number or (M,)
-        How large the outputs' elements count at least, of whose rounding slopes are made.
+
+    Attributes
+    ----------
+    outputs : tuple of Tensors
+    values : (M,)
+        All elements of the outputs.
+    sizes : (M,)
+        How large each element counts where its rounding matters: its size, or that of the largest
+        value on the tape that it is made of, as in (1e8 + x) - 1e8.
     """
 
-    def __init__(
-        self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor], floor: Any = 0.0
-    ) -> None:
+    def __init__(self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor]) -> None:
         self.run, self.leaves, self.outputs = run, leaves, run()
         self.values = _flat(out._array for out in self.outputs)
         used = [each._array.dtype for each in (*leaves, *self.outputs)]
@@ -67,7 +73,62 @@ class Recorded:
         largest = [np.max(np.abs(out._array), initial=0.0) for out in self.outputs]
         sizes = np.repeat(np.array(largest, float), [out.size for out in self.outputs])
         self.rounding = ROUNDINGS * float(np.finfo(self.dtype).eps)
-        self.noise = self.rounding * np.maximum(sizes, floor)
+        self.sizes = np.maximum(sizes, self._sizes_on_tape())
+        self.noise = self.rounding * self.sizes
+
+    def _sizes_on_tape(self) -> np.ndarray:
+        """Return by how much outputs move if all values on the tape move, relative to that.
+
+        A value moves by a random part of itself, a value near 0 by a part of the smallest normal
+        number, as rounding has it. No derivative rule is asked.
+        """
+        limits = np.finfo(self.dtype)
+        small, random = float(np.sqrt(limits.eps)), np.random.default_rng(0)
+
+        def moved(value: np.ndarray) -> np.ndarray:
+            signs = random.choice((-1.0, 1.0), value.shape)
+            size = np.maximum(np.abs(value), limits.tiny)
+            return np.asarray(value + signs * small * size, value.dtype)
+
+        largest = np.zeros(self.values.shape)
+        with np.errstate(all="ignore"):
+            for _ in range(TRIES):
+                leaves = {leaf: moved(leaf._array) for leaf in self.leaves}
+                off = np.abs(self._replayed(leaves, moved) - self.values) / small
+                largest = np.fmax(largest, np.where(np.isfinite(off), off, 0.0))
+        return largest
+
+    def steepness(self, k: int, direction: np.ndarray) -> np.ndarray:
+        """Return how fast outputs change at all within the largest step, upwards and downwards.
+
+        A slope of 0 is known no better than to a part of this.
+        """
+        h, x = 2 * STEPS.get(self.dtype, STEPS[np.float64])[0], self.leaves[k]._array
+        ends = (np.abs(self._at(k, x + m * h * direction) - self.values) for m in (1, -1))
+        steep = np.maximum(*ends) / h
+        return np.where(np.isfinite(steep), steep, 0.0)
+
+    def not_analytic(self) -> list[str]:
+        """Return the primitives declared analytic that the complex step contradicts by themselves.
+
+        Each is moved along a random direction, at the point where it was recorded.
+        """
+        names: dict[str, None] = {}
+        for node in self.order:
+            if not node.inputs or node.primitive is None:
+                continue
+            random = np.random.default_rng(0)
+            operands = [operand._array for operand in node.inputs]
+            ways = [random.normal(size=x.shape) if x.dtype.kind == "f" else None for x in operands]
+
+            def at(step: complex) -> np.ndarray:
+                moved = [x if t is None else x + step * t for x, t in zip(operands, ways)]  # noqa: B023
+                return np.asarray(node.primitive.forward(*moved, **node.parameters))  # noqa: B023
+
+            slope = (at(1e-6) - at(-1e-6)) / 2e-6
+            if not np.allclose(at(1e-20j).imag / 1e-20, slope, rtol=1e-3, atol=1e-6):
+                names.setdefault(node.primitive.name)
+        return list(names)
 
     def exactly(self, slope: Any) -> Slopes:
         """Return slopes that no difference was taken for."""
@@ -85,8 +146,11 @@ class Recorded:
 
     def complex_step(self, k: int, direction: np.ndarray) -> Iterator[Slopes]:
         """Yield Im y(x + ih d) / h, the tape run again on complex numbers (Squire, Trapp 1998)."""
-        y = self._replayed(k, self.leaves[k]._array + 1j * TINY * direction)
-        yield self.exactly(y.imag / TINY)
+        scale = float(np.max(np.abs(direction)))
+        # an imaginary part may be too large, or be lost, where numbers are extreme
+        for size in dict.fromkeys((TINY * scale, TINY, LESS_TINY * scale)):
+            moved = self.leaves[k]._array + 1j * (size * (direction / scale))
+            yield self.exactly(self._replayed({self.leaves[k]: moved}).imag / size * scale)
 
     def differences(self, k: int, direction: np.ndarray) -> Iterator[Slopes]:
         """Yield central differences of fourth order, the step shrinking while more are asked for.
@@ -108,17 +172,32 @@ class Recorded:
         yield _between(now, now, kinked | edges, jumps | edges)
 
     def _difference(self, k: int, direction: np.ndarray, h: float) -> _Difference:
-        at = self._replayed if self.has_cut else self._evaluated
         x, y = self.leaves[k]._array, self.values
-        up, down, up2, down2 = (at(k, x + m * h * direction) for m in (1, -1, 2, -2))
+        ends = [self._at(k, x + m * h * direction) for m in (1, -1, 2, -2)]
+        up, down, up2, down2 = ends
         slope = (8 * (up - down) - (up2 - down2)) / (12 * h)
-        # of y, and of x + h, of which the slope makes something
-        rounding = self.noise + self.rounding * np.nan_to_num(np.abs(slope), posinf=0)
+        # of y, of what y becomes, and of x + h, of which the slope makes something
+        farthest = np.max([np.abs(end - y) for end in ends], axis=0)
+        steep = np.fmax(np.abs(slope), farthest)
+        rounding = self.noise + self.rounding * np.nan_to_num(steep, posinf=0)
         return _Difference(h, slope, (up - y) / h, (y - down) / h, rounding / h)
 
-    def _replayed(self, k: int, moved: np.ndarray) -> np.ndarray:
-        """Return what the tape says with other numbers in leaf k; what is cut off stays."""
-        values: dict[Any, np.ndarray] = {self.leaves[k]: moved}
+    def _at(self, k: int, moved: np.ndarray) -> np.ndarray:
+        """Return the outputs with other numbers in leaf k."""
+        return (
+            self._replayed({self.leaves[k]: moved}) if self.has_cut else self._evaluated(k, moved)
+        )
+
+    def _replayed(
+        self,
+        leaves: Mapping[Tensor, np.ndarray],
+        moved: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    ) -> np.ndarray:
+        """Return what the tape says with other numbers in some leaves; what is cut off stays.
+
+        ``moved`` makes something of every value that is computed.
+        """
+        values: dict[Any, np.ndarray] = dict(leaves)
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             for node in reversed(self.order):
@@ -133,7 +212,7 @@ class Recorded:
                         f"function takes no complex numbers ({error}); declare it with "
                         "analytic=False"
                     ) from None
-                values[node] = np.asarray(result)
+                values[node] = moved(np.asarray(result))
         return _flat(values.get(out, out._array) for out in self.outputs)
 
     def _evaluated(self, k: int, moved: np.ndarray) -> np.ndarray:
@@ -170,6 +249,10 @@ def _not_smooth(before: _Difference, now: _Difference) -> tuple[np.ndarray, np.n
     steep1, steep2 = (np.maximum(np.abs(each.above), np.abs(each.below)) for each in (before, now))
     doubt = ratio * now.noise
     kink = np.abs(gap1 - gap2) > np.maximum(0.5 * np.maximum(gap1, gap2), doubt)
+    # a smooth function whose f'' is 0 here, as x⁴ at 0: its gap shrinks by a higher power of h
+    power = 1 + np.log(gap1 / gap2) / np.log(ratio)
+    is_power = (power > 1.5) & (np.abs(power - np.rint(power)) < 0.02)
+    kink &= ~is_power
     return kink, steep2 > 0.5 * ratio * steep1 + doubt
 
 

@@ -114,7 +114,7 @@ def _looked_at(of: Any) -> tuple[Tensor | Graph, str | None]:
     """Return what to draw; of a Report, its loss and the first wrong signal, "" if none is."""
     if type(of).__name__ != "Report":  # by name, so that it need not be loaded
         return of, None
-    blame = None if of.ok else of.blame
+    blame = of.blame if of.is_wrong else None
     return of.loss, "" if blame is None else blame.signal
 
 

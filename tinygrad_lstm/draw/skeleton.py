@@ -337,7 +337,7 @@ class _Drawing:
             names, own = [without_step(each) for each in names], without_step(own)
         operands = [
             float(np.ravel(value)[0])
-            if is_known and np.all(value == np.ravel(value)[0])
+            if is_known and np.size(value) and np.all(value == np.ravel(value)[0])
             else Symbol(bracketed(name))
             for name, value, is_known in zip(names, values, known, strict=True)
         ]

@@ -87,8 +87,9 @@ class Scene:
     # --- of the network --------------------------------------------------------------------------
 
     def value(self, wire: int) -> Any:
-        """Return what was recorded on a wire."""
-        return self.network.wires[wire].value
+        """Return what was recorded on a wire, as numbers: a rule may subtract truth values."""
+        value = self.network.wires[wire].value
+        return value.astype(float) if value.dtype == bool else value
 
     def alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
         """Yield the other signals of the same shape and loop, with their values and distances."""

@@ -48,6 +48,8 @@ def kept_apart(scene: Scene, node: Node) -> Change:
 def over_batch(scene: Scene) -> Iterator[Mistake]:
     """Take one of a batch or their average where a sum over the batch belongs."""
     for node, count, rank in _summing(scene):
+        if not count:
+            continue  # a batch of none has no first, no last and no average
         where = scene.makes(node)
         one = np.eye(count)
         shares = [
