@@ -223,6 +223,8 @@ def _draw(chosen: argparse.Namespace) -> bool:
         fold=chosen.fold, values=chosen.values, heat=chosen.heat, depth=chosen.depth,
         highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
     )  # fmt: skip
+    for note in picture.notes:
+        _tell(note)
     print(picture.save(chosen.out or Path(chosen.network.with_suffix(".png").name)))
     return True
 

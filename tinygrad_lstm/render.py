@@ -7,9 +7,11 @@ whole or not at all.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -20,6 +22,7 @@ from .program import TooMuchError, run
 from .stacking import lay_out
 
 FORMATS = ("png", "svg", "pdf", "dot", "gv")
+RANKS = re.compile(r"\bnewrank=true\b|\brank=same\b")
 TIME_LIMIT = 60.0  # seconds
 WHOLE = {  # what a picture begins and ends with
     "png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
@@ -47,10 +50,12 @@ class Picture:
     ----------
     dot : str
         The text that Graphviz lays out.
+    notes : tuple of str
+        What its legend says of this picture alone: why steps are not folded, what is left out.
     """
 
-    def __init__(self, dot: str) -> None:
-        self.dot = dot
+    def __init__(self, dot: str, notes: Sequence[str] = ()) -> None:
+        self.dot, self.notes = dot, tuple(notes)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; the suffix of the path is its format.
@@ -110,7 +115,13 @@ def rendered(
         assert program is not None
         resolution = ["-Gdpi=96"] if format == "png" else []
         kind = "dot" if format == "places" else format
-        return _picture([program, f"-K{engine}", f"-T{kind}", *resolution], dot, kind, end)
+        command = [program, f"-K{engine}", f"-T{kind}", *resolution]
+        try:
+            return _picture(command, dot, kind, end)
+        except RenderError as error:  # of Graphviz 2, which ranks some frames wrongly
+            if "trouble in init_rank" not in str(error):
+                raise
+            return _picture(command, RANKS.sub("", dot), kind, end)
 
     try:
         if program is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is
     from ..render import Picture
 
 MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
+MOST_PLACES = 10_000  # of a picture
 VIEWS, STYLES, LEVELS = ("forward", "adjoint", "both"), ("wan", "tape"), ("tensor", "scalar")
 
 
@@ -59,7 +60,9 @@ def draw(
     style : {"wan", "tape"}
         Signal flow, or the operations as recorded.
     fold : bool, optional
-        Whether to draw one step for all; if None, where there is a recurrence.
+        Whether to draw one step for all; if None, where there is a recurrence whose steps are
+        alike. If they are not, the legend says why, and the first and the last steps alone are
+        drawn, with those of marked signals. False draws every step, up to 10,000 places.
     values : int, optional
         Write the numbers of a step at the arrows; True if there are no steps.
     heat : bool
@@ -104,7 +107,9 @@ def draw(
                 raise UsageError(f'draw: {name} is for style="wan"; style="tape" has none')
         picture = Picture(_tape(drawn, view, title))
     else:
-        picture = Picture(_wan(drawn, view, fold, values, heat, depth, level, names, title, legend))
+        picture = Picture(
+            *_wan(drawn, view, fold, values, heat, depth, level, names, title, legend)
+        )
     if path is not None:
         picture.save(path)
     return picture
@@ -131,8 +136,10 @@ def _tape(of: Tensor | Graph, view: str, title: str) -> str:
 def _wan(
     of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
     depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
-) -> str:  # fmt: skip
+) -> tuple[str, list[str]]:  # fmt: skip
+    """Return the DOT text, and what its legend says of this picture alone."""
     from .collapse import collapsed
+    from .gaps import shorten
     from .marks import heat_up, mark, write_values
     from .scalar import scalars
     from .skeleton import skeleton
@@ -148,6 +155,13 @@ def _wan(
             heat_up(drawn, δ)
     if level == "scalar":
         drawn = scalars(drawn, network)
+    elif fold is not False:
+        drawn = shorten(drawn, [*highlight, *notes])  # steps that differ are drawn
+    elif len(drawn.places) > MOST_PLACES:
+        raise ArgumentError(
+            f"draw: found {len(drawn.places)} places to draw, expected {MOST_PLACES} at most; draw "
+            "the network folded, or do without fold=False, so that steps are left out"
+        )
     if values is not None:
         write_values(drawn, forward, δ)
     if depth is not None:
@@ -155,7 +169,7 @@ def _wan(
             raise ArgumentError(f"draw: depth must be 0 or more, found {depth!r}")
         drawn = collapsed(drawn, depth)
     mark(drawn, highlight)
-    return dot(drawn, view, title, legend=legend)
+    return dot(drawn, view, title, legend=legend), drawn.notes
 
 
 def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:

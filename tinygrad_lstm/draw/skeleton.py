@@ -27,6 +27,7 @@ from .words import (
     operation,
     operation_name,
     shown,
+    step,
     transposed,
     without_step,
     written,
@@ -57,6 +58,8 @@ class Place:
     is_still : bool
         Whether no δ comes back to it.
     is_marked : bool
+    step : tuple of int or None
+        The loop that it belongs to, and the step if the loop is not folded.
     """
 
     kind: str
@@ -67,6 +70,7 @@ class Place:
     wire: int = -1
     is_still: bool = False
     is_marked: bool = False
+    step: tuple[int, int | None] | None = None
 
 
 @dataclass(slots=True)
@@ -311,6 +315,7 @@ class _Drawing:
         return common if common[: len(own)] == own else own
 
     def _add(self, node: Node, place: Place) -> None:
+        place.step = step(node)
         self.place[id(node)] = len(self.made.places)
         self.made.places.append(place)
 
@@ -409,7 +414,7 @@ class _Drawing:
         live = wire in self.alive and origin.kind != "constant"
         self.made.places.append(
             Place("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
-                  origin.outputs[0], not live)
+                  origin.outputs[0], not live, step=step(node))
         )  # fmt: skip
         sign = "−" if node.signs and node.signs[port] < 0 else ""
         other = self._said(node.inputs[1 - port]) if node.kind == "product" else ""

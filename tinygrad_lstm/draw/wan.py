@@ -9,6 +9,7 @@ before what it leads to, and the arrow into it is the one long way back.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 import graphviz
@@ -18,6 +19,7 @@ from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
 FILL = {"function": "#e6f4ea", "box": "#f1f3f4", "delay": "#e0f2f1", "alias": "#fff8e1"}
+WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
 DOTS = {"forward": ("branch",), "adjoint": ("sum", "product")}
 LEGEND = {  # the same words in both views, so that both take the same room
@@ -26,6 +28,7 @@ LEGEND = {  # the same words in both views, so that both take the same room
     "product": "×  product; in the adjoint network δ of each is times the other",
     "function": "f  function; in the adjoint network a gain, its slope at the recorded signal",
     "delay": "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
+    "gap": "…  steps that are left out, in the adjoint network too",
     "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
     "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
 }
@@ -93,7 +96,9 @@ class _View:
         kinds = {place.kind for place in self.drawn.places} | {"any"}
         if any(arc.is_weighted for arc in self.drawn.arcs):
             kinds.add("weight")
-        lines = [text for kind, text in LEGEND.items() if kind in kinds] + self.drawn.notes
+        lines = [text for kind, text in LEGEND.items() if kind in kinds]
+        for note in self.drawn.notes:
+            lines += wrap(note, WIDEST, subsequent_indent="  ")
         return "".join(escaped(line, longest=200) + r"\l" for line in lines)
 
     # --- places ----------------------------------------------------------------------------------
@@ -151,6 +156,8 @@ class _View:
             look["style"] = "filled,rounded"
         elif kind == "delay":
             look |= {"color": CARRY, "penwidth": "1.6", "fontsize": "12"}
+        elif kind == "gap":
+            look |= {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"}
         elif kind == "alias":
             look |= {"color": "#bf9000", "fontsize": "10"}
         elif kind == "end":

@@ -49,6 +49,11 @@ def frames(node: Node) -> tuple[str, ...]:
     return (*step, *scopes)
 
 
+def step(node: Node) -> tuple[int, int | None] | None:
+    """Return the loop and the step that a node belongs to; None for a step that is any of them."""
+    return None if node.loop is None else (node.loop, node.step)
+
+
 def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the frames of steps and those of modules."""
     steps = tuple(each for each in scope if each.startswith("k = "))
