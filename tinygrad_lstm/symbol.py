@@ -221,15 +221,14 @@ class Symbol:
         return _written(self, latex=True)[0]
 
 
-<<<<<<< HEAD
 def _first(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return parameters to work with: of one that has several values, by turns, the first."""
     return {name: getattr(value, "first", value) for name, value in parameters.items()}
-=======
+
+
 def _as_number(compare: Callable[..., Any]) -> Callable[..., Any]:
     """Return a comparison that gives 1 and 0, with which one can calculate: -True is no number."""
     return lambda a, b: np.asarray(compare(a, b), float)[()]
->>>>>>> 1fb2556 (Take constants of every form, as operands of every primitive, wherever a network is read)
 
 
 def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
