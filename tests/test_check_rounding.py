@@ -201,3 +201,17 @@ def test_narrow_types_show_their_digits_too(dtype):
     assert report.rows[0].verdict == "rounding"
     report = tg.compare(weighed([0.0016]), {"w": np.array([0.0021], dtype)}, digits=3)
     assert report.rows[0].verdict == "differs"
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize("learned", [False, True])
+def test_digits_are_allowed_for_where_nothing_comes_back_to_a_start_or_to_a_state(learned, is_cut):
+    random = np.random.default_rng(0)
+    x = tg.Tensor(random.normal(size=(4, 3)), requires_grad=True, name="x")
+    U = tg.Tensor(random.normal(size=(3, 3)), requires_grad=True, name="U")
+    h, loss = tg.Tensor(np.ones(3), requires_grad=learned, name="h0"), 0.0
+    for k in tg.steps(4):
+        h = tg.tanh(x[k] + (tg.stop_gradient(h) if is_cut else h) @ U)
+        loss = loss + tg.sum(h * h)
+    loss.backward()
+    assert tg.compare(loss, {"U": np.round(U.grad, 6)}, digits=6).ok

@@ -120,7 +120,7 @@ class _Steps:
             for node in self.inside:
                 self._at(step, node, now)
                 _meet(self.met, node, step, now)
-            held = [_whole(now[node.inputs[0]]) for node in self.delays]
+            held = [self._next(node, now) for node in self.delays]
             if self.everything:
                 for wire, value in now.items():
                     self._keep(wire, step, _whole(value))
@@ -135,7 +135,13 @@ class _Steps:
 
     def _initial(self, node: Node) -> np.ndarray:
         """Return what a delay holds before its first step; nothing follows the last one."""
-        return node.gain if node.transposed else _whole(self.on[node.inputs[1]])
+        is_given = not node.transposed and node.inputs[1] >= 0
+        return _whole(self.on[node.inputs[1]]) if is_given else node.gain
+
+    @staticmethod
+    def _next(node: Node, now: dict[int, Any]) -> np.ndarray:
+        """Return what a delay holds at the next step: nothing, if nothing comes to it."""
+        return _whole(now[node.inputs[0]]) if node.inputs[0] >= 0 else node.gain
 
     def _at(self, step: int, node: Node, now: dict[int, Any]) -> None:
         """Run a node at one step."""
