@@ -404,7 +404,7 @@ def _weights(x, y, axis):
     if isinstance(below, symbol.Symbol):
         return exp(below)
     is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
-    e = exp(where(is_all, zero(x), below) if is_all.any() else below)
+    e = exp(where(is_all, zero(x), below) if np.any(is_all) else below)
     return e / e.sum(axis=axis, keepdims=True)
 
 
