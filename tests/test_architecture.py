@@ -15,8 +15,8 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 
 # No module imports one that stands below it; "check.*" stands for all that is in a package.
 ORDER = (
-    "memory", "files", "errors", "symbol", "parameters", "place", "cotangent", "primitive",
-    "primitives", "functions", "tape", "arrays", "tensor", "differentiate", "nn.init",
+    "memory", "files", "errors", "symbol", "digits", "parameters", "place", "cotangent",
+    "primitive", "primitives", "functions", "tape", "arrays", "tensor", "differentiate", "nn.init",
     "nn.arguments", "nn.equations", "nn.card", "nn.copies", "nn.module", "nn.layers",
     "nn.recurrence", "nn.cells", "nn.running", "nn.recurrent", "nn.losses", "nn", "optim",
     "interop.*", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold",

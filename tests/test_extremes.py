@@ -177,6 +177,15 @@ def test_the_second_derivative_of_norm_and_std_is_right_wherever_it_exists(fn, x
     laws.near(found, expected, 1e-12)
 
 
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_the_standard_deviation_of_one_entry_is_flat(axis):
+    x, weights = np.full((1, 1), 3.5), np.ones((1, 1))
+    for slope in gradients(lambda t: tg.std(t, axis=axis), x):
+        np.testing.assert_array_equal(slope, [[0.0]])
+    flat = second_derivative(lambda t: tg.std(t, axis=axis) + tg.sum(t * t), x, weights)
+    assert flat.tolist() == [[2.0]]
+
+
 KINKED = (tg.abs, tg.relu, tg.sign, lambda x: tg.maximum(x, 0.0), tg.max, tg.min)
 
 
@@ -284,9 +293,10 @@ def test_logsumexp_keeps_the_digits_of_what_is_near_0():
     assert abs(loss.item() - np.exp(-40.0)) <= 1e-15 * np.exp(-40.0)
 
 
-@pytest.mark.parametrize("size", [1e-320, 1e-300, 1e-160, 1.0, 1e160, 1e300])
+@pytest.mark.parametrize("size", [5e-324, 1e-320, 1e-300, 1e-160, 1.0, 1e160, 1e300, 3e307])
 def test_norm_neither_overflows_nor_vanishes(size):
     y, slope = np.array([3.0, -4.0]) * size, gradients(tg.norm, np.array([3.0, -4.0]) * size)
+    assert tg.norm(np.array([np.inf, size])) == np.inf
     assert abs(tg.norm(y) / size - 5) < (1e-3 if size < 1e-310 else 1e-14)
     for found in slope:
         laws.near(found, [0.6, -0.8], 1e-3 if size < 1e-310 else 1e-14)
@@ -324,3 +334,28 @@ def test_a_truth_value_may_be_subtracted_in_a_graph(truth):
         found = tg.graph(tg.sum(y)).evaluate(everything=True)
         np.testing.assert_array_equal(found["sum"], y.numpy().sum())
         np.testing.assert_array_equal(tg.graph(tg.sum(y)).adjoint().evaluate()["δx"], [sign, sign])
+
+
+def masked_loop(x):
+    """Return Σ h, where h(k) = h(k-1) / 2 + √relu(x(k)) + √(largest of x(k), negatives as 0)."""
+    h = tg.Tensor(np.zeros(3))
+    for k in tg.steps(len(x)):
+        with np.errstate(all="ignore"):
+            h = h * 0.5 + tg.sqrt(tg.relu(x[k])) + tg.sqrt(tg.clip(tg.max(x[k]), 0.0))
+    return tg.sum(h)
+
+
+def test_a_mask_inside_a_folded_loop_lets_nothing_through():
+    values = np.array([[-1.0, 4.0, -np.inf], [1.0, -2.0, 4.0], [-4.0, -1.0, -1.0], [4.0, 4.0, 1.0]])
+    x = tg.Tensor(values, requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        loss = masked_loop(x)
+        network = tg.graph(loss).fold()
+        assert network.folded
+        found = network.adjoint().evaluate()["δx"]
+        loss.backward()
+    decay = 0.5 ** np.arange(3, -1, -1)[:, None]
+    roots = np.where(values > 0, 0.5 / np.sqrt(np.abs(values)), 0.0)
+    largest = np.array([[0, 0.25, 0], [0, 0, 0.25], [0, 0, 0], [0.125, 0.125, 0]]) * 3
+    laws.near(x.grad, decay * (roots + largest), 1e-15)
+    laws.near(found, decay * (roots + largest), 1e-15)

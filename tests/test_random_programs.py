@@ -66,7 +66,6 @@ AUTOGRAD = SimpleNamespace(
 )
 
 
-
 def entry(m: Any, name: str) -> Callable[..., Any]:
     """Return a function of ``m``, or the entry of the table that has no public name."""
     return getattr(m, name, TABLE[name])

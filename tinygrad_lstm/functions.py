@@ -72,6 +72,8 @@ def std(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """
     away = x - mean(x, axis, keepdims=True)
     y = norm(away, axis=axis, keepdims=keepdims)
+    if np.prod(y.shape) == np.prod(x.shape):  # of one entry: 0 wherever it is, and no kink
+        return sum(away, axis=axis, keepdims=keepdims)
     return y * float(np.sqrt(np.prod(y.shape) / np.prod(x.shape)))
 
 
@@ -89,7 +91,7 @@ def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
 
 def softmax(x: Array, axis: int = -1) -> Array:
     """Return exp(x) / Σ exp(x) along an axis, at any size of x; 0 where x is -inf."""
-    if getattr(x, "dtype", None) == np.float16 and x.shape[axis] > 60_000:  # a sum may overflow
+    if getattr(x, "dtype", None) == np.float16 and x.size > 60_000:  # a sum may overflow
         return exp(log_softmax(x, axis))
     e = exp(_below_the_largest(x, axis))
     return e / sum(e, axis=axis, keepdims=True)

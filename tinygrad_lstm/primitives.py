@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from . import symbol
+from . import digits, symbol
+from .digits import half, nan, one, zero
 from .primitive import (
     Primitive,
     Sample,
@@ -100,74 +101,14 @@ REDUCED = tried(
 # --- junctions and elementwise functions --------------------------------------------------------
 
 
-def typed(number, otherwise=None):
-    """Return a number as a function of what stands beside it, so that it is of an array's own type.
-
-    NumPy takes it so in half the time that it takes Python's number in. The number may be a
-    function of the type, and then says what it is beside anything else.
-    """
-    of_type = {
-        np.dtype(kind): np.array(number(np.dtype(kind)) if callable(number) else number, kind)
-        for kind in "efdgFDG?"
-    }
-    number = otherwise if callable(number) else number
-    for shared in of_type.values():
-        shared.flags.writeable = False
-
-    def beside(x):
-        try:
-            return of_type[x.dtype]
-        except (AttributeError, KeyError):
-            return number  # x is a Symbol, a plain number, or of integers
-
-    return beside
-
-
-def _exponent_that_fits(dtype):
-    """Return a number whose exponential does not overflow, and is so large that adding 1 is idle."""
-    return 0.9 * np.log(np.finfo(dtype if dtype.kind in "fc" else float).max)
-
-
-zero, half, one, nan = typed(0), typed(0.5), typed(1), typed(np.nan)
-cap = typed(_exponent_that_fits, 600.0)
-
-
-def _mask(x, share):
-    """Return x ∘ share, but 0 where the share is 0, whatever x is there: inf and nan too."""
-    y = np.where(share, x, zero(x))
-    return y if np.result_type(share).kind == "b" else y * share
-
-
 def _masked(ct, share):
     """Return what comes back to an operand that has a share in the result, or none."""
     return mask(ct, share)
 
 
-def _ratio(a, b):
-    """Return a / b, but 0 where b is 0: the direction of a vector of no length."""
-    b_is_zero = b == 0
-    return np.where(b_is_zero, zero(b), a / np.where(b_is_zero, one(b), b))
-
-
 def _no_zero(b):
     """Return b, and nan where it is 0, so that a derivative which does not exist is not a number."""
     return where(b == 0, nan(b), b)
-
-
-def _sigmoid(x):
-    """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
-    most = cap(x)
-    if getattr(x, "size", 1) < 2048 or not x.max() < most:  # of many entries, a look costs less
-        x = np.minimum(x, most)
-    y = np.exp(x)
-    y /= y + one(x)
-    return y
-
-
-def _softplus(x):
-    """Return log(1 + exp(x)), which is x for large x."""
-    rises = x.real > 0
-    return np.where(rises, x, 0) + np.log1p(np.exp(np.where(rises, -x, x)))
 
 
 def _sqrt(x):
@@ -199,8 +140,8 @@ sqrt     = elementwise("sqrt",     _sqrt,     lambda x, y: 0.5 / y,          not
 sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),           notation=function("sin", r"\sin"),                  samples=UNARY)
 cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),          notation=function("cos", r"\cos"),                  samples=UNARY)
 tanh     = elementwise("tanh",     np.tanh,   lambda x, y: one(y) - y * y,   notation=function("tanh", r"\tanh"),                samples=UNARY)
-sigmoid  = elementwise("sigmoid",  _sigmoid,  lambda x, y: y * (one(y) - y), notation=function("σ", r"\sigma"),                  samples=UNARY)
-softplus = elementwise("softplus", _softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),                      samples=UNARY)
+sigmoid  = elementwise("sigmoid",  digits.sigmoid,  lambda x, y: y * (one(y) - y), notation=function("σ", r"\sigma"),                  samples=UNARY)
+softplus = elementwise("softplus", digits.softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),                      samples=UNARY)
 relu     = elementwise("relu",     _relu,     lambda x, y: x > 0,            notation=function("relu"),                          samples=UNARY, analytic=False, scale=_masked)
 abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          notation=Notation("|{0}|", r"\left|{0}\right|"),    samples=UNARY, analytic=False)
 sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * y,            notation=function("sign"),                          samples=UNARY, analytic=False, scale=_masked)
@@ -210,8 +151,8 @@ power    = elementwise("power",    np.power,   lambda a, b, y: b * a ** where(b 
 maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b), lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"), samples=BINARY, analytic=False, scale=_masked)
 minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b), lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"), samples=BINARY, analytic=False, scale=_masked)
 where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,), scale=_masked)
-mask     = elementwise("mask",     _mask,     lambda x, share, y: share,    lambda x, share, y: x,  notation=symbol.HADAMARD, samples=BINARY, scale=_masked)
-ratio    = elementwise("ratio",    _ratio,    lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b), notation=symbol.DIVIDE, samples=QUOTIENT)
+mask     = elementwise("mask",     digits.mask,     lambda x, share, y: share,    lambda x, share, y: x,  notation=symbol.HADAMARD, samples=BINARY, scale=_masked)
+ratio    = elementwise("ratio",    digits.ratio,    lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b), notation=symbol.DIVIDE, samples=QUOTIENT)
 # fmt: on
 # --- products -----------------------------------------------------------------------------------
 
@@ -463,50 +404,16 @@ def _weights(x, y, axis):
     if isinstance(below, symbol.Symbol):
         return exp(below)
     is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
-    e = exp(where(is_all, zero(x), below) if is_all.any() else below)
+    e = exp(where(is_all, zero(x), below) if np.any(is_all) else below)
     return e / e.sum(axis=axis, keepdims=True)
-
-
-def _logsumexp(x, *, axis=None, keepdims=False):
-    """Return log Σ exp(x), which neither overflows nor loses the digits of what is near 0."""
-    x = np.asarray(x)
-    if x.dtype == np.float16:  # which has no room for a sum of 65520 ones
-        return np.float16(_logsumexp(np.float32(x), axis=axis, keepdims=keepdims))
-    if x.size == 0:  # a sum of nothing is 0
-        return np.log(np.sum(x, axis=axis, keepdims=keepdims))
-    largest = np.max(x.real, axis=axis, keepdims=True)
-    largest = np.where(np.isfinite(largest), largest, zero(largest))
-    below, is_largest = x - largest, x.real == largest
-    count = np.sum(is_largest, axis=axis, keepdims=True, dtype=largest.dtype)
-    with np.errstate(all="ignore"):  # beside an infinite entry
-        terms = np.where(is_largest, np.expm1(below), np.exp(below))
-        rest = np.sum(terms, axis=axis, keepdims=True)
-        y = np.where(count > 0, np.log(count) + np.log1p(rest / count), np.log(rest)) + largest
-    return y if keepdims else y.reshape(np.sum(largest, axis=axis).shape)
-
-
-def _norm(x, *, axis=None, keepdims=False):
-    """Return the Euclidean norm, sqrt(Σ x²), of entries of any size."""
-    x = np.asarray(x)
-    if x.dtype == np.float16:
-        return np.float16(_norm(np.float32(x), axis=axis, keepdims=keepdims))
-    with np.errstate(over="ignore", under="ignore"):
-        y = np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
-    numbers = np.finfo(y.dtype)
-    if np.all(np.isfinite(y) & (y.real > np.sqrt(numbers.tiny) / numbers.eps)):
-        return y
-    largest = np.max(np.abs(x.real), axis=axis, keepdims=True, initial=0)
-    unit = np.ldexp(one(largest), np.frexp(np.where(np.isfinite(largest), largest, 0))[1])
-    y = np.sqrt(np.sum((x / unit) ** 2, axis=axis, keepdims=keepdims))
-    return y * unit.reshape(y.shape)
 
 
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
 # fmt: off
 max       = reduction("max",       _max,       lambda x, y, axis: _shared(where(x == y, one(x), zero(x)), axis),
                                                                                             notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,), scale=_masked)
-logsumexp = reduction("logsumexp", _logsumexp, _weights,                                    notation=function("logsumexp"),    samples=REDUCED)
-norm      = reduction("norm",      _norm,      lambda x, y, axis: ratio(x, y),              notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
+logsumexp = reduction("logsumexp", digits.logsumexp, _weights,                                    notation=function("logsumexp"),    samples=REDUCED)
+norm      = reduction("norm",      digits.norm,      lambda x, y, axis: ratio(x, y),              notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
 # fmt: on
 
 # --- the cut ------------------------------------------------------------------------------------
