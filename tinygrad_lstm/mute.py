@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 OUTPUTS = (1, 2)  # the file descriptors of standard output and of standard error
 
@@ -33,8 +34,8 @@ class Nowhere(io.TextIOBase):
 
 
 class _NoBytes(io.RawIOBase):
-    def write(self, content: object) -> int:
-        return memoryview(content).nbytes  # type: ignore[call-overload]
+    def write(self, content: Any) -> int:
+        return memoryview(content).nbytes
 
     def writable(self) -> bool:
         return True
@@ -67,7 +68,7 @@ def mute() -> None:
         os.dup2(nowhere, descriptor)
     if nowhere not in OUTPUTS:
         os.close(nowhere)
-    sys.stdout, sys.stderr = (Nowhere(descriptor) for descriptor in OUTPUTS)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (Nowhere(descriptor) for descriptor in OUTPUTS)
 
 
 def _flush() -> None:
