@@ -202,13 +202,48 @@ def test_an_entry_that_is_none_is_said_and_the_others_are_judged(
     assert said in found.err and "1 signal: all agree" in found.out
 
 
-def test_an_entry_that_unpacks_to_more_than_there_is_room_for_is_refused(
-    network, right, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr("tinygrad_lstm.check.answers.MOST", 1000)
-    hand = zipped(("dense.W.npy", npy(np.zeros(1000))), ("dense.b.npy", npy(right["dense.b"])))
+HUGE = 40_000_000  # numbers: 320 MB of zeros, which are 0.3 MB in the file
+
+
+def bomb(shape):
+    """Return an array of zeros as it is in a file, made without having it in memory."""
+    said = str({"descr": "<f8", "fortran_order": False, "shape": shape}).ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + said.encode() + bytes(8 * HUGE)
+
+
+def test_names_and_shapes_are_judged_before_numbers_are_read(network, right, tmp_path):
+    path = tmp_path / "hand.npz"
+    zeros = bomb((HUGE,))
+    entries = [(f"{name}.npy", zeros) for name in ("dense.W", "nothing", "dense.w")]
+    path.write_bytes(zipped(*entries, ("dense.b.npy", npy(right["dense.b"]))))
+    del zeros
+    program = (
+        "import resource, sys; from tinygrad_lstm import cli; import tinygrad_lstm.check.answers\n"
+        "from tinygrad_lstm.cli import computed; computed(sys.argv[1], 'loss')\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "status = cli.main(['check', sys.argv[1], '--hand', sys.argv[2]])\n"
+        "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    program = program.replace(
+        "computed(sys.argv[1]", "computed(__import__('pathlib').Path(sys.argv[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(network), str(path)],
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    status, kilobytes = done.stdout.splitlines()[-1].split()
+    assert status == "2" and int(kilobytes) < 100_000, done.stdout
+    assert (
+        "dense.W has shape (40000000,), expected (2, 3); of another shape no more than"
+        in done.stderr
+    )
+    assert "no signal is called 'nothing'" in done.stderr
+    assert "1 signal: all agree" in done.stdout
+
+
+def test_too_many_entries_are_refused(network, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tinygrad_lstm.check.answers.MOST_ENTRIES", 3)
+    hand = zipped(*[(f"{k}.npy", npy(np.zeros(1))) for k in range(4)])
     assert run(network, hand, tmp_path=tmp_path) == 2
-    assert "expected 1000 at most" in capsys.readouterr().err
+    assert "has 4 entries, expected 3 at most" in capsys.readouterr().err
 
 
 # --- what a machine reads ---
@@ -326,6 +361,68 @@ def test_no_right_number_is_told_on_the_command_line(network, right, tmp_path, c
         run(network, wrong, "--no-answers", *more, tmp_path=tmp_path)
         found = capsys.readouterr()
         assert not leaks(found.out + found.err, list(right.values()))
+
+
+CHATTER = {
+    "print": "print(told)",
+    "standard error": "import sys; sys.stderr.write(told); sys.__stderr__.write(told)",
+    "the first streams, unflushed": "import sys; sys.__stdout__.write(told)",
+    "system calls": "import os; os.write(1, told.encode()); os.write(2, told.encode())",
+    "a file of its own": "out = open(1, 'w', closefd=False); out.write(told)",
+    "a child process": "import subprocess; subprocess.run(['echo', told])",
+    "logging": "import logging; logging.warning(told); logging.basicConfig(); logging.error(told)",
+    "logging at the end": (
+        "import logging, atexit; logging.basicConfig(); atexit.register(logging.error, told)"
+    ),
+    "a warning": "import warnings; warnings.warn(told)",
+    "at the end": "import atexit; atexit.register(print, told)",
+    "a thread": (
+        "import threading; t = threading.Thread(target=print, args=[told]); t.start(); t.join()"
+    ),
+    "a thread's error": (
+        "import threading; t = threading.Thread(target=float, args=[told]); t.start(); t.join()"
+    ),
+    "an error": "raise ValueError(told)",
+    "a message on leaving": "import sys; sys.exit(told)",
+    "the C library": "import ctypes; ctypes.CDLL(None).printf(told.encode())",
+    "bytes": "import sys; sys.stdout.buffer.write(told.encode())",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chatter", CHATTER.values(), ids=CHATTER.keys())
+def test_nothing_that_the_network_prints_reaches_students(network, right, tmp_path, chatter):
+    network.write_text(
+        f"{NETWORK}\nloss.backward()\ntold = f'SECRET {{dense.b.grad}}\\n'\n{chatter}\n"
+    )
+    path = tmp_path / "hand.npz"
+    np.savez(path, **(right | {"dense.b": 2 * right["dense.b"]}))
+    for more in ([], ["--json"]):
+        command = [sys.executable, "-m", "tinygrad_lstm", "check", str(network), "--hand",
+                   str(path), "--no-answers", *more]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert "SECRET" not in done.stdout + done.stderr
+        assert not leaks(done.stdout + done.stderr, [right["dense.b"]])
+        if "raise" not in chatter and "sys.exit" not in chatter:
+            assert done.returncode == 1 and "dense.b" in done.stdout and not done.stderr
+        else:
+            assert done.returncode == 2 and "in line" in done.stderr
+
+
+def test_the_streams_are_as_before_when_it_is_not_the_program(network, right, tmp_path, capfd):
+    for _ in range(2):
+        assert run(network, right, "--no-answers", tmp_path=tmp_path) == 0
+        assert "all agree" in capfd.readouterr().out
+    os.write(1, b"still here")
+    assert capfd.readouterr().out == "still here"
+
+
+def test_no_factor_is_told_that_gives_the_answer_away(network, right, tmp_path, capsys):
+    for factor in (2.0, 0.5):
+        wrong = right | {"dense.b": factor * right["dense.b"]}
+        for more in ([], ["--json"]):
+            assert run(network, wrong, "--no-answers", *more, tmp_path=tmp_path) == 1
+            said = capsys.readouterr().out
+            assert "is a multiple of what it should be" in said and " times" not in said
 
 
 # --- how far it is ---

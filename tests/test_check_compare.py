@@ -250,7 +250,18 @@ def test_one_signal_under_two_names_is_fine_as_long_as_they_agree(lstm_loss):
             tg.compare(lstm_loss, wrong)
 
 
-@pytest.mark.parametrize("more", [{"rtol": -1.0}, {"rtol": np.nan}, {"digits": 0}, {"digits": 2.5}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"rtol": -1.0},
+        {"rtol": np.nan},
+        {"rtol": "a"},
+        {"rtol": [1]},
+        {"rtol": 1j},
+        {"digits": 0},
+        {"digits": 2.5},
+    ],
+)
 def test_a_tolerance_that_is_none_is_refused(lstm_loss, more):
     with pytest.raises(ArgumentError, match=next(iter(more))):
         tg.compare(lstm_loss, right(lstm_loss, "lstm.W"), **more)

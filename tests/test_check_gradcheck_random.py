@@ -115,6 +115,8 @@ ZERO = {
     "x⁹": lambda x: x**9,
     "sigmoid(x) x³": lambda x: tg.sigmoid(x) * x**3,
     "cos": tg.cos,
+    "relu(x)²": lambda x: tg.relu(x) ** 2,
+    "|x| x": lambda x: tg.abs(x) * x,
     "cancelled": lambda x: tg.sin(x) - x,
     "a product of zeros": lambda x: x * tg.sin(x) * tg.tanh(x),
 }
@@ -129,7 +131,7 @@ LARGE = {
 @pytest.mark.parametrize("fn", ZERO.values(), ids=ZERO.keys())
 def test_a_derivative_of_zero_is_no_false_alarm(fn, order):
     report = tg.gradcheck(fn, np.zeros(2), order=order)
-    assert report.ok and not report.kinks, str(report)
+    assert report.ok and not [kink for kink in report.kinks if kink.order == 1], str(report)
 
 
 @pytest.mark.parametrize("fn", LARGE.values(), ids=LARGE.keys())
@@ -161,6 +163,10 @@ def test_extreme_numbers_are_no_false_alarm_and_hide_no_wrong_rule(fn, x):
             report = tg.gradcheck(lambda x: wrong(fn(x)), np.array(x))  # noqa: B023
             # of a derivative of 0 nobody knows how short a step to take, and an edge is near by
             assert not report.ok or (factor == 0 and report.kinks), str(report)
+
+
+def test_outputs_below_the_normal_numbers_are_no_false_alarm():
+    assert tg.gradcheck(lambda x: x * 1e-320, np.array([0.5, 3.0])).ok
 
 
 def test_a_forward_function_that_is_not_analytic_is_named():

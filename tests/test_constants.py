@@ -141,3 +141,10 @@ def test_truth_values_count_as_numbers_in_an_equation():
     assert (-(a > 0)).value.tolist() == [-1.0, 0.0]
     loss = (tg.relu(x) - x * np.array([True, False])).sum()
     assert tg.explain(loss, "x").value.tolist() == [-1.0, 1.0]
+
+
+def test_the_whole_of_a_number_may_be_taken():
+    x = tg.Tensor(0.5, requires_grad=True, name="x")
+    loss = x[()] * x
+    loss.backward()
+    check(loss)

@@ -6,7 +6,6 @@ Knows the commands' options; what they do is written elsewhere.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import runpy
@@ -19,11 +18,12 @@ from typing import IO, Any, cast
 
 from . import demo, gallery
 from .check import Report, compare
-from .check.answers import read
+from .check.answers import check_file, read
 from .check.diagnosis import SECONDS
 from .draw import LEVELS, STYLES, VIEWS, draw
 from .errors import TinygradError, UsageError
 from .explain import explain
+from .mute import mute, muted
 from .spelling import spell_what_is_unknown
 from .tensor import Tensor
 
@@ -55,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TinygradError, OSError) as error:
         _tell(str(error))
         return 2 if command == "check" else 1
+    finally:
+        if arguments is None and command == "check" and not chosen.answers:
+            with suppress(OSError, ValueError):
+                mute()  # nor may the network's file print anything on its way out
     return status if type(status) is int else 0 if status else 1
 
 
@@ -186,10 +190,11 @@ def _check(chosen: argparse.Namespace) -> int:
 
 def _compared(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
     """Return the report on all that can be judged, and what is wrong with the rest."""
-    hand, complaints = read(chosen.hand)
+    check_file(chosen.hand)
     # what the network prints is not what is asked, and could be what is not to be told
-    with redirect_stdout(sys.stderr if chosen.answers else io.StringIO()):
-        loss = computed(chosen.network, chosen.of)
+    with redirect_stdout(sys.stderr) if chosen.answers else muted():
+        loss = computed(chosen.network, chosen.of, quotes=chosen.answers)
+        hand, complaints = read(chosen.hand, loss)
     try:
         if complaints and not hand:
             raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
@@ -246,8 +251,10 @@ def _as_a_program(path: Path) -> Iterator[None]:
         sys.argv, sys.path[:] = before[1:]
 
 
-def computed(path: Path, name: str) -> Tensor:
+def computed(path: Path, name: str, quotes: bool = True) -> Tensor:
     """Run a Python file, and return the Tensor that it gives a name to.
+
+    Unless ``quotes``, nothing that the file says is repeated in an error.
 
     Raises
     ------
@@ -264,7 +271,8 @@ def computed(path: Path, name: str) -> Tensor:
     except BaseException as error:  # whatever a stranger's file raises, SystemExit too
         where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
         line = f" in line {where[-1].lineno}" if where else ""
-        raise UsageError(f"{path}: {type(error).__name__}{line}: {error}") from None
+        said = f": {error}" if quotes else ""
+        raise UsageError(f"{path}: {type(error).__name__}{line}{said}") from None
     if not isinstance(found.get(name), Tensor):
         tensors = sorted(key for key, value in found.items() if isinstance(value, Tensor))
         raise UsageError(

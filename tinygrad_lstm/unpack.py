@@ -159,7 +159,7 @@ def _ends(element: Element) -> tuple[int, int] | None:
     if node.primitive is None or node.primitive.name != "getitem" or node.transposed:
         return None
     index: Any = node.parameters["index"]
-    if not isinstance(index, tuple) or not isinstance(index[-1], slice):
+    if not isinstance(index, tuple) or not index or not isinstance(index[-1], slice):
         return None
     shape = element.operands[0].shape
     whole = [each is Ellipsis or each == slice(None) for each in index[:-1]]

@@ -1,10 +1,12 @@
-"""Derived gradients from a file.
+"""Derived gradients from a file: names and shapes are judged before any number is read.
 
-Knows NumPy's .npz alone. Nothing in it is run; an entry that cannot be read is left out and said.
+Knows NumPy's .npz and the signals that answers may stand for. Nothing in the file is run; an entry
+that cannot be read is left out and said.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from collections import Counter
@@ -13,55 +15,97 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError, UsageError
-from ..interop.npz import npz_entry
+from ..interop.npz import npz_entry, open_npz
+from ..signals import Signals
+from ..tensor import Tensor
 
-MOST = 1 << 30  # bytes of one entry: a small file can say that it unpacks to more than there is
+MOST_ENTRIES = 10_000
+MOST_NUMBERS = 1_000_000  # of an entry whose shape is not its signal's
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the arrays of a .npz file by name, and what is wrong with the others.
-
-    Parameters
-    ----------
-    path : path of a .npz file
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that is no .npz file, before anything is computed to compare it with.
 
     Raises
     ------
     UsageError
-        If it is no .npz file, or cut short; the message says which.
+        If there is no such file.
+    FileError
+        If it is no .npz file, is cut short or has too many entries; the message says which.
     """
-    path = Path(path)
-    arrays: dict[str, np.ndarray] = {}
-    complaints: list[str] = []
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            count = Counter(_named(each) for each in entries)
-            for each in entries:
-                try:
-                    arrays[_named(each)] = _array(path, archive, each, count)
-                except FileError as error:
-                    said = str(error).removeprefix("load: ").removesuffix("; nothing loaded")
-                    complaints.append(said)
+        with open_npz(Path(path)) as archive:
+            count = len(archive.infolist())
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
-    except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path}: no .npz file, or cut short ({error})") from None
+    if count > MOST_ENTRIES:
+        raise FileError(f"{path}: has {count} entries, expected {MOST_ENTRIES} at most")
+
+
+def read(path: str | os.PathLike[str], loss: Tensor) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the arrays of a .npz file by name, and what is wrong with the others.
+
+    An array is read if it has the shape of the signal that its name stands for, or no more than
+    a million numbers. For a name that no signal has an empty array stands, which is not read.
+
+    Parameters
+    ----------
+    path : path of a .npz file
+    loss : Tensor
+        The names are those of the signals that it was computed from.
+
+    Raises
+    ------
+    UsageError, FileError
+        As `check_file`.
+    """
+    path = Path(path)
+    check_file(path)
+    signals = Signals(loss)
+    arrays: dict[str, np.ndarray] = {}
+    complaints: list[str] = []
+    with open_npz(path) as archive:
+        entries = archive.infolist()
+        count = Counter(_name(each) for each in entries)
+        for each in entries:
+            try:
+                arrays[_name(each)] = _array(path, archive, each, count, signals)
+            except FileError as error:
+                complaints.append(str(error))
     return arrays, list(dict.fromkeys(complaints))
 
 
-def _named(entry: zipfile.ZipInfo) -> str:
+def _name(entry: zipfile.ZipInfo) -> str:
     return entry.filename.removesuffix(".npy")
 
 
 def _array(
-    path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, count: Counter[str]
+    path: Path,
+    archive: zipfile.ZipFile,
+    info: zipfile.ZipInfo,
+    count: Counter[str],
+    signals: Signals,
 ) -> np.ndarray:
-    name = _named(entry)
-    if name == entry.filename:
+    name = _name(info)
+    if name == info.filename:
         raise FileError(f"{path}: {name!r} in it is no array")
     if count[name] > 1:
         raise FileError(f"{path}: {name!r} is in it {count[name]} times; give it once")
-    if entry.file_size > MOST:
-        raise FileError(f"{path}: {name!r} has {entry.file_size} bytes, expected {MOST} at most")
-    return npz_entry(path, archive, entry, name).read()
+    entry = npz_entry(path, archive, info, name)
+    shape, dtype = _shape(signals, name), np.dtype(entry.dtype)
+    if shape is None or dtype.kind not in "fiu":
+        return np.empty(0, dtype)  # `compare` complains of the name, or of the type
+    if entry.shape != shape and math.prod(entry.shape) > MOST_NUMBERS:
+        raise FileError(
+            f"{path}: {name} has shape {entry.shape}, expected {shape}; of another shape no more "
+            f"than {MOST_NUMBERS} numbers are read"
+        )
+    return entry.read()
+
+
+def _shape(signals: Signals, name: str) -> tuple[int, ...] | None:
+    """Return the shape of the signal of a name, or of all its steps; None if there is none."""
+    if name in signals.by_name:
+        return signals.by_name[name].shape
+    steps = signals.sequences.get(name)
+    return (len(steps), *steps[0].shape) if steps else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,8 @@ def compare(
     What is wrong with some of the gradients leaves the others to be judged: the error has, as
     ``report``, the Report on these.
     """
-    if rtol is not None and not rtol >= 0:
-        raise ArgumentError(f"compare: rtol is {rtol!r}, expected 0 or more")
+    if rtol is not None and not (isinstance(rtol, Real) and rtol >= 0):
+        raise ArgumentError(f"compare: rtol is {rtol!r}, expected a number from 0")
     if digits is not None and not (isinstance(digits, int | np.integer) and digits > 0):
         raise ArgumentError(f"compare: digits is {digits!r}, expected an integer of 1 or more")
     given = pairs(hand)

@@ -6,6 +6,7 @@ says nothing that tells a right number: no difference, no equation, no entry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -30,6 +31,7 @@ LISTED = 6  # names in a row, and mistakes that explain as much
 UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
 OPEN = "#eceff1"  # what the digits cannot tell
+FACTOR = re.compile(r"[^\s;,]+ times what it should be")
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 TIME_UP = "the time was up before all was tried; report.diagnose(seconds=…) sets it"
 NOISE = (
@@ -255,7 +257,7 @@ class Report:
             blame |= numbers if answers else {}
         mistakes = []
         for at, each in enumerate(self.best[:LISTED]):
-            mistake = {"what": each.what, "where": each.where, "says": each.says, "left": each.left,
+            mistake = {"what": each.what, "where": each.where, "says": _saying(each.says, answers), "left": each.left,
                        "unique": each.unique, "apart": each.apart}  # fmt: skip
             if answers:
                 mistake["residual"] = _plain(each.residual)
@@ -299,7 +301,7 @@ class Report:
         some = ", which explains all of it" * (wrong > 1)
         if first.left:
             some = f" that explains {wrong - first.left} of {wrong} wrong ones"
-        yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{some}: {first.says}"
+        yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{some}: {_saying(first.says, answers)}"
         for told in self.telling if answers else ():
             yield f"  right: {told.text}"
             if told.mistake.wrong:
@@ -317,9 +319,14 @@ class Report:
                 else ("no two mistakes explain all of it")
             )
         for each in [other for other in others if other.left == first.left][:2]:
-            yield f"also explained by: {each.says}"
+            yield f"also explained by: {_saying(each.says, answers)}"
         if first.apart:
             yield f"give {first.apart} to tell them apart"
+
+
+def _saying(says: str, answers: bool) -> str:
+    """Return what is said of a mistake; without answers no factor, which gives them away."""
+    return says if answers else FACTOR.sub("a multiple of what it should be", says)
 
 
 def _listed(names: Sequence[str]) -> str:

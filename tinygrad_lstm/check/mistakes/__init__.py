@@ -17,7 +17,14 @@ from .forward import forward
 from .mistake import Change, Mistake, with_those_alike, without
 from .normalisations import normalised
 from .omissions import constants, left_out, maps_left_out
-from .products import partners, signals_multiplied, starts, updated_weights, weights, weights_gradients
+from .products import (
+    partners,
+    signals_multiplied,
+    starts,
+    updated_weights,
+    weights,
+    weights_gradients,
+)
 from .rates import with_rates
 from .scales import of_a_branch, of_a_leaf, of_a_signal, of_everything
 from .scene import Scene
