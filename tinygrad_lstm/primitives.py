@@ -401,7 +401,7 @@ def _weights(x, y, axis):
     The sum of exp(x - y) is 1, but for the rounding of a large y: the division takes that out.
     """
     below = x - y
-    if isinstance(below, symbol.Symbol):
+    if getattr(below, "__array_ufunc__", None) is None:  # an expression, which does not round
         return exp(below)
     is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
     e = exp(where(is_all, zero(x), below) if np.any(is_all) else below)

@@ -115,6 +115,18 @@ class _Operand:
     def __pow__(self, other: Any) -> _Operand:
         return self.run.done("^", self, other)
 
+    # comparisons of arrays give plain truth values, as those of Tensors do
+    def __eq__(self, other: object) -> Any:
+        return self._as_operand(self.value == _bare(other))
+
+    def __ne__(self, other: object) -> Any:
+        return self._as_operand(self.value != _bare(other))
+
+    def _as_operand(self, truth: Any) -> Any:
+        return _Operand(truth, self.run) if hasattr(truth, "__interpret__") else truth
+
+    __hash__ = object.__hash__
+
     def __neg__(self) -> _Operand:
         return self.run.done("neg", self, None)
 
