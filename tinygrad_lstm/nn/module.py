@@ -371,13 +371,14 @@ def _inside(value: Any, path: str) -> dict[str, Any]:
     held: dict[str, Any] = {}
     if isinstance(value, list | tuple | dict):
         for each_path, each in _nodes(value, path):
-            if isinstance(each, Module) or _is_parameter(each):
-                if held.setdefault(each_path, each) is not each:
-                    raise SignalError(
-                        f"two items of {path} have one path, {each_path}: a "
-                        f"{type(held[each_path]).__name__} and a {type(each).__name__}; "
-                        "choose other keys"
-                    )
+            if not isinstance(each, Module) and not _is_parameter(each):
+                continue
+            if held.setdefault(each_path, each) is not each:
+                raise SignalError(
+                    f"two items of {path} have one path, {each_path}: a "
+                    f"{type(held[each_path]).__name__} and a {type(each).__name__}; "
+                    "choose other keys"
+                )
     return held
 
 
