@@ -342,13 +342,20 @@ def check_entries(
         if name not in shapes
     ]
     misshaped = [
-        f"shape of {name}: found {np.shape(state[name])}, expected {shapes[name]}"
+        f"shape of {name}: found {shape}, expected {shapes[name]}"
         for name in shapes
-        if name in state and np.shape(state[name]) != shapes[name]
+        if name in state and (shape := _shape(state[name])) != shapes[name]
     ]
     if wrong or misshaped:
         kind = SignalError if wrong else ShapeError
         raise kind(f"{who}: nothing loaded; " + "; ".join(wrong + misshaped))
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    try:
+        return np.shape(value)
+    except ValueError:
+        return "lists of unequal lengths"
 
 
 def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
