@@ -57,7 +57,7 @@ class Place:
             depth &= depth - 1  # the number without its last binary digit that is 1
             outer.append(chain[len(chain) - 1 - depth])
         fields = (self.parent, self.name, self.step, self.recording, self.module)
-        return _copied, (tuple(reversed(outer)), fields)
+        return _copied, (type(self), tuple(reversed(outer)), fields)
 
     def path(self) -> str:
         """Return the scopes' names, outermost first, each after the step it was opened in."""
@@ -76,9 +76,15 @@ class Place:
         return ".".join(parts) + steps
 
 
-def _copied(outer: tuple[Place, ...], fields: tuple[Any, ...]) -> Place:
+class Home(Place):
+    """The place of a module, where its parameters live."""
+
+    __slots__ = ()
+
+
+def _copied(kind: type[Place], outer: tuple[Place, ...], fields: tuple[Any, ...]) -> Place:
     """Return a place like another one; ``outer`` was copied for the sake of the order alone."""
-    return Place(*fields)
+    return kind(*fields)
 
 
 ROOT = Place(None)
