@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import DTypeError, ShapeError, SignalError, UsageError
 from tinygrad_lstm.nn import LSTM, Dense, Module, Sequential
+from tinygrad_lstm.signals import Signals
 
 
 class Pair(Module):
@@ -301,3 +303,334 @@ def test_modules_that_hold_each_other_are_set_once():
     inner.outer, outer.inner = outer, inner
     inner.eval()
     assert not (inner.training or outer.training or outer.layers[1].training)
+
+
+# --- parameters that would be lost --------------------------------------------------------------
+
+
+class Mixed(Module):
+    """Holds parameters and modules in every way."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        self.tied = self.w
+        self.dense = Dense(2, 2, seed=0)
+        self.items = [Dense(2, 2, seed=1), tg.Tensor([1.0, 3.0], requires_grad=True), 4.0]
+        self.table = {"x": {"y": [tg.Tensor([5.0, 6.0], requires_grad=True)]}}
+
+    def forward(self, x):
+        return self.dense(x) * self.w
+
+
+def at(module, path, value=None):
+    """Return what is at a path; or put a value there."""
+    *way, last = path.split(".")
+    for key in way:
+        module = getattr(module, key) if isinstance(module, Module) else step_into(module, key)
+    if value is None:
+        return getattr(module, last) if isinstance(module, Module) else step_into(module, last)
+    if isinstance(module, Module):
+        setattr(module, last, value)
+    else:
+        module[int(last) if isinstance(module, list) else last] = value
+    return None
+
+
+def step_into(items, key):
+    return items[int(key) if isinstance(items, list) else key]
+
+
+def sgd(old):
+    return old - 0.1 * np.ones(old.shape)
+
+
+def without_recording(old):
+    with tg.no_grad():
+        return old * 0.9
+
+
+LOSSES = {
+    "a step of SGD": sgd, "no_grad": without_recording, "detached": lambda old: old.detach(),
+    "array": lambda old: old.numpy(), "list": lambda old: old.tolist(), "number": lambda old: 3.0,
+    "constant": lambda old: tg.Tensor(old.numpy()), "text": lambda old: "x",
+    "empty": lambda old: [], "function": lambda old: tg.tanh,
+}  # fmt: skip
+ASSIGNED = ["w", "tied", "dense.W", "dense.b", "items.0.W"]
+PUT = ["items.1", "table.x.y.0"]
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES.keys())
+@pytest.mark.parametrize("path", ASSIGNED)
+def test_assignment_that_loses_a_parameter_is_refused_before_anything_changed(path, lose):
+    module = Mixed()
+    before = dict(module.named_parameters())
+    with pytest.raises(UsageError, match=r"mixed\.\S+ is a parameter and would be lost.*\.data -="):
+        at(module, path, lose(at(module, path)))
+    assert dict(module.named_parameters()).keys() == before.keys()
+    assert all(each is before[name] for name, each in module.named_parameters())
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES.keys())
+@pytest.mark.parametrize("path", PUT)
+@pytest.mark.parametrize(
+    "ask",
+    [lambda m: m(np.ones(2)), lambda m: m.parameters(), lambda m: m.state_dict()],
+    ids=["call", "parameters", "state_dict"],
+)
+def test_item_that_loses_a_parameter_is_refused_when_it_is_looked_at(path, lose, ask):
+    module = Mixed()
+    at(module, path, lose(at(module, path)))
+    for _ in "twice":
+        with pytest.raises(UsageError, match=rf"mixed\.{path} is a parameter and would be lost"):
+            ask(module)
+
+
+@pytest.mark.parametrize("value", [np.ones(2), 3.0, [1.0], tg.Tensor([1.0])], ids=repr)
+def test_module_is_not_overwritten_by_numbers(value):
+    module = Mixed()
+    with pytest.raises(UsageError, match=r"mixed\.dense is a Dense, whose parameters would be"):
+        module.dense = value
+    module.items[0] = value
+    with pytest.raises(UsageError, match=r"mixed\.items\.0 is a Dense"):
+        module.parameters()
+
+
+def test_loss_around_the_assignment_is_refused_when_the_parameters_are_asked_for():
+    module = Mixed()
+    vars(module)["w"] = np.ones(2)
+    with pytest.raises(UsageError, match=r"mixed\.w is a parameter"):
+        module.parameters()
+
+
+def remove(module):
+    module.w = module.tied = None
+    del module.dense
+    module.items.clear()
+    del module.table["x"]
+
+
+def replace(module):
+    module.w = tg.Tensor([0.0], requires_grad=True)
+    module.dense = Dense(2, 2)
+    module.items[0] = tg.tanh
+    module.table = {"x": tg.Tensor([0.0], requires_grad=True)}
+
+
+def freeze(module):
+    module.w.requires_grad = False
+
+
+def shift(module):
+    module.items.insert(0, 7.0)
+    module.items.insert(0, Dense(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (remove, []),
+        (replace, ["w", "tied", "items.1", "table.x", "dense.W", "dense.b"]),
+        (freeze, ["items.1", "table.x.y.0", "dense.W", "dense.b", "items.0.W", "items.0.b"]),
+        (shift, ["w", "items.3", "table.x.y.0", "dense.W", "dense.b", "items.0.W", "items.0.b",
+                 "items.2.W", "items.2.b"]),
+    ],
+)  # fmt: skip
+def test_what_is_changed_on_purpose_is_allowed(change, names):
+    module = Mixed()
+    change(module)
+    assert [name for name, _ in module.named_parameters()] == names
+    assert len({each.label() for each in module.parameters()}) == len(names)
+
+
+def test_attribute_that_never_held_a_parameter_may_hold_anything():
+    module = Mixed()
+    for value in (None, module(np.ones(2)), np.ones(2), 3.0, None):
+        module.last = value
+    assert len(module.parameters()) == 7
+
+
+def test_parameter_of_several_modules_is_called_by_the_first():
+    one, other = Mixed(), Dense(2, 2, name="other")
+    other.extra = one.w
+    assert one.w.label() == "mixed.w"
+    assert len(other.parameters()) == 3
+
+
+def test_every_kind_of_layer_refuses_to_lose_its_parameters():
+    layers = [LSTM(2, 3), tg.nn.GRU(2, 3, num_layers=2), tg.nn.RNN(2, 3, bidirectional=True),
+              Sequential(Dense(2, 2), Dense(2, 1))]  # fmt: skip
+    for layer in layers:
+        for _, inner in layer._modules():
+            for name in [name for name, each in vars(inner).items() if isinstance(each, tg.Tensor)]:
+                with pytest.raises(UsageError, match="is a parameter"):
+                    setattr(inner, name, sgd(getattr(inner, name)))
+
+
+# --- names that two would have ------------------------------------------------------------------
+
+
+def dotted():
+    module = Mixed()
+    setattr(module, "dense.W", tg.Tensor([1.0], requires_grad=True))
+    return module
+
+
+def two_children():
+    module = Mixed()
+    module.one, module.other = Dense(1, 1, name="head"), Dense(1, 1, name="head")
+    return module
+
+
+def two_tensors():
+    module = Mixed()
+    module.one = tg.Tensor([1.0], requires_grad=True, name="q")
+    module.other = tg.Tensor([1.0], requires_grad=True, name="q")
+    return module
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (dotted, ["dense.W", "dense.W of the Mixed at the top", "W of the Dense at dense"]),
+        (two_children, ["mixed.head", "Dense at one", "Dense at other"]),
+        (two_tensors, ["mixed.q", "one of the Mixed", "other of the Mixed"]),
+    ],
+)
+def test_two_of_one_name_are_refused_and_both_named(make, words):
+    with pytest.raises(SignalError) as caught:
+        make().parameters()
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_keys_that_make_one_path_are_refused():
+    module = Module()
+    with pytest.raises(SignalError, match=r"two items of heads have one path, heads\.1"):
+        module.heads = {1: Dense(1, 1), "1": Dense(1, 1)}
+
+
+# --- kinds of classes ---------------------------------------------------------------------------
+
+
+class Slotted(Module):
+    __slots__ = ("w",)
+
+    def __init__(self):
+        super().__init__()
+        self.w = tg.Tensor(1.0, requires_grad=True)
+
+
+class Behind(Module):
+    """Hides its parameter behind a property."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tg.Tensor(1.0, requires_grad=True)
+
+    @property
+    def w(self):
+        return self._w
+
+    @w.setter
+    def w(self, value):
+        self._w = value
+
+
+@dataclass
+class Data(Module):
+    w: tg.Tensor
+
+    def forward(self, x):
+        return self.w * x
+
+
+@dataclass(frozen=True)
+class Frozen(Module):
+    w: tg.Tensor
+
+
+@dataclass(slots=True)
+class SlottedData(Module):
+    w: tg.Tensor
+
+
+class Alike(Slotted):
+    def __eq__(self, other):
+        return True
+
+
+def one():
+    return tg.Tensor(1.0, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (Slotted, ["w"]), (Behind, ["_w"]), (lambda: Data(one()), ["w"]),
+        (lambda: Frozen(one()), ["w"]), (lambda: SlottedData(one()), ["w"]), (Alike, ["w"]),
+    ],
+    ids=["slots", "property", "dataclass", "frozen", "dataclass with slots", "eq"],
+)  # fmt: skip
+def test_parameters_of_any_kind_of_class_are_found(make, names):
+    module = make()
+    assert [name for name, _ in module.named_parameters()] == names
+    assert not module.eval().training
+    holder = Module(name="top")
+    holder.one, holder.other = module, make()
+    assert [name for name, _ in holder.named_parameters()] == [
+        f"{child}.{name}" for child in ("one", "other") for name in names
+    ]
+
+
+@pytest.mark.parametrize("make", [Slotted, Behind, lambda: Data(one())])
+def test_parameters_of_any_kind_of_class_are_kept(make):
+    module = make()
+    with pytest.raises(UsageError, match="is a parameter"):
+        module.w = module.w - 1.0
+
+
+def test_layers_that_inherit_have_their_own_modules_too():
+    class Headed(LSTM):
+        def __init__(self):
+            super().__init__(2, 3, num_layers=2)
+            self.head = Dense(3, 1)
+
+    class Chain(Sequential):
+        def __init__(self):
+            super().__init__(Dense(2, 2))
+            self.head = Dense(2, 1)
+
+    assert [name for name, _ in Headed().named_parameters()][-2:] == ["head.W", "head.b"]
+    assert [name for name, _ in Chain().named_parameters()] == [
+        "dense.W", "dense.b", "head.W", "head.b",
+    ]  # fmt: skip
+
+
+def test_child_that_knows_its_parent_is_called_by_where_it_is():
+    parent = Mixed()
+    parent.dense.parent = parent.itself = parent
+    assert parent.dense.W.label() == "mixed.dense.W"
+    loss = parent(np.ones(2)).sum()
+    loss.backward()
+    tg.optim.SGD(parent.parameters(), lr=0.1).step()
+    parent.eval()
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [np.array([1 + 2j]), np.ma.array([1.0], mask=[True]), "x", [[1.0], [2.0, 3.0]], None],
+    ids=["complex", "masked", "text", "ragged", "None"],
+)
+def test_state_is_loaded_wholly_or_not_at_all(spoiled):
+    dense = Dense(1, 1, seed=0)
+    before = dense.W.item()
+    with pytest.raises(tg.TinygradError):
+        dense.load_state_dict({"W": [[2.0]], "b": spoiled})
+    assert dense.W.item() == before
+
+
+def test_new_parameter_of_a_layer_has_the_parts_of_the_old_one():
+    lstm = LSTM(2, 3, seed=0)
+    lstm.W = tg.Tensor(np.ones((2, 12)), requires_grad=True)
+    assert "lstm.W.i" in Signals(lstm(np.ones((2, 2)))[0]).by_name

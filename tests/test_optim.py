@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.errors import ArgumentError, ShapeError, UsageError
+from tinygrad_lstm.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+    UsageError,
+)
 
 GRADIENTS = [np.array([1.0, -2.0]), np.array([0.5, 4.0]), np.array([-3.0, 0.0])]
 START = np.array([10.0, 20.0])
@@ -128,3 +134,155 @@ def test_a_gradient_may_be_set_by_hand(kind, gradient):
     p.grad = gradient
     kind([p], lr=0.5).step()
     np.testing.assert_allclose(p.data, [0.5], rtol=1e-7)
+
+
+# --- all parameters or none ---------------------------------------------------------------------
+
+
+RULES = {"SGD": lambda ps: tg.optim.SGD(ps, 0.1, 0.5), "Adam": lambda ps: tg.optim.Adam(ps, 0.1)}
+EVERY_RULE = pytest.mark.parametrize("make", RULES.values(), ids=RULES.keys())
+
+
+def with_gradients():
+    params = [tg.Tensor(START, requires_grad=True, name=name) for name in "abc"]
+    for each in params:
+        each.grad = GRADIENTS[0].copy()
+    return params
+
+
+@EVERY_RULE
+@pytest.mark.parametrize(
+    ("spoiled", "error"),
+    [
+        (np.ones(3), ShapeError), (np.array([1.0, np.nan]), GradientError),
+        (np.array([np.inf, 1.0]), GradientError), (np.ones(2, complex), DTypeError),
+        (np.array(["x", "y"]), DTypeError), (np.ma.array([1.0, 2.0], mask=[0, 1]), DTypeError),
+    ],
+    ids=["shape", "nan", "inf", "complex", "text", "masked"],
+)  # fmt: skip
+@pytest.mark.parametrize("position", range(3))
+def test_bad_gradient_moves_nothing_and_is_forgotten(make, spoiled, error, position):
+    params, twins = with_gradients(), with_gradients()
+    update, twins_update = make(params), make(twins)
+    params[position].grad = spoiled
+    with pytest.raises(error, match=f"the gradient of {params[position].name}"):
+        update.step()
+    assert all((each.data == START).all() for each in params)
+    params[position].grad = GRADIENTS[0]
+    update.step()
+    twins_update.step()
+    for each, twin in zip(params, twins, strict=True):
+        np.testing.assert_array_equal(each.data, twin.data)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, MemoryError])
+@pytest.mark.parametrize("kind", [tg.optim.SGD, tg.optim.Adam])
+@pytest.mark.parametrize("position", range(3))
+def test_error_in_the_middle_moves_nothing_and_is_forgotten(kind, error, position):
+    class Interrupted(kind):
+        fails = True
+
+        def change(self, where, gradient):
+            change = super().change(where, gradient)
+            if self.fails and where == position:
+                raise error
+            return change
+
+    params, twins = with_gradients(), with_gradients()
+    update, twins_update = Interrupted(params, 0.1), kind(twins, 0.1)
+    loss = sum((each * each).sum() for each in params)
+    with pytest.raises(error):
+        update.step()
+    loss.backward()  # nothing was replaced
+    for each in params:
+        each.grad = GRADIENTS[0]
+    Interrupted.fails = False
+    update.step()
+    twins_update.step()
+    for each, twin in zip(params, twins, strict=True):
+        np.testing.assert_array_equal(each.data, twin.data)
+
+
+def test_error_while_numbers_are_replaced_brings_back_those_that_were():
+    class Guarded(tg.Tensor):
+        @property
+        def data(self):
+            return tg.Tensor.data.fget(self)
+
+        @data.setter
+        def data(self, value):
+            raise KeyboardInterrupt
+
+    plain, guarded = tg.Tensor(START, True), Guarded(START, True)
+    plain.grad = guarded.grad = GRADIENTS[0]
+    with pytest.raises(KeyboardInterrupt):
+        tg.optim.SGD([plain, guarded], 0.1).step()
+    assert (plain.data == START).all()
+
+
+def test_change_of_another_shape_moves_nothing():
+    class Wrong(tg.optim.SGD):
+        def change(self, position, gradient):
+            return np.ones((2, 2)) if position else gradient
+
+    params = with_gradients()
+    with pytest.raises(ShapeError, match=r"b: found data of shape \(2, 2\)"):
+        Wrong(params, 0.1).step()
+    assert all((each.data == START).all() for each in params)
+
+
+def test_overflow_moves_nothing():
+    a = tg.Tensor([1.0, 1.0], requires_grad=True, dtype=np.float32, name="a")
+    a.grad = np.array([1.0, 3e38], np.float32)
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(GradientError, match=r"a, updated, is -inf at \[1\]: nothing has moved"),
+    ):
+        tg.optim.SGD([a], 1e3).step()
+    assert (a.data == 1.0).all()
+
+
+BAD = {
+    "lr": [-1, "x", None, float("nan"), float("inf"), [0.1], True, 1j],
+    "momentum": [-0.1, 1.0, "x", None],
+    "betas": [0.9, (0.9,), (0.9, 1.0), (-0.1, 0.9), ("x", 0.9), None],
+    "eps": [-1e-8, "x", None],
+    "params": [[], [1.0], None, "x"],
+}
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("name", BAD)
+def test_hyperparameters_are_checked_whenever_they_are_set(make, name):
+    update = make(with_gradients())
+    if not hasattr(update, name):
+        return
+    before = getattr(update, name)
+    for value in BAD[name]:
+        with pytest.raises((ArgumentError, UsageError), match=f"{type(update).__name__}: "):
+            setattr(update, name, value)
+        assert getattr(update, name) is before
+    setattr(update, name, before)
+    update.step()
+
+
+@EVERY_RULE
+def test_memory_belongs_to_the_parameter_not_to_its_position(make):
+    params, twins = with_gradients(), with_gradients()
+    update, twins_update = make(params), make(twins)
+    update.step()
+    twins_update.step()
+    update.params = update.params[::-1]
+    for k, (each, twin) in enumerate(zip(params, twins, strict=True)):
+        each.grad = twin.grad = k * GRADIENTS[1]
+    update.step()
+    twins_update.step()
+    for each, twin in zip(params, twins, strict=True):
+        np.testing.assert_array_equal(each.data, twin.data)
+
+
+def test_parameter_that_is_appended_twice_is_refused():
+    update = tg.optim.SGD(with_gradients(), 0.1)
+    update.params.append(update.params[0])
+    with pytest.raises(ArgumentError, match="a is given twice"):
+        update.step()

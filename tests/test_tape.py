@@ -262,3 +262,92 @@ def test_nothing_that_is_still_held_is_freed():
     loss = y.sum()
     loss.backward()
     assert (y.inputs, loss.inputs) == ((x,), (y,))
+
+
+# --- what an earlier pass computed --------------------------------------------------------------
+
+
+def carry_a_state():
+    lstm = tg.nn.LSTM(1, 2, seed=0)
+    update, state = tg.optim.SGD(lstm.parameters(), lr=0.1), None
+    for _ in range(2):
+        out, state = lstm(np.ones((3, 1)), state)
+        loss = out.sum()
+        yield loss
+        update.step()
+
+
+def carry_a_mean():
+    w, mean = leaf([1.0, 2.0], "w"), 0.0
+    for _ in range(2):
+        y = (w * w).sum()
+        mean = 0.9 * mean + 0.1 * y
+        mean.name = "mean"
+        yield y - mean
+        w.data -= 0.1
+
+
+def keep_an_embedding():
+    w = leaf([1.0, 2.0], "w")
+    embedding = tg.tanh(w)
+    embedding.name = "embedding"
+    for _ in range(2):
+        yield (embedding * w).sum()
+        w.data = [1.0, 1.0]
+
+
+USES = {"lstm.out[2]": carry_a_state, "mean": carry_a_mean, "embedding": keep_an_embedding}
+DIFFERENTIATIONS = {
+    "backward": lambda loss: loss.backward(),
+    "grad": lambda loss: tg.grad(loss, [each for each in history([loss]) if not each.inputs]),
+    "graph": tg.graph,
+}
+
+
+@pytest.mark.parametrize(("name", "program"), USES.items(), ids=USES.keys())
+@pytest.mark.parametrize("ask", DIFFERENTIATIONS.values(), ids=DIFFERENTIATIONS.keys())
+def test_tensor_of_an_earlier_pass_is_named_with_the_remedy(name, program, ask):
+    passes = program()
+    next(passes).backward()
+    with pytest.raises(ChangedError) as caught:
+        ask(next(passes))
+    for fact in (f"{name}, computed before the data of ", ".detach()", "stateful=True"):
+        assert fact in str(caught.value)
+
+
+def test_state_that_is_detached_is_carried_on():
+    lstm = tg.nn.LSTM(1, 2, seed=0)
+    update, state = tg.optim.SGD(lstm.parameters(), lr=0.1), None
+    for _ in range(3):
+        out, state = lstm(np.ones((3, 1)), state)
+        out.sum().backward()
+        update.step()
+        state = tuple(each.detach() for each in state)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_uses_an_earlier_pass_names_a_tensor_of_that_pass(seed):
+    rng = np.random.default_rng(seed)
+    leaves = [leaf(rng.normal(), f"w{k}") for k in range(3)]
+    old = list(leaves)
+    for k in range(rng.integers(2, 12)):
+        old.append(tg.tanh(old[rng.integers(len(old))] + old[rng.integers(len(old))]))
+        old[-1].name = f"old{k}"
+    changed = leaves[rng.integers(3)]
+    changed.data = 1.0
+    new = [*leaves, *old]
+    for k in range(rng.integers(1, 8)):
+        new.append(new[rng.integers(len(new))] * new[rng.integers(len(new))])
+        new[-1].name = f"new{k}"
+    loss = new[-1]
+    stale = [
+        node
+        for node in history([loss], everything=True)
+        if (node.name or "").startswith("old") and changed in history([node], everything=True)
+    ]
+    if not stale:
+        loss.backward()
+        return
+    with pytest.raises(ChangedError) as caught:
+        loss.backward()
+    assert str(caught.value).split(",")[0] in {node.name for node in stale}

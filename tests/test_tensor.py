@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import pickle
+import signal
+import sys
 import threading
+import warnings
 from copy import copy as shallow
 from copy import deepcopy
 
@@ -682,3 +686,156 @@ def test_masked_arrays_do_not_take_a_tensor_off_the_tape():
 def test_an_unknown_keyword_is_named():
     with pytest.raises(UsageError, match="'foo'; it takes data, requires_grad"):
         tg.Tensor(1.0, foo=1)
+
+
+# --- classes derived from Tensor ----------------------------------------------------------------
+
+
+class Parameter(tg.Tensor):
+    """Adds attributes and no behaviour."""
+
+
+class Made(tg.Tensor):
+    """Takes other arguments, and has a slot of its own."""
+
+    __slots__ = ("tag",)
+
+    def __init__(self, data):
+        super().__init__(data, requires_grad=True)
+
+
+USING = {
+    "unary": tg.tanh, "operator": lambda t: t + 1, "reflected": lambda t: 2.0 * t,
+    "both": lambda t: t * t, "with a Tensor": lambda t: tg.Tensor(A) * t,
+    "array": lambda t: B * t, "numpy": np.exp, "index": lambda t: t[0], "matmul": lambda t: t @ t.T,
+    "join": lambda t: tg.concatenate([t, t]), "sum": lambda t: t.sum(axis=0),
+    "softmax": tg.softmax, "where": lambda t: tg.where(t > 0, t, 0.0), "power": lambda t: t**2,
+    "negative": lambda t: -t, "iteration": lambda t: sum(t), "gather": lambda t: t[[0, 0]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [lambda a: Parameter(a, requires_grad=True), Made])
+@pytest.mark.parametrize("fn", USING.values(), ids=USING.keys())
+def test_derived_class_goes_through_functions_as_a_tensor(kind, fn):
+    x, t = kind(A), tg.Tensor(A, requires_grad=True)
+    for each in (x, t):
+        y = fn(each)
+        y.backward(laws.draw(y.shape))
+    np.testing.assert_array_equal(x.grad, t.grad)
+    slope = tg.grad(fn(x).sum(), x, create_graph=True)
+    assert slope.shape == x.shape
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [shallow, deepcopy, *[lambda t, n=n: pickle.loads(pickle.dumps(t, n)) for n in range(6)]],
+)
+def test_copy_keeps_class_attributes_and_slots(copied):
+    one, other = Parameter(A, requires_grad=True, name="p"), Made(A)
+    one.group, other.tag = "g", "t"
+    twin, other_twin = copied(one), copied(other)
+    assert (type(twin), twin.group, twin.name, twin.requires_grad) == (Parameter, "g", "p", True)
+    assert (type(other_twin), other_twin.tag) == (Made, "t")
+    np.testing.assert_array_equal(twin.data, A)
+
+
+# --- threads ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda xs: (xs[0] + xs[1] + xs[2]).sum(), lambda xs: sum(x.sum() for x in xs),
+        lambda xs: tg.stack(xs).sum(),
+    ],
+)  # fmt: skip
+def test_threads_that_share_leaves_lose_no_gradient(loss):
+    leaves = [tg.Tensor(np.zeros(2), requires_grad=True) for _ in range(3)]
+
+    def work():
+        for _ in range(100):
+            loss(leaves).backward()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [each.grad.tolist() for each in leaves] == [[800.0, 800.0]] * 3
+
+
+def test_signal_that_comes_while_gradients_are_added_may_add_some_itself():
+    x = tg.Tensor([1.0], requires_grad=True)
+
+    class Nested(np.ndarray):
+        def __add__(self, other):
+            x.grad = None
+            (x * 5).sum().backward()
+            return np.asarray(self) + other
+
+    x.grad = np.ones(1).view(Nested)
+    y = tg.Tensor([1.0], requires_grad=True)
+    (x * y).sum().backward()
+    assert y.grad.tolist() == [1.0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_child_process_adds_gradients_though_another_thread_was_adding():
+    x, inside, leave = tg.Tensor([1.0], requires_grad=True), threading.Event(), threading.Event()
+
+    class Slow(np.ndarray):
+        def __add__(self, other):
+            inside.set()
+            leave.wait(30)
+            return np.asarray(self) + other
+
+    other = tg.Tensor([1.0], requires_grad=True)
+    other.grad = np.ones(1).view(Slow)
+    thread = threading.Thread(target=other.sum().backward)
+    thread.start()
+    inside.wait(30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        x.sum().backward()
+        os._exit(0)
+    leave.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+# --- masks and gradients set by hand ------------------------------------------------------------
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+
+
+@pytest.mark.parametrize("masked", [MASKED, [1.0, np.ma.masked]], ids=repr)
+@pytest.mark.parametrize(
+    "use",
+    [
+        tg.Tensor, lambda m: tg.Tensor([m, m]), lambda m: tg.Tensor([1.0, 2.0], True) * m,
+        lambda m: tg.where(tg.Tensor([1.0, 2.0]) > 1, m, tg.Tensor([1.0, 2.0], True)),
+        lambda m: (tg.Tensor([1.0, 2.0], True) * 2).backward(m),
+        lambda m: setattr(tg.Tensor([1.0, 2.0]), "data", m),
+        lambda m: tg.Tensor([1.0, 2.0], True)[m],
+    ],
+)  # fmt: skip
+def test_masked_array_is_refused_wherever_an_array_is_taken(use, masked):
+    with pytest.raises(tg.DTypeError, match=r"found a masked array.*filled"):
+        use(masked)
+
+
+@pytest.mark.parametrize("grad", ["no", np.ones(2, complex), [None, None], MASKED], ids=repr)
+def test_gradient_that_is_none_is_refused_before_any_is_added(grad):
+    x, y = tg.Tensor([1.0, 2.0], True, name="x"), tg.Tensor([1.0, 2.0], True, name="y")
+    y.grad = grad
+    with pytest.raises((tg.DTypeError, ShapeError), match="gradient of y"):
+        (x + y).sum().backward()
+    assert x.grad is None

@@ -90,7 +90,7 @@ def as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
     if wanted is not None and wanted.kind != "f":
         raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
     try:
-        array = plain(data, who)
+        array = np.array(data) if type(data) is np.ndarray else plain(data, who)
     except ValueError as error:
         raise ShapeError(f"{who}: the data are no array of numbers ({error})") from None
     typed = isinstance(data, np.ndarray | np.generic) and wanted is None

@@ -21,7 +21,7 @@ class Checked:
     Parameters
     ----------
     check : (what, value) -> value
-        Raises if the value cannot be used; ``what`` is the name of the attribute.
+        Raises if the value cannot be used; ``what`` begins the message.
     """
 
     def __init__(self, check: Callable[[str, Any], Any]) -> None:
@@ -38,7 +38,8 @@ class Checked:
         return vars(optimizer)[self.name]
 
     def __set__(self, optimizer: Any, value: Any) -> None:
-        vars(optimizer)[self.name] = self.check(self.name, value)
+        who = f"{type(optimizer).__name__}: {self.name}"
+        vars(optimizer)[self.name] = self.check(who, value)
 
 
 def number(low: float, end: float) -> Checked:
@@ -57,6 +58,7 @@ class Optimizer:
         If a parameter is not a leaf that requires a gradient.
     """
 
+    params = Checked(lambda what, value: _parameters(what, value))
     lr = number(0.0, np.inf)
 
     def __new__(cls, *args: Any, **options: Any) -> Optimizer:
@@ -68,25 +70,8 @@ class Optimizer:
         return object.__new__, (type(self),), vars(self)
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        if isinstance(params, Tensor) or not isinstance(params, Iterable):
-            raise UsageError(
-                f"{type(self).__name__}: found {type(params).__name__}, expected a list of "
-                "parameters, such as module.parameters()"
-            )
-        self.params = list(params)
+        self.params = params
         self.lr = lr
-        if not self.params:
-            raise ArgumentError(f"{type(self).__name__}: found no parameters to update")
-        seen: set[Tensor] = set()
-        for each in self.params:
-            if not isinstance(each, Tensor) or each.inputs or not each.requires_grad:
-                what = each.label() if isinstance(each, Tensor) else type(each).__name__
-                raise UsageError(
-                    f"{type(self).__name__}: {what} is no leaf that requires a gradient"
-                )
-            if each in seen:
-                raise ArgumentError(f"{type(self).__name__}: {each.label()} is given twice")
-            seen.add(each)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -105,6 +90,7 @@ class Optimizer:
 
         Whatever is raised, no parameter has moved, and the rule remembers nothing of this step.
         """
+        _check_leaves(type(self).__name__, self.params)
         gradients = {
             position: _finite(checked_gradient(each), f"the gradient of {each.label()}")
             for position, each in enumerate(self.params)
@@ -145,13 +131,14 @@ class SGD(Optimizer):
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0) -> None:
         super().__init__(params, lr)
         self.momentum = momentum
-        self._v: dict[int, np.ndarray] = {}
+        self._v: dict[Tensor, np.ndarray] = {}
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return lr · v."""
         if self.momentum:
-            gradient = self.momentum * self._v.get(position, 0.0) + gradient
-            self._v[position] = gradient
+            parameter = self.params[position]
+            gradient = self.momentum * self._v.get(parameter, 0.0) + gradient
+            self._v[parameter] = gradient
         return self.lr * gradient
 
 
@@ -182,15 +169,15 @@ class Adam(Optimizer):
         super().__init__(params, lr)
         self.betas = betas
         self.eps = eps
-        self._moments: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
+        self._moments: dict[Tensor, tuple[int, np.ndarray, np.ndarray]] = {}
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return lr times the ratio of the corrected moments."""
         b1, b2 = self.betas
-        zero = np.zeros_like(gradient)
-        t, m, v = self._moments.get(position, (0, zero, zero))
+        zero, parameter = np.zeros_like(gradient), self.params[position]
+        t, m, v = self._moments.get(parameter, (0, zero, zero))
         t, m, v = t + 1, b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient * gradient
-        self._moments[position] = t, m, v
+        self._moments[parameter] = t, m, v
         return self.lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + self.eps)
 
 
@@ -200,6 +187,35 @@ def _in_range(what: str, value: float, low: float, end: float) -> float:
     if not low <= value < end:
         raise ArgumentError(f"{what} must be at least {low:g} and below {end:g}, found {value}")
     return float(value)
+
+
+def _parameters(what: str, value: Any) -> list[Tensor]:
+    who = what.removesuffix(": params")
+    if isinstance(value, Tensor) or not isinstance(value, Iterable):
+        raise UsageError(
+            f"{who}: found {type(value).__name__}, expected a list of parameters, such as "
+            "module.parameters()"
+        )
+    params = list(value)
+    if not params:
+        raise ArgumentError(f"{who}: found no parameters to update")
+    _check_leaves(who, params)
+    for each in params:
+        if not each.requires_grad:
+            raise UsageError(f"{who}: {each.label()} is no leaf that requires a gradient")
+    return params
+
+
+def _check_leaves(who: str, params: list[Any]) -> None:
+    """Refuse what is no leaf, or is given twice."""
+    seen: set[Tensor] = set()
+    for each in params:
+        if not isinstance(each, Tensor) or each.inputs:
+            what = each.label() if isinstance(each, Tensor) else type(each).__name__
+            raise UsageError(f"{who}: {what} is no leaf that requires a gradient")
+        if each in seen:
+            raise ArgumentError(f"{who}: {each.label()} is given twice")
+        seen.add(each)
 
 
 def _pair(what: str, value: Any) -> tuple[float, ...]:

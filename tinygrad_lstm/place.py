@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import index as as_integer
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from .errors import ArgumentError, UsageError
@@ -75,6 +76,12 @@ class Place:
         return ".".join(parts) + steps
 
 
+class Home(Place):
+    """The place of a module, where its parameters live."""
+
+    __slots__ = ()
+
+
 def _copied(kind: type[Place], outer: tuple[Place, ...], fields: tuple[Any, ...]) -> Place:
     """Return a place like another one; ``outer`` was copied for the sake of the order alone."""
     return kind(*fields)
@@ -82,8 +89,8 @@ def _copied(kind: type[Place], outer: tuple[Place, ...], fields: tuple[Any, ...]
 
 ROOT = Place(None)
 here: ContextVar[Place] = ContextVar("here", default=ROOT)
-
-
+_NONE = Place(None)  # no loop
+_where_am_i, _stand_at = here.get, here.set
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -105,11 +112,15 @@ class _Inside:
                 f"{function.__name__} runs after the call that a decorator could stand around: "
                 "use a with block inside of it"
             )
+        name, recording = self._name, self._recording
 
         @wraps(function)
         def inside(*args: Any, **options: Any) -> Any:
-            with self:
+            entered = here.set(Place(here.get(), name, None, recording))
+            try:
                 return function(*args, **options)
+            finally:
+                here.reset(entered)
 
         return cast(F, inside)
 
@@ -171,13 +182,16 @@ def enable_grad() -> _Inside:
     return _Inside(recording=True)
 
 
-def steps(times: int | range) -> Iterator[int]:
-    """Run through the steps of a recurrence, and record at which step each operation was made.
+class steps:
+    """The steps of a recurrence: run through them, and each operation is recorded at its step.
 
-    A step stands in the scope and the mode in which the loop asks for it. The last step ends with
-    the loop, which drops the iterator. An iterator that a variable keeps (``pairs =
-    zip(steps(5), xs)``) is in its step until the iterator is exhausted or the variable is deleted,
-    or the ``with`` block or the call of a module around it ends: write it into the ``for`` line.
+    A step stands in the scope and the mode in which the loop asks for it. Every ``for`` runs
+    through all steps, as with a range, so that threads and tasks may share the object; ``next(…)``
+    takes one step after the other, whoever asks.
+
+    The last step ends with the loop, which drops its iterator. An iterator that a variable keeps
+    (``pairs = zip(steps(5), xs)``) may stay in its step until the variable is deleted, or the
+    ``with`` block or the call of a module around it ends: write it into the ``for`` line.
 
     Parameters
     ----------
@@ -196,77 +210,99 @@ def steps(times: int | range) -> Iterator[int]:
     ArgumentError
         If it is negative.
     """
-    if not isinstance(times, range):
-        try:
-            times = range(as_integer(times))
-        except TypeError:
-            raise UsageError(
-                f"steps: found {type(times).__name__}, expected the number of steps or a range"
-            ) from None
-        if times.stop < 0:
-            raise ArgumentError(f"steps: found {times.stop} steps, expected 0 or more")
-    return _Steps(times)
+
+    _shared: _Shared | None = None
+
+    def __init__(self, times: int | range) -> None:
+        if not isinstance(times, range):
+            try:
+                times = range(as_integer(times))
+            except TypeError:
+                raise UsageError(
+                    f"steps: found {type(times).__name__}, expected the number of steps or a range"
+                ) from None
+            if times.stop < 0:
+                raise ArgumentError(f"steps: found {times.stop} steps, expected 0 or more")
+        self._times = times
+
+    def __iter__(self) -> Iterator[int]:
+        return self._shared or stepping(self._times)
+
+    def __next__(self) -> int:
+        if self._shared is None:
+            self._shared = _Shared(self._times)
+        return next(self._shared)
 
 
-class _Loop(Place):
-    """What the steps of one loop have in common, and no other steps."""
-
-    __slots__ = ()
-
-
-class _Steps:
-    """The iterator behind `steps`; threads and tasks that share one share its steps out.
-
-    No generator: one cannot be advanced by two threads, and ends wherever it happens to be freed.
-    """
-
-    __slots__ = ("_coming", "_loop", "_loops")
+class _Shared:
+    """An iterator over steps that several threads may advance."""
 
     def __init__(self, times: range) -> None:
-        self._coming = iter(times)
-        self._loop: _Loop | None = None  # the one used last
-        self._loops: list[_Loop] = []  # one for each place, thread or task that asked for steps
+        self._loops: list[Place] = []
+        self._steps, self._turn = stepping(times, self._loops), Lock()
 
-    def __iter__(self) -> _Steps:
+    def __iter__(self) -> _Shared:
         return self
 
     def __next__(self) -> int:
-        now, loop = here.get(), self._loop
-        if loop is None or now.parent is not loop:
-            loop = self._loop_at(now)
-        for step in self._coming:
-            here.set(Place(loop, None, step))
-            return step
-        here.set(cast(Place, loop.parent))
+        with self._turn:
+            for step in self._steps:
+                return step
+        _leave(self._loops)  # this thread's or task's, too
         raise StopIteration
 
-    def _loop_at(self, now: Place) -> _Loop:
-        """Return the loop whose step a place is in, or else a new one in this place."""
-        step = self._step_around(now)
-        if step is None:
-            self._loop = _Loop(now)
-            self._loops.append(self._loop)
+
+def stepping(times: range, loops: list[Place] | None = None) -> Iterator[int]:
+    """Run through steps as `steps` does, for one thread alone.
+
+    Parameters
+    ----------
+    times : range
+    loops : list of Place, optional
+        Takes the loops that run, one for each place, thread or task that asks for a step.
+    """
+    loop = place = _NONE
+    try:
+        for step in times:
+            now = _where_am_i()
+            if now is not place:  # the first time, or somewhere else since
+                around = _step_around(now, loops) if loops else None
+                if around is not None:
+                    loop = cast(Place, around.parent)
+                elif loops is None:
+                    loops = [loop := Place(now)]
+                else:
+                    loops.append(loop := Place(now))
+            place = Place(loop, None, step)
+            _stand_at(place)
+            yield step
+    finally:
+        if _where_am_i() is place:  # the same, sooner
+            _stand_at(loop.parent)  # type: ignore[arg-type]
         else:
-            self._loop = cast(_Loop, step.parent)
-        return self._loop
+            _leave(loops or [])
 
-    def _step_around(self, now: Place) -> Place | None:
-        link: Place | None = now
-        while link is not None and link.parent not in self._loops:
-            link = link.parent
-        return link
 
-    def __del__(self) -> None:
-        now = here.get()
-        step = self._step_around(now)
-        if step is None:
-            return  # exhausted, left behind by a block around it, or run by another thread
-        while now is not step and (now.step is not None or type(now) is _Loop):
-            now = cast(Place, now.parent)  # steps inside end with this one
-        if now is step:
-            here.set(_before(step))
-        else:  # a block inside is still open: `_still_open` ends the step after it
-            _ended.set(_ended.get() | {step})
+def _step_around(now: Place, loops: list[Place]) -> Place | None:
+    """Return the step of one of the loops that a place is in."""
+    link: Place | None = now if loops else None
+    while link is not None and link.parent not in loops:
+        link = link.parent
+    return link
+
+
+def _leave(loops: list[Place]) -> None:
+    """End the step of one of the loops in which this thread or task stands, if it does."""
+    now = _where_am_i()
+    step = _step_around(now, loops)
+    if step is None:
+        return  # left already with a block around it, or the step of another thread
+    while now is not step and now.step is not None:
+        now = _before(now)  # steps inside end with this one
+    if now is step:
+        here.set(_before(step))
+    else:  # a block inside is still open: `_still_open` ends the step after it
+        _ended.set(_ended.get() | {step})
 
 
 def checked_name(name: object) -> str:

@@ -216,11 +216,12 @@ class Tensor:
         found = pull_back(sums)
         own = sums.own
         with _adding:
+            for node in found:
+                if node.grad is not None:
+                    node.grad = checked_gradient(node)
             for node, ct in found.items():
                 ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
-                found[node] = ct if node.grad is None else np.asarray(checked_gradient(node) + ct)
-            for node, ct in found.items():
-                node.grad = ct
+                node.grad = ct if node.grad is None else np.asarray(node.grad + ct)
 
     def retain_grad(self) -> Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
@@ -609,7 +610,7 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
         if type(each) is float:
             each = _weak(each, tensors[0])
         elif not isinstance(each, Tensor):
-            array = plain(each, primitive.name)
+            array = np.array(each) if type(each) is _ndarray else plain(each, primitive.name)
             if array.dtype.kind in "iu" or type(each) is int:
                 array = array.astype(tensors[0].dtype)
             if array.dtype.kind not in "fb":

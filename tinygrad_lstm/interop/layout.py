@@ -56,7 +56,7 @@ class Part(NamedTuple):
         }
 
 
-def parts(module: Module, stem: str = "") -> Iterator[Part]:
+def parts(module: Module, stem: str = "", seen: frozenset[int] = frozenset()) -> Iterator[Part]:
     """Yield what holds the parameters of a module, in the order of its parameters."""
     if isinstance(module, nn.Recurrent):
         ways: list[Recurrence] = [*module._ways.values()] or [module]
@@ -65,8 +65,10 @@ def parts(module: Module, stem: str = "") -> Iterator[Part]:
         return
     yield Part(module, module.equations if isinstance(module, Recurrence) else None, stem)
     if not isinstance(module, Recurrence):
+        around = seen | {id(module)}  # a child may hold a module around it
         for name, child in module.children():
-            yield from parts(child, joined(stem, name))
+            if id(child) not in around:
+                yield from parts(child, joined(stem, name), around)
 
 
 def joined(*names: str) -> str:

@@ -35,7 +35,7 @@ _next = _Next()
 
 def reduced(module: Module) -> tuple[Any, ...]:
     """Return what copies a module, and all modules in it, as ``__reduce__`` does."""
-    shell = _next.shell and _next.shell()
+    shell = _next.shell() if _next.shell is not None else None
     if shell is not None and shell.module is module:
         _next.shell = None
         return object.__new__, (type(module),)
@@ -49,7 +49,7 @@ def restore(module: Module, state: Any) -> None:
         module.__setstate__(state)
         return
     attributes, slots = state if isinstance(state, tuple) else (state, None)
-    vars(module).update(attributes or {})
+    module.__dict__.update(attributes or {})
     for name, value in (slots or {}).items():
         object.__setattr__(module, name, value)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import as_floats
 from ..errors import ShapeError, SignalError, UsageError, check_arguments, nearest
-from ..place import Place, checked_name, here
+from ..place import Home, Place, checked_name, here
 from ..tensor import Tensor, replace_data
 from .copies import reduced, restore
 
@@ -66,7 +66,7 @@ class Module:
     def __new__(cls, *args: Any, **options: Any) -> Module:
         check_arguments(cls, args, options)
         module = super().__new__(cls)
-        object.__setattr__(module, "place", Place(None, cls._default_name()))
+        object.__setattr__(module, "place", Home(None, cls._default_name()))
         object.__setattr__(module, "_held", {})
         return module
 
@@ -141,16 +141,35 @@ class Module:
             before = {}
         if not held.keys() >= before.keys():
             held |= self._kept(before, held, value, path)
-        for path, each in held.items():
-            if before.get(path) is each:
-                continue
-            if isinstance(each, Module):
-                each._held_by(self, path)
-            else:
-                each.name = each.name or path
-                each.place = self.place
         self._held[attribute] = held
+        for path, each in held.items():
+            if before.get(path) is not each:
+                self._name(each, path, before.get(path))
+        for path, old in before.items():
+            if held.get(path) is not old:
+                self._rename(old, path)
         return held
+
+    def _name(self, each: Any, path: str, old: Any) -> None:
+        """Call a parameter or a module by its path, unless it has a name, or is another's too."""
+        if isinstance(each, Module):
+            each._held_by(self, path)
+        elif not isinstance(each.place, Home):
+            same = isinstance(old, Tensor) and old.name == path  # with the parts packed in it
+            each.name = each.name or (old.name if same else path)
+            each.place = self.place
+
+    def _rename(self, old: Any, path: str) -> None:
+        """Call what no longer stands at the path of its name by the path where it does, if any."""
+        paths = (other for held in self._held.values() for other in held if held[other] is old)
+        new = next(paths, None)
+        if new is None:
+            return
+        if isinstance(old, Module):
+            if old.place.parent is self.place and old.place.name == path and not old._named:
+                old.place.name = new
+        elif old.place is self.place and old.name == path:
+            old.name = new
 
     def _kept(
         self, before: dict[str, Any], held: dict[str, Any], value: Any, start: str
@@ -158,11 +177,11 @@ class Module:
         """Return the parameters before that are frozen now; refuse a value that loses another."""
         nodes, frozen = dict(_nodes(value, start)), {}
         for path, old in before.items():
-            if path in held or any(old is each for each in held.values()):
-                continue
             place = path
             while place not in nodes:
                 place = place.rpartition(".")[0]
+            if place in held or any(old is each for each in held.values()):
+                continue
             new = nodes[place]
             if new is old:
                 frozen[path] = old
@@ -342,13 +361,20 @@ def check_entries(
         if name not in shapes
     ]
     misshaped = [
-        f"shape of {name}: found {np.shape(state[name])}, expected {shapes[name]}"
+        f"shape of {name}: found {shape}, expected {shapes[name]}"
         for name in shapes
-        if name in state and np.shape(state[name]) != shapes[name]
+        if name in state and (shape := _shape(state[name])) != shapes[name]
     ]
     if wrong or misshaped:
         kind = SignalError if wrong else ShapeError
         raise kind(f"{who}: nothing loaded; " + "; ".join(wrong + misshaped))
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    try:
+        return np.shape(value)
+    except ValueError:
+        return "lists of unequal lengths"
 
 
 def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -371,13 +397,14 @@ def _inside(value: Any, path: str) -> dict[str, Any]:
     held: dict[str, Any] = {}
     if isinstance(value, list | tuple | dict):
         for each_path, each in _nodes(value, path):
-            if isinstance(each, Module) or _is_parameter(each):
-                if held.setdefault(each_path, each) is not each:
-                    raise SignalError(
-                        f"two items of {path} have one path, {each_path}: a "
-                        f"{type(held[each_path]).__name__} and a {type(each).__name__}; "
-                        "choose other keys"
-                    )
+            if not isinstance(each, Module) and not _is_parameter(each):
+                continue
+            if held.setdefault(each_path, each) is not each:
+                raise SignalError(
+                    f"two items of {path} have one path, {each_path}: a "
+                    f"{type(held[each_path]).__name__} and a {type(each).__name__}; "
+                    "choose other keys"
+                )
     return held
 
 

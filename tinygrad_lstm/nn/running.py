@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..place import steps
+from ..place import stepping
 from ..primitives import concatenate, stack, stop_gradient, transpose, where
 from ..tensor import Tensor, constant
 from . import init
@@ -62,7 +62,7 @@ def run(
     order = range(T - 1, -1, -1) if backward else range(T)
     seam = None if truncate is None or truncate >= T else _seams(order, truncate)
     outs = []
-    for k in steps(order):
+    for k in stepping(order):
         if seam is not None:
             state = p._chosen(seam[k], map(stop_gradient, state), state, "cut")
         before = state
