@@ -1,5 +1,9 @@
 """Whether a set-up is good enough to see the mistakes that people make."""
 
+from importlib import import_module
+from itertools import count
+from time import monotonic
+
 import numpy as np
 import planted
 import pytest
@@ -130,6 +134,43 @@ def test_a_toy_is_told_what_to_change(sizes, unseen, advice):
 def test_the_fewer_steps_the_more_is_missed():
     counts = [len(set_up(T=T, B=1, start=0.0).unseen) for T in (1, 2)]
     assert counts[0] > counts[1] > 0
+
+
+def test_a_limit_is_kept_and_told():
+    y = x = tg.Tensor([0.2, -0.3, 0.5], requires_grad=True, name="x")
+    for k in range(300):
+        y = tg.tanh(y * (1 + k / 100)) + 0.01 * x
+    loss, began = tg.sum(y * y), monotonic()
+    found = tg.adequacy(loss, seconds=0.5)
+    assert monotonic() - began < 0.5 + 2  # on a busy machine
+    assert found.is_cut and not found.ok and found.listed >= found.planted
+    assert f"looked at {found.planted:,} of " in str(found)
+
+
+def test_how_many_mistakes_were_left_out_is_told_where_they_could_be_counted(monkeypatch):
+    whole = set_up()
+    assert not whole.is_cut and whole.is_counted and whole.listed == whole.planted
+    clock = count()
+    monkeypatch.setattr("tinygrad_lstm.check.trials.monotonic", lambda: next(clock))
+    monkeypatch.setattr(import_module("tinygrad_lstm.check.adequacy"), "LISTING", 1e6)
+    set_up()
+    took = next(clock)
+    loss = planted.lstm_network(planted.lstm_numbers())
+    cut = tg.adequacy(loss, seconds=took - 200)
+    assert cut.is_cut and cut.is_counted and 0 < cut.planted < whole.planted
+    assert f"looked at {cut.planted:,} of {cut.listed:,} mistakes: the time was up" in str(cut)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,)])
+def test_an_empty_leaf_is_no_hindrance(shape):
+    empty = tg.Tensor(np.zeros(shape), requires_grad=True, name="empty")
+    x = tg.Tensor([1.0, -2.0, 0.5], requires_grad=True, name="x")
+    found = tg.adequacy(tg.sum(tg.tanh(empty)) + tg.sum(x * x * 0.3))
+    assert found.planted > 10 and found.unseen
+    report = tg.compare(
+        tg.sum(empty * 2.0) + tg.sum(x**2), {"x": x.numpy(), "empty": empty.numpy()}
+    )
+    assert report.mistakes
 
 
 def test_nothing_to_check_is_refused():

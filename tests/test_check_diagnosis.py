@@ -4,6 +4,7 @@ import re
 from functools import cache
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import planted
@@ -14,6 +15,7 @@ import tinygrad_lstm as tg
 from tinygrad_lstm.check import mistakes as library
 from tinygrad_lstm.check.mistakes import every, mistakes
 from tinygrad_lstm.check.sight import Sight
+from tinygrad_lstm.check.trials import Trials
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
 FORWARD = ("function missing", "function twice", "normalised twice", "silent broadcast")
@@ -128,10 +130,10 @@ def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
     assert found.mistakes[0].left == 0 and len(shown) > 2
 
     clock = count()  # a second for every mistake that is tried
-    monkeypatch.setattr("tinygrad_lstm.check.diagnosis.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tinygrad_lstm.check.trials.monotonic", lambda: next(clock))
     singles = found.diagnose(pairs=False, seconds=10**6)
     assert singles and not singles.is_cut and all(each.left for each in singles)
-    took = next(clock)
+    took = next(clock) + 100  # as many for the pairs
     for seconds in (0, 50, took):
         began, shown[:] = next(clock), []
         assert found.diagnose(seconds=seconds, watch=watch).is_cut
@@ -139,6 +141,101 @@ def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
         assert bool(shown) is (seconds == took)
         if seconds < took:
             assert "the time was up before all was tried" in str(found)
+
+
+BUSY = 2.0  # seconds by which a limit may be missed on a busy machine
+
+
+def chain(count, of=tg.tanh):
+    """Return the loss of functions of functions, and its gradient."""
+    x = y = tg.Tensor([0.2, -0.3, 0.5], requires_grad=True, name="x")
+    for k in range(count):
+        y = of(y * 1.01) if k % 7 else tg.sin(y + 0.1 * k)
+    loss = tg.sum(y * y)
+    return loss, tg.grad(loss, x).numpy()
+
+
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "recorded"])
+def test_a_limit_is_kept_in_a_long_network(fold, monkeypatch):
+    if not fold:
+        monkeypatch.setattr("tinygrad_lstm.check.sight.fold_plain_loops", lambda *_, **__: None)
+    loss, gradient = chain(300)
+    found = tg.compare(loss, {"x": gradient * [1, 1.1, 0.9]})
+    began = monotonic()
+    assert found.diagnose(seconds=0.5).is_cut
+    assert monotonic() - began < 0.5 + BUSY
+    assert "the time was up" in str(found)
+
+
+def test_a_mistake_in_a_long_network_is_found_without_running_it_for_every_other(monkeypatch):
+    monkeypatch.setattr("tinygrad_lstm.check.sight.fold_plain_loops", lambda *_, **__: None)
+    loss, gradient = chain(60)
+    runs, run = [], Trials.run
+
+    def counted(self, *changes):
+        runs.append(changes)
+        return run(self, *changes)
+
+    monkeypatch.setattr(Trials, "run", counted)
+    found = tg.compare(loss, {"x": 2 * gradient}).diagnose(seconds=20)
+    assert any("everything is 2 times" in each.says for each in found)
+    assert 0 < len(runs) < 1000
+
+
+STEPS = 20
+
+
+def plain_network(called):
+    """Return the loss of an Elman network in a plain loop, and its numbers."""
+    rng = np.random.default_rng(0)
+    shapes = dict(W=(3, 4), U=(4, 4), b=(4,), V=(4, 2), x=(STEPS, 3), t=(STEPS, 2))
+    n = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    p = {name: tg.Tensor(n[name], requires_grad=True, name=name) for name in "WUbV"}
+    h, loss = np.zeros(4), 0.0
+    for k in range(STEPS):
+        s = n["x"][k] @ p["W"] + h @ p["U"] + p["b"]
+        h = tg.tanh(s)
+        e = h @ p["V"] - n["t"][k]
+        if called:
+            s.name, h.name, e.name = f"s[{k}]", f"h[{k}]", f"e[{k}]"
+        loss = loss + 0.5 * tg.sum(e * e)
+    return loss, n
+
+
+def plain_by_hand(n, mistake):
+    """Derive the gradients of `plain_network`, with a mistake that is made at every step."""
+    h = [np.zeros(4)]
+    for k in range(STEPS):
+        h.append(np.tanh(n["x"][k] @ n["W"] + h[-1] @ n["U"] + n["b"]))
+    hand = {name: np.zeros(n[name].shape) for name in "WUbV"}
+    come = np.zeros(4)
+    for k in reversed(range(STEPS)):
+        e = h[k + 1] @ n["V"] - n["t"][k]
+        δh = e @ n["V"].T + (0 if mistake == "carry dropped" else come)
+        δs = δh * (1 if mistake == "derivative missing" else 1 - h[k + 1] ** 2)
+        come = δs @ (n["U"] if mistake == "weight not transposed" else n["U"].T)
+        before = h[k + 1] if mistake == "output for input" else h[k]
+        hand["W"] += np.outer(n["x"][k], δs)
+        hand["U"] += np.outer(before, δs)
+        hand["b"] += δs / (STEPS if mistake == "average over steps" else 1)
+        hand["V"] += np.outer(h[k + 1], e)
+        hand |= {f"e[{k}]": e, f"h[{k}]": δh, f"s[{k}]": δs}
+    return hand
+
+
+@pytest.mark.parametrize("given", ["deltas", "parameters"])
+@pytest.mark.parametrize("mistake", [
+    "carry dropped", "derivative missing", "weight not transposed", "output for input",
+    "average over steps",
+])  # fmt: skip
+def test_a_mistake_at_every_step_of_a_plain_loop_is_named_once(mistake, given):
+    loss, n = plain_network(called=given == "deltas")
+    hand = plain_by_hand(n, mistake)
+    names = hand if given == "deltas" else "WUbV"
+    found = tg.compare(loss, {name: hand[name] for name in names}).diagnose(seconds=20)
+    assert found and found[0].left == 0
+    assert mistake in {each.what for each in found[:2]}
+    assert not found.is_cut
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])

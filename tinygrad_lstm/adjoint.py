@@ -23,6 +23,7 @@ gain, and on Symbols, for its label. A signal that no input and no parameter lea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -50,14 +51,18 @@ def adjoint(graph: AnyFlow) -> AnyFlow:
     -------
     The same type
     """
-    return cast(AnyFlow, _Transposition(graph).done())
+    return transposed(graph)[0]
 
 
 def continued(graph: Flow) -> dict[int, int]:
     """Return the wires that are plain continuations in the adjoint network, each with of which."""
+    return transposed(graph)[1]
+
+
+def transposed(graph: AnyFlow) -> tuple[AnyFlow, dict[int, int]]:
+    """Return the adjoint network, and the wires of `continued`, for whoever needs both."""
     transposition = _Transposition(graph)
-    transposition.done()
-    return transposition.same
+    return cast(AnyFlow, transposition.done()), transposition.same
 
 
 class _Transposition:
@@ -121,8 +126,8 @@ class _Transposition:
         symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
         y, name = self.graph.wires[node.outputs[0]].value, Symbol(node.name)
         for wire, rule in self._operands(node, node.primitive.rules):
-            gain, label = rule(*values, y), rule(*symbols, name)
-            gain_node = self._gain_to(wire, gain, label)
+            gain = gain_of(node, node.inputs.index(wire), values, y)
+            gain_node = self._gain_to(wire, gain, rule(*symbols, name))
             gain_node.scale = node.primitive.scale
             self._add(gain_node, node)
 
@@ -144,16 +149,9 @@ class _Transposition:
     def _reduction(self, node: Node) -> None:
         """Turn a reduction into its transposed Jacobian, never formed: its slopes."""
         assert node.primitive is not None
-        (wire,), (rule,) = node.inputs, node.primitive.rules
+        (wire,) = node.inputs
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
-        assert rule is not None
-        if node.folded:
-            slopes = np.stack([
-                rule(*each, node.at(step).parameters.get("axis"))
-                for step, each in enumerate(zip(x, y, strict=True))
-            ])  # fmt: skip
-        else:
-            slopes = rule(x, y, node.parameters.get("axis"))
+        slopes = gain_of(node, 0, [x], y)
         jacobian = node.turned(self._come(node), (wire,), delta(node.name))
         jacobian.kind, jacobian.gain, jacobian.scale = "jacobian", slopes, node.primitive.scale
         self._add(jacobian, node)
@@ -249,6 +247,33 @@ class _Transposition:
 
     def _arm(self, wire: int) -> tuple[int, ...]:
         return (self.arms[wire],)
+
+
+def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
+    """Return the gain on the way back to an operand of a function, a product or a reduction.
+
+    Parameters
+    ----------
+    node : Node
+    port : int
+        Which operand.
+    operands : the values of all of them; inside a folded loop of T steps (T, ...)
+    y : array
+        The value of what the node makes of them.
+    """
+    assert node.primitive is not None
+    if node.kind == "product":
+        return operands[1 - port]
+    rule = node.primitive.rules[port]
+    assert rule is not None
+    if node.kind == "function":
+        return rule(*operands, y)
+    if not node.folded:
+        return rule(*operands, y, node.parameters.get("axis"))
+    return np.stack([
+        rule(*each, node.at(step).parameters.get("axis"))
+        for step, each in enumerate(zip(*operands, y, strict=True))
+    ])  # fmt: skip
 
 
 _RULES = {**dict.fromkeys(BORDERS, "_border"), "advance": "_delay"}

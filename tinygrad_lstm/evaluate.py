@@ -28,6 +28,7 @@ def evaluate(
     *,
     everything: bool = False,
     meet: Mapping[int, Meeting] | None = None,
+    known: Mapping[int, Any] | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a graph, and return what comes out.
 
@@ -41,6 +42,8 @@ def evaluate(
         inside of a loop of T steps (T, ...), the earliest step first.
     meet : mapping of a wire to (step, value) -> value, optional
         Called with every signal on these wires as it comes; what it returns goes on.
+    known : mapping of a wire to its signal, optional
+        The signals that no node of the graph makes; inside of a loop of T steps (T, ...).
 
     Returns
     -------
@@ -54,11 +57,14 @@ def evaluate(
         If an array has another shape than what was recorded.
     """
     given = dict(values or {})
-    known = [node.name for node in graph.nodes if node.kind in SOURCES]
-    for name in given:
-        if name not in known:
-            raise SignalError(f"evaluate: no source is called {name!r}; {nearest(name, known)}")
-    on: dict[int, Any] = {}
+    if given:
+        sources = [node.name for node in graph.nodes if node.kind in SOURCES]
+        for name in given:
+            if name not in sources:
+                raise SignalError(
+                    f"evaluate: no source is called {name!r}; {nearest(name, sources)}"
+                )
+    on: dict[int, Any] = {} if known is None else _Known(known)
     met = dict(meet or {})
     results: dict[str, np.ndarray] = {}
     for loop, nodes in groupby(graph.nodes, lambda node: node.loop if node.folded else None):
@@ -77,6 +83,25 @@ def evaluate(
     if everything:
         return {graph.wires[wire].name: _whole(value) for wire, value in on.items() if wire >= 0}
     return results
+
+
+class _Known(dict[int, Any]):
+    """Signals by their wire: those that are made, and behind them those that are known.
+
+    Parameters
+    ----------
+    signals : mapping of a wire to its signal
+    step : int, optional
+        At which step of a loop the known signals are read.
+    """
+
+    def __init__(self, signals: Mapping[int, Any], step: int | None = None) -> None:
+        super().__init__()
+        self.signals, self.step = signals, step
+
+    def __missing__(self, wire: int) -> Any:
+        signal = self.signals[wire]
+        return signal if self.step is None else signal[self.step]
 
 
 class _Steps:
@@ -113,7 +138,7 @@ class _Steps:
         backwards = any(node.kind == "advance" for node in self.delays)
         held = [self._initial(node) for node in self.delays]
         for step in reversed(range(self.count)) if backwards else range(self.count):
-            now: dict[int, Any] = {}
+            now = _Known(self.on, step) if isinstance(self.on, _Known) else dict[int, Any]()
             for node, value in zip(self.delays, held, strict=True):
                 now[node.outputs[0]] = value
                 _meet(self.met, node, step, now, 1)

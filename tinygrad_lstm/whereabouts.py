@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from types import MappingProxyType
 
 import numpy as np
 
@@ -27,6 +28,9 @@ class Whereabouts:
     network : Flow
     recorded : Signals
         What was recorded, with its names.
+    names : mapping of str to str, optional
+        What signals at a step are called in the recording, where that is not their name at a step
+        (see `fold_plain_loops`).
 
     Attributes
     ----------
@@ -36,8 +40,10 @@ class Whereabouts:
         The steps of a signal; of one that was recorded as a whole too, if it is in a folded loop.
     """
 
-    def __init__(self, network: Flow, recorded: Signals) -> None:
-        self.network, self.recorded = network, recorded
+    def __init__(
+        self, network: Flow, recorded: Signals, names: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.network, self.recorded, self.names = network, recorded, names
         self.maker = {wire: node for node in network.nodes for wire in node.outputs}
         self.at: dict[str, tuple[int, int | None]] = {}
         self.sequences: dict[str, list[str]] = {}
@@ -69,6 +75,12 @@ class Whereabouts:
         values = [self.value(each, on) for each in self.pieces(name)]
         return np.stack(values) if name in self.sequences else np.concatenate(values, axis=-1)
 
+    def name_at(self, node: Node, step: int) -> str:
+        """Return what a signal of a folded loop is called at a step in the recording."""
+        assert node.loop is not None
+        name = name_at(node, step, self.network.loops[node.loop].scope)
+        return self.names.get(name, name)
+
     def _look(self) -> None:
         nodes = sorted(self.network.nodes, key=lambda node: (node.folded, node.kind == "collect"))
         for node in nodes:
@@ -80,8 +92,7 @@ class Whereabouts:
             named: list[tuple[str, int | None]] = [(node.name, None)]
             if node.loop is not None and is_timed(node):
                 loop = self.network.loops[node.loop]
-                steps = [name_at(node, step, loop.scope) for step in loop.steps]
-                named = [(name, at) for at, name in enumerate(steps)]
+                named = [(self.name_at(node, step), at) for at, step in enumerate(loop.steps)]
             for name, index in named:
                 value = self.network.wires[wire].value
                 known = self.recorded.by_name.get(name)

@@ -6,17 +6,20 @@ zero start what it is multiplied by does not show, with one hidden unit a matrix
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from ..errors import UsageError
-from ..evaluate import evaluate
 from ..tensor import Tensor
-from .mistakes import Mistake, every, leading_to
-from .sight import Sight
+from .mistakes import Mistake, every
+from .sight import Given, Sight
+from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
+LISTING = 0.2  # of the time, after which mistakes are no longer counted before they are tried
 
 
 @dataclass(frozen=True)
@@ -31,32 +34,52 @@ class Adequacy:
         Those that change no gradient of a leaf that requires one.
     advice : tuple of str
         What to change about the set-up.
+    listed : int
+        How many mistakes there are to be tried, as far as they were counted.
+    is_cut : bool
+        Whether the time was up before all were tried.
+    is_counted : bool
+        Whether all were counted.
     """
 
     planted: int
     unseen: tuple[Mistake, ...]
     advice: tuple[str, ...]
+    listed: int = 0
+    is_cut: bool = False
+    is_counted: bool = True
 
     @property
     def ok(self) -> bool:
-        """Whether every mistake shows."""
-        return not self.unseen
+        """Whether every mistake shows; of a check that was cut that is not known."""
+        return not self.unseen and not self.is_cut
 
     def __str__(self) -> str:
-        if self.ok:
-            return f"all {self.planted} mistakes show"
-        lines = [f"{len(self.unseen)} of {self.planted} mistakes do not show, such as"]
-        lines += [f"  {each.says}"[:78] for each in self.unseen[:8]]
-        return "\n".join([*lines, *(f"change: {each}" for each in self.advice)])
+        lines = [] if self.is_cut else [f"all {self.planted} mistakes show"]
+        if self.unseen:
+            lines = [f"{len(self.unseen)} of {self.planted} mistakes do not show, such as"]
+            lines += [f"  {each.says}"[:78] for each in self.unseen[:8]]
+            lines += [f"change: {each}" for each in self.advice]
+        return "\n".join([*lines, *([self._cut] if self.is_cut else [])])
+
+    @property
+    def _cut(self) -> str:
+        more = "" if self.is_counted else "more than "
+        return (
+            f"looked at {self.planted:,} of {more}{self.listed:,} mistakes: the time was up; "
+            "adequacy(loss, seconds=…) sets it"
+        )
 
 
-def adequacy(loss: Tensor) -> Adequacy:
+def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     """Plant every mistake of the library in a network, and see which a check of it would miss.
 
     Parameters
     ----------
     loss : Tensor
         Recorded with the sizes, initial states, batch and inputs of the check.
+    seconds : float
+        After which no more mistakes are tried; the answer says so (``is_cut``).
 
     Returns
     -------
@@ -67,39 +90,94 @@ def adequacy(loss: Tensor) -> Adequacy:
     UsageError
         If nothing was recorded, or no leaf requires a gradient.
     """
-    sight = Sight(loss)
-    right = {
-        name: value
-        for name, value in sight.adjoint.evaluate().items()
-        if name.removeprefix("δ") in sight.named
-    }
-    if not right:
-        raise UsageError("adequacy: found no gradient to check, expected a leaf that requires one")
-    ends = {
-        node.inputs[0]
+    clock = Clock(seconds)
+    try:
+        sight = Sight(loss, tick=clock)
+    except TimeUp:
+        return Adequacy(0, (), (), is_cut=True, is_counted=False)
+    ends = [
+        Given(node.name, node.inputs[0], None, np.empty(0))
         for node in sight.adjoint.nodes
-        if node.kind == "output" and node.name in right
-    }
-    ways = {wire for node in leading_to(sight.adjoint, ends).nodes for wire in node.inputs} | ends
-    unseen, planted = [], 0
-    for each in every(sight):
-        if not each.change.at & ways:
-            continue  # in what no gradient is made of, however long the set-up
+        if node.kind == "output" and node.name.removeprefix("δ") in sight.named
+    ]
+    if not ends:
+        raise UsageError("adequacy: found no gradient to check, expected a leaf that requires one")
+    survey = _Survey(sight, ends, clock)
+    with np.errstate(all="ignore"):
         try:
-            with np.errstate(all="ignore"):
-                found = evaluate(each.change(sight.adjoint))
-        except (KeyError, ValueError):  # the shapes do not allow it
-            continue
-        planted += 1
-        if all(_same(found.get(name), value) for name, value in right.items()):
-            unseen.append(each)
-    return Adequacy(planted, tuple(unseen), tuple(_advice(sight)) if unseen else ())
+            survey.run(seconds)
+        except TimeUp:
+            survey.is_cut = True
+    advice = tuple(_advice(sight)) if survey.unseen else ()
+    return Adequacy(
+        survey.planted, tuple(survey.unseen), advice, max(survey.listed, survey.planted),
+        survey.is_cut, survey.is_counted,
+    )  # fmt: skip
 
 
-def _same(found: np.ndarray | None, right: np.ndarray) -> bool:
-    if found is None or np.shape(found) != np.shape(right):
+class _Survey:
+    """Mistakes tried one after the other, as long as there is time.
+
+    Parameters
+    ----------
+    sight : Sight
+    ends : where the gradients of the leaves come out
+    clock : Clock
+        Ends it, by an error.
+    """
+
+    def __init__(self, sight: Sight, ends: list[Given], clock: Clock) -> None:
+        self.sight, self.ends, self.clock = sight, ends, clock
+        self.planted, self.listed = 0, 0
+        self.is_cut = self.is_counted = False
+        self.unseen: list[Mistake] = []
+
+    def run(self, seconds: float) -> None:
+        self.trials = Trials(self.sight.adjoint, self.ends, False, self.clock)
+        right = self.trials.expected
+        self.largest = {key: np.abs(value).max(initial=0.0) for key, value in right.items()}
+        least = {key: np.full_like(x, SEEN * self.largest[key]) for key, x in right.items()}
+        aims = {key: np.zeros_like(x) for key, x in right.items()}
+        self.screen = Screen(self.trials, aims, least)
+        rest = self._mistakes()
+        listed = []
+        soon = Clock(LISTING * seconds)
+        for each in rest:
+            listed.append(each)
+            if soon.is_over:
+                break
+        else:
+            self.is_counted = True
+        self.listed = len(listed)
+        for each in chain(listed, rest):
+            self.clock()
+            try:
+                shows = self._shows(each)
+            except NO_ROOM:  # the shapes do not allow it
+                self.listed -= 1
+                continue
+            self.planted += 1
+            if not shows:
+                self.unseen.append(each)
+
+    def _mistakes(self) -> Iterator[Mistake]:
+        """Yield the mistakes in what gradients are made of, however long the set-up."""
+        for each in every(self.sight, tick=self.clock):
+            if each.change.at & self.trials.leading:
+                yield each
+
+    def _shows(self, mistake: Mistake) -> bool:
+        """Whether a mistake changes the gradient of a leaf."""
+        moves = self.screen.moves(mistake.change)
+        if moves is not None and abs(moves[0]) > self.screen.least + moves[1]:
+            return True
+        right = self.trials.expected
+        for key, value in self.trials.run([mistake.change]).items():
+            if np.shape(value) != np.shape(right[key]):
+                return True
+            if not np.all(np.abs(value - right[key]) <= SEEN * self.largest[key]):
+                return True
         return False
-    return bool(np.all(np.abs(found - right) <= SEEN * np.abs(right).max(initial=0.0)))
 
 
 def _advice(sight: Sight) -> list[str]:

@@ -6,26 +6,28 @@ network, it gives the author's numbers out of the author's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import inf
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from ..evaluate import evaluate
 from ..flow import Flow
-from .blame import Judged, judged
-from .mistakes import Mistake, leading_to, mistakes, with_rates, without
+from .blame import Judged
+from .mistakes import Mistake, mistakes, with_rates, without
 from .noise import noise
 from .rounding import met
 from .sight import Given, Sight
+from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
 
-SECONDS = 30.0  # after which no more is tried
 MORE = 200  # pairs that are tried after one that explains all
 PAIRS = 5000  # of the likeliest, that are tried
-NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another mistake, leave none
+PAIRED = 1500  # single mistakes, the likeliest, of which pairs are made
+LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
+WIDTH = 1024  # numbers to which the effect of a mistake comes down, when pairs are sought
+BLOCK = 250  # effects that are compared with the others between two looks at the clock
 Pair = tuple["Diagnosis", "Diagnosis"]
 
 
@@ -41,7 +43,7 @@ class Diagnosis:
     left : int
         How many gradients they leave wrong by themselves.
     unique : bool
-        Whether nothing else explains it as well.
+        Whether nothing else explains it as well, as far as all was tried.
     apart : str
         The signal to give next, to tell it from the next best; empty if none would.
     gives : array, or None
@@ -97,74 +99,230 @@ def diagnosed(
     given : the derived gradients
     allowed : how far off each may be (see `tolerances`)
     seconds : float
-        After which no more mistakes are tried.
+        After which no more mistakes are tried; the result says so (``is_cut``).
     pairs : bool
         Whether to try two at once where no single one explains all.
     watch : (list of pairs) -> the same, one by one
         To show how far it is.
     """
-    base = judged(sight.adjoint, given, allowed)
-    wrong = _left(base)
-    result = Diagnoses()
-    if not wrong:
-        return result
-    until = monotonic() + seconds
-    above = [(each.follows, _above(sight, each.given.wire, given)) for each in base]
-    at_fault = [wires for follows, wires in above if not follows]
-    settled = _settled(sight, given, allowed)
-    pruned = (without(mistake, settled) for mistake in mistakes(sight))
-    library = [mistake for mistake in pruned if mistake is not None]
-    tried: list[Diagnosis] = []
-
-    def all_tried(several: Iterable[tuple[Mistake, ...]], more: float = inf) -> None:
-        """Try mistakes until the time is up, or so many from the first that explains all."""
-        left = more
-        for each in several:
-            if monotonic() > until:
-                result.is_cut = True
-                return
-            tried.append(_tried(each, sight, given, allowed, base))
-            left -= left < more or not tried[-1].left
-            if not left:
-                return
-
-    def is_open() -> bool:
-        return not result.is_cut and all(each.left for each in tried)
-
-    covering = [each for each in library if all(each.change.at & wires for wires in at_fault)]
-    all_tried((each,) for each in covering)
-    if is_open():
-        # what follows may do so because two mistakes make up for each other
-        suspected = set[int]().union(*at_fault)
-        ways = suspected.union(*(wires for _, wires in above if wires & suspected))
-        known = {id(each) for each in covering}
-        all_tried((x,) for x in library if x.change.at & ways and id(x) not in known)
-    is_noise = noise([each for each in base if not each.follows]) is not None
-    if pairs and is_open() and not is_noise:
-        likely = watch(_likely(tried, base))
-        all_tried(((*one.mistakes, *other.mistakes) for one, other in likely), MORE)
-    whole = [each for each in tried if not each.left]
-    part = [] if is_noise else [each for each in tried if each.left < wrong]
-    told: dict[str, Diagnosis] = {}  # what is told alike is one
-    for each in sorted(whole or part, key=_order):
-        told.setdefault(each.says, each)
-    found = list(told.values())[:10]
-    is_only = bool(whole) and len(found) == 1
-    apart = _apart(sight, found[:2], given) if whole and not is_only else ""
+    result, clock = Diagnoses(), Clock(seconds)
+    with np.errstate(all="ignore"):  # a mistake may divide by 0
+        try:
+            search = _Search(sight, given, allowed, clock)
+        except TimeUp:
+            result.is_cut = True
+            return result
+        if not search.wrong:
+            return result
+        try:
+            search.try_singles()
+            if pairs and not search.is_explained and not search.is_noise:
+                search.try_pairs(watch)
+        except TimeUp:
+            result.is_cut = True
+        whole = [each for each in search.tried if not each.left]
+        part = [] if search.is_noise else search.tried
+        told: dict[str, Diagnosis] = {}  # what is told alike is one
+        for each in sorted(whole or part, key=_order):
+            told.setdefault(each.says, each)
+        found = list(told.values())[:10]
+        is_only = bool(whole) and len(found) == 1 and not result.is_cut
+        apart = ""
+        with suppress(TimeUp):
+            if whole and len(found) > 1:
+                apart = _apart(sight, found[:2], given, clock)
     result.extend(replace(each, unique=is_only, apart=apart, gives=None) for each in found)
     return result
 
 
-def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
+class _Search:
+    """The search for the mistakes that explain a derivation.
+
+    Parameters
+    ----------
+    sight, given, allowed : as in `diagnosed`
+    clock : Clock
+        Ends the search, by an error.
+
+    Attributes
+    ----------
+    wrong : int
+        How many given gradients are wrong by themselves.
+    is_noise : bool
+        Whether what is wrong with them looks like noise.
+    tried : list of Diagnosis
+        The mistakes that explain some of them.
+    """
+
+    def __init__(
+        self,
+        sight: Sight,
+        given: Sequence[Given],
+        allowed: Sequence[np.ndarray],
+        clock: Clock,
+    ) -> None:
+        self.sight, self.given, self.allowed, self.clock = sight, given, allowed, clock
+        self.trials = Trials(sight.adjoint, given, True, clock)
+        self.base = {
+            key: Judged(given[key], value, allowed[key])
+            for key, value in self.trials.expected.items()
+        }
+        self.wrong = _left(self.base.values())
+        self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
+        self.residuals = sorted(((x.residual, key) for key, x in self.base.items()), reverse=True)
+        self.maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
+        self.known = _known(sight, given)
+        self.settled = _settled(sight, given, allowed) if self.wrong else set[int]()
+        clock()
+        self.tried: list[Diagnosis] = []
+        self.paired: list[Diagnosis] = []
+        self.effects = Effects(self.base)
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether a mistake, or two, explain all."""
+        return any(not each.left for each in self.tried)
+
+    def try_singles(self) -> None:
+        """Try single mistakes: at first those that explain all, if there are any."""
+        above = [(each.follows, self._above(each.given.wire)) for each in self.base.values()]
+        at_fault = [wires for follows, wires in above if not follows]
+
+        def covers(mistake: Mistake) -> bool:
+            return all(mistake.change.at & wires for wires in at_fault)
+
+        near = set.intersection(*at_fault)
+        may_explain = self._screen()
+        known: set[str] = set()
+        for mistake in filter(covers, self._mistakes(near)):
+            self.clock()
+            if may_explain(mistake):
+                known.add(mistake.says)
+                self.attempt((mistake,))
+        if self.is_explained:
+            return
+        for mistake in filter(covers, self._mistakes(near)):
+            if mistake.says not in known:
+                self.attempt((mistake,))
+        if self.is_explained:
+            return
+        # what follows may do so because two mistakes make up for each other
+        suspected = set[int]().union(*at_fault)
+        ways = suspected.union(*(wires for _, wires in above if wires & suspected))
+        for mistake in self._mistakes(ways):
+            if mistake.change.at & ways and not covers(mistake):
+                self.attempt((mistake,))
+
+    def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
+        """Yield the mistakes at some wires, without what they change where all is right."""
+        for mistake in mistakes(self.sight, wires, self.clock):
+            kept = without(mistake, self.settled)
+            if kept is not None:
+                yield kept
+
+    def _above(self, wire: int) -> set[int]:
+        """Return the wires that lead to one, as far as what is given at every step."""
+        found, waiting = {wire}, [wire]
+        while waiting:
+            node = self.maker.get(waiting.pop())
+            for come in node.inputs if node is not None else ():
+                if come not in found and come not in self.known:
+                    found.add(come)
+                    waiting.append(come)
+        self.clock()
+        return found
+
+    def try_pairs(self, watch: Callable[[list[Pair]], Iterable[Pair]]) -> None:
+        """Try two mistakes at once, the likeliest first, and some more after the first that do."""
+        left = MORE
+        for one, other in watch(self.effects.likely(self.paired, self.clock)):
+            self.attempt((*one.mistakes, *other.mistakes))
+            left -= self.is_explained
+            if not left:
+                return
+
+    def attempt(self, several: tuple[Mistake, ...]) -> None:
+        """Try mistakes, and keep what they explain.
+
+        Raises
+        ------
+        TimeUp
+            If there is no time for it.
+        """
+        self.clock()
+        try:
+            several = with_rates(several, self._missed)
+            found = self._made(several)
+        except NO_ROOM:
+            return
+        left = self.wrong + sum(
+            self.base[key].follows - judged.follows for key, judged in found.items()
+        )
+        rest = next((residual for residual, key in self.residuals if key not in found), 0.0)
+        residual = max([rest, *(judged.residual for judged in found.values())])
+        diagnosis = Diagnosis(several, residual, left)
+        if left < self.wrong:
+            self.tried.append(diagnosis)
+        if len(several) == 1 and len(self.paired) < PAIRED and found:
+            gives = self.effects.of(found)
+            if gives is not None and np.abs(gives).max(initial=0.0) < LARGE:
+                self.paired.append(replace(diagnosis, gives=gives))
+
+    def _made(
+        self, several: Sequence[Mistake], leading: set[int] | None = None
+    ) -> dict[int, Judged]:
+        """Return what becomes of the gradients that mistakes lead to (see `Trials.run`)."""
+        found = self.trials.run([each.change for each in several], leading)
+        return {key: Judged(self.given[key], x, self.allowed[key]) for key, x in found.items()}
+
+    def _missed(self, several: Sequence[Mistake]) -> np.ndarray | None:
+        try:
+            found = self._made(several)
+        except NO_ROOM:
+            return None
+        return self.effects.missed(found)
+
+    def _screen(self) -> Callable[[Mistake], bool]:
+        """Return a test that says of a mistake whether it may explain all.
+
+        Where only running it can tell, one gradient that is wrong is looked at, to which fewest
+        signals lead.
+        """
+        ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
+        leading = min(ways, key=len)
+        aims = {
+            key: each.given.value - each.expected
+            for key, each in self.base.items()
+            if each.given.value.shape == each.expected.shape
+        }
+        screen = Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
+        is_shaped = len(aims) == len(self.base)
+
+        def may_explain(mistake: Mistake) -> bool:
+            if mistake.at_rate is not None:
+                return True  # the rate is not known yet
+            try:
+                moves = screen.moves(mistake.change)
+                if moves is None:
+                    found = self._made((mistake,), leading)
+                    return all(each.follows for each in found.values())
+            except NO_ROOM:
+                return False
+            moved, off = moves
+            return is_shaped and abs(moved - screen.aim) <= screen.least + off
+
+        return may_explain
+
+
+def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given], clock: Clock) -> str:
     """Return a signal that is not given and comes out differently of two diagnoses."""
     both = []
     for each in two:
         network: Flow = sight.adjoint
-        for mistake in each.mistakes:
-            network = mistake.change(network)
         try:
-            with np.errstate(all="ignore"):
-                values = evaluate(network, everything=True)
+            for mistake in each.mistakes:
+                network = mistake.change(network)
+            values = evaluate(network, everything=True, meet=ticking({}, network.nodes, clock))
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])
@@ -180,68 +338,111 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given]) -> st
     return ""
 
 
-def _likely(tried: Sequence[Diagnosis], base: Sequence[Judged]) -> list[Pair]:
-    """Return pairs of mistakes, first those whose effects make up what is to be explained.
+class Effects:
+    """What mistakes make of the author's numbers, all in one, each relative to its size.
 
-    Two effects add up where neither mistake acts on what the other has made. Where one does, it
-    mostly scales it: what counts is how far what is to be explained is from the plane of the two.
+    Where the numbers are many, they are added up at random in fewer ones.
+
+    Parameters
+    ----------
+    base : mapping of a given gradient's position to what became of it
     """
-    tried = [each for each in tried if each.gives is not None and np.abs(each.gives).max() < 1e6]
-    right, author = _all_in_one(base, base), _all_in_one(base, base, given=True)
-    if len(tried) < 2 or right is None or author is None:
-        return []
-    aim = author - right
-    effects = np.array([each.gives for each in tried]) - right
-    between, along = effects @ effects.T, effects @ aim
-    own = np.diag(between)
-    spread = np.outer(own, own) - between**2  # 0 of two along one line, which are no pair
-    reached = (
-        np.multiply.outer(along**2, own) + np.multiply.outer(own, along**2)
-        - 2 * np.outer(along, along) * between
-    )  # fmt: skip
-    apart = spread > 1e-9 * np.outer(own, own)
-    near = np.divide(reached, spread, where=apart, out=np.full_like(spread, -np.inf))
-    first, second = np.triu_indices(len(tried), 1)
-    best = np.argsort(-near[first, second], kind="stable")[:PAIRS]
-    return [(tried[first[at]], tried[second[at]]) for at in best if apart[first[at], second[at]]]
 
+    def __init__(self, base: Mapping[int, Judged]) -> None:
+        self.base = base
+        self.sizes: dict[int, float] = {}
+        self.slices: dict[int, slice] = {}
+        count = 0
+        for key, each in base.items():
+            is_shaped = each.given.value.shape == each.expected.shape
+            largest = [np.abs(x).max(initial=0.0) for x in (each.given.value, each.expected)]
+            self.sizes[key] = (float(max(largest)) or 1.0) if is_shaped else 0.0
+            entries = each.given.value.size if is_shaped else 1
+            self.slices[key] = slice(count, count + entries)
+            count += entries
+        random = np.random.default_rng(0)
+        self.width = min(count, WIDTH)
+        self.place = np.arange(count)
+        self.sign = np.ones(count)
+        if count > WIDTH:
+            self.place = random.integers(WIDTH, size=count)
+            self.sign = random.choice([-1.0, 1.0], size=count)
 
-def _all_in_one(
-    base: Sequence[Judged], found: Sequence[Judged], given: bool = False
-) -> np.ndarray | None:
-    """Return what is expected, or given, in one array: each relative to its size, in one order.
+    def _part(self, key: int, value: np.ndarray, is_right: bool) -> np.ndarray:
+        """Return a gradient in relation to its size; of one of a wrong shape whether it is right.
 
-    Of one that is given in a wrong shape, only whether that is so.
-    """
-    values = {x.given.name: x for x in found}
-    parts = []
-    for each in base:
-        now = values.get(each.given.name)
-        if now is None:
+        Raises ValueError if its shape is neither.
+        """
+        if not self.sizes[key]:
+            return np.array([0.0 if is_right else 1.0])
+        if value.shape != self.base[key].expected.shape:
+            raise ValueError
+        return np.ravel(value) / self.sizes[key]
+
+    def of(self, found: Mapping[int, Judged]) -> np.ndarray | None:
+        """Return by how much gradients are otherwise than expected; None if shapes differ."""
+        total = np.zeros(self.width)
+        for key, each in found.items():
+            try:
+                now = self._part(key, each.expected, each.follows)
+            except ValueError:
+                return None
+            base = self.base[key]
+            self._add(total, key, now - self._part(key, base.expected, base.follows))
+        return total
+
+    def missed(self, found: Mapping[int, Judged]) -> np.ndarray | None:
+        """Return how far gradients are from the author's; None if shapes differ."""
+        try:
+            parts = [
+                self._part(key, each.expected, each.follows)
+                - self._part(key, each.given.value, True)
+                for key, each in sorted(found.items())
+            ]
+        except ValueError:
             return None
-        if each.given.value.shape != each.expected.shape:
-            parts.append(np.array([0.0 if given or now.follows else 1.0]))
-            continue
-        value = now.given.value if given else now.expected
-        if value.shape != each.expected.shape:
-            return None
-        size = float(max(np.abs(each.given.value).max(), np.abs(each.expected).max()))
-        parts.append(np.ravel(value) / (size or 1.0))
-    return np.concatenate(parts)
+        return np.concatenate(parts) if parts else None
 
+    def _add(self, total: np.ndarray, key: int, part: np.ndarray) -> None:
+        at = self.slices[key]
+        total += np.bincount(self.place[at], self.sign[at] * part, self.width)
 
-def _above(sight: Sight, wire: int, given: Sequence[Given]) -> set[int]:
-    """Return the wires that lead to one, as far as what is given at every step."""
-    maker = {w: node for node in sight.adjoint.nodes for w in node.outputs}
-    known = _known(sight, given)
-    found, waiting = {wire}, [wire]
-    while waiting:
-        node = maker.get(waiting.pop())
-        for come in node.inputs if node is not None else ():
-            if come not in found and come not in known:
-                found.add(come)
-                waiting.append(come)
-    return found
+    def likely(self, tried: Sequence[Diagnosis], clock: Clock) -> list[Pair]:
+        """Return pairs of mistakes, first those whose effects make up what is to be explained.
+
+        Two effects add up where neither mistake acts on what the other has made. Where one does,
+        it mostly scales it: what counts is how far what is to be explained is from the plane of
+        the two.
+        """
+        if len(tried) < 2:
+            return []
+        aim = np.zeros(self.width)
+        for key, each in self.base.items():
+            right = self._part(key, each.expected, each.follows)
+            self._add(aim, key, self._part(key, each.given.value, True) - right)
+        effects = np.array([each.gives for each in tried])
+        blocks = []
+        for start in range(0, len(effects), BLOCK):
+            clock()
+            blocks.append(effects[start : start + BLOCK] @ effects.T)
+        between, along = np.concatenate(blocks), effects @ aim
+        own = np.diag(between)
+        first, second = np.triu_indices(len(tried), 1)
+        both, between = own[first] * own[second], between[first, second]
+        clock()
+        spread = both - between**2  # 0 of two along one line, which are no pair
+        reached = (
+            along[first] ** 2 * own[second] + own[first] * along[second] ** 2
+            - 2 * along[first] * along[second] * between
+        )  # fmt: skip
+        clock()
+        apart = np.flatnonzero(spread > 1e-9 * both)
+        near = reached[apart] / spread[apart]
+        if len(near) > PAIRS:
+            nearest = np.sort(np.argpartition(-near, PAIRS)[:PAIRS])
+            apart, near = apart[nearest], near[nearest]
+        best = apart[np.argsort(-near, kind="stable")]
+        return [(tried[first[at]], tried[second[at]]) for at in best]
 
 
 def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
@@ -258,9 +459,7 @@ def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
     return {wire for wire, known in steps.items() if len(known) >= count(wire)}
 
 
-def _settled(
-    sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]
-) -> set[int]:
+def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
     right = met(sight.adjoint, given, None)
     off = {
@@ -270,37 +469,6 @@ def _settled(
         or not np.all(np.abs(given[key].value - value) <= allowed[key])
     }
     return _known(sight, given) - off
-
-
-def _tried(
-    several: tuple[Mistake, ...],
-    sight: Sight,
-    given: Sequence[Given],
-    allowed: Sequence[np.ndarray],
-    base: Sequence[Judged],
-) -> Diagnosis:
-    wires = {each.wire for each in given}
-
-    def made(several: Sequence[Mistake]) -> list[Judged]:
-        network: Flow = sight.adjoint
-        for each in several:
-            network = each.change(network)
-        return judged(leading_to(network, wires), given, allowed)
-
-    def missed(several: Sequence[Mistake]) -> np.ndarray | None:
-        gives = _all_in_one(base, made(several))
-        author = _all_in_one(base, base, given=True)
-        return None if gives is None or author is None else gives - author
-
-    with np.errstate(all="ignore"):  # a mistake may divide by 0
-        try:
-            several = with_rates(several, missed)
-            found = made(several)
-        except NO_ROOM:
-            return Diagnosis(several, np.inf, len(given) + 1)
-        residual = max((each.residual for each in found), default=0.0)
-        gives = _all_in_one(base, found)
-        return Diagnosis(several, residual, _left(found), gives=gives)
 
 
 def _left(found: Iterable[Judged]) -> int:

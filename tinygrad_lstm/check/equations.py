@@ -16,7 +16,6 @@ from ..adjoint import alive, continued, delta
 from ..evaluate import evaluate
 from ..flow import Node, number_in_formula
 from ..symbol import ATOM, COMPARE, SUM, Notation, Symbol
-from ..unroll import name_at
 from ..whereabouts import NAMESAKES, is_timed
 from .sight import Sight
 
@@ -274,8 +273,7 @@ class Equations:
         node = self.maker[wire]
         if step is None or node.loop is None or not is_timed(node):
             return node.name
-        loop = self.network.loops[node.loop]
-        return name_at(node, loop.steps[step], loop.scope)
+        return self.sight.places.name_at(node, self.network.loops[node.loop].steps[step])
 
     @staticmethod
     def _at(value: np.ndarray, step: int | None) -> np.ndarray:

@@ -7,7 +7,7 @@ says nothing that tells a right number: no difference, no equation, no entry.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
@@ -23,6 +23,7 @@ from .noise import noise
 from .rounding import tolerances
 from .sight import Given, Sight
 from .telling import Told, tell
+from .trials import SECONDS, Clock, TimeUp
 
 GOOD = ("exact", "rounding")
 TOO_FEW = "too few digits"
@@ -113,10 +114,15 @@ class Report:
 
         A gradient that agrees with the tape is right, whatever it was made of.
         """
-        sight = self.sight or Sight(self.loss)
+        return self._look(lambda: None)
+
+    def _look(self, tick: Callable[[], None]) -> tuple[Sight, list[Given], list[np.ndarray]]:
+        sight = self.sight or Sight(self.loss, tick=tick)
         finite = {row.name for row in self.rows if row.finite}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
+        tick()
         allowed = tolerances(sight, given, self.rtol, self.digits)
+        tick()
         right = {row.name: self.hand[row.name] for row in self.rows if row.ok}
         agreeing = {each.name for each in sight.given(right)}
         key_of = {each.name: key for key, each in enumerate(given)}
@@ -135,10 +141,21 @@ class Report:
     def mistakes(self) -> Diagnoses:
         return self.diagnose()
 
-    def diagnose(self, **how: Any) -> Diagnoses:
-        """Look for the mistakes, for 30 s unless told otherwise (see `diagnosed`)."""
-        self.__dict__["mistakes"] = diagnosed(*self.seen, **how)
-        return self.mistakes
+    def diagnose(self, *, seconds: float = SECONDS, **how: Any) -> Diagnoses:
+        """Look for the mistakes, for 30 s unless told otherwise (see `diagnosed`).
+
+        What is made once of the network, before the first mistake is tried, counts.
+        """
+        clock, cut = Clock(seconds), Diagnoses()
+        cut.is_cut = True
+        try:
+            if "seen" not in self.__dict__:
+                self.__dict__["seen"] = self._look(clock)
+            found = diagnosed(*self.seen, seconds=clock.left, **how)
+        except TimeUp:
+            found = cut
+        self.__dict__["mistakes"] = found
+        return found
 
     @property
     def is_searched(self) -> bool:

@@ -5,15 +5,17 @@ Knows graphs and names; nothing of what is right or wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..adjoint import continued
+from ..adjoint import transposed
 from ..graph import Graph, graph
+from ..memory import collector_paused
 from ..proof import fold_if_true
+from ..repetition import fold_plain_loops
 from ..signals import Signals
 from ..tensor import Tensor
 from ..unpack import unpack
@@ -47,7 +49,9 @@ class Sight:
     ----------
     loss : Tensor
     fold : bool
-        Whether one step is to stand for all where there is a recurrence.
+        Whether one step is to stand for all where there is a recurrence, in a plain loop too.
+    tick : () -> None, optional
+        Called after each pass over the network; may raise an error to end that.
 
     Attributes
     ----------
@@ -67,17 +71,32 @@ class Sight:
         What is packed in a signal, and how wide each part is in relation to the others.
     """
 
-    def __init__(self, loss: Tensor, fold: bool = True) -> None:
+    def __init__(
+        self, loss: Tensor, fold: bool = True, tick: Callable[[], None] = lambda: None
+    ) -> None:
         self.loss = loss
         self.network: Graph
-        if fold:
-            self.network, self.reason = fold_if_true(graph(loss), apart=True)
+        with collector_paused():
+            self._look(fold, tick)
+
+    def _look(self, fold: bool, tick: Callable[[], None]) -> None:
+        loss = self.loss
+        recorded, names = graph(loss), dict[str, str]()
+        tick()
+        plain = fold_plain_loops(recorded, apart=True) if fold else None
+        if plain is not None:
+            (self.network, names), self.reason = plain, ""
+        elif fold:
+            self.network, self.reason = fold_if_true(recorded, apart=True)
         else:
-            self.network, self.reason = unpack(graph(loss)), ""
-        self.adjoint: Graph = self.network.adjoint()
+            self.network, self.reason = unpack(recorded), ""
+        tick()
+        self.adjoint: Graph
+        self.adjoint, same = transposed(self.network)
+        tick()
         self.signals = Signals(loss)
-        same = continued(self.network)
-        self.places = Whereabouts(self.network, self.signals)
+        tick()
+        self.places = Whereabouts(self.network, self.signals, names)
         self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}
         sequences = self.places.sequences.items()
         self.sequence = {step: name for name, steps in sequences for step in steps}

@@ -2,12 +2,13 @@
 
 Knows graphs alone: a mistake is one of a gain, a sum, a fork or a carry, whatever network it stands
 in, and is made at every step. A new one is one more generator, here in the order in which people
-make them: of two that explain the same, the first is told first.
+make them: of two that explain the same, the first is told first. Mistakes are made one by one as
+they are asked for, so that nobody waits for the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from ..sight import Sight
 from .carries import carries, last_errors, truncated, wrong_way
@@ -32,26 +33,88 @@ from .slopes import reductions, slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
 from .surgery import leading_to
 
-GENERATORS: tuple[Callable[[Scene], Iterator[Mistake]], ...] = (
-    of_everything, slopes, reductions, weights, signals_multiplied, weights_gradients, partners, forgotten_branches,
-    constants, left_out, maps_left_out, carries,
-    truncated, last_errors, over_steps, over_batch, over_other_axes, starts, halved_forks, scaled_branches,
-    of_a_branch, of_a_signal, of_a_leaf, sent_on, read_elsewhere, exchanged, orders, turned,
-    updated_weights, normalised, forward, wrong_way, not_at_all,
+Generator = Callable[[Scene], Iterator[Mistake]]
+
+AT_A_NODE: tuple[Generator, ...] = (
+    of_everything, slopes, reductions, weights, signals_multiplied, weights_gradients, partners,
+    forgotten_branches, left_out, maps_left_out, over_steps, over_batch, over_other_axes, starts,
+    halved_forks, scaled_branches, of_a_branch, of_a_signal, of_a_leaf, sent_on, turned,
+    updated_weights, not_at_all,
 )  # fmt: skip
+OF_SEVERAL: tuple[Generator, ...] = (
+    constants, carries, truncated, last_errors, orders, normalised, wrong_way,
+)  # fmt: skip
+OF_FORWARD: tuple[Generator, ...] = (forward,)  # each of which runs the network
+TAKING_OTHERS: tuple[Generator, ...] = (
+    weights, signals_multiplied, weights_gradients, slopes, partners, read_elsewhere,
+)  # fmt: skip
+OF_TWO: tuple[Generator, ...] = (exchanged,)
+GENERATORS = tuple(dict.fromkeys((*AT_A_NODE, *OF_SEVERAL, *OF_FORWARD, *TAKING_OTHERS, *OF_TWO)))
 
 
-def every(sight: Sight) -> list[Mistake]:
-    """Return every mistake that can be made in a network, also those that leave it as it is."""
-    scene = Scene(sight)
-    with_rest = [each for generator in GENERATORS for each in generator(scene)]
-    return with_those_alike(with_rest)
+def every(
+    sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
+) -> Iterator[Mistake]:
+    """Yield every mistake that can be made in a network, also those that leave it as it is.
+
+    The likeliest come first: those at one node, those made alike at several, and then those that
+    take one signal for another, of which there are as many as pairs of signals.
+
+    Parameters
+    ----------
+    sight : Sight
+    wires : set of int, optional
+        Of the adjoint network: mistakes at a node that makes no such wire are left out, but where
+        they are made together with others.
+    tick : () -> None, optional
+        Called again and again, also while nothing is yielded; may raise an error to end that.
+    """
+    scene = Scene(sight, tick)
+    nodes = scene.adjoint.nodes
+    here = [x for x in nodes if wires is None or not wires.isdisjoint(x.outputs)]
+    chosen = {id(node) for node in here}
+    away = [node for node in nodes if id(node) not in chosen]
+    kin: list[Mistake] = []
+    for generator in AT_A_NODE:
+        for mistake in generator(scene.at(here, generator.__name__)):
+            yield mistake
+            kin += [mistake] * bool(mistake.kin)
+    for generator in OF_SEVERAL:
+        for mistake in generator(scene):
+            yield mistake
+            kin += [mistake] * bool(mistake.kin)
+    for generator in AT_A_NODE if away else ():
+        kin += (x for x in generator(scene.at(away, generator.__name__)) if x.kin)
+    yield from with_those_alike(kin, scene.position)
+    for generator in OF_FORWARD:
+        yield from generator(scene)
+    kin = []
+    for generator in TAKING_OTHERS:
+        for mistake in generator(scene.at(here, generator.__name__, takes_others=True)):
+            yield mistake
+            kin += [mistake] * bool(mistake.kin)
+    for generator in TAKING_OTHERS if away else ():
+        several = generator(scene.at(away, generator.__name__, takes_others=True))
+        kin += (x for x in several if x.kin)
+    for generator in OF_TWO:
+        yield from generator(scene)
+    yield from with_those_alike(kin, scene.position)
 
 
-def mistakes(sight: Sight) -> list[Mistake]:
-    """Return every single mistake that changes a network, and those made alike at once."""
-    return [each for each in every(sight) if not each.change.is_none]
+def mistakes(
+    sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
+) -> Iterator[Mistake]:
+    """Yield every mistake that changes a network, and those made alike at once (see `every`)."""
+    return (each for each in every(sight, wires, tick) if not each.change.is_none)
 
 
-__all__ = ["GENERATORS", "Change", "Mistake", "every", "leading_to", "mistakes", "with_rates",
-           "without"]
+__all__ = [
+    "GENERATORS",
+    "Change",
+    "Mistake",
+    "every",
+    "leading_to",
+    "mistakes",
+    "with_rates",
+    "without",
+]

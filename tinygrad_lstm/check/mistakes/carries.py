@@ -19,6 +19,7 @@ from .scene import Scene, names
 def carries(scene: Scene) -> Iterator[Mistake]:
     """Drop all that a loop carries, or up to a step, or let it overwrite what it is added to."""
     for loop in loops(scene):
+        scene.tick()
         meetings = _meetings(scene, loop)
         where = [scene.makes(node) for node, *_ in meetings]
         for node, _, fresh in meetings:
@@ -78,6 +79,7 @@ def truncated(scene: Scene) -> Iterator[Mistake]:
             if node.kind in DELAYS and node.loop == loop
             for wire in (node.inputs[0], node.outputs[0])
         }
+        leading = _leading(scene, carried)
         ways = [
             node
             for kinds in ("gain", "matrix")
@@ -85,7 +87,7 @@ def truncated(scene: Scene) -> Iterator[Mistake]:
             if node.loop == loop
             and scene.leaf(product.inputs[1 - port]) is not None
             and scene.source(node.outputs[0]).outputs[0] in carried
-            and carried & _ahead(scene, product)
+            and leading.intersection(product.outputs)
         ]
         if ways:
             where = scene.makes(ways[0])
@@ -97,22 +99,21 @@ def truncated(scene: Scene) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
-def _ahead(scene: Scene, node: Node) -> set[int]:
-    """Return the wires that a node leads to within a step."""
-    found, waiting = set[int](), list(node.outputs)
+def _leading(scene: Scene, wires: set[int]) -> set[int]:
+    """Return the wires that lead to some within a step, those included."""
+    found, waiting = set(wires), list(wires)
     while waiting:
-        wire = waiting.pop()
-        user = scene.user.get(wire)
-        if wire not in found:
-            found.add(wire)
-            if user is not None and user.kind not in DELAYS:
-                waiting += user.outputs
+        node = scene.maker[waiting.pop()]
+        for wire in node.inputs if node.kind not in DELAYS else ():
+            if wire not in found:
+                found.add(wire)
+                waiting.append(wire)
     return found
 
 
 def last_errors(scene: Scene) -> Iterator[Mistake]:
     """Send only the last step's error back."""
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind in ("collect", "tap") and node.folded and node.transposed == (
             node.kind == "collect"
         ):  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import combinations, permutations
+from itertools import permutations
 
 import numpy as np
 
@@ -18,17 +18,22 @@ from .scene import Scene
 from .surgery import in_order, standing
 
 MADE = ("gain", "matrix", "jacobian", "junction", "linear")
-SORTED = Change(in_order, frozenset())
+SORTED = Change(in_order, frozenset(), edits=())
 
 
 def exchanged(scene: Scene) -> Iterator[Mistake]:
     """Exchange the δs that come through two functions of one kind of place."""
-    gains = [node for node, *_ in scene.ways("gain", "function")]
-    for one, other in combinations(gains, 2):
-        if one.loop == other.loop and np.shape(one.gain) == np.shape(other.gain):
-            names = scene.makes(one), scene.makes(other)
-            yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
-                          f"δ{names[0]}", f"δ{names[1]}", _moved([one, other], [1, 0]))  # fmt: skip
+    alike: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
+    for node, *_ in scene.ways("gain", "function"):
+        alike.setdefault((node.loop, np.shape(node.gain)), []).append(node)
+    for gains in alike.values():
+        for at, one in enumerate(gains):
+            scene.tick()
+            for other in gains[at + 1 :]:
+                names = scene.makes(one), scene.makes(other)
+                yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
+                              f"δ{names[0]}", f"δ{names[1]}", _moved([one, other], [1, 0])
+                              )  # fmt: skip
 
 
 def _moved(nodes: list[Node], to: list[int]) -> Change:
@@ -48,15 +53,21 @@ def _moved(nodes: list[Node], to: list[int]) -> Change:
 def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
     """Make a weight's gradient of another signal's δ."""
     count = len(scene.network.wires)
-    made = [
-        node
-        for node in scene.adjoint.nodes
-        if node.kind in MADE
-        and node.outputs[0] < count
-        and scene.leaf(node.outputs[0]) is None
-        and scene.reader[node.outputs[0]].kind != "junction"  # no share of a fork
-    ]
-    for node in scene.adjoint.nodes:
+    alike: dict[tuple[int | None, bool, tuple[int, ...]], list[Node]] = {}
+
+    def key(wire: int) -> tuple[int | None, bool, tuple[int, ...]]:
+        sender = scene.sender[wire]
+        return sender.loop, sender.folded, np.shape(scene.value(wire))
+
+    for node in scene.everywhere.nodes:
+        if (
+            node.kind in MADE
+            and node.outputs[0] < count
+            and scene.leaf(node.outputs[0]) is None
+            and scene.reader[node.outputs[0]].kind != "junction"  # no share of a fork
+        ):
+            alike.setdefault(key(node.outputs[0]), []).append(node)
+    for node in scene.nodes:
         if node.kind not in ("matrix", "gain", "hold", "broadcast") or not node.inputs:
             continue
         root = scene.root(node.inputs[0])
@@ -65,11 +76,9 @@ def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
         if scene.leaf(root) is not None:
             continue  # it is on the way to the weight already
         where, right = scene.makes(node), _signal(scene, root)
-        for other in made:
+        for other in alike.get(key(root), ()):
             wire = other.outputs[0]
-            same = np.shape(scene.value(wire)) == np.shape(scene.value(root))
-            if wire != root and same and other.folded == scene.sender[root].folded \
-                    and other.loop == scene.sender[root].loop:  # fmt: skip
+            if wire != root:
                 name = _signal(scene, wire)
                 yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
                               f"not of δ{right}", f"δ{right}", f"δ{name}",

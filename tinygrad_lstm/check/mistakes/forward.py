@@ -5,19 +5,22 @@ Knows graphs, and runs the network again with other values on a wire, for the ga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ...adjoint import gain_of
 from ...evaluate import evaluate
-from ...flow import Flow, Node
+from ...flow import Node
 from .mistake import Change, Mistake
 from .normalisations import normalisations
-from .scene import Scene
+from .scene import Scene, Ticking
+from .surgery import Edit
 
-Seen = dict[int, dict[int | None, np.ndarray]]  # what came on each wire so far, by step
+Seen = Callable[[int], np.ndarray]  # what came on a wire at this step
 Value = Callable[[int | None, np.ndarray, Seen], np.ndarray]  # -> what is taken for a value
 
 
@@ -38,7 +41,7 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
         source, apply = scene.source(x).name, function.primitive.forward
 
         def left_out(step: int | None, value: Any, seen: Seen, x: int = x) -> Any:
-            return seen[x][step]
+            return seen(x)
 
         def twice(step: int | None, value: Any, seen: Seen, apply: Any = apply) -> Any:
             return apply(value)
@@ -76,7 +79,7 @@ def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
 
 def _broadcast(scene: Scene) -> Iterator[Mistake]:
     """Read (n, 1) as (n,), so that it meets every entry of another (n, 1)."""
-    for node in scene.network.nodes:
+    for node in Ticking(scene.network.nodes, scene.tick):
         if node.kind not in ("input", "constant", "tap"):
             continue
         user = scene.user.get(node.outputs[0])
@@ -105,41 +108,73 @@ def _run_again(scene: Scene, wire: int, value: Value) -> Change | None:
     try:
         with np.errstate(all="ignore"):
             again = _rerun(scene, wire, value)
+            fresh = list(_gains(scene, again))
     except (ValueError, IndexError):  # the shapes do not allow it
         return None
-    fresh = {
-        node.outputs: (node.gain, now.gain)
-        for node, now in zip(scene.adjoint.nodes, again.nodes, strict=True)
-        if node.gain is not None and not np.array_equal(node.gain, now.gain)
-    }
-
-    def made(graph: Flow) -> Flow:
-        def now(node: Node) -> Node:
-            was, gain = fresh.get(node.outputs, (None, None))
-            return node if was is None or node.gain is not was else replace(node, gain=gain)
-
-        return replace(graph, nodes=tuple(map(now, graph.nodes)))
-
-    at = frozenset(wire for outputs in fresh for wire in outputs)
-    return Change(made, at) if fresh else None
+    if not fresh:
+        return None
+    return Change.of(Change.by(node, _regained(node.gain, gain)) for node, gain in fresh)
 
 
-def _rerun(scene: Scene, wire: int, value: Value) -> Flow:
-    """Return the adjoint network of one with other values on a wire."""
-    seen: Seen = {}
+def _regained(was: Any, gain: Any) -> Edit:
+    return lambda now, wire: [replace(now, gain=gain) if now.gain is was else now]
 
-    def met(at: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
+
+def _gains(scene: Scene, values: Mapping[int, np.ndarray]) -> Iterator[tuple[Node, Any]]:
+    """Yield the nodes that have other gains at other values on some wires, and these gains."""
+    users = dict.fromkeys(id(scene.user[wire]) for wire in values if wire in scene.user)
+    makers = dict.fromkeys(id(scene.maker[wire]) for wire in values)
+
+    def now(wire: int) -> Any:
+        return values.get(wire, scene.value(wire))
+
+    for node in scene.nodes:
+        if node.gain is None or node.kind not in ("gain", "matrix", "jacobian"):
+            continue
+        user = scene.user[node.outputs[0]]
+        if id(user) in users or id(user) in makers:
+            port = user.inputs.index(node.outputs[0])
+            gain = gain_of(user, port, [*map(now, user.inputs)], now(user.outputs[0]))
+            if not np.array_equal(node.gain, gain):
+                yield node, gain
+
+
+def _rerun(scene: Scene, wire: int, value: Value) -> dict[int, np.ndarray]:
+    """Return the signals that are otherwise with other values on a wire."""
+    seen: dict[int, dict[int | None, np.ndarray]] = {}
+
+    def at(step: int | None, wire: int) -> np.ndarray:
+        if wire in seen and step in seen[wire]:
+            return seen[wire][step]
+        known = scene.value(wire)
+        return known if step is None else known[step]
+
+    def met(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
         def meet(step: int | None, now: np.ndarray) -> np.ndarray:
-            now = np.asarray(value(step, now, seen)) if at == wire else now
-            seen.setdefault(at, {})[step] = now
+            scene.tick()
+            now = np.asarray(value(step, now, partial(at, step))) if at_wire == wire else now
+            seen.setdefault(at_wire, {})[step] = now
             return now
 
         return meet
 
-    network = scene.network
-    evaluate(network, meet={at: met(at) for at in range(len(network.wires))})
-    wires = list(network.wires)
-    for at, steps in seen.items():
-        whole = [steps[None]] if None in steps else [steps[k] for k in range(len(steps))]
-        wires[at] = replace(wires[at], value=whole[0] if None in steps else np.stack(whole))
-    return replace(network, wires=tuple(wires)).adjoint()
+    affected, nodes = _ahead(scene, wire)
+    known = {wire: each.value for wire, each in enumerate(scene.network.wires)}
+    network = replace(scene.network, nodes=nodes)
+    evaluate(network, meet={each: met(each) for each in affected}, known=known)
+    return {
+        each: steps[None] if None in steps else np.stack([steps[k] for k in range(len(steps))])
+        for each, steps in seen.items()
+    }
+
+
+def _ahead(scene: Scene, wire: int) -> tuple[set[int], tuple[Node, ...]]:
+    """Return the wires that one leads to, itself among them, and the nodes that make them."""
+    found, waiting = {wire}, [wire]
+    while waiting:
+        user = scene.user.get(waiting.pop())
+        for each in user.outputs if user is not None else ():
+            if each not in found:
+                found.add(each)
+                waiting.append(each)
+    return found, tuple(x for x in scene.network.nodes if not found.isdisjoint(x.outputs))

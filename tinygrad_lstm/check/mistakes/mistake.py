@@ -5,11 +5,15 @@ Knows graphs; nothing of which mistakes there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
-from ...flow import Flow
+from ...flow import Flow, Node
 from .likelihood import rank
+from .surgery import Edit, edited
+
+FEW = 12  # places of a mistake that are told by name
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,26 @@ class Change:
         The wires on which it shows at once.
     is_none : bool
         Whether it changes nothing, because what is taken instead is the same.
+    edits : tuple of (Node, Edit), or None
+        The same as edits of single nodes, whose order does not matter; None if it is more.
     """
 
     made: Callable[[Flow], Flow]
     at: frozenset[int]
     is_none: bool = False
+    edits: tuple[tuple[Node, Edit], ...] | None = None
 
     def __call__(self, graph: Flow) -> Flow:
         return self.made(graph)
+
+    @classmethod
+    def by(cls, node: Node, edit: Edit, is_none: bool = False) -> Change:
+        """Return an edit of one node as a change."""
+
+        def made(graph: Flow) -> Flow:
+            return edited(graph, node, edit)
+
+        return cls(made, frozenset(node.outputs), is_none, ((node, edit),))
 
     @classmethod
     def of(cls, several: Iterable[Change]) -> Change:
@@ -43,7 +59,10 @@ class Change:
             return graph
 
         wires = frozenset[int]().union(*(each.at for each in several))
-        return cls(made, wires, all(each.is_none for each in several))
+        edits = [each.edits for each in several]
+        known = [each for each in edits if each is not None]
+        single = tuple(chain.from_iterable(known)) if len(known) == len(edits) else None
+        return cls(made, wires, all(each.is_none for each in several), single)
 
 
 @dataclass(frozen=True)
@@ -92,27 +111,41 @@ class Mistake:
         return rank(self.kind or self.what, self.distance)
 
 
-def with_those_alike(several: Sequence[Mistake]) -> list[Mistake]:
-    """Return single mistakes, and those of one kind made at once."""
+def with_those_alike(several: Iterable[Mistake], position: Mapping[int, int]) -> Iterator[Mistake]:
+    """Yield the mistakes of one kind that share a kin, made at once.
+
+    Parameters
+    ----------
+    several : iterable of Mistake
+    position : mapping of a wire to where in the network it is made
+        The order of mistakes that are made together.
+    """
     alike: dict[tuple[str, str], list[Mistake]] = {}
     for each in several:
         for kin in each.kin:
             alike.setdefault((each.what, kin), []).append(each)
-    return [*several, *(together(group) for group in alike.values() if len(group) > 1)]
+
+    def first(mistake: Mistake) -> int:
+        return min((position.get(wire, 0) for wire in mistake.change.at), default=0)
+
+    for group in alike.values():
+        if len(group) > 1:
+            yield together(sorted(group, key=first))
 
 
 def together(several: Sequence[Mistake]) -> Mistake:
     """Return mistakes of one kind made at once, at one rate if they have any."""
     first = several[0]
     places = dict.fromkeys(each.where for each in several[1:] if each.where != first.where)
-    others = ", ".join(places or [each.right for each in several[1:]])
+    others = list(places or (each.right for each in several[1:]))
+    others[FEW:] = [f"{len(others) - FEW} more"] if len(others) > FEW + 1 else others[FEW:]
     change = Change.of(each.change for each in several)
     rates = [each.at_rate for each in several if each.at_rate is not None]
 
     def at_rate(rate: float) -> Mistake:
         return together([replace(at(rate), kin=()) for at in rates])
 
-    says = f"{first.says}; the same for {others}"
+    says = f"{first.says}; the same for {', '.join(others)}"
     return replace(
         first, says=says, change=change, kin=(), at_rate=at_rate if rates else None,
         members=tuple(several),

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...flow import Node
 from .mistake import Change, Mistake
-from .scene import Scene
+from .scene import Scene, Ticking
 
 
 class Normalisation(NamedTuple):
@@ -36,13 +36,12 @@ class Normalisation(NamedTuple):
 
 def normalisations(scene: Scene) -> Iterator[Normalisation]:
     """Yield the normalisations of a network."""
-    for added in scene.adjoint.nodes:
+    for added in scene.nodes:
         if added.kind != "broadcast" or not added.transposed:
             continue
-        for spread in scene.adjoint.nodes:
+        for spread in scene.readers.get(added.outputs[0], ()):
             if (
-                spread.inputs == added.outputs
-                and spread.transposed
+                spread.transposed
                 and (spread.kind == "jacobian" or _is_sum(spread))
                 and spread.shapes[0] == tuple(added.parameters["shape"])
             ):
@@ -73,7 +72,7 @@ def _left_out(scene: Scene, each: Normalisation) -> Iterator[Mistake]:
     """Yield δ of the shares taken for δ of what is normalised, as after a cross-entropy."""
     shape = np.shape(each.shares)
     for node in each.before[-1:]:
-        for shares in scene.network.nodes:
+        for shares in Ticking(scene.network.nodes, scene.tick):
             wire = shares.outputs[0] if shares.outputs else -1
             if wire not in scene.sender or np.shape(scene.value(wire)) != shape:
                 continue

@@ -16,7 +16,7 @@ from .scene import Scene
 
 def left_out(scene: Scene) -> Iterator[Mistake]:
     """Send nothing back through a function, a product or a reduction, or through a linear map."""
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind not in ("gain", "matrix", "jacobian") or not node.outputs:
             continue
         reader, passed = scene.reader.get(node.outputs[0]), scene.user.get(node.outputs[0])
@@ -48,7 +48,7 @@ def constants(scene: Scene) -> Iterator[Mistake]:
     """
     met: dict[str, tuple[str, str]] = {}  # of a result: the statistic in it, and what it met
     places: list[tuple[Node, str, str]] = []
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind != "broadcast" or not node.transposed or scene.leaf(node.outputs[0]):
             continue
         name, user = scene.source(node.outputs[0]).name, scene.user[node.inputs[0]]

@@ -120,7 +120,8 @@ def signals_multiplied(scene: Scene) -> Iterator[Mistake]:
         if scene.leaf(partner) is None and scene.leaf(out) is None:
             if np.ndim(node.gain) - node.folded == 2:
                 yield from scene.instead(node, _signals(scene, node, partner))
-                yield from _untransposed(scene, node)
+                if not scene.takes_others:
+                    yield from _untransposed(scene, node)
 
 
 def _signals(scene: Scene, node: Node, partner: int) -> Iterator[Instead]:
@@ -157,7 +158,7 @@ def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[In
         yield Instead("weight missing", f"{right} is left out on the way to δ{where}", "1",
                np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
     own = scene.leaf(product.inputs[1 - port])
-    for other, elsewhere, at in scene.ways("matrix", "product"):
+    for other, elsewhere, at in scene.others.ways("matrix", "product"):
         weight = scene.leaf(elsewhere.inputs[1 - at])
         is_another = weight is not None and weight is not own and other.loop == node.loop
         if is_another and np.shape(other.gain) == shape:
@@ -174,7 +175,7 @@ def updated_weights(scene: Scene) -> Iterator[Mistake]:
 
     The rate is to be found: see `at_rate`.
     """
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         product = scene.user.get(node.outputs[0]) if node.kind in ("gain", "matrix") else None
         if product is None or product.kind != "product":
             continue
@@ -182,7 +183,7 @@ def updated_weights(scene: Scene) -> Iterator[Mistake]:
         weight = scene.leaf(product.inputs[1 - port])
         if weight is None or scene.leaf(node.outputs[0]) is not None:
             continue
-        gradient = scene.gradients.get(f"δ{weight.name}")
+        gradient = scene.everywhere.gradients.get(f"δ{weight.name}")
         if gradient is not None and gradient.shape == np.shape(node.gain)[node.folded :]:
             yield _updated(scene, node, weight, 1.0)
 
@@ -192,9 +193,9 @@ def _updated(scene: Scene, node: Node, weight: Node, rate: float) -> Mistake:
 
     def made(graph: Flow) -> Flow:
         # of the graph as it is: another mistake may be in it
-        found = scene.gradients if graph is scene.adjoint else evaluate(graph)
+        found = scene.everywhere.gradients if graph is scene.adjoint else evaluate(graph)
         step = rate * found[f"δ{weight.name}"]
-        return edited(graph, node, lambda now: replace(now, gain=now.gain - step))
+        return edited(graph, node, lambda now, wire: [replace(now, gain=now.gain - step)])
 
     return Mistake(
         "weight updated before use", where, f"{weight.stem} was updated, with the rate "

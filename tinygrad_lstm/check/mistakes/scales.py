@@ -12,7 +12,7 @@ import numpy as np
 
 from ...flow import Flow, Node
 from .mistake import Change, Mistake
-from .scene import Scene
+from .scene import Scene, Ticking
 
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
 
@@ -20,12 +20,12 @@ SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
 def of_everything(scene: Scene) -> Iterator[Mistake]:
     """Scale everything: a factor of the loss, a sign, a number of entries, of steps, of a batch."""
     sizes = {2.0: "2", 0.5: "1/2", -1.0: "−1"}
-    for node in scene.network.nodes:
+    for node in Ticking(scene.network.nodes, scene.tick):
         for count in np.shape(scene.value(node.outputs[0])) if node.outputs else ():
             if count > 1:
                 sizes.setdefault(float(count), str(count))
                 sizes.setdefault(1.0 / count, f"1/{count}")
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind == "input":
             for size, text in sizes.items():
                 what = "sign" if size < 0 else "factor"
@@ -45,7 +45,7 @@ def _driven(wire: int, size: float) -> Change:
 
 def of_a_branch(scene: Scene) -> Iterator[Mistake]:
     """Forget a minus, or send it where it does not belong."""
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         for at, wire in enumerate(node.outputs if node.kind == "branch" else ()):
             arm = scene.adjoint.wires[wire].name.removeprefix("δ")
             taken, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
@@ -63,7 +63,7 @@ def _flipped(at: int) -> Callable[[Node], Node]:
 
 def of_a_signal(scene: Scene) -> Iterator[Mistake]:
     """Scale what comes to a signal by 2 or a half, or turn its sign."""
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind not in ("gain", "matrix", "jacobian", "junction"):
             continue
         where = scene.makes(node)

@@ -6,6 +6,7 @@ Knows graphs, and what was recorded on their wires; no mistake.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from ...flow import DELAYS, SOURCES, Node
 from ..sight import Sight
 from .likelihood import distance_between
 from .mistake import Change, Mistake
-from .surgery import edited, followed, preceded, preceded_by
+from .surgery import following, preceding
 
 LEAVES = ("input", "parameter")
 LAYER = 4  # how many signals on from a product its layer's output may be
@@ -59,20 +60,76 @@ class Scene:
         Of the network's wires.
     sender, reader : dict of int to Node
         The same of the adjoint network's wires; of several readers the last.
+    readers, ends : dict of int to list of Node
+        All readers but for the outputs, and these.
+    nodes : iterable of Node
+        Those of the adjoint network at which mistakes are listed.
+    everywhere : Scene
+        The same with every node of the adjoint network.
+    others : Scene
+        The same with the nodes from which a substitute is taken: none, or every one.
+
+    Parameters
+    ----------
+    sight : Sight
+    tick : () -> None, optional
+        Called again and again while mistakes are listed; may raise an error to end that.
     """
 
-    def __init__(self, sight: Sight) -> None:
+    def __init__(self, sight: Sight, tick: Callable[[], None] = lambda: None) -> None:
         self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
+        self.tick = tick
+        self.nodes: Iterable[Node] = Ticking(self.adjoint.nodes, tick)
+        self.everywhere = self
+        self.seen: dict[tuple[str, tuple[int, ...]], set[Any]] = {}
+        self.listing = ""
         self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
         self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
         self.sender = {wire: node for node in self.adjoint.nodes for wire in node.outputs}
         self.reader = {wire: node for node in self.adjoint.nodes for wire in node.inputs}
-        self.signals = [
-            (node, node.outputs[0])
-            for node in self.network.nodes
-            if node.kind not in ("branch", "broadcast", "output", "collect", "parameter")
-            and node.outputs and not self._is_summand(node)
-        ]  # fmt: skip
+        self.ends: dict[int, list[Node]] = {}  # the outputs of the adjoint network, by their wire
+        self.readers: dict[int, list[Node]] = {}
+        for node in self.adjoint.nodes:
+            for wire in node.inputs:
+                (self.ends if node.kind == "output" else self.readers).setdefault(wire, []).append(
+                    node
+                )
+        self.position = {wire: at for at, n in enumerate(self.adjoint.nodes) for wire in n.outputs}
+        self.wholes = {part: name for name, parts in sight.parts.items() for part, _ in parts}
+        # the signals that may be taken for each other, in the order of recording
+        self.signals: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
+        self.among: dict[int, int] = {}  # which of them a signal is, by its wire
+        for node in self.network.nodes:
+            skipped = node.kind in ("branch", "broadcast", "output", "collect", "parameter")
+            if not skipped and node.outputs and not self._is_summand(node):
+                wire = node.outputs[0]
+                several = self.signals.setdefault((node.loop, np.shape(self.value(wire))), [])
+                self.among[wire] = len(several)
+                several.append(node)
+        self.leaf_nodes = [node for node in self.network.nodes if node.kind in LEAVES]
+        self.others = self.at(())  # none, at first
+
+    def at(self, nodes: Iterable[Node], listing: str = "", takes_others: bool = False) -> Scene:
+        """Return the same scene with other nodes at which mistakes are listed.
+
+        Parameters
+        ----------
+        nodes : iterable of Node
+        listing : str
+            By whom: nobody lists the same substitute for a gain again.
+        takes_others : bool
+            Whether to take one signal for another, too.
+        """
+        other = copy(self)
+        other.nodes, other.listing = Ticking(nodes, self.tick), listing
+        if takes_others:
+            other.others = self.everywhere
+        return other
+
+    @property
+    def takes_others(self) -> bool:
+        """Whether mistakes are listed that take one signal for another."""
+        return self.others is self.everywhere
 
     def _is_summand(self, node: Node) -> bool:
         """Whether it is a product that stands nowhere but in a sum: nobody gives it a letter."""
@@ -92,20 +149,27 @@ class Scene:
         return value.astype(float) if value.dtype == bool else value
 
     def alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
-        """Yield the other signals of the same shape and loop, with their values and distances."""
-        shape, loop = np.shape(self.value(wire)), self.maker[wire].loop
+        """Yield the other signals of the same shape and loop, with their values and distances.
+
+        The nearest in the order of recording first; none unless one signal is taken for another.
+        """
+        if not self.takes_others:
+            return
         source = self.source(wire)
-        for node, other in self.signals:
-            if node is not source and node.loop == loop and np.shape(self.value(other)) == shape:
-                yield node, self.value(other), distance_between(node, source)
+        several = self.signals.get((self.maker[wire].loop, np.shape(self.value(wire))), [])
+        start = self.among.get(source.outputs[0], 0)
+        for at in sorted(range(len(several)), key=lambda at: abs(at - start)):
+            node = several[at]
+            if node is not source:
+                yield node, self.value(node.outputs[0]), distance_between(node, source)
 
     def leaves_alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
         """Yield the other leaves of the shape of one, as large as the one is used."""
         own, shape = self.leaf(wire), np.shape(self.value(wire))
-        if own is None or own.kind not in LEAVES:
+        if not self.takes_others or own is None or own.kind not in LEAVES:
             return
-        for node in self.network.nodes:
-            if node.kind in LEAVES and node is not own:
+        for node in self.leaf_nodes:
+            if node is not own:
                 value = self.value(node.outputs[0])
                 if np.shape(value) == np.shape(self.value(own.outputs[0])):
                     yield node, np.broadcast_to(value, shape), distance_between(node, own)
@@ -144,14 +208,13 @@ class Scene:
 
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
-        wholes = {part: name for name, parts in self.sight.parts.items() for part, _ in parts}
-        return wholes.get(stem, stem)
+        return self.wholes.get(stem, stem)
 
     # --- of the adjoint network ------------------------------------------------------------------
 
     def ways(self, kinds: str, through: str) -> Iterator[tuple[Node, Node, int]]:
         """Yield the nodes of some kinds that lead back through others, and to which operand."""
-        for node in self.adjoint.nodes:
+        for node in self.nodes:
             if node.kind in kinds.split():
                 passed = self.user.get(node.outputs[0])
                 if passed is not None and passed.kind == through:
@@ -159,14 +222,14 @@ class Scene:
 
     def leaves(self) -> Iterator[tuple[Node, Node]]:
         """Yield where the gradients of leaves come out, each with the node that makes it."""
-        for node in self.adjoint.nodes:
-            maker = self.sender.get(node.inputs[0]) if node.kind == "output" else None
-            if maker is not None and len(maker.outputs) == 1:
-                yield node, maker
+        for maker in self.nodes:
+            for wire in maker.outputs if len(maker.outputs) == 1 else ():
+                for node in self.ends.get(wire, ()):
+                    yield node, maker
 
     def junctions(self) -> Iterator[Node]:
         """Yield the junctions at which branches meet."""
-        for node in self.adjoint.nodes:
+        for node in self.nodes:
             if node.kind == "junction" and len(node.inputs) > 1:
                 yield node
 
@@ -215,7 +278,7 @@ class Scene:
         def now(each: Node) -> Node:
             return replace(each, **fields) if edit is None else edit(each)
 
-        return Change(lambda graph: edited(graph, node, now), frozenset(node.outputs))
+        return Change.by(node, lambda each, wire: [now(each)])
 
     def kept(self, node: Node, arms: Sequence[int]) -> Change:
         """Return how to leave a junction some of its arms alone."""
@@ -228,28 +291,31 @@ class Scene:
 
     def weighted(self, node: Node, port: int, gain: Any) -> Change:
         """Return how to put a gain before a port of a node, for each step if it has steps."""
-        is_none = bool(np.all(np.asarray(gain) == 1))
-        at = frozenset(node.outputs)
-        return Change(lambda graph: preceded(graph, node, port, gain), at, is_none)
+        return Change.by(
+            node, preceding(port, Node("gain", gain=gain)), bool(np.all(np.asarray(gain) == 1))
+        )
 
     def before(self, node: Node, fresh: Node) -> Change:
         """Return how to put another node before the only port of one."""
-        return Change(lambda graph: preceded_by(graph, node, 0, fresh), frozenset(node.outputs))
+        return Change.by(node, preceding(0, fresh))
 
     def behind(self, node: Node, fresh: Node) -> Change:
         """Return how to put another node after one."""
-        return Change(lambda graph: followed(graph, node, fresh), frozenset(node.outputs))
+        return Change.by(node, following(fresh))
 
     def instead(self, node: Node, several: Iterable[Instead], *kin: str) -> Iterator[Mistake]:
         """Yield the mistakes of taking something else for a gain, each something else but once.
 
         A substitute that is 0 everywhere is left to those that leave the whole path out.
         """
-        seen: list[Any] = []
+        seen = self.seen.setdefault((self.listing, node.outputs), set())
+        if self.takes_others:
+            seen = set(seen)  # they are many
         for each in several:
-            if not np.any(each.gain) or any(np.array_equal(each.gain, other) for other in seen):
+            print_of = _print_of(each.gain)
+            if print_of in seen or not np.any(each.gain):
                 continue
-            seen.append(each.gain)
+            seen.add(print_of)
             taken = each if each.distance is None else self._as_number(node, each)
             is_none = np.shape(taken.gain) == np.shape(node.gain) and np.allclose(
                 taken.gain, node.gain, rtol=1e-12, atol=0.0
@@ -283,8 +349,10 @@ class Scene:
 def _ratio(gain: Any, right: Any) -> float | None:
     """Return the number by which one array is a multiple of another; None if there is none."""
     flat, other = np.asarray(right, float).ravel(), np.asarray(gain, float).ravel()
-    if not flat.size or not flat[0] or abs(flat[0] * other[-1] - flat[-1] * other[0]) > 1e-9 * abs(
-        flat[-1] * other[0]
+    if (
+        not flat.size
+        or not flat[0]
+        or abs(flat[0] * other[-1] - flat[-1] * other[0]) > 1e-9 * abs(flat[-1] * other[0])
     ):
         return None  # as most are, at a glance
     ratio = float(other[0] / flat[0])
@@ -298,6 +366,31 @@ def spelled(size: float) -> str:
     ('−1', '1/2', '3')
     """
     return "1/2" if size == 0.5 else f"{size:.6g}".replace("-", "−")
+
+
+class Ticking:
+    """Nodes to look at, one after the other, and a call before each.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+    tick : () -> None
+    """
+
+    def __init__(self, nodes: Iterable[Node], tick: Callable[[], None]) -> None:
+        self.nodes, self.tick = nodes, tick
+
+    def __iter__(self) -> Iterator[Node]:
+        for node in self.nodes:
+            self.tick()
+            yield node
+
+
+def _print_of(gain: Any) -> Any:
+    """Return what two gains have in common that are equal, but nothing that keeps them."""
+    array = np.asarray(gain)
+    number = array + 0.0  # −0 is 0
+    return array.shape, hash(number.tobytes()), float(np.sum(number))
 
 
 def shifted(gain: Any, by: int, edge: str) -> Any:

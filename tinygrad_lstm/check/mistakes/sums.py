@@ -19,7 +19,7 @@ from .scene import Scene
 
 def over_steps(scene: Scene) -> Iterator[Mistake]:
     """Take only a step, all but one, their average or no sum where a sum over the steps belongs."""
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind != "hold" or not node.transposed:
             continue
         where, count = scene.makes(node), scene.steps(node)
@@ -67,7 +67,13 @@ def over_batch(scene: Scene) -> Iterator[Mistake]:
 
 def _summing(scene: Scene) -> Iterator[tuple[Node, int, int]]:
     """Yield what sums over a batch on the way to a leaf; how large it is, how many axes come."""
-    for node in scene.adjoint.nodes:
+    for node, count, rank in _adding(scene):
+        if count:  # else there is nothing to add up
+            yield node, count, rank
+
+
+def _adding(scene: Scene) -> Iterator[tuple[Node, int, int]]:
+    for node in scene.nodes:
         if node.kind == "broadcast" and node.transposed:
             shape = tuple(node.parameters["shape"])
             if len(shape) > len(node.shapes[0]) or (node.shapes[0] and node.shapes[0][0] == 1):
@@ -101,7 +107,7 @@ def not_at_all(scene: Scene) -> Iterator[Mistake]:
 
 def over_other_axes(scene: Scene) -> Iterator[Mistake]:
     """Sum over other axes than those that belong summed over, over all, or over none."""
-    for node in scene.adjoint.nodes:
+    for node in scene.nodes:
         if node.kind != "broadcast" or not node.transposed:
             continue
         where, kin = scene.makes(node), scene.whole(scene.makes(node))

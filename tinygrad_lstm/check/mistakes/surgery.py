@@ -6,58 +6,67 @@ graph can follow each other; where one has taken away what another is to change,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ...flow import DELAYS, Flow, Node, Wire
+
+# (a node as it stands, the first free wire) -> the nodes in its place
+Edit = Callable[[Node, int], list[Node]]
 
 
 def standing(graph: Flow, node: Node) -> Node:
     """Return what stands for a node in a graph that may have been changed elsewhere."""
-    for each in graph.nodes:
+    return graph.nodes[place_of(graph.nodes, node)]
+
+
+def place_of(nodes: Sequence[Node], node: Node) -> int:
+    """Return the position of what stands for a node among others; a KeyError if nothing does."""
+    for at, each in enumerate(nodes):
         if each.outputs == node.outputs and each.kind == node.kind:
-            return each
+            return at
     raise KeyError(node.name)
 
 
-def edited(graph: Flow, node: Node, edit: Callable[[Node], Node]) -> Flow:
-    """Return the graph with something else in place of a node, between its wires."""
-    now = standing(graph, node)
-    nodes = tuple(edit(each) if each is now else each for each in graph.nodes)
-    return replace(graph, nodes=nodes)
+def edited(graph: Flow, node: Node, edit: Edit) -> Flow:
+    """Return the graph with other nodes in place of one, between its wires.
+
+    Nodes that belong outside of the loop of the first one stand after the loop.
+    """
+    at, free, nodes = place_of(graph.nodes, node), len(graph.wires), list(graph.nodes)
+    now = nodes[at]
+    fresh = edit(now, free)
+    inside = [each for each in fresh if each.folded == now.folded]
+    nodes[at : at + 1] = inside
+    at += len(inside)
+    while now.folded and at < len(nodes) and nodes[at].folded and nodes[at].loop == now.loop:
+        at += 1
+    nodes[at:at] = fresh[len(inside) :]
+    wires = sorted(wire for each in fresh for wire in each.outputs if wire >= free)
+    more = (Wire(f"{now.name} ({wire})") for wire in wires)
+    return replace(graph, nodes=tuple(nodes), wires=(*graph.wires, *more))
 
 
-def preceded(graph: Flow, node: Node, port: int, gain: Any) -> Flow:
-    """Return the graph with a gain before one of a node's ports."""
-    return preceded_by(graph, node, port, Node("gain", gain=gain))
+def preceding(port: int, fresh: Node) -> Edit:
+    """Return how to put another node before one of a node's ports."""
+
+    def edit(now: Node, wire: int) -> list[Node]:
+        before = replace(fresh, inputs=(now.inputs[port],), outputs=(wire,),
+                         name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
+        inputs = tuple(wire if at == port else each for at, each in enumerate(now.inputs))
+        return [before, replace(now, inputs=inputs)]
+
+    return edit
 
 
-def preceded_by(graph: Flow, node: Node, port: int, fresh: Node) -> Flow:
-    """Return the graph with another node before one of a node's ports."""
-    now, wire = standing(graph, node), len(graph.wires)
-    fresh = replace(fresh, inputs=(now.inputs[port],), outputs=(wire,),
-                    name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
-    come = tuple(wire if at == port else each for at, each in enumerate(now.inputs))
-    nodes: list[Node] = []
-    for each in graph.nodes:
-        nodes += [fresh, replace(now, inputs=come)] if each is now else [each]
-    return replace(graph, nodes=tuple(nodes), wires=(*graph.wires, Wire(fresh.name)))
+def following(fresh: Node) -> Edit:
+    """Return how to put another node after one, outside of the loop if it is not folded."""
 
+    def edit(now: Node, wire: int) -> list[Node]:
+        after = replace(fresh, inputs=(wire,), outputs=now.outputs, name=now.name)
+        return [replace(now, outputs=(wire,)), after]
 
-def followed(graph: Flow, node: Node, fresh: Node) -> Flow:
-    """Return the graph with another node after one, outside of the loop if it is not folded."""
-    now, wire = standing(graph, node), len(graph.wires)
-    nodes = list(graph.nodes)
-    at = nodes.index(now)
-    nodes[at] = replace(now, outputs=(wire,))
-    fresh = replace(fresh, inputs=(wire,), outputs=now.outputs, name=now.name)
-    if now.folded and not fresh.folded:
-        while at + 1 < len(nodes) and nodes[at + 1].folded and nodes[at + 1].loop == now.loop:
-            at += 1
-    nodes.insert(at + 1, fresh)
-    wires = (*graph.wires, Wire(f"{now.name} ({wire})"))
-    return replace(graph, nodes=tuple(nodes), wires=wires)
+    return edit
 
 
 def leading_to(graph: Flow, wires: set[int]) -> Flow:

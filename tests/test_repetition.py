@@ -1,0 +1,142 @@
+"""Plain loops, in which nobody said where a step begins, folded over time."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm import repetition
+from tinygrad_lstm.check.sight import Sight
+from tinygrad_lstm.graph import graph
+from tinygrad_lstm.repetition import fold_plain_loops
+
+T = 6
+NUMBERS = {"W": (3, 4), "U": (4, 4), "b": (4,), "V": (4, 2), "x": (T, 3), "target": (T, 2)}
+
+
+def leaves(seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        name: tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+        for name, shape in NUMBERS.items()
+    }
+
+
+def elman(p, steps=range(T), first=True, called=False, loss_in_loop=True):
+    """Run a recurrent network in a plain loop, its first step with a state or without one."""
+    h, loss, out = np.zeros(4), 0.0, []
+    for k in steps:
+        s = p["x"][k] @ p["W"] + p["b"]
+        h = np.tanh(s + h @ p["U"] if first or k else s)
+        if called:
+            h.name = f"h{k}" if isinstance(called, str) else f"h[{k}]"
+        e = h @ p["V"] - p["target"][k]
+        out.append(e)
+        loss = loss + tg.sum(e * e)
+    return loss if loss_in_loop else tg.sum(tg.stack(out) ** 2)
+
+
+def chain(p, steps):
+    y = p["b"]
+    for _ in steps:
+        y = tg.tanh(y * 1.01)
+    return tg.sum(y * y)
+
+
+def lagged(p, steps):
+    """Use the states of one step and of two steps before."""
+    before, h = np.zeros(4), np.ones(4)
+    for k in steps:
+        before, h = h, tg.tanh(h @ p["U"] + before * p["b"] + p["x"][k] @ p["W"])
+    return tg.sum(h)
+
+
+def cells(p, steps):
+    """Call a cell at every step."""
+    cell = tg.nn.LSTMCell(3, 4, name="cell", seed=0)
+    state, loss = None, 0.0
+    for k in steps:
+        state = cell(p["x"][k], state)
+        loss = loss + tg.sum(state[0] * state[0])
+    return loss
+
+
+PROGRAMS = {
+    "elman": elman,
+    "without a first state": lambda p, steps: elman(p, steps, first=False),
+    "called": lambda p, steps: elman(p, steps, called=True),
+    "stacked": lambda p, steps: elman(p, steps, loss_in_loop=False),
+    "chain": chain,
+    "lagged": lagged,
+    "cells": cells,
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_plain_loop_folds_into_the_recorded_network(program):
+    p = leaves()
+    loss = program(p, range(T))
+    loss.backward()
+    folded, _ = fold_plain_loops(graph(loss))
+    assert folded.folded and len(folded.nodes) < len(graph(loss).nodes)
+    found = folded.adjoint().evaluate()
+    for name, leaf in p.items():
+        if leaf.grad is not None:
+            np.testing.assert_allclose(found[f"δ{name}"], leaf.grad, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("program", [elman, chain, lagged], ids=lambda each: each.__name__)
+def test_a_plain_loop_is_as_short_as_one_over_steps(program):
+    plain, _ = fold_plain_loops(graph(program(leaves(), range(T))))
+    stepped = graph(program(leaves(), tg.steps(T))).fold()
+    assert len(plain.nodes) <= len(stepped.nodes)
+
+
+@pytest.mark.parametrize("called", [True, "h"], ids=["in brackets", "numbered"])
+def test_signals_keep_their_names(called):
+    loss = elman(leaves(), called=called)
+    sight, recorded = Sight(loss), Sight(loss, fold=False)
+    assert sight.network.folded
+    assert sight.named.keys() == recorded.named.keys()
+    right, folded = (each.adjoint.evaluate(everything=True) for each in (recorded, sight))
+    for name in sight.named:
+        wire, step = sight.at[name]
+        value = folded[sight.adjoint.wires[wire].name]
+        other = right[recorded.adjoint.wires[recorded.at[name][0]].name]
+        np.testing.assert_allclose(value if step is None else value[step], other, rtol=1e-12)
+
+
+def test_layers_of_different_weights_are_no_loop():
+    rng, y = np.random.default_rng(0), tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    for k in range(5):
+        y = tg.tanh(y @ tg.Tensor(rng.normal(size=(2, 2)), requires_grad=True, name=f"W{k}"))
+    folded = fold_plain_loops(graph(tg.sum(y)))
+    assert folded is None or folded[0].adjoint().evaluate().keys() == {
+        "δx",
+        *(f"δW{k}" for k in range(5)),
+    }
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_folds_is_always_the_recorded_network(seed):
+    """Programs that repeat more or less: another operation, index or operand at some step."""
+    rng, p = np.random.default_rng(seed), leaves(seed)
+    functions = [tg.tanh, tg.sigmoid, tg.sin]
+    body = [(rng.integers(3), rng.integers(3)) for _ in range(rng.integers(1, 4))]
+    odd = rng.integers(8) if rng.random() < 0.5 else -1
+    h, kept = p["b"], [p["b"]]
+    for k in range(8):
+        for which, operand in body:
+            which = which if k != odd else rng.integers(3)
+            other = (h, kept[rng.integers(len(kept))] if k == odd else kept[-1], p["b"])[operand]
+            h = functions[which](h * other[rng.permutation(4)] if k == odd else h * other + 0.1)
+        kept.append(h)
+    loss = tg.sum(h * kept[len(kept) // 2])
+    loss.backward()
+    found = Sight(loss).adjoint.evaluate()
+    np.testing.assert_allclose(found["δb"], p["b"].grad, rtol=1e-10, atol=1e-12)
+
+
+def test_the_examples():
+    assert doctest.testmod(repetition).failed == 0
