@@ -346,6 +346,7 @@ class Scene:
         return substitute
 
 
+@np.errstate(all="ignore")  # numbers may be as large as they like
 def _ratio(gain: Any, right: Any) -> float | None:
     """Return the number by which one array is a multiple of another; None if there is none."""
     flat, other = np.asarray(right, float).ravel(), np.asarray(gain, float).ravel()
