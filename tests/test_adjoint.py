@@ -156,6 +156,16 @@ def test_the_adjoint_of_a_nonlinear_adjoint_is_the_tangent_network():
     assert slope == pytest.approx(sum(np.sum(leaf.grad * along[n]) for n, leaf in leaves.items()))
 
 
+@pytest.mark.parametrize(
+    "joined", [lambda x: tg.concatenate([np.zeros(1), x]), lambda x: tg.stack([np.ones(2), x])]
+)
+def test_the_tangent_network_puts_zeros_where_a_constant_was_joined(joined):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    tangent = tg.graph(tg.sum(joined(x) ** 2)).adjoint().adjoint()
+    (slope,) = tangent.evaluate({"x": np.array([1.0, 3.0])}).values()
+    assert slope == pytest.approx(2 * (1.0 * 1.0 + 2.0 * 3.0))
+
+
 def test_constants_have_no_delta():
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     adjoint = tg.graph((x * 3.0 - 1.0).sum()).adjoint()

@@ -77,7 +77,7 @@ def evaluate(
             elif node.kind == "output":
                 results[node.name] = _whole(on[node.inputs[0]])
             else:
-                made = _made(node, [on[wire] for wire in node.inputs], node.gain)
+                made = _made(node, _operands(node, on), node.gain)
                 on.update(zip(node.outputs, made, strict=True))
             _meet(met, node, None, on)
     if everything:
@@ -174,7 +174,7 @@ class _Steps:
             self._cross(step, node, now)
             return
         gain = None if node.gain is None else node.gain[step]
-        made = _made(node.at(step), [now[wire] for wire in node.inputs], gain)
+        made = _made(node.at(step), _operands(node, now), gain)
         now.update(zip(node.outputs, made, strict=True))
 
     def _cross(self, step: int, node: Node, now: dict[int, Any]) -> None:
@@ -228,6 +228,12 @@ def _source(graph: Flow, node: Node, given: dict[str, Any]) -> np.ndarray:
             f"evaluate: {node.name} has shape {value.shape}, expected {np.shape(recorded)}"
         )
     return value
+
+
+def _operands(node: Node, on: Mapping[int, Any]) -> list[Any]:
+    """Return what comes into a node; zeros where nothing does, as into a split's transpose."""
+    ports = enumerate(node.inputs)
+    return [on[wire] if wire >= 0 else np.zeros(node.shapes[port]) for port, wire in ports]
 
 
 def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
