@@ -43,7 +43,8 @@ def is_named(case, found, given):
     """
     taken, known = {stem(each.where) for each in found.mistakes}, {stem(name) for name in given}
     is_there = case.named in FORWARD or taken & known <= {stem(name) for name in case.where}
-    return found.left == 0 and found.residual < 1e-9 and found.what == case.named and is_there
+    is_kind = found.what in case.named.split(" or ")
+    return found.left == 0 and found.residual < 1e-9 and is_kind and is_there
 
 
 def id_of(case):
@@ -66,6 +67,16 @@ def test_a_mistake_is_named_first(case):
 def test_a_mistake_is_among_the_first_three_given_parameters_alone(case):
     found = report(case, case.parameters).mistakes[:3]
     assert any(is_named(case, each, case.parameters) for each in found)
+
+
+def test_given_parameters_alone_a_mistake_is_named_first_in_95_of_100():
+    cases = [each for each in PLANTED if each.in_parameters and " and " not in each.named]
+    missed = []
+    for case in cases:
+        mistakes = report(case, case.parameters).best
+        if not mistakes or not is_named(case, mistakes[0], case.parameters):
+            missed.append(case.id)
+    assert len(missed) <= 0.05 * len(cases), missed
 
 
 @pytest.mark.parametrize("case", [x for x in planted.CASES if x.id in STACKED], ids=id_of)
@@ -325,9 +336,8 @@ def test_every_kind_of_mistake_is_planted_somewhere():
     kinds = {
         each.what for case in planted.correct_cases() for each in every(Sight(case.loss()))
     }  # fmt: skip
-    assert kinds == {kind for case in PLANTED for kind in case.named.split(" and ")} | {
-        planted.case("lstm", "V-missing").named
-    }
+    names = [*(case.named for case in PLANTED), planted.case("lstm", "V-missing").named]
+    assert kinds == {kind for name in names for kind in re.split(" and | or ", name)}
 
 
 def test_every_mistake_changes_some_gradient_or_none_at_all():

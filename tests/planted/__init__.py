@@ -12,7 +12,20 @@ several at once.
 
 from __future__ import annotations
 
-from . import elman, fir, formula, gru, lstm, mlp, softmax
+from . import (
+    attention,
+    elman,
+    fir,
+    formula,
+    gru,
+    leaky,
+    likelihood,
+    lstm,
+    mlp,
+    normed,
+    shared,
+    softmax,
+)
 from .answers import GERS, GOMEZ, MAZUR, MAZUR_NUMBERS, QUESTION, TMVA, mazur_by_hand, mazur_network
 from .base import Case, Network
 from .lstm import LSTM, NUMBERS, lstm_by_hand, lstm_network, lstm_numbers
@@ -22,6 +35,8 @@ NETWORKS: dict[str, Network] = {
     "lstm": lstm.NETWORK, "mlp": mlp.NETWORK, "softmax": softmax.NETWORK, "elman": elman.NETWORK,
     "gru": gru.NETWORK, "fir": fir.NETWORK, "formula": formula.NETWORK, "question": QUESTION,
     "gomez": GOMEZ, "mazur": MAZUR, "gers": GERS, "tmva": TMVA,
+    **normed.NETWORKS, "attention": attention.NETWORK, **shared.NETWORKS, **likelihood.NETWORKS,
+    "leaky": leaky.NETWORK,
 }  # fmt: skip
 
 

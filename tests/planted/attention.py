@@ -45,6 +45,7 @@ ATTENTION: Mistakes = {
     "v-branch-alone": ("dx is what comes through v alone: overwritten, not added to", "x",
                        "overwritten or branch forgotten"),
     "Wk-of-q": ("dWk = xᵀ δq, where δk belongs", "Wk", "another's δ"),
+    "Wq-left-at-zero": ("dWq is never computed: it is left at 0", "Wq", "path left out"),
     "Wo-of-v": ("dWo = vᵀ δy, where hᵀ belongs", "Wo", "wrong factor"),
 }  # fmt: skip
 
@@ -83,7 +84,9 @@ def attention_by_hand(*mistakes: str) -> Arrays:
     if "k-not-transposed" in mistakes:
         δk = δz @ q * scale
 
-    dWk = x.T @ δk
+    dWq, dWk = x.T @ δq, x.T @ δk
+    if "Wq-left-at-zero" in mistakes:
+        dWq = np.zeros_like(Wq)
     if "Wk-of-q" in mistakes:
         dWk = x.T @ δq
     branches = {"y": δy, "q": δq @ Wq.T, "k": δk @ Wk.T, "v": δv @ Wv.T}
@@ -95,7 +98,7 @@ def attention_by_hand(*mistakes: str) -> Arrays:
         branches = {"v": branches["v"]}
     return {
         "y": δy, "Wo": dWo, "h": δh, "A": δA, "v": δv, "z": δz, "q": δq, "k": δk,
-        "Wq": x.T @ δq, "Wk": dWk, "Wv": x.T @ δv, "x": sum(branches.values()),
+        "Wq": dWq, "Wk": dWk, "Wv": x.T @ δv, "x": sum(branches.values()),
     }  # fmt: skip
 
 

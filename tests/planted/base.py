@@ -35,7 +35,8 @@ class Case:
         The signals whose gradients are the first wrong ones: no gradient that they are computed
         from is wrong. Empty if nothing is, but for rounding.
     named : str
-        What kind of mistake it is, in the library's words.
+        What kind of mistake it is, in the library's words; several joined by " or " if one and
+        the same slip may be called by any of them.
     loss : () -> Tensor
         Builds the network anew, with the same numbers.
     hand : () -> dict of str to array

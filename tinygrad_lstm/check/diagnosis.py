@@ -23,6 +23,7 @@ from .sight import Given, Sight
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
 
 MORE = 200  # pairs that are tried after one that explains all
+COMPARED = 5  # explanations, from the rest of which a signal to give is to tell the first
 PAIRS = 5000  # of the likeliest, that are tried
 PAIRED = 1500  # single mistakes, the likeliest, of which pairs are made
 LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
@@ -45,7 +46,7 @@ class Diagnosis:
     unique : bool
         Whether nothing else explains it as well, as far as all was tried.
     apart : str
-        The signal to give next, to tell it from the next best; empty if none would.
+        The signal to give next, to tell it from another one; empty if none would.
     gives : array, or None
         What they make of the author's own numbers, all in one, each relative to its size.
     """
@@ -129,8 +130,9 @@ def diagnosed(
         is_only = bool(whole) and len(found) == 1 and not result.is_cut
         apart = ""
         with suppress(TimeUp):
-            if whole and len(found) > 1:
-                apart = _apart(sight, found[:2], given, clock)
+            others = found[1:COMPARED] if whole else []
+            signals = (_apart(sight, (found[0], other), given, clock) for other in others)
+            apart = next(filter(None, signals), "")
     result.extend(replace(each, unique=is_only, apart=apart, gives=None) for each in found)
     return result
 
@@ -456,7 +458,9 @@ def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
         loop = loops.get(wire)
         return 1 if loop is None else len(sight.adjoint.loops[loop].steps)
 
-    return {wire for wire, known in steps.items() if len(known) >= count(wire)}
+    return {  # what leaves a loop is given without a step
+        wire for wire, known in steps.items() if None in known or len(known) >= count(wire)
+    }
 
 
 def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:

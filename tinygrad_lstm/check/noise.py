@@ -13,7 +13,7 @@ import numpy as np
 from .blame import Judged
 
 FEWEST = 8  # entries, below which no pattern can be told
-LARGEST = 0.02  # what is larger, relative to the gradient, is no rounding to two digits or more
+LARGEST = 0.005  # relative to the gradient: what is larger is no rounding to three digits
 OUTLIER = 6.0  # times the usual size: a difference as large as that is more than noise
 
 
@@ -36,7 +36,11 @@ def noise(several: Sequence[Judged]) -> float | None:
         off = np.concatenate([_relative(each, by_entry) for each in several] or [np.empty(0)])
         size = float(np.sqrt(np.mean(off**2))) if off.size >= FEWEST else np.inf
         balance = abs(int(np.sum(np.sign(off))))
-        if size < LARGEST and balance <= 2 * np.sqrt(off.size) and np.abs(off).max() < OUTLIER * size:
+        if (
+            size < LARGEST
+            and balance <= 2 * np.sqrt(off.size)
+            and np.abs(off).max() < OUTLIER * size
+        ):
             return size
     return None
 

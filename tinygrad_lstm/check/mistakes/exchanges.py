@@ -123,10 +123,15 @@ def orders(scene: Scene) -> Iterator[Mistake]:
         names = [scene.makes(node).rpartition(".")[2] for node in wholes[0]]
         for order in list(permutations(range(len(widths))))[1:]:
             taken = ", ".join(names[order.index(at)] for at in range(len(names)))
-            yield Mistake("order of what is packed", scene.makes(wholes[0][0]), "what is packed in "
-                          f"the order {', '.join(names)} is given in the order {taken}",
-                          ", ".join(names), taken,
-                          Change.of(_moved(nodes, list(order)) for nodes in wholes))  # fmt: skip
+            members = tuple(
+                Mistake("order of what is packed", scene.makes(nodes[0]), "what is packed in the "
+                        f"order {', '.join(names)} is given in the order {taken}",
+                        ", ".join(names), taken, _moved(nodes, list(order)))
+                for nodes in wholes
+            )  # fmt: skip
+            yield replace(
+                members[0], change=Change.of(each.change for each in members), members=members
+            )
 
 
 def sent_on(scene: Scene) -> Iterator[Mistake]:

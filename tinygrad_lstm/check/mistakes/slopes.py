@@ -48,6 +48,9 @@ def reductions(scene: Scene) -> Iterator[Mistake]:
         derivative = f"the derivative of {f}"
         several = [Instead("derivative missing", f"{derivative} is left out on the way to "
                            f"δ{scene.makes(node)}", "1", np.ones_like(node.gain), "")]  # fmt: skip
+        several.append(Instead("derivative of wrong form", f"{scene.source(x).name} itself stands "
+                               f"where {derivative} belongs", scene.source(x).name,
+                               scene.value(x)))  # fmt: skip
         with np.errstate(all="ignore"), suppress(TypeError):  # the rule asks for more than numbers
             values = [] if node.folded else [scene.value(x), scene.value(y)]
             along = partial(_along, rule, axis)
