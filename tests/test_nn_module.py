@@ -489,9 +489,16 @@ def two_tensors():
     return module
 
 
+def named_with_a_dot():
+    module = Mixed()
+    module.one = tg.Tensor([1.0], requires_grad=True, name="dense.W")
+    return module
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (named_with_a_dot, ["mixed.dense.W", "one of the Mixed", "W of the Dense at dense"]),
         (dotted, ["dense.W", "dense.W of the Mixed at the top", "W of the Dense at dense"]),
         (two_children, ["mixed.head", "Dense at one", "Dense at other"]),
         (two_tensors, ["mixed.q", "one of the Mixed", "other of the Mixed"]),
@@ -634,3 +641,15 @@ def test_new_parameter_of_a_layer_has_the_parts_of_the_old_one():
     lstm = LSTM(2, 3, seed=0)
     lstm.W = tg.Tensor(np.ones((2, 12)), requires_grad=True)
     assert "lstm.W.i" in Signals(lstm(np.ones((2, 2)))[0]).by_name
+
+
+def test_parameters_and_modules_that_change_places_are_called_by_their_new_ones():
+    top = Module(name="top")
+    top.a, top.b = one(), one()
+    top.c, top.d = Dense(1, 1), Dense(1, 1)
+    top.items = [one(), one(), Dense(1, 1), Dense(1, 1)]
+    top.a, top.b = top.b, top.a
+    top.c, top.d = top.d, top.c
+    top.items.reverse()
+    for name, each in top.named_parameters():
+        assert each.label() == f"top.{name}"

@@ -59,6 +59,13 @@ class Place:
         fields = (self.parent, self.name, self.step, self.recording, self.module)
         return _copied, (type(self), tuple(reversed(outer)), fields)
 
+    def outermost(self) -> Place:
+        """Return the place that is inside no other."""
+        link = self
+        while link.parent is not None:
+            link = link.parent
+        return link
+
     def path(self) -> str:
         """Return the scopes' names, outermost first, each after the step it was opened in."""
         links: list[Place] = []

@@ -154,10 +154,19 @@ class Module:
         """Call a parameter or a module by its path, unless it has a name, or is another's too."""
         if isinstance(each, Module):
             each._held_by(self, path)
+            inside, named = each.place.parent is self.place, each._named
+            if inside and not named and self._is_of_another(each.place.name, each):
+                each.place.name = path
         elif not isinstance(each.place, Home):
             same = isinstance(old, Tensor) and old.name == path  # with the parts packed in it
             each.name = each.name or (old.name if same else path)
             each.place = self.place
+        elif each.place is self.place and self._is_of_another(each.name, each):
+            each.name = path
+
+    def _is_of_another(self, path: str | None, each: Any) -> bool:
+        """Return whether something else stands at a path."""
+        return any(path in held and held[path] is not each for held in self._held.values())
 
     def _rename(self, old: Any, path: str) -> None:
         """Call what no longer stands at the path of its name by the path where it does, if any."""
@@ -267,21 +276,19 @@ class Module:
         """
         found: dict[str, Tensor] = {}
         seen: set[int] = set()
-        called: dict[Any, str] = {}  # where what has a name is: by its place and the name
+        called: dict[Any, str] = {}  # where the owner of a name is
         for start, module in self._modules(prefix):
             whole = f"{type(module).__name__} at {start[:-1] or 'the top'}"
             if module.place.parent is not None and module.place.name is not None:
-                _name_once(
-                    called, module.place.path(), module.place.parent, module.place.name, whole
-                )
+                _name_once(called, module.place.path(), module.place.outermost(), whole, True)
             for attribute, value in module._attributes():
                 for path, each in module._hold(attribute, value).items():
                     if not _is_parameter(each) or id(each) in seen:
                         continue
                     seen.add(id(each))
                     name, where = start + path, f"{path} of the {whole}"
-                    _name_once(called, name, "path", name, where)
-                    _name_once(called, each.label(), each.place, each.name, where)
+                    _name_once(called, name, None, where)
+                    _name_once(called, each.label(), each.place.outermost(), where)
                     found[name] = each
         return iter(found.items())
 
@@ -408,9 +415,11 @@ def _inside(value: Any, path: str) -> dict[str, Any]:
     return held
 
 
-def _name_once(called: dict[Any, str], name: str, place: Any, own_name: Any, where: str) -> None:
-    """Refuse a name that another signal in the same place has."""
-    other = called.setdefault((place, str(own_name)), where)
+def _name_once(
+    called: dict[Any, str], name: str, around: Place | None, where: str, is_module: bool = False
+) -> None:
+    """Refuse a name that another one has, inside the same outermost module."""
+    other = called.setdefault((name, around, is_module), where)
     if other is not where:
         raise SignalError(f"two signals are called {name}: {other}, and {where}; rename one")
 
