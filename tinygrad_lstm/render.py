@@ -71,7 +71,10 @@ class Picture:
         try:
             return write_file(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
         except RenderError as error:
-            text = write_file(self.dot.encode(), target.with_suffix(".gv"))
+            try:
+                text = write_file(self.dot.encode(), target.with_suffix(".gv"))
+            except OSError:  # why there is no picture matters more
+                raise error from None
             raise RenderError(f"{error} (its DOT text is in {text})") from None
 
     def __repr__(self) -> str:  # the same from run to run, for notebooks that are kept
