@@ -216,11 +216,14 @@ def test_no_room_for_what_is_printed_is_one_line(network, answers, name):
         ("raise GeneratorExit", "GeneratorExit in line 1"),
         ("def f(): f()\nf()", "RecursionError"),
         ("loss = (", "SyntaxError"),
+        ("class E(Exception):\n def __str__(s): raise s\nraise E", "E in line 3: with no message"),
+        ("import sys, io\nsys.stdout = io.StringIO()\nsys.stdout.close()", "it closes"),
         ("loss = 1", "no Tensor called 'loss'"),
         ("raise ValueError('\x1b[2Jgone')", r"\x1b[2Jgone"),
     ],
 )  # fmt: skip
-def test_whatever_a_network_s_file_raises_is_one_line(tmp_path, capsys, text, said):
+def test_whatever_a_network_s_file_does_is_one_line(tmp_path, capsys, monkeypatch, text, said):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # which is put back
     path = tmp_path / "network.py"
     path.write_text(text)
     assert cli.main(["explain", str(path), "--wrt", "x"]) == 1

@@ -10,7 +10,7 @@ from pictures import arrows, frames, legend, nodes, size
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import gallery
-from tinygrad_lstm.errors import ArgumentError, ChangedError, UsageError
+from tinygrad_lstm.errors import ArgumentError, ChangedError, TinygradError, UsageError
 
 PICTURES = Path(__file__).parents[1] / "notebooks" / "pictures"
 
@@ -102,6 +102,25 @@ def test_an_unknown_option_lists_the_known_ones(loss, option, known, wrong):
     message = re.escape(f"no {option} {wrong!r}; the known ones are {known}")
     with pytest.raises(ArgumentError, match=message):
         tg.draw(loss, **{option: wrong})
+
+
+ZOO = (
+    None, True, 3, -1, 1.5, float("nan"), "a", "", b"x", [], [3], ["a"], (), {}, {"a": 1}, object(),
+    np.array(1), np.zeros(3), np.array(["a"]), int, [None], "a\0b", 10**30, 1j, "\ud800", range(3),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["path", "view", "style", "fold", "values", "heat", "depth", "level", "highlight", "title",
+     "legend"],
+)  # fmt: skip
+def test_a_wrong_value_of_any_option_is_an_error_of_the_package(loss, option):
+    for wrong in ZOO:
+        try:
+            tg.draw(loss, **{option: wrong})
+        except TinygradError as error:
+            assert "draw: " in str(error) or "format" in str(error)
 
 
 def test_both_is_one_above_the_other(loss):

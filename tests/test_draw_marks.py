@@ -205,3 +205,11 @@ def test_a_weight_is_marked_on_its_arrows(name, arrows):
     lstm, dense = tg.nn.LSTM(2, 3, seed=0), tg.nn.Dense(3, 1, seed=0)
     loss = tg.nn.squared_error(dense(lstm(np.ones((3, 2)))[0]), np.zeros((3, 1)))
     assert tg.draw(loss, highlight=name).dot.count("penwidth=3") == arrows
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e300])
+def test_a_gradient_that_is_no_number_is_as_dark_as_any(value):
+    x = tg.Tensor([value, 1.0], requires_grad=True, name="x")
+    drawn = tg.draw(tg.sum(x * x), view="adjoint", heat=True, values=True).dot
+    assert HEAT[-1] in drawn

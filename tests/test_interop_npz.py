@@ -1,6 +1,7 @@
 """Arrays in .npz files: a header that lies is refused, whatever it says."""
 
 import io
+import os
 import random
 import struct
 import zipfile
@@ -165,3 +166,15 @@ def test_a_file_of_any_bytes_is_refused(tmp_path):
                     npz_entry(path, opened, info, info.filename).read()
         except FileError:
             pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such files here")
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_what_has_no_end_is_not_opened(tmp_path, suffix):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    (tmp_path / f"device{suffix}").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    for name in ("device", "pipe"):
+        with pytest.raises(FileError, match="a device or a pipe, expected a file; nothing loaded"):
+            load(nn.Dense(2, 3), tmp_path / f"{name}{suffix}")

@@ -321,6 +321,12 @@ def test_a_type_that_numpy_has_not_is_refused(tmp_path):
         (lambda net, at: save(net, at / "a.npz", "jax"), ArgumentError, "layout must be one of"),
         (lambda net, at: save(3, at / "a.npz"), UsageError, "found int, expected a layer"),
         (lambda net, at: load(net, at / "no.npz"), FileNotFoundError, "no.npz"),
+        (lambda net, at: save(net, 3), UsageError, "path of type int, expected str or Path"),
+        (lambda net, at: load(net, None), UsageError, "path of type NoneType, expected str"),
+        (lambda net, at: save(net, b"a.npz"), UsageError, "path of type bytes, expected str"),
+        (lambda net, at: save(net, "a\0.npz"), ArgumentError, "which no file can have"),
+        (lambda net, at: load(net, "\ud800.npz"), ArgumentError, "which no file can have"),
+        (lambda net, at: save(net, at / "a.npz", ["ours"]), ArgumentError, "layout must be one of"),
         (lambda net, at: save(net, at / "no" / "a.npz"), FileNotFoundError, "there is no folder"),
     ],
 )

@@ -69,7 +69,7 @@ def _flushed() -> Iterator[None]:
         yield
     finally:
         try:
-            if sys.stdout is not None:
+            if sys.stdout is not None and not sys.stdout.closed:
                 sys.stdout.flush()
         except OSError:
             _close(sys.stdout)
@@ -239,6 +239,13 @@ def _explain(chosen: argparse.Namespace) -> bool:
     return True
 
 
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an error of a stranger's making may not even tell what it is
+        return "with no message"
+
+
 @contextmanager
 def _as_a_program(path: Path) -> Iterator[None]:
     """Let a file find what is beside it and no arguments, and undo what it changes for all."""
@@ -271,8 +278,10 @@ def computed(path: Path, name: str, quotes: bool = True) -> Tensor:
     except BaseException as error:  # whatever a stranger's file raises, SystemExit too
         where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
         line = f" in line {where[-1].lineno}" if where else ""
-        said = f": {error}" if quotes else ""
+        said = f": {_message(error)}" if quotes else ""
         raise UsageError(f"{path}: {type(error).__name__}{line}{said}") from None
+    if sys.stdout is not None and sys.stdout.closed:
+        raise UsageError(f"{path}: it closes what the answer would be written to")
     if not isinstance(found.get(name), Tensor):
         tensors = sorted(key for key, value in found.items() if isinstance(value, Tensor))
         raise UsageError(

@@ -21,7 +21,9 @@ to do, and names the signal.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -90,6 +92,19 @@ def check_arguments(cls: type, args: tuple[Any, ...], options: dict[str, Any]) -
     except TypeError as error:
         accepted = ", ".join(list(signature.parameters)[1:])
         raise UsageError(f"{cls.__name__}: {error}; it takes {accepted}") from None
+
+
+def check_path(who: str, path: Any) -> Path:
+    """Return a path, and refuse what no file can be called."""
+    try:
+        encoded = os.fsencode(path) if isinstance(path, str | os.PathLike) else None
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if encoded is None:
+        raise UsageError(f"{who}: found a path of type {type(path).__name__}, expected str or Path")
+    if b"\0" in encoded:
+        raise ArgumentError(f"{who}: found the path {str(path)!r}, which no file can have")
+    return Path(path)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.parsers.expat import ExpatError, ParserCreate
 
-from .errors import ArgumentError, RenderError
+from .errors import ArgumentError, RenderError, check_path
 from .files import write_file
 from .program import TooMuchError, run
 from .stacking import lay_out
@@ -67,11 +67,14 @@ class Picture:
         RenderError
             If the picture cannot be drawn; its DOT text is then in a ``.gv`` file beside it.
         """
-        target = Path(path)
+        target = check_path("save", path)
         try:
             return write_file(rendered(self.dot, target.suffix.lower().lstrip(".")), target)
         except RenderError as error:
-            text = write_file(self.dot.encode(), target.with_suffix(".gv"))
+            try:
+                text = write_file(self.dot.encode(), target.with_suffix(".gv"))
+            except OSError:  # why there is no picture matters more
+                raise error from None
             raise RenderError(f"{error} (its DOT text is in {text})") from None
 
     def __repr__(self) -> str:  # the same from run to run, for notebooks that are kept
@@ -103,7 +106,7 @@ def rendered(
     RenderError
         If there is no program to draw with, or it fails, or it exceeds the time limit.
     """
-    if format not in FORMATS:
+    if not isinstance(format, str) or format not in FORMATS:
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()

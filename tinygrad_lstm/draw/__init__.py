@@ -6,10 +6,11 @@ Knows what each style draws; how its text becomes a picture is `render`'s busine
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from ..adjoint import alive
-from ..errors import ArgumentError, ChangedError, UsageError
+from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..graph import Graph, graph, structure
 from ..parameters import varying
 from ..proof import fold_if_true, fold_truly
@@ -88,12 +89,18 @@ def draw(
     """
     drawn, first_wrong = _looked_at(of)
     if first_wrong is not None:
-        named = [highlight] if isinstance(highlight, str) else highlight
-        view, highlight = "adjoint", [*filter(None, [first_wrong]), *named]
+        view, highlight = "adjoint", [*filter(None, [first_wrong]), *_names(highlight)]
     _one_of("view", view, VIEWS)
     _one_of("style", style, STYLES)
     _one_of("level", level, LEVELS)
-    names = (highlight,) if isinstance(highlight, str) else tuple(highlight)
+    for name, found in {"heat": heat, "legend": legend, "fold": fold}.items():
+        if not isinstance(found, bool) and not (name == "fold" and found is None):
+            raise ArgumentError(f"draw: {name} must be True or False, found {found!r}")
+    if not isinstance(title, str):
+        raise ArgumentError(f"draw: title must be a text, found {title!r}")
+    names = _names(highlight)
+    if path is not None:
+        path = check_path("draw", path)
     from ..render import Picture
 
     if style == "tape":
@@ -113,6 +120,17 @@ def draw(
     if path is not None:
         picture.save(path)
     return picture
+
+
+def _names(highlight: Any) -> tuple[str, ...]:
+    """Return the names of signals as they were given: one, or several."""
+    try:
+        names = (highlight,) if isinstance(highlight, str) else tuple(highlight)
+    except TypeError:  # not one after the other
+        names = (highlight,)
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"draw: highlight takes names of signals, found {highlight!r}")
+    return names
 
 
 def _looked_at(of: Any) -> tuple[Tensor | Graph, str | None]:
@@ -232,11 +250,13 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
         wire: node.loop for node in network.nodes if node.folded for wire in node.outputs
         if node.kind != "collect" and not node.transposed and node.loop is not None
     }  # fmt: skip
+    if not loops and not isinstance(step, Integral):
+        raise ArgumentError(f"draw: there is no step {step!r}, and there are no steps; take True")
     if loops and step is True:
         raise UsageError("draw: say of which step to write the values, as in values=0")
     for wire, loop in loops.items():
         steps = network.loops[loop].steps
-        if step not in steps:
+        if not isinstance(step, Integral) or step not in steps:
             raise ArgumentError(
                 f"draw: there is no step {step!r}; the steps are {steps[0]} to {steps[-1]}"
             )
@@ -247,7 +267,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
 
 
 def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
-    if found not in known:
+    if not isinstance(found, str) or found not in known:
         raise ArgumentError(
             f"draw: there is no {what} {found!r}; the known ones are {', '.join(known)}"
         )

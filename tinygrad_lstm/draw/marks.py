@@ -65,13 +65,15 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any]) -> None:
         for arc in drawn.arcs
         if arc.is_live and arc.wire in δ
     }
-    known = [size for size in sizes.values() if size > 0]
+    known = [size for size in sizes.values() if 0 < size < np.inf]
     if not known:
         return
     least, most = np.log10(min(known)), np.log10(max(known))
     for arc in drawn.arcs:
         size = sizes.get(id(arc), 0.0)
-        part = (np.log10(size) - least) / max(most - least, 1e-9) if size else 0.0
+        part = 0.0 if size == 0 else 1.0  # of what is infinite, or no number
+        if 0 < size < np.inf:
+            part = (np.log10(size) - least) / max(most - least, 1e-9)
         level = min(int(part * len(HEAT)), len(HEAT) - 1)
         arc.color, arc.width = HEAT[level], f"{0.8 + 0.8 * level:.1f}"
     drawn.notes.append(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -94,6 +96,21 @@ def npy_header(stream: IO[bytes]) -> Header:
     return Header(shape, dtype, in_columns, head.tell(), size)
 
 
+def check_file(path: Path) -> None:
+    """Refuse a device and a pipe, whose content may have no end.
+
+    Raises
+    ------
+    FileError
+        If it is one.
+    OSError
+        If there is no file of this name.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise FileError(f"{path}: a device or a pipe, expected a file")
+
+
 @contextmanager
 def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an .npz file, and close it at the end.
@@ -105,6 +122,7 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
     OSError
         If the file cannot be opened.
     """
+    check_file(path)
     with path.open("rb") as stream:
         if stream.read(1) in (b"\x80", b"("):
             raise FileError(
@@ -170,4 +188,4 @@ def _failure(what: str) -> Iterator[None]:
         raise FileError(f"{what}: {said}") from None
 
 
-__all__ = ["Entry", "Header", "npy_header", "npz_entry", "open_npz"]
+__all__ = ["Entry", "Header", "check_file", "npy_header", "npz_entry", "open_npz"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..errors import ArgumentError, UsageError
+from ..errors import ArgumentError, UsageError, check_path
 from ..files import write_file
 from ..nn.arguments import checked_flag, identity
 from ..nn.module import Module
@@ -90,7 +90,7 @@ def save_onnx(
     UsageError, ArgumentError, PackageError
         As `onnx_model`; if the suffix is another.
     """
-    target = Path(path)
+    target = check_path("save_onnx", path)
     if target.suffix.lower() != ".onnx":
         raise ArgumentError(
             f"save_onnx: {str(path)!r} has the suffix {target.suffix!r}, expected .onnx"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
-from ..errors import FileError, ShapeError, UsageError
+from ..errors import FileError, ShapeError, UsageError, check_path
 from ..nn.module import Module
 from ..primitives import reshape, sigmoid, transpose
 from ..tensor import Tensor
@@ -64,7 +64,7 @@ def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxN
         If the file cannot be opened.
     """
     onnx = package()
-    return OnnxNetwork(_Reader(onnx, Path(path)), name=name)
+    return OnnxNetwork(_Reader(onnx, check_path("load_onnx", path)), name=name)
 
 
 class Step(NamedTuple):

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError, FileError, PackageError, UsageError, nearest
+from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
 from ..files import write_file
 from ..nn.module import Module, check_entries
 from .keras import KERAS
 from .layout import Arrays
-from .npz import Entry, npz_entry, open_npz
+from .npz import Entry, check_file, npz_entry, open_npz
 from .pytorch import TORCH
 
 FRAMEWORKS = MappingProxyType({"torch": TORCH, "keras": KERAS})
@@ -70,7 +70,7 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     ...     load(nn.LSTM(2, 3, seed=1), path)
     ['U', 'W', 'b']
     """
-    target = Path(path)
+    target = check_path("save", path)
     format = _format("save", target)
     return write_file(format.content(_out("save", module, layout)), target)
 
@@ -98,7 +98,7 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     OSError
         If the file cannot be opened.
     """
-    source = Path(path)
+    source = check_path("load", path)
     format = _format("load", source)
     shapes = {name: array.shape for name, array in _out("load", module, layout).items()}
     try:
@@ -117,7 +117,7 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
 def _out(who: str, module: Module, layout: str) -> Arrays:
     if not isinstance(module, Module):
         raise UsageError(f"{who}: found {type(module).__name__}, expected a layer or other Module")
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise ArgumentError(f"{who}: layout must be one of {', '.join(LAYOUTS)}, found {layout!r}")
     return module.state_dict() if layout == "ours" else FRAMEWORKS[layout].out(module)
 
@@ -185,6 +185,7 @@ def _as_safetensors(arrays: Arrays) -> bytes:
 @contextmanager
 def _in_safetensors(path: Path) -> Iterator[Entries]:
     package = _safetensors()
+    check_file(path)
     with path.open("rb"):
         pass  # so that what cannot be opened is an OSError
     try:
