@@ -190,7 +190,7 @@ def test_a_mistake_in_a_long_network_is_found_without_running_it_for_every_other
     monkeypatch.setattr(Trials, "run", counted)
     found = tg.compare(loss, {"x": 2 * gradient}).diagnose(seconds=20)
     assert any("everything is 2 times" in each.says for each in found)
-    assert 0 < len(runs) < 1000
+    assert 0 < len(runs) < sum(1 for _ in mistakes(Sight(loss))) / 3
 
 
 STEPS = 20
