@@ -15,14 +15,14 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 
 # No module imports one that stands below it; "check.*" stands for all that is in a package.
 ORDER = (
-    "memory", "files", "errors", "symbol", "digits", "parameters", "place", "cotangent",
-    "primitive", "primitives", "functions", "tape", "arrays", "tensor", "differentiate", "nn.init",
-    "nn.arguments", "nn.equations", "nn.card", "nn.copies", "nn.module", "nn.layers",
+    "memory", "files", "errors", "checks", "symbol", "digits", "parameters", "place", "cotangent",
+    "forms", "trial", "primitive", "primitives", "functions", "tape", "arrays", "tensor",
+    "differentiate", "nn.init", "nn.arguments", "nn.equations", "nn.card", "nn.copies",
+    "nn.module", "nn.layers",
     "nn.recurrence", "nn.cells", "nn.running", "nn.recurrent", "nn.losses", "nn", "optim",
     "interop.*", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold",
-    "unroll", "unpack", "proof", "repetition", "adjoint", "evaluate", "graph", "whereabouts",
-    "derivations.*", "check.*", "draw.words", "explanation", "explain", "cache", "stacking",
-    "dotless", "program",
+    "unroll", "unpack", "proof", "adjoint", "evaluate", "graph", "whereabouts", "derivations.*",
+    "check.*", "draw.words", "explanation", "explain", "cache", "stacking", "dotless", "program",
     "render", "draw.*", "demo", "gallery", "spelling", "mute", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("cache")]  # needs NumPy and nothing else

@@ -18,6 +18,11 @@ ARGUMENTS = dict(notation=TABLE["tanh"].notation, samples=TABLE["tanh"].samples)
 X = np.array([[0.3, -1.2, 0.7], [1.5, -0.4, 0.9]])
 
 
+def at(*operands, **parameters) -> dict:
+    """Return the arguments of a primitive that is tried at one place."""
+    return {**ARGUMENTS, "samples": lambda: [(operands, parameters)]}
+
+
 def tried() -> list:
     """Return every sample of the table as test parameters with readable ids."""
     made = []
@@ -197,7 +202,7 @@ PLANTED = {
         (X,), {("input 0", (1, 0))},
     ),
     "junction": (
-        junction("wrong_subtract", np.subtract, (+1, +1), **ARGUMENTS),
+        junction("wrong_subtract", np.subtract, (+1, +1), **at(X[0, :1], X[1, :1])),
         (X[0, :1], X[1, :1]), {("input 1", (0,))},
     ),
     "linear": (
@@ -205,12 +210,16 @@ PLANTED = {
         (X[0, :2],), {("input 0", (0,)), ("input 0", (1,))},
     ),
     "join": (
-        join("wrong_join", lambda *xs: np.concatenate(xs), shifted_pieces, **ARGUMENTS),
+        join(
+            "wrong_join", lambda *xs: np.concatenate(xs), shifted_pieces,
+            **at(X[0, :1], X[1, :1]),
+        ),
         (X[0, :1], X[1, :1]), {("input 0", (0,)), ("input 1", (0,))},
     ),
     "bilinear": (
         bilinear(
-            "wrong_matmul", np.matmul, matmul_left, lambda ct, a, b: 2 * (a.T @ ct), **ARGUMENTS
+            "wrong_matmul", np.matmul, matmul_left, lambda ct, a, b: 2 * (a.T @ ct),
+            **at(X[:, :1], X[:1, :1]),
         ),
         (X[:, :1], X[:1, :1]), {("input 1", (0, 0))},
     ),

@@ -18,15 +18,19 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
+from .checks import operand as checked_operand
 from .cotangent import Array, PlainSums
 from .errors import UsageError
+from .forms import JOINING, REDUCING, Form, explained, frozen
 from .symbol import Notation, Symbol
 
+_ndarray = np.ndarray
 # an Array is an ndarray, a Tensor or a Symbol: whatever a rule runs on
 Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
@@ -79,6 +83,8 @@ class Primitive:
     arity, parameters, known : int or None, tuple of str, frozenset of str
         The number of operands (None for any number), and the names of what else it takes, in their
         order and as a set.
+    forms : dict of str to Form
+        What form a parameter is recorded in, whatever form it is given in; any other is copied.
     numpy : NumPy's functions that it stands for
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
@@ -104,6 +110,7 @@ class Primitive:
         samples: Callable[[], list[Sample]],
         analytic: bool = True,
         numpy: Sequence[Callable[..., Any]] = (),
+        forms: Mapping[str, Form] | None = None,
     ) -> None:
         self.name, self.kind = name, kind
         self.forward, self.pull, self.jvp = forward, pull, jvp
@@ -111,6 +118,7 @@ class Primitive:
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
         self.known = frozenset(self.parameters)
+        self.forms = {each: (forms or {}).get(each, frozen) for each in self.parameters}
         self.is_differentiable = kind != "cut"
         self.is_entrywise = kind in ("elementwise", "junction")
         self.rules: tuple[Rule | None, ...] = ()
@@ -135,10 +143,38 @@ class Primitive:
             operands, parameters = self.bind(operands, parameters)
         for operand in operands:
             if hasattr(operand, "__interpret__"):
-                if parameters:
-                    parameters = _kept_safe(parameters)
                 return operand.__interpret__(self, operands, parameters)
-        return self.forward(*operands, **parameters)
+        try:
+            return self.forward(*operands, **parameters)
+        except Exception:  # of what the operands are, too, which may raise anything
+            return self._on_checked(operands, parameters)
+
+    def _on_checked(self, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        """Apply to arrays once more, with all that was given checked, and tell what does not fit.
+
+        The rules call on arrays all the time, with what fits: they are not to pay for the checks.
+        """
+        operands = tuple([checked_operand(self.name, x) for x in operands])
+        asked = parameters
+        try:
+            if parameters:
+                x = np.asarray(operands[0])
+                operands, parameters = (x, *operands[1:]), self.settled(parameters, x)
+            return self.forward(*operands, **parameters)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise explained(error, self.name, operands, asked) from None
+
+    def settled(self, parameters: dict[str, Any], x: Any) -> dict[str, Any]:
+        """Return parameters in the form that is recorded, which nobody can change from outside.
+
+        Parameters
+        ----------
+        parameters : dict
+        x : array
+            The first operand.
+        """
+        forms = self.forms
+        return {name: forms[name](value, x) for name, value in parameters.items()}
 
     def bind(
         self, operands: tuple[Any, ...], parameters: dict[str, Any]
@@ -148,6 +184,10 @@ class Primitive:
         extra: tuple[Any, ...] = ()
         if arity is None and operands and isinstance(operands[0], (list, tuple)):
             operands, extra = tuple(operands[0]), operands[1:]
+        elif arity is None and operands and isinstance(operands[0], Iterator | Set | Mapping):
+            raise UsageError(
+                f"{self.name}: found {type(operands[0]).__name__}, expected a list or a tuple"
+            )
         elif arity is not None:
             operands, extra = operands[:arity], operands[arity:]
         if not operands:
@@ -209,15 +249,6 @@ def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
     return (None if code.co_flags & inspect.CO_VARARGS else code.co_argcount), names
 
 
-def _kept_safe(value: Any) -> Any:
-    """Return parameters, or one of them, that nobody can change from outside."""
-    if isinstance(value, dict):
-        return {name: _kept_safe(each) for name, each in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(map(_kept_safe, value))
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
 def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
     """Sum a cotangent over the axes along which its operand was broadcast.
 
@@ -246,6 +277,30 @@ def _total(terms: list[Array]) -> Array:
     return total
 
 
+class _Table:
+    """Whether the table has been read: a primitive that is declared later is somebody else's."""
+
+    is_read = False
+
+
+table = _Table()
+
+
+def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
+    """Return a constructor that tries at once whatever is declared outside of the table."""
+
+    @wraps(constructor)
+    def declare(*args: Any, **options: Any) -> Primitive:
+        if not table.is_read:
+            return constructor(*args, **options)
+        from .trial import declared  # nobody else needs it
+
+        return declared(constructor, args, options)
+
+    return declare
+
+
+@_tried
 def elementwise(
     name: str,
     forward: Rule,
@@ -286,6 +341,7 @@ def elementwise(
     return primitive
 
 
+@_tried
 def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
     """Declare a signed sum, Σ ±x."""
 
@@ -315,6 +371,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
     return primitive
 
 
+@_tried
 def linear(
     name: str,
     forward: Rule,
@@ -345,6 +402,7 @@ def linear(
     return primitive
 
 
+@_tried
 def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     """Declare the joining of many operands by where each of them lies in the result.
 
@@ -361,10 +419,11 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
         filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
         return primitive(filled, **parameters)
 
-    primitive = Primitive(name, "join", forward, pull, jvp, **more)
+    primitive = Primitive(name, "join", forward, pull, jvp, **{"forms": JOINING, **more})
     return primitive
 
 
+@_tried
 def bilinear(
     name: str,
     forward: Rule,
@@ -422,6 +481,7 @@ def _jacobian_first(ct: Array, partial: Array) -> Array:
     return partial * ct
 
 
+@_tried
 def reduction(
     name: str, forward: Rule, partial: Rule, *, scale: Rule = _jacobian_first, **more: Any
 ) -> Primitive:
@@ -439,11 +499,12 @@ def reduction(
         (x,), axis = xs, parameters.get("axis")
         return scale(tangents[0], gain(x, y, axis)).sum(axis=axis).reshape(y.shape)
 
-    primitive = Primitive(name, "reduction", forward, pull, jvp, **more)
+    primitive = Primitive(name, "reduction", forward, pull, jvp, **{"forms": REDUCING, **more})
     primitive.rules, primitive.scale = (gain,), scale
     return primitive
 
 
+@_tried
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     """Declare an operation that passes its operand on and no gradient back."""
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from . import digits, symbol
+from . import digits, forms, symbol
 from .digits import half, nan, one, zero
 from .primitive import (
     Primitive,
@@ -33,6 +33,7 @@ from .primitive import (
     kept,
     linear,
     reduction,
+    table,
     unbroadcast,
 )
 from .symbol import Notation, function
@@ -159,7 +160,7 @@ ratio    = elementwise("ratio",    digits.ratio,    lambda a, b, y: 1 / _no_zero
 
 def _matmul(a, b):
     """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
-    if b.ndim == 2 and a.ndim:
+    if np.ndim(b) == 2 and np.ndim(a):
         if a.ndim < 3:  # the same product as matmul's, in half the time when small
             return a.dot(b)
         *batch, width = a.shape  # one large product instead of a batch of small ones
@@ -256,10 +257,8 @@ def _getitem(x, *, index):
 
 def _scatter(x, *, index, shape):
     """Return zeros of a shape with x at a place."""
-    places = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(each, np.ndarray | list) for each in places):
-        raise TypeError("arrays of indices may name an entry twice; use scatter_add")
     whole = np.zeros(shape, x.dtype)
+    _refuse_misfit(x, whole[index].shape)
     whole[index] = x
     return whole
 
@@ -272,8 +271,15 @@ def _gather(x, *, index):
 def _scatter_add(x, *, index, shape):
     """Return zeros of a shape with every entry of x added at its place."""
     whole = np.zeros(shape, x.dtype)
+    _refuse_misfit(x, whole[index].shape)
     np.add.at(whole, index, x)
     return whole
+
+
+def _refuse_misfit(x, place):
+    """Refuse to spread x over a place of another shape: its transpose would have to sum."""
+    if x.shape != place:
+        raise ValueError(f"the place has shape {place}; broadcast_to it first")
 
 
 def _pad(x, *, pad_width):
@@ -300,6 +306,7 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
         range(len(shape)) if axis is None else (axis if isinstance(axis, tuple | list) else (axis,))
     )
     whole = np.zeros(shape, x.dtype)
+    _refuse_misfit(x, sliding_window_view(whole, window_shape, axis).shape)
     for offset in np.ndindex(*sizes):
         place = [slice(None)] * len(shape)
         for each, start, size in zip(axes, offset, sizes, strict=True):
@@ -309,36 +316,36 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
 
 
 # fmt: off
-sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, samples=REDUCED, numpy=(np.sum,))
+sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, forms=forms.REDUCING, samples=REDUCED, numpy=(np.sum,))
 reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
-                                                                               notation=symbol.RESHAPE, numpy=(np.reshape,),
+                                                                               notation=symbol.RESHAPE, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
                                                                                samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
-transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, numpy=(np.transpose,),
+transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, numpy=(np.transpose,), forms=dict(axes=forms.order),
                                                                                samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
-broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), numpy=(np.broadcast_to,),
+broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
                                                                                samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))], [(), dict(shape=(2,))]))
 getitem      = linear("getitem",      _getitem,      lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, is_part=True,
+                                                                               notation=symbol.ITEM, is_part=True, forms=dict(index=forms.part),
                                                                                samples=tried([(3, 2), dict(index=1)], [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
                                                                                              [(2, 3), dict(index=(Ellipsis, None, 1))]))
 scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape: getitem(ct, index=index),
-                                                                               notation=function("scatter", parameters=("index", "shape")),
+                                                                               notation=function("scatter", parameters=("index", "shape")), forms=dict(index=forms.part, shape=forms.sizes),
                                                                                samples=tried([(2,), dict(index=1, shape=(3, 2))], [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
 gather       = linear("gather",       _gather,       lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, is_part=True, add_part=np.add.at,
+                                                                               notation=symbol.ITEM, is_part=True, add_part=np.add.at, forms=dict(index=forms.entries),
                                                                                samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))], [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
                                                                                              [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
 scatter_add  = linear("scatter_add",  _scatter_add,  lambda ct, x, index, shape: gather(ct, index=index),
-                                                                               notation=function("scatter_add", parameters=("index", "shape")),
+                                                                               notation=function("scatter_add", parameters=("index", "shape")), forms=dict(index=forms.entries, shape=forms.sizes),
                                                                                samples=tried([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
-pad          = linear("pad",          _pad,          _pad_transposed,          notation=function("pad", parameters=("pad_width",)),
+pad          = linear("pad",          _pad,          _pad_transposed,          notation=function("pad", parameters=("pad_width",)), forms=dict(pad_width=forms.widths),
                                                                                samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
 sliding_windows = linear("sliding_windows", _sliding_windows,
                                                      lambda ct, x, window_shape, axis=None: overlap_add(ct, window_shape=window_shape, axis=axis, shape=x.shape),
-                                                                               notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,),
+                                                                               notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,), forms=dict(window_shape=forms.sizes, axis=forms.apart),
                                                                                samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))], [(2, 5, 3), dict(window_shape=3, axis=1)]))
 overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape, axis=None, shape=None: sliding_windows(ct, window_shape=window_shape, axis=axis),
-                                                                               notation=function("overlap_add", parameters=("shape",)),
+                                                                               notation=function("overlap_add", parameters=("shape",)), forms=dict(window_shape=forms.sizes, axis=forms.order, shape=forms.sizes),
                                                                                samples=tried([(4, 2), dict(window_shape=2, shape=(5,))], [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))]))
 # fmt: on
 
@@ -431,3 +438,4 @@ TABLE: dict[str, Primitive] = {
 }
 for _entry in TABLE.values():
     _entry.__module__ = __name__  # where a pickle looks for it
+table.is_read = True

@@ -25,7 +25,10 @@ import numpy as np
 
 from . import functions
 from . import primitives as p
-from .arrays import Frozen, as_floats, checked_index, explained, is_basic, plain, unpacked
+from .arrays import Frozen, as_floats, unpacked
+from .checks import as_array
+from .checks import flag as checked_flag
+from .checks import number as checked_number
 from .cotangent import Sums
 from .errors import (
     ArgumentError,
@@ -35,6 +38,7 @@ from .errors import (
     ShapeError,
     UsageError,
 )
+from .forms import entries, explained, is_basic
 from .place import Place, checked_name, here
 from .primitive import Primitive
 from .tape import pull_back, replaced
@@ -129,13 +133,17 @@ class Tensor:
                 f"Tensor has no parameter {next(iter(unknown))!r}; "
                 "it takes data, requires_grad, name and dtype"
             )
+        if name is not None:
+            name = checked_name(name)
         self._array = as_floats(data, dtype, name)
         self.primitive = self.parameters = self.grad = None
         self.inputs = ()
         self.serial = next(_serials)
         self.place = _where_am_i()
-        self.name = None if name is None else checked_name(name)
-        self.requires_grad = bool(requires_grad)
+        self.name = name
+        if type(requires_grad) is not bool:
+            requires_grad = checked_flag("requires_grad", requires_grad)
+        self.requires_grad = requires_grad
 
     # --- the array -------------------------------------------------------------------------------
 
@@ -300,13 +308,25 @@ class Tensor:
             taking = _taken.get(id(index))
             if taking is None:  # not taken before
                 if not is_basic(index):
-                    return record(p.gather, (self,), {"index": checked_index(index, self)})
+                    return self._part(index)
                 taking = _remembered(index)
         try:
             data = self._array[index]
-        except IndexError:
+        except (IndexError, ValueError):
             return record(p.getitem, (self,), taking)  # which says what does not fit
         return _written(p.getitem, data, (self,), taking, self.requires_grad)
+
+    def _part(self, index: Any) -> Tensor:
+        """Return a part by an index that can be changed, or that may name an entry twice."""
+        primitive = p.getitem
+        try:
+            settled = entries(index, self._array)
+            if not is_basic(settled):
+                primitive = p.gather
+            data = self._array[settled]
+        except (ValueError, TypeError, IndexError) as error:
+            raise explained(error, primitive.name, (self,), {"index": index}) from None
+        return _written(primitive, data, (self,), {"index": settled}, self.requires_grad)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise UsageError(
@@ -440,15 +460,17 @@ def record(
             return record(primitive, _as_tensors(primitive, operands), parameters)
         if operand.requires_grad:
             requires_grad = primitive.is_differentiable
+    asked = parameters
     try:
         if parameters:
+            parameters = primitive.settled(parameters, operands[0]._array)
             data = primitive.forward(*[x._array for x in operands], **parameters)
         elif len(operands) == 1:
             data = primitive.forward(operand._array)
         else:
             data = primitive.forward(*[x._array for x in operands])
-    except (ValueError, TypeError, IndexError) as error:
-        raise explained(error, primitive, operands, parameters) from None
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise explained(error, primitive.name, operands, asked) from None
     return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
 
 
@@ -547,7 +569,7 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
                 f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
             )
         return np.asarray(p.one(array)).reshape(array.shape)  # sooner than np.ones
-    seed = plain(_plain(gradient), f"the gradient of {output.label()}")
+    seed = as_array(f"the gradient of {output.label()}", _plain(gradient))
     if seed.shape != array.shape:
         raise ShapeError(
             f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
@@ -566,7 +588,7 @@ def checked_gradient(leaf: Tensor) -> np.ndarray:
     """
     grad: Any = leaf.grad
     if type(grad) is not _ndarray:
-        grad = plain(_plain(grad), f"the gradient of {leaf.label()}")
+        grad = as_array(f"the gradient of {leaf.label()}", _plain(grad))
     if grad.dtype.kind not in "fiu":
         raise DTypeError(
             f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"
@@ -605,23 +627,37 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     Python numbers and integer arrays take the dtype of the Tensors beside them, as weak scalars do.
     """
     tensors = [each for each in operands if isinstance(each, Tensor)]
+    rules = primitive.rules
     made = []
-    for each in operands:
+    for position, each in enumerate(operands):
         if type(each) is float:
             each = _weak(each, tensors[0])
         elif not isinstance(each, Tensor):
-            array = np.array(each) if type(each) is _ndarray else plain(each, primitive.name)
-            if array.dtype.kind in "iu" or type(each) is int:
-                array = array.astype(tensors[0].dtype)
-            if array.dtype.kind not in "fb":
-                others = ", ".join(tensor.label() for tensor in tensors)
-                raise DTypeError(
-                    f"{primitive.name}: found {type(each).__name__} of type {array.dtype} beside "
-                    f"{others}, expected real numbers"
-                )
-            each = constant(array)
+            is_condition = bool(rules) and rules[position] is None
+            each = constant(_beside(tensors, primitive.name, each, is_condition))
         made.append(each)
     return tuple(made)
+
+
+def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> np.ndarray:
+    """Return a copy of a number or an array in the type in which it stands beside Tensors."""
+    array = as_array(who, value)
+    if array.dtype.kind == "b" and is_condition:
+        return array
+    if type(value) is int and array.dtype.kind == "O":  # more digits than an integer type holds
+        array = np.array(checked_number(who, value))
+    if array.dtype.kind in "iub":
+        return array.astype(tensors[0].dtype)
+    if array.dtype.kind != "f":
+        others = ", ".join(tensor.label() for tensor in tensors)
+        raise DTypeError(
+            f"{who}: found {type(value).__name__} of type {array.dtype} beside "
+            f"{others}, expected real numbers"
+        )
+    for each in tensors:
+        if each._array.dtype != array.dtype:  # as wide as the result: a rule may read it alone
+            return array.astype(np.result_type(array.dtype, *[x.dtype for x in tensors]))
+    return array
 
 
 def _weak(number: float, beside: Tensor) -> Tensor:

@@ -169,14 +169,14 @@ class _Drawing:
             elif id(node) in self.place:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
-        self._still_places()
+        self._still_forks()
         return self.made
 
-    def _still_places(self) -> None:
-        """Leave out of the adjoint network what no δ comes to or goes from, but for its ends."""
+    def _still_forks(self) -> None:
+        """Leave forks out of the adjoint network to which no δ comes, and from which none goes."""
         live = {end for arc in self.made.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, place in enumerate(self.made.places):
-            place.is_still |= place.kind not in ("end", "alias") and at not in live
+            place.is_still |= place.kind == "branch" and at not in live
 
     # --- which nodes are places ------------------------------------------------------------------
 
