@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
+from .checks import flag, function
 from .cotangent import PlainSums, Sums
 from .errors import GradientError, ShapeError, UsageError
 from .place import enable_grad, here
@@ -60,6 +61,8 @@ def grad(
     >>> grad(slope, x).item()
     12.0
     """
+    create_graph = flag("grad: create_graph", create_graph)
+    allow_unused = flag("grad: allow_unused", allow_unused)
     outs = _several(outputs, "outputs")
     ins = _several(inputs, "inputs")
     seeds = [None] * len(outs) if grad_outputs is None else _several(grad_outputs, "", len(outs))
@@ -134,6 +137,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     >>> output.item(), tangent.item()
     (9.0, 6.0)
     """
+    function("jvp: fn", fn, "a function of Tensors")
     points = primals if isinstance(primals, tuple | list) else (primals,)
     directions = tangents if isinstance(tangents, tuple | list) else (tangents,)
     if len(points) != len(directions):

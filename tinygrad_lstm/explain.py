@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .adjoint import alive, continued, delta
+from .checks import flag, optional
 from .draw.words import is_named
 from .errors import SignalError, UsageError, nearest
 from .explanation import Explanation, Stage, in_numbers, numbers
@@ -87,6 +88,7 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
         raise UsageError("explain: found nothing recorded, expected a Tensor computed from others")
     if not isinstance(wrt, str):
         raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
+    fold = optional(flag, "explain: fold", fold)
     starting_cotangent(loss, None)
     network, reason = _network(graph(loss), fold)
     return _Walk(network, Signals(loss)).explained(wrt, reason)

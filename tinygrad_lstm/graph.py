@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .adjoint import adjoint
+from .checks import as_array, by_name, flag, optional, whole
 from .errors import UsageError
 from .evaluate import evaluate
 from .flow import Flow, Loop, Node
@@ -52,7 +53,7 @@ class Graph(Flow):
 
     def unroll(self, steps: int | None = None) -> Graph:
         """Return the folded graph with a copy of the loop for each step (see `unroll`)."""
-        return unroll(self, steps)
+        return unroll(self, optional(whole, "unroll: steps", steps))
 
     def adjoint(self) -> Graph:
         """Return the adjoint network, by Wan and Beaufays' rules (see `adjoint`)."""
@@ -62,7 +63,9 @@ class Graph(Flow):
         self, values: Mapping[str, Any] | None = None, everything: bool = False
     ) -> dict[str, np.ndarray]:
         """Run the graph (see `evaluate`)."""
-        return evaluate(self, values, everything=everything)
+        given = optional(by_name, "evaluate: values", values)
+        arrays = {name: as_array(f"evaluate: {name}", each) for name, each in (given or {}).items()}
+        return evaluate(self, arrays, everything=flag("evaluate: everything", everything))
 
 
 def graph(*outputs: Tensor) -> Graph:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, GradientError, UsageError, check_arguments
+from .arrays import as_floats
+from .checks import told, whole
+from .errors import ArgumentError, GradientError, ShapeError, UsageError, check_arguments
 from .tensor import Tensor, checked_gradient, replace_data
 
 
@@ -113,6 +115,18 @@ class Optimizer:
         """Return what to subtract from the parameter at a position; of its shape."""
         raise NotImplementedError
 
+    def _fitting(self, position: int, gradient: Any) -> np.ndarray:
+        """Return a gradient if it is one of the parameter at a position."""
+        parameter = self.params[whole("change: position", position, 0, len(self.params))]
+        if type(gradient) is not np.ndarray or gradient.dtype.kind != "f":
+            gradient = as_floats(gradient, None, f"the gradient of {parameter.label()}")
+        if gradient.shape != parameter.shape:
+            raise ShapeError(
+                f"the gradient of {parameter.label()} has shape {gradient.shape}, "
+                f"expected {parameter.shape}"
+            )
+        return gradient
+
 
 class SGD(Optimizer):
     """Gradient descent, with the momentum of B. Polyak (1964) if asked for.
@@ -135,6 +149,7 @@ class SGD(Optimizer):
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return lr · v."""
+        gradient = self._fitting(position, gradient)
         if self.momentum:
             parameter = self.params[position]
             gradient = self.momentum * self._v.get(parameter, 0.0) + gradient
@@ -173,6 +188,7 @@ class Adam(Optimizer):
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return lr times the ratio of the corrected moments."""
+        gradient = self._fitting(position, gradient)
         b1, b2 = self.betas
         zero, parameter = np.zeros_like(gradient), self.params[position]
         t, m, v = self._moments.get(parameter, (0, zero, zero))
@@ -183,7 +199,7 @@ class Adam(Optimizer):
 
 def _in_range(what: str, value: float, low: float, end: float) -> float:
     if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-        raise UsageError(f"{what} must be a number, found {value!r}")
+        raise UsageError(f"{what} must be a number, found {told(value)}")
     if not low <= value < end:
         raise ArgumentError(f"{what} must be at least {low:g} and below {end:g}, found {value}")
     return float(value)
@@ -220,7 +236,7 @@ def _check_leaves(who: str, params: list[Any]) -> None:
 
 def _pair(what: str, value: Any) -> tuple[float, ...]:
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise UsageError(f"{what} must be a pair of numbers, found {value!r}")
+        raise UsageError(f"{what} must be a pair of numbers, found {told(value)}")
     return tuple(_in_range(what, each, 0.0, 1.0) for each in value)
 
 

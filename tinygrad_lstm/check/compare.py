@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import told
 from ..cotangent import Sums
 from ..errors import ArgumentError
 from ..signals import Signals
@@ -72,9 +73,9 @@ def compare(
     ``report``, the Report on these.
     """
     if rtol is not None and not (isinstance(rtol, Real) and rtol >= 0):
-        raise ArgumentError(f"compare: rtol is {rtol!r}, expected a number from 0")
+        raise ArgumentError(f"compare: rtol is {told(rtol)}, expected a number from 0")
     if digits is not None and not (isinstance(digits, int | np.integer) and digits > 0):
-        raise ArgumentError(f"compare: digits is {digits!r}, expected an integer of 1 or more")
+        raise ArgumentError(f"compare: digits is {told(digits)}, expected an integer of 1 or more")
     given = pairs(hand)
     seed = starting_cotangent(loss, None)
     signals = Signals(loss)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import flag, told
 from ..differentiate import grad
 from ..errors import ArgumentError, DTypeError, GradientError, UsageError
 from ..place import enable_grad
@@ -178,25 +179,32 @@ def _broken_promises(
 # --- bad input ----------------------------------------------------------------------------------
 
 
+JACOBIANS = ("auto", "full", "projected")
+
+
 def _check_options(fn: Any, order: Any, options: Options) -> None:
     if not callable(fn):
         raise UsageError(f"gradcheck: found {type(fn).__name__}, expected a function of Tensors")
-    if order not in (1, 2):
-        raise ArgumentError(f"gradcheck: found order={order!r}, expected 1 or 2")
-    if options.jacobian not in ("auto", "full", "projected"):
+    if not isinstance(order, int | np.integer) or order not in (1, 2):
+        raise ArgumentError(f"gradcheck: found order={told(order)}, expected 1 or 2")
+    if not isinstance(options.jacobian, str) or options.jacobian not in JACOBIANS:
         raise ArgumentError(
-            f"gradcheck: found jacobian={options.jacobian!r}, expected 'auto', 'full' or "
+            f"gradcheck: found jacobian={told(options.jacobian)}, expected 'auto', 'full' or "
             "'projected'"
         )
     if not isinstance(options.seed, int) or options.seed < 0:
-        raise ArgumentError(f"gradcheck: found seed={options.seed!r}, expected an integer from 0")
+        raise ArgumentError(
+            f"gradcheck: found seed={told(options.seed)}, expected an integer from 0"
+        )
     for name, value in (("rtol", options.rtol), ("atol", options.atol)):
-        if value is not None and not (isinstance(value, int | float) and 0 <= value < np.inf):
-            raise ArgumentError(f"gradcheck: found {name}={value!r}, expected a number from 0")
+        is_left_out = value is None and name == "rtol"
+        if not is_left_out and not (isinstance(value, int | float) and 0 <= value < np.inf):
+            raise ArgumentError(f"gradcheck: found {name}={told(value)}, expected a number from 0")
 
 
 def _leaves(inputs: Any, float32: bool) -> list[Tensor]:
     """Return the inputs as leaves: those that are leaves with a gradient as they are, or copies."""
+    float32 = flag("gradcheck: float32", float32)
     several = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
     leaves = []
     for k, each in enumerate(several):

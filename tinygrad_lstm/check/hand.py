@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DTypeError, GradientError, SignalError, TinygradError, UsageError, nearest
+from ..checks import as_array, told
+from ..errors import (
+    DTypeError,
+    GradientError,
+    ShapeError,
+    SignalError,
+    TinygradError,
+    UsageError,
+    nearest,
+)
 from ..signals import Signal, Signals
 from ..tensor import Tensor
 
@@ -71,7 +80,7 @@ def looked_up(
     for name, gradient in hand:
         try:
             if not isinstance(name, str):
-                raise SignalError(f"compare: {name!r} is no name; give names as in 'lstm.W.i'")
+                raise SignalError(f"compare: {told(name)} is no name; give names as in 'lstm.W.i'")
             if name in found:
                 raise SignalError(f"compare: {name!r} is given twice; the first is taken")
             derived = _derived(signals, name, gradient)
@@ -103,9 +112,13 @@ def _derived(signals: Signals, name: str, gradient: Any) -> Derived:
 
 def _real(name: str, gradient: Any) -> np.ndarray:
     try:
-        array = gradient._array if isinstance(gradient, Tensor) else np.asarray(gradient)
-    except ValueError as error:
-        raise DTypeError(f"compare: {name!r} is no array of numbers ({error})") from None
+        given = gradient._array if isinstance(gradient, Tensor) else gradient
+        array = as_array(f"compare: {name!r}", given)
+    except ShapeError:
+        raise DTypeError(
+            f"compare: {name!r} is no array of numbers: its rows have unequal lengths, or it is in "
+            "itself"
+        ) from None
     if array.dtype.kind not in "fiu":
         raise DTypeError(f"compare: {name!r} is of type {array.dtype}, expected real numbers")
     return array

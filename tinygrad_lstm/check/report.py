@@ -7,7 +7,7 @@ says nothing that tells a right number: no difference, no equation, no entry.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import flag, function, of_kind, text
 from ..tensor import Tensor
 from .blame import Blame, blame, judged
 from .columns import shape, size, table, wrapped
@@ -146,6 +147,8 @@ class Report:
 
         What is made once of the network, before the first mistake is tried, counts.
         """
+        if "watch" in how:
+            how["watch"] = _watching(how["watch"])
         clock, cut = Clock(seconds), Diagnoses()
         cut.is_cut = True
         try:
@@ -206,6 +209,7 @@ class Report:
 
     def holds(self, signal: str) -> str:
         """Return the name under which a signal was given: its own, its sequence's, its whole's."""
+        text("holds: the signal", signal)
         sight, _, _ = self.seen
         return next((name for name in self.hand if signal in sight.places.members(name)), "")
 
@@ -235,6 +239,7 @@ class Report:
 
     def told(self, answers: bool = True) -> str:
         """Return the report as text; without ``answers`` nothing that tells right numbers."""
+        answers = flag("told: answers", answers)
         head: tuple[str, ...] = HEAD
         body = [_cells(row) for row in self.rows]
         if not answers:
@@ -256,6 +261,7 @@ class Report:
 
     def as_dict(self, answers: bool = True) -> dict[str, Any]:
         """Return the report as JSON can hold it; without ``answers`` as `told` does."""
+        answers = flag("as_dict: answers", answers)
         rows = []
         for row in self.rows:
             told: dict[str, Any] = {
@@ -368,3 +374,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     at = "" if row.where is None or row.verdict == "exact" else shape(row.where)
     return (row.name, shape(row.shape), hand, size(row.max_abs), size(row.max_rel), at,
             row.verdict)  # fmt: skip
+
+
+def _watching(watch: Any) -> Callable[[Any], Iterable[Any]]:
+    """Return what shows how far a search is, held to hand on what it is given."""
+    function("diagnose: watch", watch, "a function of a list")
+
+    def watching(several: Any) -> Iterable[Any]:
+        handed = watch(several)
+        return of_kind("diagnose: what watch returns", handed, Iterable, "the list, or an iterator")
+
+    return watching

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..adjoint import delta, transposed
+from ..checks import told
 from ..errors import ArgumentError
 from ..evaluate import Meeting, evaluate
 from ..flow import Flow, Node
@@ -55,7 +56,7 @@ class Clock:
 
     def __init__(self, seconds: float) -> None:
         if not isinstance(seconds, Real) or isinstance(seconds, bool) or isnan(seconds):
-            raise ArgumentError(f"seconds is {seconds!r}, expected a number")
+            raise ArgumentError(f"seconds is {told(seconds)}, expected a number")
         self.until: float = monotonic() + float(seconds)
 
     def __call__(self) -> None:

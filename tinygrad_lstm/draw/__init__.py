@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from ..adjoint import alive
+from ..checks import told
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..graph import Graph, graph, structure
 from ..parameters import varying
@@ -95,9 +96,9 @@ def draw(
     _one_of("level", level, LEVELS)
     for name, found in {"heat": heat, "legend": legend, "fold": fold}.items():
         if not isinstance(found, bool) and not (name == "fold" and found is None):
-            raise ArgumentError(f"draw: {name} must be True or False, found {found!r}")
+            raise ArgumentError(f"draw: {name} must be True or False, found {told(found)}")
     if not isinstance(title, str):
-        raise ArgumentError(f"draw: title must be a text, found {title!r}")
+        raise ArgumentError(f"draw: title must be a text, found {told(title)}")
     names = _names(highlight)
     if path is not None:
         path = check_path("draw", path)
@@ -129,7 +130,7 @@ def _names(highlight: Any) -> tuple[str, ...]:
     except TypeError:  # not one after the other
         names = (highlight,)
     if not all(isinstance(name, str) for name in names):
-        raise ArgumentError(f"draw: highlight takes names of signals, found {highlight!r}")
+        raise ArgumentError(f"draw: highlight takes names of signals, found {told(highlight)}")
     return names
 
 
@@ -184,7 +185,7 @@ def _wan(
         write_values(drawn, forward, δ)
     if depth is not None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
-            raise ArgumentError(f"draw: depth must be 0 or more, found {depth!r}")
+            raise ArgumentError(f"draw: depth must be 0 or more, found {told(depth)}")
         drawn = collapsed(drawn, depth)
     mark(drawn, highlight)
     return dot(drawn, view, title, legend=legend), drawn.notes
@@ -251,14 +252,16 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
         if node.kind != "collect" and not node.transposed and node.loop is not None
     }  # fmt: skip
     if not loops and not isinstance(step, Integral):
-        raise ArgumentError(f"draw: there is no step {step!r}, and there are no steps; take True")
+        raise ArgumentError(
+            f"draw: there is no step {told(step)}, and there are no steps; take True"
+        )
     if loops and step is True:
         raise UsageError("draw: say of which step to write the values, as in values=0")
     for wire, loop in loops.items():
         steps = network.loops[loop].steps
         if not isinstance(step, Integral) or step not in steps:
             raise ArgumentError(
-                f"draw: there is no step {step!r}; the steps are {steps[0]} to {steps[-1]}"
+                f"draw: there is no step {told(step)}; the steps are {steps[0]} to {steps[-1]}"
             )
         forward[wire] = forward[wire][steps.index(step)]
         if wire in δ:
@@ -269,7 +272,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
 def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
     if not isinstance(found, str) or found not in known:
         raise ArgumentError(
-            f"draw: there is no {what} {found!r}; the known ones are {', '.join(known)}"
+            f"draw: there is no {what} {told(found)}; the known ones are {', '.join(known)}"
         )
 
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
-from ..errors import DTypeError, GradientError, UsageError
+from ..checks import as_array
+from ..errors import DTypeError, GradientError, ShapeError, UsageError
 from ..nn.equations import BlockEquations, Equations, GRUEquations, LSTMEquations, RNNEquations
 from ..nn.module import Module, check_entries
 from ..nn.recurrence import Recurrence
@@ -245,9 +246,9 @@ def _zeros(part: Part) -> dict[str, Any]:
 def _real(who: str, given: Any) -> np.ndarray:
     """Return an array that holds real numbers."""
     try:
-        array = np.asarray(given._array if isinstance(given, Tensor) else given)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DTypeError(f"{who} is no array of numbers that NumPy can read: {error}") from None
+        array = as_array(who, given._array if isinstance(given, Tensor) else given)
+    except ShapeError as error:
+        raise DTypeError(f"{error}, which NumPy cannot read") from None
     if array.dtype.kind not in "fiu":
         raise DTypeError(f"{who} is of type {array.dtype}, expected real numbers")
     return array

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
+from ..checks import of_kind
 from ..errors import FileError, ShapeError, UsageError, check_path
 from ..nn.module import Module
 from ..primitives import reshape, sigmoid, transpose
@@ -91,6 +92,7 @@ class OnnxNetwork(Module):
 
     def __init__(self, reader: _Reader, name: str | None = None) -> None:
         super().__init__(name)
+        of_kind("OnnxNetwork", reader, _Reader, "a file that load_onnx has opened; call load_onnx")
         self._steps = tuple(map(reader.step, reader.nodes))
         self._kinds = reader.inputs
         self.inputs, self.outputs = tuple(reader.inputs), reader.outputs

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import told
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
 from ..files import write_file
 from ..nn.module import Module, check_entries
@@ -118,7 +119,9 @@ def _out(who: str, module: Module, layout: str) -> Arrays:
     if not isinstance(module, Module):
         raise UsageError(f"{who}: found {type(module).__name__}, expected a layer or other Module")
     if not isinstance(layout, str) or layout not in LAYOUTS:
-        raise ArgumentError(f"{who}: layout must be one of {', '.join(LAYOUTS)}, found {layout!r}")
+        raise ArgumentError(
+            f"{who}: layout must be one of {', '.join(LAYOUTS)}, found {told(layout)}"
+        )
     return module.state_dict() if layout == "ours" else FRAMEWORKS[layout].out(module)
 
 

@@ -6,47 +6,30 @@ Knows Tensors and the table; no layer. Whatever is refused is refused before any
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import index as as_integer
 from typing import Any
 
 import numpy as np
 
+from ..checks import as_array, told, whole
+from ..checks import flag as checked_flag
+from ..checks import number as checked_number
 from ..errors import ArgumentError, DTypeError, ShapeError, UsageError, nearest
 from ..place import Place
 from ..primitives import TABLE, reshape, sigmoid
 from ..symbol import Symbol
 from ..symbol import function as notation
 from ..tensor import Tensor, constant
+from .init import MOST
 
 
 def checked_size(what: str, size: Any, least: int = 1) -> int:
     """Return a size if it is a whole number, and large enough."""
-    try:
-        if isinstance(size, bool):
-            raise TypeError
-        number = as_integer(size)
-    except TypeError:
-        raise UsageError(f"{what} must be a whole number, found {size!r}") from None
-    if number < least:
-        raise ArgumentError(f"{what} must be at least {least}, found {number}")
-    return number
+    return whole(what, size, least, MOST)
 
 
-def checked_flag(what: str, flag: Any) -> bool:
-    """Return a flag if it is true or false."""
-    if not isinstance(flag, bool | np.bool):
-        raise UsageError(f"{what} must be True or False, found {flag!r}")
-    return bool(flag)
-
-
-def checked_number(what: str, number: Any, low: float = -np.inf, end: float = np.inf) -> float:
-    """Return a number if it is finite, at least ``low`` and below ``end``."""
-    if not isinstance(number, int | float | np.number) or isinstance(number, bool):
-        raise UsageError(f"{what} must be a number, found {number!r}")
-    if not (low <= number < end and np.isfinite(number)):
-        expected = "finite" if np.isinf(low) else f"at least {low:g} and below {end:g}"
-        raise ArgumentError(f"{what} must be {expected}, found {number}")
-    return float(number)
+def is_gers(truncate: Any) -> bool:
+    """Return whether a truncation is the one that Gers' equations make."""
+    return isinstance(truncate, str) and truncate == "gers"
 
 
 # --- functions by name --------------------------------------------------------------------------
@@ -86,7 +69,9 @@ def activation(who: str, given: Any) -> Callable[[Any], Any]:
         return given
     name = given.replace("sigmoid-", "σ-").replace(" ", "") if isinstance(given, str) else given
     if not isinstance(name, str) or name not in NAMED:
-        raise UsageError(f"{who}: there is no activation {given!r}; {nearest(str(given), NAMED)}")
+        raise UsageError(
+            f"{who}: there is no activation {told(given)}; {nearest(told(given), NAMED)}"
+        )
     return NAMED[name]
 
 
@@ -94,7 +79,13 @@ def squashing(who: str, given: Any) -> Callable[[Any], Any]:
     """Return an activation that has been seen to squash entry by entry, on the tape."""
     function = activation(who, given)
     at = constant(np.array([0.5, -0.5]))
-    result = function(at)
+    try:
+        result = function(at)
+    except Exception as error:  # of the caller's function, which may raise anything
+        raise UsageError(
+            f"{who}: the function fails on a Tensor of shape {at.shape}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(result, Tensor) or result.shape != at.shape:
         found = f"shape {result.shape}" if isinstance(result, Tensor) else type(result).__name__
         raise UsageError(
@@ -170,7 +161,7 @@ def fitting_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) 
         raise UsageError(
             f"{who}: lengths are for a batch of sequences, and the input is one; leave them out"
         )
-    found = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
+    found = as_array(f"{who}: lengths", lengths._array if isinstance(lengths, Tensor) else lengths)
     if found.dtype.kind not in "iu":
         raise UsageError(f"{who}: lengths are of type {found.dtype}, expected whole numbers")
     if found.shape != batch:
@@ -185,5 +176,5 @@ def fitting_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) 
 
 __all__ = [
     "activation", "checked_flag", "checked_number", "checked_size", "fitting", "fitting_lengths",
-    "identity", "spelled", "squashing",
+    "identity", "is_gers", "spelled", "squashing",
 ]  # fmt: skip

@@ -5,14 +5,18 @@ Knows NumPy's generators and nothing of Tensors.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..errors import UsageError
+from ..checks import float_type, number, told, whole
+from ..errors import ArgumentError, UsageError
 
 if TYPE_CHECKING:  # NumPy loads its generators only when asked for one
     Seed: TypeAlias = int | np.random.Generator | None
+
+MOST = 2**31  # entries of what is drawn at once
 
 
 def generator(seed: Seed) -> np.random.Generator:
@@ -23,26 +27,32 @@ def generator(seed: Seed) -> np.random.Generator:
     UsageError
         If the seed is neither a whole number, a generator nor None.
     """
-    try:
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is None or (isinstance(seed, int | np.integer) and seed >= 0):
         return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"seed: found {seed!r}, expected a whole number, a Generator or None"
-        ) from None
+    raise UsageError(
+        f"seed: found {told(seed)}, expected a whole number of 0 or more, a Generator or None"
+    )
 
 
 def uniform(
     shape: tuple[int, ...], bound: float, seed: Seed = None, dtype: Any = float
 ) -> np.ndarray:
     """Return numbers drawn evenly from (-bound, bound)."""
-    return generator(seed).uniform(-bound, bound, shape).astype(dtype)
+    sizes, kind = _sizes("uniform", shape), float_type("uniform", dtype)
+    bound = number("uniform: bound", bound, 0.0)
+    return generator(seed).uniform(-bound, bound, sizes).astype(kind)
 
 
 def normal(
     shape: tuple[int, ...], deviation: float, seed: Seed = None, dtype: Any = float
 ) -> np.ndarray:
     """Return numbers drawn normally with mean 0 and a standard deviation."""
-    return generator(seed).normal(0.0, deviation, shape).astype(dtype)
+    sizes, kind = _sizes("normal", shape), float_type("normal", dtype)
+    return (
+        generator(seed).normal(0.0, number("normal: deviation", deviation, 0.0), sizes).astype(kind)
+    )
 
 
 def glorot(shape: tuple[int, int], seed: Seed = None, dtype: Any = float) -> np.ndarray:
@@ -51,7 +61,8 @@ def glorot(shape: tuple[int, int], seed: Seed = None, dtype: Any = float) -> np.
     X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, eq. 16.
     """
-    return uniform(shape, float(np.sqrt(6.0 / (shape[0] + shape[1]))), seed, dtype)
+    rows, columns = _sizes("glorot", shape, 2)
+    return uniform((rows, columns), float(np.sqrt(6.0 / (rows + columns))), seed, dtype)
 
 
 def orthogonal(shape: int | tuple[int, int], seed: Seed = None, dtype: Any = float) -> np.ndarray:
@@ -60,7 +71,21 @@ def orthogonal(shape: int | tuple[int, int], seed: Seed = None, dtype: Any = flo
     A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning
     in deep linear neural networks", ICLR 2014.
     """
-    rows, columns = (shape, shape) if isinstance(shape, int) else shape
+    kind = float_type("orthogonal", dtype)
+    square = isinstance(shape, int | np.integer)
+    rows, columns = _sizes("orthogonal", (shape, shape) if square else shape, 2)
     size = max(rows, columns)
     q, r = np.linalg.qr(generator(seed).normal(size=(size, size)))
-    return (q * np.sign(np.diag(r)))[:rows, :columns].astype(dtype)
+    return (q * np.sign(np.diag(r)))[:rows, :columns].astype(kind)
+
+
+def _sizes(who: str, shape: Any, count: int | None = None) -> tuple[int, ...]:
+    """Return a shape, of so many axes if it is said how many."""
+    given = shape if isinstance(shape, tuple | list) else (shape,)
+    least = 0 if count is None else 1
+    sizes = tuple([whole(f"{who}: a size", each, least, MOST) for each in given])
+    if count is not None and len(sizes) != count:
+        raise UsageError(f"{who}: found shape {told(shape)}, expected {count} sizes")
+    if math.prod(sizes) >= MOST:
+        raise ArgumentError(f"{who}: found shape {sizes}, expected fewer than {MOST} entries")
+    return sizes

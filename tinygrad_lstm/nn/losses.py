@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import as_array
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import log_softmax, mean
 from ..place import scope
@@ -140,7 +141,7 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
         If the shapes do not fit, or an index is no whole number or out of range.
     """
     logits = _judged(logits)
-    right = np.asarray(classes)
+    right = as_array("softmax_cross_entropy: classes", classes)
     if right.dtype.kind not in "iu":
         raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
     if logits.ndim < 1 or right.shape != logits.shape[:-1]:
@@ -166,7 +167,7 @@ def _judged(y: Any) -> Tensor:
 def _target(y: Tensor, target: Any) -> Tensor:
     """Return the target as a Tensor of y's shape."""
     if not isinstance(target, Tensor):
-        array = np.asarray(target)
+        array = target if type(target) is np.ndarray else as_array("the target", target)
         target = Tensor(
             array.astype(y.dtype) if array.dtype.kind in "iub" else array,
             dtype=None if isinstance(target, np.ndarray | np.generic) else y.dtype,

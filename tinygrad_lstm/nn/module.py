@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import as_floats
+from ..checks import text, told
 from ..errors import ShapeError, SignalError, UsageError, check_arguments, nearest
 from ..place import Home, Place, checked_name, here
 from ..tensor import Tensor, replace_data
@@ -274,6 +275,7 @@ class Module:
         UsageError
             If an item of a list or a dictionary was a parameter or a module, and is none now.
         """
+        text("named_parameters: prefix", prefix)
         found: dict[str, Tensor] = {}
         seen: set[int] = set()
         called: dict[Any, str] = {}  # where the owner of a name is
@@ -305,7 +307,7 @@ class Module:
             If the mode is neither True nor False.
         """
         if not isinstance(mode, bool):
-            raise UsageError(f"train: the mode must be True or False, found {mode!r}")
+            raise UsageError(f"train: the mode must be True or False, found {told(mode)}")
         for _, module in self._modules():
             object.__setattr__(module, "training", mode)
         return self

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import init
-from .arguments import checked_flag, checked_size
+from .arguments import checked_flag, checked_size, is_gers
 from .equations import BlockEquations, GRUEquations, LSTMEquations, RNNEquations
 from .running import Recurrent
 
@@ -121,7 +121,7 @@ class LSTM(Recurrent):
             squash=squash,
             proj_size=proj_size,
             forget_bias=forget_bias,
-            cut=truncate == "gers",
+            cut=is_gers(truncate),
             who="LSTM",
         )
         super().__init__(
@@ -211,7 +211,7 @@ class MemoryBlocks(Recurrent):
             peephole=checked_flag("MemoryBlocks: peephole", peephole),
             squash=squash,
             forget_bias=forget_bias,
-            cut=truncate == "gers",
+            cut=is_gers(truncate),
             who="MemoryBlocks",
         )
         super().__init__(

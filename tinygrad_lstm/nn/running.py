@@ -11,12 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import one_of
 from ..errors import ArgumentError
 from ..place import stepping
 from ..primitives import concatenate, stack, stop_gradient, transpose, where
 from ..tensor import Tensor, constant
 from . import init
-from .arguments import checked_flag, checked_number, checked_size, fitting, fitting_lengths
+from .arguments import (
+    checked_flag,
+    checked_number,
+    checked_size,
+    fitting,
+    fitting_lengths,
+    is_gers,
+)
 from .equations import Equations
 from .layers import Dropout
 from .recurrence import Recurrence, Start
@@ -170,9 +178,9 @@ class Recurrent(Recurrence):
         self.stateful = checked_flag(f"{who}: stateful", stateful)
         self.batch_first = checked_flag(f"{who}: batch_first", batch_first)
         self.truncate = None
-        if truncate == "gers" and not getattr(equations, "cut", False):
+        if is_gers(truncate) and not getattr(equations, "cut", False):
             raise ArgumentError(f"{who}: truncate='gers' is for LSTM and MemoryBlocks")
-        if truncate is not None and truncate != "gers":
+        if truncate is not None and not is_gers(truncate):
             self.truncate = checked_size(f"{who}: truncate, if not 'gers',", truncate)
         rate = checked_number(f"{who}: dropout", dropout, 0.0, 1.0)
         if rate and self.num_layers == 1:
@@ -185,8 +193,7 @@ class Recurrent(Recurrence):
                 f"{who}: stateful and bidirectional exclude each other: what runs backwards comes "
                 "from later batches, which are not there yet"
             )
-        if initial not in ("zeros", "learned"):
-            raise ArgumentError(f"{who}: initial must be 'zeros' or 'learned', found {initial!r}")
+        initial = one_of(f"{who}: initial", initial, ("zeros", "learned"))
         random, learned = init.generator(seed), initial == "learned"
         if self.num_layers == 1 and not self.bidirectional:
             self._take_parameters(self.input_size, random, dtype, learned)

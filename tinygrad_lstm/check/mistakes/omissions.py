@@ -1,6 +1,6 @@
 """What is left out on the way back: a path, a signal taken for a constant, a linear map.
 
-Knows graphs. A term of the sum at a fork is left out in `forks`, a factor in `products`, `slopes`.
+Knows graphs. What is left out of a sum at a fork is in `forks`, a factor in `products` and `slopes`.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def constants(scene: Scene) -> Iterator[Mistake]:
         others = [wire for wire in user.inputs if wire != node.inputs[0]]
         if scene.source(node.outputs[0]).kind == "constant" or len(others) != 1:
             continue
-        partner = scene.source(others[0]).name
-        met[scene.source(user.outputs[0]).name] = (name, partner)
-        places.append((node, name, partner))
+        partner = scene.source(others[0])
+        met[scene.source(user.outputs[0]).name] = (name, partner.name)
+        places.append((node, name, partner.name))
     for node, name, partner in places:
         of, seen = partner, {partner}
         while of in met and met[of][1] not in seen:

@@ -31,8 +31,7 @@ def of_everything(scene: Scene) -> Iterator[Mistake]:
                 what = "sign" if size < 0 else "factor"
                 yield Mistake(what, scene.makes(node), f"everything is {text} times what it should "
                               "be: a factor of the loss", "1", text,
-                              _driven(node.outputs[0], size),
-                              kind=f"{what} of the loss")  # fmt: skip
+                              _driven(node.outputs[0], size), kind=f"{what} of the loss")  # fmt: skip
 
 
 def _driven(wire: int, size: float) -> Change:
