@@ -7,10 +7,8 @@ package works with, or says what was found, what is expected and, where there is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from operator import index as as_integer
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,20 +48,23 @@ def as_array(who: str, value: Any) -> np.ndarray:
     """
     if type(value) is _ndarray:
         return value.copy()
+    masked = (
+        f"{who}: found a masked array, expected an array without a mask; say what stands in "
+        "the masked places with .filled(number), or leave them out with where"
+    )
     try:
-        array = np.array(value)
+        array = np.asarray(value)
     except (ValueError, OverflowError) as error:
         raise ShapeError(f"{who}: the data are no array of numbers ({error})") from None
     except Exception as error:  # of the value's own conversion, which may raise anything
+        if _is_masked(value, 4):  # a masked number in lists, where warnings are errors
+            raise DTypeError(masked) from None
         raise DTypeError(
             f"{who}: found {type(value).__name__}, which does not become an array: {error}"
         ) from None
     if _is_masked(value, array.ndim):
-        raise DTypeError(
-            f"{who}: found a masked array, expected an array without a mask; say what stands in "
-            "the masked places with .filled(number), or leave them out with where"
-        )
-    return array
+        raise DTypeError(masked)
+    return array.copy()  # the value's own conversion may hand out its own memory
 
 
 def _is_masked(value: Any, depth: int) -> bool:
@@ -212,14 +213,3 @@ def names(who: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise UsageError(f"{who}: found {told(value)}, expected a name or a list of names")
     return tuple([text(who, each) for each in value])
-
-
-def path(who: str, value: Any) -> Path:
-    """Return where a file is."""
-    try:
-        place = os.fspath(value)
-    except Exception:  # of the value's own __fspath__, which may raise anything
-        place = None
-    if not isinstance(place, str) or "\0" in place:
-        raise UsageError(f"{who}: found {told(value)}, expected the path of a file")
-    return Path(place)

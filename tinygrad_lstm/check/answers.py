@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import FileError, UsageError
+from ..errors import FileError, UsageError, check_path
 from ..interop.npz import npz_entry, open_npz
 from ..signals import Signals
 from ..tensor import Tensor
@@ -28,13 +28,13 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    UsageError
-        If there is no such file.
+    UsageError, ArgumentError
+        If there is no such file, or no file can have this name.
     FileError
         If it is no .npz file, is cut short or has too many entries; the message says which.
     """
     try:
-        with open_npz(Path(path)) as archive:
+        with open_npz(check_path("check", path)) as archive:
             count = len(archive.infolist())
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
@@ -56,11 +56,11 @@ def read(path: str | os.PathLike[str], loss: Tensor) -> tuple[dict[str, np.ndarr
 
     Raises
     ------
-    UsageError, FileError
+    UsageError, ArgumentError, FileError
         As `check_file`.
     """
-    path = Path(path)
     check_file(path)
+    path = Path(path)
     signals = Signals(loss)
     arrays: dict[str, np.ndarray] = {}
     complaints: list[str] = []

@@ -96,7 +96,7 @@ def npy_header(stream: IO[bytes]) -> Header:
     return Header(shape, dtype, in_columns, head.tell(), size)
 
 
-def check_file(path: Path) -> None:
+def refuse_device(path: Path) -> None:
     """Refuse a device and a pipe, whose content may have no end.
 
     Raises
@@ -122,7 +122,7 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
     OSError
         If the file cannot be opened.
     """
-    check_file(path)
+    refuse_device(path)
     with path.open("rb") as stream:
         if stream.read(1) in (b"\x80", b"("):
             raise FileError(
@@ -188,4 +188,4 @@ def _failure(what: str) -> Iterator[None]:
         raise FileError(f"{what}: {said}") from None
 
 
-__all__ = ["Entry", "Header", "check_file", "npy_header", "npz_entry", "open_npz"]
+__all__ = ["Entry", "Header", "npy_header", "npz_entry", "open_npz", "refuse_device"]

@@ -26,7 +26,7 @@ from ..files import write_file
 from ..nn.module import Module, check_entries
 from .keras import KERAS
 from .layout import Arrays
-from .npz import Entry, check_file, npz_entry, open_npz
+from .npz import Entry, npz_entry, open_npz, refuse_device
 from .pytorch import TORCH
 
 FRAMEWORKS = MappingProxyType({"torch": TORCH, "keras": KERAS})
@@ -188,7 +188,7 @@ def _as_safetensors(arrays: Arrays) -> bytes:
 @contextmanager
 def _in_safetensors(path: Path) -> Iterator[Entries]:
     package = _safetensors()
-    check_file(path)
+    refuse_device(path)
     with path.open("rb"):
         pass  # so that what cannot be opened is an OSError
     try:
