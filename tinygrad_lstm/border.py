@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .flow import Loop, Node
+from .forms import is_basic
 from .parameters import Varying, is_same, key_of
 from .primitive import Primitive
 from .primitives import getitem
@@ -148,3 +149,33 @@ def _along_time(index: Any) -> int | None:
         *lead, last = index
         return _along_time(last) if all(each == slice(None) for each in lead) else None
     return index if type(index) is int else None
+
+
+def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
+    """Return what is read at each step along the axis of time, and what is taken of that.
+
+    None if it is not one axis alone along which the index depends on the step, or not one entry of
+    that which is taken.
+    """
+    if all(type(each) is int for each in indices):
+        return list(indices), ()
+    if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
+        return None
+    columns = list(zip(*indices, strict=True))
+    apart = [
+        at for at, entries in enumerate(columns)
+        if not all(is_same(entry, entries[0]) for entry in entries)
+        or (len(indices) == 1 and type(entries[0]) is int)
+    ]  # fmt: skip
+    if len(apart) != 1 or not all(type(entry) is int for entry in columns[apart[0]]):
+        return None
+    (at,), first = apart, indices[0]
+    if None in first[:at] or not is_basic(first):
+        return None
+    lead = first[:at]
+    after = [each for each in first[at:] if each is not None]
+    axis = ndim - len(after) if Ellipsis in lead else at
+    before = (slice(None),) * axis
+    rest = first[:at] + first[at + 1 :]
+    whole = all(each is Ellipsis or is_same(each, slice(None)) for each in rest)
+    return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest

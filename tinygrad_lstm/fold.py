@@ -3,7 +3,8 @@
 Knows elements and what the steps of a loop have in common. What crosses from step k to step k + d
 passes through d delays, each with its initial condition; what is read from a sequence at step k
 comes through a tap, what is the same at every step through a hold, and what leaves the loop is
-collected. A loop recorded from the last step to the first has advances for delays.
+collected. A parameter that is another one at each step is `Varying`. A loop recorded from the last
+step to the first has advances for delays.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .border import Border
+from .border import Border, reading
 from .errors import UsageError
 from .flow import Flow, Loop, Node
-from .forms import is_basic
 from .hoist import hoist
 from .memory import collector_paused
 from .parameters import by_step, is_same
@@ -39,13 +39,14 @@ def fold(graph: AnyFlow) -> AnyFlow:
     Returns
     -------
     The same type
-        What was applied to a whole sequence, before the loop or after it, is in the step.
+        What was applied to a whole sequence, before the loop or after it, is in the step. A first
+        or last step that does something else stands outside of the loop.
 
     Raises
     ------
     UsageError
         If nothing was recorded in a loop over steps, or its steps differ; the message names the
-        first operation that does.
+        first operation that does, and what differs.
     """
     if graph.folded:
         return graph
@@ -329,9 +330,10 @@ class _Folding:
         if whole is not None and all(
             is_part(each.node) and each.operands[0] is whole for each in known
         ):
-            reading = _reading([each.node.parameters["index"] for each in known], len(whole.shape))
-            if reading is not None and not reading[1]:
-                return self.border.tap(run.number, self._seen(whole), reading[0])
+            indices = [each.node.parameters["index"] for each in known]
+            read = reading(indices, len(whole.shape))
+            if read is not None and not read[1]:
+                return self.border.tap(run.number, self._seen(whole), read[0])
         return self.border.tap(run.number, self._listed(known), self.border.natural(run.number))
 
     def _handed_on(self, run: _Run, element: Element) -> Element | None:
@@ -381,13 +383,13 @@ class _Folding:
         indices = [each.node.parameters["index"] for each in members]
         whole = self._seen(column[0])
         alike = all(is_same(each, indices[0]) for each in indices)
-        reading = _reading(indices, len(whole.shape))
-        if alike and (reading is None or len(indices) > 1 or len(whole.value) > 1):
+        read = reading(indices, len(whole.shape))
+        if alike and (read is None or len(indices) > 1 or len(whole.value) > 1):
             return False
-        index, rest = reading or (indices, ())
+        index, rest = read or (indices, ())
         taker, inside = common.template.node.primitive, self.inside[common]
         assert taker is not None
-        tap = self.border.tap(run.number, whole, index, taker if reading is None else getitem)
+        tap = self.border.tap(run.number, whole, index, taker if read is None else getitem)
         inside.operands.append(tap)
         if rest:
             inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)
@@ -400,36 +402,6 @@ class _Folding:
 def _is_stack(node: Node) -> bool:
     """Return whether a node makes a sequence of some signals."""
     return node.primitive is stack and node.parameters.get("axis", 0) == 0
-
-
-def _reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
-    """Return what is read at each step along the axis of time, and what is taken of that.
-
-    None if it is not one axis alone along which the index depends on the step, or not one entry of
-    that which is taken.
-    """
-    if all(type(each) is int for each in indices):
-        return list(indices), ()
-    if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
-        return None
-    columns = list(zip(*indices, strict=True))
-    apart = [
-        at for at, entries in enumerate(columns)
-        if not all(is_same(entry, entries[0]) for entry in entries)
-        or (len(indices) == 1 and type(entries[0]) is int)
-    ]  # fmt: skip
-    if len(apart) != 1 or not all(type(entry) is int for entry in columns[apart[0]]):
-        return None
-    (at,), first = apart, indices[0]
-    if None in first[:at] or not is_basic(first):
-        return None
-    lead = first[:at]
-    after = [each for each in first[at:] if each is not None]
-    axis = ndim - len(after) if Ellipsis in lead else at
-    before = (slice(None),) * axis
-    rest = first[:at] + first[at + 1 :]
-    whole = all(each is Ellipsis or is_same(each, slice(None)) for each in rest)
-    return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest
 
 
 def _stacked(series: Sequence[Any]) -> np.ndarray:

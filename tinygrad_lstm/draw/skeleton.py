@@ -169,14 +169,14 @@ class _Drawing:
             elif id(node) in self.place:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
-        self._still_forks()
+        self._still_places()
         return self.made
 
-    def _still_forks(self) -> None:
-        """Leave forks out of the adjoint network to which no δ comes, and from which none goes."""
+    def _still_places(self) -> None:
+        """Leave out of the adjoint network what no δ comes to or goes from, but for its ends."""
         live = {end for arc in self.made.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, place in enumerate(self.made.places):
-            place.is_still |= place.kind == "branch" and at not in live
+            place.is_still |= place.kind not in ("end", "alias") and at not in live
 
     # --- which nodes are places ------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class _Drawing:
         if node.kind == "branch":
             maker = self.maker[node.inputs[0]]
             unread = maker.kind not in SOURCES or self._is_place(maker)
-            return unread and not self._is_aside(node.inputs[0])
+            return unread and not self._is_aside(node.inputs[0]) and len(self._arms_drawn(node)) > 1
         if node.kind == "input":
             return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
         if self._is_reading(node):
@@ -198,6 +198,17 @@ class _Drawing:
         if node.kind == "product":
             return self._weight(node) is None
         return True
+
+    def _arms_drawn(self, branch: Node) -> list[int]:
+        """Return the arms to draw: without those that bring the loss a constant of the signal.
+
+        Such as its greatest entry, which a softmax subtracts: no δ comes back there, and another
+        arm brings the loss the signal itself.
+        """
+        to_loss = [wire for wire in branch.outputs if id(self.user[wire]) in self.hidden]
+        if self.alive.isdisjoint(to_loss):
+            return list(branch.outputs)
+        return [w for w in branch.outputs if w in self.alive or w not in to_loss]
 
     def _is_read(self, wire: int) -> bool:
         """Return whether a source is read by taps or steps alone, which then stand for it."""
@@ -431,7 +442,9 @@ class _Drawing:
             if node.kind == "product" and (port := self._weight(node)) is not None:
                 weight = node
                 node = self.maker[node.inputs[1 - port]]
-            elif (node.kind in THROUGH and not self._is_place(node)) or self._is_passing(node):
+            elif (node.kind in (*THROUGH, "branch") and not self._is_place(node)) or (
+                self._is_passing(node)
+            ):
                 node = self.maker[node.inputs[0]]
             else:
                 return node, weight
@@ -459,6 +472,9 @@ class _Drawing:
     def _ends(self, node: Node) -> None:
         """End the network where the loss begins."""
         for wire in node.inputs:
+            branch = self.maker[wire]
+            if branch.kind == "branch" and wire not in self._arms_drawn(branch):
+                continue
             maker, weight = self._passed(wire)
             if id(maker) in self.hidden or id(maker) not in self.place or self._is_end(maker):
                 continue
