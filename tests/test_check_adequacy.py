@@ -91,25 +91,40 @@ def test_our_own_set_up_sees_every_mistake():
 
 
 ZERO = "start from states that are not zero"
+LAST = "let every step add to the loss, not the last one alone"
+RANDOM = "take random inputs, weights and targets"
 LONG = "make no axis 1 long: batch, features, hidden units"
 OURS = {
     "lstm": (), "mlp": (), "softmax": (), "elman": (), "gru": (), "formula": (), "mazur": (),
     "fir": (ZERO,), "question": (LONG, ZERO), "gomez": (LONG, ZERO), "gers": (ZERO,), "tmva": (),
+    "leaky": (ZERO, LAST), "rms": (), "norm": (), "attention": (), "residual": (), "cosine": (),
+    "layer-norm": (RANDOM,), "batch-norm": (RANDOM,), "std": (RANDOM,), "tied": (RANDOM,),
+    "vae": (RANDOM,),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("network", planted.NETWORKS)
 def test_what_the_networks_of_our_tests_do_not_show(network):
-    """Four have a zero start, as their authors had, and Gomez one hidden unit."""
+    """Some have a zero start, as their authors had, Gomez one hidden unit, leaky one loss."""
     found = tg.adequacy(planted.case(network).loss())
     assert set(found.advice) == set(OURS[network])
-    assert all(each.what in UNSEEN for each in found.unseen)
+    if network in NEVER:
+        assert all(NEVER[network] in str(each) for each in found.unseen)
+    else:
+        assert all(each.what in UNSEEN for each in found.unseen)
 
 
 UNSEEN = {
     "sum over steps missing", "factor of the wrong step", "weight not transposed",
-    "gradient transposed", "start taken as zero",
+    "gradient transposed", "start taken as zero", "overwritten by the carry", "last error alone",
 }  # fmt: skip
+NEVER = {  # what is no mistake in these networks, whatever the numbers: where it is told
+    "layer-norm": "s stands where subtract belongs",  # differs by what the mean takes away
+    "batch-norm": "s stands where subtract belongs",
+    "std": "sum",  # of what is centred, through which nothing comes back
+    "tied": "squared_error.target stands where x belongs",  # x is the target
+    "vae": "squared_error.target stands where x belongs",
+}
 
 
 @pytest.mark.parametrize(
@@ -153,10 +168,10 @@ def test_how_many_mistakes_were_left_out_is_told_where_they_could_be_counted(mon
     clock = count()
     monkeypatch.setattr("tinygrad_lstm.check.trials.monotonic", lambda: next(clock))
     monkeypatch.setattr(import_module("tinygrad_lstm.check.adequacy"), "LISTING", 1e6)
-    set_up()
-    took = next(clock)
     loss = planted.lstm_network(planted.lstm_numbers())
-    cut = tg.adequacy(loss, seconds=took - 200)
+    tg.adequacy(loss, seconds=float("inf"))
+    took = next(clock)
+    cut = tg.adequacy(loss, seconds=took - whole.planted // 2)  # one look for each mistake
     assert cut.is_cut and cut.is_counted and 0 < cut.planted < whole.planted
     assert f"looked at {cut.planted:,} of {cut.listed:,} mistakes: the time was up" in str(cut)
 

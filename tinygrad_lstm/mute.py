@@ -61,7 +61,7 @@ def muted() -> Iterator[None]:
 
 
 def mute() -> None:
-    """Let nothing out any more, to the end of the process: no thread, no function called at exit."""
+    """Let nothing out any more, to the end of the process: no thread, no call at exit."""
     _flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in OUTPUTS:

@@ -13,6 +13,7 @@ from itertools import chain
 import numpy as np
 
 from ..errors import UsageError
+from ..flow import SOURCES
 from ..tensor import Tensor
 from .mistakes import Mistake, every
 from .sight import Given, Sight
@@ -108,7 +109,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
             survey.run(seconds)
         except TimeUp:
             survey.is_cut = True
-    advice = tuple(_advice(sight)) if survey.unseen else ()
+    advice = tuple(_advice(sight, survey.unseen)) if survey.unseen else ()
     return Adequacy(
         survey.planted, tuple(survey.unseen), advice, max(survey.listed, survey.planted),
         survey.is_cut, survey.is_counted,
@@ -180,14 +181,14 @@ class _Survey:
         return False
 
 
-def _advice(sight: Sight) -> list[str]:
-    """Return what is small or zero about a set-up."""
+def _advice(sight: Sight, unseen: list[Mistake]) -> list[str]:
+    """Return what is small or zero about a set-up, and what the loss does not read."""
     advice = []
     network = sight.network
     if any(len(loop.steps) == 1 and max(loop.steps) >= 0 for loop in network.loops):
         advice.append("take two steps or more, three if what is carried on is to be told apart")
-    shapes = [np.shape(wire.value) for wire in network.wires]
-    if any(1 in shape for shape in shapes):
+    given = [node.outputs[0] for node in network.nodes if node.kind in SOURCES]
+    if any(1 in np.shape(network.wires[wire].value) for wire in given):
         advice.append("make no axis 1 long: batch, features, hidden units")
     starts = [
         network.wires[node.inputs[1]].value for node in network.nodes
@@ -195,6 +196,8 @@ def _advice(sight: Sight) -> list[str]:
     ]  # fmt: skip
     if any(not np.any(start) for start in starts):
         advice.append("start from states that are not zero")
+    if any(mistake.what == "last error alone" for mistake in unseen):
+        advice.append("let every step add to the loss, not the last one alone")
     leaves = [
         np.asarray(network.wires[node.outputs[0]].value)
         for node in network.nodes

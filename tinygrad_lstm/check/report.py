@@ -280,7 +280,8 @@ class Report:
             blame |= numbers if answers else {}
         mistakes = []
         for at, each in enumerate(self.best[:LISTED]):
-            mistake = {"what": each.what, "where": each.where, "says": _saying(each.says, answers), "left": each.left,
+            mistake = {"what": each.what, "where": each.where,
+                       "says": _saying(each.says, answers), "left": each.left,
                        "unique": each.unique, "apart": each.apart}  # fmt: skip
             if answers:
                 mistake["residual"] = _plain(each.residual)
@@ -324,7 +325,8 @@ class Report:
         some = ", which explains all of it" * (wrong > 1)
         if first.left:
             some = f" that explains {wrong - first.left} of {wrong} wrong ones"
-        yield f"{'mistake' if len(first.mistakes) == 1 else 'mistakes'}{some}: {_saying(first.says, answers)}"
+        noun = "mistake" if len(first.mistakes) == 1 else "mistakes"
+        yield f"{noun}{some}: {_saying(first.says, answers)}"
         for told in self.telling if answers else ():
             yield f"  right: {told.text}"
             if told.mistake.wrong:

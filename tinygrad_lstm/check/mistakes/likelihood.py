@@ -13,8 +13,8 @@ LIKELIEST_FIRST = (
     # a sum for a mean or back, a forgotten ½: one slip at the loss scales all gradients
     "average over steps", "average over the batch", "factor of the loss", "sign of the loss",
     # a term is left out
-    "taken for a constant", "carry dropped", "branch forgotten", "overwritten by the carry", "overwritten",
-    "all carries dropped", "last error alone", "sum over steps missing",
+    "taken for a constant", "carry dropped", "branch forgotten", "overwritten by the carry",
+    "overwritten", "all carries dropped", "last error alone", "sum over steps missing",
     "sum over the batch missing", "path left out",
     # a factor is left out
     "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",

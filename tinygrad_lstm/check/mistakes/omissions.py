@@ -1,6 +1,7 @@
 """What is left out on the way back: a path, a signal taken for a constant, a linear map.
 
-Knows graphs. What is left out of a sum at a fork is in `forks`, a factor in `products` and `slopes`.
+Knows graphs. What is left out of a sum at a fork is in `forks`, a factor in `products` and
+`slopes`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...flow import Node
+from ...parameters import at_step
 from .mistake import Mistake
 from .scene import Scene
 
@@ -34,11 +36,22 @@ def maps_left_out(scene: Scene) -> Iterator[Mistake]:
     """Leave out a linear map that keeps the shape, as the transpose of a square matrix does."""
     for node, passed, _ in scene.ways("linear", "linear"):
         shapes = [np.shape(scene.value(w)) for w in (node.outputs[0], passed.outputs[0])]
-        if shapes[0] == shapes[1] and node.primitive is not None:
-            where = scene.makes(node)
+        if shapes[0] == shapes[1] and passed.primitive is not None and _moves(scene, passed):
+            where, name = scene.makes(node), passed.primitive.name
             change = scene.changed(node, kind="junction", signs=(1,), primitive=None)
-            yield Mistake("map left out", where, f"{node.primitive.name} is left out on the way to "
-                          f"δ{where}", f"{node.primitive.name}", "1", change)  # fmt: skip
+            yield Mistake("map left out", where, f"{name} is left out on the way to δ{where}",
+                          name, "1", change)  # fmt: skip
+
+
+def _moves(scene: Scene, node: Node) -> bool:
+    """Return whether a linear map that keeps the shape changes an entry at a step."""
+    assert node.primitive is not None
+    numbers = np.arange(np.prod(node.shapes[0])).reshape(node.shapes[0])
+    maps = (
+        node.primitive.forward(numbers, **at_step(node.parameters, step))
+        for step in range(scene.steps(node) or 1)
+    )
+    return not all(np.array_equal(mapped, numbers) for mapped in maps)
 
 
 def constants(scene: Scene) -> Iterator[Mistake]:
@@ -55,9 +68,9 @@ def constants(scene: Scene) -> Iterator[Mistake]:
         others = [wire for wire in user.inputs if wire != node.inputs[0]]
         if scene.source(node.outputs[0]).kind == "constant" or len(others) != 1:
             continue
-        partner = scene.source(others[0])
-        met[scene.source(user.outputs[0]).name] = (name, partner.name)
-        places.append((node, name, partner.name))
+        partner = scene.source(others[0]).name
+        met[scene.source(user.outputs[0]).name] = (name, partner)
+        places.append((node, name, partner))
     for node, name, partner in places:
         of, seen = partner, {partner}
         while of in met and met[of][1] not in seen:

@@ -52,8 +52,9 @@ def _inputs(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Inst
     right, where = str(node.label).removesuffix("ᵀ"), scene.makes(node)
     for name, value in scene.made_of(product):  # of another shape, so is the gradient
         if np.ndim(value) == np.ndim(node.gain):
-            yield Instead("output for input", f"the layer's output {name} stands where its input {right} "
-                   f"belongs, in the gradient of {where}", name, value, None)  # fmt: skip
+            yield Instead("output for input", f"the layer's output {name} stands where its input "
+                          f"{right} belongs, in the gradient of {where}", name, value,
+                          None)  # fmt: skip
     for other, value, distance in scene.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
             yield Instead("wrong factor", f"{other.name} stands where {right} belongs, in the "
@@ -117,11 +118,11 @@ def signals_multiplied(scene: Scene) -> Iterator[Mistake]:
     """Take a partner that is no leaf untransposed, leave it out, or take another signal for it."""
     for node, product, port in scene.ways("matrix", "product"):
         partner, out = product.inputs[1 - port], node.outputs[0]
-        if scene.leaf(partner) is None and scene.leaf(out) is None:
-            if np.ndim(node.gain) - node.folded == 2:
-                yield from scene.instead(node, _signals(scene, node, partner))
-                if not scene.takes_others:
-                    yield from _untransposed(scene, node)
+        is_matrix = np.ndim(node.gain) - node.folded == 2
+        if is_matrix and scene.leaf(partner) is None and scene.leaf(out) is None:
+            yield from scene.instead(node, _signals(scene, node, partner))
+            if not scene.takes_others:
+                yield from _untransposed(scene, node)
 
 
 def _signals(scene: Scene, node: Node, partner: int) -> Iterator[Instead]:
@@ -153,8 +154,9 @@ def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[In
     right, where = str(node.label), scene.makes(node)
     shape = np.shape(node.gain)
     if shape[-1] == shape[-2]:
-        yield Instead("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} belongs",
-               right.removesuffix("ᵀ"), np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
+        yield Instead("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} "
+                      "belongs", right.removesuffix("ᵀ"),
+                      np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
         yield Instead("weight missing", f"{right} is left out on the way to δ{where}", "1",
                np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
     own = scene.leaf(product.inputs[1 - port])
@@ -166,8 +168,8 @@ def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[In
             yield Instead("wrong weight", f"{other.label} stands where {right} belongs, on the way "
                           f"to δ{where}", str(other.label), other.gain, None,
                           distance_between(weight, own))  # fmt: skip
-    yield Instead("weight's entries left out", f"δ is added up on the way to δ{where}, where it belongs "
-           f"multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
+    yield Instead("weight's entries left out", f"δ is added up on the way to δ{where}, where it "
+                  f"belongs multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
 
 
 def updated_weights(scene: Scene) -> Iterator[Mistake]:

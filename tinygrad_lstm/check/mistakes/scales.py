@@ -29,9 +29,10 @@ def of_everything(scene: Scene) -> Iterator[Mistake]:
         if node.kind == "input":
             for size, text in sizes.items():
                 what = "sign" if size < 0 else "factor"
+                change = _driven(node.outputs[0], size)
                 yield Mistake(what, scene.makes(node), f"everything is {text} times what it should "
-                              "be: a factor of the loss", "1", text,
-                              _driven(node.outputs[0], size), kind=f"{what} of the loss")  # fmt: skip
+                              "be: a factor of the loss", "1", text, change,
+                              kind=f"{what} of the loss")  # fmt: skip
 
 
 def _driven(wire: int, size: float) -> Change:

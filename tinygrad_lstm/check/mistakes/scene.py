@@ -160,8 +160,15 @@ class Scene:
         start = self.among.get(source.outputs[0], 0)
         for at in sorted(range(len(several)), key=lambda at: abs(at - start)):
             node = several[at]
-            if node is not source:
+            if node is not source and not self._is_one_number(node, source):
                 yield node, self.value(node.outputs[0]), distance_between(node, source)
+
+    def _is_one_number(self, one: Node, other: Node) -> bool:
+        """Whether two signals are a plain number of the program, the same one."""
+        if not one.kind == other.kind == "constant":
+            return False
+        values = self.value(one.outputs[0]), self.value(other.outputs[0])
+        return np.ndim(values[0]) == np.ndim(values[1]) == 0 and bool(values[0] == values[1])
 
     def leaves_alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
         """Yield the other leaves of the shape of one, as large as the one is used."""
@@ -334,6 +341,8 @@ class Scene:
         if np.shape(gain) != np.shape(right) or (np.size(gain) < 2 and not substitute.is_number):
             return substitute
         ratio = _ratio(gain, right)
+        if ratio == 1:
+            return substitute  # two signals of the same values
         if ratio is not None:
             return Instead("sign" if ratio == -1 else "factor",
                            f"δ{where} is {spelled(ratio)} times what it should be",

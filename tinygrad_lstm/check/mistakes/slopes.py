@@ -76,20 +76,22 @@ def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[In
     derivative = f"the derivative of {f}" + ("" if is_unary else f" by {inputs[port]}")
 
     yield Instead("derivative missing", f"{derivative} is left out on the way to δ{where}", "1",
-           np.ones_like(y), "")  # fmt: skip
-    yield Instead("function for derivative", f"{f} itself stands where its derivative belongs", name, y,
-           "")  # fmt: skip
+                  np.ones_like(y), "")  # fmt: skip
+    yield Instead("function for derivative", f"{f} itself stands where its derivative belongs",
+                  name, y, "")  # fmt: skip
     yield Instead("derivative twice", f"{derivative} is applied twice", f"({right})²",
-           np.square(node.gain), "")  # fmt: skip
+                  np.square(node.gain), "")  # fmt: skip
     yield from _slipped(node, rule, derivative, [*xs, y], [*inputs, name])
     if is_unary:
-        yield Instead("derivative at the output", f"{derivative} is taken at its output {name}, not at "
-               "its input", f"{f}′({name})", rule(y, primitive.forward(y)), "")  # fmt: skip
-        yield Instead("input for output", f"{inputs[0]} stands where {name} belongs in {derivative}",
-               f"{right} with {inputs[0]} for {name}", rule(*xs, xs[0]), "")  # fmt: skip
+        yield Instead("derivative at the output", f"{derivative} is taken at its output {name}, "
+                      "not at its input", f"{f}′({name})", rule(y, primitive.forward(y)),
+                      "")  # fmt: skip
+        yield Instead("input for output", f"{inputs[0]} stands where {name} belongs in "
+                      f"{derivative}", f"{right} with {inputs[0]} for {name}",
+                      rule(*xs, xs[0]), "")  # fmt: skip
         yield Instead("derivative of a power", f"{derivative} is taken as if it were a power",
-               f"{inputs[0]} ∘ {f}({inputs[0]} - 1)", xs[0] * primitive.forward(xs[0] - 1),
-               "")  # fmt: skip
+                      f"{inputs[0]} ∘ {f}({inputs[0]} - 1)",
+                      xs[0] * primitive.forward(xs[0] - 1), "")  # fmt: skip
         for g, slope in OF_ONE.items():
             yield Instead("another function's derivative", f"the derivative of {g} stands where "
                           f"that of {f} belongs", f"{g}′", slope(xs[0], y), g,
@@ -98,15 +100,15 @@ def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[In
     for signal, value, distance in scene.alike(function.outputs[0]):
         other = signal.name
         if is_unary and np.shape(value) == np.shape(xs[0]):
-            yield Instead("derivative at another signal", f"{derivative} is taken at {other}, not at "
-                          f"{inputs[0]}", f"{f}′({other})", rule(value, primitive.forward(value)),
-                          None, distance)  # fmt: skip
+            yield Instead("derivative at another signal", f"{derivative} is taken at {other}, not "
+                          f"at {inputs[0]}", f"{f}′({other})",
+                          rule(value, primitive.forward(value)), None, distance)  # fmt: skip
         for at, stood in enumerate([*inputs, name]):
             operands = [*xs, y]
             if np.shape(operands[at]) == np.shape(value):
                 operands[at] = value
-                yield Instead("derivative at another signal", f"{other} stands where {stood} belongs in "
-                              f"{derivative}", f"{right} with {other} for {stood}",
+                yield Instead("derivative at another signal", f"{other} stands where {stood} "
+                              f"belongs in {derivative}", f"{right} with {other} for {stood}",
                               rule(*operands), None, distance)  # fmt: skip
 
 
