@@ -50,7 +50,7 @@ def hand():
 
 def test_against_the_tape():
     *_, E = network()
-    assert E.item() == pytest.approx(EXACT["E_total"], abs=1e-16)
+    assert E.item() == pytest.approx(EXACT["E_total"], abs=4 * np.spacing(EXACT["E_total"]))
     report = tg.compare(E, hand())
     assert report.ok, str(report)
 
