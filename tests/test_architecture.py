@@ -21,9 +21,9 @@ ORDER = (
     "nn.module", "nn.layers",
     "nn.recurrence", "nn.cells", "nn.running", "nn.recurrent", "nn.losses", "nn", "optim",
     "interop.*", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold",
-    "unroll", "unpack", "proof", "adjoint", "evaluate", "graph", "whereabouts", "derivations.*",
-    "check.*", "draw.words", "explanation", "explain", "cache", "stacking", "dotless", "program",
-    "render", "draw.*", "demo", "gallery", "spelling", "mute", "cli", "__main__", "",
+    "unroll", "unpack", "proof", "repetition", "adjoint", "evaluate", "graph",
+    "whereabouts", "derivations.*", "check.*", "draw.words", "explanation", "explain", "cache", "stacking",
+    "dotless", "program", "render", "draw.*", "demo", "gallery", "spelling", "mute", "cli", "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("cache")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do
