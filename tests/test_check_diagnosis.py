@@ -16,6 +16,7 @@ from tinygrad_lstm.check import mistakes as library
 from tinygrad_lstm.check.mistakes import every, mistakes
 from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.check.trials import Trials
+from tinygrad_lstm.place import Packed
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
 FORWARD = ("function missing", "function twice", "normalised twice", "silent broadcast")
@@ -264,6 +265,18 @@ def test_every_wrong_step_is_told_from_its_consequences():
     assert blame.signal.startswith("e")
     assert "lstm.out[2]" in blame.also
     assert "lstm.state[3]" in blame.consequences
+
+
+def test_what_is_packed_is_blamed_as_a_whole_where_every_step_takes_a_part():
+    """One step for all has the whole; every step on its own has the parts."""
+    name = Packed("p", tuple("ifo"))
+    p = tg.Tensor(np.linspace(0.5, 1.0, 12), requires_grad=True, name=name)
+    y = x = tg.Tensor(np.array([0.3, -0.8, 0.5, 0.1]), requires_grad=True, name="x")
+    for k in tg.steps(3):
+        y = tg.tanh(y * p[..., 4 * k : 4 * k + 4]) + x
+    loss = tg.sum(y * y)
+    right = tg.grad(loss, [p])[0].numpy()
+    assert tg.compare(loss, {"p": right * np.arange(12)}).blame.signal == "p"
 
 
 def test_with_few_signals_the_region_between_them_is_blamed():

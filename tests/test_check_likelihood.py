@@ -123,6 +123,65 @@ def test_a_signal_that_is_the_same_everywhere_is_no_partner(value):
     assert mistake.what == ("factor missing" if value == 1 else "factor"), mistake.says
 
 
+def classifier(steps):
+    """Return the loss of a network that reads tokens, and its leaves."""
+    rng, shapes = np.random.default_rng(0), {"E": (5, 3), "W": (3, 4), "U": (4, 4)}
+    leaves = {
+        name: tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+        for name, shape in shapes.items()
+    }
+    h, loss = np.zeros((1, 4)), 0.0
+    for k in steps:
+        h = tg.tanh(leaves["E"][(0, 3, 1, 4, 2)[k]] @ leaves["W"] + h @ leaves["U"])
+        loss = loss + tg.nn.softmax_cross_entropy(h, [(1, 0, 3, 2, 1)[k]])
+    return loss, leaves
+
+
+def right_gradients(loss, leaves):
+    several = tg.grad(loss, list(leaves.values()))
+    return {name: each.numpy() for name, each in zip(leaves, several, strict=True)}
+
+
+@pytest.mark.parametrize("factor", ["1.5", "−3.7", "0.123", "2"])
+@pytest.mark.parametrize("steps", [range(5), None], ids=["plain", "over steps"])
+def test_a_gradient_that_is_a_multiple_of_the_right_one_is_told_by_the_factor(factor, steps):
+    loss, leaves = classifier(steps or tg.steps(5))
+    right, size = right_gradients(loss, leaves), float(factor.replace("−", "-"))
+    says = f"is {factor} times what it should be"
+    everything, alone = f"everything {says}: a factor of the loss", f"the gradient of U {says}"
+    for hand, expected in [
+        ({"U": size * right["U"]}, everything),
+        ({name: size * each for name, each in right.items()}, everything),
+        (right | {"U": size * right["U"]}, alone),
+    ]:
+        report = tg.compare(loss, hand)
+        assert report.mistakes[0].left == 0 and report.mistakes[0].says == expected
+        assert expected in " ".join(str(report).split())
+
+
+def test_a_multiple_of_all_that_is_packed_is_told_as_one():
+    case = planted.case("lstm")
+    hand = case.hand()
+    mistake = first(case.loss(), hand | {"lstm.W": 1.3 * hand["lstm.W"]})
+    assert mistake.says.startswith("the gradient of lstm.W.")
+    assert mistake.says.count("lstm.W.") == 4 and "is 1.3 times" in mistake.says
+
+
+def test_one_number_is_no_multiple():
+    """Any number is a multiple of another: that explains nothing."""
+    x = tg.Tensor([0.4], requires_grad=True, name="x")
+    loss = tg.sum(tg.tanh(x) ** 2)
+    report = tg.compare(loss, {"x": 1.234 * right_gradients(loss, {"x": x})["x"]})
+    assert not report.mistakes
+
+
+def test_a_multiple_that_is_noisy_is_no_multiple():
+    loss, leaves = classifier(range(5))
+    right, rng = right_gradients(loss, leaves), np.random.default_rng(1)
+    noisy = 1.5 * right["U"] * (1 + 1e-4 * rng.standard_normal((4, 4)))
+    assert not tg.compare(loss, {"U": noisy}).mistakes
+
+
 # --- the order ------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import tinygrad_lstm as tg
 from tinygrad_lstm import repetition
 from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.graph import graph
+from tinygrad_lstm.place import Packed
 from tinygrad_lstm.repetition import fold_plain_loops
 
 T = 6
@@ -105,6 +106,15 @@ def test_signals_keep_their_names(called):
         value = folded[sight.adjoint.wires[wire].name]
         other = right[recorded.adjoint.wires[recorded.at[name][0]].name]
         np.testing.assert_allclose(value if step is None else value[step], other, rtol=1e-12)
+
+
+def test_the_parts_of_what_is_packed_are_no_steps():
+    """They have names of their own, which they would lose as steps of a loop."""
+    p = tg.Tensor(np.linspace(0.5, 1.0, 12), requires_grad=True, name=Packed("p", tuple("ifo")))
+    y = x = tg.Tensor(np.array([0.3, -0.8, 0.5, 0.1]), requires_grad=True, name="x")
+    for part in [p[..., 4 * k : 4 * k + 4] for k in range(3)]:
+        y = tg.tanh(y * part) + x
+    assert {"i", "f", "o"} <= Sight(tg.sum(y)).at.keys()
 
 
 def test_layers_of_different_weights_are_no_loop():

@@ -1,5 +1,7 @@
 """Packed signals taken apart: the cell of the papers, counted."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from test_fold import gates
@@ -29,6 +31,8 @@ def counted(g):
     }
     return {kind: number for kind, number in count.items() if number}
 
+
+unpacking = import_module("tinygrad_lstm.unpack")
 
 FORWARD = {"Σ": 5, "branch": 4, "Π": 3, "f": 5, "W": 8, "q⁻¹": 2}
 ADJOINT = {"Σ": 4, "branch": 8, "Wᵀ": 8, "gain": 11, "q⁺¹": 2}
@@ -97,3 +101,14 @@ def test_what_is_not_packed_is_left_alone():
     y = tg.Tensor(np.ones((2, 6)), requires_grad=True, name="y")
     g = tg.graph(tg.sum(tg.tanh(y)[:, 2:]))
     assert [node.kind for node in unpack(g).nodes] == [node.kind for node in g.nodes]
+
+
+def test_a_signal_is_looked_at_once_however_many_ways_lead_to_it(monkeypatch):
+    """Each sum doubles the ways back: looked at way by way, they would never end."""
+    y = tg.Tensor(np.ones((2, 6)), requires_grad=True, name="y")
+    for _ in range(15):
+        y = y + tg.tanh(y)
+    g, looks, carriers = tg.graph(tg.sum(y[..., :2])), [], unpacking._carriers
+    monkeypatch.setattr(unpacking, "_carriers", lambda each: looks.append(0) or carriers(each))
+    unpack(g)
+    assert 30 < len(looks) <= 2 * len(g.nodes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,10 +17,13 @@ import numpy as np
 from .errors import UsageError
 from .flow import SOURCES, Flow, Loop, Node
 from .proof import fold_truly
+from .unpack import parts_taken
 from .unroll import name_at
 from .wiring import Element, elements
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+Parts = Mapping[Element, tuple[int, int]]  # what takes a part of what is packed, and which
 
 FEWEST = 3  # steps that are a loop
 SHARE = 0.2  # of the operations outside of loops over steps, that a plain loop is worth it from
@@ -70,10 +73,11 @@ def fold_plain_loops(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, dict
 
     None, if there is no plain loop that folds.
     """
-    operations = [x for x in elements(graph) if _is_plain(x)]
+    several = elements(graph)
+    operations, parts = [x for x in several if _is_plain(x)], parts_taken(several)
     found: tuple[AnyFlow, dict[str, str]] | None = None
     marked, names = graph, dict[str, str]()
-    for repetition in _repetitions(operations):
+    for repetition in _repetitions(operations, parts):
         for from_start in (False, True):
             steps = [[operations[at] for at in step] for step in repetition.steps(from_start)]
             more, called = _marked(marked, steps)
@@ -94,9 +98,9 @@ def _is_plain(element: Element) -> bool:
 # --- where operations repeat ----------------------------------------------------------------------
 
 
-def _repetitions(operations: Sequence[Element]) -> list[Repetition]:
+def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition]:
     """Return where operations repeat, what covers most of them first."""
-    codes = _codes(operations)
+    codes = _codes(operations, parts)
     found, waiting = [], [(0, len(codes))]
     while waiting:
         start, end = waiting.pop()
@@ -108,19 +112,24 @@ def _repetitions(operations: Sequence[Element]) -> list[Repetition]:
     return sorted(found, key=lambda each: each.start - each.end)
 
 
-def _codes(operations: Sequence[Element]) -> np.ndarray:
-    """Return a number for each operation: the same for those that may be one at other steps."""
+def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
+    """Return a number for each operation: the same for those that may be one at other steps.
+
+    Two parts of what is packed have names of their own: none is the other at another step.
+    """
     uses = Counter(x for each in operations for x in each.operands)
     known: dict[Any, int] = {}
 
     def origin(operand: Element) -> Any:
         """Return what belongs to all steps, or else only its shape."""
         is_shared = operand.node.kind in SOURCES and uses[operand] > 1
-        return id(operand) if is_shared and operand.node.kind != "constant" else operand.shape
+        if is_shared and operand.node.kind != "constant":
+            return id(operand)
+        return operand.shape, parts.get(operand)
 
     return np.array([
         known.setdefault(
-            (each.node.kind, each.node.primitive, each.node.signs, each.shape,
+            (each.node.kind, each.node.primitive, each.node.signs, each.shape, parts.get(each),
              *map(origin, each.operands)), len(known)
         )
         for each in operations

@@ -7,6 +7,7 @@ every part has its own weights, sum and function, as in the papers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -33,6 +34,31 @@ def unpack(graph: AnyFlow) -> AnyFlow:
     return cast(AnyFlow, _Unpacking(graph).done())
 
 
+def parts_taken(several: Iterable[Element]) -> dict[Element, tuple[int, int]]:
+    """Return what takes a part of a signal that is packed because a parameter is.
+
+    Parameters
+    ----------
+    several : iterable of Element
+        All of a graph, each after its operands.
+
+    Returns
+    -------
+    dict of Element to (int, int)
+        Between which entries of the last axis.
+    """
+    packed: set[Element] = set()
+    taken: dict[Element, tuple[int, int]] = {}
+    for element in several:
+        is_leaf = not element.operands
+        if element.node.parts if is_leaf else not packed.isdisjoint(_carriers(element)):
+            packed.add(element)
+        ends = None if is_leaf else _ends(element)
+        if ends is not None and element.operands[0] in packed:
+            taken[element] = ends
+    return taken
+
+
 class _Unpacking:
     def __init__(self, graph: Flow) -> None:
         self.graph = graph
@@ -45,10 +71,7 @@ class _Unpacking:
         self.made: dict[tuple[Element, int, int], Element] = {}
 
     def done(self) -> Flow:
-        for element in self.found:
-            ends = _ends(element)
-            if ends is None or not self._is_packed(element.operands[0]):
-                continue
+        for element, ends in parts_taken(self.found).items():
             part = self.instead[element] = self._part(element.operands[0], *ends)
             if not element.node.stem.rpartition(".")[2].startswith("getitem"):
                 part.node.name, part.node.stem = element.node.name, element.node.stem
@@ -64,12 +87,6 @@ class _Unpacking:
         tell_apart(order)
         nodes, wires = wired(order)
         return replace(self.graph, nodes=nodes, wires=wires)
-
-    def _is_packed(self, element: Element) -> bool:
-        """Return whether what an element makes is packed because a parameter is."""
-        return bool(element.node.parts and not element.operands) or any(
-            self._is_packed(each) for each in _carriers(element)
-        )
 
     def _part(self, element: Element, lo: int, hi: int) -> Element:
         """Return the part of a signal between two entries of its last axis."""
@@ -169,4 +186,4 @@ def _ends(element: Element) -> tuple[int, int] | None:
     return (lo, hi) if step == 1 else None
 
 
-__all__ = ["unpack"]
+__all__ = ["parts_taken", "unpack"]

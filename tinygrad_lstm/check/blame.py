@@ -140,7 +140,7 @@ class _Suspects:
     def __init__(self, folded: Sight, first: str, found: Sequence[Judged]) -> None:
         self.folded, self.sight = folded, (sight := folded.unfolded)
         self.maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
-        self.known = {self._wire(each.given.name) for each in found}
+        self.known = {wire for each in found for wire in self._wires(each.given.name)}
         self.names: list[str] = []
         self.bits: dict[int, int] = {}  # of a wire with a name: which it is
         wires = {sight.at[name][0]: name for name in sight.named}
@@ -150,14 +150,17 @@ class _Suspects:
                     self.bits[wire] = 1 << len(self.names)
                     self.names.append(wires[wire])
         self.leading, without_zeros = self._led(zeros=True), self._led(zeros=False)
-        self.suspected = self._come(self._wire(first), self.leading)
+        self.suspected = self._come(first, self.leading)
         for each in found:
             if each.follows:
-                self.suspected &= ~self._come(self._wire(each.given.name), without_zeros)
+                self.suspected &= ~self._come(each.given.name, without_zeros)
 
-    def _wire(self, name: str) -> int:
-        """Return where a signal is; a step of what was recorded as a whole is there with it."""
-        return self.sight.at[name if name in self.sight.at else self.folded.sequence[name]][0]
+    def _wires(self, name: str) -> list[int]:
+        """Return where a signal is: a step with what was recorded as a whole, or its parts."""
+        if name not in self.sight.at and name in self.folded.sequence:
+            name = self.folded.sequence[name]
+        parts = [part for part, _ in self.sight.parts.get(name, ())]
+        return [self.sight.at[each][0] for each in ([name] if name in self.sight.at else parts)]
 
     def _led(self, zeros: bool) -> dict[int, int]:
         """Return the signals that lead to each wire, itself among them, as far as known ones.
@@ -171,8 +174,11 @@ class _Suspects:
                 found[wire] = 0 if wire in self.known else come | self.bits.get(wire, 0)
         return found
 
-    def _come(self, wire: int, leading: dict[int, int]) -> int:
-        return self._inputs(self.maker[wire], leading) if wire in self.maker else 0
+    def _come(self, name: str, leading: dict[int, int]) -> int:
+        come = 0
+        for wire in self._wires(name):
+            come |= self._inputs(self.maker[wire], leading) if wire in self.maker else 0
+        return come
 
     @staticmethod
     def _inputs(node: Node, leading: dict[int, int]) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from ..evaluate import evaluate
 from ..flow import Flow
 from .blame import Judged
-from .mistakes import Mistake, mistakes, with_rates, without
+from .mistakes import Mistake, fitted, mistakes, with_rates, without
 from .noise import noise
 from .rounding import met
 from .sight import Given, Sight
@@ -214,10 +214,16 @@ class _Search:
         for mistake in self._mistakes(ways):
             if mistake.change.at & ways and not covers(mistake):
                 self.attempt((mistake,))
+        for mistake in self._unsettled(fitted(self.sight, self.clock)):
+            self.attempt((mistake,))
 
     def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
         """Yield the mistakes at some wires, without what they change where all is right."""
-        for mistake in mistakes(self.sight, wires, self.clock):
+        return self._unsettled(mistakes(self.sight, wires, self.clock))
+
+    def _unsettled(self, several: Iterable[Mistake]) -> Iterator[Mistake]:
+        """Yield mistakes without what they change where all is right."""
+        for mistake in several:
             kept = without(mistake, self.settled)
             if kept is not None:
                 yield kept

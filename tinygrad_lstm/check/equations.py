@@ -173,21 +173,21 @@ class Equations:
     ) -> Symbol:
         """Return δ behind the border of a loop, or a delay in it."""
         (out, *_) = node.outputs
-        last = len(np.asarray(self.network.wires[out].value)) - 1
 
         def come(step: int | None) -> Symbol:
             behind = self._delta((out, step), depth)
             return _marked(behind) if marks else behind
 
+        if node.kind == "collect" and not node.transposed:
+            return self._collected(out, step, depth, marks)
+        if node.kind == "hold" and node.transposed:
+            return come(None)  # a sum over the steps, which has no steps
+        last = len(np.asarray(self.network.wires[out].value)) - 1
         if node.kind in ("delay", "advance"):
             first = 0 if node.kind == "delay" else last
             return come(first if port == 1 else self._after(node, step))
-        if node.kind == "collect" and not node.transposed:
-            return self._collected(out, step, depth, marks)
         if node.kind == "hold":
-            return (
-                come(None) if node.transposed else _series([come(k) for k in range(last, -1, -1)])
-            )
+            return _series([come(k) for k in range(last, -1, -1)])
         rows = [come(k) for k in range(last + 1)]
         assert node.primitive is not None
         transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value

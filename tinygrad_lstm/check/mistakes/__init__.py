@@ -27,7 +27,7 @@ from .products import (
     weights_gradients,
 )
 from .rates import with_rates
-from .scales import of_a_branch, of_a_leaf, of_a_signal, of_everything
+from .scales import of_a_branch, of_a_leaf, of_a_signal, of_any_size, of_everything
 from .scene import Scene
 from .slopes import reductions, slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
@@ -101,6 +101,24 @@ def every(
     yield from with_those_alike(kin, scene.position)
 
 
+def fitted(sight: Sight, tick: Callable[[], None] = lambda: None) -> Iterator[Mistake]:
+    """Yield the mistakes of a factor of any size, to be found from what its author got.
+
+    Any of them explains whatever is a multiple of what is right: they are for those who have tried
+    every mistake of a known size.
+
+    Parameters
+    ----------
+    sight : Sight
+    tick : () -> None, optional
+        Called again and again, also while nothing is yielded; may raise an error to end that.
+    """
+    scene = Scene(sight, tick)
+    several = list(of_any_size(scene.at(scene.adjoint.nodes)))
+    yield from several
+    yield from with_those_alike(several, scene.position)
+
+
 def mistakes(
     sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
 ) -> Iterator[Mistake]:
@@ -113,6 +131,7 @@ __all__ = [
     "Change",
     "Mistake",
     "every",
+    "fitted",
     "leading_to",
     "mistakes",
     "with_rates",

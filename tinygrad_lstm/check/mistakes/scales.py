@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ...flow import Flow, Node
 from .mistake import Change, Mistake
-from .scene import Scene, Ticking
+from .scene import Scene, Ticking, spelled
 
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
 
@@ -29,10 +30,13 @@ def of_everything(scene: Scene) -> Iterator[Mistake]:
         if node.kind == "input":
             for size, text in sizes.items():
                 what = "sign" if size < 0 else "factor"
-                change = _driven(node.outputs[0], size)
-                yield Mistake(what, scene.makes(node), f"everything is {text} times what it should "
-                              "be: a factor of the loss", "1", text, change,
-                              kind=f"{what} of the loss")  # fmt: skip
+                yield _everything(scene, node, size, text, what)
+
+
+def _everything(scene: Scene, node: Node, size: float, text: str, what: str) -> Mistake:
+    says = f"everything is {text} times what it should be: a factor of the loss"
+    change, kind = _driven(node.outputs[0], size), f"{what} of the loss"
+    return Mistake(what, scene.makes(node), says, "1", text, change, kind=kind)
 
 
 def _driven(wire: int, size: float) -> Change:
@@ -83,13 +87,33 @@ def of_a_signal(scene: Scene) -> Iterator[Mistake]:
 def of_a_leaf(scene: Scene) -> Iterator[Mistake]:
     """Scale the gradient of a leaf, or of all that is packed with it."""
     for node, maker in scene.leaves():
-        where = scene.makes(node)
         for size, text in SIZES.items():
-            scaled = Node("gain", gain=np.asarray(size))
-            yield Mistake("sign" if size < 0 else "factor", where, f"the gradient of {where} is "
-                          f"{text} times what it should be", "1", f"{text} times it",
-                          scene.behind(maker, scaled), (f"{scene.whole(where)} {text}",)
-                          )  # fmt: skip
+            what = "sign" if size < 0 else "factor"
+            yield _leaf(scene, node, maker, size, text, what)
+
+
+def _leaf(scene: Scene, node: Node, maker: Node, size: float, text: str, what: str) -> Mistake:
+    where = scene.makes(node)
+    says = f"the gradient of {where} is {text} times what it should be"
+    change = scene.behind(maker, Node("gain", gain=np.asarray(size)))
+    kin = f"{scene.whole(where)} {text}"
+    return Mistake(what, where, says, "1", f"{text} times it", change, (kin,))
+
+
+def of_any_size(scene: Scene) -> Iterator[Mistake]:
+    """Scale everything, or the gradient of a leaf, by a number that is to be found."""
+    makes: list[Callable[[float, str], Mistake]] = [
+        partial(_everything, scene, node, what="factor")
+        for node in scene.nodes
+        if node.kind == "input"
+    ]
+    makes += [partial(_leaf, scene, *both, what="factor") for both in scene.leaves()]
+    for make in makes:
+
+        def at_rate(rate: float, make: Callable[[float, str], Mistake] = make) -> Mistake:
+            return make(rate, spelled(rate))
+
+        yield replace(make(1.0, "any number of"), at_rate=at_rate)
 
 
 def _times(size: float) -> Callable[[Node], Node]:
