@@ -215,7 +215,7 @@ class _Search:
             if mistake.change.at & ways and not covers(mistake):
                 self.attempt((mistake,))
         for mistake in self._unsettled(fitted(self.sight, self.clock)):
-            self.attempt((mistake,))
+            self.attempt((mistake,), may_pair=False)  # with another, it explains too much
 
     def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
         """Yield the mistakes at some wires, without what they change where all is right."""
@@ -249,8 +249,8 @@ class _Search:
             if not left:
                 return
 
-    def attempt(self, several: tuple[Mistake, ...]) -> None:
-        """Try mistakes, and keep what they explain.
+    def attempt(self, several: tuple[Mistake, ...], may_pair: bool = True) -> None:
+        """Try mistakes, and keep what they explain; a single one for pairs too, if it may pair.
 
         Raises
         ------
@@ -271,7 +271,7 @@ class _Search:
         diagnosis = Diagnosis(several, residual, left)
         if left < self.wrong:
             self.tried.append(diagnosis)
-        if len(several) == 1 and len(self.paired) < PAIRED and found:
+        if may_pair and len(several) == 1 and len(self.paired) < PAIRED and found:
             gives = self.effects.of(found)
             if gives is not None and np.abs(gives).max(initial=0.0) < LARGE:
                 self.paired.append(replace(diagnosis, gives=gives))
