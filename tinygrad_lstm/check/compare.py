@@ -100,9 +100,6 @@ def _report(
     sums.add(loss, seed)
     found = pull_back(sums)
     sight = None if digits is None else Sight(loss)
-    off = {} if sight is None or digits is None else reach(
-        sight, digits, [each.value for each in chosen.values()]
-    )
     tape = {}
     for name, derived in chosen.items():
         several = [
@@ -113,16 +110,19 @@ def _report(
     hand = {name: derived.value for name, derived in chosen.items()}
     if rtol is None:  # of all, because what is derived from float32 has its rounding too
         rtol = max(_rounding(x.dtype) for x in (*tape.values(), *hand.values()))
-    rows = []
+    rows: list[Row] = []
+    off: dict[int, np.ndarray] | None = None  # not looked for where nobody needs to know
     for name, value in hand.items():
-        steps: list[np.ndarray] = []
-        if sight is not None and digits is not None and value.shape == tape[name].shape:
-            steps.append(half_unit_printed(value, digits))
-            if sight.places.members(name):
-                led = sight.places.value(name, off)
-                most = SHARE * np.abs(tape[name]).max(initial=0.0)
-                steps += [steps[0] + np.minimum(led, most), steps[0] + led]
-        rows.append(_judged(name, tape[name], value, rtol, steps))
+        fits = sight is not None and digits is not None and value.shape == tape[name].shape
+        steps = [half_unit_printed(value, digits)] if fits else []
+        row = _judged(name, tape[name], value, rtol, steps)
+        if fits and row.verdict == "differs" and sight.places.members(name):
+            off = reach(sight, digits, hand.values()) if off is None else off
+            led = sight.places.value(name, off)
+            most = SHARE * np.abs(tape[name]).max(initial=0.0)
+            steps += [steps[0] + np.minimum(led, most), steps[0] + led]
+            row = _judged(name, tape[name], value, rtol, steps)
+        rows.append(row)
     report = Report(tuple(rows), loss, hand, rtol, digits, sight)
     if digits is None or report.blame is None:
         return report

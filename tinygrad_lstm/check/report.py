@@ -141,6 +141,8 @@ class Report:
 
     @cached_property
     def blame(self) -> Blame | None:
+        if all(row.ok and row.as_printed for row in self.rows):
+            return None
         sight, given, allowed = self.seen
         return blame(sight, judged(sight.adjoint, given, allowed))
 

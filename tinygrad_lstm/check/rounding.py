@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +28,7 @@ HalfUnit = Callable[[Any], np.ndarray]
 DRAWS = 16  # of rounding errors, in every signal; what they lead to varies by a fifth or so
 FACTOR = 5.0  # times the root of the mean square
 COMPUTED = ("function", "product", "reduction", "junction", "gain")  # of a forward pass
+SLOPED = ("function", "product", "reduction")  # of which the gains depend on the forward pass
 GAINS = ("gain", "matrix", "jacobian")  # of an adjoint network
 
 
@@ -124,13 +127,14 @@ def tolerances(
     units = [half_unit_printed(value, digits) for value in values]
     half_unit = half_unit_of([each.value for each in given], digits)
     wires, random = set(_wires(sight).values()), np.random.default_rng(1)
+    exact = Kept(wires)
 
     def follows(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
         printed = [each.value for each in given]
         if not is_rounded:
-            return met(adjoint, given, printed)
+            return met(adjoint, given, printed, exact)
         moved = [x + _uniform(random, u) for x, u in zip(printed, units, strict=True)]
-        between = Kept(wires, lambda w, k, value: _carried(random, value, half_unit))
+        between = Kept(wires, partial(_moved, _errors(random, exact, half_unit)))
         return met(adjoint, given, moved, between)
 
     off = spread(sight, half_unit, follows)
@@ -177,15 +181,19 @@ def reach(sight: Sight, digits: int, printed: Iterable[Any] = ()) -> dict[int, n
     wires, random = _wires(sight), np.random.default_rng(2)
     half_unit = half_unit_of(printed, digits)
 
+    exact = Kept(set(wires.values()))
+
     def made(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
-        exact = Kept(set(wires.values()))
+        if not is_rounded:
+            evaluate(adjoint, meet=exact)
+            return exact.series()
+        errors, before = _errors(random, exact, half_unit), Kept(set(wires.values()))
 
         def carried(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
-            value = exact[wire](step, value)
-            return _carried(random, value, half_unit) if is_rounded else value
+            return _moved(errors, wire, step, before[wire](step, value))
 
         evaluate(adjoint, meet=Kept(set(wires.values()), carried))
-        return exact.series()
+        return before.series()
 
     off = spread(sight, half_unit, made)
     return {wire: off[to] for wire, to in wires.items() if to in off}
@@ -219,48 +227,74 @@ def spread(
     with np.errstate(all="ignore"):
         right = run(sight.adjoint, False)
         squares = {key: np.zeros(np.shape(value)) for key, value in right.items()}
-        for _ in range(DRAWS):
-            for key, value in run(_rounded(sight, half_unit, random), True).items():
+        for adjoint in islice(_rounded(sight, half_unit, random), DRAWS):
+            for key, value in run(adjoint, True).items():
                 squares[key] = squares[key] + (value - right[key]) ** 2
         return {key: _bounded(FACTOR * np.sqrt(x / DRAWS)) for key, x in squares.items()}
 
 
-def _carried(random: np.random.Generator, value: np.ndarray, half_unit: HalfUnit) -> np.ndarray:
-    """Return a number with an error of rounding, which never changes the sign of the number."""
+def _most(value: Any, half_unit: HalfUnit) -> np.ndarray:
+    """Return the largest error of rounding that does not change the sign of a number."""
     value = np.asarray(value, float)
-    return value + _uniform(random, np.minimum(half_unit(value), np.abs(value)))
+    return np.minimum(half_unit(value), np.abs(value))
+
+
+def _moved(
+    errors: Mapping[int, Any], wire: int, step: int | None, value: np.ndarray
+) -> np.ndarray:
+    """Return a signal with the error that is drawn for it at a step, if there is one."""
+    return value + errors[wire][step] if wire in errors else value
+
+
+def _errors(random: np.random.Generator, kept: Kept, half_unit: HalfUnit) -> dict[int, Any]:
+    """Draw an error of every signal that is kept, by wire and step."""
+    errors: dict[int, Any] = {}
+    for wire, steps in kept.found.items():
+        drawn = _uniform(random, _most(np.stack(list(steps.values())), half_unit))
+        errors[wire] = dict(zip(steps, drawn, strict=True))
+    return errors
 
 
 def _uniform(random: np.random.Generator, most: np.ndarray) -> np.ndarray:
     return most * random.uniform(-1.0, 1.0, np.shape(most))
 
 
-def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> Flow:
-    """Return the adjoint network of a forward pass in which every computed signal is rounded.
+def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
+    """Yield adjoint networks of forward passes in which every computed signal is rounded.
 
     Inputs and parameters are as they are, and what is moved or copied alone is rounded once.
     """
     network = sight.network
-    computed = {
-        wire for node in network.nodes for wire in node.outputs if node.kind in COMPUTED
-    }  # fmt: skip
-    seen = Kept(
-        set(range(len(network.wires))),
-        lambda w, k, value: _carried(random, value, half_unit) if w in computed else value,
-    )
-    evaluate(network, meet=seen)
-    values = seen.series()
+    nodes = [node for node in network.nodes if node.kind in COMPUTED]
+    folded = {wire for node in nodes for wire in node.outputs if node.folded}
+    most = {w: _most(network.wires[w].value, half_unit) for node in nodes for w in node.outputs}
     user = {wire: node for node in network.nodes for wire in node.inputs}
-    nodes = []
-    for node in sight.adjoint.nodes:
-        used = user.get(node.outputs[0]) if node.kind in GAINS else None
-        if used is not None and used.kind in ("function", "product", "reduction"):
-            operands = [values[wire] for wire in used.inputs]
-            port = used.inputs.index(node.outputs[0])
-            gain = np.asarray(gain_of(used, port, operands, values[used.outputs[0]]), float)
-            node = replace(node, gain=np.where(np.isfinite(gain), gain, node.gain))
-        nodes.append(node)
-    return replace(sight.adjoint, nodes=tuple(nodes))
+    ends = {node.outputs[0] for node in sight.adjoint.nodes if node.kind in GAINS}
+    used = {wire: user[wire] for wire in ends if wire in user and user[wire].kind in SLOPED}
+    needed = {wire for node in used.values() for wire in (*node.inputs, *node.outputs)}
+    while True:
+        drawn = {wire: _uniform(random, x) for wire, x in most.items()}
+        errors = {wire: x if wire in folded else {None: x} for wire, x in drawn.items()}
+        seen = Kept(needed | set(most), partial(_moved, errors))
+        evaluate(network, meet=seen)
+        values = seen.series()
+        yield replace(
+            sight.adjoint,
+            nodes=tuple(
+                _with_gain(node, used[node.outputs[0]], values)
+                if node.kind in GAINS and node.outputs[0] in used
+                else node
+                for node in sight.adjoint.nodes
+            ),
+        )
+
+
+def _with_gain(node: Node, used: Node, values: Mapping[int, np.ndarray]) -> Node:
+    """Return a node of an adjoint network with the gain that other signals make."""
+    operands = [values[wire] for wire in used.inputs]
+    port = used.inputs.index(node.outputs[0])
+    gain = np.asarray(gain_of(used, port, operands, values[used.outputs[0]]), float)
+    return replace(node, gain=np.where(np.isfinite(gain), gain, node.gain))
 
 
 def _wires(sight: Sight) -> dict[int, int]:
