@@ -24,6 +24,7 @@ from .rounding import half_unit_printed, reach
 from .sight import Sight
 
 ROUNDING = {8: 1e-12, 4: 1e-5, 2: 1e-2}  # of floats of so many bytes, relative to the largest entry
+SHARE = 0.05  # of the largest entry: a difference beyond is not said to be rounding on the way
 
 
 def compare(
@@ -99,7 +100,6 @@ def _report(
     sums.add(loss, seed)
     found = pull_back(sums)
     sight = None if digits is None else Sight(loss)
-    off = {} if sight is None or digits is None else reach(sight, digits)
     tape = {}
     for name, derived in chosen.items():
         several = [
@@ -110,14 +110,19 @@ def _report(
     hand = {name: derived.value for name, derived in chosen.items()}
     if rtol is None:  # of all, because what is derived from float32 has its rounding too
         rtol = max(_rounding(x.dtype) for x in (*tape.values(), *hand.values()))
-    rows = []
+    rows: list[Row] = []
+    off: dict[int, np.ndarray] | None = None  # not looked for where nobody needs to know
     for name, value in hand.items():
-        steps: list[np.ndarray] = []
-        if sight is not None and digits is not None and value.shape == tape[name].shape:
-            steps.append(half_unit_printed(value, digits))
-            if sight.places.members(name):
-                steps.append(steps[0] + sight.places.value(name, off))
-        rows.append(_judged(name, tape[name], value, rtol, steps))
+        fits = sight is not None and digits is not None and value.shape == tape[name].shape
+        steps = [half_unit_printed(value, digits)] if fits else []
+        row = _judged(name, tape[name], value, rtol, steps)
+        if fits and row.verdict == "differs" and sight.places.members(name):
+            off = reach(sight, digits, hand.values()) if off is None else off
+            led = sight.places.value(name, off)
+            most = SHARE * np.abs(tape[name]).max(initial=0.0)
+            steps += [steps[0] + np.minimum(led, most), steps[0] + led]
+            row = _judged(name, tape[name], value, rtol, steps)
+        rows.append(row)
     report = Report(tuple(rows), loss, hand, rtol, digits, sight)
     if digits is None or report.blame is None:
         return report
@@ -145,14 +150,16 @@ def _judged(
     """Return the verdict on one signal.
 
     ``allowed`` says how far off few digits may have led each entry, the smallest first: by its own
-    last digit, and by those of what it was made of.
+    last digit, by those of what it was made of as far as that is a small share of the signal, and
+    by those without a limit, where it cannot be told whether that is rounding.
     """
     finite = bool(np.isfinite(tape).all() and np.isfinite(hand).all())
 
-    def row(verdict: str, largest: float, relative: float, at: Any, untold: int = 0) -> Row:
+    def row(verdict: str, largest: float, relative: float, at: Any, untold: int = 0,
+            as_printed: bool = True) -> Row:  # fmt: skip
         where = None if at is None else tuple(int(k) for k in at)
         return Row(name, tape.shape, hand.shape, largest, relative, where, verdict,
-                   str(tape.dtype), str(hand.dtype), finite, untold)  # fmt: skip
+                   str(tape.dtype), str(hand.dtype), finite, untold, as_printed)  # fmt: skip
 
     if hand.shape != tape.shape:
         turned = (
@@ -175,10 +182,16 @@ def _judged(
     size = np.abs(np.asarray(tape, float))
     passes = difference <= rtol * scale
     shown = passes & (size > 0)  # the entries in which zero would not have passed
-    for off in allowed:
-        shown = shown | (~passes & (difference <= off) & (size > off))
+    as_printed = False
+    for at, off in enumerate(allowed):
+        if at < 2:
+            shown = shown | (~passes & (difference <= off) & (size > off))
         passes = passes | (difference <= off)
+        as_printed = as_printed or (at == 0 and bool(passes.all()))
+        if at < 2:
+            told = passes
     if not passes.all():
         return row("differs", largest, relative, worst)
     untold = int(np.sum(~shown & (difference > 0)))
-    return row("rounding" if shown.any() else TOO_FEW, largest, relative, worst, untold)
+    verdict = "rounding" if shown.any() and told.all() else TOO_FEW
+    return row(verdict, largest, relative, worst, untold, as_printed)

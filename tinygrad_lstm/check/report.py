@@ -63,7 +63,11 @@ class Row:
     finite : bool
         Whether all entries of both are finite.
     untold : int
-        How many entries pass, and would pass if they were 0: too small for the printed digits.
+        How many entries pass, and would pass if they were 0, or are off by more than a small share
+        of the signal: too small for the printed digits.
+    as_printed : bool
+        Whether the two agree but for the rounding of the machine and of what was printed itself,
+        whatever that was made of.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Row:
     hand_dtype: str
     finite: bool
     untold: int = 0
+    as_printed: bool = field(default=True, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -113,7 +118,8 @@ class Report:
     def seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
         """Where all is, what was derived of it that is finite, and how far off it may be.
 
-        A gradient that agrees with the tape is right, whatever it was made of.
+        A gradient that is the tape's to its own last digit is right, whatever it was made of. One
+        that is the tape's only if its author rounded on the way has to follow from what is given.
         """
         return self._look(lambda: None)
 
@@ -124,7 +130,7 @@ class Report:
         tick()
         allowed = tolerances(sight, given, self.rtol, self.digits)
         tick()
-        right = {row.name: self.hand[row.name] for row in self.rows if row.ok}
+        right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
         agreeing = {each.name for each in sight.given(right)}
         key_of = {each.name: key for key, each in enumerate(given)}
         for each in judged(sight.adjoint, given, allowed):
@@ -135,6 +141,8 @@ class Report:
 
     @cached_property
     def blame(self) -> Blame | None:
+        if all(row.ok and row.as_printed for row in self.rows):
+            return None
         sight, given, allowed = self.seen
         return blame(sight, judged(sight.adjoint, given, allowed))
 
