@@ -98,7 +98,8 @@ def _normalised_otherwise(scene: Scene) -> Iterator[Mistake]:
             change = _sums_otherwise(scene, each, axis)
             change = change and Change.of([change, back])
         if change is not None:
-            yield Mistake("normalised along the wrong axis", where, f"{where} is normalised along "
+            name = scene.source(_unshifted(scene, each.before[-1].outputs[0])).name
+            yield Mistake("normalised along the wrong axis", where, f"{name} is normalised along "
                           f"axis {1 - axis}, where axis {axis} belongs", f"Σ over axis {axis}",
                           f"Σ over axis {1 - axis}", change)  # fmt: skip
 
@@ -122,9 +123,9 @@ def _sums_otherwise(scene: Scene, each: Normalisation, axis: int) -> Change | No
 
 
 def _unshifted(scene: Scene, wire: int) -> int:
-    """Return the wire of what a signal was before numbers were added to it that no δ comes to."""
+    """Return the wire of what a signal was before something was added that is held constant."""
     node = scene.source(wire)
-    moved = [each for each in node.inputs if each in scene.sender]
+    moved = [each for each in node.inputs if scene.source(each).kind not in ("cut", "constant")]
     return moved[0] if node.kind == "junction" and len(moved) == 1 else wire
 
 
