@@ -14,6 +14,7 @@ import numpy as np
 
 from ..evaluate import evaluate
 from ..flow import Flow, Node
+from ..parameters import is_same
 from ..symbol import Symbol
 from .diagnosis import NO_ROOM, Diagnosis
 from .equations import ALL, Equations
@@ -152,8 +153,8 @@ def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
 
 def _is_alike(node: Node, other: Node, wire: int) -> bool:
     """Return whether two nodes do the same to what comes into them, on its way to a wire."""
-    ways = [(x.kind, x.primitive, x.transposed, x.port, dict(x.parameters)) for x in (node, other)]
-    if ways[0] != ways[1]:
+    ways = [(x.kind, x.primitive, x.transposed, x.port) for x in (node, other)]
+    if ways[0] != ways[1] or not is_same(dict(node.parameters), dict(other.parameters)):
         return False
     if node.kind in ("branch", "junction"):
         ports = [x.outputs if x.kind == "branch" else x.inputs for x in (node, other)]

@@ -12,9 +12,15 @@ from collections.abc import Callable, Iterator, Set
 
 from ..sight import Sight
 from .carries import carries, last_errors, truncated, wrong_way
-from .exchanges import exchanged, orders, read_elsewhere, sent_on, turned
+from .exchanges import exchanged, orders, products_exchanged, read_elsewhere, sent_on, turned
 from .forks import forgotten_branches, halved_forks, scaled_branches
 from .forward import forward
+from .indices import (
+    parts_overwritten,
+    read_at_wrong_indices,
+    right_class_alone,
+    wrong_indices,
+)
 from .mistake import Change, Mistake, with_those_alike, without
 from .normalisations import normalised
 from .omissions import constants, left_out, maps_left_out
@@ -37,14 +43,15 @@ Generator = Callable[[Scene], Iterator[Mistake]]
 
 AT_A_NODE: tuple[Generator, ...] = (
     of_everything, slopes, reductions, weights, signals_multiplied, weights_gradients, partners,
-    forgotten_branches, left_out, maps_left_out, over_steps, over_batch, over_other_axes, starts,
-    halved_forks, scaled_branches, of_a_branch, of_a_signal, of_a_leaf, sent_on, turned,
-    updated_weights, not_at_all,
+    forgotten_branches, parts_overwritten, left_out, maps_left_out, over_steps, over_batch,
+    over_other_axes, starts, halved_forks, scaled_branches, of_a_branch, of_a_signal, of_a_leaf,
+    sent_on, turned, updated_weights, not_at_all,
 )  # fmt: skip
 OF_SEVERAL: tuple[Generator, ...] = (
-    constants, carries, truncated, last_errors, orders, normalised, wrong_way,
+    constants, carries, truncated, last_errors, orders, normalised, right_class_alone, wrong_way,
+    wrong_indices, products_exchanged,
 )  # fmt: skip
-OF_FORWARD: tuple[Generator, ...] = (forward,)  # each of which runs the network
+OF_FORWARD: tuple[Generator, ...] = (forward, read_at_wrong_indices)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (
     weights, signals_multiplied, weights_gradients, slopes, partners, read_elsewhere,
 )  # fmt: skip

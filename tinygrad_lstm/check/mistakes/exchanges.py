@@ -36,6 +36,46 @@ def exchanged(scene: Scene) -> Iterator[Mistake]:
                               )  # fmt: skip
 
 
+def products_exchanged(scene: Scene) -> Iterator[Mistake]:
+    """Exchange the δs of two products of one signal, or of the two factors of one product."""
+    for one, other in _siblings(scene):
+        scene.tick()
+        if one.outputs == other.outputs or any(len(x.outputs) > 1 for x in (one, other)):
+            continue
+        names = scene.makes(one), scene.makes(other)
+        yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
+                      f"δ{names[0]}", f"δ{names[1]}", _moved([one, other], [1, 0]))  # fmt: skip
+
+
+def _siblings(scene: Scene) -> Iterator[tuple[Node, Node]]:
+    """Yield the nodes that make the δs of two signals of one shape and one role."""
+    alike: dict[tuple[int, int | None, tuple[int, ...]], list[int]] = {}
+    for product in scene.network.nodes:
+        if product.kind != "product" or len(product.inputs) != 2:
+            continue
+        out = product.outputs[0]
+        shape = np.shape(scene.value(out))
+        for wire in product.inputs:
+            if scene.leaf(scene.unmapped(product.inputs[1 - product.inputs.index(wire)])):
+                key = (scene.source(wire).outputs[0], product.loop, shape)
+                alike.setdefault(key, []).append(out)
+        pair = [scene.source(scene.unmapped(wire)).outputs[0] for wire in product.inputs]
+        if len({np.shape(scene.value(wire)) for wire in pair}) == 1:
+            yield from _senders(scene, pair)
+    for several in alike.values():
+        for at, wire in enumerate(several):
+            for other in several[at + 1 :]:
+                yield from _senders(scene, [wire, other])
+
+
+def _senders(scene: Scene, pair: list[int]) -> Iterator[tuple[Node, Node]]:
+    one, other = (scene.sender.get(wire) for wire in pair)
+    if one is not None and other is not None and (one.loop, one.folded) == (
+        other.loop, other.folded
+    ):  # fmt: skip
+        yield one, other
+
+
 def _moved(nodes: list[Node], to: list[int]) -> Change:
     """Return how to let nodes of the adjoint network make each other's signals."""
 

@@ -15,8 +15,9 @@ import numpy as np
 from ...adjoint import gain_of
 from ...evaluate import evaluate
 from ...flow import Node
+from ...parameters import at_step
 from .mistake import Change, Mistake
-from .normalisations import normalisations
+from .normalisations import Normalisation, along_other_axis, normalisations
 from .scene import Scene, Ticking
 from .surgery import Edit
 
@@ -28,6 +29,7 @@ def forward(scene: Scene) -> Iterator[Mistake]:
     """Leave a function out of the forward pass, apply it twice, or read a column as a row."""
     yield from _functions(scene)
     yield from _normalised_twice(scene)
+    yield from _normalised_otherwise(scene)
     yield from _broadcast(scene)
 
 
@@ -46,13 +48,13 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
         def twice(step: int | None, value: Any, seen: Seen, apply: Any = apply) -> Any:
             return apply(value)
 
-        change = _run_again(scene, y, left_out)
+        change = run_again(scene, {y: left_out})
         if change is not None:
             whole = Change.of([change, scene.changed(node, gain=np.ones_like(node.gain))])
             yield Mistake("function missing", name, f"the forward pass has {source} where "
                           f"{name} = {f}({source}) belongs", f"{f}({source})", source,
                           whole)  # fmt: skip
-        change = _run_again(scene, y, twice)
+        change = run_again(scene, {y: twice})
         if change is not None:
             yield Mistake("function twice", name, f"the forward pass applies {f} twice: to "
                           f"{source}, and to what comes of it", f"{f}({source})",
@@ -71,10 +73,60 @@ def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
         def probabilities(step: int | None, value: Any, seen: Seen, shares: Any = shares) -> Any:
             return shares if step is None else shares[step]
 
-        change = _run_again(scene, wire, probabilities)
+        change = run_again(scene, {wire: probabilities})
         if change is not None:
             yield Mistake("normalised twice", name, f"{name} is normalised twice: its shares go "
                           "where it belongs itself", name, "its shares", change)  # fmt: skip
+
+
+def _normalised_otherwise(scene: Scene) -> Iterator[Mistake]:
+    """Normalise along the other axis, in the forward pass and in the backward pass."""
+    for each in normalisations(scene):
+        back = along_other_axis(scene, each, None)
+        if back is None or not each.before:
+            continue
+        where, axis = scene.makes(each.before[-1]), each.spread.parameters["axis"] % 2
+        change: Change | None
+        if each.spread.kind == "jacobian":
+            user = scene.user[each.spread.outputs[0]]
+            entries = scene.value(_unshifted(scene, user.inputs[0]))
+            other = replace(user, parameters={**user.parameters, "axis": -1 - axis})
+            assert user.primitive is not None
+            whole = user.primitive.forward(entries, **at_step(other.parameters, 0))
+            change = scene.changed(each.spread, gain=gain_of(other, 0, [entries], whole))
+        else:
+            change = _sums_otherwise(scene, each, axis)
+            change = change and Change.of([change, back])
+        if change is not None:
+            name = scene.source(_unshifted(scene, each.before[-1].outputs[0])).name
+            yield Mistake("normalised along the wrong axis", where, f"{name} is normalised along "
+                          f"axis {1 - axis}, where axis {axis} belongs", f"Σ over axis {axis}",
+                          f"Σ over axis {1 - axis}", change)  # fmt: skip
+
+
+def _sums_otherwise(scene: Scene, each: Normalisation, axis: int) -> Change | None:
+    """Return how to take the gains for sums over the other axis, of what no maximum is taken from.
+
+    The maximum along an axis is the same number for all that is normalised along that axis alone.
+    """
+    (entries,), (whole,) = each.spread.outputs, each.added.outputs
+    shifted = each.before[-1].outputs[0]
+    plain = _unshifted(scene, shifted)
+
+    def unshifted(step: int | None, value: Any, seen: Seen) -> Any:
+        return seen(plain)
+
+    def sums(step: int | None, value: Any, seen: Seen) -> Any:
+        return np.broadcast_to(seen(entries).sum(1 - axis, keepdims=True), value.shape)
+
+    return run_again(scene, {shifted: unshifted, scene.user[whole].outputs[0]: sums})
+
+
+def _unshifted(scene: Scene, wire: int) -> int:
+    """Return the wire of what a signal was before something was added that is held constant."""
+    node = scene.source(wire)
+    moved = [each for each in node.inputs if scene.source(each).kind not in ("cut", "constant")]
+    return moved[0] if node.kind == "junction" and len(moved) == 1 else wire
 
 
 def _broadcast(scene: Scene) -> Iterator[Mistake]:
@@ -92,7 +144,7 @@ def _broadcast(scene: Scene) -> Iterator[Mistake]:
         def row(step: int | None, value: Any, seen: Seen, whole: Any = whole) -> Any:
             return value[..., 0] if step is None or value.ndim > 1 else whole[..., 0]
 
-        change = _run_again(scene, node.outputs[0], row)
+        change = run_again(scene, {node.outputs[0]: row})
         if change is not None:
             name, shape = scene.makes(node), np.shape(whole)
             yield Mistake("silent broadcast", name, f"{name} is {shape[:-1]} where {shape} "
@@ -100,14 +152,16 @@ def _broadcast(scene: Scene) -> Iterator[Mistake]:
                           str(shape[:-1]), change)  # fmt: skip
 
 
-def _run_again(scene: Scene, wire: int, value: Value) -> Change | None:
-    """Return how to take the gains of a network with other values on a wire; None if it cannot run.
+def run_again(scene: Scene, values: Mapping[int, Value]) -> Change | None:
+    """Return how to take the gains of a network with other values on some wires; None if it cannot run.
+
+    The other wires lie behind the first.
 
     Gains that are not as they were, because another mistake is in them, are left alone.
     """
     try:
         with np.errstate(all="ignore"):
-            again = _rerun(scene, wire, value)
+            again = _rerun(scene, values)
             fresh = list(_gains(scene, again))
     except (ValueError, IndexError):  # the shapes do not allow it
         return None
@@ -139,7 +193,7 @@ def _gains(scene: Scene, values: Mapping[int, np.ndarray]) -> Iterator[tuple[Nod
                 yield node, gain
 
 
-def _rerun(scene: Scene, wire: int, value: Value) -> dict[int, np.ndarray]:
+def _rerun(scene: Scene, values: Mapping[int, Value]) -> dict[int, np.ndarray]:
     """Return the signals that are otherwise with other values on a wire."""
     seen: dict[int, dict[int | None, np.ndarray]] = {}
 
@@ -152,13 +206,17 @@ def _rerun(scene: Scene, wire: int, value: Value) -> dict[int, np.ndarray]:
     def met(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
         def meet(step: int | None, now: np.ndarray) -> np.ndarray:
             scene.tick()
-            now = np.asarray(value(step, now, partial(at, step))) if at_wire == wire else now
+            now = (
+                np.asarray(values[at_wire](step, now, partial(at, step)))
+                if at_wire in values
+                else now
+            )
             seen.setdefault(at_wire, {})[step] = now
             return now
 
         return meet
 
-    affected, nodes = _ahead(scene, wire)
+    affected, nodes = _ahead(scene, next(iter(values)))
     known = {wire: each.value for wire, each in enumerate(scene.network.wires)}
     network = replace(scene.network, nodes=nodes)
     evaluate(network, meet={each: met(each) for each in affected}, known=known)

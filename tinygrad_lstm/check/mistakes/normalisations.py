@@ -7,11 +7,15 @@ again, whatever it was made of: a quotient and a sum, or the logarithm of a sum 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
 
 from ...flow import Node
+from ...primitives import broadcast_to
+from ...primitives import sum as total
 from .mistake import Change, Mistake
 from .scene import Scene, Ticking
 
@@ -85,6 +89,52 @@ def _left_out(scene: Scene, each: Normalisation) -> Iterator[Mistake]:
                 break
 
 
+def along_other_axis(scene: Scene, each: Normalisation, slopes: np.ndarray | None) -> Change | None:
+    """Return how to add up along the other axis on the way back; None unless there are two axes.
+
+    Parameters
+    ----------
+    scene : Scene
+    each : Normalisation
+    slopes : array, or None
+        By what to multiply the sums once they are spread.
+    """
+    shape = tuple(each.added.parameters["shape"])
+    axis = each.spread.parameters["axis"]
+    if len(shape) != 2 or not isinstance(axis, int):
+        return None
+    axes = {"axis": 1 - axis % 2, "keepdims": True}
+
+    def spread(now: Node, wire: int) -> list[Node]:
+        again = replace(now, kind="broadcast", primitive=broadcast_to, parameters={"shape": shape},
+                        transposed=False, gain=None)  # fmt: skip
+        if slopes is None:
+            return [again]
+        again = replace(again, outputs=(wire,), name=f"{now.name} ({wire})")
+        return [again, replace(now, kind="gain", inputs=(wire,), gain=slopes, scale=mul)]
+
+    added = scene.changed(each.added, kind="linear", primitive=total, parameters=axes,
+                          transposed=False)  # fmt: skip
+    return Change.of([added, Change.by(each.spread, spread)])
+
+
+def _over_other_axis(scene: Scene, each: Normalisation, where: str) -> Iterator[Mistake]:
+    """Yield the sum over the entries of the other axis, for shares that are right."""
+    if each.spread.kind == "jacobian":
+        change = along_other_axis(scene, each, each.spread.gain)
+    else:
+        wholes = scene.value(each.spread.outputs[0]) / each.shares
+        change = along_other_axis(scene, each, 1 / wholes)
+        if change is not None:
+            change = Change.of([scene.weighted(each.added, 0, wholes), change])
+    if change is None:
+        return
+    axis = each.spread.parameters["axis"] % 2
+    yield Mistake("sum over the wrong axis", where, f"what is normalised along axis {axis} is "
+                  f"summed over axis {1 - axis} on the way back to δ{where}", f"Σ over axis {axis}",
+                  f"Σ over axis {1 - axis}", change)  # fmt: skip
+
+
 def normalised(scene: Scene) -> Iterator[Mistake]:
     """Forget that the entries are normalised together, or normalise once more."""
     for each in normalisations(scene):
@@ -99,6 +149,7 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
             scene.changed(each.spread, kind="gain", inputs=each.added.inputs, gain=slopes),
         )  # fmt: skip
         yield from _left_out(scene, each)
+        yield from _over_other_axis(scene, each, where)
         for node in reversed(each.before):
             name = scene.makes(node)
             gain = each.shares * (1 - each.shares)

@@ -38,6 +38,13 @@ def over_steps(scene: Scene) -> Iterator[Mistake]:
         yield Mistake("sum over steps missing", where, f"the gradient of {where} is one for each "
                       "step, not their sum", "Σ over the steps", "", kept_apart(scene, node),
                       (scene.whole(where),))  # fmt: skip
+        if np.shape(scene.value(node.outputs[0])) == (count,):
+            summed = Node("linear", primitive=total, parameters={"axis": -1})
+            yield Mistake("sum over the wrong axis", where, f"the gradient of {where} has for each "
+                          "step the sum over the entries, where it should have for each entry the "
+                          "sum over the steps", "Σ over the steps", "Σ over the entries",
+                          Change.of([scene.before(node, summed), kept_apart(scene, node)]),
+                          (scene.whole(where),))  # fmt: skip
 
 
 def kept_apart(scene: Scene, node: Node) -> Change:
