@@ -137,7 +137,7 @@ def test_every_terminal_gets_text_that_it_can_show(network, answers, monkeypatch
     if name == "check --json":
         assert json.loads(out.decode(encoding)) == json.loads(printed(name, "utf-8")[1])
     if name == "explain":
-        δ = "δ" if encoding in ("utf-8", "utf-16", "cp437") else "d"
+        δ = "δ" if encoding in ("utf-8", "utf-16", "cp437") else "delta_"
         assert f"{δ}squared_error.loss = 1" in text
 
 
