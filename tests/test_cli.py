@@ -148,7 +148,7 @@ def test_what_a_user_wants_for_unknown_signs_is_done():
 def test_a_process_takes_the_encoding_of_its_terminal(network):
     process = command("draw", "--help", environment={"PYTHONIOENCODING": "ascii"})
     out, err = process.communicate(timeout=60)
-    assert b"larger |d|" in out and not err and process.returncode == 0
+    assert b"larger |delta|" in out and not err and process.returncode == 0
 
 
 def test_a_name_that_is_no_text_is_written_as_it_is(network):
