@@ -119,10 +119,16 @@ BAD = {
         DTypeError, "q_1 | complex128 | real part",
     ),
     "boolean array": (lambda: tg.Tensor(zeros(3, dtype=bool)), DTypeError, "bool | floating point"),
-    "text": (lambda: tg.Tensor("text"), DTypeError, "<U4 | real floating point"),
-    "nothing": (lambda: tg.Tensor(None), DTypeError, "object | real floating point"),
+    "text": (lambda: tg.Tensor("text"), DTypeError, "<U4 | real floating point | give a number"),
+    "nothing": (lambda: tg.Tensor(None), DTypeError, "object | floating point | give a number"),
     "ragged list": (
         lambda: tg.Tensor([[1.0], [1.0, 2.0]], name="q_1"), ShapeError, "q_1 | no array of numbers",
+    ),
+    "Tensor of a list of Tensors": (
+        lambda: tg.Tensor([leaf(3), leaf(3)]), DTypeError, "write tg.stack([…]); if that is meant",
+    ),
+    "array of a list of Tensors": (
+        lambda: np.array([leaf(3), leaf(3)]), DetachError, "write tg.stack([…]); if that is meant",
     ),
     "Tensor of a Tensor": (
         lambda: tg.Tensor(leaf(3), name="q_1"), DetachError, "q_1 | .detach().numpy()",
@@ -503,7 +509,7 @@ BAD = {
     "nothing to update": (lambda: SGD([], 0.1), ArgumentError, "SGD | no parameters"),
     "update of a result": (lambda: SGD([leaf(3) * 2], 0.1), UsageError, "SGD | hadamard | leaf"),
     "update of a constant": (
-        lambda: SGD([tg.Tensor(1.0, name="q_1")], 0.1), UsageError, "q_1 | requires a gradient",
+        lambda: SGD([tg.Tensor(1.0, name="q_1")], 0.1), UsageError, "q_1 | requires no gradient",
     ),
     "update of an array": (lambda: SGD([zeros(3)], 0.1), UsageError, "SGD | ndarray"),
     "unknown keyword of an update": (

@@ -333,4 +333,23 @@ def test_what_the_network_does_without_is_compared_and_not_blamed(lstm_loss):
     hand = {"lstm.matmul[1]": np.ones(12)}
     report = tg.compare(lstm_loss, hand)
     assert report.blame is None and report.unplaced == ["lstm.matmul[1]"]
-    assert "compared, but not blamed: lstm.matmul[1]" in str(report)
+    assert "compared, but not blamed: lstm.matmul[1] (the network that is" in str(report)
+
+
+def test_a_signal_that_is_not_blamed_has_a_reason():
+    x = tg.Tensor([1.0, 2.0], True, name="x")
+    report = tg.compare((x * x).sum(), {"x": [2.0, np.nan]})
+    assert "compared, but not blamed: x (not finite)" in str(report)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)], ids=str)
+def test_the_steps_of_a_plain_loop_in_one_array_get_a_remedy(shape):
+    W, h = tg.Tensor(0.5, True, name="W"), tg.Tensor(np.ones(shape), True, name="h")
+    for _ in range(4):
+        h = tg.tanh(h * W)
+        h.name = "h"
+    loss = (h * h).sum()
+    for steps in (4, 5):
+        said = " ".join(str(tg.compare(loss, {"h": np.ones((steps, *shape))})).split())
+        assert f"for k in tg.steps({steps})" in said and "the signals h, h_2, h_3, h_4" in said
+    assert "tg.steps" not in str(tg.compare(loss, {"h": np.ones((3, *shape))}))

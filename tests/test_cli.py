@@ -65,7 +65,7 @@ def test_the_picture_is_called_like_the_network_unless_it_is_said(network, tmp_p
     ids=["no loss", "no step", "no format", "no signal"],
 )
 def test_what_cannot_be_drawn_is_said(network, capsys, more, said):
-    assert cli.main(["draw", str(network), *more]) == 1
+    assert cli.main(["draw", str(network), *more]) == 2
     assert said in capsys.readouterr().err
 
 
@@ -131,13 +131,13 @@ def printed(name, encoding, errors="strict"):
 def test_every_terminal_gets_text_that_it_can_show(network, answers, monkeypatch, name, encoding):
     monkeypatch.chdir(network.parent)
     status, out, err = printed(name, encoding)
-    assert status == (1 if name.startswith(("check", "a failure")) else 0)
+    assert status == (1 if name.startswith("check") else 2 if name == "a failure" else 0)
     text = out.decode(encoding) + err.decode(encoding)
     assert "\\u" not in text or name == "check --json"
     if name == "check --json":
         assert json.loads(out.decode(encoding)) == json.loads(printed(name, "utf-8")[1])
     if name == "explain":
-        δ = "δ" if encoding in ("utf-8", "utf-16", "cp437") else "d"
+        δ = "δ" if encoding in ("utf-8", "utf-16", "cp437") else "delta_"
         assert f"{δ}squared_error.loss = 1" in text
 
 
@@ -148,7 +148,7 @@ def test_what_a_user_wants_for_unknown_signs_is_done():
 def test_a_process_takes_the_encoding_of_its_terminal(network):
     process = command("draw", "--help", environment={"PYTHONIOENCODING": "ascii"})
     out, err = process.communicate(timeout=60)
-    assert b"larger |d|" in out and not err and process.returncode == 0
+    assert b"larger |delta|" in out and not err and process.returncode == 0
 
 
 def test_a_name_that_is_no_text_is_written_as_it_is(network):
@@ -174,6 +174,34 @@ def test_an_interruption_is_one_line(tmp_path, answers, name):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, b"", b"tinygrad-lstm: interrupted\n")
+
+
+def test_an_interruption_of_the_imports_is_one_line(monkeypatch, capsys):
+    import tinygrad_lstm
+    from tinygrad_lstm.__main__ import main
+
+    class Interrupted:
+        def find_spec(self, name, *_):
+            if name == "tinygrad_lstm.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "tinygrad_lstm.cli")
+    monkeypatch.delattr(tinygrad_lstm, "cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert main() == 130
+    assert capsys.readouterr().err == "tinygrad-lstm: interrupted\n"
+
+
+def test_each_command_has_the_same_status_for_a_name_that_is_not_there(network, answers, capsys):
+    hand = network.parent / "wrong.npz"
+    np.savez(hand, nothing=np.ones(2))
+    more = {"check": ["--hand", str(hand)], "explain": ["--wrt", "nothing"],
+            "draw": ["--highlight", "nothing", "-o", str(network.parent / "a.dot")]}  # fmt: skip
+    statuses = [cli.main([name, str(network), "--of", "error", *how]) for name, how in more.items()]
+    assert statuses == [2, 2, 2]
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "Exit status: 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["demo", "gallery"])
@@ -205,7 +233,7 @@ def test_no_room_for_what_is_printed_is_one_line(network, answers, name):
         process = command(*COMMANDS[name], cwd=network.parent, stdout=full)
         err = process.communicate(timeout=60)[1]
     assert err.startswith(b"tinygrad-lstm: ") and err.count(b"\n") == 1 and b"No space" in err
-    assert process.returncode == (2 if name == "check" else 1)
+    assert process.returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -226,7 +254,7 @@ def test_whatever_a_network_s_file_does_is_one_line(tmp_path, capsys, monkeypatc
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # which is put back
     path = tmp_path / "network.py"
     path.write_text(text)
-    assert cli.main(["explain", str(path), "--wrt", "x"]) == 1
+    assert cli.main(["explain", str(path), "--wrt", "x"]) == 2
     assert said in capsys.readouterr().err
 
 

@@ -232,6 +232,35 @@ def test_the_legend_explains_what_there_is_alone():
     assert "q⁻¹" not in lines and "×" not in lines
 
 
+def test_the_legend_tells_products_apart():
+    rng = np.random.default_rng(0)
+    q, k = (tg.Tensor(rng.normal(size=(2, 2)), True, name=name) for name in "qk")
+    matrix, entries = tg.tanh(q) @ tg.tanh(k), tg.tanh(q) * tg.tanh(k)
+    signs = {"@  matrix product": matrix, "×  product": entries}
+    for sign, product in signs.items():
+        lines = " ".join(legend(tg.draw(product.sum()).dot))
+        for other in signs:
+            assert (other.replace("  ", " ") in lines) == (other == sign)
+        labels = {line for node in nodes(tg.draw(product.sum()).dot) for line in node.lines}
+        assert labels & {"@", "×"} == {sign[0]}
+
+
+def test_the_δ_of_a_factor_is_multiplied_by_the_transpose_of_a_constant():
+    W = tg.Tensor(np.ones((2, 3)), True, name="W")
+    for loss in (tg.tanh(np.eye(2) * [1, 2] @ W).sum(), tg.tanh(W @ (np.eye(3) * [1, 2, 3])).sum()):
+        dot = tg.draw(loss, view="adjoint").dot
+        assert [line for arrow in arrows(dot) for line in arrow.lines if "c" in line] == ["cᵀ"]
+
+
+def test_an_index_that_varies_is_in_one_pair_of_brackets():
+    W, h, losses = weight("W"), tg.Tensor(np.zeros(2)), []
+    for k in tg.steps(3):
+        h = tg.tanh(h @ W)
+        losses.append(tg.nn.softmax_cross_entropy(h, [1, 0, 1][k]))
+    (note,) = tg.draw(tg.stack(losses).sum()).notes
+    assert note.endswith("[index(k)]: index(k) = 1, 0, 1")
+
+
 def test_the_title_stands_on_each_view(loss):
     dot = tg.draw(loss, view="both", title="A net").dot
     assert [frame for frame in frames(dot) if "net" in frame] == [

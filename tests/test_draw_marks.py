@@ -143,7 +143,8 @@ def test_colours_get_darker():
 
 
 def test_the_legend_says_what_the_colours_mean(hot):
-    line = legend(drawn(view="adjoint", heat=True, values=1))[-1]
+    *_, line, numbers_of = legend(drawn(view="adjoint", heat=True, values=1))
+    assert numbers_of == "numbers: the signals and the δ of step 1"
     least, most = (min(size for size, *_ in hot if size), max(hot)[0])
     assert f"from {least:.2g} (pale, thin) to {most:.2g} (dark, thick)" in line
 
@@ -213,3 +214,24 @@ def test_a_gradient_that_is_no_number_is_as_dark_as_any(value):
     x = tg.Tensor([value, 1.0], requires_grad=True, name="x")
     drawn = tg.draw(tg.sum(x * x), view="adjoint", heat=True, values=True).dot
     assert HEAT[-1] in drawn
+
+
+def recurrence(T=3):
+    rng = np.random.default_rng(3)
+    W, h = tg.Tensor(rng.normal(size=(2, 2)), True, name="W"), tg.Tensor(np.zeros(2))
+    x = rng.normal(size=(T, 2))
+    for k in tg.steps(T):
+        h = tg.tanh(x[k] + h @ W)
+        h.name = "h"
+    return W, (h * h).sum()
+
+
+def test_the_legend_says_what_is_orange_and_which_mistake_it_is():
+    W, loss = recurrence()
+    loss.backward()
+    seen = legend(tg.draw(loss, highlight=["W", "h"]).dot)
+    assert seen[-1] == "orange: W, h" and not any("orange" in x for x in legend(tg.draw(loss).dot))
+    report = tg.compare(loss, {"W": 2 * W.grad})
+    seen = legend(tg.draw(report).dot)
+    assert "orange: W, the first wrong gradient" in seen
+    assert f"mistake: {report.best[0].says}" in " ".join(seen)

@@ -236,7 +236,9 @@ def test_overflow_moves_nothing():
     a.grad = np.array([1.0, 3e38], np.float32)
     with (
         np.errstate(over="ignore"),
-        pytest.raises(GradientError, match=r"a, updated, is -inf at \[1\]: nothing has moved"),
+        pytest.raises(
+            GradientError, match=r"update of a is -inf at \[1\], so no parameter has moved"
+        ),
     ):
         tg.optim.SGD([a], 1e3).step()
     assert (a.data == 1.0).all()
@@ -286,3 +288,11 @@ def test_parameter_that_is_appended_twice_is_refused():
     update.params.append(update.params[0])
     with pytest.raises(ArgumentError, match="a is given twice"):
         update.step()
+
+
+def test_the_remedy_for_a_gradient_is_none_of_the_rate():
+    x = tg.Tensor([0.0], True, name="x")
+    x.grad = np.array([np.nan])
+    with pytest.raises(GradientError, match=r"^the gradient of x is nan at \[0\], so no") as caught:
+        tg.optim.SGD([x], lr=0.1).step()
+    assert "log of 0" in str(caught.value) and "lr" not in str(caught.value)

@@ -1,5 +1,21 @@
-"""``python -m tinygrad_lstm``."""
+"""``python -m tinygrad_lstm``, and the command of the package.
 
-from .cli import main
+Knows that the imports take a while, in which a user may interrupt them.
+"""
 
-raise SystemExit(main())
+import sys
+
+
+def main() -> int:
+    """Import the command line, run it, and return its exit status."""
+    try:
+        from . import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("tinygrad-lstm: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

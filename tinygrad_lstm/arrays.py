@@ -12,6 +12,8 @@ import numpy as np
 from .checks import as_array, float_type
 from .errors import DetachError, DTypeError
 
+FLOATS = "convert it with .astype(float)"
+
 
 def _in_place(ufunc: Any) -> Any:
     """Return an in-place operator that makes a new array where the old one is read-only."""
@@ -53,7 +55,9 @@ def as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
         return array.astype(
             wanted or (array.dtype if array.dtype.kind == "f" else float), copy=False
         )
-    remedy = "take its real part" if array.dtype.kind == "c" else "convert it with .astype(float)"
+    remedy = {"c": "take its real part", "b": FLOATS, "i": FLOATS, "u": FLOATS}.get(
+        array.dtype.kind, "give a number, or a list or an array of numbers"
+    )
     raise DTypeError(
         f"{who}: found data of type {array.dtype}, expected real floating point numbers; {remedy}"
     )

@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 1 if a comparison or the command failed, or 2 if ``check`` could not judge; 130 if it
-        was interrupted, 141 if nobody reads what it writes.
+        0, or 1 if a comparison finds a difference, or 2 if the command cannot be carried out or
+        ``check`` cannot judge; 130 after an interrupt, 141 if nobody reads the output.
     """
     for stream in (sys.stdout, sys.stderr):
         spell_what_is_unknown(stream)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNREAD
     except (TinygradError, OSError) as error:
         _tell(str(error))
-        return 2 if command == "check" else 1
+        return 2
     finally:
         if arguments is None and command == "check" and not chosen.answers:
             with suppress(OSError, ValueError):
@@ -95,7 +95,11 @@ def _close(stream: IO[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tinygrad-lstm", description="An autodiff engine that shows its work."
+        prog="tinygrad-lstm",
+        description="An autodiff engine that shows its work.",
+        epilog="Exit status: 0 if all is well, 1 if a comparison finds a difference, 2 if the "
+        "command cannot be carried out or a gradient cannot be judged, 130 after an interrupt, "
+        "141 if nobody reads the output.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 

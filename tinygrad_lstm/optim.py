@@ -16,6 +16,9 @@ from .checks import told, whole
 from .errors import ArgumentError, GradientError, ShapeError, UsageError, check_arguments
 from .tensor import Tensor, checked_gradient, replace_data
 
+GRADIENT = "look in the network for the log of 0, a division by 0, or numbers that overflow"
+UPDATE = "take a smaller lr, or clip the gradients"
+
 
 class Checked:
     """An attribute of an update rule that is checked whenever it is set.
@@ -94,7 +97,7 @@ class Optimizer:
         """
         _check_leaves(type(self).__name__, self.params)
         gradients = {
-            position: _finite(checked_gradient(each), f"the gradient of {each.label()}")
+            position: _finite(checked_gradient(each), f"the gradient of {each.label()}", GRADIENT)
             for position, each in enumerate(self.params)
             if each.grad is not None
         }
@@ -104,7 +107,7 @@ class Optimizer:
             for position, gradient in gradients.items():
                 each = self.params[position]
                 numbers = each._array - self.change(position, gradient)
-                new[each] = _finite(numbers, f"{each.label()}, updated")
+                new[each] = _finite(numbers, f"the update of {each.label()}", UPDATE)
             replace_data(new)
         except BaseException:  # an interrupt too
             vars(self).clear()
@@ -218,7 +221,11 @@ def _parameters(what: str, value: Any) -> list[Tensor]:
     _check_leaves(who, params)
     for each in params:
         if not each.requires_grad:
-            raise UsageError(f"{who}: {each.label()} is no leaf that requires a gradient")
+            called = f" ({each.label()})" if each.name else ""
+            raise UsageError(
+                f"{who}: found a Tensor that requires no gradient{called}; make it with "
+                "requires_grad=True"
+            )
     return params
 
 
@@ -240,15 +247,12 @@ def _pair(what: str, value: Any) -> tuple[float, ...]:
     return tuple(_in_range(what, each, 0.0, 1.0) for each in value)
 
 
-def _finite(array: np.ndarray, who: str) -> np.ndarray:
+def _finite(array: np.ndarray, who: str, remedy: str) -> np.ndarray:
     """Return the array, unless an entry is infinite or not a number."""
     if not np.isfinite(array).all():
         place = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
         at = f" at {list(place)}" if place else ""
-        raise GradientError(
-            f"{who}, is {array[place]}{at}: nothing has moved; look at the loss, or take "
-            "a smaller lr"
-        )
+        raise GradientError(f"{who} is {array[place]}{at}, so no parameter has moved; {remedy}")
     return array
 
 

@@ -11,13 +11,14 @@ import unicodedata
 from typing import Any
 
 SIGNS = {
-    "δ": "d", "Δ": "D", "∂": "d", "Σ": "sum", "σ": "sigmoid",
-    "∘": "*", "·": "*", "×": "x", "⊗": "(x)", "−": "-", "–": "-", "—": "-", "‑": "-",
+    "Δ": "Delta", "∂": "d", "Σ": "sum", "σ": "sigmoid",
+    "∘": "*", "·": "*", "×": "*", "⊗": "outer", "−": "-", "–": "-", "—": "-", "‑": "-",
     "±": "+-", "≠": "!=", "≤": "<=", "≥": ">=", "≈": "~", "→": "->", "←": "<-", "↔": "<->",
-    "⟨": "<", "⟩": ">", "‖": "||", "′": "'", "‘": "'", "’": "'", "“": '"', "”": '"', "●": "o",
+    "⟨": "<<", "⟩": ">>", "‖": "||", "′": "'", "‘": "'", "’": "'", "“": '"', "”": '"', "●": "(.)",
     "─": "-", "│": "|", "├": "|", "└": "`", "┬": "-", "┼": "+", "⁄": "/", "�": "?",
     "\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde",
 }  # fmt: skip
+PREFIXES = "δΔ"  # of a name: δW is one word, delta_W
 MARKS = {"<super>": "^", "<sub>": "_"}
 GREEK = "GREEK SMALL LETTER "
 HANDLER = "tinygrad_lstm.spelled"
@@ -28,9 +29,10 @@ def spell(text: str) -> str:
     """Return text in ASCII.
 
     >>> spell("δlstm.U = Σₖ lstm.out(k−1)ᵀ δ ∘ σ′, q⁻¹, ½ (ŷ − y)² → φ₁₂")
-    "dlstm.U = sum_k lstm.out(k-1)^T d * sigmoid', q^-1, 1/2 (yhat - y)^2 -> phi_12"
+    "delta_lstm.U = sum_k lstm.out(k-1)^T delta * sigmoid', q^-1, 1/2 (yhat - y)^2 -> phi_12"
     """
-    return "".join(_spelled(sign, before) for sign, before in zip(text, " " + text))
+    around = zip(text, " " + text, text[1:] + " ")
+    return "".join(_spelled(sign, before, after) for sign, before, after in around)
 
 
 def spell_what_is_unknown(stream: Any) -> None:
@@ -39,10 +41,12 @@ def spell_what_is_unknown(stream: Any) -> None:
         stream.reconfigure(errors=HANDLER)
 
 
-def _spelled(sign: str, before: str) -> str:
-    """Return how one character is spelled, after another one."""
+def _spelled(sign: str, before: str, after: str) -> str:
+    """Return how one character is spelled between two others."""
     if sign.isascii():
         return sign
+    if sign in PREFIXES and (after.isalnum() or after == "_") and _kind(after) not in MARKS:
+        return f"{_spelled(sign, before, ' ')}_"
     if sign in SIGNS:
         return SIGNS[sign]
     kind = _kind(sign)
@@ -71,9 +75,10 @@ def _handle(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     sign, before = error.object[error.start], error.object[: error.start][-1:] or " "
+    after = error.object[error.start + 1 :][:1] or " "
     if "\udc80" <= sign <= "\udcff":
         return bytes([ord(sign) & 0xFF]), error.start + 1
-    return _spelled(sign, before), error.start + 1
+    return _spelled(sign, before, after), error.start + 1
 
 
 codecs.register_error(HANDLER, _handle)

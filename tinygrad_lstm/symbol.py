@@ -251,6 +251,8 @@ def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
         return parts[0] + f"{float(operands[1]):g}".translate(_SUPERSCRIPTS), notation.level
     template = notation.latex if latex else notation.text
     parameters = {name: constant_text(value) for name, value in expression.parameters.items()}
+    if notation is ITEM:
+        parameters["index"] = bare(parameters["index"])
     everything = ", ".join(parts)
     return template.format(*parts, operands=everything, **parameters), notation.level
 

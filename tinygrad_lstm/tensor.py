@@ -54,6 +54,9 @@ if hasattr(os, "register_at_fork"):  # a child has no thread that could release 
     os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
 
 
+JOINING = "to make one Tensor of a list of Tensors, write tg.stack([…]); "
+
+
 def _operator(primitive: Primitive) -> tuple[Any, Any]:
     """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
     forward = primitive.forward
@@ -436,14 +439,14 @@ class Tensor:
             raise UsageError(f"np.{function.__name__} on a Tensor: {error}") from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        self._refuse_to_leave("conversion to an array")
+        self._refuse_to_leave("conversion to an array", remedy=JOINING)
         return np.array(self._array, dtype)
 
-    def _refuse_to_leave(self, what: str, always: bool = False) -> None:
+    def _refuse_to_leave(self, what: str, always: bool = False, remedy: str = "") -> None:
         if always or self.requires_grad:
             raise DetachError(
                 f"{what} is not differentiable here and would leave the tape at {self.label()}; "
-                "if that is meant, write .detach().numpy(), or .item() for a single number"
+                f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
             )
 
 

@@ -215,6 +215,30 @@ class Report:
             n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
         ]
 
+    def _why_unplaced(self, name: str) -> str:
+        """Return why a signal is not blamed (see `unplaced`)."""
+        (row,) = (row for row in self.rows if row.name == name)
+        if not row.finite:
+            return "not finite"
+        if row.shape != row.hand_shape:
+            return "of a wrong shape"
+        return "the network that is searched has no signal of this name"
+
+    def _steps_of_plain_loops(self) -> Iterator[str]:
+        """Yield the remedy where one array holds the gradients of all steps of a plain loop."""
+        known = self.seen[0].signals.by_name
+        for row in self.rows:
+            copies = [row.name]
+            while (copy := f"{row.name}_{len(copies) + 1}") in known:
+                copies.append(copy)
+            steps, *entry = row.hand_shape or (0,)
+            if 1 < steps in (len(copies), len(copies) - 1) and tuple(entry) == row.shape:
+                yield (
+                    f"{row.name}: found {steps} rows, and the signals {_listed(copies)}; "
+                    f"write the loop as `for k in tg.steps({steps}):` to "
+                    "compare all steps at once, or give the gradient of each signal by its name"
+                )
+
     def holds(self, signal: str) -> str:
         """Return the name under which a signal was given: its own, its sequence's, its whole's."""
         text("holds: the signal", signal)
@@ -310,7 +334,9 @@ class Report:
         if self.seen[0].reason:
             yield f"every step on its own, since {self.seen[0].reason}"
         if self.unplaced:
-            yield f"compared, but not blamed: {_listed(self.unplaced)}"
+            reasons = [f"{name} ({self._why_unplaced(name)})" for name in self.unplaced]
+            yield f"compared, but not blamed: {_listed(reasons)}"
+        yield from self._steps_of_plain_loops()
         blame = self.blame
         if blame is None:
             return

@@ -88,9 +88,9 @@ def draw(
     ArgumentError, RenderError, SignalError
         If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
     """
-    drawn, first_wrong = _looked_at(of)
+    drawn, first_wrong, remarks = _reported(of)
     if first_wrong is not None:
-        view, highlight = "adjoint", [*filter(None, [first_wrong]), *_names(highlight)]
+        view = "adjoint"
     _one_of("view", view, VIEWS)
     _one_of("style", style, STYLES)
     _one_of("level", level, LEVELS)
@@ -100,6 +100,9 @@ def draw(
     if not isinstance(title, str):
         raise ArgumentError(f"draw: title must be a text, found {told(title)}")
     names = _names(highlight)
+    if names:
+        remarks.append(f"orange: {', '.join(names)}")
+    names = tuple(filter(None, (first_wrong, *names)))
     if path is not None:
         path = check_path("draw", path)
     from ..render import Picture
@@ -116,7 +119,7 @@ def draw(
         picture = Picture(_tape(drawn, view, title))
     else:
         picture = Picture(
-            *_wan(drawn, view, fold, values, heat, depth, level, names, title, legend)
+            *_wan(drawn, view, fold, values, heat, depth, level, names, title, legend, remarks)
         )
     if path is not None:
         picture.save(path)
@@ -134,12 +137,20 @@ def _names(highlight: Any) -> tuple[str, ...]:
     return names
 
 
-def _looked_at(of: Any) -> tuple[Tensor | Graph, str | None]:
-    """Return what to draw; of a Report, its loss and the first wrong signal, "" if none is."""
+def _reported(of: Any) -> tuple[Tensor | Graph, str | None, list[str]]:
+    """Return the network to draw, the first wrong signal of a Report, and remarks on the signal.
+
+    The signal is None where there is no Report, and "" where a Report finds no wrong signal.
+    """
     if type(of).__name__ != "Report":  # by name, so that it need not be loaded
-        return of, None
+        return of, None, []
     blame = of.blame if of.is_wrong else None
-    return of.loss, "" if blame is None else blame.signal
+    if blame is None:
+        return of.loss, "", []
+    remarks = [f"orange: {blame.signal}, the first wrong gradient"]
+    if of.best:
+        remarks.append(f"mistake: {of.best[0].says}")
+    return of.loss, blame.signal, remarks
 
 
 def _tape(of: Tensor | Graph, view: str, title: str) -> str:
@@ -155,6 +166,7 @@ def _tape(of: Tensor | Graph, view: str, title: str) -> str:
 def _wan(
     of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
     depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
+    remarks: list[str],
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and what its legend says of this picture alone."""
     from .collapse import collapsed
@@ -167,7 +179,7 @@ def _wan(
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = skeleton(network, alive(network))
-    drawn.notes += [*notes, *_varying(network)]
+    drawn.notes += [*notes, *_varying(network), *remarks]
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -183,6 +195,8 @@ def _wan(
         )
     if values is not None:
         write_values(drawn, forward, δ)
+        if any(node.folded for node in network.nodes):
+            drawn.notes.append(f"numbers: the signals and the δ of step {values}")
     if depth is not None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
             raise ArgumentError(f"draw: depth must be 0 or more, found {told(depth)}")

@@ -63,8 +63,10 @@ class _Expansion:
     def _size(self, place: Place) -> int:
         shape = np.shape(self.network.wires[place.wire].value)
         shape = shape[1:] if place.wire in self.timed else shape
-        if place.kind == "box" or (len(shape) > 1 and max(shape) != np.prod(shape)):
+        if place.kind in ("box", "matmul") or (len(shape) > 1 and max(shape) != np.prod(shape)):
             what = place.forward[-1] if place.kind == "box" else f"{place.name} of shape {shape}"
+            if place.kind == "matmul":
+                what = f"{place.name}, a matrix product of two signals"
             raise UsageError(
                 f'draw: level="scalar" draws vectors entry by entry, and found {what}; give one '
                 'sequence without a batch, or use level="tensor"'

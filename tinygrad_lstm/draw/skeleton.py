@@ -45,8 +45,9 @@ class Place:
     Attributes
     ----------
     kind : str
-        ``sum``, ``branch``, ``product``; ``function``; ``delay``; ``end`` of the network;
-        ``alias``, which repeats a parameter or a constant beside its use; ``box`` for the rest.
+        ``sum``, ``branch``, ``product``, ``matmul``; ``function``; ``delay``; ``end`` of the
+        network; ``alias``, which repeats a parameter or a constant beside its use; ``box`` for the
+        rest.
     forward, adjoint : tuple of str
         What is written in it, line by line, in the network and in its adjoint.
     name : str
@@ -120,11 +121,6 @@ class Arc:
     color: str = ""
     width: str = ""
     is_marked: bool = False
-
-    @property
-    def is_weighted(self) -> bool:
-        """Whether it stands for a product with a weight."""
-        return self.weight is not None
 
 
 @dataclass
@@ -289,6 +285,8 @@ class _Drawing:
         kind, name = node.kind, shown(node)
         if kind == "junction":
             kind = "sum"
+        elif kind == "product":
+            kind = "matmul" if is_matmul(node) else "product"
         elif kind == "function":
             forward, adjoint = self._function(node)
         elif kind in DELAYS:
@@ -301,7 +299,7 @@ class _Drawing:
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif kind == "output":
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
-        elif kind not in ("branch", "product"):
+        elif kind != "branch":
             what = operation(node)
             forward, adjoint, kind = (what,), (transposed(what),), "box"
             if is_named(node):
@@ -388,8 +386,7 @@ class _Drawing:
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
         forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
         if node.kind == "product":
-            other = self._said(node.inputs[1 - port])
-            adjoint.append(transposed(other) if is_matmul(node) else other)
+            adjoint.append(self._other_factor(node, port))
         elif node.kind == "function" and len(node.inputs) > 1:
             adjoint.append(minus(str(self._partial(node, port))))
         elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
@@ -398,6 +395,11 @@ class _Drawing:
             forward.insert(0, shown(maker))
         lines = tuple(forward[:-1]), (sign + "".join(forward[-1:]),)
         self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
+
+    def _other_factor(self, node: Node, port: int) -> str:
+        """Return what the δ of a factor is multiplied by."""
+        other = self._said(node.inputs[1 - port])
+        return transposed(other) if is_matmul(node) else other
 
     def _join(
         self,
@@ -428,7 +430,7 @@ class _Drawing:
                   origin.outputs[0], not live, step=step(node))
         )  # fmt: skip
         sign = "−" if node.signs and node.signs[port] < 0 else ""
-        other = self._said(node.inputs[1 - port]) if node.kind == "product" else ""
+        other = self._other_factor(node, port) if node.kind == "product" else ""
         self.made.arcs.append(
             Arc(len(self.made.places) - 1, self.place[id(node)], (sign,), (sign + other,), wire,
                 origin.name, name, live)

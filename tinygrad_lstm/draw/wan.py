@@ -16,20 +16,24 @@ import graphviz
 
 from .skeleton import Arc, Place, Skeleton
 from .text import FONT, MONO, escaped, joined, padded, size
+from .words import is_matmul
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
 FILL = {"function": "#e6f4ea", "box": "#f1f3f4", "delay": "#e0f2f1", "alias": "#fff8e1"}
 WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
-DOTS = {"forward": ("branch",), "adjoint": ("sum", "product")}
+DOTS = {"forward": ("branch",), "adjoint": ("sum", "product", "matmul")}
+SIGNS = {"sum": "Σ", "branch": "Σ", "product": "×", "matmul": "@"}
 LEGEND = {  # the same words in both views, so that both take the same room
     "sum": "Σ  sum; in the adjoint network a branch point ●",
     "branch": "●  branch point; in the adjoint network a sum Σ of what comes back",
     "product": "×  product; in the adjoint network δ of each is times the other",
+    "matmul": "@  matrix product A B; in the adjoint network δA = δ Bᵀ and δB = Aᵀ δ",
     "function": "f  function; in the adjoint network a gain, its slope at the recorded signal",
     "delay": "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
     "gap": "…  steps that are left out, in the adjoint network too",
     "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
+    "factor": "p at an arrow  times p, entry by entry; in the adjoint network times p",
     "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
 }
 
@@ -94,8 +98,8 @@ class _View:
 
     def _legend(self) -> str:
         kinds = {place.kind for place in self.drawn.places} | {"any"}
-        if any(arc.is_weighted for arc in self.drawn.arcs):
-            kinds.add("weight")
+        weights = [arc.weight for arc in self.drawn.arcs if arc.weight is not None]
+        kinds |= {"weight" if is_matmul(weight) else "factor" for weight in weights}
         lines = [text for kind, text in LEGEND.items() if kind in kinds]
         for note in self.drawn.notes:
             lines += wrap(note, WIDEST, subsequent_indent="  ")
@@ -127,10 +131,7 @@ class _View:
                 self._frame(cluster, inner, f"{path}_{position}")
 
     def _place(self, place: Place) -> dict[str, str]:
-        if place.kind in ("sum", "branch", "product"):
-            look = self._circle(place.kind)
-        else:
-            look = self._box(place)
+        look = self._circle(place.kind) if place.kind in SIGNS else self._box(place)
         if self.adjoint and place.is_still:
             look |= {"color": "none", "fillcolor": "none", "fontcolor": "none"}
         if place.is_marked:
@@ -142,7 +143,7 @@ class _View:
         look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
         if kind in DOTS[self.view]:
             return {**look, "label": "●", "fontsize": "7", "color": "none"}
-        return {**look, "label": "×" if kind == "product" else "Σ", "fontsize": "13"}
+        return {**look, "label": SIGNS[kind], "fontsize": "13"}
 
     def _box(self, place: Place) -> dict[str, str]:
         kind, lines = place.kind, place.adjoint if self.adjoint else place.forward
