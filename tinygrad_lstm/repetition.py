@@ -10,6 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from itertools import takewhile
+from operator import or_
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -75,11 +78,14 @@ def fold_plain_loops(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, dict
     """
     several = elements(graph)
     operations, parts = [x for x in several if _is_plain(x)], parts_taken(several)
+    leaves = _leaves(several)
     found: tuple[AnyFlow, dict[str, str]] | None = None
     marked, names = graph, dict[str, str]()
     for repetition in _repetitions(operations, parts):
         for from_start in (False, True):
             steps = [[operations[at] for at in step] for step in repetition.steps(from_start)]
+            if _has_own_leaves(steps, leaves):
+                continue
             more, called = _marked(marked, steps)
             try:
                 found = fold_truly(more, apart), names | called
@@ -168,6 +174,38 @@ def _periods(codes: np.ndarray) -> set[int]:
             last[key] = at
         found.update(distance for distance, _ in distances.most_common(PERIODS))
     return {each for each in found if each * FEWEST <= len(codes)}
+
+
+# --- what is learned ------------------------------------------------------------------------------
+
+
+def _leaves(several: Sequence[Element]) -> dict[Element, int]:
+    """Return the leaves with a gradient that each element is made of, a bit for each leaf."""
+    leaves: dict[Element, int] = {}
+    bit = 1
+    for element in several:
+        if element.node.kind in SOURCES and element.node.kind != "constant":
+            leaves[element], bit = bit, bit << 1
+        else:
+            leaves[element] = reduce(or_, (leaves[each] for each in element.operands), 0)
+    return leaves
+
+
+def _has_own_leaves(
+    steps: Sequence[Sequence[Element]], leaves: Mapping[Element, int]
+) -> bool:
+    """Return whether steps read leaves of their own, as layers with weights of their own do.
+
+    A recurrence shares what is learned. Its first steps alone may read leaves of their own, from
+    which the recurrence starts.
+    """
+    inside = {element for step in steps for element in step}
+    for column in zip(*steps, strict=True):
+        for operands in zip(*(element.operands for element in column), strict=True):
+            read = list(takewhile(lambda each: each not in inside, reversed(operands)))
+            if len({leaves[each] for each in read}) > 1:
+                return True
+    return False
 
 
 # --- how steps are marked -------------------------------------------------------------------------
