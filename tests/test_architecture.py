@@ -23,7 +23,8 @@ ORDER = (
     "interop.*", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold",
     "unroll", "unpack", "proof", "repetition", "adjoint", "evaluate", "graph", "whereabouts",
     "derivations.*", "check.*", "draw.words", "explanation", "explain", "cache", "stacking",
-    "dotless", "program", "render", "draw.*", "demo", "gallery", "spelling", "mute", "cli", "__main__", "",
+    "dotless", "program", "render", "draw.*", "demo", "gallery", "spelling", "mute", "cli",
+    "__main__", "",
 )  # fmt: skip
 ENGINE = ORDER[: ORDER.index("cache")]  # needs NumPy and nothing else
 # imported when used, where nothing less will do
