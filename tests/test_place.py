@@ -128,6 +128,13 @@ def test_error_half_way_through_a_module_leaves_no_scope_behind():
     assert here.get() is ROOT
 
 
+@pytest.mark.parametrize("given", [None, 3, "f"])
+def test_only_functions_are_decorated(given):
+    for inside in (tg.no_grad(), tg.enable_grad(), tg.scope("s")):
+        with pytest.raises(tg.UsageError, match=f"found {type(given).__name__} to decorate"):
+            inside(given)
+
+
 def test_no_grad_records_nothing(x):
     with tg.no_grad():
         y = x * x

@@ -114,6 +114,11 @@ class _Inside:
         self._name, self._recording = name, recording
 
     def __call__(self, function: F) -> F:
+        if not callable(function):
+            raise UsageError(
+                f"found {type(function).__name__} to decorate, expected a function; "
+                "for a part of one, write a with block"
+            )
         if any(is_lazy(function) for is_lazy in _LAZY):
             raise UsageError(
                 f"{function.__name__} runs after the call that a decorator could stand around: "
