@@ -94,6 +94,8 @@ def _normalised_otherwise(scene: Scene) -> Iterator[Mistake]:
             continue
         other = replace(reduction, parameters={**reduction.parameters, "axis": -1 - axis % 2})
         entries = scene.value(_unshifted(scene, x))
+        if not entries.size:
+            continue  # an axis of length 0 has no largest entry
         assert other.primitive is not None
         with np.errstate(all="ignore"):
             y = other.primitive.forward(entries, **other.parameters)
@@ -157,8 +159,9 @@ def _broadcast(scene: Scene) -> Iterator[Mistake]:
 
 
 def run_again(scene: Scene, values: Mapping[int, Value]) -> Change | None:
-    """Return how to take the gains of a network with other values on some wires; None if it cannot run.
+    """Return how to take the gains of a network with other values on some wires.
 
+    None if it cannot run, or if no gain changes.
     The other wires lie behind the first.
 
     Gains that are not as they were, because another mistake is in them, are left alone.
