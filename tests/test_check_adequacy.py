@@ -99,7 +99,7 @@ OURS = {
     "fir": (ZERO,), "question": (LONG, ZERO), "gomez": (LONG, ZERO), "gers": (ZERO,), "tmva": (),
     "leaky": (ZERO, LAST), "rms": (), "norm": (), "attention": (), "residual": (), "cosine": (),
     "layer-norm": (RANDOM,), "batch-norm": (RANDOM,), "std": (RANDOM,), "tied": (RANDOM,),
-    "vae": (RANDOM,),
+    "vae": (RANDOM,), "characters": (ZERO, LAST), "characters-plain": (), "embedding": (),
 }  # fmt: skip
 
 

@@ -19,7 +19,10 @@ from tinygrad_lstm.check.trials import Trials
 from tinygrad_lstm.place import Packed
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
-FORWARD = ("function missing", "function twice", "normalised twice", "silent broadcast")
+FORWARD = (
+    "function missing", "function twice", "normalised twice", "silent broadcast",
+    "normalised along the wrong axis",
+)  # fmt: skip
 STACKED = ("lstm/last-error-alone", "lstm/V-missing")
 PLANTED = [each for each in planted.CASES if each.where and each.id not in STACKED]
 

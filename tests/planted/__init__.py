@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from . import (
     attention,
+    characters,
     elman,
     fir,
     formula,
@@ -36,7 +37,7 @@ NETWORKS: dict[str, Network] = {
     "gru": gru.NETWORK, "fir": fir.NETWORK, "formula": formula.NETWORK, "question": QUESTION,
     "gomez": GOMEZ, "mazur": MAZUR, "gers": GERS, "tmva": TMVA,
     **normed.NETWORKS, "attention": attention.NETWORK, **shared.NETWORKS, **likelihood.NETWORKS,
-    "leaky": leaky.NETWORK,
+    "leaky": leaky.NETWORK, **characters.NETWORKS,
 }  # fmt: skip
 
 

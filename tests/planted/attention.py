@@ -46,6 +46,11 @@ ATTENTION: Mistakes = {
                        "overwritten or branch forgotten"),
     "Wk-of-q": ("dWk = xᵀ δq, where δk belongs", "Wk", "another's δ"),
     "Wq-left-at-zero": ("dWq is never computed: it is left at 0", "Wq", "path left out"),
+    "q-and-k-exchanged": ("δq and δk are exchanged", "q k", "exchanged"),
+    "sum-over-columns": ("δz = A ∘ (δA - Σ δA ∘ A), summed over the other axis", "z",
+                         "sum over the wrong axis"),
+    "softmax-over-columns": ("A is normalised along the other axis, in the forward pass too", "y",
+                             "normalised along the wrong axis"),
     "Wo-of-v": ("dWo = vᵀ δy, where hᵀ belongs", "Wo", "wrong factor"),
 }  # fmt: skip
 
@@ -55,7 +60,8 @@ def attention_by_hand(*mistakes: str) -> Arrays:
     x, Wq, Wk, Wv, Wo = ATTENTION_NUMBERS.values()
     q, k, v = x @ Wq, x @ Wk, x @ Wv
     E = np.exp(q @ k.T * SCALE)
-    A = E / E.sum(1, keepdims=True)
+    axis = 0 if "softmax-over-columns" in mistakes else 1
+    A = E / E.sum(axis, keepdims=True)
     h = A @ v
 
     δy = h @ Wo + x - ATTENTION_TARGET
@@ -72,7 +78,9 @@ def attention_by_hand(*mistakes: str) -> Arrays:
     if "A-not-transposed" in mistakes:
         δv = A @ δh
 
-    δz = A * (δA - (δA * A).sum(1, keepdims=True))
+    if "sum-over-columns" in mistakes:
+        axis = 0
+    δz = A * (δA - (δA * A).sum(axis, keepdims=True))
     if "diagonal-only" in mistakes:
         δz = δA * A * (1 - A)
     if "normaliser-path" in mistakes:
@@ -84,6 +92,8 @@ def attention_by_hand(*mistakes: str) -> Arrays:
     if "k-not-transposed" in mistakes:
         δk = δz @ q * scale
 
+    if "q-and-k-exchanged" in mistakes:
+        δq, δk = δk, δq
     dWq, dWk = x.T @ δq, x.T @ δk
     if "Wq-left-at-zero" in mistakes:
         dWq = np.zeros_like(Wq)

@@ -15,7 +15,6 @@ import numpy as np
 from ...adjoint import gain_of
 from ...evaluate import evaluate
 from ...flow import Node
-from ...parameters import at_step
 from .mistake import Change, Mistake
 from .normalisations import Normalisation, along_other_axis, normalisations
 from .scene import Scene, Ticking
@@ -83,25 +82,32 @@ def _normalised_otherwise(scene: Scene) -> Iterator[Mistake]:
     """Normalise along the other axis, in the forward pass and in the backward pass."""
     for each in normalisations(scene):
         back = along_other_axis(scene, each, None)
-        if back is None or not each.before:
-            continue
-        where, axis = scene.makes(each.before[-1]), each.spread.parameters["axis"] % 2
-        change: Change | None
-        if each.spread.kind == "jacobian":
-            user = scene.user[each.spread.outputs[0]]
-            entries = scene.value(_unshifted(scene, user.inputs[0]))
-            other = replace(user, parameters={**user.parameters, "axis": -1 - axis})
-            assert user.primitive is not None
-            whole = user.primitive.forward(entries, **at_step(other.parameters, 0))
-            change = scene.changed(each.spread, gain=gain_of(other, 0, [entries], whole))
-        else:
+        if back is not None and each.before and each.spread.kind != "jacobian":
+            axis = each.spread.parameters["axis"] % 2
+            shifted = each.before[-1].outputs[0]
             change = _sums_otherwise(scene, each, axis)
-            change = change and Change.of([change, back])
-        if change is not None:
-            name = scene.source(_unshifted(scene, each.before[-1].outputs[0])).name
-            yield Mistake("normalised along the wrong axis", where, f"{name} is normalised along "
-                          f"axis {1 - axis}, where axis {axis} belongs", f"Σ over axis {axis}",
-                          f"Σ over axis {1 - axis}", change)  # fmt: skip
+            if change is not None:
+                yield _along_other_axis(scene, shifted, axis, Change.of([change, back]))
+    for node, reduction, _ in scene.ways("jacobian", "reduction"):
+        x, axis = reduction.inputs[0], reduction.parameters.get("axis")
+        if np.ndim(scene.value(x)) - node.folded != 2 or not isinstance(axis, int):
+            continue
+        other = replace(reduction, parameters={**reduction.parameters, "axis": -1 - axis % 2})
+        entries = scene.value(_unshifted(scene, x))
+        if not entries.size:
+            continue  # an axis of length 0 has no largest entry
+        assert other.primitive is not None
+        with np.errstate(all="ignore"):
+            y = other.primitive.forward(entries, **other.parameters)
+            gain = gain_of(other, 0, [entries], y)
+        yield _along_other_axis(scene, x, axis % 2, scene.changed(node, gain=gain))
+
+
+def _along_other_axis(scene: Scene, wire: int, axis: int, change: Change) -> Mistake:
+    name = scene.source(_unshifted(scene, wire)).name
+    return Mistake("normalised along the wrong axis", scene.source(wire).name, f"{name} is "
+                   f"normalised along axis {1 - axis}, where axis {axis} belongs",
+                   f"Σ over axis {axis}", f"Σ over axis {1 - axis}", change)  # fmt: skip
 
 
 def _sums_otherwise(scene: Scene, each: Normalisation, axis: int) -> Change | None:
@@ -153,8 +159,9 @@ def _broadcast(scene: Scene) -> Iterator[Mistake]:
 
 
 def run_again(scene: Scene, values: Mapping[int, Value]) -> Change | None:
-    """Return how to take the gains of a network with other values on some wires; None if it cannot run.
+    """Return how to take the gains of a network with other values on some wires.
 
+    None if it cannot run, or if no gain changes.
     The other wires lie behind the first.
 
     Gains that are not as they were, because another mistake is in them, are left alone.

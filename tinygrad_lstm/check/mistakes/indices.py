@@ -76,9 +76,9 @@ def _meeting(scene: Scene) -> Iterator[list[Node]]:
 
 def _parts(scene: Scene) -> Iterator[Node]:
     for node in scene.nodes:
-        if node.kind in ("tap", "linear") and node.transposed and node.primitive is not None:
-            if node.primitive.is_part and node.inputs:
-                yield node
+        is_back = node.kind in ("tap", "linear") and node.transposed and bool(node.inputs)
+        if is_back and node.primitive is not None and node.primitive.is_part:
+            yield node
 
 
 def _indices(scene: Scene, node: Node) -> list[Any]:
@@ -189,9 +189,9 @@ def _columns(indices: Sequence[Any]) -> Iterator[tuple[int | None, np.ndarray]]:
     for place in places:
         column = [x if place is None else x[place] for x in indices]
         arrays = [np.asarray(x) for x in column if isinstance(x, int | np.integer | np.ndarray)]
-        if len(arrays) == len(column) and all(x.dtype.kind in "iu" for x in arrays):
-            if len({x.shape for x in arrays}) == 1:
-                yield place, arrays[0] if len(arrays) == 1 else np.stack(arrays)
+        is_whole = len(arrays) == len(column) and all(x.dtype.kind in "iu" for x in arrays)
+        if is_whole and len({x.shape for x in arrays}) == 1:
+            yield place, arrays[0] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _others(scene: Scene, node: Node) -> Iterator[tuple[np.ndarray, str]]:

@@ -14,8 +14,8 @@ LIKELIEST_FIRST = (
     "average over steps", "average over the batch", "factor of the loss", "sign of the loss",
     # a term is left out
     "taken for a constant", "carry dropped", "branch forgotten", "overwritten by the carry",
-    "overwritten", "parts overwritten", "all carries dropped", "last error alone", "sum over steps missing",
-    "sum over the batch missing", "path left out",
+    "overwritten", "parts overwritten", "all carries dropped", "last error alone",
+    "sum over steps missing", "sum over the batch missing", "path left out",
     # a factor is left out
     "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",
     "off-diagonal terms dropped", "function missing", "weight missing", "map left out",
@@ -26,9 +26,10 @@ LIKELIEST_FIRST = (
     "derivative of a power", "sign", "factor",
     "normalisation twice", "normalised twice", "function twice",
     # an index, an axis or an order is wrong
-    "wrong index", "weight not transposed", "factor not transposed", "gradient transposed", "axis of length 1",
-    "sum over the wrong axis", "normalised along the wrong axis", "factor of the wrong step", "order of what is packed",
-    "steps in the wrong order", "silent broadcast", "entry by entry",
+    "wrong index", "weight not transposed", "factor not transposed", "gradient transposed",
+    "axis of length 1", "sum over the wrong axis", "normalised along the wrong axis",
+    "factor of the wrong step", "order of what is packed", "steps in the wrong order",
+    "silent broadcast", "entry by entry",
     # a partner of the same role in the same module is taken for another
     "output for input", "wrong factor", "wrong weight", "derivative at another signal",
     "another's δ", "exchanged",
