@@ -148,5 +148,50 @@ def test_what_folds_is_always_the_recorded_network(seed):
     np.testing.assert_allclose(found["δb"], p["b"].grad, rtol=1e-10, atol=1e-12)
 
 
+def layers(x, weights, kind):
+    """Return what layers with weights of their own make of one input."""
+    h, several = x, []
+    for k, W in enumerate(weights):
+        if kind == "plain":
+            h = tg.tanh(h @ W)
+        elif kind == "residual":
+            h = h + tg.tanh(h @ W)
+        elif kind == "transposed":
+            h = tg.tanh(h @ W.T)
+        elif kind == "ensemble":
+            several.append(tg.tanh(x @ W))
+        elif kind == "heads":
+            scores = x @ W @ x.T
+            several.append(tg.softmax(scores, axis=-1) @ x)
+    return sum(several) if several else h
+
+
+LAYERS = ("plain", "residual", "transposed", "ensemble", "heads")
+
+
+@pytest.mark.parametrize("kind, count", [*((kind, 3) for kind in LAYERS), ("plain", 12)])
+@pytest.mark.parametrize("name", [None, "x", "h[0]"])
+def test_a_mistake_at_one_of_equal_layers_is_told_of_this_layer(kind, count, name):
+    rng = np.random.default_rng(0)
+    x = tg.Tensor(rng.normal(size=(4, 3)), name=name)
+    weights = [
+        tg.Tensor(rng.normal(size=(3, 3)) * 0.4, requires_grad=True, name=f"W{k}")
+        for k in range(count)
+    ]
+    h = layers(x, weights, kind)
+    loss = tg.sum(h * h)
+    loss.backward()
+    right = {W.name: W.grad for W in weights}
+    for wrong in (weights[0].name, weights[1].name, weights[-1].name):
+        best = tg.compare(loss, right | {wrong: -right[wrong]}).best
+        assert best[0].says == f"the gradient of {wrong} is −1 times what it should be"
+
+
+def test_named_data_of_a_step_is_no_weight_of_a_layer():
+    p = leaves()
+    p["x"] = [tg.Tensor(row, name=f"x{k}") for k, row in enumerate(p["x"].data)]
+    assert Sight(elman(p)).network.folded
+
+
 def test_the_examples():
     assert doctest.testmod(repetition).failed == 0

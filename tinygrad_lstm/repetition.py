@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import takewhile
@@ -57,7 +57,9 @@ class Repetition(NamedTuple):
         return [range(first + k * self.period, first + (k + 1) * self.period) for k in range(count)]
 
 
-def fold_plain_loops(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, dict[str, str]] | None:
+def fold_plain_loops(
+    graph: AnyFlow, apart: bool = False, learned: Container[str] | None = None
+) -> tuple[AnyFlow, dict[str, str]] | None:
     """Return a graph with its plain loops folded, as far as that is proved to be the recorded one.
 
     Parameters
@@ -66,6 +68,8 @@ def fold_plain_loops(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, dict
         As recorded; not changed. Loops over steps in it are folded, too.
     apart : bool
         Whether to take packed signals apart (see `unpack`).
+    learned : container of str, optional
+        The names of the leaves that require a gradient; all leaves with a name, if None.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def fold_plain_loops(graph: AnyFlow, apart: bool = False) -> tuple[AnyFlow, dict
     """
     several = elements(graph)
     operations, parts = [x for x in several if _is_plain(x)], parts_taken(several)
-    leaves = _leaves(several)
+    leaves = _leaves(several, learned)
     found: tuple[AnyFlow, dict[str, str]] | None = None
     marked, names = graph, dict[str, str]()
     for repetition in _repetitions(operations, parts):
@@ -179,21 +183,21 @@ def _periods(codes: np.ndarray) -> set[int]:
 # --- what is learned ------------------------------------------------------------------------------
 
 
-def _leaves(several: Sequence[Element]) -> dict[Element, int]:
-    """Return the leaves with a gradient that each element is made of, a bit for each leaf."""
+def _leaves(several: Sequence[Element], learned: Container[str] | None) -> dict[Element, int]:
+    """Return the learned leaves that each element is made of, a bit for each leaf."""
     leaves: dict[Element, int] = {}
     bit = 1
     for element in several:
-        if element.node.kind in SOURCES and element.node.kind != "constant":
-            leaves[element], bit = bit, bit << 1
+        node = element.node
+        if node.kind in SOURCES:
+            is_learned = node.kind != "constant" and (learned is None or node.name in learned)
+            leaves[element], bit = (bit, bit << 1) if is_learned else (0, bit)
         else:
             leaves[element] = reduce(or_, (leaves[each] for each in element.operands), 0)
     return leaves
 
 
-def _has_own_leaves(
-    steps: Sequence[Sequence[Element]], leaves: Mapping[Element, int]
-) -> bool:
+def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element, int]) -> bool:
     """Return whether steps read leaves of their own, as layers with weights of their own do.
 
     A recurrence shares what is learned. Its first steps alone may read leaves of their own, from

@@ -83,7 +83,13 @@ class Sight:
         loss = self.loss
         recorded, names = graph(loss), dict[str, str]()
         tick()
-        plain = fold_plain_loops(recorded, apart=True) if fold else None
+        self.signals = Signals(loss)
+        learned = {
+            name
+            for tensor, name in self.signals.names.items()
+            if tensor.requires_grad and not tensor.inputs
+        }
+        plain = fold_plain_loops(recorded, apart=True, learned=learned) if fold else None
         if plain is not None:
             (self.network, names), self.reason = plain, ""
         elif fold:
@@ -93,8 +99,6 @@ class Sight:
         tick()
         self.adjoint: Graph
         self.adjoint, same = transposed(self.network)
-        tick()
-        self.signals = Signals(loss)
         tick()
         self.places = Whereabouts(self.network, self.signals, names)
         self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}

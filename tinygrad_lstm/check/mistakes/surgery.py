@@ -91,15 +91,17 @@ def in_order(graph: Flow) -> Flow:
     carried = {wire for node in graph.nodes if node.kind in DELAYS for wire in node.outputs}
     while waiting:
         block = waiting[0].loop if waiting[0].folded else None
-        is_stuck = True
-        for node in list(waiting):
+        left = list[Node]()
+        for at, node in enumerate(waiting):
             if (node.loop if node.folded else None) != block:
+                left += waiting[at:]
                 break
             if all(wire in done or wire in carried for wire in node.inputs) or node.kind in DELAYS:
                 nodes.append(node)
-                waiting.remove(node)
                 done.update(node.outputs)
-                is_stuck = False
-        if is_stuck:
+            else:
+                left.append(node)
+        if len(left) == len(waiting):
             raise KeyError(waiting[0].name)
+        waiting = left
     return replace(graph, nodes=tuple(nodes))
