@@ -596,5 +596,5 @@ def test_the_command_explains(tmp_path, capsys):
     path.write_text(NETWORK, "utf-8")
     assert main(["explain", str(path), "--wrt", "x"]) == 0
     assert capsys.readouterr().out.endswith("∂tanh/∂x = δx = 0.786447733\n")
-    assert main(["explain", str(path), "--wrt", "X"]) == 1
+    assert main(["explain", str(path), "--wrt", "X"]) == 2
     assert "the nearest names are: x" in capsys.readouterr().err

@@ -613,3 +613,35 @@ def test_a_module_that_is_called_in_two_loops_stands_in_each_of_them(x):
     f = folded(tg.sum(g * g))
     ys = [node.loop for node in f.nodes if node.stem in ("d.y", "d.y_2") and node.folded]
     assert sorted(set(ys)) == [0, 1]
+
+
+@pytest.fixture(params=[[2, 0, 1, 2, 3, 1], [0, 1, 2, 3, 4, 5]], ids=["embedding", "sequence"])
+def named_rows(request):
+    """Return a loss over rows that are called x, and the right gradient of each row."""
+    rng = np.random.default_rng(0)
+    E, W = (tg.Tensor(rng.normal(size=(n, 3)), True, name=name) for n, name in ((6, "E"), (3, "W")))
+    h, x, rows = tg.Tensor(np.zeros(3)), tg.Tensor(np.zeros(3)), []
+    with tg.scope("net"):
+        for k in tg.steps(6):
+            before, x = x, E[request.param[k]]
+            x.name = "x"
+            h = tg.tanh(x + 0.5 * before + h @ W)
+            h.name = "h"
+            rows.append(x.retain_grad())
+    loss = (h * h).sum()
+    loss.backward()
+    return loss, np.stack([row.grad for row in rows])
+
+
+def test_a_part_that_somebody_named_is_known_by_its_name(named_rows):
+    loss, right = named_rows
+    assert tg.compare(loss, {"net.x": right}).ok
+    wrong = right.copy()
+    wrong[3] *= 2
+    report = tg.compare(loss, {"net.x": wrong})
+    assert report.unplaced == [] and report.blame.signal == "net.x[3]"
+    dot = tg.draw(loss, highlight="net.x", fold=True).dot
+    assert "x(k)" in dot and "x(k−1)" in dot and "(k)(" not in dot
+    told = tg.explain(loss, "net.x", fold=True)
+    assert "δnet.x(k) = " in str(told)
+    np.testing.assert_allclose(told.value, right, rtol=1e-12)

@@ -113,6 +113,7 @@ class Border:
             stem = made_as.stem
             if made_as.kind == "tap":
                 stem = made_as.name.removesuffix(_said(made_as.parameters["index"]))
+                stem = stem.removesuffix("(k)")
             elif made_as.kind == kind:
                 stem = made_as.name.rpartition("(")[0]
             name = f"{stem}(k{apart if advance else -apart:+d})"
@@ -127,6 +128,14 @@ class Border:
         if key not in self._made:
             self._made[key] = made()
         return self._made[key]
+
+
+def has_own_name(tap: Node, source: Node) -> bool:
+    """Return whether a tap is called as the part was recorded, not as what the part is read from.
+
+    The name is ``x(k)`` for ``x = E[i]; x.name = "x"`` at every step, else ``E[index(k)]``.
+    """
+    return tap.name == f"{tap.stem}(k)" and tap.stem != source.stem
 
 
 def _bordering(kind: str, loop: int | None, like: Node, name: str, stem: str) -> Node:

@@ -9,13 +9,14 @@ step to the first has advances for delays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .border import Border, reading
+from .border import Border, has_own_name, reading
 from .errors import UsageError
 from .flow import Flow, Loop, Node
 from .hoist import hoist
@@ -394,9 +395,19 @@ class _Folding:
         if rest:
             inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)
         else:
-            tap.node.stem = common.template.node.stem
+            if not has_own_name(tap.node, whole.node):  # which the tap of an earlier reading has
+                tap.node.stem = common.template.node.stem
+                if _is_named(common.template.node):
+                    tap.node.name = f"{tap.node.stem}(k)"
             self.read[inside] = tap
         return True
+
+
+def _is_named(node: Node) -> bool:
+    """Return whether somebody gave a recorded operation a name."""
+    assert node.primitive is not None
+    own, number = node.stem.rpartition(".")[2], r"(_\d+)?"
+    return re.fullmatch(re.escape(node.primitive.name) + number, own) is None
 
 
 def _is_stack(node: Node) -> bool:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .border import has_own_name
 from .flow import Flow, Node
 from .signals import Signal, Signals
 from .unroll import name_at
@@ -84,7 +85,7 @@ class Whereabouts:
     def _look(self) -> None:
         nodes = sorted(self.network.nodes, key=lambda node: (node.folded, node.kind == "collect"))
         for node in nodes:
-            if node.kind in NAMESAKES or (node.kind == "collect" and node.stem in self.sequences):
+            if self._is_namesake(node) or (node.kind == "collect" and node.stem in self.sequences):
                 continue
             if node.step is not None and self._is_collected(node):
                 continue  # one of the uses of a step that a loop has made
@@ -102,6 +103,15 @@ class Whereabouts:
                     if name not in self.at and index is not None:
                         self.sequences.setdefault(node.stem, []).append(name)
                     self.at.setdefault(name, (wire, index))
+
+    def _is_namesake(self, node: Node) -> bool:
+        """Return whether a node is called like the signal that it hands on."""
+        if node.kind == "tap" and not node.transposed:
+            source = self.maker[node.inputs[0]]
+            while source.kind == "branch":
+                source = self.maker[source.inputs[0]]
+            return not has_own_name(node, source)
+        return node.kind in NAMESAKES
 
     def _is_collected(self, node: Node) -> bool:
         """Return whether what a node is made of is the steps of a folded loop."""

@@ -15,6 +15,7 @@ from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..graph import Graph, graph, structure
 from ..parameters import varying
 from ..proof import fold_if_true, fold_truly
+from ..symbol import bare
 from ..tensor import Tensor
 from ..unpack import unpack
 
@@ -248,6 +249,8 @@ def _varying(network: Graph) -> list[str]:
         for parameter in varying(node.parameters):
             operands = [network.wires[wire].name.partition(" → ")[0] for wire in node.inputs]
             what = node.name if node.kind == "tap" or is_named(node) else written(node, operands)
+            if node.kind == "tap" and node.name == f"{node.stem}(k)" and not parameter.is_told:
+                what += f" = {operands[0]}[{bare(str(parameter))}]"
             if not parameter.is_told:
                 notes.append(f"{what}: {parameter.listed()}")
     return notes
