@@ -21,8 +21,8 @@ demo: .venv/.demo ## see the main job run on real data; pictures go to out/
 gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
 	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
 
-test: .venv/.test ## run the tests, and say which were skipped and why
-	@$(BIN)/python -m pytest -rs
+test: .venv/.test ## run the tests on all cores, and say which were skipped and why
+	@$(BIN)/python -m pytest -rs -n auto
 
 peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure
 	@PEERS=required $(BIN)/python -m pytest $$(grep -l 'import peer$$' tests/test_*.py)
