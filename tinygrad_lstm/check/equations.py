@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,19 @@ import numpy as np
 from ..adjoint import alive, continued, delta
 from ..evaluate import evaluate
 from ..flow import Node, number_in_formula
-from ..symbol import ATOM, COMPARE, SUM, Notation, Symbol
+from ..symbol import ATOM, COMPARE, SUM, TOTAL, Notation, Symbol, bare, constant_text
 from ..whereabouts import NAMESAKES, is_timed
 from .sight import Sight
 
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
 DEPTH = 20  # stages without a name that one equation goes through
 TERMS = 3  # of a sum over the steps that are written out
+PARTS = 6  # of a sequence that is read at each step that are written out
 ALL = -1  # of what is marked: the factor itself, not what comes into it
 
 Place = tuple[int, int | None]  # a wire of the network, and which step
 Marks = Mapping[int, set[int]]  # of a wire, what is marked of what comes into it, or `ALL`
+Kept = Mapping[int, set[int]]  # of a wire, the steps from which all comes into it as it should
 
 
 class Equations:
@@ -57,7 +60,9 @@ class Equations:
             self._name_fork(wire)
         self.places = {name: place for place, name in self.named.items() if place[0] in self.alive}
         self.right = {name: self._at(self.δ[w], step) for name, (w, step) in self.places.items()}
+        self.told = ""
         self.marks: Marks = {}
+        self.kept: Kept = {}
 
     def _name_fork(self, wire: int) -> None:
         """Name what has no name and is used more than once, so that it is told by itself."""
@@ -68,10 +73,10 @@ class Equations:
             for step in steps:
                 self.named.setdefault((wire, step), self._name(wire, step))
 
-    def of(self, name: str, marks: Marks) -> Symbol:
+    def of(self, name: str, marks: Marks, kept: Kept) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with marks in it."""
-        self.marks = marks
-        return self._behind(self.places[name], 0)
+        self.told, self.marks, self.kept = name, marks, kept
+        return _rewritten(self._behind(self.places[name], 0), _with_axes, {})
 
     # --- δ ---------------------------------------------------------------------------------------
 
@@ -91,7 +96,8 @@ class Equations:
         if node.kind == "branch":
             return self._summed(node, step, depth, marks)
         if node.kind == "output":
-            one = Symbol("1" if depth == 0 else delta(node.name), self._at(self.δ[wire], step))
+            is_loss = depth == 0 or node.name == self.told  # a step of a loop may be the loss
+            one = Symbol("1" if is_loss else delta(node.name), self._at(self.δ[wire], step))
             return _marked(one) if marks else one
         (out, *_), port = node.outputs, node.inputs.index(wire)
         if node.kind in ("delay", "advance", "tap", "hold", "collect"):
@@ -173,33 +179,43 @@ class Equations:
     ) -> Symbol:
         """Return δ behind the border of a loop, or a delay in it."""
         (out, *_) = node.outputs
-
-        def come(step: int | None) -> Symbol:
-            behind = self._delta((out, step), depth)
-            return _marked(behind) if marks else behind
-
         if node.kind == "collect" and not node.transposed:
             return self._collected(out, step, depth, marks)
-        if node.kind == "hold" and node.transposed:
-            return come(None)  # a sum over the steps, which has no steps
+        if node.kind == "hold" and node.transposed:  # a sum over the steps: each gets its δ
+            total = self._delta((out, None), depth)
+            return _marked(total) if self._is_marked(node.inputs[port], step) else total
         last = len(np.asarray(self.network.wires[out].value)) - 1
+        steps = range(last + 1)
         if node.kind in ("delay", "advance"):
             first = 0 if node.kind == "delay" else last
-            return come(first if port == 1 else self._after(node, step))
+            behind = self._delta((out, first if port == 1 else self._after(node, step)), depth)
+            return _marked(behind) if marks else behind
+        terms = [self._delta((out, k), depth) for k in steps]
+        is_marked = [self._is_marked(node.inputs[port], k) for k in steps]
         if node.kind == "hold":
-            return _series([come(k) for k in range(last, -1, -1)])
-        rows = [come(k) for k in range(last + 1)]
-        assert node.primitive is not None
+            return _series(terms[::-1], is_marked[::-1])
+        terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
+        return self._placed(node, terms)
+
+    def _is_marked(self, wire: int, step: int | None) -> bool:
+        """Return whether what comes to a wire from a step is to be marked."""
+        own = self.same.get(wire, wire)
+        return bool(self.marks.get(own)) and step not in self.kept.get(own, ())
+
+    def _placed(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
+        """Return the δ of a sequence that is read at each step: the steps' parts, each in its place."""
+        assert node.primitive is not None and node.primitive.transposed is not None
         transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value
-        assert transposed is not None
 
-        def placed(*steps: np.ndarray) -> np.ndarray:
-            terms = (
-                transposed(each, whole, **node.at(k).parameters) for k, each in enumerate(steps)
+        def scattered(*steps: np.ndarray) -> np.ndarray:
+            parts = (
+                transposed(part, whole, **node.at(k).parameters) for k, part in enumerate(steps)
             )
-            return reduce(operator.add, terms)
+            return reduce(operator.add, parts)
 
-        return Symbol.of(Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM), placed, tuple(rows))
+        indices = [node.at(k).parameters.get("index", k) for k in range(len(terms))]
+        counts = scattered(*(np.ones(term.shape) for term in terms))
+        return Symbol.of(_places(indices, counts), scattered, tuple(terms))
 
     def _collected(self, wire: int, step: int | None, depth: int, marks: set[int]) -> Symbol:
         """Return what comes back to one of the steps that a loop has made."""
@@ -290,32 +306,108 @@ def _gathered(terms: Sequence[Symbol]) -> list[Symbol]:
 
 def _marked(each: Any) -> Symbol:
     """Mark an expression as a whole: what is marked in it no longer is."""
-    return Symbol.of(MARKED, _itself, (_unmarked(each, {}),))
+    return Symbol.of(MARKED, _itself, (_rewritten(each, _without_mark, {}),))
 
 
-def _unmarked(each: Any, known: dict[int, Any]) -> Any:
-    """Return an expression without marks; what is twice the same in it stays so."""
-    if not isinstance(each, Symbol) or each.apply is None or each.notation is None:
-        return each
-    if each.notation is MARKED:
-        return _unmarked(each.operands[0], known)
-    if id(each) not in known:
-        operands = tuple(_unmarked(operand, known) for operand in each.operands)
-        is_same = all(one is other for one, other in zip(operands, each.operands, strict=True))
-        made = each if is_same else Symbol.of(
-            each.notation, each.apply, operands, each.parameters)  # fmt: skip
-        known[id(each)] = made
-    return known[id(each)]
+def left_out(equation: Symbol) -> Any:
+    """Return the number that an equation has without what is marked in it."""
+    return _rewritten(equation, _nought, {}).value
+
+
+def _rewritten(
+    expression: Any, rule: Callable[[Symbol, tuple[Any, ...]], Any], known: dict[int, Any]
+) -> Any:
+    """Return an expression in which a rule has put others in place of some of its operations.
+
+    What is twice the same in it stays so.
+
+    Parameters
+    ----------
+    expression : Symbol, or a number
+    rule : (an operation, its operands rewritten) -> what stands in its place
+        The operation itself, where nothing is changed.
+    known : dict of id to what stands in its place
+    """
+    if not isinstance(expression, Symbol) or expression.apply is None:
+        return expression
+    if id(expression) not in known:
+        operands = tuple(_rewritten(operand, rule, known) for operand in expression.operands)
+        known[id(expression)] = rule(expression, operands)
+    return known[id(expression)]
+
+
+def _with(old: Symbol, operands: tuple[Any, ...], notation: Notation | None = None) -> Symbol:
+    """Return an operation with other operands, or in another notation."""
+    is_same = all(one is other for one, other in zip(operands, old.operands, strict=True))
+    assert old.apply is not None and old.notation is not None
+    if is_same and notation is None:
+        return old
+    return Symbol.of(notation or old.notation, old.apply, operands, old.parameters)
+
+
+def _without_mark(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    return operands[0] if old.notation is MARKED else _with(old, operands)
+
+
+def _nought(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
+    if old.notation is MARKED:
+        return Symbol("0", np.zeros_like(old.value))
+    return _with(old, operands)
+
+
+def _with_axes(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
+    """Say of a sum over which axes it goes."""
+    if old.notation is not TOTAL:
+        return _with(old, operands)
+    axis, ndim = old.parameters["axis"], operands[0].ndim
+    axes = sorted({each % ndim for each in np.atleast_1d(axis).tolist()}) if axis is not None else []
+    if axis is None or (len(axes) == ndim and ndim > 1):
+        over = "all entries"
+    else:
+        over = ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
+    form = Notation(f"Σ over {over} of {{0}}", TOTAL.latex, COMPARE, (COMPARE,))
+    return _with(old, operands, form)
 
 
 def _itself(value: Any) -> Any:
     return value
 
 
-def _series(terms: list[Symbol]) -> Symbol:
-    """Return the sum of a term for each step: all of them in it, the first and last in its text."""
+def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
+    """Return the sum of a term for each step: all of them in it, the first and last in its text.
+
+    Where some terms are marked and others are not, the marked ones that follow each other are
+    marked as one.
+    """
+    if len(set(is_marked)) > 1 and len(terms) > TERMS:
+        runs = groupby(zip(terms, is_marked, strict=True), key=lambda pair: pair[1])
+        sums = [(_series([term for term, _ in run], [False] * len(terms)), cut) for cut, run in runs]
+        return reduce(operator.add, (_marked(each) if cut else each for each, cut in sums))
+    terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
     if len(terms) <= TERMS:
         return reduce(operator.add, terms)
     add: Callable[..., Any] = lambda *values: sum(values[1:], values[0])  # noqa: E731
     form = Notation(f"{{0}} + … + {{{len(terms) - 1}}}", "", SUM, (SUM,))
     return Symbol.of(form, add, tuple(terms))
+
+
+def _places(indices: Sequence[Any], counts: np.ndarray) -> Notation:
+    """Return how to write the parts of a sequence that come back from the steps.
+
+    Parameters
+    ----------
+    indices : of each step, the index that it reads
+    counts : (*shape of the sequence)
+        How many parts come to each entry.
+    """
+    last = len(indices) - 1
+    if last and all(isinstance(k, int) for k in indices) and [*indices] == [*range(len(counts))]:
+        return Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM)
+    shown = range(last + 1) if last < PARTS else [0, 1, None, last]
+    parts = (
+        "…" if k is None else f"{{{k}}} at [{bare(constant_text(indices[k]))}]" for k in shown
+    )
+    notes = ["parts at the same index add up"] * bool((counts > 1).any())
+    notes += ["0 elsewhere"] * bool((counts == 0).any())
+    return Notation(f"the sum of {', '.join(parts)}" + f" ({'; '.join(notes)})" * bool(notes),
+                    "", COMPARE, (COMPARE,))  # fmt: skip

@@ -40,6 +40,7 @@ NOISE = (
     "the wrong gradients are off by about {:.0e} of their size, in no pattern that a mistake would "
     "leave: noise, or too few correct digits (digits=… says how many there are)"
 )
+LEFT_OUT = "left out: what is marked; with the mistake nothing stands in its place"
 NOT_SINGLE = "no single mistake explains all of it; report.diagnose() tries pairs"
 
 
@@ -363,8 +364,10 @@ class Report:
         yield f"{noun}{some}: {_saying(first.says, answers)}"
         for told in self.telling if answers else ():
             yield f"  right: {told.text}"
-            if told.mistake.wrong:
-                yield f"  instead of what is marked: {told.mistake.wrong}"
+            if told.is_left_out and told.mistake.wrong != "0":
+                yield f"  {LEFT_OUT}"
+            elif told.taken:
+                yield f"  instead of what is marked: {told.taken}"
             if np.isfinite(told.right):
                 entry = told.signal + (f" at {shape(told.at)}" if told.at else "")
                 who = "by hand" if told.is_given else "with the mistake"
@@ -393,7 +396,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _equation(told: Told) -> dict[str, Any]:
-    return {"signal": told.signal, "right": told.text, "taken": told.mistake.wrong,
+    return {"signal": told.signal, "right": told.text, "taken": told.taken,
             "at": list(told.at), "wrong": _plain(told.wrong), "expected": _plain(told.right),
             "is_given": told.is_given}  # fmt: skip
 

@@ -17,7 +17,7 @@ from ..flow import Flow, Node
 from ..parameters import is_same
 from ..symbol import Symbol
 from .diagnosis import NO_ROOM, Diagnosis
-from .equations import ALL, Equations
+from .equations import ALL, Equations, left_out
 from .mistakes import Mistake
 from .rounding import Kept
 from .sight import Given, Sight
@@ -44,6 +44,8 @@ class Told:
         should be. nan where the shape is wrong.
     is_given : bool
         Whether the author has given it.
+    is_left_out : bool
+        Whether what is marked is left out, and nothing stands in its place.
     """
 
     mistake: Mistake
@@ -53,6 +55,12 @@ class Told:
     wrong: float
     right: float
     is_given: bool
+    is_left_out: bool = False
+
+    @property
+    def taken(self) -> str:
+        """What was taken for what is marked, in the words of the mistake; 0 if it is left out."""
+        return "0" if self.is_left_out else self.mistake.wrong
 
     @property
     def text(self) -> str:
@@ -86,9 +94,13 @@ def _told(equations: Equations, given: Sequence[Given], mistake: Mistake) -> Tol
         right = equations.right[name]
         if _differs(wrong, right):
             author = next((each.value for each in given if each.name == name), None)
-            equation = equations.of(name, _marks(adjoint, changed, len(equations.network.wires)))
+            marks = _marks(adjoint, changed, len(equations.network.wires))
+            equation = equations.of(name, marks, _kept(adjoint, changed))
             shown = wrong if author is None else author
-            return Told(mistake, name, equation, *_worst(shown, right), author is not None)
+            without = np.broadcast_to(left_out(equation), np.shape(right))
+            is_left_out = not _differs(wrong, without, right)
+            return Told(mistake, name, equation, *_worst(shown, right), author is not None,
+                        is_left_out)  # fmt: skip
     return None
 
 
@@ -114,10 +126,11 @@ def _local(equations: Equations, changed: Flow) -> list[tuple[str, np.ndarray]]:
     return found
 
 
-def _differs(wrong: np.ndarray, right: np.ndarray) -> bool:
+def _differs(wrong: np.ndarray, right: np.ndarray, scale: np.ndarray | None = None) -> bool:
     if np.shape(wrong) != np.shape(right):
         return True
-    return not np.all(np.abs(wrong - right) <= SAME * np.abs(right).max(initial=0.0))
+    largest = np.abs(right if scale is None else scale).max(initial=0.0)
+    return not np.all(np.abs(wrong - right) <= SAME * largest)
 
 
 def _worst(wrong: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], float, float]:
@@ -149,6 +162,25 @@ def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
             if marks:
                 found[wire] = marks
     return found
+
+
+def _kept(right: Flow, changed: Flow) -> dict[int, set[int]]:
+    """Return the steps from which a wire gets what it should, where it does not from others.
+
+    By the wire that the right network has it on.
+    """
+    now = {wire: node for node in changed.nodes for wire in node.outputs}
+    kept: dict[int, set[int]] = {}
+    for node in right.nodes:
+        for wire in node.outputs if len(node.inputs) == 1 else ():
+            other = now.get(wire)
+            weight = now.get(other.inputs[0]) if other is not None and other.inputs else None
+            if weight is None or weight.kind != "gain" or weight.inputs != node.inputs:
+                continue
+            if weight.folded and weight.outputs[0] >= len(right.wires):
+                gains = np.asarray(weight.gain)
+                kept[wire] = {k for k, gain in enumerate(gains) if np.all(gain == 1)}
+    return kept
 
 
 def _is_alike(node: Node, other: Node, wire: int) -> bool:
