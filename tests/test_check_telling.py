@@ -11,6 +11,7 @@ import test_explain
 import tinygrad_lstm as tg
 from tinygrad_lstm.check.columns import WIDTH
 from tinygrad_lstm.check.diagnosis import NO_ROOM, Diagnosis
+from tinygrad_lstm.check.equations import left_out
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.check.telling import tell
@@ -176,3 +177,170 @@ def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
             np.testing.assert_allclose(value, right, 1e-11, 1e-15, err_msg=mistake.says)
             count += 1
     assert count > 50
+
+
+# --- whole programs, and all their gradients times a number ----------------------------------------
+
+
+def squares(rng):
+    """Return a sum of terms that look like the steps of a loop."""
+    w = tg.Tensor(rng.normal(size=2), requires_grad=True, name="w")
+    terms = [tg.sum((w * float(k)) * (w * float(k))) for k in range(1, rng.integers(3, 6))]
+    return sum(terms[1:], terms[0]) / float(rng.integers(1, 4)), {"w": w}
+
+
+def running_loss(rng):
+    """Return a loss that is itself what a loop carries."""
+    w, loss = tg.Tensor(rng.normal(size=2), requires_grad=True, name="w"), 0.0
+    for k in tg.steps(int(rng.integers(2, 6))):
+        loss = loss + tg.sum(tg.tanh(w * (k + 1.0)))
+    return loss, {"w": w}
+
+
+def leaf(rng, name, *shape):
+    return tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+
+
+def steps_of(rng, read, width, share):
+    """Return a recurrence that reads a signal at each step, and the sum of the steps' shares."""
+    count = int(rng.integers(2, 8))
+    leaves = {
+        "Wx": leaf(rng, "Wx", 3, 4), "Wh": leaf(rng, "Wh", 4, 4), "b": leaf(rng, "b", 4),
+        "Wo": leaf(rng, "Wo", 4, width),
+    }  # fmt: skip
+    h, losses = np.zeros(4), []
+    for k in tg.steps(count):
+        a = read(k) @ leaves["Wx"] + h @ leaves["Wh"] + leaves["b"]
+        a.name = "a"
+        h = tg.tanh(a)
+        h.name = "h"
+        z = h @ leaves["Wo"]
+        z.name = "z"
+        losses.append(share(z))
+    total = losses[0]
+    for loss in losses[1:]:
+        total = total + loss
+    return total, leaves
+
+
+def step_losses(rng):
+    x = rng.normal(size=(8, 3))
+    loss, leaves = steps_of(rng, lambda k: x[k], 2, lambda z: tg.sum(z * z))
+    return loss / float(rng.integers(1, 4)), leaves
+
+
+def characters(rng, most=5):
+    """Return a character model; an embedding's row may be read at several steps, or at none."""
+    E, token = leaf(rng, "E", 5, 3), rng.integers(0, most, 8).tolist()
+    target = iter(rng.integers(0, 5, 8).tolist())
+    loss, leaves = steps_of(rng, lambda k: E[token[k]], 5, lambda z: -tg.log_softmax(z)[next(target)])
+    return loss, {"E": E, **leaves}
+
+
+def batch(rng):
+    x, W, b = rng.normal(size=(3, 2)), leaf(rng, "W", 2, 3), leaf(rng, "b", 3)
+    y = tg.softmax(x @ W + b)
+    y.name = "y"
+    return tg.mean(y * y), {"W": W, "b": b}
+
+
+PROGRAMS = [squares, running_loss, step_losses, characters, batch]
+FACTORS = [2.0, 3.0, -1.0, 0.5, 0.0]
+
+
+def true_equations(report):
+    """Hold every equation of a report to the tape's gradient; return how many there are."""
+    tape = Tape(report.loss)
+    for told in report.telling:
+        value, right = np.asarray(told.equation.evaluate(tape)), tape[f"δ{told.signal}"]
+        np.testing.assert_allclose(np.broadcast_to(value, right.shape), right, 1e-11, 1e-14)
+        assert told.text != f"δ{told.signal} = ⟨δ{told.signal}⟩"
+    return len(report.telling)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_times_a_number_are_told_with_true_equations(program, factor, seed):
+    loss, leaves = program(np.random.default_rng(seed))
+    right = {name: tg.grad(loss, tensor).numpy() for name, tensor in leaves.items()}
+    for chosen in [list(right), *([name] for name in right)]:
+        hand = {name: factor * g if name in chosen else g for name, g in right.items()}
+        report = tg.compare(loss, hand)
+        text = str(report)
+        assert report.as_dict()["mistakes"] and report._repr_html_()
+        assert "right: δ" in text and true_equations(report)
+
+
+def test_a_row_that_is_read_at_two_steps_has_the_sum_of_both():
+    E, w, loss = leaf(np.random.default_rng(0), "E", 5, 3), np.array([1.0, 2.0, 3.0]), 0.0
+    for k in tg.steps(3):
+        y = tg.tanh(E[[2, 0, 2][k]])
+        y.name = "y"
+        loss = loss + tg.sum(y * w)
+    (told,) = tg.compare(loss, {"E": 2 * tg.grad(loss, E).numpy()}).telling
+    for part in ("at [2]", "at [0]", "parts at the same index add up", "0 elsewhere"):
+        assert part in told.text
+    assert told.text.count("at [2]") == 2
+    assert true_equations(tg.compare(loss, {"E": 2 * tg.grad(loss, E).numpy()}))
+
+
+def test_what_is_read_once_in_order_is_told_as_a_sequence():
+    told, *_ = telling(planted.case("gru", "x-overwritten")).telling
+    assert told.text.startswith("δx = [") and " at [" not in told.text
+
+
+def test_the_loss_in_a_loop_has_a_gradient_of_1():
+    loss, leaves = running_loss(np.random.default_rng(0))
+    (told,) = tg.compare(loss, {"w": 2 * tg.grad(loss, leaves["w"]).numpy()}).telling
+    assert str(told.equation) == "⟨1⟩" and told.mistake.wrong == "2"
+
+
+LEFT_OUT = "left out: what is marked; with the mistake nothing stands in its place"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("lstm", "out-carry-dropped"), ("lstm", "state-carry-alone"), ("elman", "cut"),
+        ("gru", "x-overwritten"), ("formula", "u-branch-forgotten"), ("lstm", "b-overwritten"),
+    ],
+    ids="/".join,
+)  # fmt: skip
+def test_a_term_that_is_left_out_is_told_as_left_out(case):
+    report = telling(planted.case(*case))
+    assert LEFT_OUT in str(report) and "instead of what is marked" not in str(report)
+    assert report.as_dict()["mistakes"][0]["equations"][0]["taken"] == "0"
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network):
+    loss = NETWORKS[network]()
+    sight, count = Sight(loss), 0
+    for mistake in mistakes(sight):
+        if mistake.what not in ("carry dropped", "branch forgotten", "overwritten"):
+            continue
+        try:
+            found = tell(sight, [], Diagnosis((mistake,), 0.0, 0))
+        except NO_ROOM:
+            continue
+        for told in found:
+            assert told.is_left_out, mistake.says
+            without = np.broadcast_to(left_out(told.equation), Tape(loss)[f"δ{told.signal}"].shape)
+            assert without[told.at] == pytest.approx(told.wrong, 1e-9, 1e-12)
+            count += 1
+    assert count
+
+
+def test_a_step_whose_share_is_there_is_not_marked():
+    (told,) = telling(planted.case("fir", "last-step-alone")).telling
+    assert told.text == "δb = δs[5] + ⟨δs[4] + … + δs[0]⟩"
+    (told,) = telling(planted.case("elman", "U-without-start")).telling
+    assert told.text == "δU = h[2]ᵀ δs[3] + h[1]ᵀ δs[2] + h[0]ᵀ δs[1] + ⟨h_0ᵀ δs[0]⟩"
+
+
+def test_a_sum_says_over_which_axes_it_goes():
+    (told,) = telling(planted.case("mlp", "bias-over-features")).telling
+    assert told.text == "δoutput.b = ⟨Σ over axis 0 of δoutput.z⟩"
+    assert "instead of what is marked: Σ over axis 1" in str(telling(planted.case(
+        "mlp", "bias-over-features")))  # fmt: skip

@@ -364,10 +364,10 @@ class Report:
         yield f"{noun}{some}: {_saying(first.says, answers)}"
         for told in self.telling if answers else ():
             yield f"  right: {told.text}"
-            if told.is_left_out and told.mistake.wrong != "0":
+            if told.mistake.wrong:
+                yield f"  instead of what is marked: {told.mistake.wrong}"
+            elif told.is_left_out:
                 yield f"  {LEFT_OUT}"
-            elif told.taken:
-                yield f"  instead of what is marked: {told.taken}"
             if np.isfinite(told.right):
                 entry = told.signal + (f" at {shape(told.at)}" if told.at else "")
                 who = "by hand" if told.is_given else "with the mistake"

@@ -60,7 +60,7 @@ class Told:
     @property
     def taken(self) -> str:
         """What was taken for what is marked, in the words of the mistake; 0 if it is left out."""
-        return "0" if self.is_left_out else self.mistake.wrong
+        return self.mistake.wrong or "0" * self.is_left_out
 
     @property
     def text(self) -> str:

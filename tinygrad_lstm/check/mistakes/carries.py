@@ -61,8 +61,8 @@ def _overwritten(scene: Scene, node: Node, fresh: list[int]) -> Mistake:
     carried = names([arm for at, arm in enumerate(arms) if at not in fresh])
     return Mistake(
         "overwritten by the carry", where, "what comes back from the next step through "
-        f"{carried} overwrites δ{where}, instead of being added", f"δ({carried}) + …",
-        f"δ({carried})", Change.of(scene.weighted(node, at, keep) for at in fresh),
+        f"{carried} overwrites δ{where}, instead of being added", f"δ({carried}) + …", "",
+        Change.of(scene.weighted(node, at, keep) for at in fresh),
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def wrong_way(scene: Scene) -> Iterator[Mistake]:
             at = frozenset(wire for node in turned for wire in node.outputs if wire >= 0)
             yield Mistake("steps in the wrong order", scene.makes(turned[0]), "the backward pass "
                           "runs from the first step on: what belongs to the next step is taken "
-                          "from the one before", "k + 1", "k - 1", Change(made, at))  # fmt: skip
+                          "from the one before", "what the next step gives", "what the step before gives", Change(made, at))  # fmt: skip
 
 
 def loops(scene: Scene) -> list[int]:

@@ -32,7 +32,8 @@ def exchanged(scene: Scene) -> Iterator[Mistake]:
             for other in gains[at + 1 :]:
                 names = scene.makes(one), scene.makes(other)
                 yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
-                              f"δ{names[0]}", f"δ{names[1]}", _moved([one, other], [1, 0])
+                              f"δ{names[0]}", f"the other of δ{names[0]} and δ{names[1]}",
+                              _moved([one, other], [1, 0])
                               )  # fmt: skip
 
 
@@ -166,7 +167,8 @@ def orders(scene: Scene) -> Iterator[Mistake]:
             members = tuple(
                 Mistake("order of what is packed", scene.makes(nodes[0]), "what is packed in the "
                         f"order {', '.join(names)} is given in the order {taken}",
-                        ", ".join(names), taken, _moved(nodes, list(order)))
+                        ", ".join(names), f"the part that stands there in the order {taken}",
+                        _moved(nodes, list(order)))
                 for nodes in wholes
             )  # fmt: skip
             yield replace(

@@ -37,7 +37,7 @@ def forgotten_branches(scene: Scene) -> Iterator[Mistake]:
                     what = "overwritten"
                     says = f"δ{where} is what comes back through {kept_arms[0]} alone: " \
                            "overwritten, not added to"  # fmt: skip
-                yield Mistake(what, where, says, _sum(arms), _sum(kept_arms),
+                yield Mistake(what, where, says, _sum(arms), "",
                               scene.kept(node, kept))  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def halved_forks(scene: Scene) -> Iterator[Mistake]:
         word = "half of the sum" if len(arms) == 2 else "the mean"
         halves = [_before(scene, node, at, mean) for at in every]
         yield Mistake("mean of branches", where, f"δ{where} is {word} of its branches, where "
-                      "their sum belongs", _sum(arms), f"({_sum(arms)}) / {len(arms)}",
+                      "their sum belongs", _sum(arms), f"1/{len(arms)} of it",
                       Change.of(halves))  # fmt: skip
         for at in every:
             yield Mistake("branch halved", where, f"of what comes back through {arms[at]} half is "

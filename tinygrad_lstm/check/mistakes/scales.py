@@ -72,7 +72,7 @@ def of_a_signal(scene: Scene) -> Iterator[Mistake]:
         if node.kind not in ("gain", "matrix", "jacobian", "junction"):
             continue
         where = scene.makes(node)
-        right = str(node.label) if node.label is not None else "Σ"
+        right = str(node.label) if node.label is not None else "it"
         for size, text in SIZES.items():
             if node.kind == "junction":
                 gain = scene.at_every_step(node, size)
@@ -81,7 +81,7 @@ def of_a_signal(scene: Scene) -> Iterator[Mistake]:
             else:
                 change = scene.changed(node, _times(size))
             yield Mistake("sign" if size < 0 else "factor", where, f"δ{where} is {text} times what "
-                          "it should be", right, f"{text} · {right}", change)  # fmt: skip
+                          "it should be", right, f"{text} times it", change)  # fmt: skip
 
 
 def of_a_leaf(scene: Scene) -> Iterator[Mistake]:

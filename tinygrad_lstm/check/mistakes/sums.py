@@ -33,8 +33,9 @@ def over_steps(scene: Scene) -> Iterator[Mistake]:
         ]
         for what, said, keep in shares[: None if count > 1 else 1]:
             kin = (f"{scene.whole(where)} {said}", f"all {said}")
+            taken = f"1/{count} of it" if what.startswith("average") else ""
             yield Mistake(what, where, f"the gradient of {where} {said}", "Σ over the steps",
-                          "", scene.weighted(node, 0, keep), kin)  # fmt: skip
+                          taken, scene.weighted(node, 0, keep), kin)  # fmt: skip
         yield Mistake("sum over steps missing", where, f"the gradient of {where} is one for each "
                       "step, not their sum", "Σ over the steps", "", kept_apart(scene, node),
                       (scene.whole(where),))  # fmt: skip
@@ -66,9 +67,10 @@ def over_batch(scene: Scene) -> Iterator[Mistake]:
             ("sum over the batch missing", "is that of the last of the batch alone", one[-1]),
         ]  # fmt: skip
         for what, said, keep in shares[: None if count > 1 else 1]:
+            taken = f"1/{count} of it" if what.startswith("average") else said.removeprefix("is that of ")
             gain = scene.at_every_step(node, keep.reshape(-1, *(1,) * (rank - 1)))
             kin = (f"{scene.whole(where)} {said}", f"all {said}")
-            yield Mistake(what, where, f"the gradient of {where} {said}", "Σ over the batch", "",
+            yield Mistake(what, where, f"the gradient of {where} {said}", "Σ over the batch", taken,
                           scene.weighted(node, 0, gain), kin)  # fmt: skip
 
 
@@ -121,15 +123,16 @@ def over_other_axes(scene: Scene) -> Iterator[Mistake]:
         whole = tuple(node.parameters["shape"])
         part = (1,) * (len(whole) - len(node.shapes[0])) + node.shapes[0]
         right = [axis for axis, size in enumerate(part) if size != whole[axis]]
-        over: dict[str, Any] = {"all axes: it is one number": None}
+        over: dict[str, tuple[str, Any]] = {"all axes: it is one number": ("all entries", None)}
         if len(whole) == 2 and len(right) == 1:
-            over[f"axis {1 - right[0]}, not over axis {right[0]}"] = 1 - right[0]
-        for said, axis in over.items():
+            other = 1 - right[0]
+            over[f"axis {other}, not over axis {right[0]}"] = (f"axis {other}", other)
+        for said, (taken, axis) in over.items():
             how = {"axis": axis, "keepdims": False}
             change = scene.changed(node, kind="linear", primitive=total, parameters=how,
                                    transposed=False)  # fmt: skip
             yield Mistake("sum over the wrong axis", where, f"the gradient of {where} is summed "
-                          f"over {said}", f"Σ over {right}", f"Σ over {axis}", change,
+                          f"over {said}", f"Σ over {right}", f"Σ over {taken}", change,
                           (f"{kin} {said}",))  # fmt: skip
         change = scene.changed(node, kind="gain", gain=scene.at_every_step(node, 1.0))
         yield Mistake("sum over the batch missing", where, f"the gradient of {where} is not summed "
