@@ -245,7 +245,7 @@ def batch(rng):
 
 
 PROGRAMS = [squares, running_loss, step_losses, characters, batch]
-FACTORS = [2.0, 3.0, -1.0, 0.5, 0.0]
+FACTORS = [2.0, -1.0, 0.0]
 
 
 def true_equations(report):
@@ -260,29 +260,31 @@ def true_equations(report):
 
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_gradients_times_a_number_are_told_with_true_equations(program, factor, seed):
     loss, leaves = program(np.random.default_rng(seed))
     right = {name: tg.grad(loss, tensor).numpy() for name, tensor in leaves.items()}
-    for chosen in [list(right), *([name] for name in right)]:
+    for chosen in (list(right), list(right)[:1]):
         hand = {name: factor * g if name in chosen else g for name, g in right.items()}
         report = tg.compare(loss, hand)
         text = str(report)
-        assert report.as_dict()["mistakes"] and report._repr_html_()
-        assert "right: δ" in text and true_equations(report)
+        assert report.as_dict()["ok"] is False and report._repr_html_()
+        assert true_equations(report) == text.count("right: δ")
+        assert "right: δ" in text
 
 
 def test_a_row_that_is_read_at_two_steps_has_the_sum_of_both():
-    E, w, loss = leaf(np.random.default_rng(0), "E", 5, 3), np.array([1.0, 2.0, 3.0]), 0.0
+    E, V = (leaf(np.random.default_rng(0), name, 5, 3) for name in "EV")
+    loss = 0.0
     for k in tg.steps(3):
-        y = tg.tanh(E[[2, 0, 2][k]])
-        y.name = "y"
-        loss = loss + tg.sum(y * w)
-    (told,) = tg.compare(loss, {"E": 2 * tg.grad(loss, E).numpy()}).telling
+        loss = loss + tg.sum(tg.tanh(E[[2, 0, 2][k]]) * tg.tanh(V[k]))
+    right = {"E": tg.grad(loss, E).numpy(), "V": tg.grad(loss, V).numpy()}
+    report = tg.compare(loss, right | {"E": 2 * right["E"]})
+    (told,) = report.telling
     for part in ("at [2]", "at [0]", "parts at the same index add up", "0 elsewhere"):
         assert part in told.text
     assert told.text.count("at [2]") == 2
-    assert true_equations(tg.compare(loss, {"E": 2 * tg.grad(loss, E).numpy()}))
+    assert true_equations(report)
 
 
 def test_what_is_read_once_in_order_is_told_as_a_sequence():

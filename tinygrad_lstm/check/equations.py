@@ -256,10 +256,11 @@ class Equations:
     def _signal(self, wire: int, step: int | None) -> Any:
         """Return the signal on a wire, at a step, as it stands in a formula; or a plain number."""
         node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
-        while node.kind in ("branch", "broadcast", "hold") and not node.transposed:
+        while node.kind in ("branch", "broadcast", "hold", "tap") and not node.transposed:
             node = self.maker[node.inputs[0]]
+        value = self._at(value, step)
         number = number_in_formula(node, wire, self.user, value)
-        return number if number is not None else self._source(wire, step, self._at(value, step))
+        return number if number is not None else self._source(wire, step, value)
 
     def _source(self, wire: int, step: int | None, value: np.ndarray) -> Symbol:
         node = self.maker[wire]
@@ -278,12 +279,33 @@ class Equations:
         if node.kind == "tap":
             assert step is not None
             whole = np.asarray(self.network.wires[node.inputs[0]].value)
+            if (name := self._constant(node.inputs[0], whole, value)) is not None:
+                return Symbol(name, value)
             return self._source(node.inputs[0], None, whole)[node.parameters["index"].values[step]]
         if (at := self._taken(node)) is not None:
             made = self._collecting(node)
             assert made is not None
             return self._source(made.inputs[0], at, value)
         return Symbol(self._name(wire, step), value)
+
+    def _constant(self, wire: int, whole: np.ndarray, value: np.ndarray) -> str | None:
+        """Return the name of a constant that was recorded by itself, and is one of a sequence now.
+
+        Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
+        """
+        node, recorded = self.maker[wire], self.sight.signals.by_name
+        while node.kind == "branch":
+            node = self.maker[node.inputs[0]]
+        if node.kind != "constant":
+            return None
+        known = recorded.get(node.name)
+        if known is not None and np.shape(known.of(known.tensor.data)) == whole.shape:
+            return None
+        for name, signal in recorded.items():
+            if not (signal.tensor.requires_grad or signal.tensor.inputs):
+                if np.array_equal(signal.of(signal.tensor.data), value, equal_nan=True):
+                    return name
+        return None
 
     def _name(self, wire: int, step: int | None) -> str:
         node = self.maker[wire]
