@@ -203,7 +203,7 @@ class Equations:
         return bool(self.marks.get(own)) and step not in self.kept.get(own, ())
 
     def _placed(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
-        """Return the δ of a sequence that is read at each step: the steps' parts, each in its place."""
+        """Return the δ of a sequence that is read at each step: every part in its place."""
         assert node.primitive is not None and node.primitive.transposed is not None
         transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value
 
@@ -302,9 +302,9 @@ class Equations:
         if known is not None and np.shape(known.of(known.tensor.data)) == whole.shape:
             return None
         for name, signal in recorded.items():
-            if not (signal.tensor.requires_grad or signal.tensor.inputs):
-                if np.array_equal(signal.of(signal.tensor.data), value, equal_nan=True):
-                    return name
+            is_constant = not (signal.tensor.requires_grad or signal.tensor.inputs)
+            if is_constant and np.array_equal(signal.of(signal.tensor.data), value, equal_nan=True):
+                return name
         return None
 
     def _name(self, wire: int, step: int | None) -> str:
@@ -382,7 +382,9 @@ def _with_axes(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
     if old.notation is not TOTAL:
         return _with(old, operands)
     axis, ndim = old.parameters["axis"], operands[0].ndim
-    axes = sorted({each % ndim for each in np.atleast_1d(axis).tolist()}) if axis is not None else []
+    axes = (
+        sorted({each % ndim for each in np.atleast_1d(axis).tolist()}) if axis is not None else []
+    )
     if axis is None or (len(axes) == ndim and ndim > 1):
         over = "all entries"
     else:
@@ -403,7 +405,9 @@ def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
     """
     if len(set(is_marked)) > 1 and len(terms) > TERMS:
         runs = groupby(zip(terms, is_marked, strict=True), key=lambda pair: pair[1])
-        sums = [(_series([term for term, _ in run], [False] * len(terms)), cut) for cut, run in runs]
+        sums = [
+            (_series([term for term, _ in run], [False] * len(terms)), cut) for cut, run in runs
+        ]
         return reduce(operator.add, (_marked(each) if cut else each for each, cut in sums))
     terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
     if len(terms) <= TERMS:
@@ -426,9 +430,7 @@ def _places(indices: Sequence[Any], counts: np.ndarray) -> Notation:
     if last and all(isinstance(k, int) for k in indices) and [*indices] == [*range(len(counts))]:
         return Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM)
     shown = range(last + 1) if last < PARTS else [0, 1, None, last]
-    parts = (
-        "…" if k is None else f"{{{k}}} at [{bare(constant_text(indices[k]))}]" for k in shown
-    )
+    parts = ("…" if k is None else f"{{{k}}} at [{bare(constant_text(indices[k]))}]" for k in shown)
     notes = ["parts at the same index add up"] * bool((counts > 1).any())
     notes += ["0 elsewhere"] * bool((counts == 0).any())
     return Notation(f"the sum of {', '.join(parts)}" + f" ({'; '.join(notes)})" * bool(notes),

@@ -143,7 +143,8 @@ def wrong_way(scene: Scene) -> Iterator[Mistake]:
             at = frozenset(wire for node in turned for wire in node.outputs if wire >= 0)
             yield Mistake("steps in the wrong order", scene.makes(turned[0]), "the backward pass "
                           "runs from the first step on: what belongs to the next step is taken "
-                          "from the one before", "what the next step gives", "what the step before gives", Change(made, at))  # fmt: skip
+                          "from the one before", "what the next step gives",
+                          "what the step before gives", Change(made, at))  # fmt: skip
 
 
 def loops(scene: Scene) -> list[int]:

@@ -67,7 +67,11 @@ def over_batch(scene: Scene) -> Iterator[Mistake]:
             ("sum over the batch missing", "is that of the last of the batch alone", one[-1]),
         ]  # fmt: skip
         for what, said, keep in shares[: None if count > 1 else 1]:
-            taken = f"1/{count} of it" if what.startswith("average") else said.removeprefix("is that of ")
+            taken = (
+                f"1/{count} of it"
+                if what.startswith("average")
+                else said.removeprefix("is that of ")
+            )
             gain = scene.at_every_step(node, keep.reshape(-1, *(1,) * (rank - 1)))
             kin = (f"{scene.whole(where)} {said}", f"all {said}")
             yield Mistake(what, where, f"the gradient of {where} {said}", "Σ over the batch", taken,
