@@ -113,10 +113,12 @@ def _report(
     rows: list[Row] = []
     off: dict[int, np.ndarray] | None = None  # not looked for where nobody needs to know
     for name, value in hand.items():
-        fits = sight is not None and digits is not None and value.shape == tape[name].shape
-        steps = [half_unit_printed(value, digits)] if fits else []
+        fits = value.shape == tape[name].shape
+        steps = [half_unit_printed(value, digits)] if digits is not None and fits else []
         row = _judged(name, tape[name], value, rtol, steps)
-        if fits and row.verdict == "differs" and sight.places.members(name):
+        is_placed = sight is not None and bool(sight.places.members(name))
+        if steps and row.verdict == "differs" and is_placed:
+            assert sight is not None and digits is not None
             off = reach(sight, digits, hand.values()) if off is None else off
             led = sight.places.value(name, off)
             most = SHARE * np.abs(tape[name]).max(initial=0.0)

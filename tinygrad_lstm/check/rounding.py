@@ -239,9 +239,7 @@ def _most(value: Any, half_unit: HalfUnit) -> np.ndarray:
     return np.minimum(half_unit(value), np.abs(value))
 
 
-def _moved(
-    errors: Mapping[int, Any], wire: int, step: int | None, value: np.ndarray
-) -> np.ndarray:
+def _moved(errors: Mapping[int, Any], wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
     """Return a signal with the error that is drawn for it at a step, if there is one."""
     return value + errors[wire][step] if wire in errors else value
 
