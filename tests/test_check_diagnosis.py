@@ -382,3 +382,10 @@ def test_every_mistake_changes_some_gradient_or_none_at_all():
         except (KeyError, ValueError):
             failed += 1
     assert failed <= 5
+
+
+@pytest.mark.parametrize("network", ["characters", "characters-plain"])
+def test_the_signal_to_give_next_leads_to_every_wrong_gradient(network):
+    """δW is wrong too, and W is used nearer to the loss than h."""
+    case = planted.case(network, "class-of-text")
+    assert stem(report(case, case.parameters).blame.supply) == "z"

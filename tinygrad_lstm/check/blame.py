@@ -154,6 +154,10 @@ class _Suspects:
         for each in found:
             if each.follows:
                 self.suspected &= ~self._come(each.given.name, without_zeros)
+        self.shared = self.suspected  # those that lead to every gradient that is wrong by itself
+        for each in found:
+            if not each.follows:
+                self.shared &= self._come(each.given.name, self.leading)
 
     def _wires(self, name: str) -> list[int]:
         """Return where a signal is: a step with what was recorded as a whole, or its parts."""
@@ -189,18 +193,22 @@ class _Suspects:
 
     def region(self) -> list[str]:
         """Return the suspected, all steps of a signal as one."""
-        sequences = self._sequences()
+        sequences = self._sequences(self.suspected)
         whole = {
             step: name for name, steps in sequences.items() for step in steps
             if len(steps) == len(self.sight.signals.sequences[name])
         }  # fmt: skip
-        return list(dict.fromkeys(whole.get(name, name) for name in self._suspected()))
+        return list(dict.fromkeys(whole.get(name, name) for name in self._named(self.suspected)))
 
     def best(self) -> str:
-        """Return what to give next: what leaves the fewest suspected, however it turns out."""
-        sequences = self._sequences()
+        """Return what to give next: what leaves the fewest suspected, however it turns out.
+
+        It leads to every wrong gradient, if one signal does.
+        """
+        chosen = self.shared or self.suspected
+        sequences = self._sequences(chosen)
         ways = {name: steps for name, steps in sequences.items() if len(steps) > 1}
-        ways = ways or {name: [name] for name in self._suspected()}
+        ways = ways or {name: [name] for name in self._named(chosen)}
         return min(ways, key=lambda name: self._left(ways[name]), default="")
 
     def _left(self, names: Sequence[str]) -> int:
@@ -212,12 +220,11 @@ class _Suspects:
             most, cleared = max(most, if_wrong.bit_count()), cleared | self.leading[wire]
         return max(most, (self.suspected & ~cleared).bit_count())
 
-    def _suspected(self) -> list[str]:
-        return [name for at, name in enumerate(self.names) if self.suspected >> at & 1]
+    def _named(self, chosen: int) -> list[str]:
+        return [name for at, name in enumerate(self.names) if chosen >> at & 1]
 
-    def _sequences(self) -> dict[str, list[str]]:
-        """Return the suspected that are steps of one signal, in the order in which δ is made."""
-        suspected = self._suspected()
+    def _sequences(self, chosen: int) -> dict[str, list[str]]:
+        """Return the chosen that are steps of one signal, in the order in which δ is made."""
         of = {
             step.name: name
             for name, steps in self.sight.signals.sequences.items()
@@ -225,7 +232,7 @@ class _Suspects:
             if len(steps) > 1
         }
         found: dict[str, list[str]] = {}
-        for name in suspected:
+        for name in self._named(chosen):
             if name in of:
                 found.setdefault(of[name], []).append(name)
         return found
