@@ -112,6 +112,16 @@ def _no_zero(b):
     return where(b == 0, nan(b), b)
 
 
+def _power_of_base(a, b, y):
+    """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, be a as small as it may.
+
+    The exponent of 0⁰ stays 0, so that neither its value nor its slope is infinite.
+    """
+    if getattr(y, "__array_ufunc__", None) is None:  # an expression, which is read and not derived
+        return b * a ** where(b == 0, 0, b - 1)
+    return mask(a ** where(b == 0, b - (a != 0), b - 1), b)
+
+
 def _sqrt(x):
     """Return the square root; its slope at 0 is inf, as in PyTorch (that of norm at 0 is 0)."""
     return np.sqrt(x)
@@ -148,7 +158,7 @@ abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          not
 sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * y,            notation=function("sign"),                          samples=UNARY, analytic=False, scale=_masked)
 
 divide   = elementwise("divide",   np.divide,  lambda a, b, y: 1 / b,                           lambda a, b, y: -y / b,                        notation=symbol.DIVIDE,             samples=QUOTIENT)
-power    = elementwise("power",    np.power,   lambda a, b, y: b * a ** where(b == 0, 0, b - 1), lambda a, b, y: y * log(where(a == 0, 1, a)), notation=symbol.RAISE,              samples=POWERS)
+power    = elementwise("power",    np.power,   _power_of_base, lambda a, b, y: y * log(where(a == 0, one(y) - (b < 0), a)), notation=symbol.RAISE,              samples=POWERS)
 maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b), lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"), samples=BINARY, analytic=False, scale=_masked)
 minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b), lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"), samples=BINARY, analytic=False, scale=_masked)
 where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,), scale=_masked)
