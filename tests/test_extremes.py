@@ -389,3 +389,38 @@ def test_the_slope_of_a_0th_power_is_0_at_a_base_of_any_size():
     with np.errstate(over="ignore", divide="ignore"):
         tg.sum(a ** np.zeros(4)).backward()
     np.testing.assert_array_equal(a.grad, np.zeros(4))
+
+
+# --- types --------------------------------------------------------------------------------------
+
+UNARY = {
+    "sigmoid": tg.sigmoid, "softplus": tg.softplus, "tanh": tg.tanh, "softmax": tg.softmax,
+    "logsumexp": tg.logsumexp, "norm": tg.norm, "mean": tg.mean, "max": tg.max, "relu": tg.relu,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_another_order_of_bytes_changes_no_number(name, kind):
+    fn = UNARY[name]
+    native = np.array([100.0, -3.0, 0.5, 800.0], kind)
+    swapped = native.astype(native.dtype.newbyteorder())
+    leaf = tg.Tensor(swapped, requires_grad=True)
+    assert leaf.dtype == np.dtype(kind) and leaf.dtype.isnative
+    slopes = []
+    for x in (leaf, tg.Tensor(native, requires_grad=True)):
+        tg.sum(fn(x)).backward()
+        slopes.append(x.grad)
+    np.testing.assert_array_equal(*slopes)
+    expected = fn(native)
+    np.testing.assert_array_equal(fn(leaf).data, expected)
+    np.testing.assert_array_equal(fn(swapped), expected)
+
+
+def test_another_order_of_bytes_beside_a_tensor_is_turned_round():
+    x = tg.Tensor(np.ones(2, np.float32), requires_grad=True)
+    y = x * np.array([100.0, 2.0], ">f4")
+    assert y.dtype.isnative and y.inputs[1].dtype.isnative
+    assert tg.Tensor([1.0], dtype=">f4").dtype.isnative
+    x.data = np.array([1.0, 2.0], ">f4")
+    assert x.dtype.isnative and x.data.dtype.isnative

@@ -25,8 +25,10 @@ def typed(number, otherwise=None):
     def beside(x):
         try:
             return of_type[x.dtype]
-        except (AttributeError, KeyError):
-            return number  # x is a Symbol, a plain number, or of integers
+        except KeyError:  # of integers, or in another machine's order of bytes
+            return of_type.get(x.dtype.newbyteorder("="), number)
+        except AttributeError:
+            return number  # x is a Symbol or a plain number
 
     return beside
 
