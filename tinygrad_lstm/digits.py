@@ -57,7 +57,7 @@ def total(x, axis=None, keepdims=False):
 
 
 def average(x, *, axis=None, keepdims=False):
-    """Return the mean along the axes, in the type of x: neither sum nor count need fit that type."""
+    """Return the mean along the axes, in the type of x, where neither sum nor count need fit."""
     x = np.asarray(x)
     y = np.add.reduce(x, axis=axis, dtype=np.result_type(x, float), keepdims=keepdims)
     count = x.size // y.size if y.size else 0

@@ -122,6 +122,7 @@ def _below_the_largest(x: Array, axis: Axis) -> Array:
 
 def outer(a: Array, b: Array) -> Array:
     """Return the (m, n) products of every entry of a with every entry of b, both flattened."""
+    a, b = operand("outer", a), operand("outer", b)
     return reshape(a, shape=(-1, 1)) * reshape(b, shape=(1, -1))
 
 

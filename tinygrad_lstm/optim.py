@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import as_floats
+from .checks import number as checked_number
 from .checks import told, whole
 from .errors import ArgumentError, GradientError, ShapeError, UsageError, check_arguments
 from .tensor import Tensor, checked_gradient, replace_data
@@ -214,11 +215,7 @@ class Adam(Optimizer):
 
 
 def _in_range(what: str, value: float, low: float, end: float) -> float:
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-        raise UsageError(f"{what} must be a number, found {told(value)}")
-    if not low <= value < end:
-        raise ArgumentError(f"{what} must be at least {low:g} and below {end:g}, found {value}")
-    return float(value)
+    return checked_number(what, value, low, end)
 
 
 def _parameters(what: str, value: Any) -> list[Tensor]:
