@@ -648,9 +648,6 @@ AT_THE_BORDER = {
     "a masked array on the left": (
         lambda: np.ma.array([1.0], mask=[False]) * tg.Tensor([2.0]), tg.DTypeError, "masked",
     ),
-    "a masked array on the left of a leaf": (
-        lambda: np.ma.array([1.0], mask=[True]) - leaf_x([2.0]), tg.DTypeError, "beside x",
-    ),
 }  # fmt: skip
 
 

@@ -471,6 +471,7 @@ class Tensor:
     @property
     def _data(self) -> Any:
         """Refuse to be computed with by a masked array, which asks here for the numbers."""
+        self._refuse_to_leave("a masked array's own arithmetic")
         raise DTypeError(
             f"found a masked array beside {self.label()}, expected an array without a mask; say "
             "what stands in the masked places with .filled(number), or leave them out with where"
