@@ -51,7 +51,8 @@ def total(x, axis=None, keepdims=False):
     NumPy adds float32 and float16 one after the other along any axis but the last, and then a sum
     of 2048 ones in float16 grows no more.
     """
-    if getattr(x, "size", 0) > 8 and x.size > _LONG.get(x.dtype.char, x.size):
+    size = getattr(x, "size", 0)
+    if size > 8 and size > _LONG.get(x.dtype.char, size):
         return np.add.reduce(x, axis=axis, dtype=float, keepdims=keepdims).astype(x.dtype)
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
@@ -99,9 +100,9 @@ def ratio(a, b):
 
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
-    if getattr(getattr(x, "dtype", None), "kind", "f") in "biu":
-        x = floats(x)
     most = cap(x)
+    if type(most) is float:  # x is of no float type
+        x = floats(x)
     if getattr(x, "size", 1) < 2048 or not x.max() < most:  # of many entries, a look costs less
         x = np.minimum(x, most)
     y = np.exp(x)

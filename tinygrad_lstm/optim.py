@@ -107,8 +107,10 @@ class Optimizer:
             new = {}
             for position, gradient in gradients.items():
                 each = self.params[position]
-                with np.errstate(over="ignore"):  # what does not fit is infinite, and told below
-                    numbers = np.asarray(each._array - self.change(position, gradient), each.dtype)
+                numbers = each._array - self.change(position, gradient)
+                if numbers.dtype is not each._array.dtype:
+                    with np.errstate(over="ignore"):  # what has no room is infinite, and told below
+                        numbers = numbers.astype(each.dtype)
                 new[each] = _finite(numbers, f"the update of {each.label()}", UPDATE)
             replace_data(new)
         except BaseException:  # an interrupt too

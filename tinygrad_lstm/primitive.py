@@ -260,7 +260,8 @@ def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
         return ct
     lead = ct.ndim - len(shape)
     if shape == ct.shape[lead:]:
-        return _summed(ct.reshape((math.prod(ct.shape[:lead]), *shape)), 0)
+        rows = ct.reshape((math.prod(ct.shape[:lead]), *shape))
+        return total(rows, 0) if type(rows) is _ndarray else rows.sum(axis=0)
     axes = tuple(range(lead)) + tuple(
         lead + axis for axis, size in enumerate(shape) if size == 1 and ct.shape[lead + axis] != 1
     )
