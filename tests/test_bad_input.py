@@ -602,3 +602,73 @@ def test_refused_input_leaves_no_scope_behind():
     with pytest.raises(ShapeError):
         layer(zeros(4, 7))
     assert tg.tanh(1.0 * leaf()).label() == "tanh"
+
+
+# --- at the border of the engine ----------------------------------------------------------------
+
+
+def leaf_x(data):
+    return tg.Tensor(data, requires_grad=True, name="x")
+
+
+def adjoint_twice():
+    x = leaf_x([1.0, 2.0])
+    return tg.graph(tg.sum(x * x)).adjoint().adjoint()
+
+
+def evaluate_at(value):
+    return tg.graph(tg.sum(leaf_x([1.0, 2.0]))).evaluate({"x": value})
+
+
+AT_THE_BORDER = {
+    "a graph without values": (lambda: adjoint_twice().evaluate(), tg.UsageError, "nothing was"),
+    "text as a value": (lambda: evaluate_at(["a", "b"]), tg.DTypeError, "x"),
+    "None as a value": (lambda: evaluate_at([None, 1]), tg.DTypeError, "x"),
+    "a value with too many digits": (lambda: evaluate_at([10**400, 1]), tg.DTypeError, "x"),
+    "a complex value": (lambda: evaluate_at([1j, 1]), tg.DTypeError, "real"),
+    ">= of another shape": (lambda: leaf_x([1.0, 2.0]) >= [1, 2, 3], tg.ShapeError, r"\(x\)"),
+    "< of another shape": (
+        lambda: leaf_x([1.0, 2.0]) < tg.Tensor([1.0, 2.0, 3.0]), tg.ShapeError, r"\(3,\)",
+    ),
+    "== of another shape": (lambda: leaf_x([1.0, 2.0]) == [1, 2, 3], tg.ShapeError, r"\(x\)"),
+    "< text": (lambda: leaf_x([1.0]) < "a", tg.DTypeError, "less"),
+    "<= None": (lambda: leaf_x([1.0]) <= None, tg.DTypeError, "less_equal"),
+    "a rate with too many digits": (
+        lambda: tg.optim.SGD([leaf_x([1.0])], 10**400), tg.ArgumentError, "lr",
+    ),
+    "a complex rate": (
+        lambda: setattr(tg.optim.SGD([leaf_x([1.0])], 1), "lr", np.complex64(0.1 + 3j)),
+        tg.UsageError, "lr must be a real number",
+    ),
+    "outer of text": (lambda: tg.outer([1.0, 2.0], "a"), tg.DTypeError, "outer"),
+    "a number with too many digits": (
+        lambda: leaf_x([1.0]) + 10**400, tg.ArgumentError, "add: the number beside x",
+    ),
+    "no_grad without parentheses": (lambda: tg.no_grad(evaluate_at), tg.UsageError, "parentheses"),
+    "a masked array on the left": (
+        lambda: np.ma.array([1.0], mask=[False]) * tg.Tensor([2.0]), tg.DTypeError, "masked",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_THE_BORDER)
+def test_what_cannot_be_meant_is_refused_in_the_packages_own_words(name):
+    call, error, words = AT_THE_BORDER[name]
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_text_and_none_equal_no_tensor_as_in_python():
+    x = leaf_x([1.0])
+    for other in (None, "a", object()):
+        assert (x == other) is False
+        assert (x != other) is True
+    assert (x == 1.0).all() and not (x != [1]).any()
+
+
+def test_a_gradient_of_another_type_leaves_the_sum_in_the_type_of_the_leaf():
+    x = leaf_x(np.ones(2, np.float32))
+    x.grad = np.ones(2)
+    tg.sum(x).backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])

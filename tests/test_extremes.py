@@ -359,3 +359,68 @@ def test_a_mask_inside_a_folded_loop_lets_nothing_through():
     largest = np.array([[0, 0.25, 0], [0, 0, 0.25], [0, 0, 0], [0.125, 0.125, 0]]) * 3
     laws.near(x.grad, decay * (roots + largest), 1e-15)
     laws.near(found, decay * (roots + largest), 1e-15)
+
+
+# --- powers -------------------------------------------------------------------------------------
+
+
+@quick
+@given(base=st.floats(0.1, 10.0), exponent=st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.5, 2.0]))
+def test_the_mixed_derivative_of_a_power_is_the_same_in_both_orders(base, exponent):
+    a, b = (tg.Tensor(number, requires_grad=True) for number in (base, exponent))
+    by_base_first = tg.grad(tg.grad(a**b, a, create_graph=True), b).item()
+    by_exponent_first = tg.grad(tg.grad(a**b, b, create_graph=True), a).item()
+    expected = base ** (exponent - 1) * (1 + exponent * np.log(base))
+    laws.near(by_base_first, expected, 1e-12)
+    laws.near(by_exponent_first, expected, 1e-12)
+
+
+def test_the_slope_of_0_to_a_negative_power_by_its_exponent_is_its_limit():
+    a = tg.Tensor([0.0, 0.0, 0.0], requires_grad=True)
+    b = tg.Tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    with np.errstate(divide="ignore"):
+        tg.sum(a**b).backward()
+    np.testing.assert_array_equal(b.grad, [-np.inf, 0.0, 0.0])
+    np.testing.assert_array_equal(a.grad, [-np.inf, 0.0, 0.0])
+
+
+def test_the_slope_of_a_0th_power_is_0_at_a_base_of_any_size():
+    a = tg.Tensor([1e-320, -3.0, 0.0, 1e300], requires_grad=True)
+    with np.errstate(over="ignore", divide="ignore"):
+        tg.sum(a ** np.zeros(4)).backward()
+    np.testing.assert_array_equal(a.grad, np.zeros(4))
+
+
+# --- types --------------------------------------------------------------------------------------
+
+UNARY = {
+    "sigmoid": tg.sigmoid, "softplus": tg.softplus, "tanh": tg.tanh, "softmax": tg.softmax,
+    "logsumexp": tg.logsumexp, "norm": tg.norm, "mean": tg.mean, "max": tg.max, "relu": tg.relu,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_another_order_of_bytes_changes_no_number(name, kind):
+    fn = UNARY[name]
+    native = np.array([100.0, -3.0, 0.5, 800.0], kind)
+    swapped = native.astype(native.dtype.newbyteorder())
+    leaf = tg.Tensor(swapped, requires_grad=True)
+    assert leaf.dtype == np.dtype(kind) and leaf.dtype.isnative
+    slopes = []
+    for x in (leaf, tg.Tensor(native, requires_grad=True)):
+        tg.sum(fn(x)).backward()
+        slopes.append(x.grad)
+    np.testing.assert_array_equal(*slopes)
+    expected = fn(native)
+    np.testing.assert_array_equal(fn(leaf).data, expected)
+    np.testing.assert_array_equal(fn(swapped), expected)
+
+
+def test_another_order_of_bytes_beside_a_tensor_is_turned_round():
+    x = tg.Tensor(np.ones(2, np.float32), requires_grad=True)
+    y = x * np.array([100.0, 2.0], ">f4")
+    assert y.dtype.isnative and y.inputs[1].dtype.isnative
+    assert tg.Tensor([1.0], dtype=">f4").dtype.isnative
+    x.data = np.array([1.0, 2.0], ">f4")
+    assert x.dtype.isnative and x.data.dtype.isnative

@@ -192,3 +192,23 @@ def test_classes_may_change_afterwards():
     classes[:] = 1
     loss.backward()
     laws.near(y.grad, LOSSES["softmax_cross_entropy"][2](), 1e-14)
+
+
+@pytest.mark.parametrize("target", [1.0, 0.0])
+@pytest.mark.parametrize("size", [3.0, 18.0, 40.0, 80.0])
+def test_binary_cross_entropy_with_logits_keeps_its_digits_on_both_sides(size, target):
+    logit = np.float32(size if target else -size)
+    z = tg.Tensor(np.array([logit]), requires_grad=True)
+    loss = losses.binary_cross_entropy_with_logits(z, [target])
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), np.log1p(np.exp(-size)), 1e-6)
+    slope = np.exp(-size) / (1 + np.exp(-size))
+    np.testing.assert_allclose(z.grad, [-slope if target else slope], 1e-6)
+
+
+def test_binary_cross_entropy_with_logits_is_0_at_a_logit_that_is_infinitely_right():
+    z = tg.Tensor([np.inf, -np.inf], requires_grad=True)
+    loss = losses.binary_cross_entropy_with_logits(z, [1.0, 0.0])
+    loss.backward()
+    assert loss.item() == 0
+    np.testing.assert_array_equal(z.grad, [0.0, 0.0])

@@ -296,3 +296,42 @@ def test_the_remedy_for_a_gradient_is_none_of_the_rate():
     with pytest.raises(GradientError, match=r"^the gradient of x is nan at \[0\], so no") as caught:
         tg.optim.SGD([x], lr=0.1).step()
     assert "log of 0" in str(caught.value) and "lr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float16, 300), (np.float32, 1e20), (float, 1e100)])
+def test_adam_moves_by_its_rate_however_large_the_gradient(dtype, size):
+    x = tg.Tensor(np.ones(2, dtype), requires_grad=True)
+    rule = tg.optim.Adam([x], 0.25)
+    for _ in range(2):
+        x.grad = np.array([size, -size], dtype)
+        rule.step()
+    assert x.dtype == dtype
+    laws.near(x.data.astype(float), [0.5, 1.5], 1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, float])
+def test_adam_does_not_move_along_a_gradient_of_0(dtype):
+    x = tg.Tensor(np.ones(2, dtype), requires_grad=True)
+    x.grad = np.zeros(2, dtype)
+    tg.optim.Adam([x]).step()
+    np.testing.assert_array_equal(x.data, np.ones(2))
+
+
+def test_adam_refuses_a_gradient_whose_square_has_no_room_and_forgets_it():
+    x = tg.Tensor([1.0], requires_grad=True, name="x")
+    rule = tg.optim.Adam([x], 0.25)
+    x.grad = np.array([1e200])
+    with pytest.raises(GradientError, match="mean square of the gradients of x"):
+        rule.step()
+    assert x.data == 1 and not rule._moments
+    x.grad = np.array([1.0])
+    rule.step()
+    laws.near(x.data, [0.75], 1e-7)
+
+
+def test_a_parameter_that_no_longer_fits_its_type_does_not_move():
+    x = tg.Tensor(np.ones(1, np.float16), requires_grad=True)
+    x.grad = np.array([1e5])  # fits float64 alone
+    with pytest.raises(GradientError, match="the update of"):
+        tg.optim.SGD([x], 1.0).step()
+    assert x.data == 1

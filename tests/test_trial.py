@@ -242,3 +242,34 @@ def test_the_trial_is_not_loaded_until_it_is_needed():
     code = "import sys, tinygrad_lstm; print('tinygrad_lstm.trial' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def writing_forward(x):
+    x += 1.0
+    return x
+
+
+def writing_partial(x, y):
+    x *= 2.0
+    return x
+
+
+@pytest.mark.parametrize(
+    ("forward", "partial"),
+    [(writing_forward, lambda x, y: 1.0 + 0 * x), (lambda x: x * x, writing_partial)],
+    ids=["forward", "partial"],
+)
+def test_a_rule_that_writes_into_its_operand_is_refused_by_name(forward, partial):
+    with pytest.raises(tg.UsageError, match=r"^odd: .*read-only"):
+        elementwise(
+            "odd", forward, partial, notation=function("odd"), samples=lambda: [((np.ones(2),), {})]
+        )
+
+
+@pytest.mark.parametrize("kind", [int, bool, np.int8])
+def test_a_forward_that_gives_no_floats_for_floats_is_refused_by_name(kind):
+    with pytest.raises(tg.DTypeError, match=r"^odd: forward returned numbers of type"):
+        elementwise(
+            "odd", lambda x: x.astype(kind), lambda x, y: 0 * x,
+            notation=function("odd"), samples=lambda: [((np.ones(2),), {})],
+        )  # fmt: skip

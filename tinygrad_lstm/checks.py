@@ -37,7 +37,7 @@ def told(value: Any) -> str:
 
 
 def as_array(who: str, value: Any) -> np.ndarray:
-    """Return a copy of a value as an array, of whatever type.
+    """Return a copy of a value as an array, of whatever type, in this machine's order of bytes.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def as_array(who: str, value: Any) -> np.ndarray:
         If there is a masked array in it, or its own conversion to an array fails.
     """
     if type(value) is _ndarray:
-        return value.copy()
+        return value.copy() if value.dtype.isnative else native(value)
     masked = (
         f"{who}: found a masked array, expected an array without a mask; say what stands in "
         "the masked places with .filled(number), or leave them out with where"
@@ -64,7 +64,14 @@ def as_array(who: str, value: Any) -> np.ndarray:
         ) from None
     if _is_masked(value, array.ndim):
         raise DTypeError(masked)
+    if not array.dtype.isnative:
+        return native(array)
     return array.copy()  # the value's own conversion may hand out its own memory
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """Return a copy of an array in this machine's order of bytes, by which tables know its type."""
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def _is_masked(value: Any, depth: int) -> bool:
@@ -114,7 +121,7 @@ def float_type(who: str, dtype: Any) -> np.dtype:
         raise DTypeError(f"{who}: found dtype {told(dtype)}, expected float64 or float32") from None
     if wanted.kind != "f":
         raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
-    return wanted
+    return wanted.newbyteorder("=")
 
 
 # --- numbers and words --------------------------------------------------------------------------

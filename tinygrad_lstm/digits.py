@@ -25,8 +25,10 @@ def typed(number, otherwise=None):
     def beside(x):
         try:
             return of_type[x.dtype]
-        except (AttributeError, KeyError):
-            return number  # x is a Symbol, a plain number, or of integers
+        except KeyError:  # of integers, or in another machine's order of bytes
+            return of_type.get(x.dtype.newbyteorder("="), number)
+        except AttributeError:
+            return number  # x is a Symbol or a plain number
 
     return beside
 
@@ -38,6 +40,50 @@ def _exponent_that_fits(dtype):
 
 zero, half, one, nan = typed(0), typed(0.5), typed(1), typed(np.nan)
 cap = typed(_exponent_that_fits, 600.0)
+
+
+_LONG = {"e": 8, "f": 1024}  # of how many numbers of a type the sum is added up in float64
+
+
+def total(x, axis=None, keepdims=False):
+    """Return the sum along the axes, in the type of x; one of many narrow numbers keeps its digits.
+
+    NumPy adds float32 and float16 one after the other along any axis but the last, and then a sum
+    of 2048 ones in float16 grows no more.
+    """
+    size = getattr(x, "size", 0)
+    if size > 8 and size > _LONG.get(x.dtype.char, size):
+        return np.add.reduce(x, axis=axis, dtype=float, keepdims=keepdims).astype(x.dtype)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def average(x, *, axis=None, keepdims=False):
+    """Return the mean along the axes, in the type of x, where neither sum nor count need fit."""
+    x = np.asarray(x)
+    y = np.add.reduce(x, axis=axis, dtype=np.result_type(x, float), keepdims=keepdims)
+    count = x.size // y.size if y.size else 0
+    return np.asarray(y * (1 / count if count else np.nan)).astype(x.dtype)
+
+
+def add_at(whole, index, part):
+    """Add a part to a whole at a place that may name an entry often, in place."""
+    wide = whole.dtype.char == "e" or (
+        whole.dtype.char == "f" and part.size > max(_LONG["f"], whole.size // 4)
+    )
+    sums = whole.astype(float) if wide else whole
+    np.add.at(sums, index, part)
+    if wide:
+        whole[...] = sums
+
+
+def floats(x):
+    """Return an array, in float64 if it is one of integers or truth values, which wrap around."""
+    x = np.asarray(x)
+    return x.astype(float) if x.dtype.kind in "biu" else x
+
+
+def _is_narrow(x):
+    return x.dtype.kind == "f" and x.dtype.itemsize < 8
 
 
 def mask(x, share):
@@ -55,6 +101,8 @@ def ratio(a, b):
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
     most = cap(x)
+    if type(most) is float:  # x is of no float type
+        x = floats(x)
     if getattr(x, "size", 1) < 2048 or not x.max() < most:  # of many entries, a look costs less
         x = np.minimum(x, most)
     y = np.exp(x)
@@ -64,15 +112,17 @@ def sigmoid(x):
 
 def softplus(x):
     """Return log(1 + exp(x)), which is x for large x."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind in "biu":
+        x = floats(x)
     rises = x.real > 0
     return np.where(rises, x, 0) + np.log1p(np.exp(np.where(rises, -x, x)))
 
 
 def logsumexp(x, *, axis=None, keepdims=False):
     """Return log Σ exp(x), which neither overflows nor loses the digits of what is near 0."""
-    x = np.asarray(x)
-    if x.dtype == np.float16:  # which has no room for a sum of 65520 ones
-        return np.float16(logsumexp(np.float32(x), axis=axis, keepdims=keepdims))
+    x = floats(x)
+    if _is_narrow(x):  # float16 has no room for a sum of 65520 ones
+        return logsumexp(x.astype(float), axis=axis, keepdims=keepdims).astype(x.dtype)
     if x.size == 0:  # a sum of nothing is 0
         with np.errstate(divide="ignore"):
             return np.log(np.sum(x, axis=axis, keepdims=keepdims))
@@ -89,9 +139,9 @@ def logsumexp(x, *, axis=None, keepdims=False):
 
 def norm(x, *, axis=None, keepdims=False):
     """Return the Euclidean norm, sqrt(Σ x²), of entries of any size."""
-    x = np.asarray(x)
-    if x.dtype == np.float16:
-        return np.float16(norm(np.float32(x), axis=axis, keepdims=keepdims))
+    x = floats(x)
+    if _is_narrow(x):  # the squares have room in float64
+        return norm(x.astype(float), axis=axis, keepdims=keepdims).astype(x.dtype)
     with np.errstate(over="ignore", under="ignore"):
         y = np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
     numbers = np.finfo(y.dtype)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .digits import total
 from .errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
 from .primitive import Primitive, kept
@@ -278,7 +279,7 @@ def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> np.ndarray:
     axis = node.parameters.get("axis")
     if node.transposed:
         return node.scale(x.reshape(kept(node.shapes[0], axis)), slopes)
-    return node.scale(x, slopes).sum(axis=axis, keepdims=node.parameters.get("keepdims", False))
+    return total(node.scale(x, slopes), axis, node.parameters.get("keepdims", False))
 
 
 def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:

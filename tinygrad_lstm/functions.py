@@ -6,7 +6,6 @@ Symbols alike.
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from .checks import operand, told, whole
+from .digits import floats
 from .errors import ArgumentError, ShapeError, UsageError
 from .forms import axes, explained, wholes
 from .primitive import Array
 from .primitives import (
     TABLE,
-    abs,
+    average,
     concatenate,
     exp,
     hadamard,
@@ -50,28 +50,16 @@ def square(x: Array) -> Array:
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean along the axes (all if None)."""
-    x, axis = _along("mean", x, axis)
+    x, axis = _floats_along("mean", x, axis)
     count = _count(x, axis)
-    if getattr(x, "dtype", None) == np.float16 and count > 1:
-        return _mean_of_halves(x, axis, keepdims, count)
+    if getattr(x, "dtype", None) == np.float16:  # the sum may have no room, nor the count
+        return average(x, axis=axis, keepdims=keepdims)
     return sum(x, axis=axis, keepdims=keepdims) * _reciprocal(count)
-
-
-def _mean_of_halves(x: Array, axis: Axis, keepdims: bool, count: int) -> Array:
-    """Return the mean in float16, which ends at 65504: neither the sum nor the count overflows."""
-
-    def halves(total: float) -> float:
-        return 0.5 ** np.ceil(np.log2(total / 32768)) if 32768 < total < np.inf else 1.0
-
-    before = float(halves(count * max(abs(x)).item()))
-    after = float(builtins.min(halves(count) / before, 1.0))
-    y = sum(x if before == 1 else x * before, axis=axis, keepdims=keepdims)
-    return (y if after == 1 else y * after) / (count * before * after)
 
 
 def var(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean of the squared distances to the mean along the axes (all if None)."""
-    x, axis = _along("var", x, axis)
+    x, axis = _floats_along("var", x, axis)
     return mean(square(x - mean(x, axis, keepdims=True)), axis, keepdims)
 
 
@@ -80,7 +68,7 @@ def std(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
     Like that of ``norm``, its gradient is 0 where all entries are equal.
     """
-    x, axis = _along("std", x, axis)
+    x, axis = _floats_along("std", x, axis)
     away = x - mean(x, axis, keepdims=True)
     y = norm(away, axis=axis, keepdims=keepdims)
     if _count(x, axis) == 1:  # of one entry: 0 wherever it is, and no kink
@@ -91,6 +79,11 @@ def std(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the smallest entry along the axes (all if None); ties share the gradient evenly."""
     x, axis = _along("min", x, axis)
+    if isinstance(x, np.ndarray | np.generic):  # unsigned integers have no negative
+        try:
+            return np.min(x, axis=axis, keepdims=keepdims)
+        except (ValueError, TypeError) as error:
+            raise explained(error, "min", (x,), {"axis": axis, "keepdims": keepdims}) from None
     return negative(max(negative(x), axis=axis, keepdims=keepdims))
 
 
@@ -103,7 +96,7 @@ def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
 
 def softmax(x: Array, axis: Axis = -1) -> Array:
     """Return exp(x) / Σ exp(x) along an axis, at any size of x; 0 where x is -inf."""
-    x, axis = _along("softmax", x, axis)
+    x, axis = _floats_along("softmax", x, axis)
     if getattr(x, "dtype", None) == np.float16 and x.size > 60_000:  # a sum may overflow
         return exp(log_softmax(x, axis))
     e = exp(_below_the_largest(x, axis))
@@ -112,7 +105,7 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
 
 def log_softmax(x: Array, axis: Axis = -1) -> Array:
     """Return x - log Σ exp(x) along an axis, at any size of x; -inf where x is -inf."""
-    x, axis = _along("log_softmax", x, axis)
+    x, axis = _floats_along("log_softmax", x, axis)
     below = _below_the_largest(x, axis)
     return below - logsumexp(below, axis=axis, keepdims=True)
 
@@ -129,6 +122,7 @@ def _below_the_largest(x: Array, axis: Axis) -> Array:
 
 def outer(a: Array, b: Array) -> Array:
     """Return the (m, n) products of every entry of a with every entry of b, both flattened."""
+    a, b = operand("outer", a), operand("outer", b)
     return reshape(a, shape=(-1, 1)) * reshape(b, shape=(1, -1))
 
 
@@ -238,6 +232,12 @@ def _along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] |
         return x, axes(axis, x)
     except (TypeError, ValueError) as error:
         raise explained(error, what, (x,), {"axis": axis}) from None
+
+
+def _floats_along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
+    """Return an operand, in floats if it is an array of integers, and the axes."""
+    x, axis = _along(what, x, axis)
+    return (floats(x) if isinstance(x, np.ndarray | np.generic) else x), axis
 
 
 def _count(x: Array, axis: int | tuple[int, ...] | None) -> int:

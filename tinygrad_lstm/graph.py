@@ -22,9 +22,10 @@ import numpy as np
 
 from .adjoint import adjoint
 from .checks import as_array, by_name, flag, optional, whole
-from .errors import UsageError
+from .checks import operand as checked_operand
+from .errors import DTypeError, UsageError
 from .evaluate import evaluate
-from .flow import Flow, Loop, Node
+from .flow import SOURCES, Flow, Loop, Node
 from .fold import fold
 from .memory import collector_paused
 from .place import Packed, Place
@@ -62,10 +63,36 @@ class Graph(Flow):
     def evaluate(
         self, values: Mapping[str, Any] | None = None, everything: bool = False
     ) -> dict[str, np.ndarray]:
-        """Run the graph (see `evaluate`)."""
-        given = optional(by_name, "evaluate: values", values)
-        arrays = {name: as_array(f"evaluate: {name}", each) for name, each in (given or {}).items()}
+        """Run the graph (see `evaluate`).
+
+        Raises
+        ------
+        UsageError
+            If nothing was recorded for an input, and no value is given; the message names all such.
+        """
+        given = optional(by_name, "evaluate: values", values) or {}
+        arrays = {name: _reals(f"evaluate: {name}", value) for name, value in given.items()}
+        missing = [
+            node.name
+            for node in self.nodes
+            if node.kind in SOURCES
+            and node.name not in arrays
+            and self.wires[node.outputs[0]].value is None
+        ]
+        if missing:
+            raise UsageError(
+                f"evaluate: nothing was recorded for {', '.join(missing)}; "
+                f"give values, as in evaluate({{{missing[0]!r}: …}})"
+            )
         return evaluate(self, arrays, everything=flag("evaluate: everything", everything))
+
+
+def _reals(who: str, value: Any) -> np.ndarray:
+    """Return a value as an array of real numbers."""
+    array = checked_operand(who, as_array(who, value))
+    if array.dtype.kind == "c":
+        raise DTypeError(f"{who}: found data of type {array.dtype}, expected real numbers")
+    return array
 
 
 def graph(*outputs: Tensor) -> Graph:

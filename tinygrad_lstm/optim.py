@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import as_floats
+from .checks import number as checked_number
 from .checks import told, whole
 from .errors import ArgumentError, GradientError, ShapeError, UsageError, check_arguments
 from .tensor import Tensor, checked_gradient, replace_data
@@ -107,6 +108,9 @@ class Optimizer:
             for position, gradient in gradients.items():
                 each = self.params[position]
                 numbers = each._array - self.change(position, gradient)
+                if numbers.dtype is not each._array.dtype:
+                    with np.errstate(over="ignore"):  # what has no room is infinite, and told below
+                        numbers = numbers.astype(each.dtype)
                 new[each] = _finite(numbers, f"the update of {each.label()}", UPDATE)
             replace_data(new)
         except BaseException:  # an interrupt too
@@ -163,6 +167,9 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam: D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, alg. 1.
 
+    The moments are kept in float64, whatever the type of the gradients: the squares of finite
+    float32 and float16 gradients have room there.
+
         m ← β₁ m + (1 - β₁) g       v ← β₂ v + (1 - β₂) g²
         p ← p - lr · m / (1 - β₁ᵗ) / (sqrt(v / (1 - β₂ᵗ)) + eps)
 
@@ -190,22 +197,27 @@ class Adam(Optimizer):
         self._moments: dict[Tensor, tuple[int, np.ndarray, np.ndarray]] = {}
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
-        """Return lr times the ratio of the corrected moments."""
+        """Return lr times the ratio of the corrected moments.
+
+        Raises
+        ------
+        GradientError
+            If the square of the gradient has no room even in float64.
+        """
         gradient = self._fitting(position, gradient)
+        gradient = gradient.astype(np.result_type(gradient, np.float64), copy=False)
         b1, b2 = self.betas
         zero, parameter = np.zeros_like(gradient), self.params[position]
         t, m, v = self._moments.get(parameter, (0, zero, zero))
-        t, m, v = t + 1, b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient * gradient
+        with np.errstate(over="ignore"):
+            t, m, v = t + 1, b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient * gradient
+        _finite(v, f"the mean square of the gradients of {parameter.label()}", GRADIENT)
         self._moments[parameter] = t, m, v
         return self.lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + self.eps)
 
 
 def _in_range(what: str, value: float, low: float, end: float) -> float:
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-        raise UsageError(f"{what} must be a number, found {told(value)}")
-    if not low <= value < end:
-        raise ArgumentError(f"{what} must be at least {low:g} and below {end:g}, found {value}")
-    return float(value)
+    return checked_number(what, value, low, end)
 
 
 def _parameters(what: str, value: Any) -> list[Tensor]:

@@ -14,6 +14,7 @@ from operator import index as as_integer
 from threading import Lock
 from typing import Any, TypeVar, cast
 
+from .checks import told
 from .errors import ArgumentError, UsageError
 
 
@@ -184,14 +185,31 @@ def scope(name: str) -> _Inside:
     return _Inside(name=checked_name(name))
 
 
-def no_grad() -> _Inside:
-    """Record nothing: results are constants that hold no graph."""
+def no_grad(*function: Any) -> _Inside:
+    """Record nothing: results are constants that hold no graph.
+
+    Raises
+    ------
+    UsageError
+        If it decorates a function without parentheses, as ``@no_grad``.
+    """
+    _refuse_bare("no_grad", function)
     return _Inside(recording=False)
 
 
-def enable_grad() -> _Inside:
+def enable_grad(*function: Any) -> _Inside:
     """Record again, inside a ``no_grad`` block."""
+    _refuse_bare("enable_grad", function)
     return _Inside(recording=True)
+
+
+def _refuse_bare(name: str, given: tuple[Any, ...]) -> None:
+    """Refuse an argument, such as the function under a decorator without parentheses."""
+    if given:
+        raise UsageError(
+            f"{name} takes no argument, found {told(given[0])}; write the parentheses: "
+            f"@{name}() above a function, or with {name}():"
+        )
 
 
 class steps:

@@ -26,6 +26,7 @@ import numpy as np
 
 from .checks import operand as checked_operand
 from .cotangent import Array, PlainSums
+from .digits import total
 from .errors import UsageError
 from .forms import JOINING, REDUCING, Form, explained, frozen
 from .symbol import Notation, Symbol
@@ -259,11 +260,19 @@ def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
         return ct
     lead = ct.ndim - len(shape)
     if shape == ct.shape[lead:]:
-        return ct.reshape((math.prod(ct.shape[:lead]), *shape)).sum(axis=0)
+        rows = ct.reshape((math.prod(ct.shape[:lead]), *shape))
+        return total(rows, 0) if type(rows) is _ndarray else rows.sum(axis=0)
     axes = tuple(range(lead)) + tuple(
         lead + axis for axis, size in enumerate(shape) if size == 1 and ct.shape[lead + axis] != 1
     )
-    return ct.sum(axis=axes, keepdims=True).reshape(shape)
+    return _summed(ct, axes, True).reshape(shape)
+
+
+def _summed(ct: Array, axis: Any, keepdims: bool = False) -> Array:
+    """Return the sum along the axes of an array, which keeps its digits, a Tensor or a Symbol."""
+    if type(ct) is _ndarray:
+        return total(ct, axis, keepdims)
+    return ct.sum(axis=axis, keepdims=keepdims)
 
 
 def _as_shape(tangent: Array, y: Array) -> Array:
@@ -497,7 +506,7 @@ def reduction(
 
     def jvp(tangents, y, xs, parameters):
         (x,), axis = xs, parameters.get("axis")
-        return scale(tangents[0], gain(x, y, axis)).sum(axis=axis).reshape(y.shape)
+        return _summed(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
 
     primitive = Primitive(name, "reduction", forward, pull, jvp, **{"forms": REDUCING, **more})
     primitive.rules, primitive.scale = (gain,), scale

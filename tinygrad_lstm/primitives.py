@@ -13,6 +13,7 @@ In a rule, x (or a and b) are the operands, y is the result and ct the cotangent
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Callable
 from typing import Any
@@ -112,6 +113,16 @@ def _no_zero(b):
     return where(b == 0, nan(b), b)
 
 
+def _power_of_base(a, b, y):
+    """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, be a as small as it may.
+
+    The exponent of 0⁰ stays 0, so that neither its value nor its slope is infinite.
+    """
+    if getattr(y, "__array_ufunc__", None) is None:  # an expression, which is read and not derived
+        return b * a ** where(b == 0, 0, b - 1)
+    return mask(a ** where(b == 0, b - (a != 0), b - 1), b)
+
+
 def _sqrt(x):
     """Return the square root; its slope at 0 is inf, as in PyTorch (that of norm at 0 is 0)."""
     return np.sqrt(x)
@@ -148,7 +159,7 @@ abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          not
 sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * y,            notation=function("sign"),                          samples=UNARY, analytic=False, scale=_masked)
 
 divide   = elementwise("divide",   np.divide,  lambda a, b, y: 1 / b,                           lambda a, b, y: -y / b,                        notation=symbol.DIVIDE,             samples=QUOTIENT)
-power    = elementwise("power",    np.power,   lambda a, b, y: b * a ** where(b == 0, 0, b - 1), lambda a, b, y: y * log(where(a == 0, 1, a)), notation=symbol.RAISE,              samples=POWERS)
+power    = elementwise("power",    np.power,   _power_of_base, lambda a, b, y: y * log(where(a == 0, one(y) - (b < 0), a)), notation=symbol.RAISE,              samples=POWERS)
 maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b), lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"), samples=BINARY, analytic=False, scale=_masked)
 minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b), lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"), samples=BINARY, analytic=False, scale=_masked)
 where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,), scale=_masked)
@@ -208,7 +219,7 @@ matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_ri
 
 def _sum(x, *, axis=None, keepdims=False):
     """Return the sum along the axes (all if None)."""
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return digits.total(x, axis, keepdims)
 
 
 def _reshape(x, *, shape):
@@ -234,6 +245,13 @@ def _sum_transposed(ct, x, *, axis=None, keepdims=False):
     if axis is not None:
         ct = ct.reshape(kept(x.shape, axis))
     return broadcast_to(ct, shape=x.shape)
+
+
+def _average_transposed(ct, x, *, axis=None, keepdims=False):
+    count = math.prod(x.shape) // (math.prod(kept(x.shape, axis)) or 1)
+    halves = 2.0 ** math.ceil(math.log2(builtins.max(count / 32768, 1)))  # float16 ends at 65504
+    share = ct / (count / halves) if count else ct
+    return _sum_transposed(share if halves == 1 else share / halves, x, axis=axis)
 
 
 def _broadcast_to_transposed(ct, x, *, shape):
@@ -272,7 +290,7 @@ def _scatter_add(x, *, index, shape):
     """Return zeros of a shape with every entry of x added at its place."""
     whole = np.zeros(shape, x.dtype)
     _refuse_misfit(x, whole[index].shape)
-    np.add.at(whole, index, x)
+    digits.add_at(whole, index, x)
     return whole
 
 
@@ -317,6 +335,7 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
 
 # fmt: off
 sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, forms=forms.REDUCING, samples=REDUCED, numpy=(np.sum,))
+average      = linear("average",      digits.average, _average_transposed,     notation=function("average"), forms=forms.REDUCING, samples=REDUCED)
 reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
                                                                                notation=symbol.RESHAPE, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
                                                                                samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
@@ -332,7 +351,7 @@ scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape:
                                                                                notation=function("scatter", parameters=("index", "shape")), forms=dict(index=forms.part, shape=forms.sizes),
                                                                                samples=tried([(2,), dict(index=1, shape=(3, 2))], [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
 gather       = linear("gather",       _gather,       lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, is_part=True, add_part=np.add.at, forms=dict(index=forms.entries),
+                                                                               notation=symbol.ITEM, is_part=True, add_part=digits.add_at, forms=dict(index=forms.entries),
                                                                                samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))], [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
                                                                                              [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
 scatter_add  = linear("scatter_add",  _scatter_add,  lambda ct, x, index, shape: gather(ct, index=index),
@@ -399,7 +418,7 @@ def _max(x, *, axis=None, keepdims=False):
 
 def _shared(chosen, axis):
     """Return equal shares of 1 for the chosen entries along the axes."""
-    return chosen / chosen.sum(axis=axis, keepdims=True)
+    return chosen / sum(chosen, axis=axis, keepdims=True)
 
 
 def _weights(x, y, axis):
@@ -412,7 +431,7 @@ def _weights(x, y, axis):
         return exp(below)
     is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
     e = exp(where(is_all, zero(x), below) if np.any(is_all) else below)
-    return e / e.sum(axis=axis, keepdims=True)
+    return e / sum(e, axis=axis, keepdims=True)
 
 
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.

@@ -29,6 +29,7 @@ from .arrays import Frozen, as_floats, unpacked
 from .checks import as_array
 from .checks import flag as checked_flag
 from .checks import number as checked_number
+from .checks import operand as checked_operand
 from .cotangent import Sums
 from .errors import (
     ArgumentError,
@@ -36,6 +37,7 @@ from .errors import (
     DTypeError,
     GradientError,
     ShapeError,
+    TinygradError,
     UsageError,
 )
 from .forms import entries, explained, is_basic
@@ -78,6 +80,32 @@ def _operator(primitive: Primitive) -> tuple[Any, Any]:
         return record(primitive, (other, self))
 
     return method, reflected
+
+
+def _comparison(compare: np.ufunc) -> Any:
+    """Return the method behind an order: truth values, or what does not fit."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        if type(other) is not float and not isinstance(other, Tensor):
+            other = checked_operand(compare.__name__, other)
+        try:
+            return compare(self._array, _plain(other))
+        except ValueError as error:
+            raise explained(error, compare.__name__, (self, other), None) from None
+
+    return method
+
+
+def _equality(compare: np.ufunc, tensor: Tensor, other: Any) -> Any:
+    """Return truth values; Python's own answer beside what is no number, such as None or text."""
+    try:
+        other = checked_operand(compare.__name__, other)
+    except TinygradError:
+        return NotImplemented
+    try:
+        return compare(tensor._array, _plain(other))
+    except ValueError as error:
+        raise explained(error, compare.__name__, (tensor, other), None) from None
 
 
 class Tensor:
@@ -232,7 +260,7 @@ class Tensor:
                     node.grad = checked_gradient(node)
             for node, ct in found.items():
                 ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
-                node.grad = ct if node.grad is None else np.asarray(node.grad + ct)
+                node.grad = ct if node.grad is None else np.asarray(node.grad + ct, ct.dtype)
 
     def retain_grad(self) -> Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
@@ -293,12 +321,10 @@ class Tensor:
     def __abs__(self) -> Tensor: return record(p.abs, (self,))
 
     # comparisons are plain boolean arrays; identity is what dictionaries and sets go by
-    def __gt__(self, other: Any) -> Any: return self._array > _plain(other)
-    def __ge__(self, other: Any) -> Any: return self._array >= _plain(other)
-    def __lt__(self, other: Any) -> Any: return self._array < _plain(other)
-    def __le__(self, other: Any) -> Any: return self._array <= _plain(other)
-    def __eq__(self, other: object) -> Any: return self._array == _plain(other)
-    def __ne__(self, other: object) -> Any: return self._array != _plain(other)
+    __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
+    __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
+    def __eq__(self, other: object) -> Any: return _equality(np.equal, self, other)
+    def __ne__(self, other: object) -> Any: return _equality(np.not_equal, self, other)
     __hash__ = object.__hash__
 
     # fmt: on
@@ -441,6 +467,15 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         self._refuse_to_leave("conversion to an array", remedy=JOINING)
         return np.array(self._array, dtype)
+
+    @property
+    def _data(self) -> Any:
+        """Refuse to be computed with by a masked array, which asks here for the numbers."""
+        self._refuse_to_leave("a masked array's own arithmetic")
+        raise DTypeError(
+            f"found a masked array beside {self.label()}, expected an array without a mask; say "
+            "what stands in the masked places with .filled(number), or leave them out with where"
+        )
 
     def _refuse_to_leave(self, what: str, always: bool = False, remedy: str = "") -> None:
         if always or self.requires_grad:
@@ -648,7 +683,7 @@ def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> 
     if array.dtype.kind == "b" and is_condition:
         return array
     if type(value) is int and array.dtype.kind == "O":  # more digits than an integer type holds
-        array = np.array(checked_number(who, value))
+        array = np.array(checked_number(f"{who}: the number beside {tensors[0].label()}", value))
     if array.dtype.kind in "iub":
         return array.astype(tensors[0].dtype)
     if array.dtype.kind != "f":

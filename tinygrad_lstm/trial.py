@@ -94,7 +94,7 @@ def _try(primitive: Any) -> None:
         what = f"sample {position}"
         try:
             operands, parameters = sample
-            xs = tuple(np.asarray(x) for x in operands)
+            xs = tuple(_read_only(x) for x in operands)
             parameters = {**parameters}
         except (TypeError, ValueError):
             raise UsageError(
@@ -110,14 +110,21 @@ def _try(primitive: Any) -> None:
             raise _failure(name, what, error) from error
 
 
+def _read_only(x: Any) -> np.ndarray:
+    """Return a copy that a rule cannot write into: the leaf of a caller would change unseen."""
+    array = np.array(x)
+    array.flags.writeable = False
+    return array
+
+
 def _failure(name: str, what: str, error: Exception) -> UsageError:
     return UsageError(f"{name}: a rule fails on {what}: {type(error).__name__}: {error}")
 
 
 def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, Any]) -> None:
-    y = np.asarray(primitive.forward(*xs, **parameters))
+    y = _read_only(primitive.forward(*xs, **parameters))
     carries = [x.dtype.kind in "fc" for x in xs]
-    ct = np.ones(y.shape, y.dtype if y.dtype.kind in "fc" else float)
+    ct = _read_only(np.ones(y.shape, y.dtype if y.dtype.kind in "fc" else float))
     passes = [rule is not None for rule in primitive.rules] or [True] * len(xs)
     cts = primitive.vjp(ct, y, xs, carries, parameters)
     for position, (x, x_ct) in enumerate(zip(xs, cts, strict=True)):
@@ -157,6 +164,8 @@ def _watched(name: str, what: str, rule: Any, fits: Callable[..., str]) -> Any:
             return result
         if fits is not _as_many:
             _refuse_type(name, what, result, args)
+        if what == "forward":
+            _refuse_whole_numbers(name, result, args)
         problem = fits(result, args)
         if problem:
             raise ShapeError(f"{name}: {what} returned {problem}")
@@ -175,6 +184,16 @@ def _refuse_type(name: str, what: str, result: Any, args: Sequence[Any]) -> None
         raise DTypeError(
             f"{name}: {what} returned {type(result).__name__} of type "
             f"{np.asarray(result).dtype}, expected real numbers"
+        )
+
+
+def _refuse_whole_numbers(name: str, result: Any, args: Sequence[Any]) -> None:
+    """Refuse integers and truth values as the result for floats: they have no room for slopes."""
+    kind = np.asarray(result).dtype if not hasattr(result, "dtype") else result.dtype
+    if kind.kind in "biu" and all(getattr(x, "dtype", kind).kind == "f" for x in args):
+        raise DTypeError(
+            f"{name}: forward returned numbers of type {kind} for operands of floating point "
+            "numbers, expected floating point numbers"
         )
 
 

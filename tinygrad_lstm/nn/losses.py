@@ -16,7 +16,7 @@ from ..checks import as_array
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functions import log_softmax, mean
 from ..place import scope
-from ..primitives import log, norm, sigmoid, softplus, sum, where
+from ..primitives import log, mask, norm, sigmoid, softplus, sum, where
 from ..tensor import Tensor
 
 
@@ -122,7 +122,8 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Any) -> Tensor:
     """
     logits = _judged(logits)
     t = _probable_target("binary_cross_entropy_with_logits", logits, target)
-    return _named(mean(softplus(logits) - t * logits))
+    # not softplus(z) - t z, whose terms cancel where z is large and t is 1
+    return _named(mean(mask(softplus(-logits), t) + mask(softplus(logits), 1 - t)))
 
 
 @scope("softmax_cross_entropy")
