@@ -185,7 +185,8 @@ class Equations:
         last = len(np.asarray(self.network.wires[out].value)) - 1
         if node.kind in ("delay", "advance"):
             first = 0 if node.kind == "delay" else last
-            return come(first if port == 1 else self._after(node, step))
+            after = first if port == 1 else self._after(node, step)
+            return self._nothing((node.inputs[0], step)) if after is None else come(after)
         if node.kind == "hold":
             return _series([come(k) for k in range(last, -1, -1)])
         rows = [come(k) for k in range(last + 1)]
@@ -213,6 +214,8 @@ class Equations:
                     term = self._delta(come, depth) if at is not None else self._behind(
                         come, depth)[step]  # fmt: skip
                     terms.append(_marked(term) if marked else term)
+        if not terms:  # other steps alone are used
+            return self._nothing((wire, step))
         total = reduce(operator.add, terms)
         return _marked(total) if marks else total
 
