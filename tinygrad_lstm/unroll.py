@@ -100,9 +100,10 @@ class _Unrolling:
     def _copied(self, element: Element) -> Element:
         node = element.node
         taken = node.parameters.get("index") if node.primitive is getitem else None
-        is_one = self.is_direct and node.step is not None and element.operands[0] in self.series
-        if is_one and type(taken) is int:
-            return self._step(element.operands[0], taken, node)
+        if self.is_direct and node.step is not None and type(taken) is int:
+            (source,) = element.operands
+            if source in self.series:
+                return self._step(source, taken, node)
         operands, signs = [], []
         for at, operand in enumerate(element.operands):
             several = operand in self.series and operand.node.kind == "hold"
