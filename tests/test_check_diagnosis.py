@@ -5,6 +5,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 
 import numpy as np
 import planted
@@ -13,6 +14,8 @@ from test_architecture import imported
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.check import mistakes as library
+from tinygrad_lstm.check import diagnosis
+from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import every, mistakes
 from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.check.trials import Trials
@@ -389,3 +392,12 @@ def test_the_signal_to_give_next_leads_to_every_wrong_gradient(network):
     """δW is wrong too, and W is used nearer to the loss than h."""
     case = planted.case(network, "class-of-text")
     assert stem(report(case, case.parameters).blame.supply) == "z"
+
+
+def test_two_mistakes_of_a_pair_say_two_things():
+    pair = [Diagnosis((SimpleNamespace(says="δh is −1 times what it should be"),), 1.0, 1)] * 2
+    search = SimpleNamespace(
+        effects=SimpleNamespace(likely=lambda *_: [tuple(pair)]), paired=[], clock=None,
+        is_explained=False, attempt=lambda several: pytest.fail("a pair that says one thing twice"),
+    )  # fmt: skip
+    diagnosis._Search.try_pairs(search, iter)

@@ -349,3 +349,31 @@ def test_a_sum_says_over_which_axes_it_goes():
     assert told.text == "δoutput.b = ⟨Σ over axis 0 of δoutput.z⟩"
     assert "instead of what is marked: Σ over axis 1" in str(telling(planted.case(
         "mlp", "bias-over-features")))  # fmt: skip
+
+
+def test_a_step_that_nothing_uses_sends_nothing_back():
+    x = tg.Tensor(np.linspace(0.1, 0.9, 9).reshape(3, 3), requires_grad=True, name="x")
+    kept = []
+    for k in tg.steps(3):
+        double, single = x[k] * 2.0, x[k]
+        kept.append(double)
+    loss = tg.sum(tg.tanh(kept[0] * single))
+    loss.backward()
+    assert "δx = " in str(tg.compare(loss, {"x": -x.grad}))
+
+
+def test_nothing_comes_back_from_after_the_last_step():
+    rng = np.random.default_rng(0)
+    h = tg.Tensor(rng.normal(size=(2, 3)), requires_grad=True, name="h")
+    wide = tg.Tensor(rng.normal(size=(2, 9)), requires_grad=True, name="wide")
+    state, first, second = h * 1.0, [], []
+    for k in tg.steps(3):
+        after = state + float(k)
+        first.append(wide[:, k : k + 3] * state)
+        state = after
+    for k in tg.steps(3):
+        second.append(h / (k + 2.0))
+    loss = tg.sum(tg.tanh(sum(first)) + tg.tanh(sum(second)))
+    loss.backward()
+    report = tg.compare(loss, {"wide": wide.grad, "h": -h.grad})
+    assert "the gradient of h is −1 times what it should be" in str(report)

@@ -95,10 +95,10 @@ def test_the_network_is_left_when_the_time_is_up():
     case = planted.case("lstm")
     sight = Sight(case.loss())
     with pytest.raises(TimeUp):
-        Trials(sight.adjoint, sight.given(case.hand()), True, Clock(-1))
+        Trials(sight.adjoint, sight.given(case.hand()), True, Clock(0))
 
 
-@pytest.mark.parametrize("seconds", ["1", None, float("nan"), True])
+@pytest.mark.parametrize("seconds", ["1", None, float("nan"), True, -1, -0.5])
 def test_a_time_limit_is_a_number(seconds):
     with pytest.raises(ArgumentError, match="seconds is"):
         Clock(seconds)

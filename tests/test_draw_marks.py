@@ -235,3 +235,14 @@ def test_the_legend_says_what_is_orange_and_which_mistake_it_is():
     seen = legend(tg.draw(report).dot)
     assert "orange: W, the first wrong gradient" in seen
     assert f"mistake: {report.best[0].says}" in " ".join(seen)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_step_reads_is_marked_by_the_name_of_the_whole(count):
+    x = tg.Tensor(np.ones((count, 3)), requires_grad=True, name="x")
+    loss = 0.0
+    for k in tg.steps(count):
+        loss = loss + tg.sum(tg.tanh(x[k]))
+    loss.backward()
+    tg.draw(tg.compare(loss, {"x": -x.grad}), fold=False)
+    tg.draw(tg.compare(loss, {"x": -x.grad}))

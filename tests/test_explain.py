@@ -598,3 +598,13 @@ def test_the_command_explains(tmp_path, capsys):
     assert capsys.readouterr().out.endswith("∂tanh/∂x = δx = 0.786447733\n")
     assert main(["explain", str(path), "--wrt", "X"]) == 2
     assert "the nearest names are: x" in capsys.readouterr().err
+
+
+def test_an_exact_name_stands_for_no_steps_of_another_signal():
+    x = tg.Tensor(np.ones((3, 3)), requires_grad=True, name="x")
+    b = tg.Tensor(np.ones(3), requires_grad=True, name="b")
+    h = tg.tanh(b + b * 2.0 + 1.0)
+    for k in tg.steps(3):
+        h = tg.tanh(x[k] + h)
+    with pytest.raises(tg.SignalError, match="add is not told"):
+        tg.explain(tg.sum(h), "add")

@@ -645,3 +645,40 @@ def test_a_part_that_somebody_named_is_known_by_its_name(named_rows):
     told = tg.explain(loss, "net.x", fold=True)
     assert "δnet.x(k) = " in str(told)
     np.testing.assert_allclose(told.value, right, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda out: tg.stack(out)[3],
+        lambda out: tg.stack(out[::-1])[0],
+        lambda out: tg.reshape(tg.stack(out), (12,)),
+        lambda out: tg.stack(out)[np.array([3, 1])],
+        lambda out: tg.unstack(tg.stack(out))[2],
+    ],
+    ids=["step", "reversed", "reshape", "gather", "unstack"],
+)
+def test_fewer_steps_are_refused_where_all_are_needed(part):
+    x = tg.Tensor(np.ones((4, 3)), requires_grad=True, name="x")
+    h, out = tg.Tensor(np.zeros(3)), []
+    for k in tg.steps(4):
+        h = tg.tanh(x[k] + h)
+        out.append(h)
+    f = tg.graph(tg.sum(part(out))).fold()
+    with pytest.raises(UsageError, match="unroll: .* needs all recorded steps"):
+        f.unroll(2)
+
+
+def test_leaves_of_steps_that_nothing_uses_stay_when_unrolled():
+    leaves = [tg.Tensor(np.ones(3), requires_grad=True, name=f"l{k}") for k in range(3)]
+    first, second = [], []
+    for k in tg.steps(3):
+        first.append(tg.tanh(leaves[k]))
+    whole = tg.stack(first)
+    for k in tg.steps(2):
+        second.append(whole[k] * 2)
+    recorded = tg.graph(tg.sum(sum(second)))
+    right, found = recorded.adjoint().evaluate(), recorded.fold().unroll().adjoint().evaluate()
+    assert found.keys() == right.keys()
+    for name, value in right.items():
+        np.testing.assert_allclose(found[name], value)

@@ -539,3 +539,8 @@ def test_places_of_any_depth_are_copied_and_shared_as_they_were(copied):
     assert twins[-1].label() == leaves[-1].label()
     for inner, outer in itertools.pairwise(reversed(twins)):
         assert inner.place.parent is outer.place
+
+
+def test_steps_run_backwards_as_a_range_does():
+    assert list(reversed(tg.steps(3))) == [2, 1, 0]
+    assert list(reversed(tg.steps(range(1, 6, 2)))) == [5, 3, 1]

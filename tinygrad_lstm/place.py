@@ -258,6 +258,9 @@ class steps:
     def __iter__(self) -> Iterator[int]:
         return self._shared or stepping(self._times)
 
+    def __reversed__(self) -> Iterator[int]:
+        return stepping(self._times[::-1])
+
     def __next__(self) -> int:
         if self._shared is None:
             self._shared = _Shared(self._times)

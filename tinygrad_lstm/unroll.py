@@ -26,7 +26,9 @@ def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
     ----------
     graph : Flow
     steps : int, optional
-        How many of the recorded steps, from the first in time on; all of them if None.
+        How many of the recorded steps, from the first in time on; all of them if None. A constant
+        that depends on the number of steps, such as the divisor of a mean over the steps, cannot be
+        told from another constant: the constant stays as recorded.
 
     Returns
     -------
@@ -37,18 +39,32 @@ def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
     ArgumentError
         If fewer steps were recorded.
     UsageError
-        If it is an adjoint network; unroll the graph, then take its adjoint.
+        If it is an adjoint network; unroll the graph, then take its adjoint. If a signal needs
+        all recorded steps, and there are to be fewer; the message names the signal.
     """
     if any(node.kind in DELAYS and node.transposed for node in graph.nodes):
         raise UsageError(
             "unroll: found an adjoint network; unroll the graph, then take its adjoint"
         )
-    return cast(AnyFlow, _Unrolling(graph, steps).done())
+    unrolled = _Unrolling(graph, steps).done()
+    if steps is None and _leaves(unrolled) != _leaves(graph):
+        unrolled = _Unrolling(graph, steps, is_direct=False).done()
+    return cast(AnyFlow, unrolled)
+
+
+def _leaves(graph: Flow) -> set[str]:
+    return {node.name for node in graph.nodes if node.kind in ("input", "parameter")}
 
 
 class _Unrolling:
-    def __init__(self, graph: Flow, steps: int | None) -> None:
-        self.graph, self.shorter = graph, steps is not None
+    """A graph on its way to being unrolled.
+
+    ``is_direct`` says whether what takes one step takes that step alone, and not a part of all
+    steps joined, to which the leaves of the other steps lead, too.
+    """
+
+    def __init__(self, graph: Flow, steps: int | None, is_direct: bool = True) -> None:
+        self.graph, self.shorter, self.is_direct = graph, steps is not None, is_direct
         self.loops = [_shortened(loop, steps) for loop in graph.loops]
         self.made: dict[Element, Element] = {}  # what stands for an element outside of the loops
         self.series: dict[Element, list[Element]] = {}  # what stands for what leaves a loop
@@ -72,7 +88,10 @@ class _Unrolling:
 
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
         if self.shorter and operands and node.kind != "output":
-            value = computed(node, [each.value for each in operands])
+            try:
+                value = computed(node, [each.value for each in operands])
+            except (IndexError, ValueError):
+                raise _needs_all(node) from None
         self.order.append(Element(node, operands, value))
         return self.order[-1]
 
@@ -81,8 +100,10 @@ class _Unrolling:
     def _copied(self, element: Element) -> Element:
         node = element.node
         taken = node.parameters.get("index") if node.primitive is getitem else None
-        if node.step is not None and type(taken) is int and element.operands[0] in self.series:
-            return self._step(element.operands[0], taken)
+        if self.is_direct and node.step is not None and type(taken) is int:
+            (source,) = element.operands
+            if source in self.series:
+                return self._step(source, taken, node)
         operands, signs = [], []
         for at, operand in enumerate(element.operands):
             several = operand in self.series and operand.node.kind == "hold"
@@ -102,12 +123,14 @@ class _Unrolling:
             self.made[element] = self._add(joined, steps, element.value)
         return self.made[element]
 
-    def _step(self, collected: Element, index: int) -> Element:
+    def _step(self, collected: Element, index: int, taker: Node) -> Element:
         """Return what one step made, or the last one that there is instead of the last."""
         steps = self.series[collected]
         recorded = len(collected.value)
         if index % recorded >= len(steps) and index % recorded == recorded - 1:
             index = -1
+        if not -len(steps) <= index < len(steps):
+            raise _needs_all(taker)
         return steps[index]
 
     # --- inside of them --------------------------------------------------------------------------
@@ -143,10 +166,11 @@ class _Unrolling:
     def _read(self, tap: Element, at: int, step: int) -> Element:
         """Return what a tap reads at a step."""
         (source,), index = tap.operands, tap.node.parameters["index"].values[at]
-        if source in self.series and type(index) is int:
-            return self._step(source, index)
+        is_one = self.is_direct and type(index) is int
+        if is_one and source in self.series:
+            return self._step(source, index, tap.node)
         whole = self._seen(source)
-        if whole.node.primitive is stack and type(index) is int:
+        if is_one and whole.node.primitive is stack:
             return whole.operands[index]
         node = self._at(tap.node.at(at), step)
         if whole.node.kind == "constant":
@@ -155,6 +179,13 @@ class _Unrolling:
         return self._add(
             replace(node, kind="linear", shapes=(whole.shape,)), [whole], tap.value[at]
         )
+
+
+def _needs_all(node: Node) -> UsageError:
+    return UsageError(
+        f"unroll: {node.name} needs all recorded steps, and there would be fewer; unroll all "
+        "steps, or record fewer"
+    )
 
 
 def name_at(node: Node, step: int, scope: str) -> str:

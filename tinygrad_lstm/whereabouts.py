@@ -65,7 +65,13 @@ class Whereabouts:
     def pieces(self, name: str) -> list[str]:
         """Return the steps that a signal has, else what is packed in it."""
         parts = self.recorded.parts.get(name, ())
-        return self.sequences.get(name) or [part.name for part in parts]
+        return self.steps(name) or [part.name for part in parts]
+
+    def steps(self, name: str) -> list[str]:
+        """Return the steps of a sequence; none where another signal has exactly its name."""
+        if name in self.recorded.by_name and name in self.recorded.sequences:
+            return []
+        return self.sequences.get(name, [])
 
     def value(self, name: str, on: Mapping[int, np.ndarray]) -> np.ndarray:
         """Return what some wires carry of a signal, put together; 0 where it is on none."""

@@ -244,6 +244,8 @@ class _Search:
         """Try two mistakes at once, the likeliest first, and some more after the first that do."""
         left = MORE
         for one, other in watch(self.effects.likely(self.paired, self.clock)):
+            if one.says == other.says:
+                continue  # told twice, one mistake reads as if the other undid it
             self.attempt((*one.mistakes, *other.mistakes))
             left -= self.is_explained
             if not left:

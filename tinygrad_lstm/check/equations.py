@@ -188,7 +188,10 @@ class Equations:
         steps = range(last + 1)
         if node.kind in ("delay", "advance"):
             first = 0 if node.kind == "delay" else last
-            behind = self._delta((out, first if port == 1 else self._after(node, step)), depth)
+            after = first if port == 1 else self._after(node, step)
+            if after is None:
+                return self._nothing((node.inputs[0], step))
+            behind = self._delta((out, after), depth)
             return _marked(behind) if marks else behind
         terms = [self._delta((out, k), depth) for k in steps]
         is_marked = [self._is_marked(node.inputs[port], k) for k in steps]
@@ -229,6 +232,8 @@ class Equations:
                     term = self._delta(come, depth) if at is not None else self._behind(
                         come, depth)[step]  # fmt: skip
                     terms.append(_marked(term) if marked else term)
+        if not terms:  # other steps alone are used
+            return self._nothing((wire, step))
         total = reduce(operator.add, terms)
         return _marked(total) if marks else total
 

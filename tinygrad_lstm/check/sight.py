@@ -136,8 +136,7 @@ class Sight:
     def _located(self, name: str, value: np.ndarray) -> Iterator[Given]:
         if name in self.at:
             yield Given(name, *self.at[name], value)
-        elif name in self.places.sequences:
-            steps = self.places.sequences[name]
+        elif steps := self.places.steps(name):
             if value.ndim and len(value) == len(steps):
                 for step, row in zip(steps, value, strict=True):
                     yield from self._located(step, row)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
-from math import isnan
 from numbers import Real
 from time import monotonic
 from typing import Any
@@ -51,12 +50,13 @@ class Clock:
     Raises
     ------
     ArgumentError
-        If it is no number.
+        If it is no number, or below 0.
     """
 
     def __init__(self, seconds: float) -> None:
-        if not isinstance(seconds, Real) or isinstance(seconds, bool) or isnan(seconds):
-            raise ArgumentError(f"seconds is {told(seconds)}, expected a number")
+        is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
+        if not is_number or not seconds >= 0:
+            raise ArgumentError(f"seconds is {told(seconds)}, expected a number from 0")
         self.until: float = monotonic() + float(seconds)
 
     def __call__(self) -> None:
@@ -67,12 +67,12 @@ class Clock:
     @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return self.left < 0
+        return monotonic() > self.until
 
     @property
     def left(self) -> float:
-        """How many seconds are left."""
-        return self.until - monotonic()
+        """How many seconds are left, from 0."""
+        return max(0.0, self.until - monotonic())
 
 
 def ticking(

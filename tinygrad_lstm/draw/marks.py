@@ -92,9 +92,9 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
     parts: list[tuple[Place | Arc, set[str]]] = []
     everything: list[Place | Arc] = [*drawn.places, *drawn.arcs]
     for part in everything:
-        weight = part.weight_name if isinstance(part, Arc) else ""
-        wholes = {weight.rpartition(".")[0]} if weight.count(".") > 1 else set()
-        parts.append((part, ({part.name, _stem(part.name), weight} | wholes) - {""}))
+        operand = part.weight_name if isinstance(part, Arc) else part.whole
+        wholes = {operand.rpartition(".")[0]} if operand.count(".") > 1 else set()
+        parts.append((part, ({part.name, _stem(part.name), operand} | wholes) - {""}))
     known = set().union(*(called for _, called in parts))
     for name in names:
         name = name if name in known else _stem(name)

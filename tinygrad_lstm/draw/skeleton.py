@@ -61,6 +61,8 @@ class Place:
     is_marked : bool
     step : tuple of int or None
         The loop that it belongs to, and the step if the loop is not folded.
+    whole : str
+        The full name of the signal that it reads a part of, if it does.
     """
 
     kind: str
@@ -72,6 +74,7 @@ class Place:
     is_still: bool = False
     is_marked: bool = False
     step: tuple[int, int | None] | None = None
+    whole: str = ""
 
 
 @dataclass(slots=True)
@@ -282,7 +285,7 @@ class _Drawing:
         wire = node.outputs[0] if node.outputs else node.inputs[0]
         forward: tuple[str, ...] = ()
         adjoint: tuple[str, ...] = ()
-        kind, name = node.kind, shown(node)
+        kind, name, whole = node.kind, shown(node), ""
         if kind == "junction":
             kind = "sum"
         elif kind == "product":
@@ -295,7 +298,7 @@ class _Drawing:
         elif kind in ENDS or self._is_reading(node):
             if kind == "linear" and not self._is_renaming(node):
                 origin = self._origin(node.inputs[0])
-                name = f"{shown(origin)}[{node.parameters['index']}]"
+                name, whole = f"{shown(origin)}[{node.parameters['index']}]", origin.name
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif kind == "output":
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
@@ -306,7 +309,9 @@ class _Drawing:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind != "output" and wire not in self.alive
         adjoint = forward if still else adjoint
-        self._add(node, Place(kind, forward, adjoint, node.name, self._frames(node), wire, still))
+        place = Place(kind, forward, adjoint, node.name, self._frames(node), wire, still)
+        place.whole = whole
+        self._add(node, place)
 
     def _frames(self, node: Node) -> tuple[str, ...]:
         """Return the frames that a node stands in; a fork may stand where all its arms lead."""
