@@ -13,8 +13,8 @@ import pytest
 from test_architecture import imported
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.check import mistakes as library
 from tinygrad_lstm.check import diagnosis
+from tinygrad_lstm.check import mistakes as library
 from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import every, mistakes
 from tinygrad_lstm.check.sight import Sight

@@ -128,7 +128,7 @@ def test_a_difference_beyond_a_small_share_of_the_signal_is_not_called_rounding(
 
 @pytest.mark.parametrize("style", [decimals, significant])
 def test_mistakes_are_seen_in_four_digits(style):
-    missed, right = [], [case for case in planted.correct_cases()]
+    missed, right = [], list(planted.correct_cases())
     cases = [case for case in planted.CASES if case.id != "gers/truncated"]  # gives no signal
     for case in [*cases, *right]:
         hand = {name: style(4, value) for name, value in case.hand().items()}

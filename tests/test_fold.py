@@ -665,7 +665,7 @@ def test_fewer_steps_are_refused_where_all_are_needed(part):
         h = tg.tanh(x[k] + h)
         out.append(h)
     f = tg.graph(tg.sum(part(out))).fold()
-    with pytest.raises(UsageError, match="unroll: .* needs all recorded steps"):
+    with pytest.raises(UsageError, match=r"unroll: .* needs all recorded steps"):
         f.unroll(2)
 
 
