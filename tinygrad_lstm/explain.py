@@ -11,7 +11,7 @@ Every number is a δ of the adjoint network, every formula the rule of a primiti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .explanation import Explanation, Stage, in_numbers, numbers
 from .flow import Node, number_in_formula
 from .graph import Graph, graph
 from .parameters import varying
+from .primitive import Primitive
 from .proof import fold_if_true, fold_truly
 from .signals import Signals
 from .symbol import Symbol, bare, constant_text
@@ -33,7 +34,9 @@ from .whereabouts import Whereabouts, is_timed
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
-PICKING = "1 for every entry that is taken, else 0"  # the partial derivative of a linear map
+# the partial derivative of a linear map: of one that takes entries as they are, and of any other
+PICKING = "1 for every entry that is taken, else 0"
+WEIGHING = "the numbers by which {name} weighs the entries, whatever they are"
 # what passes the border of a loop, or its delay: the equation, and δ on its way back
 CROSSING = {
     "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
@@ -362,5 +365,20 @@ def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
     if isinstance(slope, Symbol):
         return str(slope), None if node.folded else slope.value
     if slope is None:
-        return PICKING if node.kind in ("linear", "join") else "", None
+        is_map = node.kind in ("linear", "join") and node.primitive is not None
+        return _weights(node.primitive) if is_map else "", None
     return numbers(slope), None if node.folded else slope
+
+
+@cache
+def _weights(primitive: Primitive) -> str:
+    """Return the partial derivative of a linear map in words, seen from what its samples give."""
+    for operands, parameters in primitive.samples():
+        blank = [np.zeros(np.shape(each)) for each in operands]
+        for entries in blank:
+            for place in np.ndindex(entries.shape):
+                entries[place] = 1.0
+                if not np.isin(primitive.forward(*blank, **parameters), (0.0, 1.0)).all():
+                    return WEIGHING.format(name=primitive.name)
+                entries[place] = 0.0
+    return PICKING
