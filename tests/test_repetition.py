@@ -187,6 +187,25 @@ def test_a_mistake_at_one_of_equal_layers_is_told_of_this_layer(kind, count, nam
         assert best[0].says == f"the gradient of {wrong} is −1 times what it should be"
 
 
+@pytest.mark.parametrize("wrong", ["W0", "W1", "W2", "W3"])
+def test_a_mistake_at_one_of_the_leaves_that_steps_read_is_told(wrong):
+    rng, h = np.random.default_rng(0), tg.Tensor(np.ones((4, 3)))
+    weights = [
+        tg.Tensor(rng.normal(size=(3, 3)) * 0.4, requires_grad=True, name=f"W{k}") for k in range(4)
+    ]
+    for k in tg.steps(4):
+        h = tg.tanh(h @ weights[k])
+    loss = tg.sum(h * h)
+    loss.backward()
+    right = {W.name: W.grad for W in weights}
+    for diagnose in (False, True):
+        report = tg.compare(loss, right | {wrong: -right[wrong]})
+        if diagnose:
+            report.diagnose()
+        assert report.best[0].says == f"the gradient of {wrong} is −1 times what it should be"
+        assert f"δ{wrong} = " in str(report)
+
+
 def test_named_data_of_a_step_is_no_weight_of_a_layer():
     p = leaves()
     p["x"] = [tg.Tensor(row, name=f"x{k}") for k, row in enumerate(p["x"].data)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
@@ -124,8 +125,10 @@ class Report:
         """
         return self._look(lambda: None)
 
-    def _look(self, tick: Callable[[], None]) -> tuple[Sight, list[Given], list[np.ndarray]]:
-        sight = self.sight or Sight(self.loss, tick=tick)
+    def _look(
+        self, tick: Callable[[], None], sight: Sight | None = None
+    ) -> tuple[Sight, list[Given], list[np.ndarray]]:
+        sight = sight or self.sight or Sight(self.loss, tick=tick)
         finite = {row.name for row in self.rows if row.finite}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
         tick()
@@ -163,7 +166,14 @@ class Report:
         try:
             if "seen" not in self.__dict__:
                 self.__dict__["seen"] = self._look(clock)
-            found = diagnosed(*self.seen, seconds=clock.left, **how)
+            found = diagnosed(*self.seen, seconds=clock.left, pairs=False)
+            if _is_left(found) and not found.is_cut:
+                try:
+                    found = self._at_one_step(clock)
+                except TimeUp:
+                    found.is_cut = True
+                else:
+                    found = found or diagnosed(*self.seen, seconds=clock.left, **how)
         except TimeUp:
             found = cut
         self.__dict__["mistakes"] = found
@@ -181,7 +191,31 @@ class Report:
 
     @cached_property
     def _singles(self) -> Diagnoses:
-        return diagnosed(*self.seen, pairs=False) if self._is_small else Diagnoses()
+        found = diagnosed(*self.seen, pairs=False) if self._is_small else Diagnoses()
+        if not _is_left(found) or found.is_cut or not self._is_small:
+            return found
+        with suppress(TimeUp):
+            found = self._at_one_step(Clock(SECONDS)) or found
+        return found
+
+    def _at_one_step(self, clock: Clock) -> Diagnoses:
+        """Return the single mistakes at one step that explain all, where no step stands for all.
+
+        The report looks at the unfolded network from then on, if there are any.
+        """
+        sight = self.seen[0]
+        if (
+            not self.is_wrong
+            or not sight.network.folded
+            or len(sight.unfolded.adjoint.nodes) > UNASKED
+        ):
+            return Diagnoses()
+        unfolded = self._look(clock, sight.unfolded)
+        found = diagnosed(*unfolded, pairs=False, seconds=clock.left)
+        if not found or _is_left(found):
+            return Diagnoses()
+        self.__dict__["seen"] = unfolded
+        return found
 
     @cached_property
     def _is_small(self) -> bool:
@@ -384,6 +418,11 @@ class Report:
             yield f"also explained by: {_saying(each.says, answers)}"
         if first.apart:
             yield f"give {first.apart} to tell them apart"
+
+
+def _is_left(found: Diagnoses) -> bool:
+    """Return whether what was tried leaves a gradient wrong."""
+    return not found or bool(found[0].left)
 
 
 def _saying(says: str, answers: bool) -> str:
