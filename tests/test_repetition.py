@@ -151,7 +151,7 @@ def test_what_folds_is_always_the_recorded_network(seed):
 def layers(x, weights, kind):
     """Return what layers with weights of their own make of one input."""
     h, several = x, []
-    for k, W in enumerate(weights):
+    for W in weights:
         if kind == "plain":
             h = tg.tanh(h @ W)
         elif kind == "residual":
