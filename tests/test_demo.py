@@ -67,7 +67,7 @@ def test_a_forecast_above_the_bar_is_a_failed_command(short, tmp_path, monkeypat
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 1
+    assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.startswith("tinygrad-lstm: ")
 
 

@@ -27,6 +27,7 @@ VARIANTS = {
     "max": (lambda a, b, p: tg.tanh(a) - 0.3 * tg.max(b, **p), REDUCED),
     "logsumexp": (lambda a, b, p: tg.tanh(a) - 0.3 * tg.logsumexp(b, **p), REDUCED),
     "norm": (lambda a, b, p: tg.tanh(a) - 0.3 * tg.norm(b, **p), REDUCED),
+    "average": (lambda a, b, p: tg.tanh(a) - 0.3 * TABLE["average"](b, **p), REDUCED),
     "softmax": (lambda a, b, p: tg.softmax(a, axis=p) * b, AXES),
     "mean": (lambda a, b, p: a - tg.mean(b, axis=p), (*AXES, None)),
     "reshape": (

@@ -56,6 +56,7 @@ AUTOGRAD = SimpleNamespace(
     mask=lambda x, share: x * share,
     ratio=lambda a, b: a / b,
     mean=lambda x, axis=None, keepdims=False: anp.mean(x, axis=axis, keepdims=keepdims),
+    average=lambda x, axis=None, keepdims=False: anp.mean(x, axis=axis, keepdims=keepdims),
     softmax=lambda x: anp.exp(x) / anp.sum(anp.exp(x), axis=-1, keepdims=True),
     reshape=lambda x, shape: anp.reshape(x, shape),
     transpose=lambda x, axes=None: anp.transpose(x, axes),
@@ -107,6 +108,7 @@ SMOOTH: dict[str, Callable[[Any, Any, Any], Any]] = {
     "sum": lambda m, a, b: m.tanh(a) * m.sum(m.sin(b)) * 0.3,
     "sum along an axis": lambda m, a, b: a - m.sum(b, axis=1, keepdims=True) * 0.3,
     "mean": lambda m, a, b: a - m.mean(b, axis=0),
+    "average": lambda m, a, b: a - entry(m, "average")(b, axis=0),
     "reshape": lambda m, a, b: m.reshape(m.reshape(a, shape=(9,))[::-1], shape=(3, 3)),
     "transpose": lambda m, a, b: m.transpose(a) + b,
     "transpose axes": lambda m, a, b: (
