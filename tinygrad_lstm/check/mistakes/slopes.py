@@ -55,8 +55,9 @@ def reductions(scene: Scene) -> Iterator[Mistake]:
             values = [] if node.folded else [scene.value(x), scene.value(y)]
             along = partial(_along, rule, axis)
             for word, gain in slips(along, *values) if values else ():
-                several.append(Instead("derivative of wrong form", f"{derivative} has the wrong "
-                                       f"form, {word}", word, gain, word))  # fmt: skip
+                if np.shape(gain) == np.shape(node.gain):
+                    several.append(Instead("derivative of wrong form", f"{derivative} has the "
+                                           f"wrong form, {word}", word, gain, word))  # fmt: skip
         yield from scene.instead(node, several, f"{passed.scope}: {f}")
 
 
