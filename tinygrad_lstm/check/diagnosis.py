@@ -25,7 +25,7 @@ from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
 MORE = 200  # pairs that are tried after one that explains all
 COMPARED = 5  # explanations, from the rest of which a signal to give is to tell the first
 PAIRS = 5000  # of the likeliest, that are tried
-PAIRED = 1500  # single mistakes, the likeliest, of which pairs are made
+PAIRED = 3000  # single mistakes, the likeliest, of which pairs are made
 LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
 WIDTH = 1024  # numbers to which the effect of a mistake comes down, when pairs are sought
 BLOCK = 250  # effects that are compared with the others between two looks at the clock
