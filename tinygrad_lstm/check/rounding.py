@@ -52,7 +52,7 @@ def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
     and the finer counts.
 
     >>> half_unit_printed([0.002, 4.12e-4, 0.123456, 41.237], 3)
-    array([5.0000005e-04, 5.0000005e-07, 5.0000005e-04, 5.0000005e-04])
+    array([5.000005e-04, 5.000005e-07, 5.000005e-04, 5.000005e-04])
     """
     value = np.asarray(printed, float)
     after_point, in_all = _half_units(value, digits)
