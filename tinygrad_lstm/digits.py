@@ -49,7 +49,8 @@ def total(x, axis=None, keepdims=False):
     """Return the sum along the axes, in the type of x; one of many narrow numbers keeps its digits.
 
     NumPy adds float32 and float16 one after the other along any axis but the last, and then a sum
-    of 2048 ones in float16 grows no more. A short sum along the first axis is NumPy's own, for speed.
+    of 2048 ones in float16 grows no more. A short sum along the first axis is NumPy's own: it is
+    what a backward pass does most.
     """
     size = getattr(x, "size", 0)
     if size > 8 and size > (most := _LONG.get(x.dtype.char, size)) and (axis != 0 or len(x) > most):
