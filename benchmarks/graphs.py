@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.render import rendered
-from tinygrad_lstm.tape import history
+from tinygrad_lstm.drawing.render import rendered
+from tinygrad_lstm.engine.tape import history
 
 STEPS = (100, 1000, 10_000)
 

@@ -13,8 +13,8 @@ import numpy as np
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
-from tinygrad_lstm.cotangent import Sums
-from tinygrad_lstm.primitive import Entry, Primitive
+from tinygrad_lstm.engine.cotangent import Sums
+from tinygrad_lstm.engine.kinds import Entry, Primitive
 
 Arrays = tuple[np.ndarray, ...]
 STEP = 1e-30  # of the complex step, which has no cancellation

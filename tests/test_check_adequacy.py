@@ -10,8 +10,8 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.check.mistakes import mistakes
-from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.errors import UsageError
+from tinygrad_lstm.network.view import Sight
 
 EXACT = dict(rtol=1e-9, atol=1e-12)
 

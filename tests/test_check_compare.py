@@ -5,13 +5,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.derivations import question
-from tinygrad_lstm.errors import (
-    ArgumentError,
-    DTypeError,
-    GradientError,
-    SignalError,
-    UsageError,
-)
+from tinygrad_lstm.errors import ArgumentError, DTypeError, GradientError, SignalError, UsageError
 
 
 @pytest.fixture

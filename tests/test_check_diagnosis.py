@@ -17,9 +17,9 @@ from tinygrad_lstm.check import diagnosis
 from tinygrad_lstm.check import mistakes as library
 from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import every, mistakes
-from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.check.trials import Trials
-from tinygrad_lstm.place import Packed
+from tinygrad_lstm.engine.place import Packed
+from tinygrad_lstm.network.view import Sight
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
 FORWARD = (
@@ -191,7 +191,7 @@ def chain(count, of=tg.tanh):
 @pytest.mark.parametrize("fold", [True, False], ids=["folded", "recorded"])
 def test_a_limit_is_kept_in_a_long_network(fold, monkeypatch):
     if not fold:
-        monkeypatch.setattr("tinygrad_lstm.check.sight.fold_plain_loops", lambda *_, **__: None)
+        monkeypatch.setattr("tinygrad_lstm.network.view.fold_plain_loops", lambda *_, **__: None)
     loss, gradient = chain(300)
     found = tg.compare(loss, {"x": gradient * [1, 1.1, 0.9]})
     began = monotonic()
@@ -201,7 +201,7 @@ def test_a_limit_is_kept_in_a_long_network(fold, monkeypatch):
 
 
 def test_a_mistake_in_a_long_network_is_found_without_running_it_for_every_other(monkeypatch):
-    monkeypatch.setattr("tinygrad_lstm.check.sight.fold_plain_loops", lambda *_, **__: None)
+    monkeypatch.setattr("tinygrad_lstm.network.view.fold_plain_loops", lambda *_, **__: None)
     loss, gradient = chain(60)
     runs, run = [], Trials.run
 

@@ -12,7 +12,7 @@ import pytest
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.check import pullback
-from tinygrad_lstm.primitive import bilinear, elementwise, join, junction, linear, reduction
+from tinygrad_lstm.engine.kinds import bilinear, elementwise, join, junction, linear, reduction
 
 ARGUMENTS = dict(notation=TABLE["tanh"].notation, samples=TABLE["tanh"].samples)
 X = np.array([[0.3, -1.2, 0.7], [1.5, -0.4, 0.9]])

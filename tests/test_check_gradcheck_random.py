@@ -10,7 +10,7 @@ from test_check_gradcheck import ARGUMENTS
 from test_random_programs import KINKED, SMOOTH, Program
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.primitive import elementwise
+from tinygrad_lstm.engine.kinds import elementwise
 
 
 def wrong_by(factor: float) -> Any:

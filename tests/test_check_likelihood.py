@@ -9,7 +9,7 @@ import tinygrad_lstm as tg
 from tinygrad_lstm.check.blame import judged
 from tinygrad_lstm.check.mistakes import every, likelihood
 from tinygrad_lstm.check.noise import noise
-from tinygrad_lstm.check.sight import Sight
+from tinygrad_lstm.network.view import Sight
 
 SIZES = [(4, 2, 3), (3, 4, 5), (6, 3, 4)]  # the batch, the width of x, of what is normalised
 

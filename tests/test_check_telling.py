@@ -10,13 +10,13 @@ import pytest
 import test_explain
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.check.columns import WIDTH
 from tinygrad_lstm.check.diagnosis import NO_ROOM, Diagnosis
-from tinygrad_lstm.check.equations import left_out
 from tinygrad_lstm.check.mistakes import mistakes
-from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.check.telling import tell
-from tinygrad_lstm.signals import Signals
+from tinygrad_lstm.formulas.columns import WIDTH
+from tinygrad_lstm.formulas.equations import left_out
+from tinygrad_lstm.network.signals import Signals
+from tinygrad_lstm.network.view import Sight
 
 CASES = [case for case in planted.CASES if case.where]
 

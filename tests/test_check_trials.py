@@ -6,9 +6,9 @@ import pytest
 
 from tinygrad_lstm.check.blame import judged
 from tinygrad_lstm.check.mistakes import leading_to, mistakes
-from tinygrad_lstm.check.sight import Sight
 from tinygrad_lstm.check.trials import NO_ROOM, Clock, Screen, TimeUp, Trials
 from tinygrad_lstm.errors import ArgumentError
+from tinygrad_lstm.network.view import Sight
 
 CASES = [*planted.correct_cases(), *planted.random_cases(8, seed=3)]
 SAMPLE = 60  # mistakes tried of each network

@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from tinygrad_lstm import cli, gallery
+from tinygrad_lstm import gallery
+from tinygrad_lstm.cli import commands as cli
 
 NETWORK = """
 import numpy as np
@@ -182,10 +183,10 @@ def test_an_interruption_of_the_imports_is_one_line(monkeypatch, capsys):
 
     class Interrupted:
         def find_spec(self, name, *_):
-            if name == "tinygrad_lstm.cli":
+            if name == "tinygrad_lstm.cli.commands":
                 raise KeyboardInterrupt
 
-    monkeypatch.delitem(sys.modules, "tinygrad_lstm.cli")
+    monkeypatch.delitem(sys.modules, "tinygrad_lstm.cli.commands")
     monkeypatch.delattr(tinygrad_lstm, "cli")
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     assert main() == 130

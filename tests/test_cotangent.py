@@ -6,9 +6,9 @@ import laws
 import numpy as np
 import pytest
 
-from tinygrad_lstm.cotangent import ROWS, Sums
-from tinygrad_lstm.primitive import Entry
-from tinygrad_lstm.primitives import TABLE, gather, getitem
+from tinygrad_lstm.engine.cotangent import ROWS, Sums
+from tinygrad_lstm.engine.kinds import Entry
+from tinygrad_lstm.engine.primitives import TABLE, gather, getitem
 
 X, W = Entry(np.zeros(2), True, serial=1), Entry(np.zeros((2, 2)), True, serial=2)
 

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_lstm import cli, demo
+from tinygrad_lstm import demo
+from tinygrad_lstm.cli import commands as cli
 from tinygrad_lstm.data import sunspots
 from tinygrad_lstm.derivations import question
 

@@ -8,7 +8,7 @@ import pytest
 from pictures import WAYS, Layout, arrows, frames, legend, nodes, rendered, texts, texts_of
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import cli
+from tinygrad_lstm.cli import commands as cli
 from tinygrad_lstm.errors import ArgumentError
 
 
@@ -149,7 +149,7 @@ def test_every_step_is_drawn_on_request():
 
 
 def test_more_than_can_be_drawn_is_refused(monkeypatch):
-    monkeypatch.setattr(sys.modules["tinygrad_lstm.draw"], "MOST_PLACES", 100)
+    monkeypatch.setattr(sys.modules["tinygrad_lstm.drawing.draw"], "MOST_PLACES", 100)
     with pytest.raises(ArgumentError, match=r"found \d+ places to draw, expected 100 at most"):
         tg.draw(elman(), fold=False)
 

@@ -7,8 +7,8 @@ from pictures import arrows, legend, nodes, size
 import tinygrad_lstm as tg
 from tinygrad_lstm import gallery
 from tinygrad_lstm.derivations.gomez import GATES, PRINTED
-from tinygrad_lstm.draw.marks import HEAT, number
-from tinygrad_lstm.draw.wan import MARK
+from tinygrad_lstm.drawing.marks import HEAT, number
+from tinygrad_lstm.drawing.wan import MARK
 from tinygrad_lstm.errors import ArgumentError, SignalError, UsageError
 
 

@@ -9,7 +9,7 @@ from pictures import arrows, nodes
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import gallery
-from tinygrad_lstm.draw.scalar import MOST, indexed
+from tinygrad_lstm.drawing.scalar import MOST, indexed
 from tinygrad_lstm.errors import ArgumentError, UsageError
 
 

@@ -8,7 +8,7 @@ import pytest
 from pictures import QUOTED, WAYS, attributes, legend, plain, rendered, size, texts, texts_of
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.draw.text import LONGEST, padded, shortened
+from tinygrad_lstm.drawing.text import LONGEST, padded, shortened
 
 NAMES = {
     "quote": '"', "apostrophe": "'", "html": "<b>bold</b>", "tag": "<", "entity": "&lt;&#65;&amp",

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.cli import main
+from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.derivations import complex_step, mazur, question
-from tinygrad_lstm.explanation import numbers
-from tinygrad_lstm.primitive import linear
-from tinygrad_lstm.symbol import function
+from tinygrad_lstm.engine.kinds import linear
+from tinygrad_lstm.engine.symbol import function
+from tinygrad_lstm.formulas.explanation import numbers
 
-explain = import_module("tinygrad_lstm.explain")  # tg.explain is the function
+explain = import_module("tinygrad_lstm.formulas.explain")  # tg.explain is the function
 
 
 def named(tensor, name):

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from tinygrad_lstm import files
-from tinygrad_lstm.files import write_file
+from tinygrad_lstm.files import whole as files
+from tinygrad_lstm.files.whole import write_file
 
 posix = pytest.mark.skipif(files.fcntl is None, reason="Windows has other permissions and locks")
 
@@ -167,7 +167,7 @@ def test_what_a_killed_writer_leaves_is_removed_by_the_next(tmp_path, way):
 
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no nameless files")
 def test_a_writer_that_is_killed_while_it_writes_leaves_nothing(tmp_path):
-    code = "from tinygrad_lstm.files import *\nwhile True: write_file(bytes(10**7), 'a.bin')"
+    code = "from tinygrad_lstm.files.whole import *\nwhile True: write_file(bytes(10**7), 'a.bin')"
     names = set()
     for _ in range(5):
         process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=_environment())

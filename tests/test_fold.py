@@ -7,7 +7,7 @@ from test_random_programs import near_all
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import ArgumentError, UsageError
-from tinygrad_lstm.unpack import unpack
+from tinygrad_lstm.network.unpack import unpack
 
 RNG = np.random.default_rng(0)
 T, B, N, H = 5, 2, 3, 4

@@ -10,11 +10,11 @@ from test_random_programs import near_all
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
+from tinygrad_lstm.engine.tape import history
 from tinygrad_lstm.errors import UsageError
-from tinygrad_lstm.parameters import Varying, is_same
-from tinygrad_lstm.proof import first_difference, fold_if_true, fold_truly
-from tinygrad_lstm.tape import history
-from tinygrad_lstm.unpack import unpack
+from tinygrad_lstm.network.parameters import Varying, is_same
+from tinygrad_lstm.network.proof import first_difference, fold_if_true, fold_truly
+from tinygrad_lstm.network.unpack import unpack
 
 AXES = (0, 1, -1)
 REDUCED = ({}, *({"axis": axis} for axis in AXES), {"axis": 1, "keepdims": True}, {"axis": (0, 1)})
@@ -381,7 +381,9 @@ def test_a_network_that_is_not_the_recorded_one_is_not_used(monkeypatch):
             if isinstance(parameter, Varying):
                 wrong = Varying(name, (*parameter.values[:-1], 0), parameter.steps)
                 changed = folded.with_node(node, parameters={name: wrong})
-                monkeypatch.setattr("tinygrad_lstm.proof.fold", lambda _, network=changed: network)
+                monkeypatch.setattr(
+                    "tinygrad_lstm.network.proof.fold", lambda _, network=changed: network
+                )
                 network, reason = fold_if_true(recorded)
                 assert network is recorded and node.name in reason
                 assert tg.compare(loss, {"U": np.ones((H, H))}).seen[0].reason == reason

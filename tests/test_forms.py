@@ -15,7 +15,7 @@ from calls import check_call, numbers
 from numpy.lib.stride_tricks import sliding_window_view
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import forms
+from tinygrad_lstm.engine import forms
 from tinygrad_lstm.errors import ShapeError, TinygradError, UsageError
 
 SHAPES = [(), (1,), (3,), (2, 3), (2, 1, 3), (0, 3), (3, 0), (1, 1)]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import functions
-from tinygrad_lstm.primitive import Primitive
+from tinygrad_lstm.engine import functions
+from tinygrad_lstm.engine.kinds import Primitive
 
 X = laws.draw((2, 3, 4))
 

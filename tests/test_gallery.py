@@ -136,7 +136,7 @@ def test_the_gallery_is_written_picture_by_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "PICTURES", {"elman": PICTURES["elman"]})
     monkeypatch.setattr(gallery, "draw", lambda *of, **options: tg.draw(*of, **options))
     monkeypatch.setattr(
-        "tinygrad_lstm.render.rendered", lambda dot, format: rendered(dot, format, "wheels")
+        "tinygrad_lstm.drawing.render.rendered", lambda dot, format: rendered(dot, format, "wheels")
     )
     written = list(gallery.write(tmp_path / "new" / "folder"))
     assert [path.name for path in written] == ["elman.svg", "elman.png"]

@@ -11,8 +11,8 @@ import pytest
 
 from tinygrad_lstm import nn
 from tinygrad_lstm.errors import FileError, ShapeError
+from tinygrad_lstm.files.npz import npy_header, npz_entry, open_npz
 from tinygrad_lstm.interop import load
-from tinygrad_lstm.interop.npz import npy_header, npz_entry, open_npz
 
 GOOD = "{'descr': '<f8', 'fortran_order': False, 'shape': (3,)}"
 

@@ -13,7 +13,7 @@ import pytest
 from peers import peer
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import files, interop, nn
+from tinygrad_lstm import interop, nn
 from tinygrad_lstm.errors import (
     ArgumentError,
     DTypeError,
@@ -23,6 +23,7 @@ from tinygrad_lstm.errors import (
     SignalError,
     UsageError,
 )
+from tinygrad_lstm.files import whole as files
 from tinygrad_lstm.interop import load, save
 
 FORMATS = ("npz", "safetensors")

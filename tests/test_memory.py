@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from tinygrad_lstm import memory
+from tinygrad_lstm.engine import memory
 
 
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"])

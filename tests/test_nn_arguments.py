@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.nn.arguments import activation, identity, squashing
-from tinygrad_lstm.symbol import Symbol
+from tinygrad_lstm.engine.symbol import Symbol
+from tinygrad_lstm.nn.options import activation, identity, squashing
 
 AT = np.array([-2.0, -0.5, 0.0, 3.0])
 

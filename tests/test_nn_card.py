@@ -6,9 +6,9 @@ import laws
 import numpy as np
 import pytest
 
+from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.nn import GRU, LSTM, RNN, Dense, Dropout, MemoryBlocks, Sequential
 from tinygrad_lstm.nn.card import written
-from tinygrad_lstm.signals import Signals
 
 IN, H = 3, 4
 

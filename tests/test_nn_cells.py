@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from tinygrad_lstm.signals import Signals
 
 T, B, IN, H = 4, 3, 3, 2
 

@@ -8,8 +8,8 @@ import pytest
 
 from tinygrad_lstm import Tensor, compare
 from tinygrad_lstm.derivations import gers
+from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.nn import GRU, LSTM, RNN, LSTMCell, MemoryBlocks
-from tinygrad_lstm.signals import Signals
 
 T, B, IN, H = 5, 3, 4, 6
 BLOCKS, CELLS = 3, 2

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from tinygrad_lstm.engine.tape import history
 from tinygrad_lstm.nn import (
     GRU,
     LSTM,
@@ -19,7 +20,6 @@ from tinygrad_lstm.nn import (
     RNNCell,
     Sequential,
 )
-from tinygrad_lstm.tape import history
 
 T, B, IN, H, OUT = 5, 4, 3, 2, 2
 

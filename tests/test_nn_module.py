@@ -11,8 +11,8 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import DTypeError, ShapeError, SignalError, UsageError
+from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.nn import LSTM, Dense, Module, Sequential
-from tinygrad_lstm.signals import Signals
 
 
 class Pair(Module):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from tinygrad_lstm.engine.tape import history
 from tinygrad_lstm.nn import LSTM, Dense
-from tinygrad_lstm.tape import history
 
 T, B, IN, H, OUT = 5, 4, 3, 2, 2
 

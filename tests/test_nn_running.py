@@ -11,9 +11,9 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import ArgumentError, ShapeError, UsageError
+from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.nn import GRU, LSTM, RNN, MemoryBlocks, Recurrent, Sequential
 from tinygrad_lstm.nn.equations import Equations
-from tinygrad_lstm.signals import Signals
 
 T, B, IN, H = 6, 4, 3, 2
 LENGTHS = [3, 6, 1, 4]  # unsorted

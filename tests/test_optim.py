@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.errors import (
-    ArgumentError,
-    DTypeError,
-    GradientError,
-    ShapeError,
-    UsageError,
-)
+from tinygrad_lstm.errors import ArgumentError, DTypeError, GradientError, ShapeError, UsageError
 
 GRADIENTS = [np.array([1.0, -2.0]), np.array([0.5, 4.0]), np.array([-3.0, 0.0])]
 START = np.array([10.0, 20.0])

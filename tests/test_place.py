@@ -15,7 +15,7 @@ import threading
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.place import ROOT, Packed, here
+from tinygrad_lstm.engine.place import ROOT, Packed, here
 
 
 @pytest.fixture

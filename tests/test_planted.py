@@ -10,8 +10,8 @@ import pytest
 from planted import CASES, LSTM, NETWORKS, case, correct_cases, random_cases
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.signals import Signals
-from tinygrad_lstm.tape import history
+from tinygrad_lstm.engine.tape import history
+from tinygrad_lstm.network.signals import Signals
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 PLANTED = pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import TABLE, symbol
-from tinygrad_lstm import primitives as p
-from tinygrad_lstm.primitive import (
+from tinygrad_lstm import TABLE
+from tinygrad_lstm.engine import primitives as p
+from tinygrad_lstm.engine import symbol
+from tinygrad_lstm.engine.kinds import (
     Primitive,
     bilinear,
     cut,

@@ -13,8 +13,8 @@ from peers import peer
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
-from tinygrad_lstm.cotangent import Sums
-from tinygrad_lstm.tape import history, pull_back
+from tinygrad_lstm.engine.cotangent import Sums
+from tinygrad_lstm.engine.tape import history, pull_back
 
 autograd, anp = peer("autograd"), peer("autograd.numpy")
 

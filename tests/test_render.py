@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import files, program, render
+from tinygrad_lstm.drawing import program, render
+from tinygrad_lstm.drawing.program import Done
 from tinygrad_lstm.errors import ArgumentError, RenderError
-from tinygrad_lstm.program import Done
+from tinygrad_lstm.files import whole as files
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIGNS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "gv": b"digraph", "dot": b"digraph"}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm import repetition
-from tinygrad_lstm.check.sight import Sight
-from tinygrad_lstm.graph import graph
-from tinygrad_lstm.place import Packed
-from tinygrad_lstm.repetition import fold_plain_loops
+from tinygrad_lstm.engine.place import Packed
+from tinygrad_lstm.network import repetition
+from tinygrad_lstm.network.graph import graph
+from tinygrad_lstm.network.repetition import fold_plain_loops
+from tinygrad_lstm.network.view import Sight
 
 T = 6
 NUMBERS = {"W": (3, 4), "U": (4, 4), "b": (4,), "V": (4, 2), "x": (T, 3), "target": (T, 2)}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from tinygrad_lstm.engine.place import Initial, Packed
 from tinygrad_lstm.errors import SignalError
-from tinygrad_lstm.place import Initial, Packed
-from tinygrad_lstm.signals import Signals
+from tinygrad_lstm.network.signals import Signals
 
 
 def network(lstm=None, dense=None):

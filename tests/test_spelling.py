@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from tinygrad_lstm.spelling import PREFIXES, SIGNS, spell
+from tinygrad_lstm.cli.spelling import PREFIXES, SIGNS, spell
 
 GREEK = [chr(code) for code in range(0x3B1, 0x3CA) if unicodedata.name(chr(code), "")]
 ALIKE = (

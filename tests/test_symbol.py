@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE, Symbol
-from tinygrad_lstm.symbol import constant_text
+from tinygrad_lstm.engine.symbol import constant_text
 
 a, b, c, x, y = map(Symbol, "abcxy")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from tinygrad_lstm.engine.tape import history, leading_to
 from tinygrad_lstm.errors import ChangedError
-from tinygrad_lstm.tape import history, leading_to
 
 
 def leaf(value, name=None):

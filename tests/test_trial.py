@@ -11,9 +11,9 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
+from tinygrad_lstm.engine.kinds import bilinear, cut, elementwise, join, junction, linear, reduction
+from tinygrad_lstm.engine.symbol import function
 from tinygrad_lstm.errors import DTypeError, ShapeError, TinygradError, UsageError
-from tinygrad_lstm.primitive import bilinear, cut, elementwise, join, junction, linear, reduction
-from tinygrad_lstm.symbol import function
 
 X, Y = laws.draw((2, 3)), laws.draw((2, 3), 1)
 
@@ -239,7 +239,7 @@ def test_the_table_is_not_watched():
 
 
 def test_the_trial_is_not_loaded_until_it_is_needed():
-    code = "import sys, tinygrad_lstm; print('tinygrad_lstm.trial' in sys.modules)"
+    code = "import sys, tinygrad_lstm; print('tinygrad_lstm.engine.trial' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 

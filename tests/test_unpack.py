@@ -9,7 +9,7 @@ from test_graph import network
 from test_random_programs import near_all
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.unpack import unpack
+from tinygrad_lstm.network.unpack import unpack
 
 
 def counted(g):
@@ -32,7 +32,7 @@ def counted(g):
     return {kind: number for kind, number in count.items() if number}
 
 
-unpacking = import_module("tinygrad_lstm.unpack")
+unpacking = import_module("tinygrad_lstm.network.unpack")
 
 FORWARD = {"Σ": 5, "branch": 4, "Π": 3, "f": 5, "W": 8, "q⁻¹": 2}
 ADJOINT = {"Σ": 4, "branch": 8, "Wᵀ": 8, "gain": 11, "q⁺¹": 2}

@@ -21,10 +21,10 @@ from zoo import ZOO
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import check, interop, nn, optim
-from tinygrad_lstm.cli import main
+from tinygrad_lstm.cli.commands import main
+from tinygrad_lstm.engine.kinds import Primitive
 from tinygrad_lstm.errors import TinygradError
 from tinygrad_lstm.nn.equations import LSTMEquations
-from tinygrad_lstm.primitive import Primitive
 
 SECONDS = 10  # no call of a small function takes longer
 

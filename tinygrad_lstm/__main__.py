@@ -9,7 +9,7 @@ import sys
 def main() -> int:
     """Import the command line, run it, and return its exit status."""
     try:
-        from . import cli
+        from .cli import commands as cli
 
         return cli.main()
     except KeyboardInterrupt:

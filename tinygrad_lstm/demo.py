@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from . import nn, optim
-from .check import Report, compare
+from .check.compare import compare
+from .check.report import Report
 from .data import sunspots
 from .derivations import gomez, question
-from .differentiate import grad
-from .draw import draw
-from .primitives import sigmoid
-from .render import Picture
-from .signals import Signals
-from .tensor import Tensor
+from .drawing.draw import draw
+from .drawing.render import Picture
+from .engine.differentiate import grad
+from .engine.primitives import sigmoid
+from .engine.tensor import Tensor
+from .network.signals import Signals
 
 STEPS, CELLS = 3, 4
 LAST_TRAINING_YEAR = 1920

@@ -13,12 +13,12 @@ import numpy as np
 
 from . import nn
 from .demo import gomez_network
-from .draw import draw
-from .functions import log_softmax
-from .place import scope, steps
-from .primitives import concatenate, exp, sigmoid, stack, sum, tanh
-from .primitives import max as largest
-from .tensor import Tensor
+from .drawing.draw import draw
+from .engine.functions import log_softmax
+from .engine.place import scope, steps
+from .engine.primitives import concatenate, exp, sigmoid, stack, sum, tanh
+from .engine.primitives import max as largest
+from .engine.tensor import Tensor
 
 
 def _leaf(name: str, *shape: int) -> Tensor:

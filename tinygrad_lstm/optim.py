@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_floats
-from .checks import number as checked_number
-from .checks import told, whole
+from .engine.arguments import number as checked_number
+from .engine.arguments import told, whole
+from .engine.arrays import as_floats
+from .engine.tensor import Tensor, checked_gradient, replace_data
 from .errors import ArgumentError, GradientError, ShapeError, UsageError, check_arguments
-from .tensor import Tensor, checked_gradient, replace_data
 
 GRADIENT = "look in the network for the log of 0, a division by 0, or numbers that overflow"
 UPDATE = "take a smaller lr, or clip the gradients"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.signals import Signals
+from tinygrad_lstm.network.signals import Signals
 
 from .base import Arrays, Case, dense
 

@@ -12,11 +12,11 @@ from itertools import chain
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..errors import UsageError
-from ..flow import SOURCES
-from ..tensor import Tensor
+from ..network.flow import SOURCES
+from ..network.view import Given, Sight
 from .mistakes import Mistake, every
-from .sight import Given, Sight
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows

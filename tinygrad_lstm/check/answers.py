@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..errors import FileError, UsageError, check_path
-from ..interop.npz import npz_entry, open_npz
-from ..signals import Signals
-from ..tensor import Tensor
+from ..files.npz import npz_entry, open_npz
+from ..network.signals import Signals
 
 MOST_ENTRIES = 10_000
 MOST_NUMBERS = 1_000_000  # of an entry whose shape is not its signal's

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..flow import Flow, Node
+from ..network.flow import Flow, Node
+from ..network.view import Given, Sight
 from .rounding import met
-from .sight import Given, Sight
 
 
 @dataclass(frozen=True)

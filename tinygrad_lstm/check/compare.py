@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import told
-from ..cotangent import Sums
+from ..engine.arguments import told
+from ..engine.cotangent import Sums
+from ..engine.tape import pull_back
+from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import ArgumentError
-from ..signals import Signals
-from ..tape import pull_back
-from ..tensor import Tensor, starting_cotangent
+from ..network.signals import Signals
+from ..network.view import Sight
 from .hand import Derived, looked_up, pairs
 from .report import TOO_FEW, Report, Row
 from .rounding import half_unit_printed, reach
-from .sight import Sight
 
 ROUNDING = {8: 1e-12, 4: 1e-5, 2: 1e-2}  # of floats of so many bytes, relative to the largest entry
 SHARE = 0.05  # of the largest entry: a difference beyond is not said to be rounding on the way

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluate import evaluate
-from ..flow import Flow
+from ..network.evaluate import evaluate
+from ..network.flow import Flow
+from ..network.view import Given, Sight
 from .blame import Judged
 from .mistakes import Mistake, fitted, mistakes, with_rates, without
 from .noise import noise
 from .rounding import met
-from .sight import Given, Sight
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
 
 MORE = 200  # pairs that are tried after one that explains all

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import flag, told
-from ..differentiate import grad
+from ..engine.arguments import flag, told
+from ..engine.differentiate import grad
+from ..engine.place import enable_grad
+from ..engine.tape import history
+from ..engine.tensor import Tensor
 from ..errors import ArgumentError, DTypeError, GradientError, UsageError
-from ..place import enable_grad
-from ..tape import history
-from ..tensor import Tensor
 from .findings import Failure, GradReport
 from .pullback import Comparison, Options
 
@@ -96,7 +96,7 @@ def gradcheck(
     >>> report = gradcheck(lambda x, y: (x * y).sum(), ([1.0, 2.0], 3.0), order=2)
     >>> report.ok
     True
-    >>> from ..primitives import abs
+    >>> from ..engine.primitives import abs
     >>> print(*gradcheck(abs, np.array([0.0, -2.0])).kinks)
     a kink: output 0[0] by input 0[0]: slopes -1 and 1
     """

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import as_array, told
+from ..engine.arguments import as_array, told
+from ..engine.tensor import Tensor
 from ..errors import (
     DTypeError,
     GradientError,
@@ -20,8 +21,7 @@ from ..errors import (
     UsageError,
     nearest,
 )
-from ..signals import Signal, Signals
-from ..tensor import Tensor
+from ..network.signals import Signal, Signals
 
 SAME = 1e-5  # relative to the largest entry: two that differ by less are no contradiction
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..differentiate import grad
-from ..tape import history
-from ..tensor import Tensor
+from ..engine.differentiate import grad
+from ..engine.tape import history
+from ..engine.tensor import Tensor
+from .differences import Recorded, Slopes
 from .findings import Check, Failure, Kink
-from .slopes import Recorded, Slopes
 
 FULL = 200  # elements of inputs and outputs up to which "auto" takes the full Jacobian
 PROJECTIONS = 2  # random directions for each input, and random combinations of the outputs

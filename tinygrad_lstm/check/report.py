@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import flag, function, of_kind, text
-from ..tensor import Tensor
+from ..engine.arguments import flag, function, of_kind, text
+from ..engine.tensor import Tensor
+from ..formulas.columns import shape, size, table, wrapped
+from ..network.view import Given, Sight
 from .blame import Blame, blame, judged
-from .columns import shape, size, table, wrapped
 from .diagnosis import Diagnoses, diagnosed
 from .noise import noise
 from .rounding import tolerances
-from .sight import Given, Sight
 from .telling import Told, tell
 from .trials import SECONDS, Clock, TimeUp
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ..adjoint import gain_of
-from ..evaluate import evaluate
-from ..flow import Flow, Node
-from .sight import Given, Sight
+from ..network.adjoint import gain_of
+from ..network.evaluate import evaluate
+from ..network.flow import Flow, Node
+from ..network.view import Given, Sight
 
 Meetings = Mapping[int, Callable[[int | None, np.ndarray], np.ndarray]]
 NOWHERE: Meetings = MappingProxyType({})

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..evaluate import evaluate
-from ..flow import Flow, Node
-from ..parameters import is_same
-from ..symbol import Symbol
+from ..engine.symbol import Symbol
+from ..formulas.equations import ALL, Equations, left_out
+from ..network.evaluate import evaluate
+from ..network.flow import Flow, Node
+from ..network.parameters import is_same
+from ..network.view import Given, Sight
 from .diagnosis import NO_ROOM, Diagnosis
-from .equations import ALL, Equations, left_out
 from .mistakes import Mistake
 from .rounding import Kept
-from .sight import Given, Sight
 
 SAME = 1e-9  # relative to the largest entry
 

@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from ..adjoint import delta, transposed
-from ..checks import told
+from ..engine.arguments import told
+from ..engine.memory import collector_paused
 from ..errors import ArgumentError
-from ..evaluate import Meeting, evaluate
-from ..flow import Flow, Node
-from ..memory import collector_paused
+from ..network.adjoint import delta, transposed
+from ..network.evaluate import Meeting, evaluate
+from ..network.flow import Flow, Node
+from ..network.view import Given
 from .mistakes import Change
 from .mistakes.surgery import leading_to, place_of
 from .rounding import Kept
-from .sight import Given
 
 SECONDS = 30.0  # after which no more is tried, unless told otherwise
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none

@@ -9,4 +9,4 @@ from . import mazur as mazur
 from . import question as question
 from . import tmva as tmva
 from . import wan as wan
-from .complex_step import complex_step as complex_step
+from .numerical import complex_step as complex_step

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
-from ..checks import as_array
+from ..engine.arguments import as_array
+from ..engine.tensor import Tensor
 from ..errors import DTypeError, GradientError, ShapeError, UsageError
 from ..nn.equations import BlockEquations, Equations, GRUEquations, LSTMEquations, RNNEquations
 from ..nn.module import Module, check_entries
-from ..nn.recurrence import Recurrence
-from ..tensor import Tensor
+from ..nn.recurrent_module import Recurrence
 
 Arrays = dict[str, np.ndarray]
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..engine.primitives import exp, relu, sigmoid, softplus, tanh
 from ..errors import ArgumentError, UsageError, check_path
-from ..files import write_file
-from ..nn.arguments import checked_flag, identity
+from ..files.whole import write_file
 from ..nn.module import Module
-from ..primitives import exp, relu, sigmoid, softplus, tanh
+from ..nn.options import checked_flag, identity
 from .layout import Part, joined
 from .onnx_layout import ONNX, OPERATORS, SQUASHES, package, squashes
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.primitives import relu, sigmoid, softplus, tanh
 from ..errors import PackageError
-from ..nn.arguments import four_sigmoid, identity, two_sigmoid
 from ..nn.equations import GRUEquations, LSTMEquations, RNNEquations
 from ..nn.module import Module
-from ..primitives import relu, sigmoid, softplus, tanh
+from ..nn.options import four_sigmoid, identity, two_sigmoid
 from .layout import Arrays, Layout, Part, joined, reordered
 
 ORDERS = {"aifo": "iofa", "rzn": "zrn", "s": "s"}  # ours and ONNX', in our letters

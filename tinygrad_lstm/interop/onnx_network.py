@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
-from ..checks import of_kind
+from ..engine.arguments import of_kind
+from ..engine.primitives import reshape, sigmoid, transpose
+from ..engine.tensor import Tensor
 from ..errors import FileError, ShapeError, UsageError, check_path
 from ..nn.module import Module
-from ..primitives import reshape, sigmoid, transpose
-from ..tensor import Tensor
 from .onnx_layout import ONNX, SQUASHES, package
 from .onnx_operators import OPERATORS, attributes
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import primitives as p
-from ..functions import log_softmax, softmax
-from ..tensor import Tensor
+from ..engine import primitives as p
+from ..engine.functions import log_softmax, softmax
+from ..engine.tensor import Tensor
 
 
 def _identity(x: Any) -> Any:

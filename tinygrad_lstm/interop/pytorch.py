@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.primitives import relu, tanh
 from ..nn.equations import GRUEquations, LSTMEquations, RNNEquations
 from ..nn.module import Module
-from ..primitives import relu, tanh
 from .layout import Arrays, Layout, Part, joined, reordered
 
 

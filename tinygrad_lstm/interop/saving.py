@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import told
+from ..engine.arguments import told
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
-from ..files import write_file
+from ..files.npz import Entry, npz_entry, open_npz, refuse_device
+from ..files.whole import write_file
 from ..nn.module import Module, check_entries
 from .keras import KERAS
 from .layout import Arrays
-from .npz import Entry, npz_entry, open_npz, refuse_device
 from .pytorch import TORCH
 
 FRAMEWORKS = MappingProxyType({"torch": TORCH, "keras": KERAS})

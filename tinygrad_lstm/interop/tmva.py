@@ -19,11 +19,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import nn
+from ..engine.primitives import abs, exp, relu, reshape, sigmoid, tanh
+from ..engine.tensor import Tensor
 from ..errors import ArgumentError, UsageError, nearest
 from ..nn import init
-from ..nn.arguments import checked_size
-from ..primitives import abs, exp, relu, reshape, sigmoid, tanh
-from ..tensor import Tensor
+from ..nn.options import checked_size
 from .tmva_layout import from_tmva
 
 

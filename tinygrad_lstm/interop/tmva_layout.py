@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.primitives import tanh
 from ..nn.equations import GRUEquations, LSTMEquations
 from ..nn.module import Module
-from ..primitives import tanh
 from .layout import Arrays, Layout, Part, joined
 
 GATES = {"aifo": "cifo", "rzn": "ruc", "s": " "}  # ours and TMVA's letters, in our order

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import symbol
-from ..place import Packed
-from ..symbol import Symbol
+from ..engine import symbol
+from ..engine.place import Packed
+from ..engine.symbol import Symbol
 from .equations import Equations
 
 Lines = list[tuple[str, Symbol]]  # the name of a signal, and what it is made from

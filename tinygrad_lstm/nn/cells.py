@@ -10,15 +10,9 @@ from typing import Any
 import numpy as np
 
 from . import init
-from .arguments import checked_flag, checked_size, fitting
-from .equations import (
-    BlockEquations,
-    Equations,
-    GRUEquations,
-    LSTMEquations,
-    RNNEquations,
-)
-from .recurrence import Recurrence
+from .equations import BlockEquations, Equations, GRUEquations, LSTMEquations, RNNEquations
+from .options import checked_flag, checked_size, fitting
+from .recurrent_module import Recurrence
 
 
 class Cell(Recurrence):
@@ -88,7 +82,7 @@ class LSTMCell(Cell):
 
     Examples
     --------
-    >>> from ..place import steps
+    >>> from ..engine.place import steps
     >>> cell, x = LSTMCell(2, 3, seed=0), np.ones((4, 2))
     >>> out, state = cell(x[0])
     >>> for k in steps(range(1, 4)):

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.place import Packed
+from ..engine.primitives import sigmoid, stop_gradient
+from ..engine.tensor import constant
 from ..errors import ArgumentError, UsageError
-from ..place import Packed
-from ..primitives import sigmoid, stop_gradient
-from ..tensor import constant
 from . import init
-from .arguments import checked_flag, checked_number, checked_size, squashing
+from .options import checked_flag, checked_number, checked_size, squashing
 
 Step = Callable[..., tuple[Any, ...]]
 Squash = Callable[[Any], Any]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..checks import float_type, number, told, whole
+from ..engine.arguments import float_type, number, told, whole
 from ..errors import ArgumentError, UsageError
 
 if TYPE_CHECKING:  # NumPy loads its generators only when asked for one

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.symbol import Symbol
+from ..engine.tensor import Tensor, constant
 from ..errors import UsageError
-from ..symbol import Symbol
-from ..tensor import Tensor, constant
 from . import init
-from .arguments import activation as named_activation
-from .arguments import checked_number, checked_size, fitting, spelled
 from .card import card, described
 from .module import Module
+from .options import activation as named_activation
+from .options import checked_number, checked_size, fitting, spelled
 
 
 class Dense(Module):

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import as_array
+from ..engine.arguments import as_array
+from ..engine.functions import log_softmax, mean
+from ..engine.place import scope
+from ..engine.primitives import log, mask, norm, sigmoid, softplus, sum, where
+from ..engine.tensor import Tensor
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..functions import log_softmax, mean
-from ..place import scope
-from ..primitives import log, mask, norm, sigmoid, softplus, sum, where
-from ..tensor import Tensor
 
 
 @scope("squared_error")

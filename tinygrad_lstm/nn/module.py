@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_floats
-from ..checks import text, told
+from ..engine.arguments import text, told
+from ..engine.arrays import as_floats
+from ..engine.place import Home, Place, checked_name, here
+from ..engine.tensor import Tensor, replace_data
 from ..errors import ShapeError, SignalError, UsageError, check_arguments, nearest
-from ..place import Home, Place, checked_name, here
-from ..tensor import Tensor, replace_data
 from .copies import reduced, restore
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from . import init
-from .arguments import checked_flag, checked_size, is_gers
 from .equations import BlockEquations, GRUEquations, LSTMEquations, RNNEquations
+from .options import checked_flag, checked_size, is_gers
 from .running import Recurrent
 
 

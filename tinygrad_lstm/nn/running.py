@@ -11,23 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import one_of
+from ..engine.arguments import one_of
+from ..engine.place import stepping
+from ..engine.primitives import concatenate, stack, stop_gradient, transpose, where
+from ..engine.tensor import Tensor, constant
 from ..errors import ArgumentError
-from ..place import stepping
-from ..primitives import concatenate, stack, stop_gradient, transpose, where
-from ..tensor import Tensor, constant
 from . import init
-from .arguments import (
-    checked_flag,
-    checked_number,
-    checked_size,
-    fitting,
-    fitting_lengths,
-    is_gers,
-)
 from .equations import Equations
 from .layers import Dropout
-from .recurrence import Recurrence, Start
+from .options import checked_flag, checked_number, checked_size, fitting, fitting_lengths, is_gers
+from .recurrent_module import Recurrence, Start
 
 _AXES = ("(T, in) or (T, B, in)", "(T, in) or (B, T, in)")  # of x; the latter with batch_first
 

@@ -10,17 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 
-from ..sight import Sight
-from .carries import carries, last_errors, truncated, wrong_way
+from ...network.view import Sight
+from .carries import last_errors, truncated, wrong_carries, wrong_way
 from .exchanges import exchanged, orders, products_exchanged, read_elsewhere, sent_on, turned
 from .forks import forgotten_branches, halved_forks, scaled_branches
-from .forward import forward
-from .indices import (
-    parts_overwritten,
-    read_at_wrong_indices,
-    right_class_alone,
-    wrong_indices,
-)
+from .forward import forward_slips
+from .indices import parts_overwritten, read_at_wrong_indices, right_class_alone, wrong_indices
 from .mistake import Change, Mistake, with_those_alike, without
 from .normalisations import normalised
 from .omissions import constants, left_out, maps_left_out
@@ -35,25 +30,25 @@ from .products import (
 from .rates import with_rates
 from .scales import of_a_branch, of_a_leaf, of_a_signal, of_any_size, of_everything
 from .scene import Scene
-from .slopes import reductions, slopes
+from .slopes import reductions, wrong_slopes
 from .sums import not_at_all, over_batch, over_other_axes, over_steps
 from .surgery import leading_to
 
 Generator = Callable[[Scene], Iterator[Mistake]]
 
 AT_A_NODE: tuple[Generator, ...] = (
-    of_everything, slopes, reductions, weights, signals_multiplied, weights_gradients, partners,
-    forgotten_branches, parts_overwritten, left_out, maps_left_out, over_steps, over_batch,
-    over_other_axes, starts, halved_forks, scaled_branches, of_a_branch, of_a_signal, of_a_leaf,
+    of_everything, wrong_slopes, reductions, weights, signals_multiplied, weights_gradients,
+    partners, forgotten_branches, parts_overwritten, left_out, maps_left_out, over_steps,
+    over_batch, over_other_axes, starts, halved_forks, scaled_branches, of_a_branch, of_a_signal, of_a_leaf,
     sent_on, turned, updated_weights, not_at_all,
 )  # fmt: skip
 OF_SEVERAL: tuple[Generator, ...] = (
-    constants, carries, truncated, last_errors, orders, normalised, right_class_alone, wrong_way,
-    wrong_indices, products_exchanged,
+    constants, wrong_carries, truncated, last_errors, orders, normalised, right_class_alone,
+    wrong_way, wrong_indices, products_exchanged,
 )  # fmt: skip
-OF_FORWARD: tuple[Generator, ...] = (forward, read_at_wrong_indices)  # which run the network
+OF_FORWARD: tuple[Generator, ...] = (forward_slips, read_at_wrong_indices)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (
-    weights, signals_multiplied, weights_gradients, slopes, partners, read_elsewhere,
+    weights, signals_multiplied, weights_gradients, wrong_slopes, partners, read_elsewhere,
 )  # fmt: skip
 OF_TWO: tuple[Generator, ...] = (exchanged,)
 GENERATORS = tuple(dict.fromkeys((*AT_A_NODE, *OF_SEVERAL, *OF_FORWARD, *TAKING_OTHERS, *OF_TWO)))

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...flow import DELAYS, Flow, Node
+from ...network.flow import DELAYS, Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, names
 
 
-def carries(scene: Scene) -> Iterator[Mistake]:
+def wrong_carries(scene: Scene) -> Iterator[Mistake]:
     """Drop all that a loop carries, or up to a step, or let it overwrite what it is added to."""
     for loop in loops(scene):
         scene.tick()

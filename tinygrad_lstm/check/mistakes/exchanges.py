@@ -11,8 +11,8 @@ from itertools import permutations
 
 import numpy as np
 
-from ...flow import Flow, Node
-from ...primitives import reshape, transpose
+from ...engine.primitives import reshape, transpose
+from ...network.flow import Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene
 from .surgery import in_order, standing

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from ...flow import Node
+from ...network.flow import Node
 from .mistake import Change, Mistake
 from .scene import Scene, names, spelled
 

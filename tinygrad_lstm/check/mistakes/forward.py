@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...adjoint import gain_of
-from ...evaluate import evaluate
-from ...flow import Node
+from ...network.adjoint import gain_of
+from ...network.evaluate import evaluate
+from ...network.flow import Node
 from .mistake import Change, Mistake
 from .normalisations import Normalisation, along_other_axis, normalisations
 from .scene import Scene, Ticking
@@ -24,7 +24,7 @@ Seen = Callable[[int], np.ndarray]  # what came on a wire at this step
 Value = Callable[[int | None, np.ndarray, Seen], np.ndarray]  # -> what is taken for a value
 
 
-def forward(scene: Scene) -> Iterator[Mistake]:
+def forward_slips(scene: Scene) -> Iterator[Mistake]:
     """Leave a function out of the forward pass, apply it twice, or read a column as a row."""
     yield from _functions(scene)
     yield from _normalised_twice(scene)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...flow import Node
-from ...parameters import Varying, is_same
+from ...network.flow import Node
+from ...network.parameters import Varying, is_same
 from .forward import Seen, Value, run_again
 from .mistake import Change, Mistake
 from .scene import Scene

@@ -7,7 +7,7 @@ first. The order is that of the mistakes in published answers and in tests/plant
 
 from __future__ import annotations
 
-from ...flow import Node
+from ...network.flow import Node
 
 LIKELIEST_FIRST = (
     # a sum for a mean or back, a forgotten ½: one slip at the loss scales all gradients

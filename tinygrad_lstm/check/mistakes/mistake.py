@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from ...flow import Flow, Node
+from ...network.flow import Flow, Node
 from .likelihood import rank
 from .surgery import Edit, edited
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...flow import Node
-from ...primitives import broadcast_to
-from ...primitives import sum as total
+from ...engine.primitives import broadcast_to
+from ...engine.primitives import sum as total
+from ...network.flow import Node
 from .mistake import Change, Mistake
 from .scene import Scene, Ticking
 

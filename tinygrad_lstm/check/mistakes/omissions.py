@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...flow import Node
-from ...parameters import at_step
+from ...network.flow import Node
+from ...network.parameters import at_step
 from .mistake import Mistake
 from .scene import Scene
 

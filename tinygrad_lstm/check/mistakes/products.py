@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...evaluate import evaluate
-from ...flow import DELAYS, Flow, Node
-from ...primitives import transpose
+from ...engine.primitives import transpose
+from ...network.evaluate import evaluate
+from ...network.flow import DELAYS, Flow, Node
 from .likelihood import distance_between
 from .mistake import Change, Mistake
 from .scene import Instead, Scene, shifted

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ...flow import Flow, Node
+from ...network.flow import Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, Ticking, spelled
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...evaluate import evaluate
-from ...flow import DELAYS, SOURCES, Node
-from ..sight import Sight
+from ...network.evaluate import evaluate
+from ...network.flow import DELAYS, SOURCES, Node
+from ...network.view import Sight
 from .likelihood import distance_between
 from .mistake import Change, Mistake
 from .surgery import following, preceding

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...flow import Node
-from ...primitives import TABLE
-from ...symbol import Symbol
+from ...engine.primitives import TABLE
+from ...engine.symbol import Symbol
+from ...network.flow import Node
 from .likelihood import UNRELATED
 from .mistake import Mistake
 from .products import at_other_steps
@@ -28,7 +28,7 @@ OF_ONE = {  # the slopes of functions of one signal
 }
 
 
-def slopes(scene: Scene) -> Iterator[Mistake]:
+def wrong_slopes(scene: Scene) -> Iterator[Mistake]:
     """Leave a derivative out, apply it twice, take it at another signal or in a wrong form."""
     for node, function, port in scene.ways("gain", "function"):
         assert function.primitive is not None

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ...flow import Node
-from ...primitives import sum as total
+from ...engine.primitives import sum as total
+from ...network.flow import Node
 from .mistake import Change, Mistake
 from .scene import Scene
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ...flow import DELAYS, Flow, Node, Wire
+from ...network.flow import DELAYS, Flow, Node, Wire
 
 # (a node as it stands, the first free wire) -> the nodes in its place
 Edit = Callable[[Node, int], list[Node]]

@@ -1,0 +1,52 @@
+"""Modules drawn as one box.
+
+Knows skeletons.
+"""
+
+from __future__ import annotations
+
+from ..formulas.words import within
+from .skeleton import Place, Skeleton
+
+
+def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
+    """Return a skeleton in which frames deeper than some are one box each.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    depth : int
+        How many frames deep to look into modules; 0 shows none open. The frames of steps do not
+        count.
+    """
+    made = Skeleton(notes=drawn.notes)
+    boxes: dict[tuple[str, ...], int] = {}
+    instead: list[int] = []
+    for place in drawn.places:
+        steps, modules = within(place.scope)
+        if len(modules) <= depth:
+            instead.append(len(made.places))
+            made.places.append(place)
+            continue
+        key = (*steps, *modules[: depth + 1])
+        if key not in boxes:
+            boxes[key] = len(made.places)
+            name = modules[depth]
+            outer = (*steps, *modules[:depth])
+            made.places.append(
+                Place("function", (name,), (f"{name}′ᵀ",), ".".join(modules[: depth + 1]), outer)
+            )
+        instead.append(boxes[key])
+    joined = set()
+    for arc in drawn.arcs:
+        arc.tail, arc.head = instead[arc.tail], instead[arc.head]
+        inner = arc.head in boxes.values() or arc.tail in boxes.values()
+        if inner and (arc.tail == arc.head or (arc.tail, arc.head) in joined):
+            continue
+        if inner:
+            joined.add((arc.tail, arc.head))
+            arc.weight = None
+            name = arc.shown
+            arc.forward, arc.adjoint = (name,), (f"δ{name}" if name else "",)
+        made.arcs.append(arc)
+    return made

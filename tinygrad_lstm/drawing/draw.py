@@ -1,0 +1,308 @@
+"""Pictures of what the tape recorded: of operations, and of the network and its adjoint.
+
+Knows what each style draws; how its text becomes a picture is `render`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+from ..engine.arguments import told
+from ..engine.symbol import bare
+from ..engine.tensor import Tensor
+from ..errors import ArgumentError, ChangedError, UsageError, check_path
+from ..network.adjoint import alive
+from ..network.graph import Graph, graph, structure
+from ..network.parameters import varying
+from ..network.proof import fold_if_true, fold_truly
+from ..network.unpack import unpack
+
+if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
+    import os
+
+    from ..check import Report
+    from .render import Picture
+
+MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
+MOST_PLACES = 10_000  # of a picture
+VIEWS, STYLES, LEVELS = ("forward", "adjoint", "both"), ("wan", "tape"), ("tensor", "scalar")
+
+
+def draw(
+    of: Tensor | Graph | Report,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    view: str = "forward",
+    style: str = "wan",
+    fold: bool | None = None,
+    values: int | bool | None = None,
+    heat: bool = False,
+    depth: int | None = None,
+    level: str = "tensor",
+    highlight: Iterable[str] = (),
+    title: str = "",
+    legend: bool = True,
+) -> Picture:
+    """Draw the network that led to a Tensor, or its adjoint network.
+
+    E. A. Wan and F. Beaufays, "Diagrammatic derivation of gradient algorithms for neural
+    networks", Neural Computation 8(1), 1996. A loss that stands in a scope of its own is left out:
+    the network ends in what goes into it, and its adjoint is driven by ∂L/∂y.
+
+    Parameters
+    ----------
+    of : Tensor, Graph or Report
+        A Graph is drawn as it is, folded or unrolled. Of a Report, the adjoint network is drawn,
+        with the first wrong step marked.
+    path : path ending in .png, .svg, .pdf, .dot or .gv, optional
+        Where to save the picture.
+    view : {"forward", "adjoint", "both"}
+        Both are drawn one above the other, every part in the same place.
+    style : {"wan", "tape"}
+        Signal flow, or the operations as recorded.
+    fold : bool, optional
+        Whether to draw one step for all; if None, where there is a recurrence whose steps are
+        alike. If they are not, the legend says why, and the first and the last steps alone are
+        drawn, with those of marked signals. False draws every step, up to 10,000 places.
+    values : int, optional
+        Write the numbers of a step at the arrows; True if there are no steps.
+    heat : bool
+        Draw arrows the darker and thicker, the larger |δ|.
+    depth : int, optional
+        How many frames deep to look into modules; 0 makes each one box.
+    level : {"tensor", "scalar"}
+        Whether to draw every neuron and every weight of a small network.
+    highlight : name or names of signals, at all steps or at one
+    title : str
+    legend : bool
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    UsageError
+        If there is nothing recorded to draw, or the options do not go together.
+    ArgumentError, RenderError, SignalError
+        If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
+    """
+    drawn, first_wrong, remarks = _reported(of)
+    if first_wrong is not None:
+        view = "adjoint"
+    _one_of("view", view, VIEWS)
+    _one_of("style", style, STYLES)
+    _one_of("level", level, LEVELS)
+    for name, found in {"heat": heat, "legend": legend, "fold": fold}.items():
+        if not isinstance(found, bool) and not (name == "fold" and found is None):
+            raise ArgumentError(f"draw: {name} must be True or False, found {told(found)}")
+    if not isinstance(title, str):
+        raise ArgumentError(f"draw: title must be a text, found {told(title)}")
+    names = _names(highlight)
+    if names:
+        remarks.append(f"orange: {', '.join(names)}")
+    names = tuple(filter(None, (first_wrong, *names)))
+    if path is not None:
+        path = check_path("draw", path)
+    from .render import Picture
+
+    if style == "tape":
+        asked = {
+            "fold": fold is not None, "values": values is not None and values is not False,
+            "heat": heat, "depth": depth is not None, "level": level != "tensor",
+            "highlight": bool(names),
+        }  # fmt: skip
+        for name, is_asked in asked.items():
+            if is_asked:
+                raise UsageError(f'draw: {name} is for style="wan"; style="tape" has none')
+        picture = Picture(_tape(drawn, view, title))
+    else:
+        picture = Picture(
+            *_wan(drawn, view, fold, values, heat, depth, level, names, title, legend, remarks)
+        )
+    if path is not None:
+        picture.save(path)
+    return picture
+
+
+def _names(highlight: Any) -> tuple[str, ...]:
+    """Return the names of signals as they were given: one, or several."""
+    try:
+        names = (highlight,) if isinstance(highlight, str) else tuple(highlight)
+    except TypeError:  # not one after the other
+        names = (highlight,)
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"draw: highlight takes names of signals, found {told(highlight)}")
+    return names
+
+
+def _reported(of: Any) -> tuple[Tensor | Graph, str | None, list[str]]:
+    """Return the network to draw, the first wrong signal of a Report, and remarks on the signal.
+
+    The signal is None where there is no Report, and "" where a Report finds no wrong signal.
+    """
+    if type(of).__name__ != "Report":  # by name, so that it need not be loaded
+        return of, None, []
+    blame = of.blame if of.is_wrong else None
+    if blame is None:
+        return of.loss, "", []
+    remarks = [f"orange: {blame.signal}, the first wrong gradient"]
+    if of.best:
+        remarks.append(f"mistake: {of.best[0].says}")
+    return of.loss, blame.signal, remarks
+
+
+def _tape(of: Tensor | Graph, view: str, title: str) -> str:
+    from .tape import dot
+
+    if not isinstance(of, Tensor):
+        raise UsageError('draw: style="tape" draws what was recorded; give the Tensor')
+    if view != "forward":
+        raise UsageError(f'draw: style="tape" has no {view} view; use style="wan"')
+    return dot(of, title)
+
+
+def _wan(
+    of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
+    depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
+    remarks: list[str],
+) -> tuple[str, list[str]]:  # fmt: skip
+    """Return the DOT text, and what its legend says of this picture alone."""
+    from .collapse import collapsed
+    from .gaps import shorten
+    from .marks import heat_up, mark, write_values
+    from .scalar import scalars
+    from .skeleton import skeleton
+    from .wan import dot
+
+    values = None if values is False else values  # False, which is not step 0
+    network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
+    drawn = skeleton(network, alive(network))
+    drawn.notes += [*notes, *_varying(network), *remarks]
+    if values is not None or heat:
+        forward, δ = _signals(network, values)
+        if heat:
+            heat_up(drawn, δ)
+    if level == "scalar":
+        drawn = scalars(drawn, network)
+    elif fold is not False:
+        drawn = shorten(drawn, [*highlight, *notes])  # steps that differ are drawn
+    elif len(drawn.places) > MOST_PLACES:
+        raise ArgumentError(
+            f"draw: found {len(drawn.places)} places to draw, expected {MOST_PLACES} at most; draw "
+            "the network folded, or do without fold=False, so that steps are left out"
+        )
+    if values is not None:
+        write_values(drawn, forward, δ)
+        if any(node.folded for node in network.nodes):
+            drawn.notes.append(f"numbers: the signals and the δ of step {values}")
+    if depth is not None:
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+            raise ArgumentError(f"draw: depth must be 0 or more, found {told(depth)}")
+        drawn = collapsed(drawn, depth)
+    mark(drawn, highlight)
+    return dot(drawn, view, title, legend=legend), drawn.notes
+
+
+def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:
+    """Return the graph to draw, packed signals taken apart, and what there is to say of it."""
+    if isinstance(of, Graph):
+        if any(node.kind in ("gain", "matrix") or node.transposed for node in of.nodes
+               if node.kind != "hold"):  # fmt: skip
+            raise UsageError('draw: found an adjoint network; draw the graph with view="adjoint"')
+        if fold is None:
+            return unpack(of), []
+        recorded, current = of, True
+    elif isinstance(of, Tensor) and of.inputs:
+        recorded, current = _recorded(of, numbers)
+    else:
+        raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
+    if fold:
+        return fold_truly(recorded, True, current), []
+    if fold is None:
+        if not any(len(loop.steps) > 1 for loop in recorded.loops):
+            return unpack(recorded), []
+        network, reason = fold_if_true(recorded, True, current)
+        return network, [f"unrolled, since {reason}"] if reason else []
+    folded, _ = fold_if_true(recorded, False, current)
+    return unpack(folded.unroll() if folded.folded else recorded), []
+
+
+def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
+    """Return what was recorded, and whether its numbers are those of the leaves still."""
+    try:
+        return graph(of), True
+    except ChangedError:
+        if numbers:
+            raise
+        return structure(of), False
+
+
+def _varying(network: Graph) -> list[str]:
+    """Return which values a parameter has at the steps, where it varies by no rule."""
+    from ..formulas.words import is_named, written
+
+    notes = []
+    for node in network.nodes:
+        for parameter in varying(node.parameters):
+            operands = [network.wires[wire].name.partition(" → ")[0] for wire in node.inputs]
+            what = node.name if node.kind == "tap" or is_named(node) else written(node, operands)
+            if node.kind == "tap" and node.name == f"{node.stem}(k)" and not parameter.is_told:
+                what += f" = {operands[0]}[{bare(str(parameter))}]"
+            if not parameter.is_told:
+                notes.append(f"{what}: {parameter.listed()}")
+    return notes
+
+
+def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Return every signal and every δ by its wire: at a step, or all steps together if None."""
+    adjoint = network.adjoint()
+    back = adjoint.evaluate(everything=True)
+    δ = {wire: back[each.name] for wire, each in enumerate(adjoint.wires) if each.name in back}
+    forward = {wire: each.value for wire, each in enumerate(network.wires)}
+    if step is None:
+        return forward, δ
+    loops = {
+        wire: node.loop for node in network.nodes if node.folded for wire in node.outputs
+        if node.kind != "collect" and not node.transposed and node.loop is not None
+    }  # fmt: skip
+    if not loops and not isinstance(step, Integral):
+        raise ArgumentError(
+            f"draw: there is no step {told(step)}, and there are no steps; take True"
+        )
+    if loops and step is True:
+        raise UsageError("draw: say of which step to write the values, as in values=0")
+    for wire, loop in loops.items():
+        steps = network.loops[loop].steps
+        if not isinstance(step, Integral) or step not in steps:
+            raise ArgumentError(
+                f"draw: there is no step {told(step)}; the steps are {steps[0]} to {steps[-1]}"
+            )
+        forward[wire] = forward[wire][steps.index(step)]
+        if wire in δ:
+            δ[wire] = δ[wire][steps.index(step)]
+    return forward, δ
+
+
+def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(found, str) or found not in known:
+        raise ArgumentError(
+            f"draw: there is no {what} {told(found)}; the known ones are {', '.join(known)}"
+        )
+
+
+def _in_notebook(shown: Graph) -> str | None:
+    """Return a graph's picture, unless it is too large to be of use, or an adjoint network."""
+    if len(shown.nodes) > MOST_SHOWN:
+        return None
+    try:
+        return draw(shown)._repr_svg_()
+    except UsageError:
+        return None
+
+
+Graph._repr_svg_ = _in_notebook  # type: ignore[attr-defined]  # so that it shows itself
+
+__all__ = ["draw"]

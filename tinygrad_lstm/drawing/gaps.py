@@ -1,0 +1,218 @@
+"""Steps left out of a picture that would have more of them than anybody reads.
+
+Knows skeletons. The first and the last steps stay, and so do those of marked signals; between them
+stands a box that says which are missing. Places outside of the steps that lead to a gap alone, or
+come from gaps alone, are in the gap too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from ..formulas.words import minus
+from .skeleton import Arc, Place, Skeleton
+
+MOST_STEPS = 6  # of a loop that are all drawn
+KEPT_STEPS = 2  # at either end of a longer one
+MOST_RANKS = 40  # one behind the other that are all drawn of what was recorded without steps
+KEPT_RANKS = 10  # at either end of more of them
+STEP = re.compile(r"\[(-?\d+)\]")
+
+Gap = tuple[object, ...]  # what tells a gap from others, and the words in its box
+
+
+def shorten(drawn: Skeleton, marked: Iterable[str] = ()) -> Skeleton:
+    """Return a skeleton without the steps in the middle of long loops that are not folded.
+
+    What was recorded without steps is shortened by how many operations stand one behind the other.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    marked : texts with the names of signals
+        Their steps are drawn.
+    """
+    wanted = {int(step) for name in marked for step in STEP.findall(name)}
+    loops = _places_by_step(drawn)
+    gaps: dict[int, Gap] = {}
+    for loop, steps in loops.items():
+        for missing in _runs(sorted(steps), wanted):
+            which = minus(f"k = {missing[0]} to {missing[-1]}")
+            gap = loop, f"{len(missing)} steps", which
+            gaps.update((at, gap) for step in missing for at in steps[step])
+    timeless = [place.step is None for place in drawn.places]
+    gaps = _with_neighbours(drawn, gaps, timeless)
+    for steps in loops.values():
+        if len(steps) == 1:  # a layer that was called for one step
+            for at in next(iter(steps.values())):
+                timeless[at] = True
+    if middle := [at for at in _middle(drawn, timeless) if at not in gaps]:
+        gaps |= dict.fromkeys(middle, (None, f"{len(middle)} operations"))
+        gaps = _with_neighbours(drawn, gaps, [p.kind in ("alias", "end") for p in drawn.places])
+    return _without(drawn, gaps) if gaps else drawn
+
+
+# --- what is left out -----------------------------------------------------------------------------
+
+
+def _places_by_step(drawn: Skeleton) -> dict[int, dict[int, list[int]]]:
+    """Return the places that belong to a step, by loop and step."""
+    loops: dict[int, dict[int, list[int]]] = {}
+    for at, place in enumerate(drawn.places):
+        if place.step is not None:
+            loop, step = place.step
+            if step is not None:
+                loops.setdefault(loop, {}).setdefault(step, []).append(at)
+    return loops
+
+
+def _runs(steps: list[int], wanted: set[int]) -> list[list[int]]:
+    """Return the runs of steps that are left out."""
+    if len(steps) <= MOST_STEPS:
+        return []
+    kept = {*steps[:KEPT_STEPS], *steps[-KEPT_STEPS:], *wanted}
+    runs = [list(run) for is_kept, run in groupby(steps, kept.__contains__) if not is_kept]
+    return [run for run in runs if len(run) > 1]  # one step takes no more room than its gap
+
+
+def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
+    """Return the places in the middle of a long way through the network.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    counted : list of bool
+        Whether each place makes a way longer. The others are not in the middle.
+    """
+    tails, heads = _neighbours(drawn)
+    before, after = _ranks(tails, heads, counted), _ranks(heads, tails, counted)
+    most = max(before, default=0)
+    if most <= MOST_RANKS:
+        return []
+    return [
+        at for at, place in enumerate(drawn.places)
+        if counted[at] and place.kind not in ("alias", "end")
+        and any(KEPT_RANKS < rank <= most - KEPT_RANKS
+                for rank in (before[at], most + 1 - after[at]))
+    ]  # fmt: skip
+
+
+def _ranks(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) -> list[int]:
+    """Return how many places that count are on the longest way to each place, with itself."""
+    ranks = [int(counts) for counts in counted]
+    waiting = [len(before) for before in tails]
+    ready = [at for at, count in enumerate(waiting) if not count]
+    while ready:
+        at = ready.pop()
+        for head in heads[at]:
+            ranks[head] = max(ranks[head], ranks[at] + counted[head])
+            waiting[head] -= 1
+            if not waiting[head]:
+                ready.append(head)
+    return ranks
+
+
+def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the tails of the arcs to each place, and the heads of those from each place.
+
+    The way back to a delay is none of them, so that there are no cycles.
+    """
+    tails: list[list[int]] = [[] for _ in drawn.places]
+    heads: list[list[int]] = [[] for _ in drawn.places]
+    for arc in drawn.arcs:
+        if drawn.places[arc.head].kind == "delay":
+            continue
+        tails[arc.head].append(arc.tail)
+        heads[arc.tail].append(arc.head)
+    return tails, heads
+
+
+def _with_neighbours(drawn: Skeleton, gaps: dict[int, Gap], free: list[bool]) -> dict[int, Gap]:
+    """Return the gaps with the free places that lead to gaps alone, or come from gaps alone."""
+    tails, heads = _neighbours(drawn)
+    is_alias = [place.kind == "alias" for place in drawn.places]
+    sources = [[at for at in before if not is_alias[at]] for before in tails]
+    after = _closure(gaps, free, tails=heads, heads=sources)
+    if all(at in after or at in gaps for at, more in enumerate(heads) if not more):
+        after = {}  # the network would have no end
+    beside = after | _closure(gaps | after, free, tails=sources, heads=heads)
+    inside = gaps | beside
+    beside |= {
+        at: inside[heads[at][0]]
+        for at, is_one in enumerate(is_alias)
+        if is_one and free[at] and at not in gaps and heads[at][0] in inside
+    }
+    several = [key for key in beside.values() if isinstance(key, frozenset)]
+    for at, key in beside.items():
+        if isinstance(key, frozenset):
+            beside[at] = (key, f"{several.count(key)} operations")
+    return gaps | beside
+
+
+def _closure(
+    gaps: Mapping[int, Gap], free: list[bool], *, tails: list[list[int]], heads: list[list[int]]
+) -> dict[int, Any]:
+    """Return the free places all of whose heads are in gaps, or are such places: with what gap.
+
+    A place between several gaps has the set of them.
+    """
+    met: dict[int, Any] = dict(gaps)
+    waiting = [len(after) for after in heads]
+    ready = list(gaps)
+    while ready:
+        for at in tails[ready.pop()]:
+            waiting[at] -= 1
+            if free[at] and not waiting[at] and at not in met:
+                keys = {met[head] for head in heads[at]}
+                met[at] = frozenset(keys) if len(keys) > 1 else keys.pop()
+                ready.append(at)
+    return {at: key for at, key in met.items() if at not in gaps}
+
+
+# --- what is drawn instead ------------------------------------------------------------------------
+
+
+def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
+    shown = Skeleton(notes=[*drawn.notes, _note(gaps)])
+    boxes: dict[Gap, int] = {}
+    instead: list[int] = []
+    for at, place in enumerate(drawn.places):
+        gap = gaps.get(at)
+        if gap is None or gap not in boxes:
+            if gap is not None:
+                boxes[gap] = len(shown.places)
+                lines = ("…", *map(str, gap[1:]))
+                place = Place("gap", lines, lines)
+            shown.places.append(place)
+        instead.append(len(shown.places) - 1 if gap is None else boxes[gap])
+    between: dict[tuple[int, int], list[Arc]] = {}
+    for arc in drawn.arcs:
+        tail, head = instead[arc.tail], instead[arc.head]
+        if arc.tail not in gaps and arc.head not in gaps:
+            shown.arcs.append(replace(arc, tail=tail, head=head))
+        elif tail != head:
+            between.setdefault((tail, head), []).append(arc)
+    for (tail, head), arcs in between.items():
+        shown.arcs.append(_one_for_all(arcs, tail, head, into_gap=head in boxes.values()))
+    return shown
+
+
+def _one_for_all(arcs: list[Arc], tail: int, head: int, *, into_gap: bool) -> Arc:
+    """Return the arc that stands for those between two places, one of which is a gap."""
+    first = replace(arcs[0], tail=tail, head=head, is_live=any(arc.is_live for arc in arcs))
+    if into_gap:  # a weight on the way belongs to what is left out
+        name = first.shown if len({arc.shown for arc in arcs}) == 1 else ""
+        back = f"δ{name}" if name else ""
+        return replace(first, forward=(name,), adjoint=(back,), weight=None, weight_name="")
+    if len({arc.forward for arc in arcs}) > 1:
+        return replace(first, forward=(), adjoint=(), weight=None, weight_name="")
+    return first
+
+
+def _note(gaps: Mapping[int, Gap]) -> str:
+    words = dict.fromkeys(", ".join(map(str, gap[1:])) for gap in gaps.values())
+    return f"left out: {'; '.join(words)} (fold=False, or --no-fold, draws every step)"

@@ -1,0 +1,93 @@
+"""Where the network ends and its loss begins.
+
+Knows graphs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..network.flow import DELAYS, SOURCES, Flow, Node
+
+
+class Loss:
+    """The loss at the end of a network: the scope that makes a number of its outputs, and its sum.
+
+    What it is may not depend on weights; a program that is one formula has none.
+    """
+
+    SUMS = ("junction", "branch", "collect", "hold", "broadcast", "output", *DELAYS)
+
+    def __init__(self, graph: Flow, maker: dict[int, Node], user: dict[int, Node]) -> None:
+        self.graph, self.maker, self.user = graph, maker, user
+        self.weighted = {
+            self._scope(user[wire])
+            for n in graph.nodes
+            if n.kind == "parameter"
+            for wire in n.outputs
+        } | {self._scope(node) for node in graph.nodes if node.kind in DELAYS}
+        self.scopes: set[str] = set()
+
+    def nodes(self) -> set[int]:
+        """Return its nodes, told by their identity."""
+        delays = {id(n): n for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)}
+        while True:
+            inside = self._grown(set(delays))
+            kept = {
+                key: node
+                for key, node in delays.items()
+                if all(id(self.user[wire]) in inside for wire in node.outputs)
+            }
+            if len(kept) == len(delays):
+                break
+            delays = kept  # one led out of the loss again
+        rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
+        return inside if self.scopes and any(n.kind != "branch" for n in rest) else set()
+
+    def _grown(self, inside: set[int]) -> set[int]:
+        """Return what leads to nothing but the loss, given delays that may be in it."""
+        self.scopes = set()
+        found = -1
+        while found < len(inside):
+            found = len(inside)
+            for node in reversed(self.graph.nodes):
+                if id(node) not in inside and self._is_in(node, inside):
+                    inside.add(id(node))
+        return inside
+
+    def _is_in(self, node: Node, inside: set[int]) -> bool:
+        if not all(id(self.user[wire]) in inside for wire in node.outputs):
+            return False
+        if node.kind in SOURCES:
+            return node.kind != "parameter"
+        if not self._is_number(node):
+            brings = node.kind in ("tap", "hold", "broadcast", "join")
+            target = brings and all(self._is_source(wire) for wire in node.inputs)
+            return target or self._scope(node) in self.scopes
+        if self._scope(node) and self._scope(node) not in self.weighted:
+            self.scopes.add(self._scope(node))
+            return True
+        scaled = node.kind == "product" and any(self._is_constant(each) for each in node.inputs)
+        picked = node.kind == "linear" and "index" in node.parameters
+        return node.kind in self.SUMS or scaled or picked
+
+    def _scope(self, node: Node) -> str:
+        return "" if node.kind in SOURCES else node.scope
+
+    def _origin(self, wire: int) -> Node:
+        node = self.maker[wire]
+        while node.kind in ("broadcast", "hold", "branch", "tap", "join"):
+            node = self.maker[node.inputs[0]]
+        return node
+
+    def _is_constant(self, wire: int) -> bool:
+        return self._origin(wire).kind == "constant"
+
+    def _is_source(self, wire: int) -> bool:
+        return self._origin(wire).kind in SOURCES
+
+    def _is_number(self, node: Node) -> bool:
+        if not node.outputs:
+            return True
+        value = self.graph.wires[node.outputs[0]].value
+        return np.ndim(value) - node.folded <= 0

@@ -1,0 +1,110 @@
+"""What a picture says of numbers: the values on its arrows, the size of every δ, marked signals.
+
+Knows skeletons and what was computed; changes what is written at places and arcs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import SignalError, nearest
+from ..formulas.words import NUMBERED, minus
+from .skeleton import Arc, Place, Skeleton
+
+HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
+MOST = 4  # entries that are written out
+STEP = re.compile(r"\([^()]*\)$|\[[^][]*\]")
+
+
+def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, Any]) -> None:
+    """Write numbers at the arrows.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    forward, δ : mapping of a wire to its signal in the network and in its adjoint
+    """
+    for arc in drawn.arcs:
+        value, back = forward.get(arc.wire), δ.get(arc.wire)
+        if arc.number is not None:
+            value = back = arc.number
+        elif arc.entry is not None:
+            value, back = (x if x is None else _entry(x, arc.entry) for x in (value, back))
+        lines = number(value), number(back) if arc.is_live else ""
+        tail = drawn.places[arc.tail]
+        written = tail if tail.kind == "alias" else arc  # a short arrow has no room for it
+        if tail.kind != "alias" or tail.name:
+            written.forward = (*filter(None, written.forward), lines[0])
+            written.adjoint = (*filter(None, written.adjoint), lines[1])
+
+
+def _entry(value: Any, entry: int) -> Any:
+    entries = np.ravel(value)
+    return entries[entry % len(entries)]
+
+
+def number(value: Any) -> str:
+    """Return an array as text: its entries, or its length if there are too many."""
+    if value is None:
+        return ""
+    array = np.asarray(value)
+    if array.size > MOST:
+        return f"‖{np.linalg.norm(array):.3g}‖"
+    entries = [minus(f"{entry:.4g}") for entry in array.reshape(-1)]
+    return entries[0] if array.size == 1 else f"({' '.join(entries)})"
+
+
+def heat_up(drawn: Skeleton, δ: Mapping[int, Any]) -> None:
+    """Draw arrows the darker and thicker, the larger their δ."""
+    sizes = {
+        id(arc): float(np.linalg.norm(δ[arc.wire]))
+        for arc in drawn.arcs
+        if arc.is_live and arc.wire in δ
+    }
+    known = [size for size in sizes.values() if 0 < size < np.inf]
+    if not known:
+        return
+    least, most = np.log10(min(known)), np.log10(max(known))
+    for arc in drawn.arcs:
+        size = sizes.get(id(arc), 0.0)
+        part = 0.0 if size == 0 else 1.0  # of what is infinite, or no number
+        if 0 < size < np.inf:
+            part = (np.log10(size) - least) / max(most - least, 1e-9)
+        level = min(int(part * len(HEAT)), len(HEAT) - 1)
+        arc.color, arc.width = HEAT[level], f"{0.8 + 0.8 * level:.1f}"
+    drawn.notes.append(
+        f"|δ| from {10**least:.2g} (pale, thin) to {10**most:.2g} (dark, thick), by powers of ten"
+    )
+
+
+def mark(drawn: Skeleton, names: Iterable[str]) -> None:
+    """Mark the signals of some names; where one step stands for all, that of any step.
+
+    Raises
+    ------
+    SignalError
+        If a name is no signal's in the picture; the message lists the nearest.
+    """
+    parts: list[tuple[Place | Arc, set[str]]] = []
+    everything: list[Place | Arc] = [*drawn.places, *drawn.arcs]
+    for part in everything:
+        operand = part.weight_name if isinstance(part, Arc) else part.whole
+        wholes = {operand.rpartition(".")[0]} if operand.count(".") > 1 else set()
+        parts.append((part, ({part.name, _stem(part.name), operand} | wholes) - {""}))
+    known = set().union(*(called for _, called in parts))
+    for name in names:
+        name = name if name in known else _stem(name)
+        if name not in known:
+            raise SignalError(f"draw: no signal is called {name!r}; {nearest(name, sorted(known))}")
+        for part, called in parts:
+            if name in called:
+                part.is_marked = True
+
+
+def _stem(name: str) -> str:
+    """Return a signal's name without its step."""
+    return STEP.sub("", NUMBERED.sub("", name))

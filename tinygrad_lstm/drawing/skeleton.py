@@ -1,0 +1,494 @@
+"""What a picture in Wan and Beaufays' style has in it: places, and the arcs between them.
+
+Knows graphs and nothing of how they are drawn. The network and its adjoint have one skeleton: each
+place and each arc says what it is in the one and in the other. What is not an element of its own to
+the eye is contracted: a weight is what its arc does, a signal that comes into a loop or goes from
+one to another passes, and a loss is the end of the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from ..engine.symbol import Symbol
+from ..formulas.words import (
+    bracketed,
+    constant,
+    frames,
+    is_matmul,
+    is_named,
+    minus,
+    operation,
+    operation_name,
+    shown,
+    step,
+    transposed,
+    without_step,
+    written,
+)
+from ..network.flow import DELAYS, SOURCES, Flow, Node
+from .loss import Loss
+
+ENDS = ("input", "tap")
+LONGEST = 20  # characters of a formula at an arrow
+THROUGH = ("broadcast", "hold", "tap", "collect")
+
+
+@dataclass(slots=True)
+class Place:
+    """An element of the picture.
+
+    Attributes
+    ----------
+    kind : str
+        ``sum``, ``branch``, ``product``, ``matmul``; ``function``; ``delay``; ``end`` of the
+        network; ``alias``, which repeats a parameter or a constant beside its use; ``box`` for the
+        rest.
+    forward, adjoint : tuple of str
+        What is written in it, line by line, in the network and in its adjoint.
+    name : str
+        The full name of the signal it stands for.
+    scope : tuple of str
+        The frames that it stands in.
+    wire : int
+        Of the signal that it makes, or takes if the network ends in it.
+    is_still : bool
+        Whether no δ comes back to it.
+    is_marked : bool
+    step : tuple of int or None
+        The loop that it belongs to, and the step if the loop is not folded.
+    whole : str
+        The full name of the signal that it reads a part of, if it does.
+    """
+
+    kind: str
+    forward: tuple[str, ...] = ()
+    adjoint: tuple[str, ...] = ()
+    name: str = ""
+    scope: tuple[str, ...] = ()
+    wire: int = -1
+    is_still: bool = False
+    is_marked: bool = False
+    step: tuple[int, int | None] | None = None
+    whole: str = ""
+
+
+@dataclass(slots=True)
+class Arc:
+    """A signal's way between two places.
+
+    Attributes
+    ----------
+    tail, head : int
+        Places, as positions in the skeleton's list.
+    forward, adjoint : tuple of str
+        What is written at it, line by line.
+    wire : int
+        Of the signal at its head.
+    name, shown : str
+        The full name of the signal at its tail, and its name within its frame if it has one.
+    is_live : bool
+        Whether a δ comes back along it.
+    is_carry : bool
+        Whether it leads through a delay.
+    weight : Node, or None
+        The product with a weight that it stands for.
+    weight_name : str
+        What the weight is called; of a part of one, ``lstm.W.i``.
+    entry : int or None
+        Which entry of its signal it stands for, if not for all of it.
+    number : float or None
+        The weight that it stands for, if it is one number.
+    color, width : str
+        How it is to be drawn, if not as usual.
+    is_marked : bool
+    """
+
+    tail: int
+    head: int
+    forward: tuple[str, ...] = ()
+    adjoint: tuple[str, ...] = ()
+    wire: int = -1
+    name: str = ""
+    shown: str = ""
+    is_live: bool = True
+    is_carry: bool = False
+    weight: Node | None = None
+    weight_name: str = ""
+    entry: int | None = None
+    number: float | None = None
+    color: str = ""
+    width: str = ""
+    is_marked: bool = False
+
+
+@dataclass
+class Skeleton:
+    """The places and arcs of a picture, and what its legend says of them."""
+
+    places: list[Place] = field(default_factory=list)
+    arcs: list[Arc] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def skeleton(graph: Flow, alive: set[int]) -> Skeleton:
+    """Return the skeleton of a graph.
+
+    Parameters
+    ----------
+    graph : Flow
+        Forward, its packed signals taken apart.
+    alive : set of int
+        The wires along which a δ comes back.
+    """
+    return _Drawing(graph, alive).drawn()
+
+
+class _Drawing:
+    def __init__(self, graph: Flow, alive: set[int]) -> None:
+        self.graph, self.alive = graph, alive
+        self.maker = {wire: node for node in graph.nodes for wire in node.outputs}
+        self.user = {wire: node for node in graph.nodes for wire in node.inputs}
+        self.weights = {id(n) for n in graph.nodes if n.kind == "input" and self._is_weight(n)}
+        self.hidden = Loss(graph, self.maker, self.user).nodes()
+        self.made = Skeleton()
+        self.place: dict[int, int] = {}  # of a node, by identity
+
+    def drawn(self) -> Skeleton:
+        for node in self.graph.nodes:
+            if id(node) not in self.hidden and self._is_place(node):
+                self._put(node)
+        for node in self.graph.nodes:
+            if id(node) in self.hidden:
+                self._ends(node)
+            elif id(node) in self.place:
+                for port, wire in enumerate(node.inputs):
+                    self._arc(node, port, wire)
+        self._still_places()
+        return self.made
+
+    def _still_places(self) -> None:
+        """Leave out of the adjoint network what no δ comes to or goes from, but for its ends."""
+        live = {end for arc in self.made.arcs if arc.is_live for end in (arc.tail, arc.head)}
+        for at, place in enumerate(self.made.places):
+            place.is_still |= place.kind not in ("end", "alias") and at not in live
+
+    # --- which nodes are places ------------------------------------------------------------------
+
+    def _is_place(self, node: Node) -> bool:
+        if node.kind in ("parameter", "constant") or id(node) in self.weights:
+            return False
+        if node.kind == "branch":
+            maker = self.maker[node.inputs[0]]
+            unread = maker.kind not in SOURCES or self._is_place(maker)
+            return unread and not self._is_aside(node.inputs[0]) and len(self._arms_drawn(node)) > 1
+        if node.kind == "input":
+            return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
+        if self._is_reading(node):
+            return True
+        if node.kind == "tap":
+            return self._is_place(self.maker[node.inputs[0]])
+        if node.kind in THROUGH:
+            return node.kind == "collect" and not self._is_joined(node)
+        if node.kind == "product":
+            return self._weight(node) is None
+        return True
+
+    def _arms_drawn(self, branch: Node) -> list[int]:
+        """Return the arms to draw: without those that bring the loss a constant of the signal.
+
+        Such as its greatest entry, which a softmax subtracts: no δ comes back there, and another
+        arm brings the loss the signal itself.
+        """
+        to_loss = [wire for wire in branch.outputs if id(self.user[wire]) in self.hidden]
+        if self.alive.isdisjoint(to_loss):
+            return list(branch.outputs)
+        return [w for w in branch.outputs if w in self.alive or w not in to_loss]
+
+    def _is_read(self, wire: int) -> bool:
+        """Return whether a source is read by taps or steps alone, which then stand for it."""
+        node = self.user[wire]
+        if node.kind == "branch":
+            return all(self._is_read(each) for each in node.outputs)
+        return self._is_reading(node) or id(node) in self.hidden
+
+    def _is_reading(self, node: Node) -> bool:
+        """Return whether it reads an entry of what comes in from outside, at its step."""
+        taken = node.kind == "linear" and isinstance(node.parameters.get("index"), int)
+        if self._is_renaming(node):
+            return True
+        if node.kind != "tap" and not (taken and node.step is not None):
+            return False
+        origin = self._origin(node.inputs[0])  # constants stand beside each use
+        return origin.kind in SOURCES and (node.kind != "tap" or origin.kind != "constant")
+
+    def _is_renaming(self, node: Node) -> bool:
+        """Return whether it is a leaf by another name, such as that of an initial value."""
+        same = node.parameters.get("shape") == (*node.shapes, None)[0]
+        return node.kind == "linear" and same and self._origin(node.inputs[0]).kind in SOURCES
+
+    def _is_end(self, node: Node) -> bool:
+        return node.kind in SOURCES or self._is_reading(node)
+
+    def _is_weight(self, node: Node) -> bool:
+        """Return whether a leaf is used as weights are, though it is no module's."""
+        for wire in self._arms(node.outputs[0]):
+            user = self.user[wire]
+            right = is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
+            if not right and user.kind not in ("hold", "broadcast"):
+                return False
+        return True
+
+    def _is_joined(self, node: Node) -> bool:
+        """Return whether what a loop makes is read step by step elsewhere, or ends the network."""
+        users = [self.user[wire] for wire in self._arms(node.outputs[0])]
+        return all(user.kind == "tap" or id(user) in self.hidden for user in users)
+
+    def _arms(self, wire: int) -> list[int]:
+        node = self.user[wire]
+        if node.kind == "branch":
+            return [arm for each in node.outputs for arm in self._arms(each)]
+        return [wire]
+
+    def _is_zero_start(self, node: Node) -> bool:
+        value = self.graph.wires[node.outputs[0]].value
+        users = [self.user[wire] for wire in self._arms(node.outputs[0])]
+        return all(each.kind in DELAYS for each in users) and not np.any(value)
+
+    def _is_aside(self, wire: int) -> bool:
+        """Return whether a signal is a parameter or a constant, repeated beside each use."""
+        origin = self._origin(wire)
+        return origin.kind in ("parameter", "constant") or id(origin) in self.weights
+
+    def _origin(self, wire: int) -> Node:
+        node = self.maker[wire]
+        while node.kind in ("broadcast", "hold", "tap", "branch"):
+            node = self.maker[node.inputs[0]]
+        return node
+
+    def _weight(self, node: Node) -> int | None:
+        """Return the port of a product's weight, if it is an arc with a weight on it."""
+        for port in (1, 0):
+            other = node.inputs[1 - port]
+            if self._is_aside(node.inputs[port]) and not self._is_aside(other):
+                is_chained = self._passed(other)[1] is not None  # an arc has one weight
+                return None if is_chained else port
+        return None
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def _put(self, node: Node) -> None:
+        wire = node.outputs[0] if node.outputs else node.inputs[0]
+        forward: tuple[str, ...] = ()
+        adjoint: tuple[str, ...] = ()
+        kind, name, whole = node.kind, shown(node), ""
+        if kind == "junction":
+            kind = "sum"
+        elif kind == "product":
+            kind = "matmul" if is_matmul(node) else "product"
+        elif kind == "function":
+            forward, adjoint = self._function(node)
+        elif kind in DELAYS:
+            signs = ("⁻", "⁺") if kind == "delay" else ("⁺", "⁻")
+            forward, adjoint, kind = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), "delay"
+        elif kind in ENDS or self._is_reading(node):
+            if kind == "linear" and not self._is_renaming(node):
+                origin = self._origin(node.inputs[0])
+                name, whole = f"{shown(origin)}[{node.parameters['index']}]", origin.name
+            forward, adjoint, kind = (name,), (f"δ{name}",), "end"
+        elif kind == "output":
+            forward, adjoint, kind = (name,), (f"δ{name}",), "end"
+        elif kind != "branch":
+            what = operation(node)
+            forward, adjoint, kind = (what,), (transposed(what),), "box"
+            if is_named(node):
+                forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
+        still = kind == "end" and node.kind != "output" and wire not in self.alive
+        adjoint = forward if still else adjoint
+        place = Place(kind, forward, adjoint, node.name, self._frames(node), wire, still)
+        place.whole = whole
+        self._add(node, place)
+
+    def _frames(self, node: Node) -> tuple[str, ...]:
+        """Return the frames that a node stands in; a fork may stand where all its arms lead."""
+        own = frames(node)
+        if self._is_renaming(node):
+            return ()
+        if node.kind != "branch":
+            return own
+        if self.maker[node.inputs[0]].kind in (*SOURCES, "tap"):
+            own = ()
+        users = [self.user[wire] for wire in node.outputs]
+        led_to = [frames(user) for user in users if id(user) not in self.hidden]
+        levels = takewhile(lambda each: len(set(each)) == 1, zip(*led_to, strict=False))
+        common = tuple(each[0] for each in levels)
+        return common if common[: len(own)] == own else own
+
+    def _add(self, node: Node, place: Place) -> None:
+        place.step = step(node)
+        self.place[id(node)] = len(self.made.places)
+        self.made.places.append(place)
+
+    def _function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        what = operation_name(node)
+        named = is_named(node)
+        forward = (shown(node), what) if named else (what,)
+        if len(node.inputs) > 1:
+            return forward, (f"δ{shown(node)}", f"{what}′") if named else (f"{what}′",)
+        gain = minus(str(self._partial(node, 0, timeless=True)))
+        return forward, (f"δ{shown(node)}", gain) if named else (gain,)
+
+    def _partial(self, node: Node, port: int, *, timeless: bool = False) -> Any:
+        """Return the rule of an operand run on Symbols: what its δ is multiplied by."""
+        assert node.primitive is not None
+        rule = node.primitive.rules[port]
+        if rule is None:
+            return ""
+        names = [self._said(wire) for wire in node.inputs]
+        values = [self.graph.wires[wire].value for wire in node.inputs]
+        known = [self._origin(wire).kind == "constant" for wire in node.inputs]
+        own = shown(node) if is_named(node) else operation_name(node)
+        if timeless:
+            names, own = [without_step(each) for each in names], without_step(own)
+        operands = [
+            float(np.ravel(value)[0])
+            if is_known and np.size(value) and np.all(value == np.ravel(value)[0])
+            else Symbol(bracketed(name))
+            for name, value, is_known in zip(names, values, known, strict=True)
+        ]
+        slope = rule(*operands, Symbol(own))
+        return slope if isinstance(slope, Symbol) else constant(slope)
+
+    def _said(self, wire: int, depth: int = 2) -> str:
+        """Return the signal on a wire, as it stands in a formula."""
+        node = self.maker[wire]
+        while node.kind in ("branch", "broadcast", "hold", "collect"):
+            node = self.maker[node.inputs[0]]
+        if node.kind == "constant":
+            return constant(self.graph.wires[node.outputs[0]].value)
+        if node.primitive is None and node.kind != "junction":
+            return shown(node)
+        if is_named(node) or not depth or node.kind in ENDS:
+            return shown(node)
+        operands = [bracketed(self._said(each, depth - 1)) for each in node.inputs]
+        formula = written(node, operands)
+        return formula if len(formula) <= LONGEST else shown(node)
+
+    # --- arcs ------------------------------------------------------------------------------------
+
+    def _arc(self, node: Node, port: int, wire: int) -> None:
+        """Draw the way of a signal to a place."""
+        if self._is_aside(wire):
+            self._alias(node, port, wire)
+            return
+        maker, weight = self._passed(wire)
+        if id(maker) not in self.place:
+            return
+        sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
+        forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
+        if node.kind == "product":
+            adjoint.append(self._other_factor(node, port))
+        elif node.kind == "function" and len(node.inputs) > 1:
+            adjoint.append(minus(str(self._partial(node, port))))
+        elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
+            forward, adjoint = [shown(maker)], [f"δ{shown(maker)}"]
+        if maker.kind in DELAYS:
+            forward.insert(0, shown(maker))
+        lines = tuple(forward[:-1]), (sign + "".join(forward[-1:]),)
+        self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
+
+    def _other_factor(self, node: Node, port: int) -> str:
+        """Return what the δ of a factor is multiplied by."""
+        other = self._said(node.inputs[1 - port])
+        return transposed(other) if is_matmul(node) else other
+
+    def _join(
+        self,
+        maker: Node,
+        node: Node,
+        forward: tuple[str, ...],
+        adjoint: tuple[str, ...],
+        wire: int,
+        weight: Node | None = None,
+    ) -> None:
+        carried = node.kind in DELAYS or maker.kind in DELAYS
+        self.made.arcs.append(
+            Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire,
+                maker.name, shown(maker) if is_named(maker) else "", wire in self.alive, carried,
+                weight, self._weight_name(weight))
+        )  # fmt: skip
+
+    def _alias(self, node: Node, port: int, wire: int) -> None:
+        """Repeat a parameter or a constant beside its use."""
+        origin = self._origin(wire)
+        if node.kind in DELAYS and not np.any(self.graph.wires[wire].value):
+            return
+        value = self.graph.wires[origin.outputs[0]].value
+        name = constant(value) if origin.kind == "constant" else shown(origin)
+        live = wire in self.alive and origin.kind != "constant"
+        self.made.places.append(
+            Place("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
+                  origin.outputs[0], not live, step=step(node))
+        )  # fmt: skip
+        sign = "−" if node.signs and node.signs[port] < 0 else ""
+        other = self._other_factor(node, port) if node.kind == "product" else ""
+        self.made.arcs.append(
+            Arc(len(self.made.places) - 1, self.place[id(node)], (sign,), (sign + other,), wire,
+                origin.name, name, live)
+        )  # fmt: skip
+
+    def _passed(self, wire: int) -> tuple[Node, Node | None]:
+        """Return the place that a signal comes from, and the weight that it passes on its way."""
+        weight = None
+        node = self.maker[wire]
+        while True:
+            if node.kind == "product" and (port := self._weight(node)) is not None:
+                weight = node
+                node = self.maker[node.inputs[1 - port]]
+            elif (node.kind in (*THROUGH, "branch") and not self._is_place(node)) or (
+                self._is_passing(node)
+            ):
+                node = self.maker[node.inputs[0]]
+            else:
+                return node, weight
+
+    def _is_passing(self, node: Node) -> bool:
+        """Return whether a fork of what leaves a loop is none to the eye."""
+        if node.kind != "branch" or node.loop is not None:
+            return False
+        before = self.maker[node.inputs[0]]
+        return before.kind == "collect" and not self._is_place(before)
+
+    def _weight_name(self, weight: Node | None) -> str:
+        port = None if weight is None else self._weight(weight)
+        return "" if weight is None or port is None else self._origin(weight.inputs[port]).name
+
+    def _weight_label(self, node: Node) -> tuple[list[str], list[str]]:
+        port = self._weight(node)
+        assert port is not None
+        name = self._said(node.inputs[port])
+        if not is_matmul(node):
+            return [name], [name]
+        other = transposed(name)
+        return ([name], [other]) if port else ([f"{name} ·"], [f"{other} ·"])
+
+    def _ends(self, node: Node) -> None:
+        """End the network where the loss begins."""
+        for wire in node.inputs:
+            branch = self.maker[wire]
+            if branch.kind == "branch" and wire not in self._arms_drawn(branch):
+                continue
+            maker, weight = self._passed(wire)
+            if id(maker) in self.hidden or id(maker) not in self.place or self._is_end(maker):
+                continue
+            last = self.maker[wire]
+            while not is_named(last) and last is not maker:
+                last = self.maker[last.inputs[0]]
+            name = shown(last)
+            self._add(node, Place("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
+            forward, adjoint = self._weight_label(weight) if weight is not None else ([""], [""])
+            self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)

@@ -1,0 +1,117 @@
+"""The operations that led to a Tensor, as recorded, a frame around each scope and step.
+
+Knows signals, and turns them into DOT text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import graphviz
+
+from ..engine.symbol import bare, constant_text
+from ..engine.tensor import Tensor
+from ..network.signals import Signals
+from .text import FONT, escaped
+
+COLORS = {  # by kind: fill and line, each kind also told by its shape and its words
+    "parameter": ("#fff2cc", "#b58900"),
+    "input": ("#e8f0fe", "#3367d6"),
+    "elementwise": ("#e6f4ea", "#188038"),
+    "junction": ("#ffffff", "#444444"),
+    "bilinear": ("#fce8e6", "#c5221f"),
+    "reduction": ("#f3e8fd", "#8430ce"),
+    "linear": ("#f5f5f5", "#888888"),
+    "join": ("#f5f5f5", "#888888"),
+    "cut": ("#f5f5f5", "#888888"),
+}
+SHAPES = {"junction": "circle", "bilinear": "ellipse", "linear": "box", "join": "box"}
+
+
+def dot(loss: Tensor, title: str = "") -> str:
+    """Return the DOT text of a picture of all that was recorded on the way to a Tensor."""
+    signals = Signals(loss)
+    graph = graphviz.Digraph(
+        graph_attr={
+            "rankdir": "LR", "fontname": FONT, "fontsize": "18", "labelloc": "t",
+            "label": escaped(title), "nodesep": "0.18", "ranksep": "0.35", "bgcolor": "white",
+        },
+        node_attr={"fontname": FONT, "fontsize": "12", "height": "0.3", "margin": "0.08,0.04"},
+        edge_attr={"color": "#555555", "arrowsize": "0.6"},
+    )  # fmt: skip
+    ids = {tensor: f"n{position}" for position, tensor in enumerate(signals.names)}
+    frames = _Frame()
+    edges = []
+    for tensor, name in signals.names.items():
+        if not tensor.inputs:
+            continue
+        frame = frames.at(name)
+        frame.nodes.append((ids[tensor], _attributes(tensor, name, signals)))
+        for position, operand in enumerate(tensor.inputs):
+            source = ids[operand]
+            if not operand.inputs:  # a leaf is repeated beside each of its uses
+                source = f"{ids[tensor]}_{position}"
+                frame.nodes.append((source, _leaf(operand, signals.names[operand])))
+            edges.append((source, ids[tensor]))
+    frames.put_into(graph)
+    for tail, head in edges:
+        graph.edge(tail, head)
+    return graph.source
+
+
+class _Frame:
+    """A scope or a step: the nodes in it, and the frames in it."""
+
+    def __init__(self) -> None:
+        self.inside: dict[str, _Frame] = {}
+        self.nodes: list[tuple[str, dict[str, str]]] = []
+
+    def at(self, name: str) -> _Frame:
+        """Return the frame in which a signal of a name belongs."""
+        frame = self
+        *scopes, last = name.split(".")
+        for scope in scopes:
+            frame = frame.inside.setdefault(scope, _Frame())
+        if "[" in last:
+            step = last.partition("[")[2].rstrip("]").replace("][", ", ")
+            frame = frame.inside.setdefault(f"step {step}", _Frame())
+        return frame
+
+    def put_into(self, graph: Any, path: str = "cluster") -> None:
+        """Write the nodes and the frames."""
+        for identity, attributes in self.nodes:
+            graph.node(identity, **attributes)
+        for position, (name, frame) in enumerate(self.inside.items()):
+            with graph.subgraph(name=f"{path}_{position}") as cluster:
+                cluster.attr(label=escaped(name), color="#999999", style="rounded", fontsize="14")
+                frame.put_into(cluster, f"{path}_{position}")
+
+
+def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
+    primitive = tensor.primitive
+    assert primitive is not None
+    fill, line = COLORS[primitive.kind]
+    what = primitive.name
+    if tensor.parameters and "index" in tensor.parameters:
+        what = f"[{bare(constant_text(tensor.parameters['index']))}]"
+    short = name.rpartition(".")[2]
+    label = f"{escaped(short)}\\n{escaped(what)}" if tensor.name else escaped(what)
+    return {
+        "label": label, "shape": SHAPES.get(primitive.kind, "box") if not tensor.name else "box",
+        "fillcolor": fill, "color": line,
+        "style": "filled,rounded" if primitive.kind == "elementwise" else "filled",
+    }  # fmt: skip
+
+
+def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
+    fill, line = COLORS["parameter" if tensor.requires_grad else "input"]
+    value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else escaped(name)
+    shape = "" if tensor.ndim == 0 else "\\n" + escaped("×".join(map(str, tensor.shape)))
+    return {
+        "label": value + shape,
+        "shape": "box",
+        "fillcolor": fill,
+        "color": line,
+        "fontsize": "11",
+        "style": "filled",
+    }

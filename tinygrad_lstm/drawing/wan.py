@@ -1,0 +1,210 @@
+"""A skeleton as DOT text, in the style of Wan and Beaufays.
+
+Knows skeletons; running the layout program is `render`'s business. The network and its adjoint are
+laid out alike, so that every part of the one stands where it stands in the other: arrows are turned
+by `dir=back` alone, and every size is that of the longer of the two texts. A delay stands just
+before what it leads to, and the arrow into it is the one long way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from textwrap import wrap
+from typing import Any
+
+import graphviz
+
+from ..formulas.words import is_matmul
+from .skeleton import Arc, Place, Skeleton
+from .text import FONT, MONO, escaped, joined, padded, size
+
+INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
+FILL = {"function": "#e6f4ea", "box": "#f1f3f4", "delay": "#e0f2f1", "alias": "#fff8e1"}
+WIDEST = 110  # letters of a line of the legend
+CIRCLE = "0.26"  # inches across a junction, a product and a branch point
+DOTS = {"forward": ("branch",), "adjoint": ("sum", "product", "matmul")}
+SIGNS = {"sum": "Σ", "branch": "Σ", "product": "×", "matmul": "@"}
+LEGEND = {  # the same words in both views, so that both take the same room
+    "sum": "Σ  sum; in the adjoint network a branch point ●",
+    "branch": "●  branch point; in the adjoint network a sum Σ of what comes back",
+    "product": "×  product; in the adjoint network δ of each is times the other",
+    "matmul": "@  matrix product A B; in the adjoint network δA = δ Bᵀ and δB = Aᵀ δ",
+    "function": "f  function; in the adjoint network a gain, its slope at the recorded signal",
+    "delay": "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
+    "gap": "…  steps that are left out, in the adjoint network too",
+    "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
+    "factor": "p at an arrow  times p, entry by entry; in the adjoint network times p",
+    "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
+}
+
+
+@dataclass
+class _Frame:
+    inside: dict[str, _Frame] = field(default_factory=dict)
+    places: list[int] = field(default_factory=list)
+
+
+def dot(drawn: Skeleton, view: str, title: str = "", *, legend: bool = True) -> str:
+    """Return the DOT text of a picture: one graph, or two of the same layout.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    view : "forward", "adjoint" or "both"
+    title : str
+    legend : bool
+    """
+    if view == "both":  # under the other, the legend serves both
+        return dot(drawn, "forward", title, legend=False) + dot(
+            drawn, "adjoint", title, legend=legend
+        )
+    return _View(drawn, view).text(title, legend)
+
+
+class _View:
+    def __init__(self, drawn: Skeleton, view: str) -> None:
+        self.drawn, self.view, self.adjoint = drawn, view, view == "adjoint"
+        self.ink = DELTA if self.adjoint else INK
+        self.beside: dict[int, list[int]] = {}  # the parameters and constants of a place
+        for arc in drawn.arcs:
+            if drawn.places[arc.tail].kind == "alias" and drawn.places[arc.head].kind != "delay":
+                self.beside.setdefault(arc.head, []).append(arc.tail)
+        self.repeated = {number for beside in self.beside.values() for number in beside}
+
+    def text(self, title: str, legend: bool) -> str:
+        """Write the places in their frames, and the arcs."""
+        graph = graphviz.Digraph(
+            name=self.view,
+            graph_attr={
+                "rankdir": "LR", "fontname": FONT, "fontsize": "10", "nodesep": "0.22",
+                "ranksep": "0.3", "bgcolor": "white", "newrank": "true", "labelloc": "b",
+                "labeljust": "l", "fontcolor": "#5f6368",
+                "label": self._legend() if legend else "",
+            },
+            node_attr={"fontname": FONT, "fontsize": "11", "margin": "0", "color": INK},
+            edge_attr={"fontname": MONO, "fontsize": "10", "arrowsize": "0.6"},
+        )  # fmt: skip
+        what = "adjoint network" if self.adjoint else "network"
+        with graph.subgraph(name=f"cluster_{self.view}") as page:
+            page.attr(label=escaped(f"{title}: {what}" if title else what), color="none",
+                      fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
+            self._frame(page, self._frames(), f"cluster_{self.view}")
+            for arc in self.drawn.arcs:
+                self._arc(page, arc)
+        return graph.source
+
+    def _id(self, number: int) -> str:
+        return f"{self.view[0]}{number}"
+
+    def _legend(self) -> str:
+        kinds = {place.kind for place in self.drawn.places} | {"any"}
+        weights = [arc.weight for arc in self.drawn.arcs if arc.weight is not None]
+        kinds |= {"weight" if is_matmul(weight) else "factor" for weight in weights}
+        lines = [text for kind, text in LEGEND.items() if kind in kinds]
+        for note in self.drawn.notes:
+            lines += wrap(note, WIDEST, subsequent_indent="  ")
+        return "".join(escaped(line, longest=200) + r"\l" for line in lines)
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def _frames(self) -> _Frame:
+        root = _Frame()
+        for number, place in enumerate(self.drawn.places):
+            frame = root
+            for name in place.scope:
+                frame = frame.inside.setdefault(name, _Frame())
+            frame.places.append(number)
+        return root
+
+    def _frame(self, graph: Any, frame: _Frame, path: str) -> None:
+        for number in frame.places if path.count("_") == 1 else reversed(frame.places):
+            beside = self.beside.get(number, [])
+            if beside:
+                self._together(graph, [number, *beside])
+            elif number not in self.repeated:
+                graph.node(self._id(number), **self._place(self.drawn.places[number]))
+        for position, (name, inner) in enumerate(frame.inside.items()):
+            with graph.subgraph(name=f"{path}_{position}") as cluster:
+                cluster.attr(label=escaped(name), color="#9aa0a6", style="rounded",
+                             fontsize="12", margin="10", fontcolor="#5f6368", labeljust="l",
+                             labelloc="b")  # fmt: skip
+                self._frame(cluster, inner, f"{path}_{position}")
+
+    def _place(self, place: Place) -> dict[str, str]:
+        look = self._circle(place.kind) if place.kind in SIGNS else self._box(place)
+        if self.adjoint and place.is_still:
+            look |= {"color": "none", "fillcolor": "none", "fontcolor": "none"}
+        if place.is_marked:
+            look |= {"color": MARK, "penwidth": "3"}
+        return look
+
+    def _circle(self, kind: str) -> dict[str, str]:
+        """Return a junction, a product, or the dot of a branch point, all of one size."""
+        look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
+        if kind in DOTS[self.view]:
+            return {**look, "label": "●", "fontsize": "7", "color": "none"}
+        return {**look, "label": SIGNS[kind], "fontsize": "13"}
+
+    def _box(self, place: Place) -> dict[str, str]:
+        kind, lines = place.kind, place.adjoint if self.adjoint else place.forward
+        width, height = size(place.forward, place.adjoint, large=kind == "end")
+        look = {
+            "label": joined(lines), "width": width, "height": height,
+            "fixedsize": "true", "shape": "box", "style": "filled",
+            "fillcolor": FILL.get(kind, "white"),
+        }  # fmt: skip
+        if kind == "function":
+            look["style"] = "filled,rounded"
+        elif kind == "delay":
+            look |= {"color": CARRY, "penwidth": "1.6", "fontsize": "12"}
+        elif kind == "gap":
+            look |= {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"}
+        elif kind == "alias":
+            look |= {"color": "#bf9000", "fontsize": "10"}
+        elif kind == "end":
+            look |= {"shape": "plaintext", "style": "", "fontsize": "13", "fontcolor": self.ink}
+        return look
+
+    def _together(self, graph: Any, numbers: list[int]) -> None:
+        """Write a place and what is repeated beside it, with nothing else in between."""
+        with graph.subgraph(name=f"cluster_{self._id(numbers[0])}") as pair:
+            pair.attr(color="none", label="", margin="1")
+            with pair.subgraph() as same:
+                same.attr(rank="same")
+                for number in numbers:
+                    same.node(self._id(number), **self._place(self.drawn.places[number]))
+
+    # --- arcs ------------------------------------------------------------------------------------
+
+    def _arc(self, graph: Any, arc: Arc) -> None:
+        tail, head = self.drawn.places[arc.tail], self.drawn.places[arc.head]
+        dots = DOTS[self.view]
+        look = {"color": arc.color or (CARRY if arc.is_carry and not self.adjoint else self.ink)}
+        look["fontcolor"] = self.ink
+        if arc.is_carry or arc.width:
+            look["penwidth"] = arc.width or "1.8"
+        if arc.is_marked:
+            look |= {"color": MARK, "penwidth": "3"}
+        if self.adjoint and not arc.is_live:
+            look["color"] = "none"
+        lines = padded(arc.adjoint if self.adjoint else arc.forward, arc.forward, arc.adjoint)
+        if lines:
+            look["label"] = joined(lines)
+            if self.adjoint and not arc.is_live:
+                look["fontcolor"] = "none"
+        if tail.kind == "end" and not tail.scope:
+            look["minlen"] = "2"  # to stand left of what is in a frame
+        ends = [("tail", tail, arc.tail), ("head", head, arc.head)]
+        arrow = "tail" if self.adjoint else "head"
+        if head.kind == "delay" and tail.kind not in ("end", "alias"):  # the way back: turned round
+            ends = [("tail", head, arc.head), ("head", tail, arc.tail)]
+            arrow = "head" if self.adjoint else "tail"
+            look["weight"] = "0"
+        for end, place, _ in ends:
+            if place.kind in dots:
+                look[f"{end}clip"] = "false"
+        if any(end == arrow and place.kind in dots for end, place, _ in ends):
+            look[f"arrow{arrow}"] = "none"
+        if arrow == "tail":
+            look["dir"] = "back"
+        graph.edge(self._id(ends[0][2]), self._id(ends[1][2]), **look)

@@ -1,0 +1,210 @@
+"""grad and jvp: derivatives as Tensors, of any order, in both directions.
+
+Knows the tape and the table's rules, run on Tensors; no layers, no graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import GradientError, ShapeError, UsageError
+from . import primitives as p
+from .arguments import flag, function
+from .cotangent import PlainSums, Sums
+from .kinds import Entry
+from .place import enable_grad, here
+from .tape import history, leading_to, pull_back
+from .tensor import Tensor, constant, record, starting_cotangent
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> Any:
+    """Return d outputs / d inputs as Tensors, and leave every ``.grad`` alone.
+
+    Parameters
+    ----------
+    outputs : Tensor or sequence of Tensors
+        Several outputs' gradients are added.
+    inputs : Tensor or sequence of Tensors
+        Leaves or intermediate results.
+    grad_outputs : array_like or sequence of them, optional
+        One cotangent per output, of its shape; 1 for a single number.
+    create_graph : bool
+        Record the backward pass, so that its results can be differentiated again.
+    allow_unused : bool
+        Return None for an input that the outputs do not depend on, instead of raising.
+
+    Returns
+    -------
+    Tensor, or a tuple of them if ``inputs`` is a sequence
+        Each of its input's shape.
+
+    Raises
+    ------
+    GradientError
+        If an input requires no gradient or, unless allowed, is not used; the message names it.
+    ShapeError
+        If a cotangent's shape is not its output's.
+
+    Examples
+    --------
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> slope = grad(x**3, x, create_graph=True)
+    >>> grad(slope, x).item()
+    12.0
+    """
+    create_graph = flag("grad: create_graph", create_graph)
+    allow_unused = flag("grad: allow_unused", allow_unused)
+    outs = _several(outputs, "outputs")
+    ins = _several(inputs, "inputs")
+    seeds = [None] * len(outs) if grad_outputs is None else _several(grad_outputs, "", len(outs))
+    if len(seeds) != len(outs):
+        raise ShapeError(f"grad: found {len(seeds)} grad_outputs for {len(outs)} outputs")
+    for each in ins:
+        if not each.requires_grad:
+            raise GradientError(f"grad: {each.label()} does not require a gradient")
+    starts = [starting_cotangent(out, seed) for out, seed in zip(outs, seeds, strict=True)]
+    entries = _entries(leading_to(set(ins), history(outs)), on_tensors=create_graph)
+    kept = {entries[each] for each in ins if each in entries}
+    sums = PlainSums(kept) if create_graph else Sums(kept)
+    for out, seed, start in zip(outs, seeds, starts, strict=True):
+        if out in entries:
+            on_tape = seed if isinstance(seed, Tensor) else constant(start)
+            sums.add(entries[out], on_tape if create_graph else start)
+    pulled = pull_back(sums)
+    found = {each: pulled[entries[each]] for each in ins if entries.get(each) in pulled}
+    unused = [each for each in ins if each not in found]
+    if unused and not allow_unused:
+        raise GradientError(
+            f"grad: the outputs do not depend on {unused[0].label()}; "
+            "pass allow_unused=True to get None for it"
+        )
+    results = []
+    for each in ins:
+        ct = found.get(each)
+        if ct is not None and not create_graph:
+            ct = constant(np.array(ct, each.dtype))
+        results.append(ct)
+    return tuple(results) if isinstance(inputs, Sequence) else results[0]
+
+
+def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Entry]:
+    """Return those nodes of a history through which to walk, and their operands.
+
+    With the arrays as data, or with the Tensors themselves, so that the rules are recorded.
+    """
+    entries: dict[Tensor, Entry] = {}
+    for node in reversed(order):
+        for operand in node.inputs:
+            if operand not in entries:
+                entries[operand] = Entry(operand if on_tensors else operand._array, False)
+        inputs = tuple(entries[operand] for operand in node.inputs)
+        data = node if on_tensors else node._array
+        entries[node] = Entry(data, True, node.primitive, inputs, node.parameters, node.serial)
+    return entries
+
+
+def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """Return fn(*primals) and its derivative along the tangents, in forward mode.
+
+    Parameters
+    ----------
+    fn : (*Tensors) -> Tensor or sequence of Tensors
+    primals : array, number or Tensor, or a tuple or list of them, one for each argument
+    tangents : of the same structure and shapes
+
+    Returns
+    -------
+    output, tangent : Tensor, or tuples of them
+        The tangent has the output's shape. Both can be differentiated again.
+
+    Raises
+    ------
+    ShapeError
+        If a tangent's shape is not its primal's, or their numbers differ.
+
+    Examples
+    --------
+    >>> output, tangent = jvp(lambda x: x * x, 3.0, 1.0)
+    >>> output.item(), tangent.item()
+    (9.0, 6.0)
+    """
+    function("jvp: fn", fn, "a function of Tensors")
+    points = primals if isinstance(primals, tuple | list) else (primals,)
+    directions = tangents if isinstance(tangents, tuple | list) else (tangents,)
+    if len(points) != len(directions):
+        raise ShapeError(f"jvp: found {len(directions)} tangents for {len(points)} primals")
+    moved: dict[Any, Tensor] = {}
+    seeds = []
+    with enable_grad():  # inside no_grad too: what is moved must be recorded to be followed
+        for position, (point, direction) in enumerate(zip(points, directions, strict=True)):
+            start = _moving(point)
+            along = (
+                direction if isinstance(direction, Tensor) else Tensor(direction, dtype=start.dtype)
+            )
+            if along.shape != start.shape:
+                raise ShapeError(
+                    f"jvp: tangent {position} has shape {along.shape}, its primal {start.shape}"
+                )
+            seeds.append(start)
+            moved[start] = along
+        outputs = fn(*seeds)
+        outs = outputs if isinstance(outputs, tuple | list) else (outputs,)
+        push_forward([_tensor(out) for out in outs], moved)
+    results = [
+        moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs
+    ]
+    if not here.get().recording:
+        outs, results = [out.detach() for out in outs], [each.detach() for each in results]
+    several = isinstance(outputs, tuple | list)
+    return (tuple(outs), tuple(results)) if several else (outs[0], results[0])
+
+
+def push_forward(outputs: Sequence[Tensor], moved: dict[Any, Tensor]) -> None:
+    """Walk the tape forwards, and add to the tangents of what moves those of all it moves.
+
+    Parameters
+    ----------
+    outputs : sequence of Tensors
+    moved : dict of Tensor to its tangent, of its shape
+        Where to start; what the outputs were computed from is added, as far as it moves.
+    """
+    for node in reversed(history(outputs)):
+        if node in moved or not any(operand in moved for operand in node.inputs):
+            continue
+        coming = [moved.get(operand) for operand in node.inputs]
+        tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
+        if tangent is not None:
+            moved[node] = tangent
+
+
+def _moving(point: Any) -> Tensor:
+    """Return a Tensor at a point that nothing else on the tape refers to."""
+    if isinstance(point, Tensor) and point.requires_grad:
+        return record(p.reshape, (point,), {"shape": point.shape})
+    return Tensor(point._array if isinstance(point, Tensor) else point, requires_grad=True)
+
+
+def _tensor(value: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise UsageError(f"jvp: the function returned {type(value).__name__}, expected a Tensor")
+    return value
+
+
+def _several(value: Any, what: str, count: int | None = None) -> list[Any]:
+    if count == 1 and not isinstance(value, tuple | list):
+        return [value]
+    several = list(value) if isinstance(value, tuple | list) else [value]
+    if what:
+        for each in several:
+            if not isinstance(each, Tensor):
+                raise UsageError(f"grad: found {type(each).__name__} in {what}, expected Tensors")
+    return several

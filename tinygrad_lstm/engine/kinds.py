@@ -1,0 +1,526 @@
+"""The kinds of primitive: what a table entry says, and what follows from it.
+
+Knows neither Tensors nor the table. A kind's constructor turns one declared rule into both modes of
+differentiation; the rule is a plain expression that runs on arrays, Tensors and Symbols alike.
+
+    kind          declared                        reverse (vjp)                 forward (jvp)
+    elementwise   partials f'(x, y)               ct ∘ f'                       f' ∘ t
+    junction      signs                           the cotangent, signed         signed sum
+    linear        transpose                       its transpose                 itself
+    join          where each operand lies         its pieces                    itself
+    bilinear      two transposes                  the two transposes            two forwards
+    reduction     partials F'(x, y)               F' ∘ ct along the axis        sum of F' ∘ t
+    cut           nothing                         nothing                       nothing
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from .arguments import operand as checked_operand
+from .cotangent import Array, PlainSums
+from .forms import JOINING, REDUCING, Form, explained, frozen
+from .numerics import total
+from .symbol import Notation, Symbol
+
+_ndarray = np.ndarray
+# an Array is an ndarray, a Tensor or a Symbol: whatever a rule runs on
+Rule = Callable[..., Array]
+Sample = tuple[tuple[Array, ...], dict[str, Any]]
+
+
+class Entry:
+    """What a kind needs to know of an operation or an operand; a Tensor is one itself.
+
+    Attributes
+    ----------
+    _array : what the rules run on: an array (in a Tensor), a Tensor or a Symbol
+    primitive, inputs, parameters : what was done, on what, and how
+    requires_grad : whether its cotangent is asked for
+    serial : its place in the order of recording
+    """
+
+    __slots__ = ("_array", "inputs", "parameters", "primitive", "requires_grad", "serial")
+
+    def __init__(
+        self,
+        data: Array,
+        requires_grad: bool,
+        primitive: Primitive | None = None,
+        inputs: tuple[Entry, ...] = (),
+        parameters: dict[str, Any] | None = None,
+        serial: int = 0,
+    ) -> None:
+        self._array, self.requires_grad, self.serial = data, requires_grad, serial
+        self.primitive, self.inputs, self.parameters = primitive, inputs, parameters or {}
+
+
+class Primitive:
+    """One operation of the table: how it is computed, differentiated, written and tried out.
+
+    Attributes
+    ----------
+    name, kind : str
+    forward : (*arrays, **parameters) -> array
+    pull : (entry, ct, sums) -> None
+        The reverse mode: add to ``sums`` what the cotangent of an entry gives each operand.
+    jvp : (tangents, y, xs, parameters) -> tangent of y
+        The forward mode; ``None`` stands for a zero tangent.
+    notation : Notation
+    samples : () -> list of (operands, parameters)
+    analytic, is_differentiable : bool
+        Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
+    is_entrywise : bool
+        Whether an entry of the result depends on the operands' entries at the same place alone, so
+        that one number may stand for an operand of equal entries.
+    arity, parameters, known : int or None, tuple of str, frozenset of str
+        The number of operands (None for any number), and the names of what else it takes, in their
+        order and as a set.
+    forms : dict of str to Form
+        What form a parameter is recorded in, whatever form it is given in; any other is copied.
+    numpy : NumPy's functions that it stands for
+    rules, signs
+        What was declared: the partials or transposes, one for each operand; a junction's signs.
+    transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
+    is_part : bool
+        Whether it is a linear map that takes the part of x at an ``index``.
+    add_part : (buffer, index, ct) -> None, or None
+        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
+    scale : (cotangent or tangent, partial) -> array
+        How both go together: their product, unless a partial of 0 stands for an operand that was
+        not chosen, and then lets nothing through, be it infinite.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        forward: Rule,
+        pull: Callable[[Entry, Array, Any], None],
+        jvp: Rule,
+        *,
+        notation: Notation,
+        samples: Callable[[], list[Sample]],
+        analytic: bool = True,
+        numpy: Sequence[Callable[..., Any]] = (),
+        forms: Mapping[str, Form] | None = None,
+    ) -> None:
+        self.name, self.kind = name, kind
+        self.forward, self.pull, self.jvp = forward, pull, jvp
+        self.notation, self.samples, self.analytic = notation, samples, analytic
+        self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
+        self.arity, self.parameters = _signature(forward)
+        self.known = frozenset(self.parameters)
+        self.forms = {each: (forms or {}).get(each, frozen) for each in self.parameters}
+        self.is_differentiable = kind != "cut"
+        self.is_entrywise = kind in ("elementwise", "junction")
+        self.rules: tuple[Rule | None, ...] = ()
+        self.signs: tuple[int, ...] = ()
+        self.transposed: Rule | None = None
+        self.is_part = False
+        self.add_part: Callable[..., None] | None = None
+        self.scale: Rule = operator.mul
+        self.__name__ = self.__qualname__ = name
+        of_numpy = isinstance(forward, np.ufunc)
+        self.__doc__ = f"NumPy's {name}, entry by entry." if of_numpy else forward.__doc__
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name} ({self.kind})>"
+
+    def __reduce__(self) -> str:
+        return self.name  # a copy is the entry itself, wherever the table is
+
+    def __call__(self, *operands: Any, **parameters: Any) -> Any:
+        """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
+        if len(operands) != self.arity or (parameters and not self.known.issuperset(parameters)):
+            operands, parameters = self.bind(operands, parameters)
+        for operand in operands:
+            if hasattr(operand, "__interpret__"):
+                return operand.__interpret__(self, operands, parameters)
+        try:
+            return self.forward(*operands, **parameters)
+        except Exception:  # of what the operands are, too, which may raise anything
+            return self._on_checked(operands, parameters)
+
+    def _on_checked(self, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        """Apply to arrays once more, with all that was given checked, and tell what does not fit.
+
+        The rules call on arrays all the time, with what fits: they are not to pay for the checks.
+        """
+        operands = tuple([checked_operand(self.name, x) for x in operands])
+        asked = parameters
+        try:
+            if parameters:
+                x = np.asarray(operands[0])
+                operands, parameters = (x, *operands[1:]), self.settled(parameters, x)
+            return self.forward(*operands, **parameters)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise explained(error, self.name, operands, asked) from None
+
+    def settled(self, parameters: dict[str, Any], x: Any) -> dict[str, Any]:
+        """Return parameters in the form that is recorded, which nobody can change from outside.
+
+        Parameters
+        ----------
+        parameters : dict
+        x : array
+            The first operand.
+        """
+        forms = self.forms
+        return {name: forms[name](value, x) for name, value in parameters.items()}
+
+    def bind(
+        self, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
+        arity, names = self.arity, self.parameters
+        extra: tuple[Any, ...] = ()
+        if arity is None and operands and isinstance(operands[0], (list, tuple)):
+            operands, extra = tuple(operands[0]), operands[1:]
+        elif arity is None and operands and isinstance(operands[0], Iterator | Set | Mapping):
+            raise UsageError(
+                f"{self.name}: found {type(operands[0]).__name__}, expected a list or a tuple"
+            )
+        elif arity is not None:
+            operands, extra = operands[:arity], operands[arity:]
+        if not operands:
+            raise UsageError(f"{self.name}: found no operands, expected arrays or Tensors")
+        if len(operands) < (arity or 0) or len(extra) > len(names):
+            wanted = (
+                "any number of operands"
+                if arity is None
+                else f"{arity} operand{'s' * (arity != 1)}"
+            )
+            got = len(operands) + (0 if names else len(extra))
+            also = f" and {', '.join(names)}" if names else ""
+            more = f" and {len(extra)} arguments" if names and extra else ""
+            raise UsageError(f"{self.name} takes {wanted}{also}, got {got}{more}")
+        if extra:
+            parameters = {**dict(zip(names, extra, strict=False)), **parameters}
+        for name in parameters:
+            if name not in names:
+                raise UsageError(
+                    f"{self.name} has no parameter {name!r}; "
+                    f"it takes {', '.join(names) if names else 'operands only'}"
+                )
+        return operands, parameters
+
+    def vjp(
+        self,
+        ct: Array,
+        y: Array,
+        xs: Sequence[Array],
+        needs: Sequence[bool],
+        parameters: dict[str, Any] | None = None,
+    ) -> list[Array]:
+        """Return each operand's cotangent, or None where it is not needed or has none."""
+        operands = tuple(Entry(x, need) for x, need in zip(xs, needs, strict=True))
+        sums = PlainSums()
+        self.pull(Entry(y, True, self, operands, parameters), ct, sums)
+        return [sums.take(operand) for operand in operands]
+
+    def derivatives(self) -> dict[str, Symbol]:
+        """Run the reverse rule on Symbols: one expression for each operand's cotangent.
+
+        The shapes in it, if any, are those of the first sample.
+        """
+        operands, parameters = self.samples()[0]
+        names = "x" if len(operands) == 1 else "abcdefgh"
+        xs = tuple(Symbol(name, value) for name, value in zip(names, operands, strict=False))
+        value = self.forward(*operands, **parameters)
+        needs = (True,) * len(xs)
+        cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, needs, parameters)
+        return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}
+
+
+def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
+    """Return the number of operands (None for any number) and the names of the parameters."""
+    if isinstance(forward, np.ufunc):
+        return forward.nin, ()
+    code = forward.__code__
+    names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return (None if code.co_flags & inspect.CO_VARARGS else code.co_argcount), names
+
+
+def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
+    """Sum a cotangent over the axes along which its operand was broadcast.
+
+    >>> unbroadcast(np.ones((2, 3)), (3,))
+    array([2., 2., 2.])
+    """
+    if ct.shape == shape:
+        return ct
+    lead = ct.ndim - len(shape)
+    if shape == ct.shape[lead:]:
+        rows = ct.reshape((math.prod(ct.shape[:lead]), *shape))
+        return total(rows, 0) if type(rows) is _ndarray else rows.sum(axis=0)
+    axes = tuple(range(lead)) + tuple(
+        lead + axis for axis, size in enumerate(shape) if size == 1 and ct.shape[lead + axis] != 1
+    )
+    return _summed(ct, axes, True).reshape(shape)
+
+
+def _summed(ct: Array, axis: Any, keepdims: bool = False) -> Array:
+    """Return the sum along the axes of an array, which keeps its digits, a Tensor or a Symbol."""
+    if type(ct) is _ndarray:
+        return total(ct, axis, keepdims)
+    return ct.sum(axis=axis, keepdims=keepdims)
+
+
+def _as_shape(tangent: Array, y: Array) -> Array:
+    return tangent if tangent.shape == y.shape else np.broadcast_to(tangent, y.shape)
+
+
+def _total(terms: list[Array]) -> Array:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+class _Table:
+    """Whether the table has been read: a primitive that is declared later is somebody else's."""
+
+    is_read = False
+
+
+table = _Table()
+
+
+def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
+    """Return a constructor that tries at once whatever is declared outside of the table."""
+
+    @wraps(constructor)
+    def declare(*args: Any, **options: Any) -> Primitive:
+        if not table.is_read:
+            return constructor(*args, **options)
+        from .trial import declared  # nobody else needs it
+
+        return declared(constructor, args, options)
+
+    return declare
+
+
+@_tried
+def elementwise(
+    name: str,
+    forward: Rule,
+    *partials: Rule | None,
+    scale: Rule = operator.mul,
+    **more: Any,
+) -> Primitive:
+    """Declare y = f(x, …), entry by entry, by its partials ``(x, …, y) -> ∂y/∂x``.
+
+    A partial of ``None`` marks an operand that carries no gradient, such as a condition.
+    """
+    if len(partials) == 1 and scale is operator.mul:
+        partial: Any = partials[0]
+
+        def pull(entry, ct, sums):
+            (x,) = entry.inputs
+            sums.add(x, ct * partial(x._array, entry._array))
+
+    else:
+
+        def pull(entry, ct, sums):
+            values = [x._array for x in entry.inputs]
+            for partial, x in zip(partials, entry.inputs):
+                if x.requires_grad and partial is not None:
+                    x_ct = scale(ct, partial(*values, entry._array))
+                    sums.add(x, unbroadcast(x_ct, x._array.shape))
+
+    def jvp(tangents, y, xs, parameters):
+        terms = [
+            scale(t, partial(*xs, y))
+            for partial, t in zip(partials, tangents, strict=True)
+            if partial and t is not None
+        ]
+        return _as_shape(_total(terms), y) if terms else None
+
+    primitive = Primitive(name, "elementwise", forward, pull, jvp, **more)
+    primitive.rules, primitive.scale = partials, scale
+    return primitive
+
+
+@_tried
+def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
+    """Declare a signed sum, Σ ±x."""
+
+    if min(signs) > 0:  # a plain sum hands its cotangent on as it is
+
+        def pull(entry, ct, sums):
+            shape = ct.shape
+            for x in entry.inputs:
+                if x.requires_grad:
+                    sums.add(x, ct if x._array.shape == shape else unbroadcast(ct, x._array.shape))
+
+    else:
+
+        def pull(entry, ct, sums):
+            for sign, x in zip(signs, entry.inputs):
+                if x.requires_grad:
+                    sums.add(x, unbroadcast(ct if sign > 0 else -ct, x._array.shape))
+
+    def jvp(tangents, y, xs, parameters):
+        terms = [
+            t if sign > 0 else -t for sign, t in zip(signs, tangents, strict=True) if t is not None
+        ]
+        return _as_shape(_total(terms), y)
+
+    primitive = Primitive(name, "junction", forward, pull, jvp, **more)
+    primitive.signs = signs
+    return primitive
+
+
+@_tried
+def linear(
+    name: str,
+    forward: Rule,
+    transposed: Rule,
+    *,
+    is_part: bool = False,
+    add_part: Callable[..., None] | None = None,
+    **more: Any,
+) -> Primitive:
+    """Declare a linear map by its transpose, ``(ct, x, **parameters) -> Aᵀ ct``.
+
+    The transpose may ask ``x`` for its shape and for nothing else. A map that takes the part of x
+    at an ``index`` is transposed by adding to that part, into one buffer for the whole of x.
+    """
+
+    def pull(entry, ct, sums):
+        (x,) = entry.inputs
+        sums.add(x, transposed(ct, x._array, **entry.parameters))
+
+    def pull_part(entry, ct, sums):
+        sums.add_part(entry.inputs[0], ct, entry)
+
+    def jvp(tangents, y, xs, parameters):
+        return primitive(tangents[0], **parameters)
+
+    primitive = Primitive(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
+    primitive.transposed, primitive.is_part, primitive.add_part = transposed, is_part, add_part
+    return primitive
+
+
+@_tried
+def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
+    """Declare the joining of many operands by where each of them lies in the result.
+
+    ``pieces(shapes, **parameters)`` gives one index per operand.
+    """
+
+    def pull(entry, ct, sums):
+        indices = pieces([x._array.shape for x in entry.inputs], **entry.parameters)
+        for x, index in zip(entry.inputs, indices):
+            if x.requires_grad:
+                sums.add(x, ct[index])
+
+    def jvp(tangents, y, xs, parameters):
+        filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
+        return primitive(filled, **parameters)
+
+    primitive = Primitive(name, "join", forward, pull, jvp, **{"forms": JOINING, **more})
+    return primitive
+
+
+@_tried
+def bilinear(
+    name: str,
+    forward: Rule,
+    left: Rule,
+    right: Rule,
+    *,
+    rows: Callable[..., tuple[Array, Array]] | None = None,
+    is_entrywise: bool = False,
+    **more: Any,
+) -> Primitive:
+    """Declare a product a · b by its two transposes, ``(ct, a, b) -> ct`` of a, and of b.
+
+    ``rows(a, ct)`` gives two matrices x (n, in) and δ (n, out) such that the cotangent of a matrix
+    b is xᵀ δ; that of a leaf, which nobody waits for, is then summed over many products at once.
+    """
+
+    def pull(entry, ct, sums):
+        a, b = entry.inputs
+        x, w = a._array, b._array
+        # nothing was broadcast, and no cotangent's shape need be looked at
+        alike = x.shape == w.shape if rows is None else w.ndim == 2
+        if a.requires_grad:
+            a_ct = left(ct, x, w)
+            sums.add(a, a_ct if alike else unbroadcast(a_ct, x.shape))
+        if b.requires_grad:
+            if rows is not None and not b.inputs and w.ndim == 2:
+                x, ct = rows(x, ct)
+                sums.add_rows(b, x, ct)
+            else:
+                b_ct = right(ct, x, w)
+                sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape))
+
+    def jvp(tangents, y, xs, parameters):
+        (a, b), (da, db) = xs, tangents
+        terms = [] if da is None else [primitive(da, b)]
+        return _total(terms if db is None else [*terms, primitive(a, db)])
+
+    primitive = Primitive(name, "bilinear", forward, pull, jvp, **more)
+    primitive.rules, primitive.is_entrywise = (left, right), is_entrywise
+    return primitive
+
+
+def kept(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape that reducing along ``axis`` leaves when the axes are kept.
+
+    >>> kept((2, 3), 1), kept((2, 3), None)
+    ((2, 1), (1, 1))
+    """
+    axes = range(len(shape)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
+    gone = {each % len(shape) for each in axes}
+    return tuple(1 if each in gone else size for each, size in enumerate(shape))
+
+
+def _jacobian_first(ct: Array, partial: Array) -> Array:
+    return partial * ct
+
+
+@_tried
+def reduction(
+    name: str, forward: Rule, partial: Rule, *, scale: Rule = _jacobian_first, **more: Any
+) -> Primitive:
+    """Declare y = F(x) along ``axis`` by its partials ``(x, y, axis) -> ∂y/∂x``, y's axes kept."""
+
+    def gain(x, y, axis):
+        return partial(x, y.reshape(kept(x.shape, axis)), axis)
+
+    def pull(entry, ct, sums):
+        (x,), axis = entry.inputs, entry.parameters.get("axis")
+        slope = gain(x._array, entry._array, axis)
+        sums.add(x, scale(ct.reshape(kept(x._array.shape, axis)), slope))
+
+    def jvp(tangents, y, xs, parameters):
+        (x,), axis = xs, parameters.get("axis")
+        return _summed(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
+
+    primitive = Primitive(name, "reduction", forward, pull, jvp, **{"forms": REDUCING, **more})
+    primitive.rules, primitive.scale = (gain,), scale
+    return primitive
+
+
+@_tried
+def cut(name: str, forward: Rule, **more: Any) -> Primitive:
+    """Declare an operation that passes its operand on and no gradient back."""
+
+    def pull(entry, ct, sums):
+        return None
+
+    def jvp(tangents, y, xs, parameters):
+        return None
+
+    return Primitive(name, "cut", forward, pull, jvp, **more)

@@ -1,0 +1,461 @@
+"""The table of primitives: one entry each, forward, derivative, notation and samples together.
+
+Knows arrays and the kinds; Tensors and Symbols reach these rules by calling them. A new primitive
+is one more entry here and nothing anywhere else.
+
+In a rule, x (or a and b) are the operands, y is the result and ct the cotangent of y.
+
+    >>> tanh.derivatives()
+    {'x': δ ∘ (1 - y²)}
+    >>> matmul.derivatives()
+    {'a': δ bᵀ, 'b': aᵀ δ}
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from . import forms, symbol
+from . import numerics as digits
+from .kinds import (
+    Primitive,
+    Sample,
+    bilinear,
+    cut,
+    elementwise,
+    join,
+    junction,
+    kept,
+    linear,
+    reduction,
+    table,
+    unbroadcast,
+)
+from .numerics import half, nan, one, zero
+from .symbol import Notation, function
+
+# --- samples: where an entry is tried out -------------------------------------------------------
+
+
+def real(count: int, position: int) -> np.ndarray:
+    """Return distinct numbers in (-2, 2), none near 0; other ones for each operand position."""
+    steps = (0.23 + 0.6180339887 * np.arange(1, count + 1) + 0.371 * position) % 1.0
+    return np.where(steps < 0.5, 0.1 + 3.8 * steps, -0.1 - 3.8 * (1.0 - steps))
+
+
+def positive(count: int, position: int) -> np.ndarray:
+    """Return distinct numbers in (0.1, 2.1)."""
+    return np.abs(real(count, position))
+
+
+def truth(count: int, position: int) -> np.ndarray:
+    """Return truth values, some true and some false."""
+    return np.arange(count) % 3 != 1
+
+
+def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
+    """Return samples for each case: the operands' shapes, then perhaps the parameters.
+
+    ``on`` says where the operands lie: one domain for all, or one for each.
+    """
+
+    def samples() -> list[Sample]:
+        made = []
+        for case in cases:
+            shapes = [entry for entry in case if isinstance(entry, tuple)]
+            parameters = {
+                name: v for entry in case if isinstance(entry, dict) for name, v in entry.items()
+            }
+            domains = on if isinstance(on, tuple) else (on,) * len(shapes)
+            operands = tuple(
+                domain(int(np.prod(shape)), position).reshape(shape)
+                for position, (domain, shape) in enumerate(zip(domains, shapes, strict=True))
+            )
+            made.append((operands, parameters))
+        return made
+
+    return samples
+
+
+ONE = ([(2, 3)], [(4,)], [()])
+TWO = ([(2, 3), (2, 3)], [(2, 3), (3,)], [(), (2, 1)], [(2, 1, 3), (4, 1)], [(1,), (1, 1)])
+UNARY, UNARY_POSITIVE = tried(*ONE), tried(*ONE, on=positive)
+BINARY, QUOTIENT, POWERS = (
+    tried(*TWO),
+    tried(*TWO, on=(real, positive)),
+    tried(*TWO, on=(positive, real)),
+)
+CHOICE = tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real))
+REDUCED = tried(
+    [(2, 3), dict(axis=1)],
+    [(2, 3)],
+    [(2, 3, 2), dict(axis=(0, 2))],
+    [(2, 3), dict(axis=0, keepdims=True)],
+    [(2, 3), dict(axis=-1)],
+    [()],
+)
+
+# --- junctions and elementwise functions --------------------------------------------------------
+
+
+def _masked(ct, share):
+    """Return what comes back to an operand that has a share in the result, or none."""
+    return mask(ct, share)
+
+
+def _no_zero(b):
+    """Return b, and nan where it is 0, so that a derivative which does not exist is not a number."""
+    return where(b == 0, nan(b), b)
+
+
+def _power_of_base(a, b, y):
+    """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, be a as small as it may.
+
+    The exponent of 0⁰ stays 0, so that neither its value nor its slope is infinite.
+    """
+    if getattr(y, "__array_ufunc__", None) is None:  # an expression, which is read and not derived
+        return b * a ** where(b == 0, 0, b - 1)
+    return mask(a ** where(b == 0, b - (a != 0), b - 1), b)
+
+
+def _sqrt(x):
+    """Return the square root; its slope at 0 is inf, as in PyTorch (that of norm at 0 is 0)."""
+    return np.sqrt(x)
+
+
+def _where(condition, x, y):
+    """Return x where the condition holds, else y."""
+    return np.where(condition, x, y)
+
+
+def _relu(x):
+    """Return x where it is positive, else 0."""
+    return np.maximum(x, 0)
+
+
+# The slope of abs and relu at their kink is 0, as in PyTorch; maximum and minimum share evenly
+# where a = b.
+
+# fmt: off
+add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,      samples=BINARY)
+subtract = junction("subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=BINARY)
+negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE, samples=UNARY)
+
+exp      = elementwise("exp",      np.exp,    lambda x, y: y,                notation=function("exp", r"\exp"),                  samples=UNARY)
+log      = elementwise("log",      np.log,    lambda x, y: 1 / x,            notation=function("log", r"\log"),                  samples=UNARY_POSITIVE)
+sqrt     = elementwise("sqrt",     _sqrt,     lambda x, y: 0.5 / y,          notation=function("sqrt", r"\sqrt"),                samples=UNARY_POSITIVE, numpy=(np.sqrt,))
+sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),           notation=function("sin", r"\sin"),                  samples=UNARY)
+cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),          notation=function("cos", r"\cos"),                  samples=UNARY)
+tanh     = elementwise("tanh",     np.tanh,   lambda x, y: one(y) - y * y,   notation=function("tanh", r"\tanh"),                samples=UNARY)
+sigmoid  = elementwise("sigmoid",  digits.sigmoid,  lambda x, y: y * (one(y) - y), notation=function("σ", r"\sigma"),                  samples=UNARY)
+softplus = elementwise("softplus", digits.softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),                      samples=UNARY)
+relu     = elementwise("relu",     _relu,     lambda x, y: x > 0,            notation=function("relu"),                          samples=UNARY, analytic=False, scale=_masked)
+abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          notation=Notation("|{0}|", r"\left|{0}\right|"),    samples=UNARY, analytic=False)
+sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * y,            notation=function("sign"),                          samples=UNARY, analytic=False, scale=_masked)
+
+divide   = elementwise("divide",   np.divide,  lambda a, b, y: 1 / b,                           lambda a, b, y: -y / b,                        notation=symbol.DIVIDE,             samples=QUOTIENT)
+power    = elementwise("power",    np.power,   _power_of_base, lambda a, b, y: y * log(where(a == 0, one(y) - (b < 0), a)), notation=symbol.RAISE,              samples=POWERS)
+maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b), lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"), samples=BINARY, analytic=False, scale=_masked)
+minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b), lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"), samples=BINARY, analytic=False, scale=_masked)
+where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,), scale=_masked)
+mask     = elementwise("mask",     digits.mask,     lambda x, share, y: share,    lambda x, share, y: x,  notation=symbol.HADAMARD, samples=BINARY, scale=_masked)
+ratio    = elementwise("ratio",    digits.ratio,    lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b), notation=symbol.DIVIDE, samples=QUOTIENT)
+# fmt: on
+# --- products -----------------------------------------------------------------------------------
+
+
+def _matmul(a, b):
+    """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
+    if np.ndim(b) == 2 and np.ndim(a):
+        if a.ndim < 3:  # the same product as matmul's, in half the time when small
+            return a.dot(b)
+        *batch, width = a.shape  # one large product instead of a batch of small ones
+        return a.reshape((math.prod(batch), width)).dot(b).reshape((*batch, b.shape[1]))
+    return np.matmul(a, b)
+
+
+def _matmul_left(ct, a, b):
+    if b.ndim == 2:
+        return ct.dot(b.T) if ct.ndim < 3 else matmul(ct, b.T)
+    if b.ndim == 1:
+        return ct.reshape((*ct.shape, 1)) * b
+    if a.ndim == 1:
+        return (ct[..., None, :] @ b.swapaxes(-1, -2))[..., 0, :]
+    return ct @ b.swapaxes(-1, -2)
+
+
+def _matmul_right(ct, a, b):
+    if b.ndim == 2 or (b.ndim == 1 and a.ndim > 1):
+        x, ct = _matmul_rows(a, ct, b.ndim)
+        return x.T.dot(ct)
+    if a.ndim == 1:
+        return a[:, None] * ct[..., None, :] if b.ndim > 1 else ct * a
+    return a.swapaxes(-1, -2) @ ct
+
+
+def _matmul_rows(a, ct, ndim=2):
+    """Return a and ct as matrices with one row for each vector of the batch."""
+    if a.ndim == 2 and ct.ndim == ndim:
+        return a, ct
+    *batch, width = a.shape
+    count = math.prod(batch)  # -1 would be undetermined when empty
+    return a.reshape((count, width)), ct.reshape((count, ct.shape[-1]) if ndim == 2 else (count,))
+
+
+# fmt: off
+hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY, is_entrywise=True)
+matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_right,           notation=symbol.MATMUL,   numpy=(np.matmul, np.dot), rows=_matmul_rows,
+                    samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)], [(2, 3), (5, 3, 4)],
+                                  [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)], [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
+# fmt: on
+
+# --- linear maps: shapes ------------------------------------------------------------------------
+
+
+def _sum(x, *, axis=None, keepdims=False):
+    """Return the sum along the axes (all if None)."""
+    return digits.total(x, axis, keepdims)
+
+
+def _reshape(x, *, shape):
+    """Return the same entries in another shape."""
+    return np.reshape(x, shape)
+
+
+def _broadcast_to(x, *, shape):
+    """Return x repeated along new axes and along those of size 1."""
+    if x.ndim > len(shape):
+        raise ValueError("broadcasting only adds axes")
+    y = np.empty(shape, x.dtype)  # filled, which is sooner done than NumPy's view when small
+    y[...] = x
+    return y
+
+
+def _transpose(x, *, axes=None):
+    """Return the axes in another order (reversed if None)."""
+    return np.transpose(x, axes)
+
+
+def _sum_transposed(ct, x, *, axis=None, keepdims=False):
+    if axis is not None:
+        ct = ct.reshape(kept(x.shape, axis))
+    return broadcast_to(ct, shape=x.shape)
+
+
+def _average_transposed(ct, x, *, axis=None, keepdims=False):
+    count = math.prod(x.shape) // (math.prod(kept(x.shape, axis)) or 1)
+    halves = 2.0 ** math.ceil(math.log2(builtins.max(count / 32768, 1)))  # float16 ends at 65504
+    share = ct / (count / halves) if count else ct
+    return _sum_transposed(share if halves == 1 else share / halves, x, axis=axis)
+
+
+def _broadcast_to_transposed(ct, x, *, shape):
+    return unbroadcast(ct, x.shape)
+
+
+def _transpose_transposed(ct, x, *, axes=None):
+    back = (
+        None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+    )
+    return transpose(ct, axes=back)
+
+
+# --- linear maps: parts -------------------------------------------------------------------------
+
+
+def _getitem(x, *, index):
+    """Return a part of x: integers, slices, ``...`` and ``None``; no entry is taken twice."""
+    return x[index]
+
+
+def _scatter(x, *, index, shape):
+    """Return zeros of a shape with x at a place."""
+    whole = np.zeros(shape, x.dtype)
+    _refuse_misfit(x, whole[index].shape)
+    whole[index] = x
+    return whole
+
+
+def _gather(x, *, index):
+    """Return the entries of x that arrays of indices name, as often as they name them."""
+    return x[index]
+
+
+def _scatter_add(x, *, index, shape):
+    """Return zeros of a shape with every entry of x added at its place."""
+    whole = np.zeros(shape, x.dtype)
+    _refuse_misfit(x, whole[index].shape)
+    digits.add_at(whole, index, x)
+    return whole
+
+
+def _refuse_misfit(x, place):
+    """Refuse to spread x over a place of another shape: its transpose would have to sum."""
+    if x.shape != place:
+        raise ValueError(f"the place has shape {place}; broadcast_to it first")
+
+
+def _pad(x, *, pad_width):
+    """Return x with zeros around it."""
+    return np.pad(x, pad_width)
+
+
+def _pad_transposed(ct, x, *, pad_width):
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    return ct[
+        tuple(slice(int(lo), int(lo) + n) for (lo, _), n in zip(widths, x.shape, strict=True))
+    ]
+
+
+def _sliding_windows(x, *, window_shape, axis=None):
+    """Return every window of a shape along the axes; the windows' own axes come last."""
+    return sliding_window_view(x, window_shape, axis)
+
+
+def _overlap_add(x, *, window_shape, axis=None, shape):
+    """Add windows back to where sliding_windows took them from."""
+    sizes = window_shape if isinstance(window_shape, tuple | list) else (window_shape,)
+    axes = (
+        range(len(shape)) if axis is None else (axis if isinstance(axis, tuple | list) else (axis,))
+    )
+    whole = np.zeros(shape, x.dtype)
+    _refuse_misfit(x, sliding_window_view(whole, window_shape, axis).shape)
+    for offset in np.ndindex(*sizes):
+        place = [slice(None)] * len(shape)
+        for each, start, size in zip(axes, offset, sizes, strict=True):
+            place[each] = slice(start, start + shape[each] - size + 1)
+        whole[tuple(place)] += x[(..., *offset)]
+    return whole
+
+
+# fmt: off
+sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, forms=forms.REDUCING, samples=REDUCED, numpy=(np.sum,))
+average      = linear("average",      digits.average, _average_transposed,     notation=function("average"), forms=forms.REDUCING, samples=REDUCED)
+reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
+                                                                               notation=symbol.RESHAPE, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
+                                                                               samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
+transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, numpy=(np.transpose,), forms=dict(axes=forms.order),
+                                                                               samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
+broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
+                                                                               samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))], [(), dict(shape=(2,))]))
+getitem      = linear("getitem",      _getitem,      lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
+                                                                               notation=symbol.ITEM, is_part=True, forms=dict(index=forms.part),
+                                                                               samples=tried([(3, 2), dict(index=1)], [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
+                                                                                             [(2, 3), dict(index=(Ellipsis, None, 1))]))
+scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape: getitem(ct, index=index),
+                                                                               notation=function("scatter", parameters=("index", "shape")), forms=dict(index=forms.part, shape=forms.sizes),
+                                                                               samples=tried([(2,), dict(index=1, shape=(3, 2))], [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
+gather       = linear("gather",       _gather,       lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
+                                                                               notation=symbol.ITEM, is_part=True, add_part=digits.add_at, forms=dict(index=forms.entries),
+                                                                               samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))], [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
+                                                                                             [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
+scatter_add  = linear("scatter_add",  _scatter_add,  lambda ct, x, index, shape: gather(ct, index=index),
+                                                                               notation=function("scatter_add", parameters=("index", "shape")), forms=dict(index=forms.entries, shape=forms.sizes),
+                                                                               samples=tried([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
+pad          = linear("pad",          _pad,          _pad_transposed,          notation=function("pad", parameters=("pad_width",)), forms=dict(pad_width=forms.widths),
+                                                                               samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
+sliding_windows = linear("sliding_windows", _sliding_windows,
+                                                     lambda ct, x, window_shape, axis=None: overlap_add(ct, window_shape=window_shape, axis=axis, shape=x.shape),
+                                                                               notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,), forms=dict(window_shape=forms.sizes, axis=forms.apart),
+                                                                               samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))], [(2, 5, 3), dict(window_shape=3, axis=1)]))
+overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape, axis=None, shape=None: sliding_windows(ct, window_shape=window_shape, axis=axis),
+                                                                               notation=function("overlap_add", parameters=("shape",)), forms=dict(window_shape=forms.sizes, axis=forms.order, shape=forms.sizes),
+                                                                               samples=tried([(4, 2), dict(window_shape=2, shape=(5,))], [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))]))
+# fmt: on
+
+# --- joins --------------------------------------------------------------------------------------
+
+
+def _concatenate(*xs, axis=0):
+    """Return arrays joined along an axis that they have."""
+    if axis is None:
+        raise TypeError("axis=None is not provided; ravel what is to be joined")
+    return np.concatenate(xs, axis)
+
+
+def _concatenate_pieces(shapes, axis=0):
+    lead = (slice(None),) * (axis % len(shapes[0]))
+    ends = np.cumsum([shape[axis] for shape in shapes]).tolist()
+    return [(*lead, slice(lo, hi)) for lo, hi in zip([0, *ends], ends, strict=False)]
+
+
+def _stack(*xs, axis=0):
+    """Return arrays joined along a new axis."""
+    if axis == 0:
+        try:
+            return np.array(xs)  # the same in half the time or less
+        except ValueError:
+            pass  # np.stack says what does not fit
+    return np.stack(xs, axis)
+
+
+def _stack_pieces(shapes, axis=0):
+    if axis == 0:
+        return range(len(shapes))
+    lead = (slice(None),) * (axis % (len(shapes[0]) + 1))
+    return [(*lead, k) for k in range(len(shapes))]
+
+
+# fmt: off
+concatenate = join("concatenate", _concatenate, _concatenate_pieces, notation=function("concatenate"), numpy=(np.concatenate,),
+                   samples=tried([(2, 3), (1, 3)], [(2, 1), (2, 3), (2, 2), dict(axis=-1)], [(3,)]))
+stack       = join("stack",       _stack,       _stack_pieces,       notation=function("stack"),       numpy=(np.stack,),
+                   samples=tried([(2, 3), (2, 3)], [(2,), (2,), (2,), dict(axis=-1)], [()]))
+# fmt: on
+
+# --- reductions ---------------------------------------------------------------------------------
+
+
+def _max(x, *, axis=None, keepdims=False):
+    """Return the largest entry along the axes (all if None); ties share the gradient evenly."""
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def _shared(chosen, axis):
+    """Return equal shares of 1 for the chosen entries along the axes."""
+    return chosen / sum(chosen, axis=axis, keepdims=True)
+
+
+def _weights(x, y, axis):
+    """Return exp(x) / Σ exp(x), where y is log Σ exp(x) along the axes.
+
+    The sum of exp(x - y) is 1, but for the rounding of a large y: the division takes that out.
+    """
+    below = x - y
+    if getattr(below, "__array_ufunc__", None) is None:  # an expression, which does not round
+        return exp(below)
+    is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
+    e = exp(where(is_all, zero(x), below) if np.any(is_all) else below)
+    return e / sum(e, axis=axis, keepdims=True)
+
+
+# Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
+# fmt: off
+max       = reduction("max",       _max,       lambda x, y, axis: _shared(where(x == y, one(x), zero(x)), axis),
+                                                                                            notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,), scale=_masked)
+logsumexp = reduction("logsumexp", digits.logsumexp, _weights,                                    notation=function("logsumexp"),    samples=REDUCED)
+norm      = reduction("norm",      digits.norm,      lambda x, y, axis: ratio(x, y),              notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
+# fmt: on
+
+# --- the cut ------------------------------------------------------------------------------------
+
+
+def _stop_gradient(x):
+    """Pass a value on; no gradient comes back."""
+    return x
+
+
+stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop"), samples=UNARY)
+
+TABLE: dict[str, Primitive] = {
+    name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)
+}
+for _entry in TABLE.values():
+    _entry.__module__ = __name__  # where a pickle looks for it
+table.is_read = True

@@ -1,0 +1,122 @@
+"""The walk along the tape, backwards.
+
+Knows nodes (``inputs``, ``primitive``, ``parameters``, ``serial``, ``requires_grad``, ``_array``)
+and not the Tensor class. The serial number is the order of recording, so that walking backwards
+needs neither recursion nor a search for an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import ChangedError
+
+Node = Any
+
+
+def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
+    """Return what the outputs were computed from, the latest recorded first, themselves included.
+
+    Only what a gradient flows through, unless ``everything`` is asked for: names and pictures need
+    no numbers, and may be had of a tape whose leaves were updated since.
+
+    Raises
+    ------
+    ChangedError
+        If a leaf's data was replaced after an operation used it, and not everything is asked for;
+        the message names the leaf.
+    """
+    found = {node.serial: node for node in outputs if everything or node.requires_grad}
+    stack = list(found.values())
+    while stack:
+        for operand in stack.pop().inputs:
+            if (everything or operand.requires_grad) and operand.serial not in found:
+                found[operand.serial] = operand
+                stack.append(operand)
+    order = [found[serial] for serial in sorted(found, reverse=True)]
+    oldest = next((node.serial for node in reversed(order) if node.inputs), 0)
+    if replaced.latest > oldest and not everything:
+        refuse_changes(order)
+    return order
+
+
+class _Replaced:
+    """When a leaf's data was last replaced, so that most histories need not look."""
+
+    latest = -1
+
+
+replaced = _Replaced()
+
+
+def refuse_changes(order: list[Node]) -> None:
+    """Raise if a leaf is younger than what was computed from it.
+
+    Parameters
+    ----------
+    order : list of nodes
+        A history, the latest recorded first.
+    """
+    for node in order:
+        for operand in node.inputs:
+            if operand.serial > node.serial:
+                raise ChangedError(_what_changed(operand, node, order))
+
+
+def _what_changed(leaf: Node, user: Node, order: list[Node]) -> str:
+    """Say that the whole pass is older than a leaf's data, or which Tensor of an older pass is."""
+    old = {node for node in leading_to({user}, order) if node.serial < leaf.serial}
+    for node in reversed(order):  # in the order of recording
+        carried = next((operand for operand in node.inputs if operand in old), None)
+        if carried is not None and node.serial > leaf.serial:
+            return (
+                f"{carried.label()}, computed before the data of {leaf.label()} was replaced, was "
+                f"used after that, by {node.label()}, and a gradient cannot go back through "
+                "numbers that are gone. Compute it again in every pass or, to carry on its value "
+                f"alone (a state, a mean), take its .detach(); a recurrent layer with "
+                "stateful=True carries its own state so"
+            )
+    return (
+        f"the data of {leaf.label()} was replaced after {user.primitive.name} used it: "
+        "run the forward pass again before differentiating or running its graph"
+    )
+
+
+def leading_to(wanted: set[Node], order: list[Node]) -> list[Node]:
+    """Return those nodes of a history that depend on a wanted one, the latest first."""
+    found: set[Node] = set()
+    for node in reversed(order):
+        if node in wanted or not found.isdisjoint(node.inputs):
+            found.add(node)
+    return [node for node in order if node in found]
+
+
+def pull_back(sums: Any) -> dict[Node, Any]:
+    """Walk backwards from where cotangents wait, and return those of the leaves and of the kept.
+
+    Parameters
+    ----------
+    sums : Sums or PlainSums
+        Holds the cotangents of the outputs; is used up.
+
+    Raises
+    ------
+    ChangedError
+        If a leaf's data was replaced after an operation used it; the message names the leaf.
+    """
+    outputs = list(sums.total)
+    found: dict[Node, Any] = {}
+    node = None
+    total, turns, waiting, kept = sums.total, sums.turns, sums.waiting, sums.kept
+    while turns:
+        node = waiting.pop(turns.pop())  # the latest recorded of those that wait
+        ct = total.pop(node)
+        if kept and node in kept:
+            found[node] = ct
+        pull = node.primitive.pull
+        pull(node, ct, sums)
+    if node is not None and replaced.latest > node.serial:  # the oldest of all
+        history(outputs)  # which says what was replaced
+    rest = sums.rest()
+    return rest | found if found else rest

@@ -1,0 +1,707 @@
+"""Tensor: an array that remembers how it was computed.
+
+Knows the table, the places and the tape; no layers, no graph. A Tensor is its own entry on the
+tape: it holds the primitive, the inputs and the parameters it came from and nothing that points
+forward, so that a computation nobody holds any more is freed at once.
+
+    >>> x = Tensor(3.0, requires_grad=True, name="x")
+    >>> y = x * x + 2 * x
+    >>> y.backward()
+    >>> y.item(), x.grad
+    (15.0, array(8.))
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import count
+from operator import attrgetter
+from threading import RLock
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from ..errors import (
+    ArgumentError,
+    DetachError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+    TinygradError,
+    UsageError,
+)
+from . import functions
+from . import primitives as p
+from .arguments import as_array
+from .arguments import flag as checked_flag
+from .arguments import number as checked_number
+from .arguments import operand as checked_operand
+from .arrays import Frozen, as_floats, unpacked
+from .cotangent import Sums
+from .forms import entries, explained, is_basic
+from .kinds import Primitive
+from .place import Place, checked_name, here
+from .tape import pull_back, replaced
+
+_serials = count()
+_where_am_i = here.get
+_ndarray = np.ndarray
+_NO_PARAMETERS: dict[str, Any] = {}
+_retained: dict[int, ref[Any]] = {}  # by serial number, for as long as they live
+# gradients are added up by one thread at a time; a signal's handler may come in between
+_adding = RLock()
+if hasattr(os, "register_at_fork"):  # a child has no thread that could release it
+    os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
+
+
+JOINING = "to make one Tensor of a list of Tensors, write tg.stack([…]); "
+
+
+def _operator(primitive: Primitive) -> tuple[Any, Any]:
+    """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
+    forward = primitive.forward
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        if type(other) is Tensor:
+            try:
+                data = forward(self._array, other._array)
+            except ValueError:
+                pass  # `record` says what does not fit
+            else:
+                requires_grad = self.requires_grad or other.requires_grad
+                return _written(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
+        elif type(other) is float:
+            return method(self, _weak(other, self))
+        return record(primitive, (self, other))
+
+    def reflected(self: Tensor, other: Any) -> Tensor:
+        return record(primitive, (other, self))
+
+    return method, reflected
+
+
+def _comparison(compare: np.ufunc) -> Any:
+    """Return the method behind an order: truth values, or what does not fit."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        if type(other) is not float and not isinstance(other, Tensor):
+            other = checked_operand(compare.__name__, other)
+        try:
+            return compare(self._array, _plain(other))
+        except ValueError as error:
+            raise explained(error, compare.__name__, (self, other), None) from None
+
+    return method
+
+
+def _equality(compare: np.ufunc, tensor: Tensor, other: Any) -> Any:
+    """Return truth values; Python's own answer beside what is no number, such as None or text."""
+    try:
+        other = checked_operand(compare.__name__, other)
+    except TinygradError:
+        return NotImplemented
+    try:
+        return compare(tensor._array, _plain(other))
+    except ValueError as error:
+        raise explained(error, compare.__name__, (tensor, other), None) from None
+
+
+class Tensor:
+    """An array on the tape.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied. Floating point is kept as it is (float32 stays float32); Python numbers and lists of
+        them become float64.
+    requires_grad : bool
+        Whether ``backward`` leaves a gradient in ``.grad``.
+    name : str, optional
+        What the signal is called in pictures, comparisons and error messages.
+    dtype : float type, optional
+        Convert the data to this.
+
+    Attributes
+    ----------
+    grad : ndarray of the Tensor's shape, or None
+    primitive, inputs, parameters
+        What this Tensor was computed by and from; ``None``, ``()`` and ``None`` for a leaf.
+
+    Raises
+    ------
+    DTypeError
+        If the data are not real floating point numbers; the message says how to convert them.
+    DetachError
+        If the data are Tensors already.
+    UsageError
+        If a keyword is unknown.
+    """
+
+    __slots__ = (
+        "_array", "primitive", "inputs", "parameters", "serial", "place",
+        "name", "requires_grad", "grad", "__weakref__",
+    )  # fmt: skip
+
+    _array: np.ndarray
+    primitive: Primitive | None
+    inputs: tuple[Tensor, ...]
+    parameters: dict[str, Any] | None
+    name: str | None
+    grad: np.ndarray | None
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        name: str | None = None,
+        dtype: Any = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise UsageError(
+                f"Tensor has no parameter {next(iter(unknown))!r}; "
+                "it takes data, requires_grad, name and dtype"
+            )
+        if name is not None:
+            name = checked_name(name)
+        self._array = as_floats(data, dtype, name)
+        self.primitive = self.parameters = self.grad = None
+        self.inputs = ()
+        self.serial = next(_serials)
+        self.place = _where_am_i()
+        self.name = name
+        if type(requires_grad) is not bool:
+            requires_grad = checked_flag("requires_grad", requires_grad)
+        self.requires_grad = requires_grad
+
+    # --- the array -------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> np.ndarray:
+        """The numbers, read-only. Assign to it to replace a leaf's numbers."""
+        view = self._array.view(Frozen)
+        view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if self.inputs:
+            raise UsageError(f"{self.label()} was computed; only a leaf's data can be replaced")
+        new = as_floats(value, self.dtype, self.label())
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"{self.label()}: found data of shape {new.shape}, expected {self.shape}"
+            )
+        self._array = new
+        self.serial = replaced.latest = next(_serials)  # younger now than whatever used it
+
+    shape = property(attrgetter("_array.shape"), doc="The sizes of the axes.")
+    dtype = property(attrgetter("_array.dtype"), doc="The floating point type.")
+    ndim = property(attrgetter("_array.ndim"), doc="The number of axes.")
+    size = property(attrgetter("_array.size"), doc="The number of entries.")
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the numbers."""
+        return self._array.copy()
+
+    def item(self) -> float:
+        """Return the one number that it holds."""
+        if self.size != 1:
+            raise ShapeError(
+                f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """Return the numbers as nested lists."""
+        return self._array.tolist()
+
+    def detach(self) -> Tensor:
+        """Return the same numbers as a constant, off the tape."""
+        return constant(self._array)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """Return the numbers in another floating point type, as a constant, off the tape."""
+        if self.requires_grad:
+            raise DetachError(
+                f"astype would leave the tape at {self.label()}: write .detach().astype(…)"
+            )
+        return Tensor(self._array, dtype=dtype)
+
+    # --- gradients -------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add d self / d leaf to ``.grad`` of every leaf that requires it.
+
+        Parameters
+        ----------
+        gradient : array_like of this Tensor's shape, optional
+            The cotangent to start from; 1 for a single number.
+
+        Raises
+        ------
+        GradientError
+            If no leaf requires a gradient, or this is no single number and ``gradient`` is missing.
+        ShapeError
+            If ``gradient`` has another shape; the message names both.
+        ChangedError
+            If a leaf's data was replaced since it was used; the message names the leaf.
+        """
+        seed = starting_cotangent(self, gradient)
+        sums = Sums(_retained_now() if _retained else frozenset())
+        sums.add(self, seed)
+        found = pull_back(sums)
+        own = sums.own
+        with _adding:
+            for node in found:
+                if node.grad is not None:
+                    node.grad = checked_gradient(node)
+            for node, ct in found.items():
+                ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
+                node.grad = ct if node.grad is None else np.asarray(node.grad + ct, ct.dtype)
+
+    def retain_grad(self) -> Tensor:
+        """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
+        if not self.requires_grad:
+            raise GradientError(f"{self.label()} does not require a gradient, so it will have none")
+        serial = self.serial
+        _retained[serial] = ref(self, lambda _: _retained.pop(serial, None))
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle a leaf; the copy is a signal of its own."""
+        if self.inputs:
+            raise UsageError(
+                f"{self.label()} was computed, and a copy would leave the tape: "
+                "copy or pickle its .detach()"
+            )
+        fields = (self._array, self.requires_grad, self.name, self.place, self.grad)
+        state: Any = object.__getstate__(self)  # of a subclass: its attributes and its slots
+        slots = {slot: value for slot, value in state[1].items() if slot not in Tensor.__slots__}
+        return _copied, (type(self), *fields), (state[0], slots) if state[0] or slots else None
+
+    # --- how it is recorded and shown ------------------------------------------------------------
+
+    def label(self) -> str:
+        """Return what messages call it: its scopes and name, or its primitive, and its shape."""
+        name = self.name or (self.primitive.name if self.primitive else "a leaf")
+        path, _, step = self.place.path().partition("[")
+        step = f"[{step}" if step else ""
+        return f"{path}.{name}{step}" if path else f"{name}{step}"
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(self._array, separator=", ", prefix="Tensor(")
+        facts = [f"name={str(self.name)!r}"] if self.name else []
+        facts += [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
+        facts += [f"from {self.primitive.name}"] if self.primitive else []
+        facts += ["requires_grad=True"] if self.requires_grad and not self.primitive else []
+        return f"Tensor({', '.join([numbers, *facts])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._array.item() if self.ndim == 0 else self._array, spec)
+
+    # --- operators -------------------------------------------------------------------------------
+    # fmt: off
+
+    __add__, __radd__ = _operator(p.add)
+    __sub__, __rsub__ = _operator(p.subtract)
+    __mul__, __rmul__ = _operator(p.hadamard)
+    __truediv__, __rtruediv__ = _operator(p.divide)
+    __matmul__, __rmatmul__ = _operator(p.matmul)
+    __pow__, __rpow__ = _operator(p.power)
+
+    def __neg__(self) -> Tensor: return record(p.negative, (self,))
+    def __pos__(self) -> Tensor: return self
+    def __abs__(self) -> Tensor: return record(p.abs, (self,))
+
+    # comparisons are plain boolean arrays; identity is what dictionaries and sets go by
+    __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
+    __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
+    def __eq__(self, other: object) -> Any: return _equality(np.equal, self, other)
+    def __ne__(self, other: object) -> Any: return _equality(np.not_equal, self, other)
+    __hash__ = object.__hash__
+
+    # fmt: on
+
+    def __getitem__(self, index: Any) -> Tensor:
+        taking: Any
+        if type(index) is int:
+            taking = {"index": index}
+        else:
+            taking = _taken.get(id(index))
+            if taking is None:  # not taken before
+                if not is_basic(index):
+                    return self._part(index)
+                taking = _remembered(index)
+        try:
+            data = self._array[index]
+        except (IndexError, ValueError):
+            return record(p.getitem, (self,), taking)  # which says what does not fit
+        return _written(p.getitem, data, (self,), taking, self.requires_grad)
+
+    def _part(self, index: Any) -> Tensor:
+        """Return a part by an index that can be changed, or that may name an entry twice."""
+        primitive = p.getitem
+        try:
+            settled = entries(index, self._array)
+            if not is_basic(settled):
+                primitive = p.gather
+            data = self._array[settled]
+        except (ValueError, TypeError, IndexError) as error:
+            raise explained(error, primitive.name, (self,), {"index": index}) from None
+        return _written(primitive, data, (self,), {"index": settled}, self.requires_grad)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise UsageError(
+            f"{self.label()}: entries of a Tensor cannot be assigned; "
+            "build a new one with where, stack or concatenate, or replace a leaf's .data"
+        )
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise UsageError(f"{self.label()} is a single number and has no length")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[k] for k in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ArgumentError(
+                f"the truth of {self.label()}, of shape {self.shape}, is ambiguous; "
+                "compare it and use .all() or .any()"
+            )
+        return bool(self._array)
+
+    def __float__(self) -> float:
+        self._refuse_to_leave("float")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        self._refuse_to_leave("int")
+        return int(self.item())
+
+    # --- methods ---------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: the axes in reverse order."""
+        return record(p.transpose, (self,))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the sum along the axes (all if None)."""
+        return record(p.sum, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the largest entry along the axes (all if None)."""
+        return record(p.max, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest entry along the axes (all if None)."""
+        return functions.min(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the mean along the axes (all if None)."""
+        return functions.mean(self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the same entries in another shape."""
+        return record(p.reshape, (self,), {"shape": unpacked(shape)})
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the axes in another order (reversed if none is given)."""
+        return record(p.transpose, (self,), {"axes": unpacked(axes)} if axes else None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Return it with two axes exchanged."""
+        return functions.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Return it without the axes of size 1."""
+        return functions.squeeze(self, axis)
+
+    def ravel(self) -> Tensor:
+        """Return it as a vector."""
+        return functions.ravel(self)
+
+    flatten = ravel
+
+    def dot(self, other: Any) -> Tensor:
+        """Return NumPy's dot product of scalars, vectors or matrices."""
+        return functions.dot(self, other)
+
+    # --- NumPy's own functions on Tensors --------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if ufunc in functions.PLAIN and method == "__call__":
+            return ufunc(*map(_plain, inputs), **options)
+        ours = functions.NUMPY.get(ufunc)
+        if ours is None or method != "__call__" or options:
+            asked = "".join(f" with {name}=" for name in options)
+            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            self._refuse_to_leave(f"np.{what}{asked}", always=True)
+        assert ours is not None
+        return ours(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if function in functions.PLAIN:
+            plain = {name: _plain(option) for name, option in options.items()}
+            return function(*map(_plain, args), **plain)
+        ours = functions.NUMPY.get(function)
+        if ours is None:
+            self._refuse_to_leave(f"np.{function.__name__}", always=True)
+        assert ours is not None
+        try:
+            return ours(*args, **options)
+        except TypeError as error:
+            if isinstance(error, UsageError | DTypeError):
+                raise
+            raise UsageError(f"np.{function.__name__} on a Tensor: {error}") from None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._refuse_to_leave("conversion to an array", remedy=JOINING)
+        return np.array(self._array, dtype)
+
+    @property
+    def _data(self) -> Any:
+        """Refuse to be computed with by a masked array, which asks here for the numbers."""
+        self._refuse_to_leave("a masked array's own arithmetic")
+        raise DTypeError(
+            f"found a masked array beside {self.label()}, expected an array without a mask; say "
+            "what stands in the masked places with .filled(number), or leave them out with where"
+        )
+
+    def _refuse_to_leave(self, what: str, always: bool = False, remedy: str = "") -> None:
+        if always or self.requires_grad:
+            raise DetachError(
+                f"{what} is not differentiable here and would leave the tape at {self.label()}; "
+                f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
+            )
+
+
+# --- recording ----------------------------------------------------------------------------------
+
+
+def record(
+    primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any] | None = None
+) -> Tensor:
+    """Compute, and write down what was done."""
+    requires_grad = False
+    for operand in operands:
+        if type(operand) is not Tensor and not isinstance(operand, Tensor):
+            return record(primitive, _as_tensors(primitive, operands), parameters)
+        if operand.requires_grad:
+            requires_grad = primitive.is_differentiable
+    asked = parameters
+    try:
+        if parameters:
+            parameters = primitive.settled(parameters, operands[0]._array)
+            data = primitive.forward(*[x._array for x in operands], **parameters)
+        elif len(operands) == 1:
+            data = primitive.forward(operand._array)
+        else:
+            data = primitive.forward(*[x._array for x in operands])
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise explained(error, primitive.name, operands, asked) from None
+    return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
+
+
+def _written(
+    primitive: Primitive,
+    data: Any,
+    operands: tuple[Tensor, ...],
+    parameters: dict[str, Any],
+    requires_grad: bool,
+) -> Tensor:
+    """Return the entry on the tape: the one place where operations make Tensors."""
+    result = _new(Tensor)
+    result._array = data if type(data) is _ndarray else np.asarray(data)
+    result.place = place = _where_am_i()
+    result.name = result.grad = None
+    if place.recording:
+        result.primitive = primitive
+        result.inputs = operands
+        result.parameters = parameters
+        result.requires_grad = requires_grad
+    else:
+        result.primitive = result.parameters = None
+        result.inputs = ()
+        result.requires_grad = False
+    result.serial = next(_serials)
+    return result
+
+
+Tensor.__interpret__ = staticmethod(record)  # type: ignore[attr-defined]
+_new = Tensor.__new__
+
+
+def _copied(
+    kind: type[Tensor],
+    data: np.ndarray,
+    requires_grad: bool,
+    name: str | None,
+    place: Place,
+    grad: Any,
+) -> Tensor:
+    """Return a leaf made from what another one holds."""
+    result = object.__new__(kind)
+    result._array = np.array(data)
+    result.primitive = result.parameters = None
+    result.inputs = ()
+    result.serial = next(_serials)
+    result.name, result.place, result.requires_grad = name, place, requires_grad
+    result.grad = None if grad is None else np.array(grad)
+    return result
+
+
+def _retained_now() -> set[Tensor]:
+    """Return the Tensors that keep their gradients; other threads may add to them meanwhile."""
+    return {tensor for each in list(_retained.values()) if (tensor := each()) is not None}
+
+
+# The parameters of taking an index, to be shared when it is used again: a loop takes the same few
+# slices at every step, and sharing saves a fifth of its tape's memory.
+_taken: dict[int, dict[str, Any]] = {}  # by the id of the index, which is held and so keeps it
+
+
+def _remembered(index: Any) -> dict[str, Any]:
+    if len(_taken) >= 4096:
+        _taken.clear()
+    _taken[id(index)] = taking = {"index": index}
+    return taking
+
+
+def constant(array: np.ndarray, name: str | None = None) -> Tensor:
+    """Return an array as a leaf that requires no gradient, without copying it."""
+    result = _new(Tensor)
+    result._array = array
+    result.primitive = result.parameters = result.grad = None
+    result.inputs = ()
+    result.serial = next(_serials)
+    result.place = _where_am_i()
+    result.name = name
+    result.requires_grad = False
+    return result
+
+
+def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
+    """Return the cotangent with which to enter the tape at an output."""
+    if not isinstance(output, Tensor):
+        raise UsageError(f"found {type(output).__name__}, expected a Tensor to differentiate")
+    if not output.requires_grad:
+        raise GradientError(
+            f"{output.label()} depends on no leaf that requires a gradient: "
+            "make one with Tensor(..., requires_grad=True), outside no_grad()"
+        )
+    array = output._array
+    if gradient is None:
+        if array.size != 1:
+            raise GradientError(
+                f"{output.label()} has shape {output.shape}; a gradient starts from one number: "
+                f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
+            )
+        return np.asarray(p.one(array)).reshape(array.shape)  # sooner than np.ones
+    seed = as_array(f"the gradient of {output.label()}", _plain(gradient))
+    if seed.shape != array.shape:
+        raise ShapeError(
+            f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
+            "they must be equal"
+        )
+    return as_floats(seed, output.dtype, "the gradient")
+
+
+def checked_gradient(leaf: Tensor) -> np.ndarray:
+    """Return the ``.grad`` of a leaf as an array.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If somebody set it to what cannot be a gradient; the message names the leaf.
+    """
+    grad: Any = leaf.grad
+    if type(grad) is not _ndarray:
+        grad = as_array(f"the gradient of {leaf.label()}", _plain(grad))
+    if grad.dtype.kind not in "fiu":
+        raise DTypeError(
+            f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"
+        )
+    if grad.shape != leaf.shape:
+        raise ShapeError(
+            f"the gradient of {leaf.label()} has shape {grad.shape}, expected {leaf.shape}"
+        )
+    return grad
+
+
+def replace_data(leaves: Mapping[Tensor, Any]) -> None:
+    """Replace the numbers of several leaves: those of all of them, or of none.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If new numbers do not fit; the message names the leaf.
+    """
+    before = [(leaf, leaf._array, leaf.serial) for leaf in leaves]
+    try:
+        for leaf, array in leaves.items():
+            leaf.data = array
+    except BaseException:  # an interrupt too
+        for leaf, array, serial in before:
+            leaf._array, leaf.serial = array, serial
+        raise
+
+
+# --- operands -----------------------------------------------------------------------------------
+
+
+def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """Return the operands of an operation with plain numbers and arrays made constants (copied).
+
+    Python numbers and integer arrays take the dtype of the Tensors beside them, as weak scalars do.
+    """
+    tensors = [each for each in operands if isinstance(each, Tensor)]
+    rules = primitive.rules
+    made = []
+    for position, each in enumerate(operands):
+        if type(each) is float:
+            each = _weak(each, tensors[0])
+        elif not isinstance(each, Tensor):
+            is_condition = bool(rules) and rules[position] is None
+            each = constant(_beside(tensors, primitive.name, each, is_condition))
+        made.append(each)
+    return tuple(made)
+
+
+def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> np.ndarray:
+    """Return a copy of a number or an array in the type in which it stands beside Tensors."""
+    array = as_array(who, value)
+    if array.dtype.kind == "b" and is_condition:
+        return array
+    if type(value) is int and array.dtype.kind == "O":  # more digits than an integer type holds
+        array = np.array(checked_number(f"{who}: the number beside {tensors[0].label()}", value))
+    if array.dtype.kind in "iub":
+        return array.astype(tensors[0].dtype)
+    if array.dtype.kind != "f":
+        others = ", ".join(tensor.label() for tensor in tensors)
+        raise DTypeError(
+            f"{who}: found {type(value).__name__} of type {array.dtype} beside "
+            f"{others}, expected real numbers"
+        )
+    for each in tensors:
+        if each._array.dtype != array.dtype:  # as wide as the result: a rule may read it alone
+            return array.astype(np.result_type(array.dtype, *[x.dtype for x in tensors]))
+    return array
+
+
+def _weak(number: float, beside: Tensor) -> Tensor:
+    """Return a number as a constant of the dtype of the Tensor beside it."""
+    return constant(np.array(number, beside._array.dtype))
+
+
+def _plain(value: Any) -> Any:
+    return value._array if isinstance(value, Tensor) else value

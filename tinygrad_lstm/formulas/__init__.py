@@ -1,0 +1,1 @@
+"""Formulas: one reader of a network, and the derivations and words made with it."""

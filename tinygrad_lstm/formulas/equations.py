@@ -1,0 +1,442 @@
+"""The equation of a gradient from those above it, by the table's own rules run on Symbols.
+
+Knows networks and names; nothing of mistakes: a factor is marked that its caller says is to be.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from ..engine.symbol import ATOM, COMPARE, SUM, TOTAL, Notation, Symbol, bare, constant_text
+from ..network.adjoint import alive, continued, delta
+from ..network.evaluate import evaluate
+from ..network.flow import Node, number_in_formula
+from ..network.locate import NAMESAKES, is_timed
+from ..network.view import Sight
+
+MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
+DEPTH = 20  # stages without a name that one equation goes through
+TERMS = 3  # of a sum over the steps that are written out
+PARTS = 6  # of a sequence that is read at each step that are written out
+ALL = -1  # of what is marked: the factor itself, not what comes into it
+
+Place = tuple[int, int | None]  # a wire of the network, and which step
+Marks = Mapping[int, set[int]]  # of a wire, what is marked of what comes into it, or `ALL`
+Kept = Mapping[int, set[int]]  # of a wire, the steps from which all comes into it as it should
+
+
+class Equations:
+    """The equations of all gradients, each from those above it that have a name or fork.
+
+    Attributes
+    ----------
+    named : dict of place to str
+        The signals that have a name, or fork.
+    places : dict of str to place
+        Those of them that have a δ.
+    same : dict of wire to wire
+        Wires whose δ the adjoint network has on another one, and on which (see `continued`).
+    right : dict of str to array
+        The right gradients of these.
+    """
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight, self.network = sight, sight.network
+        self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
+        self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
+        self.alive, self.same = alive(self.network), continued(self.network)
+        found = evaluate(sight.adjoint, everything=True)
+        self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
+        self.named: dict[Place, str] = {}
+        for name in sight.named:
+            self.named.setdefault(sight.places.at[name], name)
+        for wire in self.alive:
+            self._name_fork(wire)
+        self.places = {name: place for place, name in self.named.items() if place[0] in self.alive}
+        self.right = {name: self._at(self.δ[w], step) for name, (w, step) in self.places.items()}
+        self.told = ""
+        self.marks: Marks = {}
+        self.kept: Kept = {}
+
+    def _name_fork(self, wire: int) -> None:
+        """Name what has no name and is used more than once, so that it is told by itself."""
+        node = self.maker[wire]
+        forks = self.user[wire].kind == "branch" if wire in self.user else False
+        if forks and node.kind not in (*NAMESAKES, "collect") and self._taken(node) is None:
+            steps = range(len(self.δ[wire])) if is_timed(node) else [None]
+            for step in steps:
+                self.named.setdefault((wire, step), self._name(wire, step))
+
+    def of(self, name: str, marks: Marks, kept: Kept) -> Symbol:
+        """Return the right side of the equation of a signal's gradient, with marks in it."""
+        self.told, self.marks, self.kept = name, marks, kept
+        return _rewritten(self._behind(self.places[name], 0), _with_axes, {})
+
+    # --- δ ---------------------------------------------------------------------------------------
+
+    def _delta(self, place: Place, depth: int) -> Symbol:
+        """Return δ of a signal: by its name if it has one, or else as it follows from others."""
+        (wire, step), name = place, self.named.get(place)
+        if name is None and depth > DEPTH and self.maker[wire].kind not in NAMESAKES:
+            name = self._name(wire, step)
+        if name is not None:
+            return Symbol(delta(name), self._at(self.δ[wire], step))
+        return self._behind(place, depth + 1)
+
+    def _behind(self, place: Place, depth: int) -> Symbol:
+        """Return δ of a signal as it follows from δ of what is made of it."""
+        wire, step = place
+        node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
+        if node.kind == "branch":
+            return self._summed(node, step, depth, marks)
+        if node.kind == "output":
+            is_loss = depth == 0 or node.name == self.told  # a step of a loop may be the loss
+            one = Symbol("1" if is_loss else delta(node.name), self._at(self.δ[wire], step))
+            return _marked(one) if marks else one
+        (out, *_), port = node.outputs, node.inputs.index(wire)
+        if node.kind in ("delay", "advance", "tap", "hold", "collect"):
+            return self._crossed(node, port, step, depth, marks)
+        behind, is_factor = self._delta((out, step), depth), marks == {ALL}
+        if marks and ALL not in marks:
+            behind = _marked(behind)
+        if node.kind == "junction":
+            sent, is_factor = behind if node.signs[port] > 0 else -behind, False
+        else:
+            sent = self._through(node, port, step, behind, is_factor)
+            is_factor = is_factor and node.kind in ("function", "product")
+        return _marked(sent) if ALL in marks and not is_factor else sent
+
+    def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
+        """Return the sum at a fork, of the branches from which anything comes back."""
+        terms = []
+        for wire in node.outputs:
+            if wire in self.alive and self._comes((wire, step)):
+                term = self._behind((wire, step), depth)
+                terms.append(_marked(term) if self.same.get(wire, wire) in marks else term)
+        if not terms:
+            return self._nothing((node.inputs[0], step))
+        total = reduce(operator.add, _gathered(terms))
+        return _marked(total) if ALL in marks else total
+
+    def _nothing(self, place: Place) -> Symbol:
+        return Symbol("0", np.zeros_like(self._at(self.δ[place[0]], place[1])))
+
+    def _comes(self, place: Place) -> bool:
+        """Return whether anything comes back: nothing from after the last step, or from others."""
+        wire, step = place
+        node = self.user[wire]
+        if node.kind in ("delay", "advance") and node.inputs.index(wire) == 0:
+            return self._after(node, step) is not None
+        if node.kind == "collect" and not node.transposed:
+            return any(at in (None, step) for _, at, _ in self._uses(node.outputs[0], False))
+        return True
+
+    def _after(self, node: Node, step: int | None) -> int | None:
+        """Return the step at which a delay gives on what it got at another; None if at none."""
+        assert step is not None
+        after = step + (1 if node.kind == "delay" else -1)
+        steps = len(np.asarray(self.network.wires[node.outputs[0]].value))
+        return after if 0 <= after < steps else None
+
+    def _uses(self, wire: int, marked: bool) -> Iterator[tuple[int, int | None, bool]]:
+        """Yield what is made of the steps that a loop has made: the wire, which step, if marked.
+
+        Of all steps where it is None.
+        """
+        node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
+        if node.kind == "branch":
+            for arm in node.outputs:
+                if arm in self.alive:
+                    is_cut = marked or ALL in marks or self.same.get(arm, arm) in marks
+                    yield from self._uses(arm, is_cut)
+        elif (step := self._taken(node)) is not None:
+            yield node.outputs[0], step, marked or bool(marks)
+        else:
+            yield wire, None, marked
+
+    def _taken(self, node: Node) -> int | None:
+        """Return which of the steps that a loop has made a node takes, if it takes one."""
+        index = node.parameters.get("index")
+        if node.kind != "linear" or not isinstance(index, int) or node.transposed:
+            return None
+        made = self._collecting(node)
+        return None if made is None else index % len(self.network.wires[made.outputs[0]].value)
+
+    def _collecting(self, node: Node) -> Node | None:
+        made = self.maker[node.inputs[0]]
+        while made.kind == "branch":
+            made = self.maker[made.inputs[0]]
+        return made if made.kind == "collect" and not made.transposed else None
+
+    def _crossed(
+        self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
+    ) -> Symbol:
+        """Return δ behind the border of a loop, or a delay in it."""
+        (out, *_) = node.outputs
+        if node.kind == "collect" and not node.transposed:
+            return self._collected(out, step, depth, marks)
+        if node.kind == "hold" and node.transposed:  # a sum over the steps: each gets its δ
+            total = self._delta((out, None), depth)
+            return _marked(total) if self._is_marked(node.inputs[port], step) else total
+        last = len(np.asarray(self.network.wires[out].value)) - 1
+        steps = range(last + 1)
+        if node.kind in ("delay", "advance"):
+            first = 0 if node.kind == "delay" else last
+            after = first if port == 1 else self._after(node, step)
+            if after is None:
+                return self._nothing((node.inputs[0], step))
+            behind = self._delta((out, after), depth)
+            return _marked(behind) if marks else behind
+        terms = [self._delta((out, k), depth) for k in steps]
+        is_marked = [self._is_marked(node.inputs[port], k) for k in steps]
+        if node.kind == "hold":
+            return _series(terms[::-1], is_marked[::-1])
+        terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
+        return self._placed(node, terms)
+
+    def _is_marked(self, wire: int, step: int | None) -> bool:
+        """Return whether what comes to a wire from a step is to be marked."""
+        own = self.same.get(wire, wire)
+        return bool(self.marks.get(own)) and step not in self.kept.get(own, ())
+
+    def _placed(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
+        """Return the δ of a sequence that is read at each step: every part in its place."""
+        assert node.primitive is not None and node.primitive.transposed is not None
+        transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value
+
+        def scattered(*steps: np.ndarray) -> np.ndarray:
+            parts = (
+                transposed(part, whole, **node.at(k).parameters) for k, part in enumerate(steps)
+            )
+            return reduce(operator.add, parts)
+
+        indices = [node.at(k).parameters.get("index", k) for k in range(len(terms))]
+        counts = scattered(*(np.ones(term.shape) for term in terms))
+        return Symbol.of(_places(indices, counts), scattered, tuple(terms))
+
+    def _collected(self, wire: int, step: int | None, depth: int, marks: set[int]) -> Symbol:
+        """Return what comes back to one of the steps that a loop has made."""
+        if (wire, None) in self.named:
+            terms = [self._delta((wire, None), depth)[step]]
+        else:
+            terms = []
+            for made, at, marked in self._uses(wire, False):
+                if at in (None, step):
+                    come = (made, None)
+                    term = self._delta(come, depth) if at is not None else self._behind(
+                        come, depth)[step]  # fmt: skip
+                    terms.append(_marked(term) if marked else term)
+        if not terms:  # other steps alone are used
+            return self._nothing((wire, step))
+        total = reduce(operator.add, terms)
+        return _marked(total) if marks else total
+
+    def _through(
+        self, node: Node, port: int, step: int | None, behind: Symbol, marked: bool
+    ) -> Symbol:
+        """Run a primitive's rule back to one operand; what is marked is the factor, if it has."""
+        assert node.primitive is not None
+        xs: list[Any] = [self._signal(wire, step) for wire in node.inputs]
+        y = self._signal(node.outputs[0], step)
+        rules = node.primitive.rules
+        rule = rules[port] if node.kind == "function" else None
+        if marked and rule is not None:
+            gain = rule(*xs, y)
+            return behind * _marked(gain if isinstance(gain, Symbol) else Symbol(f"{gain:g}", gain))
+        if marked and node.kind == "product":
+            xs[1 - port] = _marked(xs[1 - port])
+        needs = [at == port for at in range(len(xs))]
+        now = node if step is None else node.at(step)
+        found = node.primitive.vjp(behind, y, xs, needs, dict(now.parameters))
+        return found[port]
+
+    # --- signals ---------------------------------------------------------------------------------
+
+    def _signal(self, wire: int, step: int | None) -> Any:
+        """Return the signal on a wire, at a step, as it stands in a formula; or a plain number."""
+        node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
+        while node.kind in ("branch", "broadcast", "hold", "tap") and not node.transposed:
+            node = self.maker[node.inputs[0]]
+        value = self._at(value, step)
+        number = number_in_formula(node, wire, self.user, value)
+        return number if number is not None else self._source(wire, step, value)
+
+    def _source(self, wire: int, step: int | None, value: np.ndarray) -> Symbol:
+        node = self.maker[wire]
+        if (wire, step) in self.named:
+            return Symbol(self.named[wire, step], value)
+        if node.kind in ("branch", "broadcast"):
+            return self._source(node.inputs[0], step, value)
+        if node.kind == "hold" and not node.transposed:
+            return self._source(node.inputs[0], None, value)
+        if node.kind in ("delay", "advance"):
+            assert step is not None
+            before = step - (1 if node.kind == "delay" else -1)
+            if 0 <= before < len(self.network.wires[wire].value):
+                return self._source(node.inputs[0], before, value)
+            return self._source(node.inputs[1], None, value)
+        if node.kind == "tap":
+            assert step is not None
+            whole = np.asarray(self.network.wires[node.inputs[0]].value)
+            if (name := self._constant(node.inputs[0], whole, value)) is not None:
+                return Symbol(name, value)
+            return self._source(node.inputs[0], None, whole)[node.parameters["index"].values[step]]
+        if (at := self._taken(node)) is not None:
+            made = self._collecting(node)
+            assert made is not None
+            return self._source(made.inputs[0], at, value)
+        return Symbol(self._name(wire, step), value)
+
+    def _constant(self, wire: int, whole: np.ndarray, value: np.ndarray) -> str | None:
+        """Return the name of a constant that was recorded by itself, and is one of a sequence now.
+
+        Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
+        """
+        node, recorded = self.maker[wire], self.sight.signals.by_name
+        while node.kind == "branch":
+            node = self.maker[node.inputs[0]]
+        if node.kind != "constant":
+            return None
+        known = recorded.get(node.name)
+        if known is not None and np.shape(known.of(known.tensor.data)) == whole.shape:
+            return None
+        for name, signal in recorded.items():
+            is_constant = not (signal.tensor.requires_grad or signal.tensor.inputs)
+            if is_constant and np.array_equal(signal.of(signal.tensor.data), value, equal_nan=True):
+                return name
+        return None
+
+    def _name(self, wire: int, step: int | None) -> str:
+        node = self.maker[wire]
+        if step is None or node.loop is None or not is_timed(node):
+            return node.name
+        return self.sight.places.name_at(node, self.network.loops[node.loop].steps[step])
+
+    @staticmethod
+    def _at(value: np.ndarray, step: int | None) -> np.ndarray:
+        return value if step is None else value[step]
+
+
+def _gathered(terms: Sequence[Symbol]) -> list[Symbol]:
+    """Return the terms of a sum, each that comes back more than once as a multiple."""
+    texts = [str(term) for term in terms]
+    once = [(term, texts.count(text)) for at, (term, text) in enumerate(zip(terms, texts))
+            if text not in texts[:at]]  # fmt: skip
+    return [float(count) * term if count > 1 else term for term, count in once]
+
+
+def _marked(each: Any) -> Symbol:
+    """Mark an expression as a whole: what is marked in it no longer is."""
+    return Symbol.of(MARKED, _itself, (_rewritten(each, _without_mark, {}),))
+
+
+def left_out(equation: Symbol) -> Any:
+    """Return the number that an equation has without what is marked in it."""
+    return _rewritten(equation, _nought, {}).value
+
+
+def _rewritten(
+    expression: Any, rule: Callable[[Symbol, tuple[Any, ...]], Any], known: dict[int, Any]
+) -> Any:
+    """Return an expression in which a rule has put others in place of some of its operations.
+
+    What is twice the same in it stays so.
+
+    Parameters
+    ----------
+    expression : Symbol, or a number
+    rule : (an operation, its operands rewritten) -> what stands in its place
+        The operation itself, where nothing is changed.
+    known : dict of id to what stands in its place
+    """
+    if not isinstance(expression, Symbol) or expression.apply is None:
+        return expression
+    if id(expression) not in known:
+        operands = tuple(_rewritten(operand, rule, known) for operand in expression.operands)
+        known[id(expression)] = rule(expression, operands)
+    return known[id(expression)]
+
+
+def _with(old: Symbol, operands: tuple[Any, ...], notation: Notation | None = None) -> Symbol:
+    """Return an operation with other operands, or in another notation."""
+    is_same = all(one is other for one, other in zip(operands, old.operands, strict=True))
+    assert old.apply is not None and old.notation is not None
+    if is_same and notation is None:
+        return old
+    return Symbol.of(notation or old.notation, old.apply, operands, old.parameters)
+
+
+def _without_mark(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    return operands[0] if old.notation is MARKED else _with(old, operands)
+
+
+def _nought(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
+    if old.notation is MARKED:
+        return Symbol("0", np.zeros_like(old.value))
+    return _with(old, operands)
+
+
+def _with_axes(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
+    """Say of a sum over which axes it goes."""
+    if old.notation is not TOTAL:
+        return _with(old, operands)
+    axis, ndim = old.parameters["axis"], operands[0].ndim
+    axes = (
+        sorted({each % ndim for each in np.atleast_1d(axis).tolist()}) if axis is not None else []
+    )
+    if axis is None or (len(axes) == ndim and ndim > 1):
+        over = "all entries"
+    else:
+        over = ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
+    form = Notation(f"Σ over {over} of {{0}}", TOTAL.latex, COMPARE, (COMPARE,))
+    return _with(old, operands, form)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
+    """Return the sum of a term for each step: all of them in it, the first and last in its text.
+
+    Where some terms are marked and others are not, the marked ones that follow each other are
+    marked as one.
+    """
+    if len(set(is_marked)) > 1 and len(terms) > TERMS:
+        runs = groupby(zip(terms, is_marked, strict=True), key=lambda pair: pair[1])
+        sums = [
+            (_series([term for term, _ in run], [False] * len(terms)), cut) for cut, run in runs
+        ]
+        return reduce(operator.add, (_marked(each) if cut else each for each, cut in sums))
+    terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
+    if len(terms) <= TERMS:
+        return reduce(operator.add, terms)
+    add: Callable[..., Any] = lambda *values: sum(values[1:], values[0])  # noqa: E731
+    form = Notation(f"{{0}} + … + {{{len(terms) - 1}}}", "", SUM, (SUM,))
+    return Symbol.of(form, add, tuple(terms))
+
+
+def _places(indices: Sequence[Any], counts: np.ndarray) -> Notation:
+    """Return how to write the parts of a sequence that come back from the steps.
+
+    Parameters
+    ----------
+    indices : of each step, the index that it reads
+    counts : (*shape of the sequence)
+        How many parts come to each entry.
+    """
+    last = len(indices) - 1
+    if last and all(isinstance(k, int) for k in indices) and [*indices] == [*range(len(counts))]:
+        return Notation(f"[{{0}}, …, {{{last}}}]", "", ATOM)
+    shown = range(last + 1) if last < PARTS else [0, 1, None, last]
+    parts = ("…" if k is None else f"{{{k}}} at [{bare(constant_text(indices[k]))}]" for k in shown)
+    notes = ["parts at the same index add up"] * bool((counts > 1).any())
+    notes += ["0 elsewhere"] * bool((counts == 0).any())
+    return Notation(f"the sum of {', '.join(parts)}" + f" ({'; '.join(notes)})" * bool(notes),
+                    "", COMPARE, (COMPARE,))  # fmt: skip

@@ -1,0 +1,384 @@
+"""A gradient explained: back through functional stages and forks, from the loss to one signal.
+
+S. Kang and J. Seo's words: a *stage* is the most granular operation, a *fork* a signal that is used
+more than once, a *branch* each of its uses. A derivative is multiplied along a branch by the
+partial derivatives of its stages, and at a fork the branches are summed.
+
+Knows graphs, adjoint networks and how the table's rules run on Symbols; it has no rule of its own.
+Every number is a δ of the adjoint network, every formula the rule of a primitive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache, reduce
+from typing import Any
+
+import numpy as np
+
+from ..engine.arguments import flag, optional
+from ..engine.kinds import Primitive
+from ..engine.symbol import Symbol, bare, constant_text
+from ..engine.tensor import Tensor, starting_cotangent
+from ..errors import SignalError, UsageError, nearest
+from ..network.adjoint import alive, continued, delta
+from ..network.flow import Node, number_in_formula
+from ..network.graph import Graph, graph
+from ..network.locate import Whereabouts, is_timed
+from ..network.parameters import varying
+from ..network.proof import fold_if_true, fold_truly
+from ..network.signals import Signals
+from ..network.unpack import unpack
+from .explanation import Explanation, Stage, in_numbers, numbers
+from .words import is_named
+
+MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
+
+# the partial derivative of a linear map: of one that takes entries as they are, and of any other
+PICKING = "1 for every entry that is taken, else 0"
+WEIGHING = "the numbers by which {name} weighs the entries, whatever they are"
+# what passes the border of a loop, or its delay: the equation, and δ on its way back
+CROSSING = {
+    "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
+    "advance": ("{y} = q⁺¹ {x}", ("q⁻¹ δ{y}", "δ{y} at the last step")),
+    "tap": ("{y} = {x}[{index}]", ("δ{y} of every step k, in its place",)),
+    "collect": ("{y} = {x} of every step k", ("δ{y}[k]",)),
+    "hold": ("{y} = Σₖ {x}", ("δ{y}, the same at every step k",)),
+}
+
+
+def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
+    """Explain the gradient of a loss with respect to a signal, stage by stage from the loss back.
+
+    Parameters
+    ----------
+    loss : Tensor
+        One number.
+    wrt : str
+        The name of a parameter, of a part of one (``lstm.W.i``), of a signal at a step
+        (``lstm.state[1]``) or at all (``lstm.state``), or of an input.
+    fold : bool, optional
+        Whether to tell all steps of a recurrence as one; if None, where there are more than 5.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    SignalError
+        If no signal has the name (the message lists the nearest), or the loss does not depend on
+        it.
+    UsageError
+        If nothing was recorded, or there is nothing to fold; the message says why.
+    GradientError
+        If the loss is not one number.
+
+    Examples
+    --------
+    >>> x = Tensor(0.5, requires_grad=True, name="x")
+    >>> print(explain(np.tanh(x), "x"))
+    ∂tanh/∂x, back through 1 stage and 0 forks
+    δx is ∂tanh/∂x: δtanh = 1
+    <BLANKLINE>
+    stage: tanh = tanh(x) = tanh(0.5) = 0.462117157
+      ∂tanh/∂x = 1 - tanh² = 0.786447733
+      δx = δtanh ∘ (1 - tanh²) = 0.786447733
+    <BLANKLINE>
+    ∂tanh/∂x = δx = 0.786447733
+    """
+    if not isinstance(loss, Tensor) or not loss.inputs:
+        raise UsageError("explain: found nothing recorded, expected a Tensor computed from others")
+    if not isinstance(wrt, str):
+        raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
+    fold = optional(flag, "explain: fold", fold)
+    starting_cotangent(loss, None)
+    network, reason = _network(graph(loss), fold)
+    return _Walk(network, Signals(loss)).explained(wrt, reason)
+
+
+def _network(recorded: Graph, fold: bool | None) -> tuple[Graph, str]:
+    """Return the network as it is told, packed signals taken apart, and why it is not folded."""
+    longest = max((len(loop.steps) for loop in recorded.loops), default=0)
+    if fold:
+        return fold_truly(recorded, apart=True), ""
+    if fold is None and longest > MOST_STEPS:
+        return fold_if_true(recorded, apart=True)
+    folded, _ = fold_if_true(recorded)
+    return unpack(folded.unroll() if folded.folded else recorded), ""
+
+
+class _Walk:
+    """The way back through a network."""
+
+    def __init__(self, network: Graph, signals: Signals) -> None:
+        self.network, self.signals = network, Whereabouts(network, signals)
+        self.maker = {wire: node for node in network.nodes for wire in node.outputs}
+        self.user = {wire: node for node in network.nodes for wire in node.inputs}
+        self.alive = alive(network)
+        adjoint, same = network.adjoint(), continued(network)
+        found = adjoint.evaluate(everything=True)
+        self.δ = {w: found[adjoint.wires[same.get(w, w)].name] for w in self.alive}
+        self.targets: set[int] = set()
+        self.path: set[int] = set()
+        self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
+        self.figures: dict[Any, Symbol] = {}
+
+    def explained(self, name: str, reason: str = "") -> Explanation:
+        self.targets = {self.signals.at[member][0] for member in self._members(name)}
+        self.path = self._ways()
+        if not self.path:
+            raise SignalError(
+                f"explain: the loss does not depend on {name}: no derivative leads back to it, "
+                "for it is a constant, or cut off on the way"
+            )
+        nodes = self.network.nodes
+        loops = {node.loop for node in nodes if node.folded and node.loop is not None}
+        steps = max((len(self.network.loops[loop].steps) for loop in loops), default=None)
+        stages = [self._told(node) for node in reversed(nodes)]
+        found = tuple(stage for stage in stages if stage is not None)
+        value = self.signals.value(name, self.δ)
+        return Explanation(nodes[-1].name, name, found, value, steps, reason)
+
+    def _members(self, name: str) -> list[str]:
+        """Return the signals of the network that one consists of."""
+        members = self.signals.members(name)
+        if not members:
+            recorded = self.signals.recorded
+            known = [*self.signals.at, *filter(self.signals.members, recorded.sequences)]
+            found = f"no signal is called {name!r}"
+            if name in recorded.by_name or name in recorded.sequences:
+                found = f"{name} is not told: sums are told as one, and packed signals taken apart"
+            raise SignalError(f"explain: {found}; {nearest(name, known)}")
+        return members
+
+    def _ways(self) -> set[int]:
+        """Return the wires on a way from the signal to the loss."""
+        found, known = self.targets & self.alive, -1
+        while len(found) > known:  # once more where a delay leads back
+            known = len(found)
+            for node in self.network.nodes:
+                if not found.isdisjoint(node.inputs):
+                    found.update(self.alive.intersection(node.outputs))
+        return found
+
+    # --- what is told ----------------------------------------------------------------------------
+
+    def _told(self, node: Node) -> Stage | None:
+        """Return the stage or the fork of a node, if it is one on the way."""
+        on_way = [wire for wire in node.inputs if wire in self.path]
+        if not on_way or not node.outputs or self._is_inlined(node):
+            return None
+        made = self.network.wires[node.outputs[0]].value
+        if node.kind == "branch":
+            arms = {self._name(arm[0]): self._summed(arm) for arm in self._arms(node)}
+            terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
+            sums = {**arms, node.name: self.δ[on_way[0]]}
+            return Stage("fork", node.name, terms, made, value=sums) if len(arms) > 1 else None
+        if node.kind == "hold" and not node.transposed:
+            sums = {node.stem: self.δ[on_way[0]]}
+            return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
+        worked = ""
+        if node.kind in CROSSING:
+            equation, backs = CROSSING[node.kind]
+            index = bare(str(node.parameters.get("index", "")))
+            equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]), index=index)
+            each = zip(node.inputs, backs, strict=True)
+            ways = [(w, back.format(y=node.name), None) for w, back in each if w in self.path]
+        else:
+            equation = f"{node.name} = {self._formula(node, self._symbol)}"
+            worked = "" if node.folded else in_numbers(str(self._formula(node, self._number)))
+            δ = self._at_one(self.δ[node.outputs[0]], node.outputs[0])
+            ways = list(self._back(node, Symbol(delta(node.name), δ)))
+        named: dict[str, list[tuple[int, Any, Any]]] = {}
+        for way in ways:  # a signal that the stage uses twice is one operand of it
+            named.setdefault(self._name(way[0]), []).append(way)
+        wires, products, slopes = (
+            {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
+        )
+        return Stage(
+            "stage", node.name, equation, made,
+            {name: _told_slope(_total(each), node) for name, each in slopes.items()},
+            {name: str(_total(each)) for name, each in products.items()},
+            {name: self._summed(each) for name, each in wires.items()},
+            self.δ[node.outputs[0]], worked, _listed(node),
+        )  # fmt: skip
+
+    def _formula(self, node: Node, told: Callable[[int], Any]) -> Any:
+        """Return what a node makes of its operands as they are told, weighted ones written out."""
+        inner = [self._inlined(wire) for wire in node.inputs]
+        xs = [
+            told(wire) if each is None else self._formula(each, told)
+            for wire, each in zip(node.inputs, inner, strict=True)
+        ]
+        if node.kind == "junction":
+            first, *rest = zip(node.signs, xs, strict=True)
+            start = first[1] if first[0] > 0 else -first[1]
+            return reduce(lambda a, b: a + b[1] if b[0] > 0 else a - b[1], rest, start)
+        if node.kind == "broadcast":
+            return xs[0]
+        assert node.primitive is not None
+        return node.primitive(*xs, **node.parameters)
+
+    def _back(self, node: Node, δ: Any) -> Iterator[tuple[int, Any, Any]]:
+        """Run a node's rule on Symbols: for each operand on the way its δ and its partial."""
+        needs = [wire in self.path for wire in node.inputs]
+        xs, y = [self._symbol(wire) for wire in node.inputs], self._symbol(node.outputs[0])
+        if node.kind == "junction":
+            cts = [δ if sign > 0 else -δ for sign in node.signs]
+        else:
+            assert node.primitive is not None
+            cts = node.primitive.vjp(δ, y, xs, needs, dict(_told_by_rule(node).parameters))
+        for port, wire in enumerate(node.inputs):
+            if not needs[port]:
+                continue
+            slope, inner = _partial(node, port, xs, y), self._inlined(wire)
+            if inner is None:
+                yield wire, cts[port], slope
+                continue
+            for end, ct, own in self._back(inner, cts[port]):
+                if own is None:  # a broadcast
+                    yield end, ct, slope
+                else:  # a term of a sum
+                    yield end, ct, own if slope is None or slope > 0 else -own
+
+    # --- what it is called -----------------------------------------------------------------------
+
+    def _inlined(self, wire: int) -> Node | None:
+        """Return what makes a signal, if it is written out where the signal is used."""
+        node = self.maker[wire]
+        return node if self._is_inlined(node) else None
+
+    def _is_inlined(self, node: Node) -> bool:
+        """Return whether it is a term of a weighted sum, or a broadcast: no stage of its own."""
+        if node.kind == "broadcast" or not node.outputs or node.outputs[0] in self.targets:
+            return node.kind == "broadcast"
+        summed = self.user[node.outputs[0]].kind == "junction"
+        return node.kind == "product" and summed and not is_named(node)
+
+    def _source(self, wire: int) -> Node:
+        """Return what makes the signal on a wire, which may be a branch of it."""
+        node = self.maker[wire]
+        while node.kind in ("branch", "broadcast"):
+            node = self.maker[node.inputs[0]]
+        return node
+
+    def _name(self, wire: int) -> str:
+        """Return what the signal on a wire is called; a branch also by where it leads."""
+        node = self._source(wire)
+        name = f"{node.stem}(k)" if node.kind == "hold" and not node.transposed else node.name
+        if self.maker[wire].kind != "branch" or len(self._arms(self.maker[wire])) == 1:
+            return name
+        user = self._leads(wire)
+        end = f"{user.stem}(k)" if user.kind == "hold" and not user.transposed else user.name
+        return f"{name} → {end}"
+
+    def _arms(self, branch: Node) -> list[list[int]]:
+        """Return the wires that leave a fork on the way, those to the same stage together."""
+        arms: dict[int, list[int]] = {}
+        for wire in branch.outputs:
+            if wire in self.path:
+                arms.setdefault(id(self._leads(wire)), []).append(wire)
+        return list(arms.values())
+
+    def _summed(self, wires: list[int]) -> np.ndarray:
+        """Return the sum of what comes back on some wires."""
+        return reduce(np.add, [self.δ[wire] for wire in wires])
+
+    def _leads(self, wire: int) -> Node:
+        """Return the stage that a branch leads to."""
+        user = self.user[wire]
+        while self._is_inlined(user):
+            user = self.user[user.outputs[0]]
+        return user
+
+    def _symbol(self, wire: int) -> Any:
+        """Return the signal on a wire as it stands in a formula: its name, or a plain number."""
+        node, value = self._source(wire), self.network.wires[wire].value
+        while node.kind == "hold" and not node.transposed:
+            node = self._source(node.inputs[0])
+        number = number_in_formula(node, wire, self.user, value)
+        if number is not None:
+            return number
+        value = self._at_one(np.asarray(value), wire)
+        return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
+
+    def _number(self, wire: int) -> Any:
+        """Return the signal on a wire as it stands in a formula that is worked out: its value."""
+        symbol = self._symbol(wire)
+        value = symbol.value if isinstance(symbol, Symbol) else symbol
+        text = numbers(value)
+        if symbol is value and text == constant_text(value):  # it may be an exponent
+            return symbol
+        figure = Symbol(f"({text})" if text.startswith("-") else text, value)
+        return self.figures.setdefault(symbol, figure)  # the same one twice is a square
+
+    def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
+        """Return a value at one step, of which rules ask the shape."""
+        return value[0] if is_timed(self.maker[wire]) else value
+
+
+def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
+    """Return ∂y/∂x as the table's rule on Symbols; None for a linear map, which is its own."""
+    if node.kind == "junction":
+        return float(node.signs[port])
+    primitive = node.primitive
+    assert primitive is not None
+    if node.kind == "product":
+        partner = xs[1 - port]
+        if primitive.is_entrywise:
+            return partner
+        return partner.T if partner.ndim < 3 else partner.swapaxes(-1, -2)
+    if node.kind == "reduction":
+        axis = _told_by_rule(node).parameters.get("axis")
+        return primitive.rules[0](*xs, y, axis)  # type: ignore[misc]
+    return primitive.rules[port](*xs, y) if node.kind == "function" else None  # type: ignore[misc]
+
+
+def _told_by_rule(node: Node) -> Node:
+    """Return a node as a rule runs on it: only what a part is taken at is handed on as it is."""
+    assert node.primitive is not None
+    return node if node.primitive.is_part else node.at(0)
+
+
+def _listed(node: Node) -> str:
+    """Return the values of what varies over the steps, if its text does not say which they are."""
+    varies = varying(node.parameters)
+    told = [each.listed() for each in varies if not each.is_told]
+    if varies and node.primitive is not None and not node.primitive.is_part:
+        told.append(f"the derivative is written as at step {varies[0].steps[0]}")
+    return "; ".join(told)
+
+
+def _total(terms: list[Any]) -> Any:
+    """Return the sum of some terms: twice one that stands there twice, none of maps."""
+    first, *rest = terms
+    if first is None or not rest:
+        return first
+    if all(str(each) == str(first) for each in rest):
+        return float(len(terms)) * first
+    return reduce(lambda a, b: a + b, rest, first)
+
+
+def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
+    """Return a partial derivative as text and number; inside of a loop it has one at each step."""
+    if isinstance(slope, Symbol):
+        return str(slope), None if node.folded else slope.value
+    if slope is None:
+        is_map = node.kind in ("linear", "join") and node.primitive is not None
+        return _weights(node.primitive) if is_map else "", None
+    return numbers(slope), None if node.folded else slope
+
+
+@cache
+def _weights(primitive: Primitive) -> str:
+    """Return the partial derivative of a linear map in words, seen from what its samples give."""
+    for operands, parameters in primitive.samples():
+        blank = [np.zeros(np.shape(each)) for each in operands]
+        for entries in blank:
+            for place in np.ndindex(entries.shape):
+                entries[place] = 1.0
+                if not np.isin(primitive.forward(*blank, **parameters), (0.0, 1.0)).all():
+                    return WEIGHING.format(name=primitive.name)
+                entries[place] = 0.0
+    return PICKING

@@ -1,0 +1,328 @@
+"""Wan and Beaufays' rules: a signal-flow graph transposed into its adjoint network.
+
+E. A. Wan and F. Beaufays, "Diagrammatic derivation of gradient algorithms for neural networks",
+Neural Computation 8(1), 1996, pp. 182-201. Reverse every arrow, call every signal δ, and exchange:
+
+    in the network                      in the adjoint network
+    summing junction                    branch point
+    branch point                        summing junction
+    function of one signal              gain f'(s)
+    function of several, product        branch point, and a gain for each operand
+    product with a matrix               the same matrix, transposed
+    reduction F                         its transposed Jacobian
+    linear map                          its transpose
+    join                                split, and back
+    delay                               advance
+    tap, hold, collect of a loop        their transposes: hold's is the sum over the steps
+    output                              input
+    input, parameter                    output
+
+Knows graphs and the table's rules, which it runs twice: on the recorded values, for the number of a
+gain, and on Symbols, for its label. A signal that no input and no parameter leads to has no δ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from ..engine.symbol import Symbol
+from .flow import BORDERS, SOURCES, Flow, Node, Wire
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def adjoint(graph: AnyFlow) -> AnyFlow:
+    """Return the adjoint network of a graph, whose gains are taken at the recorded values.
+
+    Its inputs are δ of the graph's outputs, 1 unless `evaluate` is given something else; its
+    outputs are δ of the graph's inputs and parameters. Wires keep their places in the list; a
+    branch point or a junction of which one arm is left is a plain wire.
+
+    Parameters
+    ----------
+    graph : Flow
+        Not changed.
+
+    Returns
+    -------
+    The same type
+    """
+    return transposed(graph)[0]
+
+
+def continued(graph: Flow) -> dict[int, int]:
+    """Return the wires that are plain continuations in the adjoint network, each with of which."""
+    return transposed(graph)[1]
+
+
+def transposed(graph: AnyFlow) -> tuple[AnyFlow, dict[int, int]]:
+    """Return the adjoint network, and the wires of `continued`, for whoever needs both."""
+    transposition = _Transposition(graph)
+    return cast(AnyFlow, transposition.done()), transposition.same
+
+
+class _Transposition:
+    def __init__(self, graph: Flow) -> None:
+        self.graph = graph
+        self.wires = [Wire(delta(wire.name)) for wire in graph.wires]
+        self.nodes: list[Node] = []
+        self.alive = alive(graph)
+        self.signal = {
+            wire: node.stem if node.kind == "hold" else node.name  # the same at every step
+            for node in graph.nodes
+            for wire in node.outputs
+        }
+        self.same: dict[int, int] = {}  # a wire -> the wire that it is a plain continuation of
+
+    def done(self) -> Flow:
+        for node in reversed(self.graph.nodes):
+            if node.kind == "output" and node.inputs[0] in self.alive:
+                self._driven(node)
+            elif node.kind in SOURCES:
+                if node.outputs[0] in self.alive:
+                    self._add(Node("output", self._come(node), (), delta(node.name)), node)
+            elif any(wire in self.alive for wire in node.inputs):
+                getattr(self, _RULES.get(node.kind, f"_{node.kind}"))(node)
+        return replace(self.graph, nodes=tuple(self.nodes), wires=tuple(self.wires))
+
+    # --- the table -------------------------------------------------------------------------------
+
+    def _driven(self, node: Node) -> None:
+        """Turn an output into an input, driven by 1."""
+        (wire,) = node.inputs
+        value = self.graph.wires[wire].value
+        one = None if value is None else np.ones(np.shape(value), np.asarray(value).dtype)
+        self.wires[wire] = replace(self.wires[wire], value=one)
+        self._add(Node("input", (), (wire,), delta(node.name)), node)
+
+    def _junction(self, node: Node) -> None:
+        """Turn a summing junction into a branch point."""
+        self._spread(
+            node, [(wire, sign) for wire, sign in zip(node.inputs, node.signs, strict=True)]
+        )
+
+    def _branch(self, node: Node) -> None:
+        """Turn a branch point into a summing junction."""
+        arms = [
+            (self._from(wire), sign)
+            for wire, sign in zip(node.outputs, node.signs, strict=True)
+            if wire in self.alive
+        ]
+        (into,) = node.inputs
+        if len(arms) == 1 and arms[0][1] > 0:
+            self.same[into] = arms[0][0]
+            return
+        wires, signs = zip(*arms, strict=True)
+        self._add(Node("junction", wires, (into,), delta(node.name), signs=signs), node)
+
+    def _function(self, node: Node) -> None:
+        """Turn a function into a gain for each operand: its partial."""
+        assert node.primitive is not None
+        values = [self.graph.wires[wire].value for wire in node.inputs]
+        symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
+        y, name = self.graph.wires[node.outputs[0]].value, Symbol(node.name)
+        for wire, rule in self._operands(node, node.primitive.rules):
+            gain = gain_of(node, node.inputs.index(wire), values, y)
+            gain_node = self._gain_to(wire, gain, rule(*symbols, name))
+            gain_node.scale = node.primitive.scale
+            self._add(gain_node, node)
+
+    def _product(self, node: Node) -> None:
+        """Turn a product into two crossed gains, or a weight into its transpose."""
+        assert node.primitive is not None
+        for wire, port in self._operands(node, range(2)):
+            partner = node.inputs[1 - port]
+            value, symbol = self.graph.wires[partner].value, Symbol(self.signal[partner])
+            if node.primitive.name == "hadamard":
+                self._add(self._gain_to(wire, value, symbol), node)
+            else:
+                self._add(
+                    Node("matrix", self._arm(wire), (wire,), delta(self.signal[wire]),
+                         node.primitive, transposed=True, gain=value, label=symbol.T, port=port,
+                         shapes=node.shapes), node
+                )  # fmt: skip
+
+    def _reduction(self, node: Node) -> None:
+        """Turn a reduction into its transposed Jacobian, never formed: its slopes."""
+        assert node.primitive is not None
+        (wire,) = node.inputs
+        x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
+        slopes = gain_of(node, 0, [x], y)
+        jacobian = node.turned(self._come(node), (wire,), delta(node.name))
+        jacobian.kind, jacobian.gain, jacobian.scale = "jacobian", slopes, node.primitive.scale
+        self._add(jacobian, node)
+
+    def _linear(self, node: Node) -> None:
+        """Turn a linear map into its transpose."""
+        self._turned(node)
+
+    def _broadcast(self, node: Node) -> None:
+        """Turn a broadcast into a sum."""
+        self._turned(node)
+
+    def _border(self, node: Node) -> None:
+        """Turn the border of a loop inside out."""
+        self._turned(node)
+
+    def _delay(self, node: Node) -> None:
+        """Turn a delay into an advance, and back; before its first step it holds nothing."""
+        kind = "advance" if node.kind == "delay" else "delay"
+        ports = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
+        turned = node.turned(self._come(node), ports, delta(node.name))
+        turned.kind = kind
+        if not node.transposed:
+            value = self.graph.wires[node.outputs[0]].value
+            turned.gain = np.zeros_like(value[0])
+        else:
+            turned.outputs = (node.inputs[0],)
+            turned.inputs = tuple(self._from(wire) for wire in node.outputs)
+        self._add(turned, node)
+
+    def _gain(self, node: Node) -> None:
+        """Keep a gain: the transpose of multiplying entry by entry is itself."""
+        self._turned(node)
+
+    def _matrix(self, node: Node) -> None:
+        self._turned(node)
+
+    def _jacobian(self, node: Node) -> None:
+        self._turned(node)
+
+    def _join(self, node: Node) -> None:
+        """Turn a join into a split, and a split into a join."""
+        outputs = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
+        inputs = tuple(self._from(wire) for wire in node.outputs)
+        self._add(node.turned(inputs, outputs, delta(node.name)), node)
+
+    # --- how the rules are carried out -----------------------------------------------------------
+
+    def _turned(self, node: Node) -> None:
+        come = self._come(node)
+        self._add(node.turned(come, node.inputs, delta(node.name)), node)
+
+    def _add(self, node: Node, old: Node) -> None:
+        node.scope, node.step, node.loop = old.scope, old.step, old.loop
+        node.stem = delta(old.stem)
+        self.nodes.append(node)
+
+    def _from(self, wire: int) -> int:
+        return self.same.get(wire, wire)
+
+    def _come(self, node: Node) -> tuple[int, ...]:
+        """Return the wire on which the δ of what a node makes comes to it."""
+        return (self._from(node.outputs[0]),)
+
+    def _spread(self, node: Node, arms: list[tuple[int, int]]) -> list[int]:
+        """Branch the δ of what a node makes to its operands."""
+        arms = [(wire, sign) for wire, sign in arms if wire in self.alive]
+        (come,) = self._come(node)
+        if len(arms) == 1 and arms[0][1] > 0:
+            self.same[arms[0][0]] = come
+        else:
+            wires, signs = zip(*arms, strict=True)
+            self._add(Node("branch", (come,), wires, delta(node.name), signs=signs), node)
+        return [wire for wire, _ in arms]
+
+    def _operands(self, node: Node, rules: Any) -> list[tuple[int, Any]]:
+        """Return the operands that have a δ, each with what belongs to it, and branch δ to them."""
+        live = [(w, rule) for w, rule in zip(node.inputs, rules, strict=True) if w in self.alive]
+        self.arms = dict.fromkeys((wire for wire, _ in live), self._come(node)[0])
+        if len(live) > 1:
+            (come,) = self._come(node)
+            for wire, _ in live:
+                self.wires.append(Wire(f"{delta(node.name)} → {delta(self.signal[wire])}"))
+                self.arms[wire] = len(self.wires) - 1
+            arms = tuple(self.arms.values())
+            self._add(Node("branch", (come,), arms, delta(node.name), signs=(1,) * len(arms)), node)
+        return live
+
+    def _gain_to(self, wire: int, gain: Any, label: Any) -> Node:
+        """Return the gain on the way to an operand."""
+        name = delta(self.signal[wire])
+        return Node("gain", self._arm(wire), (wire,), name, gain=gain, label=label)
+
+    def _arm(self, wire: int) -> tuple[int, ...]:
+        return (self.arms[wire],)
+
+
+def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
+    """Return the gain on the way back to an operand of a function, a product or a reduction.
+
+    Parameters
+    ----------
+    node : Node
+    port : int
+        Which operand.
+    operands : the values of all of them; inside a folded loop of T steps (T, ...)
+    y : array
+        The value of what the node makes of them.
+    """
+    assert node.primitive is not None
+    if node.kind == "product":
+        return operands[1 - port]
+    rule = node.primitive.rules[port]
+    assert rule is not None
+    if node.kind == "function":
+        return rule(*operands, y)
+    if not node.folded:
+        return rule(*operands, y, node.parameters.get("axis"))
+    return np.stack([
+        rule(*each, node.at(step).parameters.get("axis"))
+        for step, each in enumerate(zip(*operands, y, strict=True))
+    ])  # fmt: skip
+
+
+_RULES = {**dict.fromkeys(BORDERS, "_border"), "advance": "_delay"}
+
+
+def delta(name: str) -> str:
+    """Return the name of a signal's δ; of a δ, the signal's.
+
+    >>> delta("lstm.out[0]"), delta("δlstm.out[0]")
+    ('δlstm.out[0]', 'lstm.out[0]')
+    """
+    return name[1:] if name.startswith("δ") else f"δ{name}"
+
+
+def alive(graph: Flow) -> set[int]:
+    """Return the wires that have a δ: those on a way from an input or a parameter to an output."""
+    return _led_to(graph) & _leading_on(graph)
+
+
+def _led_to(graph: Flow) -> set[int]:
+    """Return the wires that an input or a parameter leads to."""
+    found: set[int] = set()
+    known = -1
+    while len(found) > known:  # once more where a delay leads back
+        known = len(found)
+        for node in graph.nodes:
+            if node.kind in ("input", "parameter") or not found.isdisjoint(_passing(node)):
+                found.update(node.outputs)
+    return found
+
+
+def _leading_on(graph: Flow) -> set[int]:
+    """Return the wires that lead to an output."""
+    found: set[int] = set()
+    known = -1
+    while len(found) > known:
+        known = len(found)
+        for node in reversed(graph.nodes):
+            if node.kind == "output" or not found.isdisjoint(node.outputs):
+                found.update(_passing(node))
+    return found
+
+
+def _passing(node: Node) -> list[int]:
+    """Return the wires from which a derivative passes through a node."""
+    if node.kind == "cut":
+        return []
+    if node.kind == "function":
+        assert node.primitive is not None
+        rules = zip(node.inputs, node.primitive.rules, strict=True)
+        return [wire for wire, rule in rules if rule is not None]
+    return list(node.inputs)

@@ -1,0 +1,437 @@
+"""What the steps of a loop have in common, and what they hand on to each other.
+
+Knows elements. Every step of a recurrence must have recorded the same operations on corresponding
+signals: of the same step, of a step so many steps earlier, or from outside the loop. The parameters
+of an operation may be others at every step: they are a sequence that the step reads. A step may
+lack what nothing came of, such as the last state's output gate; and the first and the last step, if
+they do something else, stand outside of the recurrence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..engine.symbol import constant_text
+from ..errors import UsageError
+from .flow import Node
+from .parameters import is_same
+from .wiring import Element
+
+# by what operations of two steps are told to correspond, beside what they do: by their names; by
+# their parameters, but for what part they take; by their order alone
+WAYS = ("names", "parameters", "order")
+
+
+@dataclass(eq=False)
+class Common:
+    """An operation that every step has.
+
+    Attributes
+    ----------
+    members : list of Element
+        At each step, in the order of recording; None where a step lacks it.
+    template : Element
+        One of them.
+    operands : list of Same, Earlier or Outside
+        Where its operands come from, at every step alike.
+    values : list of array
+        Of its signal at each step, in the order of recording; worked out where a step lacks it.
+    parameters : list of mapping
+        At each step, in the order of recording; a neighbour's where a step lacks it.
+    """
+
+    template: Element
+    members: list[Element | None]
+    operands: list[Same | Earlier | Outside] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    parameters: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def at(self, step: int) -> Node:
+        """Return its node with the parameters of one step, in the order of recording."""
+        return replace(self.template.node, parameters=self.parameters[step])
+
+
+@dataclass(eq=False)
+class Same:
+    """An operand made in the same step.
+
+    ``instead`` has the constant that stands in its place at a step that lacks it: what it would
+    have been was worked out before anything was recorded.
+    """
+
+    of: Common
+    instead: dict[int, Element]
+
+
+@dataclass(eq=False)
+class Earlier:
+    """An operand made so many steps earlier; ``initial`` has what stands for it before that."""
+
+    of: Common
+    distance: int
+    initial: list[Element | None]
+
+
+@dataclass(eq=False)
+class Outside:
+    """An operand that comes from outside the loop, one for each step."""
+
+    elements: list[Element]
+
+
+def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]:
+    """Return what the steps have in common, in the order of recording, and which steps these are.
+
+    Operations that only some steps have, and that need what other steps do not tell, are left out
+    if no step needs them. The first step, the last one or both are left out if the others are the
+    same without them.
+
+    Parameters
+    ----------
+    steps : the operations of each step, in the order of recording
+
+    Raises
+    ------
+    UsageError
+        If the steps differ; the message names the first operation that does, and what differs.
+    """
+    complaint = None
+    for first, last in ((0, 0), (1, 0), (0, 1), (1, 1)):  # of which one may be odd
+        kept = range(first, len(steps) - last)
+        if len(kept) < min(len(steps), 2):
+            continue
+        for way in WAYS:
+            several = _Steps([steps[at] for at in kept], way)
+            try:
+                several.align()
+                several.connect()
+            except UsageError as error:
+                if len(kept) == len(steps):
+                    complaint = error
+            else:
+                several.work_out()
+                return kept, several.commons
+    assert complaint is not None
+    raise complaint
+
+
+class _Steps:
+    def __init__(self, steps: Sequence[Sequence[Element]], way: str) -> None:
+        self.steps, self.way = steps, way
+        _, last = max((len(step), number) for number, step in enumerate(steps))
+        self.commons = [Common(element, [None] * len(steps)) for element in steps[last]]
+        self.position = {element: at for at, element in enumerate(steps[last])}
+        self.where: dict[Element, tuple[Common, int]] = {}
+
+    # --- which operations correspond -------------------------------------------------------------
+
+    def align(self) -> None:
+        """Find the member of every step, in the order of recording."""
+        for step, elements in enumerate(self.steps):
+            at = 0
+            for element in elements:
+                first = at
+                while at < len(self.commons) and not self._fits(element, self.commons[at], step):
+                    at += 1
+                if at == len(self.commons):
+                    raise self._differs(element, self.commons[min(first, at - 1)].template)
+                self.commons[at].members[step] = element
+                self.where[element] = self.commons[at], step
+                at += 1
+
+    def _fits(self, element: Element, common: Common, step: int) -> bool:
+        template = common.template
+        if element is template:
+            return True
+        node, other = element.node, template.node
+        if (
+            node.kind != other.kind
+            or node.primitive is not other.primitive
+            or node.signs != other.signs
+            or (self.way == "names" and node.stem != other.stem)
+            or len(element.operands) != len(template.operands)
+            or np.shape(element.value) != np.shape(template.value)
+            or element.value.dtype != template.value.dtype
+        ):
+            return False
+        for operand, expected in zip(element.operands, template.operands, strict=True):
+            made, at = self.where.get(operand), self.position.get(expected)
+            if made is not None and made[1] == step:
+                if made[0] is not (None if at is None else self.commons[at]):
+                    return False
+            elif at is not None and operand.node.kind != "constant":
+                return False
+        return self.way != "parameters" or is_part(node) or is_same(
+            node.parameters, other.parameters)  # fmt: skip
+
+    # --- where operands come from ----------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Find where the operands come from, leaving out what only some steps can tell."""
+        left_out = True
+        while left_out:
+            left_out = False
+            for common in self.commons:
+                for position in range(len(common.template.operands)):
+                    operand = self._source(common, position)
+                    if operand is not None:
+                        common.operands.append(operand)
+                    elif None in common.members:
+                        self._leave_out(common)
+                        left_out = True
+                        break
+                    else:
+                        raise self._inconsistent(common, position)
+                if left_out:
+                    break
+            if left_out:
+                for common in self.commons:
+                    common.operands = []
+
+    def _source(self, common: Common, position: int) -> Same | Earlier | Outside | None:
+        """Return where an operand comes from, or None if the steps do not agree."""
+        column = [member and member.operands[position] for member in common.members]
+        made = [None if each is None else self.where.get(each) for each in column]
+        sources = {id(each[0]): each[0] for each in made if each is not None}
+        if not sources:
+            known = None not in column or (is_alike(column) and not _varies(common))
+            return Outside(_filled(column)) if known or self._is_needed(common) else None
+        if len(sources) > 1:
+            return None
+        (of,) = sources.values()
+        distances = {step - each[1] for step, each in enumerate(made) if each is not None}
+        if len(distances) > 1:
+            return None
+        (distance,) = distances
+        apart = {step: each for step, each in enumerate(column) if each and made[step] is None}
+        if distance == 0:
+            worked_out = all(
+                each.node.kind == "constant" and of.members[step] is None
+                for step, each in apart.items()
+            )
+            return Same(of, apart) if worked_out else None
+        if distance < 0 or any(step >= distance for step in apart):
+            return None
+        return Earlier(of, distance, column[:distance])
+
+    # --- what steps lack -------------------------------------------------------------------------
+
+    def work_out(self) -> None:
+        """Compute what nothing came of, and so was not kept."""
+        for common in self.commons:
+            common.values = [each and each.value for each in common.members]
+            common.parameters = _parameters(common)
+        for step in range(len(self.steps)):
+            for common in self.commons:
+                if common.members[step] is None:
+                    come = [self._value(each, step) for each in common.operands]
+                    common.values[step] = value = computed(common.at(step), come)
+                    if not _is_finite(common.template.node, come, value):
+                        raise UsageError(
+                            f"fold: step {self._number(step)} lacks {common.template.node.stem}, "
+                            "which would be infinite there, or its derivative"
+                        )
+        for common in self.commons:
+            for operand in common.operands:
+                if isinstance(operand, Same):
+                    self._confirm(common, operand)
+
+    def _value(self, operand: Same | Earlier | Outside, step: int) -> Any:
+        if isinstance(operand, Same):
+            return operand.of.values[step]
+        if isinstance(operand, Outside):
+            return operand.elements[step].value
+        if step >= operand.distance:
+            return operand.of.values[step - operand.distance]
+        initial = operand.initial[step]
+        return np.zeros_like(operand.of.template.value) if initial is None else initial.value
+
+    def _confirm(self, common: Common, operand: Same) -> None:
+        """Refuse a constant that is not what would have been recorded in its place."""
+        for step, constant in operand.instead.items():
+            if not is_same(np.asarray(operand.of.values[step]), np.asarray(constant.value)):
+                member = common.members[step] or common.template
+                raise UsageError(
+                    f"fold: at {member.node.name} the first step starts from a plain number or "
+                    f"array other than zero, of which {operand.of.template.node.stem} was worked "
+                    "out without being recorded; start from tg.Tensor(...)"
+                )
+
+    def _is_needed(self, common: Common) -> bool:
+        """Return whether something that no step lacks is made of it."""
+        users: dict[Common, list[Common]] = {}
+        for each in self.commons:
+            for member in each.members:
+                for operand in member.operands if member is not None else ():
+                    if operand in self.where:
+                        users.setdefault(self.where[operand][0], []).append(each)
+        waiting, seen = [common], {common}
+        while waiting:
+            for user in users.get(waiting.pop(), ()):
+                if None not in user.members:
+                    return True
+                if user not in seen:
+                    seen.add(user)
+                    waiting.append(user)
+        return False
+
+    def _leave_out(self, common: Common) -> None:
+        self.commons.remove(common)
+        for member in common.members:
+            if member is not None:
+                del self.where[member]
+
+    def _inconsistent(self, common: Common, position: int) -> UsageError:
+        members = dict(enumerate(common.members))
+        known = {at: each for at, each in members.items() if each is not None}
+        sources = {at: self._source_at(each, position, at) for at, each in known.items()}
+        several = list(sources.values())
+        usual = max(several[::-1], key=several.count)
+        odd = [at for at, source in sources.items() if source != usual]
+        # what the first steps read from before the loop does not differ
+        later = [at for at in odd if at and not self._is_before(known[at].operands[position])]
+        step = (later or odd or [0])[0]
+        expected = known[next(at for at, source in sources.items() if source == usual)]
+        return self._differs(
+            known[step], expected,
+            f"operand {position + 1} is {sources[step]} at step {self._number(step)}, "
+            f"{usual} elsewhere",
+        )  # fmt: skip
+
+    def _is_before(self, operand: Element) -> bool:
+        return operand.node.loop != self.steps[0][0].node.loop
+
+    def _source_at(self, member: Element, position: int, step: int) -> str:
+        """Say where an operand comes from at one step."""
+        operand = member.operands[position]
+        if operand not in self.where:
+            return operand.node.name
+        common, at = self.where[operand]
+        apart = {0: "the same step", 1: "the step before"}.get(
+            step - at, f"{step - at} steps before"
+        )
+        return f"{common.template.node.stem} of {apart}"
+
+    # --- what differs ----------------------------------------------------------------------------
+
+    def _number(self, step: int) -> int | None:
+        return self.steps[step][0].node.step
+
+    def _differs(self, element: Element, expected: Element, why: str = "") -> UsageError:
+        said = [self._apart(what, element, expected) for what in self._properties(element)]
+        differs = "; ".join(filter(None, [*said, why]))
+        return UsageError(
+            f"fold: the steps differ first at {element.node.name}: found {_said(element)}, "
+            f"expected {_said(expected)}, as in {expected.node.name}"
+            + (f" ({differs})" if differs else "")
+            + "; every step of tg.steps must record the same operations"
+        )
+
+    def _properties(self, element: Element) -> list[str]:
+        """Return what is to be compared of an operation, beside what it does and to what."""
+        return [*element.node.parameters, "shape", "type"]
+
+    def _apart(self, what: str, element: Element, expected: Element) -> str:
+        """Say what a property is at a step and what it is at the others, if that differs."""
+        found, right = _property(element, what), _property(expected, what)
+        if is_same(found, right) or element.node.primitive is not expected.node.primitive:
+            return ""
+        others = [
+            each for step in self.steps for each in step
+            if each.node.stem == element.node.stem and each is not element
+        ]  # fmt: skip
+        elsewhere = all(is_same(_property(each, what), right) for each in others)
+        at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
+        return (
+            f"{what} {constant_text(found)} at step {element.node.step}, "
+            f"{what} {constant_text(right)} {at}"
+        )
+
+
+def _property(element: Element, what: str) -> Any:
+    if what in ("shape", "type"):
+        value = np.asarray(element.value)
+        return value.shape if what == "shape" else str(value.dtype)
+    return element.node.parameters.get(what)
+
+
+def _is_finite(node: Node, come: Sequence[Any], value: Any) -> bool:
+    """Return whether a value that nothing came of is a number, and so is its derivative.
+
+    Nothing comes back to it, but nothing times infinity is no number.
+    """
+    if not np.isfinite(value).all():
+        return False
+    rules = node.primitive.rules if node.kind == "function" and node.primitive is not None else ()
+    with np.errstate(all="ignore"):
+        return all(np.isfinite(rule(*come, value)).all() for rule in rules if rule is not None)
+
+
+def _parameters(common: Common) -> list[Mapping[str, Any]]:
+    """Return the parameters at every step; a step that lacks the operation has the nearest's."""
+    known = {at: each.node.parameters for at, each in enumerate(common.members) if each is not None}
+    first, *others = known.values()
+    if any(each.keys() != first.keys() for each in others):  # some are given at some steps alone
+        names = {name for each in known.values() for name in each}
+        given = common.template.node.primitive.forward.__kwdefaults__ or {}  # type: ignore[union-attr]
+        start = {name: given.get(name) for name in sorted(names)}
+        known = {at: {**start, **each} for at, each in known.items()}
+    return list(_nearest(known, len(common.members)))
+
+
+def _varies(common: Common) -> bool:
+    """Return whether the parameters differ from step to step."""
+    first, *others = [each.node.parameters for each in common.members if each is not None]
+    return not all(is_same(each, first) for each in others)
+
+
+def is_part(node: Node) -> bool:
+    """Return whether a node takes a part of something."""
+    return node.primitive is not None and node.primitive.is_part
+
+
+def is_alike(column: Sequence[Element | None]) -> bool:
+    """Return whether what comes from outside is the same at every step that has it."""
+    first, *others = [each for each in column if each is not None]
+    return all(is_one(each, first) for each in others)
+
+
+def _filled(column: Sequence[Element | None]) -> list[Element]:
+    """Return what comes from outside, with a neighbour's for a step of which nothing came."""
+    known = {step: each for step, each in enumerate(column) if each is not None}
+    return list(_nearest(known, len(column)))
+
+
+def _nearest(known: Mapping[int, Any], count: int) -> Iterator[Any]:
+    """Yield what is known of every step, or of the one nearest to it."""
+    for step in range(count):
+        yield known[step if step in known else min(known, key=lambda at: abs(at - step))]
+
+
+def is_one(one: Element, other: Element) -> bool:
+    """Return whether two elements are one; constants are told apart by their values alone."""
+    if one is other:
+        return True
+    constant = one.node.kind == other.node.kind == "constant"
+    return constant and is_same(np.asarray(one.value), np.asarray(other.value))
+
+
+def _said(element: Element) -> str:
+    node = element.node
+    what = node.kind if node.primitive is None else node.primitive.name
+    return f"{what} of {', '.join(each.node.name for each in element.operands)}"
+
+
+def computed(node: Node, come: Sequence[Any]) -> Any:
+    """Return what a node that was recorded makes of its operands."""
+    if node.kind == "junction":
+        return sum(sign * value for sign, value in zip(node.signs, come, strict=True))
+    assert node.primitive is not None
+    return np.asarray(node.primitive.forward(*come, **node.parameters))
+
+
+__all__ = ["Common", "Earlier", "Outside", "Same", "computed", "recurrence"]

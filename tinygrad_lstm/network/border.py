@@ -1,0 +1,190 @@
+"""The border of a folded loop: how signals come in, go out, and last from one step to the next.
+
+Knows elements. What is asked for twice is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..engine.forms import is_basic
+from ..engine.kinds import Primitive
+from ..engine.primitives import getitem
+from ..engine.symbol import bare
+from .flow import Loop, Node
+from .parameters import Varying, is_same, key_of
+from .wiring import Element
+
+
+class Border:
+    """The borders of all loops.
+
+    Attributes
+    ----------
+    loops : list of Loop
+    """
+
+    def __init__(self, loops: Iterable[Loop]) -> None:
+        self.loops = list(loops)
+        self._made: dict[Hashable, Element] = {}
+
+    def natural(self, loop: int) -> tuple[int, ...]:
+        """Return the index of each step in a sequence with an entry for each."""
+        return tuple(range(len(self.loops[loop].steps)))
+
+    def hold(self, loop: int, source: Element) -> Element:
+        """Return a value from outside, the same at every step."""
+
+        def made() -> Element:
+            node = source.node
+            value = np.asarray(source.value)
+            value = np.broadcast_to(value, (len(self.loops[loop].steps), *value.shape))
+            name = f"{node.name} (held)"
+            return Element(_bordering("hold", loop, node, name, node.stem), [source], value)
+
+        return self._once(("hold", loop, source), made)
+
+    def tap(
+        self, loop: int, source: Element, index: Sequence[Any], taker: Primitive = getitem
+    ) -> Element:
+        """Return the part of a signal from outside that is taken of it at each step (see `Node`).
+
+        Parameters
+        ----------
+        loop : int
+        source : Element
+        index : one for each step
+        taker : Primitive
+            What takes the part.
+        """
+        at = Varying("index", tuple(index), self.loops[loop].steps)
+
+        def made() -> Element:
+            inner = source.operands[0].node if source.node.kind == "collect" else source.node
+            name = (inner.stem or inner.name) + _said(at)
+            node = _bordering("tap", loop, inner, name, inner.stem)
+            node.primitive, node.parameters = taker, {"index": at}
+            node.shapes = (np.shape(source.value),)
+            natural = is_same(at.values, tuple(range(len(source.value))))
+            rows = source.value if natural else np.stack([source.value[i] for i in at.values])
+            return Element(node, [source], rows)
+
+        return self._once(("tap", loop, source, taker, key_of(at.values)), made)
+
+    def collect(self, inner: Element, name: str = "") -> Element:
+        """Return the steps of a signal as a sequence."""
+
+        def made() -> Element:
+            assert inner.node.loop is not None
+            stem = name or inner.node.stem
+            node = _bordering("collect", inner.node.loop, inner.node, stem, stem)
+            return Element(node, [inner], inner.value)
+
+        return self._once(("collect", inner), made)
+
+    def total(self, inner: Element, name: str) -> Element:
+        """Return the sum of a signal over the steps: the transpose of a hold."""
+        assert inner.node.loop is not None
+        node = _bordering("hold", inner.node.loop, inner.node, name, name)
+        node.transposed = True
+        return Element(node, [inner], np.add.reduce(inner.value))
+
+    def delay(self, source: Element, distance: int, initial: Element, advance: bool) -> Element:
+        """Return a delay: a signal one step later, its first value given.
+
+        Parameters
+        ----------
+        source : Element
+        distance : int
+            How many steps later than the signal that was made this one will be.
+        initial : Element
+        advance : bool
+            Whether it is of one step earlier instead.
+        """
+
+        def made() -> Element:
+            made_as, kind = source.node, "advance" if advance else "delay"
+            assert made_as.loop is not None
+            steps = self.loops[made_as.loop].steps
+            apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
+            stem = made_as.stem
+            if made_as.kind == "tap":
+                stem = made_as.name.removesuffix(_said(made_as.parameters["index"]))
+                stem = stem.removesuffix("(k)")
+            elif made_as.kind == kind:
+                stem = made_as.name.rpartition("(")[0]
+            name = f"{stem}(k{apart if advance else -apart:+d})"
+            node = _bordering(kind, made_as.loop, made_as, name, made_as.stem)
+            first = np.asarray(initial.value)[None]
+            ends = (source.value[1:], first) if advance else (first, source.value[:-1])
+            return Element(node, [source, initial], np.concatenate(ends))
+
+        return self._once(("delay", source, initial), made)
+
+    def _once(self, key: Hashable, made: Callable[[], Element]) -> Element:
+        if key not in self._made:
+            self._made[key] = made()
+        return self._made[key]
+
+
+def has_own_name(tap: Node, source: Node) -> bool:
+    """Return whether a tap is called as the part was recorded, not as what the part is read from.
+
+    The name is ``x(k)`` for ``x = E[i]; x.name = "x"`` at every step, else ``E[index(k)]``.
+    """
+    return tap.name == f"{tap.stem}(k)" and tap.stem != source.stem
+
+
+def _bordering(kind: str, loop: int | None, like: Node, name: str, stem: str) -> Node:
+    return Node(kind, name=name, stem=stem or name, scope=like.scope, parts=like.parts, loop=loop)
+
+
+def _said(index: Varying) -> str:
+    """Return at which entry a sequence is read: that of the time k if the index takes one alone."""
+    entries = [_along_time(each) for each in index.values]
+    if None not in entries:
+        read = Varying(index.name, tuple(entries), index.steps)
+        if read.is_told:
+            return f"({read})"
+    return f"[{bare(str(index))}]"
+
+
+def _along_time(index: Any) -> int | None:
+    """Return the entry that an index takes along the axis of time, and nothing else."""
+    if isinstance(index, tuple):
+        *lead, last = index
+        return _along_time(last) if all(each == slice(None) for each in lead) else None
+    return index if type(index) is int else None
+
+
+def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
+    """Return what is read at each step along the axis of time, and what is taken of that.
+
+    None if it is not one axis alone along which the index depends on the step, or not one entry of
+    that which is taken.
+    """
+    if all(type(each) is int for each in indices):
+        return list(indices), ()
+    if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
+        return None
+    columns = list(zip(*indices, strict=True))
+    apart = [
+        at for at, entries in enumerate(columns)
+        if not all(is_same(entry, entries[0]) for entry in entries)
+        or (len(indices) == 1 and type(entries[0]) is int)
+    ]  # fmt: skip
+    if len(apart) != 1 or not all(type(entry) is int for entry in columns[apart[0]]):
+        return None
+    (at,), first = apart, indices[0]
+    if None in first[:at] or not is_basic(first):
+        return None
+    lead = first[:at]
+    after = [each for each in first[at:] if each is not None]
+    axis = ndim - len(after) if Ellipsis in lead else at
+    before = (slice(None),) * axis
+    rest = first[:at] + first[at + 1 :]
+    whole = all(each is Ellipsis or is_same(each, slice(None)) for each in rest)
+    return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest

@@ -1,0 +1,200 @@
+"""The elements of a signal-flow graph: plain nodes and wires.
+
+Knows nothing but what it holds. Running them, transposing them, folding them and making them from
+the tape are written elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from operator import mul
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from ..engine.kinds import Primitive, Rule
+from ..engine.symbol import Symbol
+from .parameters import at_step, varying
+
+SOURCES = ("input", "parameter", "constant")
+DELAYS = ("delay", "advance")
+BORDERS = ("tap", "hold", "collect")
+
+
+@dataclass(slots=True)
+class Wire:
+    """A signal on its way from one node to another.
+
+    Attributes
+    ----------
+    name : str
+    value : array, or None
+        What was recorded on it; inside a loop of T steps (T, ...), the earliest step first.
+    """
+
+    name: str
+    value: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(slots=True)
+class Node:
+    """An element of a signal-flow graph.
+
+    Attributes
+    ----------
+    kind : str
+        ``input``, ``parameter``, ``constant``, ``output``; ``branch``, ``junction``; ``function``
+        (of one signal or several, entry by entry), ``product`` (bilinear), ``reduction``, ``cut``;
+        ``linear``, ``broadcast`` (of an operand that is given smaller), ``join``; in an adjoint
+        network ``gain`` (entry by entry), ``matrix`` (of a product with a known partner) and
+        ``jacobian`` (of a reduction). In a loop over steps ``delay`` and ``advance``, whose ports
+        are what comes next and the initial condition; on its border ``tap`` (a sequence, read at
+        each step), ``hold`` (a value, the same at each step) and ``collect`` (the steps, made a
+        sequence).
+    inputs, outputs : tuple of int
+        The wires at its ports, as positions in the graph's list.
+    name : str
+        Of the signal that it makes.
+    primitive, parameters
+        What it does, if a primitive does it. A parameter of a node inside of a folded loop may be
+        `Varying`, with a value for each step: so is the ``index`` that a tap reads, by the
+        primitive that takes the part.
+    signs : tuple of int
+        Of each branch of a branch point, or of each operand of a junction.
+    transposed : bool
+        Whether it does the transpose of what its kind and its primitive do.
+    gain : array, or None
+        By what a ``gain`` multiplies, or the partner of a ``matrix``, or the slopes of a
+        ``jacobian``; inside a loop of T steps (T, ...).
+    scale : (signal, gain) -> signal
+        How a ``gain`` or a ``jacobian`` multiplies (see `Primitive`).
+    label : Symbol, or None
+        The same as an expression.
+    port : int
+        Which operand of its primitive a ``matrix`` belongs to.
+    shapes : tuple of shapes
+        Of the operands of its primitive, at one step.
+    stem, scope : str
+        Its name without the step; the scopes it was recorded in, without the step.
+    parts : tuple of (str, int)
+        The stems of what is packed along the last axis of its signal, if anything is, and how
+        wide each is in relation to the others.
+    step, loop : int or None
+        The step it was recorded at, and the loop over steps that this belongs to. Inside of a
+        folded loop there is a loop and no step.
+    """
+
+    kind: str
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    name: str = ""
+    primitive: Primitive | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    signs: tuple[int, ...] = ()
+    transposed: bool = False
+    gain: Any = field(default=None, repr=False)
+    scale: Rule = field(default=mul, compare=False, repr=False)
+    label: Symbol | None = field(default=None, compare=False)
+    port: int = 0
+    shapes: tuple[tuple[int, ...], ...] = ()
+    stem: str = ""
+    scope: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
+    step: int | None = None
+    loop: int | None = None
+
+    @property
+    def folded(self) -> bool:
+        """Whether it stands for a node at each step."""
+        return self.loop is not None and self.step is None
+
+    def at(self, step: int) -> Node:
+        """Return the node as it is at one step of its loop, counted from 0 in time."""
+        if not self.parameters or not varying(self.parameters):
+            return self
+        return replace(self, parameters=at_step(self.parameters, step))
+
+    def turned(self, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str) -> Node:
+        """Return the transpose of what this node does, between other wires."""
+        return replace(
+            self, inputs=inputs, outputs=outputs, name=name, transposed=not self.transposed
+        )
+
+
+def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value: Any) -> Any:
+    """Return the number that stands for a constant in the formula of its user, or None.
+
+    A constant of equal entries is written as its number where the user works entry by entry. A
+    product of matrices, a join and a linear map need the constant's shape, and a condition is no
+    number.
+
+    Parameters
+    ----------
+    source : Node
+        The node that makes the constant.
+    wire : int
+        The wire on which the constant comes to its user.
+    users : mapping of a wire to the node that takes it
+    value : array
+        The constant, at one step or at all.
+    """
+    entries = np.ravel(value)
+    if source.kind != "constant" or entries.dtype == bool or not entries.size:
+        return None
+    user = users[wire]
+    while user.kind == "broadcast":  # which is no stage of its own
+        user = users[user.outputs[0]]
+    primitive = user.primitive
+    works_by_entry = user.kind == "junction" or (primitive is not None and primitive.is_entrywise)
+    return entries[0] if works_by_entry and np.all(entries == entries[0]) else None
+
+
+class Loop(NamedTuple):
+    """The steps of a recurrence.
+
+    Attributes
+    ----------
+    steps : tuple of int
+        In the order in which they were recorded.
+    scope : str
+        Where.
+    """
+
+    steps: tuple[int, ...]
+    scope: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Flow:
+    """Nodes in an order in which they can be run, and the wires between them.
+
+    Nodes inside of the same folded loop stand together, and are run once for each of its steps.
+    """
+
+    nodes: tuple[Node, ...]
+    wires: tuple[Wire, ...]
+    loops: tuple[Loop, ...] = ()
+
+    def __repr__(self) -> str:
+        steps = [
+            len(self.loops[n].steps)
+            for n in sorted({x.loop for x in self.nodes if x.loop is not None and x.folded})
+        ]
+        folded = f", folded over {' and '.join(map(str, steps))} steps" if steps else ""
+        return f"<{type(self).__name__} of {len(self.nodes)} nodes{folded}>"
+
+    @property
+    def folded(self) -> bool:
+        """Whether there is a folded loop in it."""
+        return any(node.folded for node in self.nodes)
+
+    def count(self) -> dict[str, int]:
+        """Return how many nodes there are of each kind."""
+        kinds = [node.kind for node in self.nodes]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+
+    def with_node(self, old: Node, **change: Any) -> Self:
+        """Return the graph with one node changed."""
+        nodes = tuple(replace(node, **change) if node is old else node for node in self.nodes)
+        return replace(self, nodes=nodes)

@@ -1,0 +1,421 @@
+"""A graph folded over time: one node for the same operation at every step.
+
+Knows elements and what the steps of a loop have in common. What crosses from step k to step k + d
+passes through d delays, each with its initial condition; what is read from a sequence at step k
+comes through a tap, what is the same at every step through a hold, and what leaves the loop is
+collected. A parameter that is another one at each step is `Varying`. A loop recorded from the last
+step to the first has advances for delays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from ..engine.memory import collector_paused
+from ..engine.primitives import broadcast_to, concatenate, getitem, stack
+from ..errors import UsageError
+from .alignment import Common, Earlier, Outside, Same, is_one, is_part, recurrence
+from .border import Border, has_own_name, reading
+from .flow import Flow, Loop, Node
+from .parameters import by_step, is_same
+from .sink import hoist
+from .wiring import Element, elements, in_order, reached, tell_apart, wired
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def fold(graph: AnyFlow) -> AnyFlow:
+    """Return a graph folded over time, by the steps recorded with `steps`.
+
+    Parameters
+    ----------
+    graph : Flow
+        As recorded; not changed.
+
+    Returns
+    -------
+    The same type
+        What was applied to a whole sequence, before the loop or after it, is in the step. A first
+        or last step that does something else stands outside of the loop.
+
+    Raises
+    ------
+    UsageError
+        If nothing was recorded in a loop over steps, or its steps differ; the message names the
+        first operation that does, and what differs.
+    """
+    if graph.folded:
+        return graph
+    if any(node.transposed or node.kind in ("gain", "matrix") for node in graph.nodes):
+        raise UsageError("fold: found an adjoint network; fold the graph, then take its adjoint")
+    with collector_paused():
+        return cast(AnyFlow, _Folding(graph).done())
+
+
+@dataclass(eq=False)
+class _Run:
+    """A loop that is folded.
+
+    Attributes
+    ----------
+    number : int
+        Its position in the graph's list.
+    steps : tuple of int
+        The steps, the earliest first.
+    backwards : bool
+        Whether it was recorded from the last step to the first.
+    commons : list of Common
+    """
+
+    number: int
+    steps: tuple[int, ...]
+    backwards: bool
+    commons: list[Common]
+
+    def in_time(self, series: Sequence[Any]) -> list[Any]:
+        """Return what is in the order of recording with the earliest step first."""
+        return list(reversed(series)) if self.backwards else list(series)
+
+
+class _Folding:
+    def __init__(self, graph: Flow) -> None:
+        self.graph = graph
+        self.recorded = elements(graph)
+        self.runs = self._runs()
+        self.where = {
+            member: (run, common, step)
+            for run in self.runs
+            for common in run.commons
+            for step, member in enumerate(run.in_time(common.members))
+            if member is not None
+        }
+        self.border = Border(graph.loops)
+        self.inside: dict[Common, Element] = {}  # what is made of an operation of every step
+        self.outside: dict[Element, Element] = {}  # what is made of one outside of the loops
+        self.read: dict[Element, Element] = {}  # the tap that an operation has turned out to be
+        self.rank = {element: at for at, element in enumerate(self.recorded)}
+
+    def done(self) -> Flow:
+        for run in self.runs:
+            self.border.loops[run.number] = Loop(run.steps, self.graph.loops[run.number].scope)
+            for common in run.commons:
+                self._make_inside(run, common)
+        for element in self.recorded:
+            self._name_collected(element)
+        for element in self.recorded:
+            if element not in self.where:
+                self._make_outside(element)
+        for run in self.runs:
+            for common in sorted(run.commons, key=lambda each: not is_part(each.template.node)):
+                self._connect(run, common)
+        outputs = [self.outside[each] for each in self.recorded if each.node.kind == "output"]
+        for element in reached(outputs):
+            element.operands = [self.read.get(each, each) for each in element.operands]
+        hoist(reached(outputs), self.border)
+        found = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
+        tell_apart(found)
+        nodes, wires = wired(found)
+        return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.border.loops))
+
+    # --- which loops there are -------------------------------------------------------------------
+
+    def _runs(self) -> list[_Run]:
+        operations: dict[int, dict[int, list[Element]]] = {}
+        for element in self.recorded:
+            loop, step = element.node.loop, element.node.step
+            if loop is not None and step is not None and element.operands:
+                operations.setdefault(loop, {}).setdefault(step, []).append(element)
+        before = [
+            each for each in range(len(self.graph.loops)) if self._is_before(each, operations)
+        ]
+        runs = []
+        for loop, recorded in operations.items():
+            if loop in before:
+                continue
+            order = tuple(recorded)
+            late = any(self._leads(self.graph.loops[each], order, loop, +1) for each in before)
+            backwards = order[0] > order[-1] if len(order) > 1 else late
+            kept, commons = recurrence(list(recorded.values()))
+            runs.append(_Run(loop, tuple(sorted(order[at] for at in kept)), backwards, commons))
+        if not runs:
+            raise UsageError(
+                "fold: found no loop over steps; run the recurrence with "
+                "`for k in tg.steps(T):`, which records the step"
+            )
+        return runs
+
+    def _is_before(self, loop: int, operations: dict[int, dict[int, list[Element]]]) -> bool:
+        """Return whether a loop of one step names the values before the first one of another."""
+        (step, *more), _ = self.graph.loops[loop]
+        computed = (
+            element
+            for element in operations.get(loop, {}).get(step, ())
+            if element.node.primitive is not broadcast_to
+        )
+        if more or any(True for _ in computed):
+            return False
+        return step < 0 or any(
+            self._leads(self.graph.loops[loop], tuple(steps), other, sign)
+            for other, steps in operations.items()
+            for sign in (-1, +1)
+            if other != loop
+        )
+
+    def _leads(self, before: Loop, order: tuple[int, ...], loop: int, sign: int) -> bool:
+        """Return whether one step stands just before (-1) or after (+1) a loop's first one."""
+        ahead = order[0] + sign
+        onwards = len(order) == 1 or (order[1] - order[0]) * sign < 0
+        return before == Loop((ahead,), self.graph.loops[loop].scope) and onwards
+
+    # --- what is made of them --------------------------------------------------------------------
+
+    def _make_inside(self, run: _Run, common: Common) -> None:
+        """Make the element of an operation of every step, its operands to be connected later."""
+        node = common.template.node
+        parameters = by_step(run.in_time(common.parameters), run.steps)
+        node = replace(
+            node, name=f"{node.stem}(k)", loop=run.number, step=None, parameters=parameters
+        )
+        value = _stacked(run.in_time(common.values))
+        self.inside[common] = made = Element(node, [], value)
+        self.rank[made] = self.rank[common.template]
+
+    def _name_collected(self, element: Element) -> None:
+        """Collect what a stack collects under the stack's name."""
+        if not _is_stack(element.node):
+            return
+        found = self._series(element.operands)
+        if found is not None and found[2] == found[0].steps:
+            _, common, _ = found
+            self.outside[element] = self.border.collect(self.inside[common], element.node.name)
+
+    def _make_outside(self, element: Element) -> None:
+        """Make the element of an operation, or of a source, outside of the loops."""
+        if element in self.outside:
+            return
+        made = Element(replace(element.node), [], element.value)
+        pieces = self._pieces(element.operands) if _is_stack(element.node) else None
+        if pieces is not None:
+            shapes = tuple(each.shape for each in pieces)
+            made.node.primitive, made.node.parameters = concatenate, {"axis": 0}
+            made.node.shapes = shapes
+        made.operands = pieces or [self._seen(each) for each in element.operands]
+        self.outside[element] = made
+        self.rank[made] = self.rank[element]
+        if element.node.kind == "junction":
+            self._sum_up(made, element)
+
+    def _seen(self, element: Element) -> Element:
+        """Return what stands for an element, seen from outside of the loops."""
+        if element not in self.where:
+            return self.outside[element]
+        run, common, step = self.where[element]
+        node = replace(
+            element.node, kind="linear", primitive=getitem, parameters={"index": step}, signs=(),
+            parts=(), shapes=((len(run.steps), *element.shape),),
+        )  # fmt: skip
+        inside = self.border.collect(self.inside[common])
+        made = self.outside[element] = Element(node, [inside], element.value)
+        self.rank[made] = self.rank[element]
+        return made
+
+    def _pieces(self, column: list[Element]) -> list[Element] | None:
+        """Return what a loop makes as a whole, between what stands before it and after it.
+
+        None if no loop makes the steps of a part of the list.
+        """
+        start = next((at for at, each in enumerate(column) if each in self.where), None)
+        if start is None:
+            return None
+        run, common, _ = self.where[column[start]]
+        end = start + len(run.steps)
+        series = self._series(column[start:end])
+        if len(run.steps) < 2 or series is None or series[2] != run.steps:
+            return None
+        around = [self._stack(each) if each else None for each in (column[:start], column[end:])]
+        pieces = (around[0], self.border.collect(self.inside[common]), around[1])
+        return [each for each in pieces if each is not None]
+
+    def _stack(self, column: list[Element]) -> Element:
+        """Return the sequence of some signals that stand outside of the loops."""
+        first = column[0].node
+        name = first.name + ", …" * (len(column) > 1)
+        shapes = tuple(each.shape for each in column)
+        node = Node("join", name=name, primitive=stack, shapes=shapes, stem=name)
+        operands = [self._seen(each) for each in column]
+        return Element(node, operands, _stacked([each.value for each in column]))
+
+    def _series(self, column: Iterable[Element | None]) -> tuple[_Run, Common, Any] | None:
+        """Return which loop makes all of a list, of which operation, and at which steps."""
+        found = [None if each is None else self.where.get(each) for each in column]
+        if not found or None in found:
+            return None
+        known = [each for each in found if each is not None]
+        run, common, _ = known[0]
+        if any(each[1] is not common for each in known):
+            return None
+        return run, common, tuple(run.steps[each[2]] for each in known)
+
+    def _sum_up(self, made: Element, element: Element) -> None:
+        """Let a sum of what every step makes be one over the steps."""
+        steps: dict[Common, list[int]] = {}
+        for at, operand in enumerate(element.operands):
+            if operand in self.where and element.node.signs[at] > 0:
+                steps.setdefault(self.where[operand][1], []).append(at)
+        for common, places in steps.items():
+            found = self._series([element.operands[at] for at in places])
+            if found is None or found[2] != found[0].steps or len(places) < 2:
+                continue
+            total = self.border.total(self.inside[common], f"Σ {common.template.node.stem}(k)")
+            rest = [at for at in range(len(made.operands)) if at not in places]
+            made.operands = [total, *(made.operands[at] for at in rest)]
+            made.node.signs = (1, *(made.node.signs[at] for at in rest))
+            return
+
+    # --- how the steps are connected -------------------------------------------------------------
+
+    def _connect(self, run: _Run, common: Common) -> None:
+        inside = self.inside[common]
+        read = is_part(common.template.node)
+        for operand in common.operands:
+            if isinstance(operand, Same):
+                inside.operands.append(self.inside[operand.of])
+            elif isinstance(operand, Earlier):
+                inside.operands.append(self._delayed(run, operand))
+            elif read and self._read(run, common, operand):
+                return
+            else:
+                inside.operands.append(self._brought(run, operand, common))
+
+    def _delayed(self, run: _Run, operand: Earlier) -> Element:
+        """Return an earlier step's signal, through as many delays as it is steps earlier."""
+        signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
+        for distance in range(1, operand.distance + 1):
+            first = operand.initial[operand.distance - distance]
+            initial = self._zero(operand.of) if first is None else self._seen(first)
+            found, expected = np.shape(initial.value), np.shape(signal.value)[1:]
+            if found != expected:
+                raise UsageError(
+                    f"fold: {operand.of.template.node.stem} starts from a value of shape {found} "
+                    f"and has shape {expected} at each step; start from one of that shape"
+                )
+            signal = self.border.delay(signal, distance, initial, run.backwards)
+        return signal
+
+    def _zero(self, common: Common) -> Element:
+        """Return what nothing asks for: the value before a step that came to nothing."""
+        node, value = common.template.node, common.template.value
+        name = f"{node.stem}(0)"
+        return Element(Node("constant", name=name, stem=name), [], np.zeros_like(value))
+
+    def _brought(self, run: _Run, operand: Outside, common: Common) -> Element:
+        """Return what comes from outside at each step."""
+        known = run.in_time(operand.elements)
+        before = self._handed_on(run, known[0])
+        if before is not None:
+            return self.border.delay(before, 1, self._seen(known[0]), run.backwards)
+        series = self._series(known)
+        handed_on = series is not None and series[2] == run.steps
+        if all(is_one(each, known[0]) for each in known) and not handed_on:
+            return self.border.hold(run.number, self._seen(known[0]))
+        if series is not None:
+            source, made, steps = series
+            index = [source.steps.index(step) for step in steps]
+            return self.border.tap(run.number, self.border.collect(self.inside[made]), index)
+        whole = known[0].operands[0] if is_part(known[0].node) else None
+        if whole is not None and all(
+            is_part(each.node) and each.operands[0] is whole for each in known
+        ):
+            indices = [each.node.parameters["index"] for each in known]
+            read = reading(indices, len(whole.shape))
+            if read is not None and not read[1]:
+                return self.border.tap(run.number, self._seen(whole), read[0])
+        return self.border.tap(run.number, self._listed(known), self.border.natural(run.number))
+
+    def _handed_on(self, run: _Run, element: Element) -> Element | None:
+        """Return the signal whose initial value an operand is, where there is one step only."""
+        node = element.node
+        if len(run.steps) > 1 or node.step is None or node.loop == run.number:
+            return None
+        if node.step != run.steps[0] + (1 if run.backwards else -1):
+            return None
+        return next(
+            (self.inside[x] for x in run.commons if x.template.node.stem == node.stem), None
+        )
+
+    def _listed(self, column: list[Element]) -> Element:
+        """Return the sequence of what was made apart for each step."""
+        first = column[0].node
+        self._refuse_unlike(column)
+        value = _stacked([each.value for each in column])
+        if all(each.node.kind == "constant" for each in column):
+            return Element(Node("constant", name=first.stem, stem=first.stem), [], value)
+        pieces = self._pieces(column)
+        if pieces is None:
+            return self._stack(column)
+        name, shapes = f"{first.stem}, …", tuple(each.shape for each in pieces)
+        node = Node("join", name=name, primitive=concatenate, parameters={"axis": 0},
+                    shapes=shapes, stem=name)  # fmt: skip
+        return Element(node, pieces, value)
+
+    @staticmethod
+    def _refuse_unlike(column: list[Element]) -> None:
+        """Refuse to make a sequence of what differs in shape or type."""
+        kinds = [(each.shape, str(np.asarray(each.value).dtype)) for each in column]
+        for at, (kind, element) in enumerate(zip(kinds, column, strict=True)):
+            if kind != kinds[0]:
+                raise UsageError(
+                    f"fold: the steps differ in what they read: {element.node.name} is {kind[1]} "
+                    f"of shape {kind[0]} at step {at}, {column[0].node.name} is {kinds[0][1]} of "
+                    f"shape {kinds[0][0]} at step 0"
+                )
+
+    def _read(self, run: _Run, common: Common, operand: Outside) -> bool:
+        """Turn an operation that takes another part at each step into a tap, if it does."""
+        members = run.in_time(common.members)
+        column = run.in_time(operand.elements)
+        if None in members or not all(is_one(each, column[0]) for each in column):
+            return False
+        indices = [each.node.parameters["index"] for each in members]
+        whole = self._seen(column[0])
+        alike = all(is_same(each, indices[0]) for each in indices)
+        read = reading(indices, len(whole.shape))
+        if alike and (read is None or len(indices) > 1 or len(whole.value) > 1):
+            return False
+        index, rest = read or (indices, ())
+        taker, inside = common.template.node.primitive, self.inside[common]
+        assert taker is not None
+        tap = self.border.tap(run.number, whole, index, taker if read is None else getitem)
+        inside.operands.append(tap)
+        if rest:
+            inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)
+        else:
+            if not has_own_name(tap.node, whole.node):  # which the tap of an earlier reading has
+                tap.node.stem = common.template.node.stem
+                if _is_named(common.template.node):
+                    tap.node.name = f"{tap.node.stem}(k)"
+            self.read[inside] = tap
+        return True
+
+
+def _is_named(node: Node) -> bool:
+    """Return whether somebody gave a recorded operation a name."""
+    assert node.primitive is not None
+    own, number = node.stem.rpartition(".")[2], r"(_\d+)?"
+    return re.fullmatch(re.escape(node.primitive.name) + number, own) is None
+
+
+def _is_stack(node: Node) -> bool:
+    """Return whether a node makes a sequence of some signals."""
+    return node.primitive is stack and node.parameters.get("axis", 0) == 0
+
+
+def _stacked(series: Sequence[Any]) -> np.ndarray:
+    """Return arrays as the entries of one, sooner than NumPy's stack where they are many."""
+    shape = np.shape(series[0])
+    return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)

@@ -1,0 +1,179 @@
+"""Parameters of operations: which are the same, and which vary over the steps.
+
+Knows how parameters are written. What is the same here computes the same, to the last bit: 1 is not
+True, 0.0 is not -0.0, and an array of another type is another one. A parameter that varies is a
+sequence that is read at each step, like an input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engine.symbol import constant_text
+
+MOST = 8  # values that are listed
+
+
+@dataclass(frozen=True, eq=False)
+class Varying:
+    """A parameter that has a value for each step. As text it is a function of the step k.
+
+    Attributes
+    ----------
+    name : str
+        Of the parameter: ``index``, ``axis``.
+    values : tuple
+        The earliest step's first.
+    steps : tuple of int
+        Which steps these are.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    steps: tuple[int, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Varying) and is_same(self.values, other.values)
+
+    __hash__ = object.__hash__
+
+    def __str__(self) -> str:
+        return _written(self.values, self.steps, self.name) or f"{self.name}(k)"
+
+    @property
+    def first(self) -> Any:
+        """The value at the earliest step, which a Symbol works with."""
+        return self.values[0]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether its text says which value it has at each step."""
+        return f"{self.name}(k)" not in str(self)
+
+    def listed(self) -> str:
+        """Return what stands for ``index(k)`` in its text at the first steps: ``2, 0, 1, …``."""
+        values = self.values
+        if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule
+            columns = zip(*values, strict=True)
+            values = next(each for each in columns if not _written(each, self.steps, self.name))
+        more = ", …" * (len(values) > MOST)
+        return f"{self.name}(k) = {', '.join(map(constant_text, values[:MOST]))}{more}"
+
+
+def by_step(parameters: Sequence[Mapping[str, Any]], steps: Sequence[int]) -> Mapping[str, Any]:
+    """Return the parameters of one operation at every step as those of a folded one.
+
+    Parameters
+    ----------
+    parameters : one mapping for each step
+        All with the same names.
+    steps : the steps
+    """
+    first = parameters[0]
+    varying = [
+        name for name, value in first.items()
+        if not all(each is first or is_same(each[name], value) for each in parameters)
+    ]  # fmt: skip
+    if not varying:
+        return first
+    series = {
+        name: Varying(name, tuple(each[name] for each in parameters), tuple(steps))
+        for name in varying
+    }
+    return {**first, **series}
+
+
+def at_step(parameters: Mapping[str, Any], step: int) -> Mapping[str, Any]:
+    """Return the parameters of a folded operation at one step, counted from 0 in time."""
+    if not varying(parameters):
+        return parameters
+    return {
+        name: value.values[step] if isinstance(value, Varying) else value
+        for name, value in parameters.items()
+    }
+
+
+def varying(parameters: Mapping[str, Any]) -> list[Varying]:
+    """Return those parameters that differ from step to step."""
+    return [value for value in parameters.values() if isinstance(value, Varying)]
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two parameters are the same to the last bit, whatever they hold."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, np.ndarray | np.generic):
+        alike = one.dtype == other.dtype and one.shape == other.shape
+        return alike and one.tobytes() == other.tobytes()
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
+    if isinstance(one, slice):
+        return all(map(is_same, _ends(one), _ends(other)))
+    if isinstance(one, float | complex):
+        return repr(one) == repr(other)
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):
+        return False
+
+
+def key_of(value: Any) -> Hashable:
+    """Return what two parameters that are the same have alike, and no others."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, tuple):
+        return value if {int}.issuperset(map(type, value)) else (tuple, *map(key_of, value))
+    return type(value), repr(value)
+
+
+def _written(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
+    """Return a value of each step as a function of the step k, or "" if no short rule tells it."""
+    first = values[0]
+    if len(values) > 1 and all(is_same(each, first) for each in values):
+        return constant_text(first)
+    if all(type(each) is int for each in values):
+        return _line(values, steps)
+    if all(isinstance(each, slice) for each in values):
+        ends = [
+            None if all(end is None for end in column) else _written(column, steps, name)
+            for column in zip(*map(_ends, values), strict=True)
+        ]
+        if "" in ends:
+            return ""
+        return ":".join(end or "" for end in (ends if ends[2] else ends[:2]))
+    if all(isinstance(each, tuple) for each in values) and len(set(map(len, values))) == 1:
+        entries = [_written(column, steps, name) for column in zip(*values, strict=True)]
+        if entries.count("") < 2:
+            told = ", ".join(text or f"{name}(k)" for text in entries)
+            return f"({told},)" if len(entries) == 1 else f"({told})"
+    return ""
+
+
+def _line(values: Sequence[int], steps: Sequence[int]) -> str:
+    """Return integers as a straight line over the steps, or "" if they are on none."""
+    rises = {
+        (after - before) / (later - step)
+        for before, after, step, later in zip(values, values[1:], steps, steps[1:], strict=False)
+    }
+    if len(rises) > 1:
+        return ""
+    rise = rises.pop() if rises else 1
+    if rise % 1 or (abs(rise) != 1 and len(steps) < 3):
+        return ""
+    start = values[0] - int(rise) * steps[0]
+    slope = {1: "k", -1: "-k"}.get(int(rise), f"{int(rise)}k")
+    if rise < 0:
+        return f"{start}{slope}" if start else slope
+    return f"{slope}{start:+d}" if start else slope
+
+
+def _ends(part: slice) -> tuple[Any, Any, Any]:
+    return part.start, part.stop, part.step

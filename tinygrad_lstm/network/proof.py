@@ -1,0 +1,155 @@
+"""The folded network where it is proved to be the recorded one, and else the one that was recorded.
+
+Knows graphs and what was recorded on their wires. Every node is run on the recorded values of what
+comes into it, and must make of them what was recorded behind it: so rounding is not carried on from
+step to step, and a wrong node is known by its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import UsageError
+from .alignment import computed
+from .flow import DELAYS, SOURCES, Flow, Node
+from .fold import fold
+from .unpack import unpack
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+ROUNDING = 1e4  # units of the last digit by which the order of a sum may change what it comes to
+ENTRYWISE = ("function", "junction", "cut")  # done to all steps at once
+
+
+def fold_if_true(graph: AnyFlow, apart: bool = False, current: bool = True) -> tuple[AnyFlow, str]:
+    """Return a graph folded over time if that is the recorded network, or else as it is.
+
+    Whatever tells a person something of a folded network asks for it here.
+
+    Parameters
+    ----------
+    graph : Flow
+        As recorded; not changed. A graph that is folded already is not folded again.
+    apart : bool
+        Whether to take packed signals apart (see `unpack`).
+    current : bool
+        Whether the leaves have the data still that the rest was computed from. If not, nothing can
+        be proved by numbers.
+
+    Returns
+    -------
+    graph : the same type
+    reason : str
+        Why it is not folded, in words that go on after "since"; empty if it is folded, or was
+        recorded in no loop of two steps or more.
+    """
+    loops = any(len(loop.steps) > 1 for loop in graph.loops)
+    try:
+        return fold_truly(graph, apart, current), ""
+    except UsageError as error:
+        reason = str(error).partition(": ")[2] if loops else ""
+        return unpack(graph) if apart else graph, reason
+
+
+def fold_truly(graph: AnyFlow, apart: bool = False, current: bool = True) -> AnyFlow:
+    """Return a graph folded over time, proved to be the recorded network.
+
+    Parameters
+    ----------
+    graph, apart, current : see `fold_if_true`
+
+    Raises
+    ------
+    UsageError
+        If it cannot be folded, or the folded network would not be what was recorded; the message
+        names the first signal that differs.
+    """
+    folded = fold(graph)
+    network = unpack(folded) if apart else folded
+    differs = first_difference(graph, network) if current and not graph.folded else ""
+    if differs:
+        raise UsageError(
+            f"fold: {differs} would not be what was recorded; please report it as a fault of fold"
+        )
+    return network
+
+
+def first_difference(recorded: Flow, network: Flow) -> str:
+    """Return the name of the first signal of a network that is not what was recorded, or "".
+
+    Parameters
+    ----------
+    recorded : Flow
+        As recorded.
+    network : Flow
+        Made of it: the same outputs, with recorded values on its wires.
+    """
+    with np.errstate(all="ignore"):
+        for node in network.nodes:
+            if not _is_true(network, node):
+                return node.name
+    for one, other in zip(_outputs(recorded), _outputs(network), strict=True):
+        if not _agree(one, other):
+            return "the output"
+    return ""
+
+
+def _outputs(graph: Flow) -> list[Any]:
+    return [graph.wires[n.inputs[0]].value for n in graph.nodes if n.kind == "output"]
+
+
+def _is_true(network: Flow, node: Node) -> bool:
+    """Return whether a node makes of what was recorded before it what was recorded behind it."""
+    if node.kind in (*SOURCES, "output", "branch", "broadcast"):
+        return True  # branches and broadcasts carry what is before them
+    come = [np.asarray(network.wires[wire].value) for wire in node.inputs]
+    made = np.asarray(network.wires[node.outputs[0]].value)
+    if not node.folded:
+        return _agree(made, computed(node, come), come)
+    if node.kind in DELAYS:
+        after, before = (
+            (made[1:], come[0][:-1]) if node.kind == "delay" else (made[:-1], come[0][1:])
+        )
+        first = made[0] if node.kind == "delay" else made[-1]
+        return _agree(after, before) and _agree(first, come[1])
+    if node.kind == "hold":
+        if node.transposed:
+            return _agree(made, np.add.reduce(come[0]), come)
+        held = made if made.strides[0] else made[:1]  # one array, seen at every step
+        return all(_agree(each, come[0]) for each in held)
+    if node.kind == "collect":
+        return _agree(made, come[0])
+    if node.kind == "tap":
+        index = node.parameters["index"].values
+        return all(_agree(one, come[0][at]) for one, at in zip(made, index, strict=True))
+    if node.kind in ENTRYWISE and not node.parameters:
+        return _agree(made, computed(node, come), come)
+    steps = [
+        computed(node.at(step), each) for step, each in enumerate(zip(*come, strict=True))
+    ]  # fmt: skip
+    return _agree(made, np.stack(steps), come)
+
+
+def _agree(recorded: Any, made: Any, come: Any = ()) -> bool:
+    """Return whether two values are the same but for rounding, in relation to what they are of."""
+    one, other = np.asarray(recorded), np.asarray(made)
+    if one.size != other.size:
+        return False
+    other = other.reshape(one.shape)
+    apart = one != other
+    if one.dtype.kind != "f" or not apart.any():
+        return not apart.any()
+    one, other = one[apart], other[apart]
+    finite = np.isfinite(one) & np.isfinite(other)
+    if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
+        return False
+    size = max(_largest(each) for each in (recorded, *come))
+    off = np.abs(one - other).max(where=finite, initial=0.0)
+    return bool(off <= ROUNDING * np.finfo(one.dtype).eps * size)
+
+
+def _largest(value: Any) -> float:
+    known = np.abs(value)
+    return float(np.max(known, where=np.isfinite(known), initial=0.0))

@@ -1,0 +1,252 @@
+"""Plain loops: operations that repeat in what was recorded, marked as the steps of a loop.
+
+Knows elements. Nobody said where a step begins, so what is marked here is a guess: that the same
+operations come again and again at equal distances. Folding proves it, or refuses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from itertools import takewhile
+from operator import or_
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..errors import UsageError
+from .flow import SOURCES, Flow, Loop, Node
+from .proof import fold_truly
+from .unpack import parts_taken
+from .unroll import name_at
+from .wiring import Element, elements
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+Parts = Mapping[Element, tuple[int, int]]  # what takes a part of what is packed, and which
+
+FEWEST = 3  # steps that are a loop
+SHARE = 0.2  # of the operations outside of loops over steps, that a plain loop is worth it from
+WINDOWS = (1, 4, 16, 64)  # operations in a row, by whose recurrence periods are found
+PERIODS = 4  # the commonest, that are tried, for each of these
+NUMBER = re.compile(r"(_\d+|\[\d+\]|(?<=[A-Za-z])\d+)(?=\.|$)")
+
+
+class Repetition(NamedTuple):
+    """Operations that come again and again, by their position.
+
+    Attributes
+    ----------
+    start, end : int
+        Of the first operation that may belong to a step, and after the last one.
+    period : int
+        How many operations a step has.
+    """
+
+    start: int
+    end: int
+    period: int
+
+    def steps(self, from_start: bool) -> list[range]:
+        """Return the operations of each step: whole ones, counted from the start or the end."""
+        count, rest = divmod(self.end - self.start, self.period)
+        first = self.start + (0 if from_start else rest)
+        return [range(first + k * self.period, first + (k + 1) * self.period) for k in range(count)]
+
+
+def fold_plain_loops(
+    graph: AnyFlow, apart: bool = False, learned: Container[str] | None = None
+) -> tuple[AnyFlow, dict[str, str]] | None:
+    """Return a graph with its plain loops folded, as far as that is proved to be the recorded one.
+
+    Parameters
+    ----------
+    graph : Flow
+        As recorded; not changed. Loops over steps in it are folded, too.
+    apart : bool
+        Whether to take packed signals apart (see `unpack`).
+    learned : container of str, optional
+        The names of the leaves that require a gradient; all leaves with a name, if None.
+
+    Returns
+    -------
+    graph : the same type
+    names : dict of str to str
+        What a signal at a step of a plain loop was called in the recording, by what it is called
+        now.
+
+    None, if there is no plain loop that folds.
+    """
+    several = elements(graph)
+    operations, parts = [x for x in several if _is_plain(x)], parts_taken(several)
+    leaves = _leaves(several, learned)
+    found: tuple[AnyFlow, dict[str, str]] | None = None
+    marked, names = graph, dict[str, str]()
+    for repetition in _repetitions(operations, parts):
+        for from_start in (False, True):
+            steps = [[operations[at] for at in step] for step in repetition.steps(from_start)]
+            if _has_own_leaves(steps, leaves):
+                continue
+            more, called = _marked(marked, steps)
+            try:
+                found = fold_truly(more, apart), names | called
+            except UsageError:
+                continue
+            marked, names = more, names | called
+            break
+    return found
+
+
+def _is_plain(element: Element) -> bool:
+    """Return whether it is an operation outside of any loop over steps."""
+    return bool(element.operands) and element.node.kind != "output" and element.node.loop is None
+
+
+# --- where operations repeat ----------------------------------------------------------------------
+
+
+def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition]:
+    """Return where operations repeat, what covers most of them first."""
+    codes = _codes(operations, parts)
+    found, waiting = [], [(0, len(codes))]
+    while waiting:
+        start, end = waiting.pop()
+        best = _longest(codes[start:end])
+        if best is not None and best.end - best.start >= SHARE * len(codes):
+            best = Repetition(best.start + start, best.end + start, best.period)
+            found.append(best)
+            waiting += [(start, best.start), (best.end, end)]
+    return sorted(found, key=lambda each: each.start - each.end)
+
+
+def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
+    """Return a number for each operation: the same for those that may be one at other steps.
+
+    Two parts of what is packed have names of their own: none is the other at another step.
+    """
+    uses = Counter(x for each in operations for x in each.operands)
+    known: dict[Any, int] = {}
+
+    def origin(operand: Element) -> Any:
+        """Return what belongs to all steps, or else only its shape."""
+        is_shared = operand.node.kind in SOURCES and uses[operand] > 1
+        if is_shared and operand.node.kind != "constant":
+            return id(operand)
+        return operand.shape, parts.get(operand)
+
+    return np.array([
+        known.setdefault(
+            (each.node.kind, each.node.primitive, each.node.signs, each.shape, parts.get(each),
+             *map(origin, each.operands)), len(known)
+        )
+        for each in operations
+    ], dtype=int)  # fmt: skip
+
+
+def _longest(codes: np.ndarray) -> Repetition | None:
+    """Return the repetition that covers most; of several the one of the shortest period."""
+    best: Repetition | None = None
+    for period in sorted(_periods(codes)):
+        same = np.concatenate([[False], codes[period:] == codes[:-period], [False]])
+        edges = np.flatnonzero(same[1:] != same[:-1]).reshape(-1, 2)
+        if len(edges):
+            start, end = edges[np.argmax(edges[:, 1] - edges[:, 0])].tolist()
+            each = Repetition(start, end + period, period)
+            covered = len(each.steps(True)) * period
+            if covered >= FEWEST * period and (
+                best is None or covered > len(best.steps(True)) * best.period
+            ):
+                best = each
+    return best
+
+
+def _periods(codes: np.ndarray) -> set[int]:
+    """Return the distances at which operations, or some in a row, mostly come again."""
+    found: set[int] = set()
+    for window in WINDOWS:
+        if len(codes) < window * FEWEST:
+            break
+        last: dict[bytes, int] = {}
+        distances: Counter[int] = Counter()
+        for at in range(len(codes) - window + 1):
+            key = codes[at : at + window].tobytes()
+            if key in last:
+                distances[at - last[key]] += 1
+            last[key] = at
+        found.update(distance for distance, _ in distances.most_common(PERIODS))
+    return {each for each in found if each * FEWEST <= len(codes)}
+
+
+# --- what is learned ------------------------------------------------------------------------------
+
+
+def _leaves(several: Sequence[Element], learned: Container[str] | None) -> dict[Element, int]:
+    """Return the learned leaves that each element is made of, a bit for each leaf."""
+    leaves: dict[Element, int] = {}
+    bit = 1
+    for element in several:
+        node = element.node
+        if node.kind in SOURCES:
+            is_learned = node.kind != "constant" and (learned is None or node.name in learned)
+            leaves[element], bit = (bit, bit << 1) if is_learned else (0, bit)
+        else:
+            leaves[element] = reduce(or_, (leaves[each] for each in element.operands), 0)
+    return leaves
+
+
+def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element, int]) -> bool:
+    """Return whether steps read leaves of their own, as layers with weights of their own do.
+
+    A recurrence shares what is learned. Its first steps alone may read leaves of their own, from
+    which the recurrence starts.
+    """
+    inside = {element for step in steps for element in step}
+    for column in zip(*steps, strict=True):
+        for operands in zip(*(element.operands for element in column), strict=True):
+            read = list(takewhile(lambda each: each not in inside, reversed(operands)))
+            if len({leaves[each] for each in read}) > 1:
+                return True
+    return False
+
+
+# --- how steps are marked -------------------------------------------------------------------------
+
+
+def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow, dict[str, str]]:
+    """Return the graph with operations marked as steps, and their names by what they are now."""
+    loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
+    taken: Counter[str] = Counter()
+    for column in zip(*steps, strict=True):
+        nodes = [each.node for each in column]
+        stem, scope = _stem([node.name for node in nodes]), _stem([x.scope for x in nodes])
+        taken[stem] += 1
+        again = f"_{taken[stem]}" if taken[stem] > 1 else ""
+        parts = tuple(
+            (_stem([node.parts[at][0] for node in nodes if node.parts]) + again, width)
+            for at, (_, width) in enumerate(nodes[0].parts)
+        )
+        for step, node in enumerate(nodes):
+            now = replace(node, stem=stem + again, scope=scope, parts=parts, step=step, loop=loop)
+            fresh[id(node)] = now
+            called = [(now.stem, node.name)]
+            called += [(part, own) for (part, _), (own, _) in zip(parts, node.parts)]
+            names |= {name_at(replace(now, stem=new), step, ""): old for new, old in called}
+    marked = replace(
+        graph,
+        nodes=tuple(fresh.get(id(node), node) for node in graph.nodes),
+        loops=(*graph.loops, Loop(tuple(range(len(steps))))),
+    )
+    return marked, names
+
+
+def _stem(names: Sequence[str]) -> str:
+    """Return what signals are called without their numbers.
+
+    >>> _stem(["h[1]", "h[2]"]), _stem(["cell.out", "cell_2.out"]), _stem(["tanh_9", "tanh_10"])
+    ('h', 'cell.out', 'tanh')
+    """
+    stems = Counter(NUMBER.sub("", name) for name in names)
+    return stems.most_common(1)[0][0]

@@ -1,0 +1,257 @@
+"""The names of what the tape recorded.
+
+Knows Tensors and places; no layers, no graph. Names follow from the recording alone, so that they
+are the same from run to run and wherever they are used: in comparisons, pictures and messages.
+
+    >>> from ..engine.tensor import Tensor
+    >>> from ..engine.place import scope, steps
+    >>> h, W = Tensor([0.1, 0.2], name="h"), Tensor([[1.0, 2.0], [3.0, 4.0]], True, name="W")
+    >>> with scope("net"):
+    ...     for k in steps(2):
+    ...         h = h @ W
+    ...         h.name = "h"
+    >>> list(Signals(h).by_name)
+    ['h', 'W', 'net.h[0]', 'net.h[1]']
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.place import Initial, Packed, Place
+from ..engine.tape import history
+from ..engine.tensor import Tensor
+from ..errors import SignalError, nearest
+
+STEP = re.compile(r"\[(-?\d+)\]")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A named Tensor, or one of the parts packed along its last axis.
+
+    Attributes
+    ----------
+    name : str
+    tensor : Tensor
+    part : int
+        Which part it is.
+    widths : tuple of int
+        How wide the parts are, relative to each other; the whole is part 0 of one.
+    """
+
+    name: str
+    tensor: Tensor
+    part: int = 0
+    widths: tuple[int, ...] = (1,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of its axes."""
+        return self.of(self.tensor._array).shape
+
+    def of(self, whole: np.ndarray) -> np.ndarray:
+        """Return the entries that belong to this signal in an array for the whole Tensor."""
+        if len(self.widths) == 1:
+            return whole
+        unit = whole.shape[-1] // sum(self.widths)
+        start = unit * sum(self.widths[: self.part])
+        return whole[..., start : start + unit * self.widths[self.part]]
+
+
+class Spot(NamedTuple):
+    """Where signals were recorded, as it stands in their names: before the name and after it.
+
+    ``prefix`` ends in a dot, ``steps`` are in brackets. ``outer`` and ``inner`` are the same
+    without the step of the outermost loop, which are ``step`` and ``loop`` (None outside of any).
+    """
+
+    prefix: str = ""
+    steps: str = ""
+    outer: str = ""
+    inner: str = ""
+    step: int | None = None
+    loop: Place | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scopes, without the step."""
+        return self.outer[:-1]
+
+    def stem(self, name: str) -> str:
+        """Return what the signal is called at every step: ``lstm.out`` for ``lstm.out[2]``."""
+        if self.step is None:
+            return name
+        return f"{self.outer}{name[len(self.prefix) : len(name) - len(self.steps)]}{self.inner}"
+
+
+class Signals:
+    """Every Tensor that the outputs were computed from, in the order of recording, with its name.
+
+    Parameters
+    ----------
+    *outputs : Tensor
+
+    Attributes
+    ----------
+    names : dict of Tensor to str
+    by_name : dict of str to Signal
+    sequences : dict of str to list of Signal
+        The signals that differ in their step alone, such as ``lstm.out``, from step 0 on, and
+        ``cell.y`` for a module that was called at every step, ``cell[0].y`` and so on.
+    parts : dict of str to list of Signal
+        The signals that are packed side by side in one, such as ``lstm.W.i`` in ``lstm.W``.
+    """
+
+    def __init__(self, *outputs: Tensor) -> None:
+        self.names: dict[Tensor, str] = {}
+        self._taken: set[str] = set()
+        self._repeats: dict[str, int] = {}  # so that n repeats cost n, not n²
+        self._scopes: dict[tuple[str, Place], Spot] = {}  # by the first name asked for, and owner
+        self._calls: dict[tuple[Spot, Place], Place] = {}
+        self._spots: dict[Place, Spot] = {}
+        for tensor in _in_order(outputs):
+            self._name(tensor)
+
+    def __getitem__(self, name: str) -> Signal:
+        """Return the signal of a name.
+
+        Raises
+        ------
+        SignalError
+            If there is none; the message lists the nearest names.
+        """
+        if name not in self.by_name:
+            raise SignalError(f"no signal is called {name!r}; {nearest(name, self.by_name)}")
+        return self.by_name[name]
+
+    @cached_property
+    def by_name(self) -> dict[str, Signal]:
+        """Every signal and every part of one by its name."""
+        return {signal.name: signal for signal, _ in self._signals()}
+
+    @cached_property
+    def sequences(self) -> dict[str, list[Signal]]:
+        """The steps of a signal, and of a part of one, by its name without the step."""
+        found: dict[str, list[tuple[tuple[int, ...], Signal]]] = {}
+        for signal, spot in self._signals():
+            before, own = signal.name[: len(spot.prefix)], signal.name[len(spot.prefix) :]
+            steps = tuple(map(int, STEP.findall(before + spot.steps)))
+            if steps and min(steps) >= 0 and not isinstance(signal.tensor.name, Initial):
+                sequence = STEP.sub("", before) + own[: len(own) - len(spot.steps)]
+                found.setdefault(sequence, []).append((steps, signal))
+        return {
+            sequence: [signal for _, signal in sorted(steps, key=lambda each: each[0])]
+            for sequence, steps in found.items()
+        }
+
+    @cached_property
+    def parts(self) -> dict[str, list[Signal]]:
+        """What is packed in a signal, by the name of the whole."""
+        found: dict[str, list[Signal]] = {}
+        for signal in self.by_name.values():
+            if len(signal.widths) > 1:
+                found.setdefault(self.names[signal.tensor], []).append(signal)
+        return found
+
+    def _signals(self) -> Iterator[tuple[Signal, Spot]]:
+        for tensor, name in self.names.items():
+            spot = self._spots[tensor.place]
+            yield Signal(name, tensor), spot
+            if isinstance(tensor.name, Packed):
+                for position, part in enumerate(_parts(name, tensor.name, spot)):
+                    yield Signal(part, tensor, position, tensor.name.widths), spot
+
+    def _name(self, tensor: Tensor) -> None:
+        place = tensor.place
+        spot = self._spots.get(place) or self.spot(place)
+        stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
+        name = first = f"{spot.prefix}{stem}{spot.steps}"
+        while name in self._taken:
+            again = self._repeats[first] = self._repeats.get(first, 1) + 1
+            name = f"{spot.prefix}{stem}_{again}{spot.steps}"
+        self._taken.add(name)
+        self.names[tensor] = name
+        if type(stem) is Packed:
+            self._taken.update(_parts(name, stem, spot))
+
+    def spot(self, place: Place) -> Spot:
+        """Return where a place is, each of its scopes made unique."""
+        links: list[Place] = []
+        link: Place | None = place
+        while link is not None and link not in self._spots:
+            links.append(link)
+            link = link.parent
+        spot = self._spots[link] if link is not None else Spot()
+        for link in reversed(links):
+            if link.step is not None:
+                spot = _stepped(spot, link)
+            if link.name is not None:
+                spot = self._scoped(spot, link)
+            self._spots[link] = spot
+        return spot
+
+    def _scoped(self, spot: Spot, place: Place) -> Spot:
+        """Return a scope inside a spot; the first call of a module shares the module's own."""
+        owner = place
+        if place.module is not None:
+            call = self._calls.setdefault((spot, place.module), place)
+            owner = place.module if call is place else place
+        first = f"{spot.prefix}{place.name}{spot.steps}."
+        if (first, owner) not in self._scopes:
+            name, path = place.name, first
+            while path in self._taken:
+                again = self._repeats[first] = self._repeats.get(first, 1) + 1
+                name = f"{place.name}_{again}"
+                path = f"{spot.prefix}{name}{spot.steps}."
+            self._taken.add(path)
+            outer = f"{spot.outer}{name}{spot.inner}."
+            self._scopes[first, owner] = spot._replace(prefix=path, steps="", outer=outer, inner="")
+        # a module that is called in two loops has one scope, and stands in the loop of the call
+        return self._scopes[first, owner]._replace(step=spot.step, loop=spot.loop)
+
+
+def _parts(name: str, packed: Packed, spot: Spot) -> list[str]:
+    """Return the names of what is packed in a signal."""
+    start, end = len(spot.prefix), len(name) - len(spot.steps)
+    again = name[start + len(packed) : end]
+    return [f"{spot.prefix}{part}{again}{spot.steps}" for part in packed.parts]
+
+
+def _stepped(spot: Spot, place: Place) -> Spot:
+    """Return a step inside a spot; the outermost is the one that all the others stand in."""
+    text = f"[{place.step}]"
+    if spot.step is None:
+        return spot._replace(steps=text, step=place.step, loop=place.parent)
+    return spot._replace(steps=spot.steps + text, inner=spot.inner + text)
+
+
+def _in_order(outputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """Return all Tensors in the order of recording, each leaf just before its first use."""
+    found: dict[Tensor, None] = {}
+    for tensor in reversed(history(outputs, everything=True)):
+        if tensor.inputs:
+            for operand in tensor.inputs:
+                found.setdefault(operand)
+        found.setdefault(tensor)
+    return sorted(found, key=_by_first_use(found))
+
+
+def _by_first_use(found: dict[Tensor, None]) -> Any:
+    first: dict[Tensor, tuple[int, int]] = {}
+    for tensor in found:
+        for position, operand in enumerate(tensor.inputs):
+            if not operand.inputs:
+                use = (tensor.serial, position)
+                first[operand] = min(first.get(operand, use), use)
+    return lambda tensor: first.get(tensor, (tensor.serial, len(tensor.inputs)))
+
+
+def _leaf(tensor: Tensor) -> str:
+    return "leaf" if tensor.requires_grad else "constant"

@@ -1,0 +1,189 @@
+"""Signals packed side by side, taken apart: four gates by name instead of one wide product.
+
+Knows elements. Layers pack what has the same form into one operation, for speed, and take its parts
+afterwards. Here the part is taken as early as can be, down to the packed parameter itself, so that
+every part has its own weights, sum and function, as in the papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+from ..engine.primitives import getitem
+from .flow import Flow, Node
+from .wiring import Element, elements, in_order, reached, tell_apart, wired
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def unpack(graph: AnyFlow) -> AnyFlow:
+    """Return a graph in which parts along the last axis are taken as early as can be.
+
+    Parameters
+    ----------
+    graph : Flow
+        Forward; not changed.
+
+    Returns
+    -------
+    The same type
+        A part of a parameter is a parameter of its own, called by the part's name.
+    """
+    return cast(AnyFlow, _Unpacking(graph).done())
+
+
+def parts_taken(several: Iterable[Element]) -> dict[Element, tuple[int, int]]:
+    """Return what takes a part of a signal that is packed because a parameter is.
+
+    Parameters
+    ----------
+    several : iterable of Element
+        All of a graph, each after its operands.
+
+    Returns
+    -------
+    dict of Element to (int, int)
+        Between which entries of the last axis.
+    """
+    packed: set[Element] = set()
+    taken: dict[Element, tuple[int, int]] = {}
+    for element in several:
+        is_leaf = not element.operands
+        if element.node.parts if is_leaf else not packed.isdisjoint(_carriers(element)):
+            packed.add(element)
+        ends = None if is_leaf else _ends(element)
+        if ends is not None and element.operands[0] in packed:
+            taken[element] = ends
+    return taken
+
+
+class _Unpacking:
+    def __init__(self, graph: Flow) -> None:
+        self.graph = graph
+        self.found = elements(graph)
+        self.rank = {element: (at, 0) for at, element in enumerate(self.found)}
+        for element in self.found:
+            element.node = replace(element.node)
+        self.instead: dict[Element, Element] = {}
+        self.nameless: set[Element] = set()  # sums that are parts of sums without names for them
+        self.made: dict[tuple[Element, int, int], Element] = {}
+
+    def done(self) -> Flow:
+        for element, ends in parts_taken(self.found).items():
+            part = self.instead[element] = self._part(element.operands[0], *ends)
+            if not element.node.stem.rpartition(".")[2].startswith("getitem"):
+                part.node.name, part.node.stem = element.node.name, element.node.stem
+        for element in [*self.found, *self.made.values()]:
+            element.operands = [self.instead.get(each, each) for each in element.operands]
+        sums = [each for each in [*self.found, *self.made.values()] if each.node.kind == "junction"]
+        flat = {element: self._flat(element) for element in sums}
+        for element, terms in flat.items():
+            element.operands = [each for each, _ in terms]
+            element.node.signs = tuple(sign for _, sign in terms)
+        outputs = [each for each in self.found if each.node.kind == "output"]
+        order = in_order(reached(outputs), lambda each: self.rank.get(each, (-1, 0)))
+        tell_apart(order)
+        nodes, wires = wired(order)
+        return replace(self.graph, nodes=nodes, wires=wires)
+
+    def _part(self, element: Element, lo: int, hi: int) -> Element:
+        """Return the part of a signal between two entries of its last axis."""
+        if (element, lo, hi) in self.made:
+            return self.made[element, lo, hi]
+        ends = _ends(element)
+        if ends is not None:
+            return self._part(element.operands[0], ends[0] + lo, ends[0] + hi)
+        carriers = _carriers(element)
+        if (element.operands and not carriers) or (not element.operands and not element.node.parts):
+            return self._taken(element, lo, hi)
+        node = replace(element.node, parts=())
+        stem = _named(element, lo, hi)
+        if stem:
+            node.stem = stem
+            node.name = stem + element.node.name[len(element.node.stem) :]
+        operands = [
+            self._part(each, lo, hi) if each in carriers else each for each in element.operands
+        ]
+        node.shapes = tuple(each.shape for each in operands) if node.shapes else ()
+        made = Element(node, operands, element.value[..., lo:hi])
+        self.made[element, lo, hi] = made
+        self.rank[made] = self.rank[element][0], lo
+        if node.kind == "junction" and not stem:
+            self.nameless.add(made)
+        return made
+
+    def _flat(self, outer: Element, sign: int = 1) -> list[tuple[Element, int]]:
+        """Return what is summed, with its sign, through the sums that are parts without a name."""
+        terms: list[tuple[Element, int]] = []
+        for operand, own in zip(outer.operands, outer.node.signs, strict=True):
+            if operand in self.nameless and operand.shape == outer.shape:
+                terms += self._flat(operand, sign * own)
+            else:
+                terms.append((operand, sign * own))
+        return terms
+
+    def _taken(self, element: Element, lo: int, hi: int) -> Element:
+        """Return a part taken where it can be taken no earlier."""
+        node = Node("linear", name=f"{element.node.name}[{lo}:{hi}]", primitive=getitem,
+                    parameters={"index": (..., slice(lo, hi))}, shapes=(element.shape,),
+                    stem=element.node.stem, scope=element.node.scope, loop=element.node.loop,
+                    step=element.node.step)  # fmt: skip
+        made = self.made[element, lo, hi] = Element(node, [element], element.value[..., lo:hi])
+        self.rank[made] = self.rank[element][0], lo
+        return made
+
+
+def _named(element: Element, lo: int, hi: int) -> str:
+    """Return what the part between two entries of the last axis is called, if it has a name."""
+    parts = element.node.parts
+    unit = element.shape[-1] // max(sum(width for _, width in parts), 1)
+    start = 0
+    for stem, width in parts:
+        if (start, start + width * unit) == (lo, hi):
+            return stem
+        start += width * unit
+    return ""
+
+
+def _carriers(element: Element) -> list[Element]:
+    """Return the operands that carry the packed parts of what an element makes."""
+    node = element.node
+    if node.kind in ("junction", "hold") or (
+        node.kind == "function" and len(element.operands) == 1
+    ):
+        carrying = [each for each in element.operands if each.shape[-1:] == element.shape[-1:]]
+        return carrying if len(carrying) == len(element.operands) else []
+    if node.kind == "product" and node.primitive is not None and node.primitive.name == "matmul":
+        return [element.operands[1]] if len(element.operands[1].shape) == 2 else []
+    if _ends(element) is not None or _is_row(element):
+        return element.operands
+    return []
+
+
+def _is_row(element: Element) -> bool:
+    """Return whether it takes an entry of the first axis, and the last one whole."""
+    node = element.node
+    taken = node.primitive is not None and node.primitive.name == "getitem"
+    whole = element.shape[-1:] == element.operands[0].shape[-1:] if taken else False
+    return whole and isinstance(node.parameters["index"], int)
+
+
+def _ends(element: Element) -> tuple[int, int] | None:
+    """Return between which entries of the last axis it takes a part, if that is what it does."""
+    node = element.node
+    if node.primitive is None or node.primitive.name != "getitem" or node.transposed:
+        return None
+    index: Any = node.parameters["index"]
+    if not isinstance(index, tuple) or not index or not isinstance(index[-1], slice):
+        return None
+    shape = element.operands[0].shape
+    whole = [each is Ellipsis or each == slice(None) for each in index[:-1]]
+    if not all(whole) or (Ellipsis not in index and len(index) != len(shape)):
+        return None
+    lo, hi, step = index[-1].indices(shape[-1])
+    return (lo, hi) if step == 1 else None
+
+
+__all__ = ["parts_taken", "unpack"]

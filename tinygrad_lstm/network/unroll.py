@@ -1,0 +1,207 @@
+"""A folded graph with a copy of every loop for each of its steps: what folding undoes.
+
+Knows elements. Every node of a loop becomes one at each step, with its name; a delay becomes the
+signal of the step before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, TypeVar, cast
+
+from ..engine.primitives import getitem, stack
+from ..errors import ArgumentError, UsageError
+from .alignment import computed
+from .flow import DELAYS, Flow, Loop, Node
+from .wiring import Element, elements, reached, tell_apart, wired
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)
+
+
+def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
+    """Return a folded graph unrolled over its steps.
+
+    Parameters
+    ----------
+    graph : Flow
+    steps : int, optional
+        How many of the recorded steps, from the first in time on; all of them if None. A constant
+        that depends on the number of steps, such as the divisor of a mean over the steps, cannot be
+        told from another constant: the constant stays as recorded.
+
+    Returns
+    -------
+    The same type
+
+    Raises
+    ------
+    ArgumentError
+        If fewer steps were recorded.
+    UsageError
+        If it is an adjoint network; unroll the graph, then take its adjoint. If a signal needs
+        all recorded steps, and there are to be fewer; the message names the signal.
+    """
+    if any(node.kind in DELAYS and node.transposed for node in graph.nodes):
+        raise UsageError(
+            "unroll: found an adjoint network; unroll the graph, then take its adjoint"
+        )
+    unrolled = _Unrolling(graph, steps).done()
+    if steps is None and _leaves(unrolled) != _leaves(graph):
+        unrolled = _Unrolling(graph, steps, is_direct=False).done()
+    return cast(AnyFlow, unrolled)
+
+
+def _leaves(graph: Flow) -> set[str]:
+    return {node.name for node in graph.nodes if node.kind in ("input", "parameter")}
+
+
+class _Unrolling:
+    """A graph on its way to being unrolled.
+
+    ``is_direct`` says whether what takes one step takes that step alone, and not a part of all
+    steps joined, to which the leaves of the other steps lead, too.
+    """
+
+    def __init__(self, graph: Flow, steps: int | None, is_direct: bool = True) -> None:
+        self.graph, self.shorter, self.is_direct = graph, steps is not None, is_direct
+        self.loops = [_shortened(loop, steps) for loop in graph.loops]
+        self.made: dict[Element, Element] = {}  # what stands for an element outside of the loops
+        self.series: dict[Element, list[Element]] = {}  # what stands for what leaves a loop
+        self.order: list[Element] = []
+
+    def done(self) -> Flow:
+        found = elements(self.graph)
+        for loop, inside in groupby(
+            found, lambda each: each.node.loop if each.node.folded else None
+        ):
+            if loop is None:
+                for element in inside:
+                    self.made[element] = self._copied(element)
+            else:
+                self._run(list(inside), loop)
+        kept = set(reached(self.made[each] for each in found if each.node.kind == "output"))
+        order = [each for each in self.order if each in kept]
+        tell_apart(order)
+        nodes, wires = wired(order)
+        return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.loops))
+
+    def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
+        if self.shorter and operands and node.kind != "output":
+            try:
+                value = computed(node, [each.value for each in operands])
+            except (IndexError, ValueError):
+                raise _needs_all(node) from None
+        self.order.append(Element(node, operands, value))
+        return self.order[-1]
+
+    # --- outside of the loops --------------------------------------------------------------------
+
+    def _copied(self, element: Element) -> Element:
+        node = element.node
+        taken = node.parameters.get("index") if node.primitive is getitem else None
+        if self.is_direct and node.step is not None and type(taken) is int:
+            (source,) = element.operands
+            if source in self.series:
+                return self._step(source, taken, node)
+        operands, signs = [], []
+        for at, operand in enumerate(element.operands):
+            several = operand in self.series and operand.node.kind == "hold"
+            terms = self.series[operand] if several and node.kind == "junction" else None
+            operands += terms or [self._seen(operand)]
+            signs += [node.signs[at]] * len(terms or [operand]) if node.signs else []
+        return self._add(replace(node, signs=tuple(signs)), operands, element.value)
+
+    def _seen(self, element: Element) -> Element:
+        """Return what stands for an element: of what leaves a loop, the steps joined or summed."""
+        if element not in self.made:
+            steps, node = self.series[element], element.node
+            joined = Node("join", name=node.name, primitive=stack, stem=node.stem, scope=node.scope,
+                          shapes=tuple(each.shape for each in steps))  # fmt: skip
+            if node.kind == "hold":
+                joined = replace(joined, kind="junction", primitive=None, signs=(1,) * len(steps))
+            self.made[element] = self._add(joined, steps, element.value)
+        return self.made[element]
+
+    def _step(self, collected: Element, index: int, taker: Node) -> Element:
+        """Return what one step made, or the last one that there is instead of the last."""
+        steps = self.series[collected]
+        recorded = len(collected.value)
+        if index % recorded >= len(steps) and index % recorded == recorded - 1:
+            index = -1
+        if not -len(steps) <= index < len(steps):
+            raise _needs_all(taker)
+        return steps[index]
+
+    # --- inside of them --------------------------------------------------------------------------
+
+    def _run(self, inside: list[Element], loop: int) -> None:
+        steps = self.loops[loop].steps
+        backwards = any(each.node.kind == "advance" for each in inside)
+        held = {each: self._seen(each.operands[1]) for each in inside if each.node.kind in DELAYS}
+        leaving: dict[Element, dict[int, Element]] = {}
+        for at in reversed(range(len(steps))) if backwards else range(len(steps)):
+            now = dict(held)
+            for element in inside:
+                kind = element.node.kind
+                if kind == "collect" or (kind == "hold" and element.node.transposed):
+                    leaving.setdefault(element, {})[at] = now[element.operands[0]]
+                elif kind == "hold":
+                    now[element] = self._seen(element.operands[0])
+                elif kind == "tap":
+                    now[element] = self._read(element, at, steps[at])
+                elif kind not in DELAYS:
+                    operands = [now[each] for each in element.operands]
+                    node = self._at(element.node.at(at), steps[at])
+                    now[element] = self._add(node, operands, element.value[at])
+            held = {each: now[each.operands[0]] for each in held}
+        for element, found in leaving.items():
+            self.series[element] = [found[at] for at in range(len(steps))]
+
+    def _at(self, node: Node, step: int) -> Node:
+        """Return a node of a folded loop at one step."""
+        assert node.loop is not None
+        return replace(node, name=name_at(node, step, self.loops[node.loop].scope), step=step)
+
+    def _read(self, tap: Element, at: int, step: int) -> Element:
+        """Return what a tap reads at a step."""
+        (source,), index = tap.operands, tap.node.parameters["index"].values[at]
+        is_one = self.is_direct and type(index) is int
+        if is_one and source in self.series:
+            return self._step(source, index, tap.node)
+        whole = self._seen(source)
+        if is_one and whole.node.primitive is stack:
+            return whole.operands[index]
+        node = self._at(tap.node.at(at), step)
+        if whole.node.kind == "constant":
+            constant = replace(node, kind="constant", primitive=None, parameters={}, shapes=())
+            return self._add(constant, [], tap.value[at])
+        return self._add(
+            replace(node, kind="linear", shapes=(whole.shape,)), [whole], tap.value[at]
+        )
+
+
+def _needs_all(node: Node) -> UsageError:
+    return UsageError(
+        f"unroll: {node.name} needs all recorded steps, and there would be fewer; unroll all "
+        "steps, or record fewer"
+    )
+
+
+def name_at(node: Node, step: int, scope: str) -> str:
+    """Return what a signal of a folded loop is called at a step; the loop stands in a scope."""
+    before = scope and f"{scope}."
+    inner = node.scope.removeprefix(before) if node.scope.startswith(before) else ""
+    first = inner.partition(".")[0]
+    at = len(before) + len(first) if first and node.scope != scope else len(node.stem)
+    return f"{node.stem[:at]}[{step}]{node.stem[at:]}"
+
+
+def _shortened(loop: Loop, steps: int | None) -> Loop:
+    if steps is None or len(loop.steps) == 1:
+        return loop
+    if not 1 <= steps <= len(loop.steps):
+        raise ArgumentError(
+            f"unroll: found {steps} steps, expected 1 to {len(loop.steps)}, as many as recorded"
+        )
+    return Loop(loop.steps[:steps], loop.scope)

@@ -1,0 +1,149 @@
+"""A loss as a check sees it: its network, the adjoint of that, and what was derived, in its place.
+
+Knows graphs and names; nothing of what is right or wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..engine.memory import collector_paused
+from ..engine.tensor import Tensor
+from .adjoint import transposed
+from .graph import Graph, graph
+from .locate import Whereabouts
+from .proof import fold_if_true
+from .repetition import fold_plain_loops
+from .signals import Signals
+from .unpack import unpack
+
+
+@dataclass(frozen=True)
+class Given:
+    """A derived gradient of one signal, at one step if it has steps.
+
+    Attributes
+    ----------
+    name : str
+    wire : int
+        In the adjoint network.
+    step : int or None
+        Counted from 0, in the order of time; None outside of a loop.
+    value : array
+    """
+
+    name: str
+    wire: int
+    step: int | None
+    value: np.ndarray
+
+
+class Sight:
+    """A network, its adjoint, and where the δ of every named signal is.
+
+    Parameters
+    ----------
+    loss : Tensor
+    fold : bool
+        Whether one step is to stand for all where there is a recurrence, in a plain loop too.
+    tick : () -> None, optional
+        Called after each pass over the network; may raise an error to end that.
+
+    Attributes
+    ----------
+    network, adjoint : Graph
+        Packed signals taken apart.
+    reason : str
+        Why one step does not stand for all, where it was to (see `fold_if_true`); else empty.
+    signals : Signals
+    at : dict of str to (wire, step)
+        Where the δ of a signal is in the adjoint network.
+    named : dict of str to Tensor
+        Those of them that somebody gave a name: inputs, parameters and what modules name. Not the
+        loss: its δ is 1.
+    sequence : dict of str to str
+        Of what signal one is a step.
+    parts : dict of str to list of (str, int)
+        What is packed in a signal, and how wide each part is in relation to the others.
+    """
+
+    def __init__(
+        self, loss: Tensor, fold: bool = True, tick: Callable[[], None] = lambda: None
+    ) -> None:
+        self.loss = loss
+        self.network: Graph
+        with collector_paused():
+            self._look(fold, tick)
+
+    def _look(self, fold: bool, tick: Callable[[], None]) -> None:
+        loss = self.loss
+        recorded, names = graph(loss), dict[str, str]()
+        tick()
+        self.signals = Signals(loss)
+        learned = {
+            name
+            for tensor, name in self.signals.names.items()
+            if tensor.requires_grad and not tensor.inputs
+        }
+        plain = fold_plain_loops(recorded, apart=True, learned=learned) if fold else None
+        if plain is not None:
+            (self.network, names), self.reason = plain, ""
+        elif fold:
+            self.network, self.reason = fold_if_true(recorded, apart=True)
+        else:
+            self.network, self.reason = unpack(recorded), ""
+        tick()
+        self.adjoint: Graph
+        self.adjoint, same = transposed(self.network)
+        tick()
+        self.places = Whereabouts(self.network, self.signals, names)
+        self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}
+        sequences = self.places.sequences.items()
+        self.sequence = {step: name for name, steps in sequences for step in steps}
+        self.named: dict[str, Tensor] = {}
+        for name in self.at:
+            known = self.signals.by_name.get(name) or self.signals.by_name.get(
+                self.sequence.get(name, "")
+            )
+            if known is not None and known.tensor is not loss and _is_named(known.tensor):
+                self.named[name] = known.tensor
+        self.parts = {
+            whole: [(part.name, part.widths[part.part]) for part in parts]
+            for whole, parts in self.signals.parts.items()
+        }
+
+    @cached_property
+    def unfolded(self) -> Sight:
+        """The same with every step on its own."""
+        return Sight(self.loss, fold=False) if self.network.folded else self
+
+    def given(self, hand: Mapping[str, np.ndarray]) -> list[Given]:
+        """Return what was derived, signal by signal, the last in the forward pass first.
+
+        What has no place here is left out, and what cannot be taken apart as it should be.
+        """
+        found = [
+            each
+            for name, value in hand.items()
+            for each in self._located(name, np.asarray(value, float))
+        ]
+        return sorted(found, key=lambda each: -self.places.at[each.name][0])
+
+    def _located(self, name: str, value: np.ndarray) -> Iterator[Given]:
+        if name in self.at:
+            yield Given(name, *self.at[name], value)
+        elif steps := self.places.steps(name):
+            if value.ndim and len(value) == len(steps):
+                for step, row in zip(steps, value, strict=True):
+                    yield from self._located(step, row)
+        elif value.shape[-1:] == self.signals[name].tensor.shape[-1:]:
+            for part in self.signals.parts.get(name, ()):
+                yield from self._located(part.name, part.of(value))
+
+
+def _is_named(tensor: Tensor) -> bool:
+    return tensor.requires_grad and (tensor.name is not None or not tensor.inputs)

@@ -1,0 +1,257 @@
+"""Elements that know whose signals they take, and the wires that this comes to.
+
+Knows nodes and wires. A program, recorded or folded, says which operands an element has. In a graph
+every wire has one producer and one consumer: what is used more than once passes through a branch
+point, and an operand given smaller than it is used through a broadcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..engine.primitives import broadcast_to
+from ..errors import UsageError
+from .flow import DELAYS, Flow, Node, Wire
+
+LATER = "fold: later steps use what is made, outside of the loop, of earlier ones"
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """A node and the elements whose signals it takes.
+
+    Attributes
+    ----------
+    node : Node
+        Its wires are not yet laid.
+    operands : list of Element
+    value : array, or None
+        Of its signal; inside a folded loop of T steps (T, ...).
+    """
+
+    node: Node
+    operands: list[Element]
+    value: Any = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its signal, at one step."""
+        shape = np.shape(self.value)
+        return shape[1:] if self.is_timed else shape
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it brings a signal out of a folded loop."""
+        return self.node.kind == "collect" or (self.node.kind == "hold" and self.node.transposed)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its signal has a value for each step of a folded loop."""
+        return self.node.folded and not self.is_leaving
+
+
+def wired(elements: Iterable[Element]) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
+    """Lay the wires between elements, with branch points and broadcasts where there are any.
+
+    Parameters
+    ----------
+    elements : in an order in which they can be run; their nodes are given their wires
+    """
+    return _Wiring(list(elements)).laid()
+
+
+class _Wiring:
+    def __init__(self, elements: list[Element]) -> None:
+        self.elements = elements
+        self.nodes: list[Node] = []
+        self.wires: list[Wire] = []
+        self.named: dict[str, int] = {}  # how many branches lead from one signal to another
+        self.branches: dict[Element, Node] = {}
+
+    def laid(self) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
+        free = self._signals()
+        left: list[Node] = []  # branch points of what leaves a loop, which come after the loop
+        for element in self.elements:
+            node = element.node
+            if left and not (node.folded and element.is_leaving):
+                self.nodes += left
+                left = []
+            inputs = []
+            for operand in element.operands:
+                wire = free[operand].pop(0)
+                if _broadcasts(operand, element):
+                    wire = self._broadcast(wire, operand, element)
+                inputs.append(wire)
+            node.inputs = tuple(inputs)
+            self.nodes.append(node)
+            if element in self.branches:
+                (left if element.is_leaving else self.nodes).append(self.branches[element])
+        self.nodes += left
+        return tuple(self.nodes), tuple(self.wires)
+
+    def _signals(self) -> dict[Element, list[int]]:
+        """Give every element its wire, and as many branches as it has uses."""
+        users: dict[Element, list[Element]] = {element: [] for element in self.elements}
+        for element in self.elements:
+            for operand in element.operands:
+                users[operand].append(element)
+        free = {}
+        for element, used_by in users.items():
+            node, name = element.node, element.node.name
+            if node.kind == "output":
+                continue
+            wire = self._wire(name, element.value)
+            node.outputs = (wire,)
+            free[element] = [wire]
+            if len(used_by) < 2:
+                continue
+            arms = [self._wire(self._arm(name, user), element.value) for user in used_by]
+            self.branches[element] = Node(
+                "branch", (wire,), tuple(arms), name, signs=(1,) * len(arms), stem=node.stem,
+                scope=node.scope, step=node.step,
+                loop=None if element.is_leaving else node.loop,
+            )  # fmt: skip
+            free[element] = arms
+        return free
+
+    def _wire(self, name: str, value: Any) -> int:
+        self.wires.append(Wire(name, value))
+        return len(self.wires) - 1
+
+    def _arm(self, name: str, user: Element) -> str:
+        """Return the name of a branch, which is a signal of its own."""
+        stem = f"{name} → {user.node.name}"
+        again = self.named[stem] = self.named.get(stem, 0) + 1
+        return stem if again == 1 else f"{stem} ({again})"
+
+    def _broadcast(self, wire: int, operand: Element, user: Element) -> int:
+        value, shape = np.asarray(operand.value), user.shape
+        if user.is_timed:  # new axes come after that of the steps
+            value = value.reshape(
+                (value.shape[0],) + (1,) * (len(shape) - len(operand.shape)) + operand.shape
+            )
+        name = f"{self.wires[wire].name} (broadcast)"
+        wide = self._wire(name, np.broadcast_to(value, np.shape(user.value)))
+        node = user.node
+        self.nodes.append(
+            Node("broadcast", (wire,), (wide,), name, broadcast_to, {"shape": shape},
+                 shapes=(operand.shape,), stem=operand.node.stem, scope=node.scope, step=node.step,
+                 loop=node.loop)
+        )  # fmt: skip
+        return wide
+
+
+def _broadcasts(operand: Element, user: Element) -> bool:
+    node = user.node
+    entrywise = node.kind in ("function", "junction") or (
+        node.kind == "product" and node.primitive is not None and node.primitive.name == "hadamard"
+    )
+    return entrywise and operand.shape != user.shape
+
+
+def elements(graph: Flow) -> list[Element]:
+    """Return a graph's elements: its nodes but for branch points and broadcasts."""
+    makers: dict[int, Element] = {}
+    found = []
+    for node in graph.nodes:
+        if node.kind in ("branch", "broadcast"):
+            makers.update(dict.fromkeys(node.outputs, makers[node.inputs[0]]))
+            continue
+        value = graph.wires[node.outputs[0]].value if node.outputs else None
+        element = Element(node, [], value)
+        makers.update(dict.fromkeys(node.outputs, element))
+        found.append(element)
+    for element in found:
+        element.operands = [makers[wire] for wire in element.node.inputs]
+    return found
+
+
+def reached(outputs: Iterable[Element]) -> list[Element]:
+    """Return all elements that lead to some, those included."""
+    found = dict.fromkeys(outputs)
+    waiting = list(found)
+    while waiting:
+        for operand in waiting.pop().operands:
+            if operand not in found:
+                found[operand] = None
+                waiting.append(operand)
+    return list(found)
+
+
+def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> list[Element]:
+    """Return elements in an order in which they can be run, each loop's together.
+
+    Parameters
+    ----------
+    elements : Element
+    rank : (element) -> something to sort by
+        Which comes first where there is a choice.
+    """
+    ranked = sorted(elements, key=rank)
+    groups: dict[Hashable, list[Element]] = {}
+    group_of: dict[Element, Hashable] = {}
+    for element in ranked:
+        group_of[element] = element.node.loop if element.node.folded else element
+        groups.setdefault(group_of[element], []).append(element)
+    needs = {
+        group: {group_of[x] for each in inside for x in each.operands} - {group}
+        for group, inside in groups.items()
+    }
+    found = []
+    for group in _sorted(needs):
+        inside = groups[group]
+        here = set(inside)
+        if any(x in here and x.is_leaving for each in inside for x in each.operands):
+            raise UsageError(LATER)
+        within = {
+            each: {x for x in each.operands if x in here and each.node.kind not in DELAYS}
+            for each in inside
+        }
+        found.extend(sorted(_sorted(within), key=lambda each: each.is_leaving))
+    return found
+
+
+def tell_apart(elements: Iterable[Element]) -> None:
+    """Number signals of one name: the second becomes ``name (2)``."""
+    repeats: dict[str, int] = {}
+    seen: set[str] = set()
+    for element in elements:
+        if element.node.kind == "output":
+            continue
+        base = name = element.node.name
+        while name in seen:
+            repeats[base] = repeats.get(base, 1) + 1
+            name = f"{base} ({repeats[base]})"
+        seen.add(name)
+        element.node.name = name
+
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
+    """Return items so that each comes after those it needs, else in their own order."""
+    position = {item: at for at, item in enumerate(needs)}
+    users: dict[Item, list[Item]] = {item: [] for item in needs}
+    missing = {item: len(needed) for item, needed in needs.items()}
+    for item, needed in needs.items():
+        for each in needed:
+            users[each].append(item)
+    ready = [position[item] for item, count in missing.items() if not count]
+    heapify(ready)
+    items, found = list(needs), []
+    while ready:
+        item = items[heappop(ready)]
+        found.append(item)
+        for user in users[item]:
+            missing[user] -= 1
+            if not missing[user]:
+                heappush(ready, position[user])
+    if len(found) < len(needs):
+        raise UsageError(LATER)
+    return found
