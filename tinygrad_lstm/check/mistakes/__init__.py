@@ -39,8 +39,8 @@ Generator = Callable[[Scene], Iterator[Mistake]]
 AT_A_NODE: tuple[Generator, ...] = (
     of_everything, wrong_slopes, reductions, weights, signals_multiplied, weights_gradients,
     partners, forgotten_branches, parts_overwritten, left_out, maps_left_out, over_steps,
-    over_batch, over_other_axes, starts, halved_forks, scaled_branches, of_a_branch, of_a_signal, of_a_leaf,
-    sent_on, turned, updated_weights, not_at_all,
+    over_batch, over_other_axes, starts, halved_forks, scaled_branches, of_a_branch, of_a_signal,
+    of_a_leaf, sent_on, turned, updated_weights, not_at_all,
 )  # fmt: skip
 OF_SEVERAL: tuple[Generator, ...] = (
     constants, wrong_carries, truncated, last_errors, orders, normalised, right_class_alone,
