@@ -185,7 +185,7 @@ def lstm_loss():
 
 
 def right(loss, *names):
-    signals = tg.signals.Signals(loss)
+    signals = tg.network.signals.Signals(loss)
     return {n: signals[n].of(tg.grad(loss, signals[n].tensor).numpy()) for n in names}
 
 
@@ -309,7 +309,7 @@ def test_the_steps_of_a_module_that_is_called_in_a_loop_are_judged_one_by_one(st
     for _ in tg.steps(steps):
         h = cell(h)
     loss = (h * h).sum()  # the last one is used twice
-    signals = tg.signals.Signals(loss)
+    signals = tg.network.signals.Signals(loss)
     ys = np.stack([tg.grad(loss, each.tensor).numpy() for each in signals.sequences["cell.y"]])
     hand = {"cell.y": ys, "cell.W": tg.grad(loss, cell.W).numpy()}
     report = tg.compare(loss, hand)

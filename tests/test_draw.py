@@ -49,7 +49,7 @@ def test_every_signal_is_on_the_picture_by_its_name(loss, text):
 
 def test_every_operation_is_one_node_with_an_arrow_from_each_operand(loss):
     dot = tg.draw(loss, style="tape").dot
-    operations = [each for each in tg.tape.history([loss], everything=True) if each.inputs]
+    operations = [each for each in tg.engine.tape.history([loss], everything=True) if each.inputs]
     assert dot.count("->") == sum(len(each.inputs) for each in operations)
 
 

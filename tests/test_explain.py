@@ -119,7 +119,7 @@ EVERY = pytest.mark.parametrize(
 
 def gradient(loss, name):
     """Return what one backward pass gives for a signal, by its name."""
-    signals = tg.signals.Signals(loss)
+    signals = tg.network.signals.Signals(loss)
     if name in signals.sequences:
         return np.stack([gradient(loss, each.name) for each in signals.sequences[name]])
     return signals[name].of(tg.grad(loss, signals[name].tensor).numpy())
@@ -137,7 +137,7 @@ def test_the_last_delta_is_the_gradient(network, signal, fold):
 
 
 def test_the_small_convolution_by_complex_step():
-    signals = tg.signals.Signals(small_convolution())
+    signals = tg.network.signals.Signals(small_convolution())
     leaves = {name: signals[name].tensor.numpy() for name in ("image", "kernel", "w")}
 
     def loss(image, kernel, w):
@@ -155,7 +155,7 @@ def test_the_small_convolution_by_complex_step():
 @pytest.mark.parametrize("steps", [1, 3])
 def test_an_lstm_by_complex_step(steps):
     loss = recurrence(steps)
-    signals = tg.signals.Signals(loss)
+    signals = tg.network.signals.Signals(loss)
     names = {"lstm.W": "W", "lstm.U": "U", "lstm.b": "v", "dense.W": "w", "dense.b": "b"}
     p = {letter: signals[name].tensor.numpy() for name, letter in names.items()}
     x, target = signals["x"].tensor.numpy(), np.ones((steps, 1))
@@ -170,7 +170,7 @@ def test_the_last_delta_is_what_backward_leaves():
     loss = mlp()
     told = tg.explain(loss, "w1")
     loss.backward()
-    (w1,) = (leaf for leaf in tg.signals.Signals(loss).names if leaf.name == "w1")
+    (w1,) = (leaf for leaf in tg.network.signals.Signals(loss).names if leaf.name == "w1")
     assert told.stages[-1].value["w1"] == pytest.approx(w1.grad, rel=1e-14)
     assert str(told).endswith("∂E_total/∂w1 = δw1 = 0.000438568")
 
@@ -318,7 +318,7 @@ def test_a_partial_of_a_product_is_the_partner_transposed_or_with_its_sign():
     (last, *_) = (s for s in tg.explain(lstm, "lstm.U.i").stages if s.name == "lstm.s_i[2]")
     text, number = last.partial["lstm.out[1] → lstm.s_i[2]"]
     assert text == "lstm.U.iᵀ"
-    np.testing.assert_array_equal(number, tg.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T)
+    np.testing.assert_array_equal(number, tg.network.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T)
     (last, *_) = tg.explain(formula(), "x").stages
     assert last.equation == "y = divide - x ∘ exp"
     assert last.partial["exp"] == ("-x", -0.5)

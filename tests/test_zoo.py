@@ -327,7 +327,7 @@ def limited(seconds: int) -> Iterator[None]:
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
-    tg.place.here.set(tg.place.ROOT)
+    tg.engine.place.here.set(tg.engine.place.ROOT)
 
 
 def replaced(name: str) -> Iterator[tuple[str, str, Callable[[], Any]]]:
@@ -382,7 +382,7 @@ def test_wrong_values_get_the_packages_own_errors(name):
         except BaseException as error:
             problems.append(f"{where} = {what}: {type(error).__name__}: {str(error)[:80]}")
         finally:
-            tg.place.here.set(tg.place.ROOT)
+            tg.engine.place.here.set(tg.engine.place.ROOT)
     assert problems == []
 
 
