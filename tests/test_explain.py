@@ -318,7 +318,9 @@ def test_a_partial_of_a_product_is_the_partner_transposed_or_with_its_sign():
     (last, *_) = (s for s in tg.explain(lstm, "lstm.U.i").stages if s.name == "lstm.s_i[2]")
     text, number = last.partial["lstm.out[1] → lstm.s_i[2]"]
     assert text == "lstm.U.iᵀ"
-    np.testing.assert_array_equal(number, tg.network.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T)
+    np.testing.assert_array_equal(
+        number, tg.network.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T
+    )
     (last, *_) = tg.explain(formula(), "x").stages
     assert last.equation == "y = divide - x ∘ exp"
     assert last.partial["exp"] == ("-x", -0.5)

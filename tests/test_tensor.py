@@ -419,12 +419,6 @@ def test_gradient_of_a_constant_is_none(a):
     assert c.grad is None
 
 
-def test_gradient_of_an_intermediate_result_is_none(a):
-    y = a * 2
-    y.sum().backward()
-    assert y.grad is None
-
-
 def test_gradients_accumulate_over_losses(a):
     (a * 2).sum().backward()
     (a * 3).sum().backward()
@@ -474,6 +468,21 @@ def test_retained_gradient_of_an_intermediate_result(a):
     (y * y).sum().backward()
     laws.near(y.grad, 4 * A, 1e-15)
     laws.near(a.grad, 8 * A, 1e-15)
+
+
+def test_the_gradient_of_a_computed_tensor_is_none_and_says_so(a):
+    W = a
+    (W * W).sum().backward()
+    W = W - 0.1 * W.grad  # no leaf any more
+    (W * W).sum().backward()
+    with pytest.warns(UserWarning, match=r"subtract was computed.*retain_grad\(\).*W\.data -= "):
+        assert W.grad is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tg.Tensor(A).grad is None
+        assert tg.Tensor(A, requires_grad=True).grad is None
+        assert (tg.Tensor(A) * 2).grad is None
+        assert (a * 2).retain_grad().grad is None
 
 
 def test_retained_gradients_accumulate(a):

@@ -14,6 +14,7 @@ forward, so that a computation nobody holds any more is freed at once.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from itertools import count
 from operator import attrgetter
@@ -56,6 +57,11 @@ if hasattr(os, "register_at_fork"):  # a child has no thread that could release 
     os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
 
 
+NO_LEAF = (
+    "{0} was computed, and backward() gives .grad to leaves alone. To keep the gradient of "
+    "a computed Tensor, call .retain_grad() before backward(). To change a parameter, write "
+    "W.data -= 0.1 * W.grad: W = W - 0.1 * W.grad makes a Tensor that is no leaf"
+)
 JOINING = "to make one Tensor of a list of Tensors, write tg.stack([…]); "
 
 
@@ -141,7 +147,7 @@ class Tensor:
 
     __slots__ = (
         "_array", "primitive", "inputs", "parameters", "serial", "place",
-        "name", "requires_grad", "grad", "__weakref__",
+        "name", "requires_grad", "_grad", "__weakref__",
     )  # fmt: skip
 
     _array: np.ndarray
@@ -149,7 +155,7 @@ class Tensor:
     inputs: tuple[Tensor, ...]
     parameters: dict[str, Any] | None
     name: str | None
-    grad: np.ndarray | None
+    _grad: np.ndarray | None
 
     def __init__(
         self,
@@ -167,7 +173,7 @@ class Tensor:
         if name is not None:
             name = checked_name(name)
         self._array = as_floats(data, dtype, name)
-        self.primitive = self.parameters = self.grad = None
+        self.primitive = self.parameters = self._grad = None
         self.inputs = ()
         self.serial = next(_serials)
         self.place = _where_am_i()
@@ -232,6 +238,28 @@ class Tensor:
 
     # --- gradients -------------------------------------------------------------------------------
 
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The gradient that `backward` left; None if there is none.
+
+        Warns
+        -----
+        UserWarning
+            If it is None because the Tensor was computed: the message says what to do.
+        """
+        if (
+            self._grad is None
+            and self.requires_grad
+            and self.inputs
+            and self.serial not in _retained
+        ):
+            warnings.warn(NO_LEAF.format(self.label()), stacklevel=2)
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: np.ndarray | None) -> None:
+        self._grad = gradient
+
     def backward(self, gradient: Any = None) -> None:
         """Add d self / d leaf to ``.grad`` of every leaf that requires it.
 
@@ -256,11 +284,11 @@ class Tensor:
         own = sums.own
         with _adding:
             for node in found:
-                if node.grad is not None:
-                    node.grad = checked_gradient(node)
+                if node._grad is not None:
+                    node._grad = checked_gradient(node)
             for node, ct in found.items():
                 ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
-                node.grad = ct if node.grad is None else np.asarray(node.grad + ct, ct.dtype)
+                node._grad = ct if node._grad is None else np.asarray(node._grad + ct, ct.dtype)
 
     def retain_grad(self) -> Tensor:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
@@ -272,7 +300,7 @@ class Tensor:
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
-        self.grad = None
+        self._grad = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy or pickle a leaf; the copy is a signal of its own."""
@@ -281,7 +309,7 @@ class Tensor:
                 f"{self.label()} was computed, and a copy would leave the tape: "
                 "copy or pickle its .detach()"
             )
-        fields = (self._array, self.requires_grad, self.name, self.place, self.grad)
+        fields = (self._array, self.requires_grad, self.name, self.place, self._grad)
         state: Any = object.__getstate__(self)  # of a subclass: its attributes and its slots
         slots = {slot: value for slot, value in state[1].items() if slot not in Tensor.__slots__}
         return _copied, (type(self), *fields), (state[0], slots) if state[0] or slots else None
@@ -523,7 +551,7 @@ def _written(
     result = _new(Tensor)
     result._array = data if type(data) is _ndarray else np.asarray(data)
     result.place = place = _where_am_i()
-    result.name = result.grad = None
+    result.name = result._grad = None
     if place.recording:
         result.primitive = primitive
         result.inputs = operands
@@ -556,7 +584,7 @@ def _copied(
     result.inputs = ()
     result.serial = next(_serials)
     result.name, result.place, result.requires_grad = name, place, requires_grad
-    result.grad = None if grad is None else np.array(grad)
+    result._grad = None if grad is None else np.array(grad)
     return result
 
 
@@ -581,7 +609,7 @@ def constant(array: np.ndarray, name: str | None = None) -> Tensor:
     """Return an array as a leaf that requires no gradient, without copying it."""
     result = _new(Tensor)
     result._array = array
-    result.primitive = result.parameters = result.grad = None
+    result.primitive = result.parameters = result._grad = None
     result.inputs = ()
     result.serial = next(_serials)
     result.place = _where_am_i()
@@ -624,7 +652,7 @@ def checked_gradient(leaf: Tensor) -> np.ndarray:
     ShapeError, DTypeError
         If somebody set it to what cannot be a gradient; the message names the leaf.
     """
-    grad: Any = leaf.grad
+    grad: Any = leaf._grad
     if type(grad) is not _ndarray:
         grad = as_array(f"the gradient of {leaf.label()}", _plain(grad))
     if grad.dtype.kind not in "fiu":
