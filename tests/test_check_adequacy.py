@@ -11,6 +11,7 @@ import pytest
 import tinygrad_lstm as tg
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.errors import UsageError
+from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.network.view import Sight
 
 EXACT = dict(rtol=1e-9, atol=1e-12)
@@ -143,6 +144,9 @@ def test_a_toy_is_told_what_to_change(sizes, unseen, advice):
     assert unseen in kinds
     assert any(advice in each for each in found.advice)
     assert "do not show, such as" in str(found)
+    assert repr(found) == f"<Adequacy: {len(found.unseen)} of {found.planted} mistakes do not show>"
+    assert max(map(len, str(found).splitlines())) <= WIDTH
+    assert str(found) in found._repr_markdown_()
 
 
 def test_the_fewer_steps_the_more_is_missed():

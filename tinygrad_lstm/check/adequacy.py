@@ -14,12 +14,14 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..errors import UsageError
+from ..formulas.columns import wrapped
 from ..network.flow import SOURCES
 from ..network.view import Given, Sight
 from .mistakes import Mistake, every
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
+LISTED = 8  # mistakes that do not show, in the printed report
 LISTING = 0.2  # of the time, after which mistakes are no longer counted before they are tried
 
 
@@ -55,20 +57,31 @@ class Adequacy:
         """Whether every mistake shows; of a check that was cut that is not known."""
         return not self.unseen and not self.is_cut
 
+    def __repr__(self) -> str:
+        return f"<Adequacy: {self._total}>"
+
     def __str__(self) -> str:
-        lines = [] if self.is_cut else [f"all {self.planted} mistakes show"]
-        if self.unseen:
-            lines = [f"{len(self.unseen)} of {self.planted} mistakes do not show, such as"]
-            lines += [f"  {each.says}"[:78] for each in self.unseen[:8]]
-            lines += [f"change: {each}" for each in self.advice]
-        return "\n".join([*lines, *([self._cut] if self.is_cut else [])])
+        lines = [f"{self._total}, such as"] if self.unseen else [self._total] * (not self.is_cut)
+        lines += [f"  {each.says}" for each in self.unseen[:LISTED]]
+        lines += [f"change: {each}" for each in self.advice]
+        lines += [self._cut] * self.is_cut
+        return "\n".join(line for each in lines for line in wrapped(each))
+
+    def _repr_markdown_(self) -> str:
+        return f"```text\n{self}\n```"
+
+    @property
+    def _total(self) -> str:
+        if not self.unseen:
+            return f"all {self.planted} mistakes{' tried before the limit' * self.is_cut} show"
+        return f"{len(self.unseen)} of {self.planted} mistakes do not show"
 
     @property
     def _cut(self) -> str:
         more = "" if self.is_counted else "more than "
         return (
             f"looked at {self.planted:,} of {more}{self.listed:,} mistakes: the time was up; "
-            "adequacy(loss, seconds=…) sets it"
+            "adequacy(loss, seconds=…) sets the limit"
         )
 
 

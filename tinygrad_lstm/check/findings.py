@@ -5,14 +5,22 @@ Knows names and numbers alone.
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-WIDTH = 80
+from ..formulas.columns import table, wrapped
+
 SHOWN = 10  # failures, and kinks, that are printed
+MISDECLARED = (
+    "{} is declared analytic, but is not: differences confirm the derivative, and the complex step "
+    "contradicts it. Declare it with analytic=False."
+)
+UNRECORDED = (
+    "Only differences of the function disagree: the derivative of what the function recorded is "
+    "right, but a value leaves the tape (.detach(), .numpy(), a branch)."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,37 +131,32 @@ class GradReport:
         """Whether nothing is wrong; a kink is not."""
         return not self.failures
 
+    def __repr__(self) -> str:
+        tried = sum(check.tried for check in self.checks)
+        return f"<GradReport: {tried} checks, {', '.join(self._totals)}>"
+
     def __str__(self) -> str:
         head = ("order", "method", "checked", "error / allowed")
         body = [(str(o), method, str(n), f"{worst:.1g}") for o, method, n, worst in self.checks]
-        widths = [max(map(len, column)) for column in zip(head, *body)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-            for line in (head, tuple("-" * width for width in widths), *body)
-        ]
-        found: tuple[tuple[str, tuple[Derivative, ...]], ...] = (
-            ("failure", self.failures), ("kink", self.kinks),
-        )  # fmt: skip
-        for what, several in found:
-            lines.append(f"{len(several) or 'no'} {what}{'s' * (len(several) != 1)}")
-            for each in several[:SHOWN]:
-                lines += textwrap.wrap(f"  {each}", WIDTH, subsequent_indent="    ")
-            if len(several) > SHOWN:
-                lines.append(f"  … and {len(several) - SHOWN} more")
-        for name in self.misdeclared:
-            lines += textwrap.wrap(
-                f"{name or 'A primitive'} is declared analytic and is not: differences bear the "
-                "derivative out, the complex step does not. Declare it with analytic=False.", WIDTH
-            )  # fmt: skip
-        tried = {check.method for check in self.checks}
-        if "complex step" in tried and {each.method for each in self.failures} == {
-            "central difference"
-        }:
-            lines.append(
-                "Only differences of the function disagree: what it recorded is differentiated\n"
-                "rightly, but a value leaves the tape (.detach(), .numpy(), a branch)."
-            )
-        return "\n".join(lines)
+        lines = []
+        for total, several in zip(self._totals, (self.failures, self.kinks), strict=True):
+            lines += [total, *(f"  {each}" for each in several[:SHOWN])]
+            lines += [f"  … and {len(several) - SHOWN} more"] * (len(several) > SHOWN)
+        lines += [MISDECLARED.format(name or "A primitive") for name in self.misdeclared]
+        tried, failed = ({each.method for each in some} for some in (self.checks, self.failures))
+        if "complex step" in tried and failed == {"central difference"}:
+            lines.append(UNRECORDED)
+        return "\n".join([*table(head, body), *(x for line in lines for x in wrapped(line))])
+
+    def _repr_markdown_(self) -> str:
+        return f"```text\n{self}\n```"
+
+    @property
+    def _totals(self) -> tuple[str, str]:
+        """How many failures there are, and how many kinks."""
+        several = (("failure", self.failures), ("kink", self.kinks))
+        failures, kinks = (f"{len(x) or 'no'} {what}{'s' * (len(x) != 1)}" for what, x in several)
+        return failures, kinks
 
 
 def _index(at: tuple[int, ...] | None) -> str:

@@ -301,6 +301,9 @@ class Report:
         partly = " as far as the digits show" * any(row.untold for row in self.rows)
         return f"{signals}: {', '.join(counts) or f'all agree{partly}'}"
 
+    def __repr__(self) -> str:
+        return f"<Report: {self._total}>"
+
     def __str__(self) -> str:
         return self.told()
 
