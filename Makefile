@@ -4,10 +4,6 @@ PYTHON ?= python3
 OUT ?= out
 BIN := .venv/bin
 SOURCES := tinygrad_lstm tests benchmarks
-STYLE := --line-length 100
-# letters of the papers are letters here: I, O, σ, ×; hot loops zip without a check
-RULES := --select E,F,W,I,UP,B,C4,SIM,PIE,RUF --ignore E741,B905,RUF001,RUF002,RUF003,RUF005,RUF023,RUF046,C408,C419 \
-	--per-file-ignores 'primitives.py:E501'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo gallery test peers doctest lint types bench notebooks clean
@@ -25,13 +21,13 @@ test: .venv/.test ## run the tests on all cores, and say which were skipped and 
 	@$(BIN)/python -m pytest -rs -n auto
 
 peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure
-	@PEERS=required $(BIN)/python -m pytest $$(grep -l 'import peer$$' tests/test_*.py)
+	@PEERS=required $(BIN)/python -m pytest $$(grep -rlE 'import (.*, )?peer(,|$$)' --include='test_*.py' tests)
 
 doctest: .venv/.test ## run the examples in the docstrings and in the README
 	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md
 
 lint: .venv/.dev ## check style and format
-	@$(BIN)/ruff check $(STYLE) $(RULES) $(SOURCES) && $(BIN)/ruff format $(STYLE) --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES) && $(BIN)/ruff format --check $(SOURCES)
 
 types: .venv/.dev ## check the type hints
 	@$(BIN)/mypy

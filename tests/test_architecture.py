@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 import tinygrad_lstm
+from support.sources import imported
 
 ROOT = Path(tinygrad_lstm.__file__).parent
 README = ROOT.parent / "README.md"
@@ -52,21 +53,6 @@ EVERY = pytest.mark.parametrize("module", SOURCES, ids=lambda module: module or 
 def wing(module: str) -> str:
     """Return the wing that a module stands in: the first part of its name."""
     return module.partition(".")[0]
-
-
-def imported(tree: ast.AST, module: str, is_package: bool) -> set[str]:
-    """Return the absolute names of all that a module imports, at its head and in its functions."""
-    here = ["tinygrad_lstm", *filter(None, module.split("."))]
-    here = here if is_package else here[:-1]
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            base = [*here[: len(here) - node.level + 1]] if node.level else []
-            base += (node.module or "").split(".") if node.module else []
-            names |= {".".join([*base, alias.name]) for alias in node.names}
-    return names
 
 
 def names_in(module: str) -> set[str]:

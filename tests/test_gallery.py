@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from pictures import WAYS, Layout, arrows, nodes, rendered, texts, texts_of
 
 import tinygrad_lstm as tg
+from support.pictures import WAYS, Layout, arrows, nodes, rendered, texts, texts_of
 from tinygrad_lstm import gallery
 from tinygrad_lstm.gallery import PICTURES
 

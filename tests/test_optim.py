@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import laws
 import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support import laws
 from tinygrad_lstm.errors import ArgumentError, DTypeError, GradientError, ShapeError, UsageError
 
 GRADIENTS = [np.array([1.0, -2.0]), np.array([0.5, 4.0]), np.array([-3.0, 0.0])]

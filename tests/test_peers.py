@@ -1,7 +1,8 @@
 """Peers that are absent: skipped and said so, or a failure where they have to be there."""
 
 import pytest
-from peers import peer
+
+from support.peers import peer
 
 
 def test_an_absent_peer_is_skipped_and_said_so(monkeypatch):

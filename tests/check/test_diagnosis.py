@@ -1,0 +1,403 @@
+"""Where a derivation goes wrong, and which mistake it is, on mistakes planted by hand."""
+
+import re
+from functools import cache
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from support import planted
+from support.sources import imported
+from tinygrad_lstm.check import diagnosis
+from tinygrad_lstm.check import mistakes as library
+from tinygrad_lstm.check.diagnosis import Diagnosis
+from tinygrad_lstm.check.mistakes import every, mistakes
+from tinygrad_lstm.check.trials import Trials
+from tinygrad_lstm.engine.place import Packed
+from tinygrad_lstm.network.view import Sight
+
+THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
+FORWARD = (
+    "function missing", "function twice", "normalised twice", "silent broadcast",
+    "normalised along the wrong axis",
+)  # fmt: skip
+STACKED = ("lstm/last-error-alone", "lstm/V-missing")
+PLANTED = [each for each in planted.CASES if each.where and each.id not in STACKED]
+
+
+@cache
+def report(case, names=None):
+    hand = case.hand()
+    return tg.compare(case.loss(), {n: hand[n] for n in names or hand})
+
+
+def stem(name):
+    """Return a signal's name without its step, and without which part of a packed one it is."""
+    name = name.replace("(k-1)", "").replace("(k)", "").partition("[")[0]
+    whole, _, part = name.rpartition(".")
+    return whole if part in tuple("aifo") and whole.count(".") else name
+
+
+def is_named(case, found, given):
+    """Whether a diagnosis is the planted mistake, at its place or one no given signal shows.
+
+    What is wrong in the forward pass is named there, and shows later.
+    """
+    taken, known = {stem(each.where) for each in found.mistakes}, {stem(name) for name in given}
+    is_there = case.named in FORWARD or taken & known <= {stem(name) for name in case.where}
+    is_kind = found.what in case.named.split(" or ")
+    return found.left == 0 and found.residual < 1e-9 and is_kind and is_there
+
+
+def id_of(case):
+    return case.id
+
+
+@pytest.mark.parametrize("case", THE_19, ids=id_of)
+def test_a_mistake_in_an_lstm_is_blamed_at_its_place(case):
+    """All deltas given: the first wrong step is where the mistake was made."""
+    assert stem(report(case).blame.signal) in {stem(name) for name in case.where}
+
+
+@pytest.mark.parametrize("case", PLANTED, ids=id_of)
+def test_a_mistake_is_named_first(case):
+    """All deltas given."""
+    assert is_named(case, report(case).mistakes[0], case.hand())
+
+
+@pytest.mark.parametrize("case", [x for x in PLANTED if x.in_parameters], ids=id_of)
+def test_a_mistake_is_among_the_first_three_given_parameters_alone(case):
+    found = report(case, case.parameters).mistakes[:3]
+    assert any(is_named(case, each, case.parameters) for each in found)
+
+
+def test_given_parameters_alone_a_mistake_is_named_first_in_95_of_100():
+    cases = [each for each in PLANTED if each.in_parameters and " and " not in each.named]
+    missed = []
+    for case in cases:
+        mistakes = report(case, case.parameters).best
+        if not mistakes or not is_named(case, mistakes[0], case.parameters):
+            missed.append(case.id)
+    assert len(missed) <= 0.05 * len(cases), missed
+
+
+@pytest.mark.parametrize("case", [x for x in planted.CASES if x.id in STACKED], ids=id_of)
+def test_what_is_stacked_after_a_loop_is_no_signal_of_the_folded_network(case):
+    """What is wrong with it is told of the signal that it goes to."""
+    first = report(case).mistakes[0]
+    assert first.left == 0 and first.what == case.named and first.where == "lstm.out(k)"
+
+
+@pytest.mark.parametrize("case", THE_19, ids=id_of)
+def test_given_all_deltas_a_mistake_is_the_only_explanation(case):
+    """But for a factor of the loss, which may come in anywhere on the way to what is given."""
+    assert report(case).mistakes[0].unique == (case.named != "factor")
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.1, 0.013])
+@pytest.mark.parametrize("given", ["all", "parameters"])
+def test_the_rate_of_weights_updated_too_early_is_found(rate, given):
+    n = planted.MAZUR_NUMBERS
+    hand = planted.mazur_by_hand()
+    δh = hand["output.z"] @ (n["W2"] - rate * hand["output.W"]).T
+    h = 1 / (1 + np.exp(-n["x"] @ n["W1"] - n["b1"]))
+    hand |= {"hidden.y": δh, "hidden.z": δh * h * (1 - h)}
+    hand["hidden.W"] = np.outer(n["x"], hand["hidden.z"])
+    names = hand if given == "all" else ("output.W", "hidden.W")
+    first = tg.compare(planted.mazur_network(), {name: hand[name] for name in names}).mistakes[0]
+    assert first.left == 0 and first.what == "weight updated before use" and first.unique
+    assert f"with the rate {rate:g}," in first.says
+
+
+PAIRS = [
+    ("lstm", "f-missing", "b-of-f-for-i"),
+    ("lstm", "state-carry-alone", "batch-mean-forgotten"),
+    ("lstm", "i-o-swapped", "out-not-before"),
+    ("lstm", "b-averaged", "batch-mean-forgotten"),  # which make up for each other in b
+    ("gru", "z-sign", "r-for-z"),
+    ("mlp", "output-slope-missing", "W-updated"),
+]
+
+
+MADE_UP_FOR = PAIRS[3]
+
+
+@pytest.mark.parametrize(("names", "given"), [
+    (names, given) for names in PAIRS for given in ("all", "parameters")
+    if (names, given) != (MADE_UP_FOR, "all")
+], ids=lambda each: each if isinstance(each, str) else "+".join(each))  # fmt: skip
+def test_two_mistakes_are_named_together(names, given):
+    case = planted.case(*names)
+    found = report(case, None if given == "all" else case.parameters).mistakes
+    assert found[0].left == 0
+    kinds = [{each.what for each in one.mistakes} for one in found[:3]]
+    assert set(case.named.split(" and ")) in kinds
+
+
+def test_what_two_mistakes_make_up_for_is_right_where_all_is_given():
+    """Of the gradients of b, which agree, nothing is said."""
+    case = planted.case(*MADE_UP_FOR)
+    found = report(case)
+    assert next(row for row in found.rows if row.name == "lstm.b").ok
+    diagnosis = found.mistakes[0]
+    assert diagnosis.left == 0 and "lstm.b" not in diagnosis.says
+    assert diagnosis.says == "everything is 3 times what it should be: a factor of the loss"
+
+
+def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
+    case = planted.case("lstm", "f-missing", "b-of-f-for-i")
+    hand, shown = case.hand(), []
+
+    def watch(pairs):
+        for pair in pairs:
+            shown.append(pair)
+            yield pair
+
+    found = tg.compare(case.loss(), {name: hand[name] for name in case.parameters})
+    assert not found.diagnose(watch=watch).is_cut
+    assert found.mistakes[0].left == 0 and len(shown) > 2
+
+    clock = count()  # a second for every mistake that is tried
+    monkeypatch.setattr("tinygrad_lstm.check.trials.monotonic", lambda: next(clock))
+    singles = found.diagnose(pairs=False, seconds=10**6)
+    assert singles and not singles.is_cut and all(each.left for each in singles)
+    took = next(clock) + 100  # as many for the pairs
+    for seconds in (0, 50, took):
+        began, shown[:] = next(clock), []
+        assert found.diagnose(seconds=seconds, watch=watch).is_cut
+        assert next(clock) - began <= seconds + 5
+        assert bool(shown) is (seconds == took)
+        if seconds < took:
+            assert "the time was up before all was tried" in str(found)
+
+
+BUSY = 2.0  # seconds by which a limit may be missed on a busy machine
+
+
+def chain(count, of=tg.tanh):
+    """Return the loss of functions of functions, and its gradient."""
+    x = y = tg.Tensor([0.2, -0.3, 0.5], requires_grad=True, name="x")
+    for k in range(count):
+        y = of(y * 1.01) if k % 7 else tg.sin(y + 0.1 * k)
+    loss = tg.sum(y * y)
+    return loss, tg.grad(loss, x).numpy()
+
+
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "recorded"])
+def test_a_limit_is_kept_in_a_long_network(fold, monkeypatch):
+    if not fold:
+        monkeypatch.setattr("tinygrad_lstm.network.view.fold_plain_loops", lambda *_, **__: None)
+    loss, gradient = chain(300)
+    found = tg.compare(loss, {"x": gradient * [1, 1.1, 0.9]})
+    began = monotonic()
+    assert found.diagnose(seconds=0.5).is_cut
+    assert monotonic() - began < 0.5 + BUSY
+    assert "the time was up" in str(found)
+
+
+def test_a_mistake_in_a_long_network_is_found_without_running_it_for_every_other(monkeypatch):
+    monkeypatch.setattr("tinygrad_lstm.network.view.fold_plain_loops", lambda *_, **__: None)
+    loss, gradient = chain(60)
+    runs, run = [], Trials.run
+
+    def counted(self, *changes):
+        runs.append(changes)
+        return run(self, *changes)
+
+    monkeypatch.setattr(Trials, "run", counted)
+    found = tg.compare(loss, {"x": 2 * gradient}).diagnose(seconds=20)
+    assert any("everything is 2 times" in each.says for each in found)
+    assert 0 < len(runs) < sum(1 for _ in mistakes(Sight(loss))) / 3
+
+
+STEPS = 20
+
+
+def plain_network(called):
+    """Return the loss of an Elman network in a plain loop, and its numbers."""
+    rng = np.random.default_rng(0)
+    shapes = dict(W=(3, 4), U=(4, 4), b=(4,), V=(4, 2), x=(STEPS, 3), t=(STEPS, 2))
+    n = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    p = {name: tg.Tensor(n[name], requires_grad=True, name=name) for name in "WUbV"}
+    h, loss = np.zeros(4), 0.0
+    for k in range(STEPS):
+        s = n["x"][k] @ p["W"] + h @ p["U"] + p["b"]
+        h = tg.tanh(s)
+        e = h @ p["V"] - n["t"][k]
+        if called:
+            s.name, h.name, e.name = f"s[{k}]", f"h[{k}]", f"e[{k}]"
+        loss = loss + 0.5 * tg.sum(e * e)
+    return loss, n
+
+
+def plain_by_hand(n, mistake):
+    """Derive the gradients of `plain_network`, with a mistake that is made at every step."""
+    h = [np.zeros(4)]
+    for k in range(STEPS):
+        h.append(np.tanh(n["x"][k] @ n["W"] + h[-1] @ n["U"] + n["b"]))
+    hand = {name: np.zeros(n[name].shape) for name in "WUbV"}
+    come = np.zeros(4)
+    for k in reversed(range(STEPS)):
+        e = h[k + 1] @ n["V"] - n["t"][k]
+        δh = e @ n["V"].T + (0 if mistake == "carry dropped" else come)
+        δs = δh * (1 if mistake == "derivative missing" else 1 - h[k + 1] ** 2)
+        come = δs @ (n["U"] if mistake == "weight not transposed" else n["U"].T)
+        before = h[k + 1] if mistake == "output for input" else h[k]
+        hand["W"] += np.outer(n["x"][k], δs)
+        hand["U"] += np.outer(before, δs)
+        hand["b"] += δs / (STEPS if mistake == "average over steps" else 1)
+        hand["V"] += np.outer(h[k + 1], e)
+        hand |= {f"e[{k}]": e, f"h[{k}]": δh, f"s[{k}]": δs}
+    return hand
+
+
+@pytest.mark.parametrize("given", ["deltas", "parameters"])
+@pytest.mark.parametrize("mistake", [
+    "carry dropped", "derivative missing", "weight not transposed", "output for input",
+    "average over steps",
+])  # fmt: skip
+def test_a_mistake_at_every_step_of_a_plain_loop_is_named_once(mistake, given):
+    loss, n = plain_network(called=given == "deltas")
+    hand = plain_by_hand(n, mistake)
+    names = hand if given == "deltas" else "WUbV"
+    found = tg.compare(loss, {name: hand[name] for name in names}).diagnose(seconds=20)
+    assert found and found[0].left == 0
+    assert mistake in {each.what for each in found[:2]}
+    assert not found.is_cut
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])
+def test_a_right_derivation_is_never_blamed(kind):
+    digits = 5 if kind in ("digits", "decimals") else None
+    for case in planted.random_cases(200, seed=1):
+        if case.id.endswith(kind):
+            found = tg.compare(case.loss(), case.hand(), digits=digits)
+            assert found.blame is None and not found.mistakes, case.id
+
+
+def test_every_wrong_step_is_told_from_its_consequences():
+    case = planted.case("lstm", "factor-2", "U-not-transposed")
+    blame = report(case).blame
+    assert blame.signal.startswith("e")
+    assert "lstm.out[2]" in blame.also
+    assert "lstm.state[3]" in blame.consequences
+
+
+def test_what_is_packed_is_blamed_as_a_whole_where_every_step_takes_a_part():
+    """One step for all has the whole; every step on its own has the parts."""
+    name = Packed("p", tuple("ifo"))
+    p = tg.Tensor(np.linspace(0.5, 1.0, 12), requires_grad=True, name=name)
+    y = x = tg.Tensor(np.array([0.3, -0.8, 0.5, 0.1]), requires_grad=True, name="x")
+    for k in tg.steps(3):
+        y = tg.tanh(y * p[..., 4 * k : 4 * k + 4]) + x
+    loss = tg.sum(y * y)
+    right = tg.grad(loss, [p])[0].numpy()
+    assert tg.compare(loss, {"p": right * np.arange(12)}).blame.signal == "p"
+
+
+def test_with_few_signals_the_region_between_them_is_blamed():
+    case = planted.case("lstm", "state-for-tanh")
+    blame = report(case, ("lstm.out[3]", "lstm.s_o[3]", "lstm.W")).blame
+    assert blame.signal == "lstm.s_o[3]"
+    assert blame.region == ("lstm.o[3]",) and blame.supply == "lstm.o[3]"
+
+
+def test_a_report_reads_like_a_teacher():
+    found = report(planted.case("lstm", "f-missing"))
+    assert "first wrong: lstm.state[2]" in str(found)
+    assert "lstm.f(k) is left out on the way to δlstm.state(k-1)" in found.mistakes[0].says
+    assert "mistake, which explains all of it: " in str(found)
+    assert max(map(len, str(found).splitlines())) <= 80
+
+
+def test_two_explanations_are_told_apart_by_a_signal_to_give():
+    case = planted.case("elman", "sign")
+    found = report(case, case.parameters).mistakes
+    assert len(found) > 1 and not found[0].unique
+    assert found[0].apart and found[0].apart not in case.parameters
+
+
+def test_another_library_s_order_of_what_is_packed_is_named():
+    case = planted.case("lstm", "gate-order")
+    for names in (None, case.parameters):
+        first = report(case, names).mistakes[0]
+        assert first.left == 0 and first.what == "order of what is packed"
+        assert "in the order a, i, f, o is given in the order" in first.says
+
+
+def test_nothing_is_said_of_a_right_derivation():
+    found = report(planted.case("lstm"))
+    assert found.ok and found.blame is None and found.mistakes == []
+
+
+LIBRARY = sorted(Path(library.__file__).parent.glob("*.py"))
+WORDS = {  # what a file that knows graphs alone has no word for
+    "lstm", "gru", "rnn", "elman", "dense", "cell", "gate", "hidden",
+    *(f"{name}.{part}" for name in "WUb" for part in "aifo"),
+}  # fmt: skip
+
+
+def known_by(path):
+    """Return the package's modules that a file imports, and the words in it that are a layer's."""
+    text = path.read_text("utf-8")
+    name = f"check.mistakes.{path.stem}".removesuffix(".__init__")
+    inside = imported(text, name, path.stem == "__init__")
+    return inside, WORDS & set(re.findall(r"[\w.]+", text.lower()))
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_the_library_of_mistakes_knows_graphs_alone(path):
+    inside, words = known_by(path)
+    modules = {name.removeprefix("tinygrad_lstm.").partition(".")[0] for name in inside}
+    assert not modules & {"nn", "derivations", "optim", "demo"}
+    assert not words
+
+
+def test_a_file_that_knows_a_layer_is_caught(tmp_path):
+    path = tmp_path / "planted.py"
+    path.write_text("from ... import nn\nfrom ...nn.cells import x\n# each gate of the LSTM\n")
+    inside, words = known_by(path)
+    assert inside == {"tinygrad_lstm.nn", "tinygrad_lstm.nn.cells.x"}
+    assert words == {"gate", "lstm"}
+
+
+def test_every_kind_of_mistake_is_planted_somewhere():
+    kinds = {
+        each.what for case in planted.correct_cases() for each in every(Sight(case.loss()))
+    }  # fmt: skip
+    names = [*(case.named for case in PLANTED), planted.case("lstm", "V-missing").named]
+    assert kinds == {kind for name in names for kind in re.split(" and | or ", name)}
+
+
+def test_every_mistake_changes_some_gradient_or_none_at_all():
+    """Run every single mistake once: none fails but for shapes that cannot be."""
+    sight = Sight(planted.case("lstm").loss())
+    failed = 0
+    for each in mistakes(sight):
+        try:
+            with np.errstate(all="ignore"):
+                each.change(sight.adjoint).evaluate()
+        except (KeyError, ValueError):
+            failed += 1
+    assert failed <= 5
+
+
+@pytest.mark.parametrize("network", ["characters", "characters-plain"])
+def test_the_signal_to_give_next_leads_to_every_wrong_gradient(network):
+    """δW is wrong too, and W is used nearer to the loss than h."""
+    case = planted.case(network, "class-of-text")
+    assert stem(report(case, case.parameters).blame.supply) == "z"
+
+
+def test_two_mistakes_of_a_pair_say_two_things():
+    pair = [Diagnosis((SimpleNamespace(says="δh is −1 times what it should be"),), 1.0, 1)] * 2
+    search = SimpleNamespace(
+        effects=SimpleNamespace(likely=lambda *_: [tuple(pair)]), paired=[], clock=None,
+        is_explained=False, attempt=lambda several: pytest.fail("a pair that says one thing twice"),
+    )  # fmt: skip
+    diagnosis._Search.try_pairs(search, iter)

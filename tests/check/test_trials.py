@@ -1,0 +1,104 @@
+"""Trials of changes agree with running the whole changed network, and so does their screen."""
+
+import numpy as np
+import pytest
+
+from support import planted
+from tinygrad_lstm.check.blame import judged
+from tinygrad_lstm.check.mistakes import leading_to, mistakes
+from tinygrad_lstm.check.trials import NO_ROOM, Clock, Screen, TimeUp, Trials
+from tinygrad_lstm.errors import ArgumentError
+from tinygrad_lstm.network.view import Sight
+
+CASES = [*planted.correct_cases(), *planted.random_cases(8, seed=3)]
+SAMPLE = 60  # mistakes tried of each network
+
+
+def no_tick():
+    """Let a pass over a network go on."""
+
+
+def set_up(case, names):
+    """Return what an author derived with noise in it, the trials, and some mistakes."""
+    sight, rng = Sight(case.loss()), np.random.default_rng(5)
+    noisy = {n: v * (1 + 0.01 * rng.normal(size=v.shape)) for n, v in case.hand().items()}
+    given = sight.given({name: noisy[name] for name in names if name in noisy})
+    several = list(mistakes(sight))
+    chosen = rng.choice(len(several), min(len(several), SAMPLE), replace=False)
+    return sight, given, Trials(sight.adjoint, given, True, no_tick), [several[k] for k in chosen]
+
+
+def whole(sight, given, change):
+    """Return what the whole changed network makes of the given gradients."""
+    allowed = [np.zeros(each.value.shape) for each in given]
+    network = leading_to(change(sight.adjoint), {each.wire for each in given})
+    position = {id(each): key for key, each in enumerate(given)}
+    return {position[id(each.given)]: each.expected for each in judged(network, given, allowed)}
+
+
+def attempt(run, *arguments):
+    """Return what a run comes to, or None if shapes do not allow it."""
+    with np.errstate(all="ignore"):
+        try:
+            return run(*arguments)
+        except NO_ROOM:
+            return None
+
+
+def is_same(one, other):
+    if np.shape(one) != np.shape(other):
+        return False
+    size = np.max(np.abs(one), where=np.isfinite(one), initial=1.0)
+    return np.allclose(one, other, rtol=1e-9, atol=1e-11 * size, equal_nan=True)
+
+
+@pytest.mark.parametrize("which", ["all", "parameters"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_only_what_a_mistake_leads_to_runs_again(case, which):
+    names = case.hand() if which == "all" else case.parameters
+    sight, given, trials, several = set_up(case, names)
+    for mistake in several:
+        right = attempt(whole, sight, given, mistake.change)
+        found = attempt(trials.run, [mistake.change])
+        assert (right is None) == (found is None), mistake.says
+        if right is not None:
+            expected = trials.expected | found
+            assert all(is_same(right[key], expected[key]) for key in right), mistake.says
+
+
+@pytest.mark.parametrize("which", ["all", "parameters"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_mistake_moves_given_gradients_as_the_screen_says(case, which):
+    names = case.hand() if which == "all" else case.parameters
+    _, given, trials, several = set_up(case, names)
+    aims = {
+        key: given[key].value - value
+        for key, value in trials.expected.items()
+        if given[key].value.shape == value.shape
+    }
+    screen = Screen(trials, aims, {key: np.zeros_like(aim) for key, aim in aims.items()})
+    weights = np.random.default_rng(0)
+    weights = {key: weights.normal(size=aim.shape) for key, aim in aims.items()}
+    screened = 0
+    for mistake in several:
+        moves = attempt(screen.moves, mistake.change)
+        found = attempt(trials.run, [mistake.change])
+        if moves is None or found is None:
+            continue
+        screened += 1
+        moved = sum(np.sum(weights[key] * (x - trials.expected[key])) for key, x in found.items())
+        assert moves[0] == pytest.approx(moved, rel=1e-6, abs=1e-12 + 100 * moves[1]), mistake.says
+    assert screened > len(several) / 4
+
+
+def test_the_network_is_left_when_the_time_is_up():
+    case = planted.case("lstm")
+    sight = Sight(case.loss())
+    with pytest.raises(TimeUp):
+        Trials(sight.adjoint, sight.given(case.hand()), True, Clock(0))
+
+
+@pytest.mark.parametrize("seconds", ["1", None, float("nan"), True, -1, -0.5])
+def test_a_time_limit_is_a_number(seconds):
+    with pytest.raises(ArgumentError, match="seconds is"):
+        Clock(seconds)

@@ -1,0 +1,86 @@
+"""Holds the layers to Keras', run by PyTorch: outputs, last states and gradients."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from support import laws
+from support.peers import peer
+from tinygrad_lstm import nn
+from tinygrad_lstm.interop import from_keras, gradients_from_keras, to_keras
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+torch = peer("torch")
+keras = peer("keras")
+
+# Keras asks PyTorch's tensors for copies in a way that NumPy is about to change
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+T, B, IN, H = 6, 4, 3, 5
+NEAR = 1e-5  # on top of PyTorch, Keras rounds the products of float64 to float32
+L = keras.layers
+OPTIONS = dict(return_sequences=True, return_state=True, dtype="float64", bias_initializer="normal")
+CASES = {
+    "LSTM": (lambda: nn.LSTM(IN, H), lambda: L.LSTM(H, **OPTIONS)),
+    "LSTM of softplus": (
+        lambda: nn.LSTM(IN, H, squash="softplus"),
+        lambda: L.LSTM(H, activation="softplus", **OPTIONS),
+    ),
+    "GRU": (lambda: nn.GRU(IN, H), lambda: L.GRU(H, **OPTIONS)),
+    "GRU, reset before": (
+        lambda: nn.GRU(IN, H, reset_after=False),
+        lambda: L.GRU(H, reset_after=False, **OPTIONS),
+    ),
+    "RNN": (lambda: nn.RNN(IN, H), lambda: L.SimpleRNN(H, **OPTIONS)),
+}
+
+
+def numbers(values):
+    return [np.array(keras.ops.convert_to_numpy(each)) for each in values]
+
+
+def compared(ours, theirs, x, lasts):
+    """Assert that outputs, last states and gradients agree."""
+    theirs.build(x.transpose(1, 0, 2).shape)
+    from_keras(ours, numbers(theirs.weights))
+    for each in theirs.trainable_weights:
+        each.value.grad = None
+    found = theirs(torch.tensor(x.transpose(1, 0, 2)))
+    out_there, *lasts_there = found if isinstance(found, list | tuple) else [found]
+    out, last = ours(x)
+    laws.near(out.data, numbers([out_there])[0].transpose(1, 0, 2), NEAR)
+    last = last if isinstance(last, tuple) else (last,)
+    if lasts:
+        for each, there in zip(last, numbers(lasts_there), strict=True):
+            laws.near(each.data, there, NEAR)
+    loss = (out * out).sum()
+    (out_there * out_there).sum().backward()
+    there = [each.value.grad.numpy() for each in theirs.trainable_weights]
+    report = tg.compare(loss, gradients_from_keras(ours, there), rtol=NEAR)
+    assert report.ok, str(report)
+    assert len(report.rows) == len(ours.parameters())
+
+
+@pytest.mark.parametrize(("make", "make_there"), CASES.values(), ids=CASES.keys())
+def test_layer_is_keras(make, make_there):
+    compared(make(), make_there(), laws.draw((T, B, IN)), lasts=True)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_both_directions_are_keras(kind):
+    options = OPTIONS | {"return_state": False}
+    theirs = L.Bidirectional(getattr(L, kind)(H, **options), dtype="float64")
+    ours = getattr(nn, kind)(IN, H, bidirectional=True)
+    compared(ours, theirs, laws.draw((T, B, IN)), lasts=False)
+
+
+def test_dense_is_keras_and_our_numbers_go_there():
+    ours, theirs = nn.Dense(IN, H, seed=0), L.Dense(H, dtype="float64")
+    theirs.build((B, IN))
+    theirs.set_weights(list(to_keras(ours).values()))
+    x = laws.draw((B, IN))
+    laws.near(ours(x).data, numbers([theirs(torch.tensor(x))])[0], NEAR)

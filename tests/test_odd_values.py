@@ -1,0 +1,496 @@
+"""Holds every parameter of every public function to the package's own errors for what is not meant.
+
+A table gives one valid call of every function, with every parameter named. Each argument in turn is
+replaced by every value of the zoo: the call is accepted, or it raises one of the package's errors,
+and it ends in time.
+"""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from support.odd_values import ZOO
+from support.peers import peer
+from tinygrad_lstm import check, interop, nn, optim
+from tinygrad_lstm.cli.commands import main
+from tinygrad_lstm.engine.kinds import Primitive
+from tinygrad_lstm.errors import TinygradError
+from tinygrad_lstm.nn.equations import LSTMEquations
+
+SECONDS = 10  # no call of a small function takes longer
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Call = Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
+
+
+def leaf(*shape, name="x"):
+    return tg.Tensor(np.linspace(0.2, 0.9, int(np.prod(shape))).reshape(shape), True, name)
+
+
+def call(function, *args, **options):
+    return function, args, options
+
+
+def loss_of_steps():
+    """Return the loss of a small recurrence."""
+    x, w, h = leaf(3, 2), leaf(2, 2, name="w"), tg.Tensor(np.zeros(2), name="h")
+    for k in tg.steps(3):
+        h = tg.tanh(x[k] @ w + h)
+    return tg.nn.squared_error(h, np.ones(2))
+
+
+def loss_of_row():
+    """Return the loss of one layer, fed one row."""
+    return nn.squared_error(dense()(np.ones(2)), np.ones(3))
+
+
+def lstm(**more):
+    return nn.LSTM(2, 3, seed=0, **more)
+
+
+def dense():
+    return nn.Dense(2, 3, "tanh", seed=0, name="dense")
+
+
+def pulled(module, x):
+    """Return a module whose parameters have gradients."""
+    out = module(x)
+    tg.sum(out[0] if isinstance(out, tuple) else out).backward()
+    return module
+
+
+def report():
+    loss = loss_of_steps()
+    return tg.compare(loss, {"w": np.ones((2, 2))})
+
+
+def optimizer(kind):
+    parameter = leaf(3)
+    parameter.grad = np.ones(3)
+    return kind([parameter], 0.1)
+
+
+X = np.linspace(-1.0, 1.0, 8).reshape(4, 2)
+RECURRENT = dict(bidirectional=False, dropout=0.0, truncate=None, stateful=False, batch_first=False,
+                 initial="zeros", name="layer", dtype=float, seed=0)  # fmt: skip
+
+CALLS: dict[str, Call] = {
+    # tensors
+    "Tensor": lambda: call(tg.Tensor, [1.0], requires_grad=True, name="x", dtype=float),
+    "Tensor.data": lambda: call(lambda data: setattr(leaf(3), "data", data), np.ones(3)),
+    "Tensor.astype": lambda: call(tg.Tensor([1.0]).astype, float),
+    "Tensor.backward": lambda: call(leaf(3).backward, np.ones(3)),
+    "Tensor.dot": lambda: call(leaf(3).dot, np.ones(3)),
+    "Tensor.max": lambda: call(leaf(2, 3).max, axis=0, keepdims=False),
+    "Tensor.min": lambda: call(leaf(2, 3).min, axis=0, keepdims=False),
+    "Tensor.mean": lambda: call(leaf(2, 3).mean, axis=0, keepdims=False),
+    "Tensor.sum": lambda: call(leaf(2, 3).sum, axis=0, keepdims=False),
+    "Tensor.reshape": lambda: call(leaf(2, 3).reshape, 3, 2),
+    "Tensor.squeeze": lambda: call(leaf(1, 3).squeeze, axis=0),
+    "Tensor.swapaxes": lambda: call(leaf(2, 3).swapaxes, 0, 1),
+    "Tensor.transpose": lambda: call(leaf(2, 3).transpose, 1, 0),
+    "Tensor.__getitem__": lambda: call(leaf(2, 3).__getitem__, 1),
+    "Tensor.__add__": lambda: call(lambda other: leaf(3) + other, 1.0),
+    "Tensor.__rsub__": lambda: call(lambda other: other - leaf(3), 1.0),
+    "Tensor.__matmul__": lambda: call(lambda other: leaf(3) @ other, np.ones(3)),
+    "Tensor.__rpow__": lambda: call(lambda other: other ** leaf(3), 2.0),
+    # functions
+    "clip": lambda: call(tg.clip, leaf(3), a_min=0.1, a_max=0.5),
+    "dot": lambda: call(tg.dot, leaf(3), leaf(3)),
+    "expand_dims": lambda: call(tg.expand_dims, leaf(3), axis=0),
+    "getitem": lambda: call(tg.getitem, leaf(3), 1),
+    "log_softmax": lambda: call(tg.log_softmax, leaf(3), axis=0),
+    "softmax": lambda: call(tg.softmax, leaf(3), axis=0),
+    "mean": lambda: call(tg.mean, leaf(2, 3), axis=0, keepdims=False),
+    "min": lambda: call(tg.min, leaf(2, 3), axis=0, keepdims=False),
+    "var": lambda: call(tg.var, leaf(2, 3), axis=0, keepdims=False),
+    "std": lambda: call(tg.std, leaf(2, 3), axis=0, keepdims=False),
+    "moveaxis": lambda: call(tg.moveaxis, leaf(2, 3), 0, 1),
+    "outer": lambda: call(tg.outer, leaf(2), leaf(3)),
+    "ravel": lambda: call(tg.ravel, leaf(2, 3)),
+    "split": lambda: call(tg.split, leaf(4), 2, axis=0),
+    "square": lambda: call(tg.square, leaf(3)),
+    "squeeze": lambda: call(tg.squeeze, leaf(1, 3), axis=0),
+    "swapaxes": lambda: call(tg.swapaxes, leaf(2, 3), 0, 1),
+    "unstack": lambda: call(tg.unstack, leaf(2, 3), axis=0),
+    # derivatives
+    "grad": lambda: call(
+        tg.grad, *next((x * x, x, np.ones(3)) for x in [leaf(3)]),
+        create_graph=False, allow_unused=False,
+    ),
+    "jvp": lambda: call(tg.jvp, tg.tanh, np.ones(3), np.ones(3)),
+    "gradcheck": lambda: call(
+        tg.gradcheck, tg.tanh, np.full(3, 0.5), order=1, jacobian="auto", seed=0, float32=False,
+        rtol=1e-6, atol=0.0,
+    ),
+    # places
+    "scope": lambda: call(lambda name: tg.scope(name).__enter__(), "name"),
+    "steps": lambda: call(lambda times: next(tg.steps(times), None), 3),
+    "no_grad": lambda: call(tg.no_grad),
+    "no_grad as a decorator": lambda: call(tg.no_grad(), lambda: 1),
+    "enable_grad": lambda: call(tg.enable_grad),
+    "scope as a decorator": lambda: call(tg.scope("name"), lambda: 1),
+    # graphs
+    "graph": lambda: call(tg.graph, loss_of_steps()),
+    "Graph.evaluate": lambda: call(
+        tg.graph(loss_of_steps()).evaluate, {"w": np.ones((2, 2))}, everything=False
+    ),
+    "Graph.unroll": lambda: call(tg.graph(loss_of_steps()).fold().unroll, 2),
+    "draw": lambda: call(
+        tg.draw, loss_of_steps(), None, view="forward", style="wan", fold=None, values=0,
+        heat=False, depth=1, level="tensor", highlight=("w",), title="", legend=True,
+    ),
+    "draw of scalars": lambda: call(
+        tg.draw, loss_of_row(), None, view="both", fold=None, values=None, heat=True,
+        level="scalar", highlight="dense.W", title="t", legend=False,
+    ),
+    "explain": lambda: call(tg.explain, loss_of_steps(), "w", fold=None),
+    # comparison
+    "adequacy": lambda: call(tg.adequacy, leaf(2, 2).sum(), seconds=1.0),
+    "compare": lambda: call(
+        tg.compare, loss_of_steps(), {"w": np.ones((2, 2))}, rtol=1e-6, digits=3
+    ),
+    "compare: a gradient": lambda: call(
+        lambda gradient: tg.compare(loss_of_steps(), {"w": gradient}), np.ones((2, 2))
+    ),
+    "compare: a name": lambda: call(
+        lambda name: tg.compare(loss_of_steps(), [(name, np.ones((2, 2)))]), "w"
+    ),
+    "Report.as_dict": lambda: call(report().as_dict, answers=True),
+    "Report.told": lambda: call(report().told, answers=True),
+    "Report.holds": lambda: call(report().holds, "w"),
+    "Report.diagnose": lambda: call(report().diagnose, seconds=0.1, watch=iter),
+    # layers
+    "Dense": lambda: call(
+        nn.Dense, 2, 3, activation="tanh", name="d", dtype=float, seed=0
+    ),
+    "Dropout": lambda: call(nn.Dropout, 0.5, name="d", seed=0),
+    "Sequential": lambda: call(nn.Sequential, dense(), tg.tanh, name="net"),
+    "LSTM": lambda: call(
+        nn.LSTM, 2, 3, num_layers=1, peephole=False, proj_size=0, forget_bias=1.0, squash="tanh",
+        **RECURRENT,
+    ),
+    "GRU": lambda: call(nn.GRU, 2, 3, num_layers=1, reset_after=True, squash="tanh", **RECURRENT),
+    "RNN": lambda: call(nn.RNN, 2, 3, num_layers=1, nonlinearity="tanh", **RECURRENT),
+    "MemoryBlocks": lambda: call(
+        nn.MemoryBlocks, 2, 2, 2, num_layers=1, peephole=False, forget_bias=1.0,
+        squash=("4σ-2", "2σ-1"), **RECURRENT,
+    ),
+    "Recurrent": lambda: call(nn.Recurrent, LSTMEquations(3), 2, num_layers=1, **RECURRENT),
+    "LSTMCell": lambda: call(
+        nn.LSTMCell, 2, 3, peephole=False, proj_size=0, forget_bias=1.0, squash="tanh", name="c",
+        dtype=float, seed=0,
+    ),
+    "GRUCell": lambda: call(
+        nn.GRUCell, 2, 3, reset_after=True, squash="tanh", name="c", dtype=float, seed=0
+    ),
+    "RNNCell": lambda: call(
+        nn.RNNCell, 2, 3, nonlinearity="tanh", name="c", dtype=float, seed=0
+    ),
+    "Module": lambda: call(nn.Module, name="m"),
+    "Module.load_state_dict": lambda: call(dense().load_state_dict, dense().state_dict()),
+    "Module.load_state_dict: an array": lambda: call(
+        lambda W: dense().load_state_dict({"W": W, "b": np.ones(3)}), np.ones((2, 3))
+    ),
+    "Module.named_parameters": lambda: call(
+        lambda prefix: list(dense().named_parameters(prefix)), "p."
+    ),
+    "Module.train": lambda: call(dense().train, mode=True),
+    "Dense.forward": lambda: call(dense(), X),
+    "Dropout.forward": lambda: call(nn.Dropout(0.5, seed=0), X),
+    "Sequential.forward": lambda: call(nn.Sequential(dense()), X),
+    "LSTM.forward": lambda: call(
+        lstm(), X[:, None], state=(np.zeros((1, 3)), np.zeros((1, 3))), lengths=[3]
+    ),
+    "LSTM of two layers.forward": lambda: call(
+        lstm(num_layers=2), X, state=(np.zeros((2, 3)), np.zeros((2, 3)))
+    ),
+    "LSTM.forward: half a state": lambda: call(
+        lambda out: lstm()(X, (out, np.zeros(3))), np.zeros(3)
+    ),
+    "LSTMCell.forward": lambda: call(
+        nn.LSTMCell(2, 3, seed=0), X[0], state=(np.zeros(3), np.zeros(3))
+    ),
+    "GRUCell.forward": lambda: call(nn.GRUCell(2, 3, seed=0), X[0], state=np.zeros(3)),
+    # losses
+    "squared_error": lambda: call(nn.squared_error, leaf(3), np.ones(3)),
+    "mean_squared_error": lambda: call(nn.mean_squared_error, leaf(3), np.ones(3)),
+    "euclidean_norm": lambda: call(nn.euclidean_norm, leaf(3), np.ones(3)),
+    "binary_cross_entropy": lambda: call(nn.binary_cross_entropy, leaf(3), np.ones(3)),
+    "binary_cross_entropy_with_logits": lambda: call(
+        nn.binary_cross_entropy_with_logits, leaf(3), np.ones(3)
+    ),
+    "softmax_cross_entropy": lambda: call(nn.softmax_cross_entropy, leaf(2, 3), [0, 1]),
+    # initial values
+    "init.generator": lambda: call(nn.init.generator, 0),
+    "init.glorot": lambda: call(nn.init.glorot, (2, 3), seed=0, dtype=float),
+    "init.normal": lambda: call(nn.init.normal, (2, 3), 0.1, seed=0, dtype=float),
+    "init.uniform": lambda: call(nn.init.uniform, (2, 3), 0.1, seed=0, dtype=float),
+    "init.orthogonal": lambda: call(nn.init.orthogonal, (2, 3), seed=0, dtype=float),
+    # updates
+    "SGD": lambda: call(optim.SGD, [leaf(3)], 0.1, momentum=0.5),
+    "Adam": lambda: call(optim.Adam, [leaf(3)], lr=0.1, betas=(0.9, 0.999), eps=1e-8),
+    "Optimizer": lambda: call(optim.Optimizer, [leaf(3)], 0.1),
+    "SGD.change": lambda: call(optimizer(optim.SGD).change, 0, np.ones(3)),
+    "Adam.change": lambda: call(optimizer(optim.Adam).change, 0, np.ones(3)),
+    # elsewhere
+    "interop.save": lambda: call(interop.save, dense(), "weights.npz", layout="ours"),
+    "interop.load": lambda: call(
+        interop.load, dense(), str(interop.save(dense(), "w.npz")), layout="ours"
+    ),
+    "interop.load_onnx": lambda: call(interop.load_onnx, "none.onnx", name="net"),
+    "interop.save_onnx": lambda: call(
+        interop.save_onnx, dense(), "net.onnx", states=False, lengths=False
+    ),
+    "interop.onnx_model": lambda: call(interop.onnx_model, dense(), states=False, lengths=False),
+    "interop.tmva.network": lambda: call(
+        interop.tmva.network, "RNN|3|2|4,RESHAPE|FLAT,LINEAR", outputs=1, inputs=None, name="net",
+        dtype=float, seed=0,
+    ),
+    "interop.OnnxNetwork": lambda: call(interop.OnnxNetwork, None, name="net"),
+}  # fmt: skip
+for _framework in ("torch", "keras", "onnx", "tmva"):
+
+    def _with_gradient(framework=_framework):
+        module = pulled(dense(), X) if framework != "onnx" else pulled(lstm(), X)
+        return (
+            module,
+            getattr(interop, f"to_{framework}"),
+            getattr(interop, f"gradients_to_{framework}"),
+        )
+
+    CALLS |= {
+        f"interop.to_{_framework}": lambda a=_with_gradient: call(a()[1], a()[0]),
+        f"interop.gradients_to_{_framework}": lambda a=_with_gradient: call(a()[2], a()[0]),
+        f"interop.from_{_framework}": lambda a=_with_gradient, f=_framework: call(
+            getattr(interop, f"from_{f}"), a()[0], a()[1](a()[0])
+        ),
+        f"interop.gradients_from_{_framework}": lambda a=_with_gradient, f=_framework: call(
+            getattr(interop, f"gradients_from_{f}"), a()[0], a()[2](a()[0])
+        ),
+    }  # fmt: skip
+
+
+def of_primitive(primitive: Primitive) -> Call:
+    """Return a valid call of a table entry, at its first sample."""
+
+    def valid():
+        xs, parameters = primitive.samples()[0]
+        operands = tuple(tg.Tensor(x, requires_grad=True) if x.dtype.kind == "f" else x for x in xs)
+        defaults = inspect.signature(primitive.forward).parameters if primitive.parameters else {}
+        known = {
+            name: each.default for name, each in defaults.items()
+            if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
+        }  # fmt: skip
+        if primitive.arity is None:
+            return primitive, (list(operands),), {**known, **parameters}
+        return primitive, operands, {**known, **parameters}
+
+    return valid
+
+
+for _name, _entry in tg.TABLE.items():
+    CALLS[f"TABLE[{_name!r}]"] = of_primitive(_entry)
+    CALLS[f"TABLE[{_name!r}] on arrays"] = lambda entry=_entry: (
+        entry,
+        tuple(entry.samples()[0][0]) if entry.arity else (list(entry.samples()[0][0]),),
+        entry.samples()[0][1],
+    )
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raise an error in a call that does not end."""
+
+    def late(*_: Any) -> None:
+        raise AssertionError(f"no end after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    tg.engine.place.here.set(tg.engine.place.ROOT)
+
+
+def replaced(name: str) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yield each parameter and each value of the zoo, with the call that has one for the other."""
+    _, args, options = CALLS[name]()
+    for where in [*range(len(args)), *options]:
+        for what, make in ZOO.items():
+
+            def attempt(where=where, make=make):
+                function, args, options = CALLS[name]()
+                given = list(args)
+                if isinstance(where, int):
+                    given[where] = make()
+                else:
+                    options = {**options, where: make()}
+                return function(*given, **options)
+
+            yield str(where), what, attempt
+
+
+@pytest.mark.filterwarnings("ignore:binary_cross_entropy takes probabilities")
+@pytest.mark.parametrize("name", CALLS)
+def test_valid_call_is_accepted(name):
+    if name.startswith("interop") and "onnx" in name.lower():
+        peer("onnx")
+    function, args, options = CALLS[name]()
+    if name in REFUSING:
+        with pytest.raises(REFUSING[name]):
+            function(*args, **options)
+    else:
+        function(*args, **options)
+
+
+# what cannot be called validly: there is no such file; nobody but the reader makes it
+REFUSING = {"interop.load_onnx": OSError, "interop.OnnxNetwork": TinygradError}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_wrong_values_get_the_packages_own_errors(name):
+    problems = []
+    for where, what, attempt in replaced(name):
+        try:
+            with limited(SECONDS), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                attempt()
+        except OSError:  # a file that cannot be opened, as its docstring says
+            if not name.startswith("interop.load"):
+                problems.append(f"{where} = {what}: OSError")
+        except TinygradError as error:
+            if not str(error):
+                problems.append(f"{where} = {what}: the message is empty")
+        except BaseException as error:
+            problems.append(f"{where} = {what}: {type(error).__name__}: {str(error)[:80]}")
+        finally:
+            tg.engine.place.here.set(tg.engine.place.ROOT)
+    assert problems == []
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+NETWORK = """
+import numpy as np, tinygrad_lstm as tg
+x = tg.Tensor(np.ones((3, 2)), requires_grad=True, name="x")
+loss = tg.sum(tg.tanh(x) * x)
+"""
+COMMANDS = {
+    "check": ["check", "net.py", "--hand", "hand.npz", "--of", "loss", "--digits", "3",
+              "--rtol", "1e-6", "--seconds", "0.1"],
+    "draw": ["draw", "net.py", "--out", "net.dot", "--of", "loss", "--view", "both", "--style",
+             "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",
+             "--title", "t"],
+    "explain": ["explain", "net.py", "--wrt", "x", "--of", "loss"],
+}  # fmt: skip
+WORDS = ["", "a", "-1", "1e400", "nan", "0", "10**30", "é", "..", "a\0b", "net.py", "--", "x[9]"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_wrong_words_on_the_command_line_end_in_a_status(command, capsys):
+    with open("net.py", "w", encoding="utf-8") as file:
+        file.write(NETWORK)
+    np.savez("hand.npz", x=np.ones((3, 2)))
+    words = COMMANDS[command]
+    assert main(words) in (0, 1)
+    for at in range(1, len(words)):
+        for word in WORDS:
+            changed = [*words[:at], word, *words[at + 1 :]]
+            try:
+                with limited(SECONDS), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    assert type(main(changed)) is int
+            except SystemExit as error:  # of the parser, which says how the command is written
+                assert error.code == 2
+            except Exception as error:
+                error.add_note(f"{changed}")
+                raise
+    assert "Traceback" not in capsys.readouterr().err
+
+
+# --- the table is whole -------------------------------------------------------------------------
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Yield what the package offers to be called, by the name that the table has for it."""
+    for prefix, space in (("", tg), ("", nn), ("init.", nn.init), ("", optim),
+                          ("interop.", interop), ("", check)):  # fmt: skip
+        for name in dir(space):
+            each = getattr(space, name)
+            if name.startswith("_") or not callable(each) or inspect.ismodule(each):
+                continue
+            home = getattr(each, "__module__", "")
+            if home.partition(".")[0] != "tinygrad_lstm":
+                continue
+            if space in (optim, nn.init) and home != space.__name__:
+                continue  # what the module works with
+            yield prefix + name, each
+
+
+# classes of results, made by the package alone
+RESULTS = {"Graph", "Symbol", "Adequacy", "GradReport", "Report", "Row", "Mistake", "Blame"}
+
+
+def test_every_public_function_is_in_the_table():
+    known = {name.partition(":")[0] for name in CALLS} | RESULTS
+    missing = [
+        name
+        for name, each in public()
+        if name not in known
+        and not isinstance(each, Primitive)
+        and not (inspect.isclass(each) and issubclass(each, Exception))
+        and inspect.signature(each).parameters
+    ]
+    assert sorted(set(missing) - NOT_PUBLIC) == []
+
+
+# names that a module imports for itself
+NOT_PUBLIC = {"tensor", "Checked", "number"}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if "TABLE" not in name])
+def test_every_parameter_has_a_valid_argument(name):
+    function, args, options = CALLS[name]()
+    if inspect.isclass(function):
+        signature = inspect.signature(function.__init__)
+        given = signature.bind(None, *args, **options).arguments
+        parameters = list(signature.parameters)[1:]
+    else:
+        target = (
+            type(function).forward.__get__(function)
+            if isinstance(function, nn.Module)
+            else function
+        )
+        signature = inspect.signature(target)
+        given = signature.bind(*args, **options).arguments
+        parameters = list(signature.parameters)
+    hidden = {"unknown"}
+    assert [each for each in parameters if each not in given and each not in hidden] in (
+        [],
+        NOT_SAID.get(name, []),
+    )
+
+
+# parameters that exclude the others of the call
+NOT_SAID: dict[str, list[str]] = {
+    "draw of scalars": ["style", "depth"], "LSTM of two layers.forward": ["lengths"],
+    "no_grad": ["function"], "enable_grad": ["function"],  # refused whatever it is
+}  # fmt: skip
