@@ -157,7 +157,7 @@ def test_a_cache_that_cannot_be_had_is_no_failure(place, monkeypatch, name, tmp_
 
 SECONDS = """
 import sys
-from tinygrad_lstm import dotless
+from tinygrad_lstm.drawing import dotless
 import wasmtime
 compiled = []
 original = wasmtime.Module.from_file
