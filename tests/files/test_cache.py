@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("platformdirs", reason="an extra of the pictures")
-from tinygrad_lstm.files.cache import read_cache, write_cache
 from tinygrad_lstm.files import cache
+from tinygrad_lstm.files.cache import read_cache, write_cache
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no owners in modes here")
 
