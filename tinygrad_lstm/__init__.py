@@ -95,6 +95,7 @@ from .errors import UsageError as UsageError
 from .formulas.explain import explain as explain
 from .network.graph import Graph as Graph
 from .network.graph import graph as graph
+from .network.signals import signals as signals
 
 keep_freed_memory()
 multiply = hadamard

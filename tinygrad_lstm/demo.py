@@ -21,7 +21,7 @@ from .drawing.render import Picture
 from .engine.differentiate import grad
 from .engine.primitives import sigmoid
 from .engine.tensor import Tensor
-from .network.signals import Signals
+from .network.signals import signals
 
 STEPS, CELLS = 3, 4
 LAST_TRAINING_YEAR = 1920
@@ -77,12 +77,13 @@ def gomez_numbers() -> dict[str, float]:
     dict of the 66 names of ``gomez.PRINTED``
     """
     lstm, x, out, loss = gomez_network()
-    signals = Signals(loss)
-    value = {name: signal.of(signal.tensor.data) for name, signal in signals.by_name.items()}
+    known = signals(loss)
+    value = {name: signal.value for name, signal in known.items()}
 
     def δ(name: str) -> np.ndarray:
-        signal = signals[f"lstm.{name}"]
-        return signal.of(grad(loss, signal.tensor).data)
+        gradient = known[f"lstm.{name}"].gradient
+        assert gradient is not None
+        return gradient
 
     found = {"Δout_-1": δ("out[-1]").item()}
     shares = grad(loss, out).data  # the branch of out's fork that goes into the loss

@@ -12,7 +12,7 @@ to do, and names the signal.
     │   └── DetachError                a call that would silently leave the tape
     ├── GradientError   RuntimeError   a backward pass that cannot be run
     │   └── ChangedError               a leaf whose data changed after it was used
-    ├── SignalError     LookupError    a name that no signal, or more than one entry, has
+    ├── SignalError     KeyError       a name that no signal, or more than one entry, has
     ├── FileError       ValueError     a file of parameters that cannot be read
     ├── PackageError    ImportError    an optional package that is not installed
     └── RenderError     RuntimeError   a picture that could not be drawn
@@ -68,8 +68,10 @@ class ChangedError(GradientError):
     """A leaf's data was replaced between forward and backward; the message names the leaf."""
 
 
-class SignalError(TinygradError, LookupError):
+class SignalError(TinygradError, KeyError):
     """A name that does not stand for one signal; the message lists the nearest names."""
+
+    __str__ = Exception.__str__  # a KeyError puts its message in quotation marks
 
 
 class FileError(TinygradError, ValueError):

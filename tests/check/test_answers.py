@@ -136,8 +136,7 @@ def test_a_network_that_is_none_is_refused(right, tmp_path, capsys, text, said):
 )
 def test_a_report_is_drawn_with_the_first_wrong_step_marked(loss, wrong):
     loss = loss()
-    signal = tg.network.signals.Signals(loss)[wrong]
-    right = signal.of(tg.grad(loss, signal.tensor).numpy())
+    right = tg.signals(loss)[wrong].gradient
     report = tg.compare(loss, {wrong: 2 * right})
     folded, unfolded = tg.draw(report).dot, tg.draw(report, fold=False).dot
     for dot in (folded, unfolded):
@@ -344,12 +343,10 @@ def test_no_right_number_is_told_to_students(case):
     loss, hand = case.loss(), case.hand()
     report = tg.compare(loss, hand)
     report.diagnose(pairs=False)
-    signals = tg.network.signals.Signals(loss)
-    needed = [t for t in signals.names if t.requires_grad]
-    right = [each.numpy() for each in tg.grad(loss, needed, allow_unused=True) if each is not None]
-    off = [tg.grad(loss, signals[n].tensor).numpy() - hand[n] for n in hand
-           if n in signals.by_name and len(signals[n].widths) == 1
-           and np.shape(hand[n]) == signals[n].shape]  # fmt: skip
+    signals = tg.signals(loss)
+    right = [each.gradient for each in signals.values() if each.gradient is not None]
+    off = [signals[n].gradient - hand[n] for n in hand
+           if n in signals and np.shape(hand[n]) == signals[n].shape]  # fmt: skip
     for told in (report.told(answers=False), json.dumps(report.as_dict(answers=False))):
         assert not leaks(told, right + off), told
     if report.telling:  # and with answers they are told: the test can fail

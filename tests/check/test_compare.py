@@ -185,8 +185,8 @@ def lstm_loss():
 
 
 def right(loss, *names):
-    signals = tg.network.signals.Signals(loss)
-    return {n: signals[n].of(tg.grad(loss, signals[n].tensor).numpy()) for n in names}
+    signals = tg.signals(loss)
+    return {name: signals[name].gradient for name in names}
 
 
 @pytest.mark.parametrize(
@@ -309,8 +309,7 @@ def test_the_steps_of_a_module_that_is_called_in_a_loop_are_judged_one_by_one(st
     for _ in tg.steps(steps):
         h = cell(h)
     loss = (h * h).sum()  # the last one is used twice
-    signals = tg.network.signals.Signals(loss)
-    ys = np.stack([tg.grad(loss, each.tensor).numpy() for each in signals.sequences["cell.y"]])
+    ys = np.stack([each.gradient for each in tg.signals(loss).sequences["cell.y"]])
     hand = {"cell.y": ys, "cell.W": tg.grad(loss, cell.W).numpy()}
     report = tg.compare(loss, hand)
     assert report.ok and report.blame is None

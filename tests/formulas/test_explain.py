@@ -55,10 +55,10 @@ EVERY = pytest.mark.parametrize(
 
 def gradient(loss, name):
     """Return what one backward pass gives for a signal, by its name."""
-    signals = tg.network.signals.Signals(loss)
+    signals = tg.signals(loss)
     if name in signals.sequences:
-        return np.stack([gradient(loss, each.name) for each in signals.sequences[name]])
-    return signals[name].of(tg.grad(loss, signals[name].tensor).numpy())
+        return np.stack([each.gradient for each in signals.sequences[name]])
+    return signals[name].gradient
 
 
 # --- the numbers --------------------------------------------------------------------------------
@@ -73,8 +73,8 @@ def test_the_last_delta_is_the_gradient(network, signal, fold):
 
 
 def test_the_small_convolution_by_complex_step():
-    signals = tg.network.signals.Signals(small_convolution())
-    leaves = {name: signals[name].tensor.numpy() for name in ("image", "kernel", "w")}
+    signals = tg.signals(small_convolution())
+    leaves = {name: signals[name].value for name in ("image", "kernel", "w")}
 
     def loss(image, kernel, w):
         z = np.sum(np.lib.stride_tricks.sliding_window_view(image, (2, 2)) * kernel, axis=(2, 3))
@@ -91,10 +91,10 @@ def test_the_small_convolution_by_complex_step():
 @pytest.mark.parametrize("steps", [1, 3])
 def test_an_lstm_by_complex_step(steps):
     loss = recurrence(steps)
-    signals = tg.network.signals.Signals(loss)
+    signals = tg.signals(loss)
     names = {"lstm.W": "W", "lstm.U": "U", "lstm.b": "v", "dense.W": "w", "dense.b": "b"}
-    p = {letter: signals[name].tensor.numpy() for name, letter in names.items()}
-    x, target = signals["x"].tensor.numpy(), np.ones((steps, 1))
+    p = {letter: signals[name].value for name, letter in names.items()}
+    x, target = signals["x"].value, np.ones((steps, 1))
     for name, letter in names.items():
         slope = complex_step(
             lambda v, letter=letter: question.forward(x, target, p | {letter: v})["loss"], p[letter]
@@ -106,7 +106,7 @@ def test_the_last_delta_is_what_backward_leaves():
     loss = mlp()
     told = tg.explain(loss, "w1")
     loss.backward()
-    (w1,) = (leaf for leaf in tg.network.signals.Signals(loss).names if leaf.name == "w1")
+    w1 = tg.signals(loss)["w1"].tensor
     assert told.stages[-1].value["w1"] == pytest.approx(w1.grad, rel=1e-14)
     assert str(told).endswith("∂E_total/∂w1 = δw1 = 0.000438568")
 
@@ -254,9 +254,7 @@ def test_a_partial_of_a_product_is_the_partner_transposed_or_with_its_sign():
     (last, *_) = (s for s in tg.explain(lstm, "lstm.U.i").stages if s.name == "lstm.s_i[2]")
     text, number = last.partial["lstm.out[1] → lstm.s_i[2]"]
     assert text == "lstm.U.iᵀ"
-    np.testing.assert_array_equal(
-        number, tg.network.signals.Signals(lstm)["lstm.U"].tensor.data[:, 3:6].T
-    )
+    np.testing.assert_array_equal(number, tg.signals(lstm)["lstm.U.i"].value.T)
     (last, *_) = tg.explain(formula(), "x").stages
     assert last.equation == "y = divide - x ∘ exp"
     assert last.partial["exp"] == ("-x", -0.5)

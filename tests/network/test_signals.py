@@ -127,3 +127,49 @@ def test_what_a_recurrence_starts_from_is_none_of_its_steps():
 def test_a_wrong_name_gets_the_nearest_ones():
     with pytest.raises(SignalError, match=r"lstm\.w.*nearest names are: lstm\.W"):
         Signals(network())["lstm.w"]
+
+
+# --- values and gradients -----------------------------------------------------------------------
+
+
+def test_signals_have_the_values_and_gradients_of_the_tape():
+    loss = network()
+    signals = tg.signals(loss)
+    loss.backward()
+    for name in ("lstm.W", "dense.b", "x"):
+        np.testing.assert_array_equal(signals[name].value, signals[name].tensor.data)
+        np.testing.assert_array_equal(signals[name].gradient, signals[name].tensor.grad)
+    for name in ("lstm.a[1]", "lstm.state[2]", "dense.y"):
+        (expected,) = tg.grad(loss, [signals[name].tensor])
+        np.testing.assert_array_equal(signals[name].gradient, expected.numpy())
+    forget = signals["lstm.W.f"]
+    np.testing.assert_array_equal(forget.gradient, signals["lstm.W"].tensor.grad[:, 8:12])
+    assert tg.compare(loss, {name: each.gradient for name, each in signals.items()
+                             if each.gradient is not None}).ok  # fmt: skip
+
+
+def test_signals_are_a_mapping_in_the_order_of_recording():
+    signals = tg.signals(network())
+    assert list(signals) == list(signals.by_name) and len(signals) == len(signals.by_name)
+    assert "lstm.W.f" in signals and "lstm.w" not in signals and signals.get("lstm.w") is None
+    assert repr(signals["lstm.a[1]"]) == "<signal lstm.a[1] (4,)>"
+    assert len(repr(signals)) < 80
+
+
+def test_what_requires_no_gradient_has_none():
+    x, w = tg.Tensor(2.0, name="x"), tg.Tensor(3.0, requires_grad=True, name="w")
+    assert tg.signals(x * w)["x"].gradient is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "error", "says"),
+    [
+        (lambda: (3.0,), tg.UsageError, "found float, expected a Tensor"),
+        (lambda: (), tg.UsageError, "expected a Tensor"),
+        (lambda: (network(), network()), tg.UsageError, "found 2 outputs"),
+        (lambda: (tg.nn.LSTM(2, 4)(np.ones((3, 2)))[0],), tg.GradientError, "one number"),
+    ],
+)
+def test_outputs_without_a_gradient_are_refused(outputs, error, says):
+    with pytest.raises(error, match=says):
+        tg.signals(*outputs())["lstm.W"].gradient  # noqa: B018

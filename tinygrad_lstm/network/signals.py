@@ -17,19 +17,60 @@ are the same from run to run and wherever they are used: in comparisons, picture
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.cotangent import Sums
 from ..engine.place import Initial, Packed, Place
-from ..engine.tape import history
-from ..engine.tensor import Tensor
-from ..errors import SignalError, nearest
+from ..engine.tape import history, pull_back
+from ..engine.tensor import Tensor, starting_cotangent
+from ..errors import SignalError, UsageError, nearest
+
+__all__ = ["Signal", "Signals", "signals"]
 
 STEP = re.compile(r"\[(-?\d+)\]")
+
+
+def signals(*outputs: Tensor) -> Signals:
+    """Return every signal that some outputs were computed from, by its name.
+
+    Parameters
+    ----------
+    *outputs : Tensor
+        For the gradients, one output: a loss of one number.
+
+    Returns
+    -------
+    Signals
+        A mapping of names to signals, in the order of recording. A signal has its ``value`` and its
+        ``gradient``: the derivative of the output by the signal, of the same shape.
+
+    Raises
+    ------
+    UsageError
+        If an output is no Tensor.
+
+    Examples
+    --------
+    >>> x, w = Tensor(2.0, name="x"), Tensor(3.0, requires_grad=True, name="w")
+    >>> y = x * w
+    >>> y.name = "y"
+    >>> known = signals(y * y)
+    >>> list(known)
+    ['x', 'w', 'y', 'hadamard']
+    >>> known["y"].value, known["y"].gradient, known["w"].gradient
+    (array(6.), array(12.), array(24.))
+    """
+    for output in outputs or (None,):
+        if not isinstance(output, Tensor):
+            raise UsageError(
+                f"signals: found {type(output).__name__}, expected a Tensor computed from others"
+            )
+    return Signals(*outputs)
 
 
 @dataclass(frozen=True)
@@ -44,17 +85,45 @@ class Signal:
         Which part it is.
     widths : tuple of int
         How wide the parts are, relative to each other; the whole is part 0 of one.
+    signals : Signals
+        All the signals that it is one of.
     """
 
     name: str
     tensor: Tensor
+    signals: Signals = field(compare=False)
     part: int = 0
     widths: tuple[int, ...] = (1,)
+
+    def __repr__(self) -> str:
+        return f"<signal {self.name} {self.shape}>"
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The sizes of its axes."""
-        return self.of(self.tensor._array).shape
+        return self.value.shape
+
+    @property
+    def value(self) -> np.ndarray:
+        """Its entries in the forward pass."""
+        return self.of(self.tensor.data)
+
+    @property
+    def gradient(self) -> np.ndarray | None:
+        """The derivative of the output by the signal; None if the signal requires no gradient.
+
+        Raises
+        ------
+        UsageError
+            If there are several outputs.
+        GradientError
+            If the output is not one number.
+        ChangedError
+            If the data of a leaf was replaced after the forward pass.
+        """
+        if not self.tensor.requires_grad:
+            return None
+        return self.of(self.signals.gradients[self.tensor])
 
     def of(self, whole: np.ndarray) -> np.ndarray:
         """Return the entries that belong to this signal in an array for the whole Tensor."""
@@ -91,7 +160,7 @@ class Spot(NamedTuple):
         return f"{self.outer}{name[len(self.prefix) : len(name) - len(self.steps)]}{self.inner}"
 
 
-class Signals:
+class Signals(Mapping[str, Signal]):
     """Every Tensor that the outputs were computed from, in the order of recording, with its name.
 
     Parameters
@@ -110,6 +179,7 @@ class Signals:
     """
 
     def __init__(self, *outputs: Tensor) -> None:
+        self.outputs = outputs
         self.names: dict[Tensor, str] = {}
         self._taken: set[str] = set()
         self._repeats: dict[str, int] = {}  # so that n repeats cost n, not n²
@@ -130,6 +200,33 @@ class Signals:
         if name not in self.by_name:
             raise SignalError(f"no signal is called {name!r}; {nearest(name, self.by_name)}")
         return self.by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def __repr__(self) -> str:
+        first, *_, last = *self, *self
+        return f"<{len(self)} signals, from {first} to {last}>"
+
+    @cached_property
+    def gradients(self) -> dict[Tensor, np.ndarray]:
+        """The derivative of the output by every Tensor that requires a gradient."""
+        if len(self.outputs) != 1:
+            raise UsageError(
+                f"signals: found {len(self.outputs)} outputs, expected one whose gradients to take"
+            )
+        (output,) = self.outputs
+        wanted = {tensor for tensor in self.names if tensor.requires_grad}
+        sums = Sums(wanted)
+        sums.add(output, starting_cotangent(output, None))
+        reached = pull_back(sums)
+        return {x: np.asarray(reached.get(x, np.zeros_like(x._array))) for x in wanted}
 
     @cached_property
     def by_name(self) -> dict[str, Signal]:
@@ -163,10 +260,10 @@ class Signals:
     def _signals(self) -> Iterator[tuple[Signal, Spot]]:
         for tensor, name in self.names.items():
             spot = self._spots[tensor.place]
-            yield Signal(name, tensor), spot
+            yield Signal(name, tensor, self), spot
             if isinstance(tensor.name, Packed):
                 for position, part in enumerate(_parts(name, tensor.name, spot)):
-                    yield Signal(part, tensor, position, tensor.name.widths), spot
+                    yield Signal(part, tensor, self, position, tensor.name.widths), spot
 
     def _name(self, tensor: Tensor) -> None:
         place = tensor.place
