@@ -203,7 +203,7 @@ def test_the_tape_is_cut_on_his_edges_and_on_no_other(looks):
 
     found = set()
     for product in graph.nodes:
-        if product.kind == "product":
+        if product.kind == "bilinear":
             ends = [source(wire) for wire in product.inputs]
             for cut, other in (ends, ends[::-1]):
                 if cut.kind == "cut":

@@ -104,7 +104,7 @@ def test_the_kinds_are_exchanged():
     x = tg.Tensor([0.5, 0.2], requires_grad=True, name="x")
     g = tg.graph((tg.tanh(x) + x).sum())
     assert g.count() == {
-        "input": 1, "branch": 1, "function": 1, "junction": 1, "linear": 1, "output": 1
+        "input": 1, "branch": 1, "elementwise": 1, "junction": 1, "linear": 1, "output": 1
     }  # fmt: skip
     assert g.adjoint().count() == {
         "input": 1, "linear": 1, "branch": 1, "gain": 1, "junction": 1, "output": 1

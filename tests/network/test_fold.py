@@ -376,7 +376,7 @@ def test_a_sequence_that_others_use_too_stays_outside(x, weights):
     for k in tg.steps(T):
         h = tg.tanh(before[k] + h @ U)
     f = folded(tg.sum(h) + tg.sum(before * before))
-    (product,) = [n for n in f.nodes if n.name == "before" and n.kind == "product"]
+    (product,) = [n for n in f.nodes if n.name == "before" and n.kind == "bilinear"]
     assert not product.folded
 
 

@@ -14,14 +14,14 @@ from tinygrad_lstm.network.unpack import unpack
 def counted(g):
     """Count the elements of an LSTM cell alone, as Wan and Beaufays draw it."""
     cell = [n for n in g.nodes if n.folded and n.scope in ("lstm", "") and n.kind != "broadcast"]
-    products = [n for n in cell if n.kind == "product"]
+    products = [n for n in cell if n.kind == "bilinear"]
     # a weight's gradient is read at its two ends, on an arm that is no part of the cell
     read = {n.inputs[0] for n in cell if n.kind == "matrix" and n.port == 1}
     count = {
         "Σ": sum(n.kind == "junction" for n in cell),
         "branch": sum(n.kind == "branch" and read.isdisjoint(n.outputs) for n in cell),
         "Π": sum(n.primitive.name == "hadamard" for n in products),
-        "f": sum(n.kind == "function" for n in cell),
+        "f": sum(n.kind == "elementwise" for n in cell),
         "W": sum(n.primitive.name == "matmul" for n in products),
         "Wᵀ": sum(n.kind == "matrix" and n.port == 0 for n in cell),
         "gain": sum(n.kind == "gain" for n in cell),
@@ -89,7 +89,7 @@ def test_gates_have_their_names():
     g = unpack(tg.graph(network(3)[0]).fold())
     made = {node.name: node.kind for node in g.nodes}
     assert all(made[f"lstm.s_{gate}(k)"] == "junction" for gate in "aifo")
-    assert all(made[f"lstm.{gate}(k)"] == "function" for gate in "aifo")
+    assert all(made[f"lstm.{gate}(k)"] == "elementwise" for gate in "aifo")
     assert not any(node.kind == "linear" and node.folded for node in g.nodes)
 
 

@@ -12,6 +12,7 @@ from itertools import chain
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrapped
@@ -112,7 +113,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     ends = [
         Given(node.name, node.inputs[0], None, np.empty(0))
         for node in sight.adjoint.nodes
-        if node.kind == "output" and node.name.removeprefix("δ") in sight.named
+        if node.kind is Kind.OUTPUT and node.name.removeprefix("δ") in sight.named
     ]
     if not ends:
         raise UsageError("adequacy: found no gradient to check, expected a leaf that requires one")
@@ -205,7 +206,7 @@ def _advice(sight: Sight, unseen: list[Mistake]) -> list[str]:
         advice.append("make no axis 1 long: batch, features, hidden units")
     starts = [
         network.wires[node.inputs[1]].value for node in network.nodes
-        if node.kind in ("delay", "advance")
+        if node.kind in (Kind.DELAY, Kind.ADVANCE)
     ]  # fmt: skip
     if any(not np.any(start) for start in starts):
         advice.append("start from states that are not zero")
@@ -214,7 +215,7 @@ def _advice(sight: Sight, unseen: list[Mistake]) -> list[str]:
     leaves = [
         np.asarray(network.wires[node.outputs[0]].value)
         for node in network.nodes
-        if node.kind == "parameter"
+        if node.kind is Kind.PARAMETER
     ]
     square = [x for x in leaves if x.ndim == 2 and x.shape[0] == x.shape[1] > 1]
     if any(np.allclose(x, x.T) for x in square):

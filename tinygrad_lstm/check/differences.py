@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.differentiate import push_forward
+from ..engine.kinds import Kind
 from ..engine.place import no_grad
 from ..engine.tape import history, leading_to
 from ..engine.tensor import Tensor, constant
@@ -69,7 +70,7 @@ class Recorded:
         self.order = leading_to(set(leaves), history(self.outputs))
         self.is_analytic = all(node.primitive.analytic for node in self.order if node.inputs)
         everything = history(self.outputs, everything=True)
-        self.has_cut = any(node.inputs and node.primitive.kind == "cut" for node in everything)
+        self.has_cut = any(node.inputs and node.primitive.kind is Kind.CUT for node in everything)
         largest = [np.max(np.abs(out._array), initial=0.0) for out in self.outputs]
         sizes = np.repeat(np.array(largest, float), [out.size for out in self.outputs])
         self.rounding = ROUNDINGS * float(np.finfo(self.dtype).eps)

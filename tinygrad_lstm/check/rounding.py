@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..network.adjoint import gain_of
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
@@ -27,9 +28,19 @@ HalfUnit = Callable[[Any], np.ndarray]
 
 DRAWS = 16  # of rounding errors, in every signal; what they lead to varies by a fifth or so
 FACTOR = 5.0  # times the root of the mean square
-COMPUTED = ("function", "product", "reduction", "junction", "gain")  # of a forward pass
-SLOPED = ("function", "product", "reduction")  # of which the gains depend on the forward pass
-GAINS = ("gain", "matrix", "jacobian")  # of an adjoint network
+COMPUTED = (
+    Kind.ELEMENTWISE,
+    Kind.BILINEAR,
+    Kind.REDUCTION,
+    Kind.JUNCTION,
+    Kind.GAIN,
+)  # of a forward pass
+SLOPED = (
+    Kind.ELEMENTWISE,
+    Kind.BILINEAR,
+    Kind.REDUCTION,
+)  # of which the gains depend on the forward pass
+GAINS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN)  # of an adjoint network
 
 
 def half_unit_carried(value: Any, digits: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.symbol import Symbol
 from ..formulas.equations import ALL, Equations, left_out
 from ..network.evaluate import evaluate
@@ -175,7 +176,7 @@ def _kept(right: Flow, changed: Flow) -> dict[int, set[int]]:
         for wire in node.outputs if len(node.inputs) == 1 else ():
             other = now.get(wire)
             weight = now.get(other.inputs[0]) if other is not None and other.inputs else None
-            if weight is None or weight.kind != "gain" or weight.inputs != node.inputs:
+            if weight is None or weight.kind is not Kind.GAIN or weight.inputs != node.inputs:
                 continue
             if weight.folded and weight.outputs[0] >= len(right.wires):
                 gains = np.asarray(weight.gain)
@@ -188,11 +189,11 @@ def _is_alike(node: Node, other: Node, wire: int) -> bool:
     ways = [(x.kind, x.primitive, x.transposed, x.port) for x in (node, other)]
     if ways[0] != ways[1] or not is_same(dict(node.parameters), dict(other.parameters)):
         return False
-    if node.kind in ("branch", "junction"):
-        ports = [x.outputs if x.kind == "branch" else x.inputs for x in (node, other)]
+    if node.kind in (Kind.BRANCH, Kind.JUNCTION):
+        ports = [x.outputs if x.kind is Kind.BRANCH else x.inputs for x in (node, other)]
         signs = [dict(zip(p, x.signs)) for p, x in zip(ports, (node, other), strict=True)]
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             return signs[0].get(wire) == signs[1].get(wire)
         return all(signs[0].get(come, sign) == sign for come, sign in signs[1].items())
     same = node.gain is other.gain or np.array_equal(node.gain, other.gain)
-    return same or node.kind in ("delay", "advance")
+    return same or node.kind in (Kind.DELAY, Kind.ADVANCE)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import told
+from ..engine.kinds import Kind
 from ..engine.memory import collector_paused
 from ..errors import ArgumentError
 from ..network.adjoint import delta, transposed
@@ -363,7 +364,7 @@ class Trials:
         still = {
             delta(node.name): np.zeros(np.shape(self.known[node.inputs[0]]))
             for node in self.nodes
-            if node.kind == "output"
+            if node.kind is Kind.OUTPUT
         }
         ends = {wires[wire] for wire in self.places if wire in wires}
 

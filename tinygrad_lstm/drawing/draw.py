@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from ..engine.arguments import told
+from ..engine.kinds import Kind
 from ..engine.symbol import bare
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
@@ -209,8 +210,8 @@ def _wan(
 def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:
     """Return the graph to draw, packed signals taken apart, and what there is to say of it."""
     if isinstance(of, Graph):
-        if any(node.kind in ("gain", "matrix") or node.transposed for node in of.nodes
-               if node.kind != "hold"):  # fmt: skip
+        if any(node.kind in (Kind.GAIN, Kind.MATRIX) or node.transposed for node in of.nodes
+               if node.kind is not Kind.HOLD):  # fmt: skip
             raise UsageError('draw: found an adjoint network; draw the graph with view="adjoint"')
         if fold is None:
             return unpack(of), []
@@ -248,8 +249,8 @@ def _varying(network: Graph) -> list[str]:
     for node in network.nodes:
         for parameter in varying(node.parameters):
             operands = [network.wires[wire].name.partition(" → ")[0] for wire in node.inputs]
-            what = node.name if node.kind == "tap" or is_named(node) else written(node, operands)
-            if node.kind == "tap" and node.name == f"{node.stem}(k)" and not parameter.is_told:
+            what = node.name if node.kind is Kind.TAP or is_named(node) else written(node, operands)
+            if node.kind is Kind.TAP and node.name == f"{node.stem}(k)" and not parameter.is_told:
                 what += f" = {operands[0]}[{bare(str(parameter))}]"
             if not parameter.is_told:
                 notes.append(f"{what}: {parameter.listed()}")
@@ -266,7 +267,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
         return forward, δ
     loops = {
         wire: node.loop for node in network.nodes if node.folded for wire in node.outputs
-        if node.kind != "collect" and not node.transposed and node.loop is not None
+        if node.kind is not Kind.COLLECT and not node.transposed and node.loop is not None
     }  # fmt: skip
     if not loops and not isinstance(step, Integral):
         raise ArgumentError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..network.flow import DELAYS, SOURCES, Flow, Node
 
 
@@ -16,14 +17,22 @@ class Loss:
     What it is may not depend on weights; a program that is one formula has none.
     """
 
-    SUMS = ("junction", "branch", "collect", "hold", "broadcast", "output", *DELAYS)
+    SUMS = (
+        Kind.JUNCTION,
+        Kind.BRANCH,
+        Kind.COLLECT,
+        Kind.HOLD,
+        Kind.BROADCAST,
+        Kind.OUTPUT,
+        *DELAYS,
+    )
 
     def __init__(self, graph: Flow, maker: dict[int, Node], user: dict[int, Node]) -> None:
         self.graph, self.maker, self.user = graph, maker, user
         self.weighted = {
             self._scope(user[wire])
             for n in graph.nodes
-            if n.kind == "parameter"
+            if n.kind is Kind.PARAMETER
             for wire in n.outputs
         } | {self._scope(node) for node in graph.nodes if node.kind in DELAYS}
         self.scopes: set[str] = set()
@@ -42,7 +51,7 @@ class Loss:
                 break
             delays = kept  # one led out of the loss again
         rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
-        return inside if self.scopes and any(n.kind != "branch" for n in rest) else set()
+        return inside if self.scopes and any(n.kind is not Kind.BRANCH for n in rest) else set()
 
     def _grown(self, inside: set[int]) -> set[int]:
         """Return what leads to nothing but the loss, given delays that may be in it."""
@@ -59,16 +68,16 @@ class Loss:
         if not all(id(self.user[wire]) in inside for wire in node.outputs):
             return False
         if node.kind in SOURCES:
-            return node.kind != "parameter"
+            return node.kind is not Kind.PARAMETER
         if not self._is_number(node):
-            brings = node.kind in ("tap", "hold", "broadcast", "join")
+            brings = node.kind in (Kind.TAP, Kind.HOLD, Kind.BROADCAST, Kind.JOIN)
             target = brings and all(self._is_source(wire) for wire in node.inputs)
             return target or self._scope(node) in self.scopes
         if self._scope(node) and self._scope(node) not in self.weighted:
             self.scopes.add(self._scope(node))
             return True
-        scaled = node.kind == "product" and any(self._is_constant(each) for each in node.inputs)
-        picked = node.kind == "linear" and "index" in node.parameters
+        scaled = node.kind is Kind.BILINEAR and any(self._is_constant(each) for each in node.inputs)
+        picked = node.kind is Kind.LINEAR and "index" in node.parameters
         return node.kind in self.SUMS or scaled or picked
 
     def _scope(self, node: Node) -> str:
@@ -76,12 +85,12 @@ class Loss:
 
     def _origin(self, wire: int) -> Node:
         node = self.maker[wire]
-        while node.kind in ("broadcast", "hold", "branch", "tap", "join"):
+        while node.kind in (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH, Kind.TAP, Kind.JOIN):
             node = self.maker[node.inputs[0]]
         return node
 
     def _is_constant(self, wire: int) -> bool:
-        return self._origin(wire).kind == "constant"
+        return self._origin(wire).kind is Kind.CONSTANT
 
     def _is_source(self, wire: int) -> bool:
         return self._origin(wire).kind in SOURCES

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
 from .skeleton import Arc, Place, Skeleton
@@ -42,7 +43,7 @@ class _Expansion:
         self.drawn, self.network = drawn, network
         self.timed = {
             wire for node in network.nodes if node.folded for wire in node.outputs
-            if node.kind != "collect"
+            if node.kind is not Kind.COLLECT
         }  # fmt: skip
         self.made = Skeleton(notes=drawn.notes)
         self.entries: list[list[int]] = []

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.symbol import Symbol
 from ..formulas.words import (
     bracketed,
@@ -33,9 +34,9 @@ from ..formulas.words import (
 from ..network.flow import DELAYS, SOURCES, Flow, Node
 from .loss import Loss
 
-ENDS = ("input", "tap")
+ENDS = (Kind.INPUT, Kind.TAP)
 LONGEST = 20  # characters of a formula at an arrow
-THROUGH = ("broadcast", "hold", "tap", "collect")
+THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
 
 
 @dataclass(slots=True)
@@ -153,7 +154,7 @@ class _Drawing:
         self.graph, self.alive = graph, alive
         self.maker = {wire: node for node in graph.nodes for wire in node.outputs}
         self.user = {wire: node for node in graph.nodes for wire in node.inputs}
-        self.weights = {id(n) for n in graph.nodes if n.kind == "input" and self._is_weight(n)}
+        self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
         self.hidden = Loss(graph, self.maker, self.user).nodes()
         self.made = Skeleton()
         self.place: dict[int, int] = {}  # of a node, by identity
@@ -180,21 +181,21 @@ class _Drawing:
     # --- which nodes are places ------------------------------------------------------------------
 
     def _is_place(self, node: Node) -> bool:
-        if node.kind in ("parameter", "constant") or id(node) in self.weights:
+        if node.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(node) in self.weights:
             return False
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             maker = self.maker[node.inputs[0]]
             unread = maker.kind not in SOURCES or self._is_place(maker)
             return unread and not self._is_aside(node.inputs[0]) and len(self._arms_drawn(node)) > 1
-        if node.kind == "input":
+        if node.kind is Kind.INPUT:
             return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
         if self._is_reading(node):
             return True
-        if node.kind == "tap":
+        if node.kind is Kind.TAP:
             return self._is_place(self.maker[node.inputs[0]])
         if node.kind in THROUGH:
-            return node.kind == "collect" and not self._is_joined(node)
-        if node.kind == "product":
+            return node.kind is Kind.COLLECT and not self._is_joined(node)
+        if node.kind is Kind.BILINEAR:
             return self._weight(node) is None
         return True
 
@@ -212,24 +213,26 @@ class _Drawing:
     def _is_read(self, wire: int) -> bool:
         """Return whether a source is read by taps or steps alone, which then stand for it."""
         node = self.user[wire]
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             return all(self._is_read(each) for each in node.outputs)
         return self._is_reading(node) or id(node) in self.hidden
 
     def _is_reading(self, node: Node) -> bool:
         """Return whether it reads an entry of what comes in from outside, at its step."""
-        taken = node.kind == "linear" and isinstance(node.parameters.get("index"), int)
+        taken = node.kind is Kind.LINEAR and isinstance(node.parameters.get("index"), int)
         if self._is_renaming(node):
             return True
-        if node.kind != "tap" and not (taken and node.step is not None):
+        if node.kind is not Kind.TAP and not (taken and node.step is not None):
             return False
         origin = self._origin(node.inputs[0])  # constants stand beside each use
-        return origin.kind in SOURCES and (node.kind != "tap" or origin.kind != "constant")
+        return origin.kind in SOURCES and (
+            node.kind is not Kind.TAP or origin.kind is not Kind.CONSTANT
+        )
 
     def _is_renaming(self, node: Node) -> bool:
         """Return whether it is a leaf by another name, such as that of an initial value."""
         same = node.parameters.get("shape") == (*node.shapes, None)[0]
-        return node.kind == "linear" and same and self._origin(node.inputs[0]).kind in SOURCES
+        return node.kind is Kind.LINEAR and same and self._origin(node.inputs[0]).kind in SOURCES
 
     def _is_end(self, node: Node) -> bool:
         return node.kind in SOURCES or self._is_reading(node)
@@ -239,18 +242,18 @@ class _Drawing:
         for wire in self._arms(node.outputs[0]):
             user = self.user[wire]
             right = is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
-            if not right and user.kind not in ("hold", "broadcast"):
+            if not right and user.kind not in (Kind.HOLD, Kind.BROADCAST):
                 return False
         return True
 
     def _is_joined(self, node: Node) -> bool:
         """Return whether what a loop makes is read step by step elsewhere, or ends the network."""
         users = [self.user[wire] for wire in self._arms(node.outputs[0])]
-        return all(user.kind == "tap" or id(user) in self.hidden for user in users)
+        return all(user.kind is Kind.TAP or id(user) in self.hidden for user in users)
 
     def _arms(self, wire: int) -> list[int]:
         node = self.user[wire]
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             return [arm for each in node.outputs for arm in self._arms(each)]
         return [wire]
 
@@ -262,11 +265,11 @@ class _Drawing:
     def _is_aside(self, wire: int) -> bool:
         """Return whether a signal is a parameter or a constant, repeated beside each use."""
         origin = self._origin(wire)
-        return origin.kind in ("parameter", "constant") or id(origin) in self.weights
+        return origin.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(origin) in self.weights
 
     def _origin(self, wire: int) -> Node:
         node = self.maker[wire]
-        while node.kind in ("broadcast", "hold", "tap", "branch"):
+        while node.kind in (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.BRANCH):
             node = self.maker[node.inputs[0]]
         return node
 
@@ -285,29 +288,29 @@ class _Drawing:
         wire = node.outputs[0] if node.outputs else node.inputs[0]
         forward: tuple[str, ...] = ()
         adjoint: tuple[str, ...] = ()
-        kind, name, whole = node.kind, shown(node), ""
-        if kind == "junction":
+        kind, name, whole = str(node.kind), shown(node), ""
+        if node.kind is Kind.JUNCTION:
             kind = "sum"
-        elif kind == "product":
+        elif node.kind is Kind.BILINEAR:
             kind = "matmul" if is_matmul(node) else "product"
-        elif kind == "function":
-            forward, adjoint = self._function(node)
-        elif kind in DELAYS:
-            signs = ("⁻", "⁺") if kind == "delay" else ("⁺", "⁻")
+        elif node.kind is Kind.ELEMENTWISE:
+            kind, (forward, adjoint) = "function", self._function(node)
+        elif node.kind in DELAYS:
+            signs = ("⁻", "⁺") if node.kind is Kind.DELAY else ("⁺", "⁻")
             forward, adjoint, kind = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), "delay"
-        elif kind in ENDS or self._is_reading(node):
-            if kind == "linear" and not self._is_renaming(node):
+        elif node.kind in ENDS or self._is_reading(node):
+            if node.kind is Kind.LINEAR and not self._is_renaming(node):
                 origin = self._origin(node.inputs[0])
                 name, whole = f"{shown(origin)}[{node.parameters['index']}]", origin.name
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
-        elif kind == "output":
+        elif node.kind is Kind.OUTPUT:
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
-        elif kind != "branch":
+        elif node.kind is not Kind.BRANCH:
             what = operation(node)
             forward, adjoint, kind = (what,), (transposed(what),), "box"
             if is_named(node):
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
-        still = kind == "end" and node.kind != "output" and wire not in self.alive
+        still = kind == "end" and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
         place = Place(kind, forward, adjoint, node.name, self._frames(node), wire, still)
         place.whole = whole
@@ -318,9 +321,9 @@ class _Drawing:
         own = frames(node)
         if self._is_renaming(node):
             return ()
-        if node.kind != "branch":
+        if node.kind is not Kind.BRANCH:
             return own
-        if self.maker[node.inputs[0]].kind in (*SOURCES, "tap"):
+        if self.maker[node.inputs[0]].kind in (*SOURCES, Kind.TAP):
             own = ()
         users = [self.user[wire] for wire in node.outputs]
         led_to = [frames(user) for user in users if id(user) not in self.hidden]
@@ -350,7 +353,7 @@ class _Drawing:
             return ""
         names = [self._said(wire) for wire in node.inputs]
         values = [self.graph.wires[wire].value for wire in node.inputs]
-        known = [self._origin(wire).kind == "constant" for wire in node.inputs]
+        known = [self._origin(wire).kind is Kind.CONSTANT for wire in node.inputs]
         own = shown(node) if is_named(node) else operation_name(node)
         if timeless:
             names, own = [without_step(each) for each in names], without_step(own)
@@ -366,11 +369,11 @@ class _Drawing:
     def _said(self, wire: int, depth: int = 2) -> str:
         """Return the signal on a wire, as it stands in a formula."""
         node = self.maker[wire]
-        while node.kind in ("branch", "broadcast", "hold", "collect"):
+        while node.kind in (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD, Kind.COLLECT):
             node = self.maker[node.inputs[0]]
-        if node.kind == "constant":
+        if node.kind is Kind.CONSTANT:
             return constant(self.graph.wires[node.outputs[0]].value)
-        if node.primitive is None and node.kind != "junction":
+        if node.primitive is None and node.kind is not Kind.JUNCTION:
             return shown(node)
         if is_named(node) or not depth or node.kind in ENDS:
             return shown(node)
@@ -390,11 +393,11 @@ class _Drawing:
             return
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
         forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
-        if node.kind == "product":
+        if node.kind is Kind.BILINEAR:
             adjoint.append(self._other_factor(node, port))
-        elif node.kind == "function" and len(node.inputs) > 1:
+        elif node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1:
             adjoint.append(minus(str(self._partial(node, port))))
-        elif maker.kind in ("junction", "product") and is_named(maker) and weight is None:
+        elif maker.kind in (Kind.JUNCTION, Kind.BILINEAR) and is_named(maker) and weight is None:
             forward, adjoint = [shown(maker)], [f"δ{shown(maker)}"]
         if maker.kind in DELAYS:
             forward.insert(0, shown(maker))
@@ -428,14 +431,14 @@ class _Drawing:
         if node.kind in DELAYS and not np.any(self.graph.wires[wire].value):
             return
         value = self.graph.wires[origin.outputs[0]].value
-        name = constant(value) if origin.kind == "constant" else shown(origin)
-        live = wire in self.alive and origin.kind != "constant"
+        name = constant(value) if origin.kind is Kind.CONSTANT else shown(origin)
+        live = wire in self.alive and origin.kind is not Kind.CONSTANT
         self.made.places.append(
             Place("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
                   origin.outputs[0], not live, step=step(node))
         )  # fmt: skip
         sign = "−" if node.signs and node.signs[port] < 0 else ""
-        other = self._other_factor(node, port) if node.kind == "product" else ""
+        other = self._other_factor(node, port) if node.kind is Kind.BILINEAR else ""
         self.made.arcs.append(
             Arc(len(self.made.places) - 1, self.place[id(node)], (sign,), (sign + other,), wire,
                 origin.name, name, live)
@@ -446,10 +449,10 @@ class _Drawing:
         weight = None
         node = self.maker[wire]
         while True:
-            if node.kind == "product" and (port := self._weight(node)) is not None:
+            if node.kind is Kind.BILINEAR and (port := self._weight(node)) is not None:
                 weight = node
                 node = self.maker[node.inputs[1 - port]]
-            elif (node.kind in (*THROUGH, "branch") and not self._is_place(node)) or (
+            elif (node.kind in (*THROUGH, Kind.BRANCH) and not self._is_place(node)) or (
                 self._is_passing(node)
             ):
                 node = self.maker[node.inputs[0]]
@@ -458,10 +461,10 @@ class _Drawing:
 
     def _is_passing(self, node: Node) -> bool:
         """Return whether a fork of what leaves a loop is none to the eye."""
-        if node.kind != "branch" or node.loop is not None:
+        if node.kind is not Kind.BRANCH or node.loop is not None:
             return False
         before = self.maker[node.inputs[0]]
-        return before.kind == "collect" and not self._is_place(before)
+        return before.kind is Kind.COLLECT and not self._is_place(before)
 
     def _weight_name(self, weight: Node | None) -> str:
         port = None if weight is None else self._weight(weight)
@@ -480,7 +483,7 @@ class _Drawing:
         """End the network where the loss begins."""
         for wire in node.inputs:
             branch = self.maker[wire]
-            if branch.kind == "branch" and wire not in self._arms_drawn(branch):
+            if branch.kind is Kind.BRANCH and wire not in self._arms_drawn(branch):
                 continue
             maker, weight = self._passed(wire)
             if id(maker) in self.hidden or id(maker) not in self.place or self._is_end(maker):

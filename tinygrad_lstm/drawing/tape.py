@@ -9,23 +9,24 @@ from typing import Any
 
 import graphviz
 
+from ..engine.kinds import Kind
 from ..engine.symbol import bare, constant_text
 from ..engine.tensor import Tensor
 from ..network.signals import Signals
 from .text import FONT, escaped
 
 COLORS = {  # by kind: fill and line, each kind also told by its shape and its words
-    "parameter": ("#fff2cc", "#b58900"),
-    "input": ("#e8f0fe", "#3367d6"),
-    "elementwise": ("#e6f4ea", "#188038"),
-    "junction": ("#ffffff", "#444444"),
-    "bilinear": ("#fce8e6", "#c5221f"),
-    "reduction": ("#f3e8fd", "#8430ce"),
-    "linear": ("#f5f5f5", "#888888"),
-    "join": ("#f5f5f5", "#888888"),
-    "cut": ("#f5f5f5", "#888888"),
+    Kind.PARAMETER: ("#fff2cc", "#b58900"),
+    Kind.INPUT: ("#e8f0fe", "#3367d6"),
+    Kind.ELEMENTWISE: ("#e6f4ea", "#188038"),
+    Kind.JUNCTION: ("#ffffff", "#444444"),
+    Kind.BILINEAR: ("#fce8e6", "#c5221f"),
+    Kind.REDUCTION: ("#f3e8fd", "#8430ce"),
+    Kind.LINEAR: ("#f5f5f5", "#888888"),
+    Kind.JOIN: ("#f5f5f5", "#888888"),
+    Kind.CUT: ("#f5f5f5", "#888888"),
 }
-SHAPES = {"junction": "circle", "bilinear": "ellipse", "linear": "box", "join": "box"}
+SHAPES = {Kind.JUNCTION: "circle", Kind.BILINEAR: "ellipse", Kind.LINEAR: "box", Kind.JOIN: "box"}
 
 
 def dot(loss: Tensor, title: str = "") -> str:
@@ -99,12 +100,12 @@ def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
     return {
         "label": label, "shape": SHAPES.get(primitive.kind, "box") if not tensor.name else "box",
         "fillcolor": fill, "color": line,
-        "style": "filled,rounded" if primitive.kind == "elementwise" else "filled",
+        "style": "filled,rounded" if primitive.kind is Kind.ELEMENTWISE else "filled",
     }  # fmt: skip
 
 
 def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
-    fill, line = COLORS["parameter" if tensor.requires_grad else "input"]
+    fill, line = COLORS[Kind.PARAMETER if tensor.requires_grad else Kind.INPUT]
     value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else escaped(name)
     shape = "" if tensor.ndim == 0 else "\\n" + escaped("×".join(map(str, tensor.shape)))
     return {

@@ -19,6 +19,7 @@ import inspect
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from enum import StrEnum
 from functools import wraps
 from typing import Any
 
@@ -35,6 +36,35 @@ _ndarray = np.ndarray
 # an Array is an ndarray, a Tensor or a Symbol: whatever a rule runs on
 Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
+
+
+class Kind(StrEnum):
+    """The kinds of primitive, and of the other elements in a signal-flow graph (see `Node`)."""
+
+    ELEMENTWISE = "elementwise"
+    JUNCTION = "junction"
+    LINEAR = "linear"
+    JOIN = "join"
+    BILINEAR = "bilinear"
+    REDUCTION = "reduction"
+    CUT = "cut"
+    # in a graph alone
+    INPUT = "input"
+    PARAMETER = "parameter"
+    CONSTANT = "constant"
+    OUTPUT = "output"
+    BRANCH = "branch"
+    BROADCAST = "broadcast"
+    GAIN = "gain"
+    MATRIX = "matrix"
+    JACOBIAN = "jacobian"
+    DELAY = "delay"
+    ADVANCE = "advance"
+    TAP = "tap"
+    HOLD = "hold"
+    COLLECT = "collect"
+
+    __hash__ = str.__hash__  # that of Enum is written in Python, and slow
 
 
 class Entry:
@@ -68,7 +98,8 @@ class Primitive:
 
     Attributes
     ----------
-    name, kind : str
+    name : str
+    kind : Kind
     forward : (*arrays, **parameters) -> array
     pull : (entry, ct, sums) -> None
         The reverse mode: add to ``sums`` what the cotangent of an entry gives each operand.
@@ -102,7 +133,7 @@ class Primitive:
     def __init__(
         self,
         name: str,
-        kind: str,
+        kind: Kind,
         forward: Rule,
         pull: Callable[[Entry, Array, Any], None],
         jvp: Rule,
@@ -120,8 +151,8 @@ class Primitive:
         self.arity, self.parameters = _signature(forward)
         self.known = frozenset(self.parameters)
         self.forms = {each: (forms or {}).get(each, frozen) for each in self.parameters}
-        self.is_differentiable = kind != "cut"
-        self.is_entrywise = kind in ("elementwise", "junction")
+        self.is_differentiable = kind is not Kind.CUT
+        self.is_entrywise = kind in (Kind.ELEMENTWISE, Kind.JUNCTION)
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
         self.transposed: Rule | None = None
@@ -345,7 +376,7 @@ def elementwise(
         ]
         return _as_shape(_total(terms), y) if terms else None
 
-    primitive = Primitive(name, "elementwise", forward, pull, jvp, **more)
+    primitive = Primitive(name, Kind.ELEMENTWISE, forward, pull, jvp, **more)
     primitive.rules, primitive.scale = partials, scale
     return primitive
 
@@ -375,7 +406,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
         ]
         return _as_shape(_total(terms), y)
 
-    primitive = Primitive(name, "junction", forward, pull, jvp, **more)
+    primitive = Primitive(name, Kind.JUNCTION, forward, pull, jvp, **more)
     primitive.signs = signs
     return primitive
 
@@ -406,7 +437,7 @@ def linear(
     def jvp(tangents, y, xs, parameters):
         return primitive(tangents[0], **parameters)
 
-    primitive = Primitive(name, "linear", forward, pull_part if is_part else pull, jvp, **more)
+    primitive = Primitive(name, Kind.LINEAR, forward, pull_part if is_part else pull, jvp, **more)
     primitive.transposed, primitive.is_part, primitive.add_part = transposed, is_part, add_part
     return primitive
 
@@ -428,7 +459,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
         filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
         return primitive(filled, **parameters)
 
-    primitive = Primitive(name, "join", forward, pull, jvp, **{"forms": JOINING, **more})
+    primitive = Primitive(name, Kind.JOIN, forward, pull, jvp, **{"forms": JOINING, **more})
     return primitive
 
 
@@ -470,7 +501,7 @@ def bilinear(
         terms = [] if da is None else [primitive(da, b)]
         return _total(terms if db is None else [*terms, primitive(a, db)])
 
-    primitive = Primitive(name, "bilinear", forward, pull, jvp, **more)
+    primitive = Primitive(name, Kind.BILINEAR, forward, pull, jvp, **more)
     primitive.rules, primitive.is_entrywise = (left, right), is_entrywise
     return primitive
 
@@ -508,7 +539,7 @@ def reduction(
         (x,), axis = xs, parameters.get("axis")
         return _summed(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
 
-    primitive = Primitive(name, "reduction", forward, pull, jvp, **{"forms": REDUCING, **more})
+    primitive = Primitive(name, Kind.REDUCTION, forward, pull, jvp, **{"forms": REDUCING, **more})
     primitive.rules, primitive.scale = (gain,), scale
     return primitive
 
@@ -523,4 +554,4 @@ def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     def jvp(tangents, y, xs, parameters):
         return None
 
-    return Primitive(name, "cut", forward, pull, jvp, **more)
+    return Primitive(name, Kind.CUT, forward, pull, jvp, **more)

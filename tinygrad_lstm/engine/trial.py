@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError, TinygradError, UsageError
 from .arguments import function, of_kind, text, told
+from .kinds import Kind
 from .symbol import Notation, Symbol
 
 Rule = Callable[..., Any]
@@ -78,7 +79,7 @@ def _refuse_missing(primitive: Any) -> None:
         raise UsageError(f"{name}: found signs {told(primitive.signs)}, expected +1 or -1 for each")
 
 
-_COUNTED = {"partials": ("elementwise",), "signs": ("junction",)}
+_COUNTED = {"partials": (Kind.ELEMENTWISE,), "signs": (Kind.JUNCTION,)}
 
 
 def _try(primitive: Any) -> None:

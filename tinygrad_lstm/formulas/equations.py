@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.symbol import ATOM, COMPARE, SUM, TOTAL, Notation, Symbol, bare, constant_text
 from ..network.adjoint import alive, continued, delta
 from ..network.evaluate import evaluate
@@ -67,8 +68,8 @@ class Equations:
     def _name_fork(self, wire: int) -> None:
         """Name what has no name and is used more than once, so that it is told by itself."""
         node = self.maker[wire]
-        forks = self.user[wire].kind == "branch" if wire in self.user else False
-        if forks and node.kind not in (*NAMESAKES, "collect") and self._taken(node) is None:
+        forks = self.user[wire].kind is Kind.BRANCH if wire in self.user else False
+        if forks and node.kind not in (*NAMESAKES, Kind.COLLECT) and self._taken(node) is None:
             steps = range(len(self.δ[wire])) if is_timed(node) else [None]
             for step in steps:
                 self.named.setdefault((wire, step), self._name(wire, step))
@@ -93,23 +94,23 @@ class Equations:
         """Return δ of a signal as it follows from δ of what is made of it."""
         wire, step = place
         node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             return self._summed(node, step, depth, marks)
-        if node.kind == "output":
+        if node.kind is Kind.OUTPUT:
             is_loss = depth == 0 or node.name == self.told  # a step of a loop may be the loss
             one = Symbol("1" if is_loss else delta(node.name), self._at(self.δ[wire], step))
             return _marked(one) if marks else one
         (out, *_), port = node.outputs, node.inputs.index(wire)
-        if node.kind in ("delay", "advance", "tap", "hold", "collect"):
+        if node.kind in (Kind.DELAY, Kind.ADVANCE, Kind.TAP, Kind.HOLD, Kind.COLLECT):
             return self._crossed(node, port, step, depth, marks)
         behind, is_factor = self._delta((out, step), depth), marks == {ALL}
         if marks and ALL not in marks:
             behind = _marked(behind)
-        if node.kind == "junction":
+        if node.kind is Kind.JUNCTION:
             sent, is_factor = behind if node.signs[port] > 0 else -behind, False
         else:
             sent = self._through(node, port, step, behind, is_factor)
-            is_factor = is_factor and node.kind in ("function", "product")
+            is_factor = is_factor and node.kind in (Kind.ELEMENTWISE, Kind.BILINEAR)
         return _marked(sent) if ALL in marks and not is_factor else sent
 
     def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
@@ -131,16 +132,16 @@ class Equations:
         """Return whether anything comes back: nothing from after the last step, or from others."""
         wire, step = place
         node = self.user[wire]
-        if node.kind in ("delay", "advance") and node.inputs.index(wire) == 0:
+        if node.kind in (Kind.DELAY, Kind.ADVANCE) and node.inputs.index(wire) == 0:
             return self._after(node, step) is not None
-        if node.kind == "collect" and not node.transposed:
+        if node.kind is Kind.COLLECT and not node.transposed:
             return any(at in (None, step) for _, at, _ in self._uses(node.outputs[0], False))
         return True
 
     def _after(self, node: Node, step: int | None) -> int | None:
         """Return the step at which a delay gives on what it got at another; None if at none."""
         assert step is not None
-        after = step + (1 if node.kind == "delay" else -1)
+        after = step + (1 if node.kind is Kind.DELAY else -1)
         steps = len(np.asarray(self.network.wires[node.outputs[0]].value))
         return after if 0 <= after < steps else None
 
@@ -150,7 +151,7 @@ class Equations:
         Of all steps where it is None.
         """
         node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             for arm in node.outputs:
                 if arm in self.alive:
                     is_cut = marked or ALL in marks or self.same.get(arm, arm) in marks
@@ -163,31 +164,31 @@ class Equations:
     def _taken(self, node: Node) -> int | None:
         """Return which of the steps that a loop has made a node takes, if it takes one."""
         index = node.parameters.get("index")
-        if node.kind != "linear" or not isinstance(index, int) or node.transposed:
+        if node.kind is not Kind.LINEAR or not isinstance(index, int) or node.transposed:
             return None
         made = self._collecting(node)
         return None if made is None else index % len(self.network.wires[made.outputs[0]].value)
 
     def _collecting(self, node: Node) -> Node | None:
         made = self.maker[node.inputs[0]]
-        while made.kind == "branch":
+        while made.kind is Kind.BRANCH:
             made = self.maker[made.inputs[0]]
-        return made if made.kind == "collect" and not made.transposed else None
+        return made if made.kind is Kind.COLLECT and not made.transposed else None
 
     def _crossed(
         self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
     ) -> Symbol:
         """Return δ behind the border of a loop, or a delay in it."""
         (out, *_) = node.outputs
-        if node.kind == "collect" and not node.transposed:
+        if node.kind is Kind.COLLECT and not node.transposed:
             return self._collected(out, step, depth, marks)
-        if node.kind == "hold" and node.transposed:  # a sum over the steps: each gets its δ
+        if node.kind is Kind.HOLD and node.transposed:  # a sum over the steps: each gets its δ
             total = self._delta((out, None), depth)
             return _marked(total) if self._is_marked(node.inputs[port], step) else total
         last = len(np.asarray(self.network.wires[out].value)) - 1
         steps = range(last + 1)
-        if node.kind in ("delay", "advance"):
-            first = 0 if node.kind == "delay" else last
+        if node.kind in (Kind.DELAY, Kind.ADVANCE):
+            first = 0 if node.kind is Kind.DELAY else last
             after = first if port == 1 else self._after(node, step)
             if after is None:
                 return self._nothing((node.inputs[0], step))
@@ -195,7 +196,7 @@ class Equations:
             return _marked(behind) if marks else behind
         terms = [self._delta((out, k), depth) for k in steps]
         is_marked = [self._is_marked(node.inputs[port], k) for k in steps]
-        if node.kind == "hold":
+        if node.kind is Kind.HOLD:
             return _series(terms[::-1], is_marked[::-1])
         terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
         return self._placed(node, terms)
@@ -245,11 +246,11 @@ class Equations:
         xs: list[Any] = [self._signal(wire, step) for wire in node.inputs]
         y = self._signal(node.outputs[0], step)
         rules = node.primitive.rules
-        rule = rules[port] if node.kind == "function" else None
+        rule = rules[port] if node.kind is Kind.ELEMENTWISE else None
         if marked and rule is not None:
             gain = rule(*xs, y)
             return behind * _marked(gain if isinstance(gain, Symbol) else Symbol(f"{gain:g}", gain))
-        if marked and node.kind == "product":
+        if marked and node.kind is Kind.BILINEAR:
             xs[1 - port] = _marked(xs[1 - port])
         needs = [at == port for at in range(len(xs))]
         now = node if step is None else node.at(step)
@@ -261,7 +262,9 @@ class Equations:
     def _signal(self, wire: int, step: int | None) -> Any:
         """Return the signal on a wire, at a step, as it stands in a formula; or a plain number."""
         node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
-        while node.kind in ("branch", "broadcast", "hold", "tap") and not node.transposed:
+        while (
+            node.kind in (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD, Kind.TAP) and not node.transposed
+        ):
             node = self.maker[node.inputs[0]]
         value = self._at(value, step)
         number = number_in_formula(node, wire, self.user, value)
@@ -271,17 +274,17 @@ class Equations:
         node = self.maker[wire]
         if (wire, step) in self.named:
             return Symbol(self.named[wire, step], value)
-        if node.kind in ("branch", "broadcast"):
+        if node.kind in (Kind.BRANCH, Kind.BROADCAST):
             return self._source(node.inputs[0], step, value)
-        if node.kind == "hold" and not node.transposed:
+        if node.kind is Kind.HOLD and not node.transposed:
             return self._source(node.inputs[0], None, value)
-        if node.kind in ("delay", "advance"):
+        if node.kind in (Kind.DELAY, Kind.ADVANCE):
             assert step is not None
-            before = step - (1 if node.kind == "delay" else -1)
+            before = step - (1 if node.kind is Kind.DELAY else -1)
             if 0 <= before < len(self.network.wires[wire].value):
                 return self._source(node.inputs[0], before, value)
             return self._source(node.inputs[1], None, value)
-        if node.kind == "tap":
+        if node.kind is Kind.TAP:
             assert step is not None
             whole = np.asarray(self.network.wires[node.inputs[0]].value)
             if (name := self._constant(node.inputs[0], whole, value)) is not None:
@@ -299,9 +302,9 @@ class Equations:
         Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
         """
         node, recorded = self.maker[wire], self.sight.signals.by_name
-        while node.kind == "branch":
+        while node.kind is Kind.BRANCH:
             node = self.maker[node.inputs[0]]
-        if node.kind != "constant":
+        if node.kind is not Kind.CONSTANT:
             return None
         known = recorded.get(node.name)
         if known is not None and np.shape(known.of(known.tensor.data)) == whole.shape:

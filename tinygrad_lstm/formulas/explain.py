@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import flag, optional
-from ..engine.kinds import Primitive
+from ..engine.kinds import Kind, Primitive
 from ..engine.symbol import Symbol, bare, constant_text
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import SignalError, UsageError, nearest
@@ -39,11 +39,11 @@ PICKING = "1 for every entry that is taken, else 0"
 WEIGHING = "the numbers by which {name} weighs the entries, whatever they are"
 # what passes the border of a loop, or its delay: the equation, and δ on its way back
 CROSSING = {
-    "delay": ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
-    "advance": ("{y} = q⁺¹ {x}", ("q⁻¹ δ{y}", "δ{y} at the last step")),
-    "tap": ("{y} = {x}[{index}]", ("δ{y} of every step k, in its place",)),
-    "collect": ("{y} = {x} of every step k", ("δ{y}[k]",)),
-    "hold": ("{y} = Σₖ {x}", ("δ{y}, the same at every step k",)),
+    Kind.DELAY: ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
+    Kind.ADVANCE: ("{y} = q⁺¹ {x}", ("q⁻¹ δ{y}", "δ{y} at the last step")),
+    Kind.TAP: ("{y} = {x}[{index}]", ("δ{y} of every step k, in its place",)),
+    Kind.COLLECT: ("{y} = {x} of every step k", ("δ{y}[k]",)),
+    Kind.HOLD: ("{y} = Σₖ {x}", ("δ{y}, the same at every step k",)),
 }
 
 
@@ -170,12 +170,12 @@ class _Walk:
         if not on_way or not node.outputs or self._is_inlined(node):
             return None
         made = self.network.wires[node.outputs[0]].value
-        if node.kind == "branch":
+        if node.kind is Kind.BRANCH:
             arms = {self._name(arm[0]): self._summed(arm) for arm in self._arms(node)}
             terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
             sums = {**arms, node.name: self.δ[on_way[0]]}
             return Stage("fork", node.name, terms, made, value=sums) if len(arms) > 1 else None
-        if node.kind == "hold" and not node.transposed:
+        if node.kind is Kind.HOLD and not node.transposed:
             sums = {node.stem: self.δ[on_way[0]]}
             return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
         worked = ""
@@ -211,11 +211,11 @@ class _Walk:
             told(wire) if each is None else self._formula(each, told)
             for wire, each in zip(node.inputs, inner, strict=True)
         ]
-        if node.kind == "junction":
+        if node.kind is Kind.JUNCTION:
             first, *rest = zip(node.signs, xs, strict=True)
             start = first[1] if first[0] > 0 else -first[1]
             return reduce(lambda a, b: a + b[1] if b[0] > 0 else a - b[1], rest, start)
-        if node.kind == "broadcast":
+        if node.kind is Kind.BROADCAST:
             return xs[0]
         assert node.primitive is not None
         return node.primitive(*xs, **node.parameters)
@@ -224,7 +224,7 @@ class _Walk:
         """Run a node's rule on Symbols: for each operand on the way its δ and its partial."""
         needs = [wire in self.path for wire in node.inputs]
         xs, y = [self._symbol(wire) for wire in node.inputs], self._symbol(node.outputs[0])
-        if node.kind == "junction":
+        if node.kind is Kind.JUNCTION:
             cts = [δ if sign > 0 else -δ for sign in node.signs]
         else:
             assert node.primitive is not None
@@ -251,26 +251,26 @@ class _Walk:
 
     def _is_inlined(self, node: Node) -> bool:
         """Return whether it is a term of a weighted sum, or a broadcast: no stage of its own."""
-        if node.kind == "broadcast" or not node.outputs or node.outputs[0] in self.targets:
-            return node.kind == "broadcast"
-        summed = self.user[node.outputs[0]].kind == "junction"
-        return node.kind == "product" and summed and not is_named(node)
+        if node.kind is Kind.BROADCAST or not node.outputs or node.outputs[0] in self.targets:
+            return node.kind is Kind.BROADCAST
+        summed = self.user[node.outputs[0]].kind is Kind.JUNCTION
+        return node.kind is Kind.BILINEAR and summed and not is_named(node)
 
     def _source(self, wire: int) -> Node:
         """Return what makes the signal on a wire, which may be a branch of it."""
         node = self.maker[wire]
-        while node.kind in ("branch", "broadcast"):
+        while node.kind in (Kind.BRANCH, Kind.BROADCAST):
             node = self.maker[node.inputs[0]]
         return node
 
     def _name(self, wire: int) -> str:
         """Return what the signal on a wire is called; a branch also by where it leads."""
         node = self._source(wire)
-        name = f"{node.stem}(k)" if node.kind == "hold" and not node.transposed else node.name
-        if self.maker[wire].kind != "branch" or len(self._arms(self.maker[wire])) == 1:
+        name = f"{node.stem}(k)" if node.kind is Kind.HOLD and not node.transposed else node.name
+        if self.maker[wire].kind is not Kind.BRANCH or len(self._arms(self.maker[wire])) == 1:
             return name
         user = self._leads(wire)
-        end = f"{user.stem}(k)" if user.kind == "hold" and not user.transposed else user.name
+        end = f"{user.stem}(k)" if user.kind is Kind.HOLD and not user.transposed else user.name
         return f"{name} → {end}"
 
     def _arms(self, branch: Node) -> list[list[int]]:
@@ -295,7 +295,7 @@ class _Walk:
     def _symbol(self, wire: int) -> Any:
         """Return the signal on a wire as it stands in a formula: its name, or a plain number."""
         node, value = self._source(wire), self.network.wires[wire].value
-        while node.kind == "hold" and not node.transposed:
+        while node.kind is Kind.HOLD and not node.transposed:
             node = self._source(node.inputs[0])
         number = number_in_formula(node, wire, self.user, value)
         if number is not None:
@@ -320,19 +320,19 @@ class _Walk:
 
 def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
     """Return ∂y/∂x as the table's rule on Symbols; None for a linear map, which is its own."""
-    if node.kind == "junction":
+    if node.kind is Kind.JUNCTION:
         return float(node.signs[port])
     primitive = node.primitive
     assert primitive is not None
-    if node.kind == "product":
+    if node.kind is Kind.BILINEAR:
         partner = xs[1 - port]
         if primitive.is_entrywise:
             return partner
         return partner.T if partner.ndim < 3 else partner.swapaxes(-1, -2)
-    if node.kind == "reduction":
+    if node.kind is Kind.REDUCTION:
         axis = _told_by_rule(node).parameters.get("axis")
         return primitive.rules[0](*xs, y, axis)  # type: ignore[misc]
-    return primitive.rules[port](*xs, y) if node.kind == "function" else None  # type: ignore[misc]
+    return primitive.rules[port](*xs, y) if node.kind is Kind.ELEMENTWISE else None  # type: ignore[misc]
 
 
 def _told_by_rule(node: Node) -> Node:
@@ -365,7 +365,7 @@ def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
     if isinstance(slope, Symbol):
         return str(slope), None if node.folded else slope.value
     if slope is None:
-        is_map = node.kind in ("linear", "join") and node.primitive is not None
+        is_map = node.kind in (Kind.LINEAR, Kind.JOIN) and node.primitive is not None
         return _weights(node.primitive) if is_map else "", None
     return numbers(slope), None if node.folded else slope
 

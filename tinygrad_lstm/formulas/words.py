@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.symbol import Symbol, bare, constant_text
 from ..network.flow import SOURCES, Node
 
@@ -22,7 +23,7 @@ def shown(node: Node) -> str:
     step = NUMBERED.sub("", node.name[len(own) :])
     name = (own + minus(step)).removeprefix(f"{node.scope}." if node.scope else "")
     of, _, part = name.partition(".")
-    return f"{of}_{part}" if node.kind == "parameter" and part else name
+    return f"{of}_{part}" if node.kind is Kind.PARAMETER and part else name
 
 
 def is_named(node: Node) -> bool:
@@ -32,7 +33,7 @@ def is_named(node: Node) -> bool:
     last = node.stem.rpartition(".")[2]
     kind = node.primitive.name if node.primitive is not None else "add"
     base, _, number = last.rpartition("_")
-    auto = {kind, "add", "subtract", "negative"} if node.kind == "junction" else {kind}
+    auto = {kind, "add", "subtract", "negative"} if node.kind is Kind.JUNCTION else {kind}
     return last not in auto and not (number.isdigit() and base in auto)
 
 
@@ -68,7 +69,7 @@ def operation_name(node: Node) -> str:
 
 
 def operation(node: Node) -> str:
-    if node.kind == "collect":
+    if node.kind is Kind.COLLECT:
         return "all k"
     if node.primitive is None:
         return node.kind
@@ -108,7 +109,7 @@ def bracketed(formula: str) -> str:
 
 def written(node: Node, operands: list[str]) -> str:
     """Return what a node does to some operands, as a formula."""
-    if node.kind == "junction":
+    if node.kind is Kind.JUNCTION:
         signs = [" − " if sign < 0 else " + " for sign in node.signs]
         text = "".join(sign + each for sign, each in zip(signs, operands, strict=True))
         return text.removeprefix(" + ").removeprefix(" ")

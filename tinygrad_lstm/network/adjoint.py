@@ -23,14 +23,15 @@ gain, and on Symbols, for its label. A signal that no input and no parameter lea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.symbol import Symbol
-from .flow import BORDERS, SOURCES, Flow, Node, Wire
+from .flow import BORDERS, DELAYS, SOURCES, Flow, Node, Wire
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
@@ -72,7 +73,7 @@ class _Transposition:
         self.nodes: list[Node] = []
         self.alive = alive(graph)
         self.signal = {
-            wire: node.stem if node.kind == "hold" else node.name  # the same at every step
+            wire: node.stem if node.kind is Kind.HOLD else node.name  # the same at every step
             for node in graph.nodes
             for wire in node.outputs
         }
@@ -80,13 +81,13 @@ class _Transposition:
 
     def done(self) -> Flow:
         for node in reversed(self.graph.nodes):
-            if node.kind == "output" and node.inputs[0] in self.alive:
+            if node.kind is Kind.OUTPUT and node.inputs[0] in self.alive:
                 self._driven(node)
             elif node.kind in SOURCES:
                 if node.outputs[0] in self.alive:
-                    self._add(Node("output", self._come(node), (), delta(node.name)), node)
+                    self._add(Node(Kind.OUTPUT, self._come(node), (), delta(node.name)), node)
             elif any(wire in self.alive for wire in node.inputs):
-                getattr(self, _RULES.get(node.kind, f"_{node.kind}"))(node)
+                _RULES[node.kind](self, node)
         return replace(self.graph, nodes=tuple(self.nodes), wires=tuple(self.wires))
 
     # --- the table -------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ class _Transposition:
         value = self.graph.wires[wire].value
         one = None if value is None else np.ones(np.shape(value), np.asarray(value).dtype)
         self.wires[wire] = replace(self.wires[wire], value=one)
-        self._add(Node("input", (), (wire,), delta(node.name)), node)
+        self._add(Node(Kind.INPUT, (), (wire,), delta(node.name)), node)
 
     def _junction(self, node: Node) -> None:
         """Turn a summing junction into a branch point."""
@@ -117,9 +118,9 @@ class _Transposition:
             self.same[into] = arms[0][0]
             return
         wires, signs = zip(*arms, strict=True)
-        self._add(Node("junction", wires, (into,), delta(node.name), signs=signs), node)
+        self._add(Node(Kind.JUNCTION, wires, (into,), delta(node.name), signs=signs), node)
 
-    def _function(self, node: Node) -> None:
+    def _elementwise(self, node: Node) -> None:
         """Turn a function into a gain for each operand: its partial."""
         assert node.primitive is not None
         values = [self.graph.wires[wire].value for wire in node.inputs]
@@ -131,7 +132,7 @@ class _Transposition:
             gain_node.scale = node.primitive.scale
             self._add(gain_node, node)
 
-    def _product(self, node: Node) -> None:
+    def _bilinear(self, node: Node) -> None:
         """Turn a product into two crossed gains, or a weight into its transpose."""
         assert node.primitive is not None
         for wire, port in self._operands(node, range(2)):
@@ -141,7 +142,7 @@ class _Transposition:
                 self._add(self._gain_to(wire, value, symbol), node)
             else:
                 self._add(
-                    Node("matrix", self._arm(wire), (wire,), delta(self.signal[wire]),
+                    Node(Kind.MATRIX, self._arm(wire), (wire,), delta(self.signal[wire]),
                          node.primitive, transposed=True, gain=value, label=symbol.T, port=port,
                          shapes=node.shapes), node
                 )  # fmt: skip
@@ -153,24 +154,12 @@ class _Transposition:
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
         slopes = gain_of(node, 0, [x], y)
         jacobian = node.turned(self._come(node), (wire,), delta(node.name))
-        jacobian.kind, jacobian.gain, jacobian.scale = "jacobian", slopes, node.primitive.scale
+        jacobian.kind, jacobian.gain, jacobian.scale = Kind.JACOBIAN, slopes, node.primitive.scale
         self._add(jacobian, node)
-
-    def _linear(self, node: Node) -> None:
-        """Turn a linear map into its transpose."""
-        self._turned(node)
-
-    def _broadcast(self, node: Node) -> None:
-        """Turn a broadcast into a sum."""
-        self._turned(node)
-
-    def _border(self, node: Node) -> None:
-        """Turn the border of a loop inside out."""
-        self._turned(node)
 
     def _delay(self, node: Node) -> None:
         """Turn a delay into an advance, and back; before its first step it holds nothing."""
-        kind = "advance" if node.kind == "delay" else "delay"
+        kind = Kind.ADVANCE if node.kind is Kind.DELAY else Kind.DELAY
         ports = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
         turned = node.turned(self._come(node), ports, delta(node.name))
         turned.kind = kind
@@ -182,16 +171,6 @@ class _Transposition:
             turned.inputs = tuple(self._from(wire) for wire in node.outputs)
         self._add(turned, node)
 
-    def _gain(self, node: Node) -> None:
-        """Keep a gain: the transpose of multiplying entry by entry is itself."""
-        self._turned(node)
-
-    def _matrix(self, node: Node) -> None:
-        self._turned(node)
-
-    def _jacobian(self, node: Node) -> None:
-        self._turned(node)
-
     def _join(self, node: Node) -> None:
         """Turn a join into a split, and a split into a join."""
         outputs = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
@@ -201,6 +180,7 @@ class _Transposition:
     # --- how the rules are carried out -----------------------------------------------------------
 
     def _turned(self, node: Node) -> None:
+        """Turn a linear map into its transpose; that of a gain is itself."""
         come = self._come(node)
         self._add(node.turned(come, node.inputs, delta(node.name)), node)
 
@@ -224,7 +204,7 @@ class _Transposition:
             self.same[arms[0][0]] = come
         else:
             wires, signs = zip(*arms, strict=True)
-            self._add(Node("branch", (come,), wires, delta(node.name), signs=signs), node)
+            self._add(Node(Kind.BRANCH, (come,), wires, delta(node.name), signs=signs), node)
         return [wire for wire, _ in arms]
 
     def _operands(self, node: Node, rules: Any) -> list[tuple[int, Any]]:
@@ -237,13 +217,15 @@ class _Transposition:
                 self.wires.append(Wire(f"{delta(node.name)} → {delta(self.signal[wire])}"))
                 self.arms[wire] = len(self.wires) - 1
             arms = tuple(self.arms.values())
-            self._add(Node("branch", (come,), arms, delta(node.name), signs=(1,) * len(arms)), node)
+            self._add(
+                Node(Kind.BRANCH, (come,), arms, delta(node.name), signs=(1,) * len(arms)), node
+            )
         return live
 
     def _gain_to(self, wire: int, gain: Any, label: Any) -> Node:
         """Return the gain on the way to an operand."""
         name = delta(self.signal[wire])
-        return Node("gain", self._arm(wire), (wire,), name, gain=gain, label=label)
+        return Node(Kind.GAIN, self._arm(wire), (wire,), name, gain=gain, label=label)
 
     def _arm(self, wire: int) -> tuple[int, ...]:
         return (self.arms[wire],)
@@ -262,11 +244,11 @@ def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
         The value of what the node makes of them.
     """
     assert node.primitive is not None
-    if node.kind == "product":
+    if node.kind is Kind.BILINEAR:
         return operands[1 - port]
     rule = node.primitive.rules[port]
     assert rule is not None
-    if node.kind == "function":
+    if node.kind is Kind.ELEMENTWISE:
         return rule(*operands, y)
     if not node.folded:
         return rule(*operands, y, node.parameters.get("axis"))
@@ -276,7 +258,17 @@ def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
     ])  # fmt: skip
 
 
-_RULES = {**dict.fromkeys(BORDERS, "_border"), "advance": "_delay"}
+_RULES: dict[Kind, Callable[[_Transposition, Node], None]] = {
+    Kind.JUNCTION: _Transposition._junction,
+    Kind.BRANCH: _Transposition._branch,
+    Kind.ELEMENTWISE: _Transposition._elementwise,
+    Kind.BILINEAR: _Transposition._bilinear,
+    Kind.REDUCTION: _Transposition._reduction,
+    Kind.JOIN: _Transposition._join,
+    **dict.fromkeys(DELAYS, _Transposition._delay),
+    **dict.fromkeys((Kind.LINEAR, Kind.BROADCAST, *BORDERS), _Transposition._turned),
+    **dict.fromkeys((Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN), _Transposition._turned),
+}
 
 
 def delta(name: str) -> str:
@@ -300,7 +292,7 @@ def _led_to(graph: Flow) -> set[int]:
     while len(found) > known:  # once more where a delay leads back
         known = len(found)
         for node in graph.nodes:
-            if node.kind in ("input", "parameter") or not found.isdisjoint(_passing(node)):
+            if node.kind in (Kind.INPUT, Kind.PARAMETER) or not found.isdisjoint(_passing(node)):
                 found.update(node.outputs)
     return found
 
@@ -312,16 +304,16 @@ def _leading_on(graph: Flow) -> set[int]:
     while len(found) > known:
         known = len(found)
         for node in reversed(graph.nodes):
-            if node.kind == "output" or not found.isdisjoint(node.outputs):
+            if node.kind is Kind.OUTPUT or not found.isdisjoint(node.outputs):
                 found.update(_passing(node))
     return found
 
 
 def _passing(node: Node) -> list[int]:
     """Return the wires from which a derivative passes through a node."""
-    if node.kind == "cut":
+    if node.kind is Kind.CUT:
         return []
-    if node.kind == "function":
+    if node.kind is Kind.ELEMENTWISE:
         assert node.primitive is not None
         rules = zip(node.inputs, node.primitive.rules, strict=True)
         return [wire for wire, rule in rules if rule is not None]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.symbol import constant_text
 from ..errors import UsageError
 from .flow import Node
@@ -163,7 +164,7 @@ class _Steps:
             if made is not None and made[1] == step:
                 if made[0] is not (None if at is None else self.commons[at]):
                     return False
-            elif at is not None and operand.node.kind != "constant":
+            elif at is not None and operand.node.kind is not Kind.CONSTANT:
                 return False
         return self.way != "parameters" or is_part(node) or is_same(
             node.parameters, other.parameters)  # fmt: skip
@@ -210,7 +211,7 @@ class _Steps:
         apart = {step: each for step, each in enumerate(column) if each and made[step] is None}
         if distance == 0:
             worked_out = all(
-                each.node.kind == "constant" and of.members[step] is None
+                each.node.kind is Kind.CONSTANT and of.members[step] is None
                 for step, each in apart.items()
             )
             return Same(of, apart) if worked_out else None
@@ -366,7 +367,9 @@ def _is_finite(node: Node, come: Sequence[Any], value: Any) -> bool:
     """
     if not np.isfinite(value).all():
         return False
-    rules = node.primitive.rules if node.kind == "function" and node.primitive is not None else ()
+    rules = (
+        node.primitive.rules if node.kind is Kind.ELEMENTWISE and node.primitive is not None else ()
+    )
     with np.errstate(all="ignore"):
         return all(np.isfinite(rule(*come, value)).all() for rule in rules if rule is not None)
 
@@ -416,7 +419,7 @@ def is_one(one: Element, other: Element) -> bool:
     """Return whether two elements are one; constants are told apart by their values alone."""
     if one is other:
         return True
-    constant = one.node.kind == other.node.kind == "constant"
+    constant = one.node.kind is other.node.kind is Kind.CONSTANT
     return constant and is_same(np.asarray(one.value), np.asarray(other.value))
 
 
@@ -428,7 +431,7 @@ def _said(element: Element) -> str:
 
 def computed(node: Node, come: Sequence[Any]) -> Any:
     """Return what a node that was recorded makes of its operands."""
-    if node.kind == "junction":
+    if node.kind is Kind.JUNCTION:
         return sum(sign * value for sign, value in zip(node.signs, come, strict=True))
     assert node.primitive is not None
     return np.asarray(node.primitive.forward(*come, **node.parameters))

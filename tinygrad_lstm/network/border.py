@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.forms import is_basic
-from ..engine.kinds import Primitive
+from ..engine.kinds import Kind, Primitive
 from ..engine.primitives import getitem
 from ..engine.symbol import bare
 from .flow import Loop, Node
@@ -43,9 +43,9 @@ class Border:
             value = np.asarray(source.value)
             value = np.broadcast_to(value, (len(self.loops[loop].steps), *value.shape))
             name = f"{node.name} (held)"
-            return Element(_bordering("hold", loop, node, name, node.stem), [source], value)
+            return Element(_bordering(Kind.HOLD, loop, node, name, node.stem), [source], value)
 
-        return self._once(("hold", loop, source), made)
+        return self._once((Kind.HOLD, loop, source), made)
 
     def tap(
         self, loop: int, source: Element, index: Sequence[Any], taker: Primitive = getitem
@@ -63,16 +63,16 @@ class Border:
         at = Varying("index", tuple(index), self.loops[loop].steps)
 
         def made() -> Element:
-            inner = source.operands[0].node if source.node.kind == "collect" else source.node
+            inner = source.operands[0].node if source.node.kind is Kind.COLLECT else source.node
             name = (inner.stem or inner.name) + _said(at)
-            node = _bordering("tap", loop, inner, name, inner.stem)
+            node = _bordering(Kind.TAP, loop, inner, name, inner.stem)
             node.primitive, node.parameters = taker, {"index": at}
             node.shapes = (np.shape(source.value),)
             natural = is_same(at.values, tuple(range(len(source.value))))
             rows = source.value if natural else np.stack([source.value[i] for i in at.values])
             return Element(node, [source], rows)
 
-        return self._once(("tap", loop, source, taker, key_of(at.values)), made)
+        return self._once((Kind.TAP, loop, source, taker, key_of(at.values)), made)
 
     def collect(self, inner: Element, name: str = "") -> Element:
         """Return the steps of a signal as a sequence."""
@@ -80,15 +80,15 @@ class Border:
         def made() -> Element:
             assert inner.node.loop is not None
             stem = name or inner.node.stem
-            node = _bordering("collect", inner.node.loop, inner.node, stem, stem)
+            node = _bordering(Kind.COLLECT, inner.node.loop, inner.node, stem, stem)
             return Element(node, [inner], inner.value)
 
-        return self._once(("collect", inner), made)
+        return self._once((Kind.COLLECT, inner), made)
 
     def total(self, inner: Element, name: str) -> Element:
         """Return the sum of a signal over the steps: the transpose of a hold."""
         assert inner.node.loop is not None
-        node = _bordering("hold", inner.node.loop, inner.node, name, name)
+        node = _bordering(Kind.HOLD, inner.node.loop, inner.node, name, name)
         node.transposed = True
         return Element(node, [inner], np.add.reduce(inner.value))
 
@@ -106,12 +106,12 @@ class Border:
         """
 
         def made() -> Element:
-            made_as, kind = source.node, "advance" if advance else "delay"
+            made_as, kind = source.node, Kind.ADVANCE if advance else Kind.DELAY
             assert made_as.loop is not None
             steps = self.loops[made_as.loop].steps
             apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
             stem = made_as.stem
-            if made_as.kind == "tap":
+            if made_as.kind is Kind.TAP:
                 stem = made_as.name.removesuffix(_said(made_as.parameters["index"]))
                 stem = stem.removesuffix("(k)")
             elif made_as.kind == kind:
@@ -122,7 +122,7 @@ class Border:
             ends = (source.value[1:], first) if advance else (first, source.value[:-1])
             return Element(node, [source, initial], np.concatenate(ends))
 
-        return self._once(("delay", source, initial), made)
+        return self._once((Kind.DELAY, source, initial), made)
 
     def _once(self, key: Hashable, made: Callable[[], Element]) -> Element:
         if key not in self._made:
@@ -138,7 +138,7 @@ def has_own_name(tap: Node, source: Node) -> bool:
     return tap.name == f"{tap.stem}(k)" and tap.stem != source.stem
 
 
-def _bordering(kind: str, loop: int | None, like: Node, name: str, stem: str) -> Node:
+def _bordering(kind: Kind, loop: int | None, like: Node, name: str, stem: str) -> Node:
     return Node(kind, name=name, stem=stem or name, scope=like.scope, parts=like.parts, loop=loop)
 
 

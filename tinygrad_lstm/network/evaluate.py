@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Primitive, kept
+from ..engine.kinds import Kind, Primitive, kept
 from ..engine.numerics import total
 from ..errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
@@ -75,7 +75,7 @@ def evaluate(
         for node in nodes:
             if node.kind in SOURCES:
                 on[node.outputs[0]] = _source(graph, node, given)
-            elif node.kind == "output":
+            elif node.kind is Kind.OUTPUT:
                 results[node.name] = _whole(on[node.inputs[0]])
             else:
                 made = _made(node, _operands(node, on), node.gain)
@@ -136,7 +136,7 @@ class _Steps:
         self.sums: dict[int, Any] = {}  # what is summed over the steps, by wire
 
     def run(self) -> None:
-        backwards = any(node.kind == "advance" for node in self.delays)
+        backwards = any(node.kind is Kind.ADVANCE for node in self.delays)
         held = [self._initial(node) for node in self.delays]
         for step in reversed(range(self.count)) if backwards else range(self.count):
             now = _Known(self.on, step) if isinstance(self.on, _Known) else dict[int, Any]()
@@ -181,13 +181,13 @@ class _Steps:
     def _cross(self, step: int, node: Node, now: dict[int, Any]) -> None:
         """Bring a signal into the loop, or out of it, at one step."""
         (come,), (wire,) = node.inputs, node.outputs
-        inwards = (node.kind == "collect") == node.transposed
+        inwards = (node.kind is Kind.COLLECT) == node.transposed
         value = _whole((self.on if inwards else now)[come])
-        if node.kind == "hold" and inwards:
+        if node.kind is Kind.HOLD and inwards:
             now[wire] = value
-        elif node.kind == "hold":
+        elif node.kind is Kind.HOLD:
             self.sums[wire] = self.sums[wire] + value if wire in self.sums else value
-        elif node.kind == "collect":
+        elif node.kind is Kind.COLLECT:
             if inwards:
                 now[wire] = value[step]
             else:
@@ -239,23 +239,23 @@ def _operands(node: Node, on: Mapping[int, Any]) -> list[Any]:
 
 def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
     """Return what a node makes of what comes in, one array for each of its outputs."""
-    if node.kind == "junction":
+    if node.kind is Kind.JUNCTION:
         return [_sum(come, node.signs)]
     ins = [_whole(value) for value in come]
-    if node.kind == "branch":
+    if node.kind is Kind.BRANCH:
         return [ins[0] if sign > 0 else -ins[0] for sign in node.signs]
-    if node.kind == "gain":
+    if node.kind is Kind.GAIN:
         return [node.scale(ins[0], gain)]
-    if node.kind == "matrix":
+    if node.kind is Kind.MATRIX:
         return [_matrix(node, ins[0], gain)]
-    if node.kind == "jacobian":
+    if node.kind is Kind.JACOBIAN:
         return [_jacobian(node, ins[0], gain)]
     primitive = node.primitive
     assert primitive is not None
-    if node.kind == "join" and node.transposed:
+    if node.kind is Kind.JOIN and node.transposed:
         return primitive.vjp(ins[0], None, [_like(shape, ins[0]) for shape in node.shapes],
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
-    if node.kind in ("linear", "broadcast") and node.transposed:
+    if node.kind in (Kind.LINEAR, Kind.BROADCAST) and node.transposed:
         if primitive.is_part:
             return [_Part(node.shapes[0], node.parameters["index"], ins[0], primitive)]
         assert primitive.transposed is not None

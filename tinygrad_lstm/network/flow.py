@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..engine.kinds import Primitive, Rule
+from ..engine.kinds import Kind, Primitive, Rule
 from ..engine.symbol import Symbol
 from .parameters import at_step, varying
 
-SOURCES = ("input", "parameter", "constant")
-DELAYS = ("delay", "advance")
-BORDERS = ("tap", "hold", "collect")
+SOURCES = (Kind.INPUT, Kind.PARAMETER, Kind.CONSTANT)
+DELAYS = (Kind.DELAY, Kind.ADVANCE)
+BORDERS = (Kind.TAP, Kind.HOLD, Kind.COLLECT)
 
 
 @dataclass(slots=True)
@@ -43,10 +43,9 @@ class Node:
 
     Attributes
     ----------
-    kind : str
-        ``input``, ``parameter``, ``constant``, ``output``; ``branch``, ``junction``; ``function``
-        (of one signal or several, entry by entry), ``product`` (bilinear), ``reduction``, ``cut``;
-        ``linear``, ``broadcast`` (of an operand that is given smaller), ``join``; in an adjoint
+    kind : Kind
+        ``input``, ``parameter``, ``constant``, ``output``; the kind of the primitive that it does;
+        ``branch``, and ``broadcast`` (of an operand that is given smaller); in an adjoint
         network ``gain`` (entry by entry), ``matrix`` (of a product with a known partner) and
         ``jacobian`` (of a reduction). In a loop over steps ``delay`` and ``advance``, whose ports
         are what comes next and the initial condition; on its border ``tap`` (a sequence, read at
@@ -85,7 +84,7 @@ class Node:
         folded loop there is a loop and no step.
     """
 
-    kind: str
+    kind: Kind
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     name: str = ""
@@ -140,13 +139,15 @@ def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value:
         The constant, at one step or at all.
     """
     entries = np.ravel(value)
-    if source.kind != "constant" or entries.dtype == bool or not entries.size:
+    if source.kind is not Kind.CONSTANT or entries.dtype == bool or not entries.size:
         return None
     user = users[wire]
-    while user.kind == "broadcast":  # which is no stage of its own
+    while user.kind is Kind.BROADCAST:  # which is no stage of its own
         user = users[user.outputs[0]]
     primitive = user.primitive
-    works_by_entry = user.kind == "junction" or (primitive is not None and primitive.is_entrywise)
+    works_by_entry = user.kind is Kind.JUNCTION or (
+        primitive is not None and primitive.is_entrywise
+    )
     return entries[0] if works_by_entry and np.all(entries == entries[0]) else None
 
 
@@ -189,7 +190,7 @@ class Flow:
         """Whether there is a folded loop in it."""
         return any(node.folded for node in self.nodes)
 
-    def count(self) -> dict[str, int]:
+    def count(self) -> dict[Kind, int]:
         """Return how many nodes there are of each kind."""
         kinds = [node.kind for node in self.nodes]
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.memory import collector_paused
 from ..engine.primitives import broadcast_to, concatenate, getitem, stack
 from ..errors import UsageError
@@ -51,7 +52,7 @@ def fold(graph: AnyFlow) -> AnyFlow:
     """
     if graph.folded:
         return graph
-    if any(node.transposed or node.kind in ("gain", "matrix") for node in graph.nodes):
+    if any(node.transposed or node.kind in (Kind.GAIN, Kind.MATRIX) for node in graph.nodes):
         raise UsageError("fold: found an adjoint network; fold the graph, then take its adjoint")
     with collector_paused():
         return cast(AnyFlow, _Folding(graph).done())
@@ -113,7 +114,7 @@ class _Folding:
         for run in self.runs:
             for common in sorted(run.commons, key=lambda each: not is_part(each.template.node)):
                 self._connect(run, common)
-        outputs = [self.outside[each] for each in self.recorded if each.node.kind == "output"]
+        outputs = [self.outside[each] for each in self.recorded if each.node.kind is Kind.OUTPUT]
         for element in reached(outputs):
             element.operands = [self.read.get(each, each) for each in element.operands]
         hoist(reached(outputs), self.border)
@@ -207,7 +208,7 @@ class _Folding:
         made.operands = pieces or [self._seen(each) for each in element.operands]
         self.outside[element] = made
         self.rank[made] = self.rank[element]
-        if element.node.kind == "junction":
+        if element.node.kind is Kind.JUNCTION:
             self._sum_up(made, element)
 
     def _seen(self, element: Element) -> Element:
@@ -216,7 +217,7 @@ class _Folding:
             return self.outside[element]
         run, common, step = self.where[element]
         node = replace(
-            element.node, kind="linear", primitive=getitem, parameters={"index": step}, signs=(),
+            element.node, kind=Kind.LINEAR, primitive=getitem, parameters={"index": step}, signs=(),
             parts=(), shapes=((len(run.steps), *element.shape),),
         )  # fmt: skip
         inside = self.border.collect(self.inside[common])
@@ -246,7 +247,7 @@ class _Folding:
         first = column[0].node
         name = first.name + ", …" * (len(column) > 1)
         shapes = tuple(each.shape for each in column)
-        node = Node("join", name=name, primitive=stack, shapes=shapes, stem=name)
+        node = Node(Kind.JOIN, name=name, primitive=stack, shapes=shapes, stem=name)
         operands = [self._seen(each) for each in column]
         return Element(node, operands, _stacked([each.value for each in column]))
 
@@ -311,7 +312,7 @@ class _Folding:
         """Return what nothing asks for: the value before a step that came to nothing."""
         node, value = common.template.node, common.template.value
         name = f"{node.stem}(0)"
-        return Element(Node("constant", name=name, stem=name), [], np.zeros_like(value))
+        return Element(Node(Kind.CONSTANT, name=name, stem=name), [], np.zeros_like(value))
 
     def _brought(self, run: _Run, operand: Outside, common: Common) -> Element:
         """Return what comes from outside at each step."""
@@ -353,13 +354,13 @@ class _Folding:
         first = column[0].node
         self._refuse_unlike(column)
         value = _stacked([each.value for each in column])
-        if all(each.node.kind == "constant" for each in column):
-            return Element(Node("constant", name=first.stem, stem=first.stem), [], value)
+        if all(each.node.kind is Kind.CONSTANT for each in column):
+            return Element(Node(Kind.CONSTANT, name=first.stem, stem=first.stem), [], value)
         pieces = self._pieces(column)
         if pieces is None:
             return self._stack(column)
         name, shapes = f"{first.stem}, …", tuple(each.shape for each in pieces)
-        node = Node("join", name=name, primitive=concatenate, parameters={"axis": 0},
+        node = Node(Kind.JOIN, name=name, primitive=concatenate, parameters={"axis": 0},
                     shapes=shapes, stem=name)  # fmt: skip
         return Element(node, pieces, value)
 

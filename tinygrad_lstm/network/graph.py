@@ -22,6 +22,7 @@ import numpy as np
 
 from ..engine.arguments import as_array, by_name, flag, optional, whole
 from ..engine.arguments import operand as checked_operand
+from ..engine.kinds import Kind
 from ..engine.memory import collector_paused
 from ..engine.place import Packed, Place
 from ..engine.tape import history, refuse_changes
@@ -151,7 +152,7 @@ class _Builder:
     def built(self) -> Graph:
         for tensor, name in self.signals.names.items():
             element = Element(self._node(tensor, name), [], tensor._array)
-            if element.node.kind == "junction":
+            if element.node.kind is Kind.JUNCTION:
                 self.terms[tensor] = self._sum(tensor)
             else:
                 element.operands = [self.made[x] for x in tensor.inputs]
@@ -162,7 +163,7 @@ class _Builder:
             element.node.signs = tuple(sign for _, sign in terms)
         elements = list(self.made.values())
         for output in self.outputs:
-            node = Node("output", name=self.signals.names[output])
+            node = Node(Kind.OUTPUT, name=self.signals.names[output])
             elements.append(Element(node, [self.made[output]]))
         loops = tuple(Loop(tuple(steps), scope) for _, steps, scope in self.loops.values())
         return Graph(*wired(elements), loops)
@@ -212,11 +213,14 @@ def _node(tensor: Tensor, name: str) -> Node:
     if primitive is None:
         module = tensor.requires_grad and tensor.place.name is not None
         named = tensor.name or tensor.requires_grad
-        return Node("parameter" if module else "input" if named else "constant", name=name)
-    if primitive.kind == "junction":
-        return Node("junction", name=name)
-    kind = {"elementwise": "function", "bilinear": "product"}.get(primitive.kind, primitive.kind)
+        return Node(Kind.PARAMETER if module else Kind.INPUT if named else Kind.CONSTANT, name=name)
+    if primitive.kind is Kind.JUNCTION:
+        return Node(Kind.JUNCTION, name=name)
     shapes = tuple(operand.shape for operand in tensor.inputs)
     return Node(
-        kind, name=name, primitive=primitive, parameters=tensor.parameters or {}, shapes=shapes
+        primitive.kind,
+        name=name,
+        primitive=primitive,
+        parameters=tensor.parameters or {},
+        shapes=shapes,
     )

@@ -12,13 +12,22 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from .border import has_own_name
 from .flow import Flow, Node
 from .signals import Signal, Signals
 from .unroll import name_at
 
 # what is called like the signal that it hands on, and may not be all of it
-NAMESAKES = ("branch", "broadcast", "tap", "hold", "delay", "advance", "output")
+NAMESAKES = (
+    Kind.BRANCH,
+    Kind.BROADCAST,
+    Kind.TAP,
+    Kind.HOLD,
+    Kind.DELAY,
+    Kind.ADVANCE,
+    Kind.OUTPUT,
+)
 
 
 class Whereabouts:
@@ -89,9 +98,13 @@ class Whereabouts:
         return self.names.get(name, name)
 
     def _look(self) -> None:
-        nodes = sorted(self.network.nodes, key=lambda node: (node.folded, node.kind == "collect"))
+        nodes = sorted(
+            self.network.nodes, key=lambda node: (node.folded, node.kind is Kind.COLLECT)
+        )
         for node in nodes:
-            if self._is_namesake(node) or (node.kind == "collect" and node.stem in self.sequences):
+            if self._is_namesake(node) or (
+                node.kind is Kind.COLLECT and node.stem in self.sequences
+            ):
                 continue
             if node.step is not None and self._is_collected(node):
                 continue  # one of the uses of a step that a loop has made
@@ -112,9 +125,9 @@ class Whereabouts:
 
     def _is_namesake(self, node: Node) -> bool:
         """Return whether a node is called like the signal that it hands on."""
-        if node.kind == "tap" and not node.transposed:
+        if node.kind is Kind.TAP and not node.transposed:
             source = self.maker[node.inputs[0]]
-            while source.kind == "branch":
+            while source.kind is Kind.BRANCH:
                 source = self.maker[source.inputs[0]]
             return not has_own_name(node, source)
         return node.kind in NAMESAKES
@@ -124,9 +137,9 @@ class Whereabouts:
         if len(node.inputs) != 1:
             return False
         made = self.maker[node.inputs[0]]
-        while made.kind == "branch":
+        while made.kind is Kind.BRANCH:
             made = self.maker[made.inputs[0]]
-        return made.kind == "collect" and not made.transposed
+        return made.kind is Kind.COLLECT and not made.transposed
 
 
 def _is_same(signal: Signal, value: np.ndarray) -> bool:
@@ -137,5 +150,5 @@ def _is_same(signal: Signal, value: np.ndarray) -> bool:
 
 def is_timed(node: Node) -> bool:
     """Return whether what a node makes has a value for each step of a folded loop."""
-    leaves = node.kind == "collect" or (node.kind == "hold" and node.transposed)
+    leaves = node.kind is Kind.COLLECT or (node.kind is Kind.HOLD and node.transposed)
     return node.folded and not leaves

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..errors import UsageError
 from .alignment import computed
 from .flow import DELAYS, SOURCES, Flow, Node
@@ -20,7 +21,7 @@ from .unpack import unpack
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
 ROUNDING = 1e4  # units of the last digit by which the order of a sum may change what it comes to
-ENTRYWISE = ("function", "junction", "cut")  # done to all steps at once
+ENTRYWISE = (Kind.ELEMENTWISE, Kind.JUNCTION, Kind.CUT)  # done to all steps at once
 
 
 def fold_if_true(graph: AnyFlow, apart: bool = False, current: bool = True) -> tuple[AnyFlow, str]:
@@ -97,12 +98,12 @@ def first_difference(recorded: Flow, network: Flow) -> str:
 
 
 def _outputs(graph: Flow) -> list[Any]:
-    return [graph.wires[n.inputs[0]].value for n in graph.nodes if n.kind == "output"]
+    return [graph.wires[n.inputs[0]].value for n in graph.nodes if n.kind is Kind.OUTPUT]
 
 
 def _is_true(network: Flow, node: Node) -> bool:
     """Return whether a node makes of what was recorded before it what was recorded behind it."""
-    if node.kind in (*SOURCES, "output", "branch", "broadcast"):
+    if node.kind in (*SOURCES, Kind.OUTPUT, Kind.BRANCH, Kind.BROADCAST):
         return True  # branches and broadcasts carry what is before them
     come = [np.asarray(network.wires[wire].value) for wire in node.inputs]
     made = np.asarray(network.wires[node.outputs[0]].value)
@@ -110,18 +111,18 @@ def _is_true(network: Flow, node: Node) -> bool:
         return _agree(made, computed(node, come), come)
     if node.kind in DELAYS:
         after, before = (
-            (made[1:], come[0][:-1]) if node.kind == "delay" else (made[:-1], come[0][1:])
+            (made[1:], come[0][:-1]) if node.kind is Kind.DELAY else (made[:-1], come[0][1:])
         )
-        first = made[0] if node.kind == "delay" else made[-1]
+        first = made[0] if node.kind is Kind.DELAY else made[-1]
         return _agree(after, before) and _agree(first, come[1])
-    if node.kind == "hold":
+    if node.kind is Kind.HOLD:
         if node.transposed:
             return _agree(made, np.add.reduce(come[0]), come)
         held = made if made.strides[0] else made[:1]  # one array, seen at every step
         return all(_agree(each, come[0]) for each in held)
-    if node.kind == "collect":
+    if node.kind is Kind.COLLECT:
         return _agree(made, come[0])
-    if node.kind == "tap":
+    if node.kind is Kind.TAP:
         index = node.parameters["index"].values
         return all(_agree(one, come[0][at]) for one, at in zip(made, index, strict=True))
     if node.kind in ENTRYWISE and not node.parameters:

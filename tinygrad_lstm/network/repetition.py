@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..errors import UsageError
 from .flow import SOURCES, Flow, Loop, Node
 from .proof import fold_truly
@@ -102,7 +103,11 @@ def fold_plain_loops(
 
 def _is_plain(element: Element) -> bool:
     """Return whether it is an operation outside of any loop over steps."""
-    return bool(element.operands) and element.node.kind != "output" and element.node.loop is None
+    return (
+        bool(element.operands)
+        and element.node.kind is not Kind.OUTPUT
+        and element.node.loop is None
+    )
 
 
 # --- where operations repeat ----------------------------------------------------------------------
@@ -133,7 +138,7 @@ def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
     def origin(operand: Element) -> Any:
         """Return what belongs to all steps, or else only its shape."""
         is_shared = operand.node.kind in SOURCES and uses[operand] > 1
-        if is_shared and operand.node.kind != "constant":
+        if is_shared and operand.node.kind is not Kind.CONSTANT:
             return id(operand)
         return operand.shape, parts.get(operand)
 
@@ -190,7 +195,9 @@ def _leaves(several: Sequence[Element], learned: Container[str] | None) -> dict[
     for element in several:
         node = element.node
         if node.kind in SOURCES:
-            is_learned = node.kind != "constant" and (learned is None or node.name in learned)
+            is_learned = node.kind is not Kind.CONSTANT and (
+                learned is None or node.name in learned
+            )
             leaves[element], bit = (bit, bit << 1) if is_learned else (0, bit)
         else:
             leaves[element] = reduce(or_, (leaves[each] for each in element.operands), 0)

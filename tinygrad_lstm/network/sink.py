@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..engine.kinds import Kind
 from .border import Border
 from .flow import Loop
 from .wiring import Element
@@ -39,7 +40,7 @@ class _Moving:
 
     def before(self) -> bool:
         """Move in what a sequence is made by, if the loop alone reads it."""
-        taps, found = [each for each in self.users if each.node.kind == "tap"], False
+        taps, found = [each for each in self.users if each.node.kind is Kind.TAP], False
         while taps:
             tap = taps.pop()
             (source,) = tap.operands
@@ -52,13 +53,13 @@ class _Moving:
             self._move(source, loop, moved, index)
             for user in self.users.pop(tap):
                 self._replace(user, tap, source)
-            taps += [each for each in source.operands if each.node.kind == "tap"]
+            taps += [each for each in source.operands if each.node.kind is Kind.TAP]
             found = True
         return found
 
     def after(self) -> bool:
         """Move in what is made of a collected sequence, entry by entry."""
-        waiting, found = [each for each in self.users if each.node.kind == "collect"], False
+        waiting, found = [each for each in self.users if each.node.kind is Kind.COLLECT], False
         while waiting:
             for user in dict.fromkeys(self.users[waiting.pop()]):
                 moved = by_step(user) if _is_movable(user) else None
@@ -82,7 +83,7 @@ class _Moving:
     def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
         """Return the loop that makes what an element is made of, or a new one if several do."""
         series = [x for x, has_steps in zip(element.operands, timed, strict=True) if has_steps]
-        made = [x for x in series if x.node.kind == "collect"]
+        made = [x for x in series if x.node.kind is Kind.COLLECT]
         loops = dict.fromkeys(x.node.loop for x in made if x.node.loop is not None)
         steps = {self.border.loops[loop].steps for loop in loops}
         if len(steps) != 1 or any(len(x.value) != len(element.value) for x in made):
@@ -113,7 +114,7 @@ class _Moving:
         for operand, has_steps in zip(outer, timed, strict=True):
             if not has_steps:
                 inner = self.border.hold(loop, operand)
-            elif operand.node.kind == "collect" and operand.node.loop == loop:
+            elif operand.node.kind is Kind.COLLECT and operand.node.loop == loop:
                 (inner,) = operand.operands
             else:
                 inner = self.border.tap(loop, operand, index)
@@ -137,7 +138,11 @@ class _Moving:
 
 def _is_movable(element: Element) -> bool:
     """Return whether it is an operation outside of every loop."""
-    return bool(element.operands) and element.node.loop is None and element.node.kind != "output"
+    return (
+        bool(element.operands)
+        and element.node.loop is None
+        and element.node.kind is not Kind.OUTPUT
+    )
 
 
 def by_step(element: Element) -> Moved | None:
@@ -152,14 +157,14 @@ def by_step(element: Element) -> Moved | None:
         return None
     count = shape[0]
     has_steps = [len(each) > 0 and each[0] == count for each in shapes]
-    if node.kind in ("function", "junction") or _is(node.primitive, "hadamard"):
+    if node.kind in (Kind.ELEMENTWISE, Kind.JUNCTION) or _is(node.primitive, "hadamard"):
         timed = [len(each) == len(shape) for each in shapes]
         fits = all(has or not is_timed for has, is_timed in zip(has_steps, timed, strict=True))
         return (timed, {}) if fits and any(timed) else None
     if _is(node.primitive, "matmul"):
         (a, b), (a_has, _) = shapes, has_steps
         return ([True, False], {}) if a_has and len(a) > 1 and len(b) < 3 else None
-    if node.kind == "cut":
+    if node.kind is Kind.CUT:
         return [True], {}
     if _is(node.primitive, "broadcast_to"):
         timed = [len(shapes[0]) == len(shape)]
@@ -169,9 +174,9 @@ def by_step(element: Element) -> Moved | None:
     parameters = dict(node.parameters)
     if not set(parameters) <= {"axis", "keepdims", "shape", "index", "axes"}:
         return None
-    if node.kind in ("reduction", "join") or _is(node.primitive, "sum"):
-        ndim = len(shape) if node.kind == "join" else len(shapes[0])
-        axis = _without_first(parameters.get("axis", 0 if node.kind == "join" else None), ndim)
+    if node.kind in (Kind.REDUCTION, Kind.JOIN) or _is(node.primitive, "sum"):
+        ndim = len(shape) if node.kind is Kind.JOIN else len(shapes[0])
+        axis = _without_first(parameters.get("axis", 0 if node.kind is Kind.JOIN else None), ndim)
         return None if axis is None else ([True] * len(shapes), {**parameters, "axis": axis})
     if _is(node.primitive, "reshape"):
         return [True], {"shape": shape[1:]}

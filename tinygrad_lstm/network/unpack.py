@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+from ..engine.kinds import Kind
 from ..engine.primitives import getitem
 from .flow import Flow, Node
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
@@ -77,12 +78,14 @@ class _Unpacking:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
         for element in [*self.found, *self.made.values()]:
             element.operands = [self.instead.get(each, each) for each in element.operands]
-        sums = [each for each in [*self.found, *self.made.values()] if each.node.kind == "junction"]
+        sums = [
+            each for each in [*self.found, *self.made.values()] if each.node.kind is Kind.JUNCTION
+        ]
         flat = {element: self._flat(element) for element in sums}
         for element, terms in flat.items():
             element.operands = [each for each, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
-        outputs = [each for each in self.found if each.node.kind == "output"]
+        outputs = [each for each in self.found if each.node.kind is Kind.OUTPUT]
         order = in_order(reached(outputs), lambda each: self.rank.get(each, (-1, 0)))
         tell_apart(order)
         nodes, wires = wired(order)
@@ -110,7 +113,7 @@ class _Unpacking:
         made = Element(node, operands, element.value[..., lo:hi])
         self.made[element, lo, hi] = made
         self.rank[made] = self.rank[element][0], lo
-        if node.kind == "junction" and not stem:
+        if node.kind is Kind.JUNCTION and not stem:
             self.nameless.add(made)
         return made
 
@@ -126,7 +129,7 @@ class _Unpacking:
 
     def _taken(self, element: Element, lo: int, hi: int) -> Element:
         """Return a part taken where it can be taken no earlier."""
-        node = Node("linear", name=f"{element.node.name}[{lo}:{hi}]", primitive=getitem,
+        node = Node(Kind.LINEAR, name=f"{element.node.name}[{lo}:{hi}]", primitive=getitem,
                     parameters={"index": (..., slice(lo, hi))}, shapes=(element.shape,),
                     stem=element.node.stem, scope=element.node.scope, loop=element.node.loop,
                     step=element.node.step)  # fmt: skip
@@ -150,12 +153,16 @@ def _named(element: Element, lo: int, hi: int) -> str:
 def _carriers(element: Element) -> list[Element]:
     """Return the operands that carry the packed parts of what an element makes."""
     node = element.node
-    if node.kind in ("junction", "hold") or (
-        node.kind == "function" and len(element.operands) == 1
+    if node.kind in (Kind.JUNCTION, Kind.HOLD) or (
+        node.kind is Kind.ELEMENTWISE and len(element.operands) == 1
     ):
         carrying = [each for each in element.operands if each.shape[-1:] == element.shape[-1:]]
         return carrying if len(carrying) == len(element.operands) else []
-    if node.kind == "product" and node.primitive is not None and node.primitive.name == "matmul":
+    if (
+        node.kind is Kind.BILINEAR
+        and node.primitive is not None
+        and node.primitive.name == "matmul"
+    ):
         return [element.operands[1]] if len(element.operands[1].shape) == 2 else []
     if _ends(element) is not None or _is_row(element):
         return element.operands

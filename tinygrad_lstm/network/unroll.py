@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, TypeVar, cast
 
+from ..engine.kinds import Kind
 from ..engine.primitives import getitem, stack
 from ..errors import ArgumentError, UsageError
 from .alignment import computed
@@ -53,7 +54,7 @@ def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
 
 
 def _leaves(graph: Flow) -> set[str]:
-    return {node.name for node in graph.nodes if node.kind in ("input", "parameter")}
+    return {node.name for node in graph.nodes if node.kind in (Kind.INPUT, Kind.PARAMETER)}
 
 
 class _Unrolling:
@@ -80,14 +81,14 @@ class _Unrolling:
                     self.made[element] = self._copied(element)
             else:
                 self._run(list(inside), loop)
-        kept = set(reached(self.made[each] for each in found if each.node.kind == "output"))
+        kept = set(reached(self.made[each] for each in found if each.node.kind is Kind.OUTPUT))
         order = [each for each in self.order if each in kept]
         tell_apart(order)
         nodes, wires = wired(order)
         return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.loops))
 
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
-        if self.shorter and operands and node.kind != "output":
+        if self.shorter and operands and node.kind is not Kind.OUTPUT:
             try:
                 value = computed(node, [each.value for each in operands])
             except (IndexError, ValueError):
@@ -106,8 +107,8 @@ class _Unrolling:
                 return self._step(source, taken, node)
         operands, signs = [], []
         for at, operand in enumerate(element.operands):
-            several = operand in self.series and operand.node.kind == "hold"
-            terms = self.series[operand] if several and node.kind == "junction" else None
+            several = operand in self.series and operand.node.kind is Kind.HOLD
+            terms = self.series[operand] if several and node.kind is Kind.JUNCTION else None
             operands += terms or [self._seen(operand)]
             signs += [node.signs[at]] * len(terms or [operand]) if node.signs else []
         return self._add(replace(node, signs=tuple(signs)), operands, element.value)
@@ -116,10 +117,13 @@ class _Unrolling:
         """Return what stands for an element: of what leaves a loop, the steps joined or summed."""
         if element not in self.made:
             steps, node = self.series[element], element.node
-            joined = Node("join", name=node.name, primitive=stack, stem=node.stem, scope=node.scope,
-                          shapes=tuple(each.shape for each in steps))  # fmt: skip
-            if node.kind == "hold":
-                joined = replace(joined, kind="junction", primitive=None, signs=(1,) * len(steps))
+            shapes = tuple(each.shape for each in steps)
+            joined = Node(Kind.JOIN, name=node.name, primitive=stack, stem=node.stem,
+                          scope=node.scope, shapes=shapes)  # fmt: skip
+            if node.kind is Kind.HOLD:
+                joined = replace(
+                    joined, kind=Kind.JUNCTION, primitive=None, signs=(1,) * len(steps)
+                )
             self.made[element] = self._add(joined, steps, element.value)
         return self.made[element]
 
@@ -137,18 +141,18 @@ class _Unrolling:
 
     def _run(self, inside: list[Element], loop: int) -> None:
         steps = self.loops[loop].steps
-        backwards = any(each.node.kind == "advance" for each in inside)
+        backwards = any(each.node.kind is Kind.ADVANCE for each in inside)
         held = {each: self._seen(each.operands[1]) for each in inside if each.node.kind in DELAYS}
         leaving: dict[Element, dict[int, Element]] = {}
         for at in reversed(range(len(steps))) if backwards else range(len(steps)):
             now = dict(held)
             for element in inside:
                 kind = element.node.kind
-                if kind == "collect" or (kind == "hold" and element.node.transposed):
+                if kind is Kind.COLLECT or (kind is Kind.HOLD and element.node.transposed):
                     leaving.setdefault(element, {})[at] = now[element.operands[0]]
-                elif kind == "hold":
+                elif kind is Kind.HOLD:
                     now[element] = self._seen(element.operands[0])
-                elif kind == "tap":
+                elif kind is Kind.TAP:
                     now[element] = self._read(element, at, steps[at])
                 elif kind not in DELAYS:
                     operands = [now[each] for each in element.operands]
@@ -173,11 +177,11 @@ class _Unrolling:
         if is_one and whole.node.primitive is stack:
             return whole.operands[index]
         node = self._at(tap.node.at(at), step)
-        if whole.node.kind == "constant":
-            constant = replace(node, kind="constant", primitive=None, parameters={}, shapes=())
+        if whole.node.kind is Kind.CONSTANT:
+            constant = replace(node, kind=Kind.CONSTANT, primitive=None, parameters={}, shapes=())
             return self._add(constant, [], tap.value[at])
         return self._add(
-            replace(node, kind="linear", shapes=(whole.shape,)), [whole], tap.value[at]
+            replace(node, kind=Kind.LINEAR, shapes=(whole.shape,)), [whole], tap.value[at]
         )
 
 

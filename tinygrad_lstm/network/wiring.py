@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..engine.kinds import Kind
 from ..engine.primitives import broadcast_to
 from ..errors import UsageError
 from .flow import DELAYS, Flow, Node, Wire
@@ -47,7 +48,9 @@ class Element:
     @property
     def is_leaving(self) -> bool:
         """Whether it brings a signal out of a folded loop."""
-        return self.node.kind == "collect" or (self.node.kind == "hold" and self.node.transposed)
+        return self.node.kind is Kind.COLLECT or (
+            self.node.kind is Kind.HOLD and self.node.transposed
+        )
 
     @property
     def is_timed(self) -> bool:
@@ -103,7 +106,7 @@ class _Wiring:
         free = {}
         for element, used_by in users.items():
             node, name = element.node, element.node.name
-            if node.kind == "output":
+            if node.kind is Kind.OUTPUT:
                 continue
             wire = self._wire(name, element.value)
             node.outputs = (wire,)
@@ -112,7 +115,7 @@ class _Wiring:
                 continue
             arms = [self._wire(self._arm(name, user), element.value) for user in used_by]
             self.branches[element] = Node(
-                "branch", (wire,), tuple(arms), name, signs=(1,) * len(arms), stem=node.stem,
+                Kind.BRANCH, (wire,), tuple(arms), name, signs=(1,) * len(arms), stem=node.stem,
                 scope=node.scope, step=node.step,
                 loop=None if element.is_leaving else node.loop,
             )  # fmt: skip
@@ -139,7 +142,7 @@ class _Wiring:
         wide = self._wire(name, np.broadcast_to(value, np.shape(user.value)))
         node = user.node
         self.nodes.append(
-            Node("broadcast", (wire,), (wide,), name, broadcast_to, {"shape": shape},
+            Node(Kind.BROADCAST, (wire,), (wide,), name, broadcast_to, {"shape": shape},
                  shapes=(operand.shape,), stem=operand.node.stem, scope=node.scope, step=node.step,
                  loop=node.loop)
         )  # fmt: skip
@@ -148,8 +151,10 @@ class _Wiring:
 
 def _broadcasts(operand: Element, user: Element) -> bool:
     node = user.node
-    entrywise = node.kind in ("function", "junction") or (
-        node.kind == "product" and node.primitive is not None and node.primitive.name == "hadamard"
+    entrywise = node.kind in (Kind.ELEMENTWISE, Kind.JUNCTION) or (
+        node.kind is Kind.BILINEAR
+        and node.primitive is not None
+        and node.primitive.name == "hadamard"
     )
     return entrywise and operand.shape != user.shape
 
@@ -159,7 +164,7 @@ def elements(graph: Flow) -> list[Element]:
     makers: dict[int, Element] = {}
     found = []
     for node in graph.nodes:
-        if node.kind in ("branch", "broadcast"):
+        if node.kind in (Kind.BRANCH, Kind.BROADCAST):
             makers.update(dict.fromkeys(node.outputs, makers[node.inputs[0]]))
             continue
         value = graph.wires[node.outputs[0]].value if node.outputs else None
@@ -221,7 +226,7 @@ def tell_apart(elements: Iterable[Element]) -> None:
     repeats: dict[str, int] = {}
     seen: set[str] = set()
     for element in elements:
-        if element.node.kind == "output":
+        if element.node.kind is Kind.OUTPUT:
             continue
         base = name = element.node.name
         while name in seen:

@@ -13,6 +13,7 @@ import numpy as np
 from ..engine.arguments import as_array, told, whole
 from ..engine.arguments import flag as checked_flag
 from ..engine.arguments import number as checked_number
+from ..engine.kinds import Kind
 from ..engine.place import Place
 from ..engine.primitives import TABLE, reshape, sigmoid
 from ..engine.symbol import Symbol
@@ -51,7 +52,7 @@ def four_sigmoid(x: Any) -> Any:
 
 
 NAMED: dict[str, Callable[[Any], Any]] = {
-    name: each for name, each in TABLE.items() if each.kind == "elementwise" and each.arity == 1
+    name: each for name, each in TABLE.items() if each.kind is Kind.ELEMENTWISE and each.arity == 1
 } | {"identity": identity, "2σ-1": two_sigmoid, "4σ-2": four_sigmoid}
 
 

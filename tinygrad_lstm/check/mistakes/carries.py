@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...network.flow import DELAYS, Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, names
@@ -82,8 +83,8 @@ def truncated(scene: Scene) -> Iterator[Mistake]:
         leading = _leading(scene, carried)
         ways = [
             node
-            for kinds in ("gain", "matrix")
-            for node, product, port in scene.ways(kinds, "product")
+            for kinds in (Kind.GAIN, Kind.MATRIX)
+            for node, product, port in scene.ways(kinds, through=Kind.BILINEAR)
             if node.loop == loop
             and scene.leaf(product.inputs[1 - port]) is not None
             and scene.source(node.outputs[0]).outputs[0] in carried
@@ -114,10 +115,10 @@ def _leading(scene: Scene, wires: set[int]) -> set[int]:
 def last_errors(scene: Scene) -> Iterator[Mistake]:
     """Send only the last step's error back."""
     for node in scene.nodes:
-        if node.kind in ("collect", "tap") and node.folded and node.transposed == (
-            node.kind == "collect"
+        if node.kind in (Kind.COLLECT, Kind.TAP) and node.folded and node.transposed == (
+            node.kind is Kind.COLLECT
         ):  # fmt: skip
-            fresh = Node("gain", loop=node.loop, gain=_only_last(scene, node))
+            fresh = Node(Kind.GAIN, loop=node.loop, gain=_only_last(scene, node))
             yield Mistake(
                 "last error alone", scene.makes(node), f"only the last step's δ{scene.makes(node)} "
                 "is sent back, not every step's", "", "",
@@ -131,14 +132,14 @@ def wrong_way(scene: Scene) -> Iterator[Mistake]:
 
         def made(graph: Flow, loop: int = loop) -> Flow:
             nodes = tuple(
-                replace(node, kind="delay")
-                if node.kind == "advance" and node.loop == loop
+                replace(node, kind=Kind.DELAY)
+                if node.kind is Kind.ADVANCE and node.loop == loop
                 else node
                 for node in graph.nodes
             )
             return replace(graph, nodes=nodes)
 
-        turned = [n for n in scene.adjoint.nodes if n.kind == "advance" and n.loop == loop]
+        turned = [n for n in scene.adjoint.nodes if n.kind is Kind.ADVANCE and n.loop == loop]
         if turned:
             at = frozenset(wire for node in turned for wire in node.outputs if wire >= 0)
             yield Mistake("steps in the wrong order", scene.makes(turned[0]), "the backward pass "
@@ -156,11 +157,11 @@ def loops(scene: Scene) -> list[int]:
 
 def _only_last(scene: Scene, node: Node) -> np.ndarray:
     """Return 1 at the step that is run last, and 0 at the others."""
-    backwards = any(n.kind == "advance" and n.loop == node.loop for n in scene.adjoint.nodes)
+    backwards = any(n.kind is Kind.ADVANCE and n.loop == node.loop for n in scene.adjoint.nodes)
     keep = np.zeros(scene.steps(node))
     keep[-1 if backwards or not _runs(scene, node) else 0] = 1.0
     return keep
 
 
 def _runs(scene: Scene, node: Node) -> bool:
-    return any(n.kind == "delay" and n.loop == node.loop for n in scene.adjoint.nodes)
+    return any(n.kind is Kind.DELAY and n.loop == node.loop for n in scene.adjoint.nodes)

@@ -11,20 +11,21 @@ from itertools import permutations
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...engine.primitives import reshape, transpose
 from ...network.flow import Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene
 from .surgery import in_order, standing
 
-MADE = ("gain", "matrix", "jacobian", "junction", "linear")
+MADE = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION, Kind.LINEAR)
 SORTED = Change(in_order, frozenset(), edits=())
 
 
 def exchanged(scene: Scene) -> Iterator[Mistake]:
     """Exchange the δs that come through two functions of one kind of place."""
     alike: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
-    for node, *_ in scene.ways("gain", "function"):
+    for node, *_ in scene.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         alike.setdefault((node.loop, np.shape(node.gain)), []).append(node)
     for gains in alike.values():
         for at, one in enumerate(gains):
@@ -52,7 +53,7 @@ def _siblings(scene: Scene) -> Iterator[tuple[Node, Node]]:
     """Yield the nodes that make the δs of two signals of one shape and one role."""
     alike: dict[tuple[int, int | None, tuple[int, ...]], list[int]] = {}
     for product in scene.network.nodes:
-        if product.kind != "product" or len(product.inputs) != 2:
+        if product.kind is not Kind.BILINEAR or len(product.inputs) != 2:
             continue
         out = product.outputs[0]
         shape = np.shape(scene.value(out))
@@ -105,11 +106,11 @@ def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
             node.kind in MADE
             and node.outputs[0] < count
             and scene.leaf(node.outputs[0]) is None
-            and scene.reader[node.outputs[0]].kind != "junction"  # no share of a fork
+            and scene.reader[node.outputs[0]].kind is not Kind.JUNCTION  # no share of a fork
         ):
             alike.setdefault(key(node.outputs[0]), []).append(node)
     for node in scene.nodes:
-        if node.kind not in ("matrix", "gain", "hold", "broadcast") or not node.inputs:
+        if node.kind not in (Kind.MATRIX, Kind.GAIN, Kind.HOLD, Kind.BROADCAST) or not node.inputs:
             continue
         root = scene.root(node.inputs[0])
         if scene.leaf(node.outputs[0]) is None or root >= count or root not in scene.sender:
@@ -136,7 +137,7 @@ def turned(scene: Scene) -> Iterator[Mistake]:
         where, shape = scene.makes(node), np.shape(scene.value(node.inputs[0]))
         kin = scene.whole(where)
         if len(shape) == 2:
-            made = Node("linear", primitive=transpose)
+            made = Node(Kind.LINEAR, primitive=transpose)
             yield Mistake("gradient transposed", where, f"the gradient of {where} is transposed",
                           f"δ{where}", f"(δ{where})ᵀ", scene.behind(maker, made),
                           (kin,))  # fmt: skip
@@ -144,7 +145,7 @@ def turned(scene: Scene) -> Iterator[Mistake]:
         ways |= {"row": (1, *shape), "column": (*shape, 1)} if len(shape) == 1 else {}
         for way, other in ways.items():
             if other != shape:
-                made = Node("linear", primitive=reshape, parameters={"shape": other})
+                made = Node(Kind.LINEAR, primitive=reshape, parameters={"shape": other})
                 yield Mistake("axis of length 1", where, f"the gradient of {where} has the right "
                               f"numbers in the shape {other}, where {shape} belongs", str(shape),
                               "", scene.behind(maker, made), (f"{kin} {way}",))  # fmt: skip
@@ -178,9 +179,9 @@ def orders(scene: Scene) -> Iterator[Mistake]:
 
 def sent_on(scene: Scene) -> Iterator[Mistake]:
     """Send on what came to a function, as if it had been through its slope."""
-    for node, *_ in scene.ways("matrix", "product"):
+    for node, *_ in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
         slope = scene.sender.get(scene.root(node.inputs[0]))
-        if scene.leaf(node.outputs[0]) is None and slope is not None and slope.kind == "gain":
+        if scene.leaf(node.outputs[0]) is None and slope is not None and slope.kind is Kind.GAIN:
             where = scene.makes(node)
             yield Mistake("derivative not sent on", where, f"δ{where} is made of what comes to the "
                           f"function, without its derivative {slope.label}", str(slope.label), "1",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...network.adjoint import gain_of
 from ...network.evaluate import evaluate
 from ...network.flow import Node
@@ -33,7 +34,7 @@ def forward_slips(scene: Scene) -> Iterator[Mistake]:
 
 
 def _functions(scene: Scene) -> Iterator[Mistake]:
-    for node, function, _ in scene.ways("gain", "function"):
+    for node, function, _ in scene.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         assert function.primitive is not None
         if len(function.inputs) > 1:
             continue
@@ -82,13 +83,13 @@ def _normalised_otherwise(scene: Scene) -> Iterator[Mistake]:
     """Normalise along the other axis, in the forward pass and in the backward pass."""
     for each in normalisations(scene):
         back = along_other_axis(scene, each, None)
-        if back is not None and each.before and each.spread.kind != "jacobian":
+        if back is not None and each.before and each.spread.kind is not Kind.JACOBIAN:
             axis = each.spread.parameters["axis"] % 2
             shifted = each.before[-1].outputs[0]
             change = _sums_otherwise(scene, each, axis)
             if change is not None:
                 yield _along_other_axis(scene, shifted, axis, Change.of([change, back]))
-    for node, reduction, _ in scene.ways("jacobian", "reduction"):
+    for node, reduction, _ in scene.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
         x, axis = reduction.inputs[0], reduction.parameters.get("axis")
         if np.ndim(scene.value(x)) - node.folded != 2 or not isinstance(axis, int):
             continue
@@ -131,17 +132,19 @@ def _sums_otherwise(scene: Scene, each: Normalisation, axis: int) -> Change | No
 def _unshifted(scene: Scene, wire: int) -> int:
     """Return the wire of what a signal was before something was added that is held constant."""
     node = scene.source(wire)
-    moved = [each for each in node.inputs if scene.source(each).kind not in ("cut", "constant")]
-    return moved[0] if node.kind == "junction" and len(moved) == 1 else wire
+    moved = [
+        each for each in node.inputs if scene.source(each).kind not in (Kind.CUT, Kind.CONSTANT)
+    ]
+    return moved[0] if node.kind is Kind.JUNCTION and len(moved) == 1 else wire
 
 
 def _broadcast(scene: Scene) -> Iterator[Mistake]:
     """Read (n, 1) as (n,), so that it meets every entry of another (n, 1)."""
     for node in Ticking(scene.network.nodes, scene.tick):
-        if node.kind not in ("input", "constant", "tap"):
+        if node.kind not in (Kind.INPUT, Kind.CONSTANT, Kind.TAP):
             continue
         user = scene.user.get(node.outputs[0])
-        if user is None or user.kind == "tap":
+        if user is None or user.kind is Kind.TAP:
             continue
         whole = scene.value((node.inputs or node.outputs)[0])
         if np.ndim(whole) < 2 or np.shape(whole)[-1] != 1 or np.shape(whole)[0] == 1:
@@ -190,7 +193,7 @@ def _gains(scene: Scene, values: Mapping[int, np.ndarray]) -> Iterator[tuple[Nod
         return values.get(wire, scene.value(wire))
 
     for node in scene.nodes:
-        if node.gain is None or node.kind not in ("gain", "matrix", "jacobian"):
+        if node.gain is None or node.kind not in (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN):
             continue
         user = scene.user[node.outputs[0]]
         if id(user) in users or id(user) in makers:

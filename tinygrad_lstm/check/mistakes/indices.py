@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...network.flow import Node
 from ...network.parameters import Varying, is_same
 from .forward import Seen, Value, run_again
@@ -42,7 +43,7 @@ def parts_overwritten(scene: Scene) -> Iterator[Mistake]:
         whole = scene.source(nodes[0].outputs[0])
         at_once = [[index] for node in nodes for index in _indices(scene, node)]
         series = [[index for (index,) in at_once]]
-        is_series = len(nodes) > 1 or nodes[0].kind == "tap"
+        is_series = len(nodes) > 1 or nodes[0].kind is Kind.TAP
         ways = {
             "only the last step's part is left": (series if is_series else [], False),
             "only the first step's part is left": (series if is_series else [], True),
@@ -76,7 +77,7 @@ def _meeting(scene: Scene) -> Iterator[list[Node]]:
 
 def _parts(scene: Scene) -> Iterator[Node]:
     for node in scene.nodes:
-        is_back = node.kind in ("tap", "linear") and node.transposed and bool(node.inputs)
+        is_back = node.kind in (Kind.TAP, Kind.LINEAR) and node.transposed and bool(node.inputs)
         if is_back and node.primitive is not None and node.primitive.is_part:
             yield node
 
@@ -131,7 +132,7 @@ def _reading(scene: Scene, node: Node, reader: Node, other: Substitute) -> Value
     whole = reader.inputs[0]
 
     def part(step: int | None, value: Any, seen: Seen) -> Any:
-        now = scene.value(whole) if node.kind == "tap" else seen(whole)
+        now = scene.value(whole) if node.kind is Kind.TAP else seen(whole)
         return now[other.values[step or 0]]
 
     return part
@@ -247,9 +248,9 @@ def right_class_alone(scene: Scene) -> Iterator[Mistake]:
 def _reached(scene: Scene, wire: int) -> np.ndarray | None:
     """Return 1 at the entries that a part brings something to; None if no part comes on a wire."""
     node = scene.sender.get(wire)
-    while node is not None and node.kind == "branch":
+    while node is not None and node.kind is Kind.BRANCH:
         node = scene.sender.get(node.inputs[0])
-    if node is None or node.kind != "linear" or next(_parts(scene.at([node])), None) is None:
+    if node is None or node.kind is not Kind.LINEAR or next(_parts(scene.at([node])), None) is None:
         return None
     masks = []
     for index in _indices(scene, node):

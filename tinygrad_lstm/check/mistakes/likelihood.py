@@ -7,6 +7,7 @@ first. The order is that of the mistakes in published answers and in tests/plant
 
 from __future__ import annotations
 
+from ...engine.kinds import Kind
 from ...network.flow import Node
 
 LIKELIEST_FIRST = (
@@ -37,7 +38,9 @@ LIKELIEST_FIRST = (
     "weight updated before use", "another function's derivative",
 )  # fmt: skip
 RANK = {kind: rank for rank, kind in enumerate(LIKELIEST_FIRST)}
-ROLES = {"constant": "number", "input": "given", "parameter": "given", "tap": "given"}
+ROLES = {
+    Kind.CONSTANT: "number", Kind.INPUT: "given", Kind.PARAMETER: "given", Kind.TAP: "given"
+}  # fmt: skip
 UNRELATED = 3  # farther than any signal: a substitute that stands nowhere in the network
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...engine.primitives import broadcast_to
 from ...engine.primitives import sum as total
 from ...network.flow import Node
@@ -41,17 +42,17 @@ class Normalisation(NamedTuple):
 def normalisations(scene: Scene) -> Iterator[Normalisation]:
     """Yield the normalisations of a network."""
     for added in scene.nodes:
-        if added.kind != "broadcast" or not added.transposed:
+        if added.kind is not Kind.BROADCAST or not added.transposed:
             continue
         for spread in scene.readers.get(added.outputs[0], ()):
             if (
                 spread.transposed
-                and (spread.kind == "jacobian" or _is_sum(spread))
+                and (spread.kind is Kind.JACOBIAN or _is_sum(spread))
                 and spread.shapes[0] == tuple(added.parameters["shape"])
             ):
                 entries = scene.value(spread.outputs[0])
                 shares = spread.gain
-                if spread.kind != "jacobian":
+                if spread.kind is not Kind.JACOBIAN:
                     axis = spread.parameters["axis"]
                     axis = axis + spread.folded if axis >= 0 else axis
                     shares = entries / entries.sum(axis=axis, keepdims=True)
@@ -60,14 +61,16 @@ def normalisations(scene: Scene) -> Iterator[Normalisation]:
 
 def _is_sum(node: Node) -> bool:
     name = node.primitive.name if node.primitive is not None else ""
-    return node.kind == "linear" and name == "sum" and isinstance(node.parameters.get("axis"), int)
+    return (
+        node.kind is Kind.LINEAR and name == "sum" and isinstance(node.parameters.get("axis"), int)
+    )
 
 
 def _before(scene: Scene, spread: Node) -> tuple[Node, ...]:
     """Return who makes the δ of what is normalised, and of what that is a function of."""
     node = scene.source(spread.outputs[0])
     found = [scene.sender.get(node.outputs[0])]
-    if node.kind == "function" and len(node.inputs) == 1:
+    if node.kind is Kind.ELEMENTWISE and len(node.inputs) == 1:
         found.append(scene.sender.get(node.inputs[0]))
     return tuple(each for each in found if each is not None)
 
@@ -82,7 +85,9 @@ def _left_out(scene: Scene, each: Normalisation) -> Iterator[Mistake]:
                 continue
             if wire != node.outputs[0] and np.allclose(scene.value(wire), each.shares, rtol=1e-9):
                 name = scene.makes(node)
-                change = scene.changed(node, kind="junction", inputs=(wire,), signs=(1,), gain=None)
+                change = scene.changed(
+                    node, kind=Kind.JUNCTION, inputs=(wire,), signs=(1,), gain=None
+                )
                 yield Mistake("normalisation missing", name, f"δ{name} is δ{shares.name}: the "
                               "derivative of the normalisation is left out", f"δ{name}",
                               f"δ{shares.name}", change)  # fmt: skip
@@ -106,21 +111,23 @@ def along_other_axis(scene: Scene, each: Normalisation, slopes: np.ndarray | Non
     axes = {"axis": 1 - axis % 2, "keepdims": True}
 
     def spread(now: Node, wire: int) -> list[Node]:
-        again = replace(now, kind="broadcast", primitive=broadcast_to, parameters={"shape": shape},
-                        transposed=False, gain=None)  # fmt: skip
+        again = replace(
+            now, kind=Kind.BROADCAST, primitive=broadcast_to, parameters={"shape": shape},
+            transposed=False, gain=None,
+        )  # fmt: skip
         if slopes is None:
             return [again]
         again = replace(again, outputs=(wire,), name=f"{now.name} ({wire})")
-        return [again, replace(now, kind="gain", inputs=(wire,), gain=slopes, scale=mul)]
+        return [again, replace(now, kind=Kind.GAIN, inputs=(wire,), gain=slopes, scale=mul)]
 
-    added = scene.changed(each.added, kind="linear", primitive=total, parameters=axes,
+    added = scene.changed(each.added, kind=Kind.LINEAR, primitive=total, parameters=axes,
                           transposed=False)  # fmt: skip
     return Change.of([added, Change.by(each.spread, spread)])
 
 
 def _over_other_axis(scene: Scene, each: Normalisation, where: str) -> Iterator[Mistake]:
     """Yield the sum over the entries of the other axis, for shares that are right."""
-    if each.spread.kind == "jacobian":
+    if each.spread.kind is Kind.JACOBIAN:
         change = along_other_axis(scene, each, each.spread.gain)
     else:
         wholes = scene.value(each.spread.outputs[0]) / each.shares
@@ -146,7 +153,7 @@ def normalised(scene: Scene) -> Iterator[Mistake]:
             "off-diagonal terms dropped", where, "what is normalised together is taken as if each "
             f"entry stood alone: of the Jacobian that leads to δ{where} only the diagonal is left",
             "Σ over the entries", "each entry's own",
-            scene.changed(each.spread, kind="gain", inputs=each.added.inputs, gain=slopes),
+            scene.changed(each.spread, kind=Kind.GAIN, inputs=each.added.inputs, gain=slopes),
         )  # fmt: skip
         yield from _left_out(scene, each)
         yield from _over_other_axis(scene, each, where)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...network.flow import Node
 from ...network.parameters import at_step
 from .mistake import Mistake
@@ -19,10 +20,10 @@ from .scene import Scene
 def left_out(scene: Scene) -> Iterator[Mistake]:
     """Send nothing back through a function, a product or a reduction, or through a linear map."""
     for node in scene.nodes:
-        if node.kind not in ("gain", "matrix", "jacobian") or not node.outputs:
+        if node.kind not in (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN) or not node.outputs:
             continue
         reader, passed = scene.reader.get(node.outputs[0]), scene.user.get(node.outputs[0])
-        if reader is None or passed is None or reader.kind == "junction":
+        if reader is None or passed is None or reader.kind is Kind.JUNCTION:
             continue  # a branch of a fork
         where = scene.makes(node)
         says = f"what comes back through {passed.name} is left out of δ{where}"
@@ -34,11 +35,11 @@ def left_out(scene: Scene) -> Iterator[Mistake]:
 
 def maps_left_out(scene: Scene) -> Iterator[Mistake]:
     """Leave out a linear map that keeps the shape, as the transpose of a square matrix does."""
-    for node, passed, _ in scene.ways("linear", "linear"):
+    for node, passed, _ in scene.ways(Kind.LINEAR, through=Kind.LINEAR):
         shapes = [np.shape(scene.value(w)) for w in (node.outputs[0], passed.outputs[0])]
         if shapes[0] == shapes[1] and passed.primitive is not None and _moves(scene, passed):
             where, name = scene.makes(node), passed.primitive.name
-            change = scene.changed(node, kind="junction", signs=(1,), primitive=None)
+            change = scene.changed(node, kind=Kind.JUNCTION, signs=(1,), primitive=None)
             yield Mistake("map left out", where, f"{name} is left out on the way to δ{where}",
                           name, "1", change)  # fmt: skip
 
@@ -62,11 +63,11 @@ def constants(scene: Scene) -> Iterator[Mistake]:
     met: dict[str, tuple[str, str]] = {}  # of a result: the statistic in it, and what it met
     places: list[tuple[Node, str, str]] = []
     for node in scene.nodes:
-        if node.kind != "broadcast" or not node.transposed or scene.leaf(node.outputs[0]):
+        if node.kind is not Kind.BROADCAST or not node.transposed or scene.leaf(node.outputs[0]):
             continue
         name, user = scene.source(node.outputs[0]).name, scene.user[node.inputs[0]]
         others = [wire for wire in user.inputs if wire != node.inputs[0]]
-        if scene.source(node.outputs[0]).kind == "constant" or len(others) != 1:
+        if scene.source(node.outputs[0]).kind is Kind.CONSTANT or len(others) != 1:
             continue
         partner = scene.source(others[0]).name
         met[scene.source(user.outputs[0]).name] = (name, partner)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...engine.primitives import transpose
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node
@@ -22,7 +23,7 @@ from .surgery import edited
 
 def partners(scene: Scene) -> Iterator[Mistake]:
     """Leave a factor out, or take another signal for it."""
-    for node, product, port in scene.ways("gain", "product"):
+    for node, product, port in scene.ways(Kind.GAIN, through=Kind.BILINEAR):
         yield from scene.instead(node, _factors(scene, node, product, port))
 
 
@@ -35,13 +36,13 @@ def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Ins
         if np.shape(value) == np.shape(node.gain):
             yield Instead("wrong factor", f"{other.name} stands where {right} belongs, on the way "
                           f"to δ{where}", other.name, value, None, distance,
-                          other.kind == "constant")  # fmt: skip
+                          other.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(scene, node, partner)
 
 
 def weights_gradients(scene: Scene) -> Iterator[Mistake]:
     """Take another signal for the one that a weight's gradient is made of."""
-    for node, product, port in scene.ways("matrix", "product"):
+    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
         weight = scene.leaf(node.outputs[0])
         if weight is not None:
             several = _inputs(scene, node, product, port)
@@ -59,7 +60,7 @@ def _inputs(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Inst
         if np.shape(value) == np.shape(node.gain):
             yield Instead("wrong factor", f"{other.name} stands where {right} belongs, in the "
                           f"gradient of {where}", other.name, value, other.name, distance,
-                          other.kind == "constant")  # fmt: skip
+                          other.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(scene, node, product.inputs[1 - port])
 
 
@@ -85,11 +86,11 @@ def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iter
 
 def starts(scene: Scene) -> Iterator[Mistake]:
     """Take zeros, on the way back, for what a loop started from."""
-    for node, product, port in scene.ways("gain matrix", "product"):
+    for node, product, port in scene.ways(Kind.GAIN, Kind.MATRIX, through=Kind.BILINEAR):
         delay = scene.source(product.inputs[1 - port])
         if delay.kind in DELAYS and node.folded:
             gain, right = np.array(node.gain), str(node.label)
-            gain[0 if delay.kind == "delay" else -1] = 0.0
+            gain[0 if delay.kind is Kind.DELAY else -1] = 0.0
             yield from scene.instead(node, [
                 Instead("start taken as zero", f"{right} is taken as 0 at the first step, whatever "
                         "it started from", "0 at the first step", gain, "zero"),
@@ -107,7 +108,7 @@ def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
 
 def weights(scene: Scene) -> Iterator[Mistake]:
     """Leave a weight out or untransposed on the way back, or take another for it."""
-    for node, product, port in scene.ways("matrix", "product"):
+    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
         weight = scene.leaf(product.inputs[1 - port])
         if weight is not None and np.ndim(node.gain) - node.folded == 2:
             several = _matrices(scene, node, product, port)
@@ -116,7 +117,7 @@ def weights(scene: Scene) -> Iterator[Mistake]:
 
 def signals_multiplied(scene: Scene) -> Iterator[Mistake]:
     """Take a partner that is no leaf untransposed, leave it out, or take another signal for it."""
-    for node, product, port in scene.ways("matrix", "product"):
+    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
         partner, out = product.inputs[1 - port], node.outputs[0]
         is_matrix = np.ndim(node.gain) - node.folded == 2
         if is_matrix and scene.leaf(partner) is None and scene.leaf(out) is None:
@@ -147,7 +148,7 @@ def _untransposed(scene: Scene, node: Node) -> Iterator[Mistake]:
         where, name = scene.makes(node), scene.user[node.outputs[0]].name
         yield Mistake("factor not transposed", where, f"δ{name} and its transpose are exchanged "
                       f"on the way to δ{where}", f"δ{name}", f"(δ{name})ᵀ",
-                      scene.before(node, Node("linear", primitive=transpose)))  # fmt: skip
+                      scene.before(node, Node(Kind.LINEAR, primitive=transpose)))  # fmt: skip
 
 
 def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
@@ -160,7 +161,7 @@ def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[In
         yield Instead("weight missing", f"{right} is left out on the way to δ{where}", "1",
                np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
     own = scene.leaf(product.inputs[1 - port])
-    for other, elsewhere, at in scene.others.ways("matrix", "product"):
+    for other, elsewhere, at in scene.others.ways(Kind.MATRIX, through=Kind.BILINEAR):
         weight = scene.leaf(elsewhere.inputs[1 - at])
         is_another = weight is not None and weight is not own and other.loop == node.loop
         if is_another and np.shape(other.gain) == shape:
@@ -178,8 +179,8 @@ def updated_weights(scene: Scene) -> Iterator[Mistake]:
     The rate is to be found: see `at_rate`.
     """
     for node in scene.nodes:
-        product = scene.user.get(node.outputs[0]) if node.kind in ("gain", "matrix") else None
-        if product is None or product.kind != "product":
+        product = scene.user.get(node.outputs[0]) if node.kind in (Kind.GAIN, Kind.MATRIX) else None
+        if product is None or product.kind is not Kind.BILINEAR:
             continue
         port = product.inputs.index(node.outputs[0])
         weight = scene.leaf(product.inputs[1 - port])

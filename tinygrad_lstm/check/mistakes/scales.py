@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...network.flow import Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, Ticking, spelled
@@ -27,7 +28,7 @@ def of_everything(scene: Scene) -> Iterator[Mistake]:
                 sizes.setdefault(float(count), str(count))
                 sizes.setdefault(1.0 / count, f"1/{count}")
     for node in scene.nodes:
-        if node.kind == "input":
+        if node.kind is Kind.INPUT:
             for size, text in sizes.items():
                 what = "sign" if size < 0 else "factor"
                 yield _everything(scene, node, size, text, what)
@@ -51,7 +52,7 @@ def _driven(wire: int, size: float) -> Change:
 def of_a_branch(scene: Scene) -> Iterator[Mistake]:
     """Forget a minus, or send it where it does not belong."""
     for node in scene.nodes:
-        for at, wire in enumerate(node.outputs if node.kind == "branch" else ()):
+        for at, wire in enumerate(node.outputs if node.kind is Kind.BRANCH else ()):
             arm = scene.adjoint.wires[wire].name.removeprefix("δ")
             taken, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
             change = replace(scene.changed(node, _flipped(at)), at=frozenset([wire]))
@@ -69,12 +70,12 @@ def _flipped(at: int) -> Callable[[Node], Node]:
 def of_a_signal(scene: Scene) -> Iterator[Mistake]:
     """Scale what comes to a signal by 2 or a half, or turn its sign."""
     for node in scene.nodes:
-        if node.kind not in ("gain", "matrix", "jacobian", "junction"):
+        if node.kind not in (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION):
             continue
         where = scene.makes(node)
         right = str(node.label) if node.label is not None else "it"
         for size, text in SIZES.items():
-            if node.kind == "junction":
+            if node.kind is Kind.JUNCTION:
                 gain = scene.at_every_step(node, size)
                 ports = range(len(node.inputs))
                 change = Change.of(scene.weighted(node, port, gain) for port in ports)
@@ -95,7 +96,7 @@ def of_a_leaf(scene: Scene) -> Iterator[Mistake]:
 def _leaf(scene: Scene, node: Node, maker: Node, size: float, text: str, what: str) -> Mistake:
     where = scene.makes(node)
     says = f"the gradient of {where} is {text} times what it should be"
-    change = scene.behind(maker, Node("gain", gain=np.asarray(size)))
+    change = scene.behind(maker, Node(Kind.GAIN, gain=np.asarray(size)))
     kin = f"{scene.whole(where)} {text}"
     return Mistake(what, where, says, "1", f"{text} times it", change, (kin,))
 
@@ -105,7 +106,7 @@ def of_any_size(scene: Scene) -> Iterator[Mistake]:
     makes: list[Callable[[float, str], Mistake]] = [
         partial(_everything, scene, node, what="factor")
         for node in scene.nodes
-        if node.kind == "input"
+        if node.kind is Kind.INPUT
     ]
     makes += [partial(_leaf, scene, *both, what="factor") for both in scene.leaves()]
     for make in makes:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
 from ...network.view import Sight
@@ -20,7 +21,7 @@ from .likelihood import distance_between
 from .mistake import Change, Mistake
 from .surgery import following, preceding
 
-LEAVES = ("input", "parameter")
+LEAVES = (Kind.INPUT, Kind.PARAMETER)
 LAYER = 4  # how many signals on from a product its layer's output may be
 
 
@@ -91,16 +92,22 @@ class Scene:
         self.readers: dict[int, list[Node]] = {}
         for node in self.adjoint.nodes:
             for wire in node.inputs:
-                (self.ends if node.kind == "output" else self.readers).setdefault(wire, []).append(
-                    node
-                )
+                (self.ends if node.kind is Kind.OUTPUT else self.readers).setdefault(
+                    wire, []
+                ).append(node)
         self.position = {wire: at for at, n in enumerate(self.adjoint.nodes) for wire in n.outputs}
         self.wholes = {part: name for name, parts in sight.parts.items() for part, _ in parts}
         # the signals that may be taken for each other, in the order of recording
         self.signals: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
         self.among: dict[int, int] = {}  # which of them a signal is, by its wire
         for node in self.network.nodes:
-            skipped = node.kind in ("branch", "broadcast", "output", "collect", "parameter")
+            skipped = node.kind in (
+                Kind.BRANCH,
+                Kind.BROADCAST,
+                Kind.OUTPUT,
+                Kind.COLLECT,
+                Kind.PARAMETER,
+            )
             if not skipped and node.outputs and not self._is_summand(node):
                 wire = node.outputs[0]
                 several = self.signals.setdefault((node.loop, np.shape(self.value(wire))), [])
@@ -134,7 +141,7 @@ class Scene:
     def _is_summand(self, node: Node) -> bool:
         """Whether it is a product that stands nowhere but in a sum: nobody gives it a letter."""
         user = self.user.get(node.outputs[0])
-        return node.kind == "product" and user is not None and user.kind == "junction"
+        return node.kind is Kind.BILINEAR and user is not None and user.kind is Kind.JUNCTION
 
     @cached_property
     def gradients(self) -> dict[str, np.ndarray]:
@@ -165,7 +172,7 @@ class Scene:
 
     def _is_one_number(self, one: Node, other: Node) -> bool:
         """Whether two signals are a plain number of the program, the same one."""
-        if not one.kind == other.kind == "constant":
+        if not one.kind is other.kind is Kind.CONSTANT:
             return False
         values = self.value(one.outputs[0]), self.value(other.outputs[0])
         return np.ndim(values[0]) == np.ndim(values[1]) == 0 and bool(values[0] == values[1])
@@ -187,28 +194,28 @@ class Scene:
         for _ in range(LAYER):
             if user is None or not user.outputs:
                 return
-            if user.kind == "function":
+            if user.kind is Kind.ELEMENTWISE:
                 yield user.name, self.value(user.outputs[0])
             user = self.user.get(user.outputs[0])
 
     def source(self, wire: int) -> Node:
         """Return what makes a signal, through forks and broadcasts."""
         node = self.maker[wire]
-        while node.kind in ("branch", "broadcast"):
+        while node.kind in (Kind.BRANCH, Kind.BROADCAST):
             node = self.maker[node.inputs[0]]
         return node
 
     def leaf(self, wire: int) -> Node | None:
         """Return the leaf that a signal is, at every step the same, or None."""
         node = self.source(wire)
-        while node.kind in ("hold", "branch", "broadcast"):
+        while node.kind in (Kind.HOLD, Kind.BRANCH, Kind.BROADCAST):
             node = self.maker[node.inputs[0]]
         return node if node.kind in SOURCES else None
 
     def unmapped(self, wire: int) -> int:
         """Return the wire of what a signal was before linear maps."""
         node = self.source(wire)
-        while node.kind == "linear" and len(node.inputs) == 1:
+        while node.kind is Kind.LINEAR and len(node.inputs) == 1:
             wire = node.inputs[0]
             node = self.source(wire)
         return wire
@@ -219,12 +226,12 @@ class Scene:
 
     # --- of the adjoint network ------------------------------------------------------------------
 
-    def ways(self, kinds: str, through: str) -> Iterator[tuple[Node, Node, int]]:
+    def ways(self, *kinds: Kind, through: Kind) -> Iterator[tuple[Node, Node, int]]:
         """Yield the nodes of some kinds that lead back through others, and to which operand."""
         for node in self.nodes:
-            if node.kind in kinds.split():
+            if node.kind in kinds:
                 passed = self.user.get(node.outputs[0])
-                if passed is not None and passed.kind == through:
+                if passed is not None and passed.kind is through:
                     yield node, passed, passed.inputs.index(node.outputs[0])
 
     def leaves(self) -> Iterator[tuple[Node, Node]]:
@@ -237,7 +244,7 @@ class Scene:
     def junctions(self) -> Iterator[Node]:
         """Yield the junctions at which branches meet."""
         for node in self.nodes:
-            if node.kind == "junction" and len(node.inputs) > 1:
+            if node.kind is Kind.JUNCTION and len(node.inputs) > 1:
                 yield node
 
     def is_carried(self, node: Node) -> list[bool]:
@@ -247,7 +254,7 @@ class Scene:
     def makes(self, node: Node) -> str:
         """Return the name of the signal whose δ a node of the adjoint network makes."""
         name = node.name
-        if node.kind in ("jacobian", "linear") and node.outputs[0] in self.maker:
+        if node.kind in (Kind.JACOBIAN, Kind.LINEAR) and node.outputs[0] in self.maker:
             name = self.source(node.outputs[0]).name  # it is called by what it was made of
         return name.removeprefix("δ").partition(" (")[0]
 
@@ -258,7 +265,7 @@ class Scene:
     def root(self, wire: int) -> int:
         """Return the wire from which a δ comes, through forks that leave it as it is."""
         node = self.sender.get(wire)
-        while node is not None and node.kind == "branch":
+        while node is not None and node.kind is Kind.BRANCH:
             if node.signs[node.outputs.index(wire)] < 0:
                 break
             (wire,) = node.inputs
@@ -299,7 +306,7 @@ class Scene:
     def weighted(self, node: Node, port: int, gain: Any) -> Change:
         """Return how to put a gain before a port of a node, for each step if it has steps."""
         return Change.by(
-            node, preceding(port, Node("gain", gain=gain)), bool(np.all(np.asarray(gain) == 1))
+            node, preceding(port, Node(Kind.GAIN, gain=gain)), bool(np.all(np.asarray(gain) == 1))
         )
 
     def before(self, node: Node, fresh: Node) -> Change:

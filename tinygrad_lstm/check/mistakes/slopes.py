@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...engine.primitives import TABLE
 from ...engine.symbol import Symbol
 from ...network.flow import Node
@@ -24,13 +25,13 @@ from .slips import slips
 OF_ONE = {  # the slopes of functions of one signal
     each.name: each.rules[0]
     for each in TABLE.values()
-    if each.kind == "elementwise" and len(each.rules) == 1 and each.rules[0] is not None
+    if each.kind is Kind.ELEMENTWISE and len(each.rules) == 1 and each.rules[0] is not None
 }
 
 
 def wrong_slopes(scene: Scene) -> Iterator[Mistake]:
     """Leave a derivative out, apply it twice, take it at another signal or in a wrong form."""
-    for node, function, port in scene.ways("gain", "function"):
+    for node, function, port in scene.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         assert function.primitive is not None
         kin = f"{function.scope}: {function.primitive.name}"
         with np.errstate(all="ignore"):
@@ -41,7 +42,7 @@ def wrong_slopes(scene: Scene) -> Iterator[Mistake]:
 
 def reductions(scene: Scene) -> Iterator[Mistake]:
     """Leave the derivative of a reduction out, or take it in a wrong form."""
-    for node, passed, port in scene.ways("jacobian", "reduction"):
+    for node, passed, port in scene.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
         assert passed.primitive is not None
         f, x, y = passed.primitive.name, passed.inputs[0], passed.outputs[0]
         rule, axis = passed.primitive.rules[port], passed.parameters.get("axis")

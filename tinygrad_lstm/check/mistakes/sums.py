@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.kinds import Kind
 from ...engine.primitives import sum as total
 from ...network.flow import Node
 from .mistake import Change, Mistake
@@ -20,7 +21,7 @@ from .scene import Scene
 def over_steps(scene: Scene) -> Iterator[Mistake]:
     """Take only a step, all but one, their average or no sum where a sum over the steps belongs."""
     for node in scene.nodes:
-        if node.kind != "hold" or not node.transposed:
+        if node.kind is not Kind.HOLD or not node.transposed:
             continue
         where, count = scene.makes(node), scene.steps(node)
         one = np.eye(count)
@@ -40,7 +41,7 @@ def over_steps(scene: Scene) -> Iterator[Mistake]:
                       "step, not their sum", "Σ over the steps", "", kept_apart(scene, node),
                       (scene.whole(where),))  # fmt: skip
         if np.shape(scene.value(node.outputs[0])) == (count,):
-            summed = Node("linear", primitive=total, parameters={"axis": -1})
+            summed = Node(Kind.LINEAR, primitive=total, parameters={"axis": -1})
             yield Mistake("sum over the wrong axis", where, f"the gradient of {where} has for each "
                           "step the sum over the entries, where it should have for each entry the "
                           "sum over the steps", "Σ over the steps", "Σ over the entries",
@@ -50,7 +51,7 @@ def over_steps(scene: Scene) -> Iterator[Mistake]:
 
 def kept_apart(scene: Scene, node: Node) -> Change:
     """Return how to keep the steps' shares apart, instead of adding them up."""
-    return scene.changed(node, kind="collect", transposed=False)
+    return scene.changed(node, kind=Kind.COLLECT, transposed=False)
 
 
 def over_batch(scene: Scene) -> Iterator[Mistake]:
@@ -87,11 +88,11 @@ def _summing(scene: Scene) -> Iterator[tuple[Node, int, int]]:
 
 def _adding(scene: Scene) -> Iterator[tuple[Node, int, int]]:
     for node in scene.nodes:
-        if node.kind == "broadcast" and node.transposed:
+        if node.kind is Kind.BROADCAST and node.transposed:
             shape = tuple(node.parameters["shape"])
             if len(shape) > len(node.shapes[0]) or (node.shapes[0] and node.shapes[0][0] == 1):
                 yield node, shape[0], len(shape)
-        elif node.kind == "matrix" and scene.leaf(node.outputs[0]) is not None:
+        elif node.kind is Kind.MATRIX and scene.leaf(node.outputs[0]) is not None:
             product = scene.user[node.outputs[0]]
             shape = np.shape(scene.value(product.outputs[0]))[node.folded :]
             if node.port == 1 and len(node.shapes[0]) > 1 and shape:
@@ -103,15 +104,15 @@ def not_at_all(scene: Scene) -> Iterator[Mistake]:
 
     Neither the batch nor the steps are summed over; mostly the shape shows it.
     """
-    for node, product, port in scene.ways("matrix", "product"):
+    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
         if scene.leaf(node.outputs[0]) is None:
             continue
         right, where = str(node.label), scene.makes(node)
         partner = right.removesuffix("ᵀ"), scene.value(product.inputs[1 - port])
         for name, value in [*scene.made_of(product), partner]:
-            changes = [scene.changed(node, kind="gain", gain=value)]
+            changes = [scene.changed(node, kind=Kind.GAIN, gain=value)]
             summed = scene.reader.get(node.outputs[0])
-            if summed is not None and summed.kind == "hold":
+            if summed is not None and summed.kind is Kind.HOLD:
                 changes.append(kept_apart(scene, summed))
             yield Mistake("entry by entry", where, f"the gradient of {where} is δ ∘ {name}, entry "
                           f"by entry and not summed, where {right} δ belongs", f"{right} δ",
@@ -121,7 +122,7 @@ def not_at_all(scene: Scene) -> Iterator[Mistake]:
 def over_other_axes(scene: Scene) -> Iterator[Mistake]:
     """Sum over other axes than those that belong summed over, over all, or over none."""
     for node in scene.nodes:
-        if node.kind != "broadcast" or not node.transposed:
+        if node.kind is not Kind.BROADCAST or not node.transposed:
             continue
         where, kin = scene.makes(node), scene.whole(scene.makes(node))
         whole = tuple(node.parameters["shape"])
@@ -133,12 +134,12 @@ def over_other_axes(scene: Scene) -> Iterator[Mistake]:
             over[f"axis {other}, not over axis {right[0]}"] = (f"axis {other}", other)
         for said, (taken, axis) in over.items():
             how = {"axis": axis, "keepdims": False}
-            change = scene.changed(node, kind="linear", primitive=total, parameters=how,
+            change = scene.changed(node, kind=Kind.LINEAR, primitive=total, parameters=how,
                                    transposed=False)  # fmt: skip
             yield Mistake("sum over the wrong axis", where, f"the gradient of {where} is summed "
                           f"over {said}", f"Σ over {right}", f"Σ over {taken}", change,
                           (f"{kin} {said}",))  # fmt: skip
-        change = scene.changed(node, kind="gain", gain=scene.at_every_step(node, 1.0))
+        change = scene.changed(node, kind=Kind.GAIN, gain=scene.at_every_step(node, 1.0))
         yield Mistake("sum over the batch missing", where, f"the gradient of {where} is not summed "
                       "over the batch", "Σ over the batch", "δ", change,
                       (f"{kin} apart",))  # fmt: skip
