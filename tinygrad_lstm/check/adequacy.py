@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrapped

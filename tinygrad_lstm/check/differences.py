@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.differentiate import push_forward
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.place import no_grad
 from ..engine.tape import history, leading_to
 from ..engine.tensor import Tensor, constant

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import Symbol
 from ..formulas.equations import ALL, Equations, left_out
 from ..network.evaluate import evaluate

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import told
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.memory import collector_paused
 from ..errors import ArgumentError
 from ..network.adjoint import delta, transposed

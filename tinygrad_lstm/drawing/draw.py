@@ -10,7 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from ..engine.arguments import told
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import bare
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path

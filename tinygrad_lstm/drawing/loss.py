@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..network.flow import DELAYS, SOURCES, Flow, Node
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
 from .skeleton import Arc, Place, Skeleton

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import Symbol
 from ..formulas.words import (
     bracketed,

@@ -9,7 +9,7 @@ from typing import Any
 
 import graphviz
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import bare, constant_text
 from ..engine.tensor import Tensor
 from ..network.signals import Signals

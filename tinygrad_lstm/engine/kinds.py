@@ -19,7 +19,6 @@ import inspect
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from enum import StrEnum
 from functools import wraps
 from typing import Any
 
@@ -29,6 +28,7 @@ from ..errors import UsageError
 from .arguments import operand as checked_operand
 from .cotangent import Array, PlainSums
 from .forms import JOINING, REDUCING, Form, explained, frozen
+from .kind import Kind
 from .numerics import total
 from .symbol import Notation, Symbol
 
@@ -36,35 +36,6 @@ _ndarray = np.ndarray
 # an Array is an ndarray, a Tensor or a Symbol: whatever a rule runs on
 Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
-
-
-class Kind(StrEnum):
-    """The kinds of primitive, and of the other elements in a signal-flow graph (see `Node`)."""
-
-    ELEMENTWISE = "elementwise"
-    JUNCTION = "junction"
-    LINEAR = "linear"
-    JOIN = "join"
-    BILINEAR = "bilinear"
-    REDUCTION = "reduction"
-    CUT = "cut"
-    # in a graph alone
-    INPUT = "input"
-    PARAMETER = "parameter"
-    CONSTANT = "constant"
-    OUTPUT = "output"
-    BRANCH = "branch"
-    BROADCAST = "broadcast"
-    GAIN = "gain"
-    MATRIX = "matrix"
-    JACOBIAN = "jacobian"
-    DELAY = "delay"
-    ADVANCE = "advance"
-    TAP = "tap"
-    HOLD = "hold"
-    COLLECT = "collect"
-
-    __hash__ = str.__hash__  # that of Enum is written in Python, and slow
 
 
 class Entry:

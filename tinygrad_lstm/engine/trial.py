@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError, TinygradError, UsageError
 from .arguments import function, of_kind, text, told
-from .kinds import Kind
+from .kind import Kind
 from .symbol import Notation, Symbol
 
 Rule = Callable[..., Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import ATOM, COMPARE, SUM, TOTAL, Notation, Symbol, bare, constant_text
 from ..network.adjoint import alive, continued, delta
 from ..network.evaluate import evaluate

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import flag, optional
-from ..engine.kinds import Kind, Primitive
+from ..engine.kind import Kind
+from ..engine.kinds import Primitive
 from ..engine.symbol import Symbol, bare, constant_text
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import SignalError, UsageError, nearest

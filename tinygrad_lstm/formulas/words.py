@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import Symbol, bare, constant_text
 from ..network.flow import SOURCES, Node
 

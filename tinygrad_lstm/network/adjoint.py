@@ -29,7 +29,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import Symbol
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node, Wire
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.symbol import constant_text
 from ..errors import UsageError
 from .flow import Node

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.forms import is_basic
-from ..engine.kinds import Kind, Primitive
+from ..engine.kind import Kind
+from ..engine.kinds import Primitive
 from ..engine.primitives import getitem
 from ..engine.symbol import bare
 from .flow import Loop, Node

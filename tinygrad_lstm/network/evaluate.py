@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kinds import Kind, Primitive, kept
+from ..engine.kind import Kind
+from ..engine.kinds import Primitive, kept
 from ..engine.numerics import total
 from ..errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node

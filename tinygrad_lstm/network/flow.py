@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..engine.kinds import Kind, Primitive, Rule
+from ..engine.kind import Kind
+from ..engine.kinds import Primitive, Rule
 from ..engine.symbol import Symbol
 from .parameters import at_step, varying
 

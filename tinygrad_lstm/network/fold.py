@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.memory import collector_paused
 from ..engine.primitives import broadcast_to, concatenate, getitem, stack
 from ..errors import UsageError

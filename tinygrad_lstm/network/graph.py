@@ -22,7 +22,7 @@ import numpy as np
 
 from ..engine.arguments import as_array, by_name, flag, optional, whole
 from ..engine.arguments import operand as checked_operand
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.memory import collector_paused
 from ..engine.place import Packed, Place
 from ..engine.tape import history, refuse_changes

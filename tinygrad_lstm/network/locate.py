@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from .border import has_own_name
 from .flow import Flow, Node
 from .signals import Signal, Signals

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..errors import UsageError
 from .alignment import computed
 from .flow import DELAYS, SOURCES, Flow, Node

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..errors import UsageError
 from .flow import SOURCES, Flow, Loop, Node
 from .proof import fold_truly

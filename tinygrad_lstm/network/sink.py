@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from .border import Border
 from .flow import Loop
 from .wiring import Element

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.primitives import getitem
 from .flow import Flow, Node
 from .wiring import Element, elements, in_order, reached, tell_apart, wired

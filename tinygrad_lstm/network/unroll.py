@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, TypeVar, cast
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.primitives import getitem, stack
 from ..errors import ArgumentError, UsageError
 from .alignment import computed

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.primitives import broadcast_to
 from ..errors import UsageError
 from .flow import DELAYS, Flow, Node, Wire

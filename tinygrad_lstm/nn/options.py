@@ -13,7 +13,7 @@ import numpy as np
 from ..engine.arguments import as_array, told, whole
 from ..engine.arguments import flag as checked_flag
 from ..engine.arguments import number as checked_number
-from ..engine.kinds import Kind
+from ..engine.kind import Kind
 from ..engine.place import Place
 from ..engine.primitives import TABLE, reshape, sigmoid
 from ..engine.symbol import Symbol

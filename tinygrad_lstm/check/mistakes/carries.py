@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.flow import DELAYS, Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, names

@@ -11,7 +11,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...engine.primitives import reshape, transpose
 from ...network.flow import Flow, Node
 from .mistake import Change, Mistake

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.adjoint import gain_of
 from ...network.evaluate import evaluate
 from ...network.flow import Node

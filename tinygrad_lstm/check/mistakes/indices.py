@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.flow import Node
 from ...network.parameters import Varying, is_same
 from .forward import Seen, Value, run_again

@@ -7,7 +7,7 @@ first. The order is that of the mistakes in published answers and in tests/plant
 
 from __future__ import annotations
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.flow import Node
 
 LIKELIEST_FIRST = (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...engine.primitives import broadcast_to
 from ...engine.primitives import sum as total
 from ...network.flow import Node

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.flow import Node
 from ...network.parameters import at_step
 from .mistake import Mistake

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...engine.primitives import transpose
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.flow import Flow, Node
 from .mistake import Change, Mistake
 from .scene import Scene, Ticking, spelled

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
 from ...network.view import Sight

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...engine.primitives import TABLE
 from ...engine.symbol import Symbol
 from ...network.flow import Node

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.kinds import Kind
+from ...engine.kind import Kind
 from ...engine.primitives import sum as total
 from ...network.flow import Node
 from .mistake import Change, Mistake
