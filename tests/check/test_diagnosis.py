@@ -16,7 +16,7 @@ from support.sources import imported
 from tinygrad_lstm.check import diagnosis
 from tinygrad_lstm.check import mistakes as library
 from tinygrad_lstm.check.diagnosis import Diagnosis
-from tinygrad_lstm.check.mistakes import every, mistakes
+from tinygrad_lstm.check.mistakes import all_mistakes, mistakes
 from tinygrad_lstm.check.trials import Trials
 from tinygrad_lstm.engine.place import Packed
 from tinygrad_lstm.network.view import Sight
@@ -327,7 +327,7 @@ def test_another_library_s_order_of_what_is_packed_is_named():
     for names in (None, case.parameters):
         first = report(case, names).mistakes[0]
         assert first.left == 0 and first.what == "order of what is packed"
-        assert "in the order a, i, f, o is given in the order" in first.says
+        assert ", where the order a, i, f, o belongs" in first.says
 
 
 def test_nothing_is_said_of_a_right_derivation():
@@ -368,7 +368,7 @@ def test_a_file_that_knows_a_layer_is_caught(tmp_path):
 
 def test_every_kind_of_mistake_is_planted_somewhere():
     kinds = {
-        each.what for case in planted.correct_cases() for each in every(Sight(case.loss()))
+        each.what for case in planted.correct_cases() for each in all_mistakes(Sight(case.loss()))
     }  # fmt: skip
     names = [*(case.named for case in PLANTED), planted.case("lstm", "V-missing").named]
     assert kinds == {kind for name in names for kind in re.split(" and | or ", name)}

@@ -6,9 +6,11 @@ import pytest
 import tinygrad_lstm as tg
 from support import planted
 from support.planted.random_networks import named, random_network
+from tinygrad_lstm import check
 from tinygrad_lstm.check.blame import judged
-from tinygrad_lstm.check.mistakes import every, likelihood
+from tinygrad_lstm.check.mistakes import all_mistakes, likelihood
 from tinygrad_lstm.check.noise import noise
+from tinygrad_lstm.errors import ArgumentError
 from tinygrad_lstm.network.view import Sight
 
 SIZES = [(4, 2, 3), (3, 4, 5), (6, 3, 4)]  # the batch, the width of x, of what is normalised
@@ -79,7 +81,7 @@ def test_a_term_of_a_norm_that_is_forgotten_is_told_first(size, given, axis, los
 def test_what_is_taken_for_a_constant_is_named():
     leaves = numbers(0, SIZES[0])
     mistake = first(layer_norm(*leaves), layer_norm_by_hand(*leaves, "variance"))
-    assert mistake.says == "sqrt is taken for a constant: what comes back through sqrt is left out"
+    assert mistake.says == "sqrt is taken for a constant: nothing flows back through sqrt"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -189,7 +191,7 @@ def test_every_kind_has_its_place_in_the_order():
     kinds = {
         each.kind or each.what
         for case in planted.correct_cases()
-        for each in every(Sight(case.loss()))
+        for each in all_mistakes(Sight(case.loss()))
     }  # fmt: skip
     assert kinds == set(likelihood.LIKELIEST_FIRST)
     assert len(likelihood.RANK) == len(likelihood.LIKELIEST_FIRST)
@@ -281,3 +283,36 @@ def test_no_planted_mistake_looks_like_noise():
             sight, given, allowed = tg.compare(case.loss(), case.hand()).seen
             several = judged(sight.adjoint, given, allowed)
             assert noise([each for each in several if not each.follows]) is None, case.id
+
+
+# --- a kind of mistake of one's own ---------------------------------------------------------------
+
+
+def cubed_slopes(nets):
+    for gain, function, _ in nets.ways(check.Kind.GAIN, through=check.Kind.ELEMENTWISE):
+        yield check.Mistake(where=nets.makes(gain), says=f"the slope of {function.name} is cubed",
+                            change=check.Change.to(gain, gain=gain.gain**3))  # fmt: skip
+
+
+def test_a_kind_of_one_s_own_is_named_until_it_is_forgotten():
+    x = tg.Tensor([0.5, -1.0], requires_grad=True, name="x")
+    y = tg.tanh(x)
+    y.name = "y"
+    report = tg.compare(tg.sum(y), {"x": (1 - y.numpy() ** 2) ** 3})
+    own = check.mistake("slope cubed", as_likely_as="derivative twice")(cubed_slopes)
+    try:
+        (only,) = report.diagnose()
+        assert (only.what, only.where, only.left) == ("slope cubed", "x", 0)
+        assert only.says == "the slope of y is cubed"
+    finally:
+        check.forget(own)
+    assert not report.diagnose(pairs=False)
+
+
+def test_a_kind_of_one_s_own_has_a_new_name_and_a_likelihood():
+    with pytest.raises(ArgumentError, match="the kind 'factor' is in the library already"):
+        check.mistake("factor", as_likely_as="sign")
+    with pytest.raises(ArgumentError, match="as_likely_as is 'often', expected one of: average"):
+        check.mistake("slope cubed", as_likely_as="often")
+    with pytest.raises(ArgumentError, match="forget: expected a function"):
+        check.forget(cubed_slopes)

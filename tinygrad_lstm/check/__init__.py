@@ -1,6 +1,12 @@
 """Checks of gradients: by hand against the tape, and the tape against differences."""
 
-from .adequacy import Adequacy as Adequacy
-from .findings import GradReport as GradReport
-from .report import Report as Report
-from .report import Row as Row
+from ..engine.kind import Kind
+from .adequacy import Adequacy
+from .findings import GradReport
+from .mistakes import Change, Mistake, forget
+from .mistakes import mistake_kind as mistake
+from .report import Report, Row
+
+__all__ = [
+    "Adequacy", "Change", "GradReport", "Kind", "Mistake", "Report", "Row", "forget", "mistake",
+]  # fmt: skip

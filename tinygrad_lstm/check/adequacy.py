@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..formulas.columns import wrapped
 from ..network.flow import SOURCES
 from ..network.view import Given, Sight
-from .mistakes import Mistake, every
+from .mistakes import Mistake, all_mistakes
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
@@ -177,7 +177,7 @@ class _Survey:
 
     def _mistakes(self) -> Iterator[Mistake]:
         """Yield the mistakes in what gradients are made of, however long the set-up."""
-        for each in every(self.sight, tick=self.clock):
+        for each in all_mistakes(self.sight, tick=self.clock):
             if each.change.at & self.trials.leading:
                 yield each
 

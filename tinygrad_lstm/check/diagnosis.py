@@ -17,7 +17,7 @@ from ..network.evaluate import evaluate
 from ..network.flow import Flow
 from ..network.view import Given, Sight
 from .blame import Judged
-from .mistakes import Mistake, fitted, mistakes, with_rates, without
+from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .rounding import met
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
@@ -214,7 +214,7 @@ class _Search:
         for mistake in self._mistakes(ways):
             if mistake.change.at & ways and not covers(mistake):
                 self.attempt((mistake,))
-        for mistake in self._unsettled(fitted(self.sight, self.clock)):
+        for mistake in self._unsettled(any_size(self.sight, self.clock)):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
 
     def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:

@@ -27,7 +27,7 @@ from ..network.evaluate import Meeting, evaluate
 from ..network.flow import Flow, Node
 from ..network.view import Given
 from .mistakes import Change
-from .mistakes.surgery import leading_to, place_of
+from .mistakes.changes import leading_to, place_of
 from .rounding import Kept
 
 SECONDS = 30.0  # after which no more is tried, unless told otherwise

@@ -1,4 +1,4 @@
-"""One signal's δ used for another's; what is packed side by side read in another order.
+"""The δ of one signal used for another signal; packed parts in another order.
 
 Knows graphs.
 """
@@ -14,74 +14,75 @@ import numpy as np
 from ...engine.kind import Kind
 from ...engine.primitives import reshape, transpose
 from ...network.flow import Flow, Node
-from .mistake import Change, Mistake
-from .scene import Scene
-from .surgery import in_order, standing
+from .changes import Change, in_order, standing
+from .mistake import Mistake
+from .networks import Networks
 
-MADE = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION, Kind.LINEAR)
+SENDERS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION, Kind.LINEAR)
 SORTED = Change(in_order, frozenset(), edits=())
 
 
-def exchanged(scene: Scene) -> Iterator[Mistake]:
-    """Exchange the δs that come through two functions of one kind of place."""
+def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
+    """Exchange the δs behind two functions of the same shape in the same loop."""
     alike: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
-    for node, *_ in scene.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+    for node, *_ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         alike.setdefault((node.loop, np.shape(node.gain)), []).append(node)
     for gains in alike.values():
         for at, one in enumerate(gains):
-            scene.tick()
+            nets.tick()
             for other in gains[at + 1 :]:
-                names = scene.makes(one), scene.makes(other)
-                yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
-                              f"δ{names[0]}", f"the other of δ{names[0]} and δ{names[1]}",
-                              _moved([one, other], [1, 0])
-                              )  # fmt: skip
+                names = nets.makes(one), nets.makes(other)
+                yield Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and "
+                              f"δ{names[1]} are exchanged", right=f"δ{names[0]}", wrong="the "
+                              f"other of δ{names[0]} and δ{names[1]}",
+                              change=_permutation([one, other], [1, 0]))  # fmt: skip
 
 
-def products_exchanged(scene: Scene) -> Iterator[Mistake]:
+def exchanged_products(nets: Networks) -> Iterator[Mistake]:
     """Exchange the δs of two products of one signal, or of the two factors of one product."""
-    for one, other in _siblings(scene):
-        scene.tick()
+    for one, other in _siblings(nets):
+        nets.tick()
         if one.outputs == other.outputs or any(len(x.outputs) > 1 for x in (one, other)):
             continue
-        names = scene.makes(one), scene.makes(other)
-        yield Mistake("exchanged", names[0], f"δ{names[0]} and δ{names[1]} are exchanged",
-                      f"δ{names[0]}", f"δ{names[1]}", _moved([one, other], [1, 0]))  # fmt: skip
+        names = nets.makes(one), nets.makes(other)
+        yield Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
+                      "exchanged", right=f"δ{names[0]}", wrong=f"δ{names[1]}",
+                      change=_permutation([one, other], [1, 0]))  # fmt: skip
 
 
-def _siblings(scene: Scene) -> Iterator[tuple[Node, Node]]:
+def _siblings(nets: Networks) -> Iterator[tuple[Node, Node]]:
     """Yield the nodes that make the δs of two signals of one shape and one role."""
     alike: dict[tuple[int, int | None, tuple[int, ...]], list[int]] = {}
-    for product in scene.network.nodes:
+    for product in nets.network.nodes:
         if product.kind is not Kind.BILINEAR or len(product.inputs) != 2:
             continue
         out = product.outputs[0]
-        shape = np.shape(scene.value(out))
+        shape = np.shape(nets.value(out))
         for wire in product.inputs:
-            if scene.leaf(scene.unmapped(product.inputs[1 - product.inputs.index(wire)])):
-                key = (scene.source(wire).outputs[0], product.loop, shape)
+            if nets.leaf(nets.unmapped(product.inputs[1 - product.inputs.index(wire)])):
+                key = (nets.source(wire).outputs[0], product.loop, shape)
                 alike.setdefault(key, []).append(out)
-        pair = [scene.source(scene.unmapped(wire)).outputs[0] for wire in product.inputs]
-        if len({np.shape(scene.value(wire)) for wire in pair}) == 1:
-            yield from _senders(scene, pair)
+        pair = [nets.source(nets.unmapped(wire)).outputs[0] for wire in product.inputs]
+        if len({np.shape(nets.value(wire)) for wire in pair}) == 1:
+            yield from _senders(nets, pair)
     for several in alike.values():
         for at, wire in enumerate(several):
             for other in several[at + 1 :]:
-                yield from _senders(scene, [wire, other])
+                yield from _senders(nets, [wire, other])
 
 
-def _senders(scene: Scene, pair: list[int]) -> Iterator[tuple[Node, Node]]:
-    one, other = (scene.sender.get(wire) for wire in pair)
+def _senders(nets: Networks, pair: list[int]) -> Iterator[tuple[Node, Node]]:
+    one, other = (nets.sender.get(wire) for wire in pair)
     if one is not None and other is not None and (one.loop, one.folded) == (
         other.loop, other.folded
     ):  # fmt: skip
         yield one, other
 
 
-def _moved(nodes: list[Node], to: list[int]) -> Change:
+def _permutation(nodes: list[Node], to: list[int]) -> Change:
     """Return how to let nodes of the adjoint network make each other's signals."""
 
-    def made(graph: Flow) -> Flow:
+    def apply(graph: Flow) -> Flow:
         now = [standing(graph, node) for node in nodes]
         places = {
             id(each): replace(each, outputs=nodes[at].outputs)
@@ -89,100 +90,105 @@ def _moved(nodes: list[Node], to: list[int]) -> Change:
         }
         return in_order(replace(graph, nodes=tuple(places.get(id(x), x) for x in graph.nodes)))
 
-    return Change(made, frozenset(wire for node in nodes for wire in node.outputs))
+    return Change(apply, frozenset(wire for node in nodes for wire in node.outputs))
 
 
-def read_elsewhere(scene: Scene) -> Iterator[Mistake]:
-    """Make a weight's gradient of another signal's δ."""
-    count = len(scene.network.wires)
+def wrong_gradient_deltas(nets: Networks) -> Iterator[Mistake]:
+    """Compute the gradient of a weight from δ of another signal."""
+    count = len(nets.network.wires)
     alike: dict[tuple[int | None, bool, tuple[int, ...]], list[Node]] = {}
 
     def key(wire: int) -> tuple[int | None, bool, tuple[int, ...]]:
-        sender = scene.sender[wire]
-        return sender.loop, sender.folded, np.shape(scene.value(wire))
+        sender = nets.sender[wire]
+        return sender.loop, sender.folded, np.shape(nets.value(wire))
 
-    for node in scene.everywhere.nodes:
+    for node in nets.everywhere.nodes:
         if (
-            node.kind in MADE
+            node.kind in SENDERS
             and node.outputs[0] < count
-            and scene.leaf(node.outputs[0]) is None
-            and scene.reader[node.outputs[0]].kind is not Kind.JUNCTION  # no share of a fork
+            and nets.leaf(node.outputs[0]) is None
+            and nets.reader[node.outputs[0]].kind is not Kind.JUNCTION  # no share of a fork
         ):
             alike.setdefault(key(node.outputs[0]), []).append(node)
-    for node in scene.nodes:
+    for node in nets.nodes:
         if node.kind not in (Kind.MATRIX, Kind.GAIN, Kind.HOLD, Kind.BROADCAST) or not node.inputs:
             continue
-        root = scene.root(node.inputs[0])
-        if scene.leaf(node.outputs[0]) is None or root >= count or root not in scene.sender:
+        root = nets.root(node.inputs[0])
+        if nets.leaf(node.outputs[0]) is None or root >= count or root not in nets.sender:
             continue
-        if scene.leaf(root) is not None:
-            continue  # it is on the way to the weight already
-        where, right = scene.makes(node), _signal(scene, root)
+        if nets.leaf(root) is not None:
+            continue  # this δ is on the way to the weight already
+        where, right = nets.makes(node), _signal(nets, root)
         for other in alike.get(key(root), ()):
             wire = other.outputs[0]
             if wire != root:
-                name = _signal(scene, wire)
-                yield Mistake("another's δ", where, f"the gradient of {where} is made of δ{name}, "
-                              f"not of δ{right}", f"δ{right}", f"δ{name}",
-                              Change.of([scene.changed(node, inputs=(wire,)), SORTED]))  # fmt: skip
+                name = _signal(nets, wire)
+                yield Mistake(what="another's δ", where=where, says=f"the gradient of {where} is "
+                              f"computed from δ{name}, not from δ{right}", right=f"δ{right}",
+                              wrong=f"δ{name}",
+                              change=Change.all([Change.to(node,
+                              inputs=(wire,)), SORTED]))  # fmt: skip
 
 
-def _signal(scene: Scene, wire: int) -> str:
-    return scene.makes(scene.sender[wire])
+def _signal(nets: Networks, wire: int) -> str:
+    return nets.makes(nets.sender[wire])
 
 
-def turned(scene: Scene) -> Iterator[Mistake]:
-    """Transpose a leaf's gradient, or give it or take from it an axis of length 1."""
-    for node, maker in scene.leaves():
-        where, shape = scene.makes(node), np.shape(scene.value(node.inputs[0]))
-        kin = scene.whole(where)
+def wrong_layouts(nets: Networks) -> Iterator[Mistake]:
+    """Transpose the gradient of a leaf, or add or remove an axis of length 1."""
+    for node, maker in nets.leaves():
+        where, shape = nets.makes(node), np.shape(nets.value(node.inputs[0]))
+        whole = nets.whole(where)
         if len(shape) == 2:
-            made = Node(Kind.LINEAR, primitive=transpose)
-            yield Mistake("gradient transposed", where, f"the gradient of {where} is transposed",
-                          f"δ{where}", f"(δ{where})ᵀ", scene.behind(maker, made),
-                          (kin,))  # fmt: skip
+            fresh = Node(Kind.LINEAR, primitive=transpose)
+            yield Mistake(what="gradient transposed", where=where, says=f"the gradient of {where} "
+                          "is transposed", right=f"δ{where}", wrong=f"(δ{where})ᵀ",
+                          change=Change.behind(maker, fresh), groups=(whole,))  # fmt: skip
         ways = {"less": tuple(size for size in shape if size > 1)}
         ways |= {"row": (1, *shape), "column": (*shape, 1)} if len(shape) == 1 else {}
         for way, other in ways.items():
             if other != shape:
-                made = Node(Kind.LINEAR, primitive=reshape, parameters={"shape": other})
-                yield Mistake("axis of length 1", where, f"the gradient of {where} has the right "
-                              f"numbers in the shape {other}, where {shape} belongs", str(shape),
-                              "", scene.behind(maker, made), (f"{kin} {way}",))  # fmt: skip
+                fresh = Node(Kind.LINEAR, primitive=reshape, parameters={"shape": other})
+                yield Mistake(what="axis of length 1", where=where, says="the gradient of "
+                              f"{where} has the right numbers in the shape {other}, where {shape} "
+                              "belongs", right=str(shape), change=Change.behind(maker, fresh),
+                              groups=(f"{whole} {way}",))  # fmt: skip
 
 
-def orders(scene: Scene) -> Iterator[Mistake]:
-    """Read what is packed side by side in another order, as other libraries pack it."""
+def packing_orders(nets: Networks) -> Iterator[Mistake]:
+    """Put packed parts in another order, as other libraries pack them."""
     packed: dict[tuple[int, ...], list[list[Node]]] = {}  # by the widths of the parts
-    for parts in scene.sight.parts.values():
-        wires = [scene.sight.at.get(name, (-1, 0)) for name, _ in parts]
-        if all(step is None and wire in scene.sender for wire, step in wires):
-            nodes = [scene.sender[wire] for wire, _ in wires]
+    for parts in nets.sight.parts.values():
+        wires = [nets.sight.at.get(name, (-1, 0)) for name, _ in parts]
+        if all(step is None and wire in nets.sender for wire, step in wires):
+            nodes = [nets.sender[wire] for wire, _ in wires]
             packed.setdefault(tuple(width for _, width in parts), []).append(nodes)
     for widths, wholes in packed.items():
         if len(widths) > 4 or len(set(widths)) > 1:
             continue
-        names = [scene.makes(node).rpartition(".")[2] for node in wholes[0]]
+        names = [nets.makes(node).rpartition(".")[2] for node in wholes[0]]
         for order in list(permutations(range(len(widths))))[1:]:
             taken = ", ".join(names[order.index(at)] for at in range(len(names)))
             members = tuple(
-                Mistake("order of what is packed", scene.makes(nodes[0]), "what is packed in the "
-                        f"order {', '.join(names)} is given in the order {taken}",
-                        ", ".join(names), f"the part that stands there in the order {taken}",
-                        _moved(nodes, list(order)))
+                Mistake(what="order of what is packed", where=nets.makes(nodes[0]), says="the "
+                        f"packed parts stand in the order {taken}, where the order "
+                        f"{', '.join(names)} belongs", right=", ".join(names), wrong="the part "
+                        f"at that place in the order {taken}",
+                        change=_permutation(nodes, list(order)))
                 for nodes in wholes
             )  # fmt: skip
             yield replace(
-                members[0], change=Change.of(each.change for each in members), members=members
+                members[0], change=Change.all(each.change for each in members), members=members
             )
 
 
-def sent_on(scene: Scene) -> Iterator[Mistake]:
-    """Send on what came to a function, as if it had been through its slope."""
-    for node, *_ in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
-        slope = scene.sender.get(scene.root(node.inputs[0]))
-        if scene.leaf(node.outputs[0]) is None and slope is not None and slope.kind is Kind.GAIN:
-            where = scene.makes(node)
-            yield Mistake("derivative not sent on", where, f"δ{where} is made of what comes to the "
-                          f"function, without its derivative {slope.label}", str(slope.label), "1",
-                          scene.changed(node, inputs=slope.inputs))  # fmt: skip
+def skipped_slopes(nets: Networks) -> Iterator[Mistake]:
+    """Send δ past a function without the function's slope."""
+    for node, *_ in nets.ways(Kind.MATRIX, through=Kind.BILINEAR):
+        slope = nets.sender.get(nets.root(node.inputs[0]))
+        if nets.leaf(node.outputs[0]) is None and slope is not None and slope.kind is Kind.GAIN:
+            where = nets.makes(node)
+            yield Mistake(what="derivative not sent on", where=where, says=f"δ{where} is computed "
+                          f"from δ of the function's output: the derivative {slope.label} is left "
+                          "out", right=str(slope.label), wrong="1",
+                          change=Change.to(node, inputs=slope.inputs))  # fmt: skip

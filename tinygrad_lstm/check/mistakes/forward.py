@@ -1,6 +1,6 @@
-"""A forward pass that is wrong itself: what comes back is then right for another network.
+"""A wrong forward pass: the backward pass is then right for another network.
 
-Knows graphs, and runs the network again with other values on a wire, for the gains that follow.
+Knows graphs, and runs the network again with other values on some wires for the new gains.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from ...engine.kind import Kind
 from ...network.adjoint import gain_of
 from ...network.evaluate import evaluate
 from ...network.flow import Node
-from .mistake import Change, Mistake
+from .changes import Change, Edit
+from .mistake import Mistake
+from .networks import Networks, NodesWithTick
 from .normalisations import Normalisation, along_other_axis, normalisations
-from .scene import Scene, Ticking
-from .surgery import Edit
 
-Seen = Callable[[int], np.ndarray]  # what came on a wire at this step
-Value = Callable[[int | None, np.ndarray, Seen], np.ndarray]  # -> what is taken for a value
+Seen = Callable[[int], np.ndarray]  # the value on a wire at this step
+Value = Callable[[int | None, np.ndarray, Seen], np.ndarray]  # -> the value in its place
 
 
-def forward_slips(scene: Scene) -> Iterator[Mistake]:
+def forward_slips(nets: Networks) -> Iterator[Mistake]:
     """Leave a function out of the forward pass, apply it twice, or read a column as a row."""
-    yield from _functions(scene)
-    yield from _normalised_twice(scene)
-    yield from _normalised_otherwise(scene)
-    yield from _broadcast(scene)
+    yield from _functions(nets)
+    yield from _normalised_twice(nets)
+    yield from _normalised_otherwise(nets)
+    yield from _broadcast(nets)
 
 
-def _functions(scene: Scene) -> Iterator[Mistake]:
-    for node, function, _ in scene.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+def _functions(nets: Networks) -> Iterator[Mistake]:
+    for node, function, _ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         assert function.primitive is not None
         if len(function.inputs) > 1:
             continue
         f, name = function.primitive.name, function.name
         (x,), (y,) = function.inputs, function.outputs
-        source, apply = scene.source(x).name, function.primitive.forward
+        source, apply = nets.source(x).name, function.primitive.forward
 
         def left_out(step: int | None, value: Any, seen: Seen, x: int = x) -> Any:
             return seen(x)
@@ -48,77 +48,79 @@ def _functions(scene: Scene) -> Iterator[Mistake]:
         def twice(step: int | None, value: Any, seen: Seen, apply: Any = apply) -> Any:
             return apply(value)
 
-        change = run_again(scene, {y: left_out})
+        change = run_again(nets, {y: left_out})
         if change is not None:
-            whole = Change.of([change, scene.changed(node, gain=np.ones_like(node.gain))])
-            yield Mistake("function missing", name, f"the forward pass has {source} where "
-                          f"{name} = {f}({source}) belongs", f"{f}({source})", source,
-                          whole)  # fmt: skip
-        change = run_again(scene, {y: twice})
+            whole = Change.all([change, Change.to(node, gain=np.ones_like(node.gain))])
+            yield Mistake(what="function missing", where=name, says="the forward pass has "
+                          f"{source} where {name} = {f}({source}) belongs", right=f"{f}({source})",
+                          wrong=source, change=whole)  # fmt: skip
+        change = run_again(nets, {y: twice})
         if change is not None:
-            yield Mistake("function twice", name, f"the forward pass applies {f} twice: to "
-                          f"{source}, and to what comes of it", f"{f}({source})",
-                          f"{f}({f}({source}))", change)  # fmt: skip
+            yield Mistake(what="function twice", where=name, says=f"the forward pass applies {f} "
+                          f"twice: to {source}, and again to the result", right=f"{f}({source})",
+                          wrong=f"{f}({f}({source}))", change=change)  # fmt: skip
 
 
-def _normalised_twice(scene: Scene) -> Iterator[Mistake]:
-    """Take what is normalised already for what is to be normalised."""
-    for each in normalisations(scene):
+def _normalised_twice(nets: Networks) -> Iterator[Mistake]:
+    """Normalise a second time: put the shares in place of the entries."""
+    for each in normalisations(nets):
         if not each.before:
             continue
-        name = scene.makes(each.before[-1])
+        name = nets.makes(each.before[-1])
         (wire,) = each.before[-1].outputs
         shares = each.shares
 
         def probabilities(step: int | None, value: Any, seen: Seen, shares: Any = shares) -> Any:
             return shares if step is None else shares[step]
 
-        change = run_again(scene, {wire: probabilities})
+        change = run_again(nets, {wire: probabilities})
         if change is not None:
-            yield Mistake("normalised twice", name, f"{name} is normalised twice: its shares go "
-                          "where it belongs itself", name, "its shares", change)  # fmt: skip
+            yield Mistake(what="normalised twice", where=name, says=f"{name} is normalised twice: "
+                          f"its shares stand where {name} itself belongs", right=name, wrong="its "
+                          "shares", change=change)  # fmt: skip
 
 
-def _normalised_otherwise(scene: Scene) -> Iterator[Mistake]:
+def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
     """Normalise along the other axis, in the forward pass and in the backward pass."""
-    for each in normalisations(scene):
-        back = along_other_axis(scene, each, None)
+    for each in normalisations(nets):
+        back = along_other_axis(nets, each, None)
         if back is not None and each.before and each.spread.kind is not Kind.JACOBIAN:
             axis = each.spread.parameters["axis"] % 2
             shifted = each.before[-1].outputs[0]
-            change = _sums_otherwise(scene, each, axis)
+            change = _sums_otherwise(nets, each, axis)
             if change is not None:
-                yield _along_other_axis(scene, shifted, axis, Change.of([change, back]))
-    for node, reduction, _ in scene.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
+                yield _along_other_axis(nets, shifted, axis, Change.all([change, back]))
+    for node, reduction, _ in nets.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
         x, axis = reduction.inputs[0], reduction.parameters.get("axis")
-        if np.ndim(scene.value(x)) - node.folded != 2 or not isinstance(axis, int):
+        if np.ndim(nets.value(x)) - node.folded != 2 or not isinstance(axis, int):
             continue
         other = replace(reduction, parameters={**reduction.parameters, "axis": -1 - axis % 2})
-        entries = scene.value(_unshifted(scene, x))
+        entries = nets.value(_unshifted(nets, x))
         if not entries.size:
             continue  # an axis of length 0 has no largest entry
         assert other.primitive is not None
         with np.errstate(all="ignore"):
             y = other.primitive.forward(entries, **other.parameters)
             gain = gain_of(other, 0, [entries], y)
-        yield _along_other_axis(scene, x, axis % 2, scene.changed(node, gain=gain))
+        yield _along_other_axis(nets, x, axis % 2, Change.to(node, gain=gain))
 
 
-def _along_other_axis(scene: Scene, wire: int, axis: int, change: Change) -> Mistake:
-    name = scene.source(_unshifted(scene, wire)).name
-    return Mistake("normalised along the wrong axis", scene.source(wire).name, f"{name} is "
-                   f"normalised along axis {1 - axis}, where axis {axis} belongs",
-                   f"Σ over axis {axis}", f"Σ over axis {1 - axis}", change)  # fmt: skip
+def _along_other_axis(nets: Networks, wire: int, axis: int, change: Change) -> Mistake:
+    name = nets.source(_unshifted(nets, wire)).name
+    return Mistake(what="normalised along the wrong axis", where=nets.source(wire).name,
+                   says=f"{name} "
+                   f"is normalised along axis {1 - axis}, where axis {axis} belongs", right="Σ "
+                   f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
 
 
-def _sums_otherwise(scene: Scene, each: Normalisation, axis: int) -> Change | None:
-    """Return how to take the gains for sums over the other axis, of what no maximum is taken from.
+def _sums_otherwise(nets: Networks, each: Normalisation, axis: int) -> Change | None:
+    """Return how to take the gains for sums over the other axis, without a maximum subtracted.
 
-    The maximum along an axis is the same number for all that is normalised along that axis alone.
+    A maximum along one axis is the same number only for entries normalised along that axis.
     """
     (entries,), (whole,) = each.spread.outputs, each.added.outputs
     shifted = each.before[-1].outputs[0]
-    plain = _unshifted(scene, shifted)
+    plain = _unshifted(nets, shifted)
 
     def unshifted(step: int | None, value: Any, seen: Seen) -> Any:
         return seen(plain)
@@ -126,76 +128,75 @@ def _sums_otherwise(scene: Scene, each: Normalisation, axis: int) -> Change | No
     def sums(step: int | None, value: Any, seen: Seen) -> Any:
         return np.broadcast_to(seen(entries).sum(1 - axis, keepdims=True), value.shape)
 
-    return run_again(scene, {shifted: unshifted, scene.user[whole].outputs[0]: sums})
+    return run_again(nets, {shifted: unshifted, nets.user[whole].outputs[0]: sums})
 
 
-def _unshifted(scene: Scene, wire: int) -> int:
-    """Return the wire of what a signal was before something was added that is held constant."""
-    node = scene.source(wire)
+def _unshifted(nets: Networks, wire: int) -> int:
+    """Return the wire of a signal before a constant was added to it."""
+    node = nets.source(wire)
     moved = [
-        each for each in node.inputs if scene.source(each).kind not in (Kind.CUT, Kind.CONSTANT)
+        each for each in node.inputs if nets.source(each).kind not in (Kind.CUT, Kind.CONSTANT)
     ]
     return moved[0] if node.kind is Kind.JUNCTION and len(moved) == 1 else wire
 
 
-def _broadcast(scene: Scene) -> Iterator[Mistake]:
-    """Read (n, 1) as (n,), so that it meets every entry of another (n, 1)."""
-    for node in Ticking(scene.network.nodes, scene.tick):
+def _broadcast(nets: Networks) -> Iterator[Mistake]:
+    """Read (n, 1) as (n,), so that each entry is combined with every entry of another (n, 1)."""
+    for node in NodesWithTick(nets.network.nodes, nets.tick):
         if node.kind not in (Kind.INPUT, Kind.CONSTANT, Kind.TAP):
             continue
-        user = scene.user.get(node.outputs[0])
+        user = nets.user.get(node.outputs[0])
         if user is None or user.kind is Kind.TAP:
             continue
-        whole = scene.value((node.inputs or node.outputs)[0])
+        whole = nets.value((node.inputs or node.outputs)[0])
         if np.ndim(whole) < 2 or np.shape(whole)[-1] != 1 or np.shape(whole)[0] == 1:
             continue
 
         def row(step: int | None, value: Any, seen: Seen, whole: Any = whole) -> Any:
             return value[..., 0] if step is None or value.ndim > 1 else whole[..., 0]
 
-        change = run_again(scene, {node.outputs[0]: row})
+        change = run_again(nets, {node.outputs[0]: row})
         if change is not None:
-            name, shape = scene.makes(node), np.shape(whole)
-            yield Mistake("silent broadcast", name, f"{name} is {shape[:-1]} where {shape} "
-                          "belongs: each of its entries meets every other one", str(shape),
-                          str(shape[:-1]), change)  # fmt: skip
+            name, shape = nets.makes(node), np.shape(whole)
+            yield Mistake(what="silent broadcast", where=name, says=f"{name} has the shape "
+                          f"{shape[:-1]}, where {shape} belongs: each entry is combined with "
+                          "every entry of the other operand", right=str(shape),
+                          wrong=str(shape[:-1]), change=change)  # fmt: skip
 
 
-def run_again(scene: Scene, values: Mapping[int, Value]) -> Change | None:
+def run_again(nets: Networks, values: Mapping[int, Value]) -> Change | None:
     """Return how to take the gains of a network with other values on some wires.
 
-    None if it cannot run, or if no gain changes.
-    The other wires lie behind the first.
-
-    Gains that are not as they were, because another mistake is in them, are left alone.
+    None if the network cannot run, or if no gain changes. The other wires lie behind the first.
+    Gains that another mistake has changed already stay as they are.
     """
     try:
         with np.errstate(all="ignore"):
-            again = _rerun(scene, values)
-            fresh = list(_gains(scene, again))
+            again = _rerun(nets, values)
+            fresh = list(_gains(nets, again))
     except (ValueError, IndexError):  # the shapes do not allow it
         return None
     if not fresh:
         return None
-    return Change.of(Change.by(node, _regained(node.gain, gain)) for node, gain in fresh)
+    return Change.all(Change.by(node, _exchange(node.gain, gain)) for node, gain in fresh)
 
 
-def _regained(was: Any, gain: Any) -> Edit:
+def _exchange(was: Any, gain: Any) -> Edit:
     return lambda now, wire: [replace(now, gain=gain) if now.gain is was else now]
 
 
-def _gains(scene: Scene, values: Mapping[int, np.ndarray]) -> Iterator[tuple[Node, Any]]:
-    """Yield the nodes that have other gains at other values on some wires, and these gains."""
-    users = dict.fromkeys(id(scene.user[wire]) for wire in values if wire in scene.user)
-    makers = dict.fromkeys(id(scene.maker[wire]) for wire in values)
+def _gains(nets: Networks, values: Mapping[int, np.ndarray]) -> Iterator[tuple[Node, Any]]:
+    """Yield the nodes whose gains change with other values on some wires, and their new gains."""
+    users = dict.fromkeys(id(nets.user[wire]) for wire in values if wire in nets.user)
+    makers = dict.fromkeys(id(nets.maker[wire]) for wire in values)
 
     def now(wire: int) -> Any:
-        return values.get(wire, scene.value(wire))
+        return values.get(wire, nets.value(wire))
 
-    for node in scene.nodes:
+    for node in nets.nodes:
         if node.gain is None or node.kind not in (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN):
             continue
-        user = scene.user[node.outputs[0]]
+        user = nets.user[node.outputs[0]]
         if id(user) in users or id(user) in makers:
             port = user.inputs.index(node.outputs[0])
             gain = gain_of(user, port, [*map(now, user.inputs)], now(user.outputs[0]))
@@ -203,19 +204,19 @@ def _gains(scene: Scene, values: Mapping[int, np.ndarray]) -> Iterator[tuple[Nod
                 yield node, gain
 
 
-def _rerun(scene: Scene, values: Mapping[int, Value]) -> dict[int, np.ndarray]:
-    """Return the signals that are otherwise with other values on a wire."""
+def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]:
+    """Return the signals that change with other values on some wires."""
     seen: dict[int, dict[int | None, np.ndarray]] = {}
 
     def at(step: int | None, wire: int) -> np.ndarray:
         if wire in seen and step in seen[wire]:
             return seen[wire][step]
-        known = scene.value(wire)
+        known = nets.value(wire)
         return known if step is None else known[step]
 
-    def met(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
-        def meet(step: int | None, now: np.ndarray) -> np.ndarray:
-            scene.tick()
+    def replacement(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
+        def replace_value(step: int | None, now: np.ndarray) -> np.ndarray:
+            nets.tick()
             now = (
                 np.asarray(values[at_wire](step, now, partial(at, step)))
                 if at_wire in values
@@ -224,25 +225,25 @@ def _rerun(scene: Scene, values: Mapping[int, Value]) -> dict[int, np.ndarray]:
             seen.setdefault(at_wire, {})[step] = now
             return now
 
-        return meet
+        return replace_value
 
-    affected, nodes = _ahead(scene, next(iter(values)))
-    known = {wire: each.value for wire, each in enumerate(scene.network.wires)}
-    network = replace(scene.network, nodes=nodes)
-    evaluate(network, meet={each: met(each) for each in affected}, known=known)
+    affected, nodes = _ahead(nets, next(iter(values)))
+    known = {wire: each.value for wire, each in enumerate(nets.network.wires)}
+    network = replace(nets.network, nodes=nodes)
+    evaluate(network, meet={each: replacement(each) for each in affected}, known=known)
     return {
         each: steps[None] if None in steps else np.stack([steps[k] for k in range(len(steps))])
         for each, steps in seen.items()
     }
 
 
-def _ahead(scene: Scene, wire: int) -> tuple[set[int], tuple[Node, ...]]:
+def _ahead(nets: Networks, wire: int) -> tuple[set[int], tuple[Node, ...]]:
     """Return the wires that one leads to, itself among them, and the nodes that make them."""
-    found, waiting = {wire}, [wire]
+    ahead, waiting = {wire}, [wire]
     while waiting:
-        user = scene.user.get(waiting.pop())
+        user = nets.user.get(waiting.pop())
         for each in user.outputs if user is not None else ():
-            if each not in found:
-                found.add(each)
+            if each not in ahead:
+                ahead.add(each)
                 waiting.append(each)
-    return found, tuple(x for x in scene.network.nodes if not found.isdisjoint(x.outputs))
+    return ahead, tuple(x for x in nets.network.nodes if not ahead.isdisjoint(x.outputs))

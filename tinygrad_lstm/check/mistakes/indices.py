@@ -1,4 +1,4 @@
-"""A part of a signal that is read at an index: its gradient put, added or kept wrongly.
+"""A part of a signal that is read at an index: wrong index, parts overwritten, entries left out.
 
 Knows graphs. An embedding's row is such a part, and so is the entry of the right class in a
 cross-entropy. Several steps, or several entries of an array of indices, may read the same row.
@@ -15,15 +15,17 @@ import numpy as np
 from ...engine.kind import Kind
 from ...network.flow import Node
 from ...network.parameters import Varying, is_same
+from .changes import Change
 from .forward import Seen, Value, run_again
-from .mistake import Change, Mistake
-from .scene import Scene
+from .mistake import Mistake
+from .networks import Networks
+from .wording import uses
 
 SHIFTS = {1: "next", -1: "previous"}
 
 
-class Substitute(NamedTuple):
-    """An index that is taken for the index of a part.
+class OtherIndex(NamedTuple):
+    """A wrong index that stands in place of the index of a part.
 
     Attributes
     ----------
@@ -37,58 +39,60 @@ class Substitute(NamedTuple):
     text: str
 
 
-def parts_overwritten(scene: Scene) -> Iterator[Mistake]:
+def overwritten_parts(nets: Networks) -> Iterator[Mistake]:
     """Let the parts that belong at one entry overwrite each other, instead of adding them up."""
-    for nodes in _meeting(scene):
-        whole = scene.source(nodes[0].outputs[0])
-        at_once = [[index] for node in nodes for index in _indices(scene, node)]
+    for nodes in _part_series(nets):
+        whole = nets.source(nodes[0].outputs[0])
+        at_once = [[index] for node in nodes for index in _indices(nets, node)]
         series = [[index for (index,) in at_once]]
         is_series = len(nodes) > 1 or nodes[0].kind is Kind.TAP
         ways = {
-            "only the last step's part is left": (series if is_series else [], False),
-            "only the first step's part is left": (series if is_series else [], True),
+            "only the part of the last step is left": (series if is_series else [], False),
+            "only the part of the first step is left": (series if is_series else [], True),
             "of the parts that one array of indices reads, only the last is left": (
                 at_once, False
             ),
         }  # fmt: skip
-        for said, (groups, is_backwards) in ways.items():
+        for loss, (groups, is_backwards) in ways.items():
             keep = [part for group in groups
-                    for part in _kept(nodes[0].shapes[0], group, is_backwards)]  # fmt: skip
+                    for part in _survivors(nodes[0].shapes[0], group, is_backwards)]  # fmt: skip
             if all(np.all(part) for part in keep):
                 continue  # no entry is read twice
-            yield Mistake("parts overwritten", whole.name, "the parts that belong at the same "
-                          f"entry of δ{whole.name} overwrite each other, where they should be "
-                          f"added up: {said}", "+=", "=", _weighted(scene, nodes, keep)
-                          )  # fmt: skip
+            yield Mistake(what="parts overwritten", where=whole.name, says="the parts that "
+                          f"belong at the same entry of δ{whole.name} overwrite each other, where "
+                          f"they should be added up: {loss}", right="+=", wrong="=",
+                          change=_weighted(nets, nodes, keep))  # fmt: skip
 
 
-def _meeting(scene: Scene) -> Iterator[list[Node]]:
+def _part_series(nets: Networks) -> Iterator[list[Node]]:
     """Yield the parts of one signal, each series of them as one list."""
-    together: dict[int, list[Node]] = {}
-    for node in _parts(scene):
+    series: dict[int, list[Node]] = {}
+    for node in _parts(nets):
         if node.folded:
             yield [node]
         else:
-            source = scene.source(node.outputs[0]).outputs[0]
-            together.setdefault(source, []).append(node)
-    yield from (sorted(nodes, key=lambda x: scene.user[x.outputs[0]].outputs[0])
-                for nodes in together.values())  # fmt: skip
+            source = nets.source(node.outputs[0]).outputs[0]
+            series.setdefault(source, []).append(node)
+    yield from (sorted(nodes, key=lambda x: nets.user[x.outputs[0]].outputs[0])
+                for nodes in series.values())  # fmt: skip
 
 
-def _parts(scene: Scene) -> Iterator[Node]:
-    for node in scene.nodes:
+def _parts(nets: Networks) -> Iterator[Node]:
+    for node in nets.nodes:
         is_back = node.kind in (Kind.TAP, Kind.LINEAR) and node.transposed and bool(node.inputs)
         if is_back and node.primitive is not None and node.primitive.is_part:
             yield node
 
 
-def _indices(scene: Scene, node: Node) -> list[Any]:
+def _indices(nets: Networks, node: Node) -> list[Any]:
     """Return the index of a part at each step; a single index outside of a folded loop."""
     index = node.parameters["index"]
-    return list(index.values) if isinstance(index, Varying) else [index] * (scene.steps(node) or 1)
+    return list(index.values) if isinstance(index, Varying) else [index] * (nets.steps(node) or 1)
 
 
-def _kept(shape: tuple[int, ...], indices: Sequence[Any], is_backwards: bool) -> list[np.ndarray]:
+def _survivors(
+    shape: tuple[int, ...], indices: Sequence[Any], is_backwards: bool
+) -> list[np.ndarray]:
     """Return 1 for the entries of each part that no other part overwrites, and 0 for the rest."""
     writer = np.full(shape, -1)
     numbers, count = [], 0
@@ -102,48 +106,48 @@ def _kept(shape: tuple[int, ...], indices: Sequence[Any], is_backwards: bool) ->
     return [np.equal(writer[index], number).astype(float) for index, number in pairs]
 
 
-def _weighted(scene: Scene, nodes: Sequence[Node], keep: Sequence[np.ndarray]) -> Change:
+def _weighted(nets: Networks, nodes: Sequence[Node], keep: Sequence[np.ndarray]) -> Change:
     if nodes[0].folded:
-        return scene.weighted(nodes[0], 0, np.stack(keep))
-    return Change.of(scene.weighted(node, 0, gain) for node, gain in zip(nodes, keep, strict=True))
+        return Change.weigh(nodes[0], 0, np.stack(keep))
+    return Change.all(Change.weigh(node, 0, gain) for node, gain in zip(nodes, keep, strict=True))
 
 
-def wrong_indices(scene: Scene) -> Iterator[Mistake]:
-    """Put a part's gradient at the index of another part, or of another step."""
-    for node in _parts(scene):
-        where = scene.source(node.outputs[0]).name
-        for other in _substitutes(scene, node):
-            yield _mistake(where, f"the parts of δ{where} are put", other, _put(node, other))
+def wrong_indices(nets: Networks) -> Iterator[Mistake]:
+    """Place the gradient of a part at the index of another part, or of another step."""
+    for node in _parts(nets):
+        where = nets.source(node.outputs[0]).name
+        for other in _other_indices(nets, node):
+            yield _mistake(where, f"the parts of δ{where} are placed", other, _put(node, other))
 
 
-def read_at_wrong_indices(scene: Scene) -> Iterator[Mistake]:
-    """Read a part at a wrong index in the forward pass, and put its gradient there."""
-    for node in _parts(scene):
-        reader = scene.user[node.outputs[0]]
-        where = scene.source(reader.inputs[0]).name
-        for other in _substitutes(scene, node):
-            change = run_again(scene, {reader.outputs[0]: _reading(scene, node, reader, other)})
+def wrong_reads(nets: Networks) -> Iterator[Mistake]:
+    """Read a part at a wrong index in the forward pass, and place its gradient there."""
+    for node in _parts(nets):
+        reader = nets.user[node.outputs[0]]
+        where = nets.source(reader.inputs[0]).name
+        for other in _other_indices(nets, node):
+            change = run_again(nets, {reader.outputs[0]: _reading(nets, node, reader, other)})
             if change is not None:
-                done = f"the forward pass, and the backward pass too, read {where}"
-                yield _mistake(where, done, other, Change.of([change, _put(node, other)]))
+                done = f"the forward pass and the backward pass read {where}"
+                yield _mistake(where, done, other, Change.all([change, _put(node, other)]))
 
 
-def _reading(scene: Scene, node: Node, reader: Node, other: Substitute) -> Value:
+def _reading(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Value:
     whole = reader.inputs[0]
 
     def part(step: int | None, value: Any, seen: Seen) -> Any:
-        now = scene.value(whole) if node.kind is Kind.TAP else seen(whole)
+        now = nets.value(whole) if node.kind is Kind.TAP else seen(whole)
         return now[other.values[step or 0]]
 
     return part
 
 
-def _mistake(where: str, done: str, other: Substitute, change: Change) -> Mistake:
-    return Mistake("wrong index", where, f"{done} at {other.text}", "its own index", other.text,
-                   change)  # fmt: skip
+def _mistake(where: str, done: str, other: OtherIndex, change: Change) -> Mistake:
+    return Mistake(what="wrong index", where=where, says=f"{done} at {other.text}", right="its "
+                   "own index", wrong=other.text, change=change)  # fmt: skip
 
 
-def _put(node: Node, other: Substitute) -> Change:
+def _put(node: Node, other: OtherIndex) -> Change:
     index = node.parameters["index"]
     fresh: Any = other.values[0]
     if node.folded:
@@ -156,12 +160,12 @@ def _put(node: Node, other: Substitute) -> Change:
     return Change.by(node, edit)
 
 
-def _substitutes(scene: Scene, node: Node) -> Iterator[Substitute]:
-    """Yield the indices that may be taken for the index of a part.
+def _other_indices(nets: Networks, node: Node) -> Iterator[OtherIndex]:
+    """Yield the wrong indices that may stand in place of the index of a part.
 
-    An index that counts, as that of a sequence read from its start, is left alone.
+    An index that counts the steps has no substitute.
     """
-    own = _indices(scene, node)
+    own = _indices(nets, node)
     index = node.parameters["index"]
     if isinstance(index, Varying) and index.is_told:
         return
@@ -175,16 +179,16 @@ def _substitutes(scene: Scene, node: Node) -> Iterator[Substitute]:
         ]
         several += [
             (column, f"the index at which {name} is read")
-            for column, name in _others(scene, node) if column.shape == series.shape
+            for column, name in _others(nets, node) if column.shape == series.shape
         ]  # fmt: skip
         for column, text in several:
             values = _with_column(own, place, column)
             if not is_same(values, own) and _fits(node, own, values):
-                yield Substitute(values, text)
+                yield OtherIndex(values, text)
 
 
 def _columns(indices: Sequence[Any]) -> Iterator[tuple[int | None, np.ndarray]]:
-    """Yield what varies in indices, as one array: over the steps, or over an array's entries."""
+    """Yield the varying part of indices, as one array over the steps or over the entries."""
     first = indices[0]
     places = range(len(first)) if isinstance(first, tuple) else [None]
     for place in places:
@@ -195,11 +199,11 @@ def _columns(indices: Sequence[Any]) -> Iterator[tuple[int | None, np.ndarray]]:
             yield place, arrays[0] if len(arrays) == 1 else np.stack(arrays)
 
 
-def _others(scene: Scene, node: Node) -> Iterator[tuple[np.ndarray, str]]:
-    for other in _parts(scene.everywhere):
+def _others(nets: Networks, node: Node) -> Iterator[tuple[np.ndarray, str]]:
+    for other in _parts(nets.everywhere):
         if other is not node and other.loop == node.loop and other.folded == node.folded:
-            for _, column in _columns(_indices(scene, other)):
-                yield column, scene.source(other.outputs[0]).name
+            for _, column in _columns(_indices(nets, other)):
+                yield column, nets.source(other.outputs[0]).name
 
 
 def _with_column(own: Sequence[Any], place: int | None, column: np.ndarray) -> list[Any]:
@@ -222,38 +226,40 @@ def _fits(node: Node, own: Sequence[Any], values: Sequence[Any]) -> bool:
         return False
 
 
-def right_class_alone(scene: Scene) -> Iterator[Mistake]:
-    """Keep of what meets a part in a signal only the entries of that part.
+def single_class_gradients(nets: Networks) -> Iterator[Mistake]:
+    """Keep δ of a signal only at the entries that a part is read from.
 
     As p - 1 for the right class of a cross-entropy, and 0 for the others.
     """
-    for node in scene.junctions():
-        reached = [_reached(scene, wire) for wire in node.inputs]
-        masks = [mask for mask in reached if mask is not None]
+    for node in nets.junctions():
+        entries = [_entries(nets, wire) for wire in node.inputs]
+        masks = [mask for mask in entries if mask is not None]
         if len(masks) != 1 or np.all(masks[0]):
             continue
-        shape = np.shape(scene.value(node.outputs[0])) if node.outputs[0] in scene.maker else ()
+        shape = np.shape(nets.value(node.outputs[0])) if node.outputs[0] in nets.maker else ()
         if np.shape(masks[0]) != shape:
             continue
-        rest = [at for at, mask in enumerate(reached) if mask is None]
-        where, arms = scene.makes(node), scene.arms(node)
-        others = " and ".join(arms[at] for at in rest)
-        part = next(arms[at] for at, mask in enumerate(reached) if mask is not None)
-        yield Mistake("off-diagonal terms dropped", where, f"δ{where} is 0 at all entries but "
-                      f"the entry of {part}: what comes back through {others} is left out at the "
-                      "other entries", f"δ({others})", "0 at the other entries",
-                      Change.of(scene.weighted(node, at, masks[0]) for at in rest))  # fmt: skip
+        rest = [at for at, mask in enumerate(entries) if mask is None]
+        where, arms = nets.makes(node), nets.arms(node)
+        others = [arms[at] for at in rest]
+        part = next(arms[at] for at, mask in enumerate(entries) if mask is not None)
+        yield Mistake(what="off-diagonal terms dropped", where=where, says=f"δ{where} is 0 at all "
+                      f"entries but the entry of {part}: the part that flows back from "
+                      f"{uses(others)} is left out at the other entries",
+                      right=f"δ({' and '.join(others)})", wrong="0 at the other entries",
+                      change=Change.all(Change.weigh(node, at, masks[0])
+                                        for at in rest))  # fmt: skip
 
 
-def _reached(scene: Scene, wire: int) -> np.ndarray | None:
-    """Return 1 at the entries that a part brings something to; None if no part comes on a wire."""
-    node = scene.sender.get(wire)
+def _entries(nets: Networks, wire: int) -> np.ndarray | None:
+    """Return 1 at the entries of δ that a part sends; None if no part sends δ on a wire."""
+    node = nets.sender.get(wire)
     while node is not None and node.kind is Kind.BRANCH:
-        node = scene.sender.get(node.inputs[0])
-    if node is None or node.kind is not Kind.LINEAR or next(_parts(scene.at([node])), None) is None:
+        node = nets.sender.get(node.inputs[0])
+    if node is None or node.kind is not Kind.LINEAR or next(_parts(nets.at([node])), None) is None:
         return None
     masks = []
-    for index in _indices(scene, node):
+    for index in _indices(nets, node):
         mask = np.zeros(node.shapes[0])
         mask[index] = 1.0
         masks.append(mask)

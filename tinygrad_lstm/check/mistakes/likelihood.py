@@ -1,8 +1,9 @@
 """How likely a person is to make a mistake: one list of the kinds, and how far a substitute lies.
 
-Knows the kinds by name, and what stands for what; no network. Several mistakes often explain the
-same wrong numbers, because a term happens to be 0, or two signals are equal. The likeliest is told
-first. The order is that of the mistakes in published answers and in tests/planted, which holds it.
+Knows the kinds by name, and how far two signals lie from each other; no network. Several mistakes
+often explain the same wrong numbers, because a term happens to be 0, or two signals are equal. The
+likeliest is named first. The order is that of the mistakes in published answers and in
+tests/planted, which holds it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LIKELIEST_FIRST = (
     # what asks for more than a slip of the pen
     "weight updated before use", "another function's derivative",
 )  # fmt: skip
-RANK = {kind: rank for rank, kind in enumerate(LIKELIEST_FIRST)}
+RANK = {kind: rank for rank, kind in enumerate(LIKELIEST_FIRST)}  # `mistake` adds people's own
 ROLES = {
     Kind.CONSTANT: "number", Kind.INPUT: "given", Kind.PARAMETER: "given", Kind.TAP: "given"
 }  # fmt: skip
@@ -45,17 +46,17 @@ UNRELATED = 3  # farther than any signal: a substitute that stands nowhere in th
 
 
 def rank(kind: str, distance: int) -> tuple[int, int]:
-    """Return what to sort mistakes by, the likeliest first.
+    """Return the sort key of a mistake, the likeliest first.
 
     Parameters
     ----------
     kind : str
-        One of `LIKELIEST_FIRST`.
+        A key of `RANK`.
     distance : int
         How far a substitute lies from what belongs in its place (see `distance_between`). A
         substitute that does not lie near comes after all mistakes of other kinds.
     """
-    return (RANK[kind] if not distance else len(RANK), distance)
+    return (RANK[kind] if not distance else len(LIKELIEST_FIRST), distance)
 
 
 def distance_between(one: Node, other: Node) -> int:
@@ -64,5 +65,5 @@ def distance_between(one: Node, other: Node) -> int:
 
 
 def _role(node: Node) -> str:
-    """Return what a signal is: a number of the program, what is given, or what is computed."""
+    """Return the role of a signal: a number of the program, given, or computed."""
     return ROLES.get(node.kind, "computed")

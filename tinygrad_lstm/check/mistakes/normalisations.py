@@ -1,7 +1,7 @@
-"""A normalisation, taken wrongly: every entry depends on all, by what they are divided by.
+"""A normalisation with a mistake: every entry depends on all entries, through their sum.
 
 Knows graphs. In the adjoint network it is a sum over entries whose result is spread over them
-again, whatever it was made of: a quotient and a sum, or the logarithm of a sum of exponentials.
+again: a quotient and a sum, or the logarithm of a sum of exponentials.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from ...engine.kind import Kind
 from ...engine.primitives import broadcast_to
 from ...engine.primitives import sum as total
 from ...network.flow import Node
-from .mistake import Change, Mistake
-from .scene import Scene, Ticking
+from .changes import Change
+from .mistake import Mistake
+from .networks import Networks, NodesWithTick
 
 
 class Normalisation(NamedTuple):
@@ -30,7 +31,7 @@ class Normalisation(NamedTuple):
     shares : array
         Of each entry in the whole.
     before : tuple of Node
-        What makes the δ of the signal that is normalised, and of what it is a function of.
+        The nodes that make δ of the normalised signal, and of the signal that it is a function of.
     """
 
     added: Node
@@ -39,24 +40,24 @@ class Normalisation(NamedTuple):
     before: tuple[Node, ...]
 
 
-def normalisations(scene: Scene) -> Iterator[Normalisation]:
+def normalisations(nets: Networks) -> Iterator[Normalisation]:
     """Yield the normalisations of a network."""
-    for added in scene.nodes:
+    for added in nets.nodes:
         if added.kind is not Kind.BROADCAST or not added.transposed:
             continue
-        for spread in scene.readers.get(added.outputs[0], ()):
+        for spread in nets.readers.get(added.outputs[0], ()):
             if (
                 spread.transposed
                 and (spread.kind is Kind.JACOBIAN or _is_sum(spread))
                 and spread.shapes[0] == tuple(added.parameters["shape"])
             ):
-                entries = scene.value(spread.outputs[0])
+                entries = nets.value(spread.outputs[0])
                 shares = spread.gain
                 if spread.kind is not Kind.JACOBIAN:
                     axis = spread.parameters["axis"]
                     axis = axis + spread.folded if axis >= 0 else axis
                     shares = entries / entries.sum(axis=axis, keepdims=True)
-                yield Normalisation(added, spread, shares, _before(scene, spread))
+                yield Normalisation(added, spread, shares, _before(nets, spread))
 
 
 def _is_sum(node: Node) -> bool:
@@ -66,43 +67,43 @@ def _is_sum(node: Node) -> bool:
     )
 
 
-def _before(scene: Scene, spread: Node) -> tuple[Node, ...]:
-    """Return who makes the δ of what is normalised, and of what that is a function of."""
-    node = scene.source(spread.outputs[0])
-    found = [scene.sender.get(node.outputs[0])]
+def _before(nets: Networks, spread: Node) -> tuple[Node, ...]:
+    """Return the nodes that make δ of the normalised signal, and of its function's operand."""
+    node = nets.source(spread.outputs[0])
+    senders = [nets.sender.get(node.outputs[0])]
     if node.kind is Kind.ELEMENTWISE and len(node.inputs) == 1:
-        found.append(scene.sender.get(node.inputs[0]))
-    return tuple(each for each in found if each is not None)
+        senders.append(nets.sender.get(node.inputs[0]))
+    return tuple(each for each in senders if each is not None)
 
 
-def _left_out(scene: Scene, each: Normalisation) -> Iterator[Mistake]:
-    """Yield δ of the shares taken for δ of what is normalised, as after a cross-entropy."""
+def _missing(nets: Networks, each: Normalisation) -> Iterator[Mistake]:
+    """Yield δ of the shares in place of δ of the normalised signal, as after a cross-entropy."""
     shape = np.shape(each.shares)
     for node in each.before[-1:]:
-        for shares in Ticking(scene.network.nodes, scene.tick):
+        for shares in NodesWithTick(nets.network.nodes, nets.tick):
             wire = shares.outputs[0] if shares.outputs else -1
-            if wire not in scene.sender or np.shape(scene.value(wire)) != shape:
+            if wire not in nets.sender or np.shape(nets.value(wire)) != shape:
                 continue
-            if wire != node.outputs[0] and np.allclose(scene.value(wire), each.shares, rtol=1e-9):
-                name = scene.makes(node)
-                change = scene.changed(
-                    node, kind=Kind.JUNCTION, inputs=(wire,), signs=(1,), gain=None
-                )
-                yield Mistake("normalisation missing", name, f"δ{name} is δ{shares.name}: the "
-                              "derivative of the normalisation is left out", f"δ{name}",
-                              f"δ{shares.name}", change)  # fmt: skip
+            if wire != node.outputs[0] and np.allclose(nets.value(wire), each.shares, rtol=1e-9):
+                name = nets.makes(node)
+                change = Change.to(node, kind=Kind.JUNCTION, inputs=(wire,), signs=(1,), gain=None)
+                yield Mistake(what="normalisation missing", where=name, says=f"δ{name} equals "
+                              f"δ{shares.name}: the derivative of the normalisation is left out",
+                              right=f"δ{name}", wrong=f"δ{shares.name}", change=change)  # fmt: skip
                 break
 
 
-def along_other_axis(scene: Scene, each: Normalisation, slopes: np.ndarray | None) -> Change | None:
+def along_other_axis(
+    nets: Networks, each: Normalisation, slopes: np.ndarray | None
+) -> Change | None:
     """Return how to add up along the other axis on the way back; None unless there are two axes.
 
     Parameters
     ----------
-    scene : Scene
+    nets : Networks
     each : Normalisation
     slopes : array, or None
-        By what to multiply the sums once they are spread.
+        The factor of the sums behind the spread.
     """
     shape = tuple(each.added.parameters["shape"])
     axis = each.spread.parameters["axis"]
@@ -120,49 +121,50 @@ def along_other_axis(scene: Scene, each: Normalisation, slopes: np.ndarray | Non
         again = replace(again, outputs=(wire,), name=f"{now.name} ({wire})")
         return [again, replace(now, kind=Kind.GAIN, inputs=(wire,), gain=slopes, scale=mul)]
 
-    added = scene.changed(each.added, kind=Kind.LINEAR, primitive=total, parameters=axes,
+    added = Change.to(each.added, kind=Kind.LINEAR, primitive=total, parameters=axes,
                           transposed=False)  # fmt: skip
-    return Change.of([added, Change.by(each.spread, spread)])
+    return Change.all([added, Change.by(each.spread, spread)])
 
 
-def _over_other_axis(scene: Scene, each: Normalisation, where: str) -> Iterator[Mistake]:
+def _over_other_axis(nets: Networks, each: Normalisation, where: str) -> Iterator[Mistake]:
     """Yield the sum over the entries of the other axis, for shares that are right."""
     if each.spread.kind is Kind.JACOBIAN:
-        change = along_other_axis(scene, each, each.spread.gain)
+        change = along_other_axis(nets, each, each.spread.gain)
     else:
-        wholes = scene.value(each.spread.outputs[0]) / each.shares
-        change = along_other_axis(scene, each, 1 / wholes)
+        wholes = nets.value(each.spread.outputs[0]) / each.shares
+        change = along_other_axis(nets, each, 1 / wholes)
         if change is not None:
-            change = Change.of([scene.weighted(each.added, 0, wholes), change])
+            change = Change.all([Change.weigh(each.added, 0, wholes), change])
     if change is None:
         return
     axis = each.spread.parameters["axis"] % 2
-    yield Mistake("sum over the wrong axis", where, f"what is normalised along axis {axis} is "
-                  f"summed over axis {1 - axis} on the way back to δ{where}", f"Σ over axis {axis}",
-                  f"Σ over axis {1 - axis}", change)  # fmt: skip
+    yield Mistake(what="sum over the wrong axis", where=where, says=f"the way back to δ{where} "
+                  f"sums over axis {1 - axis}, where the sum over axis {axis} belongs", right="Σ "
+                  f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
 
 
-def normalised(scene: Scene) -> Iterator[Mistake]:
+def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
     """Forget that the entries are normalised together, or normalise once more."""
-    for each in normalisations(scene):
-        where = scene.makes(each.before[0]) if each.before else scene.makes(each.spread)
+    for each in normalisations(nets):
+        where = nets.makes(each.before[0]) if each.before else nets.makes(each.spread)
         slopes = each.spread.gain
         if slopes is None:
-            slopes = scene.at_every_step(each.spread, 1.0)
-        yield Mistake(
-            "off-diagonal terms dropped", where, "what is normalised together is taken as if each "
-            f"entry stood alone: of the Jacobian that leads to δ{where} only the diagonal is left",
-            "Σ over the entries", "each entry's own",
-            scene.changed(each.spread, kind=Kind.GAIN, inputs=each.added.inputs, gain=slopes),
-        )  # fmt: skip
-        yield from _left_out(scene, each)
-        yield from _over_other_axis(scene, each, where)
+            slopes = nets.at_every_step(each.spread, 1.0)
+        yield Mistake(what="off-diagonal terms dropped", where=where, says="the entries are "
+                      "normalised together, but treated as independent: only the diagonal of the "
+                      f"Jacobian that leads to δ{where} is left", right="Σ over the entries",
+                      wrong="each "
+                      "entry's own",
+                      change=Change.to(each.spread, kind=Kind.GAIN, inputs=each.added.inputs,
+                      gain=slopes))  # fmt: skip
+        yield from _missing(nets, each)
+        yield from _over_other_axis(nets, each, where)
         for node in reversed(each.before):
-            name = scene.makes(node)
+            name = nets.makes(node)
             gain = each.shares * (1 - each.shares)
             ports = range(len(node.inputs))
-            yield Mistake(
-                "normalisation twice", name, f"δ{name} is multiplied once more by p ∘ (1 - p), the "
-                "derivative of the normalisation that is in it already", "1", "p ∘ (1 - p)",
-                Change.of(scene.weighted(node, port, gain) for port in ports),
-            )  # fmt: skip
+            yield Mistake(what="normalisation twice", where=name, says=f"δ{name} is multiplied by "
+                          f"p ∘ (1 - p), the derivative of the normalisation, which δ{name} "
+                          "already contains", right="1", wrong="p ∘ (1 - p)",
+                          change=Change.all(Change.weigh(node, port, gain)
+                                            for port in ports))  # fmt: skip

@@ -1,7 +1,7 @@
-"""What goes back through a product, taken wrongly: its partner, or its weight.
+"""A product on the way back with a wrong partner, or a wrong weight.
 
-Knows graphs. What goes back to one factor is multiplied by the other, as it was at this step: entry
-by entry, or through the transpose of a matrix.
+Knows graphs. δ of one factor is δ of the product times the other factor at the same step: entry by
+entry, or through the transpose of a matrix.
 """
 
 from __future__ import annotations
@@ -15,194 +15,203 @@ from ...engine.kind import Kind
 from ...engine.primitives import transpose
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node
+from .changes import Change, edited
 from .likelihood import distance_between
-from .mistake import Change, Mistake
-from .scene import Instead, Scene, shifted
-from .surgery import edited
+from .mistake import Mistake
+from .networks import Networks
+from .substitutes import Substitute, shifted, substitutions
 
 
-def partners(scene: Scene) -> Iterator[Mistake]:
-    """Leave a factor out, or take another signal for it."""
-    for node, product, port in scene.ways(Kind.GAIN, through=Kind.BILINEAR):
-        yield from scene.instead(node, _factors(scene, node, product, port))
+def wrong_partners(nets: Networks) -> Iterator[Mistake]:
+    """Leave a factor out, or put another signal in its place."""
+    for node, product, port in nets.ways(Kind.GAIN, through=Kind.BILINEAR):
+        yield from substitutions(nets, node, _factors(nets, node, product, port))
 
 
-def _factors(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
-    right, where = str(node.label), scene.makes(node)
-    yield Instead("factor missing", f"{right} is left out on the way to δ{where}", "1",
-           np.ones_like(node.gain), None)  # fmt: skip
+def _factors(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
+    right, where = str(node.label), nets.makes(node)
+    yield Substitute(what="factor missing", says=f"{right} is left out on the way to δ{where}",
+                     wrong="1", gain=np.ones_like(node.gain))  # fmt: skip
     partner = product.inputs[1 - port]
-    for other, value, distance in (*scene.alike(partner), *scene.leaves_alike(partner)):
+    for other, value, distance in (*nets.alike(partner), *nets.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
-            yield Instead("wrong factor", f"{other.name} stands where {right} belongs, on the way "
-                          f"to δ{where}", other.name, value, None, distance,
-                          other.kind is Kind.CONSTANT)  # fmt: skip
-    yield from at_other_steps(scene, node, partner)
+            yield Substitute(what="wrong factor", says=f"{other.name} stands where {right} "
+                             f"belongs, on the way to δ{where}", wrong=other.name, gain=value,
+                             distance=distance, is_number=other.kind is Kind.CONSTANT)  # fmt: skip
+    yield from at_other_steps(nets, node, partner)
 
 
-def weights_gradients(scene: Scene) -> Iterator[Mistake]:
-    """Take another signal for the one that a weight's gradient is made of."""
-    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
-        weight = scene.leaf(node.outputs[0])
+def wrong_gradient_inputs(nets: Networks) -> Iterator[Mistake]:
+    """Compute the gradient of a weight from a wrong input."""
+    for node, product, port in nets.ways(Kind.MATRIX, through=Kind.BILINEAR):
+        weight = nets.leaf(node.outputs[0])
         if weight is not None:
-            several = _inputs(scene, node, product, port)
-            yield from scene.instead(node, several, scene.whole(weight.stem))
+            several = _inputs(nets, node, product, port)
+            yield from substitutions(nets, node, several, nets.whole(weight.stem))
 
 
-def _inputs(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
-    right, where = str(node.label).removesuffix("ᵀ"), scene.makes(node)
-    for name, value in scene.made_of(product):  # of another shape, so is the gradient
+def _inputs(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
+    right, where = str(node.label).removesuffix("ᵀ"), nets.makes(node)
+    for name, value in nets.made_of(product):  # of another shape, so is the gradient
         if np.ndim(value) == np.ndim(node.gain):
-            yield Instead("output for input", f"the layer's output {name} stands where its input "
-                          f"{right} belongs, in the gradient of {where}", name, value,
-                          None)  # fmt: skip
-    for other, value, distance in scene.alike(product.inputs[1 - port]):
+            yield Substitute(what="output for input", says=f"the layer's output {name} stands "
+                             f"where its input {right} belongs, in the gradient of {where}",
+                             wrong=name, gain=value)  # fmt: skip
+    for other, value, distance in nets.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
-            yield Instead("wrong factor", f"{other.name} stands where {right} belongs, in the "
-                          f"gradient of {where}", other.name, value, other.name, distance,
-                          other.kind is Kind.CONSTANT)  # fmt: skip
-    yield from at_other_steps(scene, node, product.inputs[1 - port])
+            yield Substitute(what="wrong factor", says=f"{other.name} stands where {right} "
+                             f"belongs, in the gradient of {where}", wrong=other.name, gain=value,
+                             group=other.name, distance=distance,
+                             is_number=other.kind is Kind.CONSTANT)  # fmt: skip
+    yield from at_other_steps(nets, node, product.inputs[1 - port])
 
 
-def at_other_steps(scene: Scene, node: Node, partner: int | None = None) -> Iterator[Instead]:
-    """Yield a gain as it was at another step: the next, the last, or as far ahead as it lies back.
+def at_other_steps(nets: Networks, node: Node, partner: int | None = None) -> Iterator[Substitute]:
+    """Yield a gain at another step: the next, the previous, or as far ahead as its delay goes back.
 
-    Beyond the first and the last step it is 0, or what it is there.
+    Beyond the first and the last step the gain is 0, or stays as it is.
     """
-    if not node.folded or (partner is not None and scene.leaf(partner) is not None):
+    if not node.folded or (partner is not None and nets.leaf(partner) is not None):
         return
     right = str(node.label)
     moved = [(node.gain, 1, "next step"), (node.gain, -1, "previous step")]
     if partner is not None:
-        origin, lag = _undelayed(scene, partner)
-        moved += [(scene.value(origin), lag, "step as far ahead as it lies back")] if lag else []
+        origin, lag = _undelayed(nets, partner)
+        if lag:
+            moved.append((nets.value(origin), lag, "step as far ahead as the delay goes back"))
     for gain, by, word in moved:
         if abs(by) < len(node.gain) and np.shape(gain) == np.shape(node.gain):
             for edge in ("0", "its own"):
-                yield Instead("factor of the wrong step", f"{right} is taken at the {word}",
-                       f"{right} at the {word}", shifted(gain, by, edge),
-                       f"{word}, {edge}")  # fmt: skip
+                yield Substitute(what="factor of the wrong step", says=f"{right} is taken at the "
+                                 f"{word}", wrong=f"{right} at the {word}",
+                                 gain=shifted(gain, by, edge), group=f"{word}, {edge}")  # fmt: skip
 
 
-def starts(scene: Scene) -> Iterator[Mistake]:
-    """Take zeros, on the way back, for what a loop started from."""
-    for node, product, port in scene.ways(Kind.GAIN, Kind.MATRIX, through=Kind.BILINEAR):
-        delay = scene.source(product.inputs[1 - port])
+def zero_starts(nets: Networks) -> Iterator[Mistake]:
+    """Put zeros, on the way back, in place of the initial state of a loop."""
+    for node, product, port in nets.ways(Kind.GAIN, Kind.MATRIX, through=Kind.BILINEAR):
+        delay = nets.source(product.inputs[1 - port])
         if delay.kind in DELAYS and node.folded:
             gain, right = np.array(node.gain), str(node.label)
             gain[0 if delay.kind is Kind.DELAY else -1] = 0.0
-            yield from scene.instead(node, [
-                Instead("start taken as zero", f"{right} is taken as 0 at the first step, whatever "
-                        "it started from", "0 at the first step", gain, "zero"),
+            yield from substitutions(nets, node, [
+                Substitute(what="start taken as zero", says=f"{right} is taken as 0 at the first "
+                           "step, whatever the initial state is", wrong="0 at the first step",
+                           gain=gain, group="zero"),
             ], "start", f"start of {delay.name}")  # fmt: skip
 
 
-def _undelayed(scene: Scene, wire: int) -> tuple[int, int]:
-    """Return what a signal was before any delay, and how many there are."""
-    node, count = scene.source(wire), 0
+def _undelayed(nets: Networks, wire: int) -> tuple[int, int]:
+    """Return the wire of a signal before its delays, and the number of delays."""
+    node, count = nets.source(wire), 0
     while node.kind in DELAYS:
         wire, count = node.inputs[0], count + 1
-        node = scene.source(wire)
+        node = nets.source(wire)
     return node.outputs[0] if count else wire, count
 
 
-def weights(scene: Scene) -> Iterator[Mistake]:
-    """Leave a weight out or untransposed on the way back, or take another for it."""
-    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
-        weight = scene.leaf(product.inputs[1 - port])
+def wrong_weights(nets: Networks) -> Iterator[Mistake]:
+    """Leave a weight out or untransposed on the way back, or put another in its place."""
+    for node, product, port in nets.ways(Kind.MATRIX, through=Kind.BILINEAR):
+        weight = nets.leaf(product.inputs[1 - port])
         if weight is not None and np.ndim(node.gain) - node.folded == 2:
-            several = _matrices(scene, node, product, port)
-            yield from scene.instead(node, several, scene.whole(weight.stem))
+            several = _matrices(nets, node, product, port)
+            yield from substitutions(nets, node, several, nets.whole(weight.stem))
 
 
-def signals_multiplied(scene: Scene) -> Iterator[Mistake]:
-    """Take a partner that is no leaf untransposed, leave it out, or take another signal for it."""
-    for node, product, port in scene.ways(Kind.MATRIX, through=Kind.BILINEAR):
+def wrong_matrix_partners(nets: Networks) -> Iterator[Mistake]:
+    """Leave a partner that is no leaf untransposed, leave it out, or put another in its place."""
+    for node, product, port in nets.ways(Kind.MATRIX, through=Kind.BILINEAR):
         partner, out = product.inputs[1 - port], node.outputs[0]
         is_matrix = np.ndim(node.gain) - node.folded == 2
-        if is_matrix and scene.leaf(partner) is None and scene.leaf(out) is None:
-            yield from scene.instead(node, _signals(scene, node, partner))
-            if not scene.takes_others:
-                yield from _untransposed(scene, node)
+        if is_matrix and nets.leaf(partner) is None and nets.leaf(out) is None:
+            yield from substitutions(nets, node, _signals(nets, node, partner))
+            if not nets.takes_others:
+                yield from _untransposed(nets, node)
 
 
-def _signals(scene: Scene, node: Node, partner: int) -> Iterator[Instead]:
-    right, where, shape = str(node.label), scene.makes(node), np.shape(node.gain)
+def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
+    right, where, shape = str(node.label), nets.makes(node), np.shape(node.gain)
     if shape[-1] == shape[-2]:
-        is_weight = scene.leaf(scene.unmapped(partner)) is not None
-        yield Instead(f"{'weight' if is_weight else 'factor'} not transposed", f"{right} is taken "
-                      f"untransposed on the way to δ{where}", right.removesuffix("ᵀ"),
-                      np.swapaxes(node.gain, -1, -2))  # fmt: skip
-        yield Instead("factor missing", f"{right} is left out on the way to δ{where}", "1",
-                      np.broadcast_to(np.eye(shape[-1]), shape))  # fmt: skip
-    for other, value, distance in scene.alike(partner):
-        yield Instead("wrong factor", f"{other.name} stands where {right.removesuffix('ᵀ')} "
-                      f"belongs, on the way to δ{where}", other.name, value, None,
-                      distance)  # fmt: skip
+        is_weight = nets.leaf(nets.unmapped(partner)) is not None
+        yield Substitute(what=f"{'weight' if is_weight else 'factor'} not transposed",
+                         says=f"{right} "
+                         f"is not transposed on the way to δ{where}", wrong=right.removesuffix("ᵀ"),
+                         gain=np.swapaxes(node.gain, -1, -2))  # fmt: skip
+        yield Substitute(what="factor missing", says=f"{right} is left out on the way to δ{where}",
+                         wrong="1", gain=np.broadcast_to(np.eye(shape[-1]), shape))  # fmt: skip
+    for other, value, distance in nets.alike(partner):
+        yield Substitute(what="wrong factor", says=f"{other.name} stands where "
+                         f"{right.removesuffix('ᵀ')} belongs, on the way to δ{where}",
+                         wrong=other.name, gain=value, distance=distance)  # fmt: skip
 
 
-def _untransposed(scene: Scene, node: Node) -> Iterator[Mistake]:
-    """Yield δ taken transposed where the product asks for δ itself, or back."""
-    shape = np.shape(scene.value(scene.user[node.outputs[0]].outputs[0]))[node.folded :]
+def _untransposed(nets: Networks, node: Node) -> Iterator[Mistake]:
+    """Yield the transpose of δ where the product asks for δ itself, or the reverse."""
+    shape = np.shape(nets.value(nets.user[node.outputs[0]].outputs[0]))[node.folded :]
     if len(shape) == 2 and shape[0] == shape[1] > 1:
-        where, name = scene.makes(node), scene.user[node.outputs[0]].name
-        yield Mistake("factor not transposed", where, f"δ{name} and its transpose are exchanged "
-                      f"on the way to δ{where}", f"δ{name}", f"(δ{name})ᵀ",
-                      scene.before(node, Node(Kind.LINEAR, primitive=transpose)))  # fmt: skip
+        where, name = nets.makes(node), nets.user[node.outputs[0]].name
+        yield Mistake(what="factor not transposed", where=where, says=f"δ{name} and its transpose "
+                      f"are exchanged on the way to δ{where}", right=f"δ{name}",
+                      wrong=f"(δ{name})ᵀ",
+                      change=Change.before(node, Node(Kind.LINEAR,
+                      primitive=transpose)))  # fmt: skip
 
 
-def _matrices(scene: Scene, node: Node, product: Node, port: int) -> Iterator[Instead]:
-    right, where = str(node.label), scene.makes(node)
+def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
+    right, where = str(node.label), nets.makes(node)
     shape = np.shape(node.gain)
     if shape[-1] == shape[-2]:
-        yield Instead("weight not transposed", f"{right.removesuffix('ᵀ')} stands where {right} "
-                      "belongs", right.removesuffix("ᵀ"),
-                      np.swapaxes(node.gain, -1, -2), "")  # fmt: skip
-        yield Instead("weight missing", f"{right} is left out on the way to δ{where}", "1",
-               np.broadcast_to(np.eye(shape[-1]), shape), "")  # fmt: skip
-    own = scene.leaf(product.inputs[1 - port])
-    for other, elsewhere, at in scene.others.ways(Kind.MATRIX, through=Kind.BILINEAR):
-        weight = scene.leaf(elsewhere.inputs[1 - at])
+        yield Substitute(what="weight not transposed", says=f"{right.removesuffix('ᵀ')} stands "
+                         f"where {right} belongs", wrong=right.removesuffix("ᵀ"),
+                         gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
+        yield Substitute(what="weight missing", says=f"{right} is left out on the way to δ{where}",
+                         wrong="1", gain=np.broadcast_to(np.eye(shape[-1]), shape),
+                         group="")  # fmt: skip
+    own = nets.leaf(product.inputs[1 - port])
+    for other, elsewhere, at in nets.others.ways(Kind.MATRIX, through=Kind.BILINEAR):
+        weight = nets.leaf(elsewhere.inputs[1 - at])
         is_another = weight is not None and weight is not own and other.loop == node.loop
         if is_another and np.shape(other.gain) == shape:
             assert weight is not None and own is not None
-            yield Instead("wrong weight", f"{other.label} stands where {right} belongs, on the way "
-                          f"to δ{where}", str(other.label), other.gain, None,
-                          distance_between(weight, own))  # fmt: skip
-    yield Instead("weight's entries left out", f"δ is added up on the way to δ{where}, where it "
-                  f"belongs multiplied by {right}", "1", np.ones_like(node.gain), "")  # fmt: skip
+            yield Substitute(what="wrong weight", says=f"{other.label} stands where {right} "
+                             f"belongs, on the way to δ{where}", wrong=str(other.label),
+                             gain=other.gain, distance=distance_between(weight, own))  # fmt: skip
+    yield Substitute(what="weight's entries left out", says="the entries of δ are added up on "
+                     f"the way to δ{where}, where δ {right} belongs", wrong="1",
+                     gain=np.ones_like(node.gain), group="")  # fmt: skip
 
 
-def updated_weights(scene: Scene) -> Iterator[Mistake]:
-    """Update a weight by gradient descent before δ has gone back through it.
+def early_updates(nets: Networks) -> Iterator[Mistake]:
+    """Update a weight by gradient descent before δ flows back through it.
 
     The rate is to be found: see `at_rate`.
     """
-    for node in scene.nodes:
-        product = scene.user.get(node.outputs[0]) if node.kind in (Kind.GAIN, Kind.MATRIX) else None
+    for node in nets.nodes:
+        product = nets.user.get(node.outputs[0]) if node.kind in (Kind.GAIN, Kind.MATRIX) else None
         if product is None or product.kind is not Kind.BILINEAR:
             continue
         port = product.inputs.index(node.outputs[0])
-        weight = scene.leaf(product.inputs[1 - port])
-        if weight is None or scene.leaf(node.outputs[0]) is not None:
+        weight = nets.leaf(product.inputs[1 - port])
+        if weight is None or nets.leaf(node.outputs[0]) is not None:
             continue
-        gradient = scene.everywhere.gradients.get(f"δ{weight.name}")
+        gradient = nets.everywhere.gradients.get(f"δ{weight.name}")
         if gradient is not None and gradient.shape == np.shape(node.gain)[node.folded :]:
-            yield _updated(scene, node, weight, 1.0)
+            yield _early_update(nets, node, weight, 1.0)
 
 
-def _updated(scene: Scene, node: Node, weight: Node, rate: float) -> Mistake:
-    where, right = scene.makes(node), str(node.label)
+def _early_update(nets: Networks, node: Node, weight: Node, rate: float) -> Mistake:
+    where, right = nets.makes(node), str(node.label)
 
-    def made(graph: Flow) -> Flow:
+    def apply(graph: Flow) -> Flow:
         # of the graph as it is: another mistake may be in it
-        found = scene.everywhere.gradients if graph is scene.adjoint else evaluate(graph)
-        step = rate * found[f"δ{weight.name}"]
+        gradients = nets.everywhere.gradients if graph is nets.adjoint else evaluate(graph)
+        step = rate * gradients[f"δ{weight.name}"]
         return edited(graph, node, lambda now, wire: [replace(now, gain=now.gain - step)])
 
-    return Mistake(
-        "weight updated before use", where, f"{weight.stem} was updated, with the rate "
-        f"{rate:.6g}, before δ{where} was computed with it", right,
-        f"({weight.stem} - {rate:.6g} δ{weight.stem})", Change(made, frozenset(node.outputs)),
-        (scene.whole(weight.stem), "all"), lambda other: _updated(scene, node, weight, other),
-    )  # fmt: skip
+    return Mistake(what="weight updated before use", where=where, says=f"{weight.stem} was "
+                   f"updated, with the rate {rate:.6g}, before it was used to compute δ{where}",
+                   right=right, wrong=f"({weight.stem} - {rate:.6g} δ{weight.stem})",
+                   change=Change(apply, frozenset(node.outputs)),
+                   groups=(nets.whole(weight.stem), "all"),
+                   at_rate=lambda other: _early_update(nets, node, weight, other))  # fmt: skip

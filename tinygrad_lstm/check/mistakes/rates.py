@@ -1,6 +1,6 @@
-"""The rate of a mistake, found from what its author got.
+"""The rate of a mistake, found from the author's numbers.
 
-Knows nothing of graphs: it is given what a mistake leaves unexplained, and has it leave less.
+Knows no graphs: a caller's function says how far the mistakes are from the author's numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .mistake import Mistake
 ROUNDS = 12
 SMALL = 1e-6  # of the largest: what is smaller does not hold a rate to anything
 
-# what several mistakes leave unexplained of the author's numbers; None if they cannot be made
+# the differences that several mistakes leave from the author's numbers; None if they cannot be made
 Missed = Callable[[Sequence[Mistake]], np.ndarray | None]
 
 
@@ -25,7 +25,7 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
     squares finds it. Where a weight is used at every step, the slope is that between two rounds.
     A rate that shows in one number alone explains nothing.
     """
-    found = list(several)
+    fitted = list(several)
     for at, mistake in enumerate(several):
         if mistake.at_rate is None:
             continue
@@ -33,7 +33,7 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
 
         def left(rate: float, at: int = at, mistake: Mistake = mistake) -> np.ndarray | None:
             assert mistake.at_rate is not None
-            return missed([*found[:at], mistake.at_rate(rate), *found[at + 1 :]])
+            return missed([*fitted[:at], mistake.at_rate(rate), *fitted[at + 1 :]])
 
         earlier, now = left(before), left(rate)
         for _ in range(ROUNDS):
@@ -48,8 +48,8 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
             earlier, now = now, left(rate)
         else:
             rate = 1.0  # it does not settle: no rate explains it
-        found[at] = mistake.at_rate(rate)
-    return tuple(found)
+        fitted[at] = mistake.at_rate(rate)
+    return tuple(fitted)
 
 
 def _count_large(slope: np.ndarray) -> int:

@@ -13,109 +13,115 @@ import numpy as np
 
 from ...engine.kind import Kind
 from ...network.flow import Flow, Node
-from .mistake import Change, Mistake
-from .scene import Scene, Ticking, spelled
+from .changes import Change, Edit
+from .mistake import Mistake
+from .networks import Networks, NodesWithTick
+from .wording import factor_text
 
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
 
 
-def of_everything(scene: Scene) -> Iterator[Mistake]:
+def loss_factors(nets: Networks) -> Iterator[Mistake]:
     """Scale everything: a factor of the loss, a sign, a number of entries, of steps, of a batch."""
     sizes = {2.0: "2", 0.5: "1/2", -1.0: "−1"}
-    for node in Ticking(scene.network.nodes, scene.tick):
-        for count in np.shape(scene.value(node.outputs[0])) if node.outputs else ():
+    for node in NodesWithTick(nets.network.nodes, nets.tick):
+        for count in np.shape(nets.value(node.outputs[0])) if node.outputs else ():
             if count > 1:
                 sizes.setdefault(float(count), str(count))
                 sizes.setdefault(1.0 / count, f"1/{count}")
-    for node in scene.nodes:
+    for node in nets.nodes:
         if node.kind is Kind.INPUT:
             for size, text in sizes.items():
                 what = "sign" if size < 0 else "factor"
-                yield _everything(scene, node, size, text, what)
+                yield _everything(nets, node, size, text, what)
 
 
-def _everything(scene: Scene, node: Node, size: float, text: str, what: str) -> Mistake:
+def _everything(nets: Networks, node: Node, size: float, text: str, what: str) -> Mistake:
     says = f"everything is {text} times what it should be: a factor of the loss"
-    change, kind = _driven(node.outputs[0], size), f"{what} of the loss"
-    return Mistake(what, scene.makes(node), says, "1", text, change, kind=kind)
+    change, ranked_as = _scaled_input(node.outputs[0], size), f"{what} of the loss"
+    return Mistake(what=what, where=nets.makes(node), says=says, right="1", wrong=text,
+                   change=change, ranked_as=ranked_as)  # fmt: skip
 
 
-def _driven(wire: int, size: float) -> Change:
-    def made(graph: Flow) -> Flow:
+def _scaled_input(wire: int, size: float) -> Change:
+    def apply(graph: Flow) -> Flow:
         wires = list(graph.wires)
         wires[wire] = replace(wires[wire], value=wires[wire].value * size)
         return replace(graph, wires=tuple(wires))
 
-    return Change(made, frozenset([wire]))
+    return Change(apply, frozenset([wire]))
 
 
-def of_a_branch(scene: Scene) -> Iterator[Mistake]:
-    """Forget a minus, or send it where it does not belong."""
-    for node in scene.nodes:
+def branch_signs(nets: Networks) -> Iterator[Mistake]:
+    """Forget a minus, or add one where none belongs."""
+    for node in nets.nodes:
         for at, wire in enumerate(node.outputs if node.kind is Kind.BRANCH else ()):
-            arm = scene.adjoint.wires[wire].name.removeprefix("δ")
+            arm = nets.adjoint.wires[wire].name.removeprefix("δ")
             taken, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
-            change = replace(scene.changed(node, _flipped(at)), at=frozenset([wire]))
-            yield Mistake("sign", arm, f"δ goes on to {arm} with the wrong sign", right, taken,
-                          change)  # fmt: skip
+            change = replace(Change.by(node, _flip(at)), at=frozenset([wire]))
+            yield Mistake(what="sign", where=arm, says=f"δ is passed on to {arm} with the wrong "
+                          "sign", right=right, wrong=taken, change=change)  # fmt: skip
 
 
-def _flipped(at: int) -> Callable[[Node], Node]:
-    def edit(now: Node) -> Node:
-        return replace(now, signs=tuple(-s if k == at else s for k, s in enumerate(now.signs)))
+def _flip(at: int) -> Edit:
+    def edit(now: Node, wire: int) -> list[Node]:
+        signs = tuple(-sign if k == at else sign for k, sign in enumerate(now.signs))
+        return [replace(now, signs=signs)]
 
     return edit
 
 
-def of_a_signal(scene: Scene) -> Iterator[Mistake]:
-    """Scale what comes to a signal by 2 or a half, or turn its sign."""
-    for node in scene.nodes:
+def signal_factors(nets: Networks) -> Iterator[Mistake]:
+    """Scale δ of a signal by 2 or a half, or turn its sign."""
+    for node in nets.nodes:
         if node.kind not in (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION):
             continue
-        where = scene.makes(node)
+        where = nets.makes(node)
         right = str(node.label) if node.label is not None else "it"
         for size, text in SIZES.items():
             if node.kind is Kind.JUNCTION:
-                gain = scene.at_every_step(node, size)
+                gain = nets.at_every_step(node, size)
                 ports = range(len(node.inputs))
-                change = Change.of(scene.weighted(node, port, gain) for port in ports)
+                change = Change.all(Change.weigh(node, port, gain) for port in ports)
             else:
-                change = scene.changed(node, _times(size))
-            yield Mistake("sign" if size < 0 else "factor", where, f"δ{where} is {text} times what "
-                          "it should be", right, f"{text} times it", change)  # fmt: skip
+                change = Change.by(node, _times(size))
+            yield Mistake(what="sign" if size < 0 else "factor", where=where, says=f"δ{where} is "
+                          f"{text} times what it should be", right=right, wrong=f"{text} times it",
+                          change=change)  # fmt: skip
 
 
-def of_a_leaf(scene: Scene) -> Iterator[Mistake]:
+def leaf_factors(nets: Networks) -> Iterator[Mistake]:
     """Scale the gradient of a leaf, or of all that is packed with it."""
-    for node, maker in scene.leaves():
+    for node, maker in nets.leaves():
         for size, text in SIZES.items():
             what = "sign" if size < 0 else "factor"
-            yield _leaf(scene, node, maker, size, text, what)
+            yield _leaf(nets, node, maker, size, text, what)
 
 
-def _leaf(scene: Scene, node: Node, maker: Node, size: float, text: str, what: str) -> Mistake:
-    where = scene.makes(node)
+def _leaf(nets: Networks, node: Node, maker: Node, size: float, text: str, what: str) -> Mistake:
+    where = nets.makes(node)
     says = f"the gradient of {where} is {text} times what it should be"
-    change = scene.behind(maker, Node(Kind.GAIN, gain=np.asarray(size)))
-    kin = f"{scene.whole(where)} {text}"
-    return Mistake(what, where, says, "1", f"{text} times it", change, (kin,))
+    change = Change.behind(maker, Node(Kind.GAIN, gain=np.asarray(size)))
+    group = f"{nets.whole(where)} {text}"
+    return Mistake(what=what, where=where, says=says, right="1", wrong=f"{text} times it",
+                   change=change, groups=(group,))  # fmt: skip
 
 
-def of_any_size(scene: Scene) -> Iterator[Mistake]:
-    """Scale everything, or the gradient of a leaf, by a number that is to be found."""
+def any_factors(nets: Networks) -> Iterator[Mistake]:
+    """Scale everything, or the gradient of a leaf, by any number: its rate is found later."""
     makes: list[Callable[[float, str], Mistake]] = [
-        partial(_everything, scene, node, what="factor")
-        for node in scene.nodes
+        partial(_everything, nets, node, what="factor")
+        for node in nets.nodes
         if node.kind is Kind.INPUT
     ]
-    makes += [partial(_leaf, scene, *both, what="factor") for both in scene.leaves()]
+    makes += [partial(_leaf, nets, *both, what="factor") for both in nets.leaves()]
     for make in makes:
 
         def at_rate(rate: float, make: Callable[[float, str], Mistake] = make) -> Mistake:
-            return make(rate, spelled(rate))
+            return make(rate, factor_text(rate))
 
         yield replace(make(1.0, "any number of"), at_rate=at_rate)
 
 
-def _times(size: float) -> Callable[[Node], Node]:
-    return lambda now: replace(now, gain=size * now.gain)
+def _times(size: float) -> Edit:
+    return lambda now, wire: [replace(now, gain=size * now.gain)]

@@ -1,4 +1,4 @@
-"""A rule run with a slip in it: one of its operations taken for another, or left out.
+"""A rule run with a slip: one of its operations exchanged for another, or left out.
 
 Knows arithmetic. A rule runs on anything that computes, so that it needs no second form: on
 operands that count its operations, and go wrong at one of them.
@@ -36,7 +36,7 @@ SLIPS: dict[str, dict[str, Operation]] = {
 
 
 def slips(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a rule gives with each slip that can be made in it, and what was done.
+    """Yield every slip that a rule allows, in words, and the rule's result with that slip.
 
     >>> list(slips(lambda y: 1 - y * y, 3))
     [('y for y²', -2), ('+ for −', 10), ('a term left out', 9)]
@@ -52,7 +52,7 @@ def slips(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[str, Any]]
 
 
 class _Run:
-    """A rule run once, wrong at one of its operations if one is given."""
+    """A rule run once, with a slip at one of its operations if one is given."""
 
     def __init__(self, rule: Callable[..., Any], operands: tuple[Any, ...], at: int = -1,
                  slip: Operation = _first) -> None:  # fmt: skip
@@ -68,7 +68,7 @@ class _Run:
 
 
 class _Operand:
-    """What a rule is run on: it does what it is told, and has its run look on."""
+    """An operand of a rule: it computes, and its run records each operation."""
 
     __array_ufunc__ = None  # so that `array * operand` asks the operand
 

@@ -1,4 +1,4 @@
-"""The slope of a function, taken wrongly.
+"""The slope of a function: missing, twice, at another signal, or of a wrong form.
 
 Knows graphs and the table's rules, which it runs at other signals and with slips in them.
 """
@@ -18,9 +18,10 @@ from ...engine.symbol import Symbol
 from ...network.flow import Node
 from .likelihood import UNRELATED
 from .mistake import Mistake
+from .networks import Networks
 from .products import at_other_steps
-from .scene import Instead, Scene
 from .slips import slips
+from .substitutes import Substitute, substitutions
 
 OF_ONE = {  # the slopes of functions of one signal
     each.name: each.rules[0]
@@ -29,101 +30,106 @@ OF_ONE = {  # the slopes of functions of one signal
 }
 
 
-def wrong_slopes(scene: Scene) -> Iterator[Mistake]:
-    """Leave a derivative out, apply it twice, take it at another signal or in a wrong form."""
-    for node, function, port in scene.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
+    """Leave a derivative out, apply it twice, at another signal, or in a wrong form."""
+    for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         assert function.primitive is not None
-        kin = f"{function.scope}: {function.primitive.name}"
+        group = f"{function.scope}: {function.primitive.name}"
         with np.errstate(all="ignore"):
-            for each in scene.instead(node, _instead(scene, node, function, port), kin):
+            for each in substitutions(nets, node, _wrong_slopes(nets, node, function, port), group):
                 if not each.change.is_none or each.what == "derivative missing":
                     yield each  # else the rule does not ask for what was taken wrongly
 
 
-def reductions(scene: Scene) -> Iterator[Mistake]:
-    """Leave the derivative of a reduction out, or take it in a wrong form."""
-    for node, passed, port in scene.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
+def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
+    """Leave the derivative of a reduction out, or give it a wrong form."""
+    for node, passed, port in nets.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
         assert passed.primitive is not None
         f, x, y = passed.primitive.name, passed.inputs[0], passed.outputs[0]
         rule, axis = passed.primitive.rules[port], passed.parameters.get("axis")
         derivative = f"the derivative of {f}"
-        several = [Instead("derivative missing", f"{derivative} is left out on the way to "
-                           f"δ{scene.makes(node)}", "1", np.ones_like(node.gain), "")]  # fmt: skip
-        several.append(Instead("derivative of wrong form", f"{scene.source(x).name} itself stands "
-                               f"where {derivative} belongs", scene.source(x).name,
-                               scene.value(x)))  # fmt: skip
+        several = [Substitute(what="derivative missing", says=f"{derivative} is left out on the "
+                              f"way to δ{nets.makes(node)}", wrong="1",
+                              gain=np.ones_like(node.gain), group="")]  # fmt: skip
+        several.append(Substitute(what="derivative of wrong form", says=f"{nets.source(x).name} "
+                                  f"itself stands where {derivative} belongs",
+                                  wrong=nets.source(x).name, gain=nets.value(x)))  # fmt: skip
         with np.errstate(all="ignore"), suppress(TypeError):  # the rule asks for more than numbers
-            values = [] if node.folded else [scene.value(x), scene.value(y)]
+            values = [] if node.folded else [nets.value(x), nets.value(y)]
             along = partial(_along, rule, axis)
             for word, gain in slips(along, *values) if values else ():
                 if np.shape(gain) == np.shape(node.gain):
-                    several.append(Instead("derivative of wrong form", f"{derivative} has the "
-                                           f"wrong form, {word}", word, gain, word))  # fmt: skip
-        yield from scene.instead(node, several, f"{passed.scope}: {f}")
+                    several.append(Substitute(what="derivative of wrong form", says=f"{derivative} "
+                                              f"has the wrong form: {word}", wrong=word, gain=gain,
+                                              group=word))  # fmt: skip
+        yield from substitutions(nets, node, several, f"{passed.scope}: {f}")
 
 
 def _along(rule: Any, axis: Any, x: Any, y: Any) -> Any:
     return rule(x, y, axis)
 
 
-def _instead(scene: Scene, node: Node, function: Node, port: int) -> Iterator[Instead]:
+def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iterator[Substitute]:
     assert function.primitive is not None
-    primitive, right, where = function.primitive, str(node.label), scene.makes(node)
+    primitive, right, where = function.primitive, str(node.label), nets.makes(node)
     rule = primitive.rules[port]
     assert rule is not None
     f, name, is_unary = primitive.name, function.name, len(function.inputs) == 1
-    xs = [scene.value(wire) for wire in function.inputs]
-    y = scene.value(function.outputs[0])
-    inputs = [scene.source(wire).name for wire in function.inputs]
+    xs = [nets.value(wire) for wire in function.inputs]
+    y = nets.value(function.outputs[0])
+    inputs = [nets.source(wire).name for wire in function.inputs]
     derivative = f"the derivative of {f}" + ("" if is_unary else f" by {inputs[port]}")
 
-    yield Instead("derivative missing", f"{derivative} is left out on the way to δ{where}", "1",
-                  np.ones_like(y), "")  # fmt: skip
-    yield Instead("function for derivative", f"{f} itself stands where its derivative belongs",
-                  name, y, "")  # fmt: skip
-    yield Instead("derivative twice", f"{derivative} is applied twice", f"({right})²",
-                  np.square(node.gain), "")  # fmt: skip
-    yield from _slipped(node, rule, derivative, [*xs, y], [*inputs, name])
+    yield Substitute(what="derivative missing", says=f"{derivative} is left out on the way to "
+                     f"δ{where}", wrong="1", gain=np.ones_like(y), group="")  # fmt: skip
+    yield Substitute(what="function for derivative", says=f"{f} itself stands where its "
+                     "derivative belongs", wrong=name, gain=y, group="")  # fmt: skip
+    yield Substitute(what="derivative twice", says=f"{derivative} is applied twice",
+                     wrong=f"({right})²", gain=np.square(node.gain), group="")  # fmt: skip
+    yield from _slips(node, rule, derivative, [*xs, y], [*inputs, name])
     if is_unary:
-        yield Instead("derivative at the output", f"{derivative} is taken at its output {name}, "
-                      "not at its input", f"{f}′({name})", rule(y, primitive.forward(y)),
-                      "")  # fmt: skip
-        yield Instead("input for output", f"{inputs[0]} stands where {name} belongs in "
-                      f"{derivative}", f"{right} with {inputs[0]} for {name}",
-                      rule(*xs, xs[0]), "")  # fmt: skip
-        yield Instead("derivative of a power", f"{derivative} is taken as if it were a power",
-                      f"{inputs[0]} ∘ {f}({inputs[0]} - 1)",
-                      xs[0] * primitive.forward(xs[0] - 1), "")  # fmt: skip
+        yield Substitute(what="derivative at the output", says=f"{derivative} is taken at its "
+                         f"output {name}, not at its input", wrong=f"{f}′({name})",
+                         gain=rule(y, primitive.forward(y)), group="")  # fmt: skip
+        yield Substitute(what="input for output", says=f"{inputs[0]} stands where {name} belongs "
+                         f"in {derivative}", wrong=f"{right} with {inputs[0]} for {name}",
+                         gain=rule(*xs, xs[0]), group="")  # fmt: skip
+        yield Substitute(what="derivative of a power", says=f"{derivative} is that of a power",
+                         wrong=f"{inputs[0]} "
+                         f"∘ {f}({inputs[0]} - 1)", gain=xs[0] * primitive.forward(xs[0] - 1),
+                         group="")  # fmt: skip
         for g, slope in OF_ONE.items():
-            yield Instead("another function's derivative", f"the derivative of {g} stands where "
-                          f"that of {f} belongs", f"{g}′", slope(xs[0], y), g,
-                          UNRELATED)  # fmt: skip
-    yield from at_other_steps(scene, node)
-    for signal, value, distance in scene.alike(function.outputs[0]):
+            yield Substitute(what="another function's derivative", says=f"the derivative of {g} "
+                             f"stands where that of {f} belongs", wrong=f"{g}′",
+                             gain=slope(xs[0], y), group=g, distance=UNRELATED)  # fmt: skip
+    yield from at_other_steps(nets, node)
+    for signal, value, distance in nets.alike(function.outputs[0]):
         other = signal.name
         if is_unary and np.shape(value) == np.shape(xs[0]):
-            yield Instead("derivative at another signal", f"{derivative} is taken at {other}, not "
-                          f"at {inputs[0]}", f"{f}′({other})",
-                          rule(value, primitive.forward(value)), None, distance)  # fmt: skip
+            yield Substitute(what="derivative at another signal", says=f"{derivative} is taken at "
+                             f"{other}, not at {inputs[0]}", wrong=f"{f}′({other})",
+                             gain=rule(value, primitive.forward(value)),
+                             distance=distance)  # fmt: skip
         for at, stood in enumerate([*inputs, name]):
             operands = [*xs, y]
             if np.shape(operands[at]) == np.shape(value):
                 operands[at] = value
-                yield Instead("derivative at another signal", f"{other} stands where {stood} "
-                              f"belongs in {derivative}", f"{right} with {other} for {stood}",
-                              rule(*operands), None, distance)  # fmt: skip
+                yield Substitute(what="derivative at another signal", says=f"{other} stands where "
+                                 f"{stood} belongs in {derivative}", wrong=f"{right} with {other} "
+                                 f"for {stood}", gain=rule(*operands),
+                                 distance=distance)  # fmt: skip
 
 
-def _slipped(
+def _slips(
     node: Node, rule: Any, derivative: str, values: list[Any], symbols: list[str]
-) -> Iterator[Instead]:
-    """Yield what comes of the slips that can be made in a rule."""
+) -> Iterator[Substitute]:
+    """Yield the gains that slips in a rule give."""
     try:
         numbers = list(slips(rule, *values))
-        spelled = list(slips(rule, *map(Symbol, symbols)))
+        formulas = list(slips(rule, *map(Symbol, symbols)))
     except TypeError:  # it compares, or asks for more than numbers
         return
-    for (word, gain), (_, wrong) in zip(numbers, spelled, strict=True):
+    for (word, gain), (_, wrong) in zip(numbers, formulas, strict=True):
         if np.shape(gain) == np.shape(node.gain):
-            yield Instead("derivative of wrong form", f"{derivative} has the wrong form, {word}",
-                   str(wrong), gain, word)  # fmt: skip
+            yield Substitute(what="derivative of wrong form", says=f"{derivative} has the wrong "
+                             f"form: {word}", wrong=str(wrong), gain=gain, group=word)  # fmt: skip

@@ -1,15 +1,14 @@
-"""What those look at who think of mistakes: a network beside its adjoint one.
+"""The network and its values, as the mistake generators see them: with its adjoint network.
 
 Knows graphs, and what was recorded on their wires; no mistake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,40 +17,16 @@ from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
 from ...network.view import Sight
 from .likelihood import distance_between
-from .mistake import Change, Mistake
-from .surgery import following, preceding
+
+__all__ = ["Networks", "NodesWithTick"]
 
 LEAVES = (Kind.INPUT, Kind.PARAMETER)
+UNUSED = (Kind.BRANCH, Kind.BROADCAST, Kind.OUTPUT, Kind.COLLECT, Kind.PARAMETER)  # as substitutes
 LAYER = 4  # how many signals on from a product its layer's output may be
 
 
-class Instead(NamedTuple):
-    """What is taken for a gain.
-
-    Attributes
-    ----------
-    what, says, wrong : str
-        As in `Mistake`.
-    gain : array
-    kin : str or None
-        What tells its kin apart, if it has any.
-    distance : int or None
-        If another signal or another function is taken: how far it lies (see `likelihood`).
-    is_number : bool
-        Whether that signal is a plain number of the program.
-    """
-
-    what: str
-    says: str
-    wrong: str
-    gain: Any
-    kin: str | None = None
-    distance: int | None = None
-    is_number: bool = False
-
-
-class Scene:
-    """A network and its adjoint one.
+class Networks:
+    """A network and its adjoint network.
 
     Attributes
     ----------
@@ -60,29 +35,29 @@ class Scene:
     maker, user : dict of int to Node
         Of the network's wires.
     sender, reader : dict of int to Node
-        The same of the adjoint network's wires; of several readers the last.
+        The same for the wires of the adjoint network; of several readers the last.
     readers, ends : dict of int to list of Node
-        All readers but for the outputs, and these.
+        All readers of a wire that are no outputs, and those that are.
     nodes : iterable of Node
-        Those of the adjoint network at which mistakes are listed.
-    everywhere : Scene
+        The nodes of the adjoint network at which mistakes are listed.
+    everywhere : Networks
         The same with every node of the adjoint network.
-    others : Scene
+    others : Networks
         The same with the nodes from which a substitute is taken: none, or every one.
 
     Parameters
     ----------
     sight : Sight
     tick : () -> None, optional
-        Called again and again while mistakes are listed; may raise an error to end that.
+        Called again and again while mistakes are listed; may raise an error to stop the listing.
     """
 
     def __init__(self, sight: Sight, tick: Callable[[], None] = lambda: None) -> None:
         self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
         self.tick = tick
-        self.nodes: Iterable[Node] = Ticking(self.adjoint.nodes, tick)
+        self.nodes: Iterable[Node] = NodesWithTick(self.adjoint.nodes, tick)
         self.everywhere = self
-        self.seen: dict[tuple[str, tuple[int, ...]], set[Any]] = {}
+        self.substitutes: dict[tuple[str, tuple[int, ...]], set[Any]] = {}  # those yielded, by node
         self.listing = ""
         self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
         self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
@@ -92,23 +67,15 @@ class Scene:
         self.readers: dict[int, list[Node]] = {}
         for node in self.adjoint.nodes:
             for wire in node.inputs:
-                (self.ends if node.kind is Kind.OUTPUT else self.readers).setdefault(
-                    wire, []
-                ).append(node)
+                readers = self.ends if node.kind is Kind.OUTPUT else self.readers
+                readers.setdefault(wire, []).append(node)
         self.position = {wire: at for at, n in enumerate(self.adjoint.nodes) for wire in n.outputs}
         self.wholes = {part: name for name, parts in sight.parts.items() for part, _ in parts}
         # the signals that may be taken for each other, in the order of recording
         self.signals: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
         self.among: dict[int, int] = {}  # which of them a signal is, by its wire
         for node in self.network.nodes:
-            skipped = node.kind in (
-                Kind.BRANCH,
-                Kind.BROADCAST,
-                Kind.OUTPUT,
-                Kind.COLLECT,
-                Kind.PARAMETER,
-            )
-            if not skipped and node.outputs and not self._is_summand(node):
+            if node.kind not in UNUSED and node.outputs and not self._is_summand(node):
                 wire = node.outputs[0]
                 several = self.signals.setdefault((node.loop, np.shape(self.value(wire))), [])
                 self.among[wire] = len(several)
@@ -116,8 +83,8 @@ class Scene:
         self.leaf_nodes = [node for node in self.network.nodes if node.kind in LEAVES]
         self.others = self.at(())  # none, at first
 
-    def at(self, nodes: Iterable[Node], listing: str = "", takes_others: bool = False) -> Scene:
-        """Return the same scene with other nodes at which mistakes are listed.
+    def at(self, nodes: Iterable[Node], listing: str = "", takes_others: bool = False) -> Networks:
+        """Return the same nets with other nodes at which mistakes are listed.
 
         Parameters
         ----------
@@ -128,7 +95,7 @@ class Scene:
             Whether to take one signal for another, too.
         """
         other = copy(self)
-        other.nodes, other.listing = Ticking(nodes, self.tick), listing
+        other.nodes, other.listing = NodesWithTick(nodes, self.tick), listing
         if takes_others:
             other.others = self.everywhere
         return other
@@ -277,115 +244,13 @@ class Scene:
         assert node.loop is not None or not node.folded
         return len(self.adjoint.loops[node.loop or 0].steps) if node.folded else 0
 
-    # --- changes ---------------------------------------------------------------------------------
-
     def at_every_step(self, node: Node, gain: Any) -> Any:
         """Return a gain for a place beside a node."""
         count = self.steps(node)
         return np.broadcast_to(gain, (count, *np.shape(gain))) if count else np.asarray(gain)
 
-    def changed(
-        self, node: Node, edit: Callable[[Node], Node] | None = None, **fields: Any
-    ) -> Change:
-        """Return how to change a node: some of its fields, or by an edit of what it is by then."""
 
-        def now(each: Node) -> Node:
-            return replace(each, **fields) if edit is None else edit(each)
-
-        return Change.by(node, lambda each, wire: [now(each)])
-
-    def kept(self, node: Node, arms: Sequence[int]) -> Change:
-        """Return how to leave a junction some of its arms alone."""
-
-        def edit(now: Node) -> Node:
-            inputs, signs = ([each[at] for at in arms] for each in (now.inputs, now.signs))
-            return replace(now, inputs=tuple(inputs), signs=tuple(signs))
-
-        return self.changed(node, edit)
-
-    def weighted(self, node: Node, port: int, gain: Any) -> Change:
-        """Return how to put a gain before a port of a node, for each step if it has steps."""
-        return Change.by(
-            node, preceding(port, Node(Kind.GAIN, gain=gain)), bool(np.all(np.asarray(gain) == 1))
-        )
-
-    def before(self, node: Node, fresh: Node) -> Change:
-        """Return how to put another node before the only port of one."""
-        return Change.by(node, preceding(0, fresh))
-
-    def behind(self, node: Node, fresh: Node) -> Change:
-        """Return how to put another node after one."""
-        return Change.by(node, following(fresh))
-
-    def instead(self, node: Node, several: Iterable[Instead], *kin: str) -> Iterator[Mistake]:
-        """Yield the mistakes of taking something else for a gain, each something else but once.
-
-        A substitute that is 0 everywhere is left to those that leave the whole path out.
-        """
-        seen = self.seen.setdefault((self.listing, node.outputs), set())
-        if self.takes_others:
-            seen = set(seen)  # they are many
-        for each in several:
-            print_of = _print_of(each.gain)
-            if print_of in seen or not np.any(each.gain):
-                continue
-            seen.add(print_of)
-            taken = each if each.distance is None else self._as_number(node, each)
-            is_none = np.shape(taken.gain) == np.shape(node.gain) and np.allclose(
-                taken.gain, node.gain, rtol=1e-12, atol=0.0
-            )
-            change = replace(self.changed(node, gain=taken.gain), is_none=bool(is_none))
-            shared = () if taken.kin is None else tuple(f"{of}: {taken.kin}" for of in kin)
-            yield Mistake(taken.what, self.makes(node), taken.says, str(node.label), taken.wrong,
-                          change, shared, distance=taken.distance or 0)  # fmt: skip
-
-    def _as_number(self, node: Node, substitute: Instead) -> Instead:
-        """Return a substitute as a number, if it is one on these data, or one times the right gain.
-
-        Of a single entry that can be said of any signal: only what is a number in the program is.
-        """
-        gain, right, where = substitute.gain, node.gain, self.makes(node)
-        if np.shape(gain) != np.shape(right) or (np.size(gain) < 2 and not substitute.is_number):
-            return substitute
-        ratio = _ratio(gain, right)
-        if ratio == 1:
-            return substitute  # two signals of the same values
-        if ratio is not None:
-            return Instead("sign" if ratio == -1 else "factor",
-                           f"δ{where} is {spelled(ratio)} times what it should be",
-                           f"{spelled(ratio)} · {node.label}", gain)  # fmt: skip
-        number = _ratio(gain, np.ones_like(right))
-        if number is not None:
-            return Instead("factor", f"{node.label} is left out on the way to δ{where}, and "
-                           f"{spelled(number)} stands in its place", spelled(number),
-                           gain)  # fmt: skip
-        return substitute
-
-
-@np.errstate(all="ignore")  # numbers may be as large as they like
-def _ratio(gain: Any, right: Any) -> float | None:
-    """Return the number by which one array is a multiple of another; None if there is none."""
-    flat, other = np.asarray(right, float).ravel(), np.asarray(gain, float).ravel()
-    if (
-        not flat.size
-        or not flat[0]
-        or abs(flat[0] * other[-1] - flat[-1] * other[0]) > 1e-9 * abs(flat[-1] * other[0])
-    ):
-        return None  # as most are, at a glance
-    ratio = float(other[0] / flat[0])
-    return ratio if np.allclose(other, ratio * flat, rtol=1e-12, atol=0.0) else None
-
-
-def spelled(size: float) -> str:
-    """Return a factor as people write it.
-
-    >>> spelled(-1.0), spelled(0.5), spelled(3.0)
-    ('−1', '1/2', '3')
-    """
-    return "1/2" if size == 0.5 else f"{size:.6g}".replace("-", "−")
-
-
-class Ticking:
+class NodesWithTick:
     """Nodes to look at, one after the other, and a call before each.
 
     Parameters
@@ -401,30 +266,3 @@ class Ticking:
         for node in self.nodes:
             self.tick()
             yield node
-
-
-def _print_of(gain: Any) -> Any:
-    """Return what two gains have in common that are equal, but nothing that keeps them."""
-    array = np.asarray(gain)
-    number = array + 0.0  # −0 is 0
-    return array.shape, hash(number.tobytes()), float(np.sum(number))
-
-
-def shifted(gain: Any, by: int, edge: str) -> Any:
-    """Return a gain as it is so many steps later; where there is none, 0 or what it was."""
-    moved = np.zeros_like(gain) if edge == "0" else np.array(gain)
-    if by > 0:
-        moved[:-by] = gain[by:]
-    else:
-        moved[-by:] = gain[:by]
-    return moved
-
-
-def names(several: Sequence[str]) -> str:
-    """Return names as they stand in a sentence.
-
-    >>> names(["a", "b", "c"])
-    'a, b and c'
-    """
-    *first, last = several
-    return f"{', '.join(first)} and {last}" if first else last

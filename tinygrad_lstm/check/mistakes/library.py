@@ -1,0 +1,218 @@
+"""The library of mistakes: every kind, in the order in which people make them.
+
+Knows the generators by name. Of two mistakes that explain the same numbers, the likelier is named
+first (see `likelihood`). Mistakes are made one by one, as they are asked for, so that nobody waits
+for the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Set
+from dataclasses import replace
+from functools import wraps
+
+from ...errors import ArgumentError
+from ...network.view import Sight
+from .carries import last_errors, reversed_loops, truncations, wrong_carries
+from .exchanges import (
+    exchanged_products,
+    exchanged_slopes,
+    packing_orders,
+    skipped_slopes,
+    wrong_gradient_deltas,
+    wrong_layouts,
+)
+from .forks import forgotten_branches, halved_forks, scaled_branches
+from .forward import forward_slips
+from .indices import overwritten_parts, single_class_gradients, wrong_indices, wrong_reads
+from .likelihood import RANK
+from .mistake import Mistake, joint_mistakes
+from .networks import Networks
+from .normalisations import wrong_normalisations
+from .omissions import false_constants, omitted_maps, omitted_paths
+from .products import (
+    early_updates,
+    wrong_gradient_inputs,
+    wrong_matrix_partners,
+    wrong_partners,
+    wrong_weights,
+    zero_starts,
+)
+from .scales import any_factors, branch_signs, leaf_factors, loss_factors, signal_factors
+from .slopes import wrong_reductions, wrong_slopes
+from .sums import axis_sums, batch_sums, elementwise_products, step_sums
+
+__all__ = ["GENERATORS", "Generator", "all_mistakes", "any_size", "forget", "mistake", "mistakes"]
+
+Generator = Callable[[Networks], Iterator[Mistake]]
+
+AT_A_NODE: list[Generator] = [
+    loss_factors, wrong_slopes, wrong_reductions, wrong_weights, wrong_matrix_partners,
+    wrong_gradient_inputs, wrong_partners, forgotten_branches, overwritten_parts, omitted_paths,
+    omitted_maps, step_sums, batch_sums, axis_sums, zero_starts, halved_forks, scaled_branches,
+    branch_signs, signal_factors, leaf_factors, skipped_slopes, wrong_layouts, early_updates,
+    elementwise_products,
+]  # fmt: skip
+OF_SEVERAL: tuple[Generator, ...] = (
+    false_constants, wrong_carries, truncations, last_errors, packing_orders, wrong_normalisations,
+    single_class_gradients, reversed_loops, wrong_indices, exchanged_products,
+)  # fmt: skip
+OF_FORWARD: tuple[Generator, ...] = (forward_slips, wrong_reads)  # which run the network
+TAKING_OTHERS: tuple[Generator, ...] = (
+    wrong_weights, wrong_matrix_partners, wrong_gradient_inputs, wrong_slopes, wrong_partners,
+    wrong_gradient_deltas,
+)  # fmt: skip
+OF_TWO: tuple[Generator, ...] = (exchanged_slopes,)
+GENERATORS = tuple(dict.fromkeys((*AT_A_NODE, *OF_SEVERAL, *OF_FORWARD, *TAKING_OTHERS, *OF_TWO)))
+
+
+def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]:
+    """Add a kind of mistake of your own to the library: a diagnosis tries it and names it.
+
+    The decorated function takes the `Networks` and yields a `Mistake` for every place at which
+    the mistake can be made. It looks at ``nets.nodes`` alone: they are the nodes that may be at
+    fault.
+
+    Parameters
+    ----------
+    what : str
+        The name of the kind, in a few words; the function need not repeat it.
+    as_likely_as : str
+        A kind of the library that people make as often.
+
+    Raises
+    ------
+    ArgumentError
+        If the first name is taken, or the second stands for no kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lstm as tg
+    >>> from tinygrad_lstm.check import Change, Kind, Mistake, forget, mistake
+    >>> @mistake("slope cubed", as_likely_as="derivative twice")
+    ... def cubed_slopes(nets):
+    ...     for gain, function, _ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+    ...         yield Mistake(
+    ...             where=nets.makes(gain),
+    ...             says=f"the slope of {function.name} is cubed",
+    ...             right=f"{gain.label}",
+    ...             wrong=f"({gain.label})³",
+    ...             change=Change.to(gain, gain=gain.gain**3),
+    ...         )
+    >>> x = tg.Tensor([0.5, -1.0], requires_grad=True, name="x")
+    >>> y = tg.tanh(x)
+    >>> y.name = "y"
+    >>> report = tg.compare(tg.sum(y), {"x": (1 - y.numpy() ** 2) ** 3})
+    >>> report.mistakes[0].what, report.mistakes[0].says
+    ('slope cubed', 'the slope of y is cubed')
+    >>> forget(cubed_slopes)
+    """
+    if what in RANK:
+        raise ArgumentError(f"mistake: the kind {what!r} is in the library already; give another")
+    if as_likely_as not in RANK:
+        kinds = ", ".join(RANK)
+        raise ArgumentError(f"mistake: as_likely_as is {as_likely_as!r}, expected one of: {kinds}")
+
+    def register(generator: Generator) -> Generator:
+        @wraps(generator)
+        def named(nets: Networks) -> Iterator[Mistake]:
+            return (replace(each, what=what) for each in generator(nets))
+
+        RANK[what] = RANK[as_likely_as]
+        AT_A_NODE.append(named)
+        OWN[named] = what
+        return named
+
+    return register
+
+
+OWN: dict[Generator, str] = {}  # the generators that `mistake` added, and their kinds
+
+
+def forget(generator: Generator) -> None:
+    """Remove a kind of mistake that `mistake` added.
+
+    Raises
+    ------
+    ArgumentError
+        If `mistake` did not add the generator.
+    """
+    if generator not in OWN:
+        raise ArgumentError("forget: expected a function that tg.check.mistake decorates")
+    AT_A_NODE.remove(generator)
+    del RANK[OWN.pop(generator)]
+
+
+def all_mistakes(
+    sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
+) -> Iterator[Mistake]:
+    """Yield every mistake that can be made in a network, also those that change nothing.
+
+    The likeliest come first: those at one node, those made at several at once, and then those that
+    put one signal in place of another, of which there are as many as pairs of signals.
+
+    Parameters
+    ----------
+    sight : Sight
+    wires : set of int, optional
+        Of the adjoint network: a mistake at a node that makes no such wire is left out, except
+        where it is made together with others.
+    tick : () -> None, optional
+        Called again and again, also while nothing is yielded; may raise an error to end that.
+    """
+    nets = Networks(sight, tick)
+    nodes = nets.adjoint.nodes
+    here = [x for x in nodes if wires is None or not wires.isdisjoint(x.outputs)]
+    chosen = {id(node) for node in here}
+    away = [node for node in nodes if id(node) not in chosen]
+    groups: list[Mistake] = []
+    for generator in AT_A_NODE:
+        for each in generator(nets.at(here, generator.__name__)):
+            yield each
+            groups += [each] * bool(each.groups)
+    for generator in OF_SEVERAL:
+        for each in generator(nets):
+            yield each
+            groups += [each] * bool(each.groups)
+    for generator in AT_A_NODE if away else ():
+        groups += (x for x in generator(nets.at(away, generator.__name__)) if x.groups)
+    yield from joint_mistakes(groups, nets.position)
+    for generator in OF_FORWARD:
+        yield from generator(nets)
+    groups = []
+    for generator in TAKING_OTHERS:
+        for each in generator(nets.at(here, generator.__name__, takes_others=True)):
+            yield each
+            groups += [each] * bool(each.groups)
+    for generator in TAKING_OTHERS if away else ():
+        several = generator(nets.at(away, generator.__name__, takes_others=True))
+        groups += (x for x in several if x.groups)
+    for generator in OF_TWO:
+        yield from generator(nets)
+    yield from joint_mistakes(groups, nets.position)
+
+
+def mistakes(
+    sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
+) -> Iterator[Mistake]:
+    """Yield every mistake that changes a network (see `all_mistakes`)."""
+    return (each for each in all_mistakes(sight, wires, tick) if not each.change.is_none)
+
+
+def any_size(sight: Sight, tick: Callable[[], None] = lambda: None) -> Iterator[Mistake]:
+    """Yield the mistakes of a factor of any size, which is to be found from the author's numbers.
+
+    Such a mistake explains every multiple of the right gradient: it is for callers that have tried
+    every mistake of a known size.
+
+    Parameters
+    ----------
+    sight : Sight
+    tick : () -> None, optional
+        Called again and again, also while nothing is yielded; may raise an error to end that.
+    """
+    nets = Networks(sight, tick)
+    several = list(any_factors(nets.at(nets.adjoint.nodes)))
+    yield from several
+    yield from joint_mistakes(several, nets.position)

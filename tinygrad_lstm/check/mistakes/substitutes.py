@@ -1,0 +1,126 @@
+"""A substitute for a gain: what stands where the right factor belongs.
+
+Knows the networks and mistakes; not where the substitutes come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...network.flow import Node
+from .changes import Change
+from .mistake import Mistake
+from .networks import Networks
+from .wording import factor_text
+
+__all__ = ["Substitute", "shifted", "substitutions"]
+
+
+class Substitute(NamedTuple):
+    """A gain that stands in place of the right one, and how the mistake is described.
+
+    Attributes
+    ----------
+    what, says, wrong : str
+        As in `Mistake`.
+    gain : array
+    group : str or None
+        The group of mistakes that people make at once, if there is one.
+    distance : int or None
+        How far another signal or function lies, if the gain is one's (see `likelihood`).
+    is_number : bool
+        Whether that signal is a plain number of the program.
+    """
+
+    what: str
+    says: str
+    wrong: str
+    gain: Any
+    group: str | None = None
+    distance: int | None = None
+    is_number: bool = False
+
+
+def substitutions(
+    nets: Networks, node: Node, several: Iterable[Substitute], *groups: str
+) -> Iterator[Mistake]:
+    """Yield the mistakes that put a substitute in place of a gain, each substitute once.
+
+    A substitute that is 0 everywhere is left to those that leave the whole path out.
+    """
+    seen = nets.substitutes.setdefault((nets.listing, node.outputs), set())
+    if nets.takes_others:
+        seen = set(seen)  # they are many
+    for each in several:
+        key = _key(each.gain)
+        if key in seen or not np.any(each.gain):
+            continue
+        seen.add(key)
+        taken = each if each.distance is None else _as_number(nets, node, each)
+        is_none = np.shape(taken.gain) == np.shape(node.gain) and np.allclose(
+            taken.gain, node.gain, rtol=1e-12, atol=0.0
+        )
+        change = replace(Change.to(node, gain=taken.gain), is_none=bool(is_none))
+        shared = () if taken.group is None else tuple(f"{of}: {taken.group}" for of in groups)
+        yield Mistake(what=taken.what, where=nets.makes(node), says=taken.says,
+                      right=str(node.label), wrong=taken.wrong, change=change, groups=shared,
+                      distance=taken.distance or 0)  # fmt: skip
+
+
+def _as_number(nets: Networks, node: Node, substitute: Substitute) -> Substitute:
+    """Return a substitute as a number, if the gain equals one, or one times the right gain.
+
+    Any signal of a single entry equals a number: there only a number of the program counts.
+    """
+    gain, right, where = substitute.gain, node.gain, nets.makes(node)
+    if np.shape(gain) != np.shape(right) or (np.size(gain) < 2 and not substitute.is_number):
+        return substitute
+    ratio = _ratio(gain, right)
+    if ratio == 1:
+        return substitute  # two signals of the same values
+    if ratio is not None:
+        return Substitute(what="sign" if ratio == -1 else "factor", says=f"δ{where} is "
+                          f"{factor_text(ratio)} times what it should be",
+                          wrong=f"{factor_text(ratio)} "
+                          f"· {node.label}", gain=gain)  # fmt: skip
+    number = _ratio(gain, np.ones_like(right))
+    if number is not None:
+        return Substitute(what="factor", says=f"{node.label} is left out on the way to δ{where}, "
+                          f"and {factor_text(number)} stands in its place",
+                          wrong=factor_text(number), gain=gain)  # fmt: skip
+    return substitute
+
+
+@np.errstate(all="ignore")  # numbers may be as large as they like
+def _ratio(gain: Any, right: Any) -> float | None:
+    """Return the number by which one array is a multiple of another; None if there is none."""
+    flat, other = np.asarray(right, float).ravel(), np.asarray(gain, float).ravel()
+    if (
+        not flat.size
+        or not flat[0]
+        or abs(flat[0] * other[-1] - flat[-1] * other[0]) > 1e-9 * abs(flat[-1] * other[0])
+    ):
+        return None  # as most are, at a glance
+    ratio = float(other[0] / flat[0])
+    return ratio if np.allclose(other, ratio * flat, rtol=1e-12, atol=0.0) else None
+
+
+def _key(gain: Any) -> Any:
+    """Return a key that equal gains share, without keeping the gains."""
+    array = np.asarray(gain)
+    number = array + 0.0  # −0 is 0
+    return array.shape, hash(number.tobytes()), float(np.sum(number))
+
+
+def shifted(gain: Any, by: int, edge: str) -> Any:
+    """Return a gain as it is some steps later; beyond the edge 0, or the gain itself."""
+    moved = np.zeros_like(gain) if edge == "0" else np.array(gain)
+    if by > 0:
+        moved[:-by] = gain[by:]
+    else:
+        moved[-by:] = gain[:by]
+    return moved
