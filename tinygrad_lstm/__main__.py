@@ -1,6 +1,6 @@
 """``python -m tinygrad_lstm``, and the command of the package.
 
-Knows that the imports take a while, in which a user may interrupt them.
+A user may interrupt the program while the package is imported.
 """
 
 import sys

@@ -218,7 +218,7 @@ def test_names_and_shapes_are_judged_before_numbers_are_read(network, right, tmp
     del zeros
     program = (
         "import resource, sys; from tinygrad_lstm import cli; import tinygrad_lstm.check.answers\n"
-        "from tinygrad_lstm.cli.commands import computed; computed(sys.argv[1], 'loss')\n"
+        "from tinygrad_lstm.cli.commands import tensor_from; tensor_from(sys.argv[1], 'loss')\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "status = cli.main(['check', sys.argv[1], '--hand', sys.argv[2]])\n"
         "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

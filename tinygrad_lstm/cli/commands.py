@@ -1,6 +1,6 @@
-"""The command line.
+"""The command line: the options of each command, and its exit status.
 
-Knows the commands' options; what they do is written elsewhere.
+Knows what each command calls. The commands' work is done in the other wings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..drawing.draw import LEVELS, STYLES, VIEWS, draw
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..formulas.explain import explain
-from .silence import mute, muted
+from .silence import mute, silence
 from .spelling import spell_what_is_unknown
 
 INTERRUPTED, UNREAD = 130, 141  # the exit statuses that shells give to SIGINT and SIGPIPE
@@ -38,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0, or 1 if a comparison finds a difference, or 2 if the command cannot be carried out or
-        ``check`` cannot judge; 130 after an interrupt, 141 if nobody reads the output.
+        ``check`` cannot compare a gradient; 130 after an interrupt, 141 if nobody reads the output.
     """
     for stream in (sys.stdout, sys.stderr):
         spell_what_is_unknown(stream)
     command = ""
     try:
-        with _flushed():
+        with _flush_at_the_end():
             chosen = _parser().parse_args(arguments)
             command = chosen.command
             status = chosen.run(chosen)
@@ -59,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if arguments is None and command == "check" and not chosen.answers:
             with suppress(OSError, ValueError):
-                mute()  # nor may the network's file print anything on its way out
+                mute()  # the network's file may have registered something that prints at exit
     return status if type(status) is int else 0 if status else 1
 
 
 @contextmanager
-def _flushed() -> Iterator[None]:
-    """Write out what was printed before the end, so that a failure can be told in one line."""
+def _flush_at_the_end() -> Iterator[None]:
+    """Flush standard output before the command ends, so that a failure to write is one line."""
     try:
         yield
     finally:
@@ -78,7 +78,7 @@ def _flushed() -> Iterator[None]:
 
 
 def _tell(message: str) -> None:
-    """Write a message for people, if somebody reads it; what would move the cursor as its code."""
+    """Write a message to standard error. A control character is written as its code."""
     if sys.stderr is None:
         return
     signs = (c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
@@ -89,7 +89,7 @@ def _tell(message: str) -> None:
 
 
 def _close(stream: IO[str]) -> None:
-    """Let what is left to write vanish, so that the interpreter does not complain at its end."""
+    """Drop what a stream still holds, so that the interpreter does not complain when it exits."""
     with suppress(OSError), open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), stream.fileno())
 
@@ -99,74 +99,74 @@ def _parser() -> argparse.ArgumentParser:
         prog="tinygrad-lstm",
         description="An autodiff engine that shows its work.",
         epilog="Exit status: 0 if all is well, 1 if a comparison finds a difference, 2 if the "
-        "command cannot be carried out or a gradient cannot be judged, 130 after an interrupt, "
+        "command cannot be carried out or a gradient cannot be compared, 130 after an interrupt, "
         "141 if nobody reads the output.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    show = commands.add_parser("demo", help="see the main job run on real data, with pictures")
-    show.add_argument("--out", type=Path, default=Path("out"), help="where to write (default: out)")
-    show.set_defaults(run=lambda chosen: demo.run(chosen.out))
+    sub = commands.add_parser("demo", help="see the main job run on real data, with pictures")
+    sub.add_argument("--out", type=Path, default=Path("out"), help="where to write (default: out)")
+    sub.set_defaults(run=lambda chosen: demo.run(chosen.out))
 
-    shown = commands.add_parser("gallery", help="draw networks worth a look")
-    shown.add_argument("--out", type=Path, default=Path("out/gallery"),
+    sub = commands.add_parser("gallery", help="draw networks worth a look")
+    sub.add_argument("--out", type=Path, default=Path("out/gallery"),
                        help="where to write (default: out/gallery)")  # fmt: skip
-    shown.set_defaults(run=_gallery)
+    sub.set_defaults(run=_gallery)
 
-    checked = commands.add_parser(
-        "check", help="hold gradients derived by hand against a network's",
+    sub = commands.add_parser(
+        "check", help="compare gradients derived by hand with a network's",
         description="Say where the gradients in a .npz file first go wrong, and which mistake it "
-        "is. The exit status is 0 if all agree, 1 if some differ, 2 if some could not be judged, "
-        "or have too few digits to tell.",
+        "is. The exit status is 0 if all agree, 1 if some differ, 2 if some could not be "
+        "compared, or have too few digits to tell.",
     )  # fmt: skip
-    checked.add_argument("network", type=Path, help="a Python file that computes a Tensor")
-    checked.add_argument("--hand", type=Path, required=True, help="a .npz file of named gradients")
-    checked.add_argument("--of", default="loss", metavar="NAME",
+    sub.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    sub.add_argument("--hand", type=Path, required=True, help="a .npz file of named gradients")
+    sub.add_argument("--of", default="loss", metavar="NAME",
                          help="what the file calls the Tensor (default: loss)")  # fmt: skip
-    checked.add_argument("--digits", type=int, help="how many digits were printed")
-    checked.add_argument("--rtol", type=float,
+    sub.add_argument("--digits", type=int, help="how many digits were printed")
+    sub.add_argument("--rtol", type=float,
                          help="what counts as rounding, relative to the largest entry")  # fmt: skip
-    checked.add_argument("--seconds", type=float, default=SECONDS,
+    sub.add_argument("--seconds", type=float, default=SECONDS,
                          help="for how long to look for the mistake (default: %(default)g)"
                          )  # fmt: skip
-    checked.add_argument("--json", action="store_true", help="write plain data")
-    checked.add_argument("--no-answers", dest="answers", action="store_false",
-                         help="tell no right number, no equation and no difference")  # fmt: skip
-    checked.set_defaults(run=_check)
+    sub.add_argument("--json", action="store_true", help="write plain data")
+    sub.add_argument("--no-answers", dest="answers", action="store_false",
+                         help="print no right number, no equation and no difference")  # fmt: skip
+    sub.set_defaults(run=_check)
 
-    drawn = commands.add_parser(
+    sub = commands.add_parser(
         "draw", help="draw a network and its adjoint",
         description="Draw the network that a Python file records, and its adjoint.",
     )  # fmt: skip
-    drawn.add_argument("network", type=Path, help="a Python file that computes a Tensor")
-    drawn.add_argument("-o", "--out", type=Path, help="a .png, .svg, .pdf or .dot file (default: "
+    sub.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    sub.add_argument("-o", "--out", type=Path, help="a .png, .svg, .pdf or .dot file (default: "
                        "the network's name with .png)")  # fmt: skip
-    drawn.add_argument("--of", default="loss", metavar="NAME",
+    sub.add_argument("--of", default="loss", metavar="NAME",
                        help="what the file calls the Tensor (default: loss)")  # fmt: skip
-    drawn.add_argument("--view", choices=VIEWS, default="both")
-    drawn.add_argument("--style", choices=STYLES, default="wan")
-    drawn.add_argument("--level", choices=LEVELS, default="tensor")
-    drawn.add_argument("--fold", action=argparse.BooleanOptionalAction,
+    sub.add_argument("--view", choices=VIEWS, default="both")
+    sub.add_argument("--style", choices=STYLES, default="wan")
+    sub.add_argument("--level", choices=LEVELS, default="tensor")
+    sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                        help="one step for all (default: where there is a recurrence)")  # fmt: skip
-    drawn.add_argument("--values", type=int, metavar="K", help="write the numbers of step K")
-    drawn.add_argument("--heat", action="store_true", help="the larger |δ|, the darker")
-    drawn.add_argument("--depth", type=int, help="how many frames deep to look into modules")
-    drawn.add_argument("--highlight", nargs="+", default=(), metavar="NAME")
-    drawn.add_argument("--title", default="")
-    drawn.add_argument("--legend", action=argparse.BooleanOptionalAction, default=True)
-    drawn.set_defaults(run=_draw)
+    sub.add_argument("--values", type=int, metavar="K", help="write the numbers of step K")
+    sub.add_argument("--heat", action="store_true", help="the larger |δ|, the darker")
+    sub.add_argument("--depth", type=int, help="how many frames deep to look into modules")
+    sub.add_argument("--highlight", nargs="+", default=(), metavar="NAME")
+    sub.add_argument("--title", default="")
+    sub.add_argument("--legend", action=argparse.BooleanOptionalAction, default=True)
+    sub.set_defaults(run=_draw)
 
-    told = commands.add_parser(
-        "explain", help="tell where a gradient comes from, stage by stage",
+    sub = commands.add_parser(
+        "explain", help="explain a gradient, stage by stage",
         description="Walk back from the loss that a Python file computes to one signal.",
     )  # fmt: skip
-    told.add_argument("network", type=Path, help="a Python file that computes a Tensor")
-    told.add_argument("--wrt", required=True, metavar="NAME", help="the signal, as in lstm.W.i")
-    told.add_argument("--of", default="loss", metavar="NAME",
+    sub.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    sub.add_argument("--wrt", required=True, metavar="NAME", help="the signal, as in lstm.W.i")
+    sub.add_argument("--of", default="loss", metavar="NAME",
                       help="what the file calls the Tensor (default: loss)")  # fmt: skip
-    told.add_argument("--fold", action=argparse.BooleanOptionalAction,
+    sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                       help="one step for all (default: where there are many)")  # fmt: skip
-    told.set_defaults(run=_explain)
+    sub.set_defaults(run=_explain)
     return parser
 
 
@@ -178,11 +178,11 @@ def _gallery(chosen: argparse.Namespace) -> bool:
 
 def _check(chosen: argparse.Namespace) -> int:
     try:
-        report, complaints = _compared(chosen)
+        report, complaints = _compare(chosen)
     except TinygradError as error:
         if chosen.json:
-            told = {"ok": False, "rows": [], "blame": None, "mistakes": []}
-            print(_json(told | {"complaints": str(error).splitlines()}))
+            empty = {"ok": False, "rows": [], "blame": None, "mistakes": []}
+            print(_json(empty | {"complaints": str(error).splitlines()}))
         raise
     for complaint in complaints:
         _tell(complaint)
@@ -193,32 +193,32 @@ def _check(chosen: argparse.Namespace) -> int:
     return 2 if complaints else 0 if report.ok else 1 if report.is_wrong else 2
 
 
-def _compared(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
-    """Return the report on all that can be judged, and what is wrong with the rest."""
+def _compare(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
+    """Return the report on the gradients that can be compared, and complaints on the others."""
     check_file(chosen.hand)
-    # what the network prints is not what is asked, and could be what is not to be told
-    with redirect_stdout(sys.stderr) if chosen.answers else muted():
-        loss = computed(chosen.network, chosen.of, quotes=chosen.answers)
+    # standard output is for the report alone; and what the network's file prints may be the answer
+    with redirect_stdout(sys.stderr) if chosen.answers else silence():
+        loss = tensor_from(chosen.network, chosen.of, quotes=chosen.answers)
         hand, complaints = read(chosen.hand, loss)
     try:
         if complaints and not hand:
-            raise UsageError(f"{chosen.hand}: found no gradient that can be judged")
+            raise UsageError(f"{chosen.hand}: found no gradient that can be compared")
         report = compare(loss, hand, rtol=chosen.rtol, digits=chosen.digits)
     except TinygradError as error:
         if error.report is None:
             raise type(error)("\n".join([*complaints, str(error)])) from None
         report, complaints = error.report, complaints + str(error).splitlines()
-    report.diagnose(seconds=chosen.seconds, watch=_watched)
+    report.diagnose(seconds=chosen.seconds, watch=_progress)
     return report, complaints
 
 
-def _json(told: dict[str, Any]) -> str:
-    is_utf = (sys.stdout.encoding or "").lower().startswith("utf")  # other data stay the same data
-    return json.dumps(told, indent=1, ensure_ascii=not is_utf, allow_nan=False)
+def _json(data: dict[str, Any]) -> str:
+    is_utf = (sys.stdout.encoding or "").lower().startswith("utf")  # else escapes: no spelling
+    return json.dumps(data, indent=1, ensure_ascii=not is_utf, allow_nan=False)
 
 
-def _watched(pairs: list[Any]) -> Iterable[Any]:
-    """Show how far it is, on a terminal, if tqdm is installed."""
+def _progress(pairs: list[Any]) -> Iterable[Any]:
+    """Show a progress bar on a terminal, if tqdm is installed."""
     try:
         from tqdm import tqdm
     except ImportError:
@@ -229,7 +229,7 @@ def _watched(pairs: list[Any]) -> Iterable[Any]:
 def _draw(chosen: argparse.Namespace) -> bool:
     view = "forward" if chosen.style == "tape" else chosen.view
     picture = draw(
-        computed(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
+        tensor_from(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
         fold=chosen.fold, values=chosen.values, heat=chosen.heat, depth=chosen.depth,
         highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
     )  # fmt: skip
@@ -240,20 +240,20 @@ def _draw(chosen: argparse.Namespace) -> bool:
 
 
 def _explain(chosen: argparse.Namespace) -> bool:
-    print(explain(computed(chosen.network, chosen.of), chosen.wrt, fold=chosen.fold))
+    print(explain(tensor_from(chosen.network, chosen.of), chosen.wrt, fold=chosen.fold))
     return True
 
 
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # an error of a stranger's making may not even tell what it is
+    except Exception:  # the error's own __str__ may raise
         return "with no message"
 
 
 @contextmanager
 def _as_a_program(path: Path) -> Iterator[None]:
-    """Let a file find what is beside it and no arguments, and undo what it changes for all."""
+    """Run a file as its own folder's program, and restore the process's folder and paths after."""
     before = os.getcwd(), sys.argv, sys.path[:]
     sys.argv, sys.path[:0] = [str(path)], [str(path.resolve().parent)]
     try:
@@ -263,10 +263,10 @@ def _as_a_program(path: Path) -> Iterator[None]:
         sys.argv, sys.path[:] = before[1:]
 
 
-def computed(path: Path, name: str, quotes: bool = True) -> Tensor:
-    """Run a Python file, and return the Tensor that it gives a name to.
+def tensor_from(path: Path, name: str, quotes: bool = True) -> Tensor:
+    """Run a Python file, and return its Tensor of a name.
 
-    Unless ``quotes``, nothing that the file says is repeated in an error.
+    Unless ``quotes``, the error repeats no text that the file raised: it may be an answer.
 
     Raises
     ------
@@ -275,22 +275,22 @@ def computed(path: Path, name: str, quotes: bool = True) -> Tensor:
     """
     try:
         with _as_a_program(path):
-            found = runpy.run_path(str(path), run_name="network")
+            values = runpy.run_path(str(path), run_name="network")
     except KeyboardInterrupt:
         raise
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except BaseException as error:  # whatever a stranger's file raises, SystemExit too
+    except BaseException as error:  # a file may raise anything, SystemExit too
         where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
         line = f" in line {where[-1].lineno}" if where else ""
         said = f": {_message(error)}" if quotes else ""
         raise UsageError(f"{path}: {type(error).__name__}{line}{said}") from None
     if sys.stdout is not None and sys.stdout.closed:
-        raise UsageError(f"{path}: it closes what the answer would be written to")
-    if not isinstance(found.get(name), Tensor):
-        tensors = sorted(key for key, value in found.items() if isinstance(value, Tensor))
+        raise UsageError(f"{path}: found standard output closed by the file, expected it open")
+    if not isinstance(values.get(name), Tensor):
+        tensors = sorted(key for key, value in values.items() if isinstance(value, Tensor))
         raise UsageError(
             f"{path}: found no Tensor called {name!r}; "
             f"it has {', '.join(tensors) if tensors else 'none at all'}; say which with --of"
         )
-    return found[name]
+    return values[name]

@@ -1,6 +1,6 @@
-"""Silence: what a stranger's file prints goes nowhere, by whatever way it prints.
+"""Silence: nothing that a network's file prints reaches the terminal, however the file prints.
 
-Knows the process's streams and file descriptors; nothing of the package.
+Knows the streams and the file descriptors of the process; nothing of the package.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OUTPUTS = (1, 2)  # the file descriptors of standard output and of standard erro
 
 
 class Nowhere(io.TextIOBase):
-    """A text stream that forgets everything; whoever keeps it may write to it for ever."""
+    """A text stream that drops all that is written to it, now and later."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self.buffer = descriptor, _NoBytes()
@@ -42,26 +42,26 @@ class _NoBytes(io.RawIOBase):
 
 
 @contextmanager
-def muted() -> Iterator[None]:
-    """Let nothing out that is printed, written by the system's calls, or by child processes."""
+def silence() -> Iterator[None]:
+    """Drop what Python, the system's calls and child processes write, until the block ends."""
     streams = sys.stdout, sys.stderr
-    kept = {}
+    copies = {}
     for descriptor in OUTPUTS:
         with suppress(OSError):  # it may be closed
-            kept[descriptor] = os.dup(descriptor)
+            copies[descriptor] = os.dup(descriptor)
     mute()
     try:
         yield
     finally:
         _flush()
-        for descriptor, copy in kept.items():
+        for descriptor, copy in copies.items():
             os.dup2(copy, descriptor)
             os.close(copy)
         sys.stdout, sys.stderr = streams
 
 
 def mute() -> None:
-    """Let nothing out any more, to the end of the process: no thread, no call at exit."""
+    """Drop all that is written until the process ends, by threads and by calls at exit too."""
     _flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in OUTPUTS:
@@ -72,7 +72,7 @@ def mute() -> None:
 
 
 def _flush() -> None:
-    """Write out what waits in a stream of Python's or of the C library's."""
+    """Flush the streams of Python and of the C library."""
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()  # type: ignore[union-attr]
@@ -82,4 +82,4 @@ def _flush() -> None:
         ctypes.CDLL(None).fflush(None)
 
 
-__all__ = ["mute", "muted"]
+__all__ = ["mute", "silence"]

@@ -32,21 +32,21 @@ def spell(text: str) -> str:
     "delta_lstm.U = sum_k lstm.out(k-1)^T delta * sigmoid', q^-1, 1/2 (yhat - y)^2 -> phi_12"
     """
     around = zip(text, " " + text, text[1:] + " ")
-    return "".join(_spelled(sign, before, after) for sign, before, after in around)
+    return "".join(_spell_sign(sign, before, after) for sign, before, after in around)
 
 
 def spell_what_is_unknown(stream: Any) -> None:
-    """Let a text stream write in ASCII what its encoding has no sign for."""
+    """Let a text stream spell in ASCII each sign that its encoding lacks."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors in OWN:
         stream.reconfigure(errors=HANDLER)
 
 
-def _spelled(sign: str, before: str, after: str) -> str:
+def _spell_sign(sign: str, before: str, after: str) -> str:
     """Return how one character is spelled between two others."""
     if sign.isascii():
         return sign
     if sign in PREFIXES and (after.isalnum() or after == "_") and _kind(after) not in MARKS:
-        return f"{_spelled(sign, before, ' ')}_"
+        return f"{_spell_sign(sign, before, ' ')}_"
     if sign in SIGNS:
         return SIGNS[sign]
     kind = _kind(sign)
@@ -71,14 +71,14 @@ def _plain(sign: str) -> str:
 
 
 def _handle(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Spell what cannot be encoded; a byte of a file's name that is no text stays that byte."""
+    """Spell a sign that cannot be encoded. A byte of a file name stays that byte."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     sign, before = error.object[error.start], error.object[: error.start][-1:] or " "
     after = error.object[error.start + 1 :][:1] or " "
     if "\udc80" <= sign <= "\udcff":
         return bytes([ord(sign) & 0xFF]), error.start + 1
-    return _spelled(sign, before, after), error.start + 1
+    return _spell_sign(sign, before, after), error.start + 1
 
 
 codecs.register_error(HANDLER, _handle)
