@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tinygrad_lstm import errors
-from tinygrad_lstm.errors import TinygradError, check_arguments, nearest
+from tinygrad_lstm.engine.arguments import check_arguments
+from tinygrad_lstm.errors import TinygradError, nearest
 
 CLASSES = [
     each

@@ -20,7 +20,6 @@ to do, and names the signal.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,16 +83,6 @@ class PackageError(TinygradError, ImportError):
 
 class RenderError(TinygradError, RuntimeError):
     """A picture could not be drawn; the message says what to install or to change."""
-
-
-def check_arguments(cls: type, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Refuse arguments that a class does not take, and say which it does."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    try:
-        signature.bind(None, *args, **options)
-    except TypeError as error:
-        accepted = ", ".join(list(signature.parameters)[1:])
-        raise UsageError(f"{cls.__name__}: {error}; it takes {accepted}") from None
 
 
 def check_path(who: str, path: Any) -> Path:

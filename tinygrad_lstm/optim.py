@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from .engine.arguments import Constructor, check_arguments, told, whole
 from .engine.arguments import number as checked_number
-from .engine.arguments import told, whole
 from .engine.arrays import as_floats
 from .engine.tensor import Tensor, checked_gradient, replace_data
-from .errors import ArgumentError, GradientError, ShapeError, UsageError, check_arguments
+from .errors import ArgumentError, GradientError, ShapeError, UsageError
 
 GRADIENT = "look in the network for the log of 0, a division by 0, or numbers that overflow"
 UPDATE = "take a smaller lr, or clip the gradients"
@@ -64,10 +64,11 @@ class Optimizer:
         If a parameter is not a leaf that requires a gradient.
     """
 
+    __signature__ = Constructor()
     params = Checked(lambda what, value: _parameters(what, value))
     lr = number(0.0, np.inf)
 
-    def __new__(cls, *args: Any, **options: Any) -> Optimizer:
+    def __new__(cls, *args: Any, **options: Any) -> Self:
         check_arguments(cls, args, options)
         return super().__new__(cls)
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import html
+import inspect
+
 import numpy as np
 import pytest
 
 from support import laws
 from tinygrad_lstm.network.signals import Signals
-from tinygrad_lstm.nn import GRU, LSTM, RNN, Dense, Dropout, MemoryBlocks, Sequential
-from tinygrad_lstm.nn.card import written
+from tinygrad_lstm.nn import (
+    GRU,
+    LSTM,
+    RNN,
+    Dense,
+    Dropout,
+    GRUCell,
+    MemoryBlocks,
+    Module,
+    Recurrent,
+    RecurrentOptions,
+    Sequential,
+)
+from tinygrad_lstm.nn.card import step_definitions
 
 IN, H = 3, 4
 
@@ -41,7 +56,7 @@ def test_equations_on_the_card_give_what_is_recorded(layer):
             values[f"{first}.rz"] = np.concatenate([known[f"{first}.{g}"] for g in "rz"], axis=-1)
     values["x(k)"] = x[0]
     values |= dict(zip((f"{what}(k-1)" for what in layer.equations.states), start, strict=True))
-    for name, right in written(layer.equations):
+    for name, right in step_definitions(layer.equations):
         found = right.evaluate(values)
         laws.near(found, known[name], 1e-14)
         values[name] = found
@@ -51,10 +66,8 @@ def test_equations_on_the_card_give_what_is_recorded(layer):
 
 def test_card_of_a_stack_shows_every_layer():
     card = str(GRU(IN, H, num_layers=2, bidirectional=True, name="net")).splitlines()
-    assert card[0] == (
-        "net: GRU, 3 features to 4, 2 layers in each direction "
-        "(k+1 stands for k-1 in the backward one)"
-    )
+    assert card[0] == "net: GRU, 3 features to 4, 2 layers in each direction"
+    assert card[-2].endswith("c beside U.n; k+1 stands for k-1 in the backward direction")
     assert "layers.1.backward: W (8, 12), U (4, 12), b (12,), c (4,)" in card
     assert card[-1] == "520 parameters"
 
@@ -88,7 +101,7 @@ def test_products_of_two_kinds_are_set_apart():
     ids=["LSTM", "GRU"],
 )
 def test_equations_stand_in_the_order_of_the_gates(layer, names):
-    assert [name for name, _ in written(layer.equations)] == names
+    assert [name for name, _ in step_definitions(layer.equations)] == names
 
 
 @pytest.mark.parametrize(
@@ -115,3 +128,41 @@ def test_layers_one_after_the_other_show_their_cards():
     rnn, function, dropout, dense = str(net).split("\n\n")
     assert (rnn, dense) == (str(net._stages["rnn"]), str(net._stages["dense"]))
     assert (function, dropout) == ("tanh", "dropout: Dropout, rate 0.5")
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        (LSTM(IN, H, name="net"), "<net: LSTM, 3 features to 4>"),
+        (
+            GRU(IN, H, 2, bidirectional=True),
+            "<gru: GRU, 3 features to 4, 2 layers in each direction>",
+        ),
+        (GRUCell(IN, H), "<grucell: GRUCell, 3 features to 4>"),
+        (Dense(IN, H), "<dense: Dense, 3 features to 4>"),
+        (Sequential(RNN(IN, H), np.tanh, Dense(H, 1)), "<Sequential of rnn, tanh, dense>"),
+    ],
+)
+def test_a_module_is_one_line_in_a_list_and_its_card_in_print_and_in_a_notebook(module, line):
+    assert repr([module]) == f"[{line}]"
+    assert "parameters" in str(module)
+    assert module._repr_html_() == f"<pre>{html.escape(str(module))}</pre>"
+
+
+def test_a_module_without_a_card_is_one_line():
+    class Line(Module):
+        pass
+
+    assert (repr(Line()), str(Line())) == ("<line: Line>", "line: Line")
+
+
+def test_the_signature_of_a_layer_lists_all_of_its_keywords():
+    keywords = dict(inspect.signature(LSTM).parameters)
+    shared = inspect.signature(Recurrent).parameters
+    names = list(RecurrentOptions.__annotations__)
+    assert sorted(names) == sorted(name for name, p in shared.items() if p.kind is p.KEYWORD_ONLY)
+    assert [keywords[name] for name in names] == [shared[name] for name in names]
+    for name, kind in RecurrentOptions.__annotations__.items():
+        assert kind.__forward_arg__ == shared[name].annotation.replace("init.", "")
+    assert list(inspect.signature(GRUCell).parameters)[-4:] == ["squash", "name", "dtype", "seed"]
+    assert list(inspect.signature(LSTM(1, 1)).parameters) == ["args", "options"]  # of a call

@@ -7,6 +7,7 @@ package works with, or says what was found, what is expected and, where there is
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from operator import index as as_integer
 from typing import Any
@@ -220,3 +221,46 @@ def names(who: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise UsageError(f"{who}: found {told(value)}, expected a name or a list of names")
     return tuple([text(who, each) for each in value])
+
+
+# --- classes ------------------------------------------------------------------------------------
+
+
+def check_arguments(cls: type, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Refuse arguments that a class does not take, and say which it does."""
+    signature = constructor(cls)
+    try:
+        signature.bind(*args, **options)
+    except TypeError as error:
+        accepted = ", ".join(signature.parameters)
+        raise UsageError(f"{cls.__name__}: {error}; it takes {accepted}") from None
+
+
+def constructor(cls: type) -> inspect.Signature:
+    """Return the arguments of a class.
+
+    The keywords that its ``__init__`` passes on to that of its base, as ``**options: Unpack[…]``,
+    are listed by their names.
+    """
+    mro = cls.__mro__
+    owner = next(position for position, base in enumerate(mro) if "__init__" in vars(base))
+    signature = inspect.signature(mro[owner].__init__)  # type: ignore[misc]
+    parameters = list(signature.parameters.values())[1:]
+    if parameters and str(parameters[-1].annotation).startswith("Unpack["):
+        del parameters[-1]
+        names = {parameter.name for parameter in parameters}
+        parameters += [
+            parameter
+            for name, parameter in constructor(mro[owner + 1]).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY and name not in names
+        ]
+    return signature.replace(parameters=parameters)
+
+
+class Constructor:
+    """The ``__signature__`` of a class, which help() and editors show: see `constructor`."""
+
+    def __get__(self, instance: object, cls: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        return constructor(cls)

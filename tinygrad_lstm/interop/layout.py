@@ -14,9 +14,12 @@ from .. import nn
 from ..engine.arguments import as_array
 from ..engine.tensor import Tensor
 from ..errors import DTypeError, GradientError, ShapeError, UsageError
-from ..nn.equations import BlockEquations, Equations, GRUEquations, LSTMEquations, RNNEquations
+from ..nn.equation_module import EquationModule
+from ..nn.equations import Equations
+from ..nn.gru import GRUEquations
+from ..nn.lstm import BlockEquations, LSTMEquations
 from ..nn.module import Module, check_entries
-from ..nn.recurrent_module import Recurrence
+from ..nn.rnn import RNNEquations
 
 Arrays = dict[str, np.ndarray]
 
@@ -60,12 +63,12 @@ class Part(NamedTuple):
 def parts(module: Module, stem: str = "", seen: frozenset[int] = frozenset()) -> Iterator[Part]:
     """Yield what holds the parameters of a module, in the order of its parameters."""
     if isinstance(module, nn.Recurrent):
-        ways: list[Recurrence] = [*module._ways.values()] or [module]
+        ways: list[EquationModule] = [*module._directions.values()] or [module]
         for (path, layer, backward), way in zip(module._paths(), ways, strict=True):
             yield Part(way, module.equations, stem, path, (layer, backward))
         return
-    yield Part(module, module.equations if isinstance(module, Recurrence) else None, stem)
-    if not isinstance(module, Recurrence):
+    yield Part(module, module.equations if isinstance(module, EquationModule) else None, stem)
+    if not isinstance(module, EquationModule):
         around = seen | {id(module)}  # a child may hold a module around it
         for name, child in module.children():
             if id(child) not in around:
@@ -207,8 +210,8 @@ class Layout:
             if part.owner in seen:
                 continue
             seen.add(part.owner)
-            if isinstance(part.owner, Recurrence):
-                if part.owner._learned:
+            if isinstance(part.owner, EquationModule):
+                if part.owner.learns_start:
                     self.no_equal(part, "initial states that are learned")
                 if not isinstance(part.equations, LSTMEquations | GRUEquations | RNNEquations):
                     self.no_equal(part, f"the equations {type(part.equations).__name__}")

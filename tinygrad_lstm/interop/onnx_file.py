@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..engine.arguments import flag as checked_flag
 from ..engine.primitives import exp, relu, sigmoid, softplus, tanh
 from ..errors import ArgumentError, UsageError, check_path
 from ..files.whole import write_file
+from ..nn.activations import identity
 from ..nn.module import Module
-from ..nn.options import checked_flag, identity
 from .layout import Part, joined
 from .onnx_layout import ONNX, OPERATORS, SQUASHES, package, squashes
 

@@ -20,9 +20,11 @@ import numpy as np
 
 from ..engine.primitives import relu, sigmoid, softplus, tanh
 from ..errors import PackageError
-from ..nn.equations import GRUEquations, LSTMEquations, RNNEquations
+from ..nn.activations import four_sigmoid, identity, two_sigmoid
+from ..nn.gru import GRUEquations
+from ..nn.lstm import LSTMEquations
 from ..nn.module import Module
-from ..nn.options import four_sigmoid, identity, two_sigmoid
+from ..nn.rnn import RNNEquations
 from .layout import Arrays, Layout, Part, joined, reordered
 
 ORDERS = {"aifo": "iofa", "rzn": "zrn", "s": "s"}  # ours and ONNX', in our letters

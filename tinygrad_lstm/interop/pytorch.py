@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import relu, tanh
-from ..nn.equations import GRUEquations, LSTMEquations, RNNEquations
+from ..nn.gru import GRUEquations
+from ..nn.lstm import LSTMEquations
 from ..nn.module import Module
+from ..nn.rnn import RNNEquations
 from .layout import Arrays, Layout, Part, joined, reordered
 
 

@@ -23,7 +23,7 @@ from ..engine.primitives import abs, exp, relu, reshape, sigmoid, tanh
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, UsageError, nearest
 from ..nn import init
-from ..nn.options import checked_size
+from ..nn.inputs import size as checked_size
 from .tmva_layout import from_tmva
 
 

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import tanh
-from ..nn.equations import GRUEquations, LSTMEquations
+from ..nn.gru import GRUEquations
+from ..nn.lstm import LSTMEquations
 from ..nn.module import Module
 from .layout import Arrays, Layout, Part, joined
 

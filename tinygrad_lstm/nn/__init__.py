@@ -1,21 +1,26 @@
 """Layers, losses and initial values, built from primitives alone."""
 
-from . import init as init
-from .cells import GRUCell as GRUCell
-from .cells import LSTMCell as LSTMCell
-from .cells import RNNCell as RNNCell
-from .layers import Dense as Dense
-from .layers import Dropout as Dropout
-from .layers import Sequential as Sequential
-from .losses import binary_cross_entropy as binary_cross_entropy
-from .losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from .losses import euclidean_norm as euclidean_norm
-from .losses import mean_squared_error as mean_squared_error
-from .losses import softmax_cross_entropy as softmax_cross_entropy
-from .losses import squared_error as squared_error
-from .module import Module as Module
-from .recurrent import GRU as GRU
-from .recurrent import LSTM as LSTM
-from .recurrent import RNN as RNN
-from .recurrent import MemoryBlocks as MemoryBlocks
-from .running import Recurrent as Recurrent
+from . import init
+from .cell import Cell
+from .equations import Equations
+from .gru import GRU, GRUCell
+from .layers import Dense, Dropout, Sequential
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    euclidean_norm,
+    mean_squared_error,
+    softmax_cross_entropy,
+    squared_error,
+)
+from .lstm import LSTM, LSTMCell, MemoryBlocks
+from .module import Module
+from .recurrent import Recurrent, RecurrentOptions
+from .rnn import RNN, RNNCell
+
+__all__ = [
+    "GRU", "LSTM", "RNN", "Cell", "Dense", "Dropout", "Equations", "GRUCell", "LSTMCell",
+    "MemoryBlocks", "Module", "RNNCell", "Recurrent", "RecurrentOptions", "Sequential",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "euclidean_norm", "init",
+    "mean_squared_error", "softmax_cross_entropy", "squared_error",
+]  # fmt: skip

@@ -1,7 +1,7 @@
 """The card of a layer: its equations, its parameters' shapes, and how many numbers they are.
 
-Knows equations and Symbols; no layer. A step is run on Symbols, and what it gave a name is written
-down, so that what is printed is what runs.
+Knows equations and Symbols; no layer. A step is run on Symbols, and the Symbols that the step names
+are printed, so that what is printed is what runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..engine.place import Packed
 from ..engine.symbol import Symbol
 from .equations import Equations
 
-Lines = list[tuple[str, Symbol]]  # the name of a signal, and what it is made from
+Lines = list[tuple[str, Symbol]]  # the name of a signal, and its formula
 
 
 def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int, ...]]) -> str:
@@ -28,7 +28,7 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
     title : str
         Its first line.
     lines : list of (str, Symbol)
-        What it computes, as `written` returns it.
+        What the layer computes, as `step_definitions` returns it.
     conventions : str
         How its parameters are laid out.
     shapes : dict of str to tuple of int
@@ -36,10 +36,10 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
 
     Examples
     --------
-    >>> from .equations import RNNEquations
+    >>> from .rnn import RNNEquations
     >>> rnn = RNNEquations(3)
     >>> shapes = {"W": (2, 3), "U": (3, 3), "b": (3,)}
-    >>> print(card("rnn, 2 features to 3", written(rnn), rnn.conventions, shapes))
+    >>> print(card("rnn, 2 features to 3", step_definitions(rnn), rnn.conventions, shapes))
     rnn, 2 features to 3
       s   = x(k) W + b + out(k-1) U
       out = tanh(s)
@@ -64,13 +64,13 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
     )
 
 
-def written(equations: Equations) -> Lines:
-    """Return what a step computes: the name of each signal, and what it is made from.
+def step_definitions(equations: Equations) -> Lines:
+    """Return what a step computes: the name of each signal, and its formula.
 
     Examples
     --------
-    >>> from .equations import LSTMEquations
-    >>> written(LSTMEquations(3))[-1]
+    >>> from .lstm import LSTMEquations
+    >>> step_definitions(LSTMEquations(3))[-1]
     ('out', o ∘ tanh(state))
     """
     arrays = equations.parameters(1, np.random.default_rng(0))
@@ -80,35 +80,34 @@ def written(equations: Equations) -> Lines:
         setattr(p, str(name), _Parameter(name))
     before = [Symbol(f"{state}(k-1)") for state in equations.states]
     after = equations.stepper(p)(Symbol("x(k)") @ p.W + p.b, *before)
-    for state, each in zip(equations.states, after, strict=True):
-        each.name = each.name or state
-    return described(after, equations.gates, widths)
+    for name, state in zip(equations.states, after, strict=True):
+        state.name = state.name or name
+    return definitions(after, equations.gates, widths)
 
 
-def described(
+def definitions(
     results: Iterable[Symbol], gates: Mapping[str, int], widths: Mapping[str, int]
 ) -> Lines:
-    """Return how every signal with a name is made that leads to some results, these included.
+    """Return the definition of every named signal that leads to the results, and of the results.
 
     Parameters
     ----------
     results : Symbols
     gates : mapping of str to int
-        What stands side by side in packed signals, and how wide it is; signals of one depth are in
-        this order.
+        The parts of packed signals and their widths; signals of one depth are in this order.
     widths : mapping of str to int
         Of packed parameters.
     """
     depths: dict[Symbol, int] = {}
-    for each in reversed(list(results)):
-        _measure(each, depths)
+    for result in reversed(list(results)):
+        _measure(result, depths)
     order = "".join(gates)
-    named = sorted(
-        (each for each in depths if each.notation and each.name),
-        key=lambda each: (depths[each], order.find(each.name[-1])),
+    signals = sorted(
+        (x for x in depths if x.notation and x.name),
+        key=lambda x: (depths[x], order.find(str(x.name)[-1])),
     )
     writer = _Writer(gates, widths)
-    return [(str(each.name), writer.right(each)) for each in named]
+    return [(str(x.name), writer.right(x)) for x in signals]
 
 
 class _Parameters:
@@ -125,17 +124,17 @@ class _Parameter(Symbol):
 def _measure(expression: Symbol, depths: dict[Symbol, int]) -> int:
     """Note how deeply every Symbol of an expression is nested; return it for the whole."""
     if expression not in depths:
-        inside = [_measure(each, depths) for each in _operands(expression)]
+        inside = [_measure(x, depths) for x in _operands(expression)]
         depths[expression] = 1 + max(inside, default=0)
     return depths[expression]
 
 
 def _operands(expression: Symbol) -> Iterator[Symbol]:
-    return (each for each in expression.operands if isinstance(each, Symbol))
+    return (x for x in expression.operands if isinstance(x, Symbol))
 
 
 class _Writer:
-    """Writes an expression in terms of what has a name, and parts of packed signals by theirs."""
+    """Writes an expression by the names of the signals in it, and of parts of packed signals."""
 
     def __init__(self, gates: Mapping[str, int], widths: Mapping[str, int]) -> None:
         self.gates, self.widths = gates, widths
@@ -169,7 +168,7 @@ class _Writer:
         if expression.notation is symbol.MATMUL:
             operands = self.short(operands[0]), self.part(operands[1], start, stop)
         else:
-            operands = tuple(self.part(each, start, stop) for each in operands)
+            operands = tuple([self.part(x, start, stop) for x in operands])
         return _again(expression, operands)
 
     def _name(self, name: str, start: int, stop: int) -> str:
@@ -177,12 +176,12 @@ class _Writer:
         if not isinstance(name, Packed):
             return name
         total = self.widths.get(str(name)) or sum(self.gates[part[-1]] for part in name.parts)
-        unit, end, found = total // sum(name.widths), 0, []
+        unit, end, parts = total // sum(name.widths), 0, []
         for part, width in zip(name.parts, name.widths, strict=True):
             end += unit * width
             if start < end <= stop:
-                found.append(part)
-        return found[0] + "".join(part[-1] for part in found[1:])
+                parts.append(part)
+        return str(parts[0]) + "".join(part[-1] for part in parts[1:])
 
 
 def _again(expression: Symbol, operands: tuple[Any, ...]) -> Symbol:
@@ -190,8 +189,8 @@ def _again(expression: Symbol, operands: tuple[Any, ...]) -> Symbol:
     notation = expression.notation
     assert notation is not None and expression.apply is not None
     if notation in _PRODUCTS and any(
-        isinstance(each, Symbol) and each.notation in _PRODUCTS and each.notation != notation
-        for each in operands
+        isinstance(x, Symbol) and x.notation in _PRODUCTS and x.notation != notation
+        for x in operands
     ):
         notation = replace(notation, needs=(symbol.PREFIX,))
     return Symbol.of(notation, expression.apply, operands, expression.parameters)
@@ -200,4 +199,4 @@ def _again(expression: Symbol, operands: tuple[Any, ...]) -> Symbol:
 _PRODUCTS = (symbol.MATMUL, symbol.HADAMARD)
 
 
-__all__ = ["card", "described", "written"]
+__all__ = ["card", "definitions", "step_definitions"]

@@ -7,18 +7,22 @@ weights (in, out).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..engine.arguments import number
 from ..engine.symbol import Symbol
 from ..engine.tensor import Tensor, constant
 from ..errors import UsageError
 from . import init
-from .card import card, described
+from .activations import Activation, as_function, writable
+from .card import card, definitions
+from .inputs import input_tensor, size
 from .module import Module
-from .options import activation as named_activation
-from .options import checked_number, checked_size, fitting, spelled
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 
 class Dense(Module):
@@ -60,16 +64,16 @@ class Dense(Module):
         self,
         in_size: int,
         out_size: int,
-        activation: Callable[[Tensor], Tensor] | str | None = None,
+        activation: Activation | None = None,
         *,
         name: str | None = None,
-        dtype: Any = np.float64,
+        dtype: DTypeLike = np.float64,
         seed: init.Seed = None,
     ) -> None:
         super().__init__(name)
-        self.in_size = checked_size("Dense: in_size", in_size)
-        self.out_size = checked_size("Dense: out_size", out_size)
-        self.activation = None if activation is None else named_activation("Dense", activation)
+        self.in_size = size("Dense: in_size", in_size)
+        self.out_size = size("Dense: out_size", out_size)
+        self.activation = None if activation is None else as_function("Dense", activation)
         W = init.glorot((self.in_size, self.out_size), seed)
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
         self.b = Tensor(np.zeros(self.out_size), requires_grad=True, dtype=dtype)
@@ -79,14 +83,16 @@ class Dense(Module):
         y = Symbol("x") @ Symbol("W") + Symbol("b")
         if self.activation is not None:
             y.name = "z"
-            y = spelled(self.activation)(y)
+            y = writable(self.activation)(y)
         y.name = "y"
-        title = f"{self.place.path()}: Dense, {self.in_size} features to {self.out_size}"
         conventions = "A sample is a row, weights are (in, out); one bias"
         shapes = {name: each.shape for name, each in self.named_parameters()}
-        return card(title, described([y], {}, {}), conventions, shapes)
+        return card(self._summary(), definitions([y], {}, {}), conventions, shapes)
 
-    def forward(self, x: Any) -> Tensor:
+    def _summary(self) -> str:
+        return f"{super()._summary()}, {self.in_size} features to {self.out_size}"
+
+    def forward(self, x: Tensor | ArrayLike) -> Tensor:
         """Apply the layer to the last axis.
 
         Parameters
@@ -102,8 +108,7 @@ class Dense(Module):
         ShapeError, DTypeError
             If x does not fit the weights; the message names the layer and both.
         """
-        x = fitting(self.place, x, self.W)
-        z = x @ self.W + self.b
+        z = input_tensor(self.place, x, self.W) @ self.W + self.b
         if self.activation is None:
             z.name = "y"
             return z
@@ -116,6 +121,9 @@ class Dense(Module):
             )
         y.name = "y"
         return y
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 class Dropout(Module):
@@ -152,14 +160,13 @@ class Dropout(Module):
         self, rate: float = 0.5, *, name: str | None = None, seed: init.Seed = None
     ) -> None:
         super().__init__(name)
-        self.rate = checked_number("Dropout: rate", rate, 0.0, 1.0)
+        self.rate = number("Dropout: rate", rate, 0.0, 1.0)
         self._random = init.generator(seed)
 
-    def __str__(self) -> str:
-        """Return what it is."""
-        return f"{self.place.path()}: Dropout, rate {self.rate:g}"
+    def _summary(self) -> str:
+        return f"{super()._summary()}, rate {self.rate:g}"
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | ArrayLike) -> Tensor:
         """Apply the layer to every entry.
 
         Parameters
@@ -170,14 +177,16 @@ class Dropout(Module):
         -------
         y : (...)
         """
-        x = x if isinstance(x, Tensor) else Tensor(x, name="x")
+        y = x if isinstance(x, Tensor) else Tensor(x, name="x")
         if not self.training or not self.rate:
-            return x
-        kept = self._random.random(x.shape) >= self.rate
-        mask = constant((kept / (1.0 - self.rate)).astype(x.dtype), name="mask")
-        y = x * mask
+            return y
+        stays = self._random.random(y.shape) >= self.rate
+        y = y * constant((stays / (1.0 - self.rate)).astype(y.dtype), name="mask")
         y.name = "y"
         return y
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 class Sequential(Module):
@@ -222,6 +231,10 @@ class Sequential(Module):
             for each in self._stages.values()
         )
 
+    def _summary(self) -> str:
+        stages = (getattr(stage, "__name__", path) for path, stage in self._stages.items())
+        return f"{super()._summary()} of {', '.join(stages)}"
+
     def forward(self, x: Any) -> Tensor:
         """Apply the modules in turn."""
         for module in self._stages.values():
@@ -229,6 +242,9 @@ class Sequential(Module):
             if isinstance(x, tuple):
                 x = x[0]
         return x
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 __all__ = ["Dense", "Dropout", "Sequential"]

@@ -6,16 +6,17 @@ Knows Tensors and places; no particular layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from html import escape
 from types import MemberDescriptorType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from ..engine.arguments import text, told
+from ..engine.arguments import Constructor, check_arguments, text, told
 from ..engine.arrays import as_floats
 from ..engine.place import Home, Place, checked_name, here
 from ..engine.tensor import Tensor, replace_data
-from ..errors import ShapeError, SignalError, UsageError, check_arguments, nearest
+from ..errors import ShapeError, SignalError, UsageError, nearest
 from .copies import reduced, restore
 
 
@@ -51,6 +52,7 @@ class Module:
     ['slope']
     """
 
+    __signature__ = Constructor()
     place: Place
     _named = False
     training = True
@@ -64,7 +66,7 @@ class Module:
         slots = [name for name, each in vars(cls).items() if isinstance(each, MemberDescriptorType)]
         cls._slotted = (*cls._slotted, *slots)
 
-    def __new__(cls, *args: Any, **options: Any) -> Module:
+    def __new__(cls, *args: Any, **options: Any) -> Self:
         check_arguments(cls, args, options)
         module = super().__new__(cls)
         object.__setattr__(module, "place", Home(None, cls._default_name()))
@@ -75,6 +77,19 @@ class Module:
         if name is not None:
             self.place.name = checked_name(name)
             self._named = True
+
+    def __repr__(self) -> str:
+        """Return one line: what it is. ``print`` and notebooks show its card, if it has one."""
+        return f"<{self._summary()}>"
+
+    def __str__(self) -> str:
+        return self._summary()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def _summary(self) -> str:
+        return ": ".join(filter(None, [self.place.path(), type(self).__name__]))
 
     @classmethod
     def _default_name(cls) -> str | None:

@@ -1,392 +1,282 @@
-"""Recurrent layers: LSTM, MemoryBlocks, GRU and RNN, equations run over time.
+"""Recurrent: a layer over time, in one direction or two, in one layer or a stack of them.
 
-Knows the equations and what runs them; everything that the four share is in `Recurrent`.
+Knows equations and what runs them in one direction; not which equations they are.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..engine.arguments import flag, number, one_of
+from ..engine.primitives import concatenate, stack, transpose, where
+from ..engine.tensor import Tensor, constant
+from ..errors import ArgumentError
 from . import init
-from .equations import BlockEquations, GRUEquations, LSTMEquations, RNNEquations
-from .options import checked_flag, checked_size, is_gers
-from .running import Recurrent
+from .direction import Direction, run
+from .equation_module import EquationModule, LayerOptions, Start
+from .equations import Equations
+from .inputs import input_tensor, sequence_lengths, size
+from .layers import Dropout
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+_AXES = ("(T, in) or (T, B, in)", "(T, in) or (B, T, in)")  # of x; the latter with batch_first
 
 
-class LSTM(Recurrent):
-    """A long short-term memory layer over many steps.
+class RecurrentOptions(LayerOptions, total=False):
+    """The keywords that all layers over time share; `Recurrent` says what each of them does."""
 
-        s_g(k)   = x(k) W_g + out(k-1) U_g + b_g      for g in a, i, f, o
-        a        = g(s_a)            i, f, o = σ(s_i), σ(s_f), σ(s_o)
-        state(k) = i ∘ a + f ∘ state(k-1)
-        out(k)   = o ∘ h(state(k))
+    bidirectional: bool
+    dropout: float
+    truncate: int | Literal["gers"] | None
+    stateful: bool
+    batch_first: bool
+    initial: Literal["zeros", "learned"]
 
-    with g = h = tanh unless said otherwise. With peepholes, s_i and s_f have p_i ∘ state(k-1) and
-    p_f ∘ state(k-1) added, and s_o has p_o ∘ state(k). With a projection, out is multiplied by P.
 
-    S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997,
-    with the forget gate of F. Gers, J. Schmidhuber and F. Cummins, Neural Computation 12(10), 2000,
-    in the letters of A. Gomez, "Backpropogating an LSTM: a numerical example", 2016. Peepholes:
-    F. Gers and J. Schmidhuber, "Recurrent nets that time and count", IJCNN 2000; A. Graves and
-    J. Schmidhuber, Neural Networks 18(5-6), 2005. Projection: H. Sak, A. Senior and F. Beaufays,
-    INTERSPEECH 2014.
+class Recurrent(EquationModule):
+    """Equations of one step, run over time; `LSTM`, `GRU`, `RNN`, `MemoryBlocks` are such layers.
 
     Parameters
     ----------
-    input_size, hidden_size : int
-        Features in, and H, the number of cells.
-    num_layers, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
-        As in `Recurrent`.
-    peephole : bool
-        Whether the gates see the state.
-    proj_size : int
-        Width of the output where it is projected, below H; else 0.
-    forget_bias : float
-        Initial value of b_f (R. Jozefowicz, W. Zaremba and I. Sutskever, ICML 2015).
-    squash : function or name, or a pair (g, h) of them
-        Of the candidate and of the state; one stands for both. Names are those of primitives
-        (``"tanh"``), ``"identity"`` (F. Gers, N. Schraudolph and J. Schmidhuber, JMLR 3, 2002), and
-        ``"4σ-2"`` and ``"2σ-1"``, also written ``"4sigmoid-2"`` (F. Gers, "Long short-term memory
-        in recurrent neural networks", dissertation, 2001: squash=("4σ-2", "2σ-1")).
-    truncate : int or "gers", optional
-        Steps after which no gradient is sent further back; or, with ``"gers"``, none is sent back
-        from any gate or candidate to out(k-1), nor through a peephole: what is left goes from state
-        to state (Gers 2001, ch. 3).
+    equations : Equations
+        Of one step, the same for all layers and directions.
+    input_size : int
+        Features in.
+    num_layers : int
+        A layer's input is the output of the one below it at every step.
+    bidirectional : bool
+        Run through the steps from both ends (M. Schuster and K. Paliwal, "Bidirectional recurrent
+        neural networks", IEEE Transactions on Signal Processing 45(11), 1997), with parameters for
+        each direction; the outputs are joined along the last axis, those of ``forward`` first.
+    dropout : float in [0, 1)
+        Rate at which outputs between layers are dropped in training.
+    truncate : int, optional
+        Steps after which no gradient is sent further back: ``state_cut[k]`` and so on are what goes
+        into step k, cut or not. (``"gers"`` is for `LSTM` and `MemoryBlocks`, whose equations cut
+        it.)
+    stateful : bool
+        Start from the last states of the call before, through which no gradient goes back, until
+        ``reset_state()``; a state that the caller gives goes before them.
+    batch_first : bool
+        Batches are (B, T, in) and (B, T, out); states stay as they are.
+    initial : "zeros" or "learned"
+        The initial states to use when the caller gives none. Learned states are parameters,
+        ``out_0`` (H,) and so on.
+    name, dtype, seed
+        Of the layer, of its parameters, of their initial values and of dropout.
 
-    Attributes
-    ----------
-    W : (in, 4H)
-    U : (out, 4H)
-    b : (4H,)
-        Gates packed in the order a, i, f, o.
-    p : (3H,)
-        Peepholes, packed in the order i, f, o.
-    P : (H, out)
-        The projection.
-
-    Signals at step k: ``s_a[k] … s_o[k]`` (their gradients are the papers' δa … δo), ``a[k] …
-    o[k]``, ``state[k]``, ``out[k]``, each (B, H) or (H,); ``state[-1]`` and ``out[-1]`` are the
-    initial values. `Recurrent` says what they are called in stacks and in two directions.
+    One layer in one direction has its parameters and signals by the layer's own name: ``lstm.W``,
+    ``lstm.state[k]``, and ``lstm.state[-1]`` for the initial value. Layer k of a stack is
+    ``lstm.layers.k``; the directions are ``lstm.forward`` and ``lstm.backward``, or
+    ``lstm.layers.k.forward`` and so on. A backward direction runs from step T-1 to 0, and its
+    initial value is ``lstm.backward.state[T]``.
 
     Raises
     ------
     ArgumentError, UsageError
-        If a size or an argument is out of range or of the wrong kind.
-
-    Examples
-    --------
-    >>> lstm = LSTM(2, 3, num_layers=2, bidirectional=True, seed=0)
-    >>> out, (out_n, state_n) = lstm(np.ones((5, 8, 2)), lengths=[5, 3, 4, 1, 5, 2, 2, 5])
-    >>> out.shape, out_n.shape, state_n.shape
-    ((5, 8, 6), (4, 8, 3), (4, 8, 3))
-    >>> print(LSTM(2, 3))
-    lstm: LSTM, 2 features to 3
-      s     = x(k) W + b + out(k-1) U
-      a     = tanh(s_a)
-      i     = σ(s_i)
-      f     = σ(s_f)
-      o     = σ(s_o)
-      state = i ∘ a + f ∘ state(k-1)
-      out   = o ∘ tanh(state)
-    W (2, 12), U (3, 12), b (12,)
-    A sequence is a row, weights are (in, out), packed in the order a, i, f, o; one bias
-    72 parameters
+        If an argument is out of range or of the wrong kind; the message names it.
     """
+
+    _unnamed = "_directions"
+    # by their paths; none if the layer is itself the one direction that there is
+    _directions: Mapping[str, Direction] = MappingProxyType({})
+    _last_states: Any = None  # of the call before, if the layer is stateful
 
     def __init__(
         self,
+        equations: Equations,
         input_size: int,
-        hidden_size: int,
         num_layers: int = 1,
         *,
         bidirectional: bool = False,
-        peephole: bool = False,
-        proj_size: int = 0,
         dropout: float = 0.0,
-        forget_bias: float = 1.0,
-        squash: Any = "tanh",
-        truncate: int | str | None = None,
+        truncate: int | Literal["gers"] | None = None,
         stateful: bool = False,
         batch_first: bool = False,
-        initial: str = "zeros",
+        initial: Literal["zeros", "learned"] = "zeros",
         name: str | None = None,
-        dtype: Any = np.float64,
+        dtype: DTypeLike = np.float64,
         seed: init.Seed = None,
     ) -> None:
-        looks = checked_flag("LSTM: peephole", peephole)
-        equations = (BlockEquations if looks else LSTMEquations)(
-            hidden_size,
-            squash=squash,
-            proj_size=proj_size,
-            forget_bias=forget_bias,
-            cut=is_gers(truncate),
-            who="LSTM",
-        )
-        super().__init__(
-            equations,
-            input_size,
-            num_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            truncate=truncate,
-            stateful=stateful,
-            batch_first=batch_first,
-            initial=initial,
-            name=name,
-            dtype=dtype,
-            seed=seed,
-        )
+        super().__init__(equations, name)
+        who = type(self).__name__
+        self.hidden_size = equations.sizes[-1]
+        self.input_size = size(f"{who}: input_size", input_size)
+        self.num_layers = size(f"{who}: num_layers", num_layers)
+        self.bidirectional = flag(f"{who}: bidirectional", bidirectional)
+        self.stateful = flag(f"{who}: stateful", stateful)
+        self.batch_first = flag(f"{who}: batch_first", batch_first)
+        self.truncate = None
+        if is_gers(truncate) and not getattr(equations, "cut", False):
+            raise ArgumentError(f"{who}: truncate='gers' is for LSTM and MemoryBlocks")
+        if truncate is not None and not is_gers(truncate):
+            self.truncate = size(f"{who}: truncate, if not 'gers',", truncate)
+        rate = number(f"{who}: dropout", dropout, 0.0, 1.0)
+        if rate and self.num_layers == 1:
+            raise ArgumentError(
+                f"{who}: dropout is between the layers of a stack, and this is one layer; "
+                "use tg.nn.Dropout after it"
+            )
+        if self.stateful and self.bidirectional:
+            raise ArgumentError(
+                f"{who}: stateful and bidirectional exclude each other: what runs backwards comes "
+                "from later batches, which are not there yet"
+            )
+        learns_start = one_of(f"{who}: initial", initial, ("zeros", "learned")) == "learned"
+        random = init.generator(seed)
+        if self.num_layers == 1 and not self.bidirectional:
+            self._add_parameters(self.input_size, random, dtype, learns_start)
+        else:
+            directions = {}
+            for path, layer, backward in self._paths():
+                width = equations.sizes[0] * (1 + self.bidirectional) if layer else self.input_size
+                direction = Direction(equations)
+                direction.backward = backward
+                direction._add_parameters(width, random, dtype, learns_start)
+                directions[path] = direction
+            self._directions = directions
+        self.dropout = Dropout(rate, seed=random) if rate else None
+
+    def _summary(self) -> str:
+        summary = super()._summary()
+        if self.num_layers > 1:
+            summary += f", {self.num_layers} layers"
+        if self.bidirectional:
+            summary += " in each direction"
+        return summary
+
+    def _conventions(self) -> str:
+        both = "; k+1 stands for k-1 in the backward direction" if self.bidirectional else ""
+        return super()._conventions() + both
+
+    def _paths(self) -> Iterator[tuple[str, int, bool]]:
+        """Yield what each layer and direction is called, which layer it is, and if it is backward.
+
+        In PyTorch's order: layer after layer, forward before backward.
+        """
+        for layer in range(self.num_layers):
+            stem = [f"layers.{layer}"] if self.num_layers > 1 else []
+            if not self.bidirectional:
+                yield ".".join(stem), layer, False
+                continue
+            yield ".".join([*stem, "forward"]), layer, False
+            yield ".".join([*stem, "backward"]), layer, True
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """What holds the parameters of each layer; a pair (forward, backward) if bidirectional."""
+        directions = tuple(self._directions.values()) or (self,)
+        if not self.bidirectional:
+            return directions
+        return tuple(zip(directions[::2], directions[1::2], strict=True))
+
+    def reset_state(self) -> None:
+        """Forget the states of the call before: the next one starts afresh."""
+        self._last_states = None
+
+    def forward(
+        self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
+    ) -> tuple[Tensor, Any]:
+        """Run through the steps.
+
+        Parameters
+        ----------
+        x : (T, in) or (T, B, in); (B, T, in) with ``batch_first``
+            The input at each of T steps, of B sequences at once or of one.
+        state : out(-1), or (out(-1), state(-1)) where the state is a signal of its own, optional
+            Each (H,) or (B, H); of a stack or of two directions, (layers · directions, B, H), layer
+            after layer, forward before backward. If None: zeros, learned states, or those of
+            the call before.
+        lengths : (B,) of integers, optional
+            How many steps each sequence has, in any order. What follows them in x is padding: it
+            takes no part, its outputs are 0, and its gradients too. If any is shorter than x,
+            ``state_held[k]`` and ``out_held[k]`` are what goes on from step k.
+
+        Returns
+        -------
+        out : (T, D) or (T, B, D); (B, T, D) with ``batch_first``
+            The output at each step; D is H, or 2H for two directions.
+        out_n, or (out_n, state_n) : of the same shapes as ``state``
+            The output and the state after each sequence's last step (its first one, backward).
+
+        Raises
+        ------
+        ShapeError, DTypeError, UsageError, ArgumentError
+            If x, the state or the lengths do not fit; the message names the layer, what was found,
+            what was expected and the remedy.
+        """
+        directions = tuple(self._directions.values())
+        W = directions[0].W if directions else self.W
+        sequence = input_tensor(self.place, x, W, ranks=(2, 3), axes=_AXES[self.batch_first])
+        shape = sequence.shape
+        turned = self.batch_first and len(shape) == 3
+        T, batch = (shape[1], shape[:1]) if turned else (shape[0], shape[1:-1])
+        starts: list[Start] = [None] * (len(directions) or 1)
+        remedy = ""
+        if state is None and self._last_states is not None:
+            state = self._last_states
+            remedy = "; the state is that of the call before: call reset_state()"
+        if state is not None:
+            several = f", {len(directions)} layers and directions," if directions else ""
+            reason = f"{several} for an input of shape {shape}{remedy}"
+            starts = self._starts(state, batch, W.dtype, len(starts), reason)
+        alive = None
+        if lengths is not None:
+            ends = sequence_lengths(self.place, lengths, T, batch)
+            if (ends < T).any():
+                alive = constant((np.arange(T)[:, None] < ends)[..., None], name="alive")
+        if turned:
+            sequence = transpose(sequence, axes=(1, 0, 2))
+        if alive is not None:
+            sequence = where(
+                alive, sequence, 0.0
+            )  # so that nothing in the padding counts, not even nan
+        if directions:
+            out, last = self._run_all(sequence, starts, alive)
+        else:
+            out, last = run(self, sequence, starts[0], alive, truncate=self.truncate)
+        if self.stateful:
+            arrays = tuple([state.numpy() for state in last])
+            self._last_states = arrays if len(arrays) > 1 else arrays[0]
+        if turned:
+            out = transpose(out, axes=(1, 0, 2))
+        return out, last if len(last) > 1 else last[0]
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    def _run_all(
+        self, x: Tensor, starts: list[Start], alive: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run through all layers and directions, and stack their last states."""
+        lasts, remaining = [], iter(starts)
+        for layer, row in enumerate(self.layers):
+            if layer and self.dropout is not None:
+                x = self.dropout(x)
+            outs = []
+            for direction in row if self.bidirectional else (row,):
+                out, last = direction(x, next(remaining), alive, self.truncate)
+                outs.append(out)
+                lasts.append(last)
+            x = outs[0]
+            if self.bidirectional:
+                x = concatenate(outs, axis=-1)
+                x.name = "out"
+        last = tuple([stack(states) for states in zip(*lasts, strict=True)])
+        for name, states in zip(self.equations.states, last, strict=True):
+            states.name = f"{name}_n"
+        return x, last
 
 
-class MemoryBlocks(Recurrent):
-    """Memory blocks: LSTM cells of which several share the three gates of their block.
-
-        s_a(k)   = x(k) W_a + out(k-1) U_a + b_a                            for every cell
-        s_g(k)   = x(k) W_g + out(k-1) U_g + b_g      for g in i, f, o      for every block
-        a        = g(s_a)            i, f, o = σ(s_i), σ(s_f), σ(s_o)
-        state(k) = i E ∘ a + f E ∘ state(k-1)
-        out(k)   = o E ∘ h(state(k))
-
-    where E (blocks, H) is 1 where a cell belongs to a block. With peepholes, every gate sees the
-    cells of its block: s_i and s_f have (p_i ∘ state(k-1)) Eᵀ and (p_f ∘ state(k-1)) Eᵀ added, and
-    s_o has (p_o ∘ state(k)) Eᵀ.
-
-    S. Hochreiter and J. Schmidhuber, Neural Computation 9(8), 1997; F. Gers, "Long short-term
-    memory in recurrent neural networks", dissertation, 2001, ch. 2 and 3, with the equations'
-    letters of `LSTM`. Blocks of one cell are an LSTM.
-
-    Parameters
-    ----------
-    input_size, blocks, cells : int
-        Features in, blocks, and cells in each: H = blocks · cells.
-    peephole, forget_bias, squash, truncate
-        As in `LSTM`; squashed as by Gers (2001) unless said otherwise.
-    num_layers, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
-        As in `Recurrent`.
-
-    Attributes
-    ----------
-    W : (in, H + 3 blocks)
-    U : (H, H + 3 blocks)
-    b : (H + 3 blocks,)
-        Packed in the order a, i, f, o.
-    p : (3H,)
-        Peepholes, packed in the order i, f, o.
-
-    Signals are those of `LSTM`; s_i … s_o and i … o are (B, blocks) or (blocks,).
-
-    Raises
-    ------
-    ArgumentError, UsageError
-        If a size or an argument is out of range or of the wrong kind.
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        blocks: int,
-        cells: int,
-        num_layers: int = 1,
-        *,
-        bidirectional: bool = False,
-        peephole: bool = False,
-        dropout: float = 0.0,
-        forget_bias: float = 1.0,
-        squash: Any = ("4σ-2", "2σ-1"),
-        truncate: int | str | None = None,
-        stateful: bool = False,
-        batch_first: bool = False,
-        initial: str = "zeros",
-        name: str | None = None,
-        dtype: Any = np.float64,
-        seed: init.Seed = None,
-    ) -> None:
-        self.blocks = checked_size("MemoryBlocks: blocks", blocks)
-        self.cells = checked_size("MemoryBlocks: cells", cells)
-        equations = BlockEquations(
-            self.blocks * self.cells,
-            cells=self.cells,
-            peephole=checked_flag("MemoryBlocks: peephole", peephole),
-            squash=squash,
-            forget_bias=forget_bias,
-            cut=is_gers(truncate),
-            who="MemoryBlocks",
-        )
-        super().__init__(
-            equations,
-            input_size,
-            num_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            truncate=truncate,
-            stateful=stateful,
-            batch_first=batch_first,
-            initial=initial,
-            name=name,
-            dtype=dtype,
-            seed=seed,
-        )
+def is_gers(truncate: Any) -> bool:
+    """Return whether a truncation is the one that Gers' equations make."""
+    return isinstance(truncate, str) and truncate == "gers"
 
 
-class GRU(Recurrent):
-    """A gated recurrent unit over many steps.
-
-        r, z   = σ(s_r), σ(s_z)      s_g(k) = x(k) W_g + out(k-1) U_g + b_g     for g in r, z
-        s_n(k) = x(k) W_n + b_n + r ∘ (out(k-1) U_n + c)      with reset_after
-        s_n(k) = x(k) W_n + b_n + (r ∘ out(k-1)) U_n          without
-        n      = tanh(s_n)
-        out(k) = (1 - z) ∘ n + z ∘ out(k-1)
-
-    K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical
-    machine translation", EMNLP 2014, eqs. 5 to 8, is the form without; the one with, which needs
-    one large product at every step, is that of cuDNN, PyTorch and Keras.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-        Features in and out (H).
-    reset_after : bool
-        Whether r acts on out(k-1) U_n, which then has a bias of its own, or on out(k-1).
-    squash : function or name
-        Of the candidate n; names as in `LSTM`.
-    num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
-        As in `Recurrent`.
-
-    Attributes
-    ----------
-    W : (in, 3H)
-    U : (H, 3H)
-    b : (3H,)
-        Packed in the order r, z, n.
-    c : (H,)
-        The second bias of n, with ``reset_after``. (PyTorch has second ones of r and z too, which
-        add to the first.)
-
-    Signals at step k: ``s_r[k]``, ``s_z[k]``, ``s_n[k]``, ``r[k]``, ``z[k]``, ``n[k]``, ``out[k]``,
-    each (B, H) or (H,); ``out[-1]`` is the initial value. `Recurrent` says what they are called in
-    stacks and in two directions.
-
-    Raises
-    ------
-    ArgumentError, UsageError
-        If a size or an argument is out of range or of the wrong kind.
-
-    Examples
-    --------
-    >>> out, out_n = GRU(2, 3, seed=0)(np.ones((5, 8, 2)))
-    >>> out.shape, out_n.shape
-    ((5, 8, 3), (8, 3))
-    >>> print(GRU(2, 3, reset_after=False))
-    gru: GRU, 2 features to 3
-      s   = x(k) W.rz + b.rz + out(k-1) U.rz
-      r   = σ(s_r)
-      z   = σ(s_z)
-      s_n = x(k) W.n + b.n + (r ∘ out(k-1)) U.n
-      n   = tanh(s_n)
-      out = (1 - z) ∘ n + z ∘ out(k-1)
-    W (2, 9), U (3, 9), b (9,)
-    A sequence is a row, weights are (in, out), packed in the order r, z, n; one bias
-    54 parameters
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        bidirectional: bool = False,
-        reset_after: bool = True,
-        dropout: float = 0.0,
-        squash: Any = "tanh",
-        truncate: int | None = None,
-        stateful: bool = False,
-        batch_first: bool = False,
-        initial: str = "zeros",
-        name: str | None = None,
-        dtype: Any = np.float64,
-        seed: init.Seed = None,
-    ) -> None:
-        super().__init__(
-            GRUEquations(hidden_size, squash=squash, reset_after=reset_after),
-            input_size,
-            num_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            truncate=truncate,
-            stateful=stateful,
-            batch_first=batch_first,
-            initial=initial,
-            name=name,
-            dtype=dtype,
-            seed=seed,
-        )
-
-
-class RNN(Recurrent):
-    """A simple recurrence over many steps.
-
-        out(k) = f(s(k))      s(k) = x(k) W + out(k-1) U + b
-
-    J. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-        Features in and out (H).
-    nonlinearity : function or name
-        f: ``"tanh"``, ``"relu"``, or any other as in `LSTM`.
-    num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
-        As in `Recurrent`.
-
-    Attributes
-    ----------
-    W : (in, H)
-    U : (H, H)
-    b : (H,)
-
-    Signals at step k: ``s[k]`` and ``out[k]``, each (B, H) or (H,); ``out[-1]`` is the initial
-    value. `Recurrent` says what they are called in stacks and in two directions.
-
-    Raises
-    ------
-    ArgumentError, UsageError
-        If a size or an argument is out of range or of the wrong kind.
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        nonlinearity: Any = "tanh",
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        truncate: int | None = None,
-        stateful: bool = False,
-        batch_first: bool = False,
-        initial: str = "zeros",
-        name: str | None = None,
-        dtype: Any = np.float64,
-        seed: init.Seed = None,
-    ) -> None:
-        super().__init__(
-            RNNEquations(hidden_size, squash=nonlinearity),
-            input_size,
-            num_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            truncate=truncate,
-            stateful=stateful,
-            batch_first=batch_first,
-            initial=initial,
-            name=name,
-            dtype=dtype,
-            seed=seed,
-        )
-
-
-__all__ = ["GRU", "LSTM", "RNN", "MemoryBlocks"]
+__all__ = ["Recurrent", "RecurrentOptions", "is_gers"]

@@ -1,4 +1,4 @@
-"""Recurrence: a Module with the parameters of equations, and with the states it starts from.
+"""EquationModule: a Module with the parameters of equations, and the states that it starts from.
 
 Knows Tensors and equations; not how steps follow one another.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -15,15 +15,38 @@ from ..engine.place import Initial, Place, here
 from ..engine.primitives import broadcast_to, where
 from ..engine.tensor import Tensor, constant
 from ..errors import DTypeError, ShapeError, UsageError
-from .card import card, written
+from .card import card, step_definitions
 from .equations import Equations
 from .module import Module
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from .init import Seed
 
 # one value for each state: a Tensor, an array, or None for the Module's own; or None for all
 Start = tuple[Any, ...] | None
 
 
-class Recurrence(Module):
+class LayerOptions(TypedDict, total=False):
+    """The keywords that all layers take: the name of the layer, and how its parameters begin.
+
+    Attributes
+    ----------
+    name : str, optional
+        What the layer is called in the names of its signals.
+    dtype : float type
+        Of the parameters; float64 unless said otherwise.
+    seed : int or Generator, optional
+        Of the initial values.
+    """
+
+    name: str | None
+    dtype: DTypeLike
+    seed: Seed
+
+
+class EquationModule(Module):
     """Base of what takes the steps of equations: of cells, and of layers that run over time.
 
     Parameters
@@ -40,6 +63,7 @@ class Recurrence(Module):
     W: Tensor
     U: Tensor
     b: Tensor
+    input_size: int
 
     def __init__(self, equations: Equations, name: str | None = None) -> None:
         super().__init__(name)
@@ -49,44 +73,46 @@ class Recurrence(Module):
                 "expected Equations"
             )
         self.equations = equations
+        self.learns_start = False
         self._initial = tuple(map(Initial, equations.states))
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
         shapes = {name: each.shape for name, each in self.named_parameters()}
-        title, equations = f"{self.place.path()}: {self._described()}", self.equations
-        return card(title, written(equations), equations.conventions, shapes)
+        lines = step_definitions(self.equations)
+        return card(self._summary(), lines, self._conventions(), shapes)
 
-    def _described(self) -> str:
-        """Return what it is, and how many features come in and go out."""
-        features = self.parameters()[0].shape[0]
-        return f"{type(self).__name__}, {features} features to {self.equations.sizes[0]}"
+    def _summary(self) -> str:
+        return f"{super()._summary()}, {self.input_size} features to {self.equations.sizes[0]}"
 
-    def _take_parameters(
-        self, input_size: int, random: np.random.Generator, dtype: Any, learned: bool = False
+    def _conventions(self) -> str:
+        return self.equations.conventions
+
+    def _add_parameters(
+        self, input_size: int, random: np.random.Generator, dtype: Any, learns_start: bool = False
     ) -> None:
         """Make the parameters of the equations, and of the initial states if they are learned."""
-        self._learned = learned
-        found = self.equations.parameters(input_size, random)
-        if learned:
+        self.input_size, self.learns_start = input_size, learns_start
+        arrays = self.equations.parameters(input_size, random)
+        if learns_start:
             states = zip(self.equations.states, self.equations.sizes, strict=True)
-            found |= {f"{what}_0": np.zeros(size) for what, size in states}
-        for name, array in found.items():
+            arrays |= {f"{state}_0": np.zeros(size) for state, size in states}
+        for name, array in arrays.items():
             setattr(self, str(name), Tensor(array, requires_grad=True, dtype=dtype, name=name))
 
-    def _fitting_states(
+    def _starts(
         self,
-        state: Any,
+        states: Any,
         batch: tuple[int, ...],
         dtype: np.dtype,
         count: int = 1,
         reason: str = "",
     ) -> list[Start]:
-        """Return what each of ``count`` recurrences starts from, if the states given all fit.
+        """Return what each of ``count`` recurrences starts from, if the caller's states all fit.
 
         Parameters
         ----------
-        state : one value, or a pair where there are two states; None for the Module's own
+        states : one value, or a pair where there are two states; None for the Module's own
             Each (batch, size), with a leading axis for the recurrences if they are several.
         batch : () or (B,)
         dtype : float type
@@ -102,74 +128,74 @@ class Recurrence(Module):
             what was found and what was expected.
         """
         names = self.equations.states
-        if state is None:
+        if states is None:
             return [None] * count
         who = self.place.path()
         if len(names) == 1:
-            state = (state,)
-        elif not isinstance(state, tuple | list) or len(state) != len(names):
+            states = (states,)
+        elif not isinstance(states, tuple | list) or len(states) != len(names):
             raise UsageError(f"{who}: state must be a pair ({', '.join(names)})")
         shares = []
-        for what, size, value in zip(names, self.equations.sizes, state, strict=True):
+        for name, size, value in zip(names, self.equations.sizes, states, strict=True):
             shape = ((count,) if count > 1 else ()) + (*batch, size)
             if value is None:
                 shares.append([None] * count)
                 continue
             if not isinstance(value, Tensor | np.ndarray):
-                value = Tensor(value, dtype=dtype, name=f"{who}: initial {what}").numpy()
+                value = Tensor(value, dtype=dtype, name=f"{who}: initial {name}").numpy()
             if value.shape != shape:
                 raise ShapeError(
-                    f"{who}: initial {what} has shape {value.shape}, expected {shape}{reason}"
+                    f"{who}: initial {name} has shape {value.shape}, expected {shape}{reason}"
                 )
             if value.dtype != dtype:
                 raise DTypeError(
-                    f"{who}: initial {what} is {value.dtype}, the layer {dtype}; convert it with "
+                    f"{who}: initial {name} is {value.dtype}, the layer {dtype}; convert it with "
                     f".astype({str(dtype)!r})"
                 )
             shares.append([value] if count == 1 else [value[n] for n in range(count)])
         return list(zip(*shares, strict=True))
 
-    def _starting(
-        self, given: Start, batch: Sequence[int], step: int, renamed: bool = True
+    def _initial_states(
+        self, start: Start, batch: Sequence[int], step: int, rename: bool = True
     ) -> tuple[Tensor, ...]:
         """Return the initial states as Tensors (batch, size), named as such at a step.
 
         Parameters
         ----------
-        given : one value for each state
+        start : one value for each state
             None for a learned one or zeros; None for all of them.
         batch : () or (B,)
         step : int
-        renamed : bool
-            Whether a given Tensor becomes a signal of this Module; else it stays what it is.
+        rename : bool
+            Whether a caller's Tensor becomes a signal of this Module; else it stays what it is.
         """
-        found = []
+        tensors = []
         dtype, place = self.W._array.dtype, Place(here.get(), None, step)
-        for name, size, value in zip(self._initial, self.equations.sizes, given or repeat(None)):
+        for name, size, value in zip(self._initial, self.equations.sizes, start or repeat(None)):
             shape = (*batch, size)
-            if value is None and self._learned:
+            if value is None and self.learns_start:
                 value = getattr(self, f"{name}_0")
             if value is None:
-                start = constant(np.zeros(shape, dtype))
+                tensor = constant(np.zeros(shape, dtype))
             elif not isinstance(value, Tensor):
-                start = Tensor(value, dtype=dtype)
-            elif renamed:
-                start = broadcast_to(value, shape=shape)  # a node of its own, so a name too
+                tensor = Tensor(value, dtype=dtype)
+            elif rename:
+                tensor = broadcast_to(value, shape=shape)  # a node of its own, so a name too
             else:
-                found.append(value)
+                tensors.append(value)
                 continue
-            start.name, start.place = name, place
-            found.append(start)
-        return tuple(found)
+            tensor.name, tensor.place = name, place
+            tensors.append(tensor)
+        return tuple(tensors)
 
-    def _chosen(
-        self, condition: Tensor, these: Iterable[Tensor], those: Iterable[Tensor], how: str
+    def _choose(
+        self, condition: Tensor, states: Iterable[Tensor], others: Iterable[Tensor], mark: str
     ) -> tuple[Tensor, ...]:
-        """Return these states where a condition holds, else those, and name them by how it is."""
-        chosen = tuple([where(condition, this, that) for this, that in zip(these, those)])
-        for what, each in zip(self.equations.states, chosen):
-            each.name = f"{what}_{how}"
+        """Return the states where a condition holds, else the others; a mark ends their names."""
+        chosen = tuple([where(condition, state, other) for state, other in zip(states, others)])
+        for name, state in zip(self.equations.states, chosen):
+            state.name = f"{name}_{mark}"
         return chosen
 
 
-__all__ = ["Recurrence", "Start"]
+__all__ = ["EquationModule", "LayerOptions", "Start"]

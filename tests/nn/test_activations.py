@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.engine.symbol import Symbol
-from tinygrad_lstm.nn.options import activation, identity, squashing
+from tinygrad_lstm.nn.activations import as_function, entrywise, identity
 
 AT = np.array([-2.0, -0.5, 0.0, 3.0])
 
@@ -30,11 +30,11 @@ AT = np.array([-2.0, -0.5, 0.0, 3.0])
     ],
 )
 def test_function_by_name_or_by_itself(given, expected):
-    assert np.allclose(squashing("layer", given)(tg.Tensor(AT)).data, expected, atol=1e-15)
+    assert np.allclose(entrywise("layer", given)(tg.Tensor(AT)).data, expected, atol=1e-15)
 
 
 def test_sigmoid_alone_is_a_primitive():
-    assert activation("layer", "sigmoid") is tg.sigmoid
+    assert as_function("layer", "sigmoid") is tg.sigmoid
 
 
 def test_identity_is_a_signal_of_its_own():
@@ -43,7 +43,7 @@ def test_identity_is_a_signal_of_its_own():
 
 
 def test_a_callers_function_is_written_by_its_name():
-    function = squashing("layer", np.sin)
+    function = entrywise("layer", np.sin)
     assert str(function(Symbol("s_a"))) == "sin(s_a)"
     assert str(copy.deepcopy(function)(Symbol("s_a"))) == "sin(s_a)"
-    assert str(squashing("layer", lambda x: np.sin(x))(Symbol("s_a"))) == "lambda(s_a)"
+    assert str(entrywise("layer", lambda x: np.sin(x))(Symbol("s_a"))) == "lambda(s_a)"

@@ -12,8 +12,7 @@ import tinygrad_lstm as tg
 from support import laws
 from tinygrad_lstm.errors import ArgumentError, ShapeError, UsageError
 from tinygrad_lstm.network.signals import Signals
-from tinygrad_lstm.nn import GRU, LSTM, RNN, MemoryBlocks, Recurrent, Sequential
-from tinygrad_lstm.nn.equations import Equations
+from tinygrad_lstm.nn import GRU, LSTM, RNN, Equations, MemoryBlocks, Recurrent, Sequential
 
 T, B, IN, H = 6, 4, 3, 2
 LENGTHS = [3, 6, 1, 4]  # unsorted
@@ -480,4 +479,4 @@ def test_what_is_refused_changes_nothing():
     for bad in (dict(lengths=[9] * B), dict(state=(x, x)), dict(state=3)):
         with pytest.raises((ArgumentError, ShapeError, UsageError)):
             layer(x, **bad)
-    assert layer._carried is None
+    assert layer._last_states is None

@@ -1,0 +1,81 @@
+"""What callers give to layers, checked before anything changes: sizes, inputs, lengths.
+
+Knows Tensors and places; no layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.arguments import as_array, whole
+from ..engine.place import Place
+from ..engine.tensor import Tensor
+from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
+from .init import MOST
+
+
+def size(who: str, value: Any, least: int = 1) -> int:
+    """Return a size if it is a whole number, and large enough."""
+    return whole(who, value, least, MOST)
+
+
+def input_tensor(
+    place: Place, x: Any, W: Tensor, ranks: tuple[int, ...] = (), axes: str = "(..., in)"
+) -> Tensor:
+    """Return an input as a Tensor if it fits the weights W (in, out) of the layer at a place."""
+    if not isinstance(x, Tensor):
+        x = Tensor(x, name="x", dtype=None if isinstance(x, np.ndarray | np.generic) else W.dtype)
+    data, weights, who = x._array, W._array, place.path
+    shape, features = data.shape, len(weights)
+    if not shape or (ranks and len(shape) not in ranks):
+        raise ShapeError(f"{who()}: input has shape {shape}, expected {axes}")
+    if shape[-1] != features:
+        raise ShapeError(
+            f"{who()}: input has {shape[-1]} features, weights take {features} "
+            f"(shapes {shape} and {W.shape})"
+        )
+    if 0 in shape:
+        raise ShapeError(
+            f"{who()}: input has shape {shape}: nothing to compute on, expected {axes}"
+        )
+    if data.dtype != weights.dtype:
+        raise DTypeError(
+            f"{who()}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
+            f".astype({str(W.dtype)!r}) or make the layer with dtype={str(x.dtype)!r}"
+        )
+    return x
+
+
+def sequence_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) -> np.ndarray:
+    """Return the lengths of the sequences of a batch, each from 1 to T.
+
+    Returns
+    -------
+    lengths : (B,) of integers
+
+    Raises
+    ------
+    UsageError, ShapeError, ArgumentError
+        If there is no batch, if they are no whole numbers, one for each sequence, or out of range.
+    """
+    who = place.path()
+    if not batch:
+        raise UsageError(
+            f"{who}: lengths are for a batch of sequences, and the input is one; leave them out"
+        )
+    array = as_array(f"{who}: lengths", lengths._array if isinstance(lengths, Tensor) else lengths)
+    if array.dtype.kind not in "iu":
+        raise UsageError(f"{who}: lengths are of type {array.dtype}, expected whole numbers")
+    if array.shape != batch:
+        raise ShapeError(
+            f"{who}: lengths have shape {array.shape}, expected {batch}: one for each sequence"
+        )
+    outside = array[(array < 1) | (array > T)]
+    if outside.size:
+        raise ArgumentError(f"{who}: found length {outside[0]}, expected 1 to {T} steps")
+    return array
+
+
+__all__ = ["input_tensor", "sequence_lengths", "size"]

@@ -1,0 +1,128 @@
+"""Simple recurrence: the layer, its cell, and the equation of one step.
+
+Knows the primitives; not how steps follow one another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Unpack
+
+from .activations import Activation, entrywise
+from .cell import Cell
+from .equation_module import LayerOptions
+from .equations import Equations, Step
+from .inputs import size
+from .recurrent import Recurrent, RecurrentOptions
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..engine.tensor import Tensor
+
+
+class RNN(Recurrent):
+    """A simple recurrence over many steps.
+
+        out(k) = f(s(k))      s(k) = x(k) W + out(k-1) U + b
+
+    J. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features in and out (H).
+    nonlinearity : function or name
+        f: ``"tanh"``, ``"relu"``, or any other as in `LSTM`.
+    num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
+        As in `Recurrent`.
+
+    Attributes
+    ----------
+    W : (in, H)
+    U : (H, H)
+    b : (H,)
+
+    Signals at step k: ``s[k]`` and ``out[k]``, each (B, H) or (H,); ``out[-1]`` is the initial
+    value. `Recurrent` says what they are called in stacks and in two directions.
+
+    Raises
+    ------
+    ArgumentError, UsageError
+        If a size or an argument is out of range or of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        nonlinearity: Activation = "tanh",
+        **options: Unpack[RecurrentOptions],
+    ) -> None:
+        equations = RNNEquations(hidden_size, squash=nonlinearity, who=type(self).__name__)
+        super().__init__(equations, input_size, num_layers, **options)
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
+        ) -> tuple[Tensor, Tensor]: ...
+
+
+class RNNCell(Cell):
+    """One step of a simple recurrence (see `RNN` for its equation and arguments).
+
+    Attributes
+    ----------
+    W : (in, H)
+    U : (H, H)
+    b : (H,)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        nonlinearity: Activation = "tanh",
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        equations = RNNEquations(hidden_size, squash=nonlinearity, who=type(self).__name__)
+        super().__init__(equations, input_size, **options)
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor | ArrayLike, state: Any = None) -> Tensor: ...
+
+
+class RNNEquations(Equations):
+    """A simple recurrence (see `RNN`).
+
+    Parameters
+    ----------
+    hidden_size : int
+    squash : function, or a name as in `activation`
+    who : str
+        What messages call it.
+    """
+
+    def __init__(self, hidden_size: int, *, squash: Activation = "tanh", who: str = "RNN") -> None:
+        H = size(f"{who}: hidden_size", hidden_size)
+        super().__init__({"s": H}, (H,))
+        self.squash = entrywise(f"{who}: nonlinearity", squash)
+
+    def stepper(self, p: Any) -> Step:
+        """Return one step, (x W + b, out) to (out,)."""
+        squash, U = self.squash, p.U
+
+        def step(xW: Any, out: Any) -> tuple[Any]:
+            s = xW + out @ U
+            out = squash(s)
+            s.name, out.name = "s", "out"
+            return (out,)
+
+        return step
+
+
+__all__ = ["RNN", "RNNCell", "RNNEquations"]
