@@ -13,7 +13,7 @@ import numpy as np
 
 from ..network.flow import Flow, Node
 from ..network.view import Given, Sight
-from .rounding import met
+from .runs import run_on_given
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def judged(adjoint: Flow, given: Sequence[Given], allowed: Sequence[np.ndarray])
     allowed : one for each
         How far off it may be (see `tolerances`).
     """
-    expected = met(adjoint, given, [each.value for each in given])
+    expected = run_on_given(adjoint, given, [each.value for each in given])
     return [Judged(given[key], value, allowed[key]) for key, value in expected.items()]
 
 
@@ -116,7 +116,7 @@ def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
     if not wrong:
         return None
     first = wrong[0]
-    right = met(sight.adjoint, [each.given for each in found], None)
+    right = run_on_given(sight.adjoint, [each.given for each in found], None)
     fits = first.given.value.shape == first.expected.shape
     off = (first.given.value[first.worst], first.expected[first.worst]) if fits else (np.nan,) * 2
     consequences = [

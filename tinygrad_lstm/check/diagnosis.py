@@ -19,7 +19,7 @@ from ..network.view import Given, Sight
 from .blame import Judged
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
-from .rounding import met
+from .runs import run_on_given
 from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
 
 MORE = 200  # pairs that are tried after one that explains all
@@ -332,7 +332,7 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given], clock
         try:
             for mistake in each.mistakes:
                 network = mistake.change(network)
-            values = evaluate(network, everything=True, meet=ticking({}, network.nodes, clock))
+            values = evaluate(network, everything=True, intercept=ticking({}, network.nodes, clock))
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])
@@ -473,7 +473,7 @@ def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
 
 def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
-    right = met(sight.adjoint, given, None)
+    right = run_on_given(sight.adjoint, given, None)
     off = {
         given[key].wire
         for key, value in right.items()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,8 @@ from ..network.adjoint import gain_of
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.view import Given, Sight
+from .runs import Intercepts, Recorder, run_on_given
 
-Meetings = Mapping[int, Callable[[int | None, np.ndarray], np.ndarray]]
-NOWHERE: Meetings = MappingProxyType({})
 HalfUnit = Callable[[Any], np.ndarray]
 
 DRAWS = 16  # of rounding errors, in every signal; what they lead to varies by a fifth or so
@@ -126,7 +124,7 @@ def tolerances(
         At how many the numbers were carried.
     """
     values = [np.abs(each.value) for each in given]
-    scale = met(absolute(sight.adjoint), given, values, _sizes(sight))
+    scale = run_on_given(absolute(sight.adjoint), given, values, _sizes(sight))
     largest: dict[int, float] = {}  # of a signal over its steps
     for key, size in scale.items():
         known = largest.get(given[key].wire, 0.0)
@@ -138,15 +136,15 @@ def tolerances(
     units = [half_unit_printed(value, digits) for value in values]
     half_unit = half_unit_of([each.value for each in given], digits)
     wires, random = set(_wires(sight).values()), np.random.default_rng(1)
-    exact = Kept(wires)
+    exact = Recorder(wires)
 
     def follows(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
         printed = [each.value for each in given]
         if not is_rounded:
-            return met(adjoint, given, printed, exact)
+            return run_on_given(adjoint, given, printed, exact)
         moved = [x + _uniform(random, u) for x, u in zip(printed, units, strict=True)]
-        between = Kept(wires, partial(_moved, _errors(random, exact, half_unit)))
-        return met(adjoint, given, moved, between)
+        between = Recorder(wires, partial(_moved, _errors(random, exact, half_unit)))
+        return run_on_given(adjoint, given, moved, between)
 
     off = spread(sight, half_unit, follows)
     return [
@@ -160,8 +158,8 @@ def _bounded(off: np.ndarray) -> np.ndarray:
     return np.nan_to_num(off, nan=np.inf, posinf=np.inf)
 
 
-def _sizes(sight: Sight) -> Meetings:
-    """Return meetings that go on with the size of δ itself wherever it has a name.
+def _sizes(sight: Sight) -> Intercepts:
+    """Return intercepts that go on with the size of δ itself wherever it has a name.
 
     So that sizes are added up from one name to the next, and do not grow from step to step as the
     sum of all ways does, whose signs never let them cancel.
@@ -173,8 +171,8 @@ def _sizes(sight: Sight) -> Meetings:
         return value
 
     wires = set(_wires(sight).values())
-    evaluate(sight.adjoint, meet=Kept(wires, kept))
-    return Kept(wires, lambda wire, step, value: known.get((wire, step), value))
+    evaluate(sight.adjoint, intercept=Recorder(wires, kept))
+    return Recorder(wires, lambda wire, step, value: known.get((wire, step), value))
 
 
 def reach(sight: Sight, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
@@ -192,18 +190,18 @@ def reach(sight: Sight, digits: int, printed: Iterable[Any] = ()) -> dict[int, n
     wires, random = _wires(sight), np.random.default_rng(2)
     half_unit = half_unit_of(printed, digits)
 
-    exact = Kept(set(wires.values()))
+    exact = Recorder(set(wires.values()))
 
     def made(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
         if not is_rounded:
-            evaluate(adjoint, meet=exact)
+            evaluate(adjoint, intercept=exact)
             return exact.series()
-        errors, before = _errors(random, exact, half_unit), Kept(set(wires.values()))
+        errors, before = _errors(random, exact, half_unit), Recorder(set(wires.values()))
 
         def carried(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
             return _moved(errors, wire, step, before[wire](step, value))
 
-        evaluate(adjoint, meet=Kept(set(wires.values()), carried))
+        evaluate(adjoint, intercept=Recorder(set(wires.values()), carried))
         return before.series()
 
     off = spread(sight, half_unit, made)
@@ -255,10 +253,10 @@ def _moved(errors: Mapping[int, Any], wire: int, step: int | None, value: np.nda
     return value + errors[wire][step] if wire in errors else value
 
 
-def _errors(random: np.random.Generator, kept: Kept, half_unit: HalfUnit) -> dict[int, Any]:
+def _errors(random: np.random.Generator, recorder: Recorder, half_unit: HalfUnit) -> dict[int, Any]:
     """Draw an error of every signal that is kept, by wire and step."""
     errors: dict[int, Any] = {}
-    for wire, steps in kept.found.items():
+    for wire, steps in recorder.records.items():
         drawn = _uniform(random, _most(np.stack(list(steps.values())), half_unit))
         errors[wire] = dict(zip(steps, drawn, strict=True))
     return errors
@@ -284,8 +282,8 @@ def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> 
     while True:
         drawn = {wire: _uniform(random, x) for wire, x in most.items()}
         errors = {wire: x if wire in folded else {None: x} for wire, x in drawn.items()}
-        seen = Kept(needed | set(most), partial(_moved, errors))
-        evaluate(network, meet=seen)
+        seen = Recorder(needed | set(most), partial(_moved, errors))
+        evaluate(network, intercept=seen)
         values = seen.series()
         yield replace(
             sight.adjoint,
@@ -311,40 +309,6 @@ def _wires(sight: Sight) -> dict[int, int]:
     return {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
 
 
-def met(
-    adjoint: Flow, given: Sequence[Given], values: Sequence[Any] | None, others: Meetings = NOWHERE
-) -> dict[int, np.ndarray]:
-    """Run a network on given values in place of its own, if there are any.
-
-    ``others`` are met on wires, or at steps, where none is given.
-
-    Returns what it makes of each itself, by its position, in the order in which it does; 0 where
-    it makes nothing.
-    """
-    found: dict[int, np.ndarray] = {}
-    places: dict[int, dict[int | None, list[int]]] = {}
-    for key, each in enumerate(given):  # several, where one signal is a plain copy of another
-        places.setdefault(each.wire, {}).setdefault(each.step, []).append(key)
-
-    def at(wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
-        def meet(step: int | None, value: np.ndarray) -> np.ndarray:
-            keys = places.get(wire, {}).get(step, ())
-            if not keys and wire in others:
-                return others[wire](step, value)
-            for key in keys:
-                found[key] = np.array(value)
-                if values is not None and np.shape(values[key]) == value.shape:
-                    value = values[key]  # what has another shape leads nowhere
-            return value
-
-        return meet
-
-    evaluate(adjoint, meet={wire: at(wire) for wire in {*places, *others}})
-    for key, each in enumerate(given):
-        found.setdefault(key, np.zeros(each.value.shape))
-    return found
-
-
 def absolute(adjoint: Flow) -> Flow:
     """Return the network of the sizes: every gain without its sign, every sum without minus."""
     return replace(adjoint, nodes=tuple(_unsigned(node) for node in adjoint.nodes))
@@ -353,43 +317,3 @@ def absolute(adjoint: Flow) -> Flow:
 def _unsigned(node: Node) -> Node:
     gain = None if node.gain is None else np.abs(node.gain)
     return replace(node, gain=gain, signs=tuple(abs(sign) for sign in node.signs))
-
-
-class Kept(Meetings):
-    """Meetings on some wires that keep what comes, and let it go on, or what is made of it.
-
-    Parameters
-    ----------
-    wires : set of int
-    made : (wire, step, value) -> value, optional
-    """
-
-    def __init__(
-        self, wires: set[int], made: Callable[[int, int | None, np.ndarray], Any] | None = None
-    ) -> None:
-        self.wires, self.made = wires, made
-        self.found: dict[int, dict[int | None, np.ndarray]] = {}
-
-    def __getitem__(self, wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
-        if wire not in self.wires:
-            raise KeyError(wire)
-
-        def meet(step: int | None, value: np.ndarray) -> np.ndarray:
-            value = value if self.made is None else self.made(wire, step, value)
-            self.found.setdefault(wire, {})[step] = value
-            return value
-
-        return meet
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.wires)
-
-    def __len__(self) -> int:
-        return len(self.wires)
-
-    def series(self) -> dict[int, np.ndarray]:
-        """Return what came, by wire; inside of a folded loop of T steps (T, ...)."""
-        return {
-            wire: steps[None] if None in steps else np.stack([steps[k] for k in range(len(steps))])
-            for wire, steps in self.found.items()
-        }

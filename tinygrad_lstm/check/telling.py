@@ -21,7 +21,7 @@ from ..network.parameters import is_same
 from ..network.view import Given, Sight
 from .diagnosis import NO_ROOM, Diagnosis
 from .mistakes import Mistake
-from .rounding import Kept
+from .runs import Recorder
 
 SAME = 1e-9  # relative to the largest entry
 
@@ -123,7 +123,7 @@ def _local(equations: Equations, changed: Flow) -> list[tuple[str, np.ndarray]]:
         return equations.right[name]
 
     with np.errstate(all="ignore"), suppress(*NO_ROOM):
-        evaluate(changed, meet=Kept({wire for wire, _ in names}, made))
+        evaluate(changed, intercept=Recorder({wire for wire, _ in names}, made))
     return found
 
 

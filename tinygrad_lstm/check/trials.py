@@ -23,12 +23,12 @@ from ..engine.kind import Kind
 from ..engine.memory import collector_paused
 from ..errors import ArgumentError
 from ..network.adjoint import delta, transposed
-from ..network.evaluate import Meeting, evaluate
+from ..network.evaluate import Intercept, evaluate
 from ..network.flow import Flow, Node
 from ..network.view import Given
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
-from .rounding import Kept
+from .runs import Recorder
 
 SECONDS = 30.0  # after which no more is tried, unless told otherwise
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none
@@ -77,18 +77,18 @@ class Clock:
 
 
 def ticking(
-    meet: dict[int, Meeting], nodes: Sequence[Node], tick: Callable[[], None]
-) -> dict[int, Meeting]:
-    """Return what is met on wires, and a call again and again while nodes run."""
+    intercept: dict[int, Intercept], nodes: Sequence[Node], tick: Callable[[], None]
+) -> dict[int, Intercept]:
+    """Return intercepts of wires, and a call again and again while nodes run."""
 
-    def pause(step: int | None, value: np.ndarray, then: Meeting | None = None) -> np.ndarray:
+    def pause(step: int | None, value: np.ndarray, then: Intercept | None = None) -> np.ndarray:
         tick()
         return value if then is None else then(step, value)
 
     for node in nodes[OFTEN // 2 :: OFTEN]:
         for wire in node.outputs[:1]:
-            meet[wire] = partial(pause, then=meet.get(wire))
-    return meet
+            intercept[wire] = partial(pause, then=intercept.get(wire))
+    return intercept
 
 
 class Trials:
@@ -141,32 +141,32 @@ class Trials:
         self.leading = self.leading_to(self.places)
 
     def _run_all(self) -> dict[int, np.ndarray]:
-        own, kept = Kept(set(self.places)), Kept(set(self.at))
+        own, kept = Recorder(set(self.places)), Recorder(set(self.at))
         expected: dict[int, np.ndarray] = {}
 
-        def meeting(wire: int) -> Meeting:
-            keep, given = kept[wire], self._meeting(wire, expected)
+        def intercept_at(wire: int) -> Intercept:
+            keep, given = kept[wire], self._intercept(wire, expected)
 
-            def meet(step: int | None, value: np.ndarray) -> np.ndarray:
+            def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
                 return keep(step, given(step, own[wire](step, value)))
 
-            return meet if wire in self.places else keep
+            return intercept if wire in self.places else keep
 
-        meet = {wire: meeting(wire) for wire in self.at}
+        intercept = {wire: intercept_at(wire) for wire in self.at}
         self.tick()
-        evaluate(self.adjoint, meet=ticking(meet, self.nodes, self.tick))
+        evaluate(self.adjoint, intercept=ticking(intercept, self.nodes, self.tick))
         self.known, self.own = kept.series(), own.series()
         for key, each in enumerate(self.given):
             expected.setdefault(key, np.zeros(each.value.shape))
         return expected
 
-    def _meeting(
+    def _intercept(
         self, wire: int, found: dict[int, np.ndarray]
     ) -> Callable[[int | None, np.ndarray], np.ndarray]:
-        """Return what happens on a wire: what comes is found, and what is given goes on."""
+        """Return the intercept of a wire: it records the value, and goes on with the given one."""
         keys_at = self.places.get(wire, {})
 
-        def meet(step: int | None, value: np.ndarray) -> np.ndarray:
+        def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
             for key in keys_at.get(step, ()):
                 found[key] = np.array(value)
                 given = self.given[key].value
@@ -176,7 +176,7 @@ class Trials:
                     raise _OtherShape
             return value
 
-        return meet
+        return intercept
 
     def _is_fixed(self, wire: int) -> bool:
         """Whether an author's own numbers stand on a wire at every step."""
@@ -223,10 +223,10 @@ class Trials:
         found: dict[int, np.ndarray] = {}
         leading = self.leading if leading is None else leading
         nodes, wires, ahead = self._changed(changes, leading)
-        meet = {wire: self._meeting(wire, found) for wire in ahead.intersection(self.places)}
+        intercept = {wire: self._intercept(wire, found) for wire in ahead.intersection(self.places)}
         flow = replace(self.adjoint, nodes=tuple(nodes), wires=wires)
         try:
-            evaluate(flow, meet=ticking(meet, nodes, self.tick), known=self.known)
+            evaluate(flow, intercept=ticking(intercept, nodes, self.tick), known=self.known)
         except _OtherShape:
             return self._run_wholly(changes)
         return found
@@ -239,8 +239,8 @@ class Trials:
         fixed, self.fixed = self.fixed, set()
         try:
             graph = leading_to(graph, set(self.places))
-            meet: dict[int, Any] = {wire: self._meeting(wire, found) for wire in self.places}
-            evaluate(graph, meet=ticking(meet, graph.nodes, self.tick))
+            intercept: dict[int, Any] = {wire: self._intercept(wire, found) for wire in self.places}
+            evaluate(graph, intercept=ticking(intercept, graph.nodes, self.tick))
         finally:
             self.fixed = fixed
         return found
@@ -374,9 +374,9 @@ class Trials:
                 return value
             return weight if self.are_taken else value + weight
 
-        kept = Kept(set(wires.values()), lambda w, k, x: made(w, k, x) if w in ends else x)
-        meet = ticking({wire: kept[wire] for wire in kept}, back.nodes, self.tick)
-        evaluate(back, still, meet=meet)
+        kept = Recorder(set(wires.values()), lambda w, k, x: made(w, k, x) if w in ends else x)
+        intercept = ticking({wire: kept[wire] for wire in kept}, back.nodes, self.tick)
+        evaluate(back, still, intercept=intercept)
         found = kept.series()
         return {wire: found[to] for wire, to in wires.items() if to in found}
 
@@ -392,15 +392,16 @@ class Trials:
         come = {wire for wire, _ in self._come(patch)}.union(*(self.nodes[x].inputs for x in patch))
         if not come.isdisjoint(ahead - self.fixed):
             return None
-        kept = Kept(set(change.at))
+        kept = Recorder(set(change.at))
 
-        def meeting(wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
-            keep, given = kept[wire], self._meeting(wire, {})
+        def intercept_at(wire: int) -> Intercept:
+            keep, given = kept[wire], self._intercept(wire, {})
             return lambda step, value: given(step, keep(step, value))
 
         flow = replace(self.adjoint, nodes=tuple(self._put_together(patch, set())))
         try:
-            evaluate(flow, meet={wire: meeting(wire) for wire in change.at}, known=self.known)
+            intercepts = {wire: intercept_at(wire) for wire in change.at}
+            evaluate(flow, intercept=intercepts, known=self.known)
         except _OtherShape:
             return None
         now = kept.series()

@@ -21,7 +21,7 @@ from ..errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
 
 # (step, value) -> value: what goes on in place of a signal; the step counts from 0, None outside
-Meeting = Callable[[int | None, np.ndarray], np.ndarray]
+Intercept = Callable[[int | None, np.ndarray], np.ndarray]
 
 
 def evaluate(
@@ -29,7 +29,7 @@ def evaluate(
     values: Mapping[str, Any] | None = None,
     *,
     everything: bool = False,
-    meet: Mapping[int, Meeting] | None = None,
+    intercept: Mapping[int, Intercept] | None = None,
     known: Mapping[int, Any] | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a graph, and return what comes out.
@@ -42,7 +42,7 @@ def evaluate(
     everything : bool
         Return the signal on every wire, by the wire's name, instead of the outputs by theirs;
         inside of a loop of T steps (T, ...), the earliest step first.
-    meet : mapping of a wire to (step, value) -> value, optional
+    intercept : mapping of a wire to (step, value) -> value, optional
         Called with every signal on these wires as it comes; what it returns goes on.
     known : mapping of a wire to its signal, optional
         The signals that no node of the graph makes; inside of a loop of T steps (T, ...).
@@ -67,11 +67,11 @@ def evaluate(
                     f"evaluate: no source is called {name!r}; {nearest(name, sources)}"
                 )
     on: dict[int, Any] = {} if known is None else _Known(known)
-    met = dict(meet or {})
+    intercepts = dict(intercept or {})
     results: dict[str, np.ndarray] = {}
     for loop, nodes in groupby(graph.nodes, lambda node: node.loop if node.folded else None):
         if loop is not None:
-            _Steps(nodes, len(graph.loops[loop].steps), on, everything, met).run()
+            _Steps(nodes, len(graph.loops[loop].steps), on, everything, intercepts).run()
             continue
         for node in nodes:
             if node.kind in SOURCES:
@@ -81,7 +81,7 @@ def evaluate(
             else:
                 made = _made(node, _operands(node, on), node.gain)
                 on.update(zip(node.outputs, made, strict=True))
-            _meet(met, node, None, on)
+            _intercept(intercepts, node, None, on)
     if everything:
         return {graph.wires[wire].name: _whole(value) for wire, value in on.items() if wire >= 0}
     return results
@@ -118,7 +118,7 @@ class _Steps:
         The signals so far, by wire; those that leave the loop are added to it.
     everything : bool
         Whether to add those that do not leave it, too.
-    met : mapping of a wire to (step, value) -> value
+    intercepts : mapping of a wire to (step, value) -> value
     """
 
     def __init__(
@@ -127,9 +127,9 @@ class _Steps:
         count: int,
         on: dict[int, Any],
         everything: bool,
-        met: dict[int, Meeting],
+        intercepts: dict[int, Intercept],
     ) -> None:
-        self.met = met
+        self.intercepts = intercepts
         self.nodes, self.count, self.on, self.everything = list(nodes), count, on, everything
         self.delays = [node for node in self.nodes if node.kind in DELAYS]
         self.inside = [node for node in self.nodes if node.kind not in DELAYS]
@@ -143,10 +143,10 @@ class _Steps:
             now = _Known(self.on, step) if isinstance(self.on, _Known) else dict[int, Any]()
             for node, value in zip(self.delays, held, strict=True):
                 now[node.outputs[0]] = value
-                _meet(self.met, node, step, now, 1)
+                _intercept(self.intercepts, node, step, now, 1)
             for node in self.inside:
                 self._at(step, node, now)
-                _meet(self.met, node, step, now)
+                _intercept(self.intercepts, node, step, now)
             held = [self._next(node, now) for node in self.delays]
             if self.everything:
                 for wire, value in now.items():
@@ -157,8 +157,8 @@ class _Steps:
         self.on.update(self.sums)
         for wire, values in self.series.items():
             self.on[wire] = np.stack(values)
-        for node in self.nodes if self.met else ():
-            _meet(self.met, node, None, self.on)
+        for node in self.nodes if self.intercepts else ():
+            _intercept(self.intercepts, node, None, self.on)
 
     def _initial(self, node: Node) -> np.ndarray:
         """Return what a delay holds before its first step; nothing follows the last one."""
@@ -206,18 +206,18 @@ class _Steps:
         self.series.setdefault(wire, [None] * self.count)[step] = value
 
 
-def _meet(
-    met: dict[int, Meeting],
+def _intercept(
+    intercepts: dict[int, Intercept],
     node: Node,
     step: int | None,
     on: dict[int, Any],
     ports: int | None = None,
 ) -> None:
-    """Let what a node has made be met, if anybody wants to."""
-    if met:
+    """Hand what a node has made to its intercept, and go on with what that returns."""
+    if intercepts:
         for wire in node.outputs[:ports]:
-            if wire in met and wire in on:
-                on[wire] = met[wire](step, _whole(on[wire]))
+            if wire in intercepts and wire in on:
+                on[wire] = intercepts[wire](step, _whole(on[wire]))
 
 
 def _source(graph: Flow, node: Node, given: dict[str, Any]) -> np.ndarray:

@@ -230,7 +230,7 @@ def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]
     affected, nodes = _ahead(nets, next(iter(values)))
     known = {wire: each.value for wire, each in enumerate(nets.network.wires)}
     network = replace(nets.network, nodes=nodes)
-    evaluate(network, meet={each: replacement(each) for each in affected}, known=known)
+    evaluate(network, intercept={each: replacement(each) for each in affected}, known=known)
     return {
         each: steps[None] if None in steps else np.stack([steps[k] for k in range(len(steps))])
         for each, steps in seen.items()
