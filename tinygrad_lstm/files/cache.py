@@ -20,40 +20,49 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 DIGEST = hashlib.sha256().digest_size  # bytes at the head of a file, by which a torn one is noticed
 
 
-def read_cache(name: str) -> bytes | None:
-    """Return what was kept under a name, or None if there is nothing that can be trusted."""
-    try:
-        content = _read(_folder(), name)
-    except (ImportError, OSError, RuntimeError, ValueError):
-        return None
-    digest, content = content[:DIGEST], content[DIGEST:]
-    return content if hashlib.sha256(content).digest() == digest else None
+def read_cache(name: str, spare: Path | None = None) -> bytes | None:
+    """Return what was kept under a name, or None if there is nothing that can be trusted.
+
+    ``spare`` is a folder of the caller's own, for where the user's cache cannot be had.
+    """
+    for place in (None, spare) if spare else (None,):
+        with suppress(ImportError, OSError, RuntimeError, ValueError):
+            content = _read(_folder(place), name)
+            digest, content = content[:DIGEST], content[DIGEST:]
+            if hashlib.sha256(content).digest() == digest:
+                return content
+    return None
 
 
-def write_cache(name: str, content: bytes) -> None:
-    """Keep some bytes under a name, if they can be kept."""
-    with suppress(ImportError, OSError, RuntimeError, ValueError):
-        folder = _folder()
-        for missing in (folder.parent, folder):  # a home that is not there is not made
-            with suppress(FileExistsError):
-                missing.mkdir(0o700)
-        os.close(_open(folder, folder=True))
-        with suppress(FileNotFoundError):
-            os.unlink(folder / name)  # which may be a link, or be open to others
-        write_file(hashlib.sha256(content).digest() + content, folder / name, mode=0o600)
+def write_cache(name: str, content: bytes, spare: Path | None = None) -> None:
+    """Keep some bytes under a name, if they can be kept: in the user's cache, else in ``spare``."""
+    for place in (None, spare) if spare else (None,):
+        with suppress(ImportError, OSError, RuntimeError, ValueError):
+            folder = _folder(place)
+            for missing in (folder.parent, folder):  # a home that is not there is not made
+                with suppress(FileExistsError):
+                    missing.mkdir(0o700)
+            os.close(_open(folder, folder=True))
+            with suppress(FileNotFoundError):
+                os.unlink(folder / name)  # which may be a link, or be open to others
+            write_file(hashlib.sha256(content).digest() + content, folder / name, mode=0o600)
+            return
 
 
-def _folder() -> Path:
-    """Return the folder to keep things in.
+def _folder(place: Path | None = None) -> Path:
+    """Return the folder to keep things in: the user's, unless another is given.
 
     Raises
     ------
     PermissionError
         If somebody else owns a folder on the way to it, or anybody can exchange it.
     """
-    from platformdirs import user_cache_path  # an extra comes with it
+    if place is None:
+        from platformdirs import user_cache_path  # an extra comes with it
 
-    folder = user_cache_path(NAME, appauthor=False)
+        folder = user_cache_path(NAME, appauthor=False)
+    else:
+        folder = place
     if not folder.is_absolute():
         raise ValueError(f"{folder} is a place that depends on the current folder")
     for parent in folder.parents if hasattr(os, "geteuid") else ():
