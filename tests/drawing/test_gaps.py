@@ -171,7 +171,7 @@ def test_a_report_marks_a_step_that_would_be_left_out():
 
 def test_the_command_line_says_why_it_is_not_folded(tmp_path, capsys):
     path = tmp_path / "net.py"
-    path.write_text("from test_draw_gaps import elman\nloss = elman()\n")
+    path.write_text(f"from {__name__} import elman\nloss = elman()\n")
     assert cli.main(["draw", str(path), "-o", str(tmp_path / "net.gv")]) == 0
     said = capsys.readouterr()
     assert said.out == f"{tmp_path / 'net.gv'}\n"
