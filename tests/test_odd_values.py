@@ -12,7 +12,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, is_typeddict
 
 import numpy as np
 import pytest
@@ -186,6 +186,8 @@ CALLS: dict[str, Call] = {
         squash=("4σ-2", "2σ-1"), **RECURRENT,
     ),
     "Recurrent": lambda: call(nn.Recurrent, LSTMEquations(3), 2, num_layers=1, **RECURRENT),
+    "Equations": lambda: call(nn.Equations, gates={"f": 3, "h": 3}, sizes=(3,)),
+    "Cell": lambda: call(nn.Cell, LSTMEquations(3), 2, name="c", dtype=float, seed=0),
     "LSTMCell": lambda: call(
         nn.LSTMCell, 2, 3, peephole=False, proj_size=0, forget_bias=1.0, squash="tanh", name="c",
         dtype=float, seed=0,
@@ -435,7 +437,7 @@ def public() -> Iterator[tuple[str, Any]]:
                           ("interop.", interop), ("", check)):  # fmt: skip
         for name in dir(space):
             each = getattr(space, name)
-            if name.startswith("_") or not callable(each) or inspect.ismodule(each):
+            if name.startswith("_") or not callable(each) or is_typeddict(each):
                 continue
             home = getattr(each, "__module__", "")
             if home.partition(".")[0] != "tinygrad_lstm":

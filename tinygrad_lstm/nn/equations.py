@@ -7,38 +7,103 @@ a layer's card is printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
+from ..engine.arguments import by_name, told
 from ..engine.place import Packed
+from ..errors import ArgumentError, UsageError
 from . import init
+from .inputs import size
 
 Step = Callable[..., tuple[Any, ...]]
 
 
 class Equations:
-    """What a recurrence computes at one step, and from which parameters.
+    """What a recurrence computes at one step, and from which parameters: the base for a new cell.
+
+    A subclass defines `stepper`. `Recurrent` runs the equations over time, `Cell` step by step.
+
+    Parameters
+    ----------
+    gates : dict of str to int
+        The blocks that stand side by side in W, U and b, by their letters, and their widths.
+    sizes : tuple of int
+        The width of each state.
 
     Attributes
     ----------
     states : tuple of str
-        What is handed from step to step; the output comes first.
-    sizes : tuple of int
-        How wide each of them is.
-    gates : dict of str to int
-        What stands side by side in W, U and b, each called by a letter, and how wide it is.
+        The names of the states, which each step passes to the next; the output is the first.
     notes : str
-        What else a card says.
+        What a card says of the parameters.
+
+    Raises
+    ------
+    UsageError, ArgumentError
+        If a gate is not one letter, a width is no whole number above 0, or there is not one size
+        for each state.
+
+    Examples
+    --------
+    The minimal gated unit of G. Zhou, J. Wu, C. Zhang and Z. Zhou, 2016:
+
+    >>> import tinygrad_lstm as tg
+    >>> class MinimalGatedUnit(tg.nn.Equations):
+    ...     def __init__(self, H):
+    ...         super().__init__(gates={"f": H, "h": H}, sizes=(H,))
+    ...
+    ...     def stepper(self, p):
+    ...         F, N = self.columns("f", "h")
+    ...         U_f, U_h = p.U[F], p.U[N]
+    ...
+    ...         def step(xW, out):
+    ...             s_f = xW[F] + out @ U_f
+    ...             f = tg.sigmoid(s_f)
+    ...             s_h = xW[N] + (f * out) @ U_h
+    ...             h = tg.tanh(s_h)
+    ...             out = (1.0 - f) * out + f * h
+    ...             s_f.name, f.name, s_h.name, h.name, out.name = "s_f", "f", "s_h", "h", "out"
+    ...             return (out,)
+    ...
+    ...         return step
+    >>> mgu = tg.nn.Recurrent(MinimalGatedUnit(4), 3, name="mgu", seed=0)
+    >>> print(mgu)
+    mgu: Recurrent, 3 features to 4
+      s_f = x(k) W.f + b.f + out(k-1) U.f
+      f   = σ(s_f)
+      s_h = x(k) W.h + b.h + (f ∘ out(k-1)) U.h
+      h   = tanh(s_h)
+      out = (1 - f) ∘ out(k-1) + f ∘ h
+    W (3, 8), U (4, 8), b (8,)
+    A sequence is a row, weights are (in, out), packed in the order f, h; one bias
+    64 parameters
+    >>> out, out_n = mgu(np.ones((5, 3)))
+    >>> tg.graph(out_n.sum()).fold()
+    <Graph of 40 nodes, folded over 5 steps>
     """
 
     states: tuple[str, ...] = ("out",)
     notes = "one bias"
 
-    def __init__(self, gates: dict[str, int], sizes: tuple[int, ...]) -> None:
-        self.gates, self.sizes = gates, sizes
+    def __init__(self, gates: Mapping[str, int], sizes: Sequence[int]) -> None:
+        who = type(self).__name__
+        for letter in by_name(f"{who}: gates", gates, "a dictionary of widths by letters"):
+            if len(letter) != 1:
+                raise ArgumentError(f"{who}: found the gate {letter!r}, expected one letter")
+        self.gates = {
+            letter: size(f"{who}: the width of gate {letter}", width)
+            for letter, width in gates.items()
+        }
+        if not isinstance(sizes, tuple | list) or len(sizes) != len(self.states):
+            raise UsageError(
+                f"{who}: found sizes {told(sizes)}, expected one for each state: "
+                f"{', '.join(self.states)}"
+            )
+        self.sizes = tuple([size(f"{who}: the size of a state", width) for width in sizes])
 
     def parameters(self, input_size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the initial values of all parameters, by their (perhaps packed) names.
@@ -50,7 +115,7 @@ class Equations:
         U = [init.orthogonal((self.sizes[0], width), random) for width in widths]
         b = [np.full(width, self.bias(gate)) for gate, width in self.gates.items()]
         blocks = {"W": W, "U": U, "b": b}
-        return {self.packed(name): np.hstack(each) for name, each in blocks.items()}
+        return {self.packed(name): np.hstack(arrays) for name, arrays in blocks.items()}
 
     def bias(self, gate: str) -> float:
         """Return the initial value of a gate's bias."""
@@ -71,15 +136,15 @@ class Equations:
         return f"A sequence is a row, weights are (in, out){order}; {self.notes}"
 
     def columns(self, *parts: str) -> tuple[Any, ...]:
-        """Return where the parts stand along the last axis; ``ifo`` is three gates at once."""
+        """Return the index of each part along the last axis; ``ifo`` is three gates at once."""
         ends = dict(zip(self.gates, pairwise(accumulate(self.gates.values(), initial=0))))
         return tuple((..., slice(ends[part[0]][0], ends[part[-1]][1])) for part in parts)
 
     def stepper(self, p: Any) -> Step:
-        """Return one step: a function of x(k) W + b and the states that returns the next states.
+        """Return one step: a function of x(k) W + b and of the states that returns the next states.
 
-        It names the signals of the step. What it needs of the parameters it looks up once, before
-        the first step.
+        The step gives its signals their names. Parts of parameters are taken once, before the first
+        step.
 
         Parameters
         ----------
