@@ -2,7 +2,6 @@
 
 import json
 import re
-from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -21,12 +20,10 @@ from support.networks import (
 )
 from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.derivations import complex_step, mazur, question
+from tinygrad_lstm.engine.facts import TAKING
 from tinygrad_lstm.engine.kinds import linear
 from tinygrad_lstm.engine.symbol import function
 from tinygrad_lstm.formulas.explanation import numbers
-
-explain = import_module("tinygrad_lstm.formulas.explain")  # tg.explain is the function
-
 
 NETWORKS = {
     "mlp": mlp, "convolution": convolution,
@@ -293,7 +290,7 @@ def test_the_partial_derivative_of_a_linear_map_is_as_told(name):
                 units = [np.zeros(np.shape(each)) for each in operands]
                 units[n][place] = 1.0
                 weights |= set(np.unique(primitive.forward(*units, **parameters)).tolist())
-    takes = explain._weights(primitive) == explain.PICKING
+    takes = primitive.words == TAKING
     assert takes == (weights <= {0.0, 1.0})
     assert takes or name == "average"
 
@@ -305,7 +302,7 @@ def test_a_map_of_one_s_own_that_weighs_entries_is_not_said_to_take_them():
     )  # fmt: skip
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     told = str(tg.explain(tg.sum(triple(x) ** 2), "x"))
-    assert "the numbers by which triple weighs the entries" in told
+    assert "3 for every entry that is taken, else 0" in told
 
 
 def test_a_product_is_written_out_in_numbers_that_give_it():

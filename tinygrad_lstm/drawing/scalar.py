@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
+from ..formulas.words import is_matmul
 from ..network.flow import Flow
 from .skeleton import Arc, Place, Skeleton
 
@@ -95,12 +96,7 @@ class _Expansion:
         return self.entries[place]
 
     def _is_matrix(self, arc: Arc) -> bool:
-        weight = arc.weight
-        return (
-            weight is not None
-            and weight.primitive is not None
-            and weight.primitive.name == "matmul"
-        )
+        return arc.weight is not None and is_matmul(arc.weight)
 
     def _connect(self, arc: Arc) -> None:
         tails, heads = self._of(arc.tail), self._of(arc.head)

@@ -18,18 +18,22 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from ..errors import UsageError
+from . import facts, steps
 from .arguments import operand as checked_operand
 from .cotangent import Array, PlainSums
 from .forms import JOINING, REDUCING, Form, explained, frozen
 from .kind import Kind
 from .numerics import total
+from .steps import StepRule
 from .symbol import Notation, Symbol
 
 _ndarray = np.ndarray
@@ -82,7 +86,18 @@ class Primitive:
         Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
     is_entrywise : bool
         Whether an entry of the result depends on the operands' entries at the same place alone, so
-        that one number may stand for an operand of equal entries.
+        that one number may stand for an operand of equal entries. Of a linear map or a product
+        that does not say so, it is found by running the operation on its samples.
+    gains : (rule, rule)
+        Of a product, ``(a, b) -> gain`` for each operand: what the cotangent is multiplied by.
+    sides : (int, int)
+        Where these gains stand: -1 to the left of the cotangent, +1 to the right, 0 either.
+    words : str
+        The partial derivative of a linear map or a join, in words.
+    steps : (shapes, shape of the result, parameters) -> (which operands have steps, parameters)
+        How it acts on each step of a whole sequence, or None (see `steps`).
+    columns : (shapes, parameters) -> operands
+        Which operands bring the columns, along the last axis, of which the result has the same.
     arity, parameters, known : int or None, tuple of str, frozenset of str
         The number of operands (None for any number), and the names of what else it takes, in their
         order and as a set.
@@ -114,6 +129,9 @@ class Primitive:
         analytic: bool = True,
         numpy: Sequence[Callable[..., Any]] = (),
         forms: Mapping[str, Form] | None = None,
+        steps: StepRule | None = None,
+        columns: Callable[[Sequence[tuple[int, ...]]], list[int]] | None = None,
+        words: str = "",
     ) -> None:
         self.name, self.kind = name, kind
         self.forward, self.pull, self.jvp = forward, pull, jvp
@@ -123,9 +141,13 @@ class Primitive:
         self.known = frozenset(self.parameters)
         self.forms = {each: (forms or {}).get(each, frozen) for each in self.parameters}
         self.is_differentiable = kind is not Kind.CUT
-        self.is_entrywise = kind in (Kind.ELEMENTWISE, Kind.JUNCTION)
+        self._steps, self._columns, self._words = steps, columns, words
+        if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):
+            self.is_entrywise = True
         self.rules: tuple[Rule | None, ...] = ()
         self.signs: tuple[int, ...] = ()
+        self.gains: tuple[Rule, ...] = ()
+        self.pieces: Rule | None = None
         self.transposed: Rule | None = None
         self.is_part = False
         self.add_part: Callable[..., None] | None = None
@@ -138,7 +160,56 @@ class Primitive:
         return f"<primitive {self.name} ({self.kind})>"
 
     def __reduce__(self) -> str:
-        return self.name  # a copy is the entry itself, wherever the table is
+        """Return the name by which a copy finds the primitive itself, where it was declared."""
+        module = vars(sys.modules[self.__module__])
+        if module.get(self.name) is self:
+            return self.name
+        return next((name for name, each in module.items() if each is self), self.name)
+
+    @cached_property
+    def is_entrywise(self) -> bool:
+        return self.kind in (Kind.LINEAR, Kind.BILINEAR) and facts.works_by_entry(
+            self.forward, self.samples
+        )
+
+    @cached_property
+    def sides(self) -> tuple[int, ...]:
+        return tuple(
+            0 if self.is_entrywise else facts.side(self.forward, rule, self.samples)
+            for rule in self.rules
+            if rule is not None
+        )
+
+    @cached_property
+    def words(self) -> str:
+        return self._words or facts.slope_in_words(self.name, self.forward, self.samples)
+
+    @cached_property
+    def steps(self) -> StepRule:
+        if self._steps is not None:
+            return self._steps
+        if self.is_entrywise:
+            return steps.entry_by_entry
+        return steps.OF_KIND.get(self.kind) or steps.tried(self.forward)
+
+    def columns(
+        self, shapes: Sequence[tuple[int, ...]], parameters: Mapping[str, Any]
+    ) -> list[int]:
+        """Return the operands that bring the columns of the result, each column by itself."""
+        if self._columns is not None:
+            return self._columns(shapes)
+        if self.is_entrywise and len(shapes) == 1:
+            return [0]
+        if self.kind is not Kind.BILINEAR or self.is_entrywise:
+            return []
+        ports = ([False, True], [True, False])
+        fits = [
+            each
+            for each in ports
+            if len(shapes[each.index(True)]) == 2
+            and steps.acts_apart(self.forward, shapes, each, parameters, axis=-1)
+        ]
+        return [fits[0].index(True)] if fits else []
 
     def __call__(self, *operands: Any, **parameters: Any) -> Any:
         """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
@@ -289,9 +360,19 @@ def _total(terms: list[Array]) -> Array:
 
 
 class _Table:
-    """Whether the table has been read: a primitive that is declared later is somebody else's."""
+    """Whether the table has been read: a primitive that is declared later is somebody else's.
+
+    Attributes
+    ----------
+    is_read : bool
+    others : mapping of str to Primitive
+        Those by their names, as long as somebody holds them; the last declared of one name.
+    """
 
     is_read = False
+
+    def __init__(self) -> None:
+        self.others: WeakValueDictionary[str, Primitive] = WeakValueDictionary()
 
 
 table = _Table()
@@ -306,7 +387,10 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
             return constructor(*args, **options)
         from .trial import declared  # nobody else needs it
 
-        return declared(constructor, args, options)
+        primitive = declared(constructor, args, options)
+        primitive.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
+        table.others[primitive.name] = primitive
+        return primitive
 
     return declare
 
@@ -431,6 +515,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
         return primitive(filled, **parameters)
 
     primitive = Primitive(name, Kind.JOIN, forward, pull, jvp, **{"forms": JOINING, **more})
+    primitive.pieces = pieces
     return primitive
 
 
@@ -442,10 +527,16 @@ def bilinear(
     right: Rule,
     *,
     rows: Callable[..., tuple[Array, Array]] | None = None,
-    is_entrywise: bool = False,
+    is_entrywise: bool | None = None,
+    gains: tuple[Rule, Rule] | None = None,
+    sides: tuple[int, int] | None = None,
     **more: Any,
 ) -> Primitive:
     """Declare a product a · b by its two transposes, ``(ct, a, b) -> ct`` of a, and of b.
+
+    ``gains``, two rules ``(a, b) -> gain``, say what the cotangent is multiplied by on its way to
+    each operand, and ``sides`` on which side of the cotangent a gain stands. Without them, both are
+    read from the transposes, which are run on Symbols.
 
     ``rows(a, ct)`` gives two matrices x (n, in) and δ (n, out) such that the cotangent of a matrix
     b is xᵀ δ; that of a leaf, which nobody waits for, is then summed over many products at once.
@@ -473,7 +564,15 @@ def bilinear(
         return _total(terms if db is None else [*terms, primitive(a, db)])
 
     primitive = Primitive(name, Kind.BILINEAR, forward, pull, jvp, **more)
-    primitive.rules, primitive.is_entrywise = (left, right), is_entrywise
+    primitive.rules = (left, right)
+    primitive.gains = gains or (
+        lambda a, b: facts.gain(forward, left, primitive.samples, a, b),
+        lambda a, b: facts.gain(forward, right, primitive.samples, a, b),
+    )
+    if is_entrywise is not None:
+        primitive.is_entrywise = is_entrywise
+    if sides is not None:
+        primitive.sides = sides
     return primitive
 
 

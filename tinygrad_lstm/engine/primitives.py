@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from . import forms, symbol
+from . import forms, steps, symbol
 from . import numerics as digits
 from .kinds import (
     Primitive,
@@ -38,7 +38,7 @@ from .kinds import (
     unbroadcast,
 )
 from .numerics import half, nan, one, zero
-from .symbol import Notation, function
+from .symbol import Notation, Symbol, function
 
 # --- samples: where an entry is tried out -------------------------------------------------------
 
@@ -114,12 +114,17 @@ def _no_zero(b):
     return where(b == 0, nan(b), b)
 
 
+def _is_expression(x):
+    """Return whether a rule is being written, and not worked out: rounding does not matter."""
+    return isinstance(x, Symbol) or getattr(x, "__array_ufunc__", None) is None
+
+
 def _power_of_base(a, b, y):
     """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, be a as small as it may.
 
     The exponent of 0⁰ stays 0, so that neither its value nor its slope is infinite.
     """
-    if getattr(y, "__array_ufunc__", None) is None:  # an expression, which is read and not derived
+    if _is_expression(y):  # an expression, which is read and not derived
         return b * a ** where(b == 0, 0, b - 1)
     return mask(a ** where(b == 0, b - (a != 0), b - 1), b)
 
@@ -208,9 +213,16 @@ def _matmul_rows(a, ct, ndim=2):
     return a.reshape((count, width)), ct.reshape((count, ct.shape[-1]) if ndim == 2 else (count,))
 
 
+def _turned(partner):
+    """Return the partner of an operand, transposed, which is the gain on the operand's way back."""
+    return partner.T if partner.ndim < 3 else partner.swapaxes(-1, -2)
+
+
 # fmt: off
-hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY, is_entrywise=True)
+hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY, is_entrywise=True, gains=(lambda a, b: b, lambda a, b: a))
 matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_right,           notation=symbol.MATMUL,   numpy=(np.matmul, np.dot), rows=_matmul_rows,
+                    is_entrywise=False, gains=(lambda a, b: _turned(b), lambda a, b: _turned(a)), sides=(+1, -1), steps=steps.of_matmul,
+                    columns=lambda shapes: [1] if len(shapes[1]) == 2 else [],
                     samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)], [(2, 3), (5, 3, 4)],
                                   [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)], [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
 # fmt: on
@@ -335,17 +347,17 @@ def _overlap_add(x, *, window_shape, axis=None, shape):
 
 
 # fmt: off
-sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, forms=forms.REDUCING, samples=REDUCED, numpy=(np.sum,))
+sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, steps=steps.along_axes, forms=forms.REDUCING, samples=REDUCED, numpy=(np.sum,))
 average      = linear("average",      digits.average, _average_transposed,     notation=function("average"), forms=forms.REDUCING, samples=REDUCED)
 reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
-                                                                               notation=symbol.RESHAPE, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
+                                                                               notation=symbol.RESHAPE, steps=steps.of_reshape, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
                                                                                samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
-transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, numpy=(np.transpose,), forms=dict(axes=forms.order),
+transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, steps=steps.of_transpose, numpy=(np.transpose,), forms=dict(axes=forms.order),
                                                                                samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
-broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
+broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), steps=steps.of_broadcast, numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
                                                                                samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))], [(), dict(shape=(2,))]))
 getitem      = linear("getitem",      _getitem,      lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, is_part=True, forms=dict(index=forms.part),
+                                                                               notation=symbol.ITEM, is_part=True, steps=steps.of_part, forms=dict(index=forms.part),
                                                                                samples=tried([(3, 2), dict(index=1)], [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
                                                                                              [(2, 3), dict(index=(Ellipsis, None, 1))]))
 scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape: getitem(ct, index=index),
@@ -428,7 +440,7 @@ def _weights(x, y, axis):
     The sum of exp(x - y) is 1, but for the rounding of a large y: the division takes that out.
     """
     below = x - y
-    if getattr(below, "__array_ufunc__", None) is None:  # an expression, which does not round
+    if _is_expression(below):  # an expression, which does not round
         return exp(below)
     is_all = (x == y) & (y == np.inf)  # an infinite entry has all the weight
     e = exp(where(is_all, zero(x), below) if np.any(is_all) else below)

@@ -72,6 +72,13 @@ UNEQUAL = Notation("[{0} ≠ {1}]", r"\left[{0} \neq {1}\right]", ATOM, (SUM, SU
 TOTAL = Notation("Σ {0}", r"\sum {0}", PREFIX, (PREFIX,))
 RESHAPE = function("reshape", parameters=("shape",))
 
+# NumPy's functions that are written as operators; any other is written with its name
+_OPERATORS = {
+    "add": ADD, "subtract": SUBTRACT, "multiply": HADAMARD, "divide": DIVIDE, "negative": NEGATIVE,
+    "power": RAISE, "matmul": MATMUL, "greater": GREATER, "less": LESS, "equal": EQUAL,
+    "not_equal": UNEQUAL,
+}  # fmt: skip
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GREEK = {"δ": r"\delta", "Σ": r"\Sigma", "σ": r"\sigma"}
 
@@ -88,7 +95,6 @@ class Symbol:
     """
 
     __slots__ = ("name", "notation", "apply", "operands", "parameters", "value")
-    __array_ufunc__ = None  # so that `array * symbol` asks the Symbol
 
     def __init__(self, name: str, value: Any = None) -> None:
         self.name = name
@@ -117,6 +123,13 @@ class Symbol:
             with np.errstate(all="ignore"):
                 result.value = apply(*values, **_first(result.parameters))
         return result
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Symbol:
+        """Write one of NumPy's functions that a rule calls."""
+        if method != "__call__" or options:
+            return NotImplemented
+        notation = _OPERATORS.get(ufunc.__name__) or function(ufunc.__name__)
+        return Symbol.of(notation, ufunc, operands)
 
     @staticmethod
     def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> Symbol:

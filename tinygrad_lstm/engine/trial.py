@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError, TinygradError, UsageError
+from . import symbol
 from .arguments import function, of_kind, text, told
 from .kind import Kind
 from .symbol import Notation, Symbol
@@ -151,14 +152,22 @@ def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, An
 
 
 def _watched(name: str, what: str, rule: Any, fits: Callable[..., str]) -> Any:
-    """Return a rule that refuses to give what cannot be meant."""
+    """Return a rule that refuses to give what cannot be meant.
+
+    A rule that does not run on Symbols is written with its name, and its operands.
+    """
     if rule is None and what.startswith("partial "):
         return None
     function(f"{name}: {what}", rule)
 
     @wraps(rule)
     def watched(*args: Any, **parameters: Any) -> Any:
-        result = rule(*args, **parameters)
+        try:
+            result = rule(*args, **parameters)
+        except Exception:
+            if not any(isinstance(each, Symbol) for each in args):
+                raise
+            return Symbol.of(symbol.function(f"{name}: {what}"), rule, args, parameters)
         if result is None:
             raise UsageError(f"{name}: {what} returned None")
         if isinstance(result, Symbol) or any(isinstance(each, Symbol) for each in args):

@@ -11,14 +11,13 @@ Every number is a δ of the adjoint network, every formula the rule of a primiti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from ..engine.arguments import flag, optional
 from ..engine.kind import Kind
-from ..engine.kinds import Primitive
 from ..engine.symbol import Symbol, bare, constant_text
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import SignalError, UsageError, nearest
@@ -35,9 +34,6 @@ from .words import is_named
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
-# the partial derivative of a linear map: of one that takes entries as they are, and of any other
-PICKING = "1 for every entry that is taken, else 0"
-WEIGHING = "the numbers by which {name} weighs the entries, whatever they are"
 # what passes the border of a loop, or its delay: the equation, and δ on its way back
 CROSSING = {
     Kind.DELAY: ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
@@ -326,10 +322,7 @@ def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
     primitive = node.primitive
     assert primitive is not None
     if node.kind is Kind.BILINEAR:
-        partner = xs[1 - port]
-        if primitive.is_entrywise:
-            return partner
-        return partner.T if partner.ndim < 3 else partner.swapaxes(-1, -2)
+        return primitive.gains[port](*xs)
     if node.kind is Kind.REDUCTION:
         axis = _told_by_rule(node).parameters.get("axis")
         return primitive.rules[0](*xs, y, axis)  # type: ignore[misc]
@@ -367,19 +360,5 @@ def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
         return str(slope), None if node.folded else slope.value
     if slope is None:
         is_map = node.kind in (Kind.LINEAR, Kind.JOIN) and node.primitive is not None
-        return _weights(node.primitive) if is_map else "", None
+        return node.primitive.words if is_map and node.primitive else "", None
     return numbers(slope), None if node.folded else slope
-
-
-@cache
-def _weights(primitive: Primitive) -> str:
-    """Return the partial derivative of a linear map in words, seen from what its samples give."""
-    for operands, parameters in primitive.samples():
-        blank = [np.zeros(np.shape(each)) for each in operands]
-        for entries in blank:
-            for place in np.ndindex(entries.shape):
-                entries[place] = 1.0
-                if not np.isin(primitive.forward(*blank, **parameters), (0.0, 1.0)).all():
-                    return WEIGHING.format(name=primitive.name)
-                entries[place] = 0.0
-    return PICKING

@@ -28,13 +28,7 @@ def shown(node: Node) -> str:
 
 def is_named(node: Node) -> bool:
     """Return whether somebody gave the signal a name, other than what makes it."""
-    if node.kind in SOURCES:
-        return True
-    last = node.stem.rpartition(".")[2]
-    kind = node.primitive.name if node.primitive is not None else "add"
-    base, _, number = last.rpartition("_")
-    auto = {kind, "add", "subtract", "negative"} if node.kind is Kind.JUNCTION else {kind}
-    return last not in auto and not (number.isdigit() and base in auto)
+    return node.is_named
 
 
 def frames(node: Node) -> tuple[str, ...]:
@@ -65,6 +59,8 @@ def operation_name(node: Node) -> str:
     """Return the name of what a node does: σ, tanh."""
     assert node.primitive is not None
     text = node.primitive.notation.text
+    if text.endswith(" {0}"):
+        return text.removesuffix(" {0}")
     return text.partition("(")[0] if text.endswith(")") else node.primitive.name
 
 
@@ -75,13 +71,11 @@ def operation(node: Node) -> str:
         return node.kind
     if "index" in node.parameters:
         return f"[{bare(constant_text(node.parameters['index']))}]"
-    if node.primitive.name == "sum":
-        return "Σ"
     return operation_name(node)
 
 
 def is_matmul(node: Node) -> bool:
-    return node.primitive is not None and node.primitive.name == "matmul"
+    return node.kind is Kind.BILINEAR and not node.works_by_entry
 
 
 def constant(value: Any) -> str:

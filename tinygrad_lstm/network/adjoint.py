@@ -135,15 +135,16 @@ class _Transposition:
     def _bilinear(self, node: Node) -> None:
         """Turn a product into two crossed gains, or a weight into its transpose."""
         assert node.primitive is not None
+        values = [self.graph.wires[wire].value for wire in node.inputs]
+        symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
         for wire, port in self._operands(node, range(2)):
-            partner = node.inputs[1 - port]
-            value, symbol = self.graph.wires[partner].value, Symbol(self.signal[partner])
-            if node.primitive.name == "hadamard":
-                self._add(self._gain_to(wire, value, symbol), node)
+            value, label = gain_of(node, port, values, None), node.primitive.gains[port](*symbols)
+            if node.primitive.is_entrywise:
+                self._add(self._gain_to(wire, value, label), node)
             else:
                 self._add(
                     Node(Kind.MATRIX, self._arm(wire), (wire,), delta(self.signal[wire]),
-                         node.primitive, transposed=True, gain=value, label=symbol.T, port=port,
+                         node.primitive, transposed=True, gain=value, label=label, port=port,
                          shapes=node.shapes), node
                 )  # fmt: skip
 
@@ -234,6 +235,8 @@ class _Transposition:
 def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
     """Return the gain on the way back to an operand of a function, a product or a reduction.
 
+    Of a product of matrices, the other operand.
+
     Parameters
     ----------
     node : Node
@@ -245,7 +248,8 @@ def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
     """
     assert node.primitive is not None
     if node.kind is Kind.BILINEAR:
-        return operands[1 - port]
+        is_number = node.primitive.is_entrywise
+        return node.primitive.gains[port](*operands) if is_number else operands[1 - port]
     rule = node.primitive.rules[port]
     assert rule is not None
     if node.kind is Kind.ELEMENTWISE:

@@ -166,7 +166,7 @@ class _Steps:
                     return False
             elif at is not None and operand.node.kind is not Kind.CONSTANT:
                 return False
-        return self.way != "parameters" or is_part(node) or is_same(
+        return self.way != "parameters" or node.takes_part or is_same(
             node.parameters, other.parameters)  # fmt: skip
 
     # --- where operands come from ----------------------------------------------------------------
@@ -390,11 +390,6 @@ def _varies(common: Common) -> bool:
     """Return whether the parameters differ from step to step."""
     first, *others = [each.node.parameters for each in common.members if each is not None]
     return not all(is_same(each, first) for each in others)
-
-
-def is_part(node: Node) -> bool:
-    """Return whether a node takes a part of something."""
-    return node.primitive is not None and node.primitive.is_part
 
 
 def is_alike(column: Sequence[Element | None]) -> bool:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.kinds import Primitive, Rule
+from ..engine.kinds import Primitive, Rule, table
+from ..engine.primitives import TABLE
 from ..engine.symbol import Symbol
 from .parameters import at_step, varying
 
@@ -109,6 +110,36 @@ class Node:
         """Whether it stands for a node at each step."""
         return self.loop is not None and self.step is None
 
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody gave its signal a name, other than the name of what makes it."""
+        if self.kind in SOURCES:
+            return True
+        own = self.stem.rpartition(".")[2]
+        base, _, number = own.rpartition("_")
+        unnamed = _junctions() if self.primitive is None else {self.primitive.name}
+        return own not in unnamed and not (number.isdigit() and base in unnamed)
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it takes the part of its operand at an ``index``."""
+        return self.primitive is not None and self.primitive.is_part
+
+    @property
+    def stacks(self) -> bool:
+        """Whether it joins its operands as the entries of a sequence."""
+        if self.primitive is None or self.primitive.pieces is None:
+            return False
+        places = self.primitive.pieces(self.shapes, **self.parameters)
+        return list(places) == [*range(len(self.shapes))]
+
+    @property
+    def works_by_entry(self) -> bool:
+        """Whether it makes each entry of its signal of the entries at the same place."""
+        if self.primitive is None:
+            return self.kind is Kind.JUNCTION
+        return self.primitive.is_entrywise
+
     def at(self, step: int) -> Node:
         """Return the node as it is at one step of its loop, counted from 0 in time."""
         if not self.parameters or not varying(self.parameters):
@@ -120,6 +151,12 @@ class Node:
         return replace(
             self, inputs=inputs, outputs=outputs, name=name, transposed=not self.transposed
         )
+
+
+def _junctions() -> set[str]:
+    """Return what sums are called that nobody gave a name: a node of theirs has no primitive."""
+    known = (*TABLE.values(), *table.others.values())
+    return {each.name for each in known if each.kind is Kind.JUNCTION}
 
 
 def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value: Any) -> Any:
@@ -145,11 +182,7 @@ def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value:
     user = users[wire]
     while user.kind is Kind.BROADCAST:  # which is no stage of its own
         user = users[user.outputs[0]]
-    primitive = user.primitive
-    works_by_entry = user.kind is Kind.JUNCTION or (
-        primitive is not None and primitive.is_entrywise
-    )
-    return entries[0] if works_by_entry and np.all(entries == entries[0]) else None
+    return entries[0] if user.works_by_entry and np.all(entries == entries[0]) else None
 
 
 class Loop(NamedTuple):

@@ -9,7 +9,6 @@ step to the first has advances for delays.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -18,9 +17,9 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.memory import collector_paused
-from ..engine.primitives import broadcast_to, concatenate, getitem, stack
+from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
-from .alignment import Common, Earlier, Outside, Same, is_one, is_part, recurrence
+from .alignment import Common, Earlier, Outside, Same, is_one, recurrence
 from .border import Border, has_own_name, reading
 from .flow import Flow, Loop, Node
 from .parameters import by_step, is_same
@@ -112,7 +111,7 @@ class _Folding:
             if element not in self.where:
                 self._make_outside(element)
         for run in self.runs:
-            for common in sorted(run.commons, key=lambda each: not is_part(each.template.node)):
+            for common in sorted(run.commons, key=lambda each: not each.template.node.takes_part):
                 self._connect(run, common)
         outputs = [self.outside[each] for each in self.recorded if each.node.kind is Kind.OUTPUT]
         for element in reached(outputs):
@@ -153,12 +152,7 @@ class _Folding:
     def _is_before(self, loop: int, operations: dict[int, dict[int, list[Element]]]) -> bool:
         """Return whether a loop of one step names the values before the first one of another."""
         (step, *more), _ = self.graph.loops[loop]
-        computed = (
-            element
-            for element in operations.get(loop, {}).get(step, ())
-            if element.node.primitive is not broadcast_to
-        )
-        if more or any(True for _ in computed):
+        if more or not all(map(_repeats, operations.get(loop, {}).get(step, ()))):
             return False
         return step < 0 or any(
             self._leads(self.graph.loops[loop], tuple(steps), other, sign)
@@ -188,7 +182,7 @@ class _Folding:
 
     def _name_collected(self, element: Element) -> None:
         """Collect what a stack collects under the stack's name."""
-        if not _is_stack(element.node):
+        if not element.node.stacks:
             return
         found = self._series(element.operands)
         if found is not None and found[2] == found[0].steps:
@@ -200,7 +194,7 @@ class _Folding:
         if element in self.outside:
             return
         made = Element(replace(element.node), [], element.value)
-        pieces = self._pieces(element.operands) if _is_stack(element.node) else None
+        pieces = self._pieces(element.operands) if element.node.stacks else None
         if pieces is not None:
             shapes = tuple(each.shape for each in pieces)
             made.node.primitive, made.node.parameters = concatenate, {"axis": 0}
@@ -282,7 +276,7 @@ class _Folding:
 
     def _connect(self, run: _Run, common: Common) -> None:
         inside = self.inside[common]
-        read = is_part(common.template.node)
+        read = common.template.node.takes_part
         for operand in common.operands:
             if isinstance(operand, Same):
                 inside.operands.append(self.inside[operand.of])
@@ -328,9 +322,9 @@ class _Folding:
             source, made, steps = series
             index = [source.steps.index(step) for step in steps]
             return self.border.tap(run.number, self.border.collect(self.inside[made]), index)
-        whole = known[0].operands[0] if is_part(known[0].node) else None
+        whole = known[0].operands[0] if known[0].node.takes_part else None
         if whole is not None and all(
-            is_part(each.node) and each.operands[0] is whole for each in known
+            each.node.takes_part and each.operands[0] is whole for each in known
         ):
             indices = [each.node.parameters["index"] for each in known]
             read = reading(indices, len(whole.shape))
@@ -398,22 +392,22 @@ class _Folding:
         else:
             if not has_own_name(tap.node, whole.node):  # which the tap of an earlier reading has
                 tap.node.stem = common.template.node.stem
-                if _is_named(common.template.node):
+                if common.template.node.is_named:
                     tap.node.name = f"{tap.node.stem}(k)"
             self.read[inside] = tap
         return True
 
 
-def _is_named(node: Node) -> bool:
-    """Return whether somebody gave a recorded operation a name."""
-    assert node.primitive is not None
-    own, number = node.stem.rpartition(".")[2], r"(_\d+)?"
-    return re.fullmatch(re.escape(node.primitive.name) + number, own) is None
-
-
-def _is_stack(node: Node) -> bool:
-    """Return whether a node makes a sequence of some signals."""
-    return node.primitive is stack and node.parameters.get("axis", 0) == 0
+def _repeats(element: Element) -> bool:
+    """Return whether an operation computes nothing, and repeats its operand along axes at most."""
+    if element.node.kind is not Kind.LINEAR:
+        return False
+    (operand,) = element.operands
+    try:
+        repeated = np.broadcast_to(operand.value, element.shape)
+    except ValueError:
+        return False
+    return np.array_equal(repeated, element.value, equal_nan=True)
 
 
 def _stacked(series: Sequence[Any]) -> np.ndarray:

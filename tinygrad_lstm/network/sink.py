@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.kind import Kind
+from ..engine.steps import AtStep, entry_by_entry
 from .border import Border
 from .flow import Loop
 from .wiring import Element
-
-Moved = tuple[list[bool], dict[str, Any]]  # which operands have the steps, and the parameters
 
 
 def hoist(elements: Iterable[Element], border: Border) -> None:
@@ -107,7 +106,7 @@ class _Moving:
             waiting += fresh
         return False
 
-    def _move(self, element: Element, loop: int, moved: Moved, index: tuple[Any, ...]) -> None:
+    def _move(self, element: Element, loop: int, moved: AtStep, index: tuple[Any, ...]) -> None:
         timed, parameters = moved
         outer = element.operands
         element.operands = []
@@ -145,66 +144,11 @@ def _is_movable(element: Element) -> bool:
     )
 
 
-def by_step(element: Element) -> Moved | None:
-    """Return how an operation on a sequence is done entry by entry, or None if it is not.
-
-    The first axis is that of the steps. What an operand has of it is asked of the shapes, and what
-    is said of it in the parameters is left out.
-    """
-    node, shape = element.node, element.shape
-    shapes = [each.shape for each in element.operands]
-    if not shape:
+def by_step(element: Element) -> AtStep | None:
+    """Return how an operation on a sequence acts on each step, or None if it does not."""
+    node, shapes = element.node, [each.shape for each in element.operands]
+    if not element.shape:
         return None
-    count = shape[0]
-    has_steps = [len(each) > 0 and each[0] == count for each in shapes]
-    if node.kind in (Kind.ELEMENTWISE, Kind.JUNCTION) or _is(node.primitive, "hadamard"):
-        timed = [len(each) == len(shape) for each in shapes]
-        fits = all(has or not is_timed for has, is_timed in zip(has_steps, timed, strict=True))
-        return (timed, {}) if fits and any(timed) else None
-    if _is(node.primitive, "matmul"):
-        (a, b), (a_has, _) = shapes, has_steps
-        return ([True, False], {}) if a_has and len(a) > 1 and len(b) < 3 else None
-    if node.kind is Kind.CUT:
-        return [True], {}
-    if _is(node.primitive, "broadcast_to"):
-        timed = [len(shapes[0]) == len(shape)]
-        return (timed, {"shape": shape[1:]}) if has_steps[0] or not timed[0] else None
-    if not all(has_steps):
-        return None
-    parameters = dict(node.parameters)
-    if not set(parameters) <= {"axis", "keepdims", "shape", "index", "axes"}:
-        return None
-    if node.kind in (Kind.REDUCTION, Kind.JOIN) or _is(node.primitive, "sum"):
-        ndim = len(shape) if node.kind is Kind.JOIN else len(shapes[0])
-        axis = _without_first(parameters.get("axis", 0 if node.kind is Kind.JOIN else None), ndim)
-        return None if axis is None else ([True] * len(shapes), {**parameters, "axis": axis})
-    if _is(node.primitive, "reshape"):
-        return [True], {"shape": shape[1:]}
-    if _is(node.primitive, "transpose"):
-        axes = _without_first(parameters.get("axes"), len(shape), whole=True)
-        return None if axes is None else ([True], {"axes": axes})
-    if _is(node.primitive, "getitem"):
-        index = parameters["index"]
-        first, *rest = index if isinstance(index, tuple) else (index,)
-        if first is Ellipsis and len(rest) < len(shapes[0]):
-            return [True], parameters
-        if isinstance(first, slice) and first == slice(None):
-            return [True], {"index": tuple(rest)}
-    return None
-
-
-def _without_first(axis: Any, ndim: int, whole: bool = False) -> Any:
-    """Return axes counted without the first, or None if that is among them."""
-    if axis is None:
-        return None
-    axes = tuple(each % ndim for each in (axis if isinstance(axis, tuple) else (axis,)))
-    if whole:
-        return tuple(each - 1 for each in axes[1:]) if axes[0] == 0 else None
-    if 0 in axes:
-        return None
-    lower = tuple(each - 1 for each in axes)
-    return lower if isinstance(axis, tuple) else lower[0]
-
-
-def _is(primitive: Any, name: str) -> bool:
-    return primitive is not None and primitive.name == name
+    if node.primitive is None:
+        return entry_by_entry(shapes, element.shape, node.parameters)
+    return node.primitive.steps(shapes, element.shape, node.parameters)

@@ -74,7 +74,7 @@ class _Unpacking:
     def done(self) -> Flow:
         for element, ends in parts_taken(self.found).items():
             part = self.instead[element] = self._part(element.operands[0], *ends)
-            if not element.node.stem.rpartition(".")[2].startswith("getitem"):
+            if element.node.is_named:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
         for element in [*self.found, *self.made.values()]:
             element.operands = [self.instead.get(each, each) for each in element.operands]
@@ -153,26 +153,21 @@ def _named(element: Element, lo: int, hi: int) -> str:
 def _carriers(element: Element) -> list[Element]:
     """Return the operands that carry the packed parts of what an element makes."""
     node = element.node
-    if node.kind in (Kind.JUNCTION, Kind.HOLD) or (
-        node.kind is Kind.ELEMENTWISE and len(element.operands) == 1
-    ):
+    if node.kind in (Kind.JUNCTION, Kind.HOLD):
         carrying = [each for each in element.operands if each.shape[-1:] == element.shape[-1:]]
         return carrying if len(carrying) == len(element.operands) else []
-    if (
-        node.kind is Kind.BILINEAR
-        and node.primitive is not None
-        and node.primitive.name == "matmul"
-    ):
-        return [element.operands[1]] if len(element.operands[1].shape) == 2 else []
     if _ends(element) is not None or _is_row(element):
         return element.operands
-    return []
+    if node.primitive is None or not element.operands:
+        return []
+    ports = node.primitive.columns([each.shape for each in element.operands], node.parameters)
+    return [element.operands[port] for port in ports]
 
 
 def _is_row(element: Element) -> bool:
     """Return whether it takes an entry of the first axis, and the last one whole."""
     node = element.node
-    taken = node.primitive is not None and node.primitive.name == "getitem"
+    taken = node.takes_part
     whole = element.shape[-1:] == element.operands[0].shape[-1:] if taken else False
     return whole and isinstance(node.parameters["index"], int)
 
@@ -180,7 +175,7 @@ def _is_row(element: Element) -> bool:
 def _ends(element: Element) -> tuple[int, int] | None:
     """Return between which entries of the last axis it takes a part, if that is what it does."""
     node = element.node
-    if node.primitive is None or node.primitive.name != "getitem" or node.transposed:
+    if not node.takes_part or node.transposed:
         return None
     index: Any = node.parameters["index"]
     if not isinstance(index, tuple) or not index or not isinstance(index[-1], slice):

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, TypeVar, cast
 
 from ..engine.kind import Kind
-from ..engine.primitives import getitem, stack
+from ..engine.primitives import stack
 from ..errors import ArgumentError, UsageError
 from .alignment import computed
 from .flow import DELAYS, Flow, Loop, Node
@@ -100,7 +100,7 @@ class _Unrolling:
 
     def _copied(self, element: Element) -> Element:
         node = element.node
-        taken = node.parameters.get("index") if node.primitive is getitem else None
+        taken = node.parameters.get("index") if node.takes_part else None
         if self.is_direct and node.step is not None and type(taken) is int:
             (source,) = element.operands
             if source in self.series:
@@ -174,7 +174,7 @@ class _Unrolling:
         if is_one and source in self.series:
             return self._step(source, index, tap.node)
         whole = self._seen(source)
-        if is_one and whole.node.primitive is stack:
+        if is_one and whole.node.stacks:
             return whole.operands[index]
         node = self._at(tap.node.at(at), step)
         if whole.node.kind is Kind.CONSTANT:

@@ -151,12 +151,7 @@ class _Wiring:
 
 def _broadcasts(operand: Element, user: Element) -> bool:
     node = user.node
-    entrywise = node.kind in (Kind.ELEMENTWISE, Kind.JUNCTION) or (
-        node.kind is Kind.BILINEAR
-        and node.primitive is not None
-        and node.primitive.name == "hadamard"
-    )
-    return entrywise and operand.shape != user.shape
+    return node.works_by_entry and operand.shape != user.shape
 
 
 def elements(graph: Flow) -> list[Element]:

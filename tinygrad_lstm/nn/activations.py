@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import told
-from ..engine.kinds import Primitive
+from ..engine.kind import Kind
+from ..engine.kinds import Primitive, table
 from ..engine.primitives import TABLE, reshape, sigmoid
 from ..engine.symbol import Symbol
 from ..engine.symbol import function as notation
@@ -45,8 +46,8 @@ COMPOSITES: dict[str, Function] = {
 def as_function(who: str, function: Activation) -> Function:
     """Return a function, or the function of a name.
 
-    A name is that of a primitive, ``identity``, ``2σ-1`` or ``4σ-2``; ``σ`` may be written
-    ``sigmoid``.
+    A name is that of a primitive, of the table or of the user's own, ``identity``, ``2σ-1``
+    or ``4σ-2``; ``σ`` may be written ``sigmoid``.
 
     Raises
     ------
@@ -56,7 +57,9 @@ def as_function(who: str, function: Activation) -> Function:
     if callable(function):
         return function
     known = COMPOSITES | {
-        name: each for name, each in TABLE.items() if each.is_entrywise and each.arity == 1
+        name: each
+        for name, each in {**table.others, **TABLE}.items()
+        if each.kind is Kind.ELEMENTWISE and each.arity == 1
     }
     name = function
     if isinstance(name, str):

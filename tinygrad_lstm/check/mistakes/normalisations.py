@@ -16,6 +16,7 @@ import numpy as np
 from ...engine.kind import Kind
 from ...engine.primitives import broadcast_to
 from ...engine.primitives import sum as total
+from ...engine.symbol import TOTAL
 from ...network.flow import Node
 from .changes import Change
 from .mistake import Mistake
@@ -61,10 +62,8 @@ def normalisations(nets: Networks) -> Iterator[Normalisation]:
 
 
 def _is_sum(node: Node) -> bool:
-    name = node.primitive.name if node.primitive is not None else ""
-    return (
-        node.kind is Kind.LINEAR and name == "sum" and isinstance(node.parameters.get("axis"), int)
-    )
+    is_total = node.primitive is not None and node.primitive.notation is TOTAL
+    return is_total and isinstance(node.parameters.get("axis"), int)
 
 
 def _before(nets: Networks, spread: Node) -> tuple[Node, ...]:
