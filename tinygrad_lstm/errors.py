@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class TinygradError(Exception):
@@ -87,6 +89,8 @@ class RenderError(TinygradError, RuntimeError):
 
 def check_path(who: str, path: Any) -> Path:
     """Return a path, and refuse what no file can be called."""
+    from pathlib import Path  # only who reads or writes a file needs it
+
     try:
         encoded = os.fsencode(path) if isinstance(path, str | os.PathLike) else None
     except UnicodeEncodeError:
