@@ -8,17 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def typed(number, otherwise=None):
+def typed(number):
     """Return a number as a function of what stands beside it, so that it is of an array's own type.
 
-    NumPy takes it so in half the time that it takes Python's number in. The number may be a
-    function of the type, and then says what it is beside anything else.
+    NumPy takes it so in half the time that it takes Python's number in.
     """
-    of_type = {
-        np.dtype(kind): np.array(number(np.dtype(kind)) if callable(number) else number, kind)
-        for kind in "efdgFDG?"
-    }
-    number = otherwise if callable(number) else number
+    of_type = {np.dtype(kind): np.array(number, kind) for kind in "efdgFDG?"}
     for shared in of_type.values():
         shared.flags.writeable = False
 
@@ -33,13 +28,7 @@ def typed(number, otherwise=None):
     return beside
 
 
-def _exponent_that_fits(dtype):
-    """Return a number whose exponential is finite, and so large that to add 1 changes nothing."""
-    return 0.9 * np.log(np.finfo(dtype if dtype.kind in "fc" else float).max)
-
-
 zero, half, one, nan = typed(0), typed(0.5), typed(1), typed(np.nan)
-cap = typed(_exponent_that_fits, 600.0)
 
 
 _LONG = {"e": 8, "f": 1024}  # of how many numbers of a type the sum is added up in float64
@@ -99,15 +88,22 @@ def ratio(a, b):
     return np.where(b_is_zero, zero(b), a / np.where(b_is_zero, one(b), b))
 
 
+# beside 1, by type: a number whose exponential is finite, and to which to add 1 changes nothing
+_ENDS = {np.dtype(kind): (np.array(1, kind), 10.0 if kind == "e" else 80.0) for kind in "efdgFDG"}
+
+
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
-    most = cap(x)
-    if type(most) is float:  # x is of no float type
+    try:
+        unit, most = _ENDS[x.dtype]
+    except (AttributeError, KeyError):  # of no float type, or in another machine's order of bytes
         x = floats(x)
-    if getattr(x, "size", 1) < 2048 or not x.max() < most:  # of many entries, a look costs less
+        unit, most = _ENDS[x.dtype.newbyteorder("=")]
+    # a look at the largest entry, or at the first nan, costs less than to take all minima
+    if x.size and not x.item(x.argmax()).real < most:
         x = np.minimum(x, most)
     y = np.exp(x)
-    y /= y + one(x)
+    y /= y + unit
     return y
 
 
