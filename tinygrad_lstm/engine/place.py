@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import index as as_integer
-from threading import Lock
 from typing import Any, TypeVar, cast
 
 from ..errors import ArgumentError, UsageError
@@ -271,6 +270,8 @@ class _Shared:
     """An iterator over steps that several threads may advance."""
 
     def __init__(self, times: range) -> None:
+        from threading import Lock  # nobody else needs it
+
         self._loops: list[Place] = []
         self._steps, self._turn = stepping(times, self._loops), Lock()
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from _thread import RLock  # as in threading, which takes 1 ms to load
 from collections.abc import Iterator, Mapping
 from itertools import count
 from operator import attrgetter
-from threading import RLock
 from typing import Any
 from weakref import ref
 

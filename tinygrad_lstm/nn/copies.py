@@ -6,7 +6,7 @@ no nesting is too deep, and modules may hold each other.
 
 from __future__ import annotations
 
-from threading import local
+from contextvars import ContextVar
 from typing import Any
 from weakref import ReferenceType, ref
 
@@ -20,24 +20,20 @@ class _Shell:
         self.module = module
 
     def __reduce__(self) -> tuple[Any, ...]:
-        _next.shell = ref(self)  # dead as soon as the copying ends, in whatever way
+        _next.set(ref(self))  # dead as soon as the copying ends, in whatever way
         return _same, (self.module,)
 
 
-class _Next(local):
-    """The shell whose module this thread copies next."""
-
-    shell: ReferenceType[_Shell] | None = None
-
-
-_next = _Next()
+# the shell whose module this thread copies next
+_next: ContextVar[ReferenceType[_Shell] | None] = ContextVar("_next", default=None)
 
 
 def reduced(module: Module) -> tuple[Any, ...]:
     """Return what copies a module, and all modules in it, as ``__reduce__`` does."""
-    shell = _next.shell() if _next.shell is not None else None
+    reference = _next.get()
+    shell = None if reference is None else reference()
     if shell is not None and shell.module is module:
-        _next.shell = None
+        _next.set(None)
         return object.__new__, (type(module),)
     family = [inner for _, inner in module._modules()][::-1]
     return _restored, ([_Shell(each) for each in family], [each.__getstate__() for each in family])
