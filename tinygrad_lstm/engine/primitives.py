@@ -177,8 +177,11 @@ ratio    = elementwise("ratio",    digits.ratio,    lambda a, b, y: 1 / _no_zero
 
 def _matmul(a, b):
     """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
-    # a number, which matmul refuses, has no ndim; np.ndim takes as long as a small product
-    if getattr(b, "ndim", 0) == 2 and getattr(a, "ndim", 0):
+    try:
+        is_by_matrix = b.ndim == 2 and a.ndim > 0
+    except AttributeError:  # a plain number, which matmul refuses; to ask np.ndim costs a product
+        is_by_matrix = False
+    if is_by_matrix:
         if a.ndim < 3:  # the same product as matmul's, in half the time when small
             return a.dot(b)
         *batch, width = a.shape  # one large product instead of a batch of small ones
