@@ -6,7 +6,6 @@ Knows Tensors and places; no particular layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from types import MemberDescriptorType
 from typing import Any, Self
 
@@ -86,6 +85,8 @@ class Module:
         return self._summary()
 
     def _repr_html_(self) -> str:
+        from html import escape  # only a notebook needs it
+
         return f"<pre>{escape(str(self))}</pre>"
 
     def _summary(self) -> str:
