@@ -1,1 +1,12 @@
-"""The tape: symbols, the table of primitives, Tensors, what records them and what walks back."""
+"""The tape: symbols, the table of primitives, Tensors, and the walk back from a loss.
+
+A primitive of your own is declared with one of these functions, by its kind (see `kinds`).
+"""
+
+from .kinds import Primitive, bilinear, cut, elementwise, join, junction, linear, reduction
+from .symbol import Notation, Symbol, function
+
+__all__ = [
+    "Notation", "Primitive", "Symbol", "bilinear", "cut", "elementwise", "function", "join",
+    "junction", "linear", "reduction",
+]  # fmt: skip
