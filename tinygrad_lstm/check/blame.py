@@ -139,7 +139,7 @@ class _Suspects:
 
     def __init__(self, folded: Sight, first: str, found: Sequence[Judged]) -> None:
         self.folded, self.sight = folded, (sight := folded.unfolded)
-        self.maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
+        self.maker = sight.adjoint.maker
         self.known = {wire for each in found for wire in self._wires(each.given.name)}
         self.names: list[str] = []
         self.bits: dict[int, int] = {}  # of a wire with a name: which it is

@@ -172,7 +172,7 @@ class _Search:
         self.wrong = _left(self.base.values())
         self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
         self.residuals = sorted(((x.residual, key) for key, x in self.base.items()), reverse=True)
-        self.maker = {wire: node for node in sight.adjoint.nodes for wire in node.outputs}
+        self.maker = sight.adjoint.maker
         self.known = _known(sight, given)
         self.settled = _settled(sight, given, allowed) if self.wrong else set[int]()
         clock()

@@ -275,7 +275,7 @@ def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> 
     nodes = [node for node in network.nodes if node.kind in COMPUTED]
     folded = {wire for node in nodes for wire in node.outputs if node.folded}
     most = {w: _most(network.wires[w].value, half_unit) for node in nodes for w in node.outputs}
-    user = {wire: node for node in network.nodes for wire in node.inputs}
+    user = network.user
     ends = {node.outputs[0] for node in sight.adjoint.nodes if node.kind in GAINS}
     used = {wire: user[wire] for wire in ends if wire in user and user[wire].kind in SLOPED}
     needed = {wire for node in used.values() for wire in (*node.inputs, *node.outputs)}

@@ -149,7 +149,7 @@ def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
     By the wire that the right network has it on; that is one of the first ``wires``, which the
     network has too: of the others, what leads on from them.
     """
-    now = {wire: node for node in changed.nodes for wire in node.outputs}
+    now = changed.maker
     found: dict[int, set[int]] = {}
     for node in right.nodes:
         for wire in node.outputs:
@@ -170,7 +170,7 @@ def _kept(right: Flow, changed: Flow) -> dict[int, set[int]]:
 
     By the wire that the right network has it on.
     """
-    now = {wire: node for node in changed.nodes for wire in node.outputs}
+    now = changed.maker
     kept: dict[int, set[int]] = {}
     for node in right.nodes:
         for wire in node.outputs if len(node.inputs) == 1 else ():

@@ -22,7 +22,8 @@ from ..engine.arguments import told
 from ..engine.kind import Kind
 from ..engine.memory import collector_paused
 from ..errors import ArgumentError
-from ..network.adjoint import delta, transposed
+from ..network.adjoint import adjoint as transpose
+from ..network.adjoint import delta
 from ..network.evaluate import Intercept, evaluate
 from ..network.flow import Flow, Node
 from ..network.view import Given
@@ -350,9 +351,9 @@ class Trials:
         """
         self.tick()
         with collector_paused():
-            back, same = transposed(self.adjoint)
+            back = transpose(self.adjoint)
         self.tick()
-        wires = {wire: same.get(wire, wire) for wire in self.at}
+        wires = {wire: back.continued.get(wire, wire) for wire in self.at}
         sums: dict[tuple[int, int | None], np.ndarray] = {}
         for wire, steps in self.places.items():
             for step, keys in steps.items():

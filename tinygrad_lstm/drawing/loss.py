@@ -84,10 +84,8 @@ class Loss:
         return "" if node.kind in SOURCES else node.scope
 
     def _origin(self, wire: int) -> Node:
-        node = self.maker[wire]
-        while node.kind in (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH, Kind.TAP, Kind.JOIN):
-            node = self.maker[node.inputs[0]]
-        return node
+        through = (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH, Kind.TAP, Kind.JOIN)
+        return self.graph.source(wire, through)
 
     def _is_constant(self, wire: int) -> bool:
         return self._origin(wire).kind is Kind.CONSTANT

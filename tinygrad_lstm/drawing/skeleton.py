@@ -152,8 +152,7 @@ def skeleton(graph: Flow, alive: set[int]) -> Skeleton:
 class _Drawing:
     def __init__(self, graph: Flow, alive: set[int]) -> None:
         self.graph, self.alive = graph, alive
-        self.maker = {wire: node for node in graph.nodes for wire in node.outputs}
-        self.user = {wire: node for node in graph.nodes for wire in node.inputs}
+        self.maker, self.user = graph.maker, graph.user
         self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
         self.hidden = Loss(graph, self.maker, self.user).nodes()
         self.made = Skeleton()
@@ -268,10 +267,7 @@ class _Drawing:
         return origin.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(origin) in self.weights
 
     def _origin(self, wire: int) -> Node:
-        node = self.maker[wire]
-        while node.kind in (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.BRANCH):
-            node = self.maker[node.inputs[0]]
-        return node
+        return self.graph.source(wire, (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.BRANCH))
 
     def _weight(self, node: Node) -> int | None:
         """Return the port of a product's weight, if it is an arc with a weight on it."""
@@ -368,9 +364,8 @@ class _Drawing:
 
     def _said(self, wire: int, depth: int = 2) -> str:
         """Return the signal on a wire, as it stands in a formula."""
-        node = self.maker[wire]
-        while node.kind in (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD, Kind.COLLECT):
-            node = self.maker[node.inputs[0]]
+        through = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD, Kind.COLLECT)
+        node = self.graph.source(wire, through)
         if node.kind is Kind.CONSTANT:
             return constant(self.graph.wires[node.outputs[0]].value)
         if node.primitive is None and node.kind is not Kind.JUNCTION:

@@ -15,10 +15,10 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.symbol import ATOM, COMPARE, SUM, TOTAL, Notation, Symbol, bare, constant_text
-from ..network.adjoint import alive, continued, delta
+from ..network.adjoint import alive, delta
 from ..network.evaluate import evaluate
 from ..network.flow import Node, number_in_formula
-from ..network.locate import NAMESAKES, is_timed
+from ..network.locate import NAMESAKES
 from ..network.view import Sight
 
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
@@ -49,9 +49,8 @@ class Equations:
 
     def __init__(self, sight: Sight) -> None:
         self.sight, self.network = sight, sight.network
-        self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
-        self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
-        self.alive, self.same = alive(self.network), continued(self.network)
+        self.maker, self.user = self.network.maker, self.network.user
+        self.alive, self.same = alive(self.network), sight.adjoint.continued
         found = evaluate(sight.adjoint, everything=True)
         self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
         self.named: dict[Place, str] = {}
@@ -70,7 +69,7 @@ class Equations:
         node = self.maker[wire]
         forks = self.user[wire].kind is Kind.BRANCH if wire in self.user else False
         if forks and node.kind not in (*NAMESAKES, Kind.COLLECT) and self._taken(node) is None:
-            steps = range(len(self.δ[wire])) if is_timed(node) else [None]
+            steps = range(len(self.δ[wire])) if node.is_timed else [None]
             for step in steps:
                 self.named.setdefault((wire, step), self._name(wire, step))
 
@@ -170,9 +169,7 @@ class Equations:
         return None if made is None else index % len(self.network.wires[made.outputs[0]].value)
 
     def _collecting(self, node: Node) -> Node | None:
-        made = self.maker[node.inputs[0]]
-        while made.kind is Kind.BRANCH:
-            made = self.maker[made.inputs[0]]
+        made = self.network.source(node.inputs[0], (Kind.BRANCH,))
         return made if made.kind is Kind.COLLECT and not made.transposed else None
 
     def _crossed(
@@ -301,9 +298,7 @@ class Equations:
 
         Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
         """
-        node, recorded = self.maker[wire], self.sight.signals.by_name
-        while node.kind is Kind.BRANCH:
-            node = self.maker[node.inputs[0]]
+        node, recorded = self.network.source(wire, (Kind.BRANCH,)), self.sight.signals.by_name
         if node.kind is not Kind.CONSTANT:
             return None
         known = recorded.get(node.name)
@@ -317,7 +312,7 @@ class Equations:
 
     def _name(self, wire: int, step: int | None) -> str:
         node = self.maker[wire]
-        if step is None or node.loop is None or not is_timed(node):
+        if step is None or node.loop is None or not node.is_timed:
             return node.name
         return self.sight.places.name_at(node, self.network.loops[node.loop].steps[step])
 

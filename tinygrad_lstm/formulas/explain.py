@@ -21,10 +21,10 @@ from ..engine.kind import Kind
 from ..engine.symbol import Symbol, bare, constant_text
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import SignalError, UsageError, nearest
-from ..network.adjoint import alive, continued, delta
+from ..network.adjoint import alive, delta
 from ..network.flow import Node, number_in_formula
 from ..network.graph import Graph, graph
-from ..network.locate import Whereabouts, is_timed
+from ..network.locate import Whereabouts
 from ..network.parameters import varying
 from ..network.proof import fold_if_true, fold_truly
 from ..network.signals import Signals
@@ -110,10 +110,10 @@ class _Walk:
 
     def __init__(self, network: Graph, signals: Signals) -> None:
         self.network, self.signals = network, Whereabouts(network, signals)
-        self.maker = {wire: node for node in network.nodes for wire in node.outputs}
-        self.user = {wire: node for node in network.nodes for wire in node.inputs}
+        self.maker, self.user = network.maker, network.user
         self.alive = alive(network)
-        adjoint, same = network.adjoint(), continued(network)
+        adjoint = network.adjoint()
+        same = adjoint.continued
         found = adjoint.evaluate(everything=True)
         self.δ = {w: found[adjoint.wires[same.get(w, w)].name] for w in self.alive}
         self.targets: set[int] = set()
@@ -255,10 +255,7 @@ class _Walk:
 
     def _source(self, wire: int) -> Node:
         """Return what makes the signal on a wire, which may be a branch of it."""
-        node = self.maker[wire]
-        while node.kind in (Kind.BRANCH, Kind.BROADCAST):
-            node = self.maker[node.inputs[0]]
-        return node
+        return self.network.source(wire)
 
     def _name(self, wire: int) -> str:
         """Return what the signal on a wire is called; a branch also by where it leads."""
@@ -312,7 +309,7 @@ class _Walk:
 
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
         """Return a value at one step, of which rules ask the shape."""
-        return value[0] if is_timed(self.maker[wire]) else value
+        return value[0] if self.maker[wire].is_timed else value
 
 
 def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:

@@ -41,7 +41,8 @@ def adjoint(graph: AnyFlow) -> AnyFlow:
 
     Its inputs are δ of the graph's outputs, 1 unless `evaluate` is given something else; its
     outputs are δ of the graph's inputs and parameters. Wires keep their places in the list; a
-    branch point or a junction of which one arm is left is a plain wire.
+    branch point or a junction of which one arm is left is a plain wire, and ``continued`` of the
+    adjoint network says of which.
 
     Parameters
     ----------
@@ -52,18 +53,7 @@ def adjoint(graph: AnyFlow) -> AnyFlow:
     -------
     The same type
     """
-    return transposed(graph)[0]
-
-
-def continued(graph: Flow) -> dict[int, int]:
-    """Return the wires that are plain continuations in the adjoint network, each with of which."""
-    return transposed(graph)[1]
-
-
-def transposed(graph: AnyFlow) -> tuple[AnyFlow, dict[int, int]]:
-    """Return the adjoint network, and the wires of `continued`, for whoever needs both."""
-    transposition = _Transposition(graph)
-    return cast(AnyFlow, transposition.done()), transposition.same
+    return cast(AnyFlow, _Transposition(graph).done())
 
 
 class _Transposition:
@@ -88,7 +78,9 @@ class _Transposition:
                     self._add(Node(Kind.OUTPUT, self._come(node), (), delta(node.name)), node)
             elif any(wire in self.alive for wire in node.inputs):
                 _RULES[node.kind](self, node)
-        return replace(self.graph, nodes=tuple(self.nodes), wires=tuple(self.wires))
+        return replace(
+            self.graph, nodes=tuple(self.nodes), wires=tuple(self.wires), continued=self.same
+        )
 
     # --- the table -------------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ class _Steps:
     def _cross(self, step: int, node: Node, now: dict[int, Any]) -> None:
         """Bring a signal into the loop, or out of it, at one step."""
         (come,), (wire,) = node.inputs, node.outputs
-        inwards = (node.kind is Kind.COLLECT) == node.transposed
+        inwards = not node.leaves_loop
         value = _whole((self.on if inwards else now)[come])
         if node.kind is Kind.HOLD and inwards:
             now[wire] = value

@@ -6,8 +6,9 @@ the tape are written elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import mul
 from typing import Any, NamedTuple, Self
 
@@ -111,6 +112,18 @@ class Node:
         return self.loop is not None and self.step is None
 
     @property
+    def leaves_loop(self) -> bool:
+        """Whether it brings a signal out of a folded loop."""
+        if self.kind not in BORDERS:
+            return False
+        return (self.kind is Kind.COLLECT) != self.transposed
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its signal has a value for each step of a folded loop."""
+        return self.folded and not self.leaves_loop
+
+    @property
     def is_named(self) -> bool:
         """Whether somebody gave its signal a name, other than the name of what makes it."""
         if self.kind in SOURCES:
@@ -205,11 +218,18 @@ class Flow:
     """Nodes in an order in which they can be run, and the wires between them.
 
     Nodes inside of the same folded loop stand together, and are run once for each of its steps.
+
+    Attributes
+    ----------
+    nodes, wires, loops : tuple
+    continued : mapping of int to int
+        Of an adjoint network: the wires that are plain continuations of others, and of which.
     """
 
     nodes: tuple[Node, ...]
     wires: tuple[Wire, ...]
     loops: tuple[Loop, ...] = ()
+    continued: Mapping[int, int] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
         steps = [
@@ -223,6 +243,39 @@ class Flow:
     def folded(self) -> bool:
         """Whether there is a folded loop in it."""
         return any(node.folded for node in self.nodes)
+
+    @cached_property
+    def maker(self) -> dict[int, Node]:
+        """The node that makes the signal on each wire."""
+        return {wire: node for node in self.nodes for wire in node.outputs}
+
+    @cached_property
+    def user(self) -> dict[int, Node]:
+        """The node that takes each wire; of several, as in a changed network, the last."""
+        return {wire: node for node in self.nodes for wire in node.inputs}
+
+    @cached_property
+    def users(self) -> dict[int, list[Node]]:
+        """All nodes that take each wire."""
+        users: dict[int, list[Node]] = {}
+        for node in self.nodes:
+            for wire in node.inputs:
+                users.setdefault(wire, []).append(node)
+        return users
+
+    def source(self, wire: int, through: Container[Kind] = (Kind.BRANCH, Kind.BROADCAST)) -> Node:
+        """Return the node that makes the signal on a wire, behind branch points and broadcasts.
+
+        Parameters
+        ----------
+        wire : int
+        through : kinds
+            Of the nodes that hand the signal on, and behind which to look.
+        """
+        node = self.maker[wire]
+        while node.kind in through:
+            node = self.maker[node.inputs[0]]
+        return node
 
     def count(self) -> dict[Kind, int]:
         """Return how many nodes there are of each kind."""

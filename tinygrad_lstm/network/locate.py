@@ -54,7 +54,6 @@ class Whereabouts:
         self, network: Flow, recorded: Signals, names: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self.network, self.recorded, self.names = network, recorded, names
-        self.maker = {wire: node for node in network.nodes for wire in node.outputs}
         self.at: dict[str, tuple[int, int | None]] = {}
         self.sequences: dict[str, list[str]] = {}
         self._look()
@@ -110,7 +109,7 @@ class Whereabouts:
                 continue  # one of the uses of a step that a loop has made
             (wire,) = node.outputs
             named: list[tuple[str, int | None]] = [(node.name, None)]
-            if node.loop is not None and is_timed(node):
+            if node.loop is not None and node.is_timed:
                 loop = self.network.loops[node.loop]
                 named = [(self.name_at(node, step), at) for at, step in enumerate(loop.steps)]
             for name, index in named:
@@ -126,29 +125,18 @@ class Whereabouts:
     def _is_namesake(self, node: Node) -> bool:
         """Return whether a node is called like the signal that it hands on."""
         if node.kind is Kind.TAP and not node.transposed:
-            source = self.maker[node.inputs[0]]
-            while source.kind is Kind.BRANCH:
-                source = self.maker[source.inputs[0]]
-            return not has_own_name(node, source)
+            return not has_own_name(node, self.network.source(node.inputs[0], (Kind.BRANCH,)))
         return node.kind in NAMESAKES
 
     def _is_collected(self, node: Node) -> bool:
         """Return whether what a node is made of is the steps of a folded loop."""
         if len(node.inputs) != 1:
             return False
-        made = self.maker[node.inputs[0]]
-        while made.kind is Kind.BRANCH:
-            made = self.maker[made.inputs[0]]
-        return made.kind is Kind.COLLECT and not made.transposed
+        source = self.network.source(node.inputs[0], (Kind.BRANCH,))
+        return source.kind is Kind.COLLECT and not source.transposed
 
 
 def _is_same(signal: Signal, value: np.ndarray) -> bool:
     """Return whether a signal is what was recorded on a wire."""
     recorded = signal.of(signal.tensor._array)
     return recorded is value or np.array_equal(recorded, value, equal_nan=True)
-
-
-def is_timed(node: Node) -> bool:
-    """Return whether what a node makes has a value for each step of a folded loop."""
-    leaves = node.kind is Kind.COLLECT or (node.kind is Kind.HOLD and node.transposed)
-    return node.folded and not leaves

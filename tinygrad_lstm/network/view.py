@@ -13,7 +13,6 @@ import numpy as np
 
 from ..engine.memory import collector_paused
 from ..engine.tensor import Tensor
-from .adjoint import transposed
 from .graph import Graph, graph
 from .locate import Whereabouts
 from .proof import fold_if_true
@@ -97,8 +96,8 @@ class Sight:
         else:
             self.network, self.reason = unpack(recorded), ""
         tick()
-        self.adjoint: Graph
-        self.adjoint, same = transposed(self.network)
+        self.adjoint = self.network.adjoint()
+        same = self.adjoint.continued
         tick()
         self.places = Whereabouts(self.network, self.signals, names)
         self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}

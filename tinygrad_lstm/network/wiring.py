@@ -43,19 +43,7 @@ class Element:
     def shape(self) -> tuple[int, ...]:
         """Of its signal, at one step."""
         shape = np.shape(self.value)
-        return shape[1:] if self.is_timed else shape
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether it brings a signal out of a folded loop."""
-        return self.node.kind is Kind.COLLECT or (
-            self.node.kind is Kind.HOLD and self.node.transposed
-        )
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether its signal has a value for each step of a folded loop."""
-        return self.node.folded and not self.is_leaving
+        return shape[1:] if self.node.is_timed else shape
 
 
 def wired(elements: Iterable[Element]) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
@@ -81,7 +69,7 @@ class _Wiring:
         left: list[Node] = []  # branch points of what leaves a loop, which come after the loop
         for element in self.elements:
             node = element.node
-            if left and not (node.folded and element.is_leaving):
+            if left and not (node.folded and element.node.leaves_loop):
                 self.nodes += left
                 left = []
             inputs = []
@@ -93,7 +81,7 @@ class _Wiring:
             node.inputs = tuple(inputs)
             self.nodes.append(node)
             if element in self.branches:
-                (left if element.is_leaving else self.nodes).append(self.branches[element])
+                (left if element.node.leaves_loop else self.nodes).append(self.branches[element])
         self.nodes += left
         return tuple(self.nodes), tuple(self.wires)
 
@@ -117,7 +105,7 @@ class _Wiring:
             self.branches[element] = Node(
                 Kind.BRANCH, (wire,), tuple(arms), name, signs=(1,) * len(arms), stem=node.stem,
                 scope=node.scope, step=node.step,
-                loop=None if element.is_leaving else node.loop,
+                loop=None if element.node.leaves_loop else node.loop,
             )  # fmt: skip
             free[element] = arms
         return free
@@ -134,7 +122,7 @@ class _Wiring:
 
     def _broadcast(self, wire: int, operand: Element, user: Element) -> int:
         value, shape = np.asarray(operand.value), user.shape
-        if user.is_timed:  # new axes come after that of the steps
+        if user.node.is_timed:  # new axes come after that of the steps
             value = value.reshape(
                 (value.shape[0],) + (1,) * (len(shape) - len(operand.shape)) + operand.shape
             )
@@ -206,13 +194,13 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
     for group in _sorted(needs):
         inside = groups[group]
         here = set(inside)
-        if any(x in here and x.is_leaving for each in inside for x in each.operands):
+        if any(x in here and x.node.leaves_loop for each in inside for x in each.operands):
             raise UsageError(LATER)
         within = {
             each: {x for x in each.operands if x in here and each.node.kind not in DELAYS}
             for each in inside
         }
-        found.extend(sorted(_sorted(within), key=lambda each: each.is_leaving))
+        found.extend(sorted(_sorted(within), key=lambda each: each.node.leaves_loop))
     return found
 
 

@@ -152,7 +152,7 @@ def _preceding(port: int, fresh: Node) -> Edit:
 
 def leading_to(graph: Flow, wires: set[int]) -> Flow:
     """Return the part of a graph that leads to some of its wires."""
-    maker = {wire: node for node in graph.nodes for wire in node.outputs}
+    maker = graph.maker
     found, waiting = set[int](), list(wires)
     while waiting:
         node = maker.get(waiting.pop())

@@ -59,10 +59,8 @@ class Networks:
         self.everywhere = self
         self.substitutes: dict[tuple[str, tuple[int, ...]], set[Any]] = {}  # those yielded, by node
         self.listing = ""
-        self.maker = {wire: node for node in self.network.nodes for wire in node.outputs}
-        self.user = {wire: node for node in self.network.nodes for wire in node.inputs}
-        self.sender = {wire: node for node in self.adjoint.nodes for wire in node.outputs}
-        self.reader = {wire: node for node in self.adjoint.nodes for wire in node.inputs}
+        self.maker, self.user = self.network.maker, self.network.user
+        self.sender, self.reader = self.adjoint.maker, self.adjoint.user
         self.ends: dict[int, list[Node]] = {}  # the outputs of the adjoint network, by their wire
         self.readers: dict[int, list[Node]] = {}
         for node in self.adjoint.nodes:
@@ -167,16 +165,11 @@ class Networks:
 
     def source(self, wire: int) -> Node:
         """Return what makes a signal, through forks and broadcasts."""
-        node = self.maker[wire]
-        while node.kind in (Kind.BRANCH, Kind.BROADCAST):
-            node = self.maker[node.inputs[0]]
-        return node
+        return self.network.source(wire)
 
     def leaf(self, wire: int) -> Node | None:
         """Return the leaf that a signal is, at every step the same, or None."""
-        node = self.source(wire)
-        while node.kind in (Kind.HOLD, Kind.BRANCH, Kind.BROADCAST):
-            node = self.maker[node.inputs[0]]
+        node = self.network.source(wire, (Kind.HOLD, Kind.BRANCH, Kind.BROADCAST))
         return node if node.kind in SOURCES else None
 
     def unmapped(self, wire: int) -> int:
