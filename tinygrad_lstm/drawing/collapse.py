@@ -5,8 +5,7 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from ..formulas.words import within
-from .skeleton import Place, Skeleton
+from .skeleton import Place, Skeleton, within
 
 
 def collapsed(drawn: Skeleton, depth: int) -> Skeleton:

@@ -243,15 +243,17 @@ def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
 
 def _varying(network: Graph) -> list[str]:
     """Return which values a parameter has at the steps, where it varies by no rule."""
-    from ..formulas.words import is_named, written
+    from ..formulas.reader import Reader
+    from .labels import label
 
+    reader = Reader(network, lambda wire, _: network.wires[wire].name.partition(" → ")[0])
     notes = []
     for node in network.nodes:
         for parameter in varying(node.parameters):
-            operands = [network.wires[wire].name.partition(" → ")[0] for wire in node.inputs]
-            what = node.name if node.kind is Kind.TAP or is_named(node) else written(node, operands)
+            is_called = node.kind is Kind.TAP or node.is_named
+            what = node.name if is_called else label(reader.formula(node))
             if node.kind is Kind.TAP and node.name == f"{node.stem}(k)" and not parameter.is_told:
-                what += f" = {operands[0]}[{bare(str(parameter))}]"
+                what += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
             if not parameter.is_told:
                 notes.append(f"{what}: {parameter.listed()}")
     return notes

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from ..formulas.words import minus
+from ..formulas.names import minus
 from .skeleton import Arc, Place, Skeleton
 
 MOST_STEPS = 6  # of a loop that are all drawn

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SignalError, nearest
-from ..formulas.words import NUMBERED, minus
+from ..formulas.names import NUMBERED, minus
 from .skeleton import Arc, Place, Skeleton
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much

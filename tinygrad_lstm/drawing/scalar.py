@@ -12,9 +12,8 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
-from ..formulas.words import is_matmul
 from ..network.flow import Flow
-from .skeleton import Arc, Place, Skeleton
+from .skeleton import Arc, Place, Skeleton, is_matmul
 
 MOST = 400  # places and arcs that a picture can hold and still be read
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")

@@ -10,32 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
 
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.symbol import Symbol
-from ..formulas.words import (
-    bracketed,
-    constant,
-    frames,
-    is_matmul,
-    is_named,
-    minus,
-    operation,
-    operation_name,
-    shown,
-    step,
-    transposed,
-    without_step,
-    written,
-)
+from ..formulas.names import short_name
 from ..network.flow import DELAYS, SOURCES, Flow, Node
+from .labels import Labels, constant_label, operation, transposed
 from .loss import Loss
 
 ENDS = (Kind.INPUT, Kind.TAP)
-LONGEST = 20  # characters of a formula at an arrow
 THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
 
 
@@ -152,6 +136,7 @@ def skeleton(graph: Flow, alive: set[int]) -> Skeleton:
 class _Drawing:
     def __init__(self, graph: Flow, alive: set[int]) -> None:
         self.graph, self.alive = graph, alive
+        self.labels = Labels(graph)
         self.maker, self.user = graph.maker, graph.user
         self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
         self.hidden = Loss(graph, self.maker, self.user).nodes()
@@ -284,27 +269,27 @@ class _Drawing:
         wire = node.outputs[0] if node.outputs else node.inputs[0]
         forward: tuple[str, ...] = ()
         adjoint: tuple[str, ...] = ()
-        kind, name, whole = str(node.kind), shown(node), ""
+        kind, name, whole = str(node.kind), short_name(node), ""
         if node.kind is Kind.JUNCTION:
             kind = "sum"
         elif node.kind is Kind.BILINEAR:
             kind = "matmul" if is_matmul(node) else "product"
         elif node.kind is Kind.ELEMENTWISE:
-            kind, (forward, adjoint) = "function", self._function(node)
+            kind, (forward, adjoint) = "function", self.labels.function(node)
         elif node.kind in DELAYS:
             signs = ("⁻", "⁺") if node.kind is Kind.DELAY else ("⁺", "⁻")
             forward, adjoint, kind = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), "delay"
         elif node.kind in ENDS or self._is_reading(node):
             if node.kind is Kind.LINEAR and not self._is_renaming(node):
                 origin = self._origin(node.inputs[0])
-                name, whole = f"{shown(origin)}[{node.parameters['index']}]", origin.name
+                name, whole = f"{short_name(origin)}[{node.parameters['index']}]", origin.name
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif node.kind is Kind.OUTPUT:
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif node.kind is not Kind.BRANCH:
             what = operation(node)
             forward, adjoint, kind = (what,), (transposed(what),), "box"
-            if is_named(node):
+            if node.is_named:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
@@ -332,50 +317,6 @@ class _Drawing:
         self.place[id(node)] = len(self.made.places)
         self.made.places.append(place)
 
-    def _function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        what = operation_name(node)
-        named = is_named(node)
-        forward = (shown(node), what) if named else (what,)
-        if len(node.inputs) > 1:
-            return forward, (f"δ{shown(node)}", f"{what}′") if named else (f"{what}′",)
-        gain = minus(str(self._partial(node, 0, timeless=True)))
-        return forward, (f"δ{shown(node)}", gain) if named else (gain,)
-
-    def _partial(self, node: Node, port: int, *, timeless: bool = False) -> Any:
-        """Return the rule of an operand run on Symbols: what its δ is multiplied by."""
-        assert node.primitive is not None
-        rule = node.primitive.rules[port]
-        if rule is None:
-            return ""
-        names = [self._said(wire) for wire in node.inputs]
-        values = [self.graph.wires[wire].value for wire in node.inputs]
-        known = [self._origin(wire).kind is Kind.CONSTANT for wire in node.inputs]
-        own = shown(node) if is_named(node) else operation_name(node)
-        if timeless:
-            names, own = [without_step(each) for each in names], without_step(own)
-        operands = [
-            float(np.ravel(value)[0])
-            if is_known and np.size(value) and np.all(value == np.ravel(value)[0])
-            else Symbol(bracketed(name))
-            for name, value, is_known in zip(names, values, known, strict=True)
-        ]
-        slope = rule(*operands, Symbol(own))
-        return slope if isinstance(slope, Symbol) else constant(slope)
-
-    def _said(self, wire: int, depth: int = 2) -> str:
-        """Return the signal on a wire, as it stands in a formula."""
-        through = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD, Kind.COLLECT)
-        node = self.graph.source(wire, through)
-        if node.kind is Kind.CONSTANT:
-            return constant(self.graph.wires[node.outputs[0]].value)
-        if node.primitive is None and node.kind is not Kind.JUNCTION:
-            return shown(node)
-        if is_named(node) or not depth or node.kind in ENDS:
-            return shown(node)
-        operands = [bracketed(self._said(each, depth - 1)) for each in node.inputs]
-        formula = written(node, operands)
-        return formula if len(formula) <= LONGEST else shown(node)
-
     # --- arcs ------------------------------------------------------------------------------------
 
     def _arc(self, node: Node, port: int, wire: int) -> None:
@@ -387,22 +328,16 @@ class _Drawing:
         if id(maker) not in self.place:
             return
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
-        forward, adjoint = self._weight_label(weight) if weight is not None else ([], [])
-        if node.kind is Kind.BILINEAR:
-            adjoint.append(self._other_factor(node, port))
-        elif node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1:
-            adjoint.append(minus(str(self._partial(node, port))))
-        elif maker.kind in (Kind.JUNCTION, Kind.BILINEAR) and is_named(maker) and weight is None:
-            forward, adjoint = [shown(maker)], [f"δ{shown(maker)}"]
+        forward, adjoint = self._weight_label(weight)
+        if node.kind is Kind.BILINEAR or (node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1):
+            factor = self.labels.factor(node, port)
+            adjoint.append(f"({factor})" if adjoint and " " in factor else factor)
+        elif maker.kind in (Kind.JUNCTION, Kind.BILINEAR) and maker.is_named and weight is None:
+            forward, adjoint = [short_name(maker)], [f"δ{short_name(maker)}"]
         if maker.kind in DELAYS:
-            forward.insert(0, shown(maker))
+            forward.insert(0, short_name(maker))
         lines = tuple(forward[:-1]), (sign + "".join(forward[-1:]),)
         self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
-
-    def _other_factor(self, node: Node, port: int) -> str:
-        """Return what the δ of a factor is multiplied by."""
-        other = self._said(node.inputs[1 - port])
-        return transposed(other) if is_matmul(node) else other
 
     def _join(
         self,
@@ -413,11 +348,11 @@ class _Drawing:
         wire: int,
         weight: Node | None = None,
     ) -> None:
-        carried = node.kind in DELAYS or maker.kind in DELAYS
+        is_carry = node.kind in DELAYS or maker.kind in DELAYS
+        shown = short_name(maker) if maker.is_named else ""
         self.made.arcs.append(
-            Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire,
-                maker.name, shown(maker) if is_named(maker) else "", wire in self.alive, carried,
-                weight, self._weight_name(weight))
+            Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire, maker.name,
+                shown, wire in self.alive, is_carry, weight, self._weight_name(weight))
         )  # fmt: skip
 
     def _alias(self, node: Node, port: int, wire: int) -> None:
@@ -426,14 +361,14 @@ class _Drawing:
         if node.kind in DELAYS and not np.any(self.graph.wires[wire].value):
             return
         value = self.graph.wires[origin.outputs[0]].value
-        name = constant(value) if origin.kind is Kind.CONSTANT else shown(origin)
+        name = constant_label(value) if origin.kind is Kind.CONSTANT else short_name(origin)
         live = wire in self.alive and origin.kind is not Kind.CONSTANT
         self.made.places.append(
             Place("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
                   origin.outputs[0], not live, step=step(node))
         )  # fmt: skip
         sign = "−" if node.signs and node.signs[port] < 0 else ""
-        other = self._other_factor(node, port) if node.kind is Kind.BILINEAR else ""
+        other = self.labels.factor(node, port) if node.kind is Kind.BILINEAR else ""
         self.made.arcs.append(
             Arc(len(self.made.places) - 1, self.place[id(node)], (sign,), (sign + other,), wire,
                 origin.name, name, live)
@@ -465,14 +400,9 @@ class _Drawing:
         port = None if weight is None else self._weight(weight)
         return "" if weight is None or port is None else self._origin(weight.inputs[port]).name
 
-    def _weight_label(self, node: Node) -> tuple[list[str], list[str]]:
-        port = self._weight(node)
-        assert port is not None
-        name = self._said(node.inputs[port])
-        if not is_matmul(node):
-            return [name], [name]
-        other = transposed(name)
-        return ([name], [other]) if port else ([f"{name} ·"], [f"{other} ·"])
+    def _weight_label(self, weight: Node | None) -> tuple[list[str], list[str]]:
+        port = None if weight is None else self._weight(weight)
+        return ([], []) if weight is None or port is None else self.labels.weight(weight, port)
 
     def _ends(self, node: Node) -> None:
         """End the network where the loss begins."""
@@ -484,9 +414,38 @@ class _Drawing:
             if id(maker) in self.hidden or id(maker) not in self.place or self._is_end(maker):
                 continue
             last = self.maker[wire]
-            while not is_named(last) and last is not maker:
+            while not last.is_named and last is not maker:
                 last = self.maker[last.inputs[0]]
-            name = shown(last)
+            name = short_name(last)
             self._add(node, Place("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
-            forward, adjoint = self._weight_label(weight) if weight is not None else ([""], [""])
-            self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)
+            forward, adjoint = map(tuple, self._weight_label(weight))
+            self._join(maker, node, forward or ("",), adjoint or ("",), wire, weight)
+
+
+def is_matmul(node: Node) -> bool:
+    """Return whether a node is a product that is not taken entry by entry."""
+    return node.kind is Kind.BILINEAR and not node.works_by_entry
+
+
+def frames(node: Node) -> tuple[str, ...]:
+    """Return the frames that a node stands in: its step first, if it has one, then its scopes."""
+    if node.kind in SOURCES:
+        return ()
+    step = () if node.step is None or node.loop is None else (f"k = {node.step}",)
+    scopes: list[str] = []
+    for name in node.scope.split(".") if node.scope else ():
+        if name.isdigit() and scopes:  # one of a list: layers.0
+            name = f"{scopes.pop()}.{name}"
+        scopes.append(name)
+    return (*step, *scopes)
+
+
+def step(node: Node) -> tuple[int, int | None] | None:
+    """Return the loop and the step that a node belongs to; None for a step that is any of them."""
+    return None if node.loop is None else (node.loop, node.step)
+
+
+def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the frames of steps and those of modules."""
+    steps = tuple(each for each in scope if each.startswith("k = "))
+    return steps, scope[len(steps) :]

@@ -14,8 +14,7 @@ from typing import Any
 
 import graphviz
 
-from ..formulas.words import is_matmul
-from .skeleton import Arc, Place, Skeleton
+from .skeleton import Arc, Place, Skeleton, is_matmul
 from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"

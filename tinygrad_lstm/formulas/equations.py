@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.symbol import ATOM, COMPARE, SUM, TOTAL, Notation, Symbol, bare, constant_text
+from ..engine.symbol import ATOM, COMPARE, SUM, Notation, Symbol, bare, constant_text
 from ..network.adjoint import alive, delta
 from ..network.evaluate import evaluate
-from ..network.flow import Node, number_in_formula
+from ..network.flow import DELAYS, Node
 from ..network.locate import NAMESAKES
 from ..network.view import Sight
+from .reader import PASSING, Reader, Variable
+from .rewriting import left_out, mark, with_axes
 
-MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
+__all__ = ["ALL", "Equations", "left_out"]
+
 DEPTH = 20  # stages without a name that one equation goes through
 TERMS = 3  # of a sum over the steps that are written out
 PARTS = 6  # of a sequence that is read at each step that are written out
@@ -49,6 +52,7 @@ class Equations:
 
     def __init__(self, sight: Sight) -> None:
         self.sight, self.network = sight, sight.network
+        self.reader = Reader(self.network, self._called)
         self.maker, self.user = self.network.maker, self.network.user
         self.alive, self.same = alive(self.network), sight.adjoint.continued
         found = evaluate(sight.adjoint, everything=True)
@@ -67,8 +71,9 @@ class Equations:
     def _name_fork(self, wire: int) -> None:
         """Name what has no name and is used more than once, so that it is told by itself."""
         node = self.maker[wire]
-        forks = self.user[wire].kind is Kind.BRANCH if wire in self.user else False
-        if forks and node.kind not in (*NAMESAKES, Kind.COLLECT) and self._taken(node) is None:
+        forks = wire in self.user and self.user[wire].kind is Kind.BRANCH
+        is_other = node.kind in (*NAMESAKES, Kind.COLLECT) or self.reader.step_read(node)
+        if forks and not is_other:
             steps = range(len(self.δ[wire])) if node.is_timed else [None]
             for step in steps:
                 self.named.setdefault((wire, step), self._name(wire, step))
@@ -76,7 +81,7 @@ class Equations:
     def of(self, name: str, marks: Marks, kept: Kept) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with marks in it."""
         self.told, self.marks, self.kept = name, marks, kept
-        return _rewritten(self._behind(self.places[name], 0), _with_axes, {})
+        return with_axes(self._behind(self.places[name], 0))
 
     # --- δ ---------------------------------------------------------------------------------------
 
@@ -86,7 +91,7 @@ class Equations:
         if name is None and depth > DEPTH and self.maker[wire].kind not in NAMESAKES:
             name = self._name(wire, step)
         if name is not None:
-            return Symbol(delta(name), self._at(self.δ[wire], step))
+            return Variable(delta(name), self._at(self.δ[wire], step), wire, step, is_delta=True)
         return self._behind(place, depth + 1)
 
     def _behind(self, place: Place, depth: int) -> Symbol:
@@ -98,19 +103,19 @@ class Equations:
         if node.kind is Kind.OUTPUT:
             is_loss = depth == 0 or node.name == self.told  # a step of a loop may be the loss
             one = Symbol("1" if is_loss else delta(node.name), self._at(self.δ[wire], step))
-            return _marked(one) if marks else one
+            return mark(one) if marks else one
         (out, *_), port = node.outputs, node.inputs.index(wire)
         if node.kind in (Kind.DELAY, Kind.ADVANCE, Kind.TAP, Kind.HOLD, Kind.COLLECT):
             return self._crossed(node, port, step, depth, marks)
         behind, is_factor = self._delta((out, step), depth), marks == {ALL}
         if marks and ALL not in marks:
-            behind = _marked(behind)
+            behind = mark(behind)
         if node.kind is Kind.JUNCTION:
             sent, is_factor = behind if node.signs[port] > 0 else -behind, False
         else:
-            sent = self._through(node, port, step, behind, is_factor)
+            sent = self.reader.back(node, port, behind, step, mark if is_factor else None)
             is_factor = is_factor and node.kind in (Kind.ELEMENTWISE, Kind.BILINEAR)
-        return _marked(sent) if ALL in marks and not is_factor else sent
+        return mark(sent) if ALL in marks and not is_factor else sent
 
     def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
         """Return the sum at a fork, of the branches from which anything comes back."""
@@ -118,11 +123,11 @@ class Equations:
         for wire in node.outputs:
             if wire in self.alive and self._comes((wire, step)):
                 term = self._behind((wire, step), depth)
-                terms.append(_marked(term) if self.same.get(wire, wire) in marks else term)
+                terms.append(mark(term) if self.same.get(wire, wire) in marks else term)
         if not terms:
             return self._nothing((node.inputs[0], step))
         total = reduce(operator.add, _gathered(terms))
-        return _marked(total) if ALL in marks else total
+        return mark(total) if ALL in marks else total
 
     def _nothing(self, place: Place) -> Symbol:
         return Symbol("0", np.zeros_like(self._at(self.δ[place[0]], place[1])))
@@ -155,22 +160,10 @@ class Equations:
                 if arm in self.alive:
                     is_cut = marked or ALL in marks or self.same.get(arm, arm) in marks
                     yield from self._uses(arm, is_cut)
-        elif (step := self._taken(node)) is not None:
-            yield node.outputs[0], step, marked or bool(marks)
+        elif (read := self.reader.step_read(node)) is not None:
+            yield node.outputs[0], read[1], marked or bool(marks)
         else:
             yield wire, None, marked
-
-    def _taken(self, node: Node) -> int | None:
-        """Return which of the steps that a loop has made a node takes, if it takes one."""
-        index = node.parameters.get("index")
-        if node.kind is not Kind.LINEAR or not isinstance(index, int) or node.transposed:
-            return None
-        made = self._collecting(node)
-        return None if made is None else index % len(self.network.wires[made.outputs[0]].value)
-
-    def _collecting(self, node: Node) -> Node | None:
-        made = self.network.source(node.inputs[0], (Kind.BRANCH,))
-        return made if made.kind is Kind.COLLECT and not made.transposed else None
 
     def _crossed(
         self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
@@ -181,7 +174,7 @@ class Equations:
             return self._collected(out, step, depth, marks)
         if node.kind is Kind.HOLD and node.transposed:  # a sum over the steps: each gets its δ
             total = self._delta((out, None), depth)
-            return _marked(total) if self._is_marked(node.inputs[port], step) else total
+            return mark(total) if self._ismark(node.inputs[port], step) else total
         last = len(np.asarray(self.network.wires[out].value)) - 1
         steps = range(last + 1)
         if node.kind in (Kind.DELAY, Kind.ADVANCE):
@@ -190,15 +183,15 @@ class Equations:
             if after is None:
                 return self._nothing((node.inputs[0], step))
             behind = self._delta((out, after), depth)
-            return _marked(behind) if marks else behind
+            return mark(behind) if marks else behind
         terms = [self._delta((out, k), depth) for k in steps]
-        is_marked = [self._is_marked(node.inputs[port], k) for k in steps]
+        is_marked = [self._ismark(node.inputs[port], k) for k in steps]
         if node.kind is Kind.HOLD:
             return _series(terms[::-1], is_marked[::-1])
-        terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
+        terms = [mark(term) if cut else term for term, cut in zip(terms, is_marked)]
         return self._placed(node, terms)
 
-    def _is_marked(self, wire: int, step: int | None) -> bool:
+    def _ismark(self, wire: int, step: int | None) -> bool:
         """Return whether what comes to a wire from a step is to be marked."""
         own = self.same.get(wire, wire)
         return bool(self.marks.get(own)) and step not in self.kept.get(own, ())
@@ -229,80 +222,35 @@ class Equations:
                     come = (made, None)
                     term = self._delta(come, depth) if at is not None else self._behind(
                         come, depth)[step]  # fmt: skip
-                    terms.append(_marked(term) if marked else term)
+                    terms.append(mark(term) if marked else term)
         if not terms:  # other steps alone are used
             return self._nothing((wire, step))
         total = reduce(operator.add, terms)
-        return _marked(total) if marks else total
-
-    def _through(
-        self, node: Node, port: int, step: int | None, behind: Symbol, marked: bool
-    ) -> Symbol:
-        """Run a primitive's rule back to one operand; what is marked is the factor, if it has."""
-        assert node.primitive is not None
-        xs: list[Any] = [self._signal(wire, step) for wire in node.inputs]
-        y = self._signal(node.outputs[0], step)
-        rules = node.primitive.rules
-        rule = rules[port] if node.kind is Kind.ELEMENTWISE else None
-        if marked and rule is not None:
-            gain = rule(*xs, y)
-            return behind * _marked(gain if isinstance(gain, Symbol) else Symbol(f"{gain:g}", gain))
-        if marked and node.kind is Kind.BILINEAR:
-            xs[1 - port] = _marked(xs[1 - port])
-        needs = [at == port for at in range(len(xs))]
-        now = node if step is None else node.at(step)
-        found = node.primitive.vjp(behind, y, xs, needs, dict(now.parameters))
-        return found[port]
+        return mark(total) if marks else total
 
     # --- signals ---------------------------------------------------------------------------------
 
-    def _signal(self, wire: int, step: int | None) -> Any:
-        """Return the signal on a wire, at a step, as it stands in a formula; or a plain number."""
-        node, value = self.maker[wire], np.asarray(self.network.wires[wire].value)
-        while (
-            node.kind in (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD, Kind.TAP) and not node.transposed
-        ):
-            node = self.maker[node.inputs[0]]
-        value = self._at(value, step)
-        number = number_in_formula(node, wire, self.user, value)
-        return number if number is not None else self._source(wire, step, value)
-
-    def _source(self, wire: int, step: int | None, value: np.ndarray) -> Symbol:
-        node = self.maker[wire]
+    def _called(self, wire: int, step: int | None) -> str | None:
+        """Return the name of a signal; None where another signal stands for it, handed on."""
         if (wire, step) in self.named:
-            return Symbol(self.named[wire, step], value)
-        if node.kind in (Kind.BRANCH, Kind.BROADCAST):
-            return self._source(node.inputs[0], step, value)
-        if node.kind is Kind.HOLD and not node.transposed:
-            return self._source(node.inputs[0], None, value)
-        if node.kind in (Kind.DELAY, Kind.ADVANCE):
-            assert step is not None
-            before = step - (1 if node.kind is Kind.DELAY else -1)
-            if 0 <= before < len(self.network.wires[wire].value):
-                return self._source(node.inputs[0], before, value)
-            return self._source(node.inputs[1], None, value)
-        if node.kind is Kind.TAP:
-            assert step is not None
-            whole = np.asarray(self.network.wires[node.inputs[0]].value)
-            if (name := self._constant(node.inputs[0], whole, value)) is not None:
-                return Symbol(name, value)
-            return self._source(node.inputs[0], None, whole)[node.parameters["index"].values[step]]
-        if (at := self._taken(node)) is not None:
-            made = self._collecting(node)
-            assert made is not None
-            return self._source(made.inputs[0], at, value)
-        return Symbol(self._name(wire, step), value)
+            return self.named[wire, step]
+        node = self.maker[wire]
+        if node.kind is Kind.TAP and not node.transposed:
+            return self._constant(wire, step)
+        is_other = node.kind in (*PASSING, *DELAYS) and not node.transposed
+        return None if is_other or self.reader.step_read(node) else self._name(wire, step)
 
-    def _constant(self, wire: int, whole: np.ndarray, value: np.ndarray) -> str | None:
+    def _constant(self, tap: int, step: int | None) -> str | None:
         """Return the name of a constant that was recorded by itself, and is one of a sequence now.
 
         Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
         """
-        node, recorded = self.network.source(wire, (Kind.BRANCH,)), self.sight.signals.by_name
+        node, recorded = self.reader.origin(tap, step), self.sight.signals.by_name
         if node.kind is not Kind.CONSTANT:
             return None
-        known = recorded.get(node.name)
-        if known is not None and np.shape(known.of(known.tensor.data)) == whole.shape:
+        known, value = recorded.get(node.name), self.reader.value(tap, step)
+        whole = np.shape(self.network.wires[node.outputs[0]].value)
+        if known is not None and np.shape(known.of(known.tensor.data)) == whole:
             return None
         for name, signal in recorded.items():
             is_constant = not (signal.tensor.requires_grad or signal.tensor.inputs)
@@ -329,77 +277,6 @@ def _gathered(terms: Sequence[Symbol]) -> list[Symbol]:
     return [float(count) * term if count > 1 else term for term, count in once]
 
 
-def _marked(each: Any) -> Symbol:
-    """Mark an expression as a whole: what is marked in it no longer is."""
-    return Symbol.of(MARKED, _itself, (_rewritten(each, _without_mark, {}),))
-
-
-def left_out(equation: Symbol) -> Any:
-    """Return the number that an equation has without what is marked in it."""
-    return _rewritten(equation, _nought, {}).value
-
-
-def _rewritten(
-    expression: Any, rule: Callable[[Symbol, tuple[Any, ...]], Any], known: dict[int, Any]
-) -> Any:
-    """Return an expression in which a rule has put others in place of some of its operations.
-
-    What is twice the same in it stays so.
-
-    Parameters
-    ----------
-    expression : Symbol, or a number
-    rule : (an operation, its operands rewritten) -> what stands in its place
-        The operation itself, where nothing is changed.
-    known : dict of id to what stands in its place
-    """
-    if not isinstance(expression, Symbol) or expression.apply is None:
-        return expression
-    if id(expression) not in known:
-        operands = tuple(_rewritten(operand, rule, known) for operand in expression.operands)
-        known[id(expression)] = rule(expression, operands)
-    return known[id(expression)]
-
-
-def _with(old: Symbol, operands: tuple[Any, ...], notation: Notation | None = None) -> Symbol:
-    """Return an operation with other operands, or in another notation."""
-    is_same = all(one is other for one, other in zip(operands, old.operands, strict=True))
-    assert old.apply is not None and old.notation is not None
-    if is_same and notation is None:
-        return old
-    return Symbol.of(notation or old.notation, old.apply, operands, old.parameters)
-
-
-def _without_mark(old: Symbol, operands: tuple[Any, ...]) -> Any:
-    return operands[0] if old.notation is MARKED else _with(old, operands)
-
-
-def _nought(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
-    if old.notation is MARKED:
-        return Symbol("0", np.zeros_like(old.value))
-    return _with(old, operands)
-
-
-def _with_axes(old: Symbol, operands: tuple[Any, ...]) -> Symbol:
-    """Say of a sum over which axes it goes."""
-    if old.notation is not TOTAL:
-        return _with(old, operands)
-    axis, ndim = old.parameters["axis"], operands[0].ndim
-    axes = (
-        sorted({each % ndim for each in np.atleast_1d(axis).tolist()}) if axis is not None else []
-    )
-    if axis is None or (len(axes) == ndim and ndim > 1):
-        over = "all entries"
-    else:
-        over = ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
-    form = Notation(f"Σ over {over} of {{0}}", TOTAL.latex, COMPARE, (COMPARE,))
-    return _with(old, operands, form)
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
 def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
     """Return the sum of a term for each step: all of them in it, the first and last in its text.
 
@@ -411,8 +288,8 @@ def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
         sums = [
             (_series([term for term, _ in run], [False] * len(terms)), cut) for cut, run in runs
         ]
-        return reduce(operator.add, (_marked(each) if cut else each for each, cut in sums))
-    terms = [_marked(term) if cut else term for term, cut in zip(terms, is_marked)]
+        return reduce(operator.add, (mark(each) if cut else each for each, cut in sums))
+    terms = [mark(term) if cut else term for term, cut in zip(terms, is_marked)]
     if len(terms) <= TERMS:
         return reduce(operator.add, terms)
     add: Callable[..., Any] = lambda *values: sum(values[1:], values[0])  # noqa: E731

@@ -10,7 +10,7 @@ Every number is a δ of the adjoint network, every formula the rule of a primiti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
@@ -18,11 +18,11 @@ import numpy as np
 
 from ..engine.arguments import flag, optional
 from ..engine.kind import Kind
-from ..engine.symbol import Symbol, bare, constant_text
+from ..engine.symbol import Symbol, constant_text
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import SignalError, UsageError, nearest
 from ..network.adjoint import alive, delta
-from ..network.flow import Node, number_in_formula
+from ..network.flow import Node
 from ..network.graph import Graph, graph
 from ..network.locate import Whereabouts
 from ..network.parameters import varying
@@ -30,18 +30,10 @@ from ..network.proof import fold_if_true, fold_truly
 from ..network.signals import Signals
 from ..network.unpack import unpack
 from .explanation import Explanation, Stage, in_numbers, numbers
-from .words import is_named
+from .reader import CROSSING, PASSING, Reader, Variable
+from .rewriting import rewrite
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
-
-# what passes the border of a loop, or its delay: the equation, and δ on its way back
-CROSSING = {
-    Kind.DELAY: ("{y} = q⁻¹ {x}", ("q⁺¹ δ{y}", "δ{y} at the first step")),
-    Kind.ADVANCE: ("{y} = q⁺¹ {x}", ("q⁻¹ δ{y}", "δ{y} at the last step")),
-    Kind.TAP: ("{y} = {x}[{index}]", ("δ{y} of every step k, in its place",)),
-    Kind.COLLECT: ("{y} = {x} of every step k", ("δ{y}[k]",)),
-    Kind.HOLD: ("{y} = Σₖ {x}", ("δ{y}, the same at every step k",)),
-}
 
 
 def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
@@ -110,7 +102,8 @@ class _Walk:
 
     def __init__(self, network: Graph, signals: Signals) -> None:
         self.network, self.signals = network, Whereabouts(network, signals)
-        self.maker, self.user = network.maker, network.user
+        self.reader = Reader(network, self._called)
+        self.maker, self.user = self.network.maker, self.network.user
         self.alive = alive(network)
         adjoint = network.adjoint()
         same = adjoint.continued
@@ -118,8 +111,6 @@ class _Walk:
         self.δ = {w: found[adjoint.wires[same.get(w, w)].name] for w in self.alive}
         self.targets: set[int] = set()
         self.path: set[int] = set()
-        self.symbols: dict[tuple[str, tuple[int, ...]], Symbol] = {}
-        self.figures: dict[Any, Symbol] = {}
 
     def explained(self, name: str, reason: str = "") -> Explanation:
         self.targets = {self.signals.at[member][0] for member in self._members(name)}
@@ -175,18 +166,11 @@ class _Walk:
         if node.kind is Kind.HOLD and not node.transposed:
             sums = {node.stem: self.δ[on_way[0]]}
             return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
-        worked = ""
-        if node.kind in CROSSING:
-            equation, backs = CROSSING[node.kind]
-            index = bare(str(node.parameters.get("index", "")))
-            equation = equation.format(y=node.name, x=self._symbol(node.inputs[0]), index=index)
-            each = zip(node.inputs, backs, strict=True)
-            ways = [(w, back.format(y=node.name), None) for w, back in each if w in self.path]
-        else:
-            equation = f"{node.name} = {self._formula(node, self._symbol)}"
-            worked = "" if node.folded else in_numbers(str(self._formula(node, self._number)))
-            δ = self._at_one(self.δ[node.outputs[0]], node.outputs[0])
-            ways = list(self._back(node, Symbol(delta(node.name), δ)))
+        formula = self.reader.formula(node)
+        is_worked = not node.folded and node.kind not in CROSSING
+        δ = Variable(delta(node.name), self._at_one(self.δ[node.outputs[0]], node.outputs[0]),
+                     node.outputs[0], is_delta=True)  # fmt: skip
+        ways = list(self._back(node, δ))
         named: dict[str, list[tuple[int, Any, Any]]] = {}
         for way in ways:  # a signal that the stage uses twice is one operand of it
             named.setdefault(self._name(way[0]), []).append(way)
@@ -194,64 +178,38 @@ class _Walk:
             {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
         )
         return Stage(
-            "stage", node.name, equation, made,
+            "stage", node.name, f"{node.name} = {formula}", made,
             {name: _told_slope(_total(each), node) for name, each in slopes.items()},
             {name: str(_total(each)) for name, each in products.items()},
             {name: self._summed(each) for name, each in wires.items()},
-            self.δ[node.outputs[0]], worked, _listed(node),
+            self.δ[node.outputs[0]],
+            in_numbers(str(rewrite(formula, leaf=_worked))) if is_worked else "", _listed(node),
         )  # fmt: skip
 
-    def _formula(self, node: Node, told: Callable[[int], Any]) -> Any:
-        """Return what a node makes of its operands as they are told, weighted ones written out."""
-        inner = [self._inlined(wire) for wire in node.inputs]
-        xs = [
-            told(wire) if each is None else self._formula(each, told)
-            for wire, each in zip(node.inputs, inner, strict=True)
-        ]
-        if node.kind is Kind.JUNCTION:
-            first, *rest = zip(node.signs, xs, strict=True)
-            start = first[1] if first[0] > 0 else -first[1]
-            return reduce(lambda a, b: a + b[1] if b[0] > 0 else a - b[1], rest, start)
-        if node.kind is Kind.BROADCAST:
-            return xs[0]
-        assert node.primitive is not None
-        return node.primitive(*xs, **node.parameters)
-
-    def _back(self, node: Node, δ: Any) -> Iterator[tuple[int, Any, Any]]:
+    def _back(self, node: Node, δ: Symbol) -> Iterator[tuple[int, Any, Any]]:
         """Run a node's rule on Symbols: for each operand on the way its δ and its partial."""
-        needs = [wire in self.path for wire in node.inputs]
-        xs, y = [self._symbol(wire) for wire in node.inputs], self._symbol(node.outputs[0])
-        if node.kind is Kind.JUNCTION:
-            cts = [δ if sign > 0 else -δ for sign in node.signs]
-        else:
-            assert node.primitive is not None
-            cts = node.primitive.vjp(δ, y, xs, needs, dict(_told_by_rule(node).parameters))
         for port, wire in enumerate(node.inputs):
-            if not needs[port]:
+            if wire not in self.path:
                 continue
-            slope, inner = _partial(node, port, xs, y), self._inlined(wire)
-            if inner is None:
-                yield wire, cts[port], slope
+            ct, slope = self.reader.back(node, port, δ), self.reader.gain(node, port)
+            inner = self.maker[wire]
+            if not self._is_inlined(inner):
+                yield wire, ct, slope
                 continue
-            for end, ct, own in self._back(inner, cts[port]):
+            for end, own_ct, own in self._back(inner, ct):
                 if own is None:  # a broadcast
-                    yield end, ct, slope
+                    yield end, own_ct, slope
                 else:  # a term of a sum
-                    yield end, ct, own if slope is None or slope > 0 else -own
+                    yield end, own_ct, own if slope is None or slope > 0 else -own
 
     # --- what it is called -----------------------------------------------------------------------
-
-    def _inlined(self, wire: int) -> Node | None:
-        """Return what makes a signal, if it is written out where the signal is used."""
-        node = self.maker[wire]
-        return node if self._is_inlined(node) else None
 
     def _is_inlined(self, node: Node) -> bool:
         """Return whether it is a term of a weighted sum, or a broadcast: no stage of its own."""
         if node.kind is Kind.BROADCAST or not node.outputs or node.outputs[0] in self.targets:
             return node.kind is Kind.BROADCAST
         summed = self.user[node.outputs[0]].kind is Kind.JUNCTION
-        return node.kind is Kind.BILINEAR and summed and not is_named(node)
+        return node.kind is Kind.BILINEAR and summed and not node.is_named
 
     def _source(self, wire: int) -> Node:
         """Return what makes the signal on a wire, which may be a branch of it."""
@@ -286,50 +244,24 @@ class _Walk:
             user = self.user[user.outputs[0]]
         return user
 
-    def _symbol(self, wire: int) -> Any:
-        """Return the signal on a wire as it stands in a formula: its name, or a plain number."""
-        node, value = self._source(wire), self.network.wires[wire].value
-        while node.kind is Kind.HOLD and not node.transposed:
-            node = self._source(node.inputs[0])
-        number = number_in_formula(node, wire, self.user, value)
-        if number is not None:
-            return number
-        value = self._at_one(np.asarray(value), wire)
-        return self.symbols.setdefault((node.name, value.shape), Symbol(node.name, value))
-
-    def _number(self, wire: int) -> Any:
-        """Return the signal on a wire as it stands in a formula that is worked out: its value."""
-        symbol = self._symbol(wire)
-        value = symbol.value if isinstance(symbol, Symbol) else symbol
-        text = numbers(value)
-        if symbol is value and text == constant_text(value):  # it may be an exponent
-            return symbol
-        figure = Symbol(f"({text})" if text.startswith("-") else text, value)
-        return self.figures.setdefault(symbol, figure)  # the same one twice is a square
+    def _called(self, wire: int, step: int | None) -> str | None:
+        """Return what a signal is called in a formula; None for one that is written out there."""
+        node = self.maker[wire]
+        is_passing = node.kind in PASSING and not node.transposed
+        return None if is_passing or self._is_inlined(node) else node.name
 
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
         """Return a value at one step, of which rules ask the shape."""
         return value[0] if self.maker[wire].is_timed else value
 
 
-def _partial(node: Node, port: int, xs: list[Any], y: Any) -> Any:
-    """Return ∂y/∂x as the table's rule on Symbols; None for a linear map, which is its own."""
-    if node.kind is Kind.JUNCTION:
-        return float(node.signs[port])
-    primitive = node.primitive
-    assert primitive is not None
-    if node.kind is Kind.BILINEAR:
-        return primitive.gains[port](*xs)
-    if node.kind is Kind.REDUCTION:
-        axis = _told_by_rule(node).parameters.get("axis")
-        return primitive.rules[0](*xs, y, axis)  # type: ignore[misc]
-    return primitive.rules[port](*xs, y) if node.kind is Kind.ELEMENTWISE else None  # type: ignore[misc]
-
-
-def _told_by_rule(node: Node) -> Node:
-    """Return a node as a rule runs on it: only what a part is taken at is handed on as it is."""
-    assert node.primitive is not None
-    return node if node.primitive.is_part else node.at(0)
+def _worked(leaf: Any) -> Any:
+    """Return what stands for a signal, or a number, in a formula that is worked out: its value."""
+    value = leaf.value if isinstance(leaf, Symbol) else leaf
+    text = numbers(value)
+    if leaf is value and text == constant_text(value):  # it may be an exponent
+        return leaf
+    return Symbol(f"({text})" if text.startswith("-") else text, value)
 
 
 def _listed(node: Node) -> str:

@@ -1,0 +1,143 @@
+"""The labels of a picture: what is written at its vertices and arcs.
+
+Knows the reader of formulas, and nothing of where a label stands. A label has little room: signals
+are called without the scopes of their frame, unnamed ones are written out if that is short, and
+numbers have four digits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.kind import Kind
+from ..engine.symbol import Symbol, bare, constant_text
+from ..formulas.names import minus, short_name
+from ..formulas.reader import PASSING, Reader
+from ..formulas.rewriting import rename, rewrite
+from ..network.flow import SOURCES, Flow, Node
+
+__all__ = ["Labels", "constant_label", "label", "operation", "transposed"]
+
+DEEPEST = 2  # operations of an unnamed signal that are written out, one in the other
+HYPHEN = "\N{NON-BREAKING HYPHEN}"  # stands for the one in a name
+LONGEST = 20  # letters of an unnamed signal that is written out
+
+
+class Labels(Reader):
+    """Formulas short enough for a picture, and the texts made of them."""
+
+    def __init__(self, network: Flow) -> None:
+        super().__init__(network, self._called)
+        self._depth = DEEPEST
+
+    def text(self, wire: int) -> str:
+        """Return the signal on a wire."""
+        return label(self.signal(wire))
+
+    def factor(self, node: Node, port: int) -> str:
+        """Return what δ of an operand is multiplied by, at its arc."""
+        return label(self.gain(node, port))
+
+    def function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what is written in a function, and in the gain that stands in its place."""
+        slope = f"{operation_name(node)}′"
+        if len(node.inputs) == 1:
+            gain = self.gain(node, 0)
+            slope = label(rename(gain, without_step)) if gain is not None else ""
+        if not node.is_named:
+            return (operation_name(node),), (slope,)
+        return (short_name(node), operation_name(node)), (f"δ{short_name(node)}", slope)
+
+    def weight(self, node: Node, port: int) -> tuple[list[str], list[str]]:
+        """Return what is written at an arc that stands for a product with a weight."""
+        name, other = self.text(node.inputs[port]), self.factor(node, 1 - port)
+        if port or node.works_by_entry:
+            return [name], [other]
+        return [f"{name} ·"], [f"{other} ·"]
+
+    def written_out(self, node: Node, step: int | None) -> Any:
+        if self._depth:
+            self._depth -= 1
+            formula = super().written_out(node, step)
+            self._depth += 1
+            if len(label(formula)) <= LONGEST:
+                return formula
+        (wire, *_) = node.outputs
+        return self.variable(short_name(node), wire, step, self.value(wire, step))
+
+    def result(self, node: Node, step: int | None) -> Any:
+        (wire, *_) = node.outputs
+        name = short_name(node) if node.is_named else operation_name(node)
+        return self.variable(name, wire, step, self.value(wire, step))
+
+    def _called(self, wire: int, step: int | None) -> str | None:
+        node = self.maker[wire]
+        if node.kind is Kind.CONSTANT:
+            return constant_label(self.network.wires[wire].value)
+        if node.kind in (*SOURCES, Kind.TAP):
+            return short_name(node)
+        is_read_on = node.kind in (*PASSING, Kind.COLLECT) or not node.is_named
+        return None if is_read_on else short_name(node)
+
+
+def label(formula: Any) -> str:
+    """Return a formula as it is written in a picture.
+
+    >>> label(Symbol("low-pass") / 3.00004 - Symbol("x"))
+    'low-pass / 3 − x'
+    """
+    short = rewrite(formula, leaf=_short)
+    text = minus(str(short) if isinstance(short, Symbol) else constant_text(short))
+    return text.replace(HYPHEN, "-").replace("ᵀᵀ", "")  # the transpose of a signal called Eᵀ
+
+
+def _short(leaf: Any) -> Any:
+    """Return a number with four digits, and a name with hyphens that are no signs."""
+    if isinstance(leaf, Symbol):
+        return Symbol(leaf.name.replace("-", HYPHEN), leaf.value)
+    return float(f"{leaf:.4g}") if isinstance(leaf, float) else leaf
+
+
+def constant_label(value: Any) -> str:
+    """Return the label of a constant: its number, if it is one."""
+    array = np.asarray(value)
+    first = array.reshape(-1)[:1]
+    return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else "c"
+
+
+def operation_name(node: Node) -> str:
+    """Return the name of what a node does: σ, tanh."""
+    assert node.primitive is not None
+    text = node.primitive.notation.text
+    if text.endswith(" {0}"):
+        return text.removesuffix(" {0}")
+    return text.partition("(")[0] if text.endswith(")") else node.primitive.name
+
+
+def operation(node: Node) -> str:
+    """Return what a node does, as it is written in a box."""
+    if node.kind is Kind.COLLECT:
+        return "all k"
+    if node.primitive is None:
+        return node.kind
+    if "index" in node.parameters:
+        return f"[{bare(constant_text(node.parameters['index']))}]"
+    return operation_name(node)
+
+
+def transposed(what: str) -> str:
+    """Return the label of the transpose of an operation.
+
+    >>> transposed("Σ"), transposed("Eᵀ"), transposed("all k")
+    ('Σᵀ', 'E', '(all k)ᵀ')
+    """
+    if " " in what and not what.startswith("["):
+        return f"({what})ᵀ"
+    return what.removesuffix("ᵀ") if what.endswith("ᵀ") else f"{what}ᵀ"
+
+
+def without_step(name: str) -> str:
+    """Return a name without the step k, which is understood in a box."""
+    return name.replace("(k)", "")

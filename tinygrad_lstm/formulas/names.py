@@ -1,0 +1,29 @@
+"""What signals are called: in the frame that they stand in, and whether somebody named them.
+
+Knows nodes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..engine.kind import Kind
+from ..network.flow import Node
+
+__all__ = ["NUMBERED", "minus", "short_name"]
+
+NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
+
+
+def short_name(node: Node) -> str:
+    """Return a node's signal as it stands in its frame: without the scopes around it."""
+    own = node.stem if node.name.startswith(node.stem) else node.name.rpartition("(k")[0]
+    step = NUMBERED.sub("", node.name[len(own) :])
+    name = (own + minus(step)).removeprefix(f"{node.scope}." if node.scope else "")
+    of, _, part = name.partition(".")
+    return f"{of}_{part}" if node.kind is Kind.PARAMETER and part else name
+
+
+def minus(text: str) -> str:
+    """Return text with the sign of subtraction for a hyphen."""
+    return text.replace("-", "−")

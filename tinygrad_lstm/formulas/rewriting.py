@@ -1,0 +1,108 @@
+"""Passes over formulas: each puts something else in the place of some parts of a formula.
+
+Knows Symbols alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..engine.symbol import ATOM, COMPARE, TOTAL, Notation, Symbol
+
+__all__ = ["left_out", "mark", "rename", "rewrite", "with_axes"]
+
+MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def rewrite(
+    formula: Any,
+    operation: Callable[[Symbol, tuple[Any, ...]], Any] | None = None,
+    leaf: Callable[[Any], Any] = _itself,
+) -> Any:
+    """Return a formula in which other parts stand in the place of some.
+
+    A part that stands in the formula twice stays one object.
+
+    Parameters
+    ----------
+    formula : Symbol, or a number
+    operation : (an operation, its operands rewritten) -> what stands in its place
+        By default the same operation on the rewritten operands.
+    leaf : (a name or a number) -> what stands in its place
+        By default the leaf itself.
+    """
+    known: dict[int, Any] = {}
+    put = operation or with_operands
+
+    def part(old: Any) -> Any:
+        if not isinstance(old, Symbol):
+            return leaf(old)
+        if id(old) not in known:
+            known[id(old)] = (
+                leaf(old) if old.apply is None else put(old, tuple(map(part, old.operands)))
+            )
+        return known[id(old)]
+
+    return part(formula)
+
+
+def with_operands(old: Symbol, operands: tuple[Any, ...], notation: Notation | None = None) -> Any:
+    """Return an operation on other operands, or in another notation."""
+    is_same = all(one is other for one, other in zip(operands, old.operands, strict=True))
+    assert old.apply is not None and old.notation is not None
+    if is_same and notation is None:
+        return old
+    return Symbol.of(notation or old.notation, old.apply, operands, old.parameters)
+
+
+def rename(formula: Any, name: Callable[[str], str]) -> Any:
+    """Return a formula with other names for its signals."""
+    return rewrite(
+        formula,
+        leaf=lambda old: Symbol(name(old.name), old.value) if isinstance(old, Symbol) else old,
+    )
+
+
+def mark(formula: Any) -> Symbol:
+    """Return a formula that is marked as a whole: no part of it is marked any more."""
+
+    def unmarked(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        return operands[0] if old.notation is MARKED else with_operands(old, operands)
+
+    return Symbol.of(MARKED, _itself, (rewrite(formula, unmarked),))
+
+
+def left_out(formula: Symbol) -> Any:
+    """Return the number that a formula has without the parts that are marked."""
+
+    def nought(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        if old.notation is MARKED:
+            return Symbol("0", np.zeros_like(old.value))
+        return with_operands(old, operands)
+
+    return rewrite(formula, nought).value
+
+
+def with_axes(formula: Any) -> Any:
+    """Return a formula in which each sum says over which axes it goes."""
+
+    def said(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        if old.notation is not TOTAL:
+            return with_operands(old, operands)
+        axis, ndim = old.parameters["axis"], operands[0].ndim
+        axes = [] if axis is None else sorted({n % ndim for n in np.atleast_1d(axis).tolist()})
+        if axis is None or (len(axes) == ndim and ndim > 1):
+            over = "all entries"
+        else:
+            over = ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
+        form = Notation(f"Σ over {over} of {{0}}", TOTAL.latex, COMPARE, (COMPARE,))
+        return with_operands(old, operands, form)
+
+    return rewrite(formula, said)
