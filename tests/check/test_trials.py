@@ -6,7 +6,8 @@ import pytest
 from support import planted
 from tinygrad_lstm.check.blame import judged
 from tinygrad_lstm.check.mistakes import leading_to, mistakes
-from tinygrad_lstm.check.trials import NO_ROOM, Clock, Screen, TimeUp, Trials
+from tinygrad_lstm.check.trials import NO_ROOM, Screen, Trials
+from tinygrad_lstm.engine.limit import Clock, TimeUp
 from tinygrad_lstm.errors import ArgumentError
 from tinygrad_lstm.network.view import Sight
 

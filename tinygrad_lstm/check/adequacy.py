@@ -13,13 +13,14 @@ from itertools import chain
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrapped
 from ..network.flow import SOURCES
 from ..network.view import Given, Sight
 from .mistakes import Mistake, all_mistakes
-from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials
+from .trials import NO_ROOM, SECONDS, Screen, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
 LISTED = 8  # mistakes that do not show, in the printed report
@@ -107,7 +108,8 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     """
     clock = Clock(seconds)
     try:
-        sight = Sight(loss, tick=clock)
+        with clock:
+            sight = Sight(loss, tick=clock)
     except TimeUp:
         return Adequacy(0, (), (), is_cut=True, is_counted=False)
     ends = [
@@ -118,7 +120,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     if not ends:
         raise UsageError("adequacy: found no gradient to check, expected a leaf that requires one")
     survey = _Survey(sight, ends, clock)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), clock:
         try:
             survey.run(seconds)
         except TimeUp:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.limit import Clock, TimeUp
 from ..network.evaluate import evaluate
 from ..network.flow import Flow
 from ..network.view import Given, Sight
@@ -20,7 +21,7 @@ from .blame import Judged
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .runs import run_on_given
-from .trials import NO_ROOM, SECONDS, Clock, Screen, TimeUp, Trials, ticking
+from .trials import NO_ROOM, SECONDS, Screen, Trials, ticking
 
 MORE = 200  # pairs that are tried after one that explains all
 COMPARED = 5  # explanations, from the rest of which a signal to give is to tell the first
@@ -107,7 +108,7 @@ def diagnosed(
         To show how far it is.
     """
     result, clock = Diagnoses(), Clock(seconds)
-    with np.errstate(all="ignore"):  # a mistake may divide by 0
+    with np.errstate(all="ignore"), clock:  # a mistake may divide by 0
         try:
             search = _Search(sight, given, allowed, clock)
         except TimeUp:

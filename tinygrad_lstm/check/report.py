@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import flag, function, of_kind, text
+from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
 from ..formulas.columns import shape, size, table, wrapped
 from ..network.view import Given, Sight
@@ -25,7 +26,7 @@ from .diagnosis import Diagnoses, diagnosed
 from .noise import noise
 from .rounding import tolerances
 from .telling import Told, tell
-from .trials import SECONDS, Clock, TimeUp
+from .trials import SECONDS
 
 GOOD = ("exact", "rounding")
 TOO_FEW = "too few digits"
@@ -164,16 +165,17 @@ class Report:
         clock, cut = Clock(seconds), Diagnoses()
         cut.is_cut = True
         try:
-            if "seen" not in self.__dict__:
-                self.__dict__["seen"] = self._look(clock)
-            found = diagnosed(*self.seen, seconds=clock.left, pairs=False)
-            if _is_left(found) and not found.is_cut:
-                try:
-                    found = self._at_one_step(clock)
-                except TimeUp:
-                    found.is_cut = True
-                else:
-                    found = found or diagnosed(*self.seen, seconds=clock.left, **how)
+            with clock:
+                if "seen" not in self.__dict__:
+                    self.__dict__["seen"] = self._look(clock)
+                found = diagnosed(*self.seen, seconds=clock.left, pairs=False)
+                if _is_left(found) and not found.is_cut:
+                    try:
+                        found = self._at_one_step(clock)
+                    except TimeUp:
+                        found.is_cut = True
+                    else:
+                        found = found or diagnosed(*self.seen, seconds=clock.left, **how)
         except TimeUp:
             found = cut
         self.__dict__["mistakes"] = found

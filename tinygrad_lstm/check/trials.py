@@ -12,16 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
-from numbers import Real
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import told
 from ..engine.kind import Kind
 from ..engine.memory import collector_paused
-from ..errors import ArgumentError
 from ..network.adjoint import adjoint as transpose
 from ..network.adjoint import delta
 from ..network.evaluate import Intercept, evaluate
@@ -35,46 +31,6 @@ SECONDS = 30.0  # after which no more is tried, unless told otherwise
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none
 OFTEN = 200  # nodes between two looks at the clock
 REACHED = 10**6  # wires that are kept, of what changes lead to
-
-
-class TimeUp(Exception):
-    """The time is up."""
-
-
-class Clock:
-    """A time limit.
-
-    Parameters
-    ----------
-    seconds : float
-        From now on.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no number, or below 0.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
-        if not is_number or not seconds >= 0:
-            raise ArgumentError(f"seconds is {told(seconds)}, expected a number from 0")
-        self.until: float = monotonic() + float(seconds)
-
-    def __call__(self) -> None:
-        """Raise TimeUp if the time is up."""
-        if self.is_over:
-            raise TimeUp
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time is up."""
-        return monotonic() > self.until
-
-    @property
-    def left(self) -> float:
-        """How many seconds are left, from 0."""
-        return max(0.0, self.until - monotonic())
 
 
 def ticking(

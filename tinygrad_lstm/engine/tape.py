@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import ChangedError
+from .limit import Interruptible
 
 Node = Any
 
@@ -28,12 +29,12 @@ def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
         the message names the leaf.
     """
     found = {node.serial: node for node in outputs if everything or node.requires_grad}
-    stack = list(found.values())
-    while stack:
-        for operand in stack.pop().inputs:
+    reached = list(found.values())
+    for node in Interruptible(reached):  # which grow
+        for operand in node.inputs:
             if (everything or operand.requires_grad) and operand.serial not in found:
                 found[operand.serial] = operand
-                stack.append(operand)
+                reached.append(operand)
     order = [found[serial] for serial in sorted(found, reverse=True)]
     oldest = next((node.serial for node in reversed(order) if node.inputs), 0)
     if replaced.latest > oldest and not everything:

@@ -30,6 +30,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.symbol import Symbol
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node, Wire
 
@@ -70,7 +71,7 @@ class _Transposition:
         self.same: dict[int, int] = {}  # a wire -> the wire that it is a plain continuation of
 
     def done(self) -> Flow:
-        for node in reversed(self.graph.nodes):
+        for node in Interruptible(reversed(self.graph.nodes)):
             if node.kind is Kind.OUTPUT and node.inputs[0] in self.alive:
                 self._driven(node)
             elif node.kind in SOURCES:
@@ -287,7 +288,7 @@ def _led_to(graph: Flow) -> set[int]:
     known = -1
     while len(found) > known:  # once more where a delay leads back
         known = len(found)
-        for node in graph.nodes:
+        for node in Interruptible(graph.nodes):
             if node.kind in (Kind.INPUT, Kind.PARAMETER) or not found.isdisjoint(_passing(node)):
                 found.update(node.outputs)
     return found
@@ -299,7 +300,7 @@ def _leading_on(graph: Flow) -> set[int]:
     known = -1
     while len(found) > known:
         known = len(found)
-        for node in reversed(graph.nodes):
+        for node in Interruptible(reversed(graph.nodes)):
             if node.kind is Kind.OUTPUT or not found.isdisjoint(node.outputs):
                 found.update(_passing(node))
     return found

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.symbol import constant_text
 from ..errors import UsageError
 from .flow import Node
@@ -134,7 +135,7 @@ class _Steps:
         """Find the member of every step, in the order of recording."""
         for step, elements in enumerate(self.steps):
             at = 0
-            for element in elements:
+            for element in Interruptible(elements):
                 first = at
                 while at < len(self.commons) and not self._fits(element, self.commons[at], step):
                     at += 1
@@ -176,7 +177,7 @@ class _Steps:
         left_out = True
         while left_out:
             left_out = False
-            for common in self.commons:
+            for common in Interruptible(self.commons):
                 for position in range(len(common.template.operands)):
                     operand = self._source(common, position)
                     if operand is not None:
@@ -223,10 +224,10 @@ class _Steps:
 
     def work_out(self) -> None:
         """Compute what nothing came of, and so was not kept."""
-        for common in self.commons:
+        for common in Interruptible(self.commons):
             common.values = [each and each.value for each in common.members]
             common.parameters = _parameters(common)
-        for step in range(len(self.steps)):
+        for step in Interruptible(range(len(self.steps))):
             for common in self.commons:
                 if common.members[step] is None:
                     come = [self._value(each, step) for each in common.operands]

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.kinds import Primitive, kept
+from ..engine.limit import Interruptible
 from ..engine.numerics import total
 from ..errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
@@ -73,7 +74,7 @@ def evaluate(
         if loop is not None:
             _Steps(nodes, len(graph.loops[loop].steps), on, everything, intercepts).run()
             continue
-        for node in nodes:
+        for node in Interruptible(nodes):
             if node.kind in SOURCES:
                 on[node.outputs[0]] = _source(graph, node, given)
             elif node.kind is Kind.OUTPUT:
@@ -144,7 +145,7 @@ class _Steps:
             for node, value in zip(self.delays, held, strict=True):
                 now[node.outputs[0]] = value
                 _intercept(self.intercepts, node, step, now, 1)
-            for node in self.inside:
+            for node in Interruptible(self.inside):
                 self._at(step, node, now)
                 _intercept(self.intercepts, node, step, now)
             held = [self._next(node, now) for node in self.delays]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.memory import collector_paused
 from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
@@ -103,18 +104,18 @@ class _Folding:
     def done(self) -> Flow:
         for run in self.runs:
             self.border.loops[run.number] = Loop(run.steps, self.graph.loops[run.number].scope)
-            for common in run.commons:
+            for common in Interruptible(run.commons):
                 self._make_inside(run, common)
-        for element in self.recorded:
+        for element in Interruptible(self.recorded):
             self._name_collected(element)
-        for element in self.recorded:
+        for element in Interruptible(self.recorded):
             if element not in self.where:
                 self._make_outside(element)
         for run in self.runs:
             for common in sorted(run.commons, key=lambda each: not each.template.node.takes_part):
                 self._connect(run, common)
         outputs = [self.outside[each] for each in self.recorded if each.node.kind is Kind.OUTPUT]
-        for element in reached(outputs):
+        for element in Interruptible(reached(outputs)):
             element.operands = [self.read.get(each, each) for each in element.operands]
         hoist(reached(outputs), self.border)
         found = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
@@ -126,7 +127,7 @@ class _Folding:
 
     def _runs(self) -> list[_Run]:
         operations: dict[int, dict[int, list[Element]]] = {}
-        for element in self.recorded:
+        for element in Interruptible(self.recorded):
             loop, step = element.node.loop, element.node.step
             if loop is not None and step is not None and element.operands:
                 operations.setdefault(loop, {}).setdefault(step, []).append(element)
@@ -262,7 +263,7 @@ class _Folding:
         for at, operand in enumerate(element.operands):
             if operand in self.where and element.node.signs[at] > 0:
                 steps.setdefault(self.where[operand][1], []).append(at)
-        for common, places in steps.items():
+        for common, places in Interruptible(steps.items()):
             found = self._series([element.operands[at] for at in places])
             if found is None or found[2] != found[0].steps or len(places) < 2:
                 continue

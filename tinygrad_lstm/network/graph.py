@@ -23,6 +23,7 @@ import numpy as np
 from ..engine.arguments import as_array, by_name, flag, optional, whole
 from ..engine.arguments import operand as checked_operand
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.memory import collector_paused
 from ..engine.place import Packed, Place
 from ..engine.tape import history, refuse_changes
@@ -143,21 +144,21 @@ class _Builder:
         self.terms: dict[Tensor, list[tuple[Element, int]]] = {}  # of the sums
         self.loops: dict[Place, tuple[int, dict[int, None], str]] = {}  # number, steps, scope
         self.uses = dict.fromkeys(signals.names, 0)
-        for tensor in signals.names:
+        for tensor in Interruptible(signals.names):
             for operand in tensor.inputs:
                 self.uses[operand] += 1
         for output in outputs:
             self.uses[output] += 1
 
     def built(self) -> Graph:
-        for tensor, name in self.signals.names.items():
+        for tensor, name in Interruptible(self.signals.names.items()):
             element = Element(self._node(tensor, name), [], tensor._array)
             if element.node.kind is Kind.JUNCTION:
                 self.terms[tensor] = self._sum(tensor)
             else:
                 element.operands = [self.made[x] for x in tensor.inputs]
             self.made[tensor] = element
-        for tensor, terms in self.terms.items():
+        for tensor, terms in Interruptible(self.terms.items()):
             element = self.made[tensor]
             element.operands = [each for each, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from .border import has_own_name
 from .flow import Flow, Node
 from .signals import Signal, Signals
@@ -100,7 +101,7 @@ class Whereabouts:
         nodes = sorted(
             self.network.nodes, key=lambda node: (node.folded, node.kind is Kind.COLLECT)
         )
-        for node in nodes:
+        for node in Interruptible(nodes):
             if self._is_namesake(node) or (
                 node.kind is Kind.COLLECT and node.stem in self.sequences
             ):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..errors import UsageError
 from .alignment import computed
 from .flow import DELAYS, SOURCES, Flow, Node
@@ -88,7 +89,7 @@ def first_difference(recorded: Flow, network: Flow) -> str:
         Made of it: the same outputs, with recorded values on its wires.
     """
     with np.errstate(all="ignore"):
-        for node in network.nodes:
+        for node in Interruptible(network.nodes):
             if not _is_true(network, node):
                 return node.name
     for one, other in zip(_outputs(recorded), _outputs(network), strict=True):
@@ -119,7 +120,7 @@ def _is_true(network: Flow, node: Node) -> bool:
         if node.transposed:
             return _agree(made, np.add.reduce(come[0]), come)
         held = made if made.strides[0] else made[:1]  # one array, seen at every step
-        return all(_agree(each, come[0]) for each in held)
+        return all(_agree(each, come[0]) for each in Interruptible(held))
     if node.kind is Kind.COLLECT:
         return _agree(made, come[0])
     if node.kind is Kind.TAP:
@@ -128,7 +129,8 @@ def _is_true(network: Flow, node: Node) -> bool:
     if node.kind in ENTRYWISE and not node.parameters:
         return _agree(made, computed(node, come), come)
     steps = [
-        computed(node.at(step), each) for step, each in enumerate(zip(*come, strict=True))
+        computed(node.at(step), each)
+        for step, each in Interruptible(enumerate(zip(*come, strict=True)))
     ]  # fmt: skip
     return _agree(made, np.stack(steps), come)
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..errors import UsageError
 from .flow import SOURCES, Flow, Loop, Node
 from .proof import fold_truly
@@ -87,7 +88,7 @@ def fold_plain_loops(
     found: tuple[AnyFlow, dict[str, str]] | None = None
     marked, names = graph, dict[str, str]()
     for repetition in _repetitions(operations, parts):
-        for from_start in (False, True):
+        for from_start in Interruptible((False, True)):
             steps = [[operations[at] for at in step] for step in repetition.steps(from_start)]
             if _has_own_leaves(steps, leaves):
                 continue
@@ -147,7 +148,7 @@ def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
             (each.node.kind, each.node.primitive, each.node.signs, each.shape, parts.get(each),
              *map(origin, each.operands)), len(known)
         )
-        for each in operations
+        for each in Interruptible(operations)
     ], dtype=int)  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def _periods(codes: np.ndarray) -> set[int]:
             break
         last: dict[bytes, int] = {}
         distances: Counter[int] = Counter()
-        for at in range(len(codes) - window + 1):
+        for at in Interruptible(range(len(codes) - window + 1)):
             key = codes[at : at + window].tobytes()
             if key in last:
                 distances[at - last[key]] += 1
@@ -192,7 +193,7 @@ def _leaves(several: Sequence[Element], learned: Container[str] | None) -> dict[
     """Return the learned leaves that each element is made of, a bit for each leaf."""
     leaves: dict[Element, int] = {}
     bit = 1
-    for element in several:
+    for element in Interruptible(several):
         node = element.node
         if node.kind in SOURCES:
             is_learned = node.kind is not Kind.CONSTANT and (
@@ -211,7 +212,7 @@ def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element,
     which the recurrence starts.
     """
     inside = {element for step in steps for element in step}
-    for column in zip(*steps, strict=True):
+    for column in Interruptible(zip(*steps, strict=True)):
         for operands in zip(*(element.operands for element in column), strict=True):
             read = list(takewhile(lambda each: each not in inside, reversed(operands)))
             if len({leaves[each] for each in read}) > 1:
@@ -226,7 +227,7 @@ def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow
     """Return the graph with operations marked as steps, and their names by what they are now."""
     loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
     taken: Counter[str] = Counter()
-    for column in zip(*steps, strict=True):
+    for column in Interruptible(zip(*steps, strict=True)):
         nodes = [each.node for each in column]
         stem, scope = _stem([node.name for node in nodes]), _stem([x.scope for x in nodes])
         taken[stem] += 1
@@ -235,7 +236,7 @@ def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow
             (_stem([node.parts[at][0] for node in nodes if node.parts]) + again, width)
             for at, (_, width) in enumerate(nodes[0].parts)
         )
-        for step, node in enumerate(nodes):
+        for step, node in Interruptible(enumerate(nodes)):
             now = replace(node, stem=stem + again, scope=scope, parts=parts, step=step, loop=loop)
             fresh[id(node)] = now
             called = [(now.stem, node.name)]

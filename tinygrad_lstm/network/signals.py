@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.cotangent import Sums
+from ..engine.limit import Interruptible
 from ..engine.place import Initial, Packed, Place
 from ..engine.tape import history, pull_back
 from ..engine.tensor import Tensor, starting_cotangent
@@ -186,7 +187,7 @@ class Signals(Mapping[str, Signal]):
         self._scopes: dict[tuple[str, Place], Spot] = {}  # by the first name asked for, and owner
         self._calls: dict[tuple[Spot, Place], Place] = {}
         self._spots: dict[Place, Spot] = {}
-        for tensor in _in_order(outputs):
+        for tensor in Interruptible(_in_order(outputs)):
             self._name(tensor)
 
     def __getitem__(self, name: str) -> Signal:
@@ -258,7 +259,7 @@ class Signals(Mapping[str, Signal]):
         return found
 
     def _signals(self) -> Iterator[tuple[Signal, Spot]]:
-        for tensor, name in self.names.items():
+        for tensor, name in Interruptible(self.names.items()):
             spot = self._spots[tensor.place]
             yield Signal(name, tensor, self), spot
             if isinstance(tensor.name, Packed):
@@ -332,7 +333,7 @@ def _stepped(spot: Spot, place: Place) -> Spot:
 def _in_order(outputs: tuple[Tensor, ...]) -> list[Tensor]:
     """Return all Tensors in the order of recording, each leaf just before its first use."""
     found: dict[Tensor, None] = {}
-    for tensor in reversed(history(outputs, everything=True)):
+    for tensor in Interruptible(reversed(history(outputs, everything=True))):
         if tensor.inputs:
             for operand in tensor.inputs:
                 found.setdefault(operand)
@@ -342,7 +343,7 @@ def _in_order(outputs: tuple[Tensor, ...]) -> list[Tensor]:
 
 def _by_first_use(found: dict[Tensor, None]) -> Any:
     first: dict[Tensor, tuple[int, int]] = {}
-    for tensor in found:
+    for tensor in Interruptible(found):
         for position, operand in enumerate(tensor.inputs):
             if not operand.inputs:
                 use = (tensor.serial, position)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.steps import AtStep, entry_by_entry
 from .border import Border
 from .flow import Loop
@@ -33,7 +34,7 @@ class _Moving:
     def __init__(self, elements: Iterable[Element], border: Border) -> None:
         self.border = border
         self.users: dict[Element, list[Element]] = {element: [] for element in elements}
-        for element in list(self.users):
+        for element in Interruptible(list(self.users)):
             for operand in element.operands:
                 self.users[operand].append(element)
 

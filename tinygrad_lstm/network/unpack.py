@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.primitives import getitem
 from .flow import Flow, Node
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
@@ -50,7 +51,7 @@ def parts_taken(several: Iterable[Element]) -> dict[Element, tuple[int, int]]:
     """
     packed: set[Element] = set()
     taken: dict[Element, tuple[int, int]] = {}
-    for element in several:
+    for element in Interruptible(several):
         is_leaf = not element.operands
         if element.node.parts if is_leaf else not packed.isdisjoint(_carriers(element)):
             packed.add(element)
@@ -65,23 +66,23 @@ class _Unpacking:
         self.graph = graph
         self.found = elements(graph)
         self.rank = {element: (at, 0) for at, element in enumerate(self.found)}
-        for element in self.found:
+        for element in Interruptible(self.found):
             element.node = replace(element.node)
         self.instead: dict[Element, Element] = {}
         self.nameless: set[Element] = set()  # sums that are parts of sums without names for them
         self.made: dict[tuple[Element, int, int], Element] = {}
 
     def done(self) -> Flow:
-        for element, ends in parts_taken(self.found).items():
+        for element, ends in Interruptible(parts_taken(self.found).items()):
             part = self.instead[element] = self._part(element.operands[0], *ends)
             if element.node.is_named:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
-        for element in [*self.found, *self.made.values()]:
+        for element in Interruptible([*self.found, *self.made.values()]):
             element.operands = [self.instead.get(each, each) for each in element.operands]
         sums = [
             each for each in [*self.found, *self.made.values()] if each.node.kind is Kind.JUNCTION
         ]
-        flat = {element: self._flat(element) for element in sums}
+        flat = {element: self._flat(element) for element in Interruptible(sums)}
         for element, terms in flat.items():
             element.operands = [each for each, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.primitives import broadcast_to
 from ..errors import UsageError
 from .flow import DELAYS, Flow, Node, Wire
@@ -67,7 +68,7 @@ class _Wiring:
     def laid(self) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
         free = self._signals()
         left: list[Node] = []  # branch points of what leaves a loop, which come after the loop
-        for element in self.elements:
+        for element in Interruptible(self.elements):
             node = element.node
             if left and not (node.folded and element.node.leaves_loop):
                 self.nodes += left
@@ -88,11 +89,11 @@ class _Wiring:
     def _signals(self) -> dict[Element, list[int]]:
         """Give every element its wire, and as many branches as it has uses."""
         users: dict[Element, list[Element]] = {element: [] for element in self.elements}
-        for element in self.elements:
+        for element in Interruptible(self.elements):
             for operand in element.operands:
                 users[operand].append(element)
         free = {}
-        for element, used_by in users.items():
+        for element, used_by in Interruptible(users.items()):
             node, name = element.node, element.node.name
             if node.kind is Kind.OUTPUT:
                 continue
@@ -146,7 +147,7 @@ def elements(graph: Flow) -> list[Element]:
     """Return a graph's elements: its nodes but for branch points and broadcasts."""
     makers: dict[int, Element] = {}
     found = []
-    for node in graph.nodes:
+    for node in Interruptible(graph.nodes):
         if node.kind in (Kind.BRANCH, Kind.BROADCAST):
             makers.update(dict.fromkeys(node.outputs, makers[node.inputs[0]]))
             continue
@@ -154,7 +155,7 @@ def elements(graph: Flow) -> list[Element]:
         element = Element(node, [], value)
         makers.update(dict.fromkeys(node.outputs, element))
         found.append(element)
-    for element in found:
+    for element in Interruptible(found):
         element.operands = [makers[wire] for wire in element.node.inputs]
     return found
 
@@ -183,7 +184,7 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
     ranked = sorted(elements, key=rank)
     groups: dict[Hashable, list[Element]] = {}
     group_of: dict[Element, Hashable] = {}
-    for element in ranked:
+    for element in Interruptible(ranked):
         group_of[element] = element.node.loop if element.node.folded else element
         groups.setdefault(group_of[element], []).append(element)
     needs = {
@@ -191,7 +192,7 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
         for group, inside in groups.items()
     }
     found = []
-    for group in _sorted(needs):
+    for group in Interruptible(_sorted(needs)):
         inside = groups[group]
         here = set(inside)
         if any(x in here and x.node.leaves_loop for each in inside for x in each.operands):
@@ -208,7 +209,7 @@ def tell_apart(elements: Iterable[Element]) -> None:
     """Number signals of one name: the second becomes ``name (2)``."""
     repeats: dict[str, int] = {}
     seen: set[str] = set()
-    for element in elements:
+    for element in Interruptible(elements):
         if element.node.kind is Kind.OUTPUT:
             continue
         base = name = element.node.name
@@ -227,7 +228,7 @@ def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
     position = {item: at for at, item in enumerate(needs)}
     users: dict[Item, list[Item]] = {item: [] for item in needs}
     missing = {item: len(needed) for item, needed in needs.items()}
-    for item, needed in needs.items():
+    for item, needed in Interruptible(needs.items()):
         for each in needed:
             users[each].append(item)
     ready = [position[item] for item, count in missing.items() if not count]

@@ -1,0 +1,100 @@
+"""A time limit that long work keeps, in whatever module it is done.
+
+Knows the clock alone. Whoever limits some work does it in ``with Clock(seconds):``. The long loops
+of that work go over `Interruptible` items, which look at the clock before each item. Outside of a
+limit they look at nothing. One call of NumPy is never interrupted.
+
+    >>> with Clock(0):
+    ...     sum(Interruptible([1, 2, 3]))
+    Traceback (most recent call last):
+    tinygrad_lstm.engine.limit.TimeUp
+    >>> sum(Interruptible([1, 2, 3]))
+    6
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar, Token
+from numbers import Real
+from time import monotonic
+from typing import Generic, TypeVar
+
+from ..errors import ArgumentError
+from .arguments import told
+
+Item = TypeVar("Item")
+
+
+class TimeUp(Exception):
+    """The time is up."""
+
+
+class Clock:
+    """A time limit. In a ``with`` block, it holds for all that is done there.
+
+    Parameters
+    ----------
+    seconds : float
+        From now on; no longer than a limit that holds already.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no number, or below 0.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
+        if not is_number or not seconds >= 0:
+            raise ArgumentError(f"seconds is {told(seconds)}, expected a number from 0")
+        outer = _limit.get()
+        until = monotonic() + float(seconds)
+        self.until: float = until if outer is None else min(until, outer.until)
+        self.tokens: list[Token[Clock | None]] = []
+
+    def __enter__(self) -> Clock:
+        self.tokens.append(_limit.set(self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _limit.reset(self.tokens.pop())
+
+    def __call__(self) -> None:
+        """Raise TimeUp if the time is up."""
+        if monotonic() >= self.until:
+            raise TimeUp
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return monotonic() >= self.until
+
+    @property
+    def left(self) -> float:
+        """How many seconds are left, from 0."""
+        return max(0.0, self.until - monotonic())
+
+
+_limit: ContextVar[Clock | None] = ContextVar("limit", default=None)
+
+
+class Interruptible(Generic[Item]):
+    """Items, one after the other. Where a limit holds, TimeUp is raised once it is over.
+
+    Parameters
+    ----------
+    items : iterable
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[Item]:
+        clock = _limit.get()
+        return iter(self.items) if clock is None else self._looking(clock)
+
+    def _looking(self, clock: Clock) -> Iterator[Item]:
+        for item in self.items:
+            clock()
+            yield item
