@@ -32,6 +32,7 @@ GOOD = ("exact", "rounding")
 TOO_FEW = "too few digits"
 HEAD = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
 LISTED = 6  # names in a row, and mistakes that explain as much
+LEAST = 5.0  # seconds that a report may take to be put into words, however short the search was
 UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # what differs; the first wrong step
 OPEN = "#eceff1"  # what the digits cannot tell
@@ -163,6 +164,7 @@ class Report:
         if "watch" in how:
             how["watch"] = _watching(how["watch"])
         clock, cut = Clock(seconds), Diagnoses()
+        self.__dict__["seconds"] = seconds
         cut.is_cut = True
         try:
             with clock:
@@ -180,6 +182,11 @@ class Report:
             found = cut
         self.__dict__["mistakes"] = found
         return found
+
+    @property
+    def _limit(self) -> Clock:
+        """How long putting the report into words may take: as long as the last search."""
+        return Clock(max(LEAST, self.__dict__.get("seconds", SECONDS)))
 
     @property
     def is_searched(self) -> bool:
@@ -320,7 +327,10 @@ class Report:
         return "\n".join([*table(head, body), self._total, *lines])
 
     def _repr_html_(self) -> str:
-        first = None if not self.is_wrong or self.blame is None else self.holds(self.blame.signal)
+        first = None
+        with suppress(TimeUp), self._limit:
+            if self.is_wrong and self.blame is not None:
+                first = self.holds(self.blame.signal)
         lines = ["".join(f"<th>{name}</th>" for name in HEAD)]
         for row in self.rows:
             colour = WRONG if row.is_wrong else "" if row.ok else OPEN
@@ -346,10 +356,16 @@ class Report:
                 told |= {"max_abs": _plain(row.max_abs), "max_rel": _plain(row.max_rel),
                          "where": None if row.where is None else list(row.where)}  # fmt: skip
             rows.append(told)
-        blame = None if not self.is_wrong or self.blame is None else asdict(self.blame)
-        if blame is not None:
-            numbers = {name: _plain(blame.pop(name)) for name in ("found", "expected")}
-            blame |= numbers if answers else {}
+        blame, mistakes = None, list[dict[str, Any]]()
+        with suppress(TimeUp), self._limit:
+            if self.is_wrong and self.blame is not None:
+                blame = asdict(self.blame)
+                numbers = {name: _plain(blame.pop(name)) for name in ("found", "expected")}
+                blame |= numbers if answers else {}
+            mistakes = self._mistakes_as_dicts(answers)
+        return {"ok": self.ok, "rows": rows, "blame": blame, "mistakes": mistakes}
+
+    def _mistakes_as_dicts(self, answers: bool) -> list[dict[str, Any]]:
         mistakes = []
         for at, each in enumerate(self.best[:LISTED]):
             mistake = {"what": each.what, "where": each.where,
@@ -359,9 +375,19 @@ class Report:
                 mistake["residual"] = _plain(each.residual)
                 mistake["equations"] = [] if at else [_equation(one) for one in self.telling]
             mistakes.append(mistake)
-        return {"ok": self.ok, "rows": rows, "blame": blame, "mistakes": mistakes}
+        return mistakes
 
-    def _said(self, answers: bool = True) -> Iterator[str]:
+    def _said(self, answers: bool = True) -> list[str]:
+        """Return what `_explained` yields, as far as there is time for it."""
+        lines: list[str] = []
+        try:
+            with self._limit:
+                lines.extend(self._explained(answers))
+        except TimeUp:
+            lines += [TIME_UP] * (TIME_UP not in lines)
+        return lines
+
+    def _explained(self, answers: bool) -> Iterator[str]:
         """Yield what the digits do not show, the first wrong step, and what explains it."""
         parts = [f"{row.untold} of {np.prod(row.shape)} entries of {row.name}" for row in self.rows
                  if row.ok and row.untold]  # fmt: skip
