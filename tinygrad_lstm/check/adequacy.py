@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.limit import Clock, TimeUp
+from ..engine.limit import Clock, Interruptible, TimeUp
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrapped
@@ -152,8 +152,13 @@ class _Survey:
     def run(self, seconds: float) -> None:
         self.trials = Trials(self.sight.adjoint, self.ends, False, self.clock)
         right = self.trials.expected
-        self.largest = {key: np.abs(value).max(initial=0.0) for key, value in right.items()}
-        least = {key: np.full_like(x, SEEN * self.largest[key]) for key, x in right.items()}
+        self.largest = {
+            key: np.abs(value).max(initial=0.0) for key, value in Interruptible(right.items())
+        }
+        least = {
+            key: np.full_like(x, SEEN * self.largest[key])
+            for key, x in Interruptible(right.items())
+        }
         aims = {key: np.zeros_like(x) for key, x in right.items()}
         self.screen = Screen(self.trials, aims, least)
         rest = self._mistakes()

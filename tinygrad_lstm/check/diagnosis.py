@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.limit import Clock, TimeUp
+from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.evaluate import evaluate
 from ..network.flow import Flow
 from ..network.view import Given, Sight
@@ -168,11 +168,12 @@ class _Search:
         self.trials = Trials(sight.adjoint, given, True, clock)
         self.base = {
             key: Judged(given[key], value, allowed[key])
-            for key, value in self.trials.expected.items()
+            for key, value in Interruptible(self.trials.expected.items())
         }
         self.wrong = _left(self.base.values())
         self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
-        self.residuals = sorted(((x.residual, key) for key, x in self.base.items()), reverse=True)
+        residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
+        self.residuals = sorted(residuals, reverse=True)
         self.maker = sight.adjoint.maker
         self.known = _known(sight, given)
         self.settled = _settled(sight, given, allowed) if self.wrong else set[int]()
@@ -364,7 +365,7 @@ class Effects:
         self.sizes: dict[int, float] = {}
         self.slices: dict[int, slice] = {}
         count = 0
-        for key, each in base.items():
+        for key, each in Interruptible(base.items()):
             is_shaped = each.given.value.shape == each.expected.shape
             largest = [np.abs(x).max(initial=0.0) for x in (each.given.value, each.expected)]
             self.sizes[key] = (float(max(largest)) or 1.0) if is_shaped else 0.0
@@ -477,7 +478,7 @@ def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]
     right = run_on_given(sight.adjoint, given, None)
     off = {
         given[key].wire
-        for key, value in right.items()
+        for key, value in Interruptible(right.items())
         if given[key].value.shape != value.shape
         or not np.all(np.abs(given[key].value - value) <= allowed[key])
     }
@@ -485,7 +486,7 @@ def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]
 
 
 def _left(found: Iterable[Judged]) -> int:
-    return sum(not each.follows for each in found)
+    return sum(not each.follows for each in Interruptible(found))
 
 
 def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:

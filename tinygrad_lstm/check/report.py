@@ -328,9 +328,11 @@ class Report:
 
     def _repr_html_(self) -> str:
         first = None
-        with suppress(TimeUp), self._limit:
-            if self.is_wrong and self.blame is not None:
-                first = self.holds(self.blame.signal)
+        with self._limit:  # one for both
+            with suppress(TimeUp):
+                if self.is_wrong and self.blame is not None:
+                    first = self.holds(self.blame.signal)
+            said = self._said()
         lines = ["".join(f"<th>{name}</th>" for name in HEAD)]
         for row in self.rows:
             colour = WRONG if row.is_wrong else "" if row.ok else OPEN
@@ -338,7 +340,7 @@ class Report:
             cell = f'<td style="background:{colour}">' if colour else "<td>"
             lines.append("".join(f"{cell}{escape(each)}</td>" for each in _cells(row)))
         rows = "".join(f"<tr>{line}</tr>" for line in lines)
-        told = (escape(each.strip()).translate(MARK) for each in self._said())
+        told = (escape(each.strip()).translate(MARK) for each in said)
         return f"<table>{rows}</table>" + "".join(f"<p>{each}</p>" for each in told)
 
     def as_dict(self, answers: bool = True) -> dict[str, Any]:

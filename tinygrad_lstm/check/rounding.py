@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..network.adjoint import gain_of
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
@@ -126,7 +127,7 @@ def tolerances(
     values = [np.abs(each.value) for each in given]
     scale = run_on_given(absolute(sight.adjoint), given, values, _sizes(sight))
     largest: dict[int, float] = {}  # of a signal over its steps
-    for key, size in scale.items():
+    for key, size in Interruptible(scale.items()):
         known = largest.get(given[key].wire, 0.0)
         largest[given[key].wire] = max(np.max(x, initial=known) for x in (size, values[key]))
     floor = 0.1 * max(largest.values(), default=0.0)  # what is that small is made of rounding
@@ -311,7 +312,7 @@ def _wires(sight: Sight) -> dict[int, int]:
 
 def absolute(adjoint: Flow) -> Flow:
     """Return the network of the sizes: every gain without its sign, every sum without minus."""
-    return replace(adjoint, nodes=tuple(_unsigned(node) for node in adjoint.nodes))
+    return replace(adjoint, nodes=tuple(_unsigned(node) for node in Interruptible(adjoint.nodes)))
 
 
 def _unsigned(node: Node) -> Node:

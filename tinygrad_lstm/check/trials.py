@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.memory import collector_paused
 from ..network.adjoint import adjoint as transpose
 from ..network.adjoint import delta
@@ -381,7 +382,7 @@ class Screen:
         random = np.random.default_rng(0)
         self.trials = trials
         weights, sums = {}, []
-        for key, aim in aims.items():
+        for key, aim in Interruptible(aims.items()):
             bound = np.isfinite(allowed[key])  # whatever comes is right elsewhere
             weights[key] = np.where(bound, random.normal(size=np.shape(aim)), 0.0)
             least = np.where(bound, allowed[key], 0.0)

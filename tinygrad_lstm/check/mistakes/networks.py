@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.kind import Kind
+from ...engine.limit import Interruptible
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
 from ...network.view import Sight
@@ -72,7 +73,7 @@ class Networks:
         # the signals that may be taken for each other, in the order of recording
         self.signals: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
         self.among: dict[int, int] = {}  # which of them a signal is, by its wire
-        for node in self.network.nodes:
+        for node in Interruptible(self.network.nodes):
             if node.kind not in UNUSED and node.outputs and not self._is_summand(node):
                 wire = node.outputs[0]
                 several = self.signals.setdefault((node.loop, np.shape(self.value(wire))), [])
