@@ -215,3 +215,18 @@ def test_digits_are_allowed_for_where_nothing_comes_back_to_a_start_or_to_a_stat
         loss = loss + tg.sum(h * h)
     loss.backward()
     assert tg.compare(loss, {"U": np.round(U.grad, 6)}, digits=6).ok
+
+
+def test_rounding_does_not_grow_from_layer_to_layer():
+    """The signals between the layers have no names; a small error at the far end is no rounding."""
+    rng, h, leaves = np.random.default_rng(0), np.ones((4, 8)), {}
+    for k in range(60):
+        leaves[f"W{k}"] = tg.Tensor(rng.normal(size=(8, 8)) / 8**0.5, True, name=f"W{k}")
+        h = tg.tanh(h @ leaves[f"W{k}"])
+    loss = tg.sum(h * h)
+    gradients = tg.grad(loss, list(leaves.values()))
+    hand = {name: each.numpy() for name, each in zip(leaves, gradients, strict=True)}
+    assert tg.compare(loss, hand).ok
+    hand["W1"] = hand["W1"] * 1.001
+    found = tg.compare(loss, hand)
+    assert found.blame is not None and found.blame.signal == "W1"

@@ -160,10 +160,10 @@ def _bounded(off: np.ndarray) -> np.ndarray:
 
 
 def _sizes(sight: Sight) -> Intercepts:
-    """Return intercepts that go on with the size of δ itself wherever it has a name.
+    """Return intercepts for the size of δ itself where it has a name or left a product.
 
-    So that sizes are added up from one name to the next, and do not grow from step to step as the
-    sum of all ways does, whose signs never let them cancel.
+    So that sizes are added up from one name, or one layer, to the next, and do not grow from step
+    to step as the sum of all ways does, whose signs never let them cancel.
     """
     known: dict[tuple[int, int | None], np.ndarray] = {}
 
@@ -172,6 +172,7 @@ def _sizes(sight: Sight) -> Intercepts:
         return value
 
     wires = set(_wires(sight).values())
+    wires.update(x.outputs[0] for x in sight.adjoint.nodes if x.kind is Kind.MATRIX)
     evaluate(sight.adjoint, intercept=Recorder(wires, kept))
     return Recorder(wires, lambda wire, step, value: known.get((wire, step), value))
 
