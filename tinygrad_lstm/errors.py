@@ -1,19 +1,19 @@
 """The exception tree.
 
-Knows nothing else of the package. Every message says what was found, what was expected and what
-to do, and names the signal.
+Knows nothing else of the package. Every message names the signal, and says what was found, what
+was expected and what to do.
 
     TinygradError
     ├── ShapeError      ValueError     shapes that do not fit
     │   └── OutOfRangeError  IndexError  an index outside of a Tensor
     ├── ArgumentError   ValueError     a size, a rate, an index or a flag out of range
     ├── DTypeError      TypeError      data that cannot carry a gradient
-    ├── UsageError      TypeError      a call that cannot be meant: unknown keyword, wrong operand
+    ├── UsageError      TypeError      a call that makes no sense: unknown keyword, wrong operand
     │   └── DetachError                a call that would silently leave the tape
     ├── GradientError   RuntimeError   a backward pass that cannot be run
     │   └── ChangedError               a leaf whose data changed after it was used
     ├── SignalError     KeyError       a name that no signal, or more than one entry, has
-    ├── FileError       ValueError     a file of parameters that cannot be read
+    ├── FileError       ValueError     a file of arrays that cannot be read
     ├── PackageError    ImportError    an optional package that is not installed
     └── RenderError     RuntimeError   a picture that could not be drawn
 """
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class TinygradError(Exception):
-    """Base of every error raised on purpose by this package.
+    """Base of every error that this package raises on purpose.
 
-    ``report`` is what could be found out nonetheless, if anything could.
+    ``report`` is a report on the part of the work that was done before the error, or None.
     """
 
     report: Any = None
@@ -42,11 +42,11 @@ class ShapeError(TinygradError, ValueError):
 
 
 class OutOfRangeError(ShapeError, IndexError):
-    """An index lies outside of a Tensor; an IndexError too, so that iteration ends as it should."""
+    """An index lies outside of a Tensor; being an IndexError, the error ends an iteration."""
 
 
 class ArgumentError(TinygradError, ValueError):
-    """An argument is out of its range; the message names it and the range."""
+    """An argument is out of its range; the message names the argument and the range."""
 
 
 class DTypeError(TinygradError, TypeError):
@@ -54,7 +54,7 @@ class DTypeError(TinygradError, TypeError):
 
 
 class UsageError(TinygradError, TypeError):
-    """A call that cannot be meant; the message says what is accepted."""
+    """A call that makes no sense; the message says which arguments are accepted."""
 
 
 class DetachError(UsageError):
@@ -76,7 +76,7 @@ class SignalError(TinygradError, KeyError):
 
 
 class FileError(TinygradError, ValueError):
-    """A file of parameters that is cut, corrupt, pickled or lies; the message names it and why."""
+    """A file that is cut, corrupt, pickled or false; the message names the file and the reason."""
 
 
 class PackageError(TinygradError, ImportError):
@@ -88,34 +88,54 @@ class RenderError(TinygradError, RuntimeError):
 
 
 def check_path(who: str, path: Any) -> Path:
-    """Return a path, and refuse what no file can be called."""
-    from pathlib import Path  # only who reads or writes a file needs it
+    """Return a path, and refuse a name that no file can have."""
+    from pathlib import Path  # only readers and writers of files need this module
 
     try:
-        encoded = os.fsencode(path) if isinstance(path, str | os.PathLike) else None
+        name = os.fsencode(path) if isinstance(path, str | os.PathLike) else None
     except UnicodeEncodeError:
-        encoded = b"\0"
-    if encoded is None:
+        name = b"\0"
+    if name is None:
         raise UsageError(f"{who}: found a path of type {type(path).__name__}, expected str or Path")
-    if b"\0" in encoded:
+    if b"\0" in name:
         raise ArgumentError(f"{who}: found the path {str(path)!r}, which no file can have")
     return Path(path)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
-    """Say which known names are nearest to a wrong one.
+    """Say which known names are nearest to a wrong name.
 
     >>> nearest("lstm.w", ["lstm.W", "lstm.U", "dense.b"], count=2)
     'the nearest names are: lstm.W, lstm.U'
     >>> nearest("x", [])
     'there are no names at all'
     """
-    import difflib  # only a message needs it
+    import difflib  # only messages need this module
 
     names = list(known)
     if not names:
         return "there are no names at all"
-    folded = {candidate.lower(): candidate for candidate in reversed(names)}
-    close = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.3)
-    found = [folded[match] for match in close] or names[:count]
-    return "the nearest names are: " + ", ".join(found)
+    by_lower_case = {candidate.lower(): candidate for candidate in reversed(names)}
+    matches = difflib.get_close_matches(name.lower(), by_lower_case, n=count, cutoff=0.3)
+    return "the nearest names are: " + ", ".join(
+        [by_lower_case[match] for match in matches] or names[:count]
+    )
+
+
+__all__ = [
+    "ArgumentError",
+    "ChangedError",
+    "DTypeError",
+    "DetachError",
+    "FileError",
+    "GradientError",
+    "OutOfRangeError",
+    "PackageError",
+    "RenderError",
+    "ShapeError",
+    "SignalError",
+    "TinygradError",
+    "UsageError",
+    "check_path",
+    "nearest",
+]

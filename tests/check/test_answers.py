@@ -217,14 +217,12 @@ def test_names_and_shapes_are_judged_before_numbers_are_read(network, right, tmp
     path.write_bytes(zipped(*entries, ("dense.b.npy", npy(right["dense.b"]))))
     del zeros
     program = (
-        "import resource, sys; from tinygrad_lstm import cli; import tinygrad_lstm.check.answers\n"
-        "from tinygrad_lstm.cli.commands import tensor_from; tensor_from(sys.argv[1], 'loss')\n"
+        "import pathlib, resource, sys; import tinygrad_lstm.check.answers\n"
+        "from tinygrad_lstm.cli import commands as cli\n"
+        "cli.tensor_from(pathlib.Path(sys.argv[1]), 'loss')\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "status = cli.main(['check', sys.argv[1], '--hand', sys.argv[2]])\n"
         "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
-    )
-    program = program.replace(
-        "computed(sys.argv[1]", "computed(__import__('pathlib').Path(sys.argv[1])"
     )
     done = subprocess.run([sys.executable, "-c", program, str(network), str(path)],
                           capture_output=True, text=True, timeout=120)  # fmt: skip

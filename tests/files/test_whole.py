@@ -147,7 +147,7 @@ def test_a_system_that_cannot_name_a_nameless_file_writes_all_the_same(tmp_path,
 
 KILLED = """
 import os, signal, sys
-from tinygrad_lstm import files
+from tinygrad_lstm.files import whole as files
 if sys.argv[2] == "named" and hasattr(os, "O_TMPFILE"):
     del os.O_TMPFILE
 files.os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)

@@ -239,12 +239,12 @@ def npy(array, **header):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (npy(np.ones(2), shape=(3,)), "24 bytes, and there are 16"),
-        (npy(np.ones(4), shape=(3,)), "24 bytes, and there are 32"),
+        (npy(np.ones(2), shape=(3,)), "24 bytes, and the file has 16"),
+        (npy(np.ones(4), shape=(3,)), "24 bytes, and the file has 32"),
         (npy(np.ones(3), shape=(3, 10**15)), "b says that it has shape"),
-        (npy(np.ones(3), shape=(2**62, 4, 0, 3)), "and there are 24"),
+        (npy(np.ones(3), shape=(2**62, 4, 0, 3)), "and the file has 24"),
         (npy(np.ones(3), shape=(-1, -3)), "(-1, -3)"),
-        (npy(np.ones(3), descr="<f4"), "12 bytes, and there are 24"),
+        (npy(np.ones(3), descr="<f4"), "12 bytes, and the file has 24"),
         (b"", "b is cut or corrupt"),
         (b"\x93NUMPY\x09\x00" + bytes(100), "b is "),
         (b"text", "b is cut or corrupt"),

@@ -1,1 +1,1 @@
-"""Files: written whole, read with suspicion, kept from run to run."""
+"""Files: written whole, read with suspicion, and a cache between runs."""

@@ -1,8 +1,8 @@
-"""Bytes that are kept from run to run, in the user's cache folder.
+"""A cache of bytes between runs, in the user's cache folder.
 
-Knows the folder of each system by `platformdirs`, and files. What is kept may be machine code, so
-that only what nobody but the user can have written is read. A cache that cannot be had, read or
-written is no failure: nothing is kept then.
+Knows files, and `platformdirs`, which names the cache folder of each system. The bytes may be
+machine code. Therefore a file is read only if nobody but the user can have written the file. A
+cache that is missing, unreadable or read-only is no failure: the package works without a cache.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .whole import write_file
 
 NAME = "tinygrad-lstm"
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
-DIGEST = hashlib.sha256().digest_size  # bytes at the head of a file, by which a torn one is noticed
+DIGEST = hashlib.sha256().digest_size  # bytes at the head of a file, which show damage
 
 
 def read_cache(name: str, spare: Path | None = None) -> bytes | None:
-    """Return what was kept under a name, or None if there is nothing that can be trusted.
+    """Return the bytes stored under a name, or None if there are none that can be trusted.
 
-    ``spare`` is a folder of the caller's own, for where the user's cache cannot be had.
+    ``spare`` is a folder of the caller, for systems on which the user's cache cannot be used.
     """
     for place in (None, spare) if spare else (None,):
         with suppress(ImportError, OSError, RuntimeError, ValueError):
@@ -35,66 +35,66 @@ def read_cache(name: str, spare: Path | None = None) -> bytes | None:
 
 
 def write_cache(name: str, content: bytes, spare: Path | None = None) -> None:
-    """Keep some bytes under a name, if they can be kept: in the user's cache, else in ``spare``."""
+    """Store bytes under a name, if possible: in the user's cache, else in ``spare``."""
     for place in (None, spare) if spare else (None,):
         with suppress(ImportError, OSError, RuntimeError, ValueError):
             folder = _folder(place)
-            for missing in (folder.parent, folder):  # a home that is not there is not made
+            for level in (folder.parent, folder):  # a missing home folder stays missing
                 with suppress(FileExistsError):
-                    missing.mkdir(0o700)
+                    level.mkdir(0o700)
             os.close(_open(folder, folder=True))
             with suppress(FileNotFoundError):
-                os.unlink(folder / name)  # which may be a link, or be open to others
+                os.unlink(folder / name)  # the old file may be a link, or open to other users
             write_file(hashlib.sha256(content).digest() + content, folder / name, mode=0o600)
             return
 
 
 def _folder(place: Path | None = None) -> Path:
-    """Return the folder to keep things in: the user's, unless another is given.
+    """Return the folder of the cache: the user's, unless the caller names another folder.
 
     Raises
     ------
+    ValueError
+        If the path of the folder is relative.
     PermissionError
-        If somebody else owns a folder on the way to it, or anybody can exchange it.
+        If another user owns a parent folder, or can replace a parent folder.
     """
     if place is None:
-        from platformdirs import user_cache_path  # an extra comes with it
+        from platformdirs import user_cache_path  # an optional package
 
-        folder = user_cache_path(NAME, appauthor=False)
-    else:
-        folder = place
-    if not folder.is_absolute():
-        raise ValueError(f"{folder} is a place that depends on the current folder")
-    for parent in folder.parents if hasattr(os, "geteuid") else ():
+        place = user_cache_path(NAME, appauthor=False)
+    if not place.is_absolute():
+        raise ValueError(f"{place} is relative, expected an absolute path")
+    for parent in place.parents if hasattr(os, "geteuid") else ():
         with suppress(FileNotFoundError):
             status = os.stat(parent)
-            exchangeable = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
-            if exchangeable or status.st_uid not in (0, os.geteuid()):
-                raise PermissionError(f"{parent} is not the user's own")
-    return folder
+            is_open = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+            if is_open or status.st_uid not in (0, os.geteuid()):
+                raise PermissionError(f"{parent} belongs to another user, or others can write it")
+    return place
 
 
 def _read(folder: Path, name: str) -> bytes:
-    """Return a file of a folder, judged as it was opened, so that it cannot be exchanged since."""
-    if os.open not in os.supports_dir_fd:  # Windows, where the folder is the user's by its place
+    """Return the content of a file, whose owner is checked after opening: nobody can swap files."""
+    if os.open not in os.supports_dir_fd:  # Windows, where only the user can write in this folder
         return (folder / name).read_bytes()
-    there = _open(folder, folder=True)
+    descriptor = _open(folder, folder=True)
     try:
-        with os.fdopen(_open(Path(name), at=there), "rb") as stream:
+        with os.fdopen(_open(Path(name), at=descriptor), "rb") as stream:
             return stream.read()
     finally:
-        os.close(there)
+        os.close(descriptor)
 
 
 def _open(path: Path, *, folder: bool = False, at: int | None = None) -> int:
-    """Open a file or a folder that is no link, and that the user alone owns and writes."""
-    how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if folder else 0)
-    descriptor = os.open(path, how, dir_fd=at)
+    """Open a file or a folder: no link, owned by the user, and writable by the user alone."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if folder else 0)
+    descriptor = os.open(path, flags, dir_fd=at)
     status = os.fstat(descriptor)
-    is_right = folder or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
-    if not is_right or status.st_uid != os.geteuid() or status.st_mode & OTHERS:
+    is_fit = folder or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
+    if not is_fit or status.st_uid != os.geteuid() or status.st_mode & OTHERS:
         os.close(descriptor)
-        raise PermissionError(f"{path} is not the user's own")
+        raise PermissionError(f"{path} is a link, or others than the user can write it")
     return descriptor
 
 

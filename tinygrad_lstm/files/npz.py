@@ -1,6 +1,6 @@
 """The arrays of an .npz file: each header is checked against the bytes that follow it.
 
-Knows NumPy's format alone. Nothing is unpickled, and numbers are read when they are asked for.
+Knows NumPy's format alone. Nothing is unpickled. The numbers of an array are read on demand.
 
 "NumPy's format for several arrays", numpy.lib.format in NumPy's documentation.
 """
@@ -16,14 +16,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import FileError
 
-HEAD = 65_536  # bytes of an array in a file that may come before its numbers
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that NumPy writes; others take memory
+HEAD = 65_536  # the largest number of bytes in a file before the numbers of an array
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # NumPy writes no other; others take memory
 
 
 class Entry(NamedTuple):
@@ -31,9 +31,8 @@ class Entry(NamedTuple):
 
     Attributes
     ----------
-    shape : tuple of int
-    dtype : str
-        What the file says of the array.
+    shape, dtype : tuple of int, str
+        As the header says.
     read : function
         Returns the array; raises FileError if its bytes cannot be read.
     """
@@ -44,7 +43,7 @@ class Entry(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the header of an array in NumPy's format says.
+    """The header of an array in NumPy's format.
 
     Attributes
     ----------
@@ -53,32 +52,32 @@ class Header(NamedTuple):
     in_columns : bool
         Whether the first index runs fastest.
     start, size : int
-        How many bytes come before the numbers, and how many bytes the numbers take.
+        The number of bytes before the numbers, and of the numbers themselves.
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     in_columns: bool
     start: int
     size: int
 
 
 def npy_header(stream: IO[bytes]) -> Header:
-    """Return what the header of an array in NumPy's format says.
+    """Read the header of an array in NumPy's format.
 
     Parameters
     ----------
-    stream : at the beginning of the array; `HEAD` bytes of it are read at most
+    stream : at the beginning of the array; at most `HEAD` bytes are read
 
     Raises
     ------
     FileError
-        If it is no header, if the array is pickled, or if no array has such a type or shape; the
-        message is a clause that fits after the array's name.
+        If the header cannot be read, if the array is pickled, or if the type or the shape is no
+        array's; the message continues a sentence that begins with the array's name.
     """
     head = io.BytesIO(stream.read(HEAD))
     with _failure("is cut or corrupt"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # text that Python reads with doubt is judged below
+        warnings.simplefilter("ignore")  # the lines below check what Python's parser doubts
         version = np.lib.format.read_magic(head)
         if version not in ((1, 0), (2, 0)):
             raise FileError(f"is of version {version}, expected (1, 0) or (2, 0)")
@@ -91,18 +90,18 @@ def npy_header(stream: IO[bytes]) -> Header:
     if not dtype.itemsize or dtype.kind == "V":
         raise FileError(f"says that its type is {dtype}, expected a type of numbers")
     if any(type(length) is not int or length < 0 for length in shape):
-        raise FileError(f"says that its shape is {shape}")
+        raise FileError(f"says that its shape is {shape}, expected whole numbers from 0 on")
     size = math.prod(shape) * dtype.itemsize
     return Header(shape, dtype, in_columns, head.tell(), size)
 
 
 def refuse_device(path: Path) -> None:
-    """Refuse a device and a pipe, whose content may have no end.
+    """Refuse a device and a pipe, because their content may have no end.
 
     Raises
     ------
     FileError
-        If it is one.
+        If the path is that of a device or of a pipe.
     OSError
         If there is no file of this name.
     """
@@ -113,12 +112,12 @@ def refuse_device(path: Path) -> None:
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an .npz file, and close it at the end.
+    """Open an .npz file, and close the file at the end.
 
     Raises
     ------
     FileError
-        If it is no .npz file; the message begins with the path.
+        If the file is no .npz file; the message begins with the path.
     OSError
         If the file cannot be opened.
     """
@@ -135,17 +134,18 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Entry:
-    """Return what an array in an .npz file says of itself, without its numbers.
+    """Return an array of an .npz file as its header describes it, before the numbers are read.
 
     Parameters
     ----------
-    path, name : of the file and of the array, for messages
-    archive, info : the file as `open_npz` opens it, and the member of it that is the array
+    path, name : the path of the file and the name of the array, for messages
+    archive, info : the file as `open_npz` opens it, and the array's member of the file
 
     Raises
     ------
     FileError
-        If the header is none or lies; the message begins with the path and the name.
+        If the header cannot be read, or does not fit the bytes; the message begins with the path
+        and the name.
     """
     who = f"{path}: {name}"
     if info.compress_type not in METHODS:
@@ -160,14 +160,14 @@ def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name:
     if header.start + header.size != info.file_size:
         raise FileError(
             f"{who} says that it has shape {header.shape} of {header.dtype}, {header.size} bytes, "
-            f"and there are {info.file_size - header.start}"
+            f"and the file has {info.file_size - header.start} bytes"
         )
-    with _failure(f"{who} says that its shape is {header.shape}"):  # of too many axes, for example
+    with _failure(f"{who} says that its shape is {header.shape}"):  # too many axes, for example
         np.broadcast_to(np.zeros((), header.dtype), header.shape)
 
     def read() -> np.ndarray:
         with _failure(f"{who} is cut or corrupt"), archive.open(info) as stream:
-            content = stream.read(info.file_size + 1)  # to the end, where checksums are compared
+            content = stream.read(info.file_size + 1)  # to the end, where zipfile checks the sum
         if len(content) != info.file_size:
             raise FileError(f"{who} has {len(content)} bytes, expected {info.file_size}")
         array = np.frombuffer(content, header.dtype, math.prod(header.shape), header.start)
@@ -177,15 +177,15 @@ def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name:
 
 
 @contextmanager
-def _failure(what: str) -> Iterator[None]:
-    """Turn whatever comes of bytes that a stranger wrote into a FileError."""
+def _failure(message: str) -> Iterator[None]:
+    """Turn any error that the bytes of a stranger can cause into a FileError."""
     try:
         yield
     except FileError:
         raise
-    except Exception as error:  # NumPy, zipfile and Python's parser have a dozen kinds of them
-        said = str(error).partition("\n")[0] or type(error).__name__
-        raise FileError(f"{what}: {said}") from None
+    except Exception as error:  # NumPy, zipfile and Python's parser raise a dozen kinds
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise FileError(f"{message}: {reason}") from None
 
 
 __all__ = ["Entry", "Header", "npy_header", "npz_entry", "open_npz", "refuse_device"]
