@@ -18,7 +18,7 @@ gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
 	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
 
 test: .venv/.test ## run the tests on all cores, and say which were skipped and why
-	@$(BIN)/python -m pytest -rs -n auto
+	@$(BIN)/python -m pytest -rs -n auto --dist loadgroup
 
 peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure
 	@PEERS=required $(BIN)/python -m pytest $$(grep -rlE 'import (.*, )?peer(,|$$)' --include='test_*.py' tests)

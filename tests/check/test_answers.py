@@ -338,10 +338,8 @@ def leaks(said, numbers):
 
 @pytest.mark.parametrize("case", [c for c in planted.CASES if c.where], ids=lambda case: case.id)
 def test_no_right_number_is_told_to_students(case):
-    loss, hand = case.loss(), case.hand()
-    report = tg.compare(loss, hand)
-    report.diagnose(pairs=False)
-    signals = tg.signals(loss)
+    report, hand = planted.report(case), case.hand()
+    signals = tg.signals(report.loss)
     right = [each.gradient for each in signals.values() if each.gradient is not None]
     off = [signals[n].gradient - hand[n] for n in hand
            if n in signals and np.shape(hand[n]) == signals[n].shape]  # fmt: skip

@@ -1,7 +1,6 @@
 """Where a derivation goes wrong, and which mistake it is, on mistakes planted by hand."""
 
 import re
-from functools import cache
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from support import planted
+from support.planted import report
 from support.sources import imported
 from tinygrad_lstm.check import diagnosis
 from tinygrad_lstm.check import mistakes as library
@@ -27,12 +27,6 @@ FORWARD = (
 )  # fmt: skip
 STACKED = ("lstm/last-error-alone", "lstm/V-missing")
 PLANTED = [each for each in planted.CASES if each.where and each.id not in STACKED]
-
-
-@cache
-def report(case, names=None):
-    hand = case.hand()
-    return tg.compare(case.loss(), {n: hand[n] for n in names or hand})
 
 
 def stem(name):
@@ -69,20 +63,25 @@ def test_a_mistake_is_named_first(case):
     assert is_named(case, report(case).mistakes[0], case.hand())
 
 
-@pytest.mark.parametrize("case", [x for x in PLANTED if x.in_parameters], ids=id_of)
-def test_a_mistake_is_among_the_first_three_given_parameters_alone(case):
-    found = report(case, case.parameters).mistakes[:3]
-    assert any(is_named(case, each, case.parameters) for each in found)
+ALONE = [each for each in PLANTED if each.in_parameters]
+NOT_FIRST = {  # given parameters alone: another explanation comes first
+    "tmva/from-zero", "embedding/classes-shifted", "embedding/classes-of-tokens-after",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ALONE, ids=id_of)
+def test_a_mistake_is_named_given_parameters_alone(case):
+    """Among the first three, and first unless the list above holds it."""
+    names = [is_named(case, each, case.parameters) for each in report(case, case.parameters).best]
+    assert any(names[:3])
+    if " and " not in case.named:
+        assert names[0] == (case.id not in NOT_FIRST)
 
 
 def test_given_parameters_alone_a_mistake_is_named_first_in_95_of_100():
-    cases = [each for each in PLANTED if each.in_parameters and " and " not in each.named]
-    missed = []
-    for case in cases:
-        mistakes = report(case, case.parameters).best
-        if not mistakes or not is_named(case, mistakes[0], case.parameters):
-            missed.append(case.id)
-    assert len(missed) <= 0.05 * len(cases), missed
+    single = {each.id for each in ALONE if " and " not in each.named}
+    assert single >= NOT_FIRST
+    assert len(NOT_FIRST) <= 0.05 * len(single)
 
 
 @pytest.mark.parametrize("case", [x for x in planted.CASES if x.id in STACKED], ids=id_of)

@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from functools import cache
 
 import numpy as np
 import pytest
@@ -42,17 +41,9 @@ class Tape(dict):
         return self._found(before + after, of)[int(step)]  # recorded for all steps at once
 
 
-@cache
-def telling(case, names=None):
-    hand = case.hand()
-    report = tg.compare(case.loss(), {name: hand[name] for name in names or hand})
-    report.diagnose(pairs=False)
-    return report
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_equation_evaluated_is_the_tape_s_gradient(case):
-    report = telling(case)
+    report = planted.report(case)
     tape = Tape(report.loss)
     for told in report.telling:
         value = np.asarray(told.equation.evaluate(tape))
@@ -64,7 +55,7 @@ def test_the_equation_evaluated_is_the_tape_s_gradient(case):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_what_is_wrong_is_marked(case):
-    report = telling(case)
+    report = planted.report(case)
     assert len(report.telling) == sum(len(each.mistakes) for each in report.best[:1])
     for told in report.telling:
         assert told.text.count("⟨") == told.text.count("⟩") > 0
@@ -86,13 +77,13 @@ def test_what_is_wrong_is_marked(case):
     ],
 )  # fmt: skip
 def test_the_equation_is_that_of_the_papers(mistake, equation):
-    (told,) = telling(planted.case("lstm", mistake)).telling
+    (told,) = planted.report(planted.case("lstm", mistake)).telling
     assert told.text == equation
 
 
 def test_the_numbers_are_the_author_s_and_the_right_ones():
     case = planted.case("lstm", "f-missing")
-    report = telling(case)
+    report = planted.report(case)
     (told,) = report.telling
     assert told.is_given
     assert told.wrong == case.hand()["lstm.state[2]"][told.at]
@@ -104,7 +95,7 @@ def test_the_numbers_are_the_author_s_and_the_right_ones():
 
 def test_what_was_not_given_is_told_as_the_mistake_makes_it():
     case = planted.case("lstm", "f-missing")
-    report = telling(case, case.parameters)
+    report = planted.report(case, case.parameters)
     (told,) = report.telling
     assert told.signal == "lstm.state[2]" and not told.is_given
     assert told.wrong == pytest.approx(case.hand()["lstm.state[2]"][told.at], rel=1e-9)
@@ -113,18 +104,18 @@ def test_what_was_not_given_is_told_as_the_mistake_makes_it():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_it_fits_a_terminal(case):
-    report = telling(case)
+    report = planted.report(case)
     for answers in (True, False):
         assert max(map(len, report.told(answers).splitlines())) <= WIDTH
 
 
 def test_it_marks_the_wrong_factor_in_a_notebook():
-    html = telling(planted.case("lstm", "f-missing"))._repr_html_()
+    html = planted.report(planted.case("lstm", "f-missing"))._repr_html_()
     assert "<mark>lstm.f[3]</mark>" in html
 
 
 def test_a_mistake_in_everything_is_marked_at_the_loss():
-    (told,) = telling(planted.case("softmax", "batch-mean-forgotten")).telling
+    (told,) = planted.report(planted.case("softmax", "batch-mean-forgotten")).telling
     assert told.text == "δL = broadcast(-0.25 ⟨δdivide⟩, (4, 3)) ∘ constant"
 
 
@@ -272,7 +263,7 @@ def test_a_row_that_is_read_at_two_steps_has_the_sum_of_both():
 
 
 def test_what_is_read_once_in_order_is_told_as_a_sequence():
-    told, *_ = telling(planted.case("gru", "x-overwritten")).telling
+    told, *_ = planted.report(planted.case("gru", "x-overwritten")).telling
     assert told.text.startswith("δx = [") and " at [" not in told.text
 
 
@@ -294,7 +285,7 @@ LEFT_OUT = "left out: what is marked; with the mistake nothing stands in its pla
     ids="/".join,
 )  # fmt: skip
 def test_a_term_that_is_left_out_is_told_as_left_out(case):
-    report = telling(planted.case(*case))
+    report = planted.report(planted.case(*case))
     assert LEFT_OUT in str(report) and "instead of what is marked" not in str(report)
     assert report.as_dict()["mistakes"][0]["equations"][0]["taken"] == "0"
 
@@ -319,16 +310,16 @@ def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network)
 
 
 def test_a_step_whose_share_is_there_is_not_marked():
-    (told,) = telling(planted.case("fir", "last-step-alone")).telling
+    (told,) = planted.report(planted.case("fir", "last-step-alone")).telling
     assert told.text == "δb = δs[5] + ⟨δs[4] + … + δs[0]⟩"
-    (told,) = telling(planted.case("elman", "U-without-start")).telling
+    (told,) = planted.report(planted.case("elman", "U-without-start")).telling
     assert told.text == "δU = h[2]ᵀ δs[3] + h[1]ᵀ δs[2] + h[0]ᵀ δs[1] + ⟨h_0ᵀ δs[0]⟩"
 
 
 def test_a_sum_says_over_which_axes_it_goes():
-    (told,) = telling(planted.case("mlp", "bias-over-features")).telling
+    (told,) = planted.report(planted.case("mlp", "bias-over-features")).telling
     assert told.text == "δoutput.b = ⟨Σ over axis 0 of δoutput.z⟩"
-    assert "instead of what is marked: Σ over axis 1" in str(telling(planted.case(
+    assert "instead of what is marked: Σ over axis 1" in str(planted.report(planted.case(
         "mlp", "bias-over-features")))  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Trials of changes agree with running the whole changed network, and so does their screen."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -19,14 +21,22 @@ def no_tick():
     """Let a pass over a network go on."""
 
 
+@cache
+def some_mistakes(case):
+    """Return the network of a case, and some of its mistakes."""
+    sight = Sight(case.loss())
+    several = list(mistakes(sight))
+    size = min(len(several), SAMPLE)
+    chosen = np.random.default_rng(5).choice(len(several), size, replace=False)
+    return sight, [several[k] for k in chosen]
+
+
 def set_up(case, names):
     """Return what an author derived with noise in it, the trials, and some mistakes."""
-    sight, rng = Sight(case.loss()), np.random.default_rng(5)
+    (sight, several), rng = some_mistakes(case), np.random.default_rng(6)
     noisy = {n: v * (1 + 0.01 * rng.normal(size=v.shape)) for n, v in case.hand().items()}
     given = sight.given({name: noisy[name] for name in names if name in noisy})
-    several = list(mistakes(sight))
-    chosen = rng.choice(len(several), min(len(several), SAMPLE), replace=False)
-    return sight, given, Trials(sight.adjoint, given, True, no_tick), [several[k] for k in chosen]
+    return sight, given, Trials(sight.adjoint, given, True, no_tick), several
 
 
 def whole(sight, given, change):

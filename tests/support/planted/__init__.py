@@ -12,6 +12,11 @@ several at once.
 
 from __future__ import annotations
 
+from functools import cache
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.check.report import Report
+
 from . import (
     attention,
     characters,
@@ -59,6 +64,18 @@ def case(network: str, *mistakes: str) -> Case:
 CASES = [case(name, mistake) for name, network in NETWORKS.items() for mistake in network.mistakes]
 
 
+@cache
+def report(case: Case, names: tuple[str, ...] | None = None) -> Report:
+    """Return the comparison of a case, or of some of its gradients, made once for all tests.
+
+    Tests of the same network run in the same process (see conftest.py).
+    """
+    hand = case.hand()
+    compared = tg.compare(case.loss(), {name: hand[name] for name in names or hand})
+    compared.diagnose(seconds=600)  # however busy the machine is
+    return compared
+
+
 def correct_cases() -> list[Case]:
     """Return every network with its right backward pass."""
     return [case(network) for network in NETWORKS]
@@ -67,5 +84,5 @@ def correct_cases() -> list[Case]:
 __all__ = [
     "CASES", "LSTM", "MAZUR_NUMBERS", "NETWORKS", "NUMBERS", "case", "correct_cases",
     "lstm_by_hand", "lstm_network", "lstm_numbers", "mazur_by_hand", "mazur_network", "named",
-    "random_cases",
+    "random_cases", "report",
 ]  # fmt: skip
