@@ -260,24 +260,17 @@ CALLS: dict[str, Call] = {
     ),
     "interop.OnnxNetwork": lambda: call(interop.OnnxNetwork, None, name="net"),
 }  # fmt: skip
-for _framework in ("torch", "keras", "onnx", "tmva"):
+for _name, _framework in interop.frameworks.items():
 
-    def _with_gradient(framework=_framework):
-        module = pulled(dense(), X) if framework != "onnx" else pulled(lstm(), X)
-        return (
-            module,
-            getattr(interop, f"to_{framework}"),
-            getattr(interop, f"gradients_to_{framework}"),
-        )
+    def _pulled(name=_name):
+        return pulled(dense(), X) if name != "onnx" else pulled(lstm(), X)
 
     CALLS |= {
-        f"interop.to_{_framework}": lambda a=_with_gradient: call(a()[1], a()[0]),
-        f"interop.gradients_to_{_framework}": lambda a=_with_gradient: call(a()[2], a()[0]),
-        f"interop.from_{_framework}": lambda a=_with_gradient, f=_framework: call(
-            getattr(interop, f"from_{f}"), a()[0], a()[1](a()[0])
-        ),
-        f"interop.gradients_from_{_framework}": lambda a=_with_gradient, f=_framework: call(
-            getattr(interop, f"gradients_from_{f}"), a()[0], a()[2](a()[0])
+        f"interop.{_name}.weights": lambda f=_framework, m=_pulled: call(f.weights, m()),
+        f"interop.{_name}.gradients": lambda f=_framework, m=_pulled: call(f.gradients, m()),
+        f"interop.{_name}.load": lambda f=_framework, m=_pulled: call(f.load, m(), f.weights(m())),
+        f"interop.{_name}.read_gradients": lambda f=_framework, m=_pulled: call(
+            f.read_gradients, m(), f.gradients(m())
         ),
     }  # fmt: skip
 

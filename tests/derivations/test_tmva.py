@@ -7,7 +7,6 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.derivations import complex_step, tmva
-from tinygrad_lstm.interop.tmva import LOSSES, network, take_weights
 
 B, T, D, H = 3, 4, 2, 3
 after = dict(resetGateAfter=True)
@@ -78,7 +77,7 @@ def test_against_the_tape(case, returnSequence):
     forward, backward, gates, count, make = case
     w, (x, start) = weights(gates), data(count)
     layer = make(name="net", batch_first=True)
-    take_weights(layer, w)
+    tg.interop.tmva.load(layer, w)
     out, last = layer(tg.Tensor(x, requires_grad=True, name="x"), start if count > 1 else start[0])
     r = forward(x, w, start, returnSequence)
     for found, expected in zip(last if count > 1 else (last,), r["last"], strict=True):
@@ -113,7 +112,7 @@ def test_a_batch_goes_on_from_the_one_before(case):
     whole = forward(x, w, start)
     near(np.concatenate([first["Y"], second["Y"]], axis=1), whole["Y"], 1e-15)
     layer = make(batch_first=True, stateful=True)
-    take_weights(layer, w)
+    tg.interop.tmva.load(layer, w)
     layer(x[:, :2])
     near(layer(x[:, 2:])[0].data, forward(x, w)["Y"][:, 2:], 1e-15)
 
@@ -158,7 +157,7 @@ def test_losses_against_the_tape(strategy):
     loss = (
         tg.nn.softmax_cross_entropy(output, Y.argmax(axis=1))
         if strategy == "softmax"
-        else LOSSES[strategy](output, Y)
+        else tg.interop.tmva.losses[strategy](output, Y)
     )
     value, slope = EACH_LOSS[strategy](Y, output.data)
     loss.backward()
@@ -231,12 +230,12 @@ def test_its_own_test_holds_seven_orders_below_its_bar(kind):
 def test_its_own_test_s_network_from_its_layer_string(kind):
     first, x, p, run, found = stack(kind)
     layout = f"{kind}|{H}|{D}|{T}|1|1, {kind}|2|{H}|{T}|1|0, RESHAPE|FLAT, LINEAR"
-    net = network(layout)
+    net = tg.interop.tmva.network(layout)
     layers = [each for _, each in net.children()]
     for layer, w in zip(layers, p, strict=True):
-        take_weights(layer, w)
+        tg.interop.tmva.load(layer, w)
     net(first)  # leaves its states behind
-    loss = LOSSES["SUMOFSQUARES"](net(x), np.ones((B, 1)))
+    loss = tg.interop.tmva.losses["SUMOFSQUARES"](net(x), np.ones((B, 1)))
     assert loss.item() == pytest.approx(run(p[:2], p[2])[2], rel=1e-14)
     loss.backward()
     orders = {"LSTM": "cifo", "GRU": "ruc", "RNN": ""}[kind]

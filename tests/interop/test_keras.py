@@ -10,8 +10,7 @@ import pytest
 import tinygrad_lstm as tg
 from support import laws
 from support.peers import peer
-from tinygrad_lstm import nn
-from tinygrad_lstm.interop import from_keras, gradients_from_keras, to_keras
+from tinygrad_lstm import interop, nn
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 torch = peer("torch")
@@ -46,7 +45,7 @@ def numbers(values):
 def compared(ours, theirs, x, lasts):
     """Assert that outputs, last states and gradients agree."""
     theirs.build(x.transpose(1, 0, 2).shape)
-    from_keras(ours, numbers(theirs.weights))
+    interop.keras.load(ours, numbers(theirs.weights))
     for each in theirs.trainable_weights:
         each.value.grad = None
     found = theirs(torch.tensor(x.transpose(1, 0, 2)))
@@ -60,7 +59,7 @@ def compared(ours, theirs, x, lasts):
     loss = (out * out).sum()
     (out_there * out_there).sum().backward()
     there = [each.value.grad.numpy() for each in theirs.trainable_weights]
-    report = tg.compare(loss, gradients_from_keras(ours, there), rtol=NEAR)
+    report = tg.compare(loss, interop.keras.read_gradients(ours, there), rtol=NEAR)
     assert report.ok, str(report)
     assert len(report.rows) == len(ours.parameters())
 
@@ -81,6 +80,6 @@ def test_both_directions_are_keras(kind):
 def test_dense_is_keras_and_our_numbers_go_there():
     ours, theirs = nn.Dense(IN, H, seed=0), L.Dense(H, dtype="float64")
     theirs.build((B, IN))
-    theirs.set_weights(list(to_keras(ours).values()))
+    theirs.set_weights(list(interop.keras.weights(ours).values()))
     x = laws.draw((B, IN))
     laws.near(ours(x).data, numbers([theirs(torch.tensor(x))])[0], NEAR)

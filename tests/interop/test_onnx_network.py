@@ -8,9 +8,9 @@ import pytest
 import tinygrad_lstm as tg
 from support import laws
 from support.peers import peer
-from tinygrad_lstm import nn
+from tinygrad_lstm import interop, nn
 from tinygrad_lstm.errors import FileError, PackageError, ShapeError, UsageError
-from tinygrad_lstm.interop import gradients_to_onnx, load_onnx, save_onnx, to_onnx
+from tinygrad_lstm.interop import load_onnx, save_onnx
 from tinygrad_lstm.interop.onnx_operators import OPERATORS
 
 onnx = peer("onnx")
@@ -177,7 +177,7 @@ def test_gradients_are_those_of_what_the_file_holds(tmp_path):
     x, path = laws.draw((4, 2, 2)), tmp_path / "gru.onnx"
     loss = (gru(x)[0] ** 2).sum()
     loss.backward()
-    found, model = gradients_to_onnx(gru), onnx.load(save_onnx(gru, path))
+    found, model = interop.onnx.gradients(gru), onnx.load(save_onnx(gru, path))
     for tensor in model.graph.initializer:
         if tensor.name not in found:
             continue
@@ -260,7 +260,7 @@ def test_shapes_may_be_computed(tmp_path):
         node("RNN", ("x", "W", "R", "", "", "h"), ("y", ""), hidden_size=4),
     ]
     rnn = nn.RNN(3, 4, dtype=F, seed=0)
-    constants = {"H": whole(4), **{name: to_onnx(rnn)[name] for name in "WR"}}
+    constants = {"H": whole(4), **{name: interop.onnx.weights(rnn)[name] for name in "WR"}}
     path = written(tmp_path, model(nodes, constants))
     x = laws.draw((5, 2, 3)).astype(F)
     laws.near(load_onnx(path)(x).data[:, 0], rnn(x)[0].data, NEAR)

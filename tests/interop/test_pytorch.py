@@ -10,7 +10,7 @@ import pytest
 import tinygrad_lstm as tg
 from support import laws
 from support.peers import peer
-from tinygrad_lstm.interop import from_torch, gradients_from_torch, gradients_to_torch, to_torch
+from tinygrad_lstm import interop
 from tinygrad_lstm.nn import GRU, LSTM, RNN, Dense, GRUCell, LSTMCell, RNNCell
 
 torch = peer("torch")
@@ -42,12 +42,12 @@ EVERY = pytest.mark.parametrize(("kind", "more"), CASES.values(), ids=CASES.keys
 
 def fill(theirs: Any, ours: Any) -> None:
     """Give PyTorch our parameters; every second bias is drawn too, and goes into ours."""
-    state = {name: torch.tensor(array) for name, array in to_torch(ours).items()}
+    state = {name: torch.tensor(array) for name, array in interop.torch.weights(ours).items()}
     for name in state:
         if name.startswith("bias_hh"):
             state[name] += torch.tensor(0.1 * laws.draw(tuple(state[name].shape), 77))
     assert not any(theirs.load_state_dict(state))
-    from_torch(ours, theirs.state_dict())
+    interop.torch.load(ours, theirs.state_dict())
 
 
 def gradients(theirs: Any) -> dict[str, Any]:
@@ -56,12 +56,12 @@ def gradients(theirs: Any) -> dict[str, Any]:
 
 def gradients_near(ours: Any, theirs: Any) -> None:
     """Assert that all gradients are PyTorch's, in our layout and in its."""
-    found = gradients_from_torch(ours, gradients(theirs))
+    found = interop.torch.read_gradients(ours, gradients(theirs))
     expected = dict(ours.named_parameters(prefix=f"{ours.place.path()}."))
     assert found.keys() == expected.keys()
     for name, each in expected.items():
         laws.near(each.grad, found[name], NEAR)
-    there = gradients_to_torch(ours)
+    there = interop.torch.gradients(ours)
     assert there.keys() == gradients(theirs).keys()
     for name, gradient in gradients(theirs).items():
         laws.near(there[name], gradient.numpy(), NEAR)
@@ -159,7 +159,7 @@ def test_its_gradients_go_into_compare():
     x = laws.draw((T, B, IN))
     loss = (ours(x)[0] ** 2).sum()
     (theirs(torch.tensor(x))[0] ** 2).sum().backward()
-    report = tg.compare(loss, gradients_from_torch(ours, gradients(theirs)))
+    report = tg.compare(loss, interop.torch.read_gradients(ours, gradients(theirs)))
     assert report.ok, str(report)
     assert len(report.rows) == 6
 
@@ -167,9 +167,9 @@ def test_its_gradients_go_into_compare():
 def test_what_still_requires_a_gradient_is_refused():
     theirs = torch.nn.Linear(IN, H)
     with pytest.raises(tg.DTypeError, match="weight"):
-        from_torch(Dense(IN, H), dict(theirs.named_parameters()))
+        interop.torch.load(Dense(IN, H), dict(theirs.named_parameters()))
 
 
 def test_a_type_that_numpy_has_not_is_refused():
     with pytest.raises(tg.DTypeError, match="weight"):
-        from_torch(Dense(IN, H), torch.nn.Linear(IN, H).bfloat16().state_dict())
+        interop.torch.load(Dense(IN, H), torch.nn.Linear(IN, H).bfloat16().state_dict())

@@ -5,14 +5,13 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.errors import ArgumentError, ShapeError, SignalError, UsageError
-from tinygrad_lstm.interop.tmva import network, take_weights
 
 B = 4
 
 
 def built(layout, **more):
     """Return what a network's layers are, by their names."""
-    net = network(layout, seed=0, **more)
+    net = tg.interop.tmva.network(layout, seed=0, **more)
     return net, dict(net.children())
 
 
@@ -32,7 +31,7 @@ def test_flags_are_0_if_left_out():
 
 
 def test_the_last_step_alone_feeds_on():
-    whole, last = (network(f"LSTM|3|2|5|0|{flag}", seed=1) for flag in (1, 0))
+    whole, last = (tg.interop.tmva.network(f"LSTM|3|2|5|0|{flag}", seed=1) for flag in (1, 0))
     x = np.random.default_rng(0).normal(size=(B, 5, 2))
     assert np.array_equal(whole(x).data[:, -1:], last(x).data)
 
@@ -81,7 +80,7 @@ def test_the_whole_of_an_example():
     ],
 )
 def test_ways_to_write_it(layout, shape):
-    net = network(layout, inputs=6)
+    net = tg.interop.tmva.network(layout, inputs=6)
     assert net.parameters()[-2].shape == shape
     assert net(np.ones((B, 6))).shape == (B, 1)
 
@@ -95,7 +94,7 @@ def test_ways_to_write_it(layout, shape):
     ],
 )  # fmt: skip
 def test_activations(word, f):
-    net, x = network(f"DENSE|3|{word}", inputs=2, seed=0), np.ones((B, 2))
+    net, x = tg.interop.tmva.network(f"DENSE|3|{word}", inputs=2, seed=0), np.ones((B, 2))
     W, b = (each.data for each in net.parameters())
     assert np.allclose(net(x).data, f(x @ W + b), rtol=0, atol=1e-15)
 
@@ -133,7 +132,7 @@ WRONG = {
 @pytest.mark.parametrize(("layout", "says"), WRONG.items(), ids=WRONG.keys())
 def test_what_a_wrong_string_gets(layout, says):
     with pytest.raises(ArgumentError) as caught:
-        network(layout)
+        tg.interop.tmva.network(layout)
     message = str(caught.value)
     assert repr(layout) in message
     for each in says.split(" | "):
@@ -142,16 +141,16 @@ def test_what_a_wrong_string_gets(layout, says):
 
 def test_what_is_no_string():
     with pytest.raises(UsageError, match="list, expected a string"):
-        network(["LSTM|10|30|5"])
+        tg.interop.tmva.network(["LSTM|10|30|5"])
 
 
 def test_matrices_that_do_not_fit_change_nothing():
     layer = tg.nn.RNN(2, 3, seed=0)
     before = layer.state_dict()
-    with pytest.raises(SignalError, match=r"from_tmva: nothing loaded; missing: U \(3, 3\)"):
-        take_weights(layer, {"W": np.ones((3, 2)), "b": np.ones(3)})
+    with pytest.raises(SignalError, match=r"tmva.load: nothing loaded; missing: U \(3, 3\)"):
+        tg.interop.tmva.load(layer, {"W": np.ones((3, 2)), "b": np.ones(3)})
     with pytest.raises(ShapeError, match=r"shape of W: found \(2, 3\), expected \(3, 2\)"):
-        take_weights(layer, {"W": np.ones((2, 3)), "U": np.ones((3, 3)), "b": np.ones(3)})
+        tg.interop.tmva.load(layer, {"W": np.ones((2, 3)), "U": np.ones((3, 3)), "b": np.ones(3)})
     assert all(np.array_equal(before[name], each) for name, each in layer.state_dict().items())
 
 
@@ -165,7 +164,7 @@ def test_matrices_that_do_not_fit_change_nothing():
 )
 def test_arguments_that_cannot_be_meant(more, says):
     with pytest.raises((ArgumentError, UsageError)) as caught:
-        network("LINEAR", **more)
+        tg.interop.tmva.network("LINEAR", **more)
     assert says in str(caught.value)
 
 
@@ -173,5 +172,5 @@ def test_a_second_bias_is_set_to_0():
     layer = tg.nn.GRU(1, 1, seed=0)
     layer.c.data = [3.0]
     w = {f"{c}_{gate}": np.ones((1, 1) if c != "b" else 1) for c in "WUb" for gate in "ruc"}
-    take_weights(layer, w)
+    tg.interop.tmva.load(layer, w)
     assert layer.c.data.tolist() == [0.0]

@@ -18,8 +18,8 @@ from ..errors import ArgumentError, UsageError, check_path
 from ..files.whole import write_file
 from ..nn.activations import identity
 from ..nn.module import Module
-from .layout import Part, joined
-from .onnx_layout import ONNX, OPERATORS, SQUASHES, package, squashes
+from .framework import LayerPart, joint
+from .onnx_layout import OPERATORS, SQUASHES, load_package, onnx, squashes
 
 OPSET, IR = 17, 8  # versions: old enough for runtimes of today, new enough for all that is here
 ACTIVATIONS = [(tanh, "Tanh"), (sigmoid, "Sigmoid"), (relu, "Relu"), (softplus, "Softplus"),
@@ -64,7 +64,7 @@ def onnx_model(module: Module, *, states: bool = False, lengths: bool = False) -
             f"onnx_model: states and lengths are for a layer over time, found "
             f"{type(module).__name__}"
         )
-    return _Writer(package(), module).model(*asked)
+    return _Writer(load_package(), module).model(*asked)
 
 
 def save_onnx(
@@ -105,22 +105,22 @@ class _Writer:
 
     Parameters
     ----------
-    onnx : the package
+    package : onnx
     module : Module
     """
 
-    def __init__(self, onnx: Any, module: Module) -> None:
-        self.onnx, self.module = onnx, module
+    def __init__(self, package: Any, module: Module) -> None:
+        self.package, self.module = package, module
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
-        self.parts = {part.owner: part for part in ONNX.parts(module)}
+        self.parts = {part.owner: part for part in onnx.parts(module)}
         if not module.parameters():
             raise UsageError("onnx_model: found a module without parameters, expected layers")
-        self.dtype, self.arrays = module.parameters()[0].dtype, ONNX.out(module)
+        self.dtype, self.arrays = module.parameters()[0].dtype, onnx.weights(module)
 
     def model(self, states: bool, lengths: bool) -> Any:
         """Return the model; whether states and lengths are inputs too."""
-        helper, module = self.onnx.helper, self.module
+        helper, module = self.package.helper, self.module
         stages = module._stages.values() if isinstance(module, nn.Sequential) else [module]
         layers: list[Any] = [each for each in stages if not isinstance(each, nn.Dropout)]
         for each in layers:
@@ -153,7 +153,7 @@ class _Writer:
         for found, name in zip([out, *last], outputs):  # last states of a layer alone
             self.add("Identity", [found], output=name)
         floats = helper.np_dtype_to_tensor_dtype(self.dtype)
-        kinds = {"lengths": self.onnx.TensorProto.INT32}
+        kinds = {"lengths": self.package.TensorProto.INT32}
         return helper.make_model(
             helper.make_graph(
                 self.nodes,
@@ -166,7 +166,7 @@ class _Writer:
                     for each in (inputs, outputs)
                 ),
                 [
-                    self.onnx.numpy_helper.from_array(each, name)
+                    self.package.numpy_helper.from_array(each, name)
                     for name, each in self.constants.items()
                 ],
             ),
@@ -210,13 +210,13 @@ class _Writer:
             return [x, *(self.add("Squeeze", [each[0], zero]) for each in lasts)]
         return [x, *(self.add("Concat", each, axis=0) for each in lasts)]
 
-    def node(self, ways: list[Part], x: str, lengths: str, starts: list[str]) -> list[str]:
+    def node(self, ways: list[LayerPart], x: str, lengths: str, starts: list[str]) -> list[str]:
         """Add one layer in one or two directions, from (T, B, in) to (T, B, D H)."""
         equations: Any = ways[0].equations
-        stem = joined(ways[0].stem, ways[0].path.removesuffix("forward").rstrip("."))
-        arrays = {letter: self.arrays.get(joined(stem, letter)) for letter in "WRBP"}
+        stem = joint(ways[0].stem, ways[0].path.removesuffix("forward").rstrip("."))
+        arrays = {letter: self.arrays.get(joint(stem, letter)) for letter in "WRBP"}
         weights = {
-            letter: self.constant(joined(stem, letter), each)
+            letter: self.constant(joint(stem, letter), each)
             for letter, each in arrays.items()
             if each is not None
         }
@@ -234,21 +234,21 @@ class _Writer:
         inputs = [x, weights["W"], weights["R"], weights["B"], lengths, *starts]
         inputs += [weights["P"]] if "P" in weights else []
         names = [f"{name}_{len(self.nodes)}" for name in ("Y", "Y_h", "Y_c")]
-        outputs = [joined(stem, name) for name in names[: 1 + len(starts)]]
+        outputs = [joint(stem, name) for name in names[: 1 + len(starts)]]
         attributes["direction"] = "bidirectional" if len(ways) > 1 else "forward"
-        make = self.onnx.helper.make_node
+        make = self.package.helper.make_node
         self.nodes.append(
             make(operator, inputs, outputs, f"{stem or operator}_{len(self.nodes)}", **attributes)
         )
         turned = self.add("Transpose", [outputs[0]], perm=[0, 2, 1, 3])  # (T, B, D, H)
-        joint = self.constant("joint", np.array([0, 0, -1]))
-        return [self.add("Reshape", [turned, joint]), *outputs[1:]]
+        shape = self.constant("joint", np.array([0, 0, -1]))
+        return [self.add("Reshape", [turned, shape]), *outputs[1:]]
 
     def dense(self, layer: nn.Dense, x: str) -> str:
         """Add a dense layer; return what its output is called."""
         part = self.parts[layer]
         W, b = (
-            self.constant(name, self.arrays[name]) for name in (ONNX.key(part, n) for n in "Wb")
+            self.constant(name, self.arrays[name]) for name in (onnx.key(part, n) for n in "Wb")
         )
         z = self.add("Add", [self.add("MatMul", [x, W]), b])
         if layer.activation is None:
@@ -257,12 +257,12 @@ class _Writer:
             if layer.activation is known:
                 return self.add(operator, [z])
         name = getattr(layer.activation, "name", layer.activation)
-        ONNX.no_equal(part, f"the activation {name}")
+        onnx.no_equal(part, f"the activation {name}")
 
     def add(self, operator: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
         """Add a node of one output, and return what that is called."""
         output = output or f"{operator.lower()}_{len(self.nodes)}"
-        make = self.onnx.helper.make_node
+        make = self.package.helper.make_node
         self.nodes.append(make(operator, inputs, [output], f"to_{output}", **attributes))
         return output
 

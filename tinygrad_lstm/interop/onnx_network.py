@@ -19,7 +19,7 @@ from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
 from ..errors import FileError, ShapeError, UsageError, check_path
 from ..nn.module import Module
-from .onnx_layout import ONNX, SQUASHES, package
+from .onnx_layout import SQUASHES, load_package, onnx
 from .onnx_operators import OPERATORS, attributes
 
 OPSET = 13  # from which on axes are inputs
@@ -64,8 +64,8 @@ def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxN
     OSError
         If the file cannot be opened.
     """
-    onnx = package()
-    return OnnxNetwork(_Reader(onnx, check_path("load_onnx", path)), name=name)
+    package = load_package()
+    return OnnxNetwork(_Reader(package, check_path("load_onnx", path)), name=name)
 
 
 class Step(NamedTuple):
@@ -183,7 +183,7 @@ class _Reader:
 
     Parameters
     ----------
-    onnx : the package
+    package : onnx
     path : Path
 
     Attributes
@@ -199,8 +199,8 @@ class _Reader:
         Of the nodes that have been read.
     """
 
-    def __init__(self, onnx: Any, path: Path) -> None:
-        self.onnx, self.path = onnx, path
+    def __init__(self, package: Any, path: Path) -> None:
+        self.package, self.path = package, path
         self.faults: list[str] = []
         self.layers: dict[str, nn.Recurrent] = {}
         graph = self._model().graph
@@ -239,14 +239,14 @@ class _Reader:
 
         content = self.path.read_bytes()
         try:
-            model = self.onnx.load_model_from_string(content)
+            model = self.package.load_model_from_string(content)
         except DecodeError as error:
             self.fail(f"no ONNX model, or one that is cut or corrupt: {error}")
         if any(each.external_data for each in model.graph.initializer):
             self.fail("constants are in other files, which are not opened; save it as one file")
         try:
-            self.onnx.checker.check_model(model)
-        except (self.onnx.checker.ValidationError, ValueError) as error:
+            self.package.checker.check_model(model)
+        except (self.package.checker.ValidationError, ValueError) as error:
             why = (str(error).strip().splitlines() or ["it does not hold together"])[0]
             self.fail(f"no ONNX model, or one that is cut or corrupt: {why}")
         versions = {each.domain: each.version for each in model.opset_import}
@@ -259,7 +259,7 @@ class _Reader:
 
     def _array(self, tensor: Any) -> np.ndarray:
         try:
-            array = np.array(self.onnx.numpy_helper.to_array(tensor))
+            array = np.array(self.package.numpy_helper.to_array(tensor))
         except (ValueError, TypeError, KeyError) as error:
             self.fail(f"the constant {tensor.name} is not what it says: {error}")
         if array.dtype not in (np.float32, np.float64) and array.dtype.kind not in "iub":
@@ -274,8 +274,10 @@ class _Reader:
 
     def _kind(self, info: Any) -> np.dtype:
         told = info.type.tensor_type.elem_type
-        known = set(self.onnx.helper.get_all_tensor_dtypes())
-        kind = np.dtype(self.onnx.helper.tensor_dtype_to_np_dtype(told) if told in known else "O")
+        known = set(self.package.helper.get_all_tensor_dtypes())
+        kind = np.dtype(
+            self.package.helper.tensor_dtype_to_np_dtype(told) if told in known else "O"
+        )
         if kind not in (np.float32, np.float64) and kind.kind not in "iub":
             self.faults.append(f"the input {info.name} of type {kind}")
         return kind
@@ -284,8 +286,8 @@ class _Reader:
         """Return a node's attributes: numbers, texts, lists of them, arrays."""
         found = {}
         for each in node.attribute:
-            value = self.onnx.helper.get_attribute_value(each)
-            if isinstance(value, self.onnx.TensorProto):
+            value = self.package.helper.get_attribute_value(each)
+            if isinstance(value, self.package.TensorProto):
                 value = self._array(value)
             elif isinstance(value, bytes):
                 value = value.decode(errors="replace")
@@ -386,7 +388,7 @@ class _Reader:
             "RNN": {"nonlinearity": squashing[0]},
         }[kind]
         layer = LAYERS[kind](width, H, bidirectional=D == 2, dtype=W.dtype, seed=0, **options)
-        ONNX.load("load_onnx", layer, arrays)
+        onnx.load_as("load_onnx", layer, arrays)
         name, again = kind.lower(), 1
         while name in self.layers:
             again += 1

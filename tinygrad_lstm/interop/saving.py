@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +24,7 @@ from ..errors import ArgumentError, FileError, PackageError, UsageError, check_p
 from ..files.npz import Entry, npz_entry, open_npz, refuse_device
 from ..files.whole import write_file
 from ..nn.module import Module, check_entries
-from .keras import KERAS
-from .layout import Arrays
-from .pytorch import TORCH
-
-FRAMEWORKS = MappingProxyType({"torch": TORCH, "keras": KERAS})
-LAYOUTS = ("ours", *FRAMEWORKS)
-
+from .framework import Arrays, frameworks
 
 Entries = dict[str, Entry]
 
@@ -46,8 +39,8 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
         Its suffix is the format: ``.npz``, or ``.safetensors``, which needs the package of this
         name: ``pip install 'tinygrad-lstm[safetensors]'``. Only ``.npz`` has checksums, by which a
         changed number is noticed.
-    layout : "ours", "torch" or "keras"
-        Whose names and layout: those of ``state_dict()``, `to_torch` or `to_keras`.
+    layout : "ours", "torch", "keras", "onnx", "tmva" or a framework that you have registered
+        Whose names and layout: those of ``state_dict()``, or of the framework's `weights`.
 
     Returns
     -------
@@ -58,7 +51,7 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     Raises
     ------
     ArgumentError, UsageError, PackageError
-        If the suffix or the layout is unknown; if the module is none, or PyTorch or Keras has no
+        If the suffix or the layout is unknown; if the module is none, or the framework has no
         equal; if the package is missing. The message says what to do.
 
     Examples
@@ -73,7 +66,9 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     """
     target = check_path("save", path)
     format = _format("save", target)
-    return write_file(format.content(_out("save", module, layout)), target)
+    _check("save", module, layout)
+    arrays = module.state_dict() if layout == "ours" else frameworks[layout].weights(module)
+    return write_file(format.content(arrays), target)
 
 
 def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> None:
@@ -84,7 +79,7 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     module : Module
     path : str or path
         Of an ``.npz`` or ``.safetensors`` file.
-    layout : "ours", "torch" or "keras"
+    layout : as in `save`
         Whose names and layout the file has.
 
     Raises
@@ -101,7 +96,8 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     """
     source = check_path("load", path)
     format = _format("load", source)
-    shapes = {name: array.shape for name, array in _out("load", module, layout).items()}
+    _check("load", module, layout)
+    shapes = _shapes(module, layout)
     try:
         with format.reading(source) as entries:
             hint = "" if entries.keys() == shapes.keys() else _hint(module, layout, entries)
@@ -112,24 +108,30 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     if layout == "ours":
         module.load_state_dict(arrays)
     else:
-        FRAMEWORKS[layout].load(f"load: {source}", module, arrays)
+        frameworks[layout].load_as(f"load: {source}", module, arrays)
 
 
-def _out(who: str, module: Module, layout: str) -> Arrays:
+def _check(who: str, module: Any, layout: Any) -> None:
+    """Refuse what is no module, and a layout that nobody has registered."""
     if not isinstance(module, Module):
         raise UsageError(f"{who}: found {type(module).__name__}, expected a layer or other Module")
-    if not isinstance(layout, str) or layout not in LAYOUTS:
-        raise ArgumentError(
-            f"{who}: layout must be one of {', '.join(LAYOUTS)}, found {told(layout)}"
-        )
-    return module.state_dict() if layout == "ours" else FRAMEWORKS[layout].out(module)
+    if not isinstance(layout, str) or layout not in ("ours", *frameworks):
+        known = ", ".join(["ours", *frameworks])
+        raise ArgumentError(f"{who}: layout must be one of {known}, found {told(layout)}")
+
+
+def _shapes(module: Module, layout: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a module's arrays by their names in a layout."""
+    if layout != "ours":
+        return frameworks[layout].shapes(module)
+    return {name: parameter.shape for name, parameter in module.named_parameters()}
 
 
 def _hint(module: Module, layout: str, entries: Mapping[str, Any]) -> str:
     """Say whose names they are, if it is another's."""
-    for other in LAYOUTS:
+    for other in ("ours", *frameworks):
         try:
-            if other != layout and _out("load", module, other).keys() == set(entries):
+            if other != layout and _shapes(module, other).keys() == set(entries):
                 return f" has the names of layout={other!r}"
         except UsageError:
             pass  # it has no equal of the module

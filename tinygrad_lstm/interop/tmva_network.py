@@ -23,8 +23,7 @@ from ..engine.primitives import abs, exp, relu, reshape, sigmoid, tanh
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, UsageError, nearest
 from ..nn import init
-from ..nn.inputs import size as checked_size
-from .tmva_layout import from_tmva
+from ..nn.inputs import size
 
 
 def softsign(x: Tensor) -> Tensor:
@@ -50,13 +49,12 @@ RECURRENT: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.
 OTHERS = ("CONV", "MAXPOOL", "BNORM")  # TMVA's, which have no equal here
 SIZES = ("state size", "input size", "number of time steps")
 FLAGS = ("rememberState", "returnSequence", "resetGateAfter")
-take_weights = from_tmva
 
 Shape = tuple[int, ...]
 
 
-class Part(NamedTuple):
-    """A part of a layer string: what it says, and where, counted from 1."""
+class Token(NamedTuple):
+    """A part of a layer string: its text, and the character it begins at, counted from 1."""
 
     text: str
     at: int
@@ -111,7 +109,7 @@ expected the number of time steps, a whole number above 0
     """
     if not isinstance(layout, str):
         raise UsageError(f"network: the layout is {type(layout).__name__}, expected a string")
-    width = checked_size("network: outputs", outputs)
+    width = size("network: outputs", outputs)
     reader = _Reader(layout, width, _shape_of(inputs), dtype, init.generator(seed))
     modules = [module for parts in reader.layers() for module in reader.layer(parts)]
     return nn.Sequential(*modules, name=name)
@@ -123,7 +121,7 @@ def _shape_of(inputs: Any) -> Shape | None:
     sizes = inputs if isinstance(inputs, tuple | list) else (inputs,)
     if len(sizes) not in (1, 2):
         raise UsageError(f"network: inputs are {inputs!r}, expected features or (steps, features)")
-    return tuple(checked_size("network: inputs", size) for size in sizes)
+    return tuple([size("network: inputs", number) for number in sizes])
 
 
 class _Reader:
@@ -145,15 +143,15 @@ class _Reader:
         self.layout, self.outputs, self.shape = layout, outputs, shape
         self.options = {"dtype": dtype, "seed": random}
 
-    def fail(self, part: Part, why: str) -> NoReturn:
+    def fail(self, part: Token, why: str) -> NoReturn:
         raise ArgumentError(f"character {part.at} of {self.layout!r}: {why}")
 
-    def layers(self) -> Iterator[list[Part]]:
+    def layers(self) -> Iterator[list[Token]]:
         """Yield the parts of every layer."""
-        parts: list[Part] = []
+        parts: list[Token] = []
         for found in re.finditer(r"([^|,]*)([|,]|$)", self.layout):
             text, end = found[1].strip(), found[2]
-            part = Part(text, found.start() + 1 + len(found[1]) - len(found[1].lstrip()))
+            part = Token(text, found.start() + 1 + len(found[1]) - len(found[1].lstrip()))
             if not text:
                 self.fail(part, "found nothing, expected a layer" if not parts else
                           "found nothing between two bars or at the end of a layer")  # fmt: skip
@@ -164,7 +162,7 @@ class _Reader:
             if not end:
                 return
 
-    def layer(self, parts: list[Part]) -> list[Any]:
+    def layer(self, parts: list[Token]) -> list[Any]:
         """Return what one layer of the string is made of."""
         kind, *rest = parts
         if kind.text in RECURRENT:
@@ -180,12 +178,12 @@ class _Reader:
         known = [*RECURRENT, "RESHAPE", "DENSE", *ACTIVATIONS]
         self.fail(kind, f"there is no layer {kind.text!r}; {nearest(kind.text, known)}")
 
-    def size(self, part: Part, what: str) -> int:
+    def size(self, part: Token, what: str) -> int:
         if not part.text.isdecimal() or not int(part.text):
             self.fail(part, f"found {part.text!r}, expected {what}, a whole number above 0")
         return int(part.text)
 
-    def recurrent(self, kind: Part, rest: list[Part]) -> list[Any]:
+    def recurrent(self, kind: Token, rest: list[Token]) -> list[Any]:
         flags = FLAGS if kind.text == "GRU" else FLAGS[:2]
         expected = (*SIZES, *flags)
         if not len(SIZES) <= len(rest) <= len(expected):
@@ -218,7 +216,7 @@ class _Reader:
         self.shape = (T if on[FLAGS[1]] else 1, H)
         return [layer] if on[FLAGS[1]] else [layer, last_step]
 
-    def reshaping(self, kind: Part, rest: list[Part]) -> Callable[[Tensor], Tensor]:
+    def reshaping(self, kind: Token, rest: list[Token]) -> Callable[[Tensor], Tensor]:
         if [part.text for part in rest] == ["FLAT"]:
             if self.shape is not None:
                 self.shape = (int(np.prod(self.shape)),)
@@ -234,7 +232,7 @@ class _Reader:
         self.shape = (T, D)
         return lambda x: reshape(x, shape=(len(x), T, D))
 
-    def dense(self, kind: Part, rest: list[Part]) -> nn.Dense:
+    def dense(self, kind: Token, rest: list[Token]) -> nn.Dense:
         width, squash = 0, ""
         for part in rest:
             if part.text in ACTIVATIONS:
@@ -269,4 +267,4 @@ def flat(x: Tensor) -> Tensor:
     return reshape(x, shape=(len(x), int(np.prod(x.shape[1:]))))
 
 
-__all__ = ["ACTIVATIONS", "LOSSES", "network", "take_weights"]
+__all__ = ["ACTIVATIONS", "LOSSES", "network"]

@@ -1,0 +1,421 @@
+"""Framework: another program's names and layout of the layers' arrays; and which ones are known.
+
+Knows the layers; no framework, each of which says what is peculiar to it in a file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from .. import nn
+from ..engine.arguments import as_array, by_name, of_kind, text
+from ..engine.tensor import Tensor
+from ..errors import ArgumentError, DTypeError, GradientError, ShapeError, UsageError
+from ..nn.equation_module import EquationModule
+from ..nn.equations import Equations
+from ..nn.gru import GRUEquations
+from ..nn.lstm import BlockEquations, LSTMEquations
+from ..nn.module import Module, check_entries
+from ..nn.rnn import RNNEquations
+
+Arrays = dict[str, np.ndarray]
+
+
+class LayerPart(NamedTuple):
+    """A part of a network with arrays of its own: a cell, a layer, or one direction of a layer.
+
+    Attributes
+    ----------
+    owner : Module
+        Holds the parameters.
+    equations : Equations, or None for a dense layer, or for a Module of the user's own
+    stem : str
+        The path, from the module that is converted, to the layer.
+    path : str
+        From the layer to the part, such as ``layers.0.forward``.
+    place : tuple (layer, is_backward), or None if it is not part of a layer over time
+    """
+
+    owner: Module
+    equations: Equations | None
+    stem: str
+    path: str = ""
+    place: tuple[int, bool] | None = None
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether the framework has to do with it: a Module of the user's own stays as it is."""
+        return self.equations is not None or isinstance(self.owner, nn.Dense)
+
+    @property
+    def gates(self) -> str:
+        """The letters of the blocks in W, U and b, in their order."""
+        return "".join(self.equations.gates) if self.equations is not None else ""
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """By our letters; of a Module of the user's own, by their names."""
+        owner = self.owner
+        if self.equations is not None:
+            letters = ("W", "U", "b", "c", "P", "p")
+            return {name: getattr(owner, name) for name in letters if hasattr(owner, name)}
+        children = tuple(f"{name}." for name, _ in owner.children())
+        return {
+            name: parameter
+            for name, parameter in owner.named_parameters()
+            if not name.startswith(children)
+        }
+
+
+def parts(
+    module: Module, stem: str = "", around: frozenset[int] = frozenset()
+) -> Iterator[LayerPart]:
+    """Yield the parts of a module, in the order of its parameters."""
+    if isinstance(module, nn.Recurrent):
+        directions: list[EquationModule] = [*module._directions.values()] or [module]
+        for (path, layer, backward), owner in zip(module._paths(), directions, strict=True):
+            yield LayerPart(owner, module.equations, stem, path, (layer, backward))
+    elif isinstance(module, EquationModule):
+        yield LayerPart(module, module.equations, stem)
+    else:
+        yield LayerPart(module, None, stem)
+        around |= {id(module)}  # a child may hold a module around it
+        for name, child in module.children():
+            if id(child) not in around:
+                yield from parts(child, joint(stem, name), around)
+
+
+def joint(*names: str) -> str:
+    """Return a path of those names that are not empty."""
+    return ".".join(filter(None, names))
+
+
+class Framework:
+    """Another program's layers: their weights and gradients as ours, and back.
+
+    `weights`, `load`, `gradients` and `read_gradients` are for all. A subclass says how the arrays
+    are called and laid out: it defines ``name``, `pack` and `unpack`, and, where the framework
+    differs in more than the single layer, `key`, `refuse`, `gather` and `scatter`.
+
+    Attributes
+    ----------
+    name : str
+        By which `save` and `load` know the layout once it is registered.
+    title : str
+        What messages call the framework; its name, unless said otherwise.
+    covers : tuple of classes
+        The equations of which the framework has layers.
+    has_peepholes : bool
+
+    Examples
+    --------
+    A program that works on columns, and so transposes all matrices:
+
+    >>> import tinygrad_lstm as tg
+    >>> class Columns(tg.interop.Framework):
+    ...     name = "columns"
+    ...
+    ...     def pack(self, part, ours, gradient):
+    ...         return {f"{letter}_T": array.T for letter, array in ours.items()}
+    ...
+    ...     def unpack(self, part, theirs, gradient):
+    ...         return {name.removesuffix("_T"): array.T for name, array in theirs.items()}
+    >>> columns = tg.interop.register(Columns())
+    >>> lstm = tg.nn.LSTM(2, 3, seed=0)
+    >>> {name: array.shape for name, array in columns.weights(lstm).items()}
+    {'W_T': (12, 2), 'U_T': (12, 3), 'b_T': (12,)}
+    >>> columns.load(tg.nn.LSTM(2, 3, seed=1), columns.weights(lstm))
+    >>> sorted(tg.interop.frameworks)
+    ['columns', 'keras', 'onnx', 'tmva', 'torch']
+    """
+
+    name: str
+    title = ""
+    covers: tuple[type[Equations], ...] = (LSTMEquations, GRUEquations, RNNEquations)
+    has_peepholes = False
+
+    # --- for all ---------------------------------------------------------------------------------
+
+    def weights(self, module: Module) -> Arrays:
+        """Return the numbers of a layer in the framework's names and layout.
+
+        Parameters
+        ----------
+        module : LSTM, GRU, RNN, MemoryBlocks, a cell, Dense, or a Module of such
+            The arrays of modules inside it have their paths before them, such as
+            ``lstm.weight_ih_l0``. The parameters of a Module of your own stay as they are.
+
+        Returns
+        -------
+        dict of str to array
+            Copies.
+
+        Raises
+        ------
+        UsageError
+            If the framework has no such layer; the message names the layer and what it is.
+
+        Examples
+        --------
+        >>> from tinygrad_lstm import interop, nn
+        >>> {name: array.shape for name, array in interop.torch.weights(nn.Dense(2, 3)).items()}
+        {'weight': (3, 2), 'bias': (3,)}
+        >>> {name: array.shape for name, array in interop.keras.weights(nn.GRU(2, 3)).items()}
+        {'kernel': (2, 9), 'recurrent_kernel': (3, 9), 'bias': (2, 9)}
+        >>> lstm = nn.LSTM(2, 3, bidirectional=True, peephole=True)
+        >>> {name: array.shape for name, array in interop.onnx.weights(lstm).items()}
+        {'W': (2, 12, 2), 'R': (2, 12, 3), 'B': (2, 24), 'P': (2, 9)}
+        """
+        return self._out(module)
+
+    def load(self, module: Module, weights: Mapping[str, Any]) -> None:
+        """Replace the numbers of a layer by those of the framework's layer.
+
+        Parameters
+        ----------
+        module : as in `weights`
+        weights : mapping of str to array
+            By the names of `weights`. PyTorch's may be tensors on the CPU, as ``state_dict()`` has
+            them. Keras' may be a list, as ``get_weights()`` returns it, layer after layer.
+
+        Raises
+        ------
+        UsageError, SignalError, ShapeError, DTypeError
+            If the framework has no such layer; if an entry is missing, unexpected, of the wrong
+            shape or no real numbers. The message lists what does not fit, and nothing has changed.
+
+        Examples
+        --------
+        >>> from tinygrad_lstm import interop, nn
+        >>> gru, other = nn.GRU(2, 3, seed=0), nn.GRU(2, 3, seed=1)
+        >>> interop.torch.load(gru, interop.torch.weights(other))
+        >>> bool((gru.W.data == other.W.data).all())
+        True
+        """
+        self.load_as(f"{self.name}.load", module, weights)
+
+    def gradients(self, module: Module) -> Arrays:
+        """Return the gradients of a layer's parameters in the framework's names and layout.
+
+        Raises
+        ------
+        GradientError, UsageError
+            If a parameter has none; if the framework has no such layer.
+        """
+        return self._out(module, gradient=True)
+
+    def read_gradients(self, module: Module, gradients: Mapping[str, Any]) -> Arrays:
+        """Return the framework's gradients in our names and layout, as `compare` takes them.
+
+        Where the framework has two biases and we have their sum, the gradient of the sum is that of
+        each of them. A bias of ours that the framework lacks is left out.
+
+        Parameters
+        ----------
+        module : as in `weights`
+        gradients : mapping of str to array
+            By the names of `weights`, such as PyTorch's ``{name: p.grad for name, p in
+            layer.named_parameters()}``; Keras' may be a list in the order of ``trainable_weights``.
+
+        Returns
+        -------
+        dict of str to array
+            By the names of signals, such as ``lstm.W``.
+
+        Raises
+        ------
+        UsageError, SignalError, ShapeError, DTypeError
+            As `load`.
+
+        Examples
+        --------
+        >>> import tinygrad_lstm as tg
+        >>> lstm, torch = tg.nn.LSTM(2, 3, seed=0), tg.interop.torch
+        >>> loss = lstm(np.ones((4, 2)))[0].sum()
+        >>> loss.backward()
+        >>> tg.compare(loss, torch.read_gradients(lstm, torch.gradients(lstm))).ok
+        True
+        """
+        who = f"{self.name}.read_gradients"
+        return {
+            joint(part.owner.place.path(), letter): np.array(array, order="C")
+            for part, ours in self._back(who, module, gradients, gradient=True)
+            for letter, array in ours.items()
+        }
+
+    # --- for a subclass to define ----------------------------------------------------------------
+
+    def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
+        """Return the framework's arrays of a part by their names, from ours by our letters.
+
+        Parameters
+        ----------
+        part : LayerPart
+        ours : dict of str to array
+            W, U and b, with c, p or P where the part has them (see `LSTM`, `GRU`, `RNN`, `Dense`).
+        gradient : bool
+            Whether the arrays are gradients. The maps are linear and the same for both, except for
+            biases: two biases that are added up have one gradient.
+        """
+        raise NotImplementedError
+
+    def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
+        """Return our arrays of a part by our letters: what `pack` does, backwards."""
+        raise NotImplementedError
+
+    def key(self, part: LayerPart, name: str) -> str:
+        """Return what the framework calls an array of a part: its path before the name."""
+        return joint(part.stem, part.path, name)
+
+    def refuse(self, part: LayerPart) -> None:
+        """Call `no_equal` if the framework has no layer like a part."""
+
+    def gather(self, module: Module, arrays: Arrays) -> Arrays:
+        """Return the framework's arrays of a whole module, from those of its parts."""
+        return arrays
+
+    def scatter(self, module: Module, arrays: Arrays) -> Arrays:
+        """Return the arrays of the parts of a module: what `gather` does, backwards."""
+        return arrays
+
+    def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:
+        """Return the caller's arrays by their names."""
+        return by_name(who, arrays)
+
+    def no_equal(self, part: LayerPart, what: str) -> NoReturn:
+        """Raise UsageError: the framework has no layer like a part."""
+        who = part.owner.place.path()
+        raise UsageError(f"{who}: {self.title or self.name} has no layer with {what}")
+
+    # --- a whole module --------------------------------------------------------------------------
+
+    def load_as(self, who: str, module: Module, weights: Any) -> None:
+        """Do as `load`, for a caller whose name messages begin with."""
+        for part, ours in self._back(who, module, weights):
+            for letter, parameter in part.parameters.items():
+                parameter.data = ours[letter]
+
+    def shapes(self, module: Module) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the framework's arrays of a module, by their names."""
+        return {name: array.shape for name, array in self._out(module).items()}
+
+    def parts(self, module: Module) -> Iterator[LayerPart]:
+        """Yield the parts of a module, each once, if the framework has their equals.
+
+        Raises
+        ------
+        UsageError
+            If it has none; the message names the layer and what it is.
+        """
+        if not isinstance(module, Module):
+            raise UsageError(
+                f"found {type(module).__name__}, expected a layer or a Module of layers"
+            )
+        owners: set[Module] = set()
+        for part in parts(module):
+            owner, equations = part.owner, part.equations
+            if owner in owners:
+                continue
+            owners.add(owner)
+            if isinstance(owner, EquationModule):
+                if owner.learns_start:
+                    self.no_equal(part, "initial states that are learned")
+                if not isinstance(equations, self.covers):
+                    self.no_equal(part, f"the equations {type(equations).__name__}")
+                if isinstance(equations, BlockEquations):
+                    if equations.peephole and not self.has_peepholes:
+                        self.no_equal(part, "peepholes")
+                    if equations.cells > 1:
+                        self.no_equal(part, "several cells in a block")
+                self.refuse(part)
+            yield part
+
+    def _out(self, module: Module, gradient: bool = False) -> Arrays:
+        """Return the framework's arrays of a module: its numbers, or its gradients."""
+        arrays: Arrays = {}
+        for part in self.parts(module):
+            ours = {}
+            for letter, parameter in part.parameters.items():
+                if not gradient:
+                    ours[letter] = parameter.numpy()
+                elif parameter.grad is not None:
+                    ours[letter] = np.array(parameter.grad)
+                elif not parameter.requires_grad:
+                    ours[letter] = np.zeros(parameter.shape)
+                else:
+                    who = joint(part.owner.place.path(), letter)
+                    raise GradientError(f"{who} has no gradient: call backward()")
+            for name, array in self._pack(part, ours, gradient).items():
+                arrays[self.key(part, name)] = np.array(array, order="C")  # copied, never a view
+        return self.gather(module, arrays)
+
+    def _back(
+        self, who: str, module: Module, theirs: Any, gradient: bool = False
+    ) -> list[tuple[LayerPart, Arrays]]:
+        """Return our arrays by our letters, part after part, from theirs if all of them fit."""
+        shapes = self.shapes(module)
+        arrays = {
+            name: _real_array(f"{who}: {name}", array)
+            for name, array in self.name_all(who, module, theirs).items()
+        }
+        check_entries(who, arrays, shapes)
+        arrays = self.scatter(module, arrays)
+        pairs = []
+        for part in self.parts(module):
+            blank = {letter: np.zeros(x.shape) for letter, x in part.parameters.items()}
+            names = self._pack(part, blank, gradient)
+            own = {name: arrays[self.key(part, name)] for name in names}
+            ours = self.unpack(part, own, gradient) if part.is_layer else own
+            pairs.append((part, ours))
+        return pairs
+
+    def _pack(self, part: LayerPart, ours: Arrays, gradient: bool) -> Arrays:
+        return self.pack(part, ours, gradient) if part.is_layer else ours
+
+
+frameworks: dict[str, Framework] = {}  # the registered ones, by their names
+
+
+def register(framework: Framework) -> Framework:
+    """Make a framework known to `save` and `load`, as ``layout=`` its name, and return it.
+
+    Raises
+    ------
+    UsageError, ArgumentError
+        If it is no `Framework`, or its name is taken.
+    """
+    of_kind("register", framework, Framework, "a Framework; write a class with that base")
+    name = text("register: the framework's name", getattr(framework, "name", None))
+    if name in ("", "ours") or type(frameworks.get(name, framework)) is not type(framework):
+        raise ArgumentError(f"register: the name {name!r} is taken; choose another")
+    frameworks[name] = framework
+    return framework
+
+
+def reorder(blocks: Any, order: str, wanted: str) -> Any:
+    """Return blocks along the last axis in another order.
+
+    >>> reorder(np.array([1, 2, 3, 4]), "aifo", "ifao").tolist()
+    [2, 3, 1, 4]
+    """
+    by_letter = dict(zip(order, np.split(blocks, len(order), axis=-1), strict=True))
+    return np.concatenate([by_letter[letter] for letter in wanted], axis=-1)
+
+
+def _real_array(who: str, value: Any) -> np.ndarray:
+    """Return an array that holds real numbers."""
+    try:
+        array = as_array(who, value._array if isinstance(value, Tensor) else value)
+    except ShapeError as error:
+        raise DTypeError(f"{error}, which NumPy cannot read") from None
+    if array.dtype.kind not in "fiu":
+        raise DTypeError(f"{who} is of type {array.dtype}, expected real numbers")
+    return array
+
+
+__all__ = [
+    "Arrays", "Framework", "LayerPart", "frameworks", "joint", "parts", "register", "reorder",
+]  # fmt: skip
