@@ -249,6 +249,7 @@ CALLS: dict[str, Call] = {
     "interop.load": lambda: call(
         interop.load, dense(), str(interop.save(dense(), "w.npz")), layout="ours"
     ),
+    "interop.register": lambda: call(interop.register, interop.torch),
     "interop.load_onnx": lambda: call(interop.load_onnx, "none.onnx", name="net"),
     "interop.save_onnx": lambda: call(
         interop.save_onnx, dense(), "net.onnx", states=False, lengths=False
