@@ -349,3 +349,10 @@ def test_nothing_comes_back_from_after_the_last_step():
     loss.backward()
     report = tg.compare(loss, {"wide": wide.grad, "h": -h.grad})
     assert "the gradient of h is −1 times what it should be" in str(report)
+
+
+def test_what_stands_instead_of_what_is_marked_is_said_in_words():
+    texts = {str(telling(case)) for case in CASES if case.network.startswith("characters")}
+    instead = {line for text in texts for line in text.splitlines() if "instead of what" in line}
+    assert any("the part that is written last" in line for line in instead)
+    assert all(re.search(r"\w", line.partition(": ")[2]) for line in instead)

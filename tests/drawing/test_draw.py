@@ -302,3 +302,13 @@ def test_after_an_update_there_are_no_numbers(updated, options):
 def test_what_the_tape_style_does_not_draw_is_refused(loss, option):
     with pytest.raises(UsageError, match=f'{next(iter(option))} is for style="wan"'):
         tg.draw(loss, style="tape", **option)
+
+
+def test_the_legend_says_what_a_part_with_a_name_is_read_from():
+    X = tg.Tensor(np.ones((4, 2)), requires_grad=True, name="X")
+    W, h = weight("W"), tg.Tensor([0.0, 0.0])
+    for k in tg.steps(4):
+        x = X[k]
+        x.name = "x"
+        h = tg.tanh(x @ W + h)
+    assert tg.draw((h * h).sum()).notes == ("x(k) = X[k]",)

@@ -15,6 +15,7 @@ from ..engine.symbol import bare
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..network.adjoint import alive
+from ..network.border import has_own_name
 from ..network.graph import Graph, graph, structure
 from ..network.parameters import varying
 from ..network.proof import fold_if_true, fold_truly
@@ -242,7 +243,10 @@ def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
 
 
 def _varying(network: Graph) -> list[str]:
-    """Return which values a parameter has at the steps, where it varies by no rule."""
+    """Return what a signal with a name of its own is read from, and the values of what varies.
+
+    A value that the text of a formula tells by a rule of the step k is not listed.
+    """
     from ..formulas.reader import Reader
     from .labels import label
 
@@ -250,12 +254,15 @@ def _varying(network: Graph) -> list[str]:
     notes = []
     for node in network.nodes:
         for parameter in varying(node.parameters):
-            is_called = node.kind is Kind.TAP or node.is_named
-            what = node.name if is_called else label(reader.formula(node))
-            if node.kind is Kind.TAP and node.name == f"{node.stem}(k)" and not parameter.is_told:
+            is_named = node.kind is Kind.TAP or node.is_named
+            what = node.name if is_named else label(reader.formula(node))
+            is_read = node.kind is Kind.TAP and has_own_name(node, network.source(node.inputs[0]))
+            if is_read:
                 what += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
             if not parameter.is_told:
-                notes.append(f"{what}: {parameter.listed()}")
+                what += f": {parameter.listed()}"
+            if is_read or not parameter.is_told:
+                notes.append(what)
     return notes
 
 

@@ -20,8 +20,9 @@ from ..network.evaluate import evaluate
 from ..network.flow import DELAYS, Node
 from ..network.locate import NAMESAKES
 from ..network.view import Sight
+from .names import part_name
 from .reader import PASSING, Reader, Variable
-from .rewriting import left_out, mark, with_axes
+from .rewriting import left_out, mark, multiple, with_axes
 
 __all__ = ["ALL", "Equations", "left_out"]
 
@@ -225,16 +226,18 @@ class Equations:
                     terms.append(mark(term) if marked else term)
         if not terms:  # other steps alone are used
             return self._nothing((wire, step))
-        total = reduce(operator.add, terms)
+        total = reduce(operator.add, _gathered(terms))
         return mark(total) if marks else total
 
     # --- signals ---------------------------------------------------------------------------------
 
     def _called(self, wire: int, step: int | None) -> str | None:
         """Return the name of a signal; None where another signal stands for it, handed on."""
+        node = self.maker[wire]
+        if part_name(self.network, node) is not None:
+            return None
         if (wire, step) in self.named:
             return self.named[wire, step]
-        node = self.maker[wire]
         if node.kind is Kind.TAP and not node.transposed:
             return self._constant(wire, step)
         is_other = node.kind in (*PASSING, *DELAYS) and not node.transposed
@@ -269,12 +272,12 @@ class Equations:
         return value if step is None else value[step]
 
 
-def _gathered(terms: Sequence[Symbol]) -> list[Symbol]:
-    """Return the terms of a sum, each that comes back more than once as a multiple."""
+def _gathered(terms: Sequence[Symbol]) -> list[Any]:
+    """Return the terms of a sum: no 0, and each that comes back more than once as a multiple."""
+    terms = [term for term in terms if str(term) != "0"] or list(terms[:1])
     texts = [str(term) for term in terms]
-    once = [(term, texts.count(text)) for at, (term, text) in enumerate(zip(terms, texts))
-            if text not in texts[:at]]  # fmt: skip
-    return [float(count) * term if count > 1 else term for term, count in once]
+    firsts = [at for at, text in enumerate(texts) if text not in texts[:at]]
+    return [multiple(texts.count(texts[at]), terms[at]) for at in firsts]
 
 
 def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:

@@ -30,8 +30,9 @@ from ..network.proof import fold_if_true, fold_truly
 from ..network.signals import Signals
 from ..network.unpack import unpack
 from .explanation import Explanation, Stage, in_numbers, numbers
+from .names import part_name
 from .reader import CROSSING, PASSING, Reader, Variable
-from .rewriting import rewrite
+from .rewriting import multiple, rewrite
 
 MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
@@ -104,6 +105,9 @@ class _Walk:
         self.network, self.signals = network, Whereabouts(network, signals)
         self.reader = Reader(network, self._called)
         self.maker, self.user = self.network.maker, self.network.user
+        parts = {id(node): part_name(network, node) for node in network.nodes}
+        texts = list(parts.values())  # a name that two parts would have is none
+        self.parts = {key: name for key, name in parts.items() if name and texts.count(name) == 1}
         self.alive = alive(network)
         adjoint = network.adjoint()
         same = adjoint.continued
@@ -136,7 +140,10 @@ class _Walk:
             known = [*self.signals.at, *filter(self.signals.members, recorded.sequences)]
             found = f"no signal is called {name!r}"
             if name in recorded.by_name or name in recorded.sequences:
-                found = f"{name} is not told: sums are told as one, and packed signals taken apart"
+                found = (
+                    f"no equation is printed for {name}: nested sums are merged into one, and "
+                    "packed signals are split into their parts"
+                )
             raise SignalError(f"explain: {found}; {nearest(name, known)}")
         return members
 
@@ -157,18 +164,18 @@ class _Walk:
         on_way = [wire for wire in node.inputs if wire in self.path]
         if not on_way or not node.outputs or self._is_inlined(node):
             return None
-        made = self.network.wires[node.outputs[0]].value
+        made, title = self.network.wires[node.outputs[0]].value, self._title(node)
         if node.kind is Kind.BRANCH:
             arms = {self._name(arm[0]): self._summed(arm) for arm in self._arms(node)}
             terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
-            sums = {**arms, node.name: self.δ[on_way[0]]}
-            return Stage("fork", node.name, terms, made, value=sums) if len(arms) > 1 else None
+            sums = {**arms, title: self.δ[on_way[0]]}
+            return Stage("fork", title, terms, made, value=sums) if len(arms) > 1 else None
         if node.kind is Kind.HOLD and not node.transposed:
             sums = {node.stem: self.δ[on_way[0]]}
             return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
         formula = self.reader.formula(node)
         is_worked = not node.folded and node.kind not in CROSSING
-        δ = Variable(delta(node.name), self._at_one(self.δ[node.outputs[0]], node.outputs[0]),
+        δ = Variable(delta(title), self._at_one(self.δ[node.outputs[0]], node.outputs[0]),
                      node.outputs[0], is_delta=True)  # fmt: skip
         ways = list(self._back(node, δ))
         named: dict[str, list[tuple[int, Any, Any]]] = {}
@@ -178,7 +185,7 @@ class _Walk:
             {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
         )
         return Stage(
-            "stage", node.name, f"{node.name} = {formula}", made,
+            "stage", title, f"{title} = {formula}", made,
             {name: _told_slope(_total(each), node) for name, each in slopes.items()},
             {name: str(_total(each)) for name, each in products.items()},
             {name: self._summed(each) for name, each in wires.items()},
@@ -218,12 +225,16 @@ class _Walk:
     def _name(self, wire: int) -> str:
         """Return what the signal on a wire is called; a branch also by where it leads."""
         node = self._source(wire)
-        name = f"{node.stem}(k)" if node.kind is Kind.HOLD and not node.transposed else node.name
+        name = self._title(node)
         if self.maker[wire].kind is not Kind.BRANCH or len(self._arms(self.maker[wire])) == 1:
             return name
-        user = self._leads(wire)
-        end = f"{user.stem}(k)" if user.kind is Kind.HOLD and not user.transposed else user.name
-        return f"{name} → {end}"
+        return f"{name} → {self._title(self._leads(wire))}"
+
+    def _title(self, node: Node) -> str:
+        """Return the name of the signal that a node makes."""
+        if node.kind is Kind.HOLD and not node.transposed:
+            return f"{node.stem}(k)"
+        return self.parts.get(id(node), node.name)
 
     def _arms(self, branch: Node) -> list[list[int]]:
         """Return the wires that leave a fork on the way, those to the same stage together."""
@@ -248,7 +259,7 @@ class _Walk:
         """Return what a signal is called in a formula; None for one that is written out there."""
         node = self.maker[wire]
         is_passing = node.kind in PASSING and not node.transposed
-        return None if is_passing or self._is_inlined(node) else node.name
+        return None if is_passing or self._is_inlined(node) else self._title(node)
 
     def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
         """Return a value at one step, of which rules ask the shape."""
@@ -279,7 +290,7 @@ def _total(terms: list[Any]) -> Any:
     if first is None or not rest:
         return first
     if all(str(each) == str(first) for each in rest):
-        return float(len(terms)) * first
+        return multiple(len(terms), first)
     return reduce(lambda a, b: a + b, rest, first)
 
 

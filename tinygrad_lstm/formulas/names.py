@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from ..engine.kind import Kind
-from ..network.flow import Node
+from ..engine.symbol import bare, constant_text
+from ..network.flow import Flow, Node
 
-__all__ = ["NUMBERED", "minus", "short_name"]
+__all__ = ["NUMBERED", "minus", "part_name", "short_name"]
 
 NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
 
@@ -22,6 +23,17 @@ def short_name(node: Node) -> str:
     name = (own + minus(step)).removeprefix(f"{node.scope}." if node.scope else "")
     of, _, part = name.partition(".")
     return f"{of}_{part}" if node.kind is Kind.PARAMETER and part else name
+
+
+def part_name(network: Flow, node: Node) -> str | None:
+    """Return the name of an unnamed part of a named signal, such as ``x[3]``; None for others."""
+    is_part = node.primitive is not None and node.primitive.is_part and not node.transposed
+    if not is_part or node.is_named or "index" not in node.parameters:
+        return None
+    source = network.source(node.inputs[0])
+    if not source.is_named:
+        return None
+    return f"{source.name}[{bare(constant_text(node.parameters['index']))}]"
 
 
 def minus(text: str) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.symbol import ATOM, COMPARE, TOTAL, Notation, Symbol
+from ..engine.symbol import ATOM, COMPARE, HADAMARD, TOTAL, Notation, Symbol
 
-__all__ = ["left_out", "mark", "rename", "rewrite", "with_axes"]
+__all__ = ["left_out", "mark", "multiple", "rename", "rewrite", "with_axes"]
 
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
 
@@ -77,6 +77,30 @@ def mark(formula: Any) -> Symbol:
         return operands[0] if old.notation is MARKED else with_operands(old, operands)
 
     return Symbol.of(MARKED, _itself, (rewrite(formula, unmarked),))
+
+
+def multiple(count: int, formula: Any) -> Any:
+    """Return a formula that stands several times in a sum, times their number.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> multiple(2, x), multiple(2, 0.5 * x * y), multiple(3, 0.5 * x)
+    (2 x, x ∘ y, 1.5 x)
+    """
+    if count == 1:
+        return formula
+    if isinstance(formula, Symbol) and formula.notation is HADAMARD:
+        first, second = formula.operands
+        if _is_number(second):
+            first, second = second, first
+        if _is_number(first):
+            return second if count * first == 1 else count * first * second
+        if isinstance(first, Symbol) and first.notation is HADAMARD:
+            return multiple(count, first) * second
+    return float(count) * formula
+
+
+def _is_number(operand: Any) -> bool:
+    return not isinstance(operand, Symbol) and np.ndim(operand) == 0
 
 
 def left_out(formula: Symbol) -> Any:

@@ -60,7 +60,8 @@ def overwritten_parts(nets: Networks) -> Iterator[Mistake]:
                 continue  # no entry is read twice
             yield Mistake(what="parts overwritten", where=whole.name, says="the parts that "
                           f"belong at the same entry of δ{whole.name} overwrite each other, where "
-                          f"they should be added up: {loss}", right="+=", wrong="=",
+                          f"they should be added up: {loss}", right="their sum",
+                          wrong="the part that is written last",
                           change=_weighted(nets, nodes, keep))  # fmt: skip
 
 
