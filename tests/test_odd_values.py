@@ -24,7 +24,7 @@ from tinygrad_lstm import check, interop, nn, optim
 from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.engine.kinds import Primitive
 from tinygrad_lstm.errors import TinygradError
-from tinygrad_lstm.nn.lstm import LSTMEquations
+from tinygrad_lstm.nn.lstm_equations import LSTMEquations
 
 SECONDS = 10  # no call of a small function takes longer
 

@@ -275,3 +275,6 @@ def _memory(optimizer: Any) -> dict[str, Any]:
         name: copy(value) if isinstance(value, dict | list) else value
         for name, value in vars(optimizer).items()
     }
+
+
+__all__ = ["SGD", "Adam", "Optimizer"]

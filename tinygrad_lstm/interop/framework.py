@@ -14,11 +14,12 @@ from .. import nn
 from ..engine.arguments import as_array, by_name, of_kind, text
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, DTypeError, GradientError, ShapeError, UsageError
+from ..nn.entries import check_entries
 from ..nn.equation_module import EquationModule
 from ..nn.equations import Equations
 from ..nn.gru import GRUEquations
-from ..nn.lstm import BlockEquations, LSTMEquations
-from ..nn.module import Module, check_entries
+from ..nn.lstm_equations import BlockEquations, LSTMEquations
+from ..nn.module import Module
 from ..nn.rnn import RNNEquations
 
 Arrays = dict[str, np.ndarray]

@@ -24,7 +24,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..nn.gru import GRUEquations
-from ..nn.lstm import LSTMEquations
+from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from .framework import Framework, LayerPart, register, reorder
 

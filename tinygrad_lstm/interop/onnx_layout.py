@@ -22,7 +22,7 @@ from ..engine.primitives import relu, sigmoid, softplus, tanh
 from ..errors import PackageError
 from ..nn.activations import four_sigmoid, identity, two_sigmoid
 from ..nn.gru import GRUEquations
-from ..nn.lstm import LSTMEquations
+from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
 from .framework import Arrays, Framework, LayerPart, joint, register, reorder

@@ -23,7 +23,8 @@ from ..engine.arguments import told
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
 from ..files.npz import Entry, npz_entry, open_npz, refuse_device
 from ..files.whole import write_file
-from ..nn.module import Module, check_entries
+from ..nn.entries import check_entries
+from ..nn.module import Module
 from .framework import Arrays, frameworks
 
 Entries = dict[str, Entry]

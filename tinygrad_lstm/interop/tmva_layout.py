@@ -22,7 +22,7 @@ import numpy as np
 
 from ..engine.primitives import tanh
 from ..nn.gru import GRUEquations
-from ..nn.lstm import LSTMEquations
+from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from .framework import Arrays, Framework, LayerPart, joint, register
 from .tmva_network import LOSSES, network

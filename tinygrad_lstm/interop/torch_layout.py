@@ -22,7 +22,7 @@ import numpy as np
 
 from ..engine.primitives import relu, tanh
 from ..nn.gru import GRUEquations
-from ..nn.lstm import LSTMEquations
+from ..nn.lstm_equations import LSTMEquations
 from ..nn.rnn import RNNEquations
 from .framework import Framework, LayerPart, joint, register, reorder
 

@@ -69,7 +69,7 @@ def step_definitions(equations: Equations) -> Lines:
 
     Examples
     --------
-    >>> from .lstm import LSTMEquations
+    >>> from .lstm_equations import LSTMEquations
     >>> step_definitions(LSTMEquations(3))[-1]
     ('out', o ∘ tanh(state))
     """

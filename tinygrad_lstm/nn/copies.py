@@ -59,9 +59,12 @@ def _restored(modules: list[Module], states: list[Any]) -> Module:
         top.place.parent = None  # the module around it was not copied
     for module in modules:
         for name, child in module.children():
-            child._held_by(module, name)
+            child._set_parent(module, name)
     return top
 
 
 def _same(module: Module) -> Module:
     return module
+
+
+__all__ = ["reduced", "restore"]

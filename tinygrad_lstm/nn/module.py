@@ -15,8 +15,9 @@ from ..engine.arguments import Constructor, check_arguments, text, told
 from ..engine.arrays import as_floats
 from ..engine.place import Home, Place, checked_name, here
 from ..engine.tensor import Tensor, replace_data
-from ..errors import ShapeError, SignalError, UsageError, nearest
+from ..errors import SignalError, UsageError
 from .copies import reduced, restore
+from .entries import check_entries
 
 
 class Module:
@@ -53,12 +54,14 @@ class Module:
 
     __signature__ = Constructor()
     place: Place
-    _named = False
+    _has_name = False
     training = True
     _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
     _slotted: tuple[str, ...] = ()  # attributes in __slots__ of the class
     _unnamed: str | None = None  # an attribute whose items are called by their keys alone
-    _held: dict[str, dict[str, Any]]  # the parameters and modules in an attribute by their paths
+    _contents: dict[
+        str, dict[str, Any]
+    ]  # the parameters and modules in an attribute by their paths
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -69,13 +72,13 @@ class Module:
         check_arguments(cls, args, options)
         module = super().__new__(cls)
         object.__setattr__(module, "place", Home(None, cls._default_name()))
-        object.__setattr__(module, "_held", {})
+        object.__setattr__(module, "_contents", {})
         return module
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None:
             self.place.name = checked_name(name)
-            self._named = True
+            self._has_name = True
 
     def __repr__(self) -> str:
         """Return one line: what it is. ``print`` and notebooks show its card, if it has one."""
@@ -135,12 +138,12 @@ class Module:
 
     def __delattr__(self, attribute: str) -> None:
         object.__delattr__(self, attribute)
-        self._held.pop(attribute, None)
+        self._contents.pop(attribute, None)
 
     def _attributes(self) -> list[tuple[str, Any]]:
         """Return the attributes with their names, in ``__slots__`` too."""
         slots = [(name, getattr(self, name)) for name in self._slotted if hasattr(self, name)]
-        return [each for each in vars(self).items() if each[0] != "_held"] + slots
+        return [each for each in vars(self).items() if each[0] != "_contents"] + slots
 
     def _hold(self, attribute: str, value: Any) -> dict[str, Any]:
         """Take in the parameters and modules in an attribute, and return them by their paths.
@@ -151,27 +154,27 @@ class Module:
             If the value stands where a parameter or a module was; nothing has changed.
         """
         path = "" if attribute == self._unnamed else attribute
-        held, before = _inside(value, path), self._held.get(attribute)
+        contents, before = _inside(value, path), self._contents.get(attribute)
         if before is None:
-            if not held:
-                return held
+            if not contents:
+                return contents
             before = {}
-        if not held.keys() >= before.keys():
-            held |= self._kept(before, held, value, path)
-        self._held[attribute] = held
-        for path, each in held.items():
+        if not contents.keys() >= before.keys():
+            contents |= self._find_frozen(before, contents, value, path)
+        self._contents[attribute] = contents
+        for path, each in contents.items():
             if before.get(path) is not each:
                 self._name(each, path, before.get(path))
         for path, old in before.items():
-            if held.get(path) is not old:
+            if contents.get(path) is not old:
                 self._rename(old, path)
-        return held
+        return contents
 
     def _name(self, each: Any, path: str, old: Any) -> None:
         """Call a parameter or a module by its path, unless it has a name, or is another's too."""
         if isinstance(each, Module):
-            each._held_by(self, path)
-            inside, named = each.place.parent is self.place, each._named
+            each._set_parent(self, path)
+            inside, named = each.place.parent is self.place, each._has_name
             if inside and not named and self._is_of_another(each.place.name, each):
                 each.place.name = path
         elif not isinstance(each.place, Home):
@@ -183,22 +186,29 @@ class Module:
 
     def _is_of_another(self, path: str | None, each: Any) -> bool:
         """Return whether something else stands at a path."""
-        return any(path in held and held[path] is not each for held in self._held.values())
+        return any(
+            path in contents and contents[path] is not each for contents in self._contents.values()
+        )
 
     def _rename(self, old: Any, path: str) -> None:
         """Call what no longer stands at the path of its name by the path where it does, if any."""
-        paths = (other for held in self._held.values() for other in held if held[other] is old)
+        paths = (
+            other
+            for contents in self._contents.values()
+            for other in contents
+            if contents[other] is old
+        )
         new = next(paths, None)
         if new is None:
             return
         if isinstance(old, Module):
-            if old.place.parent is self.place and old.place.name == path and not old._named:
+            if old.place.parent is self.place and old.place.name == path and not old._has_name:
                 old.place.name = new
         elif old.place is self.place and old.name == path:
             old.name = new
 
-    def _kept(
-        self, before: dict[str, Any], held: dict[str, Any], value: Any, start: str
+    def _find_frozen(
+        self, before: dict[str, Any], contents: dict[str, Any], value: Any, start: str
     ) -> dict[str, Any]:
         """Return the parameters before that are frozen now; refuse a value that loses another."""
         nodes, frozen = dict(_nodes(value, start)), {}
@@ -206,13 +216,13 @@ class Module:
             place = path
             while place not in nodes:
                 place = place.rpartition(".")[0]
-            if place in held or any(old is each for each in held.values()):
+            if place in contents or any(old is each for each in contents.values()):
                 continue
             new = nodes[place]
             if new is old:
                 frozen[path] = old
             elif isinstance(new, list | tuple | dict):
-                if place == path and not any(each.startswith(f"{path}.") for each in held):
+                if place == path and not any(each.startswith(f"{path}.") for each in contents):
                     self._refuse_loss(path, old, new)
             elif new is not None and not (isinstance(old, Module) and callable(new)):
                 self._refuse_loss(path, old, new)
@@ -233,7 +243,7 @@ class Module:
             f"requires_grad=True, or None; to change its numbers, write .data -= … or .data = …"
         )
 
-    def _held_by(self, holder: Module, name: str) -> None:
+    def _set_parent(self, holder: Module, name: str) -> None:
         if self.place.parent is not None:
             return
         link: Place | None = holder.place
@@ -242,7 +252,7 @@ class Module:
                 return  # the holder is inside this module: a child that knows its parent
             link = link.parent
         self.place.parent = holder.place
-        if not self._named:
+        if not self._has_name:
             self.place.name = name
 
     # --- copies ----------------------------------------------------------------------------------
@@ -251,7 +261,7 @@ class Module:
         """Return a module that holds the same parameters and modules."""
         twin = object.__new__(type(self))
         restore(twin, self.__getstate__())
-        object.__setattr__(twin, "_held", dict(self._held))
+        object.__setattr__(twin, "_contents", dict(self._contents))
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -361,47 +371,6 @@ class Module:
         replace_data({parameter: arrays[name] for name, parameter in known.items()})
 
 
-def check_entries(
-    who: str, state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Refuse arrays by name of which any is missing, unexpected or of the wrong shape.
-
-    Parameters
-    ----------
-    who : str
-        What the message begins with.
-    state : mapping of names to whatever has a shape
-    shapes : mapping of names to shapes
-        What is expected.
-
-    Raises
-    ------
-    SignalError, ShapeError
-        The message lists all of them. A name that is wrong is a SignalError, whatever the shapes.
-    """
-    wrong = [f"missing: {name} {shapes[name]}" for name in shapes if name not in state]
-    wrong += [
-        f"unexpected: {name} ({nearest(name, shapes)})"
-        for name in map(str, state)
-        if name not in shapes
-    ]
-    misshaped = [
-        f"shape of {name}: found {shape}, expected {shapes[name]}"
-        for name in shapes
-        if name in state and (shape := _shape(state[name])) != shapes[name]
-    ]
-    if wrong or misshaped:
-        kind = SignalError if wrong else ShapeError
-        raise kind(f"{who}: nothing loaded; " + "; ".join(wrong + misshaped))
-
-
-def _shape(value: Any) -> tuple[int, ...] | str:
-    try:
-        return np.shape(value)
-    except ValueError:
-        return "lists of unequal lengths"
-
-
 def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield a value and, of lists and dictionaries, all in it, with their paths."""
     waiting, seen = [(path, value)], set()
@@ -419,18 +388,18 @@ def _inside(value: Any, path: str) -> dict[str, Any]:
     """Return the modules and parameters in an attribute by their paths."""
     if isinstance(value, Module) or _is_parameter(value):
         return {path: value}
-    held: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
     if isinstance(value, list | tuple | dict):
         for each_path, each in _nodes(value, path):
             if not isinstance(each, Module) and not _is_parameter(each):
                 continue
-            if held.setdefault(each_path, each) is not each:
+            if contents.setdefault(each_path, each) is not each:
                 raise SignalError(
                     f"two items of {path} have one path, {each_path}: a "
-                    f"{type(held[each_path]).__name__} and a {type(each).__name__}; "
+                    f"{type(contents[each_path]).__name__} and a {type(each).__name__}; "
                     "choose other keys"
                 )
-    return held
+    return contents
 
 
 def _name_once(
@@ -444,3 +413,6 @@ def _name_once(
 
 def _is_parameter(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad and not value.inputs
+
+
+__all__ = ["Module"]
