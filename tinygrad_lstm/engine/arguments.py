@@ -117,7 +117,7 @@ def operand(who: str, value: Any) -> Any:
 def float_type(who: str, dtype: Any) -> np.dtype:
     """Return a floating point type."""
     try:
-        wanted = np.dtype(dtype)
+        wanted: np.dtype = np.dtype(dtype)
     except Exception:  # of the value's own attributes, which may raise anything
         raise DTypeError(f"{who}: found dtype {told(dtype)}, expected float64 or float32") from None
     if wanted.kind != "f":
@@ -201,7 +201,8 @@ def function(who: str, value: Any, expected: str = "a function") -> Callable[...
     """Return what can be called."""
     if not callable(value):
         raise UsageError(f"{who}: found {told(value)}, expected {expected}")
-    return value
+    callee: Callable[..., Any] = value
+    return callee
 
 
 def by_name(who: str, value: Any, expected: str = "a dictionary of arrays") -> Mapping[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from .numerics import Array
+
 _ndarray = np.ndarray
 ROWS = 512  # about how many rows are stacked before they are multiplied
 

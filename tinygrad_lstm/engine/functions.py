@@ -15,8 +15,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError, UsageError
 from .arguments import operand, told, whole
 from .forms import axes, explained, wholes
-from .kinds import Array
-from .numerics import floats
+from .numerics import Array, floats
 from .primitives import (
     TABLE,
     average,
@@ -255,7 +254,7 @@ def _checked_axis(what: str, x: Array, axis: Any) -> int:
     axis = whole(f"{what}: an axis", axis)
     if not -x.ndim <= axis < x.ndim:
         raise ShapeError(f"{what}: found axis {axis} for shape {x.shape}, which has {x.ndim} axes")
-    return axis % x.ndim
+    return int(axis % x.ndim)
 
 
 def _checked_axes(what: str, x: Array, axis: Any) -> list[int]:

@@ -21,7 +21,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import cached_property, wraps
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -29,15 +29,14 @@ import numpy as np
 from ..errors import UsageError
 from . import facts, steps
 from .arguments import operand as checked_operand
-from .cotangent import Array, PlainSums
+from .cotangent import PlainSums
 from .forms import JOINING, REDUCING, Form, explained, frozen
 from .kind import Kind
-from .numerics import total
+from .numerics import Array, total
 from .steps import StepRule
 from .symbol import Notation, Symbol
 
 _ndarray = np.ndarray
-# an Array is an ndarray, a Tensor or a Symbol: whatever a rule runs on
 Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
 
@@ -66,6 +65,16 @@ class Entry:
     ) -> None:
         self._array, self.requires_grad, self.serial = data, requires_grad, serial
         self.primitive, self.inputs, self.parameters = primitive, inputs, parameters or {}
+
+
+class Interpreted(Protocol):
+    """What a primitive is not worked out on at once: a Tensor, or a Symbol."""
+
+    @property
+    def __interpret__(self) -> Any: ...
+
+
+AnyInterpreted = TypeVar("AnyInterpreted", bound=Interpreted)
 
 
 class Primitive:
@@ -162,9 +171,8 @@ class Primitive:
     def __reduce__(self) -> str:
         """Return the name by which a copy finds the primitive itself, where it was declared."""
         module = vars(sys.modules[self.__module__])
-        if module.get(self.name) is self:
-            return self.name
-        return next((name for name, each in module.items() if each is self), self.name)
+        names = [name for name, value in module.items() if value is self]
+        return self.name if self.name in names or not names else names[0]
 
     @cached_property
     def is_entrywise(self) -> bool:
@@ -211,6 +219,12 @@ class Primitive:
         ]
         return [fits[0].index(True)] if fits else []
 
+    @overload
+    def __call__(
+        self, x: AnyInterpreted, /, *operands: Any, **parameters: Any
+    ) -> AnyInterpreted: ...
+    @overload
+    def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
     def __call__(self, *operands: Any, **parameters: Any) -> Any:
         """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
         if len(operands) != self.arity or (parameters and not self.known.issuperset(parameters)):
@@ -387,7 +401,7 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
             return constructor(*args, **options)
         from .trial import declared  # nobody else needs it
 
-        primitive = declared(constructor, args, options)
+        primitive: Primitive = declared(constructor, args, options)
         primitive.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
         table.others[primitive.name] = primitive
         return primitive
@@ -410,20 +424,22 @@ def elementwise(
     if len(partials) == 1 and scale is operator.mul:
         partial: Any = partials[0]
 
-        def pull(entry, ct, sums):
+        def pull(entry: Entry, ct: Array, sums: Any) -> None:
             (x,) = entry.inputs
             sums.add(x, ct * partial(x._array, entry._array))
 
     else:
 
-        def pull(entry, ct, sums):
+        def pull(entry: Entry, ct: Array, sums: Any) -> None:
             values = [x._array for x in entry.inputs]
             for partial, x in zip(partials, entry.inputs):
                 if x.requires_grad and partial is not None:
                     x_ct = scale(ct, partial(*values, entry._array))
                     sums.add(x, unbroadcast(x_ct, x._array.shape))
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         terms = [
             scale(t, partial(*xs, y))
             for partial, t in zip(partials, tangents, strict=True)
@@ -442,7 +458,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
 
     if min(signs) > 0:  # a plain sum hands its cotangent on as it is
 
-        def pull(entry, ct, sums):
+        def pull(entry: Entry, ct: Array, sums: Any) -> None:
             shape = ct.shape
             for x in entry.inputs:
                 if x.requires_grad:
@@ -450,12 +466,14 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
 
     else:
 
-        def pull(entry, ct, sums):
+        def pull(entry: Entry, ct: Array, sums: Any) -> None:
             for sign, x in zip(signs, entry.inputs):
                 if x.requires_grad:
                     sums.add(x, unbroadcast(ct if sign > 0 else -ct, x._array.shape))
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         terms = [
             t if sign > 0 else -t for sign, t in zip(signs, tangents, strict=True) if t is not None
         ]
@@ -482,14 +500,16 @@ def linear(
     at an ``index`` is transposed by adding to that part, into one buffer for the whole of x.
     """
 
-    def pull(entry, ct, sums):
+    def pull(entry: Entry, ct: Array, sums: Any) -> None:
         (x,) = entry.inputs
         sums.add(x, transposed(ct, x._array, **entry.parameters))
 
-    def pull_part(entry, ct, sums):
+    def pull_part(entry: Entry, ct: Array, sums: Any) -> None:
         sums.add_part(entry.inputs[0], ct, entry)
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         return primitive(tangents[0], **parameters)
 
     primitive = Primitive(name, Kind.LINEAR, forward, pull_part if is_part else pull, jvp, **more)
@@ -504,13 +524,15 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     ``pieces(shapes, **parameters)`` gives one index per operand.
     """
 
-    def pull(entry, ct, sums):
+    def pull(entry: Entry, ct: Array, sums: Any) -> None:
         indices = pieces([x._array.shape for x in entry.inputs], **entry.parameters)
         for x, index in zip(entry.inputs, indices):
             if x.requires_grad:
                 sums.add(x, ct[index])
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
         return primitive(filled, **parameters)
 
@@ -542,7 +564,7 @@ def bilinear(
     b is xᵀ δ; that of a leaf, which nobody waits for, is then summed over many products at once.
     """
 
-    def pull(entry, ct, sums):
+    def pull(entry: Entry, ct: Array, sums: Any) -> None:
         a, b = entry.inputs
         x, w = a._array, b._array
         # nothing was broadcast, and no cotangent's shape need be looked at
@@ -558,7 +580,9 @@ def bilinear(
                 b_ct = right(ct, x, w)
                 sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape))
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         (a, b), (da, db) = xs, tangents
         terms = [] if da is None else [primitive(da, b)]
         return _total(terms if db is None else [*terms, primitive(a, db)])
@@ -597,15 +621,17 @@ def reduction(
 ) -> Primitive:
     """Declare y = F(x) along ``axis`` by its partials ``(x, y, axis) -> ∂y/∂x``, y's axes kept."""
 
-    def gain(x, y, axis):
+    def gain(x: Array, y: Array, axis: Any) -> Array:
         return partial(x, y.reshape(kept(x.shape, axis)), axis)
 
-    def pull(entry, ct, sums):
+    def pull(entry: Entry, ct: Array, sums: Any) -> None:
         (x,), axis = entry.inputs, entry.parameters.get("axis")
         slope = gain(x._array, entry._array, axis)
         sums.add(x, scale(ct.reshape(kept(x._array.shape, axis)), slope))
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         (x,), axis = xs, parameters.get("axis")
         return _summed(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
 
@@ -618,10 +644,12 @@ def reduction(
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     """Declare an operation that passes its operand on and no gradient back."""
 
-    def pull(entry, ct, sums):
+    def pull(entry: Entry, ct: Array, sums: Any) -> None:
         return None
 
-    def jvp(tangents, y, xs, parameters):
+    def jvp(
+        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
+    ) -> Array:
         return None
 
     return Primitive(name, Kind.CUT, forward, pull, jvp, **more)

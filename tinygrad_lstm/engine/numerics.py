@@ -5,10 +5,16 @@ Knows NumPy alone: what a primitive of the table computes, where a plain formula
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+add: Callable[..., Any] = np.add.reduce  # whose own hints know no axis that may be None
+Array = Any  # an ndarray, a Tensor or a Symbol: what a rule of a primitive runs on
 
-def typed(number):
+
+def typed(number: float) -> Callable[[Array], Array]:
     """Return a number as a function of what stands beside it, so that it is of an array's own type.
 
     NumPy takes it so in half the time that it takes Python's number in.
@@ -17,7 +23,7 @@ def typed(number):
     for shared in of_type.values():
         shared.flags.writeable = False
 
-    def beside(x):
+    def beside(x: Array) -> Array:
         try:
             return of_type[x.dtype]
         except KeyError:  # of integers, or in another machine's order of bytes
@@ -34,7 +40,7 @@ zero, half, one, nan = typed(0), typed(0.5), typed(1), typed(np.nan)
 _LONG = {"e": 8, "f": 1024}  # of how many numbers of a type the sum is added up in float64
 
 
-def total(x, axis=None, keepdims=False):
+def total(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """Return the sum along the axes, in the type of x; one of many narrow numbers keeps its digits.
 
     NumPy adds float32 and float16 one after the other along any axis but the last, and then a sum
@@ -45,11 +51,11 @@ def total(x, axis=None, keepdims=False):
     if size > 8 and size > (most := _LONG.get(x.dtype.char, size)) and (axis != 0 or len(x) > most):
         if axis == 0 and x.dtype.char == "f":
             x = _by_rows(x)
-        return np.add.reduce(x, axis=axis, dtype=float, keepdims=keepdims).astype(x.dtype)
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return add(x, axis=axis, dtype=float, keepdims=keepdims).astype(x.dtype)
+    return add(x, axis=axis, keepdims=keepdims)
 
 
-def _by_rows(x, count=32):
+def _by_rows(x: Array, count: int = 32) -> Array:
     """Return the sums of so many rows of x each, in its own type, which takes a third of the time.
 
     So few terms keep the digits, as in the sums that NumPy takes along the last axis.
@@ -59,15 +65,15 @@ def _by_rows(x, count=32):
     return np.concatenate([x[:rest], sums]) if rest else sums
 
 
-def average(x, *, axis=None, keepdims=False):
+def average(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Return the mean along the axes, in the type of x, where neither sum nor count need fit."""
     x = np.asarray(x)
-    y = np.add.reduce(x, axis=axis, dtype=np.result_type(x, float), keepdims=keepdims)
+    y = add(x, axis=axis, dtype=np.result_type(x, float), keepdims=keepdims)
     count = x.size // y.size if y.size else 0
     return np.asarray(y * (1 / count if count else np.nan)).astype(x.dtype)
 
 
-def add_at(whole, index, part):
+def add_at(whole: Array, index: Any, part: Array) -> None:
     """Add a part to a whole at a place that may name an entry often, in place."""
     wide = whole.dtype.char == "e" or (
         whole.dtype.char == "f" and part.size > max(_LONG["f"], whole.size // 4)
@@ -78,23 +84,23 @@ def add_at(whole, index, part):
         whole[...] = sums
 
 
-def floats(x):
+def floats(x: Array) -> Array:
     """Return an array, in float64 if it is one of integers or truth values, which wrap around."""
     x = np.asarray(x)
     return x.astype(float) if x.dtype.kind in "biu" else x
 
 
-def _is_narrow(x):
-    return x.dtype.kind == "f" and x.dtype.itemsize < 8
+def _is_narrow(x: Array) -> bool:
+    return bool(x.dtype.kind == "f" and x.dtype.itemsize < 8)
 
 
-def mask(x, share):
+def mask(x: Array, share: Array) -> Array:
     """Return x ∘ share, but 0 where the share is 0, whatever x is there: inf and nan too."""
     y = np.where(share, x, zero(x))
     return y if np.result_type(share).kind == "b" else y * share
 
 
-def ratio(a, b):
+def ratio(a: Array, b: Array) -> Array:
     """Return a / b, but 0 where b is 0: the direction of a vector of no length."""
     b_is_zero = b == 0
     return np.where(b_is_zero, zero(b), a / np.where(b_is_zero, one(b), b))
@@ -104,7 +110,7 @@ def ratio(a, b):
 _ENDS = {np.dtype(kind): (np.array(1, kind), 10.0 if kind == "e" else 80.0) for kind in "efdgFDG"}
 
 
-def sigmoid(x):
+def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)), which keeps its digits on both sides."""
     try:
         unit, most = _ENDS[x.dtype]
@@ -119,7 +125,7 @@ def sigmoid(x):
     return y
 
 
-def softplus(x):
+def softplus(x: Array) -> Array:
     """Return log(1 + exp(x)), which is x for large x."""
     if not isinstance(x, np.ndarray) or x.dtype.kind in "biu":
         x = floats(x)
@@ -127,7 +133,7 @@ def softplus(x):
     return np.where(rises, x, 0) + np.log1p(np.exp(np.where(rises, -x, x)))
 
 
-def logsumexp(x, *, axis=None, keepdims=False):
+def logsumexp(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Return log Σ exp(x), which neither overflows nor loses the digits of what is near 0."""
     x = floats(x)
     if _is_narrow(x):  # float16 has no room for a sum of 65520 ones
@@ -146,7 +152,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     return y if keepdims else y.reshape(np.sum(largest, axis=axis).shape)
 
 
-def norm(x, *, axis=None, keepdims=False):
+def norm(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Return the Euclidean norm, sqrt(Σ x²), of entries of any size."""
     x = floats(x)
     if _is_narrow(x):  # the squares have room in float64

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ from .kinds import (
     table,
     unbroadcast,
 )
-from .numerics import half, nan, one, zero
+from .numerics import Array, half, nan, one, zero
 from .symbol import Notation, Symbol, function
 
 # --- samples: where an entry is tried out -------------------------------------------------------
@@ -49,12 +49,12 @@ def real(count: int, position: int) -> np.ndarray:
     return np.where(steps < 0.5, 0.1 + 3.8 * steps, -0.1 - 3.8 * (1.0 - steps))
 
 
-def positive(count: int, position: int) -> np.ndarray:
+def positive(count: int, position: int) -> Array:
     """Return distinct numbers in (0.1, 2.1)."""
     return np.abs(real(count, position))
 
 
-def truth(count: int, position: int) -> np.ndarray:
+def truth(count: int, position: int) -> Array:
     """Return truth values, some true and some false."""
     return np.arange(count) % 3 != 1
 
@@ -104,22 +104,22 @@ REDUCED = tried(
 # --- junctions and elementwise functions --------------------------------------------------------
 
 
-def _masked(ct, share):
+def _masked(ct: Array, share: Array) -> Array:
     """Return what comes back to an operand that has a share in the result, or none."""
     return mask(ct, share)
 
 
-def _no_zero(b):
+def _no_zero(b: Array) -> Array:
     """Return b, and nan where it is 0, so that a derivative which does not exist is not a number."""
     return where(b == 0, nan(b), b)
 
 
-def _is_expression(x):
+def _is_expression(x: Array) -> bool:
     """Return whether a rule is being written, and not worked out: rounding does not matter."""
     return isinstance(x, Symbol) or getattr(x, "__array_ufunc__", None) is None
 
 
-def _power_of_base(a, b, y):
+def _power_of_base(a: Array, b: Array, y: Array) -> Array:
     """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, be a as small as it may.
 
     The exponent of 0⁰ stays 0, so that neither its value nor its slope is infinite.
@@ -129,17 +129,17 @@ def _power_of_base(a, b, y):
     return mask(a ** where(b == 0, b - (a != 0), b - 1), b)
 
 
-def _sqrt(x):
+def _sqrt(x: Array) -> Array:
     """Return the square root; its slope at 0 is inf, as in PyTorch (that of norm at 0 is 0)."""
     return np.sqrt(x)
 
 
-def _where(condition, x, y):
+def _where(condition: Array, x: Array, y: Array) -> Array:
     """Return x where the condition holds, else y."""
     return np.where(condition, x, y)
 
 
-def _relu(x):
+def _relu(x: Array) -> Array:
     """Return x where it is positive, else 0."""
     return np.maximum(x, 0)
 
@@ -175,7 +175,7 @@ ratio    = elementwise("ratio",    digits.ratio,    lambda a, b, y: 1 / _no_zero
 # --- products -----------------------------------------------------------------------------------
 
 
-def _matmul(a, b):
+def _matmul(a: Array, b: Array) -> Array:
     """Return the matrix product as NumPy's matmul does: vectors, matrices, broadcast batches."""
     try:
         is_by_matrix = b.ndim == 2 and a.ndim > 0
@@ -189,7 +189,7 @@ def _matmul(a, b):
     return np.matmul(a, b)
 
 
-def _matmul_left(ct, a, b):
+def _matmul_left(ct: Array, a: Array, b: Array) -> Array:
     if b.ndim == 2:
         return ct.dot(b.T) if ct.ndim < 3 else matmul(ct, b.T)
     if b.ndim == 1:
@@ -199,7 +199,7 @@ def _matmul_left(ct, a, b):
     return ct @ b.swapaxes(-1, -2)
 
 
-def _matmul_right(ct, a, b):
+def _matmul_right(ct: Array, a: Array, b: Array) -> Array:
     if b.ndim == 2 or (b.ndim == 1 and a.ndim > 1):
         x, ct = _matmul_rows(a, ct, b.ndim)
         return x.T.dot(ct)
@@ -208,7 +208,7 @@ def _matmul_right(ct, a, b):
     return a.swapaxes(-1, -2) @ ct
 
 
-def _matmul_rows(a, ct, ndim=2):
+def _matmul_rows(a: Array, ct: Array, ndim: int = 2) -> tuple[Array, Array]:
     """Return a and ct as matrices with one row for each vector of the batch."""
     if a.ndim == 2 and ct.ndim == ndim:
         return a, ct
@@ -217,7 +217,7 @@ def _matmul_rows(a, ct, ndim=2):
     return a.reshape((count, width)), ct.reshape((count, ct.shape[-1]) if ndim == 2 else (count,))
 
 
-def _turned(partner):
+def _turned(partner: Array) -> Array:
     """Return the partner of an operand, transposed, which is the gain on the operand's way back."""
     return partner.T if partner.ndim < 3 else partner.swapaxes(-1, -2)
 
@@ -234,17 +234,17 @@ matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_ri
 # --- linear maps: shapes ------------------------------------------------------------------------
 
 
-def _sum(x, *, axis=None, keepdims=False):
+def _sum(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Return the sum along the axes (all if None)."""
     return digits.total(x, axis, keepdims)
 
 
-def _reshape(x, *, shape):
+def _reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
     """Return the same entries in another shape."""
     return np.reshape(x, shape)
 
 
-def _broadcast_to(x, *, shape):
+def _broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """Return x repeated along new axes and along those of size 1."""
     if x.ndim > len(shape):
         raise ValueError("broadcasting only adds axes")
@@ -253,29 +253,29 @@ def _broadcast_to(x, *, shape):
     return y
 
 
-def _transpose(x, *, axes=None):
+def _transpose(x: Array, *, axes: Any = None) -> Array:
     """Return the axes in another order (reversed if None)."""
     return np.transpose(x, axes)
 
 
-def _sum_transposed(ct, x, *, axis=None, keepdims=False):
+def _sum_transposed(ct: Array, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     if axis is not None:
         ct = ct.reshape(kept(x.shape, axis))
     return broadcast_to(ct, shape=x.shape)
 
 
-def _average_transposed(ct, x, *, axis=None, keepdims=False):
+def _average_transposed(ct: Array, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     count = math.prod(x.shape) // (math.prod(kept(x.shape, axis)) or 1)
     halves = 2.0 ** math.ceil(math.log2(builtins.max(count / 32768, 1)))  # float16 ends at 65504
     share = ct / (count / halves) if count else ct
     return _sum_transposed(share if halves == 1 else share / halves, x, axis=axis)
 
 
-def _broadcast_to_transposed(ct, x, *, shape):
+def _broadcast_to_transposed(ct: Array, x: Array, *, shape: tuple[int, ...]) -> Array:
     return unbroadcast(ct, x.shape)
 
 
-def _transpose_transposed(ct, x, *, axes=None):
+def _transpose_transposed(ct: Array, x: Array, *, axes: Any = None) -> Array:
     back = (
         None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
     )
@@ -285,12 +285,12 @@ def _transpose_transposed(ct, x, *, axes=None):
 # --- linear maps: parts -------------------------------------------------------------------------
 
 
-def _getitem(x, *, index):
+def _getitem(x: Array, *, index: Any) -> Array:
     """Return a part of x: integers, slices, ``...`` and ``None``; no entry is taken twice."""
     return x[index]
 
 
-def _scatter(x, *, index, shape):
+def _scatter(x: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with x at a place."""
     whole = np.zeros(shape, x.dtype)
     _refuse_misfit(x, whole[index].shape)
@@ -298,12 +298,12 @@ def _scatter(x, *, index, shape):
     return whole
 
 
-def _gather(x, *, index):
+def _gather(x: Array, *, index: Any) -> Array:
     """Return the entries of x that arrays of indices name, as often as they name them."""
     return x[index]
 
 
-def _scatter_add(x, *, index, shape):
+def _scatter_add(x: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with every entry of x added at its place."""
     whole = np.zeros(shape, x.dtype)
     _refuse_misfit(x, whole[index].shape)
@@ -311,30 +311,30 @@ def _scatter_add(x, *, index, shape):
     return whole
 
 
-def _refuse_misfit(x, place):
+def _refuse_misfit(x: Array, place: tuple[int, ...]) -> None:
     """Refuse to spread x over a place of another shape: its transpose would have to sum."""
     if x.shape != place:
         raise ValueError(f"the place has shape {place}; broadcast_to it first")
 
 
-def _pad(x, *, pad_width):
+def _pad(x: Array, *, pad_width: Any) -> Array:
     """Return x with zeros around it."""
     return np.pad(x, pad_width)
 
 
-def _pad_transposed(ct, x, *, pad_width):
+def _pad_transposed(ct: Array, x: Array, *, pad_width: Any) -> Array:
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
     return ct[
         tuple(slice(int(lo), int(lo) + n) for (lo, _), n in zip(widths, x.shape, strict=True))
     ]
 
 
-def _sliding_windows(x, *, window_shape, axis=None):
+def _sliding_windows(x: Array, *, window_shape: Any, axis: Any = None) -> Array:
     """Return every window of a shape along the axes; the windows' own axes come last."""
     return sliding_window_view(x, window_shape, axis)
 
 
-def _overlap_add(x, *, window_shape, axis=None, shape):
+def _overlap_add(x: Array, *, window_shape: Any, axis: Any = None, shape: tuple[int, ...]) -> Array:
     """Add windows back to where sliding_windows took them from."""
     sizes = window_shape if isinstance(window_shape, tuple | list) else (window_shape,)
     axes = (
@@ -388,20 +388,20 @@ overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape,
 # --- joins --------------------------------------------------------------------------------------
 
 
-def _concatenate(*xs, axis=0):
+def _concatenate(*xs: Array, axis: Any = 0) -> Array:
     """Return arrays joined along an axis that they have."""
     if axis is None:
         raise TypeError("axis=None is not provided; ravel what is to be joined")
     return np.concatenate(xs, axis)
 
 
-def _concatenate_pieces(shapes, axis=0):
+def _concatenate_pieces(shapes: Sequence[tuple[int, ...]], axis: Any = 0) -> Any:
     lead = (slice(None),) * (axis % len(shapes[0]))
     ends = np.cumsum([shape[axis] for shape in shapes]).tolist()
     return [(*lead, slice(lo, hi)) for lo, hi in zip([0, *ends], ends, strict=False)]
 
 
-def _stack(*xs, axis=0):
+def _stack(*xs: Array, axis: Any = 0) -> Array:
     """Return arrays joined along a new axis."""
     if axis == 0:
         try:
@@ -411,7 +411,7 @@ def _stack(*xs, axis=0):
     return np.stack(xs, axis)
 
 
-def _stack_pieces(shapes, axis=0):
+def _stack_pieces(shapes: Sequence[tuple[int, ...]], axis: Any = 0) -> Any:
     if axis == 0:
         return range(len(shapes))
     lead = (slice(None),) * (axis % (len(shapes[0]) + 1))
@@ -428,17 +428,17 @@ stack       = join("stack",       _stack,       _stack_pieces,       notation=fu
 # --- reductions ---------------------------------------------------------------------------------
 
 
-def _max(x, *, axis=None, keepdims=False):
+def _max(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     """Return the largest entry along the axes (all if None); ties share the gradient evenly."""
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-def _shared(chosen, axis):
+def _shared(chosen: Array, axis: Any) -> Array:
     """Return equal shares of 1 for the chosen entries along the axes."""
     return chosen / sum(chosen, axis=axis, keepdims=True)
 
 
-def _weights(x, y, axis):
+def _weights(x: Array, y: Array, axis: Any) -> Array:
     """Return exp(x) / Σ exp(x), where y is log Σ exp(x) along the axes.
 
     The sum of exp(x - y) is 1, but for the rounding of a large y: the division takes that out.
@@ -462,7 +462,7 @@ norm      = reduction("norm",      digits.norm,      lambda x, y, axis: ratio(x,
 # --- the cut ------------------------------------------------------------------------------------
 
 
-def _stop_gradient(x):
+def _stop_gradient(x: Array) -> Array:
     """Pass a value on; no gradient comes back."""
     return x
 

@@ -124,7 +124,7 @@ class Symbol:
                 result.value = apply(*values, **_first(result.parameters))
         return result
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Symbol:
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
         """Write one of NumPy's functions that a rule calls."""
         if method != "__call__" or options:
             return NotImplemented
@@ -169,7 +169,7 @@ class Symbol:
         return Symbol.of(notation, np.swapaxes, (self,), {"axis1": one, "axis2": other})
 
     def dot(self, other: Any) -> Symbol:
-        return self @ other
+        return self.__matmul__(other)
 
     def __getitem__(self, index: Any) -> Symbol:
         return Symbol.of(ITEM, lambda x, index: x[index], (self,), {"index": index})

@@ -119,5 +119,5 @@ def pull_back(sums: Any) -> dict[Node, Any]:
         pull(node, ct, sums)
     if node is not None and replaced.latest > node.serial:  # the oldest of all
         history(outputs)  # which says what was replaced
-    rest = sums.rest()
+    rest: dict[Any, Any] = sums.rest()
     return rest | found if found else rest

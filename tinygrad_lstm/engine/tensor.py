@@ -16,10 +16,10 @@ from __future__ import annotations
 import os
 import warnings
 from _thread import RLock  # as in threading, which takes 1 ms to load
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 from weakref import ref
 
 import numpy as np
@@ -33,7 +33,7 @@ from ..errors import (
     TinygradError,
     UsageError,
 )
-from . import functions
+from . import functions, numerics
 from . import primitives as p
 from .arguments import as_array
 from .arguments import flag as checked_flag
@@ -65,7 +65,10 @@ NO_LEAF = (
 JOINING = "to make one Tensor of a list of Tensors, write tg.stack([…]); "
 
 
-def _operator(primitive: Primitive) -> tuple[Any, Any]:
+_Method = Callable[["Tensor", Any], "Tensor"]
+
+
+def _operator(primitive: Primitive) -> tuple[_Method, _Method]:
     """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
     forward = primitive.forward
 
@@ -145,6 +148,7 @@ class Tensor:
         If a keyword is unknown.
     """
 
+    __interpret__: ClassVar[Callable[..., Tensor]]  # `record`, below
     __slots__ = (
         "_array", "primitive", "inputs", "parameters", "serial", "place",
         "name", "requires_grad", "_grad", "__weakref__",
@@ -218,7 +222,8 @@ class Tensor:
             raise ShapeError(
                 f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
             )
-        return self._array.item()
+        number: float = self._array.item()
+        return number
 
     def tolist(self) -> Any:
         """Return the numbers as nested lists."""
@@ -432,11 +437,13 @@ class Tensor:
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Return the smallest entry along the axes (all if None)."""
-        return functions.min(self, axis, keepdims)
+        result: Tensor = functions.min(self, axis, keepdims)
+        return result
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Return the mean along the axes (all if None)."""
-        return functions.mean(self, axis, keepdims)
+        result: Tensor = functions.mean(self, axis, keepdims)
+        return result
 
     def reshape(self, *shape: Any) -> Tensor:
         """Return the same entries in another shape."""
@@ -448,21 +455,25 @@ class Tensor:
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Return it with two axes exchanged."""
-        return functions.swapaxes(self, axis1, axis2)
+        result: Tensor = functions.swapaxes(self, axis1, axis2)
+        return result
 
     def squeeze(self, axis: Any = None) -> Tensor:
         """Return it without the axes of size 1."""
-        return functions.squeeze(self, axis)
+        result: Tensor = functions.squeeze(self, axis)
+        return result
 
     def ravel(self) -> Tensor:
         """Return it as a vector."""
-        return functions.ravel(self)
+        result: Tensor = functions.ravel(self)
+        return result
 
     flatten = ravel
 
     def dot(self, other: Any) -> Tensor:
         """Return NumPy's dot product of scalars, vectors or matrices."""
-        return functions.dot(self, other)
+        result: Tensor = functions.dot(self, other)
+        return result
 
     # --- NumPy's own functions on Tensors --------------------------------------------------------
 
@@ -565,7 +576,7 @@ def _written(
     return result
 
 
-Tensor.__interpret__ = staticmethod(record)  # type: ignore[attr-defined]
+Tensor.__interpret__ = staticmethod(record)
 _new = Tensor.__new__
 
 
@@ -634,7 +645,7 @@ def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
                 f"{output.label()} has shape {output.shape}; a gradient starts from one number: "
                 f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
             )
-        return np.asarray(p.one(array)).reshape(array.shape)  # sooner than np.ones
+        return np.asarray(numerics.one(array)).reshape(array.shape)  # sooner than np.ones
     seed = as_array(f"the gradient of {output.label()}", _plain(gradient))
     if seed.shape != array.shape:
         raise ShapeError(
@@ -652,9 +663,10 @@ def checked_gradient(leaf: Tensor) -> np.ndarray:
     ShapeError, DTypeError
         If somebody set it to what cannot be a gradient; the message names the leaf.
     """
-    grad: Any = leaf._grad
-    if type(grad) is not _ndarray:
-        grad = as_array(f"the gradient of {leaf.label()}", _plain(grad))
+    given: Any = leaf._grad
+    if type(given) is not _ndarray:
+        given = as_array(f"the gradient of {leaf.label()}", _plain(given))
+    grad: np.ndarray = given
     if grad.dtype.kind not in "fiu":
         raise DTypeError(
             f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"

@@ -208,7 +208,8 @@ def _refuse_whole_numbers(name: str, result: Any, args: Sequence[Any]) -> None:
 
 
 def _shape(value: Any) -> Shape:
-    return getattr(value, "shape", None) or np.shape(value)
+    shape: Shape = getattr(value, "shape", None) or np.shape(value)
+    return shape
 
 
 def _any_shape(result: Any, args: Sequence[Any]) -> str:

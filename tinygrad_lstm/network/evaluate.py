@@ -221,7 +221,7 @@ def _intercept(
                 on[wire] = intercepts[wire](step, _whole(on[wire]))
 
 
-def _source(graph: Flow, node: Node, given: dict[str, Any]) -> np.ndarray:
+def _source(graph: Flow, node: Node, given: dict[str, Any]) -> Any:
     recorded = graph.wires[node.outputs[0]].value
     if node.name not in given:
         return recorded
@@ -265,7 +265,7 @@ def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
 
 
-def _matrix(node: Node, x: np.ndarray, partner: Any) -> np.ndarray:
+def _matrix(node: Node, x: np.ndarray, partner: Any) -> Any:
     """Return a product with the partner, or the cotangent that it has by the product's own rule."""
     assert node.primitive is not None
     operands = [_like(shape, x) for shape in node.shapes]
@@ -277,7 +277,7 @@ def _matrix(node: Node, x: np.ndarray, partner: Any) -> np.ndarray:
     return node.primitive.forward(*operands)
 
 
-def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> np.ndarray:
+def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:
     axis = node.parameters.get("axis")
     if node.transposed:
         return node.scale(x.reshape(kept(node.shapes[0], axis)), slopes)

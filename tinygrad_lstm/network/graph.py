@@ -91,7 +91,7 @@ class Graph(Flow):
 
 def _reals(who: str, value: Any) -> np.ndarray:
     """Return a value as an array of real numbers."""
-    array = checked_operand(who, as_array(who, value))
+    array: np.ndarray = checked_operand(who, as_array(who, value))
     if array.dtype.kind == "c":
         raise DTypeError(f"{who}: found data of type {array.dtype}, expected real numbers")
     return array

@@ -86,7 +86,7 @@ class Whereabouts:
         """Return what some wires carry of a signal, put together; 0 where it is on none."""
         if name in self.at:
             wire, index = self.at[name]
-            value = on.get(wire, np.zeros_like(self.network.wires[wire].value))
+            value: np.ndarray = on.get(wire, np.zeros_like(self.network.wires[wire].value))
             return value if index is None else value[index]
         values = [self.value(each, on) for each in self.pieces(name)]
         return np.stack(values) if name in self.sequences else np.concatenate(values, axis=-1)

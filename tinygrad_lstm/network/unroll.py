@@ -175,7 +175,7 @@ class _Unrolling:
             return self._step(source, index, tap.node)
         whole = self._seen(source)
         if is_one and whole.node.stacks:
-            return whole.operands[index]
+            return whole.operands[int(index)]
         node = self._at(tap.node.at(at), step)
         if whole.node.kind is Kind.CONSTANT:
             constant = replace(node, kind=Kind.CONSTANT, primitive=None, parameters={}, shapes=())

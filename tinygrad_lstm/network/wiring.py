@@ -43,7 +43,7 @@ class Element:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of its signal, at one step."""
-        shape = np.shape(self.value)
+        shape: tuple[int, ...] = np.shape(self.value)
         return shape[1:] if self.node.is_timed else shape
 
 
