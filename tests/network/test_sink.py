@@ -1,0 +1,82 @@
+"""What is applied to a whole sequence is moved into the loop only where each step is made alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.engine.primitives import TABLE
+from tinygrad_lstm.engine.steps import along_axes, of_join, of_part, of_transpose
+
+T, B, N, H = 4, 2, 3, 3
+mean = TABLE["average"]
+
+
+def leaf(name, *shape):
+    rng = np.random.default_rng(len(name) + sum(shape))
+    return tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+
+
+def recurrence(net):
+    """Return the loss of h(k) = tanh(net(k) + h(k-1) U)."""
+    h, U, out = tg.Tensor(np.zeros(net.shape[1:]), name="h"), leaf("U", net.shape[-1], H), []
+    for k in tg.steps(len(net)):
+        h = tg.tanh(net[k] + h @ U)
+        h.name = "h"
+        out.append(h)
+    return tg.sum(tg.stack(out) ** 2)
+
+
+BEFORE = {
+    "a matrix for all steps": (lambda x: x @ leaf("w", N, H), True),
+    "a matrix for each step": (lambda x: x @ leaf("w", T, N, H), False),
+    "all of the last axis": (lambda x: x[..., ::-1], True),
+    "all of the steps by an index that begins with …": (lambda x: x[..., ::-1, :, :], False),
+    "a mean of each step": (
+        lambda x: TABLE["average"](x, axis=-1, keepdims=True) * np.ones(H),
+        True,
+    ),
+    "a sum over the steps": (lambda x: x[:, :] + tg.sum(x, axis=0), True),
+}
+
+
+@pytest.mark.parametrize(("before", "moves"), BEFORE.values(), ids=BEFORE)
+def test_what_comes_before_a_loop_keeps_its_gradient(before, moves):
+    x = leaf("x", T, B, N)
+    loss = recurrence(before(x))
+    network = tg.graph(loss).fold()
+    taps = {node.stem for node in network.nodes if node.kind == "tap"}
+    assert ("x" in taps) == moves
+    expected = tg.grad(loss, x).numpy()
+    np.testing.assert_allclose(network.adjoint().evaluate()["δx"], expected, rtol=1e-12)
+
+
+def test_a_batch_of_matrices_is_not_one_matrix_for_all_steps():
+    steps = TABLE["matmul"].steps
+    assert steps([(T, B, N), (N, H)], (T, B, H), {}) == ([True, False], {})
+    assert steps([(T, B, N), (T, N, H)], (T, B, H), {}) is None
+    assert steps([(T,), (T, H)], (H,), {}) is None
+
+
+def test_an_index_for_every_axis_takes_the_steps_too():
+    whole = slice(None)
+    assert of_part([(T, B, N)], (T, B), {"index": (..., 0)}) == ([True], {"index": (..., 0)})
+    assert of_part([(T, B, N)], (T, B, N), {"index": (..., whole, whole, whole)}) is None
+    assert of_part([(T, B, N)], (T, N), {"index": (whole, 0)}) == ([True], {"index": (0,)})
+
+
+def test_the_axis_of_the_steps_is_left_alone():
+    assert along_axes([(T, B, N)], (T, N), {"axis": 1}) == ([True], {"axis": 0})
+    assert along_axes([(T, B, N)], (T,), {"axis": (1, -1)}) == ([True], {"axis": (0, 1)})
+    assert along_axes([(T, T)], (T,), {"axis": 0}) is None
+    assert of_join([(T, B), (T, B)], (T, 2 * B), {"axis": -1}) == ([True] * 2, {"axis": 0})
+    assert of_join([(T, B), (T, B)], (2 * T, B), {}) is None
+    assert of_transpose([(T, B, N)], (T, N, B), {"axes": (0, 2, 1)}) == ([True], {"axes": (1, 0)})
+    assert of_transpose([(T, T)], (T, T), {"axes": (1, 0)}) is None
+
+
+def test_a_map_without_a_rule_is_tried_at_each_step():
+    assert TABLE["pad"].steps([(T, B)], (T, B + 1), {"pad_width": ((0, 0), (0, 1))}) is None
+    assert TABLE["average"].steps([(T, B, N)], (T, B), {"axis": -1}) == ([True], {"axis": -1})
+    assert TABLE["average"].steps([(T, B, N)], (T, N), {"axis": 1}) is None
