@@ -343,10 +343,10 @@ def test_no_right_number_is_told_to_students(case):
     right = [each.gradient for each in signals.values() if each.gradient is not None]
     off = [signals[n].gradient - hand[n] for n in hand
            if n in signals and np.shape(hand[n]) == signals[n].shape]  # fmt: skip
-    for told in (report.told(answers=False), json.dumps(report.as_dict(answers=False))):
+    for told in (report.text(answers=False), json.dumps(report.as_dict(answers=False))):
         assert not leaks(told, right + off), told
-    if report.telling:  # and with answers they are told: the test can fail
-        assert leaks(report.told(), right) or not np.isfinite(report.telling[0].right)
+    if report.corrections:  # and with answers they are told: the test can fail
+        assert leaks(report.text(), right) or not np.isfinite(report.corrections[0].right)
 
 
 def test_no_right_number_is_told_on_the_command_line(network, right, tmp_path, capsys):

@@ -7,7 +7,7 @@ import tinygrad_lstm as tg
 from support import planted
 from support.planted.random_networks import named, random_network
 from tinygrad_lstm import check
-from tinygrad_lstm.check.blame import judged
+from tinygrad_lstm.check.blame import judgements
 from tinygrad_lstm.check.mistakes import all_mistakes, likelihood
 from tinygrad_lstm.check.noise import noise
 from tinygrad_lstm.errors import ArgumentError
@@ -229,12 +229,12 @@ def check_nothing_that_agrees_is_named(report):
     agreeing = {row.name for row in report.rows if row.ok}
     blame = report.blame
     blamed = [] if blame is None else [blame.signal, *blame.also]
-    assert not agreeing & {report.holds(name) for name in blamed}
+    assert not agreeing & {report.given_name(name) for name in blamed}
     for diagnosis in report.diagnose(pairs=False, seconds=10)[:3]:
         for mistake in diagnosis.mistakes:
             for single in mistake.members or (mistake,):
                 assert single.where not in agreeing, diagnosis.says
-                assert report.holds(single.where) not in agreeing, diagnosis.says
+                assert report.given_name(single.where) not in agreeing, diagnosis.says
 
 
 def test_several_at_once_are_told_without_the_one_that_agrees():
@@ -280,8 +280,8 @@ def test_noise_is_no_mistake(kind):
 def test_no_planted_mistake_looks_like_noise():
     for case in planted.CASES:
         if case.where:
-            sight, given, allowed = tg.compare(case.loss(), case.hand()).seen
-            several = judged(sight.adjoint, given, allowed)
+            sight, given, allowed = tg.compare(case.loss(), case.hand()).evidence
+            several = judgements(sight.adjoint, given, allowed)
             assert noise([each for each in several if not each.follows]) is None, case.id
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support import planted
-from tinygrad_lstm.check.blame import judged
+from tinygrad_lstm.check.blame import judgements
 from tinygrad_lstm.check.mistakes import leading_to, mistakes
 from tinygrad_lstm.check.trials import NO_ROOM, Screen, Trials
 from tinygrad_lstm.engine.limit import Clock, TimeUp
@@ -44,7 +44,7 @@ def whole(sight, given, change):
     allowed = [np.zeros(each.value.shape) for each in given]
     network = leading_to(change(sight.adjoint), {each.wire for each in given})
     position = {id(each): key for key, each in enumerate(given)}
-    return {position[id(each.given)]: each.expected for each in judged(network, given, allowed)}
+    return {position[id(each.given)]: each.expected for each in judgements(network, given, allowed)}
 
 
 def attempt(run, *arguments):

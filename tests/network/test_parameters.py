@@ -386,7 +386,7 @@ def test_a_network_that_is_not_the_recorded_one_is_not_used(monkeypatch):
                 )
                 network, reason = fold_if_true(recorded)
                 assert network is recorded and node.name in reason
-                assert tg.compare(loss, {"U": np.ones((H, H))}).seen[0].reason == reason
+                assert tg.compare(loss, {"U": np.ones((H, H))}).evidence[0].reason == reason
                 assert reason in str(tg.explain(loss, "U", fold=None)).replace("\n", " ") or T < 6
                 assert not tg.explain(loss, "U").steps
                 assert "unrolled, since" in tg.draw(loss).dot

@@ -1,7 +1,8 @@
 """Is a check good enough? Every mistake planted in turn, and which of them it cannot see.
 
 Knows mistakes and networks. A small set-up is blind: with one step nothing is carried over, with a
-zero start what it is multiplied by does not show, with one hidden unit a matrix is its transpose.
+zero start the factors of the initial state do not show, with one hidden unit a matrix is its
+transpose.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ LISTING = 0.2  # of the time, after which mistakes are no longer counted before 
 
 @dataclass(frozen=True)
 class Adequacy:
-    """What a set-up cannot detect.
+    """The mistakes that a set-up cannot detect.
 
     Attributes
     ----------
     planted : int
         How many mistakes were tried.
     unseen : tuple of Mistake
-        Those that change no gradient of a leaf that requires one.
+        The mistakes that change no gradient of a leaf that requires one.
     advice : tuple of str
-        What to change about the set-up.
+        Changes of the set-up that make them show.
     listed : int
-        How many mistakes there are to be tried, as far as they were counted.
+        How many mistakes there are to try, as far as they were counted.
     is_cut : bool
         Whether the time was up before all were tried.
     is_counted : bool
@@ -56,7 +57,7 @@ class Adequacy:
 
     @property
     def ok(self) -> bool:
-        """Whether every mistake shows; of a check that was cut that is not known."""
+        """Whether every mistake shows; false too where the time was up before all were tried."""
         return not self.unseen and not self.is_cut
 
     def __repr__(self) -> str:
@@ -95,7 +96,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     loss : Tensor
         Recorded with the sizes, initial states, batch and inputs of the check.
     seconds : float
-        After which no more mistakes are tried; the answer says so (``is_cut``).
+        After which no more mistakes are tried; the report says so (``is_cut``).
 
     Returns
     -------
@@ -183,7 +184,7 @@ class _Survey:
                 self.unseen.append(each)
 
     def _mistakes(self) -> Iterator[Mistake]:
-        """Yield the mistakes in what gradients are made of, however long the set-up."""
+        """Yield the mistakes that lead to a gradient of a leaf."""
         for each in all_mistakes(self.sight, tick=self.clock):
             if each.change.at & self.trials.leading:
                 yield each
@@ -203,11 +204,11 @@ class _Survey:
 
 
 def _advice(sight: Sight, unseen: list[Mistake]) -> list[str]:
-    """Return what is small or zero about a set-up, and what the loss does not read."""
+    """Return the changes that a small set-up needs: sizes, starts, outputs that the loss reads."""
     advice = []
     network = sight.network
     if any(len(loop.steps) == 1 and max(loop.steps) >= 0 for loop in network.loops):
-        advice.append("take two steps or more, three if what is carried on is to be told apart")
+        advice.append("take two steps or more; take three to see mistakes in the carry")
     given = [node.outputs[0] for node in network.nodes if node.kind in SOURCES]
     if any(1 in np.shape(network.wires[wire].value) for wire in given):
         advice.append("make no axis 1 long: batch, features, hidden units")

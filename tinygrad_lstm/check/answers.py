@@ -1,7 +1,7 @@
-"""Derived gradients from a file: names and shapes are judged before any number is read.
+"""Derived gradients from a file: names and shapes are checked before any number is read.
 
 Knows NumPy's .npz and the signals that answers may stand for. Nothing in the file is run; an entry
-that cannot be read is left out and said.
+that cannot be read is left out with a complaint.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 
 def read(path: str | os.PathLike[str], loss: Tensor) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the arrays of a .npz file by name, and what is wrong with the others.
+    """Return the arrays of a .npz file by name, and complaints about the others.
 
     An array is read if it has the shape of the signal that its name stands for, or no more than
-    a million numbers. For a name that no signal has an empty array stands, which is not read.
+    a million numbers. A name that no signal has gets an empty array, and its numbers are not read.
 
     Parameters
     ----------

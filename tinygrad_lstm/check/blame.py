@@ -1,7 +1,8 @@
-"""Where a derivation first goes wrong: every step judged by what its author gave it to work on.
+"""Where a derivation first goes wrong: each gradient checked against the author's values above it.
 
 Knows the adjoint network. A gradient that does not follow from the author's own gradients above it
-is wrong by itself; one that follows from them, and yet is not the right one, is a consequence.
+is wrong by itself; one that follows from them, and yet differs from the right one, is a
+consequence.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from .runs import run_on_given
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What became of one derived gradient.
+class Judgement:
+    """A derived gradient beside the one that follows from the author's gradients above it.
 
     Attributes
     ----------
     given : Given
     expected : array
-        What follows from the author's own gradients above it.
+        The gradient that follows from the author's own gradients above it.
     allowed : array
-        How far from that rounding may have led.
+        The tolerance of each entry.
     """
 
     given: Given
@@ -35,14 +36,14 @@ class Judged:
 
     @property
     def follows(self) -> bool:
-        """Whether it is what follows."""
+        """Whether the given gradient is the expected one, within the tolerance."""
         if self.given.value.shape != self.expected.shape:
             return False
         return bool(np.all(np.abs(self.given.value - self.expected) <= self.allowed))
 
     @property
     def residual(self) -> float:
-        """The largest difference, in relation to what is largest in it."""
+        """The largest difference, relative to the largest entry."""
         if self.given.value.shape != self.expected.shape:
             return float("inf")
         scale = np.maximum(np.abs(self.expected), np.abs(self.given.value)).max(initial=1e-300)
@@ -50,7 +51,7 @@ class Judged:
 
     @property
     def worst(self) -> tuple[int, ...]:
-        """The entry that is off most, in relation to what is allowed; () if the shape is wrong."""
+        """The entry that differs most, relative to the tolerance; () if the shape is wrong."""
         if self.given.value.shape != self.expected.shape:
             return ()
         off = np.abs(self.given.value - self.expected) / np.maximum(self.allowed, 1e-300)
@@ -65,19 +66,19 @@ class Blame:
     ----------
     signal : str
     at : tuple of int
-        The entry of it that is off most.
+        The entry that differs most.
     found, expected : float
-        There, what was derived and what follows from the author's own gradients above it; nan if
-        the shape is wrong.
+        The number at that entry, and the one that follows from the author's own gradients above it;
+        nan if the shape is wrong.
     region : tuple of str
-        The named signals above it that may be at fault: those between it and the nearest given
-        ones that nothing clears. What leads to a given gradient that follows has been right.
+        The named signals above it that may be at fault: those between the signal and the nearest
+        given ones. A signal that leads to a given gradient that follows is not at fault.
     also : tuple of str
-        The others that are wrong by themselves.
+        The other signals whose gradients are wrong by themselves.
     consequences : tuple of str
-        Those that are wrong only because they were made of wrong ones.
+        The signals whose gradients are wrong only because they follow from wrong ones.
     supply : str
-        The signal to give next, which narrows the region most; empty if there is nothing between.
+        The signal to give next, which narrows the region most; empty if the region is.
     """
 
     signal: str
@@ -90,41 +91,43 @@ class Blame:
     supply: str
 
 
-def judged(adjoint: Flow, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> list[Judged]:
-    """Return what became of every derived gradient, in the order in which the network makes them.
+def judgements(
+    adjoint: Flow, given: Sequence[Given], allowed: Sequence[np.ndarray]
+) -> list[Judgement]:
+    """Return a judgement of every derived gradient, in the order in which the network makes them.
 
     Parameters
     ----------
     adjoint : Flow
     given : the derived gradients
     allowed : one for each
-        How far off it may be (see `tolerances`).
+        The tolerance of each (see `tolerances`).
     """
     expected = run_on_given(adjoint, given, [each.value for each in given])
-    return [Judged(given[key], value, allowed[key]) for key, value in expected.items()]
+    return [Judgement(given[key], value, allowed[key]) for key, value in expected.items()]
 
 
-def blame(sight: Sight, found: Sequence[Judged]) -> Blame | None:
+def blame(sight: Sight, several: Sequence[Judgement]) -> Blame | None:
     """Return the first gradient that is wrong by itself, or None.
 
     Parameters
     ----------
     sight : Sight
-    found : in the order in which the network makes them
+    several : the judgements, in the order in which the network makes them
     """
-    wrong = [each for each in found if not each.follows]
+    wrong = [each for each in several if not each.follows]
     if not wrong:
         return None
     first = wrong[0]
-    right = run_on_given(sight.adjoint, [each.given for each in found], None)
+    right = run_on_given(sight.adjoint, [each.given for each in several], None)
     fits = first.given.value.shape == first.expected.shape
     off = (first.given.value[first.worst], first.expected[first.worst]) if fits else (np.nan,) * 2
     consequences = [
         each.given.name
-        for key, each in enumerate(found)
+        for key, each in enumerate(several)
         if each.follows and np.any(np.abs(each.given.value - right[key]) > 10 * each.allowed)
     ]
-    suspects = _Suspects(sight, first.given.name, found)
+    suspects = _Suspects(sight, first.given.name, several)
     return Blame(
         first.given.name, first.worst, float(off[0]), float(off[1]), tuple(suspects.region()),
         tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
@@ -137,10 +140,10 @@ class _Suspects:
     Sets of signals are the bits of a number, so that many of them cost little.
     """
 
-    def __init__(self, folded: Sight, first: str, found: Sequence[Judged]) -> None:
+    def __init__(self, folded: Sight, first: str, several: Sequence[Judgement]) -> None:
         self.folded, self.sight = folded, (sight := folded.unfolded)
         self.maker = sight.adjoint.maker
-        self.known = {wire for each in found for wire in self._wires(each.given.name)}
+        self.known = {wire for each in several for wire in self._wires(each.given.name)}
         self.names: list[str] = []
         self.bits: dict[int, int] = {}  # of a wire with a name: which it is
         wires = {sight.at[name][0]: name for name in sight.named}
@@ -149,50 +152,51 @@ class _Suspects:
                 if wire in wires and wire not in self.known:
                     self.bits[wire] = 1 << len(self.names)
                     self.names.append(wires[wire])
-        self.leading, without_zeros = self._led(zeros=True), self._led(zeros=False)
-        self.suspected = self._come(first, self.leading)
-        for each in found:
+        self.leading, without_zeros = (self._leading(zeros) for zeros in (True, False))
+        self.suspected = self._above(first, self.leading)
+        for each in several:
             if each.follows:
-                self.suspected &= ~self._come(each.given.name, without_zeros)
+                self.suspected &= ~self._above(each.given.name, without_zeros)
         self.shared = self.suspected  # those that lead to every gradient that is wrong by itself
-        for each in found:
+        for each in several:
             if not each.follows:
-                self.shared &= self._come(each.given.name, self.leading)
+                self.shared &= self._above(each.given.name, self.leading)
 
     def _wires(self, name: str) -> list[int]:
-        """Return where a signal is: a step with what was recorded as a whole, or its parts."""
+        """Return the wires of a signal, of the whole that its step belongs to, or of its parts."""
         if name not in self.sight.at and name in self.folded.sequence:
             name = self.folded.sequence[name]
         parts = [part for part, _ in self.sight.parts.get(name, ())]
         return [self.sight.at[each][0] for each in ([name] if name in self.sight.at else parts)]
 
-    def _led(self, zeros: bool) -> dict[int, int]:
-        """Return the signals that lead to each wire, itself among them, as far as known ones.
+    def _leading(self, zeros: bool) -> dict[int, int]:
+        """Return the signals that lead to each wire, the wire's own among them, up to known ones.
 
-        A gain of nothing but zeros leads nothing on, unless ``zeros`` does.
+        A gain of zeros alone leads no signal on, unless ``zeros`` is true.
         """
-        found: dict[int, int] = {}
+        leading: dict[int, int] = {}
         for node in self.sight.adjoint.nodes:
-            come = self._inputs(node, found) if zeros or node.gain is None or node.gain.any() else 0
+            passes = zeros or node.gain is None or node.gain.any()
+            above = self._inputs(node, leading) if passes else 0
             for wire in node.outputs:
-                found[wire] = 0 if wire in self.known else come | self.bits.get(wire, 0)
-        return found
+                leading[wire] = 0 if wire in self.known else above | self.bits.get(wire, 0)
+        return leading
 
-    def _come(self, name: str, leading: dict[int, int]) -> int:
-        come = 0
+    def _above(self, name: str, leading: dict[int, int]) -> int:
+        above = 0
         for wire in self._wires(name):
-            come |= self._inputs(self.maker[wire], leading) if wire in self.maker else 0
-        return come
+            above |= self._inputs(self.maker[wire], leading) if wire in self.maker else 0
+        return above
 
     @staticmethod
     def _inputs(node: Node, leading: dict[int, int]) -> int:
-        come = 0
+        above = 0
         for wire in node.inputs:
-            come |= leading.get(wire, 0)
-        return come
+            above |= leading.get(wire, 0)
+        return above
 
     def region(self) -> list[str]:
-        """Return the suspected, all steps of a signal as one."""
+        """Return the suspects, all steps of a signal as one."""
         sequences = self._sequences(self.suspected)
         whole = {
             step: name for name, steps in sequences.items() for step in steps
@@ -201,9 +205,9 @@ class _Suspects:
         return list(dict.fromkeys(whole.get(name, name) for name in self._named(self.suspected)))
 
     def best(self) -> str:
-        """Return what to give next: what leaves the fewest suspected, however it turns out.
+        """Return the signal to give next: it leaves the fewest suspects in the worst case.
 
-        It leads to every wrong gradient, if one signal does.
+        A signal that leads to every wrong gradient is preferred.
         """
         chosen = self.shared or self.suspected
         sequences = self._sequences(chosen)
@@ -212,7 +216,7 @@ class _Suspects:
         return min(ways, key=lambda name: self._left(ways[name]), default="")
 
     def _left(self, names: Sequence[str]) -> int:
-        """Return how many are suspected yet, at most, once some signals are given."""
+        """Return how many suspects are left, at most, once some signals are given."""
         most, cleared = 0, 0
         for name in names:
             wire = self.sight.at[name][0]
@@ -224,15 +228,15 @@ class _Suspects:
         return [name for at, name in enumerate(self.names) if chosen >> at & 1]
 
     def _sequences(self, chosen: int) -> dict[str, list[str]]:
-        """Return the chosen that are steps of one signal, in the order in which δ is made."""
+        """Return the chosen steps of each signal, in the order in which their δ is made."""
         of = {
             step.name: name
             for name, steps in self.sight.signals.sequences.items()
             for step in steps
             if len(steps) > 1
         }
-        found: dict[str, list[str]] = {}
+        sequences: dict[str, list[str]] = {}
         for name in self._named(chosen):
             if name in of:
-                found.setdefault(of[name], []).append(name)
-        return found
+                sequences.setdefault(of[name], []).append(name)
+        return sequences

@@ -19,7 +19,7 @@ from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import ArgumentError
 from ..network.signals import Signals
 from ..network.view import Sight
-from .hand import Derived, looked_up, pairs
+from .hand import HandGradient, look_up, pairs
 from .report import TOO_FEW, Report, Row
 from .rounding import half_unit_printed, reach
 
@@ -44,13 +44,14 @@ def compare(
         step (``lstm.state[1]``) or at all of them (``lstm.state``, with the steps along a leading
         axis), an input. Shapes must be equal: nothing is broadcast.
     rtol : float, optional
-        What still counts as rounding, relative to the signal's largest entry: 1e-12 in float64,
-        1e-5 if there is float32 in it, unless given.
+        The tolerance, relative to the signal's largest entry: by default 1e-12 in float64, 1e-5 if
+        a value is of float32.
     digits : int, optional
         How many digits were printed. Each number shows whether these are digits after the point
-        (0.002) or, as in scientific notation, digits in all (4.12e-4). Half a unit of the last one,
-        of the value and of the values that it was made of, is no difference. Where zeros would pass
-        as well, the verdict is ``too few digits``: the row neither agrees nor differs.
+        (0.002) or, as in scientific notation, digits in all (4.12e-4). A difference counts only
+        beyond half a unit of the last digit, of the value and of the values it was computed from.
+        Where zeros would pass as well, the verdict is ``too few digits``: the row neither agrees
+        nor differs.
 
     Returns
     -------
@@ -70,8 +71,8 @@ def compare(
     ArgumentError
         If ``rtol`` or ``digits`` is out of its range.
 
-    What is wrong with some of the gradients leaves the others to be judged: the error has, as
-    ``report``, the Report on these.
+    A fault in some of the gradients does not stop the others: the error has, as ``report``, the
+    Report on those.
     """
     if rtol is not None and not (isinstance(rtol, Real) and rtol >= 0):
         raise ArgumentError(f"compare: rtol is {told(rtol)}, expected a number from 0")
@@ -80,62 +81,64 @@ def compare(
     given = pairs(hand)
     seed = starting_cotangent(loss, None)
     signals = Signals(loss)
-    chosen, complaints = looked_up(signals, given)
+    chosen, complaints = look_up(signals, given)
     report = _report(loss, seed, chosen, rtol, digits) if chosen else None
     if complaints:
         error = type(complaints[0])("\n".join(map(str, complaints)))
         error.report = report
         if report is not None:
-            error.add_note("The others are judged in the error's report.")
+            error.add_note("The error's report compares the others.")
         raise error
     assert report is not None
     return report
 
 
 def _report(
-    loss: Tensor, seed: Any, chosen: dict[str, Derived], rtol: float | None, digits: int | None
+    loss: Tensor, seed: Any, chosen: dict[str, HandGradient], rtol: float | None, digits: int | None
 ) -> Report:
     wanted = {signal.tensor for derived in chosen.values() for signal in derived.signals}
     sums = Sums(wanted)
     sums.add(loss, seed)
-    found = pull_back(sums)
+    gradients = pull_back(sums)
     sight = None if digits is None else Sight(loss)
     tape = {}
     for name, derived in chosen.items():
         several = [
-            signal.of(np.asarray(found.get(signal.tensor, np.zeros(signal.tensor.shape))))
+            signal.of(np.asarray(gradients.get(signal.tensor, np.zeros(signal.tensor.shape))))
             for signal in derived.signals
         ]
         tape[name] = np.stack(several) if derived.is_sequence else several[0]
     hand = {name: derived.value for name, derived in chosen.items()}
-    if rtol is None:  # of all, because what is derived from float32 has its rounding too
+    if rtol is None:  # of all, because results of float32 have its rounding too
         rtol = max(_rounding(x.dtype) for x in (*tape.values(), *hand.values()))
     rows: list[Row] = []
-    off: dict[int, np.ndarray] | None = None  # not looked for where nobody needs to know
+    off: dict[int, np.ndarray] | None = None  # computed when a row needs it
     for name, value in hand.items():
         fits = value.shape == tape[name].shape
         steps = [half_unit_printed(value, digits)] if digits is not None and fits else []
-        row = _judged(name, tape[name], value, rtol, steps)
+        row = _row(name, tape[name], value, rtol, steps)
         is_placed = sight is not None and bool(sight.places.members(name))
         if steps and row.verdict == "differs" and is_placed:
             assert sight is not None and digits is not None
             off = reach(sight, digits, hand.values()) if off is None else off
-            led = sight.places.value(name, off)
+            bound = sight.places.value(name, off)
             most = SHARE * np.abs(tape[name]).max(initial=0.0)
-            steps += [steps[0] + np.minimum(led, most), steps[0] + led]
-            row = _judged(name, tape[name], value, rtol, steps)
+            steps += [steps[0] + np.minimum(bound, most), steps[0] + bound]
+            row = _row(name, tape[name], value, rtol, steps)
         rows.append(row)
     report = Report(tuple(rows), loss, hand, rtol, digits, sight)
     if digits is None or report.blame is None:
         return report
-    wrong = {report.holds(signal) for signal in (report.blame.signal, *report.blame.also)}
-    return replace(report, rows=tuple(_refused(row) if row.name in wrong else row for row in rows))
+    wrong = {report.given_name(signal) for signal in (report.blame.signal, *report.blame.also)}
+    return replace(
+        report, rows=tuple(_as_different(row) if row.name in wrong else row for row in rows)
+    )
 
 
-def _refused(row: Row) -> Row:
-    """Return a row that does not follow from the author's own gradients above it.
+def _as_different(row: Row) -> Row:
+    """Return a row with the verdict that it differs: it does not follow from those above it.
 
-    Rounding may have led as far from the tape, but not from those.
+    Rounding may explain the difference from the tape, but not the one from those gradients.
     """
     passes = row.verdict in ("rounding", TOO_FEW)
     return replace(row, verdict="differs", untold=0) if passes else row
@@ -146,14 +149,14 @@ def _rounding(dtype: np.dtype) -> float:
     return ROUNDING.get(dtype.itemsize, ROUNDING[8]) if dtype.kind == "f" else ROUNDING[8]
 
 
-def _judged(
+def _row(
     name: str, tape: np.ndarray, hand: np.ndarray, rtol: float, allowed: Sequence[np.ndarray] = ()
 ) -> Row:
     """Return the verdict on one signal.
 
-    ``allowed`` says how far off few digits may have led each entry, the smallest first: by its own
-    last digit, by those of what it was made of as far as that is a small share of the signal, and
-    by those without a limit, where it cannot be told whether that is rounding.
+    ``allowed`` has the tolerances of each entry for few digits, the smallest first: half a unit of
+    its own last digit; the effect of the digits of its operands, up to a small share of the signal;
+    and that effect without a limit, where the digits cannot show whether it is rounding.
     """
     finite = bool(np.isfinite(tape).all() and np.isfinite(hand).all())
 
@@ -164,10 +167,9 @@ def _judged(
                    str(tape.dtype), str(hand.dtype), finite, untold, as_printed)  # fmt: skip
 
     if hand.shape != tape.shape:
-        turned = (
-            hand.ndim == 2 and hand.T.shape == tape.shape and _judged(name, tape, hand.T, rtol).ok
-        )
-        return row("a transpose" if turned else "wrong shape", np.nan, np.nan, None)
+        is_turned = hand.ndim == 2 and hand.T.shape == tape.shape
+        is_transpose = is_turned and _row(name, tape, hand.T, rtol).ok
+        return row("a transpose" if is_transpose else "wrong shape", np.nan, np.nan, None)
     if not finite:
         worst = np.argwhere(~(np.isfinite(tape) & np.isfinite(hand)))[0]
         return row("not finite", np.nan, np.nan, worst)
@@ -191,9 +193,9 @@ def _judged(
         passes = passes | (difference <= off)
         as_printed = as_printed or (at == 0 and bool(passes.all()))
         if at < 2:
-            told = passes
+            enough = passes
     if not passes.all():
         return row("differs", largest, relative, worst)
     untold = int(np.sum(~shown & (difference > 0)))
-    verdict = "rounding" if shown.any() and told.all() else TOO_FEW
+    verdict = "rounding" if shown.any() and enough.all() else TOO_FEW
     return row(verdict, largest, relative, worst, untold, as_printed)

@@ -17,7 +17,7 @@ from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.evaluate import evaluate
 from ..network.flow import Flow
 from ..network.view import Given, Sight
-from .blame import Judged
+from .blame import Judgement
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .runs import run_on_given
@@ -167,7 +167,7 @@ class _Search:
         self.sight, self.given, self.allowed, self.clock = sight, given, allowed, clock
         self.trials = Trials(sight.adjoint, given, True, clock)
         self.base = {
-            key: Judged(given[key], value, allowed[key])
+            key: Judgement(given[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
         }
         self.wrong = _left(self.base.values())
@@ -282,10 +282,10 @@ class _Search:
 
     def _made(
         self, several: Sequence[Mistake], leading: set[int] | None = None
-    ) -> dict[int, Judged]:
+    ) -> dict[int, Judgement]:
         """Return what becomes of the gradients that mistakes lead to (see `Trials.run`)."""
         found = self.trials.run([each.change for each in several], leading)
-        return {key: Judged(self.given[key], x, self.allowed[key]) for key, x in found.items()}
+        return {key: Judgement(self.given[key], x, self.allowed[key]) for key, x in found.items()}
 
     def _missed(self, several: Sequence[Mistake]) -> np.ndarray | None:
         try:
@@ -360,7 +360,7 @@ class Effects:
     base : mapping of a given gradient's position to what became of it
     """
 
-    def __init__(self, base: Mapping[int, Judged]) -> None:
+    def __init__(self, base: Mapping[int, Judgement]) -> None:
         self.base = base
         self.sizes: dict[int, float] = {}
         self.slices: dict[int, slice] = {}
@@ -391,7 +391,7 @@ class Effects:
             raise ValueError
         return np.ravel(value) / self.sizes[key]
 
-    def of(self, found: Mapping[int, Judged]) -> np.ndarray | None:
+    def of(self, found: Mapping[int, Judgement]) -> np.ndarray | None:
         """Return by how much gradients are otherwise than expected; None if shapes differ."""
         total = np.zeros(self.width)
         for key, each in found.items():
@@ -403,7 +403,7 @@ class Effects:
             self._add(total, key, now - self._part(key, base.expected, base.follows))
         return total
 
-    def missed(self, found: Mapping[int, Judged]) -> np.ndarray | None:
+    def missed(self, found: Mapping[int, Judgement]) -> np.ndarray | None:
         """Return how far gradients are from the author's; None if shapes differ."""
         try:
             parts = [
@@ -485,7 +485,7 @@ def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]
     return _known(sight, given) - off
 
 
-def _left(found: Iterable[Judged]) -> int:
+def _left(found: Iterable[Judgement]) -> int:
     return sum(not each.follows for each in Interruptible(found))
 
 

@@ -1,6 +1,6 @@
-"""Slopes of a function along a direction, by means that do without its reverse mode.
+"""Slopes of a function along a direction, computed without its reverse mode.
 
-Knows the tape and forward mode; nothing of what a slope is held against.
+Knows the tape and forward mode; not the gradients that the slopes are compared with.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..errors import ArgumentError, UsageError
 STEPS = {np.float64: (1e-4, 1e-5, 1e-6, 1e-7), np.float32: (2e-2, 5e-3, 1e-3)}
 ROUNDINGS = 16  # of what was computed, in units of its last place
 TINY, LESS_TINY = 1e-30, 1e-9  # the complex step, which has no cancellation
-TRIES = 4  # times that everything on the tape is moved a little, to see what rounding makes of it
+TRIES = 4  # times that everything on the tape is moved a little, to see the effect of rounding
 
 
 class Slopes(NamedTuple):
-    """What one method says of the outputs' M elements.
+    """The slopes of the outputs' M elements by one method.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Slopes(NamedTuple):
         The slope twice; at a kink the lesser and the greater one-sided slope; -inf and inf where
         there is none, at a jump or at the edge of where the function is finite.
     noise : (M,)
-        What rounding may have added.
+        The effect of rounding.
     kinked : (M,) bool
     """
 
@@ -45,7 +45,7 @@ class Slopes(NamedTuple):
 
 
 class Recorded:
-    """A function recorded at a point, which can be had at other points.
+    """A function recorded at a point, which can be computed at other points.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Recorded:
         """Return by how much outputs move if all values on the tape move, relative to that.
 
         A value moves by a random part of itself, a value near 0 by a part of the smallest normal
-        number, as rounding has it. No derivative rule is asked.
+        number, as rounding has it. No derivative rule is used.
         """
         limits = np.finfo(self.dtype)
         small, random = float(np.sqrt(limits.eps)), np.random.default_rng(0)
@@ -100,7 +100,7 @@ class Recorded:
         return largest
 
     def steepness(self, k: int, direction: np.ndarray) -> np.ndarray:
-        """Return how fast outputs change at all within the largest step, upwards and downwards.
+        """Return how fast the outputs change within the largest step, upwards and downwards.
 
         A slope of 0 is known no better than to a part of this.
         """
@@ -132,7 +132,7 @@ class Recorded:
         return list(names)
 
     def exactly(self, slope: Any) -> Slopes:
-        """Return slopes that no difference was taken for."""
+        """Return slopes that no difference quotient gave."""
         slope = np.asarray(slope, float)
         return Slopes(slope, slope, self.noise, np.zeros(slope.shape, bool))
 
@@ -151,18 +151,18 @@ class Recorded:
         # an imaginary part may be too large, or be lost, where numbers are extreme
         for size in dict.fromkeys((TINY * scale, TINY, LESS_TINY * scale)):
             moved = self.leaves[k]._array + 1j * (size * (direction / scale))
-            said = self.exactly(self._replayed({self.leaves[k]: moved}).imag / size * scale)
-            if size == LESS_TINY * scale:  # the last word, which may be lost below all numbers
+            slopes = self.exactly(self._replayed({self.leaves[k]: moved}).imag / size * scale)
+            if size == LESS_TINY * scale:  # the final one, which may be lost below all numbers
                 lost = ROUNDINGS * float(np.finfo(self.dtype).smallest_subnormal) / size * scale
-                said = said._replace(noise=said.noise + lost)
-            yield said
+                slopes = slopes._replace(noise=slopes.noise + lost)
+            yield slopes
 
     def differences(self, k: int, direction: np.ndarray) -> Iterator[Slopes]:
         """Yield central differences of fourth order, the step shrinking while more are asked for.
 
         Where the one-sided differences do not close in on each other as the step does, there is a
-        kink: their gap is h f'' of a smooth function. So two steps are compared before anything is
-        yielded; the last yield is the last word.
+        kink: their gap is h f'' of a smooth function. So two steps are compared before the first
+        yield; the last yield is final.
         """
         steps = STEPS.get(self.dtype, STEPS[np.float64])
         jumps = kinked = np.zeros(self.values.shape, bool)
@@ -184,7 +184,7 @@ class Recorded:
         ends = [self._at(k, x + m * h * direction) for m in (1, -1, 2, -2)]
         up, down, up2, down2 = ends
         slope = (8 * (up - down) - (up2 - down2)) / (12 * h)
-        # of y, of what y becomes, and of x + h, of which the slope makes something
+        # of y, of the moved y, and of x + h times the slope
         farthest = np.max([np.abs(end - y) for end in ends], axis=0)
         steep = np.fmax(np.abs(slope), farthest)
         rounding = self.noise + self.rounding * np.nan_to_num(steep, posinf=0)
@@ -201,9 +201,9 @@ class Recorded:
         leaves: Mapping[Tensor, np.ndarray],
         moved: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> np.ndarray:
-        """Return what the tape says with other numbers in some leaves; what is cut off stays.
+        """Return the outputs on the tape with other numbers in some leaves; a value cut off stays.
 
-        ``moved`` makes something of every value that is computed.
+        ``moved`` changes every value that is computed.
         """
         values: dict[Any, np.ndarray] = dict(leaves)
         with warnings.catch_warnings():
@@ -224,7 +224,7 @@ class Recorded:
         return _flat(values.get(out, out._array) for out in self.outputs)
 
     def _evaluated(self, k: int, moved: np.ndarray) -> np.ndarray:
-        """Return what the function says with other numbers in leaf k, put back at once."""
+        """Return the function's outputs with other numbers in leaf k, and put its own back."""
         leaf = self.leaves[k]
         point = leaf._array
         leaf._array = np.asarray(moved, point.dtype)

@@ -1,4 +1,4 @@
-"""What a check of derivatives found: failures, kinks, and what was tried.
+"""The report of a check of derivatives: failures, kinks, and the checks that were made.
 
 Knows names and numbers alone.
 """
@@ -25,7 +25,7 @@ UNRECORDED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Derivative:
-    """Of an element of an output by an element of an input.
+    """The derivative of an element of an output by an element of an input.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Derivative:
     output_at: tuple[int, ...] | None = None
 
     def label(self) -> str:
-        """Return what messages call it."""
+        """Return its name in messages."""
         of = self.output + _index(self.output_at) if self.output else "random outputs"
         if self.input:
             of += f" by {self.input}" + _index(self.at)
@@ -53,13 +53,13 @@ class Derivative:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure(Derivative):
-    """A derivative that is wrong, or a promise that was not kept.
+    """A wrong derivative, or a broken promise of the function.
 
     Attributes
     ----------
     method : str
-        What says so: ``complex step``, ``central difference``, ``dot product``, ``backward``,
-        ``backward again``, ``zero cotangent``, ``called again`` or ``inputs kept``.
+        The method that found it: ``complex step``, ``central difference``, ``dot product``,
+        ``backward``, ``backward again``, ``zero cotangent``, ``called again`` or ``inputs kept``.
     found, expected : float
     """
 
@@ -68,7 +68,7 @@ class Failure(Derivative):
     expected: float
 
     def label(self) -> str:
-        """Return what messages call it: where an input was not kept, that alone."""
+        """Return its name in messages: where an input changed, the input alone."""
         if self.method == "inputs kept":
             return self.input + _index(self.at)
         return super().label()
@@ -80,7 +80,7 @@ class Failure(Derivative):
 
 @dataclass(frozen=True, kw_only=True)
 class Kink(Derivative):
-    """A place, or one within a step of it, where there is no derivative to compare with.
+    """A point where, or near which, the function has no derivative to compare with.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Kink(Derivative):
 
 
 class Check(NamedTuple):
-    """What one method tried: how often, and the largest error as a part of the allowed one."""
+    """The checks of one method: how many, and the largest error as a part of the allowed one."""
 
     order: int
     method: str
@@ -111,14 +111,14 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class GradReport:
-    """What was tried, and what was found. ``print(report)`` shows it in 80 columns.
+    """The checks that were made, and what failed. ``print(report)`` shows them in 80 columns.
 
     Attributes
     ----------
     checks, failures, kinks
     misdeclared : tuple of str
-        Primitives that are declared analytic and are not: differences bear their derivatives out,
-        the complex step does not. "" if there is one, and which cannot be told.
+        Primitives that are declared analytic and are not: differences confirm their derivatives,
+        and the complex step contradicts them. "" stands for one that cannot be identified.
     """
 
     checks: tuple[Check, ...]
@@ -128,7 +128,7 @@ class GradReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; a kink is not."""
+        """Whether nothing failed; a kink is no failure."""
         return not self.failures
 
     def __repr__(self) -> str:

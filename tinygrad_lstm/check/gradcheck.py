@@ -1,4 +1,4 @@
-"""The check of a user's function: its derivatives, and what it promises.
+"""The check of a user's function: its derivatives, and its promises.
 
 Knows Tensors and the comparison with slopes; no layers, no signals.
 """
@@ -41,8 +41,8 @@ def gradcheck(
     keeps its inputs, a second backward pass adds the same again, and a zero cotangent gives zeros.
 
     Where one-sided differences do not close in on each other as their step shrinks, the function
-    has a kink: that is reported as one, and no failure as long as what the tape says lies between
-    the two. Along a random direction a kink may stand for what is wrong beside it.
+    has a kink. A kink is reported as such, and is no failure as long as the tape's slope lies
+    between the two. Along a random direction a kink may hide a failure beside it.
 
     Parameters
     ----------
@@ -57,16 +57,16 @@ def gradcheck(
         and of those cotangents.
     jacobian : "auto", "full" or "projected"
         Every element of the outputs by every element of the inputs; or random combinations of the
-        outputs by random directions, two of each for every input, where what fails is traced to an
+        outputs by random directions, two of each for every input, where a failure is traced to an
         element by halving the direction; or full up to 200 elements of inputs and outputs together.
     seed : int
-        Of what is random.
+        Of the random numbers.
     float32 : bool
         Take float32 too, whose differences keep three digits at best.
     rtol : float, optional
-        What every method allows, relative to the largest derivative by that input, instead of
-        1e-8 for differences and 1e-12 for the rest, in float32 1e-3 and 1e-5. What rounding may
-        amount to is added: 16 ε times the size of the outputs, or of the largest value on the tape
+        The tolerance of every method, relative to the largest derivative by that input, instead of
+        1e-8 for differences and 1e-12 for the rest, in float32 1e-3 and 1e-5. The effect of
+        rounding is added: 16 ε times the size of the outputs, or of the largest value on the tape
         that they are made of; for differences divided by the step, which is 1e-4 … 1e-7 (in
         float32 2e-2 … 1e-3) relative to max(1, |x|), or to |x| where the outputs' own scale is as
         small. A derivative of 0 is known to a part of the slopes within the step.
@@ -112,7 +112,7 @@ def gradcheck(
         broken = _broken_promises(run, leaves, names)
         if broken:  # there is no one function to differentiate
             return GradReport((), tuple(broken), ())
-        with np.errstate(all="ignore"):  # what is not finite does not pass
+        with np.errstate(all="ignore"):  # a number that is not finite does not pass
             first = Comparison(run, leaves, names, 1, options)
             reports = [first.report()]
             if order == 2:
@@ -203,7 +203,7 @@ def _check_options(fn: Any, order: Any, options: Options) -> None:
 
 
 def _leaves(inputs: Any, float32: bool) -> list[Tensor]:
-    """Return the inputs as leaves: those that are leaves with a gradient as they are, or copies."""
+    """Return the inputs as leaves: leaves that require a gradient as they are, others as copies."""
     float32 = flag("gradcheck: float32", float32)
     several = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
     leaves = []
@@ -240,7 +240,7 @@ def _leaves(inputs: Any, float32: bool) -> list[Tensor]:
 
 
 def _names(leaves: list[Tensor]) -> list[str]:
-    """Return what reports call the inputs: by their names, if those tell them apart."""
+    """Return the names of the inputs in reports: their own names, where these differ."""
     labels = [leaf.label() if leaf.name else f"input {k}" for k, leaf in enumerate(leaves)]
     return [
         label if labels.count(label) == 1 else f"{label} (input {k})"

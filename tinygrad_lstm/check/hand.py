@@ -1,6 +1,6 @@
-"""What somebody derived, as it was given: every name looked up, every array seen to.
+"""Gradients derived by hand: every name looked up, every array checked.
 
-Knows signals. What is wrong with one gradient is a complaint, and leaves the others to be judged.
+Knows signals. A fault in one gradient is a complaint, and does not stop the others.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ..network.signals import Signal, Signals
 SAME = 1e-5  # relative to the largest entry: two that differ by less are no contradiction
 
 
-class Derived(NamedTuple):
+class HandGradient(NamedTuple):
     """A derived gradient.
 
     Attributes
     ----------
     signals : list of Signal
-        That of its name, or those of all its steps.
+        The signal of its name, or the signals of all its steps.
     value : array
     is_sequence : bool
     """
@@ -42,7 +42,7 @@ class Derived(NamedTuple):
     is_sequence: bool
 
     def each(self) -> Iterator[tuple[Signal, np.ndarray]]:
-        """Yield every signal with its gradient, as far as shapes let it."""
+        """Yield every signal with its gradient, as far as the shapes allow."""
         if not self.is_sequence:
             yield self.signals[0], self.value
         elif self.value.shape[:1] == (len(self.signals),):
@@ -50,7 +50,7 @@ class Derived(NamedTuple):
 
 
 def pairs(hand: Any) -> list[tuple[str, Any]]:
-    """Return what was given as names and gradients.
+    """Return the argument ``hand`` as names and gradients.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def pairs(hand: Any) -> list[tuple[str, Any]]:
         If it is neither a mapping nor pairs, or empty.
     """
     try:
-        found = [
+        given = [
             (name, each) for name, each in (hand.items() if isinstance(hand, Mapping) else hand)
         ]
     except (TypeError, ValueError):
@@ -66,34 +66,34 @@ def pairs(hand: Any) -> list[tuple[str, Any]]:
             f"compare: hand is {type(hand).__name__}; give a dictionary, or pairs, of a signal's "
             "name and its gradient"
         ) from None
-    if not found:
+    if not given:
         raise UsageError("compare: hand is empty; give at least one signal's gradient by its name")
-    return found
+    return given
 
 
-def looked_up(
+def look_up(
     signals: Signals, hand: Iterable[tuple[str, Any]]
-) -> tuple[dict[str, Derived], list[TinygradError]]:
-    """Return what can be judged, by name, and what is wrong with the rest."""
-    found: dict[str, Derived] = {}
+) -> tuple[dict[str, HandGradient], list[TinygradError]]:
+    """Return the gradients that can be compared, by name, and the faults of the others."""
+    gradients: dict[str, HandGradient] = {}
     complaints: list[TinygradError] = []
     for name, gradient in hand:
         try:
             if not isinstance(name, str):
                 raise SignalError(f"compare: {told(name)} is no name; give names as in 'lstm.W.i'")
-            if name in found:
+            if name in gradients:
                 raise SignalError(f"compare: {name!r} is given twice; the first is taken")
-            derived = _derived(signals, name, gradient)
-            for other, known in found.items():
+            derived = _hand_gradient(signals, name, gradient)
+            for other, known in gradients.items():
                 _refuse_contradiction(other, known, name, derived)
         except TinygradError as error:
             complaints.append(error)
         else:
-            found[name] = derived
-    return found, complaints
+            gradients[name] = derived
+    return gradients, complaints
 
 
-def _derived(signals: Signals, name: str, gradient: Any) -> Derived:
+def _hand_gradient(signals: Signals, name: str, gradient: Any) -> HandGradient:
     is_sequence = name not in signals.by_name
     several = signals.sequences.get(name, []) if is_sequence else [signals.by_name[name]]
     if not several:
@@ -107,7 +107,7 @@ def _derived(signals: Signals, name: str, gradient: Any) -> Derived:
                 f"compare: {signal.name} does not require a gradient; "
                 "make it with Tensor(..., requires_grad=True)"
             )
-    return Derived(several, _real(name, gradient), is_sequence)
+    return HandGradient(several, _real(name, gradient), is_sequence)
 
 
 def _real(name: str, gradient: Any) -> np.ndarray:
@@ -124,7 +124,7 @@ def _real(name: str, gradient: Any) -> np.ndarray:
     return array
 
 
-def _refuse_contradiction(name: str, one: Derived, again: str, other: Derived) -> None:
+def _refuse_contradiction(name: str, one: HandGradient, again: str, other: HandGradient) -> None:
     """Raise an error if two names stand for the same entries and give them different numbers."""
     mine = {signal.tensor: (signal, value) for signal, value in one.each()}
     for signal, value in other.each():

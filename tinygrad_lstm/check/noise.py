@@ -1,7 +1,7 @@
-"""Differences that no mistake leaves: small, of both signs, and of one size.
+"""Noise: differences that no mistake leaves, small, of both signs, and of one size.
 
-Knows how gradients are judged. A mistake changes a factor or a sum: what it leaves is mostly large,
-or of one sign, or in few entries. Rounding to few digits, and noise, leave the opposite.
+Knows judgements. A mistake changes a factor or a sum: the differences that it leaves are mostly
+large, or of one sign, or in few entries. Rounding to few digits, and noise, leave the opposite.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .blame import Judged
+from .blame import Judgement
 
 FEWEST = 8  # entries, below which no pattern can be told
-LARGEST = 0.005  # relative to the gradient: what is larger is no rounding to three digits
+LARGEST = 0.005  # relative to the gradient: a larger difference is no rounding to three digits
 OUTLIER = 6.0  # times the usual size: a difference as large as that is more than noise
 
 
-def noise(several: Sequence[Judged]) -> float | None:
+def noise(several: Sequence[Judgement]) -> float | None:
     """Return the usual size of the differences if they look like noise, relative to the gradients.
 
     Parameters
     ----------
-    several : sequence of Judged
+    several : sequence of Judgement
         The gradients that are wrong by themselves.
 
     Returns
@@ -45,7 +45,7 @@ def noise(several: Sequence[Judged]) -> float | None:
     return None
 
 
-def _relative(gradient: Judged, by_entry: bool) -> np.ndarray:
+def _relative(gradient: Judgement, by_entry: bool) -> np.ndarray:
     """Return the differences relative to the entries, or to the largest one, where it is not 0."""
     sizes = np.abs(gradient.expected)
     sizes = sizes if by_entry else np.full(sizes.shape, sizes.max(initial=0.0))

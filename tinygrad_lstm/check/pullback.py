@@ -1,4 +1,4 @@
-"""The reverse mode of one function at a point, held against slopes taken without it.
+"""The reverse mode of one function at a point, compared with slopes computed without it.
 
 Knows the tape and the slopes; not how the function is called.
 """
@@ -37,7 +37,7 @@ class Options(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What was found along a direction for each of R cotangents, and what a method says.
+    """The reverse mode along a direction for each of R cotangents, beside the slopes of a method.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
     found, expected : (R,)
     excess : (R,)   the error as a part of the allowed one: above 1 it is a failure
     allowed : (R,)
-    said : Slopes
+    slopes : Slopes
     """
 
     direction: np.ndarray
@@ -53,7 +53,7 @@ class Verdict(NamedTuple):
     expected: np.ndarray
     excess: np.ndarray
     allowed: np.ndarray
-    said: Slopes
+    slopes: Slopes
 
     @property
     def is_wrong(self) -> np.ndarray:
@@ -62,7 +62,7 @@ class Verdict(NamedTuple):
 
 
 class Comparison:
-    """The reverse mode of one function, pulled once, and what it is held against."""
+    """The reverse mode of one function, run once, and the methods that it is compared with."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Comparison:
         self.by_element = self.is_full or M <= PROJECTIONS
         # (R, M): the R cotangents that are pulled back, and of each leaf what came, (R, *shape)
         self.rows = np.eye(M) if self.by_element else self.rng.normal(size=(PROJECTIONS, M))
-        pulled = [self._pulled(row) for row in self.rows]
+        pulled = [self._pull_back(row) for row in self.rows]
         self.gradients = [np.stack(several) for several in zip(*pulled)]
         self.lengths = [self._lengths(k) for k in range(len(leaves))]
         self.checks: list[Check] = []
@@ -97,7 +97,7 @@ class Comparison:
         self.is_misdeclared = False
 
     def report(self) -> Found:
-        """Try everything."""
+        """Run all methods, and return what they found."""
         self._hold("central difference", self.recorded.differences, self.coarse)
         if self.recorded.is_analytic:
             self._hold("complex step", self.recorded.complex_step, self.exact)
@@ -107,18 +107,18 @@ class Comparison:
         return tuple(self.checks), tuple(self.failures), tuple(self.kinks), tuple(misdeclared)
 
     def _hold(self, method: str, slopes: Method, rtol: float) -> None:
-        """Hold the reverse mode against one method, in every direction."""
+        """Compare the reverse mode with one method, in every direction."""
         count, worst = 0, 0.0
         for k in range(len(self.leaves)):
             for direction in self._directions(k):
                 verdict = self._verdict(slopes, rtol, k, direction)
                 count += len(self.rows)
                 if verdict.is_wrong.any():
-                    direction = self._narrowed(slopes, rtol, k, direction)
+                    direction = self._narrow(slopes, rtol, k, direction)
                     if method == "complex step" and self._has_kink(k, direction):
                         continue  # no function is analytic there
                     at_element = self._verdict(slopes, rtol, k, direction)
-                    if at_element.is_wrong.any() or at_element.said.kinked.any():
+                    if at_element.is_wrong.any() or at_element.slopes.kinked.any():
                         verdict = at_element  # else the error is spread over many
                     if method == "complex step":
                         self._doubt_declaration(k, verdict)
@@ -127,16 +127,16 @@ class Comparison:
         self.checks.append(Check(self.order, method, count, worst))
 
     def _has_kink(self, k: int, direction: np.ndarray) -> bool:
-        """Return whether differences see a kink along a direction; write down what they see."""
+        """Return whether differences see a kink along a direction; write the kink down."""
         verdict = self._verdict(self.recorded.differences, self.coarse, k, direction)
-        if verdict.said.kinked.any():
+        if verdict.slopes.kinked.any():
             self._write_down("central difference", k, verdict)
-        return bool(verdict.said.kinked.any())
+        return bool(verdict.slopes.kinked.any())
 
     def _doubt_declaration(self, k: int, verdict: Verdict) -> None:
-        """Note that differences bear the reverse mode out, and the complex step is far from both.
+        """Note where differences confirm the reverse mode, and the complex step is far from both.
 
-        Then a forward function is not analytic.
+        There a forward function is not analytic.
         """
         other = self._verdict(self.recorded.differences, self.coarse, k, verdict.direction)
         off = _part(np.abs(verdict.expected - other.expected), other.allowed)
@@ -169,37 +169,37 @@ class Comparison:
         return np.where((least > 0) & (least < NEAR), least, np.maximum(1.0, x))
 
     def _verdict(self, slopes: Method, rtol: float, k: int, direction: np.ndarray) -> Verdict:
-        """Return what the reverse mode says along a direction, and whether a method agrees."""
+        """Return the slopes of the reverse mode along a direction, and whether a method agrees."""
         largest = _size(self.gradients[k] * self.lengths[k])
         largest = largest.max(tuple(range(1, largest.ndim)))
         verdict = self._at_scale(slopes, rtol, k, direction, largest)
         if not verdict.is_wrong.any():
             return verdict
-        # where a slope is 0 by chance, what is allowed is a part of the slopes near by
+        # where a slope is 0 by chance, the tolerance is a part of the slopes near by
         steep = np.abs(self.rows) @ self.recorded.steepness(k, direction)
         return self._at_scale(slopes, rtol, k, direction, np.maximum(largest, steep))
 
     def _at_scale(
         self, slopes: Method, rtol: float, k: int, direction: np.ndarray, largest: np.ndarray
     ) -> Verdict:
-        """Return the verdict along a direction, ``rtol`` being relative to what is largest."""
+        """Return the verdict along a direction, ``rtol`` being relative to ``largest``."""
         rows, gradient = self.rows, self.gradients[k]
         excess = np.full(len(rows), np.inf)
         found = np.where(direction == 0, 0, gradient * direction)
         found = found.sum(tuple(range(1, gradient.ndim)))
-        for said in slopes(k, direction):
+        for now in slopes(k, direction):
             # a kink leaves room between the one-sided slopes
-            low = _weighed(rows, said.low, said.high)
-            high = _weighed(rows, said.high, said.low)
+            low = _weighted_sum(rows, now.low, now.high)
+            high = _weighted_sum(rows, now.high, now.low)
             expected = np.clip(found, low, high)
             scale = np.maximum(largest, _size(expected))
-            allowed = rtol * scale + np.abs(rows) @ said.noise + self.atol
+            allowed = rtol * scale + np.abs(rows) @ now.noise + self.atol
             excess = np.fmin(excess, _part(np.abs(found - expected), allowed))
             if (excess <= 1).all():
                 break
-        return Verdict(direction, found, expected, excess, allowed, said)
+        return Verdict(direction, found, expected, excess, allowed, now)
 
-    def _narrowed(self, slopes: Method, rtol: float, k: int, direction: np.ndarray) -> np.ndarray:
+    def _narrow(self, slopes: Method, rtol: float, k: int, direction: np.ndarray) -> np.ndarray:
         """Return the element in which a direction goes wrong, by halving it again and again."""
         while (moved := np.flatnonzero(direction)).size > 1:
             halves = []
@@ -222,17 +222,17 @@ class Comparison:
             failure = Failure(method=method, found=found, expected=expected, **which)
             if failure not in self.failures:  # another direction led to it too
                 self.failures.append(failure)
-        for m in np.flatnonzero(verdict.said.kinked).tolist():
+        for m in np.flatnonzero(verdict.slopes.kinked).tolist():
             if not (wrong[m] if self.by_element else wrong.any()):
                 low, high = (
-                    float(each[m] / length) for each in (verdict.said.low, verdict.said.high)
+                    float(each[m] / length) for each in (verdict.slopes.low, verdict.slopes.high)
                 )
                 kink = Kink(low=low, high=high, **self._which(k, at, m))
                 if kink not in self.kinks:
                     self.kinks.append(kink)
 
     def _which(self, k: int, at: tuple[int, ...] | None, m: int | None = None) -> dict[str, Any]:
-        """Say which derivative: by leaf k, of the m-th element of all outputs or of them all."""
+        """Return the names of a derivative by leaf k, of the m-th output element or of all."""
         which: dict[str, Any] = dict(order=self.order, input=self.names[k], at=at)
         if m is not None:
             outs = self.recorded.outputs
@@ -245,16 +245,16 @@ class Comparison:
             which["output_at"] = tuple(map(int, index))
         return which
 
-    def _pulled(self, row: np.ndarray) -> list[np.ndarray]:
+    def _pull_back(self, row: np.ndarray) -> list[np.ndarray]:
         """Return each leaf's gradient for one cotangent of the outputs, all in a row."""
-        outs, seeds = zip(*self._seeded(row))
+        outs, seeds = zip(*self._seeds(row))
         found = grad(outs, self.leaves, seeds, allow_unused=True)
         return [
             np.zeros(leaf.shape) if each is None else np.asarray(each._array, float)
             for leaf, each in zip(self.leaves, found)
         ]
 
-    def _seeded(self, row: np.ndarray) -> list[tuple[Tensor, np.ndarray]]:
+    def _seeds(self, row: np.ndarray) -> list[tuple[Tensor, np.ndarray]]:
         """Return the outputs that have gradients, each with its part of a cotangent."""
         outs = self.recorded.outputs
         parts = np.split(row, np.cumsum([out.size for out in outs])[:-1])
@@ -265,14 +265,14 @@ class Comparison:
     def _walk_again(self) -> None:
         """Walk backwards twice more, which adds up, and with a cotangent of zero."""
         row = np.asarray(self.rng.normal(size=self.rows.shape[1]))
-        once = self._pulled(row)
+        once = self._pull_back(row)
         touched = [node for node in history(self.recorded.outputs) if not node.inputs]
         before = [leaf.grad for leaf in touched]
         try:
             for leaf in touched:
                 leaf.grad = None
             for times, method in ((1, "backward"), (2, "backward again")):
-                for out, seed in self._seeded(row):
+                for out, seed in self._seeds(row):
                     out.backward(seed)
                 summed = [np.zeros(x.shape) if x.grad is None else x.grad for x in self.leaves]
                 self._same(method, summed, [times * each for each in once])
@@ -280,10 +280,10 @@ class Comparison:
             for leaf, kept in zip(touched, before):
                 leaf.grad = kept
         zeros = [np.zeros(leaf.shape) for leaf in self.leaves]
-        self._same("zero cotangent", self._pulled(0 * row), zeros)
+        self._same("zero cotangent", self._pull_back(0 * row), zeros)
 
     def _same(self, method: str, found: list[np.ndarray], expected: list[np.ndarray]) -> None:
-        """Hold gradients against those that they must equal, to rounding."""
+        """Compare gradients with those that they must equal, to rounding."""
         count, worst = 0, 0.0
         for k, (one, other) in enumerate(zip(found, expected)):
             allowed = self.exact * np.max(_size(other), initial=0.0)
@@ -295,7 +295,7 @@ class Comparison:
         self.checks.append(Check(self.order, method, count, worst))
 
 
-def _weighed(rows: np.ndarray, slopes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _weighted_sum(rows: np.ndarray, slopes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return Σ u s over the outputs' elements, with the other slope where u is negative."""
     return np.where(rows == 0, 0, rows * np.where(rows > 0, slopes, others)).sum(axis=1)
 
@@ -306,5 +306,5 @@ def _size(array: np.ndarray) -> np.ndarray:
 
 
 def _part(off: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Return errors as parts of the allowed ones; what is not a number is beyond them."""
+    """Return errors as parts of the allowed ones; nan counts as infinite."""
     return np.nan_to_num(np.where(off == 0, 0.0, off / allowed), nan=np.inf, posinf=np.inf)

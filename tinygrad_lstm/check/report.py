@@ -16,16 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import flag, function, of_kind, text
+from ..engine.arguments import flag, function, of_kind
+from ..engine.arguments import text as is_text
 from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
 from ..formulas.columns import shape, size, table, wrapped
 from ..network.view import Given, Sight
-from .blame import Blame, blame, judged
+from .blame import Blame, blame, judgements
+from .corrections import Correction, corrections
 from .diagnosis import Diagnoses, diagnosed
 from .noise import noise
 from .rounding import tolerances
-from .telling import Told, tell
 from .trials import SECONDS
 
 GOOD = ("exact", "rounding")
@@ -119,7 +120,7 @@ class Report:
     sight: Sight | None = field(default=None, repr=False)
 
     @cached_property
-    def seen(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
+    def evidence(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
         """Where all is, what was derived of it that is finite, and how far off it may be.
 
         A gradient that is the tape's to its own last digit is right, whatever it was made of. One
@@ -139,7 +140,7 @@ class Report:
         right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
         agreeing = {each.name for each in sight.given(right)}
         key_of = {each.name: key for key, each in enumerate(given)}
-        for each in judged(sight.adjoint, given, allowed):
+        for each in judgements(sight.adjoint, given, allowed):
             if each.given.name in agreeing and not each.follows:
                 key = key_of[each.given.name]
                 allowed[key] = np.full(allowed[key].shape, np.inf)
@@ -149,8 +150,8 @@ class Report:
     def blame(self) -> Blame | None:
         if all(row.ok and row.as_printed for row in self.rows):
             return None
-        sight, given, allowed = self.seen
-        return blame(sight, judged(sight.adjoint, given, allowed))
+        sight, given, allowed = self.evidence
+        return blame(sight, judgements(sight.adjoint, given, allowed))
 
     @cached_property
     def mistakes(self) -> Diagnoses:
@@ -168,16 +169,16 @@ class Report:
         cut.is_cut = True
         try:
             with clock:
-                if "seen" not in self.__dict__:
-                    self.__dict__["seen"] = self._look(clock)
-                found = diagnosed(*self.seen, seconds=clock.left, pairs=False)
+                if "evidence" not in self.__dict__:
+                    self.__dict__["evidence"] = self._look(clock)
+                found = diagnosed(*self.evidence, seconds=clock.left, pairs=False)
                 if _is_left(found) and not found.is_cut:
                     try:
                         found = self._at_one_step(clock)
                     except TimeUp:
                         found.is_cut = True
                     else:
-                        found = found or diagnosed(*self.seen, seconds=clock.left, **how)
+                        found = found or diagnosed(*self.evidence, seconds=clock.left, **how)
         except TimeUp:
             found = cut
         self.__dict__["mistakes"] = found
@@ -200,7 +201,7 @@ class Report:
 
     @cached_property
     def _singles(self) -> Diagnoses:
-        found = diagnosed(*self.seen, pairs=False) if self._is_small else Diagnoses()
+        found = diagnosed(*self.evidence, pairs=False) if self._is_small else Diagnoses()
         if not _is_left(found) or found.is_cut or not self._is_small:
             return found
         with suppress(TimeUp):
@@ -212,7 +213,7 @@ class Report:
 
         The report looks at the unfolded network from then on, if there are any.
         """
-        sight = self.seen[0]
+        sight = self.evidence[0]
         if (
             not self.is_wrong
             or not sight.network.folded
@@ -223,28 +224,28 @@ class Report:
         found = diagnosed(*unfolded, pairs=False, seconds=clock.left)
         if not found or _is_left(found):
             return Diagnoses()
-        self.__dict__["seen"] = unfolded
+        self.__dict__["evidence"] = unfolded
         return found
 
     @cached_property
     def _is_small(self) -> bool:
         """Whether it takes no more than a few seconds to run it with every single mistake."""
-        adjoint = self.seen[0].adjoint
+        adjoint = self.evidence[0].adjoint
         steps = [len(adjoint.loops[x.loop or 0].steps) if x.folded else 1 for x in adjoint.nodes]
         return sum(steps) <= UNASKED
 
     @cached_property
     def noise(self) -> float | None:
         """The usual size of the differences, relative, if they look like noise; else None."""
-        sight, given, allowed = self.seen
-        several = judged(sight.adjoint, given, allowed)
+        sight, given, allowed = self.evidence
+        several = judgements(sight.adjoint, given, allowed)
         return noise([each for each in several if not each.follows])
 
     @property
-    def telling(self) -> list[Told]:
+    def corrections(self) -> list[Correction]:
         """The right equation, and the numbers, of each mistake that explains the most."""
-        sight, given, _ = self.seen
-        return tell(sight, given, self.best[0]) if self.best else []
+        sight, given, _ = self.evidence
+        return corrections(sight, given, self.best[0]) if self.best else []
 
     @cached_property
     def unplaced(self) -> list[str]:
@@ -253,7 +254,7 @@ class Report:
         It is not finite, or in a wrong shape that cannot be taken apart, or the network does
         without it, because what is packed in it stands there part by part.
         """
-        sight, _, _ = self.seen
+        sight, _, _ = self.evidence
         wrong = {row.name: row for row in self.rows if row.is_wrong}
         return [
             n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
@@ -270,7 +271,7 @@ class Report:
 
     def _steps_of_plain_loops(self) -> Iterator[str]:
         """Yield the remedy where one array holds the gradients of all steps of a plain loop."""
-        known = self.seen[0].signals.by_name
+        known = self.evidence[0].signals.by_name
         for row in self.rows:
             copies = [row.name]
             while (copy := f"{row.name}_{len(copies) + 1}") in known:
@@ -283,10 +284,10 @@ class Report:
                     "compare all steps at once, or give the gradient of each signal by its name"
                 )
 
-    def holds(self, signal: str) -> str:
+    def given_name(self, signal: str) -> str:
         """Return the name under which a signal was given: its own, its sequence's, its whole's."""
-        text("holds: the signal", signal)
-        sight, _, _ = self.seen
+        is_text("given_name: the signal", signal)
+        sight, _, _ = self.evidence
         return next((name for name in self.hand if signal in sight.places.members(name)), "")
 
     @property
@@ -314,11 +315,11 @@ class Report:
         return f"<Report: {self._total}>"
 
     def __str__(self) -> str:
-        return self.told()
+        return self.text()
 
-    def told(self, answers: bool = True) -> str:
+    def text(self, answers: bool = True) -> str:
         """Return the report as text; without ``answers`` nothing that tells right numbers."""
-        answers = flag("told: answers", answers)
+        answers = flag("text: answers", answers)
         head: tuple[str, ...] = HEAD
         body = [_cells(row) for row in self.rows]
         if not answers:
@@ -331,7 +332,7 @@ class Report:
         with self._limit:  # one for both
             with suppress(TimeUp):
                 if self.is_wrong and self.blame is not None:
-                    first = self.holds(self.blame.signal)
+                    first = self.given_name(self.blame.signal)
             said = self._said()
         lines = ["".join(f"<th>{name}</th>" for name in HEAD)]
         for row in self.rows:
@@ -344,7 +345,7 @@ class Report:
         return f"<table>{rows}</table>" + "".join(f"<p>{each}</p>" for each in told)
 
     def as_dict(self, answers: bool = True) -> dict[str, Any]:
-        """Return the report as JSON can hold it; without ``answers`` as `told` does."""
+        """Return the report as JSON can hold it; without ``answers`` as `text` does."""
         answers = flag("as_dict: answers", answers)
         rows = []
         for row in self.rows:
@@ -375,7 +376,7 @@ class Report:
                        "unique": each.unique, "apart": each.apart}  # fmt: skip
             if answers:
                 mistake["residual"] = _plain(each.residual)
-                mistake["equations"] = [] if at else [_equation(one) for one in self.telling]
+                mistake["equations"] = [] if at else [_equation(one) for one in self.corrections]
             mistakes.append(mistake)
         return mistakes
 
@@ -399,8 +400,8 @@ class Report:
             yield "give more digits, or scientific notation: zeros would pass as well"
         if not self.is_wrong:
             return
-        if self.seen[0].reason:
-            yield f"every step on its own, since {self.seen[0].reason}"
+        if self.evidence[0].reason:
+            yield f"every step on its own, since {self.evidence[0].reason}"
         if self.unplaced:
             reasons = [f"{name} ({self._why_unplaced(name)})" for name in self.unplaced]
             yield f"compared, but not blamed: {_listed(reasons)}"
@@ -429,7 +430,7 @@ class Report:
             some = f" that explains {wrong - first.left} of {wrong} wrong ones"
         noun = "mistake" if len(first.mistakes) == 1 else "mistakes"
         yield f"{noun}{some}: {_saying(first.says, answers)}"
-        for told in self.telling if answers else ():
+        for told in self.corrections if answers else ():
             yield f"  right: {told.text}"
             if told.mistake.wrong:
                 yield f"  instead of what is marked: {told.mistake.wrong}"
@@ -467,8 +468,8 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:LISTED])}{', …' * (len(names) > LISTED)}"
 
 
-def _equation(told: Told) -> dict[str, Any]:
-    return {"signal": told.signal, "right": told.text, "taken": told.taken,
+def _equation(told: Correction) -> dict[str, Any]:
+    return {"signal": told.signal, "right": told.text, "taken": told.substitute,
             "at": list(told.at), "wrong": _plain(told.wrong), "expected": _plain(told.right),
             "is_given": told.is_given}  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""How far rounding may have led a derived gradient: that of the machine, and that of few digits.
+"""The tolerance of a derived gradient: the rounding of the machine, and that to few digits.
 
-Knows the network and its adjoint. What is carried at few digits is off by half a unit of the last
-one, wherever it has a name; in the forward pass too, so that the gains of the adjoint network are
-off by what that makes of them. How far that leads is measured, by errors drawn at random.
+Knows the network and its adjoint. A value that an author carries at few digits is off by half a
+unit of the last one, wherever the value has a name; in the forward pass too, so that the gains of
+the adjoint network are off as well. Errors drawn at random measure how far that leads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .runs import Intercepts, Recorder, run_on_given
 
 HalfUnit = Callable[[Any], np.ndarray]
 
-DRAWS = 16  # of rounding errors, in every signal; what they lead to varies by a fifth or so
+DRAWS = 16  # of rounding errors, in every signal; the result varies by a fifth or so
 FACTOR = 5.0  # times the root of the mean square
 COMPUTED = (
     Kind.ELEMENTWISE,
@@ -73,7 +73,7 @@ def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
 
 
 def half_unit_of(printed: Iterable[Any], digits: int) -> HalfUnit:
-    """Return what gives half a unit of the last digit of numbers that an author carries.
+    """Return the function for half a unit of the last digit of numbers that an author carries.
 
     An author of whom a number shows more than so many digits after the point, and every number no
     more than so many in all, keeps so many in all everywhere. Of others the coarser counts.
@@ -109,18 +109,18 @@ def _is_multiple(value: np.ndarray, unit: np.ndarray) -> np.ndarray:
 def tolerances(
     sight: Sight, given: Sequence[Given], rtol: float, digits: int | None
 ) -> list[np.ndarray]:
-    """Return how far each derived gradient may be off what follows from those above it.
+    """Return the tolerance of each derived gradient, against the one that follows from those above.
 
-    That is half a unit of its own last digit, and what rounding makes of all that the gradient is
-    computed from (see `spread`): a given gradient is off by half a unit of what was printed, one
-    that is not given by half a unit of what an author carries.
+    That is half a unit of its own last digit, and the effect of rounding in all values that the
+    gradient is computed from (see `spread`): a given gradient is off by half a unit of its printed
+    digit, another one by half a unit of the digit that an author carries.
 
     Parameters
     ----------
     sight : Sight
     given : the derived gradients
     rtol : float
-        What counts as rounding, relative to the largest of what was added up.
+        The rounding of the machine, relative to the largest number in a sum.
     digits : int, optional
         At how many the numbers were carried.
     """
@@ -130,7 +130,7 @@ def tolerances(
     for key, size in Interruptible(scale.items()):
         known = largest.get(given[key].wire, 0.0)
         largest[given[key].wire] = max(np.max(x, initial=known) for x in (size, values[key]))
-    floor = 0.1 * max(largest.values(), default=0.0)  # what is that small is made of rounding
+    floor = 0.1 * max(largest.values(), default=0.0)  # numbers that small are rounding
     allowed = [np.full(x.value.shape, rtol * max(largest[x.wire], floor)) for x in given]
     if digits is None:
         return allowed
@@ -178,16 +178,16 @@ def _sizes(sight: Sight) -> Intercepts:
 
 
 def reach(sight: Sight, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
-    """Return how far off δ may be if all that it is made of is carried at few digits, by wire.
+    """Return how far off δ may be if its operands are carried at few digits, by wire.
 
-    The last digit of δ itself is not in it: that is printed, and shows what it is.
+    The last digit of δ itself does not count: it is printed.
 
     Parameters
     ----------
     sight : Sight
     digits : int
     printed : arrays
-        What the author gave, which shows how the author counts digits (see `half_unit_of`).
+        The author's numbers, which show how the author counts digits (see `half_unit_of`).
     """
     wires, random = _wires(sight), np.random.default_rng(2)
     half_unit = half_unit_of(printed, digits)
@@ -215,12 +215,12 @@ def spread(
     half_unit: HalfUnit,
     run: Callable[[Flow, bool], dict[int, np.ndarray]],
 ) -> dict[int, np.ndarray]:
-    """Return how far rounding may lead what an adjoint network makes.
+    """Return how far rounding may move the results of an adjoint network.
 
     The roundings are independent of each other: the worst case over all of their signs, which
     grows from step to step, never comes. So the passes, forward and back, are run `DRAWS` times
     with errors drawn at random, each uniform within half a unit, and `FACTOR` times the root of
-    the mean square of what they lead to is the bound. Of one error that is 2.9 times the worst
+    the mean square of their effects is the bound. Of one error that is 2.9 times the worst
     case; of many, whose sum is normal, about one value in 10⁵ is beyond the bound.
 
     Parameters
@@ -271,7 +271,8 @@ def _uniform(random: np.random.Generator, most: np.ndarray) -> np.ndarray:
 def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
     """Yield adjoint networks of forward passes in which every computed signal is rounded.
 
-    Inputs and parameters are as they are, and what is moved or copied alone is rounded once.
+    Inputs and parameters stay as they are, and a value that is only moved or copied is rounded
+    once.
     """
     network = sight.network
     nodes = [node for node in network.nodes if node.kind in COMPUTED]
@@ -299,7 +300,7 @@ def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> 
 
 
 def _with_gain(node: Node, used: Node, values: Mapping[int, np.ndarray]) -> Node:
-    """Return a node of an adjoint network with the gain that other signals make."""
+    """Return a node of an adjoint network with the gain that new values of the signals give."""
     operands = [values[wire] for wire in used.inputs]
     port = used.inputs.index(node.outputs[0])
     gain = np.asarray(gain_of(used, port, operands, values[used.outputs[0]]), float)
@@ -307,7 +308,7 @@ def _with_gain(node: Node, used: Node, values: Mapping[int, np.ndarray]) -> Node
 
 
 def _wires(sight: Sight) -> dict[int, int]:
-    """Return the wires of what has a name, in the network and in its adjoint."""
+    """Return the wires of the named signals, in the network and in its adjoint."""
     return {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
 
 

@@ -189,7 +189,7 @@ def _check(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(_json(report.as_dict(chosen.answers) | {"complaints": complaints}))
     else:
-        print(report.told(chosen.answers))
+        print(report.text(chosen.answers))
     return 2 if complaints else 0 if report.ok else 1 if report.is_wrong else 2
 
 

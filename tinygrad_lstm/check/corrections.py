@@ -1,7 +1,7 @@
-"""A mistake as a teacher tells it: the right equation with the wrong factor marked, and numbers.
+"""A mistake as a teacher corrects it: the right equation, the wrong factor marked, and numbers.
 
-Knows networks, mistakes and equations, and no mistake by name: what a changed network has otherwise
-than the right one is what is marked.
+Knows networks, mistakes and equations, and no mistake by name: the marks stand where a changed
+network differs from the right one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from .diagnosis import NO_ROOM, Diagnosis
 from .mistakes import Mistake
 from .runs import Recorder
 
+__all__ = ["Correction", "corrections"]
+
 SAME = 1e-9  # relative to the largest entry
 
 
 @dataclass(frozen=True)
-class Told:
-    """Where a mistake shows first, and what would have been right there.
+class Correction:
+    """The place where a mistake shows first, and the right equation and number there.
 
     Attributes
     ----------
@@ -36,17 +38,18 @@ class Told:
     signal : str
         The first whose gradient the mistake makes wrong.
     equation : Symbol
-        Of its gradient, from those that have a name above it: δ of a signal is called ``δ`` and
-        its name. What the mistake changes is marked ``⟨ ⟩``. ``equation.value`` is its number.
+        The right side for its gradient, in terms of the gradients above it that have a name: δ of a
+        signal is called ``δ`` and its name. ``⟨ ⟩`` marks the part that the mistake changes.
+        ``equation.value`` is the number.
     at : tuple of int
-        The entry that is off most.
+        The entry that differs most.
     wrong, right : float
-        There, as the author has it, or if it was not given as the mistake makes it; and as it
-        should be. nan where the shape is wrong.
+        The author's number at that entry, or the mistake's if the author gave none, and the right
+        number. nan where the shape is wrong.
     is_given : bool
-        Whether the author has given it.
+        Whether the author gave the gradient of the signal.
     is_left_out : bool
-        Whether what is marked is left out, and nothing stands in its place.
+        Whether the mistake leaves the marked part out, and puts nothing in its place.
     """
 
     mistake: Mistake
@@ -59,18 +62,18 @@ class Told:
     is_left_out: bool = False
 
     @property
-    def taken(self) -> str:
-        """What was taken for what is marked, in the words of the mistake; 0 if it is left out."""
+    def substitute(self) -> str:
+        """What stands in place of the marked part, in the words of the mistake; 0 if left out."""
         return self.mistake.wrong or "0" * self.is_left_out
 
     @property
     def text(self) -> str:
-        """The equation, as it is written."""
+        """The equation as text."""
         return f"δ{self.signal} = {self.equation}"
 
 
-def tell(sight: Sight, given: Sequence[Given], diagnosis: Diagnosis) -> list[Told]:
-    """Return what there is to tell of each mistake of a diagnosis.
+def corrections(sight: Sight, given: Sequence[Given], diagnosis: Diagnosis) -> list[Correction]:
+    """Return the correction of each mistake of a diagnosis.
 
     Parameters
     ----------
@@ -80,51 +83,53 @@ def tell(sight: Sight, given: Sequence[Given], diagnosis: Diagnosis) -> list[Tol
 
     Returns
     -------
-    list of Told
-        Without those of a mistake that shows in no gradient of a signal with a name.
+    list of Correction
+        Without the mistakes that show in no gradient of a signal with a name.
     """
     equations = Equations(sight)
-    several = (_told(equations, given, each) for each in diagnosis.mistakes)
+    several = (_correction(equations, given, each) for each in diagnosis.mistakes)
     return [each for each in several if each is not None]
 
 
-def _told(equations: Equations, given: Sequence[Given], mistake: Mistake) -> Told | None:
+def _correction(
+    equations: Equations, given: Sequence[Given], mistake: Mistake
+) -> Correction | None:
     adjoint = equations.sight.adjoint
     changed = mistake.change(adjoint)
-    for name, wrong in _local(equations, changed):
+    for name, wrong in _local_gradients(equations, changed):
         right = equations.right[name]
         if _differs(wrong, right):
             author = next((each.value for each in given if each.name == name), None)
             marks = _marks(adjoint, changed, len(equations.network.wires))
-            equation = equations.of(name, marks, _kept(adjoint, changed))
-            shown = wrong if author is None else author
+            equation = equations.of(name, marks, _right_steps(adjoint, changed))
+            number = wrong if author is None else author
             without = np.broadcast_to(left_out(equation), np.shape(right))
             is_left_out = not _differs(wrong, without, right)
-            return Told(mistake, name, equation, *_worst(shown, right), author is not None,
+            return Correction(mistake, name, equation, *_worst(number, right), author is not None,
                         is_left_out)  # fmt: skip
     return None
 
 
-def _local(equations: Equations, changed: Flow) -> list[tuple[str, np.ndarray]]:
-    """Return what a changed network makes of each gradient out of right ones above it.
+def _local_gradients(equations: Equations, changed: Flow) -> list[tuple[str, np.ndarray]]:
+    """Return the gradient of each signal that a changed network makes from right ones above it.
 
-    As far as their shapes let it.
+    As far as the shapes allow.
     """
     names: dict[tuple[int, int | None], str] = {}  # of copies the last
     for name, (wire, step) in sorted(equations.places.items(), key=lambda each: each[1][0]):
         names[equations.same.get(wire, wire), step] = name
-    found: list[tuple[str, np.ndarray]] = []
+    gradients: list[tuple[str, np.ndarray]] = []
 
-    def made(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+    def right_value(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
         name = names.get((wire, step))
         if name is None:
             return value
-        found.append((name, value))
+        gradients.append((name, value))
         return equations.right[name]
 
     with np.errstate(all="ignore"), suppress(*NO_ROOM):
-        evaluate(changed, intercept=Recorder({wire for wire, _ in names}, made))
-    return found
+        evaluate(changed, intercept=Recorder({wire for wire, _ in names}, right_value))
+    return gradients
 
 
 def _differs(wrong: np.ndarray, right: np.ndarray, scale: np.ndarray | None = None) -> bool:
@@ -135,7 +140,7 @@ def _differs(wrong: np.ndarray, right: np.ndarray, scale: np.ndarray | None = No
 
 
 def _worst(wrong: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], float, float]:
-    """Return the entry that is off most, and what it is and should be."""
+    """Return the entry that differs most, the number there and the right number."""
     if np.shape(wrong) != np.shape(right):
         return (), np.nan, np.nan
     off = np.nan_to_num(np.abs(wrong - right), nan=np.inf)
@@ -144,13 +149,13 @@ def _worst(wrong: np.ndarray, right: np.ndarray) -> tuple[tuple[int, ...], float
 
 
 def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
-    """Return what is changed: of a wire, what comes into it, or `ALL` for the factor on it.
+    """Return the changes at each wire of the right network: of its inputs, or `ALL` for its factor.
 
-    By the wire that the right network has it on; that is one of the first ``wires``, which the
-    network has too: of the others, what leads on from them.
+    A wire of the network itself is one of the first ``wires``; a change at another wire is marked
+    where that wire leads to.
     """
     now = changed.maker
-    found: dict[int, set[int]] = {}
+    marked: dict[int, set[int]] = {}
     for node in right.nodes:
         for wire in node.outputs:
             other = now.get(wire)
@@ -159,19 +164,19 @@ def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
                 marks |= set(node.inputs) - set(other.inputs)
             if not np.array_equal(right.wires[wire].value, changed.wires[wire].value):
                 marks = {ALL}  # an input, driven otherwise
-            marks |= {come for come in node.inputs if come >= wires and come in found}
+            marks |= {wire for wire in node.inputs if wire >= wires and wire in marked}
             if marks:
-                found[wire] = marks
-    return found
+                marked[wire] = marks
+    return marked
 
 
-def _kept(right: Flow, changed: Flow) -> dict[int, set[int]]:
-    """Return the steps from which a wire gets what it should, where it does not from others.
+def _right_steps(right: Flow, changed: Flow) -> dict[int, set[int]]:
+    """Return the steps at which a wire still gets the right value, if a change spares some steps.
 
-    By the wire that the right network has it on.
+    By the wire of the right network.
     """
     now = changed.maker
-    kept: dict[int, set[int]] = {}
+    right_steps: dict[int, set[int]] = {}
     for node in right.nodes:
         for wire in node.outputs if len(node.inputs) == 1 else ():
             other = now.get(wire)
@@ -180,12 +185,12 @@ def _kept(right: Flow, changed: Flow) -> dict[int, set[int]]:
                 continue
             if weight.folded and weight.outputs[0] >= len(right.wires):
                 gains = np.asarray(weight.gain)
-                kept[wire] = {k for k, gain in enumerate(gains) if np.all(gain == 1)}
-    return kept
+                right_steps[wire] = {k for k, gain in enumerate(gains) if np.all(gain == 1)}
+    return right_steps
 
 
 def _is_alike(node: Node, other: Node, wire: int) -> bool:
-    """Return whether two nodes do the same to what comes into them, on its way to a wire."""
+    """Return whether two nodes act alike on their inputs, on the way to a wire."""
     ways = [(x.kind, x.primitive, x.transposed, x.port) for x in (node, other)]
     if ways[0] != ways[1] or not is_same(dict(node.parameters), dict(other.parameters)):
         return False
@@ -194,6 +199,6 @@ def _is_alike(node: Node, other: Node, wire: int) -> bool:
         signs = [dict(zip(p, x.signs)) for p, x in zip(ports, (node, other), strict=True)]
         if node.kind is Kind.BRANCH:
             return signs[0].get(wire) == signs[1].get(wire)
-        return all(signs[0].get(come, sign) == sign for come, sign in signs[1].items())
+        return all(signs[0].get(port, sign) == sign for port, sign in signs[1].items())
     same = node.gain is other.gain or np.array_equal(node.gain, other.gain)
     return same or node.kind in (Kind.DELAY, Kind.ADVANCE)

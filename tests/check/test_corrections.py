@@ -9,9 +9,9 @@ import pytest
 import tinygrad_lstm as tg
 from support import planted
 from support.networks import convolution, formula, loop, mlp, recurrence
+from tinygrad_lstm.check.corrections import corrections
 from tinygrad_lstm.check.diagnosis import NO_ROOM, Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
-from tinygrad_lstm.check.telling import tell
 from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.formulas.equations import left_out
 from tinygrad_lstm.network.signals import Signals
@@ -45,7 +45,7 @@ class Tape(dict):
 def test_the_equation_evaluated_is_the_tape_s_gradient(case):
     report = planted.report(case)
     tape = Tape(report.loss)
-    for told in report.telling:
+    for told in report.corrections:
         value = np.asarray(told.equation.evaluate(tape))
         right = tape[f"δ{told.signal}"]
         np.testing.assert_allclose(np.broadcast_to(value, right.shape), right, rtol=1e-12,
@@ -56,8 +56,8 @@ def test_the_equation_evaluated_is_the_tape_s_gradient(case):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_what_is_wrong_is_marked(case):
     report = planted.report(case)
-    assert len(report.telling) == sum(len(each.mistakes) for each in report.best[:1])
-    for told in report.telling:
+    assert len(report.corrections) == sum(len(each.mistakes) for each in report.best[:1])
+    for told in report.corrections:
         assert told.text.count("⟨") == told.text.count("⟩") > 0
 
 
@@ -77,14 +77,14 @@ def test_what_is_wrong_is_marked(case):
     ],
 )  # fmt: skip
 def test_the_equation_is_that_of_the_papers(mistake, equation):
-    (told,) = planted.report(planted.case("lstm", mistake)).telling
+    (told,) = planted.report(planted.case("lstm", mistake)).corrections
     assert told.text == equation
 
 
 def test_the_numbers_are_the_author_s_and_the_right_ones():
     case = planted.case("lstm", "f-missing")
     report = planted.report(case)
-    (told,) = report.telling
+    (told,) = report.corrections
     assert told.is_given
     assert told.wrong == case.hand()["lstm.state[2]"][told.at]
     assert told.right == pytest.approx(Tape(report.loss)["δlstm.state[2]"][told.at], rel=1e-12)
@@ -96,7 +96,7 @@ def test_the_numbers_are_the_author_s_and_the_right_ones():
 def test_what_was_not_given_is_told_as_the_mistake_makes_it():
     case = planted.case("lstm", "f-missing")
     report = planted.report(case, case.parameters)
-    (told,) = report.telling
+    (told,) = report.corrections
     assert told.signal == "lstm.state[2]" and not told.is_given
     assert told.wrong == pytest.approx(case.hand()["lstm.state[2]"][told.at], rel=1e-9)
     assert "with the mistake" in str(report)
@@ -106,7 +106,7 @@ def test_what_was_not_given_is_told_as_the_mistake_makes_it():
 def test_it_fits_a_terminal(case):
     report = planted.report(case)
     for answers in (True, False):
-        assert max(map(len, report.told(answers).splitlines())) <= WIDTH
+        assert max(map(len, report.text(answers).splitlines())) <= WIDTH
 
 
 def test_it_marks_the_wrong_factor_in_a_notebook():
@@ -115,7 +115,7 @@ def test_it_marks_the_wrong_factor_in_a_notebook():
 
 
 def test_a_mistake_in_everything_is_marked_at_the_loss():
-    (told,) = planted.report(planted.case("softmax", "batch-mean-forgotten")).telling
+    (told,) = planted.report(planted.case("softmax", "batch-mean-forgotten")).corrections
     assert told.text == "δL = broadcast(-0.25 ⟨δdivide⟩, (4, 3)) ∘ constant"
 
 
@@ -140,7 +140,7 @@ def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
     sight, tape, count = Sight(loss), Tape(loss), 0
     for mistake in mistakes(sight):
         try:
-            found = tell(sight, [], Diagnosis((mistake,), 0.0, 0))
+            found = corrections(sight, [], Diagnosis((mistake,), 0.0, 0))
         except NO_ROOM:  # it cannot be made in this network
             continue
         for told in found:
@@ -226,11 +226,11 @@ FACTORS = [2.0, -1.0, 0.0]
 def true_equations(report):
     """Hold every equation of a report to the tape's gradient; return how many there are."""
     tape = Tape(report.loss)
-    for told in report.telling:
+    for told in report.corrections:
         value, right = np.asarray(told.equation.evaluate(tape)), tape[f"δ{told.signal}"]
         np.testing.assert_allclose(np.broadcast_to(value, right.shape), right, 1e-11, 1e-14)
         assert told.text != f"δ{told.signal} = ⟨δ{told.signal}⟩"
-    return len(report.telling)
+    return len(report.corrections)
 
 
 @pytest.mark.parametrize("factor", FACTORS)
@@ -255,7 +255,7 @@ def test_a_row_that_is_read_at_two_steps_has_the_sum_of_both():
         loss = loss + tg.sum(tg.tanh(E[[2, 0, 2][k]]) * tg.tanh(V[k]))
     right = {"E": tg.grad(loss, E).numpy(), "V": tg.grad(loss, V).numpy()}
     report = tg.compare(loss, right | {"E": 2 * right["E"]})
-    (told,) = report.telling
+    (told,) = report.corrections
     for part in ("at [2]", "at [0]", "parts at the same index add up", "0 elsewhere"):
         assert part in told.text
     assert told.text.count("at [2]") == 2
@@ -263,13 +263,13 @@ def test_a_row_that_is_read_at_two_steps_has_the_sum_of_both():
 
 
 def test_what_is_read_once_in_order_is_told_as_a_sequence():
-    told, *_ = planted.report(planted.case("gru", "x-overwritten")).telling
+    told, *_ = planted.report(planted.case("gru", "x-overwritten")).corrections
     assert told.text.startswith("δx = [") and " at [" not in told.text
 
 
 def test_the_loss_in_a_loop_has_a_gradient_of_1():
     loss, leaves = running_loss(np.random.default_rng(0))
-    (told,) = tg.compare(loss, {"w": 2 * tg.grad(loss, leaves["w"]).numpy()}).telling
+    (told,) = tg.compare(loss, {"w": 2 * tg.grad(loss, leaves["w"]).numpy()}).corrections
     assert str(told.equation) == "⟨1⟩" and told.mistake.wrong == "2"
 
 
@@ -298,7 +298,7 @@ def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network)
         if mistake.what not in ("carry dropped", "branch forgotten", "overwritten"):
             continue
         try:
-            found = tell(sight, [], Diagnosis((mistake,), 0.0, 0))
+            found = corrections(sight, [], Diagnosis((mistake,), 0.0, 0))
         except NO_ROOM:
             continue
         for told in found:
@@ -310,14 +310,14 @@ def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network)
 
 
 def test_a_step_whose_share_is_there_is_not_marked():
-    (told,) = planted.report(planted.case("fir", "last-step-alone")).telling
+    (told,) = planted.report(planted.case("fir", "last-step-alone")).corrections
     assert told.text == "δb = δs[5] + ⟨δs[4] + … + δs[0]⟩"
-    (told,) = planted.report(planted.case("elman", "U-without-start")).telling
+    (told,) = planted.report(planted.case("elman", "U-without-start")).corrections
     assert told.text == "δU = h[2]ᵀ δs[3] + h[1]ᵀ δs[2] + h[0]ᵀ δs[1] + ⟨h_0ᵀ δs[0]⟩"
 
 
 def test_a_sum_says_over_which_axes_it_goes():
-    (told,) = planted.report(planted.case("mlp", "bias-over-features")).telling
+    (told,) = planted.report(planted.case("mlp", "bias-over-features")).corrections
     assert told.text == "δoutput.b = ⟨Σ over axis 0 of δoutput.z⟩"
     assert "instead of what is marked: Σ over axis 1" in str(planted.report(planted.case(
         "mlp", "bias-over-features")))  # fmt: skip
