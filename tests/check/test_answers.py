@@ -292,7 +292,7 @@ def test_a_network_that_leaves_is_no_success(right, tmp_path, capsys):
 def test_the_mistake_is_looked_for_as_long_as_one_wants(network, right, tmp_path, capsys):
     off = right | {"dense.b": 2 * right["dense.b"]}
     assert run(network, off, "--seconds", "0", tmp_path=tmp_path) == 1
-    assert "the time was up before all was tried" in capsys.readouterr().out
+    assert "the time was up before all mistakes were tried" in capsys.readouterr().out
     assert run(network, off, tmp_path=tmp_path) == 1
     assert "the gradient of dense.b is 2 times what it should be" in capsys.readouterr().out
 

@@ -171,7 +171,7 @@ def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
         assert next(clock) - began <= seconds + 5
         assert bool(shown) is (seconds == took)
         if seconds < took:
-            assert "the time was up before all was tried" in str(found)
+            assert "the time was up before all mistakes were tried" in str(found)
 
 
 def chain(count, of=tg.tanh):
@@ -304,7 +304,7 @@ def test_a_report_reads_like_a_teacher():
     found = report(planted.case("lstm", "f-missing"))
     assert "first wrong: lstm.state[2]" in str(found)
     assert "lstm.f(k) is left out on the way to δlstm.state(k-1)" in found.mistakes[0].says
-    assert "mistake, which explains all of it: " in str(found)
+    assert "mistake that explains all wrong gradients: " in str(found)
     assert max(map(len, str(found).splitlines())) <= 80
 
 

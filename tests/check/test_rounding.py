@@ -174,7 +174,7 @@ def test_what_is_rightly_printed_never_differs_and_zeros_never_agree(digits):
 def test_what_digits_do_not_show_is_said_everywhere():
     report = tg.compare(weighed([4e-4, 4e-4]), {"w": [0.0, 0.0]}, digits=3)
     assert not report.ok and not report.is_wrong
-    assert "1 signal: 1 of too few digits to tell" in str(report) and "agree" not in str(report)
+    assert "1 signal: 1 with too few digits to tell" in str(report) and "agree" not in str(report)
     assert "first wrong" not in str(report)
     html = report._repr_html_()
     assert "too few digits" in html and "#eceff1" in html and "#fce8e6" not in html
@@ -184,14 +184,14 @@ def test_what_digits_do_not_show_is_said_everywhere():
     assert tg.draw(report).dot
     partly = tg.compare(weighed([0.5, 4e-4]), {"w": [0.5, 0.0]}, digits=3)
     assert "all agree as far as the digits show" in str(partly)
-    assert "of too few digits to tell: 1 of 2 entries of w" in str(partly)
+    assert "too few digits to tell: 1 of 2 entries of w" in str(partly)
 
 
 def test_a_signal_that_the_digits_do_not_show_takes_no_blame():
     loss = weighed([4e-4]) + weighed([0.5])
     report = tg.compare(loss, {"w": [0.0], "w_2": [0.7]}, digits=3)
     assert [row.verdict for row in report.rows] == ["too few digits", "differs"]
-    assert "2 signals: 1 differs, 1 of too few digits to tell" in str(report)
+    assert "2 signals: 1 differs, 1 with too few digits to tell" in str(report)
     assert report.blame.signal == "w_2" and not report.blame.also
 
 

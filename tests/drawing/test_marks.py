@@ -110,7 +110,7 @@ def test_without_steps_values_are_true():
      (np.full(4, 0.25), "(0.25 0.25 0.25 0.25)"), (np.ones(9), "‖3‖"), (None, "")],
     ids=["number", "one entry", "some", "four", "many", "none"],
 )  # fmt: skip
-def test_an_array_is_written_out_if_it_is_small(array, text):
+def test_an_array_is_written_out_if_itis_small(array, text):
     assert number(array) == text
 
 

@@ -5,7 +5,8 @@ from .adequacy import Adequacy
 from .findings import GradReport
 from .mistakes import Change, Mistake, forget
 from .mistakes import mistake_kind as mistake
-from .report import Report, Row
+from .report import Report
+from .row import Row
 
 __all__ = [
     "Adequacy", "Change", "GradReport", "Kind", "Mistake", "Report", "Row", "forget", "mistake",

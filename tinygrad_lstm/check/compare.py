@@ -20,8 +20,9 @@ from ..errors import ArgumentError
 from ..network.signals import Signals
 from ..network.view import Sight
 from .hand import HandGradient, look_up, pairs
-from .report import TOO_FEW, Report, Row
+from .report import Report
 from .rounding import half_unit_printed, reach
+from .row import TOO_FEW, Row
 
 ROUNDING = {8: 1e-12, 4: 1e-5, 2: 1e-2}  # of floats of so many bytes, relative to the largest entry
 SHARE = 0.05  # of the largest entry: a difference beyond is not said to be rounding on the way

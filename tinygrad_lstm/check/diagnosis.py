@@ -84,7 +84,7 @@ class Diagnoses(list[Diagnosis]):
     is_cut = False
 
 
-def diagnosed(
+def diagnose(
     sight: Sight,
     given: Sequence[Given],
     allowed: Sequence[np.ndarray],
