@@ -10,8 +10,9 @@ import tinygrad_lstm as tg
 from support import planted
 from support.networks import convolution, formula, loop, mlp, recurrence
 from tinygrad_lstm.check.corrections import corrections
-from tinygrad_lstm.check.diagnosis import NO_ROOM, Diagnosis
+from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
+from tinygrad_lstm.check.trials import NO_ROOM
 from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.formulas.equations import left_out
 from tinygrad_lstm.network.signals import Signals

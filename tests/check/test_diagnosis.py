@@ -12,8 +12,8 @@ import tinygrad_lstm as tg
 from support import planted
 from support.planted import report
 from support.sources import imported
-from tinygrad_lstm.check import diagnosis
 from tinygrad_lstm.check import mistakes as library
+from tinygrad_lstm.check import search
 from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import all_mistakes, mistakes
 from tinygrad_lstm.check.trials import Trials
@@ -389,8 +389,8 @@ def test_the_signal_to_give_next_leads_to_every_wrong_gradient(network):
 
 def test_two_mistakes_of_a_pair_say_two_things():
     pair = [Diagnosis((SimpleNamespace(says="δh is −1 times what it should be"),), 1.0, 1)] * 2
-    search = SimpleNamespace(
+    state = SimpleNamespace(
         effects=SimpleNamespace(likely=lambda *_: [tuple(pair)]), paired=[], clock=None,
         is_explained=False, attempt=lambda several: pytest.fail("a pair that says one thing twice"),
     )  # fmt: skip
-    diagnosis._Search.try_pairs(search, iter)
+    search._Search.try_pairs(state, iter)

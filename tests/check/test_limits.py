@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from tinygrad_lstm.check import report as report_module
+from tinygrad_lstm.check import comparison as comparison_module
 from tinygrad_lstm.check.report_text import TIME_UP
 from tinygrad_lstm.network.signals import Signals
 
@@ -134,7 +134,7 @@ def test_a_search_ends_at_its_limit(program, search, share, monkeypatch):
 @PROGRAMS
 def test_a_report_is_put_into_words_within_a_limit(program, monkeypatch):
     _, found, size = comparison(program, 150)
-    monkeypatch.setattr(report_module, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(comparison_module, "LEAST_SECONDS", 0)
     fixed = {}  # what the table costs, with no time for anything else
     for share in (0, 3, 20, 60):
         with Time(monkeypatch):

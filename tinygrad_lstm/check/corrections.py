@@ -19,9 +19,10 @@ from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
 from ..network.view import Given, Sight
-from .diagnosis import NO_ROOM, Diagnosis
+from .diagnosis import Diagnosis
 from .mistakes import Mistake
 from .runs import Recorder
+from .trials import NO_ROOM
 
 __all__ = ["Correction", "corrections"]
 

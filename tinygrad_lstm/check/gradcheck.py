@@ -17,7 +17,7 @@ from ..engine.tape import history
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, DTypeError, GradientError, UsageError
 from .findings import Failure, GradReport
-from .pullback import Comparison, Options
+from .pullback import Options, Pullback
 
 
 def gradcheck(
@@ -113,16 +113,14 @@ def gradcheck(
         if broken:  # there is no one function to differentiate
             return GradReport((), tuple(broken), ())
         with np.errstate(all="ignore"):  # a number that is not finite does not pass
-            first = Comparison(run, leaves, names, 1, options)
+            first = Pullback(run, leaves, names, 1, options)
             reports = [first.report()]
             if order == 2:
                 reports.append(_second(run, first, options).report())
     return GradReport(*(sum(parts, ()) for parts in zip(*reports)))
 
 
-def _second(
-    run: Callable[[], tuple[Tensor, ...]], first: Comparison, options: Options
-) -> Comparison:
+def _second(run: Callable[[], tuple[Tensor, ...]], first: Pullback, options: Options) -> Pullback:
     """Return the comparison of the gradient, for random cotangents, as a function of its own."""
     leaves, outs = first.leaves, first.recorded.outputs
     rng = np.random.default_rng([options.seed, 0])
@@ -137,7 +135,7 @@ def _second(
         )
 
     names = [*first.names, *(f"cotangent of output {k}" for k in range(len(starts)))]
-    second = Comparison(slope, [*leaves, *starts], names, 2, options)
+    second = Pullback(slope, [*leaves, *starts], names, 2, options)
     second.recorded.has_cut = first.recorded.has_cut  # a rule is not to cut anything
     return second
 

@@ -50,4 +50,4 @@ def _relative(gradient: Judgement, by_entry: bool) -> np.ndarray:
     sizes = np.abs(gradient.expected)
     sizes = sizes if by_entry else np.full(sizes.shape, sizes.max(initial=0.0))
     differences = gradient.given.value - gradient.expected
-    return (differences[sizes > 0] / sizes[sizes > 0]).ravel()
+    return np.ravel(differences[sizes > 0] / sizes[sizes > 0])

@@ -61,7 +61,7 @@ class Verdict(NamedTuple):
         return ~(self.excess <= 1)
 
 
-class Comparison:
+class Pullback:
     """The reverse mode of one function, run once, and the methods that it is compared with."""
 
     def __init__(
@@ -166,7 +166,8 @@ class Comparison:
         tiny = 1e6 * float(np.finfo(self.recorded.dtype).tiny)
         own = np.where((slopes > 0) & np.isfinite(slopes) & (sizes > tiny), sizes / slopes, np.inf)
         least = np.maximum(x, own.min(axis=0))
-        return np.where((least > 0) & (least < NEAR), least, np.maximum(1.0, x))
+        lengths: np.ndarray = np.where((least > 0) & (least < NEAR), least, np.maximum(1.0, x))
+        return lengths
 
     def _verdict(self, slopes: Method, rtol: float, k: int, direction: np.ndarray) -> Verdict:
         """Return the slopes of the reverse mode along a direction, and whether a method agrees."""
@@ -297,12 +298,13 @@ class Comparison:
 
 def _weighted_sum(rows: np.ndarray, slopes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return Σ u s over the outputs' elements, with the other slope where u is negative."""
-    return np.where(rows == 0, 0, rows * np.where(rows > 0, slopes, others)).sum(axis=1)
+    sums: np.ndarray = np.where(rows == 0, 0, rows * np.where(rows > 0, slopes, others)).sum(axis=1)
+    return sums
 
 
 def _size(array: np.ndarray) -> np.ndarray:
     """Return absolute values, 0 for what is not finite."""
-    return np.nan_to_num(np.abs(array), posinf=0.0)
+    return np.asarray(np.nan_to_num(np.abs(array), posinf=0.0))
 
 
 def _part(off: np.ndarray, allowed: np.ndarray) -> np.ndarray:

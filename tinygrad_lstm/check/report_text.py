@@ -11,17 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..engine.limit import TimeUp
 from ..formulas.columns import shape, size, table, wrapped
+from .comparison import Comparison
 from .corrections import Correction
 from .row import TOO_FEW, Row
-
-if TYPE_CHECKING:
-    from .report import Report
 
 __all__ = ["data", "html", "summary", "text"]
 
@@ -41,7 +39,7 @@ NO_SINGLE = "no single mistake explains all wrong gradients; report.diagnose() t
 NO_PAIR = "no pair of mistakes explains all wrong gradients"
 
 
-def summary(report: Report) -> str:
+def summary(report: Comparison) -> str:
     """Return how many rows there are, how many differ, and how many the digits cannot check."""
     wrong = sum(row.is_wrong for row in report.rows)
     unknown = sum(not row.ok and not row.is_wrong for row in report.rows)
@@ -52,7 +50,7 @@ def summary(report: Report) -> str:
     return f"{signals}: {', '.join(counts) or f'all agree{partly}'}"
 
 
-def text(report: Report, answers: bool) -> str:
+def text(report: Comparison, answers: bool) -> str:
     """Return a report as lines of 80 columns."""
     head: tuple[str, ...] = HEAD
     body = [_cells(row) for row in report.rows]
@@ -62,7 +60,7 @@ def text(report: Report, answers: bool) -> str:
     return "\n".join([*table(head, body), summary(report), *lines])
 
 
-def html(report: Report) -> str:
+def html(report: Comparison) -> str:
     """Return a report as a table and paragraphs, with the marks of its equations."""
     first = None
     with report.limit:  # one for both
@@ -81,7 +79,7 @@ def html(report: Report) -> str:
     return f"<table>{body}</table>" + "".join(f"<p>{each}</p>" for each in paragraphs)
 
 
-def data(report: Report, answers: bool) -> dict[str, Any]:
+def data(report: Comparison, answers: bool) -> dict[str, Any]:
     """Return a report as JSON can hold it."""
     rows = []
     for row in report.rows:
@@ -105,7 +103,7 @@ def data(report: Report, answers: bool) -> dict[str, Any]:
     return {"ok": report.ok, "rows": rows, "blame": blame, "mistakes": mistakes}
 
 
-def _mistakes(report: Report, answers: bool) -> Iterator[dict[str, Any]]:
+def _mistakes(report: Comparison, answers: bool) -> Iterator[dict[str, Any]]:
     for at, each in enumerate(report.best[:LISTED]):
         entry = {"what": each.what, "where": each.where, "says": _sentence(each.says, answers),
                  "left": each.left, "unique": each.unique, "apart": each.apart}  # fmt: skip
@@ -115,7 +113,7 @@ def _mistakes(report: Report, answers: bool) -> Iterator[dict[str, Any]]:
         yield entry
 
 
-def _lines(report: Report, answers: bool) -> list[str]:
+def _lines(report: Comparison, answers: bool) -> list[str]:
     """Return the lines below the table, as far as there is time for them."""
     lines: list[str] = []
     try:
@@ -126,7 +124,7 @@ def _lines(report: Report, answers: bool) -> list[str]:
     return lines
 
 
-def _explanation(report: Report, answers: bool) -> Iterator[str]:
+def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
     """Yield the limits of the digits, the first wrong step, and the mistakes that explain it."""
     parts = [f"{row.untold} of {np.prod(row.shape)} entries of {row.name}"
              for row in report.rows if row.ok and row.untold]  # fmt: skip
@@ -160,7 +158,7 @@ def _explanation(report: Report, answers: bool) -> Iterator[str]:
         yield _without_explanation(report)
 
 
-def _best_mistakes(report: Report, wrong: int, answers: bool) -> Iterator[str]:
+def _best_mistakes(report: Comparison, wrong: int, answers: bool) -> Iterator[str]:
     """Yield the mistakes that explain most of the wrong gradients, the likeliest first."""
     first, *others = report.best
     some = " that explains all wrong gradients" * (wrong > 1)
@@ -180,7 +178,7 @@ def _best_mistakes(report: Report, wrong: int, answers: bool) -> Iterator[str]:
         yield _without_explanation(report)
 
 
-def _without_explanation(report: Report) -> str:
+def _without_explanation(report: Comparison) -> str:
     """Return how far the search has come that does not explain all wrong gradients."""
     if report.is_searched:
         return TIME_UP if report.best.is_cut else NO_PAIR
@@ -200,8 +198,8 @@ def _correction(correction: Correction) -> Iterator[str]:
         yield f"  {entry}: {wrong:.9g} {who}, {right:.9g} is right"
 
 
-def _why_unplaced(report: Report, name: str) -> str:
-    """Return why a signal is not blamed (see `Report.unplaced`)."""
+def _why_unplaced(report: Comparison, name: str) -> str:
+    """Return why a signal is not blamed (see `Comparison.unplaced`)."""
     (row,) = (row for row in report.rows if row.name == name)
     if not row.finite:
         return "not finite"
@@ -210,7 +208,7 @@ def _why_unplaced(report: Report, name: str) -> str:
     return "the network that is searched has no signal of this name"
 
 
-def _steps_of_plain_loops(report: Report) -> Iterator[str]:
+def _steps_of_plain_loops(report: Comparison) -> Iterator[str]:
     """Yield the remedy where one array holds the gradients of all steps of a plain loop."""
     known = report.evidence[0].signals.by_name
     for row in report.rows:

@@ -50,7 +50,7 @@ def half_unit_carried(value: Any, digits: int) -> np.ndarray:
     >>> half_unit_carried([0.123, 123.0], 5)
     array([5.000005e-06, 5.000005e-03])
     """
-    return np.maximum(*_half_units(np.asarray(value, float), digits))
+    return np.asarray(np.maximum(*_half_units(np.asarray(value, float), digits)))
 
 
 def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
@@ -103,7 +103,8 @@ def _is_multiple(value: np.ndarray, unit: np.ndarray) -> np.ndarray:
         for narrow in (np.float32, np.float16):
             eps = np.where(value.astype(narrow) == value, np.finfo(narrow).eps, eps)
         count = value / (unit / (1 + 1e-6))
-        return (value == 0) | (np.abs(count - np.rint(count)) <= 4 * eps * np.abs(count))
+        is_whole: np.ndarray = np.abs(count - np.rint(count)) <= 4 * eps * np.abs(count)
+        return np.asarray((value == 0) | is_whole)
 
 
 def tolerances(
@@ -156,7 +157,7 @@ def tolerances(
 
 def _bounded(off: np.ndarray) -> np.ndarray:
     """Return a difference of bounds, infinite where both are."""
-    return np.nan_to_num(off, nan=np.inf, posinf=np.inf)
+    return np.asarray(np.nan_to_num(off, nan=np.inf, posinf=np.inf))
 
 
 def _sizes(sight: Sight) -> Intercepts:
@@ -247,7 +248,7 @@ def spread(
 def _most(value: Any, half_unit: HalfUnit) -> np.ndarray:
     """Return the largest error of rounding that does not change the sign of a number."""
     value = np.asarray(value, float)
-    return np.minimum(half_unit(value), np.abs(value))
+    return np.asarray(np.minimum(half_unit(value), np.abs(value)))
 
 
 def _moved(errors: Mapping[int, Any], wire: int, step: int | None, value: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ from typing import IO, Any, cast
 from .. import demo, gallery
 from ..check.answers import check_file, read
 from ..check.compare import compare
-from ..check.diagnosis import SECONDS
 from ..check.report import Report
+from ..check.trials import SECONDS
 from ..drawing.draw import LEVELS, STYLES, VIEWS, draw
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError

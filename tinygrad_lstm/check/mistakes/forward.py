@@ -211,8 +211,8 @@ def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]
     def at(step: int | None, wire: int) -> np.ndarray:
         if wire in seen and step in seen[wire]:
             return seen[wire][step]
-        known = nets.value(wire)
-        return known if step is None else known[step]
+        known: np.ndarray = nets.value(wire)
+        return known if step is None else np.asarray(known[step])
 
     def replacement(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
         def replace_value(step: int | None, now: np.ndarray) -> np.ndarray:

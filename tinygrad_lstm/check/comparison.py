@@ -1,0 +1,231 @@
+"""A comparison: one row for each signal, the first wrong step, and the mistakes that explain it.
+
+Knows the searches; nothing of how their results are put into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..engine.arguments import function, of_kind, text
+from ..engine.limit import Clock, TimeUp
+from ..engine.tensor import Tensor
+from ..network.view import Given, Sight
+from .blame import Blame, blame, judgements
+from .corrections import Correction, corrections
+from .diagnosis import Diagnoses
+from .noise import noise
+from .rounding import tolerances
+from .row import Row
+from .search import diagnose
+from .trials import SECONDS
+
+__all__ = ["Comparison"]
+
+UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
+LEAST_SECONDS = 5.0  # for putting a report into words, however short the search was
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of a comparison, and the searches for its first wrong step and its mistakes.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+    blame : Blame or None
+        The first gradient that does not follow from the derivation's own gradients above it.
+    mistakes : list of Diagnosis
+        The mistakes that explain the derivation, the most likely first.
+    """
+
+    rows: tuple[Row, ...]
+    loss: Tensor = field(repr=False)
+    hand: Mapping[str, np.ndarray] = field(repr=False)
+    rtol: float = field(repr=False)
+    digits: int | None = field(default=None, repr=False)
+    sight: Sight | None = field(default=None, repr=False)
+
+    @cached_property
+    def evidence(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
+        """The network, the derived gradients that are finite, and the tolerance of each.
+
+        A gradient that equals the tape's to its own last digit is right, whatever its operands. A
+        gradient that equals the tape's only if its author rounded on the way has to follow from the
+        given ones.
+        """
+        return self._look(lambda: None)
+
+    def _look(
+        self, tick: Callable[[], None], sight: Sight | None = None
+    ) -> tuple[Sight, list[Given], list[np.ndarray]]:
+        sight = sight or self.sight or Sight(self.loss, tick=tick)
+        finite = {row.name for row in self.rows if row.finite}
+        given = sight.given({n: v for n, v in self.hand.items() if n in finite})
+        tick()
+        allowed = tolerances(sight, given, self.rtol, self.digits)
+        tick()
+        right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
+        agreeing = {each.name for each in sight.given(right)}
+        key_of = {each.name: key for key, each in enumerate(given)}
+        for each in judgements(sight.adjoint, given, allowed):
+            if each.given.name in agreeing and not each.follows:
+                key = key_of[each.given.name]
+                allowed[key] = np.full(allowed[key].shape, np.inf)
+        return sight, given, allowed
+
+    @cached_property
+    def blame(self) -> Blame | None:
+        if all(row.ok and row.as_printed for row in self.rows):
+            return None
+        sight, given, allowed = self.evidence
+        return blame(sight, judgements(sight.adjoint, given, allowed))
+
+    @cached_property
+    def mistakes(self) -> Diagnoses:
+        return self.diagnose()
+
+    def diagnose(self, *, seconds: float = SECONDS, **how: Any) -> Diagnoses:
+        """Look for the mistakes, for at most 30 s by default (see `diagnose`).
+
+        The time for making the network, before the first mistake is tried, counts.
+        """
+        if "watch" in how:
+            how["watch"] = _watching(how["watch"])
+        clock, cut = Clock(seconds), Diagnoses()
+        self.__dict__["seconds"] = seconds
+        cut.is_cut = True
+        try:
+            with clock:
+                if "evidence" not in self.__dict__:
+                    self.__dict__["evidence"] = self._look(clock)
+                mistakes = diagnose(*self.evidence, seconds=clock.left, pairs=False)
+                if _leaves_some(mistakes) and not mistakes.is_cut:
+                    try:
+                        mistakes = self._at_one_step(clock)
+                    except TimeUp:
+                        mistakes.is_cut = True
+                    else:
+                        mistakes = mistakes or diagnose(*self.evidence, seconds=clock.left, **how)
+        except TimeUp:
+            mistakes = cut
+        self.__dict__["mistakes"] = mistakes
+        return mistakes
+
+    @property
+    def limit(self) -> Clock:
+        """The time limit for putting the report into words: that of the last search."""
+        return Clock(max(LEAST_SECONDS, self.__dict__.get("seconds", SECONDS)))
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether `diagnose` has looked for pairs of mistakes, too."""
+        return "mistakes" in self.__dict__
+
+    @property
+    def best(self) -> Diagnoses:
+        """The mistakes of the last search; before one, the single mistakes in a small network."""
+        return self.mistakes if self.is_searched else self._singles
+
+    @cached_property
+    def _singles(self) -> Diagnoses:
+        mistakes = diagnose(*self.evidence, pairs=False) if self.is_small else Diagnoses()
+        if not _leaves_some(mistakes) or mistakes.is_cut or not self.is_small:
+            return mistakes
+        with suppress(TimeUp):
+            mistakes = self._at_one_step(Clock(SECONDS)) or mistakes
+        return mistakes
+
+    def _at_one_step(self, clock: Clock) -> Diagnoses:
+        """Return the single mistakes at one step that explain all wrong gradients.
+
+        If there are any, the report uses the unfolded network from then on.
+        """
+        sight = self.evidence[0]
+        if (
+            not self.is_wrong
+            or not sight.network.folded
+            or len(sight.unfolded.adjoint.nodes) > UNASKED
+        ):
+            return Diagnoses()
+        unfolded = self._look(clock, sight.unfolded)
+        mistakes = diagnose(*unfolded, pairs=False, seconds=clock.left)
+        if not mistakes or _leaves_some(mistakes):
+            return Diagnoses()
+        self.__dict__["evidence"] = unfolded
+        return mistakes
+
+    @cached_property
+    def is_small(self) -> bool:
+        """Whether the search of single mistakes takes no more than a few seconds."""
+        adjoint = self.evidence[0].adjoint
+        steps = [len(adjoint.loops[x.loop or 0].steps) if x.folded else 1 for x in adjoint.nodes]
+        return sum(steps) <= UNASKED
+
+    @cached_property
+    def noise(self) -> float | None:
+        """The usual size of the differences, relative, if they look like noise; else None."""
+        sight, given, allowed = self.evidence
+        several = judgements(sight.adjoint, given, allowed)
+        return noise([each for each in several if not each.follows])
+
+    @property
+    def corrections(self) -> list[Correction]:
+        """The right equation, and the numbers, of each mistake that explains the most."""
+        sight, given, _ = self.evidence
+        return corrections(sight, given, self.best[0]) if self.best else []
+
+    @cached_property
+    def unplaced(self) -> list[str]:
+        """The names of gradients that differ and can be compared, but not blamed.
+
+        Such a gradient is not finite, or has a wrong shape that cannot be taken apart, or belongs
+        to a packed signal whose parts alone stand in the network.
+        """
+        sight, _, _ = self.evidence
+        wrong = {row.name: row for row in self.rows if row.is_wrong}
+        return [
+            n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
+        ]
+
+    def given_name(self, signal: str) -> str:
+        """Return the name under which the gradient of a signal was given.
+
+        That is its own name, its sequence's, or the name of the signal that it is packed in."""
+        text("given_name: the signal", signal)
+        sight, _, _ = self.evidence
+        return next((name for name in self.hand if signal in sight.places.members(name)), "")
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row agrees to rounding; false too where the digits are too few to tell."""
+        return all(row.ok for row in self.rows)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a row differs; a report with too few digits to tell is neither ok nor wrong."""
+        return any(row.is_wrong for row in self.rows)
+
+
+def _leaves_some(mistakes: Diagnoses) -> bool:
+    """Return whether the mistakes leave a gradient unexplained."""
+    return not mistakes or bool(mistakes[0].left)
+
+
+def _watching(watch: Any) -> Callable[[Any], Iterable[Any]]:
+    """Return a function that shows the progress of a search, checked to hand its items on."""
+    function("diagnose: watch", watch, "a function of a list")
+
+    def watching(several: Any) -> Iterable[Any]:
+        items: Iterable[Any] = of_kind(
+            "diagnose: what watch returns", watch(several), Iterable, "the list, or an iterator"
+        )
+        return items
+
+    return watching

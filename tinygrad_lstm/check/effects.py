@@ -1,0 +1,128 @@
+"""The effects of mistakes on all given gradients, and the pairs that may explain a derivation.
+
+Knows judgements and diagnoses; no mistake is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..engine.limit import Clock, Interruptible
+from .blame import Judgement
+from .diagnosis import Diagnosis
+
+__all__ = ["Effects", "Pair"]
+
+PAIRS = 5000  # of the likeliest, that are tried
+WIDTH = 1024  # numbers to which the effect of a mistake comes down, when pairs are sought
+BLOCK = 250  # effects that are compared with the others between two looks at the clock
+Pair = tuple[Diagnosis, Diagnosis]
+
+
+class Effects:
+    """The effects of mistakes: the changes of all gradients in one array, relative to their sizes.
+
+    Many numbers are added up with random signs into fewer.
+
+    Parameters
+    ----------
+    base : mapping of a given gradient's position to its judgement
+    """
+
+    def __init__(self, base: Mapping[int, Judgement]) -> None:
+        self.base = base
+        self.sizes: dict[int, float] = {}
+        self.slices: dict[int, slice] = {}
+        count = 0
+        for key, each in Interruptible(base.items()):
+            is_shaped = each.given.value.shape == each.expected.shape
+            largest = [np.abs(x).max(initial=0.0) for x in (each.given.value, each.expected)]
+            self.sizes[key] = (float(max(largest)) or 1.0) if is_shaped else 0.0
+            entries = each.given.value.size if is_shaped else 1
+            self.slices[key] = slice(count, count + entries)
+            count += entries
+        random = np.random.default_rng(0)
+        self.width = min(count, WIDTH)
+        self.place = np.arange(count)
+        self.sign = np.ones(count)
+        if count > WIDTH:
+            self.place = random.integers(WIDTH, size=count)
+            self.sign = random.choice([-1.0, 1.0], size=count)
+
+    def _part(self, key: int, value: np.ndarray, is_right: bool) -> np.ndarray:
+        """Return a gradient relative to its size; for a wrong shape, 0 if it follows and 1 if not.
+
+        Raises ValueError if it has neither shape.
+        """
+        if not self.sizes[key]:
+            return np.array([0.0 if is_right else 1.0])
+        if value.shape != self.base[key].expected.shape:
+            raise ValueError
+        return np.ravel(value) / self.sizes[key]
+
+    def of(self, changed: Mapping[int, Judgement]) -> np.ndarray | None:
+        """Return the change of gradients from the expected ones; None if shapes differ."""
+        total = np.zeros(self.width)
+        for key, each in changed.items():
+            try:
+                now = self._part(key, each.expected, each.follows)
+            except ValueError:
+                return None
+            base = self.base[key]
+            self._add(total, key, now - self._part(key, base.expected, base.follows))
+        return total
+
+    def residual(self, changed: Mapping[int, Judgement]) -> np.ndarray | None:
+        """Return the differences of gradients from the author's; None if shapes differ."""
+        try:
+            parts = [
+                self._part(key, each.expected, each.follows)
+                - self._part(key, each.given.value, True)
+                for key, each in sorted(changed.items())
+            ]
+        except ValueError:
+            return None
+        return np.concatenate(parts) if parts else None
+
+    def _add(self, total: np.ndarray, key: int, part: np.ndarray) -> None:
+        at = self.slices[key]
+        total += np.bincount(self.place[at], self.sign[at] * part, self.width)
+
+    def likely(self, tried: Sequence[Diagnosis], clock: Clock) -> list[Pair]:
+        """Return pairs of mistakes, first those whose effects add up to the author's differences.
+
+        Two effects add up where neither mistake acts on the result of the other. Where one does, it
+        mostly scales that result: the distance of the author's differences from the plane of the
+        two effects counts.
+        """
+        if len(tried) < 2:
+            return []
+        aim = np.zeros(self.width)
+        for key, each in self.base.items():
+            right = self._part(key, each.expected, each.follows)
+            self._add(aim, key, self._part(key, each.given.value, True) - right)
+        effects = np.array([each.effect for each in tried])
+        blocks = []
+        for start in range(0, len(effects), BLOCK):
+            clock()
+            blocks.append(effects[start : start + BLOCK] @ effects.T)
+        between, along = np.concatenate(blocks), effects @ aim
+        own = np.diag(between)
+        first, second = np.triu_indices(len(tried), 1)
+        both, between = own[first] * own[second], between[first, second]
+        clock()
+        spread = both - between**2  # 0 of two along one line, which are no pair
+        reached = (
+            along[first] ** 2 * own[second] + own[first] * along[second] ** 2
+            - 2 * along[first] * along[second] * between
+        )  # fmt: skip
+        clock()
+        apart = np.flatnonzero(spread > 1e-9 * both)
+        near = reached[apart] / spread[apart]
+        if len(near) > PAIRS:
+            nearest = np.sort(np.argpartition(-near, PAIRS)[:PAIRS])
+            apart, near = apart[nearest], near[nearest]
+        best = apart[np.argsort(-near, kind="stable")]
+        return [(tried[first[at]], tried[second[at]]) for at in best]

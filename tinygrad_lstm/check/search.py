@@ -1,0 +1,341 @@
+"""The search for the mistakes that explain a derivation: the adjoint network run with each of them.
+
+Knows mistakes and judgements. A mistake explains a derivation if the network with the mistake gives
+the author's numbers out of the author's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..engine.limit import Clock, Interruptible, TimeUp
+from ..network.evaluate import evaluate
+from ..network.flow import Flow
+from ..network.view import Given, Sight
+from .blame import Judgement
+from .diagnosis import Diagnoses, Diagnosis
+from .effects import Effects, Pair
+from .mistakes import Mistake, any_size, mistakes, with_rates, without
+from .noise import noise
+from .runs import run_on_given
+from .trials import NO_ROOM, SECONDS, Screen, Trials, ticking
+
+__all__ = ["diagnose"]
+
+MORE = 200  # pairs that are tried after one that explains all
+MOST = 10  # diagnoses in the result
+COMPARED = 5  # of them, from the rest of which a signal to give is to tell the first
+PAIRED = 3000  # single mistakes, the likeliest, of which pairs are made
+LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
+
+
+def diagnose(
+    sight: Sight,
+    given: Sequence[Given],
+    allowed: Sequence[np.ndarray],
+    *,
+    seconds: float = SECONDS,
+    pairs: bool = True,
+    watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
+) -> Diagnoses:
+    """Return the mistakes that explain a wrong derivation, the best first; none if it is right.
+
+    Parameters
+    ----------
+    sight : Sight
+    given : the derived gradients
+    allowed : the tolerance of each (see `tolerances`)
+    seconds : float
+        After which no more mistakes are tried; the result says so (``is_cut``).
+    pairs : bool
+        Whether to try two mistakes at once where no single one explains all wrong gradients.
+    watch : (list of pairs) -> the same, one by one
+        To show the progress.
+    """
+    result, clock = Diagnoses(), Clock(seconds)
+    with np.errstate(all="ignore"), clock:  # a mistake may divide by 0
+        try:
+            search = _Search(sight, given, allowed, clock)
+        except TimeUp:
+            result.is_cut = True
+            return result
+        if not search.wrong:
+            return result
+        try:
+            search.try_singles()
+            if pairs and not search.is_explained and not search.is_noise:
+                search.try_pairs(watch)
+        except TimeUp:
+            result.is_cut = True
+        whole = [each for each in search.diagnoses if not each.left]
+        part = [] if search.is_noise else search.diagnoses
+        by_sentence: dict[str, Diagnosis] = {}  # diagnoses of one sentence are one
+        for each in sorted(whole or part, key=_order):
+            by_sentence.setdefault(each.says, each)
+        best = list(by_sentence.values())[:MOST]
+        is_only = bool(whole) and len(best) == 1 and not result.is_cut
+        apart = ""
+        with suppress(TimeUp):
+            others = best[1:COMPARED] if whole else []
+            signals = (_apart(sight, (best[0], other), given, clock) for other in others)
+            apart = next(filter(None, signals), "")
+    result.extend(replace(each, unique=is_only, apart=apart, effect=None) for each in best)
+    return result
+
+
+class _Search:
+    """The search for the mistakes that explain a derivation.
+
+    Parameters
+    ----------
+    sight, given, allowed : as in `diagnosed`
+    clock : Clock
+        Ends the search, by an error.
+
+    Attributes
+    ----------
+    wrong : int
+        How many given gradients are wrong by themselves.
+    is_noise : bool
+        Whether the differences look like noise.
+    diagnoses : list of Diagnosis
+        The diagnoses that explain some of them.
+    """
+
+    def __init__(
+        self,
+        sight: Sight,
+        given: Sequence[Given],
+        allowed: Sequence[np.ndarray],
+        clock: Clock,
+    ) -> None:
+        self.sight, self.given, self.allowed, self.clock = sight, given, allowed, clock
+        self.trials = Trials(sight.adjoint, given, True, clock)
+        self.base = {
+            key: Judgement(given[key], value, allowed[key])
+            for key, value in Interruptible(self.trials.expected.items())
+        }
+        self.wrong = _left(self.base.values())
+        self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
+        residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
+        self.residuals = sorted(residuals, reverse=True)
+        self.maker = sight.adjoint.maker
+        self.known = _known(sight, given)
+        self.settled = _settled(sight, given, allowed) if self.wrong else set[int]()
+        clock()
+        self.diagnoses: list[Diagnosis] = []
+        self.paired: list[Diagnosis] = []
+        self.effects = Effects(self.base)
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether a mistake, or two, explain all wrong gradients."""
+        return any(not each.left for each in self.diagnoses)
+
+    def try_singles(self) -> None:
+        """Try single mistakes: at first those that explain all, if there are any."""
+        above = [(each.follows, self._above(each.given.wire)) for each in self.base.values()]
+        at_fault = [wires for follows, wires in above if not follows]
+
+        def covers(mistake: Mistake) -> bool:
+            return all(mistake.change.at & wires for wires in at_fault)
+
+        near = set.intersection(*at_fault)
+        may_explain = self._screen()
+        known: set[str] = set()
+        for mistake in filter(covers, self._mistakes(near)):
+            self.clock()
+            if may_explain(mistake):
+                known.add(mistake.says)
+                self.attempt((mistake,))
+        if self.is_explained:
+            return
+        for mistake in filter(covers, self._mistakes(near)):
+            if mistake.says not in known:
+                self.attempt((mistake,))
+        if self.is_explained:
+            return
+        # a gradient may follow because two mistakes cancel
+        suspected = set[int]().union(*at_fault)
+        ways = suspected.union(*(wires for _, wires in above if wires & suspected))
+        for mistake in self._mistakes(ways):
+            if mistake.change.at & ways and not covers(mistake):
+                self.attempt((mistake,))
+        for mistake in self._unsettled(any_size(self.sight, self.clock)):
+            self.attempt((mistake,), may_pair=False)  # with another, it explains too much
+
+    def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
+        """Yield the mistakes at some wires, without their changes where all gradients are right."""
+        return self._unsettled(mistakes(self.sight, wires, self.clock))
+
+    def _unsettled(self, several: Iterable[Mistake]) -> Iterator[Mistake]:
+        """Yield mistakes without their changes where all gradients are right."""
+        for mistake in several:
+            rest = without(mistake, self.settled)
+            if rest is not None:
+                yield rest
+
+    def _above(self, wire: int) -> set[int]:
+        """Return the wires that lead to one, up to those whose δ is given at every step."""
+        above, waiting = {wire}, [wire]
+        while waiting:
+            node = self.maker.get(waiting.pop())
+            for each in node.inputs if node is not None else ():
+                if each not in above and each not in self.known:
+                    above.add(each)
+                    waiting.append(each)
+        self.clock()
+        return above
+
+    def try_pairs(self, watch: Callable[[list[Pair]], Iterable[Pair]]) -> None:
+        """Try two mistakes at once, the likeliest first, and some more after the first that do."""
+        left = MORE
+        for one, other in watch(self.effects.likely(self.paired, self.clock)):
+            if one.says == other.says:
+                continue  # of one sentence, one mistake reads as if the other undid it
+            self.attempt((*one.mistakes, *other.mistakes))
+            left -= self.is_explained
+            if not left:
+                return
+
+    def attempt(self, several: tuple[Mistake, ...], may_pair: bool = True) -> None:
+        """Try mistakes; keep the diagnosis if they explain a gradient, and a single one for pairs.
+
+        Raises
+        ------
+        TimeUp
+            If there is no time for it.
+        """
+        self.clock()
+        try:
+            several = with_rates(several, self._residual)
+            now = self._judgements(several)
+        except NO_ROOM:
+            return
+        left = self.wrong + sum(self.base[key].follows - each.follows for key, each in now.items())
+        rest = next((residual for residual, key in self.residuals if key not in now), 0.0)
+        residual = max([rest, *(each.residual for each in now.values())])
+        diagnosis = Diagnosis(several, residual, left)
+        if left < self.wrong:
+            self.diagnoses.append(diagnosis)
+        if may_pair and len(several) == 1 and len(self.paired) < PAIRED and now:
+            effect = self.effects.of(now)
+            if effect is not None and np.abs(effect).max(initial=0.0) < LARGE:
+                self.paired.append(replace(diagnosis, effect=effect))
+
+    def _judgements(
+        self, several: Sequence[Mistake], leading: set[int] | None = None
+    ) -> dict[int, Judgement]:
+        """Return the judgements of the gradients that mistakes lead to (see `Trials.run`)."""
+        values = self.trials.run([each.change for each in several], leading)
+        return {key: Judgement(self.given[key], x, self.allowed[key]) for key, x in values.items()}
+
+    def _residual(self, several: Sequence[Mistake]) -> np.ndarray | None:
+        try:
+            return self.effects.residual(self._judgements(several))
+        except NO_ROOM:
+            return None
+
+    def _screen(self) -> Callable[[Mistake], bool]:
+        """Return a test whether a mistake may explain all wrong gradients.
+
+        Where only a run of the mistake can tell, the test runs up to one wrong gradient: the one
+        that the fewest signals lead to.
+        """
+        ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
+        leading = min(ways, key=len)
+        aims = {
+            key: each.given.value - each.expected
+            for key, each in self.base.items()
+            if each.given.value.shape == each.expected.shape
+        }
+        screen = Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
+        is_shaped = len(aims) == len(self.base)
+
+        def may_explain(mistake: Mistake) -> bool:
+            if mistake.at_rate is not None:
+                return True  # the rate is not known yet
+            try:
+                moves = screen.moves(mistake.change)
+                if moves is None:
+                    return all(x.follows for x in self._judgements((mistake,), leading).values())
+            except NO_ROOM:
+                return False
+            moved, off = moves
+            return is_shaped and abs(moved - screen.aim) <= screen.least + off
+
+        return may_explain
+
+
+def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given], clock: Clock) -> str:
+    """Return a signal that is not given and differs between two diagnoses; empty if none does."""
+    both = []
+    for each in two:
+        network: Flow = sight.adjoint
+        try:
+            for mistake in each.mistakes:
+                network = mistake.change(network)
+            values = evaluate(network, everything=True, intercept=ticking({}, network.nodes, clock))
+        except NO_ROOM:
+            return ""
+        both.append([values.get(wire.name) for wire in network.wires])
+    known = {each.name for each in given}
+    for name in sight.named:
+        wire, step = sight.at[name]
+        one, other = (values[wire] for values in both)
+        if name not in known and one is not None and other is not None:
+            at = ... if step is None else step
+            one, other = one[at], other[at]
+            if one.shape != other.shape or not np.allclose(one, other, rtol=1e-6, atol=0.0):
+                return name
+    return ""
+
+
+def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
+    """Return the wires on which δ is given at every step."""
+    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
+    steps: dict[int, set[int | None]] = {}
+    for each in given:
+        steps.setdefault(each.wire, set()).add(each.step)
+
+    def count(wire: int) -> int:
+        loop = loops.get(wire)
+        return 1 if loop is None else len(sight.adjoint.loops[loop].steps)
+
+    return {  # a signal that leaves a loop is given without a step
+        wire for wire, known in steps.items() if None in known or len(known) >= count(wire)
+    }
+
+
+def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
+    """Return the wires on which δ is given at every step, and right: no mistake shows there."""
+    right = run_on_given(sight.adjoint, given, None)
+    off = {
+        given[key].wire
+        for key, value in Interruptible(right.items())
+        if given[key].value.shape != value.shape
+        or not np.all(np.abs(given[key].value - value) <= allowed[key])
+    }
+    return _known(sight, given) - off
+
+
+def _left(several: Iterable[Judgement]) -> int:
+    return sum(not each.follows for each in Interruptible(several))
+
+
+def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:
+    """Return the sort key of a diagnosis.
+
+    A whole explanation comes before a part, and one mistake before two; then the likelier mistake,
+    then the one that explains more, then the name.
+    """
+    ranks = sorted((mistake.rank for mistake in diagnosis.mistakes), reverse=True)
+    return (
+        diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left, diagnosis.where,
+        diagnosis.says,
+    )  # fmt: skip
