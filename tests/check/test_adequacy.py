@@ -13,7 +13,7 @@ from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM, Trials
 from tinygrad_lstm.errors import UsageError
 from tinygrad_lstm.formulas.columns import WIDTH
-from tinygrad_lstm.network.view import Given, Sight
+from tinygrad_lstm.network.view import Given, View
 
 EXACT = dict(rtol=1e-9, atol=1e-12)
 
@@ -32,7 +32,7 @@ def key(mistake):
 def the_19():
     """Which mistakes of the library each of the 19 is, where all can be told apart."""
     case = planted.case("lstm")
-    sight = Sight(case.loss())
+    sight = View(case.loss())
 
     def leaves(hand):
         packed = {name: sight.signals.parts.get(name, ()) for name in (*case.parameters, "x")}

@@ -16,7 +16,7 @@ from tinygrad_lstm.check.trials import NO_ROOM
 from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.formulas.equations import left_out
 from tinygrad_lstm.network.signals import Signals
-from tinygrad_lstm.network.view import Sight
+from tinygrad_lstm.network.view import View
 
 CASES = [case for case in planted.CASES if case.where]
 
@@ -138,7 +138,7 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
     loss = NETWORKS[network]()
-    sight, tape, count = Sight(loss), Tape(loss), 0
+    sight, tape, count = View(loss), Tape(loss), 0
     for mistake in mistakes(sight):
         try:
             found = corrections(sight, [], Diagnosis((mistake,), 0.0, 0))
@@ -294,7 +294,7 @@ def test_a_term_that_is_left_out_is_told_as_left_out(case):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network):
     loss = NETWORKS[network]()
-    sight, count = Sight(loss), 0
+    sight, count = View(loss), 0
     for mistake in mistakes(sight):
         if mistake.what not in ("carry dropped", "branch forgotten", "overwritten"):
             continue

@@ -18,7 +18,7 @@ from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import all_mistakes, mistakes
 from tinygrad_lstm.check.trials import Trials
 from tinygrad_lstm.engine.place import Packed
-from tinygrad_lstm.network.view import Sight
+from tinygrad_lstm.network.view import View
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
 FORWARD = (
@@ -205,7 +205,7 @@ def test_a_mistake_in_a_long_network_is_found_without_running_it_for_every_other
     monkeypatch.setattr(Trials, "run", counted)
     found = tg.compare(loss, {"x": 2 * gradient}).diagnose(seconds=20)
     assert any("everything is 2 times" in each.says for each in found)
-    assert 0 < len(runs) < sum(1 for _ in mistakes(Sight(loss))) / 3
+    assert 0 < len(runs) < sum(1 for _ in mistakes(View(loss))) / 3
 
 
 STEPS = 20
@@ -361,7 +361,7 @@ def test_a_file_that_knows_a_layer_is_caught(tmp_path):
 
 def test_every_kind_of_mistake_is_planted_somewhere():
     kinds = {
-        each.what for case in planted.correct_cases() for each in all_mistakes(Sight(case.loss()))
+        each.what for case in planted.correct_cases() for each in all_mistakes(View(case.loss()))
     }  # fmt: skip
     names = [*(case.named for case in PLANTED), planted.case("lstm", "V-missing").named]
     assert kinds == {kind for name in names for kind in re.split(" and | or ", name)}
@@ -369,7 +369,7 @@ def test_every_kind_of_mistake_is_planted_somewhere():
 
 def test_every_mistake_changes_some_gradient_or_none_at_all():
     """Run every single mistake once: none fails but for shapes that cannot be."""
-    sight = Sight(planted.case("lstm").loss())
+    sight = View(planted.case("lstm").loss())
     failed = 0
     for each in mistakes(sight):
         try:

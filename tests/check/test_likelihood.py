@@ -11,7 +11,7 @@ from tinygrad_lstm.check.blame import judgements
 from tinygrad_lstm.check.mistakes import all_mistakes, likelihood
 from tinygrad_lstm.check.noise import noise
 from tinygrad_lstm.errors import ArgumentError
-from tinygrad_lstm.network.view import Sight
+from tinygrad_lstm.network.view import View
 
 SIZES = [(4, 2, 3), (3, 4, 5), (6, 3, 4)]  # the batch, the width of x, of what is normalised
 
@@ -191,7 +191,7 @@ def test_every_kind_has_its_place_in_the_order():
     kinds = {
         each.kind or each.what
         for case in planted.correct_cases()
-        for each in all_mistakes(Sight(case.loss()))
+        for each in all_mistakes(View(case.loss()))
     }  # fmt: skip
     assert kinds == set(likelihood.LIKELIEST_FIRST)
     assert len(likelihood.RANK) == len(likelihood.LIKELIEST_FIRST)

@@ -11,7 +11,7 @@ from tinygrad_lstm.check.mistakes import leading_to, mistakes
 from tinygrad_lstm.check.trials import NO_ROOM, Screen, Trials
 from tinygrad_lstm.engine.limit import Clock, TimeUp
 from tinygrad_lstm.errors import ArgumentError
-from tinygrad_lstm.network.view import Sight
+from tinygrad_lstm.network.view import View
 
 CASES = [*planted.correct_cases(), *planted.random_cases(8, seed=3)]
 SAMPLE = 60  # mistakes tried of each network
@@ -24,7 +24,7 @@ def no_tick():
 @cache
 def some_mistakes(case):
     """Return the network of a case, and some of its mistakes."""
-    sight = Sight(case.loss())
+    sight = View(case.loss())
     several = list(mistakes(sight))
     size = min(len(several), SAMPLE)
     chosen = np.random.default_rng(5).choice(len(several), size, replace=False)
@@ -104,7 +104,7 @@ def test_a_mistake_moves_given_gradients_as_the_screen_says(case, which):
 
 def test_the_network_is_left_when_the_time_is_up():
     case = planted.case("lstm")
-    sight = Sight(case.loss())
+    sight = View(case.loss())
     with pytest.raises(TimeUp):
         Trials(sight.adjoint, sight.given(case.hand()), True, Clock(0))
 

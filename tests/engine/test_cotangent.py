@@ -7,10 +7,10 @@ import pytest
 
 from support import laws
 from tinygrad_lstm.engine.cotangent import ROWS, Sums
-from tinygrad_lstm.engine.kinds import Entry
+from tinygrad_lstm.engine.kinds import Record
 from tinygrad_lstm.engine.primitives import TABLE, gather, getitem
 
-X, W = Entry(np.zeros(2), True, serial=1), Entry(np.zeros((2, 2)), True, serial=2)
+X, W = Record(np.zeros(2), True, serial=1), Record(np.zeros((2, 2)), True, serial=2)
 
 
 def test_terms_add_up():
@@ -38,25 +38,25 @@ def test_own_sum_is_added_to_in_place():
 
 def add_part(sums, whole, ct, index, primitive=getitem):
     """Add the cotangent of ``whole[index]``."""
-    sums.add_part(whole, ct, Entry(None, True, primitive, (whole,), {"index": index}))
+    sums.add_part(whole, ct, Record(None, True, primitive, (whole,), {"index": index}))
 
 
 def test_part_is_added_to_a_copy_of_a_first_term():
-    sums, theirs, whole = Sums(), np.ones(3), Entry(np.zeros(3), True)
+    sums, theirs, whole = Sums(), np.ones(3), Record(np.zeros(3), True)
     sums.add(whole, theirs)
     add_part(sums, whole, 5.0, 1)
     assert (sums.take(whole).tolist(), theirs.tolist()) == ([1.0, 6.0, 1.0], [1.0, 1.0, 1.0])
 
 
 def test_part_of_a_number_is_added_to_numpys_scalar():
-    sums, whole = Sums(), Entry(np.array(0.0), True)
+    sums, whole = Sums(), Record(np.array(0.0), True)
     sums.add(whole, np.float64(2.0))
     add_part(sums, whole, np.ones(1), None)
     assert sums.take(whole) == 3.0
 
 
 def test_parts_share_one_buffer():
-    sums, whole = Sums(), Entry(np.zeros((4, 2)), True)
+    sums, whole = Sums(), Record(np.zeros((4, 2)), True)
     add_part(sums, whole, np.ones(2), 0)
     buffer = sums.total[whole]
     for k in range(1, 4):
@@ -66,7 +66,7 @@ def test_parts_share_one_buffer():
 
 
 def test_repeated_places_of_a_part_accumulate():
-    sums, whole = Sums(), Entry(np.zeros(2), True)
+    sums, whole = Sums(), Record(np.zeros(2), True)
     add_part(sums, whole, np.ones(3), np.array([1, 1, 0]), gather)
     assert sums.take(whole).tolist() == [1.0, 2.0]
 
@@ -114,7 +114,7 @@ def latest(sums):
 
 
 def computed(serial):
-    return Entry(np.zeros(2), True, TABLE["negative"], (X,), serial=serial)
+    return Record(np.zeros(2), True, TABLE["negative"], (X,), serial=serial)
 
 
 def test_signals_take_turns_the_latest_first():
@@ -137,7 +137,7 @@ def test_leaves_need_no_turn_and_are_the_rest():
 
 
 def a_part_of(whole):
-    return Entry(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=5)
+    return Record(whole._array[0], True, getitem, (whole,), {"index": 0}, serial=5)
 
 
 def test_cotangent_of_a_part_goes_straight_to_the_whole():

@@ -12,7 +12,7 @@ from tinygrad_lstm.formulas.equations import Equations
 from tinygrad_lstm.formulas.reader import Reader, Variable
 from tinygrad_lstm.formulas.rewriting import left_out, mark, rename, rewrite
 from tinygrad_lstm.network.graph import graph
-from tinygrad_lstm.network.view import Sight
+from tinygrad_lstm.network.view import View
 
 LOSSES = {case.network: case.loss for case in planted.CASES}
 
@@ -85,7 +85,7 @@ def test_passes_change_a_formula_and_leave_the_rest():
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("fold", [True, False])
 def test_no_equation_has_a_number_that_says_nothing(name, fold):
-    equations = Equations(Sight(LOSSES[name](), fold=fold))
+    equations = Equations(View(LOSSES[name](), fold=fold))
     texts = [f"δ{each} = {equations.of(each, {}, {})}" for each in list(equations.places)[:60]]
     for text in texts:
         assert not re.search(r"(?<![\w.\[,(-])[\d.]+ [\d.]+(?![\w.]*[,\])])", text), text

@@ -10,7 +10,7 @@ from tinygrad_lstm.engine.place import Packed
 from tinygrad_lstm.network import repetition
 from tinygrad_lstm.network.graph import graph
 from tinygrad_lstm.network.repetition import fold_plain_loops
-from tinygrad_lstm.network.view import Sight
+from tinygrad_lstm.network.view import View
 
 T = 6
 NUMBERS = {"W": (3, 4), "U": (4, 4), "b": (4,), "V": (4, 2), "x": (T, 3), "target": (T, 2)}
@@ -97,7 +97,7 @@ def test_a_plain_loop_is_as_short_as_one_over_steps(program):
 @pytest.mark.parametrize("called", [True, "h"], ids=["in brackets", "numbered"])
 def test_signals_keep_their_names(called):
     loss = elman(leaves(), called=called)
-    sight, recorded = Sight(loss), Sight(loss, fold=False)
+    sight, recorded = View(loss), View(loss, fold=False)
     assert sight.network.folded
     assert sight.named.keys() == recorded.named.keys()
     right, folded = (each.adjoint.evaluate(everything=True) for each in (recorded, sight))
@@ -114,7 +114,7 @@ def test_the_parts_of_what_is_packed_are_no_steps():
     y = x = tg.Tensor(np.array([0.3, -0.8, 0.5, 0.1]), requires_grad=True, name="x")
     for part in [p[..., 4 * k : 4 * k + 4] for k in range(3)]:
         y = tg.tanh(y * part) + x
-    assert {"i", "f", "o"} <= Sight(tg.sum(y)).at.keys()
+    assert {"i", "f", "o"} <= View(tg.sum(y)).at.keys()
 
 
 def test_layers_of_different_weights_are_no_loop():
@@ -144,7 +144,7 @@ def test_what_folds_is_always_the_recorded_network(seed):
         kept.append(h)
     loss = tg.sum(h * kept[len(kept) // 2])
     loss.backward()
-    found = Sight(loss).adjoint.evaluate()
+    found = View(loss).adjoint.evaluate()
     np.testing.assert_allclose(found["δb"], p["b"].grad, rtol=1e-10, atol=1e-12)
 
 
@@ -209,7 +209,7 @@ def test_a_mistake_at_one_of_the_leaves_that_steps_read_is_told(wrong):
 def test_named_data_of_a_step_is_no_weight_of_a_layer():
     p = leaves()
     p["x"] = [tg.Tensor(row, name=f"x{k}") for k, row in enumerate(p["x"].data)]
-    assert Sight(elman(p)).network.folded
+    assert View(elman(p)).network.folded
 
 
 def test_the_examples():

@@ -14,7 +14,7 @@ import numpy as np
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.engine.cotangent import Sums
-from tinygrad_lstm.engine.kinds import Entry, Primitive
+from tinygrad_lstm.engine.kinds import Primitive, Record
 
 Arrays = tuple[np.ndarray, ...]
 # of a primitive made in a test
@@ -83,13 +83,13 @@ def directions(xs: Arrays) -> Iterator[tuple[Any, ...]]:
 
 def entry_of(
     primitive: Primitive, xs: Arrays, parameters: dict[str, Any], leaves: bool = True
-) -> Entry:
+) -> Record:
     """Return what the tape holds of one operation, on leaves or on what was itself computed."""
-    inputs = () if leaves else (Entry(None, False),)
+    inputs = () if leaves else (Record(None, False),)
     made_by = None if leaves else TABLE["negative"]
-    operands = tuple(Entry(x, x.dtype.kind in "fc", made_by, inputs) for x in xs)
+    operands = tuple(Record(x, x.dtype.kind in "fc", made_by, inputs) for x in xs)
     y = np.asarray(primitive.forward(*xs, **parameters))
-    return Entry(y, True, primitive, operands, parameters)
+    return Record(y, True, primitive, operands, parameters)
 
 
 def cotangents(

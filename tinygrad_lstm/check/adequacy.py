@@ -19,7 +19,7 @@ from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrapped
 from ..network.flow import SOURCES
-from ..network.view import Given, Sight
+from ..network.view import Given, View
 from .mistakes import Mistake, all_mistakes
 from .trials import NO_ROOM, SECONDS, Screen, Trials
 
@@ -110,7 +110,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     clock = Clock(seconds)
     try:
         with clock:
-            sight = Sight(loss, tick=clock)
+            sight = View(loss, tick=clock)
     except TimeUp:
         return Adequacy(0, (), (), is_cut=True, is_counted=False)
     ends = [
@@ -138,13 +138,13 @@ class _Survey:
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     ends : where the gradients of the leaves come out
     clock : Clock
         Ends it, by an error.
     """
 
-    def __init__(self, sight: Sight, ends: list[Given], clock: Clock) -> None:
+    def __init__(self, sight: View, ends: list[Given], clock: Clock) -> None:
         self.sight, self.ends, self.clock = sight, ends, clock
         self.planted, self.listed = 0, 0
         self.is_cut = self.is_counted = False
@@ -203,7 +203,7 @@ class _Survey:
         return False
 
 
-def _advice(sight: Sight, unseen: list[Mistake]) -> list[str]:
+def _advice(sight: View, unseen: list[Mistake]) -> list[str]:
     """Return the changes that a small set-up needs: sizes, starts, outputs that the loss reads."""
     advice = []
     network = sight.network

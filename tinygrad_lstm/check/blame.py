@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.flow import Flow, Node
-from ..network.view import Given, Sight
+from ..network.view import Given, View
 from .runs import run_on_given
 
 
@@ -107,12 +107,12 @@ def judgements(
     return [Judgement(given[key], value, allowed[key]) for key, value in expected.items()]
 
 
-def blame(sight: Sight, several: Sequence[Judgement]) -> Blame | None:
+def blame(sight: View, several: Sequence[Judgement]) -> Blame | None:
     """Return the first gradient that is wrong by itself, or None.
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     several : the judgements, in the order in which the network makes them
     """
     wrong = [each for each in several if not each.follows]
@@ -140,7 +140,7 @@ class _Suspects:
     Sets of signals are the bits of a number, so that many of them cost little.
     """
 
-    def __init__(self, folded: Sight, first: str, several: Sequence[Judgement]) -> None:
+    def __init__(self, folded: View, first: str, several: Sequence[Judgement]) -> None:
         self.folded, self.sight = folded, (sight := folded.unfolded)
         self.maker = sight.adjoint.maker
         self.known = {wire for each in several for wire in self._wires(each.given.name)}

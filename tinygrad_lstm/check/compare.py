@@ -18,7 +18,7 @@ from ..engine.tape import pull_back
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import ArgumentError
 from ..network.signals import Signals
-from ..network.view import Sight
+from ..network.view import View
 from .hand import HandGradient, look_up, pairs
 from .report import Report
 from .rounding import half_unit_printed, reach
@@ -101,7 +101,7 @@ def _report(
     sums = Sums(wanted)
     sums.add(loss, seed)
     gradients = pull_back(sums)
-    sight = None if digits is None else Sight(loss)
+    sight = None if digits is None else View(loss)
     tape = {}
     for name, derived in chosen.items():
         several = [

@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.arguments import function, of_kind, text
 from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
-from ..network.view import Given, Sight
+from ..network.view import Given, View
 from .blame import Blame, blame, judgements
 from .corrections import Correction, corrections
 from .diagnosis import Diagnoses
@@ -50,10 +50,10 @@ class Comparison:
     hand: Mapping[str, np.ndarray] = field(repr=False)
     rtol: float = field(repr=False)
     digits: int | None = field(default=None, repr=False)
-    sight: Sight | None = field(default=None, repr=False)
+    sight: View | None = field(default=None, repr=False)
 
     @cached_property
-    def evidence(self) -> tuple[Sight, list[Given], list[np.ndarray]]:
+    def evidence(self) -> tuple[View, list[Given], list[np.ndarray]]:
         """The network, the derived gradients that are finite, and the tolerance of each.
 
         A gradient that equals the tape's to its own last digit is right, whatever its operands. A
@@ -63,9 +63,9 @@ class Comparison:
         return self._look(lambda: None)
 
     def _look(
-        self, tick: Callable[[], None], sight: Sight | None = None
-    ) -> tuple[Sight, list[Given], list[np.ndarray]]:
-        sight = sight or self.sight or Sight(self.loss, tick=tick)
+        self, tick: Callable[[], None], sight: View | None = None
+    ) -> tuple[View, list[Given], list[np.ndarray]]:
+        sight = sight or self.sight or View(self.loss, tick=tick)
         finite = {row.name for row in self.rows if row.finite}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
         tick()

@@ -18,7 +18,7 @@ from ..formulas.equations import ALL, Equations, left_out
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
-from ..network.view import Given, Sight
+from ..network.view import Given, View
 from .diagnosis import Diagnosis
 from .mistakes import Mistake
 from .runs import Recorder
@@ -73,12 +73,12 @@ class Correction:
         return f"δ{self.signal} = {self.equation}"
 
 
-def corrections(sight: Sight, given: Sequence[Given], diagnosis: Diagnosis) -> list[Correction]:
+def corrections(sight: View, given: Sequence[Given], diagnosis: Diagnosis) -> list[Correction]:
     """Return the correction of each mistake of a diagnosis.
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     given : the derived gradients
     diagnosis : Diagnosis
 

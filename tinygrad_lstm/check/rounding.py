@@ -20,7 +20,7 @@ from ..engine.limit import Interruptible
 from ..network.adjoint import gain_of
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
-from ..network.view import Given, Sight
+from ..network.view import Given, View
 from .runs import Intercepts, Recorder, run_on_given
 
 HalfUnit = Callable[[Any], np.ndarray]
@@ -108,7 +108,7 @@ def _is_multiple(value: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def tolerances(
-    sight: Sight, given: Sequence[Given], rtol: float, digits: int | None
+    sight: View, given: Sequence[Given], rtol: float, digits: int | None
 ) -> list[np.ndarray]:
     """Return the tolerance of each derived gradient, against the one that follows from those above.
 
@@ -118,7 +118,7 @@ def tolerances(
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     given : the derived gradients
     rtol : float
         The rounding of the machine, relative to the largest number in a sum.
@@ -160,7 +160,7 @@ def _bounded(off: np.ndarray) -> np.ndarray:
     return np.asarray(np.nan_to_num(off, nan=np.inf, posinf=np.inf))
 
 
-def _sizes(sight: Sight) -> Intercepts:
+def _sizes(sight: View) -> Intercepts:
     """Return intercepts for the size of δ itself where it has a name or left a product.
 
     So that sizes are added up from one name, or one layer, to the next, and do not grow from step
@@ -178,14 +178,14 @@ def _sizes(sight: Sight) -> Intercepts:
     return Recorder(wires, lambda wire, step, value: known.get((wire, step), value))
 
 
-def reach(sight: Sight, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
+def reach(sight: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
     """Return how far off δ may be if its operands are carried at few digits, by wire.
 
     The last digit of δ itself does not count: it is printed.
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     digits : int
     printed : arrays
         The author's numbers, which show how the author counts digits (see `half_unit_of`).
@@ -212,7 +212,7 @@ def reach(sight: Sight, digits: int, printed: Iterable[Any] = ()) -> dict[int, n
 
 
 def spread(
-    sight: Sight,
+    sight: View,
     half_unit: HalfUnit,
     run: Callable[[Flow, bool], dict[int, np.ndarray]],
 ) -> dict[int, np.ndarray]:
@@ -226,7 +226,7 @@ def spread(
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     half_unit : array -> array
         Half a unit of the last digit of numbers that are carried.
     run : (adjoint network, whether its signals are rounded too) -> results, by any keys
@@ -269,7 +269,7 @@ def _uniform(random: np.random.Generator, most: np.ndarray) -> np.ndarray:
     return most * random.uniform(-1.0, 1.0, np.shape(most))
 
 
-def _rounded(sight: Sight, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
+def _rounded(sight: View, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
     """Yield adjoint networks of forward passes in which every computed signal is rounded.
 
     Inputs and parameters stay as they are, and a value that is only moved or copied is rounded
@@ -308,7 +308,7 @@ def _with_gain(node: Node, used: Node, values: Mapping[int, np.ndarray]) -> Node
     return replace(node, gain=np.where(np.isfinite(gain), gain, node.gain))
 
 
-def _wires(sight: Sight) -> dict[int, int]:
+def _wires(sight: View) -> dict[int, int]:
     """Return the wires of the named signals, in the network and in its adjoint."""
     return {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.evaluate import evaluate
 from ..network.flow import Flow
-from ..network.view import Given, Sight
+from ..network.view import Given, View
 from .blame import Judgement
 from .diagnosis import Diagnoses, Diagnosis
 from .effects import Effects, Pair
@@ -35,7 +35,7 @@ LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
 
 
 def diagnose(
-    sight: Sight,
+    sight: View,
     given: Sequence[Given],
     allowed: Sequence[np.ndarray],
     *,
@@ -47,7 +47,7 @@ def diagnose(
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     given : the derived gradients
     allowed : the tolerance of each (see `tolerances`)
     seconds : float
@@ -109,7 +109,7 @@ class _Search:
 
     def __init__(
         self,
-        sight: Sight,
+        sight: View,
         given: Sequence[Given],
         allowed: Sequence[np.ndarray],
         clock: Clock,
@@ -272,7 +272,7 @@ class _Search:
         return may_explain
 
 
-def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given], clock: Clock) -> str:
+def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given], clock: Clock) -> str:
     """Return a signal that is not given and differs between two diagnoses; empty if none does."""
     both = []
     for each in two:
@@ -296,7 +296,7 @@ def _apart(sight: Sight, two: Sequence[Diagnosis], given: Sequence[Given], clock
     return ""
 
 
-def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
+def _known(sight: View, given: Sequence[Given]) -> set[int]:
     """Return the wires on which δ is given at every step."""
     loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
     steps: dict[int, set[int | None]] = {}
@@ -312,7 +312,7 @@ def _known(sight: Sight, given: Sequence[Given]) -> set[int]:
     }
 
 
-def _settled(sight: Sight, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
+def _settled(sight: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
     right = run_on_given(sight.adjoint, given, None)
     off = {

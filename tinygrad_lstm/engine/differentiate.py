@@ -14,7 +14,7 @@ from ..errors import GradientError, ShapeError, UsageError
 from . import primitives as p
 from .arguments import flag, function
 from .cotangent import PlainSums, Sums
-from .kinds import Entry
+from .kinds import Record
 from .place import enable_grad, here
 from .tape import history, leading_to, pull_back
 from .tensor import Tensor, constant, record, starting_cotangent
@@ -120,19 +120,19 @@ def grad(
     return tuple(results) if isinstance(inputs, Sequence) else results[0]
 
 
-def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Entry]:
+def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Record]:
     """Return those nodes of a history through which to walk, and their operands.
 
     With the arrays as data, or with the Tensors themselves, so that the rules are recorded.
     """
-    entries: dict[Tensor, Entry] = {}
+    entries: dict[Tensor, Record] = {}
     for node in reversed(order):
         for operand in node.inputs:
             if operand not in entries:
-                entries[operand] = Entry(operand if on_tensors else operand._array, False)
+                entries[operand] = Record(operand if on_tensors else operand._array, False)
         inputs = tuple(entries[operand] for operand in node.inputs)
         data = node if on_tensors else node._array
-        entries[node] = Entry(data, True, node.primitive, inputs, node.parameters, node.serial)
+        entries[node] = Record(data, True, node.primitive, inputs, node.parameters, node.serial)
     return entries
 
 

@@ -41,7 +41,7 @@ Rule = Callable[..., Array]
 Sample = tuple[tuple[Array, ...], dict[str, Any]]
 
 
-class Entry:
+class Record:
     """What a kind needs to know of an operation or an operand; a Tensor is one itself.
 
     Attributes
@@ -59,7 +59,7 @@ class Entry:
         data: Array,
         requires_grad: bool,
         primitive: Primitive | None = None,
-        inputs: tuple[Entry, ...] = (),
+        inputs: tuple[Record, ...] = (),
         parameters: dict[str, Any] | None = None,
         serial: int = 0,
     ) -> None:
@@ -130,7 +130,7 @@ class Primitive:
         name: str,
         kind: Kind,
         forward: Rule,
-        pull: Callable[[Entry, Array, Any], None],
+        pull: Callable[[Record, Array, Any], None],
         jvp: Rule,
         *,
         notation: Notation,
@@ -309,9 +309,9 @@ class Primitive:
         parameters: dict[str, Any] | None = None,
     ) -> list[Array]:
         """Return each operand's cotangent, or None where it is not needed or has none."""
-        operands = tuple(Entry(x, need) for x, need in zip(xs, needs, strict=True))
+        operands = tuple(Record(x, need) for x, need in zip(xs, needs, strict=True))
         sums = PlainSums()
-        self.pull(Entry(y, True, self, operands, parameters), ct, sums)
+        self.pull(Record(y, True, self, operands, parameters), ct, sums)
         return [sums.take(operand) for operand in operands]
 
     def derivatives(self) -> dict[str, Symbol]:
@@ -424,13 +424,13 @@ def elementwise(
     if len(partials) == 1 and scale is operator.mul:
         partial: Any = partials[0]
 
-        def pull(entry: Entry, ct: Array, sums: Any) -> None:
+        def pull(entry: Record, ct: Array, sums: Any) -> None:
             (x,) = entry.inputs
             sums.add(x, ct * partial(x._array, entry._array))
 
     else:
 
-        def pull(entry: Entry, ct: Array, sums: Any) -> None:
+        def pull(entry: Record, ct: Array, sums: Any) -> None:
             values = [x._array for x in entry.inputs]
             for partial, x in zip(partials, entry.inputs):
                 if x.requires_grad and partial is not None:
@@ -458,7 +458,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
 
     if min(signs) > 0:  # a plain sum hands its cotangent on as it is
 
-        def pull(entry: Entry, ct: Array, sums: Any) -> None:
+        def pull(entry: Record, ct: Array, sums: Any) -> None:
             shape = ct.shape
             for x in entry.inputs:
                 if x.requires_grad:
@@ -466,7 +466,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
 
     else:
 
-        def pull(entry: Entry, ct: Array, sums: Any) -> None:
+        def pull(entry: Record, ct: Array, sums: Any) -> None:
             for sign, x in zip(signs, entry.inputs):
                 if x.requires_grad:
                     sums.add(x, unbroadcast(ct if sign > 0 else -ct, x._array.shape))
@@ -500,11 +500,11 @@ def linear(
     at an ``index`` is transposed by adding to that part, into one buffer for the whole of x.
     """
 
-    def pull(entry: Entry, ct: Array, sums: Any) -> None:
+    def pull(entry: Record, ct: Array, sums: Any) -> None:
         (x,) = entry.inputs
         sums.add(x, transposed(ct, x._array, **entry.parameters))
 
-    def pull_part(entry: Entry, ct: Array, sums: Any) -> None:
+    def pull_part(entry: Record, ct: Array, sums: Any) -> None:
         sums.add_part(entry.inputs[0], ct, entry)
 
     def jvp(
@@ -524,7 +524,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     ``pieces(shapes, **parameters)`` gives one index per operand.
     """
 
-    def pull(entry: Entry, ct: Array, sums: Any) -> None:
+    def pull(entry: Record, ct: Array, sums: Any) -> None:
         indices = pieces([x._array.shape for x in entry.inputs], **entry.parameters)
         for x, index in zip(entry.inputs, indices):
             if x.requires_grad:
@@ -564,7 +564,7 @@ def bilinear(
     b is xᵀ δ; that of a leaf, which nobody waits for, is then summed over many products at once.
     """
 
-    def pull(entry: Entry, ct: Array, sums: Any) -> None:
+    def pull(entry: Record, ct: Array, sums: Any) -> None:
         a, b = entry.inputs
         x, w = a._array, b._array
         # nothing was broadcast, and no cotangent's shape need be looked at
@@ -624,7 +624,7 @@ def reduction(
     def gain(x: Array, y: Array, axis: Any) -> Array:
         return partial(x, y.reshape(kept(x.shape, axis)), axis)
 
-    def pull(entry: Entry, ct: Array, sums: Any) -> None:
+    def pull(entry: Record, ct: Array, sums: Any) -> None:
         (x,), axis = entry.inputs, entry.parameters.get("axis")
         slope = gain(x._array, entry._array, axis)
         sums.add(x, scale(ct.reshape(kept(x._array.shape, axis)), slope))
@@ -644,7 +644,7 @@ def reduction(
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     """Declare an operation that passes its operand on and no gradient back."""
 
-    def pull(entry: Entry, ct: Array, sums: Any) -> None:
+    def pull(entry: Record, ct: Array, sums: Any) -> None:
         return None
 
     def jvp(

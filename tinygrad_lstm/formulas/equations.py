@@ -19,7 +19,7 @@ from ..network.adjoint import alive, delta
 from ..network.evaluate import evaluate
 from ..network.flow import DELAYS, Node
 from ..network.locate import NAMESAKES
-from ..network.view import Sight
+from ..network.view import View
 from .names import part_name
 from .reader import PASSING, Reader, Variable
 from .rewriting import left_out, mark, multiple, with_axes
@@ -51,7 +51,7 @@ class Equations:
         The right gradients of these.
     """
 
-    def __init__(self, sight: Sight) -> None:
+    def __init__(self, sight: View) -> None:
         self.sight, self.network = sight, sight.network
         self.reader = Reader(self.network, self._called)
         self.maker, self.user = self.network.maker, self.network.user

@@ -24,7 +24,7 @@ from ..errors import SignalError, UsageError, nearest
 from ..network.adjoint import alive, delta
 from ..network.flow import Node
 from ..network.graph import Graph, graph
-from ..network.locate import Whereabouts
+from ..network.locate import Locations
 from ..network.parameters import varying
 from ..network.proof import fold_if_true, fold_truly
 from ..network.signals import Signals
@@ -102,7 +102,7 @@ class _Walk:
     """The way back through a network."""
 
     def __init__(self, network: Graph, signals: Signals) -> None:
-        self.network, self.signals = network, Whereabouts(network, signals)
+        self.network, self.signals = network, Locations(network, signals)
         self.reader = Reader(network, self._called)
         self.maker, self.user = self.network.maker, self.network.user
         parts = {id(node): part_name(network, node) for node in network.nodes}

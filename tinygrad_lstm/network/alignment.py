@@ -107,7 +107,7 @@ def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]
         if len(kept) < min(len(steps), 2):
             continue
         for way in WAYS:
-            several = _Steps([steps[at] for at in kept], way)
+            several = _Alignment([steps[at] for at in kept], way)
             try:
                 several.align()
                 several.connect()
@@ -121,7 +121,7 @@ def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]
     raise complaint
 
 
-class _Steps:
+class _Alignment:
     def __init__(self, steps: Sequence[Sequence[Element]], way: str) -> None:
         self.steps, self.way = steps, way
         _, last = max((len(step), number) for number, step in enumerate(steps))
@@ -231,7 +231,7 @@ class _Steps:
             for common in self.commons:
                 if common.members[step] is None:
                     come = [self._value(each, step) for each in common.operands]
-                    common.values[step] = value = computed(common.at(step), come)
+                    common.values[step] = value = compute(common.at(step), come)
                     if not _is_finite(common.template.node, come, value):
                         raise UsageError(
                             f"fold: step {self._number(step)} lacks {common.template.node.stem}, "
@@ -425,7 +425,7 @@ def _said(element: Element) -> str:
     return f"{what} of {', '.join(each.node.name for each in element.operands)}"
 
 
-def computed(node: Node, come: Sequence[Any]) -> Any:
+def compute(node: Node, come: Sequence[Any]) -> Any:
     """Return what a node that was recorded makes of its operands."""
     if node.kind is Kind.JUNCTION:
         return sum(sign * value for sign, value in zip(node.signs, come, strict=True))
@@ -433,4 +433,4 @@ def computed(node: Node, come: Sequence[Any]) -> Any:
     return np.asarray(node.primitive.forward(*come, **node.parameters))
 
 
-__all__ = ["Common", "Earlier", "Outside", "Same", "computed", "recurrence"]
+__all__ = ["Common", "Earlier", "Outside", "Same", "compute", "recurrence"]

@@ -72,7 +72,7 @@ def evaluate(
     results: dict[str, np.ndarray] = {}
     for loop, nodes in groupby(graph.nodes, lambda node: node.loop if node.folded else None):
         if loop is not None:
-            _Steps(nodes, len(graph.loops[loop].steps), on, everything, intercepts).run()
+            _LoopRun(nodes, len(graph.loops[loop].steps), on, everything, intercepts).run()
             continue
         for node in Interruptible(nodes):
             if node.kind in SOURCES:
@@ -107,7 +107,7 @@ class _Known(dict[int, Any]):
         return signal if self.step is None else signal[self.step]
 
 
-class _Steps:
+class _LoopRun:
     """The run of a loop: of its nodes at each step, and of the border around them.
 
     Parameters
@@ -201,7 +201,7 @@ class _Steps:
                 self.sums[wire] = np.zeros(node.shapes[0], value.dtype)
             assert node.primitive is not None
             index = node.parameters["index"].values[step]
-            _Part(node.shapes[0], index, value, node.primitive).add_to(self.sums[wire], 1)
+            _Region(node.shapes[0], index, value, node.primitive).add_to(self.sums[wire], 1)
 
     def _keep(self, wire: int, step: int, value: Any) -> None:
         self.series.setdefault(wire, [None] * self.count)[step] = value
@@ -259,7 +259,7 @@ def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
     if node.kind in (Kind.LINEAR, Kind.BROADCAST) and node.transposed:
         if primitive.is_part:
-            return [_Part(node.shapes[0], node.parameters["index"], ins[0], primitive)]
+            return [_Region(node.shapes[0], node.parameters["index"], ins[0], primitive)]
         assert primitive.transposed is not None
         return [primitive.transposed(ins[0], _like(node.shapes[0], ins[0]), **node.parameters)]
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
@@ -294,7 +294,7 @@ def _blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-class _Part:
+class _Region:
     """The transpose of taking a part, not yet added to anything."""
 
     def __init__(
@@ -312,19 +312,19 @@ class _Part:
 
 
 def _whole(value: Any) -> np.ndarray:
-    return _sum([value], (1,)) if isinstance(value, _Part) else value
+    return _sum([value], (1,)) if isinstance(value, _Region) else value
 
 
 def _sum(terms: list[Any], signs: tuple[int, ...]) -> np.ndarray:
     """Return a signed sum; parts are added into one buffer, so that T of them cost T, not T²."""
     total = None
     for term, sign in zip(terms, signs, strict=True):
-        if not isinstance(term, _Part):
+        if not isinstance(term, _Region):
             if total is None:
                 total = term if sign > 0 else sign * term  # a truth value has no negative
             else:
                 total = total + term if sign > 0 else total - term
-    parts = [each for each in zip(terms, signs, strict=True) if isinstance(each[0], _Part)]
+    parts = [each for each in zip(terms, signs, strict=True) if isinstance(each[0], _Region)]
     if parts:
         first = parts[0][0]
         total = np.zeros(first.shape, first.part.dtype) if total is None else np.array(total)

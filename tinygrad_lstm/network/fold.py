@@ -24,7 +24,7 @@ from .alignment import Common, Earlier, Outside, Same, is_one, recurrence
 from .border import Border, has_own_name, reading
 from .flow import Flow, Loop, Node
 from .parameters import by_step, is_same
-from .sink import hoist
+from .sink import move_into_loops
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
@@ -117,7 +117,7 @@ class _Folding:
         outputs = [self.outside[each] for each in self.recorded if each.node.kind is Kind.OUTPUT]
         for element in Interruptible(reached(outputs)):
             element.operands = [self.read.get(each, each) for each in element.operands]
-        hoist(reached(outputs), self.border)
+        move_into_loops(reached(outputs), self.border)
         found = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
         tell_apart(found)
         nodes, wires = wired(found)

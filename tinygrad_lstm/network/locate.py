@@ -31,7 +31,7 @@ NAMESAKES = (
 )
 
 
-class Whereabouts:
+class Locations:
     """Where every named signal of a network is.
 
     Parameters

@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..errors import UsageError
-from .alignment import computed
+from .alignment import compute
 from .flow import DELAYS, SOURCES, Flow, Node
 from .fold import fold
 from .unpack import unpack
@@ -109,7 +109,7 @@ def _is_true(network: Flow, node: Node) -> bool:
     come = [np.asarray(network.wires[wire].value) for wire in node.inputs]
     made = np.asarray(network.wires[node.outputs[0]].value)
     if not node.folded:
-        return _agree(made, computed(node, come), come)
+        return _agree(made, compute(node, come), come)
     if node.kind in DELAYS:
         after, before = (
             (made[1:], come[0][:-1]) if node.kind is Kind.DELAY else (made[:-1], come[0][1:])
@@ -127,9 +127,9 @@ def _is_true(network: Flow, node: Node) -> bool:
         index = node.parameters["index"].values
         return all(_agree(one, come[0][at]) for one, at in zip(made, index, strict=True))
     if node.kind in ENTRYWISE and not node.parameters:
-        return _agree(made, computed(node, come), come)
+        return _agree(made, compute(node, come), come)
     steps = [
-        computed(node.at(step), each)
+        compute(node.at(step), each)
         for step, each in Interruptible(enumerate(zip(*come, strict=True)))
     ]  # fmt: skip
     return _agree(made, np.stack(steps), come)

@@ -17,7 +17,7 @@ from .flow import Loop
 from .wiring import Element
 
 
-def hoist(elements: Iterable[Element], border: Border) -> None:
+def move_into_loops(elements: Iterable[Element], border: Border) -> None:
     """Move into the loops what comes before them and after them, step by step.
 
     Parameters

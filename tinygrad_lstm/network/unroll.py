@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from ..engine.kind import Kind
 from ..engine.primitives import stack
 from ..errors import ArgumentError, UsageError
-from .alignment import computed
+from .alignment import compute
 from .flow import DELAYS, Flow, Loop, Node
 from .wiring import Element, elements, reached, tell_apart, wired
 
@@ -90,7 +90,7 @@ class _Unrolling:
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
         if self.shorter and operands and node.kind is not Kind.OUTPUT:
             try:
-                value = computed(node, [each.value for each in operands])
+                value = compute(node, [each.value for each in operands])
             except (IndexError, ValueError):
                 raise _needs_all(node) from None
         self.order.append(Element(node, operands, value))

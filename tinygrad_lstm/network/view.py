@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.memory import collector_paused
 from ..engine.tensor import Tensor
 from .graph import Graph, graph
-from .locate import Whereabouts
+from .locate import Locations
 from .proof import fold_if_true
 from .repetition import fold_plain_loops
 from .signals import Signals
@@ -41,7 +41,7 @@ class Given:
     value: np.ndarray
 
 
-class Sight:
+class View:
     """A network, its adjoint, and where the δ of every named signal is.
 
     Parameters
@@ -99,7 +99,7 @@ class Sight:
         self.adjoint = self.network.adjoint()
         same = self.adjoint.continued
         tick()
-        self.places = Whereabouts(self.network, self.signals, names)
+        self.places = Locations(self.network, self.signals, names)
         self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}
         sequences = self.places.sequences.items()
         self.sequence = {step: name for name, steps in sequences for step in steps}
@@ -116,9 +116,9 @@ class Sight:
         }
 
     @cached_property
-    def unfolded(self) -> Sight:
+    def unfolded(self) -> View:
         """The same with every step on its own."""
-        return Sight(self.loss, fold=False) if self.network.folded else self
+        return View(self.loss, fold=False) if self.network.folded else self
 
     def given(self, hand: Mapping[str, np.ndarray]) -> list[Given]:
         """Return what was derived, signal by signal, the last in the forward pass first.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import wraps
 
 from ...errors import ArgumentError
-from ...network.view import Sight
+from ...network.view import View
 from .carries import last_errors, reversed_loops, truncations, wrong_carries
 from .exchanges import (
     exchanged_products,
@@ -145,7 +145,7 @@ def forget(generator: Generator) -> None:
 
 
 def all_mistakes(
-    sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
+    sight: View, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
 ) -> Iterator[Mistake]:
     """Yield every mistake that can be made in a network, also those that change nothing.
 
@@ -154,7 +154,7 @@ def all_mistakes(
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     wires : set of int, optional
         Of the adjoint network: a mistake at a node that makes no such wire is left out, except
         where it is made together with others.
@@ -194,13 +194,13 @@ def all_mistakes(
 
 
 def mistakes(
-    sight: Sight, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
+    sight: View, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
 ) -> Iterator[Mistake]:
     """Yield every mistake that changes a network (see `all_mistakes`)."""
     return (each for each in all_mistakes(sight, wires, tick) if not each.change.is_none)
 
 
-def any_size(sight: Sight, tick: Callable[[], None] = lambda: None) -> Iterator[Mistake]:
+def any_size(sight: View, tick: Callable[[], None] = lambda: None) -> Iterator[Mistake]:
     """Yield the mistakes of a factor of any size, which is to be found from the author's numbers.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
@@ -208,7 +208,7 @@ def any_size(sight: Sight, tick: Callable[[], None] = lambda: None) -> Iterator[
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     tick : () -> None, optional
         Called again and again, also while nothing is yielded; may raise an error to end that.
     """

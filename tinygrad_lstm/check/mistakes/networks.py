@@ -16,7 +16,7 @@ from ...engine.kind import Kind
 from ...engine.limit import Interruptible
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
-from ...network.view import Sight
+from ...network.view import View
 from .likelihood import distance_between
 
 __all__ = ["Networks", "NodesWithTick"]
@@ -48,12 +48,12 @@ class Networks:
 
     Parameters
     ----------
-    sight : Sight
+    sight : View
     tick : () -> None, optional
         Called again and again while mistakes are listed; may raise an error to stop the listing.
     """
 
-    def __init__(self, sight: Sight, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, sight: View, tick: Callable[[], None] = lambda: None) -> None:
         self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
         self.tick = tick
         self.nodes: Iterable[Node] = NodesWithTick(self.adjoint.nodes, tick)
