@@ -56,19 +56,16 @@ def as_function(who: str, function: Activation) -> Function:
     """
     if callable(function):
         return function
-    known = COMPOSITES | {
-        name: each
-        for name, each in {**table.others, **TABLE}.items()
-        if each.kind is Kind.ELEMENTWISE and each.arity == 1
-    }
-    name = function
-    if isinstance(name, str):
-        name = name.replace("sigmoid-", "σ-").replace(" ", "")
-    if not isinstance(name, str) or name not in known:
-        raise UsageError(
-            f"{who}: there is no activation {told(function)}; {nearest(told(function), known)}"
-        )
-    return known[name]
+    name = function.replace("sigmoid-", "σ-").replace(" ", "") if isinstance(function, str) else ""
+    primitives = {**table.others, **TABLE}
+    if name in COMPOSITES:
+        return COMPOSITES[name]
+    if name in primitives and primitives[name].arity == 1 and primitives[name].is_entrywise:
+        return primitives[name]
+    known = [*COMPOSITES, *(name for name, x in primitives.items() if x.kind is Kind.ELEMENTWISE)]
+    raise UsageError(
+        f"{who}: there is no activation {told(function)}; {nearest(told(function), known)}"
+    )
 
 
 def entrywise(who: str, function: Activation) -> Function:
