@@ -249,7 +249,11 @@ class MemoryBlocks(Recurrent):
         )
         super().__init__(equations, input_size, num_layers, **options)
 
-    __call__ = LSTM.__call__
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
+        ) -> tuple[Tensor, States]: ...
 
 
 def _equations(who: str, hidden_size: int, peephole: bool, **options: Any) -> LSTMEquations:
