@@ -312,3 +312,47 @@ def test_the_legend_says_what_a_part_with_a_name_is_read_from():
         x.name = "x"
         h = tg.tanh(x @ W + h)
     assert tg.draw((h * h).sum()).notes == ("x(k) = X[k]",)
+
+
+# --- styles that users add ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls():
+    """Add a style that keeps what it is called with."""
+    seen = []
+
+    @tg.drawing.style("mine")
+    def mine(network, view, title):
+        seen.append((network, view, title))
+        return f"digraph {view} {{\n}}\n"
+
+    yield seen
+    tg.drawing.forget_style("mine")
+
+
+def test_an_added_style_draws_the_folded_network_once_for_each_view(loss, calls):
+    dot = tg.draw(loss, style="mine", view="both", title="A net", fold=True).dot
+    assert dot == "digraph forward {\n}\ndigraph adjoint {\n}\n"
+    assert [call[1:] for call in calls] == [("forward", "A net"), ("adjoint", "A net")]
+    assert calls[0][0].folded
+
+
+def test_an_added_style_says_what_it_cannot_do(loss, calls):
+    with pytest.raises(tg.UsageError, match=r"heat is for style=.wan.; style=.mine. has none"):
+        tg.draw(loss, style="mine", heat=True)
+    tg.drawing.style("mine")(lambda network, view, title: None)
+    with pytest.raises(tg.UsageError, match="'mine' returned NoneType, expected DOT text"):
+        tg.draw(loss, style="mine")
+
+
+@pytest.mark.parametrize("name", ["wan", "tape", "", 3, None])
+def test_a_style_needs_a_name_of_its_own(name):
+    with pytest.raises(tg.ArgumentError, match="expected a text that is not wan or tape"):
+        tg.drawing.style(name)
+
+
+def test_a_style_that_is_gone_is_unknown(loss, calls):
+    tg.drawing.forget_style("mine")
+    with pytest.raises(tg.ArgumentError, match=r"the known ones are wan, tape$"):
+        tg.draw(loss, style="mine")

@@ -8,7 +8,7 @@ import pytest
 import tinygrad_lstm as tg
 from support import planted
 from tinygrad_lstm.engine.kind import Kind
-from tinygrad_lstm.formulas.equations import Equations
+from tinygrad_lstm.formulas.equations import DeltaEquations
 from tinygrad_lstm.formulas.reader import Reader, Variable
 from tinygrad_lstm.formulas.rewriting import left_out, mark, rename, rewrite
 from tinygrad_lstm.network.graph import graph
@@ -85,7 +85,7 @@ def test_passes_change_a_formula_and_leave_the_rest():
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("fold", [True, False])
 def test_no_equation_has_a_number_that_says_nothing(name, fold):
-    equations = Equations(View(LOSSES[name](), fold=fold))
+    equations = DeltaEquations(View(LOSSES[name](), fold=fold))
     texts = [f"δ{each} = {equations.of(each, {}, {})}" for each in list(equations.places)[:60]]
     for text in texts:
         assert not re.search(r"(?<![\w.\[,(-])[\d.]+ [\d.]+(?![\w.]*[,\])])", text), text

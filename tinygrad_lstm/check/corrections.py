@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.symbol import Symbol
-from ..formulas.equations import ALL, Equations, left_out
+from ..formulas.equations import ALL, DeltaEquations, left_out
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
@@ -87,13 +87,13 @@ def corrections(sight: View, given: Sequence[Given], diagnosis: Diagnosis) -> li
     list of Correction
         Without the mistakes that show in no gradient of a signal with a name.
     """
-    equations = Equations(sight)
+    equations = DeltaEquations(sight)
     several = (_correction(equations, given, each) for each in diagnosis.mistakes)
     return [each for each in several if each is not None]
 
 
 def _correction(
-    equations: Equations, given: Sequence[Given], mistake: Mistake
+    equations: DeltaEquations, given: Sequence[Given], mistake: Mistake
 ) -> Correction | None:
     adjoint = equations.sight.adjoint
     changed = mistake.change(adjoint)
@@ -111,7 +111,7 @@ def _correction(
     return None
 
 
-def _local_gradients(equations: Equations, changed: Flow) -> list[tuple[str, np.ndarray]]:
+def _local_gradients(equations: DeltaEquations, changed: Flow) -> list[tuple[str, np.ndarray]]:
     """Return the gradient of each signal that a changed network makes from right ones above it.
 
     As far as the shapes allow.

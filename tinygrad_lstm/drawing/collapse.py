@@ -5,7 +5,7 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from .skeleton import Place, Skeleton, within
+from .skeleton import Skeleton, Vertex, within
 
 
 def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
@@ -21,19 +21,19 @@ def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
     made = Skeleton(notes=drawn.notes)
     boxes: dict[tuple[str, ...], int] = {}
     instead: list[int] = []
-    for place in drawn.places:
-        steps, modules = within(place.scope)
+    for vertex in drawn.vertices:
+        steps, modules = within(vertex.scope)
         if len(modules) <= depth:
-            instead.append(len(made.places))
-            made.places.append(place)
+            instead.append(len(made.vertices))
+            made.vertices.append(vertex)
             continue
         key = (*steps, *modules[: depth + 1])
         if key not in boxes:
-            boxes[key] = len(made.places)
+            boxes[key] = len(made.vertices)
             name = modules[depth]
             outer = (*steps, *modules[:depth])
-            made.places.append(
-                Place("function", (name,), (f"{name}′ᵀ",), ".".join(modules[: depth + 1]), outer)
+            made.vertices.append(
+                Vertex("function", (name,), (f"{name}′ᵀ",), ".".join(modules[: depth + 1]), outer)
             )
         instead.append(boxes[key])
     joined = set()

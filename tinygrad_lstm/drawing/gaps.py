@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from ..formulas.names import minus
-from .skeleton import Arc, Place, Skeleton
+from .skeleton import Arc, Skeleton, Vertex
 
 MOST_STEPS = 6  # of a loop that are all drawn
 KEPT_STEPS = 2  # at either end of a longer one
@@ -37,14 +37,14 @@ def shorten(drawn: Skeleton, marked: Iterable[str] = ()) -> Skeleton:
         Their steps are drawn.
     """
     wanted = {int(step) for name in marked for step in STEP.findall(name)}
-    loops = _places_by_step(drawn)
+    loops = _vertices_by_step(drawn)
     gaps: dict[int, Gap] = {}
     for loop, steps in loops.items():
         for missing in _runs(sorted(steps), wanted):
             which = minus(f"k = {missing[0]} to {missing[-1]}")
             gap = loop, f"{len(missing)} steps", which
             gaps.update((at, gap) for step in missing for at in steps[step])
-    timeless = [place.step is None for place in drawn.places]
+    timeless = [vertex.step is None for vertex in drawn.vertices]
     gaps = _with_neighbours(drawn, gaps, timeless)
     for steps in loops.values():
         if len(steps) == 1:  # a layer that was called for one step
@@ -52,19 +52,19 @@ def shorten(drawn: Skeleton, marked: Iterable[str] = ()) -> Skeleton:
                 timeless[at] = True
     if middle := [at for at in _middle(drawn, timeless) if at not in gaps]:
         gaps |= dict.fromkeys(middle, (None, f"{len(middle)} operations"))
-        gaps = _with_neighbours(drawn, gaps, [p.kind in ("alias", "end") for p in drawn.places])
+        gaps = _with_neighbours(drawn, gaps, [p.kind in ("alias", "end") for p in drawn.vertices])
     return _without(drawn, gaps) if gaps else drawn
 
 
 # --- what is left out -----------------------------------------------------------------------------
 
 
-def _places_by_step(drawn: Skeleton) -> dict[int, dict[int, list[int]]]:
-    """Return the places that belong to a step, by loop and step."""
+def _vertices_by_step(drawn: Skeleton) -> dict[int, dict[int, list[int]]]:
+    """Return the vertices that belong to a step, by loop and step."""
     loops: dict[int, dict[int, list[int]]] = {}
-    for at, place in enumerate(drawn.places):
-        if place.step is not None:
-            loop, step = place.step
+    for at, vertex in enumerate(drawn.vertices):
+        if vertex.step is not None:
+            loop, step = vertex.step
             if step is not None:
                 loops.setdefault(loop, {}).setdefault(step, []).append(at)
     return loops
@@ -80,13 +80,13 @@ def _runs(steps: list[int], wanted: set[int]) -> list[list[int]]:
 
 
 def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
-    """Return the places in the middle of a long way through the network.
+    """Return the vertices in the middle of a long way through the network.
 
     Parameters
     ----------
     drawn : Skeleton
     counted : list of bool
-        Whether each place makes a way longer. The others are not in the middle.
+        Whether each vertex makes a way longer. The others are not in the middle.
     """
     tails, heads = _neighbours(drawn)
     before, after = _ranks(tails, heads, counted), _ranks(heads, tails, counted)
@@ -94,15 +94,15 @@ def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
     if most <= MOST_RANKS:
         return []
     return [
-        at for at, place in enumerate(drawn.places)
-        if counted[at] and place.kind not in ("alias", "end")
+        at for at, vertex in enumerate(drawn.vertices)
+        if counted[at] and vertex.kind not in ("alias", "end")
         and any(KEPT_RANKS < rank <= most - KEPT_RANKS
                 for rank in (before[at], most + 1 - after[at]))
     ]  # fmt: skip
 
 
 def _ranks(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) -> list[int]:
-    """Return how many places that count are on the longest way to each place, with itself."""
+    """Return how many vertices that count are on the longest way to each vertex, with itself."""
     ranks = [int(counts) for counts in counted]
     waiting = [len(before) for before in tails]
     ready = [at for at, count in enumerate(waiting) if not count]
@@ -117,14 +117,14 @@ def _ranks(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) 
 
 
 def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the tails of the arcs to each place, and the heads of those from each place.
+    """Return the tails of the arcs to each vertex, and the heads of those from each vertex.
 
     The way back to a delay is none of them, so that there are no cycles.
     """
-    tails: list[list[int]] = [[] for _ in drawn.places]
-    heads: list[list[int]] = [[] for _ in drawn.places]
+    tails: list[list[int]] = [[] for _ in drawn.vertices]
+    heads: list[list[int]] = [[] for _ in drawn.vertices]
     for arc in drawn.arcs:
-        if drawn.places[arc.head].kind == "delay":
+        if drawn.vertices[arc.head].kind == "delay":
             continue
         tails[arc.head].append(arc.tail)
         heads[arc.tail].append(arc.head)
@@ -132,9 +132,9 @@ def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
 
 
 def _with_neighbours(drawn: Skeleton, gaps: dict[int, Gap], free: list[bool]) -> dict[int, Gap]:
-    """Return the gaps with the free places that lead to gaps alone, or come from gaps alone."""
+    """Return the gaps with the free vertices that lead to gaps alone, or come from gaps alone."""
     tails, heads = _neighbours(drawn)
-    is_alias = [place.kind == "alias" for place in drawn.places]
+    is_alias = [vertex.kind == "alias" for vertex in drawn.vertices]
     sources = [[at for at in before if not is_alias[at]] for before in tails]
     after = _closure(gaps, free, tails=heads, heads=sources)
     if all(at in after or at in gaps for at, more in enumerate(heads) if not more):
@@ -156,9 +156,9 @@ def _with_neighbours(drawn: Skeleton, gaps: dict[int, Gap], free: list[bool]) ->
 def _closure(
     gaps: Mapping[int, Gap], free: list[bool], *, tails: list[list[int]], heads: list[list[int]]
 ) -> dict[int, Any]:
-    """Return the free places all of whose heads are in gaps, or are such places: with what gap.
+    """Return the free vertices all of whose heads are in gaps, or are such vertices: with what gap.
 
-    A place between several gaps has the set of them.
+    A vertex between several gaps has the set of them.
     """
     met: dict[int, Any] = dict(gaps)
     waiting = [len(after) for after in heads]
@@ -180,15 +180,15 @@ def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
     shown = Skeleton(notes=[*drawn.notes, _note(gaps)])
     boxes: dict[Gap, int] = {}
     instead: list[int] = []
-    for at, place in enumerate(drawn.places):
+    for at, vertex in enumerate(drawn.vertices):
         gap = gaps.get(at)
         if gap is None or gap not in boxes:
             if gap is not None:
-                boxes[gap] = len(shown.places)
+                boxes[gap] = len(shown.vertices)
                 lines = ("…", *map(str, gap[1:]))
-                place = Place("gap", lines, lines)
-            shown.places.append(place)
-        instead.append(len(shown.places) - 1 if gap is None else boxes[gap])
+                vertex = Vertex("gap", lines, lines)
+            shown.vertices.append(vertex)
+        instead.append(len(shown.vertices) - 1 if gap is None else boxes[gap])
     between: dict[tuple[int, int], list[Arc]] = {}
     for arc in drawn.arcs:
         tail, head = instead[arc.tail], instead[arc.head]
@@ -202,7 +202,7 @@ def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
 
 
 def _one_for_all(arcs: list[Arc], tail: int, head: int, *, into_gap: bool) -> Arc:
-    """Return the arc that stands for those between two places, one of which is a gap."""
+    """Return the arc that stands for those between two vertices, one of which is a gap."""
     first = replace(arcs[0], tail=tail, head=head, is_live=any(arc.is_live for arc in arcs))
     if into_gap:  # a weight on the way belongs to what is left out
         name = first.shown if len({arc.shown for arc in arcs}) == 1 else ""

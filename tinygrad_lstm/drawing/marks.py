@@ -1,6 +1,6 @@
 """What a picture says of numbers: the values on its arrows, the size of every δ, marked signals.
 
-Knows skeletons and what was computed; changes what is written at places and arcs.
+Knows skeletons and what was computed; changes what is written at vertices and arcs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import SignalError, nearest
 from ..formulas.names import NUMBERED, minus
-from .skeleton import Arc, Place, Skeleton
+from .skeleton import Arc, Skeleton, Vertex
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
 MOST = 4  # entries that are written out
@@ -35,7 +35,7 @@ def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, A
         elif arc.entry is not None:
             value, back = (x if x is None else _entry(x, arc.entry) for x in (value, back))
         lines = number(value), number(back) if arc.is_live else ""
-        tail = drawn.places[arc.tail]
+        tail = drawn.vertices[arc.tail]
         written = tail if tail.kind == "alias" else arc  # a short arrow has no room for it
         if tail.kind != "alias" or tail.name:
             written.forward = (*filter(None, written.forward), lines[0])
@@ -89,8 +89,8 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
     SignalError
         If a name is no signal's in the picture; the message lists the nearest.
     """
-    parts: list[tuple[Place | Arc, set[str]]] = []
-    everything: list[Place | Arc] = [*drawn.places, *drawn.arcs]
+    parts: list[tuple[Vertex | Arc, set[str]]] = []
+    everything: list[Vertex | Arc] = [*drawn.vertices, *drawn.arcs]
     for part in everything:
         operand = part.weight_name if isinstance(part, Arc) else part.whole
         wholes = {operand.rpartition(".")[0]} if operand.count(".") > 1 else set()

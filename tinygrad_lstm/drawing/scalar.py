@@ -13,14 +13,14 @@ import numpy as np
 from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
-from .skeleton import Arc, Place, Skeleton, is_matmul
+from .skeleton import Arc, Skeleton, Vertex, is_matmul
 
-MOST = 400  # places and arcs that a picture can hold and still be read
+MOST = 400  # vertices and arcs that a picture can hold and still be read
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def scalars(drawn: Skeleton, network: Flow) -> Skeleton:
-    """Return a skeleton with a place for every entry of a signal, and an arc for every weight.
+    """Return a skeleton with a vertex for every entry of a signal, and an arc for every weight.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ class _Expansion:
         self.entries: list[list[int]] = []
 
     def done(self) -> Skeleton:
-        for place in self.drawn.places:
-            self._expand(place)
-        total = len(self.made.places) + sum(self._count(arc) for arc in self.drawn.arcs)
+        for vertex in self.drawn.vertices:
+            self._expand(vertex)
+        total = len(self.made.vertices) + sum(self._count(arc) for arc in self.drawn.arcs)
         if total > MOST:
             raise ArgumentError(
                 f'draw: level="scalar" would draw {total} neurons and arrows, and {MOST} is the '
@@ -61,38 +61,38 @@ class _Expansion:
             self._connect(arc)
         return self.made
 
-    def _size(self, place: Place) -> int:
-        shape = np.shape(self.network.wires[place.wire].value)
-        shape = shape[1:] if place.wire in self.timed else shape
-        if place.kind in ("box", "matmul") or (len(shape) > 1 and max(shape) != np.prod(shape)):
-            what = place.forward[-1] if place.kind == "box" else f"{place.name} of shape {shape}"
-            if place.kind == "matmul":
-                what = f"{place.name}, a matrix product of two signals"
+    def _size(self, vertex: Vertex) -> int:
+        shape = np.shape(self.network.wires[vertex.wire].value)
+        shape = shape[1:] if vertex.wire in self.timed else shape
+        if vertex.kind in ("box", "matmul") or (len(shape) > 1 and max(shape) != np.prod(shape)):
+            what = vertex.forward[-1] if vertex.kind == "box" else f"{vertex.name} of shape {shape}"
+            if vertex.kind == "matmul":
+                what = f"{vertex.name}, a matrix product of two signals"
             raise UsageError(
                 f'draw: level="scalar" draws vectors entry by entry, and found {what}; give one '
                 'sequence without a batch, or use level="tensor"'
             )
         return int(np.prod(shape))
 
-    def _expand(self, place: Place) -> None:
-        count = self._size(place)
+    def _expand(self, vertex: Vertex) -> None:
+        count = self._size(vertex)
         self.entries.append([])
         for entry in range(count):
-            self.entries[-1].append(len(self.made.places))
+            self.entries[-1].append(len(self.made.vertices))
             mark = str(entry + 1) if count > 1 else ""
-            names = place.kind in ("end", "alias") or len(place.forward) > 1
+            names = vertex.kind in ("end", "alias") or len(vertex.forward) > 1
             forward, adjoint = (
                 (indexed(lines[0], mark), *lines[1:]) if lines and names else lines
-                for lines in (place.forward, place.adjoint)
+                for lines in (vertex.forward, vertex.adjoint)
             )
-            self.made.places.append(replace(place, forward=forward, adjoint=adjoint))
+            self.made.vertices.append(replace(vertex, forward=forward, adjoint=adjoint))
 
     def _count(self, arc: Arc) -> int:
         tail, head = len(self._of(arc.tail)), len(self._of(arc.head))
         return tail * head if self._is_matrix(arc) else max(tail, head)
 
-    def _of(self, place: int) -> list[int]:
-        return self.entries[place]
+    def _of(self, vertex: int) -> list[int]:
+        return self.entries[vertex]
 
     def _is_matrix(self, arc: Arc) -> bool:
         return arc.weight is not None and is_matmul(arc.weight)

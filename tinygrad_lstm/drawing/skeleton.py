@@ -1,9 +1,9 @@
-"""What a picture in Wan and Beaufays' style has in it: places, and the arcs between them.
+"""The skeleton of a picture in Wan and Beaufays' style: its vertices, and the arcs between them.
 
-Knows graphs and nothing of how they are drawn. The network and its adjoint have one skeleton: each
-place and each arc says what it is in the one and in the other. What is not an element of its own to
-the eye is contracted: a weight is what its arc does, a signal that comes into a loop or goes from
-one to another passes, and a loss is the end of the network.
+Knows graphs, and nothing of how a picture is drawn. The network and its adjoint have one skeleton:
+each vertex and each arc says what it is in the network and in the adjoint network. Some nodes are
+no vertices: a weight is what its arc does, a signal passes the border of a loop unseen, and a loss
+is the end of the network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
 
 
 @dataclass(slots=True)
-class Place:
+class Vertex:
     """An element of the picture.
 
     Attributes
@@ -64,7 +64,7 @@ class Place:
 
 @dataclass(slots=True)
 class Arc:
-    """A signal's way between two places.
+    """A signal's way between two vertices.
 
     Attributes
     ----------
@@ -113,9 +113,9 @@ class Arc:
 
 @dataclass
 class Skeleton:
-    """The places and arcs of a picture, and what its legend says of them."""
+    """The vertices and arcs of a picture, and what its legend says of them."""
 
-    places: list[Place] = field(default_factory=list)
+    vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -141,42 +141,42 @@ class _Drawing:
         self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
         self.hidden = Loss(graph, self.maker, self.user).nodes()
         self.made = Skeleton()
-        self.place: dict[int, int] = {}  # of a node, by identity
+        self.vertex: dict[int, int] = {}  # of a node, by identity
 
     def drawn(self) -> Skeleton:
         for node in self.graph.nodes:
-            if id(node) not in self.hidden and self._is_place(node):
+            if id(node) not in self.hidden and self._is_vertex(node):
                 self._put(node)
         for node in self.graph.nodes:
             if id(node) in self.hidden:
                 self._ends(node)
-            elif id(node) in self.place:
+            elif id(node) in self.vertex:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
-        self._still_places()
+        self._still_vertices()
         return self.made
 
-    def _still_places(self) -> None:
+    def _still_vertices(self) -> None:
         """Leave out of the adjoint network what no δ comes to or goes from, but for its ends."""
         live = {end for arc in self.made.arcs if arc.is_live for end in (arc.tail, arc.head)}
-        for at, place in enumerate(self.made.places):
-            place.is_still |= place.kind not in ("end", "alias") and at not in live
+        for at, vertex in enumerate(self.made.vertices):
+            vertex.is_still |= vertex.kind not in ("end", "alias") and at not in live
 
-    # --- which nodes are places ------------------------------------------------------------------
+    # --- which nodes are vertices ----------------------------------------------------------------
 
-    def _is_place(self, node: Node) -> bool:
+    def _is_vertex(self, node: Node) -> bool:
         if node.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(node) in self.weights:
             return False
         if node.kind is Kind.BRANCH:
             maker = self.maker[node.inputs[0]]
-            unread = maker.kind not in SOURCES or self._is_place(maker)
+            unread = maker.kind not in SOURCES or self._is_vertex(maker)
             return unread and not self._is_aside(node.inputs[0]) and len(self._arms_drawn(node)) > 1
         if node.kind is Kind.INPUT:
             return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
         if self._is_reading(node):
             return True
         if node.kind is Kind.TAP:
-            return self._is_place(self.maker[node.inputs[0]])
+            return self._is_vertex(self.maker[node.inputs[0]])
         if node.kind in THROUGH:
             return node.kind is Kind.COLLECT and not self._is_joined(node)
         if node.kind is Kind.BILINEAR:
@@ -263,7 +263,7 @@ class _Drawing:
                 return None if is_chained else port
         return None
 
-    # --- places ----------------------------------------------------------------------------------
+    # --- vertices --------------------------------------------------------------------------------
 
     def _put(self, node: Node) -> None:
         wire = node.outputs[0] if node.outputs else node.inputs[0]
@@ -293,9 +293,9 @@ class _Drawing:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
-        place = Place(kind, forward, adjoint, node.name, self._frames(node), wire, still)
-        place.whole = whole
-        self._add(node, place)
+        vertex = Vertex(kind, forward, adjoint, node.name, self._frames(node), wire, still)
+        vertex.whole = whole
+        self._add(node, vertex)
 
     def _frames(self, node: Node) -> tuple[str, ...]:
         """Return the frames that a node stands in; a fork may stand where all its arms lead."""
@@ -312,20 +312,20 @@ class _Drawing:
         common = tuple(each[0] for each in levels)
         return common if common[: len(own)] == own else own
 
-    def _add(self, node: Node, place: Place) -> None:
-        place.step = step(node)
-        self.place[id(node)] = len(self.made.places)
-        self.made.places.append(place)
+    def _add(self, node: Node, vertex: Vertex) -> None:
+        vertex.step = step(node)
+        self.vertex[id(node)] = len(self.made.vertices)
+        self.made.vertices.append(vertex)
 
     # --- arcs ------------------------------------------------------------------------------------
 
     def _arc(self, node: Node, port: int, wire: int) -> None:
-        """Draw the way of a signal to a place."""
+        """Draw the way of a signal to a vertex."""
         if self._is_aside(wire):
             self._alias(node, port, wire)
             return
         maker, weight = self._passed(wire)
-        if id(maker) not in self.place:
+        if id(maker) not in self.vertex:
             return
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
         forward, adjoint = self._weight_label(weight)
@@ -351,7 +351,7 @@ class _Drawing:
         is_carry = node.kind in DELAYS or maker.kind in DELAYS
         shown = short_name(maker) if maker.is_named else ""
         self.made.arcs.append(
-            Arc(self.place[id(maker)], self.place[id(node)], forward, adjoint, wire, maker.name,
+            Arc(self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
                 shown, wire in self.alive, is_carry, weight, self._weight_name(weight))
         )  # fmt: skip
 
@@ -363,26 +363,26 @@ class _Drawing:
         value = self.graph.wires[origin.outputs[0]].value
         name = constant_label(value) if origin.kind is Kind.CONSTANT else short_name(origin)
         live = wire in self.alive and origin.kind is not Kind.CONSTANT
-        self.made.places.append(
-            Place("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
+        self.made.vertices.append(
+            Vertex("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
                   origin.outputs[0], not live, step=step(node))
         )  # fmt: skip
         sign = "−" if node.signs and node.signs[port] < 0 else ""
         other = self.labels.factor(node, port) if node.kind is Kind.BILINEAR else ""
         self.made.arcs.append(
-            Arc(len(self.made.places) - 1, self.place[id(node)], (sign,), (sign + other,), wire,
+            Arc(len(self.made.vertices) - 1, self.vertex[id(node)], (sign,), (sign + other,), wire,
                 origin.name, name, live)
         )  # fmt: skip
 
     def _passed(self, wire: int) -> tuple[Node, Node | None]:
-        """Return the place that a signal comes from, and the weight that it passes on its way."""
+        """Return the vertex that a signal comes from, and the weight that it passes on its way."""
         weight = None
         node = self.maker[wire]
         while True:
             if node.kind is Kind.BILINEAR and (port := self._weight(node)) is not None:
                 weight = node
                 node = self.maker[node.inputs[1 - port]]
-            elif (node.kind in (*THROUGH, Kind.BRANCH) and not self._is_place(node)) or (
+            elif (node.kind in (*THROUGH, Kind.BRANCH) and not self._is_vertex(node)) or (
                 self._is_passing(node)
             ):
                 node = self.maker[node.inputs[0]]
@@ -394,7 +394,7 @@ class _Drawing:
         if node.kind is not Kind.BRANCH or node.loop is not None:
             return False
         before = self.maker[node.inputs[0]]
-        return before.kind is Kind.COLLECT and not self._is_place(before)
+        return before.kind is Kind.COLLECT and not self._is_vertex(before)
 
     def _weight_name(self, weight: Node | None) -> str:
         port = None if weight is None else self._weight(weight)
@@ -411,13 +411,13 @@ class _Drawing:
             if branch.kind is Kind.BRANCH and wire not in self._arms_drawn(branch):
                 continue
             maker, weight = self._passed(wire)
-            if id(maker) in self.hidden or id(maker) not in self.place or self._is_end(maker):
+            if id(maker) in self.hidden or id(maker) not in self.vertex or self._is_end(maker):
                 continue
             last = self.maker[wire]
             while not last.is_named and last is not maker:
                 last = self.maker[last.inputs[0]]
             name = short_name(last)
-            self._add(node, Place("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
+            self._add(node, Vertex("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
             forward, adjoint = map(tuple, self._weight_label(weight))
             self._join(maker, node, forward or ("",), adjoint or ("",), wire, weight)
 

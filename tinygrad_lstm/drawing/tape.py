@@ -57,7 +57,7 @@ def dot(loss: Tensor, title: str = "") -> str:
     frames.put_into(graph)
     for tail, head in edges:
         graph.edge(tail, head)
-    return graph.source
+    return str(graph.source)
 
 
 class _Frame:

@@ -23,17 +23,16 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 def escaped(text: str, longest: int = LONGEST) -> str:
     """Return text that Graphviz takes as it is, shortened if no picture could hold it."""
-    return graphviz.escape(
-        "".join(
-            c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}"
-            for c in shortened(text, longest)
-        ).replace("&", "&amp;")
+    printable = "".join(
+        c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}"
+        for c in shortened(text, longest)
     )
+    return str(graphviz.escape(printable.replace("&", "&amp;")))
 
 
 def joined(lines: Iterable[str]) -> str:
     """Return lines, escaped, as one label."""
-    return graphviz.nohtml("\\n".join(map(escaped, lines)))
+    return str(graphviz.nohtml("\\n".join(map(escaped, lines))))
 
 
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import graphviz
 
-from .skeleton import Arc, Place, Skeleton, is_matmul
+from .skeleton import Arc, Skeleton, Vertex, is_matmul
 from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
@@ -40,7 +40,7 @@ LEGEND = {  # the same words in both views, so that both take the same room
 @dataclass
 class _Frame:
     inside: dict[str, _Frame] = field(default_factory=dict)
-    places: list[int] = field(default_factory=list)
+    vertices: list[int] = field(default_factory=list)
 
 
 def dot(drawn: Skeleton, view: str, title: str = "", *, legend: bool = True) -> str:
@@ -64,14 +64,17 @@ class _View:
     def __init__(self, drawn: Skeleton, view: str) -> None:
         self.drawn, self.view, self.adjoint = drawn, view, view == "adjoint"
         self.ink = DELTA if self.adjoint else INK
-        self.beside: dict[int, list[int]] = {}  # the parameters and constants of a place
+        self.beside: dict[int, list[int]] = {}  # the parameters and constants of a vertex
         for arc in drawn.arcs:
-            if drawn.places[arc.tail].kind == "alias" and drawn.places[arc.head].kind != "delay":
+            if (
+                drawn.vertices[arc.tail].kind == "alias"
+                and drawn.vertices[arc.head].kind != "delay"
+            ):
                 self.beside.setdefault(arc.head, []).append(arc.tail)
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
     def text(self, title: str, legend: bool) -> str:
-        """Write the places in their frames, and the arcs."""
+        """Write the vertices in their frames, and the arcs."""
         graph = graphviz.Digraph(
             name=self.view,
             graph_attr={
@@ -90,13 +93,13 @@ class _View:
             self._frame(page, self._frames(), f"cluster_{self.view}")
             for arc in self.drawn.arcs:
                 self._arc(page, arc)
-        return graph.source
+        return str(graph.source)
 
     def _id(self, number: int) -> str:
         return f"{self.view[0]}{number}"
 
     def _legend(self) -> str:
-        kinds = {place.kind for place in self.drawn.places} | {"any"}
+        kinds = {vertex.kind for vertex in self.drawn.vertices} | {"any"}
         weights = [arc.weight for arc in self.drawn.arcs if arc.weight is not None]
         kinds |= {"weight" if is_matmul(weight) else "factor" for weight in weights}
         lines = [text for kind, text in LEGEND.items() if kind in kinds]
@@ -104,24 +107,24 @@ class _View:
             lines += wrap(note, WIDEST, subsequent_indent="  ")
         return "".join(escaped(line, longest=200) + r"\l" for line in lines)
 
-    # --- places ----------------------------------------------------------------------------------
+    # --- vertices --------------------------------------------------------------------------------
 
     def _frames(self) -> _Frame:
         root = _Frame()
-        for number, place in enumerate(self.drawn.places):
+        for number, vertex in enumerate(self.drawn.vertices):
             frame = root
-            for name in place.scope:
+            for name in vertex.scope:
                 frame = frame.inside.setdefault(name, _Frame())
-            frame.places.append(number)
+            frame.vertices.append(number)
         return root
 
     def _frame(self, graph: Any, frame: _Frame, path: str) -> None:
-        for number in frame.places if path.count("_") == 1 else reversed(frame.places):
+        for number in frame.vertices if path.count("_") == 1 else reversed(frame.vertices):
             beside = self.beside.get(number, [])
             if beside:
                 self._together(graph, [number, *beside])
             elif number not in self.repeated:
-                graph.node(self._id(number), **self._place(self.drawn.places[number]))
+                graph.node(self._id(number), **self._look(self.drawn.vertices[number]))
         for position, (name, inner) in enumerate(frame.inside.items()):
             with graph.subgraph(name=f"{path}_{position}") as cluster:
                 cluster.attr(label=escaped(name), color="#9aa0a6", style="rounded",
@@ -129,11 +132,11 @@ class _View:
                              labelloc="b")  # fmt: skip
                 self._frame(cluster, inner, f"{path}_{position}")
 
-    def _place(self, place: Place) -> dict[str, str]:
-        look = self._circle(place.kind) if place.kind in SIGNS else self._box(place)
-        if self.adjoint and place.is_still:
+    def _look(self, vertex: Vertex) -> dict[str, str]:
+        look = self._circle(vertex.kind) if vertex.kind in SIGNS else self._box(vertex)
+        if self.adjoint and vertex.is_still:
             look |= {"color": "none", "fillcolor": "none", "fontcolor": "none"}
-        if place.is_marked:
+        if vertex.is_marked:
             look |= {"color": MARK, "penwidth": "3"}
         return look
 
@@ -144,9 +147,9 @@ class _View:
             return {**look, "label": "●", "fontsize": "7", "color": "none"}
         return {**look, "label": SIGNS[kind], "fontsize": "13"}
 
-    def _box(self, place: Place) -> dict[str, str]:
-        kind, lines = place.kind, place.adjoint if self.adjoint else place.forward
-        width, height = size(place.forward, place.adjoint, large=kind == "end")
+    def _box(self, vertex: Vertex) -> dict[str, str]:
+        kind, lines = vertex.kind, vertex.adjoint if self.adjoint else vertex.forward
+        width, height = size(vertex.forward, vertex.adjoint, large=kind == "end")
         look = {
             "label": joined(lines), "width": width, "height": height,
             "fixedsize": "true", "shape": "box", "style": "filled",
@@ -165,18 +168,18 @@ class _View:
         return look
 
     def _together(self, graph: Any, numbers: list[int]) -> None:
-        """Write a place and what is repeated beside it, with nothing else in between."""
+        """Write a vertex and what is repeated beside it, with nothing else in between."""
         with graph.subgraph(name=f"cluster_{self._id(numbers[0])}") as pair:
             pair.attr(color="none", label="", margin="1")
             with pair.subgraph() as same:
                 same.attr(rank="same")
                 for number in numbers:
-                    same.node(self._id(number), **self._place(self.drawn.places[number]))
+                    same.node(self._id(number), **self._look(self.drawn.vertices[number]))
 
     # --- arcs ------------------------------------------------------------------------------------
 
     def _arc(self, graph: Any, arc: Arc) -> None:
-        tail, head = self.drawn.places[arc.tail], self.drawn.places[arc.head]
+        tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
         dots = DOTS[self.view]
         look = {"color": arc.color or (CARRY if arc.is_carry and not self.adjoint else self.ink)}
         look["fontcolor"] = self.ink
@@ -199,10 +202,10 @@ class _View:
             ends = [("tail", head, arc.head), ("head", tail, arc.tail)]
             arrow = "head" if self.adjoint else "tail"
             look["weight"] = "0"
-        for end, place, _ in ends:
-            if place.kind in dots:
+        for end, vertex, _ in ends:
+            if vertex.kind in dots:
                 look[f"{end}clip"] = "false"
-        if any(end == arrow and place.kind in dots for end, place, _ in ends):
+        if any(end == arrow and vertex.kind in dots for end, vertex, _ in ends):
             look[f"arrow{arrow}"] = "none"
         if arrow == "tail":
             look["dir"] = "back"

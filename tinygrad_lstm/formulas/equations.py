@@ -24,19 +24,19 @@ from .names import part_name
 from .reader import PASSING, Reader, Variable
 from .rewriting import left_out, mark, multiple, with_axes
 
-__all__ = ["ALL", "Equations", "left_out"]
+__all__ = ["ALL", "DeltaEquations", "left_out"]
 
 DEPTH = 20  # stages without a name that one equation goes through
 TERMS = 3  # of a sum over the steps that are written out
 PARTS = 6  # of a sequence that is read at each step that are written out
 ALL = -1  # of what is marked: the factor itself, not what comes into it
 
-Place = tuple[int, int | None]  # a wire of the network, and which step
+WireStep = tuple[int, int | None]  # a wire of the network, and which step
 Marks = Mapping[int, set[int]]  # of a wire, what is marked of what comes into it, or `ALL`
 Kept = Mapping[int, set[int]]  # of a wire, the steps from which all comes into it as it should
 
 
-class Equations:
+class DeltaEquations:
     """The equations of all gradients, each from those above it that have a name or fork.
 
     Attributes
@@ -58,14 +58,14 @@ class Equations:
         self.alive, self.same = alive(self.network), sight.adjoint.continued
         found = evaluate(sight.adjoint, everything=True)
         self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
-        self.named: dict[Place, str] = {}
+        self.named: dict[WireStep, str] = {}
         for name in sight.named:
             self.named.setdefault(sight.places.at[name], name)
         for wire in self.alive:
             self._name_fork(wire)
         self.places = {name: place for place, name in self.named.items() if place[0] in self.alive}
         self.right = {name: self._at(self.δ[w], step) for name, (w, step) in self.places.items()}
-        self.told = ""
+        self.asked = ""
         self.marks: Marks = {}
         self.kept: Kept = {}
 
@@ -81,12 +81,13 @@ class Equations:
 
     def of(self, name: str, marks: Marks, kept: Kept) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with marks in it."""
-        self.told, self.marks, self.kept = name, marks, kept
-        return with_axes(self._behind(self.places[name], 0))
+        self.asked, self.marks, self.kept = name, marks, kept
+        equation: Symbol = with_axes(self._behind(self.places[name], 0))
+        return equation
 
     # --- δ ---------------------------------------------------------------------------------------
 
-    def _delta(self, place: Place, depth: int) -> Symbol:
+    def _delta(self, place: WireStep, depth: int) -> Symbol:
         """Return δ of a signal: by its name if it has one, or else as it follows from others."""
         (wire, step), name = place, self.named.get(place)
         if name is None and depth > DEPTH and self.maker[wire].kind not in NAMESAKES:
@@ -95,14 +96,14 @@ class Equations:
             return Variable(delta(name), self._at(self.δ[wire], step), wire, step, is_delta=True)
         return self._behind(place, depth + 1)
 
-    def _behind(self, place: Place, depth: int) -> Symbol:
+    def _behind(self, place: WireStep, depth: int) -> Symbol:
         """Return δ of a signal as it follows from δ of what is made of it."""
         wire, step = place
         node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
         if node.kind is Kind.BRANCH:
             return self._summed(node, step, depth, marks)
         if node.kind is Kind.OUTPUT:
-            is_loss = depth == 0 or node.name == self.told  # a step of a loop may be the loss
+            is_loss = depth == 0 or node.name == self.asked  # a step of a loop may be the loss
             one = Symbol("1" if is_loss else delta(node.name), self._at(self.δ[wire], step))
             return mark(one) if marks else one
         (out, *_), port = node.outputs, node.inputs.index(wire)
@@ -130,10 +131,10 @@ class Equations:
         total = reduce(operator.add, _gathered(terms))
         return mark(total) if ALL in marks else total
 
-    def _nothing(self, place: Place) -> Symbol:
+    def _nothing(self, place: WireStep) -> Symbol:
         return Symbol("0", np.zeros_like(self._at(self.δ[place[0]], place[1])))
 
-    def _comes(self, place: Place) -> bool:
+    def _comes(self, place: WireStep) -> bool:
         """Return whether anything comes back: nothing from after the last step, or from others."""
         wire, step = place
         node = self.user[wire]
