@@ -23,7 +23,7 @@ from .effects import Effects, Pair
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .runs import run_on_given
-from .trials import NO_ROOM, SECONDS, Screen, Trials, ticking
+from .trials import NO_ROOM, SECONDS, Screen, Trials, with_ticks
 
 __all__ = ["diagnose"]
 
@@ -280,7 +280,9 @@ def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given], clock:
         try:
             for mistake in each.mistakes:
                 network = mistake.change(network)
-            values = evaluate(network, everything=True, intercept=ticking({}, network.nodes, clock))
+            values = evaluate(
+                network, everything=True, intercept=with_ticks({}, network.nodes, clock)
+            )
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])

@@ -1,10 +1,10 @@
-"""Changes of an adjoint network tried one after the other: only what a change leads to runs again.
+"""Changes of an adjoint network tried one after the other: only the nodes behind one run again.
 
 Knows networks and changes; no mistakes. The network runs once on the gradients that an author gave,
-and every signal is kept. A change shows where its nodes are, and in what they lead to, as far as
-the next given gradients, which stay what they are. An adjoint network is linear: so one more pass,
-the other way, tells what any small difference on any wire would make of all given gradients,
-weighed and added up. Where that is not what the author has, the change is not run at all.
+and every signal is recorded. A change shows at its nodes, and at the signals that they lead to, up
+to the next given gradients, which stay as they are. An adjoint network is linear: so one more pass,
+the other way, gives the effect of a small difference on any wire on a weighted sum of all given
+gradients. Where that sum differs from the author's, the change is not run at all.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
 from .runs import Recorder
 
-SECONDS = 30.0  # after which no more is tried, unless told otherwise
+SECONDS = 30.0  # after which no more mistakes are tried, by default
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none
 OFTEN = 200  # nodes between two looks at the clock
-REACHED = 10**6  # wires that are kept, of what changes lead to
+REACHED = 10**6  # wires behind changes, that are remembered
 
 
-def ticking(
+def with_ticks(
     intercept: dict[int, Intercept], nodes: Sequence[Node], tick: Callable[[], None]
 ) -> dict[int, Intercept]:
     """Return intercepts of wires, and a call again and again while nodes run."""
@@ -55,28 +55,28 @@ class Trials:
     Parameters
     ----------
     adjoint : Flow
-    given : the derived gradients, or those to look at
-    are_taken : bool
-        Whether given gradients go on in place of the network's own.
+    given : the derived gradients, or the ones to observe
+    uses_given : bool
+        Whether the run goes on with given gradients in place of the network's own.
     tick : () -> None
         Called again and again while the network runs; may raise an error to end that.
 
     Attributes
     ----------
     expected : dict of int to array
-        What the network makes of each given gradient, by its position, in the order in which it
-        does; 0 where it makes nothing.
+        The network's value of each given gradient, by its position, in the order in which the
+        network makes them; 0 where it makes none.
     """
 
     def __init__(
-        self, adjoint: Flow, given: Sequence[Given], are_taken: bool, tick: Callable[[], None]
+        self, adjoint: Flow, given: Sequence[Given], uses_given: bool, tick: Callable[[], None]
     ) -> None:
-        self.adjoint, self.given, self.are_taken, self.tick = adjoint, given, are_taken, tick
+        self.adjoint, self.given, self.uses_given, self.tick = adjoint, given, uses_given, tick
         with collector_paused():
-            self._look()
+            self._run_once()
 
-    def _look(self) -> None:
-        """Run the network once, and keep what is asked for at every trial."""
+    def _run_once(self) -> None:
+        """Run the network once, and record the values that every trial needs."""
         adjoint, given = self.adjoint, self.given
         self.nodes = adjoint.nodes
         self.at = {wire: at for at, x in enumerate(self.nodes) for wire in x.outputs if wire >= 0}
@@ -90,46 +90,46 @@ class Trials:
         self.ids = set(map(id, self.nodes))
         self.reached: dict[frozenset[int], set[int]] = {}
         self.known: dict[int, Any] = {}
-        self.own: dict[int, Any] = {}  # on wires with a given gradient: what the network makes
+        self.own: dict[int, Any] = {}  # the network's values on wires with a given gradient
         self.fixed: set[int] = set()
         self.tick()
         self.expected = self._run_all()
-        if self.are_taken:
+        if self.uses_given:
             self.fixed = {wire for wire, steps in self.places.items() if self._is_fixed(wire)}
         self.leading = self.leading_to(self.places)
 
     def _run_all(self) -> dict[int, np.ndarray]:
-        own, kept = Recorder(set(self.places)), Recorder(set(self.at))
+        own, known = Recorder(set(self.places)), Recorder(set(self.at))
         expected: dict[int, np.ndarray] = {}
 
         def intercept_at(wire: int) -> Intercept:
-            keep, given = kept[wire], self._intercept(wire, expected)
+            record, given = known[wire], self._intercept(wire, expected)
 
             def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
-                return keep(step, given(step, own[wire](step, value)))
+                return record(step, given(step, own[wire](step, value)))
 
-            return intercept if wire in self.places else keep
+            return intercept if wire in self.places else record
 
         intercept = {wire: intercept_at(wire) for wire in self.at}
         self.tick()
-        evaluate(self.adjoint, intercept=ticking(intercept, self.nodes, self.tick))
-        self.known, self.own = kept.series(), own.series()
+        evaluate(self.adjoint, intercept=with_ticks(intercept, self.nodes, self.tick))
+        self.known, self.own = known.series(), own.series()
         for key, each in enumerate(self.given):
             expected.setdefault(key, np.zeros(each.value.shape))
         return expected
 
     def _intercept(
-        self, wire: int, found: dict[int, np.ndarray]
+        self, wire: int, values: dict[int, np.ndarray]
     ) -> Callable[[int | None, np.ndarray], np.ndarray]:
         """Return the intercept of a wire: it records the value, and goes on with the given one."""
         keys_at = self.places.get(wire, {})
 
         def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
             for key in keys_at.get(step, ()):
-                found[key] = np.array(value)
+                values[key] = np.array(value)
                 given = self.given[key].value
-                if self.are_taken and np.shape(given) == value.shape:
-                    value = given  # what has another shape leads nowhere
+                if self.uses_given and np.shape(given) == value.shape:
+                    value = given  # a gradient of another shape leads nowhere
                 elif wire in self.fixed:
                     raise _OtherShape
             return value
@@ -138,72 +138,75 @@ class Trials:
 
     def _is_fixed(self, wire: int) -> bool:
         """Whether an author's own numbers stand on a wire at every step."""
-        steps, made = self.places[wire], np.asarray(self.own.get(wire, 0.0))
-        count = 1 if None in steps else len(made) if made.ndim else 0
-        shape = made.shape if None in steps else made.shape[1:]
+        steps, own = self.places[wire], np.asarray(self.own.get(wire, 0.0))
+        count = 1 if None in steps else len(own) if own.ndim else 0
+        shape = own.shape if None in steps else own.shape[1:]
         return len(steps) >= count > 0 and all(
             np.shape(self.given[key].value) == shape for keys in steps.values() for key in keys
         )
 
     def leading_to(self, wires: Iterable[int]) -> set[int]:
-        """Return the wires that lead to some, those included, as far as what is given."""
-        found, waiting = set(wires), list(wires)
-        ends = self.fixed.difference(found)
+        """Return some wires and those that lead to them, up to given gradients."""
+        leading, waiting = set(wires), list(wires)
+        ends = self.fixed.difference(leading)
         while waiting:
             wire = waiting.pop()
             at = None if wire in ends else self.at.get(wire)
             for wire in self.nodes[at].inputs if at is not None else ():
-                if wire not in found:
-                    found.add(wire)
+                if wire not in leading:
+                    leading.add(wire)
                     waiting.append(wire)
-        return found
+        return leading
 
     # --- a change, run ---------------------------------------------------------------------------
 
     def run(
         self, changes: Sequence[Change], leading: set[int] | None = None
     ) -> dict[int, np.ndarray]:
-        """Return what the changed network makes of given gradients, by their position.
+        """Return the changed network's values of given gradients, by their position.
 
-        Of those that the changes lead to; the others are as expected.
+        Only of the gradients that the changes lead to; the others are as expected.
 
         Parameters
         ----------
         changes : sequence of Change
         leading : set of int, optional
-            The wires that lead to those that are asked for (see `leading_to`); all, if None.
+            The wires that lead to the gradients of interest (see `leading_to`); all, if None.
 
         Raises
         ------
         KeyError, ValueError, IndexError
             If the changes cannot be made, or not together.
         """
-        found: dict[int, np.ndarray] = {}
+        values: dict[int, np.ndarray] = {}
         leading = self.leading if leading is None else leading
-        nodes, wires, ahead = self._changed(changes, leading)
-        intercept = {wire: self._intercept(wire, found) for wire in ahead.intersection(self.places)}
+        nodes, wires, ahead = self._nodes_to_run(changes, leading)
+        places = ahead.intersection(self.places)
+        intercept = {wire: self._intercept(wire, values) for wire in places}
         flow = replace(self.adjoint, nodes=tuple(nodes), wires=wires)
         try:
-            evaluate(flow, intercept=ticking(intercept, nodes, self.tick), known=self.known)
+            evaluate(flow, intercept=with_ticks(intercept, nodes, self.tick), known=self.known)
         except _OtherShape:
             return self._run_wholly(changes)
-        return found
+        return values
 
     def _run_wholly(self, changes: Sequence[Change]) -> dict[int, np.ndarray]:
-        """Run the whole changed network: a gradient in another shape goes on as it is."""
-        graph, found = self.adjoint, dict[int, np.ndarray]()
+        """Run the whole changed network, on which a gradient of another shape goes on."""
+        graph, values = self.adjoint, dict[int, np.ndarray]()
         for change in changes:
             graph = change(graph)
         fixed, self.fixed = self.fixed, set()
         try:
             graph = leading_to(graph, set(self.places))
-            intercept: dict[int, Any] = {wire: self._intercept(wire, found) for wire in self.places}
-            evaluate(graph, intercept=ticking(intercept, graph.nodes, self.tick))
+            intercept: dict[int, Any] = {
+                wire: self._intercept(wire, values) for wire in self.places
+            }
+            evaluate(graph, intercept=with_ticks(intercept, graph.nodes, self.tick))
         finally:
             self.fixed = fixed
-        return found
+        return values
 
-    def _changed(
+    def _nodes_to_run(
         self, changes: Sequence[Change], leading: set[int]
     ) -> tuple[Sequence[Node], tuple[Any, ...], set[int]]:
         """Return the nodes that run again, in order, the wires, and those that they make."""
@@ -214,7 +217,7 @@ class Trials:
             if self._is_in_order(patch, ahead):
                 ahead = ahead & leading
                 places = {self.at[wire] for wire in ahead}
-                return self._put_together(patch, places), self.adjoint.wires, ahead
+                return self._patched_nodes(patch, places), self.adjoint.wires, ahead
         graph: Flow = self.adjoint
         for change in changes:
             graph = change(graph)
@@ -224,8 +227,8 @@ class Trials:
         nodes = [node for node in graph.nodes if not ahead.isdisjoint(node.outputs)]
         return nodes, graph.wires, ahead
 
-    def _put_together(self, patch: Mapping[int, list[Node]], places: set[int]) -> list[Node]:
-        """Return nodes in order, others in place of some; what leaves a loop stands after it."""
+    def _patched_nodes(self, patch: Mapping[int, list[Node]], places: set[int]) -> list[Node]:
+        """Return nodes in order, with a patch; nodes that leave a loop stand after the loop."""
         nodes: list[Node] = []
         after: list[Node] = []
         for at in sorted(places.union(patch)):
@@ -238,9 +241,9 @@ class Trials:
         return nodes + after
 
     def _patch(self, changes: Iterable[Change], leading: set[int]) -> dict[int, list[Node]] | None:
-        """Return the nodes that stand in place of others, by position, if that is all.
+        """Return the nodes that stand in place of others, by position; None if a change does more.
 
-        As far as they make what leads on.
+        Only at nodes that lead to a gradient of interest.
         """
         patch: dict[int, list[Node]] = {}
         free = len(self.adjoint.wires)
@@ -261,38 +264,38 @@ class Trials:
         }
 
     def _ahead(self, starts: frozenset[int], fresh: Sequence[Node] = ()) -> set[int]:
-        """Return the wires that some lead to, those included, as far as what is given."""
+        """Return some wires and those that they lead to, up to given gradients."""
         if not fresh and starts in self.reached:
             return self.reached[starts]
         others: dict[int, list[Node]] = {}
         for node in fresh:
             for wire in node.inputs:
                 others.setdefault(wire, []).append(node)
-        found, waiting = {wire for wire in starts if wire >= 0}, list(starts)
+        ahead, waiting = {wire for wire in starts if wire >= 0}, list(starts)
         while waiting:
             wire = waiting.pop()
             if wire in self.fixed:
                 continue
             readers = [self.nodes[at] for at in self.readers.get(wire, ())]
             for node in (*readers, *others.get(wire, ())):
-                for made in node.outputs:
-                    if made >= 0 and made not in found:
-                        found.add(made)
-                        waiting.append(made)
+                for out in node.outputs:
+                    if out >= 0 and out not in ahead:
+                        ahead.add(out)
+                        waiting.append(out)
         if not fresh and sum(map(len, self.reached.values())) < REACHED:
-            self.reached[starts] = found
-        return found
+            self.reached[starts] = ahead
+        return ahead
 
-    def _come(self, patch: dict[int, list[Node]]) -> Iterator[tuple[int, int]]:
-        """Yield what comes into other nodes from outside of them, each with where they are."""
+    def _outer_inputs(self, patch: dict[int, list[Node]]) -> Iterator[tuple[int, int]]:
+        """Yield the inputs of a patch from outside of it, each with the position of the patch."""
         for at, nodes in patch.items():
             inside = {wire for node in nodes for wire in node.outputs}
             for node in nodes:
                 yield from ((wire, at) for wire in node.inputs if wire not in inside)
 
     def _is_in_order(self, patch: dict[int, list[Node]], ahead: set[int]) -> bool:
-        """Whether other nodes read, of what runs again, what those in their place read before."""
-        for wire, at in self._come(patch):
+        """Return whether a patch reads only those changed wires that its place read before."""
+        for wire, at in self._outer_inputs(patch):
             if wire in ahead and wire not in self.fixed and wire not in self.nodes[at].inputs:
                 return False
         return True
@@ -300,7 +303,7 @@ class Trials:
     # --- a change, screened ----------------------------------------------------------------------
 
     def weigh(self, weights: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """Return by how much a weighed sum of what is expected grows with the signal on each wire.
+        """Return the slope of a weighted sum of the expected gradients by the signal on each wire.
 
         Parameters
         ----------
@@ -315,9 +318,9 @@ class Trials:
         for wire, steps in self.places.items():
             for step, keys in steps.items():
                 known = [weights[key] for key in keys if key in weights]
-                if known:  # of copies, only the first is what the network makes
+                if known:  # of copies, only the first is the network's own
                     sums[wires.get(wire, wire), step] = (
-                        known[0] if self.are_taken else reduce(np.add, known)
+                        known[0] if self.uses_given else reduce(np.add, known)
                     )
         still = {
             delta(node.name): np.zeros(np.shape(self.known[node.inputs[0]]))
@@ -326,54 +329,58 @@ class Trials:
         }
         ends = {wires[wire] for wire in self.places if wire in wires}
 
-        def made(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+        def add_weight(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
             weight = sums.get((wire, step))
             if weight is None:
                 return value
-            return weight if self.are_taken else value + weight
+            return weight if self.uses_given else value + weight
 
-        kept = Recorder(set(wires.values()), lambda w, k, x: made(w, k, x) if w in ends else x)
-        intercept = ticking({wire: kept[wire] for wire in kept}, back.nodes, self.tick)
+        recorder = Recorder(
+            set(wires.values()), lambda w, k, x: add_weight(w, k, x) if w in ends else x
+        )
+        intercept = with_ticks({wire: recorder[wire] for wire in recorder}, back.nodes, self.tick)
         evaluate(back, still, intercept=intercept)
-        found = kept.series()
-        return {wire: found[to] for wire, to in wires.items() if to in found}
+        slopes = recorder.series()
+        return {wire: slopes[to] for wire, to in wires.items() if to in slopes}
 
     def shifts(self, change: Change) -> list[tuple[int, np.ndarray, np.ndarray]] | None:
-        """Return the wires on which a change shows at once, what was on them, and what is now.
+        """Return the wires on which a change shows at once, with their old and new values.
 
-        None if that is not all that it does, because it is made again on what it leads to.
+        None if the changed nodes run again on a signal that they lead to.
         """
         patch = self._patch([change], self.leading) if change.edits else None
         if patch is None:
             return None
         ahead = self._ahead(change.at)
-        come = {wire for wire, _ in self._come(patch)}.union(*(self.nodes[x].inputs for x in patch))
-        if not come.isdisjoint(ahead - self.fixed):
+        inputs = {wire for wire, _ in self._outer_inputs(patch)}.union(
+            *(self.nodes[x].inputs for x in patch)
+        )
+        if not inputs.isdisjoint(ahead - self.fixed):
             return None
-        kept = Recorder(set(change.at))
+        recorder = Recorder(set(change.at))
 
         def intercept_at(wire: int) -> Intercept:
-            keep, given = kept[wire], self._intercept(wire, {})
-            return lambda step, value: given(step, keep(step, value))
+            record, given = recorder[wire], self._intercept(wire, {})
+            return lambda step, value: given(step, record(step, value))
 
-        flow = replace(self.adjoint, nodes=tuple(self._put_together(patch, set())))
+        flow = replace(self.adjoint, nodes=tuple(self._patched_nodes(patch, set())))
         try:
             intercepts = {wire: intercept_at(wire) for wire in change.at}
             evaluate(flow, intercept=intercepts, known=self.known)
         except _OtherShape:
             return None
-        now = kept.series()
+        now = recorder.series()
         return [(wire, self.own.get(wire, self.known[wire]), now[wire]) for wire in now]
 
 
 class Screen:
-    """Whether a change may make given gradients what they should be, told without running it.
+    """A test whether a change may give the author's gradients, without running the change.
 
     Parameters
     ----------
     trials : Trials
-    aims : mapping of the position of a given gradient to how far it is from what is expected
-    allowed : mapping of the position of a given gradient to how far off it may be
+    aims : mapping of the position of a given gradient to its difference from the expected one
+    allowed : mapping of the position of a given gradient to its tolerance
     """
 
     def __init__(
@@ -383,7 +390,7 @@ class Screen:
         self.trials = trials
         weights, sums = {}, []
         for key, aim in Interruptible(aims.items()):
-            bound = np.isfinite(allowed[key])  # whatever comes is right elsewhere
+            bound = np.isfinite(allowed[key])  # any number is right elsewhere
             weights[key] = np.where(bound, random.normal(size=np.shape(aim)), 0.0)
             least = np.where(bound, allowed[key], 0.0)
             sums.append((np.sum(weights[key] * aim), np.sum(np.abs(weights[key]) * least)))
@@ -392,9 +399,9 @@ class Screen:
         self.least = float(sum(least for _, least in sums))
 
     def moves(self, change: Change) -> tuple[float, float] | None:
-        """Return by how much a change moves the weighed sum, and what that may be off.
+        """Return by how much a change moves the weighted sum, and the tolerance of that.
 
-        None if only running it can tell.
+        None if only a run of the change can tell.
         """
         shifts = self.trials.shifts(change)
         if shifts is None:
@@ -414,4 +421,4 @@ class Screen:
 
 
 class _OtherShape(Exception):
-    """A gradient comes in another shape than the given one, and goes on."""
+    """A gradient has another shape than the given one, and goes on."""
