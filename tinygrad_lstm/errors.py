@@ -123,19 +123,7 @@ def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
 
 
 __all__ = [
-    "ArgumentError",
-    "ChangedError",
-    "DTypeError",
-    "DetachError",
-    "FileError",
-    "GradientError",
-    "OutOfRangeError",
-    "PackageError",
-    "RenderError",
-    "ShapeError",
-    "SignalError",
-    "TinygradError",
-    "UsageError",
-    "check_path",
-    "nearest",
-]
+    "ArgumentError", "ChangedError", "DTypeError", "DetachError", "FileError", "GradientError",
+    "OutOfRangeError", "PackageError", "RenderError", "ShapeError", "SignalError",
+    "TinygradError", "UsageError", "check_path", "nearest",
+]  # fmt: skip

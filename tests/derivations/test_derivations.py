@@ -71,7 +71,7 @@ def test_the_question_against_the_tape(asked):
 
 def test_the_asker_s_E_0_is_right_and_his_dw_0_is_not(asked):
     x, y, p = asked
-    his, right = question.as_asked(x, y, p), question.backward(x, y, p)
+    his, right = question.asker_formulas(x, y, p), question.backward(x, y, p)
     assert np.array_equal(his["E_0"], right["δz"])
     assert his["dw_0"].shape == (3, 1) != right["dw"].shape
 

@@ -65,7 +65,7 @@ def stepped(x, target, layers, w_k, squash, which, frozen=None):
 @pytest.mark.parametrize("count", [1, 2], ids=["one layer", "two layers"])
 def test_the_full_gradient_by_complex_step(looks, squash, count):
     x, target, layers, w_k = drawn(looks, count, steps=4)
-    found, Δ_k = gers.full(x, target, layers, w_k, squash)
+    found, Δ_k = gers.full_gradient(x, target, layers, w_k, squash)
     for which, w in enumerate(layers):
         expected = stepped(x, target, layers, w_k, squash, which)
         for name in w:
@@ -101,7 +101,7 @@ def test_the_partials_by_complex_step_with_the_cut_edges_frozen(looks, squash):
 def test_the_truncated_gradient_by_complex_step_with_the_cut_edges_frozen(looks, squash, count):
     x, target, layers, w_k = drawn(looks, count)
     frozen = frozen_runs(x, layers, squash)
-    found, _ = gers.truncated_stack(x, target, layers, w_k, squash)
+    found, _ = gers.truncated_gradient_of_stack(x, target, layers, w_k, squash)
     for which, w in enumerate(layers):
         expected = stepped(x, target, layers, w_k, squash, which, frozen)
         for name in w:
@@ -111,7 +111,7 @@ def test_the_truncated_gradient_by_complex_step_with_the_cut_edges_frozen(looks,
 def test_open_peepholes_by_complex_step_with_the_outputs_alone_frozen():
     x, target, layers, w_k = drawn(True)
     frozen = [{"y_c": run["y_c"]} for run in frozen_runs(x, layers, gers.GERS)]
-    (found,), _ = gers.full(x, target, layers, w_k, outputs=False)
+    (found,), _ = gers.full_gradient(x, target, layers, w_k, outputs=False)
     expected = stepped(x, target, layers, w_k, gers.GERS, 0, frozen)
     for name in layers[0]:
         near(found[name], expected[name], 1e-13)
@@ -131,7 +131,7 @@ def same_as_the_tape(Δ, layer):
 @pytest.mark.parametrize("blocks", [(3, 2), (2, 3), (4, 1)], ids=lambda b: f"{b[0]} of {b[1]}")
 def test_the_truncated_gradient_is_the_truncated_tape_s(looks, squash, blocks):
     x, target, (w,), w_k = drawn(looks, blocks=blocks)
-    Δ, _ = gers.truncated(zip(x, target, strict=True), w, w_k, squash)
+    Δ, _ = gers.truncated_gradient(zip(x, target, strict=True), w, w_k, squash)
     layer, units, _ = network(x, target, (w,), w_k, squash, "gers")
     same_as_the_tape(Δ, layer)
     near(-Δ["k"], np.column_stack([units.W.grad.T, units.b.grad]))
@@ -140,7 +140,7 @@ def test_the_truncated_gradient_is_the_truncated_tape_s(looks, squash, blocks):
 @EVERY
 def test_two_layers_are_the_truncated_tape_s(looks, squash):
     x, target, layers, w_k = drawn(looks, 2)
-    found, _ = gers.truncated_stack(x, target, layers, w_k, squash)
+    found, _ = gers.truncated_gradient_of_stack(x, target, layers, w_k, squash)
     blocks, _, _ = network(x, target, layers, w_k, squash, "gers")
     for Δ, layer in zip(found, blocks.layers, strict=True):
         same_as_the_tape(Δ, layer)
@@ -150,7 +150,7 @@ def test_two_layers_are_the_truncated_tape_s(looks, squash):
 @pytest.mark.parametrize("count", [1, 2], ids=["one layer", "two layers"])
 def test_an_lstm_is_blocks_of_one_cell(looks, squash, count):
     x, target, layers, w_k = drawn(looks, count, blocks=(4, 1))
-    found, Δ_k = gers.truncated_stack(x, target, layers, w_k, squash)
+    found, Δ_k = gers.truncated_gradient_of_stack(x, target, layers, w_k, squash)
     lstm, units, _ = network(x, target, layers, w_k, squash, "gers", tg.nn.LSTM)
     for Δ, layer in zip(found, lstm.layers if count > 1 else [lstm], strict=True):
         same_as_the_tape(Δ, layer)
@@ -161,7 +161,7 @@ def test_an_lstm_is_blocks_of_one_cell(looks, squash, count):
 @pytest.mark.parametrize("count", [1, 3], ids=["one layer", "three layers"])
 def test_the_full_gradient_is_the_tape_s(looks, squash, count):
     x, target, layers, w_k = drawn(looks, count)
-    found, Δ_k = gers.full(x, target, layers, w_k, squash)
+    found, Δ_k = gers.full_gradient(x, target, layers, w_k, squash)
     blocks, units, E = network(x, target, layers, w_k, squash, None)
     assert E.item() == pytest.approx(gers.loss(x, target, layers, w_k, squash), abs=1e-14)
     for Δ, layer in zip(found, blocks.layers, strict=True):
@@ -174,7 +174,7 @@ def test_every_signal_s_error_is_the_tape_s(truncate):
     x, target, layers, w_k = drawn(True)
     _, _, E = network(x, target, layers, w_k, gers.GERS, truncate)
     edges = dict.fromkeys(("outputs", "peepholes"), truncate is None)
-    (d,), _ = gers.full(x, target, layers, w_k, **edges)
+    (d,), _ = gers.full_gradient(x, target, layers, w_k, **edges)
     hand = {"net.s_i": d["δ_in"], "net.s_f": d["δ_φ"], "net.s_o": d["δ_out"]}
     hand |= {"net.state": d["ε_s"].reshape(T, -1), "net.out": d["ε_c"].reshape(T, -1)}
     hand |= {"net.s_a": d["δ_c"].reshape(T, -1), "x": d["below"]}
@@ -232,8 +232,8 @@ def test_what_the_output_gate_does_reaches_no_later_step():
 
 def test_both_edges_cut_the_equations_run_backward_are_those_run_forward():
     x, target, (w,), w_k = drawn(True)
-    Δ, _ = gers.truncated(zip(x, target, strict=True), w, w_k)
-    (d,), _ = gers.full(x, target, (w,), w_k, outputs=False, peepholes=False)
+    Δ, _ = gers.truncated_gradient(zip(x, target, strict=True), w, w_k)
+    (d,), _ = gers.full_gradient(x, target, (w,), w_k, outputs=False, peepholes=False)
     assert away(d, Δ, w) < 1e-15
 
 
@@ -241,9 +241,9 @@ def test_truncated_and_full_differ_and_so_do_open_peepholes():
     cut_and_full, open_and_cut = [], []
     for seed in range(20):
         x, target, (w,), w_k = drawn(True, seed=seed)
-        Δ, _ = gers.truncated(zip(x, target, strict=True), w, w_k)
-        (whole,), _ = gers.full(x, target, (w,), w_k)
-        (left_open,), _ = gers.full(x, target, (w,), w_k, outputs=False)
+        Δ, _ = gers.truncated_gradient(zip(x, target, strict=True), w, w_k)
+        (whole,), _ = gers.full_gradient(x, target, (w,), w_k)
+        (left_open,), _ = gers.full_gradient(x, target, (w,), w_k, outputs=False)
         cut_and_full.append(away(Δ, whole, w))
         open_and_cut.append(away(left_open, Δ, w))
     assert min(cut_and_full) > 0.05
@@ -256,8 +256,8 @@ def test_the_answer_to_the_question_taken_literally_misses_half():
     missing = []
     for seed in range(20):
         x, target, layers, w_k = drawn(False, 2, seed)
-        right, _ = gers.truncated_stack(x, target, layers, w_k)
-        literal, _ = gers.truncated_stack(x, target, layers, w_k, literal=True)
+        right, _ = gers.truncated_gradient_of_stack(x, target, layers, w_k)
+        literal, _ = gers.truncated_gradient_of_stack(x, target, layers, w_k, literal=True)
         assert away(literal[1], right[1], layers[1]) == 0.0  # the upper layer is right either way
         missing.append(away(literal[0], right[0], layers[0]))
     assert min(missing) > 0.3
@@ -272,7 +272,7 @@ def test_what_is_kept_does_not_grow_with_the_sequence():
     for steps in (5, 500):
         x, target, (w,), w_k = drawn(True, steps=steps)
         tracemalloc.start()
-        _, memory = gers.truncated(zip(x, target, strict=True), w, w_k)
+        _, memory = gers.truncated_gradient(zip(x, target, strict=True), w, w_k)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         sizes.append({name: (each.shape, each.nbytes) for name, each in memory.items()})
@@ -321,6 +321,6 @@ def test_exact_recurrent_learning_in_real_time_is_back_propagation_through_time(
             slopes[n] += tangents[2].item()
         now = [each.numpy() for each in after[:2]]
     near(slopes, np.concatenate([each.ravel() for each in expected]))
-    (Δ,), _ = gers.full(x, target, layers, w_k)
+    (Δ,), _ = gers.full_gradient(x, target, layers, w_k)
     by_hand = [packed_of(Δ).ravel(), flat(Δ, gers.PEEPHOLES)]
     near(slopes, -np.concatenate(by_hand))

@@ -13,8 +13,11 @@ def sunspots() -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     years : (309,) int
-    numbers : (309,) float
+    numbers : (309,) float     sunspots, the mean of the year
     """
     text = files(__name__).joinpath("sunspots.csv").read_text()
     table = np.array([line.split(",") for line in text.split()[1:]], float)
     return table[:, 0].astype(int), table[:, 1]
+
+
+__all__ = ["sunspots"]

@@ -1,12 +1,9 @@
 """Backward passes derived by hand in the literature, in plain NumPy and in their authors' letters.
 
-Imports NumPy alone: what is compared with the tape must not lean on it.
+Imports NumPy alone: a derivation that is compared with the tape must not use the tape.
 """
 
-from . import gers as gers
-from . import gomez as gomez
-from . import mazur as mazur
-from . import question as question
-from . import tmva as tmva
-from . import wan as wan
-from .numerical import complex_step as complex_step
+from . import gers, gomez, mazur, question, tmva, wan
+from .numerical import complex_step
+
+__all__ = ["complex_step", "gers", "gomez", "mazur", "question", "tmva", "wan"]

@@ -1,4 +1,4 @@
-"""Memory blocks: Gers' truncated gradient, run forward in time, and the full gradient beside it.
+"""Memory blocks: Gers' truncated gradient, forward in time, and the full gradient, backward.
 
 F. Gers, "Long short-term memory in recurrent neural networks", dissertation no. 2366, EPFL, 2001,
 ch. 2 and 3, eqs. 3.10 to 3.12; the peepholes of F. Gers, N. Schraudolph and J. Schmidhuber,
@@ -7,31 +7,32 @@ A. Graves and J. Schmidhuber, "Framewise phoneme classification with bidirection
 Networks 18(5-6), 2005. The stack of two layers is a question about the dissertation on Cross
 Validated (stats.stackexchange.com).
 
-In the author's letters: block j has cells v, which share the block's gates in, φ (forget) and out;
-w_{l,m} leads from unit m to unit l; y_m are the inputs, the cells' outputs one step before, and 1
-for the bias:
+In the author's letters: block j has cells v, which share the block's gates in, φ (forget) and out.
+w_{l,m} leads from unit m to unit l. y_m are the inputs, the cells' outputs of the step before, and
+1 for the bias:
 
     y_in, y_φ, y_out = σ(net)      s_v(t) = y_φ s_v(t-1) + y_in g(net_c)      y_c = y_out h(s_v)
     y_k = σ(net_k)                 e_k = t_k - y_k                            E = ½ Σ_t Σ_k e_k²
 
-with g = 4σ - 2 and h = 2σ - 1, both the identity in the paper of 2002, both tanh today. Peepholes
-add Σ_v p_in s_v(t-1), Σ_v p_φ s_v(t-1) and Σ_v p_out s_v(t) to the nets of the gates, which are
-evaluated in the order in and φ, c, s(t), out, y_c.
+with g = 4σ - 2 and h = 2σ - 1; both are the identity in the paper of 2002, and tanh today.
+Peepholes add Σ_v p_in s_v(t-1), Σ_v p_φ s_v(t-1) and Σ_v p_out s_v(t) to the nets of the gates. The
+order of evaluation is in and φ, c, s(t), out, y_c.
 
-**Signs**: δ is -∂E/∂net, and every Δw is -∂E/∂w, so that w + α Δw goes downhill; the full
-gradient is kept in the same sign.
+**Signs**: δ is -∂E/∂net, and every Δw is -∂E/∂w, so that w + α Δw goes downhill. The full gradient
+here has the same sign.
 
-**What is cut**: every y_c(t-1) on its way into any net, and every s on its way through a peephole.
-What is kept: s(t-1) to s(t) by way of y_φ, and s(t) to y_c. What is left is no gradient of E, but
-it is that of a network in which the cut signals are constants (`forward` with ``frozen``). On
-random nets of 2 blocks with 2 cells, over 6 steps, it lies 24 % away from the full one (relative
-to its norm; median of 20 nets, forget biases around 1).
+**The cut edges**: every y_c(t-1) into a net, and every s through a peephole. **The open edges**:
+s(t-1) to s(t) through y_φ, and s(t) to y_c. The truncated gradient is no gradient of E. The
+truncated gradient is the gradient of a network in which the cut signals are constants (`forward`
+with ``constants``). On random nets of 2 blocks with 2 cells, over 6 steps, the truncated gradient
+differs from the full gradient by 24 % (relative to the norm of the full gradient; median of 20
+nets, forget biases around 1).
 
 Errata: the published answer to the question, taken literally, sends the errors of the upper layer
-down with e_s(t) of the same step alone. That drops the upper cells' own carry, y_φ(t+1) e_s(t+1),
-and is no truncation of Gers': the lower layer's gradient is 53 % off on such nets. Peepholes left
-open, where the texts cut their errors, are another gradient, neither his (23 % off) nor the full
-one. `backward` computes all of these.
+down with e_s(t) of the same step alone. The answer drops the upper cells' own carry,
+y_φ(t+1) e_s(t+1). No truncation of Gers' does so: the lower layer's gradient is 53 % off on such
+nets. A gradient with open peepholes, whose errors the texts cut, is neither the author's gradient
+(23 % off) nor the full gradient. `backward` computes all of these gradients.
 
 Imports NumPy alone.
 """
@@ -43,6 +44,8 @@ from typing import Any
 
 import numpy as np
 
+from .numerical import sigma
+
 Arrays = dict[str, np.ndarray]
 Weights = Mapping[str, np.ndarray]
 Pair = tuple[str, str]
@@ -51,17 +54,12 @@ GERS: Pair = ("4σ-2", "2σ-1")
 PEEPHOLES = ("p_in", "p_φ", "p_out")
 
 
-def sigma(net: np.ndarray) -> np.ndarray:
-    """Return the logistic function, of real or complex numbers."""
-    return 1.0 / (1.0 + np.exp(-net))
-
-
 def _slope(y: np.ndarray) -> np.ndarray:
     """Return f'(net) of y = σ(net)."""
     return y * (1.0 - y)
 
 
-# what squashes the candidate (g) and the state (h), and its derivative
+# the functions of the candidate (g) and of the state (h), each with its derivative
 SQUASH: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "4σ-2": (lambda z: 4.0 * sigma(z) - 2.0, lambda z: 4.0 * _slope(sigma(z))),
     "2σ-1": (lambda z: 2.0 * sigma(z) - 1.0, lambda z: 2.0 * _slope(sigma(z))),
@@ -73,7 +71,7 @@ SQUASH: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 # --- one step -------------------------------------------------------------------------------------
 
 
-def blocks(y_m: np.ndarray, s: np.ndarray, w: Weights, squash: Pair, seen: Any = None) -> Arrays:
+def blocks(y_m: np.ndarray, s: np.ndarray, w: Weights, squash: Pair, s_const: Any = None) -> Arrays:
     """Compute one step of a layer of J blocks with S cells each.
 
     Parameters
@@ -82,8 +80,8 @@ def blocks(y_m: np.ndarray, s: np.ndarray, w: Weights, squash: Pair, seen: Any =
     s : (J, S)     s(t-1)
     w : c (J, S, M), in, φ, out (J, M), and with peepholes p_in, p_φ, p_out (J, S)
     squash : names of g and h
-    seen : (s(t-1), s(t)), optional
-        What the peepholes see, if that is to be constant.
+    s_const : (s(t-1), s(t)), optional
+        Constants that the peepholes read instead of the states.
 
     Returns
     -------
@@ -94,20 +92,20 @@ def blocks(y_m: np.ndarray, s: np.ndarray, w: Weights, squash: Pair, seen: Any =
     (g, _), (h, _) = (SQUASH[name] for name in squash)
     net_c, net_in, net_φ, net_out = (w[unit] @ y_m for unit in ("c", "in", "φ", "out"))
     if "p_in" in w:
-        before = s if seen is None else seen[0]
+        before = s if s_const is None else s_const[0]
         net_in = net_in + np.sum(w["p_in"] * before, axis=1)
         net_φ = net_φ + np.sum(w["p_φ"] * before, axis=1)
     y_in, y_φ = sigma(net_in), sigma(net_φ)
     s_now = y_φ[:, None] * s + y_in[:, None] * g(net_c)
     if "p_out" in w:
-        net_out = net_out + np.sum(w["p_out"] * (s_now if seen is None else seen[1]), axis=1)
+        net_out = net_out + np.sum(w["p_out"] * (s_now if s_const is None else s_const[1]), axis=1)
     y_out = sigma(net_out)
     y_c = y_out[:, None] * h(s_now)
     return dict(net_c=net_c, y_in=y_in, y_φ=y_φ, y_out=y_out, s=s_now, y_c=y_c, y_m=y_m, s_before=s)
 
 
 def outputs(y_c: np.ndarray, target: np.ndarray, w_k: np.ndarray) -> Arrays:
-    """Compute the output units of one step, and what they send back.
+    """Run the output units of one step, and compute the errors that flow back.
 
     Parameters
     ----------
@@ -134,12 +132,12 @@ def outputs(y_c: np.ndarray, target: np.ndarray, w_k: np.ndarray) -> Arrays:
 
 
 def begin(w: Weights) -> Arrays:
-    """Return what a layer remembers from step to step, before the first: all of it 0.
+    """Return the memory of a layer before the first step: zeros.
 
     Returns
     -------
     s, y_c : (J, S)
-    ∂s/∂c, ∂s/∂in, ∂s/∂φ : (J, S, M)        of s_v, by each weight into its own unit
+    ∂s/∂c, ∂s/∂in, ∂s/∂φ : (J, S, M)        of s_v, by the weights of one unit
     ∂s/∂p_in, ∂s/∂p_φ : (J, S, S)           with peepholes
     """
     J, S, M = w["c"].shape
@@ -151,7 +149,7 @@ def begin(w: Weights) -> Arrays:
 
 
 def advance(memory: Arrays, x: np.ndarray, w: Weights, squash: Pair = GERS) -> Arrays:
-    """Take one step, and carry the partial derivatives of the states along with it.
+    """Take one step, and update the partial derivatives of the states.
 
     Parameters
     ----------
@@ -161,8 +159,8 @@ def advance(memory: Arrays, x: np.ndarray, w: Weights, squash: Pair = GERS) -> A
 
     Returns
     -------
-    What to remember, as `begin`, with what `blocks` returns and e_s's factor ∂y_c/∂s : (J, S).
-    Arrays of the same shapes at every step, however many there have been.
+    The new memory: the arrays of `begin`, those of `blocks`, and ∂y_c/∂s (J, S), the factor of e_s.
+    The shapes do not depend on the number of steps.
     """
     r = blocks(np.concatenate([x, memory["y_c"].ravel(), [1.0]]), memory["s"], w, squash)
     (g, dg), (_, dh) = (SQUASH[name] for name in squash)
@@ -173,7 +171,7 @@ def advance(memory: Arrays, x: np.ndarray, w: Weights, squash: Pair = GERS) -> A
     r["∂s/∂c"] = y_φ * memory["∂s/∂c"] + of_c[:, :, None] * y_m  # (3.10)
     r["∂s/∂in"] = y_φ * memory["∂s/∂in"] + of_in[:, :, None] * y_m  # (3.11)
     r["∂s/∂φ"] = y_φ * memory["∂s/∂φ"] + of_φ[:, :, None] * y_m  # (3.12)
-    if "p_in" in w:  # the same with y_m = s(t-1), from every cell of the block
+    if "p_in" in w:  # the same with s(t-1) of the block for y_m
         sources = s_before[:, None, :]
         r["∂s/∂p_in"] = y_φ * memory["∂s/∂p_in"] + of_in[:, :, None] * sources
         r["∂s/∂p_φ"] = y_φ * memory["∂s/∂p_φ"] + of_φ[:, :, None] * sources
@@ -187,7 +185,7 @@ def changes(memory: Arrays, error: np.ndarray, squash: Pair = GERS) -> Arrays:
     Parameters
     ----------
     memory : of this step
-    error : (J, S)     Σ_k w_{k,c_v} δ_k, or what a layer above sends back in its place
+    error : (J, S)     Σ_k w_{k,c_v} δ_k, or the error E_m from the layer above
 
     Returns
     -------
@@ -209,16 +207,16 @@ def changes(memory: Arrays, error: np.ndarray, squash: Pair = GERS) -> Arrays:
     return Δ
 
 
-def truncated(
+def truncated_gradient(
     sequence: Iterable[tuple[np.ndarray, np.ndarray]],
     w: Weights,
     w_k: np.ndarray,
     squash: Pair = GERS,
 ) -> tuple[Arrays, Arrays]:
-    """Return the truncated gradient of one layer, step by step as the sequence comes in.
+    """Return the truncated gradient of one layer, computed while the sequence is read.
 
-    Nothing of the past is kept but the partial derivatives. The weights stay as they are; adding
-    α Δw at every step instead, as Gers does, is what makes it learn on line.
+    The memory holds partial derivatives of the past, and nothing else. The weights do not change
+    here; Gers adds α Δw at every step, so that the network learns on line.
 
     Parameters
     ----------
@@ -229,9 +227,9 @@ def truncated(
     Returns
     -------
     Δ : as the weights, and k as w_k
-    memory : what is remembered after the last step, as `advance` returns it
+    memory : after the last step, as `advance` returns
     """
-    memory, Δ = begin(w), {name: np.zeros_like(each) for name, each in w.items()}
+    memory, Δ = begin(w), {name: np.zeros_like(weight) for name, weight in w.items()}
     Δ["k"] = np.zeros_like(w_k)
     for x, target in sequence:
         memory = advance(memory, x, w, squash)
@@ -242,7 +240,7 @@ def truncated(
     return Δ, memory
 
 
-def truncated_stack(
+def truncated_gradient_of_stack(
     x: np.ndarray,
     target: np.ndarray,
     layers: Sequence[Weights],
@@ -256,8 +254,8 @@ def truncated_stack(
 
         E_m(t) = Σ w_{c,m} δ_c + Σ w_{in,m} δ_in + Σ w_{φ,m} δ_φ + Σ w_{out,m} δ_out
 
-    where δ_c, δ_in and δ_φ come from e_s(t) with the upper cell's carry, y_φ(t+1) e_s(t+1): so the
-    errors for a lower layer cannot be had forward in time alone.
+    δ_c, δ_in and δ_φ follow from e_s(t) with the upper cell's carry, y_φ(t+1) e_s(t+1). So the
+    errors of a lower layer cannot be computed forward in time alone.
 
     Parameters
     ----------
@@ -273,53 +271,54 @@ def truncated_stack(
     Δ of the output units, as w_k
     """
     runs, error, Δ_k = _all_layers(x, target, layers, w_k, squash)
-    found: list[Arrays] = []
+    gradients: list[Arrays] = []
     for n in reversed(range(len(layers))):
         w, r = layers[n], runs[n]
-        memory, Δ = begin(w), {name: np.zeros_like(each) for name, each in w.items()}
+        memory, Δ = begin(w), {name: np.zeros_like(weight) for name, weight in w.items()}
         for x_t, error_t in zip(r["x"], error, strict=True):
             memory = advance(memory, x_t, w, squash)
             for name, change in changes(memory, error_t, squash).items():
                 Δ[name] += change
-        found.insert(0, Δ)
+        gradients.insert(0, Δ)
         if n:
-            sent = backward(r, error, w, squash, outputs=False, peepholes=False, carry=not literal)
-            error = sent["below"].reshape(len(x), *layers[n - 1]["c"].shape[:2])
-    return found, Δ_k
+            d = backward(r, error, w, squash, outputs=False, peepholes=False, carry=not literal)
+            error = d["below"].reshape(len(x), *layers[n - 1]["c"].shape[:2])
+    return gradients, Δ_k
 
 
 # --- the full gradient, backward in time ----------------------------------------------------------
 
 
-def forward(x: np.ndarray, w: Weights, squash: Pair = GERS, frozen: Arrays | None = None) -> Arrays:
+def forward(
+    x: np.ndarray, w: Weights, squash: Pair = GERS, constants: Arrays | None = None
+) -> Arrays:
     """Run one layer through all steps.
 
     Parameters
     ----------
     x : (T, n)
     w : as for `blocks`
-    frozen : what an earlier run returned, optional
-        Take from it, as constants, every y_c(t-1) that enters a net and every s that a peephole
-        sees: the network whose gradient the truncated one is. Of its y_c alone, the peepholes
-        stay open.
+    constants : the result of an earlier run, optional
+        Every net reads y_c(t-1), and every peephole reads s, from these constants. The gradient of
+        this network is the truncated gradient. If there is no s, the peepholes stay open.
 
     Returns
     -------
-    What `blocks` returns at every step, (T, …); x
+    The results of `blocks` for all steps, (T, …); x
     """
     J, S, _ = w["c"].shape
     s = y_c = np.zeros((J, S))
-    taken = []
+    steps: list[Arrays] = []
     for t in range(len(x)):
-        seen = None
-        if frozen is not None:
-            y_c = frozen["y_c"][t - 1] if t else np.zeros((J, S))
-            if "s" in frozen:
-                seen = frozen["s_before"][t], frozen["s"][t]
-        r = blocks(np.concatenate([x[t], y_c.ravel(), [1.0]]), s, w, squash, seen)
+        s_const = None
+        if constants is not None:
+            y_c = constants["y_c"][t - 1] if t else np.zeros((J, S))
+            if "s" in constants:
+                s_const = constants["s_before"][t], constants["s"][t]
+        r = blocks(np.concatenate([x[t], y_c.ravel(), [1.0]]), s, w, squash, s_const)
         s, y_c = r["s"], r["y_c"]
-        taken.append(r)
-    return {name: np.stack([r[name] for r in taken]) for name in taken[0]} | {"x": x}
+        steps.append(r)
+    return {name: np.stack([r[name] for r in steps]) for name in steps[0]} | {"x": x}
 
 
 def backward(
@@ -341,13 +340,14 @@ def backward(
 
     Parameters
     ----------
-    r : what `forward` returned
-    error : (T, J, S)     Σ_k w_{k,c} δ_k(t), or what a layer above sends back in its place
+    r : the result of `forward`
+    error : (T, J, S)     Σ_k w_{k,c} δ_k(t), or the error E_m from the layer above
     w : as for `blocks`
     outputs, peepholes, carry : bool
-        Whether errors go back through the cells' outputs, Σ_l w_{l,c} δ_l(t+1); through peepholes;
-        from state to state. Without the first two it is the truncated gradient; without the first
-        alone, that with its peepholes left open; without all three, the literal reading.
+        Whether errors flow back through the cells' outputs, Σ_l w_{l,c} δ_l(t+1); through
+        peepholes; from state to state. Without ``outputs`` and ``peepholes``, the result is the
+        truncated gradient; without ``outputs`` alone, the gradient with open peepholes; without all
+        three, the literal reading of the published answer.
 
     Returns
     -------
@@ -355,7 +355,7 @@ def backward(
     δ_in, δ_φ, δ_out : (T, J)
     ε_c, ε_s : (T, J, S)
     c, in, φ, out, p_in, p_φ, p_out : the weight changes, as the weights
-    below : (T, n)     E_m, for what the inputs are the outputs of
+    below : (T, n)     E_m, the error of the inputs
     """
     (g, dg), (h, dh) = (SQUASH[name] for name in squash)
     T, J, S = error.shape
@@ -363,17 +363,17 @@ def backward(
     names = ("δ_c", "δ_in", "δ_φ", "δ_out", "ε_c", "ε_s")
     per_cell = ("δ_c", "ε_c", "ε_s")
     d: Arrays = {name: np.zeros((T, J, S) if name in per_cell else (T, J)) for name in names}
-    y_φ_next, after = np.zeros(J), {name: np.zeros_like(each[0]) for name, each in d.items()}
-    looks = peepholes and "p_in" in w
+    y_φ_next, after = np.zeros(J), {name: np.zeros_like(δ[0]) for name, δ in d.items()}
+    has_peepholes = "p_in" in w
     for t in reversed(range(T)):
-        now, ε_c = {name: each[t] for name, each in r.items()}, error[t]
+        now, ε_c = {name: value[t] for name, value in r.items()}, error[t]
         if outputs:
-            ε_c = ε_c + _sent(after, w)[n:-1].reshape(J, S)
+            ε_c = ε_c + _source_errors(after, w)[n:-1].reshape(J, S)
         δ_out = _slope(now["y_out"]) * np.sum(h(now["s"]) * ε_c, axis=1)
         ε_s = now["y_out"][:, None] * dh(now["s"]) * ε_c
         if carry:
             ε_s = ε_s + y_φ_next[:, None] * after["ε_s"]
-        if looks:
+        if peepholes and has_peepholes:
             ε_s = ε_s + w["p_in"] * after["δ_in"][:, None] + w["p_φ"] * after["δ_φ"][:, None]
             ε_s = ε_s + w["p_out"] * δ_out[:, None]
         δ_c = now["y_in"][:, None] * dg(now["net_c"]) * ε_s
@@ -383,23 +383,25 @@ def backward(
         y_φ_next = now["y_φ"]
         for name, value in after.items():
             d[name][t] = value
-    d["below"] = np.stack([_sent({u: d[u][t] for u in names[:4]}, w)[:n] for t in range(T)])
+    E_m = [_source_errors({u: d[u][t] for u in names[:4]}, w) for t in range(T)]
+    d["below"] = np.stack(E_m)[:, :n]
     d["c"] = np.einsum("tjv,tm->jvm", d["δ_c"], r["y_m"])
     for unit in ("in", "φ", "out"):
         d[unit] = d[f"δ_{unit}"].T @ r["y_m"]
-        if "p_in" in w:
-            seen = r["s" if unit == "out" else "s_before"]
-            d[f"p_{unit}"] = np.einsum("tj,tjv->jv", d[f"δ_{unit}"], seen)
+        if has_peepholes:
+            s = r["s" if unit == "out" else "s_before"]
+            d[f"p_{unit}"] = np.einsum("tj,tjv->jv", d[f"δ_{unit}"], s)
     return d
 
 
-def _sent(δ: Arrays, w: Weights) -> np.ndarray:
-    """Return what the nets of a layer send back to each of their sources m: (M,)."""
+def _source_errors(δ: Arrays, w: Weights) -> np.ndarray:
+    """Return the error E_m of every source m of the nets of a layer: (M,)."""
     gates = (w[unit].T @ δ[f"δ_{unit}"] for unit in ("in", "φ", "out"))
-    return np.einsum("jvm,jv->m", w["c"], δ["δ_c"]) + sum(gates)
+    E_m: np.ndarray = np.einsum("jvm,jv->m", w["c"], δ["δ_c"]) + sum(gates)
+    return E_m
 
 
-def full(
+def full_gradient(
     x: np.ndarray,
     target: np.ndarray,
     layers: Sequence[Weights],
@@ -415,20 +417,20 @@ def full(
     layers : the lowest first, each as for `blocks`
     w_k : (K, J S + 1) of the uppermost
     **open_edges
-        As in `backward`: all of them, unless said otherwise.
+        ``outputs``, ``peepholes`` and ``carry`` of `backward`.
 
     Returns
     -------
-    What `backward` returns for each layer
+    The result of `backward` for each layer
     Δ of the output units, as w_k
     """
     runs, error, Δ_k = _all_layers(x, target, layers, w_k, squash)
-    found: list[Arrays] = []
+    gradients: list[Arrays] = []
     for n in reversed(range(len(layers))):
-        found.insert(0, backward(runs[n], error, layers[n], squash, **open_edges))
+        gradients.insert(0, backward(runs[n], error, layers[n], squash, **open_edges))
         if n:
-            error = found[0]["below"].reshape(len(x), *layers[n - 1]["c"].shape[:2])
-    return found, Δ_k
+            error = gradients[0]["below"].reshape(len(x), *layers[n - 1]["c"].shape[:2])
+    return gradients, Δ_k
 
 
 def loss(
@@ -437,34 +439,37 @@ def loss(
     layers: Sequence[Weights],
     w_k: np.ndarray,
     squash: Pair = GERS,
-    frozen: Sequence[Arrays | None] | None = None,
+    constants: Sequence[Arrays | None] | None = None,
 ) -> Any:
     """Return E, summed over the steps.
 
     Parameters
     ----------
-    x, target, layers, w_k : as for `full`
-    frozen : for each layer what `forward` returned, optional
+    x, target, layers, w_k : as for `full_gradient`
+    constants : for each layer the result of `forward`, optional
     """
     for n, w in enumerate(layers):
-        r = forward(x, w, squash, None if frozen is None else frozen[n])
+        r = forward(x, w, squash, None if constants is None else constants[n])
         x = r["y_c"].reshape(len(x), -1)
     steps = zip(r["y_c"], target, strict=True)
-    return sum(outputs(y_c, each, w_k)["E"] for y_c, each in steps)
+    return sum(outputs(y_c, t_k, w_k)["E"] for y_c, t_k in steps)
 
 
 def _all_layers(
-    x: np.ndarray,
-    target: np.ndarray,
-    layers: Sequence[Weights],
-    w_k: np.ndarray,
-    squash: Pair,
+    x: np.ndarray, target: np.ndarray, layers: Sequence[Weights], w_k: np.ndarray, squash: Pair
 ) -> tuple[list[Arrays], np.ndarray, np.ndarray]:
     """Run all layers and the output units; return the runs, Σ_k w_{k,c} δ_k (T, J, S), and Δw_k."""
     runs: list[Arrays] = []
     for w in layers:
         runs.append(forward(x, w, squash))
         x = runs[-1]["y_c"].reshape(len(x), -1)
-    units = [outputs(y_c, each, w_k) for y_c, each in zip(runs[-1]["y_c"], target, strict=True)]
+    units = [outputs(y_c, t_k, w_k) for y_c, t_k in zip(runs[-1]["y_c"], target, strict=True)]
     error = np.stack([unit["error"] for unit in units])
     return runs, error, np.sum([unit["Δw_k"] for unit in units], axis=0)
+
+
+__all__ = [
+    "GERS", "PEEPHOLES", "SQUASH", "advance", "backward", "begin", "blocks", "changes",
+    "forward", "full_gradient", "loss", "outputs", "truncated_gradient",
+    "truncated_gradient_of_stack",
+]  # fmt: skip

@@ -1,19 +1,20 @@
-"""A numerical example of an LSTM's backward pass: every printed number, and the equation behind it.
+"""A numerical example of an LSTM's backward pass: every printed number, and its equation.
 
 A. Gomez, "Backpropogating an LSTM: a numerical example", Medium, 19 April 2016. One hidden unit,
 two inputs, two steps, the loss ½ (out - label)² at each step, one step of gradient descent.
-Δ_t and Δout_t are the shares of the two branches of out_t's fork: into the loss, and into the next
-step. δa_t … δo_t are gradients of the gates' net inputs, not of the gates.
+out_t forks into the loss and into the next step; Δ_t and Δout_t are the gradients that flow back
+through these two branches. δa_t … δo_t are gradients of the gates' net inputs, not of the gates.
 
-19 of the 66 printed numbers are not the exact ones rounded, by up to 2.1e-5: he carried five digits
-from line to line, and 18 of them follow from what he had printed before. One does not: W_f[0] new
-is printed .70031, while his own .00316 gives .700316, and the exact number is .7003153.
+19 of the 66 printed numbers differ from the exact numbers, rounded, by up to 2.1e-5. The author
+carried five digits from line to line, and 18 of the 19 follow from the numbers printed before them.
+One does not: W_f[0] new is printed .70031, but the author's own .00316 gives .700316, and the exact
+number is .7003153.
 
-Errata of the text: δb = Σ δgates_{t+1} should read δgates_t; Δout_{-1} is labelled gates_1 but
-computed, rightly, from gates_0; W_g is printed as a column and used as a row; δU leaves out
-δgates_0 ⊗ out_{-1}, right only because out_{-1} = 0; the label 1.25 cannot be reached, since
-|out| < 1. The example cannot see a transposed U (one hidden unit), the terms in out_{-1} and
-state_{-1} (both 0), nor a sum over a batch (there is none).
+Errata of the text: δb = Σ δgates_{t+1} should read δgates_t. Δout_{-1} is labelled gates_1 but
+computed, rightly, from gates_0. W_g is printed as a column and used as a row. δU lacks the term
+δgates_0 ⊗ out_{-1}, which is right only because out_{-1} = 0. The label 1.25 cannot be reached,
+since |out| < 1. The example cannot show a transposed U (one hidden unit), the terms in out_{-1} and
+state_{-1} (both 0), nor a sum over a batch (there is no batch).
 
 Imports NumPy alone.
 """
@@ -25,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from .numerical import sigma
+
 GATES = "aifo"
 GIVEN: dict[str, Any] = {
     "W_a": (0.45, 0.25), "W_i": (0.95, 0.8), "W_f": (0.7, 0.45), "W_o": (0.6, 0.4),
@@ -34,7 +37,7 @@ GIVEN: dict[str, Any] = {
     "out_-1": 0.0, "state_-1": 0.0,
 }  # fmt: skip
 
-# as printed, digit by digit
+# the author's digits
 PRINTED = {
     "a_0": "0.81775", "i_0": "0.96083", "f_0": "0.85195", "o_0": "0.81757",
     "state_0": "0.78572", "out_0": "0.53631",
@@ -60,38 +63,34 @@ Values = Mapping[str, Any]
 Formula = Callable[[Values], Any]
 
 
-def _sigma(s: Any) -> Any:
-    return 1.0 / (1.0 + np.exp(-s))
-
-
-def _of_gates(v: Values, term: Callable[[str], Any]) -> Any:
+def _sum_over_gates(term: Callable[[str], Any]) -> Any:
     return sum(term(gate) for gate in GATES)
 
 
 def _step_formulas(t: int) -> dict[str, Formula]:
-    """Return one step's equations, each from the values before it."""
+    """Return the equations of one step, by the names of their results."""
     before, after = t - 1, t + 1
 
-    def net(v, g):
+    def net(v: Values, g: str) -> Any:
         x, W = v[f"x_{t}"], v[f"W_{g}"]
         return W[0] * x[0] + W[1] * x[1] + v[f"U_{g}"] * v[f"out_{before}"] + v[f"b_{g}"]
 
-    def carry(v):
+    def carry(v: Values) -> Any:
         return v[f"δstate_{after}"] * v[f"f_{after}"] if t == 0 else 0.0
 
-    share = "Δout_0 (used)" if t == 0 else "Δout_1"
+    from_next = "Δout_0 (used)" if t == 0 else "Δout_1"
     forward: dict[str, Formula] = {
         f"a_{t}": lambda v: np.tanh(net(v, "a")),
-        f"i_{t}": lambda v: _sigma(net(v, "i")),
-        f"f_{t}": lambda v: _sigma(net(v, "f")),
-        f"o_{t}": lambda v: _sigma(net(v, "o")),
+        f"i_{t}": lambda v: sigma(net(v, "i")),
+        f"f_{t}": lambda v: sigma(net(v, "f")),
+        f"o_{t}": lambda v: sigma(net(v, "o")),
         f"state_{t}": lambda v: v[f"a_{t}"] * v[f"i_{t}"] + v[f"f_{t}"] * v[f"state_{before}"],
         f"out_{t}": lambda v: np.tanh(v[f"state_{t}"]) * v[f"o_{t}"],
     }
     backward: dict[str, Formula] = {
         f"Δ_{t}": lambda v: v[f"out_{t}"] - v[f"label_{t}"],
-        share: lambda v: v["Δout_0"] if t == 0 else 0.0,
-        f"δout_{t}": lambda v: v[f"Δ_{t}"] + v[share],
+        from_next: lambda v: v["Δout_0"] if t == 0 else 0.0,
+        f"δout_{t}": lambda v: v[f"Δ_{t}"] + v[from_next],
         f"δstate_{t}": lambda v: (
             v[f"δout_{t}"] * v[f"o_{t}"] * (1 - np.tanh(v[f"state_{t}"]) ** 2) + carry(v)
         ),
@@ -103,9 +102,9 @@ def _step_formulas(t: int) -> dict[str, Formula]:
         f"δo_{t}": lambda v: (
             v[f"δout_{t}"] * np.tanh(v[f"state_{t}"]) * v[f"o_{t}"] * (1 - v[f"o_{t}"])
         ),
-        f"δx_{t}[0]": lambda v: _of_gates(v, lambda g: v[f"W_{g}"][0] * v[f"δ{g}_{t}"]),
-        f"δx_{t}[1]": lambda v: _of_gates(v, lambda g: v[f"W_{g}"][1] * v[f"δ{g}_{t}"]),
-        f"Δout_{before}": lambda v: _of_gates(v, lambda g: v[f"U_{g}"] * v[f"δ{g}_{t}"]),
+        f"δx_{t}[0]": lambda v: _sum_over_gates(lambda g: v[f"W_{g}"][0] * v[f"δ{g}_{t}"]),
+        f"δx_{t}[1]": lambda v: _sum_over_gates(lambda g: v[f"W_{g}"][1] * v[f"δ{g}_{t}"]),
+        f"Δout_{before}": lambda v: _sum_over_gates(lambda g: v[f"U_{g}"] * v[f"δ{g}_{t}"]),
     }
     return forward | backward
 
@@ -130,12 +129,12 @@ FORMULAS: dict[str, Formula] = {name: _ALL[name] for name in PRINTED}
 
 
 def evaluate(given: Values | None = None) -> dict[str, Any]:
-    """Evaluate every equation, each from the exact values before it.
+    """Evaluate every equation from the exact values.
 
     Parameters
     ----------
     given : mapping, optional
-        Replaces ``GIVEN``, perhaps by complex numbers.
+        Numbers instead of ``GIVEN``, real or complex.
 
     Returns
     -------
@@ -150,22 +149,25 @@ def evaluate(given: Values | None = None) -> dict[str, Any]:
 
 
 def follow(name: str) -> float:
-    """Evaluate one equation from the author's own printed numbers."""
-    printed = {each: float(text) for each, text in PRINTED.items()}
-    return float(FORMULAS[name](GIVEN | printed))
+    """Evaluate one equation from the numbers that the author printed."""
+    numbers = {printed: float(digits) for printed, digits in PRINTED.items()}
+    return float(FORMULAS[name](GIVEN | numbers))
 
 
 def judge(name: str, exact: float) -> str:
-    """Say how a printed number stands to the exact one.
+    """Compare a printed number with the exact number.
 
     Returns
     -------
     str
-        ``right`` if the exact value rounds to it; ``rounded on the way`` if it does not, but
-        follows from the author's own printed inputs; ``wrong`` if it follows from neither.
+        ``right`` if the exact number rounds to the printed number; ``rounded on the way`` if the
+        printed number follows from the numbers that the author printed before; else ``wrong``.
     """
     digits = len(PRINTED[name].partition(".")[2])
     printed, half = float(PRINTED[name]), 0.5 * 10.0**-digits
     if abs(printed - exact) <= half:
         return "right"
     return "rounded on the way" if abs(printed - follow(name)) <= half * (1 + 1e-9) else "wrong"
+
+
+__all__ = ["FORMULAS", "GATES", "GIVEN", "PRINTED", "evaluate", "follow", "judge"]

@@ -1,19 +1,20 @@
 """A perceptron of two inputs, two hidden units and two outputs: every printed number, recomputed.
 
-M. Mazur, "A step by step backpropagation example", mattmazur.com, 17 March 2015, to which S. Kang
-and J. Seo send the reader. Sigmoid units, E_total = Σ ½ (target - out)², one step of gradient
-descent at η = 0.5 on w1 … w8; the biases b1 and b2, each shared by the two units of a layer, stay
-as they are. w1 and w2 lead into h1, w3 and w4 into h2, w5 and w6 into o1, w7 and w8 into o2. Words
-are the author's: net is what enters a unit, out what leaves it; w1+ is the new weight.
+M. Mazur, "A step by step backpropagation example", mattmazur.com, 17 March 2015. S. Kang and J. Seo
+recommend the example. The units are sigmoids, and E_total = Σ ½ (target - out)². One step of
+gradient descent at η = 0.5 changes w1 … w8. The biases b1 and b2 do not change; the two units of a
+layer share a bias. w1 and w2 lead into h1, w3 and w4 into h2, w5 and w6 into o1, w7 and w8 into o2.
+The words are the author's: net is the net input of a unit, out the output of the unit, and w1+ the
+new weight.
 
-Erratum of the text: it says, rightly, that the hidden layer's derivatives are computed with the
-original w5 … w8, and the w1+ … w4+ that it prints are. But the errors and outputs that it prints
-for what comes after (0.291027924 after one round, 0.000035085 after 10,000, with the outputs
-0.015912196 and 0.984065734) were made with the *already updated* w5 … w8: `train` shows both. Of
-the 26 numbers before, ∂E_o2/∂out_h1 is off by 1 in the last digit.
+Erratum of the text: the text says, rightly, that the hidden layer's derivatives are computed with
+the original w5 … w8, and this holds for the printed w1+ … w4+. But the later errors and outputs
+(0.291027924 after one round; 0.000035085 after 10,000 rounds, with the outputs 0.015912196 and
+0.984065734) were computed with the *already updated* w5 … w8: `train` shows both. Of the 26 numbers
+before, ∂E_o2/∂out_h1 is off by 1 in the last digit.
 
-The example cannot see a sum over a batch (there is none), nor the biases' derivatives; that of a
-shared bias is the sum over its units, and `backward` computes it too.
+The example cannot show a sum over a batch (there is no batch), nor the derivatives of the biases.
+The derivative of a shared bias is the sum over the units; `backward` computes this sum too.
 
 Imports NumPy alone.
 """
@@ -23,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+from .numerical import sigma
 
 GIVEN: dict[str, Any] = {
     "i1": 0.05, "i2": 0.10, "target_o1": 0.01, "target_o2": 0.99, "b1": 0.35, "b2": 0.60,
@@ -32,7 +33,7 @@ GIVEN: dict[str, Any] = {
 }  # fmt: skip
 WEIGHTS = tuple(f"w{n}" for n in range(1, 9))
 
-# as printed, digit by digit
+# the author's digits
 PRINTED = {
     "net_h1": "0.3775", "out_h1": "0.593269992", "out_h2": "0.596884378",
     "net_o1": "1.105905967", "out_o1": "0.75136507", "out_o2": "0.772928465",
@@ -53,12 +54,8 @@ PRINTED_AFTER = {
 Values = Mapping[str, Any]
 
 
-def _squash(net: Any) -> Any:
-    return 1.0 / (1.0 + np.exp(-net))
-
-
 def forward(v: Values) -> dict[str, Any]:
-    """Compute everything up to the error.
+    """Run the network up to the error.
 
     Parameters
     ----------
@@ -71,32 +68,32 @@ def forward(v: Values) -> dict[str, Any]:
     r: dict[str, Any] = {}
     r["net_h1"] = v["w1"] * v["i1"] + v["w2"] * v["i2"] + v["b1"]
     r["net_h2"] = v["w3"] * v["i1"] + v["w4"] * v["i2"] + v["b1"]
-    r["out_h1"], r["out_h2"] = _squash(r["net_h1"]), _squash(r["net_h2"])
+    r["out_h1"], r["out_h2"] = sigma(r["net_h1"]), sigma(r["net_h2"])
     r["net_o1"] = v["w5"] * r["out_h1"] + v["w6"] * r["out_h2"] + v["b2"]
     r["net_o2"] = v["w7"] * r["out_h1"] + v["w8"] * r["out_h2"] + v["b2"]
-    r["out_o1"], r["out_o2"] = _squash(r["net_o1"]), _squash(r["net_o2"])
+    r["out_o1"], r["out_o2"] = sigma(r["net_o1"]), sigma(r["net_o2"])
     r["E_o1"] = 0.5 * (v["target_o1"] - r["out_o1"]) ** 2
     r["E_o2"] = 0.5 * (v["target_o2"] - r["out_o2"]) ** 2
     r["E_total"] = r["E_o1"] + r["E_o2"]
     return r
 
 
-def backward(v: Values, seen: Values | None = None) -> dict[str, Any]:
+def backward(v: Values, upper_weights: Values | None = None) -> dict[str, Any]:
     """Compute every derivative, by the chain rule, from the error back.
 
     Parameters
     ----------
     v : mapping with the names of ``GIVEN``
-    seen : mapping, optional
-        The w5 … w8 through which the errors go back to the hidden layer: those of ``v``, unless a
-        mistake is to be made on purpose.
+    upper_weights : mapping, optional
+        The w5 … w8 through which the errors flow back to the hidden layer. Without this argument
+        they are those of ``v``; other weights make a mistake on purpose.
 
     Returns
     -------
     dict of ∂E_total/∂w1 … ∂E_total/∂w8, ∂E_total/∂b1, ∂E_total/∂b2, ∂E_total/∂i1, ∂E_total/∂i2 and
-    the factors that they are made of
+    their factors
     """
-    r, w = forward(v), v if seen is None else seen
+    r, upper = forward(v), upper_weights or v
     g: dict[str, Any] = {}
     for o in ("o1", "o2"):
         g[f"∂E_total/∂out_{o}"] = -(v[f"target_{o}"] - r[f"out_{o}"])
@@ -104,8 +101,8 @@ def backward(v: Values, seen: Values | None = None) -> dict[str, Any]:
         g[f"∂E_{o}/∂net_{o}"] = g[f"∂E_total/∂out_{o}"] * g[f"∂out_{o}/∂net_{o}"]
     for n, h, o in ((5, "h1", "o1"), (6, "h2", "o1"), (7, "h1", "o2"), (8, "h2", "o2")):
         g[f"∂E_total/∂w{n}"] = g[f"∂E_{o}/∂net_{o}"] * r[f"out_{h}"]
-        g[f"∂E_{o}/∂out_{h}"] = g[f"∂E_{o}/∂net_{o}"] * w[f"w{n}"]
-    for h in ("h1", "h2"):  # a fork: both outputs see it
+        g[f"∂E_{o}/∂out_{h}"] = g[f"∂E_{o}/∂net_{o}"] * upper[f"w{n}"]
+    for h in ("h1", "h2"):  # a fork: both output units read out_h
         g[f"∂E_total/∂out_{h}"] = g[f"∂E_o1/∂out_{h}"] + g[f"∂E_o2/∂out_{h}"]
         g[f"∂out_{h}/∂net_{h}"] = r[f"out_{h}"] * (1 - r[f"out_{h}"])
         g[f"∂E_total/∂net_{h}"] = g[f"∂E_total/∂out_{h}"] * g[f"∂out_{h}/∂net_{h}"]
@@ -125,8 +122,8 @@ def update(v: Values, updated_first: bool = False) -> dict[str, Any]:
     ----------
     v : mapping with the names of ``GIVEN``
     updated_first : bool
-        Make the mistake behind the printed errors: change w5 … w8 first, and send the errors of the
-        hidden layer back through what they have become.
+        Make the mistake behind the printed errors: update w5 … w8 first, and send the errors back
+        to the hidden layer through the new w5 … w8.
 
     Returns
     -------
@@ -135,19 +132,19 @@ def update(v: Values, updated_first: bool = False) -> dict[str, Any]:
     g = backward(v)
     new = {w: v[w] - v["η"] * g[f"∂E_total/∂{w}"] for w in WEIGHTS}
     if updated_first:
-        g = backward(v, seen=new)
+        g = backward(v, upper_weights=new)
         new |= {w: v[w] - v["η"] * g[f"∂E_total/∂{w}"] for w in WEIGHTS[:4]}
     return new
 
 
 def train(rounds: int, updated_first: bool = False) -> dict[str, Any]:
-    """Return what the network gives after so many steps: `forward`'s numbers.
+    """Return the numbers of `forward` after some steps of gradient descent.
 
     Examples
     --------
     >>> f"{train(1)['E_total']:.9f}"
     '0.291027774'
-    >>> f"{train(1, updated_first=True)['E_total']:.9f}"  # what is printed
+    >>> f"{train(1, updated_first=True)['E_total']:.9f}"  # the printed number
     '0.291027924'
     """
     v = dict(GIVEN)
@@ -163,6 +160,12 @@ def evaluate() -> dict[str, Any]:
 
 
 def is_right(printed: str, exact: float, within: float = 0.5) -> bool:
-    """Return whether a number is printed right, to so many units of its last digit."""
+    """Return whether a printed number is right, within some units of its last digit."""
     digits = len(printed.partition(".")[2])
     return bool(abs(float(printed) - exact) <= within * 10.0**-digits)
+
+
+__all__ = [
+    "GIVEN", "PRINTED", "PRINTED_AFTER", "WEIGHTS", "backward", "evaluate", "forward",
+    "is_right", "train", "update",
+]  # fmt: skip

@@ -1,7 +1,7 @@
-"""The complex step: a derivative to full precision from the forward pass alone.
+"""The logistic function; the complex step: a derivative from the forward pass, to full precision.
 
-W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions",
-SIAM Review 40(1), 1998, eq. 2: f'(x) = Im f(x + ih) / h, with no difference that cancels.
+W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
+Review 40(1), 1998, eq. 2: f'(x) = Im f(x + ih) / h. There is no difference, so no digits cancel.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+
+def sigma(net: Any) -> Any:
+    """Return the logistic function σ, of real or complex numbers."""
+    return 1.0 / (1.0 + np.exp(-net))
 
 
 def complex_step(f: Callable[[np.ndarray], Any], x: np.ndarray, step: float = 1e-30) -> np.ndarray:
@@ -31,8 +36,11 @@ def complex_step(f: Callable[[np.ndarray], Any], x: np.ndarray, step: float = 1e
     array([ 3., 12.])
     """
     gradient = np.empty(np.shape(x))
-    for place in np.ndindex(gradient.shape):
-        moved = np.array(x, complex)
-        moved[place] += 1j * step
-        gradient[place] = np.imag(f(moved)) / step
+    for index in np.ndindex(gradient.shape):
+        neighbour = np.array(x, complex)
+        neighbour[index] += 1j * step
+        gradient[index] = np.imag(f(neighbour)) / step
     return gradient
+
+
+__all__ = ["complex_step", "sigma"]

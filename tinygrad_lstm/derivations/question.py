@@ -1,4 +1,4 @@
-"""The question: an LSTM, then a dense layer, and how to join their two backward passes.
+"""The question: how to join the backward passes of an LSTM and of the dense layer after it.
 
 Question 385430 of Cross Validated (stats.stackexchange.com). In the asker's letters: n time steps,
 an LSTM of size d whose outputs are the rows of H (n, d), dense weights w (d, 1), ŷ = σ(H w + b),
@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .numerical import sigma
+
 Arrays = dict[str, np.ndarray]
 
 
-def sigma(s: np.ndarray) -> np.ndarray:
-    """Return the logistic function, of real or complex numbers."""
-    return 1.0 / (1.0 + np.exp(-s))
-
-
 def forward(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
-    """Compute everything up to the loss.
+    """Run the network up to the loss.
 
     Parameters
     ----------
@@ -62,8 +59,8 @@ def backward(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
     Returns
     -------
     δz (n, 1), δH (n, d), δout, δstate, δa, δi, δf, δo (n, d)
-        Of the dense net input; of H as the loss sees it (what the dense layer sends back); of each
-        step's output with what the next step sends back; of the net inputs of the gates.
+        δz is of the dense net input. δH is the part of δout that flows back from the dense layer;
+        the rest of δout flows back from the next step. δa … δo are of the net inputs of the gates.
     dW, dU, dv, dw, db : as the weights
     dx : (n, m)
     """
@@ -73,44 +70,43 @@ def backward(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
 
     # the dense layer
     g: Arrays = {}
-    g["δz"] = (y_hat - y) * y_hat * (1.0 - y_hat)  # the asker's E_0, and right
+    g["δz"] = (y_hat - y) * y_hat * (1.0 - y_hat)  # equals the asker's E_0
     g["dw"] = H.T @ g["δz"]
     g["db"] = g["δz"].sum(axis=0)
-    g["δH"] = g["δz"] @ p["w"].T  # the seam: this is all that the LSTM needs to know
+    g["δH"] = g["δz"] @ p["w"].T  # the seam: the LSTM needs nothing else from here
 
     # the LSTM
-    for name in ("δout", "δstate", "δa", "δi", "δf", "δo"):
-        g[name] = np.empty((n, d))
+    deltas = ("δout", "δstate", "δa", "δi", "δf", "δo")
+    g |= {name: np.empty((n, d)) for name in deltas}
     carry_out = carry_state = np.zeros(d)
     for t in reversed(range(n)):
         a, i, f, o = (r[gate][t] for gate in "aifo")
-        before = state[t - 1] if t else np.zeros(d)
-        squashed = np.tanh(state[t])
+        state_before = state[t - 1] if t else np.zeros(d)
+        tanh_state = np.tanh(state[t])
         δout = g["δH"][t] + carry_out
-        δstate = δout * o * (1.0 - squashed**2) + carry_state
+        δstate = δout * o * (1.0 - tanh_state**2) + carry_state
         δa = δstate * i * (1.0 - a**2)
         δi = δstate * a * i * (1.0 - i)
-        δf = δstate * before * f * (1.0 - f)
-        δo = δout * squashed * o * (1.0 - o)
+        δf = δstate * state_before * f * (1.0 - f)
+        δo = δout * tanh_state * o * (1.0 - o)
         carry_state = δstate * f
         carry_out = np.concatenate([δa, δi, δf, δo]) @ p["U"].T
-        for name, value in zip(
-            ("δout", "δstate", "δa", "δi", "δf", "δo"), (δout, δstate, δa, δi, δf, δo), strict=True
-        ):
+        for name, value in zip(deltas, (δout, δstate, δa, δi, δf, δo), strict=True):
             g[name][t] = value
     δgates = np.hstack([g["δa"], g["δi"], g["δf"], g["δo"]])  # (n, 4d)
-    before_H = np.vstack([np.zeros((1, d)), H[:-1]])
-    g["dW"], g["dU"], g["dv"] = x.T @ δgates, before_H.T @ δgates, δgates.sum(axis=0)
+    H_before = np.vstack([np.zeros((1, d)), H[:-1]])
+    g["dW"], g["dU"], g["dv"] = x.T @ δgates, H_before.T @ δgates, δgates.sum(axis=0)
     g["dx"] = δgates @ p["W"].T
     return g
 
 
-def as_asked(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
+def asker_formulas(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
     """Compute the asker's own E_0 and dw_0.
 
-    E_0 = (ŷ - y) ∘ ŷ ∘ (1 - ŷ) is δz, and right. dw_0 = E_0 ∘ ŷ is wrong four ways: its shape is
-    (n, 1) where w is (d, 1); the layer's output ŷ stands where its input H belongs; the product is
-    entry by entry instead of Hᵀ δz; so nothing is summed over time.
+    E_0 = (ŷ - y) ∘ ŷ ∘ (1 - ŷ) is right: E_0 is δz. dw_0 = E_0 ∘ ŷ is wrong in four ways. The
+    shape of dw_0 is (n, 1), but the shape of w is (d, 1). The layer's output ŷ stands where the
+    layer's input H belongs. The product is entry by entry, not the matrix product Hᵀ δz. So dw_0
+    has no sum over time.
 
     Returns
     -------
@@ -119,3 +115,6 @@ def as_asked(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
     y_hat = forward(x, y, p)["y_hat"]
     E_0 = (y_hat - y) * y_hat * (1.0 - y_hat)
     return {"E_0": E_0, "dw_0": E_0 * y_hat}
+
+
+__all__ = ["asker_formulas", "backward", "forward"]

@@ -1,12 +1,12 @@
-"""The recurrent layers of TMVA: LSTM, GRU and RNN as ROOT's C++ derives them, with its losses.
+"""The recurrent layers of TMVA: LSTM, GRU and RNN, and the losses, as ROOT's C++ derives them.
 
 TMVA::DNN::RNN of ROOT (CERN), TBasicLSTMLayer, TBasicGRULayer and TBasicRNNLayer (S. S. Dwivedi and
 S. Shekhar, 2017-2019), tmva/tmva/inc/TMVA/DNN/RNN/*.h and
 tmva/tmva/src/DNN/Architectures/Cpu/RecurrentPropagation.hxx.
 
-In the layers' letters: x is batch × time × input, h batch × state; W_g (state, input) are input
-weights, U_g (state, state) state weights, b_g (state,) biases, of the gates i, f, c (the candidate
-c̃) and o, or r, u and c, or of none:
+In the layers' letters: x is batch × time × input, h is batch × state. W_g (state, input) are input
+weights, U_g (state, state) state weights, and b_g (state,) biases. The gates g of the LSTM are i,
+f, c (the candidate c̃) and o; those of the GRU are r, u and c; the RNN has no gates:
 
     net_g = x_t W_gᵀ + h_{t-1} U_gᵀ + b_g
     LSTM   c_t = f ∘ c_{t-1} + i ∘ c̃      h_t = o ∘ tanh(c_t)
@@ -15,20 +15,22 @@ c̃) and o, or r, u and c, or of none:
                    x_t W_cᵀ + r ∘ (h_{t-1} U_cᵀ) + b_c
     RNN    h_t = tanh(net)
 
-Gates squash by σ (f1), the candidate and the cell by tanh (f2).
+The function of the gates is σ (f1), that of the candidate and of the cell is tanh (f2).
 
-rememberState: a batch starts from h (and c) after the last step of the one before, as constants;
-else from zeros. returnSequence: h_t of every step is handed on, batch × time × state; else that of
-the last step alone, batch × 1 × state, and its error comes in at the last step alone.
+rememberState: a batch starts from h (and c) after the last step of the batch before, as constants.
+Otherwise a batch starts from zeros. returnSequence: the output is h_t of every step, batch × time ×
+state. Otherwise the output is h_t of the last step, batch × 1 × state, and the error enters at the
+last step alone.
 
-Errata of the code. (1) The CPU backward pass takes zeros for h and c before step 0, whatever the
-forward pass started from. With rememberState that is wrong in every ∂L/∂U_g, and in all that
-comes from the LSTM's f, the GRU's u and r of step 0 (``as_in_tmva`` shows it). (2) Its tests cannot
-see that, for they never set rememberState; and their bar, 1e-2 of a Richardson derivative, is seven
-orders above what can be held. (3) The weight file names the LSTM's matrices as if input and state
-weights took turns, though W_i, W_f, W_c, W_o are stored before U_i, U_f, U_c, U_o: what it calls
-InputStateWeights is W_f, ForgetWeights is W_c, and so on. (4) Earlier versions of what reads the
-layer strings lack a break: without a fifth part, rememberState is on.
+Errata of the code. (1) The CPU backward pass uses zeros for h and c before step 0, whatever the
+forward pass started from. With rememberState, every ∂L/∂U_g is then wrong, and so is every gradient
+through the LSTM's f, or the GRU's u and r, of step 0 (``as_in_tmva`` shows this). (2) The tests
+cannot see erratum 1, because the tests never set rememberState. Their tolerance, 1e-2 of a
+Richardson derivative, is seven orders larger than needed. (3) The weight file names the LSTM's
+matrices as if input and state weights took turns, but W_i, W_f, W_c, W_o are stored before U_i,
+U_f, U_c, U_o: the name InputStateWeights stands for W_f, ForgetWeights for W_c, and so on. (4)
+Earlier versions of the parser of layer strings lack a break: without a fifth part, rememberState is
+on.
 
 Imports NumPy alone.
 """
@@ -40,40 +42,37 @@ from typing import Any
 
 import numpy as np
 
+from .numerical import sigma
+
 Arrays = dict[str, np.ndarray]
 Weights = Mapping[str, np.ndarray]
 Start = tuple[np.ndarray, ...] | None
 
 
-def sigma(net: np.ndarray) -> np.ndarray:
-    """Return the logistic function, of real or complex numbers."""
-    return 1.0 / (1.0 + np.exp(-net))
-
-
-def _handed_on(h: list[np.ndarray], returnSequence: bool) -> np.ndarray:
+def _output(h: list[np.ndarray], returnSequence: bool) -> np.ndarray:
     """Return (B, T, H), or (B, 1, H) of the last step."""
     return np.stack(h if returnSequence else h[-1:], axis=1)
 
 
-def _coming_in(dY: np.ndarray, T: int, returnSequence: bool) -> np.ndarray:
-    """Return dL/dh_t as the layer above sends it back: (B, T, H), 0 but for the last step."""
+def _error_of_h(dY: np.ndarray, T: int, returnSequence: bool) -> np.ndarray:
+    """Return the part of dL/dh_t that flows back from the output: (B, T, H)."""
     if returnSequence:
         return dY
     B, _, H = dY.shape
     return np.concatenate([np.zeros((B, T - 1, H)), dY], axis=1)
 
 
-def _before(values: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return values (B, T, H) of one step before: the first is the start (B, H)."""
+def _one_step_before(values: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the values (B, T, H) of the step before; those before step 0 are the start (B, H)."""
     return np.concatenate([start[:, None], values[:, :-1]], axis=1)
 
 
-def _started(start: Start, B: int, H: int, count: int) -> tuple[np.ndarray, ...]:
+def _initial_states(start: Start, B: int, H: int, count: int) -> tuple[np.ndarray, ...]:
     return tuple(np.zeros((B, H)) for _ in range(count)) if start is None else start
 
 
-def _of_weights(g: Arrays, x: np.ndarray, before: np.ndarray, gates: str) -> None:
-    """Add the gradients of W_g, U_g and b_g, sums over batch and time, to those of the nets."""
+def _add_weight_gradients(g: Arrays, x: np.ndarray, before: np.ndarray, gates: str) -> None:
+    """Add to g the gradients of W_g, U_g and b_g, which are sums over batch and time."""
     for gate in gates:
         mark = f"_{gate}" if gate != "h" else ""
         δ = g[f"δ{gate}"]
@@ -86,10 +85,7 @@ def _of_weights(g: Arrays, x: np.ndarray, before: np.ndarray, gates: str) -> Non
 
 
 def lstm(
-    x: np.ndarray,
-    w: Weights,
-    start: Start = None,
-    returnSequence: bool = True,
+    x: np.ndarray, w: Weights, start: Start = None, returnSequence: bool = True
 ) -> dict[str, Any]:
     """Run TBasicLSTMLayer forward.
 
@@ -98,20 +94,20 @@ def lstm(
     x : (B, T, D)
     w : W_g (H, D), U_g (H, H), b_g (H,) for g in i, f, c, o
     start : (h, c), each (B, H), optional
-        What is remembered; zeros if None.
+        The states before step 0; zeros if None.
 
     Returns
     -------
     Y : (B, T, H) or (B, 1, H)
     i, f, candidate, o, cell, h : (B, T, H)
-    last : (h, c) after the last step, to be remembered
+    last : (h, c) after the last step, for rememberState
     x, start
     """
-    h, c = begun = _started(start, len(x), len(w["b_i"]), 2)
+    h, c = start = _initial_states(start, len(x), len(w["b_i"]), 2)
     r: dict[str, list[np.ndarray]] = {n: [] for n in ("i", "f", "candidate", "o", "cell", "h")}
     for x_t in x.swapaxes(0, 1):
 
-        def net(gate: str, x_t: np.ndarray = x_t, h: np.ndarray = h) -> np.ndarray:
+        def net(gate: str, x_t: np.ndarray = x_t, h: np.ndarray = h) -> Any:
             return x_t @ w[f"W_{gate}"].T + h @ w[f"U_{gate}"].T + w[f"b_{gate}"]
 
         i, f, candidate, o = sigma(net("i")), sigma(net("f")), np.tanh(net("c")), sigma(net("o"))
@@ -119,8 +115,8 @@ def lstm(
         h = o * np.tanh(c)
         for name, value in zip(r, (i, f, candidate, o, c, h), strict=True):
             r[name].append(value)
-    taken: dict[str, Any] = {name: np.stack(each, axis=1) for name, each in r.items()}
-    return taken | dict(Y=_handed_on(r["h"], returnSequence), last=(h, c), x=x, start=begun)
+    signals: dict[str, Any] = {name: np.stack(rows, axis=1) for name, rows in r.items()}
+    return signals | dict(Y=_output(r["h"], returnSequence), last=(h, c), x=x, start=start)
 
 
 def lstm_backward(
@@ -134,11 +130,11 @@ def lstm_backward(
 
     Parameters
     ----------
-    r : what `lstm` returned
+    r : the result of `lstm`
     dY : of the shape of Y
     w : as for `lstm`
     as_in_tmva : bool
-        Take zeros for what was remembered, as the CPU code does.
+        Use zeros for the states before step 0, as the CPU code does.
 
     Returns
     -------
@@ -149,9 +145,9 @@ def lstm_backward(
     dh_start, dc_start : (B, H)     of h and c before step 0
     """
     B, T, H = r["h"].shape
-    h_start, c_start = (0.0 * each if as_in_tmva else each for each in r["start"])
-    h_before, c_before = _before(r["h"], h_start), _before(r["cell"], c_start)
-    dY = _coming_in(dY, T, returnSequence)
+    h_start, c_start = (0.0 * state if as_in_tmva else state for state in r["start"])
+    h_before, c_before = _one_step_before(r["h"], h_start), _one_step_before(r["cell"], c_start)
+    dY = _error_of_h(dY, T, returnSequence)
     g: Arrays = {n: np.empty((B, T, H)) for n in ("dh", "ds", "δi", "δf", "δc", "δo")}
     dh, carry, dx = np.zeros((B, H)), np.zeros((B, H)), np.empty(r["x"].shape)
     for t in reversed(range(T)):
@@ -167,7 +163,7 @@ def lstm_backward(
             g[name][:, t] = value
         dx[:, t] = δi @ w["W_i"] + δf @ w["W_f"] + δc @ w["W_c"] + δo @ w["W_o"]
         dh = δi @ w["U_i"] + δf @ w["U_f"] + δc @ w["U_c"] + δo @ w["U_o"]
-    _of_weights(g, r["x"], h_before, "ifco")
+    _add_weight_gradients(g, r["x"], h_before, "ifco")
     return g | {"dx": dx, "dh_start": dh, "dc_start": carry}
 
 
@@ -188,27 +184,27 @@ def gru(
     x : (B, T, D)
     w : W_g (H, D), U_g (H, H), b_g (H,) for g in r, u, c
     start : (h,), (B, H), optional
-        What is remembered; zeros if None.
+        The states before step 0; zeros if None.
 
     Returns
     -------
     Y : (B, T, H) or (B, 1, H)
     r, u, candidate, h : (B, T, H)
-    last : (h,) after the last step, to be remembered
+    last : (h,) after the last step, for rememberState
     x, start
     """
-    (h,) = begun = _started(start, len(x), len(w["b_r"]), 1)
-    taken: dict[str, list[np.ndarray]] = {name: [] for name in ("r", "u", "candidate", "h")}
+    (h,) = start = _initial_states(start, len(x), len(w["b_r"]), 1)
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in ("r", "u", "candidate", "h")}
     for x_t in x.swapaxes(0, 1):
         r = sigma(x_t @ w["W_r"].T + h @ w["U_r"].T + w["b_r"])
         u = sigma(x_t @ w["W_u"].T + h @ w["U_u"].T + w["b_u"])
         old = r * (h @ w["U_c"].T) if resetGateAfter else (r * h) @ w["U_c"].T
         candidate = np.tanh(x_t @ w["W_c"].T + old + w["b_c"])
         h = u * h + (1.0 - u) * candidate
-        for name, value in zip(taken, (r, u, candidate, h), strict=True):
-            taken[name].append(value)
-    whole: dict[str, Any] = {name: np.stack(each, axis=1) for name, each in taken.items()}
-    return whole | dict(Y=_handed_on(taken["h"], returnSequence), last=(h,), x=x, start=begun)
+        for name, value in zip(rows, (r, u, candidate, h), strict=True):
+            rows[name].append(value)
+    signals: dict[str, Any] = {name: np.stack(each, axis=1) for name, each in rows.items()}
+    return signals | dict(Y=_output(rows["h"], returnSequence), last=(h,), x=x, start=start)
 
 
 def gru_backward(
@@ -219,11 +215,11 @@ def gru_backward(
     resetGateAfter: bool = False,
     as_in_tmva: bool = False,
 ) -> Arrays:
-    """Run TBasicGRULayer backward; its five terms of dh are summed as they stand.
+    """Run TBasicGRULayer backward, with its five terms of dh.
 
     Parameters
     ----------
-    r : what `gru` returned
+    r : the result of `gru`
     dY : of the shape of Y
     w : as for `gru`
     as_in_tmva : bool
@@ -239,8 +235,8 @@ def gru_backward(
     """
     B, T, H = r["h"].shape
     (start,) = r["start"]
-    before = _before(r["h"], 0.0 * start if as_in_tmva else start)
-    dY = _coming_in(dY, T, returnSequence)
+    before = _one_step_before(r["h"], 0.0 * start if as_in_tmva else start)
+    dY = _error_of_h(dY, T, returnSequence)
     g: Arrays = {name: np.empty((B, T, H)) for name in ("dh", "δr", "δu", "δc")}
     dh = np.zeros((B, H))
     for t in reversed(range(T)):
@@ -257,7 +253,7 @@ def gru_backward(
         for name, value in zip(g, (dh, δr, δu, δc), strict=True):
             g[name][:, t] = value
         dh = dh * u + δu @ w["U_u"] + through + δr @ w["U_r"]
-    _of_weights(g, r["x"], before, "ruc")
+    _add_weight_gradients(g, r["x"], before, "ruc")
     if resetGateAfter:
         g["U_c"] = np.einsum("bth,btk->hk", r["r"] * g["δc"], before)
     else:
@@ -270,10 +266,7 @@ def gru_backward(
 
 
 def rnn(
-    x: np.ndarray,
-    w: Weights,
-    start: Start = None,
-    returnSequence: bool = True,
+    x: np.ndarray, w: Weights, start: Start = None, returnSequence: bool = True
 ) -> dict[str, Any]:
     """Run TBasicRNNLayer forward.
 
@@ -282,22 +275,22 @@ def rnn(
     x : (B, T, D)
     w : W (H, D), U (H, H), b (H,)
     start : (h,), (B, H), optional
-        What is remembered; zeros if None.
+        The states before step 0; zeros if None.
 
     Returns
     -------
     Y : (B, T, H) or (B, 1, H)
     h : (B, T, H)
-    last : (h,) after the last step, to be remembered
+    last : (h,) after the last step, for rememberState
     x, start
     """
-    (h,) = begun = _started(start, len(x), len(w["b"]), 1)
-    taken = []
+    (h,) = start = _initial_states(start, len(x), len(w["b"]), 1)
+    rows = []
     for x_t in x.swapaxes(0, 1):
         h = np.tanh(x_t @ w["W"].T + h @ w["U"].T + w["b"])
-        taken.append(h)
-    whole = np.stack(taken, axis=1)
-    return dict(h=whole, Y=_handed_on(taken, returnSequence), last=(h,), x=x, start=begun)
+        rows.append(h)
+    signals: dict[str, Any] = dict(h=np.stack(rows, axis=1), Y=_output(rows, returnSequence))
+    return signals | dict(last=(h,), x=x, start=start)
 
 
 def rnn_backward(
@@ -311,7 +304,7 @@ def rnn_backward(
 
     Parameters
     ----------
-    r : what `rnn` returned
+    r : the result of `rnn`
     dY : of the shape of Y
     w : as for `rnn`
     as_in_tmva : bool
@@ -327,14 +320,15 @@ def rnn_backward(
     """
     B, T, H = r["h"].shape
     (start,) = r["start"]
-    dY = _coming_in(dY, T, returnSequence)
+    dY = _error_of_h(dY, T, returnSequence)
     g: Arrays = {"dh": np.empty((B, T, H)), "δh": np.empty((B, T, H))}
     dh = np.zeros((B, H))
     for t in reversed(range(T)):
         g["dh"][:, t] = dh + dY[:, t]
         g["δh"][:, t] = g["dh"][:, t] * (1.0 - r["h"][:, t] ** 2)
         dh = g["δh"][:, t] @ w["U"]
-    _of_weights(g, r["x"], _before(r["h"], 0.0 * start if as_in_tmva else start), "h")
+    before = _one_step_before(r["h"], 0.0 * start if as_in_tmva else start)
+    _add_weight_gradients(g, r["x"], before, "h")
     return g | {"dx": g["δh"] @ w["W"], "dh_start": dh}
 
 
@@ -349,11 +343,9 @@ def mean_squared_error(Y: np.ndarray, output: np.ndarray) -> tuple[Any, np.ndarr
 
 def cross_entropy(Y: np.ndarray, output: np.ndarray) -> tuple[Any, np.ndarray]:
     """Return -Σ (Y log σ + (1 - Y) log(1 - σ)) / (m n) of σ(output), and (σ - Y) / (m n)."""
-    sig = sigma(output)
-    return (
-        -np.sum(Y * np.log(sig) + (1.0 - Y) * np.log(1.0 - sig)) / Y.size,
-        (sig - Y) / Y.size,
-    )
+    σ = sigma(output)
+    L = -np.sum(Y * np.log(σ) + (1.0 - Y) * np.log(1.0 - σ)) / Y.size
+    return L, (σ - Y) / Y.size
 
 
 def softmax_cross_entropy(Y: np.ndarray, output: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -362,13 +354,11 @@ def softmax_cross_entropy(Y: np.ndarray, output: np.ndarray) -> tuple[Any, np.nd
     The rows of Y need not sum to 1: the gradient is (softmax · Σ_j Y_j - Y) / m.
     """
     softmax = np.exp(output) / np.sum(np.exp(output), axis=1, keepdims=True)
-    return (
-        -np.sum(Y * np.log(softmax)) / len(Y),
-        (softmax * np.sum(Y, axis=1, keepdims=True) - Y) / len(Y),
-    )
+    L = -np.sum(Y * np.log(softmax)) / len(Y)
+    return L, (softmax * np.sum(Y, axis=1, keepdims=True) - Y) / len(Y)
 
 
-# --- its test -------------------------------------------------------------------------------------
+# --- TMVA's test ---------------------------------------------------------------------------------
 
 
 def richardson(
@@ -376,8 +366,9 @@ def richardson(
 ) -> np.ndarray:
     """Return the gradient of a real function by Richardson's extrapolation.
 
-    Central differences with steps h, h/2, … , the powers h², h⁴, … of their errors taken out. With
-    2 levels and a step of 1e-5 it is ROOT::Math::RichardsonDerivator as TMVA's tests use it.
+    Central differences with steps h, h/2, … are combined so that the powers h², h⁴, … of their
+    errors cancel. TMVA's tests use ROOT::Math::RichardsonDerivator with 2 levels and a step of
+    1e-5.
 
     Parameters
     ----------
@@ -396,15 +387,21 @@ def richardson(
     array([ 3., 12.])
     """
     gradient = np.empty(np.shape(x))
-    for place in np.ndindex(gradient.shape):
+    for index in np.ndindex(gradient.shape):
         row: list[float] = []
         for level in range(levels):
-            h, earlier = step / 2**level, row
+            h, coarse_row = step / 2**level, row
             up, down = np.array(x, float), np.array(x, float)
-            up[place] += h
-            down[place] -= h
+            up[index] += h
+            down[index] -= h
             row = [float(f(up) - f(down)) / (2.0 * h)]
-            for order, each in enumerate(earlier, start=1):
-                row.append((4**order * row[-1] - each) / (4**order - 1))
-        gradient[place] = row[-1]
+            for order, coarse in enumerate(coarse_row, start=1):
+                row.append((4**order * row[-1] - coarse) / (4**order - 1))
+        gradient[index] = row[-1]
     return gradient
+
+
+__all__ = [
+    "cross_entropy", "gru", "gru_backward", "lstm", "lstm_backward", "mean_squared_error",
+    "richardson", "rnn", "rnn_backward", "softmax_cross_entropy",
+]  # fmt: skip

@@ -1,23 +1,23 @@
 """Four networks and their adjoints: a perceptron, FIR neurons, Elman's network, control of a plant.
 
 E. A. Wan and F. Beaufays, "Diagrammatic derivation of gradient algorithms for neural networks",
-Neural Computation 8(1), 1996, pp. 182-201: reverse every arrow of a network, turn branch points
-into sums and sums into branch points, functions into gains f'(s(k)), weights into their
-transposes, delays q⁻¹ into advances q⁺¹; drive what was its output with -2 e(k); and what comes out
-is every gradient of
+Neural Computation 8(1), 1996, pp. 182-201. Reverse every arrow of a network. Turn branch points
+into sums and sums into branch points, functions into gains f'(s(k)), weights into their transposes,
+and delays q⁻¹ into advances q⁺¹. Feed -2 e(k) into the former output. The signals of this adjoint
+network are the gradients of
 
     J = Σ_k e(k)ᵀ e(k)      e(k) = d(k) - y(k)
 
-The functions here write down what the diagrams say, network by network: back-propagation; temporal
+The functions here are the diagrams as equations, network by network: back-propagation; temporal
 back-propagation (E. Wan, "Finite impulse response neural networks with applications in time series
 prediction", dissertation, Stanford, 1993); back-propagation through time (for J. Elman's network,
 Cognitive Science 14(2), 1990); back-propagation of an error through a plant to its controller.
 
-In the authors' letters: x(k) inputs, s(k) sums, a(k) = f(s(k)) activations, y(k) outputs, d(k) what
-is desired, δ everything in the adjoint network: δs is ∂J/∂s, and so on. Weights are W (out, in), s
-= W x + b with columns x(k); an array of a signal has x(k)ᵀ as its row k. f is tanh, so f' is
-1 - a². The gradient of a weight is read at its two ends, ∂J/∂W = Σ_k δ(k) x(k)ᵀ. There is no ½ in
-J, which is why the adjoint network is driven with twice the error.
+In the authors' letters: x(k) are inputs, s(k) sums, a(k) = f(s(k)) activations, y(k) outputs, d(k)
+desired outputs, and δ the signals of the adjoint network: δs is ∂J/∂s, and so on. Weights are W
+(out, in), and s = W x + b for columns x(k); row k of an array is x(k)ᵀ. f is tanh, so f' is 1 - a².
+The gradient of a weight is the product of the signals at its two ends, ∂J/∂W = Σ_k δ(k) x(k)ᵀ. J
+has no factor ½, so the input of the adjoint network is twice the error.
 
 Imports NumPy alone.
 """
@@ -39,12 +39,12 @@ def _slope(a: np.ndarray) -> np.ndarray:
     return 1.0 - a**2
 
 
-def _later(δ: np.ndarray, steps: int) -> np.ndarray:
-    """Return q⁺ˢ δ: δ(k + steps), and 0 past the last step."""
+def _advance(δ: np.ndarray, steps: int) -> np.ndarray:
+    """Return q⁺ˢ δ: δ(k + steps), and 0 after the last step."""
     return np.concatenate([δ[steps:], np.zeros_like(δ[:steps])])
 
 
-def _earlier(a: np.ndarray, steps: int) -> np.ndarray:
+def _delay(a: np.ndarray, steps: int) -> np.ndarray:
     """Return q⁻ˢ a: a(k - steps), and 0 before the first step."""
     return np.concatenate([np.zeros_like(a[:steps]), a[: len(a) - steps]])
 
@@ -53,11 +53,11 @@ def _earlier(a: np.ndarray, steps: int) -> np.ndarray:
 
 
 def perceptron(x: np.ndarray, d: np.ndarray, W: Layers, b: Layers) -> dict[str, Any]:
-    """Compute everything up to J.
+    """Run the network up to J.
 
     Parameters
     ----------
-    x, d : (K, n_0), (K, n_L)     what enters and what is desired, of K patterns
+    x, d : (K, n_0), (K, n_L)     inputs and desired outputs of K patterns
     W, b : (n_l, n_{l-1}), (n_l,) for each layer l from 1 to L
 
     Returns
@@ -86,23 +86,19 @@ def perceptron_adjoint(x: np.ndarray, d: np.ndarray, W: Layers, b: Layers) -> di
     """
     r = perceptron(x, d, W, b)
     δa = -2.0 * r["e"]
-    found: list[np.ndarray] = []
+    δ: list[np.ndarray] = []  # δs of each layer
     for weight, a in zip(reversed(W), reversed(r["a"])):
-        found.insert(0, _slope(a) * δa)
-        δa = found[0] @ weight
-    return {
-        "W": [δs.T @ a for δs, a in zip(found, r["a"])],
-        "b": [δs.sum(axis=0) for δs in found],
-        "δs": found,
-        "δx": δa,
-    }
+        δ.insert(0, _slope(a) * δa)
+        δa = δ[0] @ weight
+    dW = [δs.T @ a for δs, a in zip(δ, r["a"])]
+    return {"W": dW, "b": [δs.sum(axis=0) for δs in δ], "δs": δ, "δx": δa}
 
 
 # --- FIR neurons ----------------------------------------------------------------------------------
 
 
 def fir(x: np.ndarray, d: np.ndarray, W: Layers, b: Layers) -> dict[str, Any]:
-    """Compute layers of neurons whose synapses are filters, up to J.
+    """Run layers of neurons whose synapses are filters, up to J.
 
         s_l(k) = Σ_τ W_{l,τ} a_{l-1}(k-τ) + b_l
 
@@ -117,14 +113,14 @@ def fir(x: np.ndarray, d: np.ndarray, W: Layers, b: Layers) -> dict[str, Any]:
     """
     a = [x]
     for taps, bias in zip(W, b, strict=True):
-        s = sum(_earlier(a[-1], τ) @ weight.T for τ, weight in enumerate(taps)) + bias
+        s = sum(_delay(a[-1], τ) @ weight.T for τ, weight in enumerate(taps)) + bias
         a.append(np.tanh(s))
     e = d - a[-1]
     return {"a": a, "e": e, "J": np.sum(e * e)}
 
 
 def fir_adjoint(x: np.ndarray, d: np.ndarray, W: Layers, b: Layers) -> dict[str, Any]:
-    """Run the adjoint network: temporal back-propagation, filters run the other way in time.
+    """Run the adjoint network: temporal back-propagation, whose filters run back in time.
 
         δs_l(k) = f'(s_l(k)) ∘ Σ_τ W_{l+1,τ}ᵀ δs_{l+1}(k+τ)      ∂J/∂W_{l,τ} = Σ_k δs_l(k) a(k-τ)ᵀ
 
@@ -134,28 +130,24 @@ def fir_adjoint(x: np.ndarray, d: np.ndarray, W: Layers, b: Layers) -> dict[str,
     """
     r = fir(x, d, W, b)
     δa = -2.0 * r["e"]
-    found: list[np.ndarray] = []
+    δ: list[np.ndarray] = []  # δs of each layer
     for taps, a in zip(reversed(W), reversed(r["a"])):
-        found.insert(0, _slope(a) * δa)
+        δ.insert(0, _slope(a) * δa)
         δa = np.zeros((len(x), taps.shape[2]))
         for τ, weight in enumerate(taps):
-            δa += _later(found[0], τ) @ weight
-    return {
-        "W": [
-            np.stack([δs.T @ _earlier(a, τ) for τ in range(len(taps))])
-            for δs, a, taps in zip(found, r["a"], W)
-        ],
-        "b": [δs.sum(axis=0) for δs in found],
-        "δs": found,
-        "δx": δa,
-    }
+            δa += _advance(δ[0], τ) @ weight
+    dW = [
+        np.stack([δs.T @ _delay(a, τ) for τ in range(len(taps))])
+        for δs, a, taps in zip(δ, r["a"], W)
+    ]
+    return {"W": dW, "b": [δs.sum(axis=0) for δs in δ], "δs": δ, "δx": δa}
 
 
 # --- Elman's network ------------------------------------------------------------------------------
 
 
 def elman(x: np.ndarray, d: np.ndarray, a_before: np.ndarray, w: Weights) -> Arrays:
-    """Compute Elman's network up to J.
+    """Run Elman's network up to J.
 
         s(k) = W x(k) + U a(k-1) + b      a(k) = f(s(k))      y(k) = V a(k) + c
 
@@ -191,17 +183,17 @@ def elman_adjoint(x: np.ndarray, d: np.ndarray, a_before: np.ndarray, w: Weights
     -------
     W, U, b, V, c : gradients, as the weights
     δy (K, m), δa, δs (K, H), δx (K, n)
-    δa_before : (H,)     δa(-1), which leaves by the delay's initial condition
+    δa_before : (H,)     δa(-1), of the initial condition of the delay
     """
     r = elman(x, d, a_before, w)
     g: Arrays = {"δy": -2.0 * r["e"]}
     g["δa"], g["δs"] = np.empty_like(r["a"]), np.empty_like(r["a"])
-    come_back = np.zeros_like(a_before)
+    carry = np.zeros_like(a_before)
     for k in reversed(range(len(x))):
-        g["δa"][k] = w["V"].T @ g["δy"][k] + come_back  # a branch point, so a sum
+        g["δa"][k] = w["V"].T @ g["δy"][k] + carry  # a(k) branches, so a sum
         g["δs"][k] = _slope(r["a"][k]) * g["δa"][k]
-        come_back = w["U"].T @ g["δs"][k]  # and through q⁺¹
-    g["δa_before"], g["δx"] = come_back, g["δs"] @ w["W"]
+        carry = w["U"].T @ g["δs"][k]  # goes through q⁺¹ to step k - 1
+    g["δa_before"], g["δx"] = carry, g["δs"] @ w["W"]
     g["W"], g["b"] = g["δs"].T @ x, g["δs"].sum(axis=0)
     g["U"] = g["δs"].T @ np.vstack([a_before, r["a"][:-1]])
     g["V"], g["c"] = g["δy"].T @ r["a"], g["δy"].sum(axis=0)
@@ -212,16 +204,16 @@ def elman_adjoint(x: np.ndarray, d: np.ndarray, a_before: np.ndarray, w: Weights
 
 
 def control(reference: np.ndarray, d: np.ndarray, y_before: np.ndarray, w: Weights) -> Arrays:
-    """Compute a controller in cascade with a plant, up to J.
+    """Run a controller in cascade with a plant, up to J.
 
         controller      a(k) = f(C [r(k); y(k-1)] + c)      u(k) = D a(k)
         plant           y(k) = f(A y(k-1) + B u(k))
 
     Parameters
     ----------
-    reference, d : (K, n), (K, m)     what the controller is told, and what the plant is to do
+    reference, d : (K, n), (K, m)     the reference input, and the desired output of the plant
     y_before : (m,)     y(-1)
-    w : C (H, n + m), c (H,), D (p, H); A (m, m), B (m, p), which are the plant's, and given
+    w : C (H, n + m), c (H,), D (p, H); A (m, m), B (m, p) of the plant, which do not learn
 
     Returns
     -------
@@ -236,7 +228,7 @@ def control(reference: np.ndarray, d: np.ndarray, y_before: np.ndarray, w: Weigh
         u = w["D"] @ a
         y = np.tanh(w["A"] @ y + w["B"] @ u)
         rows.append((v, a, u, y))
-    r = {name: np.stack(each) for name, each in zip("vauy", zip(*rows, strict=True), strict=True)}
+    r = {name: np.stack(row) for name, row in zip("vauy", zip(*rows, strict=True), strict=True)}
     r["e"] = d - r["y"]
     r["J"] = np.sum(r["e"] * r["e"])
     return r
@@ -245,10 +237,10 @@ def control(reference: np.ndarray, d: np.ndarray, y_before: np.ndarray, w: Weigh
 def control_adjoint(
     reference: np.ndarray, d: np.ndarray, y_before: np.ndarray, w: Weights
 ) -> Arrays:
-    """Run the adjoint network: the error goes back through the plant, whose Jacobian nobody forms.
+    """Run the adjoint network: the error flows back through the plant without its Jacobian.
 
         δy(k)  = -2 e(k) + Aᵀ δz(k+1) + (Cᵀ δs(k+1))_y
-        δz(k)  = f'(z(k)) ∘ δy(k)      z: what the plant squashes
+        δz(k)  = f'(z(k)) ∘ δy(k)      z: the argument of f in the plant
         δu(k)  = Bᵀ δz(k)
         δs(k)  = f'(s(k)) ∘ Dᵀ δu(k)
 
@@ -262,16 +254,22 @@ def control_adjoint(
     n = reference.shape[1]
     g: Arrays = {"δr": np.empty_like(reference), "δs": np.empty_like(r["a"])}
     g |= {"δu": np.empty_like(r["u"]), "δy": np.empty_like(r["y"]), "δz": np.empty_like(r["y"])}
-    come_back = np.zeros_like(y_before)
+    carry = np.zeros_like(y_before)
     for k in reversed(range(len(reference))):
-        g["δy"][k] = -2.0 * r["e"][k] + come_back
+        g["δy"][k] = -2.0 * r["e"][k] + carry
         g["δz"][k] = _slope(r["y"][k]) * g["δy"][k]
         g["δu"][k] = w["B"].T @ g["δz"][k]
         g["δs"][k] = _slope(r["a"][k]) * (w["D"].T @ g["δu"][k])
         δv = w["C"].T @ g["δs"][k]
         g["δr"][k] = δv[:n]
-        come_back = w["A"].T @ g["δz"][k] + δv[n:]
-    g["δy_before"] = come_back
+        carry = w["A"].T @ g["δz"][k] + δv[n:]
+    g["δy_before"] = carry
     g["C"], g["c"], g["D"] = g["δs"].T @ r["v"], g["δs"].sum(axis=0), g["δu"].T @ r["a"]
     g["A"], g["B"] = g["δz"].T @ np.vstack([y_before, r["y"][:-1]]), g["δz"].T @ r["u"]
     return g
+
+
+__all__ = [
+    "control", "control_adjoint", "elman", "elman_adjoint", "fir", "fir_adjoint", "perceptron",
+    "perceptron_adjoint",
+]  # fmt: skip

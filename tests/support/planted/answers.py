@@ -28,7 +28,7 @@ def question_by_hand(*mistakes: str) -> Arrays:
     """Return the asker's E_0 and dw_0 (``as-asked``), what may come of them, or the right ones."""
     x, y, *_ = QUESTION_NUMBERS.values()
     if "as-asked" in mistakes:
-        asked = question.as_asked(x, y, QUESTION_NUMBERS)
+        asked = question.asker_formulas(x, y, QUESTION_NUMBERS)
         return {"dense.z": asked["E_0"], "dense.W": asked["dw_0"]}
     r = question.forward(x, y, QUESTION_NUMBERS)
     if "broadcast" in mistakes:
@@ -107,7 +107,7 @@ def gers_by_hand(*mistakes: str) -> Arrays:
     """Derive the full gradient; ``truncated`` as Gers did, which is another one."""
     x, target, layers, w_k = GERS_NUMBERS
     is_whole = "truncated" not in mistakes
-    (d,), dw_k = gers.full(x, target, layers, w_k, outputs=is_whole, peepholes=is_whole)
+    (d,), dw_k = gers.full_gradient(x, target, layers, w_k, outputs=is_whole, peepholes=is_whole)
     hand: Arrays = {"units.W": -dw_k[:, :-1].T, "units.b": -dw_k[:, -1]}
     for t in reversed(range(len(x))):
         hand |= {f"net.out[{t}]": -d["ε_c"][t].ravel(), f"net.s_o[{t}]": -d["δ_out"][t]}
