@@ -44,9 +44,10 @@ def test_it_writes_what_it_says(short, tmp_path, capsys):
 
 def test_every_row_agrees_and_the_asker_s_formula_does_not():
     x, y = next(demo.windows())
-    _, report, his, _ = demo.question_report(x[:, 0], y[:, 0])
+    _, report, asker_report, _ = demo.question_report(x[:, 0], y[:, 0])
     assert report.ok and len(report.rows) == 13
-    assert his.rows[0].verdict in ("exact", "rounding") and his.rows[1].verdict == "wrong shape"
+    rows = asker_report.rows
+    assert rows[0].verdict in ("exact", "rounding") and rows[1].verdict == "wrong shape"
 
 
 def test_a_failed_comparison_is_a_failed_command(short, tmp_path, monkeypatch, capsys):

@@ -1,11 +1,12 @@
-"""The main job on real input: two networks, one backward pass each, held against derivations.
+"""The main job on real data: two networks, and their gradients beside derivations by hand.
 
-Known by the command line alone. What it prints is meant to be read.
+Only the command line uses this module. The printed text is the result.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,16 +36,16 @@ def run(out: Path) -> bool:
     Parameters
     ----------
     out : Path
-        The folder for the pictures; made if missing.
+        The folder for the pictures; a missing folder is created.
     """
     out.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    good = [_gomez(out, written), _question(out, written), _training(out, written)]
-    _heading("Files written")
-    for path in written:
+    paths: list[Path] = []
+    agrees = [_gomez(out, paths), _question(out, paths), _training(out, paths)]
+    _heading("New files")
+    for path in paths:
         print(f"  {path}")
-    print("\nEverything agrees." if all(good) else "\nSomething does not agree; see above.")
-    return all(good)
+    print("\nEverything agrees." if all(agrees) else "\nSomething does not agree; see above.")
+    return all(agrees)
 
 
 # --- Gomez's example ------------------------------------------------------------------------------
@@ -70,48 +71,47 @@ def gomez_network() -> tuple[nn.LSTM, Tensor, Tensor, Tensor]:
 
 
 def gomez_numbers() -> dict[str, float]:
-    """Read all that Gomez prints off the tape, after one backward pass and one update.
+    """Return the numbers of the tape that Gomez prints, after one backward pass and one update.
 
     Returns
     -------
     dict of the 66 names of ``gomez.PRINTED``
     """
     lstm, x, out, loss = gomez_network()
-    known = signals(loss)
-    value = {name: signal.value for name, signal in known.items()}
+    by_name = signals(loss)
 
-    def δ(name: str) -> np.ndarray:
-        gradient = known[f"lstm.{name}"].gradient
+    def δ(name: str) -> float:
+        gradient = by_name[f"lstm.{name}"].gradient
         assert gradient is not None
-        return gradient
+        return float(gradient.item())
 
-    found = {"Δout_-1": δ("out[-1]").item()}
-    shares = grad(loss, out).data  # the branch of out's fork that goes into the loss
+    numbers = {"Δout_-1": δ("out[-1]")}
+    from_loss = grad(loss, out).data  # through the branch of out's fork that leads to the loss
     for t in range(2):
         for name in (*gomez.GATES, "state", "out"):
-            found[f"{name}_{t}"] = value[f"lstm.{name}[{t}]"].item()
+            numbers[f"{name}_{t}"] = by_name[f"lstm.{name}[{t}]"].value.item()
         for name in ("state", "out"):
-            found[f"δ{name}_{t}"] = δ(f"{name}[{t}]").item()
+            numbers[f"δ{name}_{t}"] = δ(f"{name}[{t}]")
         for gate in gomez.GATES:
-            found[f"δ{gate}_{t}"] = δ(f"s_{gate}[{t}]").item()
-        found[f"Δ_{t}"] = shares[t].item()
+            numbers[f"δ{gate}_{t}"] = δ(f"s_{gate}[{t}]")
+        numbers[f"Δ_{t}"] = from_loss[t].item()
     loss.backward()
     for t in range(2):
-        found[f"δx_{t}[0]"], found[f"δx_{t}[1]"] = _gradient(x)[t]
-    found["Δout_1"] = found["δout_1"] - found["Δ_1"]
-    found["Δout_0"] = found["Δout_0 (used)"] = found["δout_0"] - found["Δ_0"]
-    before = {name: _gradient(each) for name, each in lstm.named_parameters()}
+        numbers[f"δx_{t}[0]"], numbers[f"δx_{t}[1]"] = _gradient(x)[t]
+    numbers["Δout_1"] = numbers["δout_1"] - numbers["Δ_1"]
+    numbers["Δout_0"] = numbers["Δout_0 (used)"] = numbers["δout_0"] - numbers["Δ_0"]
+    before = {name: _gradient(leaf) for name, leaf in lstm.named_parameters()}
     optim.SGD(lstm.parameters(), lr=gomez.GIVEN["lr"]).step()
     for table, mark, suffix in ((before, "δ", ""), (lstm.state_dict(), "", " new")):
         for position, gate in enumerate(gomez.GATES):
-            found[f"{mark}W_{gate}[0]{suffix}"] = float(table["W"][0, position])
-            found[f"{mark}W_{gate}[1]{suffix}"] = float(table["W"][1, position])
-            found[f"{mark}U_{gate}{suffix}"] = float(table["U"][0, position])
-            found[f"{mark}b_{gate}{suffix}"] = float(table["b"][position])
-    return found
+            numbers[f"{mark}W_{gate}[0]{suffix}"] = float(table["W"][0, position])
+            numbers[f"{mark}W_{gate}[1]{suffix}"] = float(table["W"][1, position])
+            numbers[f"{mark}U_{gate}{suffix}"] = float(table["U"][0, position])
+            numbers[f"{mark}b_{gate}{suffix}"] = float(table["b"][position])
+    return numbers
 
 
-def _gomez(out: Path, written: list[Path]) -> bool:
+def _gomez(out: Path, paths: list[Path]) -> bool:
     _heading("1. Gomez's numerical example: the 66 printed numbers, and the tape's")
     tape, hand = gomez_numbers(), gomez.evaluate()
     verdicts = {name: gomez.judge(name, tape[name]) for name in gomez.PRINTED}
@@ -119,41 +119,38 @@ def _gomez(out: Path, written: list[Path]) -> bool:
     for name, printed in gomez.PRINTED.items():
         note = "" if verdicts[name] == "right" else verdicts[name]
         print(f"  {name:14} {printed:>9}  {tape[name]:>22.17f}  {note}".rstrip())
-    far = max(abs(tape[name] - hand[name]) for name in gomez.PRINTED)
-    agrees = far <= 1e-12
-    counts = {what: list(verdicts.values()).count(what) for what in sorted(set(verdicts.values()))}
+    difference = max(abs(tape[name] - hand[name]) for name in gomez.PRINTED)
+    counts = Counter(verdicts.values())
     print(f"\n  {counts['right']} are right to the printed digits.")
     print(f"  {counts['rounded on the way']} are off by the author's rounding on the way:")
-    print("  each follows from the numbers he had printed before it.")
+    print("  these follow from the numbers that the author printed before them.")
     for name in (name for name, verdict in verdicts.items() if verdict == "wrong"):
         print(f"  One is wrong: {name} is printed {gomez.PRINTED[name]}; it is {tape[name]:.7f},")
-        print(f"  and his own printed numbers give {gomez.follow(name):.7f}.")
-    print(f"  The tape and his equations, evaluated exactly, differ by at most {far:.1e}.")
+        print(f"  and the author's printed numbers give {gomez.follow(name):.7f}.")
+    print(f"  The tape and the author's equations differ by at most {difference:.1e}.")
     picture = draw(gomez_network()[3], view="both", values=1, title="Gomez's example at k = 1")
-    _save(picture, out / "gomez", written)
-    return agrees and counts.get("wrong") == 1
+    _save(picture, out / "gomez", paths)
+    return difference <= 1e-12 and counts["wrong"] == 1
 
 
 # --- the question's network -----------------------------------------------------------------------
 
 
 def windows() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut the sunspot numbers into windows, scaled by the training years' largest number.
+    """Cut the sunspot numbers into windows, divided by the largest number of the training years.
 
     Yields
     ------
     x, y : (3, B, 1), (3, B, 1)
-        The numbers of three years in a row and of each one's next year: those windows that end
-        in a training year, then those that end later.
+        The numbers of three years in a row, and of the year after each of the three. First come
+        the windows that end in a training year, then the windows that end later.
     """
     years, numbers = sunspots()
     scaled = numbers / numbers[years <= LAST_TRAINING_YEAR].max()
     starts = np.arange(len(years) - STEPS)
-    for chosen in (
-        years[starts + STEPS] <= LAST_TRAINING_YEAR,
-        years[starts + STEPS] > LAST_TRAINING_YEAR,
-    ):
-        rows = starts[chosen] + np.arange(STEPS)[:, None]
+    is_training = years[starts + STEPS] <= LAST_TRAINING_YEAR
+    for mask in (is_training, ~is_training):
+        rows = starts[mask] + np.arange(STEPS)[:, None]
         yield scaled[rows][..., None], scaled[rows + 1][..., None]
 
 
@@ -162,8 +159,10 @@ def question_network(seed: int = 0) -> tuple[nn.LSTM, nn.Dense]:
     return nn.LSTM(1, CELLS, seed=seed), nn.Dense(CELLS, 1, sigmoid, seed=seed + 1)
 
 
-def question_report(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Report, Report, dict]:
-    """Compare every gradient of the question's network with the hand derivation, and the asker's.
+def question_report(
+    x: np.ndarray, y: np.ndarray
+) -> tuple[Tensor, Report, Report, dict[str, np.ndarray]]:
+    """Compare the gradients of the question's network with the derivation and the asker's formulas.
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ def question_report(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Report, Repor
 
     Returns
     -------
-    loss, report, report on the asker's formulas, the hand derivation
+    loss, report on the derivation, report on the asker's formulas, all gradients by hand
     """
     lstm, dense = question_network()
     signal = Tensor(x, requires_grad=True, name="x")
@@ -189,72 +188,70 @@ def question_report(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Report, Repor
         "lstm.s_o": "δo", "lstm.W": "dW", "lstm.U": "dU", "lstm.b": "dv", "x": "dx",
     }  # fmt: skip
     report = compare(loss, {name: hand[letter] for name, letter in names.items()})
-    asked = question.as_asked(x, y, weights)
-    his = compare(loss, [("dense.z", asked["E_0"]), ("dense.W", asked["dw_0"])])
-    return loss, report, his, hand | asked
+    asker = question.asker_formulas(x, y, weights)
+    asker_report = compare(loss, [("dense.z", asker["E_0"]), ("dense.W", asker["dw_0"])])
+    return loss, report, asker_report, hand | asker
 
 
-def _question(out: Path, written: list[Path]) -> bool:
+def _question(out: Path, paths: list[Path]) -> bool:
     _heading("2. The question's network, LSTM then dense, on three years of sunspot numbers")
     x, y = next(windows())
-    loss, report, his, hand = question_report(x[:, 0], y[:, 0])
+    loss, report, asker_report, hand = question_report(x[:, 0], y[:, 0])
     print(f"  1700–1702 in, 1701–1703 out; ½ Σ (ŷ - y)² = {loss.item():.6f}. One backward(),")
-    print("  every gradient beside the one derived by hand:\n")
+    print("  and every gradient beside the gradient derived by hand:\n")
     print(textwrap.indent(str(report), "  "))
     print("\n  The asker's own formulas:\n")
-    print(textwrap.indent(str(his), "  "))
+    print(textwrap.indent(str(asker_report), "  "))
     dw, dw_0, dz = (hand[name].ravel() for name in ("dw", "dw_0", "δz"))
     print(f"\n  dw   = Hᵀ δz   = {_row(dw)}     one number for each of the 4 weights")
     print(f"  dw_0 = E_0 ∘ ŷ = {_row(dw_0)}              one for each of the 3 steps")
     print(
-        "  It takes the layer's output where its input H belongs, multiplies entry by entry\n"
-        "  where Hᵀ· belongs, and so sums over no step.\n"
+        "  dw_0 has the layer's output ŷ where the layer's input H belongs, and an entrywise\n"
+        "  product where the matrix product Hᵀ· belongs. So dw_0 has no sum over the steps.\n"
     )
     answers = {
         "Are the two stages updated separately?": (
-            "No. One backward() gives all gradients from the old weights, so the order of the "
-            "updates does not matter: dense.W and lstm.U move together, from the same loss "
-            f"{loss.item():.6f}."
+            "No. One backward() computes all gradients with the old weights, so the order of the "
+            "updates does not matter. The same loss "
+            f"{loss.item():.6f} changes dense.W and lstm.U."
         ),
         "Are E_0 and dw_0 right?": (
-            f"E_0 is: it is δz = {_row(dz)}. dw_0 is not: w needs Hᵀ δz, of shape (4, 1)."
+            f"E_0 is right: E_0 is δz = {_row(dz)}. dw_0 is wrong: dw is Hᵀ δz, of shape (4, 1)."
         ),
-        "Where does δh_t come from when that layer has no target?": (
-            "From the dense layer, which sends back δH = δz wᵀ, and from the next step: at the "
-            f"first step {_row(hand['δH'][0])} of δout = {_row(hand['δout'][0])} is the dense "
-            "layer's."
+        "Where does δh_t come from, when the LSTM has no target?": (
+            "From the dense layer, δH = δz wᵀ, and from the next step. At the first step, "
+            f"{_row(hand['δH'][0])} of δout = {_row(hand['δout'][0])} comes from the dense layer."
         ),
     }
-    for asked, answer in answers.items():
-        print(textwrap.fill(f"{asked} {answer}", 88, initial_indent="  ", subsequent_indent="    "))
+    for line in map(" ".join, answers.items()):
+        print(textwrap.fill(line, 88, initial_indent="  ", subsequent_indent="    "))
     picture = draw(loss, view="both", title="The question's network")
-    _save(picture, out / "question", written)
-    formula_differs = [row.ok for row in his.rows] == [True, False]
-    return report.ok and formula_differs
+    _save(picture, out / "question", paths)
+    return report.ok and [row.ok for row in asker_report.rows] == [True, False]
 
 
 # --- training it ----------------------------------------------------------------------------------
 
 
-def _training(out: Path, written: list[Path]) -> bool:
+def _training(out: Path, paths: list[Path]) -> bool:
     _heading("3. Training it on 1700–1920, forecasting 1921–2008")
     (x, y), (later_x, later_y) = windows()
     persistence = _rms(later_x[-1] - later_y[-1])
-    below = []
+    is_below_bar = []
     for seed in SEEDS:
         losses, norms, forecast = train(seed, x, y, later_x)
         error = _rms(forecast[-1] - later_y[-1])
-        below.append(error <= BAR * persistence)
+        is_below_bar.append(error <= BAR * persistence)
         print(
-            f"  seed {seed}: loss {losses[0]:.3f} → {losses[-1]:.3f}; next year's error on the "
-            f"later years is {error / persistence:.2f} of persistence's"
+            f"  seed {seed}: loss {losses[0]:.3f} → {losses[-1]:.3f}; the error of the forecast is "
+            f"{error / persistence:.2f} of the error of “next year equals this year”"
         )
         if seed == SEEDS[0]:
             first = losses, norms
     path = _plot(*first, out / "training.png")
     if path is not None:
-        written.append(path)
-    return all(below)
+        paths.append(path)
+    return all(is_below_bar)
 
 
 def train(
@@ -269,8 +266,8 @@ def train(
 
     Returns
     -------
-    losses : one an epoch
-    norms : of each parameter's gradient, one an epoch
+    losses : one number per epoch
+    norms : for each parameter, the norm of the gradient, one number per epoch
     forecast : (3, C, 1)
     """
     lstm, dense = question_network(seed)
@@ -293,17 +290,14 @@ def _plot(losses: list[float], norms: dict[str, list[float]], path: Path) -> Pat
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("  (no plot: install the extra, pip install 'tinygrad-lstm[demo]')")
+        print("  (no plot without matplotlib: pip install 'tinygrad-lstm[demo]')")
         return None
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     above.semilogy(losses, color="black")
-    above.set(
-        ylabel="½ Σ (ŷ - y)²", title="The question's network on the sunspot numbers, 1700–1920"
-    )
-    for (name, values), style in zip(
-        norms.items(), ("-", "--", ":", "-.", (0, (5, 1, 1, 1))), strict=True
-    ):
+    above.set(ylabel="½ Σ (ŷ - y)²", title="The question's network on the sunspots, 1700–1920")
+    styles = ("-", "--", ":", "-.", (0, (5, 1, 1, 1)))
+    for (name, values), style in zip(norms.items(), styles, strict=True):
         below.semilogy(values, label=name, linestyle=style)
     below.set(xlabel="epoch", ylabel="norm of the gradient")
     below.legend(ncols=5, loc="upper right")
@@ -311,19 +305,19 @@ def _plot(losses: list[float], norms: dict[str, list[float]], path: Path) -> Pat
     return path
 
 
-# --- what it prints with --------------------------------------------------------------------------
+# --- printing and saving --------------------------------------------------------------------------
 
 
-def _save(picture: Picture, stem: Path, written: list[Path]) -> None:
-    written.extend(picture.save(stem.with_suffix(suffix)) for suffix in (".png", ".svg"))
+def _save(picture: Picture, stem: Path, paths: list[Path]) -> None:
+    paths.extend(picture.save(stem.with_suffix(suffix)) for suffix in (".png", ".svg"))
 
 
-def _progress(steps: range, what: str) -> Iterator[int]:
+def _progress(steps: range, title: str) -> Iterator[int]:
     try:
         from tqdm import tqdm
     except ImportError:
         return iter(steps)
-    return iter(tqdm(steps, desc=what, leave=False, disable=None))
+    return iter(tqdm(steps, desc=title, leave=False, disable=None))
 
 
 def _gradient(leaf: Tensor) -> np.ndarray:
@@ -341,3 +335,9 @@ def _row(numbers: np.ndarray) -> str:
 
 def _rms(difference: np.ndarray) -> float:
     return float(np.sqrt(np.mean(difference**2)))
+
+
+__all__ = [
+    "gomez_network", "gomez_numbers", "question_network", "question_report", "run", "train",
+    "windows",
+]  # fmt: skip

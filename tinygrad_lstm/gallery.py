@@ -1,6 +1,6 @@
-"""Networks worth a look, and the pictures of them.
+"""Example networks, and their pictures.
 
-Knows the layers and `draw`. Every network is a few lines, as a user would write them.
+Knows the layers and `draw`. Every network is a few lines of code, as a user would write them.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ def _leaf(name: str, *shape: int) -> Tensor:
 
 
 def question() -> Tensor:
-    """Build an LSTM of 4 cells under a sigmoid dense layer, over 3 steps."""
+    """Build an LSTM of 4 cells and a dense layer with a sigmoid, over 3 steps."""
     lstm, dense = nn.LSTM(2, 4, seed=0), nn.Dense(4, 1, sigmoid, seed=1)
     y = dense(lstm(_leaf("x", 3, 2))[0])
     return nn.squared_error(y, np.full((3, 1), 0.5))
 
 
-def _layer(layer: Any, features: int = 2) -> Tensor:
-    out = layer(_leaf("x", 3, features))[0]
+def _loss_of(layer: nn.Recurrent) -> Tensor:
+    out, _ = layer(_leaf("x", 3, 2))
     return nn.squared_error(out, np.zeros(out.shape))
 
 
 def peepholes() -> Tensor:
-    """Build an LSTM whose gates see the state (Gers and Schmidhuber 2000)."""
-    return _layer(nn.LSTM(2, 3, peephole=True, seed=0))
+    """Build an LSTM whose gates read the state (Gers and Schmidhuber 2000)."""
+    return _loss_of(nn.LSTM(2, 3, peephole=True, seed=0))
 
 
 def gru() -> Tensor:
     """Build a gated recurrent unit (Cho et al. 2014)."""
-    return _layer(nn.GRU(2, 3, seed=0))
+    return _loss_of(nn.GRU(2, 3, seed=0))
 
 
 def two_layers() -> Tensor:
-    """Build two LSTM layers, one on the other."""
-    return _layer(nn.LSTM(2, 3, num_layers=2, seed=0))
+    """Build a stack of two LSTM layers."""
+    return _loss_of(nn.LSTM(2, 3, num_layers=2, seed=0))
 
 
 def both_directions() -> Tensor:
     """Build an LSTM that reads its input from both ends."""
-    return _layer(nn.LSTM(2, 3, bidirectional=True, seed=0))
+    return _loss_of(nn.LSTM(2, 3, bidirectional=True, seed=0))
 
 
 def gomez() -> Tensor:
@@ -89,7 +89,7 @@ def fir() -> Tensor:
 def elman() -> Tensor:
     """Build a simple recurrent network (Elman 1990)."""
     x, W, U, b, V = (
-        _leaf(*each) for each in (("x", 4, 2), ("W", 2, 3), ("U", 3, 3), ("b", 3), ("V", 3, 1))
+        _leaf(*sizes) for sizes in (("x", 4, 2), ("W", 2, 3), ("U", 3, 3), ("b", 3), ("V", 3, 1))
     )
     h, ys = Tensor(np.zeros(3)), []
     for k in steps(len(x)):
@@ -101,7 +101,7 @@ def elman() -> Tensor:
 
 
 def controller() -> Tensor:
-    """Build a controller in cascade with a plant: the error goes back through the plant."""
+    """Build a controller in cascade with a plant: the error flows back through the plant."""
     control = nn.Dense(3, 2, tanh, name="controller", seed=0)
     A, B, r = _leaf("A", 1, 1), _leaf("B", 2, 1), _leaf("r", 4, 2)
     position, ys = Tensor(np.zeros(1)), []
@@ -115,10 +115,11 @@ def controller() -> Tensor:
 
 
 def formula() -> Tensor:
-    """Build a program that is no network at all."""
+    """Build a formula that is no neural network."""
     x, y = _leaf("x", 3), _leaf("y", 3)
     ratio = exp(x * y) / (1 + y * y)
-    return sum(log_softmax(ratio) * x) - largest(ratio)
+    result: Tensor = sum(log_softmax(ratio) * x) - largest(ratio)
+    return result
 
 
 PICTURES: dict[str, tuple[Callable[[], Tensor], dict[str, Any]]] = {
@@ -149,15 +150,18 @@ PICTURES: dict[str, tuple[Callable[[], Tensor], dict[str, Any]]] = {
 
 
 def write(out: Path) -> Iterator[Path]:
-    """Draw all pictures, and yield the files as they are written.
+    """Draw all pictures, and yield the path of each file.
 
     Parameters
     ----------
     out : Path
-        The folder for them; made if missing.
+        The folder of the files; a missing folder is created.
     """
     out.mkdir(parents=True, exist_ok=True)
     for name, (network, options) in PICTURES.items():
         picture = draw(network(), **options)
         for suffix in (".svg", ".png"):
             yield picture.save(out / f"{name}{suffix}")
+
+
+__all__ = ["PICTURES", "write"]
