@@ -58,15 +58,15 @@ def gomez_network() -> tuple[nn.LSTM, Tensor, Tensor, Tensor]:
     -------
     lstm, x (2, 2), out (2, 1), loss
     """
-    given = gomez.GIVEN
+    numbers = gomez.GIVEN
     lstm = nn.LSTM(2, 1)
-    lstm.W.data = np.transpose([given[f"W_{gate}"] for gate in gomez.GATES])
-    lstm.U.data = [[given[f"U_{gate}"] for gate in gomez.GATES]]
-    lstm.b.data = [given[f"b_{gate}"] for gate in gomez.GATES]
-    x = Tensor([given["x_0"], given["x_1"]], requires_grad=True, name="x")
+    lstm.W.data = np.transpose([numbers[f"W_{gate}"] for gate in gomez.GATES])
+    lstm.U.data = [[numbers[f"U_{gate}"] for gate in gomez.GATES]]
+    lstm.b.data = [numbers[f"b_{gate}"] for gate in gomez.GATES]
+    x = Tensor([numbers["x_0"], numbers["x_1"]], requires_grad=True, name="x")
     zeros = [Tensor([0.0], requires_grad=True) for _ in range(2)]
     out, _ = lstm(x, state=(zeros[0], zeros[1]))
-    loss = nn.squared_error(out, [[given["label_0"]], [given["label_1"]]])
+    loss = nn.squared_error(out, [[numbers["label_0"]], [numbers["label_1"]]])
     return lstm, x, out, loss
 
 
@@ -116,9 +116,9 @@ def _gomez(out: Path, paths: list[Path]) -> bool:
     tape, hand = gomez_numbers(), gomez.evaluate()
     verdicts = {name: gomez.judge(name, tape[name]) for name in gomez.PRINTED}
     print(f"  {'':14} {'printed':>9}  {'tape':>22}")
-    for name, printed in gomez.PRINTED.items():
+    for name, digits in gomez.PRINTED.items():
         note = "" if verdicts[name] == "right" else verdicts[name]
-        print(f"  {name:14} {printed:>9}  {tape[name]:>22.17f}  {note}".rstrip())
+        print(f"  {name:14} {digits:>9}  {tape[name]:>22.17f}  {note}".rstrip())
     difference = max(abs(tape[name] - hand[name]) for name in gomez.PRINTED)
     counts = Counter(verdicts.values())
     print(f"\n  {counts['right']} are right to the printed digits.")
@@ -204,7 +204,7 @@ def _question(out: Path, paths: list[Path]) -> bool:
     print(textwrap.indent(str(asker_report), "  "))
     dw, dw_0, dz = (hand[name].ravel() for name in ("dw", "dw_0", "δz"))
     print(f"\n  dw   = Hᵀ δz   = {_row(dw)}     one number for each of the 4 weights")
-    print(f"  dw_0 = E_0 ∘ ŷ = {_row(dw_0)}              one for each of the 3 steps")
+    print(f"  dw_0 = E_0 ∘ ŷ = {_row(dw_0)}              one number for each of the 3 steps")
     print(
         "  dw_0 has the layer's output ŷ where the layer's input H belongs, and an entrywise\n"
         "  product where the matrix product Hᵀ· belongs. So dw_0 has no sum over the steps.\n"

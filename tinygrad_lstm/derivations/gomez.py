@@ -128,19 +128,19 @@ for _gate in GATES:
 FORMULAS: dict[str, Formula] = {name: _ALL[name] for name in PRINTED}
 
 
-def evaluate(given: Values | None = None) -> dict[str, Any]:
+def evaluate(inputs: Values | None = None) -> dict[str, Any]:
     """Evaluate every equation from the exact values.
 
     Parameters
     ----------
-    given : mapping, optional
+    inputs : mapping, optional
         Numbers instead of ``GIVEN``, real or complex.
 
     Returns
     -------
     dict of the 66 names of ``PRINTED``, and ``loss``
     """
-    values: dict[str, Any] = dict(GIVEN if given is None else given)
+    values: dict[str, Any] = dict(inputs or GIVEN)
     exact = {}
     for name, formula in FORMULAS.items():
         values[name] = exact[name] = formula(values)
@@ -150,7 +150,7 @@ def evaluate(given: Values | None = None) -> dict[str, Any]:
 
 def follow(name: str) -> float:
     """Evaluate one equation from the numbers that the author printed."""
-    numbers = {printed: float(digits) for printed, digits in PRINTED.items()}
+    numbers = {key: float(digits) for key, digits in PRINTED.items()}
     return float(FORMULAS[name](GIVEN | numbers))
 
 
@@ -164,10 +164,10 @@ def judge(name: str, exact: float) -> str:
         printed number follows from the numbers that the author printed before; else ``wrong``.
     """
     digits = len(PRINTED[name].partition(".")[2])
-    printed, half = float(PRINTED[name]), 0.5 * 10.0**-digits
-    if abs(printed - exact) <= half:
+    number, half_unit = float(PRINTED[name]), 0.5 * 10.0**-digits
+    if abs(number - exact) <= half_unit:
         return "right"
-    return "rounded on the way" if abs(printed - follow(name)) <= half * (1 + 1e-9) else "wrong"
+    return "rounded on the way" if abs(number - follow(name)) <= half_unit * (1 + 1e-9) else "wrong"
 
 
 __all__ = ["FORMULAS", "GATES", "GIVEN", "PRINTED", "evaluate", "follow", "judge"]

@@ -159,10 +159,10 @@ def evaluate() -> dict[str, Any]:
     return forward(GIVEN) | backward(GIVEN) | new
 
 
-def is_right(printed: str, exact: float, within: float = 0.5) -> bool:
+def is_right(number: str, exact: float, within: float = 0.5) -> bool:
     """Return whether a printed number is right, within some units of its last digit."""
-    digits = len(printed.partition(".")[2])
-    return bool(abs(float(printed) - exact) <= within * 10.0**-digits)
+    digits = len(number.partition(".")[2])
+    return bool(abs(float(number) - exact) <= within * 10.0**-digits)
 
 
 __all__ = [

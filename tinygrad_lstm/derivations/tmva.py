@@ -63,7 +63,7 @@ def _error_of_h(dY: np.ndarray, T: int, returnSequence: bool) -> np.ndarray:
 
 
 def _one_step_before(values: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the values (B, T, H) of the step before; those before step 0 are the start (B, H)."""
+    """Return the values (B, T, H) of the step before; before step 0 comes the start (B, H)."""
     return np.concatenate([start[:, None], values[:, :-1]], axis=1)
 
 
@@ -203,7 +203,7 @@ def gru(
         h = u * h + (1.0 - u) * candidate
         for name, value in zip(rows, (r, u, candidate, h), strict=True):
             rows[name].append(value)
-    signals: dict[str, Any] = {name: np.stack(each, axis=1) for name, each in rows.items()}
+    signals: dict[str, Any] = {name: np.stack(row, axis=1) for name, row in rows.items()}
     return signals | dict(Y=_output(rows["h"], returnSequence), last=(h,), x=x, start=start)
 
 

@@ -1,4 +1,4 @@
-"""The arrays of an .npz file: each header is checked against the bytes that follow it.
+"""The arrays of an .npz file: the header of an array is checked against the bytes after it.
 
 Knows NumPy's format alone. Nothing is unpickled. The numbers of an array are read on demand.
 
