@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar, cast
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from .engine.arrays import as_floats
 from .engine.tensor import Tensor, checked_gradient, replace_data
 from .errors import ArgumentError, GradientError, ShapeError, UsageError
 
+T = TypeVar("T")
 GRADIENT = "look in the network for the log of 0, a division by 0, or numbers that overflow"
 UPDATE = "take a smaller lr, or clip the gradients"
 
 
-class Checked:
+class Checked(Generic[T]):
     """An attribute of an update rule that is checked whenever it is set.
 
     Parameters
@@ -30,25 +31,25 @@ class Checked:
         Raises if the value cannot be used; ``what`` begins the message.
     """
 
-    def __init__(self, check: Callable[[str, Any], Any]) -> None:
+    def __init__(self, check: Callable[[str, Any], T]) -> None:
         self.check = check
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, optimizer: Any, owner: Any = None) -> Any:
+    def __get__(self, optimizer: Any, owner: Any = None) -> T:
         if optimizer is None:
-            return self
+            return self  # type: ignore[return-value]
         if self.name not in vars(optimizer):
             raise AttributeError(f"{type(optimizer).__name__} has no {self.name} yet")
-        return vars(optimizer)[self.name]
+        return cast(T, vars(optimizer)[self.name])
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         who = f"{type(optimizer).__name__}: {self.name}"
         vars(optimizer)[self.name] = self.check(who, value)
 
 
-def number(low: float, end: float) -> Checked:
+def number(low: float, end: float) -> Checked[float]:
     """Return an attribute that is a number, at least ``low`` and below ``end``."""
     return Checked(lambda what, value: _in_range(what, value, low, end))
 
@@ -73,7 +74,7 @@ class Optimizer:
         return super().__new__(cls)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy or pickle what it holds, without asking again for what it was made from."""
+        """Copy or pickle the attributes; the constructor is not called again."""
         return object.__new__, (type(self),), vars(self)
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
@@ -82,8 +83,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for each in self.params:
-            each.grad = None
+        for parameter in self.params:
+            parameter.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient; all from the old values.
@@ -99,20 +100,20 @@ class Optimizer:
         """
         _check_leaves(type(self).__name__, self.params)
         gradients = {
-            position: _finite(checked_gradient(each), f"the gradient of {each.label()}", GRADIENT)
-            for position, each in enumerate(self.params)
-            if each.grad is not None
+            position: _finite(checked_gradient(x), f"the gradient of {x.label()}", GRADIENT)
+            for position, x in enumerate(self.params)
+            if x.grad is not None
         }
         memory = _memory(self)
         try:
             new = {}
             for position, gradient in gradients.items():
-                each = self.params[position]
-                numbers = each._array - self.change(position, gradient)
-                if numbers.dtype is not each._array.dtype:
-                    with np.errstate(over="ignore"):  # what has no room is infinite, and told below
-                        numbers = numbers.astype(each.dtype)
-                new[each] = _finite(numbers, f"the update of {each.label()}", UPDATE)
+                parameter = self.params[position]
+                numbers = parameter._array - self.change(position, gradient)
+                if numbers.dtype is not parameter._array.dtype:
+                    with np.errstate(over="ignore"):  # a number without room is infinite, see below
+                        numbers = numbers.astype(parameter.dtype)
+                new[parameter] = _finite(numbers, f"the update of {parameter.label()}", UPDATE)
             replace_data(new)
         except BaseException:  # an interrupt too
             vars(self).clear()
@@ -123,17 +124,18 @@ class Optimizer:
         """Return what to subtract from the parameter at a position; of its shape."""
         raise NotImplementedError
 
-    def _fitting(self, position: int, gradient: Any) -> np.ndarray:
-        """Return a gradient if it is one of the parameter at a position."""
+    def _check(self, position: int, gradient: Any) -> np.ndarray:
+        """Return a gradient if it fits the parameter at a position."""
         parameter = self.params[whole("change: position", position, 0, len(self.params))]
+        array: np.ndarray = gradient
         if type(gradient) is not np.ndarray or gradient.dtype.kind != "f":
-            gradient = as_floats(gradient, None, f"the gradient of {parameter.label()}")
-        if gradient.shape != parameter.shape:
+            array = as_floats(gradient, None, f"the gradient of {parameter.label()}")
+        if array.shape != parameter.shape:
             raise ShapeError(
-                f"the gradient of {parameter.label()} has shape {gradient.shape}, "
+                f"the gradient of {parameter.label()} has shape {array.shape}, "
                 f"expected {parameter.shape}"
             )
-        return gradient
+        return array
 
 
 class SGD(Optimizer):
@@ -157,12 +159,11 @@ class SGD(Optimizer):
 
     def change(self, position: int, gradient: np.ndarray) -> np.ndarray:
         """Return lr · v."""
-        gradient = self._fitting(position, gradient)
+        v = self._check(position, gradient)
         if self.momentum:
             parameter = self.params[position]
-            gradient = self.momentum * self._v.get(parameter, 0.0) + gradient
-            self._v[parameter] = gradient
-        return self.lr * gradient
+            self._v[parameter] = v = self.momentum * self._v.get(parameter, 0.0) + v
+        return self.lr * v
 
 
 class Adam(Optimizer):
@@ -205,7 +206,7 @@ class Adam(Optimizer):
         GradientError
             If the square of the gradient has no room even in float64.
         """
-        gradient = self._fitting(position, gradient)
+        gradient = self._check(position, gradient)
         gradient = gradient.astype(np.result_type(gradient, np.float64), copy=False)
         b1, b2 = self.betas
         zero, parameter = np.zeros_like(gradient), self.params[position]
@@ -214,7 +215,8 @@ class Adam(Optimizer):
             t, m, v = t + 1, b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient * gradient
         _finite(v, f"the mean square of the gradients of {parameter.label()}", GRADIENT)
         self._moments[parameter] = t, m, v
-        return self.lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + self.eps)
+        change: np.ndarray = self.lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + self.eps)
+        return change
 
 
 def _in_range(what: str, value: float, low: float, end: float) -> float:
@@ -232,32 +234,32 @@ def _parameters(what: str, value: Any) -> list[Tensor]:
     if not params:
         raise ArgumentError(f"{who}: found no parameters to update")
     _check_leaves(who, params)
-    for each in params:
-        if not each.requires_grad:
-            called = f" ({each.label()})" if each.name else ""
+    for parameter in params:
+        if not parameter.requires_grad:
+            label = f" ({parameter.label()})" if parameter.name else ""
             raise UsageError(
-                f"{who}: found a Tensor that requires no gradient{called}; make it with "
+                f"{who}: found a Tensor that requires no gradient{label}; make it with "
                 "requires_grad=True"
             )
     return params
 
 
 def _check_leaves(who: str, params: list[Any]) -> None:
-    """Refuse what is no leaf, or is given twice."""
-    seen: set[Tensor] = set()
-    for each in params:
-        if not isinstance(each, Tensor) or each.inputs:
-            what = each.label() if isinstance(each, Tensor) else type(each).__name__
-            raise UsageError(f"{who}: {what} is no leaf that requires a gradient")
-        if each in seen:
-            raise ArgumentError(f"{who}: {each.label()} is given twice")
-        seen.add(each)
+    """Refuse a parameter that is no leaf, or is given twice."""
+    leaves: set[Tensor] = set()
+    for x in params:
+        if not isinstance(x, Tensor) or x.inputs:
+            label = x.label() if isinstance(x, Tensor) else type(x).__name__
+            raise UsageError(f"{who}: {label} is no leaf that requires a gradient")
+        if x in leaves:
+            raise ArgumentError(f"{who}: {x.label()} is given twice")
+        leaves.add(x)
 
 
 def _pair(what: str, value: Any) -> tuple[float, ...]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise UsageError(f"{what} must be a pair of numbers, found {told(value)}")
-    return tuple(_in_range(what, each, 0.0, 1.0) for each in value)
+    return tuple([_in_range(what, beta, 0.0, 1.0) for beta in value])
 
 
 def _finite(array: np.ndarray, who: str, remedy: str) -> np.ndarray:

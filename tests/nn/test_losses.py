@@ -147,7 +147,7 @@ def test_the_target_of_binary_cross_entropy_gets_a_gradient_too():
 
 
 def test_that_binary_cross_entropy_no_longer_takes_logits_is_said_once():
-    losses._say_that_logits_have_a_name_of_their_own.cache_clear()
+    losses._warn_of_logits.cache_clear()
     with pytest.warns(FutureWarning, match="with_logits") as said:
         losses.binary_cross_entropy(tg.Tensor([0.25]), [1.0])
     assert said[0].filename == __file__
@@ -155,7 +155,7 @@ def test_that_binary_cross_entropy_no_longer_takes_logits_is_said_once():
 
 
 def test_who_takes_a_sigmoid_before_binary_cross_entropy_is_not_warned():
-    losses._say_that_logits_have_a_name_of_their_own.cache_clear()
+    losses._warn_of_logits.cache_clear()
     losses.binary_cross_entropy(tg.sigmoid(tg.Tensor([0.25])), [1.0])
 
 

@@ -1,4 +1,4 @@
-"""ONNX' operators without a memory, made of primitives: from what goes in to what comes out.
+"""ONNX' operators without a state, as functions made of primitives: from inputs to outputs.
 
 Knows the primitives; no files, no layers. Operands are Tensors, or arrays, of which shapes are
 computed. Source: ONNX's documentation, the page Operators, from operator set 13 on.
@@ -21,7 +21,7 @@ def _identity(x: Any) -> Any:
 
 
 def _divide(a: Any, b: Any) -> Any:
-    whole = [np.asarray(each).dtype.kind in "iu" for each in (a, b) if not isinstance(each, Tensor)]
+    whole = [np.asarray(x).dtype.kind in "iu" for x in (a, b) if not isinstance(x, Tensor)]
     if len(whole) == 2 and all(whole):
         return a // b  # of shapes, which are not negative
     return p.divide(a, b)
@@ -53,8 +53,8 @@ def _reshape(x: Any, shape: Any, *, allowzero: int = 0) -> Any:
 def _squeeze(x: Any, axes: Any = None) -> Any:
     if axes is None:
         return p.reshape(x, shape=tuple(size for size in x.shape if size != 1))
-    gone = {int(axis) % len(x.shape) for axis in axes}
-    return p.reshape(x, shape=tuple(size for n, size in enumerate(x.shape) if n not in gone))
+    dropped = {int(axis) % len(x.shape) for axis in axes}
+    return p.reshape(x, shape=tuple(size for n, size in enumerate(x.shape) if n not in dropped))
 
 
 def _unsqueeze(x: Any, axes: Any) -> Any:
@@ -127,7 +127,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def attributes(operator: Callable[..., Any]) -> frozenset[str]:
-    """Return the names of the attributes that an operator is covered with."""
+    """Return the names of the attributes that are covered of an operator."""
     code = getattr(operator, "__code__", None)
     if code is None:
         return frozenset()

@@ -1,7 +1,7 @@
 """A module's numbers as a file, .npz or .safetensors, written whole and read with suspicion.
 
-Knows the layouts and the two formats; nothing is ever unpickled. What a file says of itself is held
-against the module, and against the file's own size, before any of its numbers are read.
+Knows the layouts and the two formats; nothing is ever unpickled. The names, shapes and sizes that a
+file states are compared with the module's, and with the file's size, before a number is read.
 
 .npz: "NumPy's format for several arrays", numpy.lib.format in NumPy's documentation. .safetensors:
 "Safetensors: format", in its documentation; its package is an extra, imported when used.
@@ -86,7 +86,8 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     Raises
     ------
     FileError
-        If the file is cut, corrupt, pickled, or not what it says; the message says which and where.
+        If the file is cut, corrupt or pickled, or states what is not so; the message says which and
+        where.
     SignalError, ShapeError, DTypeError
         If an entry is missing, unexpected, of the wrong shape or no real numbers; the message
         lists all of them. Nothing has been loaded.
@@ -129,13 +130,13 @@ def _shapes(module: Module, layout: str) -> dict[str, tuple[int, ...]]:
 
 
 def _hint(module: Module, layout: str, entries: Mapping[str, Any]) -> str:
-    """Say whose names they are, if it is another's."""
+    """Return the layout whose names the entries have, in words, if it is another one."""
     for other in ("ours", *frameworks):
         try:
             if other != layout and _shapes(module, other).keys() == set(entries):
                 return f" has the names of layout={other!r}"
         except UsageError:
-            pass  # it has no equal of the module
+            pass  # the framework has no such layer
     return ""
 
 
@@ -184,8 +185,9 @@ def _safetensors() -> Any:
 
 
 def _as_safetensors(arrays: Arrays) -> bytes:
-    arrays = {name: np.ascontiguousarray(each).reshape(each.shape) for name, each in arrays.items()}
-    return _safetensors().numpy.save(arrays)
+    arrays = {name: np.ascontiguousarray(x).reshape(x.shape) for name, x in arrays.items()}
+    content: bytes = _safetensors().numpy.save(arrays)
+    return content
 
 
 @contextmanager
@@ -205,15 +207,16 @@ def _in_safetensors(path: Path) -> Iterator[Entries]:
 
 
 def _slice(path: Path, file: Any, name: str) -> Entry:
-    said = file.get_slice(name)
-    dtype = said.get_dtype()
+    entry = file.get_slice(name)
+    dtype = entry.get_dtype()
 
     def read() -> np.ndarray:
         if dtype not in ("F16", "F32", "F64"):
             raise FileError(f"{path}: {name} is of type {dtype}, expected F16, F32 or F64")
-        return file.get_tensor(name)
+        array: np.ndarray = file.get_tensor(name)
+        return array
 
-    return Entry(tuple(said.get_shape()), dtype, read)
+    return Entry(tuple(entry.get_shape()), dtype, read)
 
 
 # --- formats ------------------------------------------------------------------------------------

@@ -25,9 +25,12 @@ def input_tensor(
     place: Place, x: Any, W: Tensor, ranks: tuple[int, ...] = (), axes: str = "(..., in)"
 ) -> Tensor:
     """Return an input as a Tensor if it fits the weights W (in, out) of the layer at a place."""
-    if not isinstance(x, Tensor):
-        x = Tensor(x, name="x", dtype=None if isinstance(x, np.ndarray | np.generic) else W.dtype)
-    data, weights, who = x._array, W._array, place.path
+    if isinstance(x, Tensor):
+        tensor = x
+    else:
+        dtype = None if isinstance(x, np.ndarray | np.generic) else W.dtype
+        tensor = Tensor(x, name="x", dtype=dtype)
+    data, weights, who = tensor._array, W._array, place.path
     shape, features = data.shape, len(weights)
     if not shape or (ranks and len(shape) not in ranks):
         raise ShapeError(f"{who()}: input has shape {shape}, expected {axes}")
@@ -42,10 +45,10 @@ def input_tensor(
         )
     if data.dtype != weights.dtype:
         raise DTypeError(
-            f"{who()}: input is {x.dtype}, the layer {W.dtype}; convert the data with "
-            f".astype({str(W.dtype)!r}) or make the layer with dtype={str(x.dtype)!r}"
+            f"{who()}: input is {data.dtype}, the layer {W.dtype}; convert the data with "
+            f".astype({str(W.dtype)!r}) or make the layer with dtype={str(data.dtype)!r}"
         )
-    return x
+    return tensor
 
 
 def sequence_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) -> np.ndarray:

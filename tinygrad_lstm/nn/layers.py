@@ -1,4 +1,4 @@
-"""Layers without a memory: Dense and Dropout; and Sequential, layers one after the other.
+"""Layers without a state: Dense and Dropout; and Sequential, layers one after the other.
 
 Knows Tensors and the primitives; nothing of graphs. Row convention everywhere: y = x W + b with
 weights (in, out).
@@ -7,7 +7,7 @@ weights (in, out).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Dense(Module):
             y = writable(self.activation)(y)
         y.name = "y"
         conventions = "A sample is a row, weights are (in, out); one bias"
-        shapes = {name: each.shape for name, each in self.named_parameters()}
+        shapes = {name: x.shape for name, x in self.named_parameters()}
         return card(self._summary(), definitions([y], {}, {}), conventions, shapes)
 
     def _summary(self) -> str:
@@ -127,7 +127,7 @@ class Dense(Module):
 
 
 class Dropout(Module):
-    """Set entries to 0 at random in training, and scale the others up; else hand the input on.
+    """Set entries to 0 at random in training, and scale the others up; else return the input.
 
         y = x ∘ mask / (1 - rate)
 
@@ -227,8 +227,8 @@ class Sequential(Module):
     def __str__(self) -> str:
         """Return the cards of its modules."""
         return "\n\n".join(
-            str(each) if isinstance(each, Module) else getattr(each, "__name__", repr(each))
-            for each in self._stages.values()
+            str(stage) if isinstance(stage, Module) else getattr(stage, "__name__", repr(stage))
+            for stage in self._stages.values()
         )
 
     def _summary(self) -> str:
@@ -241,7 +241,7 @@ class Sequential(Module):
             x = module(x)
             if isinstance(x, tuple):
                 x = x[0]
-        return x
+        return cast(Tensor, x)
 
     if TYPE_CHECKING:
         __call__ = forward

@@ -34,7 +34,7 @@ def squared_error(y: Tensor, target: Any) -> Tensor:
         If the shapes differ; the message names both.
     """
     e = _error(y, target)
-    return _named(sum(e * e) * 0.5)
+    return _with_name(sum(e * e) * 0.5)
 
 
 @scope("mean_squared_error")
@@ -51,7 +51,7 @@ def mean_squared_error(y: Tensor, target: Any) -> Tensor:
         If the shapes differ; the message names both.
     """
     e = _error(y, target)
-    return _named(mean(e * e))
+    return _with_name(mean(e * e))
 
 
 @scope("euclidean_norm")
@@ -67,7 +67,7 @@ def euclidean_norm(y: Tensor, target: Any) -> Tensor:
     ShapeError
         If the shapes differ; the message names both.
     """
-    return _named(norm(_error(y, target)))
+    return _with_name(norm(_error(y, target)))
 
 
 @scope("binary_cross_entropy")
@@ -92,7 +92,7 @@ def binary_cross_entropy(p: Tensor, target: Any) -> Tensor:
         Once in a process, unless p is the result of `sigmoid`: version 0.1.0 took logits under
         this name. The message says how to silence it.
     """
-    p = _judged(p)
+    p = _prediction(p)
     t = _probable_target("binary_cross_entropy", p, target)
     outside = _outside_0_to_1(p)
     if outside.size:
@@ -101,9 +101,9 @@ def binary_cross_entropy(p: Tensor, target: Any) -> Tensor:
             "0 to 1; for net inputs (logits) use binary_cross_entropy_with_logits"
         )
     if p.primitive is not sigmoid:
-        _say_that_logits_have_a_name_of_their_own()
+        _warn_of_logits()
     right = t * _log(p, t) + (1 - t) * _log(1 - p, 1 - t)
-    return _named(-mean(right))
+    return _with_name(-mean(right))
 
 
 @scope("binary_cross_entropy")
@@ -120,10 +120,10 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Any) -> Tensor:
     ShapeError, ArgumentError
         If the shapes differ, or a target lies outside [0, 1].
     """
-    logits = _judged(logits)
+    logits = _prediction(logits)
     t = _probable_target("binary_cross_entropy_with_logits", logits, target)
     # not softplus(z) - t z, whose terms cancel where z is large and t is 1
-    return _named(mean(mask(softplus(-logits), t) + mask(softplus(logits), 1 - t)))
+    return _with_name(mean(mask(softplus(-logits), t) + mask(softplus(logits), 1 - t)))
 
 
 @scope("softmax_cross_entropy")
@@ -141,7 +141,7 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
     ShapeError, DTypeError, ArgumentError
         If the shapes do not fit, or an index is no whole number or out of range.
     """
-    logits = _judged(logits)
+    logits = _prediction(logits)
     right = as_array("softmax_cross_entropy: classes", classes)
     if right.dtype.kind not in "iu":
         raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
@@ -157,29 +157,31 @@ def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
             f"softmax_cross_entropy: found class {outside[0]}, expected 0 to {count - 1}"
         )
     places = (*np.indices(right.shape), right)
-    return _named(-mean(log_softmax(logits)[places]))
+    return _with_name(-mean(log_softmax(logits)[places]))
 
 
-def _judged(y: Any) -> Tensor:
-    """Return what a loss judges as a Tensor."""
+def _prediction(y: Any) -> Tensor:
+    """Return the first argument of a loss as a Tensor."""
     return y if isinstance(y, Tensor) else Tensor(y, name="y")
 
 
 def _target(y: Tensor, target: Any) -> Tensor:
     """Return the target as a Tensor of y's shape."""
-    if not isinstance(target, Tensor):
+    if isinstance(target, Tensor):
+        t = target
+    else:
         array = target if type(target) is np.ndarray else as_array("the target", target)
-        target = Tensor(
+        t = Tensor(
             array.astype(y.dtype) if array.dtype.kind in "iub" else array,
             dtype=None if isinstance(target, np.ndarray | np.generic) else y.dtype,
             name="target",
         )
-    if target._array.shape != y._array.shape:
+    if t._array.shape != y._array.shape:
         raise ShapeError(
-            f"{y.label()} has shape {y.shape}, its target {target.shape}; they must be equal "
+            f"{y.label()} has shape {y.shape}, its target {t.shape}; they must be equal "
             "(nothing is broadcast in a loss)"
         )
-    return target
+    return t
 
 
 def _probable_target(who: str, y: Tensor, target: Any) -> Tensor:
@@ -192,7 +194,7 @@ def _probable_target(who: str, y: Tensor, target: Any) -> Tensor:
 
 
 def _outside_0_to_1(x: Tensor) -> np.ndarray:
-    """Return the entries that are no probabilities."""
+    """Return the entries that cannot be probabilities."""
     return x.data[~((x.data >= 0) & (x.data <= 1))]
 
 
@@ -203,7 +205,7 @@ def _log(p: Tensor, share: Tensor) -> Tensor:
 
 
 @cache  # once in a process
-def _say_that_logits_have_a_name_of_their_own() -> None:
+def _warn_of_logits() -> None:
     warnings.warn(
         "binary_cross_entropy takes probabilities; up to version 0.1.0 it took net inputs "
         "(logits), which now go to binary_cross_entropy_with_logits. If yours are probabilities, "
@@ -215,13 +217,13 @@ def _say_that_logits_have_a_name_of_their_own() -> None:
 
 
 def _error(y: Tensor, target: Any) -> Tensor:
-    y = _judged(y)
+    y = _prediction(y)
     e = y - _target(y, target)
     e.name = "e"
     return e
 
 
-def _named(loss: Tensor) -> Tensor:
+def _with_name(loss: Tensor) -> Tensor:
     loss.name = "loss"
     return loss
 
