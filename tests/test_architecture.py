@@ -166,6 +166,26 @@ def test_module_says_its_job_in_the_first_line(module):
     assert docstring.splitlines()[0].endswith((".", ":"))
 
 
+# --- the tests ------------------------------------------------------------------------------------
+
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_no_test_file_imports_from_another(path):
+    """What several of them use stands in tests/support."""
+    names = imported(ast.parse(path.read_text("utf-8")), "tests", False)
+    assert not [name for name in names if re.search(r"(^|\.)(test_\w+|conftest)\b", name)]
+
+
+def test_each_wing_has_a_folder_or_a_file_of_tests():
+    places = {path.relative_to(Path(__file__).parent).parts[0] for path in TESTS}
+    without = {"data", "__main__", ""}  # held by the demo's tests and by the command line's
+    assert {name for name in WINGS if not {name, f"test_{name}.py"} & places} == without
+    folders = {place for place in places if not place.endswith(".py")}
+    assert folders <= {*WINGS, "support"}
+
+
 # --- the checks catch what they are there for ---------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from support import planted
+from tinygrad_lstm.check.adequacy import LISTED
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM, Trials
 from tinygrad_lstm.errors import UsageError
@@ -154,6 +155,15 @@ def test_a_toy_is_told_what_to_change(sizes, unseen, advice):
     assert repr(found) == f"<Adequacy: {len(found.unseen)} of {found.planted} mistakes do not show>"
     assert max(map(len, str(found).splitlines())) <= WIDTH
     assert str(found) in found._repr_markdown_()
+
+
+def test_the_printed_report_lists_the_first_mistakes_alone():
+    found = set_up(T=1, B=1, start=0.0)
+    listed = [each for each in str(found).splitlines() if each.startswith("  ")]
+    assert len(found.unseen) > LISTED > 0
+    text = " ".join(str(found).split())
+    assert all(" ".join(each.says.split()) in text for each in found.unseen[:LISTED])
+    assert found.unseen[LISTED].says not in text and len(listed) >= LISTED
 
 
 def test_the_fewer_steps_the_more_is_missed():
