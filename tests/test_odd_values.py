@@ -22,7 +22,7 @@ from support.odd_values import ZOO
 from support.peers import peer
 from tinygrad_lstm import check, interop, nn, optim
 from tinygrad_lstm.cli.commands import main
-from tinygrad_lstm.engine.kinds import Primitive
+from tinygrad_lstm.engine.primitive import Primitive
 from tinygrad_lstm.errors import TinygradError
 from tinygrad_lstm.nn.lstm_equations import LSTMEquations
 

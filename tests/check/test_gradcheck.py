@@ -13,7 +13,14 @@ from support import laws
 from support.laws import ARGUMENTS
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.check import pullback
-from tinygrad_lstm.engine.kinds import bilinear, elementwise, join, junction, linear, reduction
+from tinygrad_lstm.engine.kinds import (
+    bilinear,
+    elementwise,
+    join,
+    junction,
+    linear,
+    reduction,
+)
 
 X = np.array([[0.3, -1.2, 0.7], [1.5, -0.4, 0.9]])
 

@@ -7,7 +7,7 @@ import pytest
 
 from support import laws
 from tinygrad_lstm.engine.cotangent import ROWS, Sums
-from tinygrad_lstm.engine.kinds import Record
+from tinygrad_lstm.engine.primitive import Record
 from tinygrad_lstm.engine.primitives import TABLE, gather, getitem
 
 X, W = Record(np.zeros(2), True, serial=1), Record(np.zeros((2, 2)), True, serial=2)

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 import tinygrad_lstm as tg
 from support import laws
 from tinygrad_lstm.engine import functions
-from tinygrad_lstm.engine.kinds import Primitive
+from tinygrad_lstm.engine.primitive import Primitive
 
 X = laws.draw((2, 3, 4))
 

@@ -18,7 +18,6 @@ from tinygrad_lstm import TABLE
 from tinygrad_lstm.engine import primitives as p
 from tinygrad_lstm.engine import symbol
 from tinygrad_lstm.engine.kinds import (
-    Primitive,
     bilinear,
     cut,
     elementwise,
@@ -27,6 +26,7 @@ from tinygrad_lstm.engine.kinds import (
     linear,
     reduction,
 )
+from tinygrad_lstm.engine.primitive import Primitive
 
 KINDS = {"junction", "elementwise", "bilinear", "linear", "join", "reduction", "cut"}
 

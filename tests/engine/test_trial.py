@@ -11,7 +11,15 @@ import pytest
 import tinygrad_lstm as tg
 from support import laws
 from tinygrad_lstm import TABLE
-from tinygrad_lstm.engine.kinds import bilinear, cut, elementwise, join, junction, linear, reduction
+from tinygrad_lstm.engine.kinds import (
+    bilinear,
+    cut,
+    elementwise,
+    join,
+    junction,
+    linear,
+    reduction,
+)
 from tinygrad_lstm.engine.symbol import function
 from tinygrad_lstm.errors import DTypeError, ShapeError, TinygradError, UsageError
 

@@ -14,7 +14,7 @@ import numpy as np
 import tinygrad_lstm as tg
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.engine.cotangent import Sums
-from tinygrad_lstm.engine.kinds import Primitive, Record
+from tinygrad_lstm.engine.primitive import Primitive, Record
 
 Arrays = tuple[np.ndarray, ...]
 # of a primitive made in a test

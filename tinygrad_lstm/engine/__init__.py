@@ -3,7 +3,16 @@
 A primitive of your own is declared with one of these functions, by its kind (see `kinds`).
 """
 
-from .kinds import Primitive, bilinear, cut, elementwise, join, junction, linear, reduction
+from .kinds import (
+    bilinear,
+    cut,
+    elementwise,
+    join,
+    junction,
+    linear,
+    reduction,
+)
+from .primitive import Primitive
 from .symbol import Notation, Symbol, function
 
 __all__ = [

@@ -24,8 +24,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from . import forms, steps, symbol
 from . import numerics as digits
 from .kinds import (
-    Primitive,
-    Sample,
     bilinear,
     cut,
     elementwise,
@@ -38,6 +36,7 @@ from .kinds import (
     unbroadcast,
 )
 from .numerics import Array, half, nan, one, zero
+from .primitive import Primitive, Sample
 from .symbol import Notation, Symbol, function
 
 # --- samples: where an entry is tried out -------------------------------------------------------

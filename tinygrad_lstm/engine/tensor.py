@@ -42,8 +42,8 @@ from .arguments import operand as checked_operand
 from .arrays import Frozen, as_floats, unpacked
 from .cotangent import Sums
 from .forms import entries, explained, is_basic
-from .kinds import Primitive
 from .place import Place, checked_name, here
+from .primitive import Primitive
 from .tape import pull_back, replaced
 
 _serials = count()

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.forms import is_basic
 from ..engine.kind import Kind
-from ..engine.kinds import Primitive
+from ..engine.primitive import Primitive
 from ..engine.primitives import getitem
 from ..engine.symbol import bare
 from .flow import Loop, Node

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.kinds import Primitive, kept
+from ..engine.kinds import kept
 from ..engine.limit import Interruptible
 from ..engine.numerics import total
+from ..engine.primitive import Primitive
 from ..errors import ShapeError, SignalError, nearest
 from .flow import BORDERS, DELAYS, SOURCES, Flow, Node
 

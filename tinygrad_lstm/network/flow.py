@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.kinds import Primitive, Rule, table
+from ..engine.kinds import table
+from ..engine.primitive import Primitive, Rule
 from ..engine.primitives import TABLE
 from ..engine.symbol import Symbol
 from .parameters import at_step, varying

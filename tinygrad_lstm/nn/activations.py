@@ -12,7 +12,8 @@ import numpy as np
 
 from ..engine.arguments import told
 from ..engine.kind import Kind
-from ..engine.kinds import Primitive, table
+from ..engine.kinds import table
+from ..engine.primitive import Primitive
 from ..engine.primitives import TABLE, reshape, sigmoid
 from ..engine.symbol import Symbol
 from ..engine.symbol import function as notation

@@ -1,0 +1,328 @@
+"""What a primitive is: one operation, and what its readers need to know of it.
+
+Knows neither Tensors nor the table, and no kind's rule: `kinds` turns what is declared into the
+modes of differentiation.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import cached_property
+from typing import Any, Protocol, TypeVar, overload
+
+import numpy as np
+
+from ..errors import UsageError
+from . import facts, steps
+from .arguments import operand as checked_operand
+from .cotangent import PlainSums
+from .forms import Form, explained, frozen
+from .kind import Kind
+from .numerics import Array
+from .steps import StepRule
+from .symbol import Notation, Symbol
+
+Rule = Callable[..., Array]
+Sample = tuple[tuple[Array, ...], dict[str, Any]]
+
+
+class Record:
+    """What a kind needs to know of an operation or an operand; a Tensor is one itself.
+
+    Attributes
+    ----------
+    _array : what the rules run on: an array (in a Tensor), a Tensor or a Symbol
+    primitive, inputs, parameters : what was done, on what, and how
+    requires_grad : whether its cotangent is asked for
+    serial : its place in the order of recording
+    """
+
+    __slots__ = ("_array", "inputs", "parameters", "primitive", "requires_grad", "serial")
+
+    def __init__(
+        self,
+        data: Array,
+        requires_grad: bool,
+        primitive: Primitive | None = None,
+        inputs: tuple[Record, ...] = (),
+        parameters: dict[str, Any] | None = None,
+        serial: int = 0,
+    ) -> None:
+        self._array, self.requires_grad, self.serial = data, requires_grad, serial
+        self.primitive, self.inputs, self.parameters = primitive, inputs, parameters or {}
+
+
+class Interpreted(Protocol):
+    """What a primitive is not worked out on at once: a Tensor, or a Symbol."""
+
+    @property
+    def __interpret__(self) -> Any: ...
+
+
+AnyInterpreted = TypeVar("AnyInterpreted", bound=Interpreted)
+
+
+class Primitive:
+    """One operation of the table: how it is computed, differentiated, written and tried out.
+
+    Attributes
+    ----------
+    name : str
+    kind : Kind
+    forward : (*arrays, **parameters) -> array
+    pull : (entry, ct, sums) -> None
+        The reverse mode: add to ``sums`` what the cotangent of an entry gives each operand.
+    jvp : (tangents, y, xs, parameters) -> tangent of y
+        The forward mode; ``None`` stands for a zero tangent.
+    notation : Notation
+    samples : () -> list of (operands, parameters)
+    analytic, is_differentiable : bool
+        Whether ``forward`` is analytic, so that the complex step holds; whether gradients pass.
+    is_entrywise : bool
+        Whether an entry of the result depends on the operands' entries at the same place alone, so
+        that one number may stand for an operand of equal entries. Of a linear map or a product
+        that does not say so, it is found by running the operation on its samples.
+    gains : (rule, rule)
+        Of a product, ``(a, b) -> gain`` for each operand: what the cotangent is multiplied by.
+    sides : (int, int)
+        Where these gains stand: -1 to the left of the cotangent, +1 to the right, 0 either.
+    words : str
+        The partial derivative of a linear map or a join, in words.
+    steps : (shapes, shape of the result, parameters) -> (which operands have steps, parameters)
+        How it acts on each step of a whole sequence, or None (see `steps`).
+    columns : (shapes, parameters) -> operands
+        Which operands bring the columns, along the last axis, of which the result has the same.
+    arity, parameters, known : int or None, tuple of str, frozenset of str
+        The number of operands (None for any number), and the names of what else it takes, in their
+        order and as a set.
+    forms : dict of str to Form
+        What form a parameter is recorded in, whatever form it is given in; any other is copied.
+    numpy : NumPy's functions that it stands for
+    rules, signs
+        What was declared: the partials or transposes, one for each operand; a junction's signs.
+    transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
+    is_part : bool
+        Whether it is a linear map that takes the part of x at an ``index``.
+    add_part : (buffer, index, ct) -> None, or None
+        How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
+    scale : (cotangent or tangent, partial) -> array
+        How both go together: their product, unless a partial of 0 stands for an operand that was
+        not chosen, and then lets nothing through, be it infinite.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        forward: Rule,
+        pull: Callable[[Record, Array, Any], None],
+        jvp: Rule,
+        *,
+        notation: Notation,
+        samples: Callable[[], list[Sample]],
+        analytic: bool = True,
+        numpy: Sequence[Callable[..., Any]] = (),
+        forms: Mapping[str, Form] | None = None,
+        steps: StepRule | None = None,
+        columns: Callable[[Sequence[tuple[int, ...]]], list[int]] | None = None,
+        words: str = "",
+    ) -> None:
+        self.name, self.kind = name, kind
+        self.forward, self.pull, self.jvp = forward, pull, jvp
+        self.notation, self.samples, self.analytic = notation, samples, analytic
+        self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
+        self.arity, self.parameters = _signature(forward)
+        self.known = frozenset(self.parameters)
+        self.forms = {each: (forms or {}).get(each, frozen) for each in self.parameters}
+        self.is_differentiable = kind is not Kind.CUT
+        self._steps, self._columns, self._words = steps, columns, words
+        if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):
+            self.is_entrywise = True
+        self.rules: tuple[Rule | None, ...] = ()
+        self.signs: tuple[int, ...] = ()
+        self.gains: tuple[Rule, ...] = ()
+        self.pieces: Rule | None = None
+        self.transposed: Rule | None = None
+        self.is_part = False
+        self.add_part: Callable[..., None] | None = None
+        self.scale: Rule = operator.mul
+        self.__name__ = self.__qualname__ = name
+        of_numpy = isinstance(forward, np.ufunc)
+        self.__doc__ = f"NumPy's {name}, entry by entry." if of_numpy else forward.__doc__
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name} ({self.kind})>"
+
+    def __reduce__(self) -> str:
+        """Return the name by which a copy finds the primitive itself, where it was declared."""
+        module = vars(sys.modules[self.__module__])
+        names = [name for name, value in module.items() if value is self]
+        return self.name if self.name in names or not names else names[0]
+
+    @cached_property
+    def is_entrywise(self) -> bool:
+        return self.kind in (Kind.LINEAR, Kind.BILINEAR) and facts.works_by_entry(
+            self.forward, self.samples
+        )
+
+    @cached_property
+    def sides(self) -> tuple[int, ...]:
+        return tuple(
+            0 if self.is_entrywise else facts.side(self.forward, rule, self.samples)
+            for rule in self.rules
+            if rule is not None
+        )
+
+    @cached_property
+    def words(self) -> str:
+        return self._words or facts.slope_in_words(self.name, self.forward, self.samples)
+
+    @cached_property
+    def steps(self) -> StepRule:
+        if self._steps is not None:
+            return self._steps
+        if self.is_entrywise:
+            return steps.entry_by_entry
+        return steps.OF_KIND.get(self.kind) or steps.tried(self.forward)
+
+    def columns(
+        self, shapes: Sequence[tuple[int, ...]], parameters: Mapping[str, Any]
+    ) -> list[int]:
+        """Return the operands that bring the columns of the result, each column by itself."""
+        if self._columns is not None:
+            return self._columns(shapes)
+        if self.is_entrywise and len(shapes) == 1:
+            return [0]
+        if self.kind is not Kind.BILINEAR or self.is_entrywise:
+            return []
+        ports = ([False, True], [True, False])
+        fits = [
+            each
+            for each in ports
+            if len(shapes[each.index(True)]) == 2
+            and steps.acts_apart(self.forward, shapes, each, parameters, axis=-1)
+        ]
+        return [fits[0].index(True)] if fits else []
+
+    @overload
+    def __call__(
+        self, x: AnyInterpreted, /, *operands: Any, **parameters: Any
+    ) -> AnyInterpreted: ...
+    @overload
+    def __call__(self, *operands: Any, **parameters: Any) -> Any: ...
+    def __call__(self, *operands: Any, **parameters: Any) -> Any:
+        """Apply to arrays, to Tensors (and record it) or to Symbols (and write it)."""
+        if len(operands) != self.arity or (parameters and not self.known.issuperset(parameters)):
+            operands, parameters = self.bind(operands, parameters)
+        for operand in operands:
+            if hasattr(operand, "__interpret__"):
+                return operand.__interpret__(self, operands, parameters)
+        try:
+            return self.forward(*operands, **parameters)
+        except Exception:  # of what the operands are, too, which may raise anything
+            return self._on_checked(operands, parameters)
+
+    def _on_checked(self, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        """Apply to arrays once more, with all that was given checked, and tell what does not fit.
+
+        The rules call on arrays all the time, with what fits: they are not to pay for the checks.
+        """
+        operands = tuple([checked_operand(self.name, x) for x in operands])
+        asked = parameters
+        try:
+            if parameters:
+                x = np.asarray(operands[0])
+                operands, parameters = (x, *operands[1:]), self.settled(parameters, x)
+            return self.forward(*operands, **parameters)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise explained(error, self.name, operands, asked) from None
+
+    def settled(self, parameters: dict[str, Any], x: Any) -> dict[str, Any]:
+        """Return parameters in the form that is recorded, which nobody can change from outside.
+
+        Parameters
+        ----------
+        parameters : dict
+        x : array
+            The first operand.
+        """
+        forms = self.forms
+        return {name: forms[name](value, x) for name, value in parameters.items()}
+
+    def bind(
+        self, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Separate operands from parameters given by position, as in ``sum(x, 0)``."""
+        arity, names = self.arity, self.parameters
+        extra: tuple[Any, ...] = ()
+        if arity is None and operands and isinstance(operands[0], (list, tuple)):
+            operands, extra = tuple(operands[0]), operands[1:]
+        elif arity is None and operands and isinstance(operands[0], Iterator | Set | Mapping):
+            raise UsageError(
+                f"{self.name}: found {type(operands[0]).__name__}, expected a list or a tuple"
+            )
+        elif arity is not None:
+            operands, extra = operands[:arity], operands[arity:]
+        if not operands:
+            raise UsageError(f"{self.name}: found no operands, expected arrays or Tensors")
+        if len(operands) < (arity or 0) or len(extra) > len(names):
+            wanted = (
+                "any number of operands"
+                if arity is None
+                else f"{arity} operand{'s' * (arity != 1)}"
+            )
+            got = len(operands) + (0 if names else len(extra))
+            also = f" and {', '.join(names)}" if names else ""
+            more = f" and {len(extra)} arguments" if names and extra else ""
+            raise UsageError(f"{self.name} takes {wanted}{also}, got {got}{more}")
+        if extra:
+            parameters = {**dict(zip(names, extra, strict=False)), **parameters}
+        for name in parameters:
+            if name not in names:
+                raise UsageError(
+                    f"{self.name} has no parameter {name!r}; "
+                    f"it takes {', '.join(names) if names else 'operands only'}"
+                )
+        return operands, parameters
+
+    def vjp(
+        self,
+        ct: Array,
+        y: Array,
+        xs: Sequence[Array],
+        needs: Sequence[bool],
+        parameters: dict[str, Any] | None = None,
+    ) -> list[Array]:
+        """Return each operand's cotangent, or None where it is not needed or has none."""
+        operands = tuple(Record(x, need) for x, need in zip(xs, needs, strict=True))
+        sums = PlainSums()
+        self.pull(Record(y, True, self, operands, parameters), ct, sums)
+        return [sums.take(operand) for operand in operands]
+
+    def derivatives(self) -> dict[str, Symbol]:
+        """Run the reverse rule on Symbols: one expression for each operand's cotangent.
+
+        The shapes in it, if any, are those of the first sample.
+        """
+        operands, parameters = self.samples()[0]
+        names = "x" if len(operands) == 1 else "abcdefgh"
+        xs = tuple(Symbol(name, value) for name, value in zip(names, operands, strict=False))
+        value = self.forward(*operands, **parameters)
+        needs = (True,) * len(xs)
+        cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, needs, parameters)
+        return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}
+
+
+def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
+    """Return the number of operands (None for any number) and the names of the parameters."""
+    if isinstance(forward, np.ufunc):
+        return forward.nin, ()
+    code = forward.__code__
+    names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return (None if code.co_flags & inspect.CO_VARARGS else code.co_argcount), names
+
+
+__all__ = ["Array", "Primitive", "Record", "Rule", "Sample"]
