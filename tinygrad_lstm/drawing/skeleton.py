@@ -130,7 +130,7 @@ def skeleton(graph: Flow, alive: set[int]) -> Skeleton:
     alive : set of int
         The wires along which a δ comes back.
     """
-    return _Drawing(graph, alive).drawn()
+    return _Drawing(graph, alive).build()
 
 
 class _Drawing:
@@ -140,10 +140,10 @@ class _Drawing:
         self.maker, self.user = graph.maker, graph.user
         self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
         self.hidden = Loss(graph, self.maker, self.user).nodes()
-        self.made = Skeleton()
+        self.skeleton = Skeleton()
         self.vertex: dict[int, int] = {}  # of a node, by identity
 
-    def drawn(self) -> Skeleton:
+    def build(self) -> Skeleton:
         for node in self.graph.nodes:
             if id(node) not in self.hidden and self._is_vertex(node):
                 self._put(node)
@@ -154,12 +154,12 @@ class _Drawing:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
         self._still_vertices()
-        return self.made
+        return self.skeleton
 
     def _still_vertices(self) -> None:
         """Leave out of the adjoint network what no δ comes to or goes from, but for its ends."""
-        live = {end for arc in self.made.arcs if arc.is_live for end in (arc.tail, arc.head)}
-        for at, vertex in enumerate(self.made.vertices):
+        live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
+        for at, vertex in enumerate(self.skeleton.vertices):
             vertex.is_still |= vertex.kind not in ("end", "alias") and at not in live
 
     # --- which nodes are vertices ----------------------------------------------------------------
@@ -314,8 +314,8 @@ class _Drawing:
 
     def _add(self, node: Node, vertex: Vertex) -> None:
         vertex.step = step(node)
-        self.vertex[id(node)] = len(self.made.vertices)
-        self.made.vertices.append(vertex)
+        self.vertex[id(node)] = len(self.skeleton.vertices)
+        self.skeleton.vertices.append(vertex)
 
     # --- arcs ------------------------------------------------------------------------------------
 
@@ -350,7 +350,7 @@ class _Drawing:
     ) -> None:
         is_carry = node.kind in DELAYS or maker.kind in DELAYS
         shown = short_name(maker) if maker.is_named else ""
-        self.made.arcs.append(
+        self.skeleton.arcs.append(
             Arc(self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
                 shown, wire in self.alive, is_carry, weight, self._weight_name(weight))
         )  # fmt: skip
@@ -363,14 +363,15 @@ class _Drawing:
         value = self.graph.wires[origin.outputs[0]].value
         name = constant_label(value) if origin.kind is Kind.CONSTANT else short_name(origin)
         live = wire in self.alive and origin.kind is not Kind.CONSTANT
-        self.made.vertices.append(
+        self.skeleton.vertices.append(
             Vertex("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
                   origin.outputs[0], not live, step=step(node))
         )  # fmt: skip
         sign = "−" if node.signs and node.signs[port] < 0 else ""
         other = self.labels.factor(node, port) if node.kind is Kind.BILINEAR else ""
-        self.made.arcs.append(
-            Arc(len(self.made.vertices) - 1, self.vertex[id(node)], (sign,), (sign + other,), wire,
+        self.skeleton.arcs.append(
+            Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], (sign,),
+                (sign + other,), wire,
                 origin.name, name, live)
         )  # fmt: skip
 

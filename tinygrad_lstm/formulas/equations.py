@@ -70,7 +70,7 @@ class DeltaEquations:
         self.kept: Kept = {}
 
     def _name_fork(self, wire: int) -> None:
-        """Name what has no name and is used more than once, so that it is told by itself."""
+        """Name a signal without a name that is used more than once: it gets its own equation."""
         node = self.maker[wire]
         forks = wire in self.user and self.user[wire].kind is Kind.BRANCH
         is_other = node.kind in (*NAMESAKES, Kind.COLLECT) or self.reader.step_read(node)
@@ -101,14 +101,14 @@ class DeltaEquations:
         wire, step = place
         node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
         if node.kind is Kind.BRANCH:
-            return self._summed(node, step, depth, marks)
+            return self._sum(node, step, depth, marks)
         if node.kind is Kind.OUTPUT:
             is_loss = depth == 0 or node.name == self.asked  # a step of a loop may be the loss
             one = Symbol("1" if is_loss else delta(node.name), self._at(self.δ[wire], step))
             return mark(one) if marks else one
         (out, *_), port = node.outputs, node.inputs.index(wire)
         if node.kind in (Kind.DELAY, Kind.ADVANCE, Kind.TAP, Kind.HOLD, Kind.COLLECT):
-            return self._crossed(node, port, step, depth, marks)
+            return self._across_steps(node, port, step, depth, marks)
         behind, is_factor = self._delta((out, step), depth), marks == {ALL}
         if marks and ALL not in marks:
             behind = mark(behind)
@@ -119,7 +119,7 @@ class DeltaEquations:
             is_factor = is_factor and node.kind in (Kind.ELEMENTWISE, Kind.BILINEAR)
         return mark(sent) if ALL in marks and not is_factor else sent
 
-    def _summed(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
+    def _sum(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
         """Return the sum at a fork, of the branches from which anything comes back."""
         terms = []
         for wire in node.outputs:
@@ -128,14 +128,14 @@ class DeltaEquations:
                 terms.append(mark(term) if self.same.get(wire, wire) in marks else term)
         if not terms:
             return self._nothing((node.inputs[0], step))
-        total = reduce(operator.add, _gathered(terms))
+        total = reduce(operator.add, _distinct_terms(terms))
         return mark(total) if ALL in marks else total
 
     def _nothing(self, place: WireStep) -> Symbol:
         return Symbol("0", np.zeros_like(self._at(self.δ[place[0]], place[1])))
 
     def _comes(self, place: WireStep) -> bool:
-        """Return whether anything comes back: nothing from after the last step, or from others."""
+        """Return whether any δ comes back: none comes from after the last step."""
         wire, step = place
         node = self.user[wire]
         if node.kind in (Kind.DELAY, Kind.ADVANCE) and node.inputs.index(wire) == 0:
@@ -152,9 +152,9 @@ class DeltaEquations:
         return after if 0 <= after < steps else None
 
     def _uses(self, wire: int, marked: bool) -> Iterator[tuple[int, int | None, bool]]:
-        """Yield what is made of the steps that a loop has made: the wire, which step, if marked.
+        """Yield each use of the steps that a loop collects: the wire, the step, whether marked.
 
-        Of all steps where it is None.
+        The step is None for a use of all steps.
         """
         node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
         if node.kind is Kind.BRANCH:
@@ -167,13 +167,13 @@ class DeltaEquations:
         else:
             yield wire, None, marked
 
-    def _crossed(
+    def _across_steps(
         self, node: Node, port: int, step: int | None, depth: int, marks: set[int]
     ) -> Symbol:
         """Return δ behind the border of a loop, or a delay in it."""
         (out, *_) = node.outputs
         if node.kind is Kind.COLLECT and not node.transposed:
-            return self._collected(out, step, depth, marks)
+            return self._of_collected_step(out, step, depth, marks)
         if node.kind is Kind.HOLD and node.transposed:  # a sum over the steps: each gets its δ
             total = self._delta((out, None), depth)
             return mark(total) if self._ismark(node.inputs[port], step) else total
@@ -191,14 +191,14 @@ class DeltaEquations:
         if node.kind is Kind.HOLD:
             return _series(terms[::-1], is_marked[::-1])
         terms = [mark(term) if cut else term for term, cut in zip(terms, is_marked)]
-        return self._placed(node, terms)
+        return self._parts_in_place(node, terms)
 
     def _ismark(self, wire: int, step: int | None) -> bool:
         """Return whether what comes to a wire from a step is to be marked."""
         own = self.same.get(wire, wire)
         return bool(self.marks.get(own)) and step not in self.kept.get(own, ())
 
-    def _placed(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
+    def _parts_in_place(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
         """Return the δ of a sequence that is read at each step: every part in its place."""
         assert node.primitive is not None and node.primitive.transposed is not None
         transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value
@@ -213,21 +213,23 @@ class DeltaEquations:
         counts = scattered(*(np.ones(term.shape) for term in terms))
         return Symbol.of(_places(indices, counts), scattered, tuple(terms))
 
-    def _collected(self, wire: int, step: int | None, depth: int, marks: set[int]) -> Symbol:
-        """Return what comes back to one of the steps that a loop has made."""
+    def _of_collected_step(
+        self, wire: int, step: int | None, depth: int, marks: set[int]
+    ) -> Symbol:
+        """Return δ of one of the steps that a loop collects."""
         if (wire, None) in self.named:
             terms = [self._delta((wire, None), depth)[step]]
         else:
             terms = []
             for made, at, marked in self._uses(wire, False):
                 if at in (None, step):
-                    come = (made, None)
-                    term = self._delta(come, depth) if at is not None else self._behind(
-                        come, depth)[step]  # fmt: skip
+                    use = (made, None)
+                    term = self._delta(use, depth) if at is not None else self._behind(
+                        use, depth)[step]  # fmt: skip
                     terms.append(mark(term) if marked else term)
         if not terms:  # other steps alone are used
             return self._nothing((wire, step))
-        total = reduce(operator.add, _gathered(terms))
+        total = reduce(operator.add, _distinct_terms(terms))
         return mark(total) if marks else total
 
     # --- signals ---------------------------------------------------------------------------------
@@ -273,7 +275,7 @@ class DeltaEquations:
         return value if step is None else value[step]
 
 
-def _gathered(terms: Sequence[Symbol]) -> list[Any]:
+def _distinct_terms(terms: Sequence[Symbol]) -> list[Any]:
     """Return the terms of a sum: no 0, and each that comes back more than once as a multiple."""
     terms = [term for term in terms if str(term) != "0"] or list(terms[:1])
     texts = [str(term) for term in terms]
@@ -302,13 +304,13 @@ def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
 
 
 def _places(indices: Sequence[Any], counts: np.ndarray) -> Notation:
-    """Return how to write the parts of a sequence that come back from the steps.
+    """Return how to write the parts of a sequence that use back from the steps.
 
     Parameters
     ----------
     indices : of each step, the index that it reads
     counts : (*shape of the sequence)
-        How many parts come to each entry.
+        How many parts use to each entry.
     """
     last = len(indices) - 1
     if last and all(isinstance(k, int) for k in indices) and [*indices] == [*range(len(counts))]:

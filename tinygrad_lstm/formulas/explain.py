@@ -1,4 +1,4 @@
-"""A gradient explained: back through functional stages and forks, from the loss to one signal.
+"""A gradient explanation: back through functional stages and forks, from the loss to one signal.
 
 S. Kang and J. Seo's words: a *stage* is the most granular operation, a *fork* a signal that is used
 more than once, a *branch* each of its uses. A derivative is multiplied along a branch by the
@@ -34,7 +34,7 @@ from .names import part_name
 from .reader import CROSSING, PASSING, Reader, Variable
 from .rewriting import multiple, rewrite
 
-MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
+MOST_STEPS = 5  # of a recurrence that is explanation step by step unasked
 
 
 def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
@@ -48,7 +48,8 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
         The name of a parameter, of a part of one (``lstm.W.i``), of a signal at a step
         (``lstm.state[1]``) or at all (``lstm.state``), or of an input.
     fold : bool, optional
-        Whether to tell all steps of a recurrence as one; if None, where there are more than 5.
+        Whether one stage stands for all steps of a recurrence; if None, where there are more
+        than 5 steps.
 
     Returns
     -------
@@ -84,11 +85,11 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
     fold = optional(flag, "explain: fold", fold)
     starting_cotangent(loss, None)
     network, reason = _network(graph(loss), fold)
-    return _Walk(network, Signals(loss)).explained(wrt, reason)
+    return _Walk(network, Signals(loss)).explanation(wrt, reason)
 
 
 def _network(recorded: Graph, fold: bool | None) -> tuple[Graph, str]:
-    """Return the network as it is told, packed signals taken apart, and why it is not folded."""
+    """Return the network to explain, packed signals taken apart, and why it is not folded."""
     longest = max((len(loop.steps) for loop in recorded.loops), default=0)
     if fold:
         return fold_truly(recorded, apart=True), ""
@@ -116,7 +117,7 @@ class _Walk:
         self.targets: set[int] = set()
         self.path: set[int] = set()
 
-    def explained(self, name: str, reason: str = "") -> Explanation:
+    def explanation(self, name: str, reason: str = "") -> Explanation:
         self.targets = {self.signals.at[member][0] for member in self._members(name)}
         self.path = self._ways()
         if not self.path:
@@ -127,7 +128,7 @@ class _Walk:
         nodes = self.network.nodes
         loops = {node.loop for node in nodes if node.folded and node.loop is not None}
         steps = max((len(self.network.loops[loop].steps) for loop in loops), default=None)
-        stages = [self._told(node) for node in reversed(nodes)]
+        stages = [self._stage(node) for node in reversed(nodes)]
         found = tuple(stage for stage in stages if stage is not None)
         value = self.signals.value(name, self.δ)
         return Explanation(nodes[-1].name, name, found, value, steps, reason)
@@ -157,16 +158,16 @@ class _Walk:
                     found.update(self.alive.intersection(node.outputs))
         return found
 
-    # --- what is told ----------------------------------------------------------------------------
+    # --- stages ----------------------------------------------------------------------------------
 
-    def _told(self, node: Node) -> Stage | None:
+    def _stage(self, node: Node) -> Stage | None:
         """Return the stage or the fork of a node, if it is one on the way."""
         on_way = [wire for wire in node.inputs if wire in self.path]
         if not on_way or not node.outputs or self._is_inlined(node):
             return None
         made, title = self.network.wires[node.outputs[0]].value, self._title(node)
         if node.kind is Kind.BRANCH:
-            arms = {self._name(arm[0]): self._summed(arm) for arm in self._arms(node)}
+            arms = {self._name(arm[0]): self._sum(arm) for arm in self._arms(node)}
             terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
             sums = {**arms, title: self.δ[on_way[0]]}
             return Stage("fork", title, terms, made, value=sums) if len(arms) > 1 else None
@@ -186,11 +187,12 @@ class _Walk:
         )
         return Stage(
             "stage", title, f"{title} = {formula}", made,
-            {name: _told_slope(_total(each), node) for name, each in slopes.items()},
+            {name: _slope_text(_total(each), node) for name, each in slopes.items()},
             {name: str(_total(each)) for name, each in products.items()},
-            {name: self._summed(each) for name, each in wires.items()},
+            {name: self._sum(each) for name, each in wires.items()},
             self.δ[node.outputs[0]],
-            in_numbers(str(rewrite(formula, leaf=_worked))) if is_worked else "", _listed(node),
+            in_numbers(str(rewrite(formula, leaf=_as_number))) if is_worked else "",
+            _values(node),
         )  # fmt: skip
 
     def _back(self, node: Node, δ: Symbol) -> Iterator[tuple[int, Any, Any]]:
@@ -209,10 +211,10 @@ class _Walk:
                 else:  # a term of a sum
                     yield end, own_ct, own if slope is None or slope > 0 else -own
 
-    # --- what it is called -----------------------------------------------------------------------
+    # --- names -----------------------------------------------------------------------------------
 
     def _is_inlined(self, node: Node) -> bool:
-        """Return whether it is a term of a weighted sum, or a broadcast: no stage of its own."""
+        """Return whether a node is a term of a weighted sum, or a broadcast: it has no stage."""
         if node.kind is Kind.BROADCAST or not node.outputs or node.outputs[0] in self.targets:
             return node.kind is Kind.BROADCAST
         summed = self.user[node.outputs[0]].kind is Kind.JUNCTION
@@ -223,7 +225,7 @@ class _Walk:
         return self.network.source(wire)
 
     def _name(self, wire: int) -> str:
-        """Return what the signal on a wire is called; a branch also by where it leads."""
+        """Return the name of the signal on a wire; a branch is also named by its end."""
         node = self._source(wire)
         name = self._title(node)
         if self.maker[wire].kind is not Kind.BRANCH or len(self._arms(self.maker[wire])) == 1:
@@ -244,7 +246,7 @@ class _Walk:
                 arms.setdefault(id(self._leads(wire)), []).append(wire)
         return list(arms.values())
 
-    def _summed(self, wires: list[int]) -> np.ndarray:
+    def _sum(self, wires: list[int]) -> np.ndarray:
         """Return the sum of what comes back on some wires."""
         return reduce(np.add, [self.δ[wire] for wire in wires])
 
@@ -256,7 +258,7 @@ class _Walk:
         return user
 
     def _called(self, wire: int, step: int | None) -> str | None:
-        """Return what a signal is called in a formula; None for one that is written out there."""
+        """Return the name of a signal in a formula; None for a signal that is written out."""
         node = self.maker[wire]
         is_passing = node.kind in PASSING and not node.transposed
         return None if is_passing or self._is_inlined(node) else self._title(node)
@@ -266,8 +268,8 @@ class _Walk:
         return value[0] if self.maker[wire].is_timed else value
 
 
-def _worked(leaf: Any) -> Any:
-    """Return what stands for a signal, or a number, in a formula that is worked out: its value."""
+def _as_number(leaf: Any) -> Any:
+    """Return the value of a signal, or a number, as it stands in a formula of numbers."""
     value = leaf.value if isinstance(leaf, Symbol) else leaf
     text = numbers(value)
     if leaf is value and text == constant_text(value):  # it may be an exponent
@@ -275,8 +277,8 @@ def _worked(leaf: Any) -> Any:
     return Symbol(f"({text})" if text.startswith("-") else text, value)
 
 
-def _listed(node: Node) -> str:
-    """Return the values of what varies over the steps, if its text does not say which they are."""
+def _values(node: Node) -> str:
+    """Return the values that a parameter has at the steps, unless a formula tells them."""
     varies = varying(node.parameters)
     told = [each.listed() for each in varies if not each.is_told]
     if varies and node.primitive is not None and not node.primitive.is_part:
@@ -285,7 +287,7 @@ def _listed(node: Node) -> str:
 
 
 def _total(terms: list[Any]) -> Any:
-    """Return the sum of some terms: twice one that stands there twice, none of maps."""
+    """Return the sum of some terms; equal terms become one term times their number."""
     first, *rest = terms
     if first is None or not rest:
         return first
@@ -294,7 +296,7 @@ def _total(terms: list[Any]) -> Any:
     return reduce(lambda a, b: a + b, rest, first)
 
 
-def _told_slope(slope: Any, node: Node) -> tuple[str, Any]:
+def _slope_text(slope: Any, node: Node) -> tuple[str, Any]:
     """Return a partial derivative as text and number; inside of a loop it has one at each step."""
     if isinstance(slope, Symbol):
         return str(slope), None if node.folded else slope.value
