@@ -226,10 +226,10 @@ class _Reader:
 
     def step(self, node: Any) -> Step:
         """Return what a node does."""
-        told, inputs, outputs = self._attributes(node), tuple(node.input), tuple(node.output)
+        settings, inputs, outputs = self._attributes(node), tuple(node.input), tuple(node.output)
         if node.op_type in OPERATORS:
-            return Step(OPERATORS[node.op_type], inputs, outputs, told)
-        layer = OverTime(self._layer(node, told))
+            return Step(OPERATORS[node.op_type], inputs, outputs, settings)
+        layer = OverTime(self._layer(node, settings))
         return Step(layer, (*inputs[:1], *inputs[4:7]), outputs, {})
 
     # --- what is in the file ---------------------------------------------------------------------
@@ -273,10 +273,10 @@ class _Reader:
         return np.asarray(value, np.float32 if "float" in name else None)
 
     def _kind(self, info: Any) -> np.dtype:
-        told = info.type.tensor_type.elem_type
+        code = info.type.tensor_type.elem_type
         known = set(self.package.helper.get_all_tensor_dtypes())
         kind = np.dtype(
-            self.package.helper.tensor_dtype_to_np_dtype(told) if told in known else "O"
+            self.package.helper.tensor_dtype_to_np_dtype(code) if code in known else "O"
         )
         if kind not in (np.float32, np.float64) and kind.kind not in "iub":
             self.faults.append(f"the input {info.name} of type {kind}")
@@ -307,11 +307,11 @@ class _Reader:
         if node.domain not in ("", "ai.onnx") or (kind not in OPERATORS and kind not in LAYERS):
             self.faults.append(f"{where}: the operator {_operator(node)}")
             return
-        told = self._attributes(node)
+        settings = self._attributes(node)
         if kind in OPERATORS:
             self.faults += [
                 f"{where}: the attribute {name}"
-                for name in told
+                for name in settings
                 if name not in attributes(OPERATORS[kind])
             ]
             if kind == "Dropout" and len(node.input) > 2 and node.input[2]:
@@ -322,32 +322,32 @@ class _Reader:
         covered, idle = OVER_TIME[kind]
         self.faults += [
             f"{where}: the attribute {name} = {value}"
-            for name, value in told.items()
+            for name, value in settings.items()
             if name not in covered and idle.get(name) != value
         ]
-        if told.get("direction", "forward") not in ("forward", "bidirectional"):
-            self.faults.append(f"{where}: the direction {told['direction']}")
-        if self._squashing(kind, told) is None:
-            numbers = [told.get(f"activation_{each}", []) for each in ("alpha", "beta")]
-            names = told.get("activations", DEFAULTS[kind])
+        if settings.get("direction", "forward") not in ("forward", "bidirectional"):
+            self.faults.append(f"{where}: the direction {settings['direction']}")
+        if self._squashing(kind, settings) is None:
+            numbers = [settings.get(f"activation_{each}", []) for each in ("alpha", "beta")]
+            names = settings.get("activations", DEFAULTS[kind])
             self.faults.append(f"{where}: the activations {names} with {numbers}")
         if any(name and name not in self.arrays for name in node.input[1:4]) or (
             len(node.input) > 7 and node.input[7] and node.input[7] not in self.arrays
         ):
             self.faults.append(f"{where}: weights that are computed")
 
-    def _squashing(self, kind: str, told: dict[str, Any]) -> list[Any] | None:
+    def _squashing(self, kind: str, settings: dict[str, Any]) -> list[Any] | None:
         """Return the functions that squash, but for the gates'; None if they are not covered."""
-        ways = 1 + (told.get("direction") == "bidirectional")
-        names = [each.lower() for each in told.get("activations", DEFAULTS[kind] * ways)]
-        alphas, betas = (iter(told.get(f"activation_{each}", ())) for each in ("alpha", "beta"))
-        spelled: dict[Any, Any] = {
+        ways = 1 + (settings.get("direction") == "bidirectional")
+        names = [each.lower() for each in settings.get("activations", DEFAULTS[kind] * ways)]
+        alphas, betas = (iter(settings.get(f"activation_{each}", ())) for each in ("alpha", "beta"))
+        known: dict[Any, Any] = {
             (name.lower(), numbers): function for function, (name, numbers) in SQUASHES
         }
         found = []
         for name in names:
             numbers = (next(alphas, None), next(betas, None)) if name in WITH_NUMBERS else ()
-            found.append(spelled.get((name, numbers)))
+            found.append(known.get((name, numbers)))
         first = found[: len(DEFAULTS[kind])]
         gates, rest = (first[:1], first[1:]) if kind != "RNN" else ([sigmoid], first)
         fits = len(found) == len(DEFAULTS[kind]) * ways and found == first * ways
@@ -356,7 +356,7 @@ class _Reader:
 
     # --- layers over time ------------------------------------------------------------------------
 
-    def _layer(self, node: Any, told: dict[str, Any]) -> nn.Recurrent:
+    def _layer(self, node: Any, settings: dict[str, Any]) -> nn.Recurrent:
         """Return the layer of a node over time, with its numbers."""
         kind = node.op_type
         inputs = [*node.input, *[""] * (8 - len(node.input))]
@@ -365,7 +365,7 @@ class _Reader:
             for letter, at in {"W": 1, "R": 2, "B": 3, "P": 7}.items()
             if inputs[at]
         }
-        D, gates = 1 + (told.get("direction") == "bidirectional"), GATES[kind]
+        D, gates = 1 + (settings.get("direction") == "bidirectional"), GATES[kind]
         W, R = arrays["W"], arrays["R"]
         H, width = R.shape[-1], W.shape[-1]
         arrays.setdefault("B", np.zeros((D, 2 * gates * H), W.dtype))
@@ -377,14 +377,17 @@ class _Reader:
             for letter, array in arrays.items()
             if array.shape != shapes[letter] or array.dtype != W.dtype or array.dtype.kind != "f"
         ]
-        if told.get("hidden_size", H) != H:
-            wrong.append(f"hidden_size is {told['hidden_size']}, R has {H}")
+        if settings.get("hidden_size", H) != H:
+            wrong.append(f"hidden_size is {settings['hidden_size']}, R has {H}")
         if wrong or not H or not width:
             self.fail(f"{_where(node)}: " + "; ".join(wrong or ["it has no numbers"]))
-        squashing: Any = self._squashing(kind, told)
+        squashing: Any = self._squashing(kind, settings)
         options = {
             "LSTM": {"squash": tuple(squashing), "peephole": "P" in arrays},
-            "GRU": {"squash": squashing[0], "reset_after": bool(told.get("linear_before_reset"))},
+            "GRU": {
+                "squash": squashing[0],
+                "reset_after": bool(settings.get("linear_before_reset")),
+            },
             "RNN": {"nonlinearity": squashing[0]},
         }[kind]
         layer = LAYERS[kind](width, H, bidirectional=D == 2, dtype=W.dtype, seed=0, **options)
