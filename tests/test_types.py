@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import assert_type
 
 import numpy as np
@@ -9,8 +14,30 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm import Tensor, interop, nn, optim
+from tinygrad_lstm.check.report import Report
+
+ROOT = Path(tg.__file__).parents[1]
 
 x = np.ones((4, 2))
+
+
+def test_mypy_agrees_with_this_file() -> None:
+    if not find_spec("mypy"):
+        assert not os.environ.get("CI"), "the types are held in CI"
+        pytest.skip("mypy is not installed here: nothing to ask (make types installs it)")
+    command = [sys.executable, "-m", "mypy", __file__]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_functions_operators_and_gradients_are_tensors() -> None:
+    t = tg.Tensor(x, requires_grad=True, name="t")
+    loss = tg.sum(tg.tanh(t))
+    assert_type(tg.tanh(t), Tensor)
+    assert_type(t + 1, Tensor)
+    assert_type(1 + t, Tensor)
+    assert_type(tg.grad(loss, [t])[0], Tensor)
+    assert_type(tg.compare(loss, {"t": x}), Report)
 
 
 def test_a_layers_call_gives_tensors() -> None:
