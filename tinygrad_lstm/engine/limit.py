@@ -98,3 +98,6 @@ class Interruptible(Generic[Item]):
         for item in self.items:
             clock()
             yield item
+
+
+__all__ = ["Clock", "Interruptible", "Item", "TimeUp"]

@@ -225,3 +225,6 @@ def _node(tensor: Tensor, name: str) -> Node:
         parameters=tensor.parameters or {},
         shapes=shapes,
     )
+
+
+__all__ = ["Graph", "graph", "structure"]

@@ -146,3 +146,6 @@ class View:
 
 def _is_named(tensor: Tensor) -> bool:
     return tensor.requires_grad and (tensor.name is not None or not tensor.inputs)
+
+
+__all__ = ["Given", "View"]
