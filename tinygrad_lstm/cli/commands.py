@@ -287,10 +287,11 @@ def tensor_from(path: Path, name: str, quotes: bool = True) -> Tensor:
         raise UsageError(f"{path}: {type(error).__name__}{line}{said}") from None
     if sys.stdout is not None and sys.stdout.closed:
         raise UsageError(f"{path}: found standard output closed by the file, expected it open")
-    if not isinstance(values.get(name), Tensor):
+    tensor = values.get(name)
+    if not isinstance(tensor, Tensor):
         tensors = sorted(key for key, value in values.items() if isinstance(value, Tensor))
         raise UsageError(
             f"{path}: found no Tensor called {name!r}; "
             f"it has {', '.join(tensors) if tensors else 'none at all'}; say which with --of"
         )
-    return values[name]
+    return tensor
