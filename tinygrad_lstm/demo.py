@@ -335,9 +335,3 @@ def _row(numbers: np.ndarray) -> str:
 
 def _rms(difference: np.ndarray) -> float:
     return float(np.sqrt(np.mean(difference**2)))
-
-
-__all__ = [
-    "gomez_network", "gomez_numbers", "question_network", "question_report", "run", "train",
-    "windows",
-]  # fmt: skip

@@ -162,6 +162,3 @@ def write(out: Path) -> Iterator[Path]:
         picture = draw(network(), **options)
         for suffix in (".svg", ".png"):
             yield picture.save(out / f"{name}{suffix}")
-
-
-__all__ = ["PICTURES", "write"]

@@ -26,8 +26,6 @@ from .row import Row
 from .search import diagnose
 from .trials import SECONDS
 
-__all__ = ["Comparison"]
-
 UNASKED = 1000  # nodes, at every step, up to which single mistakes are looked for unasked
 LEAST_SECONDS = 5.0  # for putting a report into words, however short the search was
 

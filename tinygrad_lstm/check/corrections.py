@@ -14,7 +14,8 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.symbol import Symbol
-from ..formulas.equations import ALL, DeltaEquations, left_out
+from ..formulas.equations import ALL, DeltaEquations
+from ..formulas.rewriting import left_out
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
@@ -23,8 +24,6 @@ from .diagnosis import Diagnosis
 from .mistakes import Mistake
 from .runs import Recorder
 from .trials import NO_ROOM
-
-__all__ = ["Correction", "corrections"]
 
 SAME = 1e-9  # relative to the largest entry
 

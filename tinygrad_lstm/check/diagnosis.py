@@ -11,8 +11,6 @@ import numpy as np
 
 from .mistakes import Mistake
 
-__all__ = ["Diagnoses", "Diagnosis"]
-
 
 @dataclass(frozen=True)
 class Diagnosis:

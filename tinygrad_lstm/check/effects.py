@@ -13,8 +13,6 @@ from ..engine.limit import Clock, Interruptible
 from .blame import Judgement
 from .diagnosis import Diagnosis
 
-__all__ = ["Effects", "Pair"]
-
 PAIRS = 5000  # of the likeliest, that are tried
 WIDTH = 1024  # numbers to which the effect of a mistake comes down, when pairs are sought
 BLOCK = 250  # effects that are compared with the others between two looks at the clock

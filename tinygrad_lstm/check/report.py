@@ -11,8 +11,6 @@ from ..engine.arguments import flag
 from . import report_text
 from .comparison import Comparison
 
-__all__ = ["Report"]
-
 
 class Report(Comparison):
     """A comparison: one row per signal. ``print(report)`` shows it as a table.

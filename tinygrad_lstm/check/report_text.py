@@ -21,8 +21,6 @@ from .comparison import Comparison
 from .corrections import Correction
 from .row import TOO_FEW, Row
 
-__all__ = ["data", "html", "summary", "text"]
-
 HEAD = ("signal", "tape", "hand", "max |Δ|", "relative", "at", "verdict")
 LISTED = 6  # names in a line, and mistakes in the data
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # a row that differs; the first wrong step

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["TOO_FEW", "Row"]
-
 GOOD = ("exact", "rounding")
 TOO_FEW = "too few digits"
 

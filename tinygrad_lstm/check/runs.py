@@ -15,8 +15,6 @@ from ..network.evaluate import Intercept, evaluate
 from ..network.flow import Flow
 from ..network.view import Given
 
-__all__ = ["Intercepts", "Recorder", "run_on_given"]
-
 Intercepts = Mapping[int, Intercept]
 NO_INTERCEPTS: Intercepts = MappingProxyType({})
 

@@ -25,8 +25,6 @@ from .noise import noise
 from .runs import run_on_given
 from .trials import NO_ROOM, SECONDS, Screen, Trials, with_ticks
 
-__all__ = ["diagnose"]
-
 MORE = 200  # pairs that are tried after one that explains all
 MOST = 10  # diagnoses in the result
 COMPARED = 5  # of them, from the rest of which a signal to give is to tell the first

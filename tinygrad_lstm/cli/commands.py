@@ -21,7 +21,8 @@ from ..check.answers import check_file, read
 from ..check.compare import compare
 from ..check.report import Report
 from ..check.trials import SECONDS
-from ..drawing.draw import LEVELS, STYLES, VIEWS, draw
+from ..drawing.draw import LEVELS, VIEWS, draw
+from ..drawing.styles import STYLES
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..formulas.explain import explain

@@ -80,6 +80,3 @@ def _flush() -> None:
         import ctypes
 
         ctypes.CDLL(None).fflush(None)
-
-
-__all__ = ["mute", "silence"]

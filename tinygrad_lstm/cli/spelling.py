@@ -82,5 +82,3 @@ def _handle(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 codecs.register_error(HANDLER, _handle)
-
-__all__ = ["spell", "spell_what_is_unknown"]

@@ -20,7 +20,7 @@ from ..network.graph import Graph, graph, structure
 from ..network.parameters import varying
 from ..network.proof import fold_if_true, fold_truly
 from ..network.unpack import unpack
-from .styles import STYLES, Style, style_named, style_names
+from .styles import Style, style_named, style_names
 
 if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
     import os
@@ -333,5 +333,3 @@ def _in_notebook(shown: Graph) -> str | None:
 
 
 Graph._repr_svg_ = _in_notebook  # type: ignore[attr-defined]  # so that it shows itself
-
-__all__ = ["LEVELS", "STYLES", "VIEWS", "draw"]

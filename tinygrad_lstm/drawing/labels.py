@@ -18,8 +18,6 @@ from ..formulas.reader import PASSING, Reader
 from ..formulas.rewriting import rename, rewrite
 from ..network.flow import SOURCES, Flow, Node
 
-__all__ = ["Labels", "constant_label", "label", "operation", "transposed"]
-
 DEEPEST = 2  # operations of an unnamed signal that are written out, one in the other
 HYPHEN = "\N{NON-BREAKING HYPHEN}"  # stands for the one in a name
 LONGEST = 20  # letters of an unnamed signal that is written out

@@ -123,6 +123,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     else:
         process.kill()
     process.wait()
-
-
-__all__ = ["Done", "TooMuchError", "run"]

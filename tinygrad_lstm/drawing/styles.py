@@ -33,7 +33,6 @@ from ..errors import ArgumentError
 if TYPE_CHECKING:
     from ..network.graph import Graph
 
-__all__ = ["STYLES", "Style", "forget_style", "style", "style_named", "style_names"]
 
 STYLES = ("wan", "tape")  # of the package
 Style = Callable[["Graph", str, str], str]

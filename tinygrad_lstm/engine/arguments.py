@@ -265,27 +265,3 @@ class Constructor:
         if instance is not None:
             raise AttributeError("__signature__")
         return constructor(cls)
-
-
-__all__ = [
-    "LARGEST",
-    "MOST_SHOWN",
-    "Constructor",
-    "as_array",
-    "by_name",
-    "check_arguments",
-    "constructor",
-    "flag",
-    "float_type",
-    "function",
-    "names",
-    "native",
-    "number",
-    "of_kind",
-    "one_of",
-    "operand",
-    "optional",
-    "text",
-    "told",
-    "whole",
-]  # fmt: skip

@@ -66,6 +66,3 @@ def as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
 def unpacked(arguments: tuple[Any, ...]) -> Any:
     """Return ``(2, 3)`` for ``f(2, 3)`` and for ``f((2, 3))``."""
     return arguments[0] if len(arguments) == 1 else arguments
-
-
-__all__ = ["FLOATS", "Frozen", "as_floats", "unpacked"]

@@ -157,6 +157,3 @@ class Sums(PlainSums):
         for weight in list(self.stacked):
             self._multiply(weight)
         return self.total
-
-
-__all__ = ["ROWS", "PlainSums", "Sums"]

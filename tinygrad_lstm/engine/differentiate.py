@@ -232,6 +232,3 @@ def _several(value: Any, what: str, count: int | None = None) -> list[Any]:
             if not isinstance(each, Tensor):
                 raise UsageError(f"grad: found {type(each).__name__} in {what}, expected Tensors")
     return several
-
-
-__all__ = ["grad", "jvp", "push_forward"]

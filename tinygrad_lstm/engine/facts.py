@@ -128,15 +128,3 @@ def _factor(expression: Any, ct: Symbol) -> tuple[Any, int] | None:
             return other, side
         return (factor * other if is_first else other * factor), side
     return (factor / other, side) if notation is DIVIDE and is_first else None
-
-
-__all__ = [
-    "SCALING",
-    "TAKING",
-    "WEIGHING",
-    "Samples",
-    "gain",
-    "side",
-    "slope_in_words",
-    "works_by_entry",
-]  # fmt: skip

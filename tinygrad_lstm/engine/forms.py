@@ -226,26 +226,3 @@ def _spelled(value: Any) -> str:
 
 REDUCING: dict[str, Form] = {"axis": axes, "keepdims": keeping}
 JOINING: dict[str, Form] = {"axis": axis}
-
-
-__all__ = [
-    "BASIC",
-    "BOUNDS",
-    "JOINING",
-    "REDUCING",
-    "Form",
-    "apart",
-    "axes",
-    "axis",
-    "entries",
-    "explained",
-    "frozen",
-    "is_basic",
-    "keeping",
-    "order",
-    "part",
-    "sizes",
-    "whole",
-    "wholes",
-    "widths",
-]  # fmt: skip

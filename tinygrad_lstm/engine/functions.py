@@ -326,28 +326,3 @@ PLAIN = {
     np.zeros_like, np.ones_like, np.empty_like, np.argmax, np.argmin, np.argsort,
     np.count_nonzero, np.any, np.all,
 }  # fmt: skip
-
-
-__all__ = [
-    "NUMPY",
-    "PLAIN",
-    "Axis",
-    "clip",
-    "dot",
-    "expand_dims",
-    "getitem",
-    "log_softmax",
-    "mean",
-    "min",
-    "moveaxis",
-    "outer",
-    "ravel",
-    "softmax",
-    "split",
-    "square",
-    "squeeze",
-    "std",
-    "swapaxes",
-    "unstack",
-    "var",
-]  # fmt: skip

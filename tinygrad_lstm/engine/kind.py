@@ -36,6 +36,3 @@ class Kind(StrEnum):
     COLLECT = "collect"
 
     __hash__ = str.__hash__  # that of Enum is written in Python, and slow
-
-
-__all__ = ["Kind"]

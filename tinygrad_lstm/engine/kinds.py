@@ -350,9 +350,3 @@ def cut(name: str, forward: Rule, **more: Any) -> Primitive:
         return None
 
     return Primitive(name, Kind.CUT, forward, pull, jvp, **more)
-
-
-__all__ = [
-    "bilinear", "cut", "elementwise", "join", "junction", "kept", "linear", "reduction", "table",
-    "unbroadcast",
-]  # fmt: skip

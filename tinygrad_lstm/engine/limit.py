@@ -98,6 +98,3 @@ class Interruptible(Generic[Item]):
         for item in self.items:
             clock()
             yield item
-
-
-__all__ = ["Clock", "Interruptible", "Item", "TimeUp"]

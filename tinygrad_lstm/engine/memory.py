@@ -44,6 +44,3 @@ def collector_paused() -> Iterator[None]:
     finally:
         if paused:
             gc.enable()
-
-
-__all__ = ["collector_paused", "keep_freed_memory"]

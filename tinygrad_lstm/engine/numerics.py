@@ -167,9 +167,3 @@ def norm(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     with np.errstate(over="ignore", under="ignore"):  # beside an infinite entry, or a much larger
         y = np.sqrt(np.sum((x / unit) ** 2, axis=axis, keepdims=keepdims))
     return y * unit.reshape(y.shape)
-
-
-__all__ = [
-    "Array", "add", "add_at", "average", "floats", "logsumexp", "mask", "norm", "ratio",
-    "sigmoid", "softplus", "total", "typed",
-]  # fmt: skip

@@ -381,20 +381,3 @@ class Initial(str):
 
     It stands at the step before the first one: -1, or T where the steps run backwards from T - 1.
     """
-
-
-__all__ = [
-    "ROOT",
-    "F",
-    "Home",
-    "Initial",
-    "Packed",
-    "Place",
-    "checked_name",
-    "enable_grad",
-    "here",
-    "no_grad",
-    "scope",
-    "stepping",
-    "steps",
-]  # fmt: skip

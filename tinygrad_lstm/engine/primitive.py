@@ -323,6 +323,3 @@ def _signature(forward: Rule) -> tuple[int | None, tuple[str, ...]]:
     code = forward.__code__
     names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     return (None if code.co_flags & inspect.CO_VARARGS else code.co_argcount), names
-
-
-__all__ = ["Array", "Primitive", "Record", "Rule", "Sample"]

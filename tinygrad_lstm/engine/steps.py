@@ -173,22 +173,3 @@ def _without_first(axis: Any, ndim: int) -> Any:
 OF_KIND: dict[Kind, StepRule] = {
     Kind.REDUCTION: along_axes, Kind.JOIN: of_join, Kind.CUT: of_cut
 }  # fmt: skip
-
-
-__all__ = [
-    "OF_KIND",
-    "AtStep",
-    "Shape",
-    "StepRule",
-    "acts_apart",
-    "along_axes",
-    "entry_by_entry",
-    "of_broadcast",
-    "of_cut",
-    "of_join",
-    "of_matmul",
-    "of_part",
-    "of_reshape",
-    "of_transpose",
-    "tried",
-]  # fmt: skip

@@ -328,28 +328,3 @@ def bare(text: str) -> str:
     ('0, 1:3', '0, index(k)', 'index(k)')
     """
     return text[1:-1].rstrip(",") if text.startswith("(") and text.endswith(")") else text
-
-
-__all__ = [
-    "ADD",
-    "DIVIDE",
-    "EQUAL",
-    "GREATER",
-    "HADAMARD",
-    "ITEM",
-    "LESS",
-    "MATMUL",
-    "NEGATIVE",
-    "RAISE",
-    "RESHAPE",
-    "SCALE",
-    "SUBTRACT",
-    "TOTAL",
-    "TRANSPOSE",
-    "UNEQUAL",
-    "Notation",
-    "Symbol",
-    "bare",
-    "constant_text",
-    "function",
-]  # fmt: skip

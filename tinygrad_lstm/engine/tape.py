@@ -121,6 +121,3 @@ def pull_back(sums: Any) -> dict[Node, Any]:
         history(outputs)  # which says what was replaced
     rest: dict[Any, Any] = sums.rest()
     return rest | found if found else rest
-
-
-__all__ = ["Node", "history", "leading_to", "pull_back", "refuse_changes", "replaced"]

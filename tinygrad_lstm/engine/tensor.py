@@ -745,9 +745,3 @@ def _weak(number: float, beside: Tensor) -> Tensor:
 
 def _plain(value: Any) -> Any:
     return value._array if isinstance(value, Tensor) else value
-
-
-__all__ = [
-    "JOINING", "NO_LEAF", "Tensor", "checked_gradient", "constant", "record", "replace_data",
-    "starting_cotangent",
-]  # fmt: skip

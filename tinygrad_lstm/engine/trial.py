@@ -268,6 +268,3 @@ FITTING: dict[str, Callable[..., str]] = {
     "partials": _spreads(-1), "partial": _spreads(0), "transposed": _equals(1),
     "left": _covers(1), "right": _covers(2), "pieces": _as_many,
 }  # fmt: skip
-
-
-__all__ = ["FITTING", "Rule", "Shape", "declared"]

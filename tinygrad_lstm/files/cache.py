@@ -96,6 +96,3 @@ def _open(path: Path, *, folder: bool = False, at: int | None = None) -> int:
         os.close(descriptor)
         raise PermissionError(f"{path} is a link, or others than the user can write it")
     return descriptor
-
-
-__all__ = ["read_cache", "write_cache"]

@@ -186,6 +186,3 @@ def _failure(message: str) -> Iterator[None]:
     except Exception as error:  # NumPy, zipfile and Python's parser raise a dozen kinds
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise FileError(f"{message}: {reason}") from None
-
-
-__all__ = ["Entry", "Header", "npy_header", "npz_entry", "open_npz", "refuse_device"]

@@ -139,6 +139,3 @@ def _remove_abandoned(folder: Path) -> None:
                 os.unlink(path)
             finally:
                 os.close(descriptor)
-
-
-__all__ = ["write_file"]

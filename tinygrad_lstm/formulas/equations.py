@@ -22,9 +22,7 @@ from ..network.locate import NAMESAKES
 from ..network.view import View
 from .names import part_name
 from .reader import PASSING, Reader, Variable
-from .rewriting import left_out, mark, multiple, with_axes
-
-__all__ = ["ALL", "DeltaEquations", "left_out"]
+from .rewriting import mark, multiple, with_axes
 
 DEPTH = 20  # stages without a name that one equation goes through
 TERMS = 3  # of a sum over the steps that are written out

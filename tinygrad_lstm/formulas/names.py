@@ -11,8 +11,6 @@ from ..engine.kind import Kind
 from ..engine.symbol import bare, constant_text
 from ..network.flow import Flow, Node
 
-__all__ = ["NUMBERED", "minus", "part_name", "short_name"]
-
 NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
 
 

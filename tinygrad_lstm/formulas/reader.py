@@ -20,8 +20,6 @@ from ..engine.kind import Kind
 from ..engine.symbol import COMPARE, ITEM, PREFIX, Notation, Symbol
 from ..network.flow import DELAYS, Flow, Node, number_in_formula
 
-__all__ = ["PASSING", "Reader", "Variable"]
-
 # the nodes that hand a signal on as it is
 PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD)
 

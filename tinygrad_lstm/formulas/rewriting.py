@@ -12,8 +12,6 @@ import numpy as np
 
 from ..engine.symbol import ATOM, COMPARE, HADAMARD, TOTAL, Notation, Symbol
 
-__all__ = ["left_out", "mark", "multiple", "rename", "rewrite", "with_axes"]
-
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
 
 

@@ -415,8 +415,3 @@ def _real_array(who: str, value: Any) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise DTypeError(f"{who} is of type {array.dtype}, expected real numbers")
     return array
-
-
-__all__ = [
-    "Arrays", "Framework", "LayerPart", "frameworks", "joint", "parts", "register", "reorder",
-]  # fmt: skip

@@ -87,5 +87,3 @@ def _orders(part: LayerPart) -> tuple[str, str]:
 
 
 keras = register(Keras())
-
-__all__ = ["Keras", "keras"]

@@ -286,6 +286,3 @@ def _widths(layer: Any) -> tuple[int, int]:
 def _squash(function: Any) -> tuple[str, tuple[float, ...]]:
     """Return what ONNX calls a function, and its alpha and beta."""
     return next(spelling for known, spelling in SQUASHES if known is function)
-
-
-__all__ = ["onnx_model", "save_onnx"]

@@ -140,6 +140,3 @@ def load_package() -> Any:
             "ONNX models need the package onnx: pip install 'tinygrad-lstm[onnx]'"
         ) from None
     return onnx
-
-
-__all__ = ["OPERATORS", "SQUASHES", "Onnx", "load_package", "onnx", "squashes"]

@@ -410,6 +410,3 @@ def _where(node: Any) -> str:
 
 def _operator(node: Any) -> str:
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-
-
-__all__ = ["OnnxNetwork", "load_onnx"]

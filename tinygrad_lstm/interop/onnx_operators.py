@@ -133,6 +133,3 @@ def attributes(operator: Callable[..., Any]) -> frozenset[str]:
         return frozenset()
     first = code.co_argcount
     return frozenset(code.co_varnames[first : first + code.co_kwonlyargcount])
-
-
-__all__ = ["OPERATORS", "attributes"]

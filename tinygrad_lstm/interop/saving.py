@@ -244,6 +244,3 @@ def _format(who: str, path: Path) -> Format:
             f"{nearest(suffix, FORMATS)}"
         )
     return FORMATS[suffix]
-
-
-__all__ = ["load", "save"]

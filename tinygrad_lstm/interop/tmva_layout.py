@@ -88,5 +88,3 @@ def _name(name: str, letter: str) -> str:
 
 
 tmva = register(Tmva())
-
-__all__ = ["Tmva", "tmva"]

@@ -265,6 +265,3 @@ def last_step(out: Tensor) -> Tensor:
 def flat(x: Tensor) -> Tensor:
     """Return (B, T H) of (B, T, H)."""
     return reshape(x, shape=(len(x), int(np.prod(x.shape[1:]))))
-
-
-__all__ = ["ACTIVATIONS", "LOSSES", "network"]

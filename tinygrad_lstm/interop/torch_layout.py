@@ -89,5 +89,3 @@ def _orders(part: LayerPart) -> tuple[str, str]:
 
 
 torch = register(PyTorch())
-
-__all__ = ["PyTorch", "torch"]

@@ -315,6 +315,3 @@ def _passing(node: Node) -> list[int]:
         rules = zip(node.inputs, node.primitive.rules, strict=True)
         return [wire for wire, rule in rules if rule is not None]
     return list(node.inputs)
-
-
-__all__ = ["AnyFlow", "adjoint", "alive", "delta", "gain_of"]

@@ -431,6 +431,3 @@ def compute(node: Node, come: Sequence[Any]) -> Any:
         return sum(sign * value for sign, value in zip(node.signs, come, strict=True))
     assert node.primitive is not None
     return np.asarray(node.primitive.forward(*come, **node.parameters))
-
-
-__all__ = ["Common", "Earlier", "Outside", "Same", "compute", "recurrence"]

@@ -189,6 +189,3 @@ def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ..
     rest = first[:at] + first[at + 1 :]
     whole = all(each is Ellipsis or is_same(each, slice(None)) for each in rest)
     return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest
-
-
-__all__ = ["Border", "has_own_name", "reading"]

@@ -333,6 +333,3 @@ def _sum(terms: list[Any], signs: tuple[int, ...]) -> np.ndarray:
             part.add_to(total, sign)
     assert total is not None
     return np.asarray(total)
-
-
-__all__ = ["Intercept", "evaluate"]

@@ -287,6 +287,3 @@ class Flow:
         """Return the graph with one node changed."""
         nodes = tuple(replace(node, **change) if node is old else node for node in self.nodes)
         return replace(self, nodes=nodes)
-
-
-__all__ = ["BORDERS", "DELAYS", "SOURCES", "Flow", "Loop", "Node", "Wire", "number_in_formula"]

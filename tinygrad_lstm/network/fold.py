@@ -415,6 +415,3 @@ def _stacked(series: Sequence[Any]) -> np.ndarray:
     """Return arrays as the entries of one, sooner than NumPy's stack where they are many."""
     shape = np.shape(series[0])
     return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)
-
-
-__all__ = ["AnyFlow", "fold"]

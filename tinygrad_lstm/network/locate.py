@@ -141,6 +141,3 @@ def _is_same(signal: Signal, value: np.ndarray) -> bool:
     """Return whether a signal is what was recorded on a wire."""
     recorded = signal.of(signal.tensor._array)
     return recorded is value or np.array_equal(recorded, value, equal_nan=True)
-
-
-__all__ = ["NAMESAKES", "Locations"]

@@ -177,6 +177,3 @@ def _line(values: Sequence[int], steps: Sequence[int]) -> str:
 
 def _ends(part: slice) -> tuple[Any, Any, Any]:
     return part.start, part.stop, part.step
-
-
-__all__ = ["MOST", "Varying", "at_step", "by_step", "is_same", "key_of", "varying"]

@@ -156,6 +156,3 @@ def _agree(recorded: Any, made: Any, come: Any = ()) -> bool:
 def _largest(value: Any) -> float:
     known = np.abs(value)
     return float(np.max(known, where=np.isfinite(known), initial=0.0))
-
-
-__all__ = ["ENTRYWISE", "ROUNDING", "AnyFlow", "first_difference", "fold_if_true", "fold_truly"]

@@ -258,16 +258,3 @@ def _stem(names: Sequence[str]) -> str:
     """
     stems = Counter(NUMBER.sub("", name) for name in names)
     return stems.most_common(1)[0][0]
-
-
-__all__ = [
-    "FEWEST",
-    "NUMBER",
-    "PERIODS",
-    "SHARE",
-    "WINDOWS",
-    "AnyFlow",
-    "Parts",
-    "Repetition",
-    "fold_plain_loops",
-]  # fmt: skip

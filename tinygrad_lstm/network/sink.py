@@ -153,6 +153,3 @@ def by_step(element: Element) -> AtStep | None:
     if node.primitive is None:
         return entry_by_entry(shapes, element.shape, node.parameters)
     return node.primitive.steps(shapes, element.shape, node.parameters)
-
-
-__all__ = ["by_step", "move_into_loops"]

@@ -187,6 +187,3 @@ def _ends(element: Element) -> tuple[int, int] | None:
         return None
     lo, hi, step = index[-1].indices(shape[-1])
     return (lo, hi) if step == 1 else None
-
-
-__all__ = ["parts_taken", "unpack"]

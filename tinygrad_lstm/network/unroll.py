@@ -209,6 +209,3 @@ def _shortened(loop: Loop, steps: int | None) -> Loop:
             f"unroll: found {steps} steps, expected 1 to {len(loop.steps)}, as many as recorded"
         )
     return Loop(loop.steps[:steps], loop.scope)
-
-
-__all__ = ["AnyFlow", "name_at", "unroll"]

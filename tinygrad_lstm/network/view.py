@@ -146,6 +146,3 @@ class View:
 
 def _is_named(tensor: Tensor) -> bool:
     return tensor.requires_grad and (tensor.name is not None or not tensor.inputs)
-
-
-__all__ = ["Given", "View"]

@@ -244,6 +244,3 @@ def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
     if len(found) < len(needs):
         raise UsageError(LATER)
     return found
-
-
-__all__ = ["LATER", "Element", "Item", "elements", "in_order", "reached", "tell_apart", "wired"]

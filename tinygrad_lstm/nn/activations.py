@@ -114,9 +114,3 @@ class Writable:
         if isinstance(x, Symbol):
             return Symbol.of(notation(self.name), self.function, (x,))
         return self.function(x)
-
-
-__all__ = [
-    "Activation", "Function", "as_function", "entrywise", "four_sigmoid", "identity", "two_sigmoid",
-    "writable",
-]  # fmt: skip

@@ -197,6 +197,3 @@ def _again(expression: Symbol, operands: tuple[Any, ...]) -> Symbol:
 
 
 _PRODUCTS = (symbol.MATMUL, symbol.HADAMARD)
-
-
-__all__ = ["card", "definitions", "step_definitions"]

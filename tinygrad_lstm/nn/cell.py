@@ -72,6 +72,3 @@ class Cell(EquationModule):
         xW.name = "xW"
         after = self.equations.stepper(self)(xW, *before)
         return after if len(after) > 1 else after[0]
-
-
-__all__ = ["Cell"]

@@ -65,6 +65,3 @@ def _restored(modules: list[Module], states: list[Any]) -> Module:
 
 def _same(module: Module) -> Module:
     return module
-
-
-__all__ = ["reduced", "restore"]

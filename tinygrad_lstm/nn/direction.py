@@ -85,6 +85,3 @@ class Direction(EquationModule):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run through the steps (see `run`)."""
         return run(self, x, start, alive, self.backward, truncate)
-
-
-__all__ = ["Direction", "run"]

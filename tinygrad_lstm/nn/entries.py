@@ -52,6 +52,3 @@ def _shape(value: Any) -> tuple[int, ...] | str:
         return tuple(np.shape(value))
     except ValueError:
         return "lists of unequal lengths"
-
-
-__all__ = ["check_entries"]

@@ -196,6 +196,3 @@ class EquationModule(Module):
         for name, state in zip(self.equations.states, chosen):
             state.name = f"{name}_{mark}"
         return chosen
-
-
-__all__ = ["EquationModule", "LayerOptions", "Start"]

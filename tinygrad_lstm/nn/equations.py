@@ -151,6 +151,3 @@ class Equations:
         p : whatever has the parameters as attributes
         """
         raise NotImplementedError
-
-
-__all__ = ["Equations", "Step"]

@@ -196,6 +196,3 @@ class GRUEquations(Equations):
             return (out,)
 
         return step
-
-
-__all__ = ["GRU", "GRUCell", "GRUEquations"]

@@ -89,6 +89,3 @@ def _sizes(who: str, shape: Any, count: int | None = None) -> tuple[int, ...]:
     if math.prod(sizes) >= MOST:
         raise ArgumentError(f"{who}: found shape {sizes}, expected fewer than {MOST} entries")
     return sizes
-
-
-__all__ = ["generator", "glorot", "normal", "orthogonal", "uniform"]

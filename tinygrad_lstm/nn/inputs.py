@@ -79,6 +79,3 @@ def sequence_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...])
     if outside.size:
         raise ArgumentError(f"{who}: found length {outside[0]}, expected 1 to {T} steps")
     return array
-
-
-__all__ = ["input_tensor", "sequence_lengths", "size"]

@@ -245,6 +245,3 @@ class Sequential(Module):
 
     if TYPE_CHECKING:
         __call__ = forward
-
-
-__all__ = ["Dense", "Dropout", "Sequential"]

@@ -226,13 +226,3 @@ def _error(y: Tensor, target: Any) -> Tensor:
 def _with_name(loss: Tensor) -> Tensor:
     loss.name = "loss"
     return loss
-
-
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "euclidean_norm",
-    "mean_squared_error",
-    "softmax_cross_entropy",
-    "squared_error",
-]

@@ -259,6 +259,3 @@ class MemoryBlocks(Recurrent):
 def _equations(who: str, hidden_size: int, peephole: bool, **options: Any) -> LSTMEquations:
     kind = BlockEquations if flag(f"{who}: peephole", peephole) else LSTMEquations
     return kind(hidden_size, who=who, **options)
-
-
-__all__ = ["LSTM", "LSTMCell", "MemoryBlocks"]

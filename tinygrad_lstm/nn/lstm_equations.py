@@ -193,6 +193,3 @@ def _unseen(s: Any, state: Any) -> Any:
 
 def _itself(x: Any) -> Any:
     return x
-
-
-__all__ = ["BlockEquations", "LSTMEquations"]

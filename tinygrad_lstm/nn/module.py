@@ -413,6 +413,3 @@ def _name_once(
 
 def _is_parameter(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad and not value.inputs
-
-
-__all__ = ["Module"]

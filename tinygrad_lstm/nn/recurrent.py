@@ -277,6 +277,3 @@ class Recurrent(EquationModule):
 def is_gers(truncate: Any) -> bool:
     """Return whether a truncation is the one that Gers' equations make."""
     return isinstance(truncate, str) and truncate == "gers"
-
-
-__all__ = ["Recurrent", "RecurrentOptions", "is_gers"]

@@ -123,6 +123,3 @@ class RNNEquations(Equations):
             return (out,)
 
         return step
-
-
-__all__ = ["RNN", "RNNCell", "RNNEquations"]

@@ -17,8 +17,6 @@ import numpy as np
 from ...engine.kind import Kind
 from ...network.flow import DELAYS, Flow, Node, Wire
 
-__all__ = ["Change", "Edit", "edited", "in_order", "leading_to", "place_of", "standing"]
-
 # (a node as it stands, the first free wire) -> the nodes in its place
 Edit = Callable[[Node, int], list[Node]]
 

@@ -42,8 +42,6 @@ from .scales import any_factors, branch_signs, leaf_factors, loss_factors, signa
 from .slopes import wrong_reductions, wrong_slopes
 from .sums import axis_sums, batch_sums, elementwise_products, step_sums
 
-__all__ = ["GENERATORS", "Generator", "all_mistakes", "any_size", "forget", "mistake", "mistakes"]
-
 Generator = Callable[[Networks], Iterator[Mistake]]
 
 AT_A_NODE: list[Generator] = [

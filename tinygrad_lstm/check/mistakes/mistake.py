@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from .changes import Change
 from .likelihood import rank
 
-__all__ = ["Mistake", "joint", "joint_mistakes", "without"]
-
 FEW = 12  # places of a mistake that are listed by name
 
 

@@ -19,8 +19,6 @@ from ...network.flow import DELAYS, SOURCES, Node
 from ...network.view import View
 from .likelihood import distance_between
 
-__all__ = ["Networks", "NodesWithTick"]
-
 LEAVES = (Kind.INPUT, Kind.PARAMETER)
 UNUSED = (Kind.BRANCH, Kind.BROADCAST, Kind.OUTPUT, Kind.COLLECT, Kind.PARAMETER)  # as substitutes
 LAYER = 4  # how many signals on from a product its layer's output may be

@@ -17,8 +17,6 @@ from .mistake import Mistake
 from .networks import Networks
 from .wording import factor_text
 
-__all__ = ["Substitute", "shifted", "substitutions"]
-
 
 class Substitute(NamedTuple):
     """A gain that stands in place of the right one, and how the mistake is described.
