@@ -14,7 +14,7 @@ from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM
 from tinygrad_lstm.formulas.columns import WIDTH
-from tinygrad_lstm.formulas.equations import left_out
+from tinygrad_lstm.formulas.rewriting import left_out
 from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.network.view import View
 
