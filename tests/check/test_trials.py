@@ -17,10 +17,6 @@ CASES = [*planted.correct_cases(), *planted.random_cases(8, seed=3)]
 SAMPLE = 60  # mistakes tried of each network
 
 
-def no_tick():
-    """Let a pass over a network go on."""
-
-
 @cache
 def some_mistakes(case):
     """Return the network of a case, and some of its mistakes."""
@@ -36,7 +32,7 @@ def set_up(case, names):
     (sight, several), rng = some_mistakes(case), np.random.default_rng(6)
     noisy = {n: v * (1 + 0.01 * rng.normal(size=v.shape)) for n, v in case.hand().items()}
     given = sight.given({name: noisy[name] for name in names if name in noisy})
-    return sight, given, Trials(sight.adjoint, given, True, no_tick), several
+    return sight, given, Trials(sight.adjoint, given, True), several
 
 
 def whole(sight, given, change):
@@ -105,8 +101,8 @@ def test_a_mistake_moves_given_gradients_as_the_screen_says(case, which):
 def test_the_network_is_left_when_the_time_is_up():
     case = planted.case("lstm")
     sight = View(case.loss())
-    with pytest.raises(TimeUp):
-        Trials(sight.adjoint, sight.given(case.hand()), True, Clock(0))
+    with pytest.raises(TimeUp), Clock(0):
+        Trials(sight.adjoint, sight.given(case.hand()), True)
 
 
 @pytest.mark.parametrize("seconds", ["1", None, float("nan"), True, -1, -0.5])

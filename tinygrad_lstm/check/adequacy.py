@@ -110,7 +110,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     clock = Clock(seconds)
     try:
         with clock:
-            sight = View(loss, tick=clock)
+            sight = View(loss)
     except TimeUp:
         return Adequacy(0, (), (), is_cut=True, is_counted=False)
     ends = [
@@ -151,7 +151,7 @@ class _Survey:
         self.unseen: list[Mistake] = []
 
     def run(self, seconds: float) -> None:
-        self.trials = Trials(self.sight.adjoint, self.ends, False, self.clock)
+        self.trials = Trials(self.sight.adjoint, self.ends, False)
         right = self.trials.expected
         self.largest = {
             key: np.abs(value).max(initial=0.0) for key, value in Interruptible(right.items())
@@ -185,7 +185,7 @@ class _Survey:
 
     def _mistakes(self) -> Iterator[Mistake]:
         """Yield the mistakes that lead to a gradient of a leaf."""
-        for each in all_mistakes(self.sight, tick=self.clock):
+        for each in all_mistakes(self.sight):
             if each.change.at & self.trials.leading:
                 yield each
 

@@ -58,17 +58,13 @@ class Comparison:
         gradient that equals the tape's only if its author rounded on the way has to follow from the
         given ones.
         """
-        return self._look(lambda: None)
+        return self._look()
 
-    def _look(
-        self, tick: Callable[[], None], sight: View | None = None
-    ) -> tuple[View, list[Given], list[np.ndarray]]:
-        sight = sight or self.sight or View(self.loss, tick=tick)
+    def _look(self, sight: View | None = None) -> tuple[View, list[Given], list[np.ndarray]]:
+        sight = sight or self.sight or View(self.loss)
         finite = {row.name for row in self.rows if row.finite}
         given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        tick()
         allowed = tolerances(sight, given, self.rtol, self.digits)
-        tick()
         right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
         agreeing = {each.name for each in sight.given(right)}
         key_of = {each.name: key for key, each in enumerate(given)}
@@ -102,7 +98,7 @@ class Comparison:
         try:
             with clock:
                 if "evidence" not in self.__dict__:
-                    self.__dict__["evidence"] = self._look(clock)
+                    self.__dict__["evidence"] = self._look()
                 mistakes = diagnose(*self.evidence, seconds=clock.left, pairs=False)
                 if _leaves_some(mistakes) and not mistakes.is_cut:
                     try:
@@ -152,7 +148,7 @@ class Comparison:
             or len(sight.unfolded.adjoint.nodes) > UNASKED
         ):
             return Diagnoses()
-        unfolded = self._look(clock, sight.unfolded)
+        unfolded = self._look(sight.unfolded)
         mistakes = diagnose(*unfolded, pairs=False, seconds=clock.left)
         if not mistakes or _leaves_some(mistakes):
             return Diagnoses()

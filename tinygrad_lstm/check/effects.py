@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..engine.limit import Clock, Interruptible
+from ..engine.limit import Interruptible
 from .blame import Judgement
 from .diagnosis import Diagnosis
 
@@ -88,7 +88,7 @@ class Effects:
         at = self.slices[key]
         total += np.bincount(self.place[at], self.sign[at] * part, self.width)
 
-    def likely(self, tried: Sequence[Diagnosis], clock: Clock) -> list[Pair]:
+    def likely(self, tried: Sequence[Diagnosis]) -> list[Pair]:
         """Return pairs of mistakes, first those whose effects add up to the author's differences.
 
         Two effects add up where neither mistake acts on the result of the other. Where one does, it
@@ -103,20 +103,17 @@ class Effects:
             self._add(aim, key, self._part(key, each.given.value, True) - right)
         effects = np.array([each.effect for each in tried])
         blocks = []
-        for start in range(0, len(effects), BLOCK):
-            clock()
+        for start in Interruptible(range(0, len(effects), BLOCK)):
             blocks.append(effects[start : start + BLOCK] @ effects.T)
         between, along = np.concatenate(blocks), effects @ aim
         own = np.diag(between)
         first, second = np.triu_indices(len(tried), 1)
         both, between = own[first] * own[second], between[first, second]
-        clock()
         spread = both - between**2  # 0 of two along one line, which are no pair
         reached = (
             along[first] ** 2 * own[second] + own[first] * along[second] ** 2
             - 2 * along[first] * along[second] * between
         )  # fmt: skip
-        clock()
         apart = np.flatnonzero(spread > 1e-9 * both)
         near = reached[apart] / spread[apart]
         if len(near) > PAIRS:

@@ -23,7 +23,7 @@ from .effects import Effects, Pair
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .runs import run_on_given
-from .trials import NO_ROOM, SECONDS, Screen, Trials, with_ticks
+from .trials import NO_ROOM, SECONDS, Screen, Trials
 
 MORE = 200  # pairs that are tried after one that explains all
 MOST = 10  # diagnoses in the result
@@ -58,7 +58,7 @@ def diagnose(
     result, clock = Diagnoses(), Clock(seconds)
     with np.errstate(all="ignore"), clock:  # a mistake may divide by 0
         try:
-            search = _Search(sight, given, allowed, clock)
+            search = _Search(sight, given, allowed)
         except TimeUp:
             result.is_cut = True
             return result
@@ -80,7 +80,7 @@ def diagnose(
         apart = ""
         with suppress(TimeUp):
             others = best[1:COMPARED] if whole else []
-            signals = (_apart(sight, (best[0], other), given, clock) for other in others)
+            signals = (_apart(sight, (best[0], other), given) for other in others)
             apart = next(filter(None, signals), "")
     result.extend(replace(each, unique=is_only, apart=apart, effect=None) for each in best)
     return result
@@ -92,8 +92,6 @@ class _Search:
     Parameters
     ----------
     sight, given, allowed : as in `diagnosed`
-    clock : Clock
-        Ends the search, by an error.
 
     Attributes
     ----------
@@ -105,15 +103,9 @@ class _Search:
         The diagnoses that explain some of them.
     """
 
-    def __init__(
-        self,
-        sight: View,
-        given: Sequence[Given],
-        allowed: Sequence[np.ndarray],
-        clock: Clock,
-    ) -> None:
-        self.sight, self.given, self.allowed, self.clock = sight, given, allowed, clock
-        self.trials = Trials(sight.adjoint, given, True, clock)
+    def __init__(self, sight: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> None:
+        self.sight, self.given, self.allowed = sight, given, allowed
+        self.trials = Trials(sight.adjoint, given, True)
         self.base = {
             key: Judgement(given[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
@@ -125,7 +117,6 @@ class _Search:
         self.maker = sight.adjoint.maker
         self.known = _known(sight, given)
         self.settled = _settled(sight, given, allowed) if self.wrong else set[int]()
-        clock()
         self.diagnoses: list[Diagnosis] = []
         self.paired: list[Diagnosis] = []
         self.effects = Effects(self.base)
@@ -147,7 +138,6 @@ class _Search:
         may_explain = self._screen()
         known: set[str] = set()
         for mistake in filter(covers, self._mistakes(near)):
-            self.clock()
             if may_explain(mistake):
                 known.add(mistake.says)
                 self.attempt((mistake,))
@@ -164,12 +154,12 @@ class _Search:
         for mistake in self._mistakes(ways):
             if mistake.change.at & ways and not covers(mistake):
                 self.attempt((mistake,))
-        for mistake in self._unsettled(any_size(self.sight, self.clock)):
+        for mistake in self._unsettled(any_size(self.sight)):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
 
     def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
         """Yield the mistakes at some wires, without their changes where all gradients are right."""
-        return self._unsettled(mistakes(self.sight, wires, self.clock))
+        return self._unsettled(mistakes(self.sight, wires))
 
     def _unsettled(self, several: Iterable[Mistake]) -> Iterator[Mistake]:
         """Yield mistakes without their changes where all gradients are right."""
@@ -187,13 +177,12 @@ class _Search:
                 if each not in above and each not in self.known:
                     above.add(each)
                     waiting.append(each)
-        self.clock()
         return above
 
     def try_pairs(self, watch: Callable[[list[Pair]], Iterable[Pair]]) -> None:
         """Try two mistakes at once, the likeliest first, and some more after the first that do."""
         left = MORE
-        for one, other in watch(self.effects.likely(self.paired, self.clock)):
+        for one, other in watch(self.effects.likely(self.paired)):
             if one.says == other.says:
                 continue  # of one sentence, one mistake reads as if the other undid it
             self.attempt((*one.mistakes, *other.mistakes))
@@ -209,7 +198,6 @@ class _Search:
         TimeUp
             If there is no time for it.
         """
-        self.clock()
         try:
             several = with_rates(several, self._residual)
             now = self._judgements(several)
@@ -270,7 +258,7 @@ class _Search:
         return may_explain
 
 
-def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given], clock: Clock) -> str:
+def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
     """Return a signal that is not given and differs between two diagnoses; empty if none does."""
     both = []
     for each in two:
@@ -278,9 +266,7 @@ def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given], clock:
         try:
             for mistake in each.mistakes:
                 network = mistake.change(network)
-            values = evaluate(
-                network, everything=True, intercept=with_ticks({}, network.nodes, clock)
-            )
+            values = evaluate(network, everything=True)
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -30,23 +30,7 @@ from .runs import Recorder
 
 SECONDS = 30.0  # after which no more mistakes are tried, by default
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none
-OFTEN = 200  # nodes between two looks at the clock
 REACHED = 10**6  # wires behind changes, that are remembered
-
-
-def with_ticks(
-    intercept: dict[int, Intercept], nodes: Sequence[Node], tick: Callable[[], None]
-) -> dict[int, Intercept]:
-    """Return intercepts of wires, and a call again and again while nodes run."""
-
-    def pause(step: int | None, value: np.ndarray, then: Intercept | None = None) -> np.ndarray:
-        tick()
-        return value if then is None else then(step, value)
-
-    for node in nodes[OFTEN // 2 :: OFTEN]:
-        for wire in node.outputs[:1]:
-            intercept[wire] = partial(pause, then=intercept.get(wire))
-    return intercept
 
 
 class Trials:
@@ -58,8 +42,6 @@ class Trials:
     given : the derived gradients, or the ones to observe
     uses_given : bool
         Whether the run goes on with given gradients in place of the network's own.
-    tick : () -> None
-        Called again and again while the network runs; may raise an error to end that.
 
     Attributes
     ----------
@@ -68,10 +50,8 @@ class Trials:
         network makes them; 0 where it makes none.
     """
 
-    def __init__(
-        self, adjoint: Flow, given: Sequence[Given], uses_given: bool, tick: Callable[[], None]
-    ) -> None:
-        self.adjoint, self.given, self.uses_given, self.tick = adjoint, given, uses_given, tick
+    def __init__(self, adjoint: Flow, given: Sequence[Given], uses_given: bool) -> None:
+        self.adjoint, self.given, self.uses_given = adjoint, given, uses_given
         with collector_paused():
             self._run_once()
 
@@ -81,7 +61,7 @@ class Trials:
         self.nodes = adjoint.nodes
         self.at = {wire: at for at, x in enumerate(self.nodes) for wire in x.outputs if wire >= 0}
         self.readers: dict[int, list[int]] = {}
-        for at, node in enumerate(self.nodes):
+        for at, node in enumerate(Interruptible(self.nodes)):
             for wire in node.inputs:
                 self.readers.setdefault(wire, []).append(at)
         self.places: dict[int, dict[int | None, list[int]]] = {}
@@ -92,7 +72,6 @@ class Trials:
         self.known: dict[int, Any] = {}
         self.own: dict[int, Any] = {}  # the network's values on wires with a given gradient
         self.fixed: set[int] = set()
-        self.tick()
         self.expected = self._run_all()
         if self.uses_given:
             self.fixed = {wire for wire, steps in self.places.items() if self._is_fixed(wire)}
@@ -110,9 +89,8 @@ class Trials:
 
             return intercept if wire in self.places else record
 
-        intercept = {wire: intercept_at(wire) for wire in self.at}
-        self.tick()
-        evaluate(self.adjoint, intercept=with_ticks(intercept, self.nodes, self.tick))
+        intercept = {wire: intercept_at(wire) for wire in Interruptible(self.at)}
+        evaluate(self.adjoint, intercept=intercept)
         self.known, self.own = known.series(), own.series()
         for key, each in enumerate(self.given):
             expected.setdefault(key, np.zeros(each.value.shape))
@@ -185,7 +163,7 @@ class Trials:
         intercept = {wire: self._intercept(wire, values) for wire in places}
         flow = replace(self.adjoint, nodes=tuple(nodes), wires=wires)
         try:
-            evaluate(flow, intercept=with_ticks(intercept, nodes, self.tick), known=self.known)
+            evaluate(flow, intercept=intercept, known=self.known)
         except _OtherShape:
             return self._run_wholly(changes)
         return values
@@ -201,7 +179,7 @@ class Trials:
             intercept: dict[int, Any] = {
                 wire: self._intercept(wire, values) for wire in self.places
             }
-            evaluate(graph, intercept=with_ticks(intercept, graph.nodes, self.tick))
+            evaluate(graph, intercept=intercept)
         finally:
             self.fixed = fixed
         return values
@@ -309,10 +287,8 @@ class Trials:
         ----------
         weights : mapping of the position of a given gradient to an array of its shape
         """
-        self.tick()
         with collector_paused():
             back = transpose(self.adjoint)
-        self.tick()
         wires = {wire: back.continued.get(wire, wire) for wire in self.at}
         sums: dict[tuple[int, int | None], np.ndarray] = {}
         for wire, steps in self.places.items():
@@ -338,8 +314,7 @@ class Trials:
         recorder = Recorder(
             set(wires.values()), lambda w, k, x: add_weight(w, k, x) if w in ends else x
         )
-        intercept = with_ticks({wire: recorder[wire] for wire in recorder}, back.nodes, self.tick)
-        evaluate(back, still, intercept=intercept)
+        evaluate(back, still, intercept=recorder)
         slopes = recorder.series()
         return {wire: slopes[to] for wire, to in wires.items() if to in slopes}
 

@@ -5,7 +5,7 @@ Knows graphs and names; nothing of what is right or wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,8 +49,6 @@ class View:
     loss : Tensor
     fold : bool
         Whether one step is to stand for all where there is a recurrence, in a plain loop too.
-    tick : () -> None, optional
-        Called after each pass over the network; may raise an error to end that.
 
     Attributes
     ----------
@@ -70,18 +68,15 @@ class View:
         What is packed in a signal, and how wide each part is in relation to the others.
     """
 
-    def __init__(
-        self, loss: Tensor, fold: bool = True, tick: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, loss: Tensor, fold: bool = True) -> None:
         self.loss = loss
         self.network: Graph
         with collector_paused():
-            self._look(fold, tick)
+            self._look(fold)
 
-    def _look(self, fold: bool, tick: Callable[[], None]) -> None:
+    def _look(self, fold: bool) -> None:
         loss = self.loss
         recorded, names = graph(loss), dict[str, str]()
-        tick()
         self.signals = Signals(loss)
         learned = {
             name
@@ -95,10 +90,8 @@ class View:
             self.network, self.reason = fold_if_true(recorded, apart=True)
         else:
             self.network, self.reason = unpack(recorded), ""
-        tick()
         self.adjoint = self.network.adjoint()
         same = self.adjoint.continued
-        tick()
         self.places = Locations(self.network, self.signals, names)
         self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}
         sequences = self.places.sequences.items()

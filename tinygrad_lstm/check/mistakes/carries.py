@@ -22,7 +22,6 @@ from .wording import listing
 def wrong_carries(nets: Networks) -> Iterator[Mistake]:
     """Drop the carry, at one step or at all, or let it overwrite the sum that it belongs to."""
     for loop in loops(nets):
-        nets.tick()
         meetings = _meetings(nets, loop)
         where = [nets.makes(node) for node, *_ in meetings]
         for node, _, fresh in meetings:

@@ -12,6 +12,7 @@ from itertools import permutations
 import numpy as np
 
 from ...engine.kind import Kind
+from ...engine.limit import Interruptible
 from ...engine.primitives import reshape, transpose
 from ...network.flow import Flow, Node
 from .changes import Change, in_order, standing
@@ -28,8 +29,7 @@ def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
     for node, *_ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         alike.setdefault((node.loop, np.shape(node.gain)), []).append(node)
     for gains in alike.values():
-        for at, one in enumerate(gains):
-            nets.tick()
+        for at, one in enumerate(Interruptible(gains)):
             for other in gains[at + 1 :]:
                 names = nets.makes(one), nets.makes(other)
                 yield Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and "
@@ -40,8 +40,7 @@ def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
 
 def exchanged_products(nets: Networks) -> Iterator[Mistake]:
     """Exchange the δs of two products of one signal, or of the two factors of one product."""
-    for one, other in _siblings(nets):
-        nets.tick()
+    for one, other in Interruptible(_siblings(nets)):
         if one.outputs == other.outputs or any(len(x.outputs) > 1 for x in (one, other)):
             continue
         names = nets.makes(one), nets.makes(other)

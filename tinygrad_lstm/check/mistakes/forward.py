@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from ...engine.kind import Kind
+from ...engine.limit import Interruptible
 from ...network.adjoint import gain_of
 from ...network.evaluate import evaluate
 from ...network.flow import Node
 from .changes import Change, Edit
 from .mistake import Mistake
-from .networks import Networks, NodesWithTick
+from .networks import Networks
 from .normalisations import Normalisation, along_other_axis, normalisations
 
 Seen = Callable[[int], np.ndarray]  # the value on a wire at this step
@@ -142,7 +143,7 @@ def _unshifted(nets: Networks, wire: int) -> int:
 
 def _broadcast(nets: Networks) -> Iterator[Mistake]:
     """Read (n, 1) as (n,), so that each entry is combined with every entry of another (n, 1)."""
-    for node in NodesWithTick(nets.network.nodes, nets.tick):
+    for node in Interruptible(nets.network.nodes):
         if node.kind not in (Kind.INPUT, Kind.CONSTANT, Kind.TAP):
             continue
         user = nets.user.get(node.outputs[0])
@@ -216,7 +217,6 @@ def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]
 
     def replacement(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
         def replace_value(step: int | None, now: np.ndarray) -> np.ndarray:
-            nets.tick()
             now = (
                 np.asarray(values[at_wire](step, now, partial(at, step)))
                 if at_wire in values

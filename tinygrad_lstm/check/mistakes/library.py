@@ -142,9 +142,7 @@ def forget(generator: Generator) -> None:
     del RANK[OWN.pop(generator)]
 
 
-def all_mistakes(
-    sight: View, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
-) -> Iterator[Mistake]:
+def all_mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
     """Yield every mistake that can be made in a network, also those that change nothing.
 
     The likeliest come first: those at one node, those made at several at once, and then those that
@@ -156,10 +154,8 @@ def all_mistakes(
     wires : set of int, optional
         Of the adjoint network: a mistake at a node that makes no such wire is left out, except
         where it is made together with others.
-    tick : () -> None, optional
-        Called again and again, also while nothing is yielded; may raise an error to end that.
     """
-    nets = Networks(sight, tick)
+    nets = Networks(sight)
     nodes = nets.adjoint.nodes
     here = [x for x in nodes if wires is None or not wires.isdisjoint(x.outputs)]
     chosen = {id(node) for node in here}
@@ -191,14 +187,12 @@ def all_mistakes(
     yield from joint_mistakes(groups, nets.position)
 
 
-def mistakes(
-    sight: View, wires: Set[int] | None = None, tick: Callable[[], None] = lambda: None
-) -> Iterator[Mistake]:
+def mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
     """Yield every mistake that changes a network (see `all_mistakes`)."""
-    return (each for each in all_mistakes(sight, wires, tick) if not each.change.is_none)
+    return (each for each in all_mistakes(sight, wires) if not each.change.is_none)
 
 
-def any_size(sight: View, tick: Callable[[], None] = lambda: None) -> Iterator[Mistake]:
+def any_size(sight: View) -> Iterator[Mistake]:
     """Yield the mistakes of a factor of any size, which is to be found from the author's numbers.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
@@ -207,10 +201,8 @@ def any_size(sight: View, tick: Callable[[], None] = lambda: None) -> Iterator[M
     Parameters
     ----------
     sight : View
-    tick : () -> None, optional
-        Called again and again, also while nothing is yielded; may raise an error to end that.
     """
-    nets = Networks(sight, tick)
+    nets = Networks(sight)
     several = list(any_factors(nets.at(nets.adjoint.nodes)))
     yield from several
     yield from joint_mistakes(several, nets.position)

@@ -5,7 +5,7 @@ Knows graphs, and what was recorded on their wires; no mistake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -47,14 +47,11 @@ class Networks:
     Parameters
     ----------
     sight : View
-    tick : () -> None, optional
-        Called again and again while mistakes are listed; may raise an error to stop the listing.
     """
 
-    def __init__(self, sight: View, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, sight: View) -> None:
         self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
-        self.tick = tick
-        self.nodes: Iterable[Node] = NodesWithTick(self.adjoint.nodes, tick)
+        self.nodes: Iterable[Node] = Interruptible(self.adjoint.nodes)
         self.everywhere = self
         self.substitutes: dict[tuple[str, tuple[int, ...]], set[Any]] = {}  # those yielded, by node
         self.listing = ""
@@ -92,7 +89,7 @@ class Networks:
             Whether to take one signal for another, too.
         """
         other = copy(self)
-        other.nodes, other.listing = NodesWithTick(nodes, self.tick), listing
+        other.nodes, other.listing = Interruptible(nodes), listing
         if takes_others:
             other.others = self.everywhere
         return other
@@ -240,21 +237,3 @@ class Networks:
         """Return a gain for a place beside a node."""
         count = self.steps(node)
         return np.broadcast_to(gain, (count, *np.shape(gain))) if count else np.asarray(gain)
-
-
-class NodesWithTick:
-    """Nodes to look at, one after the other, and a call before each.
-
-    Parameters
-    ----------
-    nodes : iterable of Node
-    tick : () -> None
-    """
-
-    def __init__(self, nodes: Iterable[Node], tick: Callable[[], None]) -> None:
-        self.nodes, self.tick = nodes, tick
-
-    def __iter__(self) -> Iterator[Node]:
-        for node in self.nodes:
-            self.tick()
-            yield node

@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ...engine.kind import Kind
+from ...engine.limit import Interruptible
 from ...engine.primitives import broadcast_to
 from ...engine.primitives import sum as total
 from ...engine.symbol import TOTAL
 from ...network.flow import Node
 from .changes import Change
 from .mistake import Mistake
-from .networks import Networks, NodesWithTick
+from .networks import Networks
 
 
 class Normalisation(NamedTuple):
@@ -79,7 +80,7 @@ def _missing(nets: Networks, each: Normalisation) -> Iterator[Mistake]:
     """Yield δ of the shares in place of δ of the normalised signal, as after a cross-entropy."""
     shape = np.shape(each.shares)
     for node in each.before[-1:]:
-        for shares in NodesWithTick(nets.network.nodes, nets.tick):
+        for shares in Interruptible(nets.network.nodes):
             wire = shares.outputs[0] if shares.outputs else -1
             if wire not in nets.sender or np.shape(nets.value(wire)) != shape:
                 continue

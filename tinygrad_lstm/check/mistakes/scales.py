@@ -12,10 +12,11 @@ from functools import partial
 import numpy as np
 
 from ...engine.kind import Kind
+from ...engine.limit import Interruptible
 from ...network.flow import Flow, Node
 from .changes import Change, Edit
 from .mistake import Mistake
-from .networks import Networks, NodesWithTick
+from .networks import Networks
 from .wording import factor_text
 
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
@@ -24,7 +25,7 @@ SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
 def loss_factors(nets: Networks) -> Iterator[Mistake]:
     """Scale everything: a factor of the loss, a sign, a number of entries, of steps, of a batch."""
     sizes = {2.0: "2", 0.5: "1/2", -1.0: "−1"}
-    for node in NodesWithTick(nets.network.nodes, nets.tick):
+    for node in Interruptible(nets.network.nodes):
         for count in np.shape(nets.value(node.outputs[0])) if node.outputs else ():
             if count > 1:
                 sizes.setdefault(float(count), str(count))
