@@ -18,6 +18,7 @@ from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import all_mistakes, mistakes
 from tinygrad_lstm.check.trials import Trials
 from tinygrad_lstm.engine.place import Packed
+from tinygrad_lstm.network.evaluate import evaluate
 from tinygrad_lstm.network.view import View
 
 THE_19 = [planted.case("lstm", each) for each in planted.LSTM]
@@ -300,6 +301,18 @@ def test_with_few_signals_the_region_between_them_is_blamed():
     assert blame.region == ("lstm.o[3]",) and blame.supply == "lstm.o[3]"
 
 
+def test_the_signal_to_give_next_halves_the_region():
+    """The middle of a chain leaves the fewest suspects in the worst case; its ends, the most."""
+    y = x = tg.Tensor([0.3, -0.8], requires_grad=True, name="x")
+    for k in range(9):
+        y = tg.tanh(y)
+        y.name = f"y{k}"
+    loss = tg.sum(y * y)
+    blame = tg.compare(loss, {"x": 2 * tg.grad(loss, [x])[0].numpy()}).blame
+    assert blame.region == tuple(f"y{k}" for k in reversed(range(9)))
+    assert blame.supply == "y4"
+
+
 def test_a_report_reads_like_a_teacher():
     found = report(planted.case("lstm", "f-missing"))
     assert "first wrong: lstm.state[2]" in str(found)
@@ -308,11 +321,53 @@ def test_a_report_reads_like_a_teacher():
     assert max(map(len, str(found).splitlines())) <= 80
 
 
+def test_a_report_lists_six_names_in_a_line_and_six_mistakes_in_its_data():
+    case = planted.case("lstm", "f-missing")
+    found = report(case)
+    (line,) = re.findall("consequences: (.*?)(?: mistake|$)", " ".join(str(found).split()))
+    assert line == ", ".join(found.blame.consequences[:6]) + ", …"
+    assert len(found.blame.consequences) > 6
+    rms = planted.case("rms", "size-path")
+    several = report(rms, rms.parameters)
+    assert len(several.as_dict()["mistakes"]) == 6 < len(several.mistakes)
+
+
+def test_the_data_of_a_report_say_that_the_search_was_cut():
+    case = planted.case("lstm", "f-missing")
+    found = tg.compare(case.loss(), case.hand())
+    found.diagnose(seconds=0)
+    assert found.as_dict()["is_cut"] is True
+    assert report(case).as_dict()["is_cut"] is False
+
+
 def test_two_explanations_are_told_apart_by_a_signal_to_give():
     case = planted.case("elman", "sign")
     found = report(case, case.parameters).mistakes
     assert len(found) > 1 and not found[0].unique
     assert found[0].apart and found[0].apart not in case.parameters
+
+
+def test_the_signal_to_give_differs_between_two_explanations():
+    """No other signal is named: δ of a signal above both mistakes is the same with either."""
+    case = planted.case("elman", "sign")
+    first, *others = report(case, case.parameters).mistakes
+    sight = View(case.loss())
+
+    def deltas(diagnosis):
+        network = sight.adjoint
+        for mistake in diagnosis.mistakes:
+            network = mistake.change(network)
+        on, wires = evaluate(network, everything=True), network.wires
+        return {name: on[wires[wire].name][... if k is None else k]
+                for name, (wire, k) in sight.at.items() if name in sight.named}  # fmt: skip
+
+    own, *theirs = map(deltas, (first, *others[:4]))
+    differing = [
+        [n for n in own if n not in case.parameters and not np.allclose(own[n], other[n])]
+        for other in theirs
+    ]
+    assert first.apart == next(names[0] for names in differing if names)
+    assert first.apart != next(name for name in own if name not in case.parameters)
 
 
 def test_another_library_s_order_of_what_is_packed_is_named():

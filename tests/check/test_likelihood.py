@@ -243,6 +243,8 @@ def test_several_at_once_are_told_without_the_one_that_agrees():
     parts = {f"lstm.b.{gate}": slice(3 * k, 3 * k + 3) for k, gate in enumerate("aifo")}
     hand = {name: wrong["lstm.b"][part] for name, part in parts.items()}
     hand["lstm.b.o"] = right["lstm.b"][parts["lstm.b.o"]]
+    # with δ of the net inputs the search is eight times shorter, far below its limit
+    hand |= {name: value for name, value in right.items() if name.startswith("lstm.s_")}
     report = tg.compare(planted.case("lstm").loss(), hand)
     check_nothing_that_agrees_is_named(report)
     diagnosis = report.mistakes[0]

@@ -78,7 +78,7 @@ def html(report: Comparison) -> str:
 
 
 def data(report: Comparison, answers: bool) -> dict[str, Any]:
-    """Return a report as JSON can hold it."""
+    """Return a report as JSON can hold it; ``is_cut`` says that the time was up."""
     rows = []
     for row in report.rows:
         entry: dict[str, Any] = {
@@ -91,14 +91,17 @@ def data(report: Comparison, answers: bool) -> dict[str, Any]:
             entry |= {"max_abs": _plain(row.max_abs), "max_rel": _plain(row.max_rel),
                       "where": None if row.where is None else list(row.where)}  # fmt: skip
         rows.append(entry)
-    blame, mistakes = None, list[dict[str, Any]]()
+    blame, mistakes, is_cut = None, list[dict[str, Any]](), True
     with suppress(TimeUp), report.limit:
         if report.is_wrong and report.blame is not None:
             blame = asdict(report.blame)
             numbers = {name: _plain(blame.pop(name)) for name in ("found", "expected")}
             blame |= numbers if answers else {}
         mistakes = list(_mistakes(report, answers))
-    return {"ok": report.ok, "rows": rows, "blame": blame, "mistakes": mistakes}
+        is_cut = report.best.is_cut
+    return {
+        "ok": report.ok, "rows": rows, "blame": blame, "mistakes": mistakes, "is_cut": is_cut
+    }  # fmt: skip
 
 
 def _mistakes(report: Comparison, answers: bool) -> Iterator[dict[str, Any]]:

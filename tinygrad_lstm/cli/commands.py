@@ -182,7 +182,7 @@ def _check(chosen: argparse.Namespace) -> int:
         report, complaints = _compare(chosen)
     except TinygradError as error:
         if chosen.json:
-            empty = {"ok": False, "rows": [], "blame": None, "mistakes": []}
+            empty = {"ok": False, "rows": [], "blame": None, "mistakes": [], "is_cut": False}
             print(_json(empty | {"complaints": str(error).splitlines()}))
         raise
     for complaint in complaints:
