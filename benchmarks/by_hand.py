@@ -7,12 +7,14 @@ gradients are held against.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from .problem import Array, Problem, named
 from .ways_by_hand import BY_HAND
+
+TOLERANCE = {"float32": 2e-4, "float64": 1e-11}  # of the gradient's largest entry
 
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
@@ -50,3 +52,25 @@ def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str
         return 0.5 * ((y - target) ** 2).sum()
 
     return step, lambda: named(gradients) | found
+
+
+def check(problem: Problem, gradients: Mapping[str, Array], dtype: str) -> None:
+    """Compare a system's gradients with those written by hand in float64.
+
+    Raises
+    ------
+    ValueError
+        If one is missing, misshapen or too far off; the message names it and says how far.
+    """
+    step, read = build(problem.astype(np.float64))
+    step()
+    for name, expected in read().items():
+        if name not in gradients:
+            raise ValueError(f"gradient of {name}: missing")
+        if gradients[name].shape != expected.shape:
+            raise ValueError(
+                f"gradient of {name}: shape {gradients[name].shape}, not {expected.shape}"
+            )
+        off = np.abs(gradients[name] - expected).max() / np.abs(expected).max()
+        if not off <= TOLERANCE[dtype]:
+            raise ValueError(f"gradient of {name}: off by {off:.1e} of its largest entry")

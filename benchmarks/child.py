@@ -18,7 +18,8 @@ from collections.abc import Callable
 from importlib import import_module
 
 from . import memory
-from .problem import NETWORKS, Size, check, make
+from .by_hand import check
+from .problem import NETWORKS, Size, make
 from .systems import SYSTEMS
 
 BLOCKS = 7

@@ -19,7 +19,6 @@ from numpy.random import default_rng
 
 Array = np.ndarray
 LEAVES = ("W", "U", "b", "w", "c", "x")  # of the LSTM alone
-TOLERANCE = {"float32": 2e-4, "float64": 1e-11}  # of the gradient's largest entry
 
 
 class Size(NamedTuple):
@@ -150,25 +149,3 @@ def make(size: Size, network: Network = NETWORKS[PLAIN]) -> Problem:
         c=normal(1, deviation=0.1),
         lengths=random.integers((T + 1) // 2, T, B, endpoint=True) if network.is_padded else None,
     )
-
-
-def check(problem: Problem, found: Mapping[str, Array], dtype: str) -> None:
-    """Hold a system's gradients against those written by hand in float64.
-
-    Raises
-    ------
-    ValueError
-        If one is missing, misshapen or too far off; the message names it and says how far.
-    """
-    from .by_hand import build
-
-    step, read = build(problem.astype(np.float64))
-    step()
-    for name, wanted in read().items():
-        if name not in found:
-            raise ValueError(f"gradient of {name}: missing")
-        if found[name].shape != wanted.shape:
-            raise ValueError(f"gradient of {name}: shape {found[name].shape}, not {wanted.shape}")
-        off = np.abs(found[name] - wanted).max() / np.abs(wanted).max()
-        if not off <= TOLERANCE[dtype]:
-            raise ValueError(f"gradient of {name}: off by {off:.1e} of its largest entry")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.problem import NETWORKS, Size, check, make
+from benchmarks.by_hand import check
+from benchmarks.problem import NETWORKS, Size, make
 from benchmarks.systems import tape
 
 EVERY = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
