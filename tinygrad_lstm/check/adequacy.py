@@ -7,7 +7,7 @@ transpose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -107,100 +107,68 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     UsageError
         If nothing was recorded, or no leaf requires a gradient.
     """
-    clock = Clock(seconds)
-    try:
-        with clock:
-            sight = View(loss)
-    except TimeUp:
-        return Adequacy(0, (), (), is_cut=True, is_counted=False)
-    ends = [
-        Given(node.name, node.inputs[0], None, np.empty(0))
-        for node in sight.adjoint.nodes
-        if node.kind is Kind.OUTPUT and node.name.removeprefix("δ") in sight.named
-    ]
-    if not ends:
-        raise UsageError("adequacy: found no gradient to check, expected a leaf that requires one")
-    survey = _Survey(sight, ends, clock)
-    with np.errstate(all="ignore"), clock:
-        try:
-            survey.run(seconds)
-        except TimeUp:
-            survey.is_cut = True
-    advice = tuple(_advice(sight, survey.unseen)) if survey.unseen else ()
-    return Adequacy(
-        survey.planted, tuple(survey.unseen), advice, max(survey.listed, survey.planted),
-        survey.is_cut, survey.is_counted,
-    )  # fmt: skip
+    planted, count, is_cut, is_counted = 0, 0, True, False
+    unseen, listed = list[Mistake](), list[Mistake]()
+    with suppress(TimeUp), np.errstate(all="ignore"), Clock(seconds):
+        sight = View(loss)
+        watched = _Gradients(sight)
+        soon = Clock(LISTING * seconds)
+        rest = (x for x in all_mistakes(sight) if x.change.at & watched.trials.leading)
+        for mistake in rest:
+            listed.append(mistake)
+            if soon.is_over:
+                break
+        else:
+            is_counted = True
+        count = len(listed)
+        for mistake in Interruptible(chain(listed, rest)):
+            try:
+                shows = watched.show(mistake)
+            except NO_ROOM:  # the shapes do not allow it
+                count -= 1
+                continue
+            planted += 1
+            if not shows:
+                unseen.append(mistake)
+        is_cut = False
+    advice = tuple(_advice(sight, unseen)) if unseen else ()
+    return Adequacy(planted, tuple(unseen), advice, max(count, planted), is_cut, is_counted)
 
 
-class _Survey:
-    """Mistakes tried one after the other, as long as there is time.
+class _Gradients:
+    """The gradients of the leaves, in which a mistake shows or does not.
 
     Parameters
     ----------
     sight : View
-    ends : where the gradients of the leaves come out
-    clock : Clock
-        Ends it, by an error.
     """
 
-    def __init__(self, sight: View, ends: list[Given], clock: Clock) -> None:
-        self.sight, self.ends, self.clock = sight, ends, clock
-        self.planted, self.listed = 0, 0
-        self.is_cut = self.is_counted = False
-        self.unseen: list[Mistake] = []
+    def __init__(self, sight: View) -> None:
+        ends = [
+            Given(node.name, node.inputs[0], None, np.empty(0))
+            for node in sight.adjoint.nodes
+            if node.kind is Kind.OUTPUT and node.name.removeprefix("δ") in sight.named
+        ]
+        if not ends:
+            raise UsageError(
+                "adequacy: found no gradient to check, expected a leaf that requires one"
+            )
+        self.trials = Trials(sight.adjoint, ends, False)
+        right = Interruptible(self.trials.expected.items())
+        self.least = {key: np.full_like(x, SEEN * np.abs(x).max(initial=0.0)) for key, x in right}
+        self.screen = Screen(self.trials, {key: np.zeros_like(x) for key, x in right}, self.least)
 
-    def run(self, seconds: float) -> None:
-        self.trials = Trials(self.sight.adjoint, self.ends, False)
-        right = self.trials.expected
-        self.largest = {
-            key: np.abs(value).max(initial=0.0) for key, value in Interruptible(right.items())
-        }
-        least = {
-            key: np.full_like(x, SEEN * self.largest[key])
-            for key, x in Interruptible(right.items())
-        }
-        aims = {key: np.zeros_like(x) for key, x in right.items()}
-        self.screen = Screen(self.trials, aims, least)
-        rest = self._mistakes()
-        listed = []
-        soon = Clock(LISTING * seconds)
-        for each in rest:
-            listed.append(each)
-            if soon.is_over:
-                break
-        else:
-            self.is_counted = True
-        self.listed = len(listed)
-        for each in chain(listed, rest):
-            self.clock()
-            try:
-                shows = self._shows(each)
-            except NO_ROOM:  # the shapes do not allow it
-                self.listed -= 1
-                continue
-            self.planted += 1
-            if not shows:
-                self.unseen.append(each)
-
-    def _mistakes(self) -> Iterator[Mistake]:
-        """Yield the mistakes that lead to a gradient of a leaf."""
-        for each in all_mistakes(self.sight):
-            if each.change.at & self.trials.leading:
-                yield each
-
-    def _shows(self, mistake: Mistake) -> bool:
+    def show(self, mistake: Mistake) -> bool:
         """Whether a mistake changes the gradient of a leaf."""
         moves = self.screen.moves(mistake.change)
         if moves is not None and abs(moves[0]) > self.screen.least + moves[1]:
             return True
         right = self.trials.expected
-        for key, value in self.trials.run([mistake.change]).items():
-            if np.shape(value) != np.shape(right[key]):
-                return True
-            if not np.all(np.abs(value - right[key]) <= SEEN * self.largest[key]):
-                return True
-        return False
+        return any(
+            np.shape(value) != np.shape(right[key])
+            or not np.all(np.abs(value - right[key]) <= self.least[key])
+            for key, value in self.trials.run([mistake.change]).items()
+        )
 
 
 def _advice(sight: View, unseen: list[Mistake]) -> list[str]:

@@ -92,23 +92,16 @@ class Comparison:
         """
         if "watch" in how:
             how["watch"] = _watching(how["watch"])
-        clock, cut = Clock(seconds), Diagnoses()
         self.__dict__["seconds"] = seconds
-        cut.is_cut = True
-        try:
-            with clock:
-                if "evidence" not in self.__dict__:
-                    self.__dict__["evidence"] = self._look()
-                mistakes = diagnose(*self.evidence, seconds=clock.left, pairs=False)
-                if _leaves_some(mistakes) and not mistakes.is_cut:
-                    try:
-                        mistakes = self._at_one_step(clock)
-                    except TimeUp:
-                        mistakes.is_cut = True
-                    else:
-                        mistakes = mistakes or diagnose(*self.evidence, seconds=clock.left, **how)
-        except TimeUp:
-            mistakes = cut
+        mistakes = Diagnoses()
+        mistakes.is_cut = True
+        with suppress(TimeUp), Clock(seconds):
+            mistakes = diagnose(*self.evidence, seconds=seconds, pairs=False)
+            if _leaves_some(mistakes) and not mistakes.is_cut:
+                mistakes.is_cut = True  # unless the time is enough for the rest
+                mistakes = self._at_one_step(seconds) or diagnose(
+                    *self.evidence, seconds=seconds, **how
+                )
         self.__dict__["mistakes"] = mistakes
         return mistakes
 
@@ -133,10 +126,10 @@ class Comparison:
         if not _leaves_some(mistakes) or mistakes.is_cut or not self.is_small:
             return mistakes
         with suppress(TimeUp):
-            mistakes = self._at_one_step(Clock(SECONDS)) or mistakes
+            mistakes = self._at_one_step(SECONDS) or mistakes
         return mistakes
 
-    def _at_one_step(self, clock: Clock) -> Diagnoses:
+    def _at_one_step(self, seconds: float) -> Diagnoses:
         """Return the single mistakes at one step that explain all wrong gradients.
 
         If there are any, the report uses the unfolded network from then on.
@@ -149,7 +142,7 @@ class Comparison:
         ):
             return Diagnoses()
         unfolded = self._look(sight.unfolded)
-        mistakes = diagnose(*unfolded, pairs=False, seconds=clock.left)
+        mistakes = diagnose(*unfolded, pairs=False, seconds=seconds)
         if not mistakes or _leaves_some(mistakes):
             return Diagnoses()
         self.__dict__["evidence"] = unfolded

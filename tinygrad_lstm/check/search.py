@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.evaluate import evaluate
-from ..network.flow import Flow
+from ..network.flow import Flow, reachable
 from ..network.view import Given, View
 from .blame import Judgement
 from .diagnosis import Diagnoses, Diagnosis
@@ -170,14 +170,12 @@ class _Search:
 
     def _above(self, wire: int) -> set[int]:
         """Return the wires that lead to one, up to those whose δ is given at every step."""
-        above, waiting = {wire}, [wire]
-        while waiting:
-            node = self.maker.get(waiting.pop())
-            for each in node.inputs if node is not None else ():
-                if each not in above and each not in self.known:
-                    above.add(each)
-                    waiting.append(each)
-        return above
+
+        def inputs(wire: int) -> set[int]:
+            node = self.maker.get(wire)
+            return set() if node is None else {*node.inputs} - self.known
+
+        return reachable([wire], inputs)
 
     def try_pairs(self, watch: Callable[[list[Pair]], Iterable[Pair]]) -> None:
         """Try two mistakes at once, the likeliest first, and some more after the first that do."""

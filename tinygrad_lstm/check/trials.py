@@ -22,7 +22,7 @@ from ..engine.memory import collector_paused
 from ..network.adjoint import adjoint as transpose
 from ..network.adjoint import delta
 from ..network.evaluate import Intercept, evaluate
-from ..network.flow import Flow, Node
+from ..network.flow import Flow, Node, reachable
 from ..network.view import Given
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
@@ -125,16 +125,12 @@ class Trials:
 
     def leading_to(self, wires: Iterable[int]) -> set[int]:
         """Return some wires and those that lead to them, up to given gradients."""
-        leading, waiting = set(wires), list(wires)
-        ends = self.fixed.difference(leading)
-        while waiting:
-            wire = waiting.pop()
-            at = None if wire in ends else self.at.get(wire)
-            for wire in self.nodes[at].inputs if at is not None else ():
-                if wire not in leading:
-                    leading.add(wire)
-                    waiting.append(wire)
-        return leading
+        starts = set(wires)
+        ends = self.fixed - starts
+        return reachable(
+            starts,
+            lambda w: self.nodes[self.at[w]].inputs if w in self.at and w not in ends else (),
+        )
 
     # --- a change, run ---------------------------------------------------------------------------
 
@@ -249,17 +245,13 @@ class Trials:
         for node in fresh:
             for wire in node.inputs:
                 others.setdefault(wire, []).append(node)
-        ahead, waiting = {wire for wire in starts if wire >= 0}, list(starts)
-        while waiting:
-            wire = waiting.pop()
-            if wire in self.fixed:
-                continue
+
+        def outputs(wire: int) -> Iterator[int]:
             readers = [self.nodes[at] for at in self.readers.get(wire, ())]
-            for node in (*readers, *others.get(wire, ())):
-                for out in node.outputs:
-                    if out >= 0 and out not in ahead:
-                        ahead.add(out)
-                        waiting.append(out)
+            for node in (*readers, *others.get(wire, ())) if wire not in self.fixed else ():
+                yield from (out for out in node.outputs if out >= 0)
+
+        ahead = reachable((wire for wire in starts if wire >= 0), outputs)
         if not fresh and sum(map(len, self.reached.values())) < REACHED:
             self.reached[starts] = ahead
         return ahead

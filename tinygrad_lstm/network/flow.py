@@ -6,7 +6,7 @@ the tape are written elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import mul
@@ -287,3 +287,21 @@ class Flow:
         """Return the graph with one node changed."""
         nodes = tuple(replace(node, **change) if node is old else node for node in self.nodes)
         return replace(self, nodes=nodes)
+
+
+def reachable(starts: Iterable[int], onward: Callable[[int], Iterable[int]]) -> set[int]:
+    """Return some wires and all that they lead to.
+
+    Parameters
+    ----------
+    starts : iterable of int
+    onward : (wire) -> the wires that it leads to at once
+    """
+    reached = set(starts)
+    waiting = list(reached)
+    while waiting:
+        for wire in onward(waiting.pop()):
+            if wire not in reached:
+                reached.add(wire)
+                waiting.append(wire)
+    return reached

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...engine.kind import Kind
-from ...network.flow import DELAYS, Flow, Node
+from ...network.flow import DELAYS, Flow, Node, reachable
 from .changes import Change
 from .mistake import Mistake
 from .networks import Networks
@@ -103,14 +103,12 @@ def truncations(nets: Networks) -> Iterator[Mistake]:
 
 def _leading(nets: Networks, wires: set[int]) -> set[int]:
     """Return the wires that lead to some within a step, those included."""
-    leading, waiting = set(wires), list(wires)
-    while waiting:
-        node = nets.maker[waiting.pop()]
-        for wire in node.inputs if node.kind not in DELAYS else ():
-            if wire not in leading:
-                leading.add(wire)
-                waiting.append(wire)
-    return leading
+
+    def inputs(wire: int) -> tuple[int, ...]:
+        node = nets.maker[wire]
+        return () if node.kind in DELAYS else node.inputs
+
+    return reachable(wires, inputs)
 
 
 def last_errors(nets: Networks) -> Iterator[Mistake]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.kind import Kind
-from ...network.flow import DELAYS, Flow, Node, Wire
+from ...network.flow import DELAYS, Flow, Node, Wire, reachable
 
 # (a node as it stands, the first free wire) -> the nodes in its place
 Edit = Callable[[Node, int], list[Node]]
@@ -151,13 +151,9 @@ def _preceding(port: int, fresh: Node) -> Edit:
 def leading_to(graph: Flow, wires: set[int]) -> Flow:
     """Return the part of a graph that leads to some of its wires."""
     maker = graph.maker
-    found, waiting = set[int](), list(wires)
-    while waiting:
-        node = maker.get(waiting.pop())
-        if node is not None and id(node) not in found:
-            found.add(id(node))
-            waiting += node.inputs
-    return replace(graph, nodes=tuple(node for node in graph.nodes if id(node) in found))
+    leading = reachable(wires, lambda wire: maker[wire].inputs if wire in maker else ())
+    nodes = tuple(node for node in graph.nodes if not leading.isdisjoint(node.outputs))
+    return replace(graph, nodes=nodes)
 
 
 def in_order(graph: Flow) -> Flow:

@@ -16,7 +16,7 @@ from ...engine.kind import Kind
 from ...engine.limit import Interruptible
 from ...network.adjoint import gain_of
 from ...network.evaluate import evaluate
-from ...network.flow import Node
+from ...network.flow import Node, reachable
 from .changes import Change, Edit
 from .mistake import Mistake
 from .networks import Networks
@@ -239,11 +239,5 @@ def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]
 
 def _ahead(nets: Networks, wire: int) -> tuple[set[int], tuple[Node, ...]]:
     """Return the wires that one leads to, itself among them, and the nodes that make them."""
-    ahead, waiting = {wire}, [wire]
-    while waiting:
-        user = nets.user.get(waiting.pop())
-        for each in user.outputs if user is not None else ():
-            if each not in ahead:
-                ahead.add(each)
-                waiting.append(each)
+    ahead = reachable([wire], lambda wire: nets.user[wire].outputs if wire in nets.user else ())
     return ahead, tuple(x for x in nets.network.nodes if not ahead.isdisjoint(x.outputs))

@@ -7,11 +7,13 @@ for the last one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from functools import wraps
 
 from ...errors import ArgumentError
+from ...network.flow import Node
 from ...network.view import View
 from .carries import last_errors, reversed_loops, truncations, wrong_carries
 from .exchanges import (
@@ -161,30 +163,34 @@ def all_mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake
     chosen = {id(node) for node in here}
     away = [node for node in nodes if id(node) not in chosen]
     groups: list[Mistake] = []
-    for generator in AT_A_NODE:
-        for each in generator(nets.at(here, generator.__name__)):
+
+    def at(
+        place: Sequence[Node], generators: Sequence[Generator], takes_others: bool
+    ) -> Iterator[Mistake]:
+        for generator in generators:
+            yield from noting_groups(generator(nets.at(place, generator.__name__, takes_others)))
+
+    def noting_groups(several: Iterable[Mistake]) -> Iterator[Mistake]:
+        for each in several:
             yield each
-            groups += [each] * bool(each.groups)
+            groups.extend([each] * bool(each.groups))
+
+    def joint() -> Iterator[Mistake]:
+        yield from joint_mistakes(groups, nets.position)
+        groups.clear()
+
+    yield from at(here, AT_A_NODE, False)
     for generator in OF_SEVERAL:
-        for each in generator(nets):
-            yield each
-            groups += [each] * bool(each.groups)
-    for generator in AT_A_NODE if away else ():
-        groups += (x for x in generator(nets.at(away, generator.__name__)) if x.groups)
-    yield from joint_mistakes(groups, nets.position)
+        yield from noting_groups(generator(nets))
+    deque(at(away, AT_A_NODE, False), 0)  # for their groups
+    yield from joint()
     for generator in OF_FORWARD:
         yield from generator(nets)
-    groups = []
-    for generator in TAKING_OTHERS:
-        for each in generator(nets.at(here, generator.__name__, takes_others=True)):
-            yield each
-            groups += [each] * bool(each.groups)
-    for generator in TAKING_OTHERS if away else ():
-        several = generator(nets.at(away, generator.__name__, takes_others=True))
-        groups += (x for x in several if x.groups)
+    yield from at(here, TAKING_OTHERS, True)
+    deque(at(away, TAKING_OTHERS, True), 0)
     for generator in OF_TWO:
         yield from generator(nets)
-    yield from joint_mistakes(groups, nets.position)
+    yield from joint()
 
 
 def mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake]:

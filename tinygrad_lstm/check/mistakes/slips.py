@@ -67,6 +67,14 @@ class _Run:
         return _Operand(operation(_bare(a), _bare(b)), self)
 
 
+def _operator(sign: str) -> tuple[Operation, Operation]:
+    """Return the two methods of an operator: with the operand on the left, and on the right."""
+    return (
+        lambda self, other: self.run.done(sign, self, other),
+        lambda self, other: self.run.done(sign, other, self),
+    )
+
+
 class _Operand:
     """An operand of a rule: it computes, and its run records each operation."""
 
@@ -88,32 +96,11 @@ class _Operand:
     def reshape(self, shape: tuple[int, ...]) -> _Operand:
         return _Operand(self.value.reshape(shape), self.run)
 
-    def __add__(self, other: Any) -> _Operand:
-        return self.run.done("+", self, other)
-
-    def __radd__(self, other: Any) -> _Operand:
-        return self.run.done("+", other, self)
-
-    def __sub__(self, other: Any) -> _Operand:
-        return self.run.done("−", self, other)
-
-    def __rsub__(self, other: Any) -> _Operand:
-        return self.run.done("−", other, self)
-
-    def __mul__(self, other: Any) -> _Operand:
-        return self.run.done("·", self, other)
-
-    def __rmul__(self, other: Any) -> _Operand:
-        return self.run.done("·", other, self)
-
-    def __truediv__(self, other: Any) -> _Operand:
-        return self.run.done("/", self, other)
-
-    def __rtruediv__(self, other: Any) -> _Operand:
-        return self.run.done("/", other, self)
-
-    def __pow__(self, other: Any) -> _Operand:
-        return self.run.done("^", self, other)
+    __add__, __radd__ = _operator("+")
+    __sub__, __rsub__ = _operator("−")
+    __mul__, __rmul__ = _operator("·")
+    __truediv__, __rtruediv__ = _operator("/")
+    __pow__, _ = _operator("^")
 
     # comparisons of arrays give plain truth values, as those of Tensors do
     def __eq__(self, other: object) -> Any:
