@@ -111,6 +111,18 @@ def test_the_readme_shows_the_same_rule():
     assert list(shown) == list(rule)
 
 
+def test_the_readme_points_at_what_is_there():
+    section = (
+        README.read_text("utf-8").partition("| looking for | where |")[2].partition("\n## ")[0]
+    )
+    pointers = re.findall(r"((?:`\w+`(?:, )?)+) (?:… )?in `([\w/]+\.py)`", section)
+    assert len(pointers) >= 9
+    for names, file in pointers:
+        text = (ROOT / file).read_text("utf-8")
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"^(def |class )?{name}\b", text, re.M), (name, file)
+
+
 def test_there_are_no_cycles():
     edges = {module: inside(names_in(module)) - {module} for module in SOURCES}
     while free := [module for module, needs in edges.items() if not needs & edges.keys()]:
