@@ -288,7 +288,7 @@ LEFT_OUT = "the marked part is left out"
 def test_a_term_that_is_left_out_is_told_as_left_out(case):
     report = planted.report(planted.case(*case))
     assert LEFT_OUT in str(report) and "in place of the marked part" not in str(report)
-    assert report.as_dict()["mistakes"][0]["equations"][0]["taken"] == "0"
+    assert report.as_dict()["mistakes"][0]["equations"][0]["substitute"] == "0"
 
 
 @pytest.mark.parametrize("network", NETWORKS)

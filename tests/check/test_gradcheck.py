@@ -559,7 +559,7 @@ def alternates(x, calls=itertools.count()):  # noqa: B008
 BAD = {
     "nothing": (tg.tanh, [], {}, tg.ArgumentError, "hold no numbers; give one"),
     "empty arrays": (tg.tanh, np.zeros((0, 3)), {}, tg.ArgumentError, "hold no numbers"),
-    "no function": (X, X, {}, tg.UsageError, "found ndarray, expected a function"),
+    "no function": (X, X, {}, tg.UsageError, "gradcheck: fn: found array"),
     "an array returned": (
         lambda x: x.numpy(), X, {}, tg.UsageError, "returned ndarray, expected a Tensor or a",
     ),
@@ -582,11 +582,11 @@ BAD = {
     "complex numbers": (tg.tanh, X * 1j, {}, tg.DTypeError, "complex128"),
     "words": (tg.tanh, "x", {}, tg.DTypeError, "input 0"),
     "half precision": (tg.tanh, np.float16(X), dict(float32=True), tg.DTypeError, "float16"),
-    "order 3": (tg.tanh, X, dict(order=3), tg.ArgumentError, "order=3, expected 1 or 2"),
-    "a jacobian": (tg.tanh, X, dict(jacobian="half"), tg.ArgumentError, "'half'.*'projected'"),
-    "a seed": (tg.tanh, X, dict(seed=-1), tg.ArgumentError, "seed=-1"),
-    "a negative rtol": (tg.tanh, X, dict(rtol=-1.0), tg.ArgumentError, "rtol=-1.0"),
-    "an atol that is no number": (tg.tanh, X, dict(atol="0"), tg.ArgumentError, "atol='0'"),
+    "order 3": (tg.tanh, X, dict(order=3), tg.ArgumentError, "order must be below 3, found 3"),
+    "a jacobian": (tg.tanh, X, dict(jacobian="half"), tg.ArgumentError, "; found 'half'"),
+    "a seed": (tg.tanh, X, dict(seed=-1), tg.ArgumentError, "seed must be at least 0, found -1"),
+    "a negative rtol": (tg.tanh, X, dict(rtol=-1.0), tg.ArgumentError, "rtol .*, found -1.0"),
+    "an atol that is no number": (tg.tanh, X, dict(atol="0"), tg.UsageError, "atol must be"),
     "shapes that change near by": (grows, X, {}, tg.ArgumentError, "found 3 .* and 6 at it"),
     "shapes that change": (alternates, X, {}, tg.ArgumentError, "called again"),
     "analytic without complex numbers": (

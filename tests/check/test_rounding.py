@@ -180,7 +180,7 @@ def test_what_digits_do_not_show_is_said_everywhere():
     assert "too few digits" in html and "#eceff1" in html and "#fce8e6" not in html
     data = report.as_dict()
     assert data["ok"] is False and data["blame"] is None and data["mistakes"] == []
-    assert data["rows"][0]["ok"] is None and data["rows"][0]["untold"] == 2
+    assert data["rows"][0]["ok"] is None and data["rows"][0]["unclear"] == 2
     assert tg.draw(report).dot
     partly = tg.compare(weighed([0.5, 4e-4]), {"w": [0.5, 0.0]}, digits=3)
     assert "all agree as far as the digits show" in str(partly)

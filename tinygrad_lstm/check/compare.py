@@ -142,7 +142,7 @@ def _as_different(row: Row) -> Row:
     Rounding may explain the difference from the tape, but not the one from those gradients.
     """
     passes = row.verdict in ("rounding", TOO_FEW)
-    return replace(row, verdict="differs", untold=0) if passes else row
+    return replace(row, verdict="differs", unclear=0) if passes else row
 
 
 def _rounding(dtype: np.dtype) -> float:
@@ -161,11 +161,11 @@ def _row(
     """
     finite = bool(np.isfinite(tape).all() and np.isfinite(hand).all())
 
-    def row(verdict: str, largest: float, relative: float, at: Any, untold: int = 0,
+    def row(verdict: str, largest: float, relative: float, at: Any, unclear: int = 0,
             as_printed: bool = True) -> Row:  # fmt: skip
         where = None if at is None else tuple(int(k) for k in at)
         return Row(name, tape.shape, hand.shape, largest, relative, where, verdict,
-                   str(tape.dtype), str(hand.dtype), finite, untold, as_printed)  # fmt: skip
+                   str(tape.dtype), str(hand.dtype), finite, unclear, as_printed)  # fmt: skip
 
     if hand.shape != tape.shape:
         is_turned = hand.ndim == 2 and hand.T.shape == tape.shape
@@ -197,6 +197,6 @@ def _row(
             enough = passes
     if not passes.all():
         return row("differs", largest, relative, worst)
-    untold = int(np.sum(~shown & (difference > 0)))
+    unclear = int(np.sum(~shown & (difference > 0)))
     verdict = "rounding" if shown.any() and enough.all() else TOO_FEW
-    return row(verdict, largest, relative, worst, untold, as_printed)
+    return row(verdict, largest, relative, worst, unclear, as_printed)

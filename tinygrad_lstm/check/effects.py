@@ -60,28 +60,24 @@ class Effects:
             raise ValueError
         return np.ravel(value) / self.sizes[key]
 
-    def of(self, changed: Mapping[int, Judgement]) -> np.ndarray | None:
-        """Return the change of gradients from the expected ones; None if shapes differ."""
+    def of(self, changed: Mapping[int, Judgement]) -> np.ndarray:
+        """Return the change of gradients from the expected ones; ValueError if shapes differ."""
         total = np.zeros(self.width)
         for key, each in changed.items():
-            try:
-                now = self._part(key, each.expected, each.follows)
-            except ValueError:
-                return None
             base = self.base[key]
-            self._add(total, key, now - self._part(key, base.expected, base.follows))
+            now, was = (self._part(key, x.expected, x.follows) for x in (each, base))
+            self._add(total, key, now - was)
         return total
 
     def residual(self, changed: Mapping[int, Judgement]) -> np.ndarray | None:
-        """Return the differences of gradients from the author's; None if shapes differ."""
-        try:
-            parts = [
-                self._part(key, each.expected, each.follows)
-                - self._part(key, each.given.value, True)
-                for key, each in sorted(changed.items())
-            ]
-        except ValueError:
-            return None
+        """Return the differences of gradients from the author's; ValueError if shapes differ.
+
+        None if there are no gradients.
+        """
+        parts = [
+            self._part(key, each.expected, each.follows) - self._part(key, each.given.value, True)
+            for key, each in sorted(changed.items())
+        ]
         return np.concatenate(parts) if parts else None
 
     def _add(self, total: np.ndarray, key: int, part: np.ndarray) -> None:

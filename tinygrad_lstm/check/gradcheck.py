@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import flag, told
+from ..engine.arguments import flag, function, number, one_of, optional, whole
 from ..engine.differentiate import grad
 from ..engine.place import enable_grad
 from ..engine.tape import history
@@ -177,27 +177,13 @@ def _broken_promises(
 # --- bad input ----------------------------------------------------------------------------------
 
 
-JACOBIANS = ("auto", "full", "projected")
-
-
 def _check_options(fn: Any, order: Any, options: Options) -> None:
-    if not callable(fn):
-        raise UsageError(f"gradcheck: found {type(fn).__name__}, expected a function of Tensors")
-    if not isinstance(order, int | np.integer) or order not in (1, 2):
-        raise ArgumentError(f"gradcheck: found order={told(order)}, expected 1 or 2")
-    if not isinstance(options.jacobian, str) or options.jacobian not in JACOBIANS:
-        raise ArgumentError(
-            f"gradcheck: found jacobian={told(options.jacobian)}, expected 'auto', 'full' or "
-            "'projected'"
-        )
-    if not isinstance(options.seed, int) or options.seed < 0:
-        raise ArgumentError(
-            f"gradcheck: found seed={told(options.seed)}, expected an integer from 0"
-        )
-    for name, value in (("rtol", options.rtol), ("atol", options.atol)):
-        is_left_out = value is None and name == "rtol"
-        if not is_left_out and not (isinstance(value, int | float) and 0 <= value < np.inf):
-            raise ArgumentError(f"gradcheck: found {name}={told(value)}, expected a number from 0")
+    function("gradcheck: fn", fn, "a function of Tensors")
+    whole("gradcheck: order", order, 1, 3)
+    one_of("gradcheck: jacobian", options.jacobian, ("auto", "full", "projected"))
+    whole("gradcheck: seed", options.seed, 0)
+    optional(number, "gradcheck: rtol", options.rtol, 0.0)
+    number("gradcheck: atol", options.atol, 0.0)
 
 
 def _leaves(inputs: Any, float32: bool) -> list[Tensor]:

@@ -44,7 +44,7 @@ def summary(report: Comparison) -> str:
     counts = [f"{wrong} differ" + "s" * (wrong == 1)] * bool(wrong)
     counts += [f"{unknown} with too few digits to tell"] * bool(unknown)
     signals = f"{len(report.rows)} signal" + "s" * (len(report.rows) != 1)
-    partly = " as far as the digits show" * any(row.untold for row in report.rows)
+    partly = " as far as the digits show" * any(row.unclear for row in report.rows)
     return f"{signals}: {', '.join(counts) or f'all agree{partly}'}"
 
 
@@ -84,7 +84,7 @@ def data(report: Comparison, answers: bool) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "signal": row.name, "shape": list(row.hand_shape), "dtype": row.hand_dtype,
             "finite": row.finite, "ok": None if row.verdict == TOO_FEW else row.ok,
-            "verdict": row.verdict, "untold": row.untold,
+            "verdict": row.verdict, "unclear": row.unclear,
         }  # fmt: skip
         if answers:
             entry["expected"] = {"shape": list(row.shape), "dtype": row.dtype}
@@ -127,8 +127,8 @@ def _lines(report: Comparison, answers: bool) -> list[str]:
 
 def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
     """Yield the limits of the digits, the first wrong step, and the mistakes that explain it."""
-    parts = [f"{row.untold} of {np.prod(row.shape)} entries of {row.name}"
-             for row in report.rows if row.ok and row.untold]  # fmt: skip
+    parts = [f"{row.unclear} of {np.prod(row.shape)} entries of {row.name}"
+             for row in report.rows if row.ok and row.unclear]  # fmt: skip
     if parts:
         yield f"too few digits to tell: {_listing(parts)}"
     if any(row.verdict == TOO_FEW for row in report.rows):
@@ -236,7 +236,7 @@ def _listing(names: Sequence[str]) -> str:
 
 def _equation(correction: Correction) -> dict[str, Any]:
     return {"signal": correction.signal, "right": correction.text,
-            "taken": correction.substitute, "at": list(correction.at),
+            "substitute": correction.substitute, "at": list(correction.at),
             "wrong": _plain(correction.wrong), "expected": _plain(correction.right),
             "is_given": correction.is_given}  # fmt: skip
 

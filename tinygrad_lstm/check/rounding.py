@@ -27,18 +27,8 @@ HalfUnit = Callable[[Any], np.ndarray]
 
 DRAWS = 16  # of rounding errors, in every signal; the result varies by a fifth or so
 FACTOR = 5.0  # times the root of the mean square
-COMPUTED = (
-    Kind.ELEMENTWISE,
-    Kind.BILINEAR,
-    Kind.REDUCTION,
-    Kind.JUNCTION,
-    Kind.GAIN,
-)  # of a forward pass
-SLOPED = (
-    Kind.ELEMENTWISE,
-    Kind.BILINEAR,
-    Kind.REDUCTION,
-)  # of which the gains depend on the forward pass
+SLOPED = (Kind.ELEMENTWISE, Kind.BILINEAR, Kind.REDUCTION)  # whose gains depend on the operands
+COMPUTED = (*SLOPED, Kind.JUNCTION, Kind.GAIN)  # of a forward pass
 GAINS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN)  # of an adjoint network
 
 

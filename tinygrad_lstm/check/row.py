@@ -30,7 +30,7 @@ class Row:
     dtype, hand_dtype : str
     finite : bool
         Whether all entries of both are finite.
-    untold : int
+    unclear : int
         How many entries the printed digits cannot check: they would pass if they were 0, or differ
         by more than a small share of the signal.
     as_printed : bool
@@ -48,7 +48,7 @@ class Row:
     dtype: str
     hand_dtype: str
     finite: bool
-    untold: int = 0
+    unclear: int = 0
     as_printed: bool = field(default=True, repr=False)
 
     @property

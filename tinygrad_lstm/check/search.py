@@ -55,21 +55,18 @@ def diagnose(
     watch : (list of pairs) -> the same, one by one
         To show the progress.
     """
-    result, clock = Diagnoses(), Clock(seconds)
-    with np.errstate(all="ignore"), clock:  # a mistake may divide by 0
-        try:
+    result, search = Diagnoses(), None
+    result.is_cut = True
+    with np.errstate(all="ignore"), Clock(seconds):  # a mistake may divide by 0
+        with suppress(TimeUp):
             search = _Search(sight, given, allowed)
-        except TimeUp:
-            result.is_cut = True
+            if search.wrong:
+                search.try_singles()
+                if pairs and not search.is_explained and not search.is_noise:
+                    search.try_pairs(watch)
+            result.is_cut = False
+        if search is None:
             return result
-        if not search.wrong:
-            return result
-        try:
-            search.try_singles()
-            if pairs and not search.is_explained and not search.is_noise:
-                search.try_pairs(watch)
-        except TimeUp:
-            result.is_cut = True
         whole = [each for each in search.diagnoses if not each.left]
         part = [] if search.is_noise else search.diagnoses
         by_sentence: dict[str, Diagnosis] = {}  # diagnoses of one sentence are one
@@ -208,9 +205,10 @@ class _Search:
         if left < self.wrong:
             self.diagnoses.append(diagnosis)
         if may_pair and len(several) == 1 and len(self.paired) < PAIRED and now:
-            effect = self.effects.of(now)
-            if effect is not None and np.abs(effect).max(initial=0.0) < LARGE:
-                self.paired.append(replace(diagnosis, effect=effect))
+            with suppress(ValueError):  # of another shape
+                effect = self.effects.of(now)
+                if np.abs(effect).max(initial=0.0) < LARGE:
+                    self.paired.append(replace(diagnosis, effect=effect))
 
     def _judgements(
         self, several: Sequence[Mistake], leading: set[int] | None = None
@@ -282,17 +280,13 @@ def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str
 
 def _known(sight: View, given: Sequence[Given]) -> set[int]:
     """Return the wires on which δ is given at every step."""
-    loops = {w: node.loop for node in sight.adjoint.nodes if node.folded for w in node.outputs}
+    nodes, loops = sight.adjoint.nodes, sight.adjoint.loops
+    counts = {w: len(loops[x.loop or 0].steps) for x in nodes if x.folded for w in x.outputs}
     steps: dict[int, set[int | None]] = {}
     for each in given:
         steps.setdefault(each.wire, set()).add(each.step)
-
-    def count(wire: int) -> int:
-        loop = loops.get(wire)
-        return 1 if loop is None else len(sight.adjoint.loops[loop].steps)
-
     return {  # a signal that leaves a loop is given without a step
-        wire for wire, known in steps.items() if None in known or len(known) >= count(wire)
+        w for w, known in steps.items() if None in known or len(known) >= counts.get(w, 1)
     }
 
 

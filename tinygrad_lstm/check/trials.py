@@ -50,14 +50,9 @@ class Trials:
         network makes them; 0 where it makes none.
     """
 
+    @collector_paused()
     def __init__(self, adjoint: Flow, given: Sequence[Given], uses_given: bool) -> None:
         self.adjoint, self.given, self.uses_given = adjoint, given, uses_given
-        with collector_paused():
-            self._run_once()
-
-    def _run_once(self) -> None:
-        """Run the network once, and record the values that every trial needs."""
-        adjoint, given = self.adjoint, self.given
         self.nodes = adjoint.nodes
         self.at = {wire: at for at, x in enumerate(self.nodes) for wire in x.outputs if wire >= 0}
         self.readers: dict[int, list[int]] = {}
@@ -286,16 +281,13 @@ class Trials:
         for wire, steps in self.places.items():
             for step, keys in steps.items():
                 known = [weights[key] for key in keys if key in weights]
-                if known:  # of copies, only the first is the network's own
-                    sums[wires.get(wire, wire), step] = (
-                        known[0] if self.uses_given else reduce(np.add, known)
-                    )
+                if known and wire in wires:  # of copies, only the first is the network's own
+                    sums[wires[wire], step] = known[0] if self.uses_given else reduce(np.add, known)
         still = {
             delta(node.name): np.zeros(np.shape(self.known[node.inputs[0]]))
             for node in self.nodes
             if node.kind is Kind.OUTPUT
         }
-        ends = {wires[wire] for wire in self.places if wire in wires}
 
         def add_weight(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
             weight = sums.get((wire, step))
@@ -303,9 +295,7 @@ class Trials:
                 return value
             return weight if self.uses_given else value + weight
 
-        recorder = Recorder(
-            set(wires.values()), lambda w, k, x: add_weight(w, k, x) if w in ends else x
-        )
+        recorder = Recorder(set(wires.values()), add_weight)
         evaluate(back, still, intercept=recorder)
         slopes = recorder.series()
         return {wire: slopes[to] for wire, to in wires.items() if to in slopes}

@@ -68,14 +68,10 @@ class View:
         What is packed in a signal, and how wide each part is in relation to the others.
     """
 
+    @collector_paused()
     def __init__(self, loss: Tensor, fold: bool = True) -> None:
         self.loss = loss
         self.network: Graph
-        with collector_paused():
-            self._look(fold)
-
-    def _look(self, fold: bool) -> None:
-        loss = self.loss
         recorded, names = graph(loss), dict[str, str]()
         self.signals = Signals(loss)
         learned = {

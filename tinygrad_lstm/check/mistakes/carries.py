@@ -156,11 +156,7 @@ def loops(nets: Networks) -> list[int]:
 
 def _only_last(nets: Networks, node: Node) -> np.ndarray:
     """Return 1 at the step that is run last, and 0 at the others."""
-    backwards = any(n.kind is Kind.ADVANCE and n.loop == node.loop for n in nets.adjoint.nodes)
+    kinds = {each.kind for each in nets.adjoint.nodes if each.loop == node.loop}
     keep = np.zeros(nets.steps(node))
-    keep[-1 if backwards or not _runs(nets, node) else 0] = 1.0
+    keep[0 if Kind.DELAY in kinds and Kind.ADVANCE not in kinds else -1] = 1.0
     return keep
-
-
-def _runs(nets: Networks, node: Node) -> bool:
-    return any(n.kind is Kind.DELAY and n.loop == node.loop for n in nets.adjoint.nodes)

@@ -31,22 +31,22 @@ def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
     for gains in alike.values():
         for at, one in enumerate(Interruptible(gains)):
             for other in gains[at + 1 :]:
-                names = nets.makes(one), nets.makes(other)
-                yield Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and "
-                              f"δ{names[1]} are exchanged", right=f"δ{names[0]}", wrong="the "
-                              f"other of δ{names[0]} and δ{names[1]}",
-                              change=_permutation([one, other], [1, 0]))  # fmt: skip
+                wrong = f"the other of δ{nets.makes(one)} and δ{nets.makes(other)}"
+                yield _exchanged(nets, one, other, wrong)
+
+
+def _exchanged(nets: Networks, one: Node, other: Node, wrong: str) -> Mistake:
+    names = nets.makes(one), nets.makes(other)
+    return Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
+                   "exchanged", right=f"δ{names[0]}", wrong=wrong,
+                   change=_permutation([one, other], [1, 0]))  # fmt: skip
 
 
 def exchanged_products(nets: Networks) -> Iterator[Mistake]:
     """Exchange the δs of two products of one signal, or of the two factors of one product."""
     for one, other in Interruptible(_siblings(nets)):
-        if one.outputs == other.outputs or any(len(x.outputs) > 1 for x in (one, other)):
-            continue
-        names = nets.makes(one), nets.makes(other)
-        yield Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
-                      "exchanged", right=f"δ{names[0]}", wrong=f"δ{names[1]}",
-                      change=_permutation([one, other], [1, 0]))  # fmt: skip
+        if one.outputs != other.outputs and len(one.outputs) == len(other.outputs) == 1:
+            yield _exchanged(nets, one, other, f"δ{nets.makes(other)}")
 
 
 def _siblings(nets: Networks) -> Iterator[tuple[Node, Node]]:

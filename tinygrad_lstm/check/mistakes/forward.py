@@ -17,6 +17,7 @@ from ...engine.limit import Interruptible
 from ...network.adjoint import gain_of
 from ...network.evaluate import evaluate
 from ...network.flow import Node, reachable
+from ..runs import Recorder
 from .changes import Change, Edit
 from .mistake import Mistake
 from .networks import Networks
@@ -207,34 +208,21 @@ def _gains(nets: Networks, values: Mapping[int, np.ndarray]) -> Iterator[tuple[N
 
 def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]:
     """Return the signals that change with other values on some wires."""
-    seen: dict[int, dict[int | None, np.ndarray]] = {}
-
-    def at(step: int | None, wire: int) -> np.ndarray:
-        if wire in seen and step in seen[wire]:
-            return seen[wire][step]
-        known: np.ndarray = nets.value(wire)
-        return known if step is None else np.asarray(known[step])
-
-    def replacement(at_wire: int) -> Callable[[int | None, np.ndarray], np.ndarray]:
-        def replace_value(step: int | None, now: np.ndarray) -> np.ndarray:
-            now = (
-                np.asarray(values[at_wire](step, now, partial(at, step)))
-                if at_wire in values
-                else now
-            )
-            seen.setdefault(at_wire, {})[step] = now
-            return now
-
-        return replace_value
-
     affected, nodes = _ahead(nets, next(iter(values)))
     known = {wire: each.value for wire, each in enumerate(nets.network.wires)}
-    network = replace(nets.network, nodes=nodes)
-    evaluate(network, intercept={each: replacement(each) for each in affected}, known=known)
-    return {
-        each: steps[None] if None in steps else np.stack([steps[k] for k in range(len(steps))])
-        for each, steps in seen.items()
-    }
+
+    def at(step: int | None, wire: int) -> np.ndarray:
+        if step in again.records.get(wire, {}):
+            return again.records[wire][step]
+        value: np.ndarray = nets.value(wire)
+        return value if step is None else np.asarray(value[step])
+
+    def exchange(wire: int, step: int | None, now: np.ndarray) -> np.ndarray:
+        return np.asarray(values[wire](step, now, partial(at, step))) if wire in values else now
+
+    again = Recorder(affected, exchange)
+    evaluate(replace(nets.network, nodes=nodes), intercept=again, known=known)
+    return again.series()
 
 
 def _ahead(nets: Networks, wire: int) -> tuple[set[int], tuple[Node, ...]]:

@@ -19,7 +19,7 @@ from .changes import Change, edited
 from .likelihood import distance_between
 from .mistake import Mistake
 from .networks import Networks
-from .substitutes import Substitute, shifted, substitutions
+from .substitutes import Substitute, left_out, shifted, substitutions
 
 
 def wrong_partners(nets: Networks) -> Iterator[Mistake]:
@@ -30,8 +30,7 @@ def wrong_partners(nets: Networks) -> Iterator[Mistake]:
 
 def _factors(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
     right, where = str(node.label), nets.makes(node)
-    yield Substitute(what="factor missing", says=f"{right} is left out on the way to δ{where}",
-                     wrong="1", gain=np.ones_like(node.gain))  # fmt: skip
+    yield left_out("factor missing", right, where, np.ones_like(node.gain))
     partner = product.inputs[1 - port]
     for other, value, distance in (*nets.alike(partner), *nets.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
@@ -138,8 +137,7 @@ def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
                          says=f"{right} "
                          f"is not transposed on the way to δ{where}", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2))  # fmt: skip
-        yield Substitute(what="factor missing", says=f"{right} is left out on the way to δ{where}",
-                         wrong="1", gain=np.broadcast_to(np.eye(shape[-1]), shape))  # fmt: skip
+        yield left_out("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
     for other, value, distance in nets.alike(partner):
         yield Substitute(what="wrong factor", says=f"{other.name} stands where "
                          f"{right.removesuffix('ᵀ')} belongs, on the way to δ{where}",
@@ -165,9 +163,8 @@ def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[
         yield Substitute(what="weight not transposed", says=f"{right.removesuffix('ᵀ')} stands "
                          f"where {right} belongs", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
-        yield Substitute(what="weight missing", says=f"{right} is left out on the way to δ{where}",
-                         wrong="1", gain=np.broadcast_to(np.eye(shape[-1]), shape),
-                         group="")  # fmt: skip
+        eye = np.broadcast_to(np.eye(shape[-1]), shape)
+        yield left_out("weight missing", right, where, eye, "")
     own = nets.leaf(product.inputs[1 - port])
     for other, elsewhere, at in nets.others.ways(Kind.MATRIX, through=Kind.BILINEAR):
         weight = nets.leaf(elsewhere.inputs[1 - at])

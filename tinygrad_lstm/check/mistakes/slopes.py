@@ -21,7 +21,7 @@ from .mistake import Mistake
 from .networks import Networks
 from .products import at_other_steps
 from .slips import slips
-from .substitutes import Substitute, substitutions
+from .substitutes import Substitute, left_out, substitutions
 
 OF_ONE = {  # the slopes of functions of one signal
     each.name: each.rules[0]
@@ -48,12 +48,13 @@ def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
         f, x, y = passed.primitive.name, passed.inputs[0], passed.outputs[0]
         rule, axis = passed.primitive.rules[port], passed.parameters.get("axis")
         derivative = f"the derivative of {f}"
-        several = [Substitute(what="derivative missing", says=f"{derivative} is left out on the "
-                              f"way to δ{nets.makes(node)}", wrong="1",
-                              gain=np.ones_like(node.gain), group="")]  # fmt: skip
-        several.append(Substitute(what="derivative of wrong form", says=f"{nets.source(x).name} "
-                                  f"itself stands where {derivative} belongs",
-                                  wrong=nets.source(x).name, gain=nets.value(x)))  # fmt: skip
+        ones = np.ones_like(node.gain)
+        several = [
+            left_out("derivative missing", derivative, nets.makes(node), ones, ""),
+            Substitute(what="derivative of wrong form", says=f"{nets.source(x).name} itself stands "
+                       f"where {derivative} belongs", wrong=nets.source(x).name,
+                       gain=nets.value(x)),
+        ]  # fmt: skip
         with np.errstate(all="ignore"), suppress(TypeError):  # the rule asks for more than numbers
             values = [] if node.folded else [nets.value(x), nets.value(y)]
             along = partial(_along, rule, axis)
@@ -80,8 +81,7 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
     inputs = [nets.source(wire).name for wire in function.inputs]
     derivative = f"the derivative of {f}" + ("" if is_unary else f" by {inputs[port]}")
 
-    yield Substitute(what="derivative missing", says=f"{derivative} is left out on the way to "
-                     f"δ{where}", wrong="1", gain=np.ones_like(y), group="")  # fmt: skip
+    yield left_out("derivative missing", derivative, where, np.ones_like(y), "")
     yield Substitute(what="function for derivative", says=f"{f} itself stands where its "
                      "derivative belongs", wrong=name, gain=y, group="")  # fmt: skip
     yield Substitute(what="derivative twice", says=f"{derivative} is applied twice",

@@ -43,6 +43,12 @@ class Substitute(NamedTuple):
     is_number: bool = False
 
 
+def left_out(what: str, factor: str, where: str, gain: Any, group: str | None = None) -> Substitute:
+    """Return 1, in its form as a gain, in place of a factor."""
+    return Substitute(what=what, says=f"{factor} is left out on the way to δ{where}", wrong="1",
+                      gain=gain, group=group)  # fmt: skip
+
+
 def substitutions(
     nets: Networks, node: Node, several: Iterable[Substitute], *groups: str
 ) -> Iterator[Mistake]:

@@ -6,7 +6,7 @@ batch, is the sum over the steps or the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,21 +25,15 @@ def step_sums(nets: Networks) -> Iterator[Mistake]:
         if node.kind is not Kind.HOLD or not node.transposed:
             continue
         where, count = nets.makes(node), nets.steps(node)
-        one = np.eye(count)
-        shares = [
-            ("sum over steps missing", "has only the share of the first step", one[0]),
-            ("sum over steps missing", "has only the share of the last step", one[-1]),
-            ("sum over steps missing", "leaves out the first step", 1 - one[0]),
-            ("sum over steps missing", "leaves out the last step", 1 - one[-1]),
-            ("average over steps", "is averaged over the steps", np.full(count, 1 / count)),
-        ]
-        for what, share, keep in shares[: None if count > 1 else 1]:
-            groups = (f"{nets.whole(where)} {share}", f"all {share}")
-            taken = f"1/{count} of it" if what.startswith("average") else ""
-            yield Mistake(what=what, where=where, says=f"the gradient of {where} {share}",
-                          right="Σ "
-                          "over the steps", wrong=taken, change=Change.weigh(node, 0, keep),
-                          groups=groups)  # fmt: skip
+        one, missing = np.eye(count), "sum over steps missing"
+        yield from _shares(nets, node, "Σ over the steps", [
+            (missing, "has only the share of the first step", "", one[0]),
+            (missing, "has only the share of the last step", "", one[-1]),
+            (missing, "leaves out the first step", "", 1 - one[0]),
+            (missing, "leaves out the last step", "", 1 - one[-1]),
+            ("average over steps", "is averaged over the steps", f"1/{count} of it",
+             np.full(count, 1 / count)),
+        ][: None if count > 1 else 1])  # fmt: skip
         yield Mistake(what="sum over steps missing", where=where, says=f"the gradient of {where} "
                       "has one entry for each step, not the sum over the steps", right="Σ over "
                       "the steps", change=separate_steps(nets, node),
@@ -60,49 +54,51 @@ def separate_steps(nets: Networks, node: Node) -> Change:
     return Change.to(node, kind=Kind.COLLECT, transposed=False)
 
 
+def _shares(
+    nets: Networks, node: Node, right: str, shares: Sequence[tuple[str, str, str, np.ndarray]]
+) -> Iterator[Mistake]:
+    """Yield the mistakes that weigh the summands of a gradient.
+
+    ``shares`` has the kind of each, what its sentence says, its ``wrong``, and the weights.
+    """
+    where = nets.makes(node)
+    for what, share, wrong, weights in shares:
+        yield Mistake(what=what, where=where, says=f"the gradient of {where} {share}", right=right,
+                      wrong=wrong, change=Change.weigh(node, 0, weights),
+                      groups=(f"{nets.whole(where)} {share}", f"all {share}"))  # fmt: skip
+
+
 def batch_sums(nets: Networks) -> Iterator[Mistake]:
     """Take one row of a batch, or the average, where the sum over the batch belongs."""
     for node, count, rank in _summing(nets):
-        if not count:
-            continue  # a batch of none has no first, no last and no average
-        where = nets.makes(node)
-        one = np.eye(count)
-        shares = [
+
+        def weights(row: np.ndarray, node: Node = node, rank: int = rank) -> np.ndarray:
+            return np.asarray(nets.at_every_step(node, row.reshape(-1, *(1,) * (rank - 1))))
+
+        missing = "sum over the batch missing"
+        yield from _shares(nets, node, "Σ over the batch", [
             ("average over the batch", "is averaged over the batch, not summed",
-             np.full(count, 1 / count)),
-            ("sum over the batch missing", "counts only the first row of the batch", one[0]),
-            ("sum over the batch missing", "counts only the last row of the batch", one[-1]),
-        ]  # fmt: skip
-        for what, share, keep in shares[: None if count > 1 else 1]:
-            taken = (
-                f"1/{count} of it" if what.startswith("average") else share.removeprefix("counts ")
-            )
-            gain = nets.at_every_step(node, keep.reshape(-1, *(1,) * (rank - 1)))
-            groups = (f"{nets.whole(where)} {share}", f"all {share}")
-            yield Mistake(what=what, where=where, says=f"the gradient of {where} {share}",
-                          right="Σ "
-                          "over the batch", wrong=taken, change=Change.weigh(node, 0, gain),
-                          groups=groups)  # fmt: skip
+             f"1/{count} of it", weights(np.full(count, 1 / count))),
+            (missing, "counts only the first row of the batch", "only the first row of the batch",
+             weights(np.eye(count)[0])),
+            (missing, "counts only the last row of the batch", "only the last row of the batch",
+             weights(np.eye(count)[-1])),
+        ][: None if count > 1 else 1])  # fmt: skip
 
 
 def _summing(nets: Networks) -> Iterator[tuple[Node, int, int]]:
-    """Yield the nodes that sum over a batch, the size of the batch, and the number of axes."""
-    for node, count, rank in _adding(nets):
-        if count:  # else there is nothing to add up
-            yield node, count, rank
-
-
-def _adding(nets: Networks) -> Iterator[tuple[Node, int, int]]:
+    """Yield the nodes that sum over a batch which is not empty, its size and the number of axes."""
     for node in nets.nodes:
+        shape: tuple[int, ...] = ()
         if node.kind is Kind.BROADCAST and node.transposed:
-            shape = tuple(node.parameters["shape"])
-            if len(shape) > len(node.shapes[0]) or (node.shapes[0] and node.shapes[0][0] == 1):
-                yield node, shape[0], len(shape)
+            whole, part = tuple(node.parameters["shape"]), node.shapes[0]
+            shape = whole if len(whole) > len(part) or part[:1] == (1,) else ()
         elif node.kind is Kind.MATRIX and nets.leaf(node.outputs[0]) is not None:
             product = nets.user[node.outputs[0]]
-            shape = np.shape(nets.value(product.outputs[0]))[node.folded :]
-            if node.port == 1 and len(node.shapes[0]) > 1 and shape:
-                yield node, shape[0], len(shape)
+            if node.port == 1 and len(node.shapes[0]) > 1:
+                shape = np.shape(nets.value(product.outputs[0]))[node.folded :]
+        if shape and shape[0]:
+            yield node, shape[0], len(shape)
 
 
 def elementwise_products(nets: Networks) -> Iterator[Mistake]:
