@@ -202,9 +202,7 @@ def reach(sight: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np
 
 
 def spread(
-    sight: View,
-    half_unit: HalfUnit,
-    run: Callable[[Flow, bool], dict[int, np.ndarray]],
+    sight: View, half_unit: HalfUnit, run: Callable[[Flow, bool], dict[int, np.ndarray]]
 ) -> dict[int, np.ndarray]:
     """Return how far rounding may move the results of an adjoint network.
 
