@@ -27,12 +27,14 @@ def escaped(text: str, longest: int = LONGEST) -> str:
         c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}"
         for c in shortened(text, longest)
     )
-    return str(graphviz.escape(printable.replace("&", "&amp;")))
+    label: str = graphviz.escape(printable.replace("&", "&amp;"))  # of a type that is never HTML
+    return label
 
 
 def joined(lines: Iterable[str]) -> str:
     """Return lines, escaped, as one label."""
-    return str(graphviz.nohtml("\\n".join(map(escaped, lines))))
+    label: str = graphviz.nohtml("\\n".join(map(escaped, lines)))
+    return label
 
 
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:

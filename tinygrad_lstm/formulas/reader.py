@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.symbol import COMPARE, ITEM, PREFIX, Notation, Symbol
+from ..engine.symbol import ATOM, COMPARE, ITEM, PREFIX, Notation, Symbol
 from ..network.flow import DELAYS, Flow, Node, number_in_formula
 
 # the nodes that hand a signal on as it is
@@ -99,6 +99,9 @@ class Reader:
         if step is None and node.kind in CROSSING:
             return _crossing(CROSSING[node.kind][0], self.signal(wires[0]), node)
         xs = [self.signal(wire, step) for wire in wires]
+        if not node.works_by_entry and node.kind is not Kind.BROADCAST:  # which asks for shapes
+            shapes = (np.shape(self.value(wire, step)) for wire in node.inputs)
+            xs = [_spread(x, shape) for x, shape in zip(xs, shapes, strict=True)]
         if node.kind is Kind.JUNCTION:
             return _signed_sum(node.signs, xs)
         if node.kind is Kind.BROADCAST:
@@ -145,7 +148,8 @@ class Reader:
             return self.variable(name, wire, step, value)
         node = self.maker[wire]
         if node.kind in (*PASSING, Kind.COLLECT):
-            return self._named(node.inputs[0], None if node.kind is Kind.HOLD else step, value)
+            signal = self._named(node.inputs[0], None if node.kind is Kind.HOLD else step, value)
+            return _spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
         if step is not None and node.kind in DELAYS:
             before = step - (1 if node.kind is Kind.DELAY else -1)
             if 0 <= before < len(self.network.wires[wire].value):
@@ -226,6 +230,16 @@ def _at(node: Node, step: int | None) -> Node:
     """Return a node as its rule runs on it: for any step k as at the first, but for its index."""
     assert node.primitive is not None
     return node if step is None and node.primitive.is_part else node.at(step or 0)
+
+
+def _spread(formula: Any, shape: tuple[int, ...]) -> Any:
+    """Return a formula that is broadcast to a shape, and printed as before."""
+    value = formula.value if isinstance(formula, Symbol) else formula
+    if value is None or np.shape(value) == shape:
+        return formula
+    level = getattr(formula.notation, "level", ATOM) if isinstance(formula, Symbol) else ATOM
+    notation = Notation("{0}", "{0}", level, (level,))
+    return Symbol.of(notation, lambda x: np.broadcast_to(x, shape), (formula,))
 
 
 def _signed_sum(signs: tuple[int, ...], terms: list[Any]) -> Any:
