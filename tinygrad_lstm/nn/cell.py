@@ -5,12 +5,12 @@ Knows equations; nothing of sequences.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
 from . import init
-from .equation_module import EquationModule
+from .equation_module import EquationModule, States
 from .equations import Equations
 from .inputs import input_tensor, size
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.tensor import Tensor
 
 
-class Cell(EquationModule):
+class Cell(EquationModule, Generic[States]):
     """Base of the cells: equations, their parameters, and one step.
 
     Parameters
@@ -45,7 +45,7 @@ class Cell(EquationModule):
         features = size(f"{type(self).__name__}: input_size", input_size)
         self._add_parameters(features, init.generator(seed), dtype)
 
-    def forward(self, x: Tensor | ArrayLike, state: Any = None) -> Any:
+    def forward(self, x: Tensor | ArrayLike, state: Any = None) -> States:
         """Take one step.
 
         Parameters
@@ -71,4 +71,7 @@ class Cell(EquationModule):
         xW = x @ self.W + self.b
         xW.name = "xW"
         after = self.equations.stepper(self)(xW, *before)
-        return after if len(after) > 1 else after[0]
+        return cast(States, after if len(after) > 1 else after[0])
+
+    if TYPE_CHECKING:
+        __call__ = forward

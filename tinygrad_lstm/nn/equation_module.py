@@ -21,8 +21,15 @@ from .module import Module
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+    from typing_extensions import TypeVar
 
     from .init import Seed
+
+    States = TypeVar("States", default=Any)  # what a step returns: the output, or all states
+else:
+    from typing import TypeVar
+
+    States = TypeVar("States")
 
 # one value for each state: a Tensor, an array, or None for the Module's own; or None for all
 Start = tuple[Any, ...] | None

@@ -5,7 +5,7 @@ Knows the primitives; not how steps follow one another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -19,11 +19,8 @@ from .equations import Equations, Step
 from .inputs import size
 from .recurrent import Recurrent, RecurrentOptions
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
-
-class GRU(Recurrent):
+class GRU(Recurrent[Tensor]):
     """A gated recurrent unit over many steps.
 
         r, z   = σ(s_r), σ(s_z)      s_g(k) = x(k) W_g + out(k-1) U_g + b_g     for g in r, z
@@ -98,14 +95,8 @@ class GRU(Recurrent):
         equations = GRUEquations(hidden_size, squash=squash, reset_after=reset_after, who=who)
         super().__init__(equations, input_size, num_layers, **options)
 
-    if TYPE_CHECKING:
 
-        def __call__(
-            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
-        ) -> tuple[Tensor, Tensor]: ...
-
-
-class GRUCell(Cell):
+class GRUCell(Cell[Tensor]):
     """One step of a gated recurrent unit (see `GRU` for its equations and arguments).
 
     Attributes
@@ -128,10 +119,6 @@ class GRUCell(Cell):
         who = type(self).__name__
         equations = GRUEquations(hidden_size, squash=squash, reset_after=reset_after, who=who)
         super().__init__(equations, input_size, **options)
-
-    if TYPE_CHECKING:
-
-        def __call__(self, x: Tensor | ArrayLike, state: Any = None) -> Tensor: ...
 
 
 class GRUEquations(Equations):

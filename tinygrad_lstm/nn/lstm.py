@@ -5,7 +5,7 @@ Knows which equations they are made of; not how the steps follow one another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from ..engine.arguments import flag
 from ..engine.tensor import Tensor
@@ -16,13 +16,10 @@ from .inputs import size
 from .lstm_equations import BlockEquations, LSTMEquations
 from .recurrent import Recurrent, RecurrentOptions, is_gers
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    States = tuple[Tensor, Tensor]  # out and state
+OutAndState = tuple[Tensor, Tensor]
 
 
-class LSTM(Recurrent):
+class LSTM(Recurrent[OutAndState]):
     """A long short-term memory layer over many steps.
 
         s_g(k)   = x(k) W_g + out(k-1) U_g + b_g      for g in a, i, f, o
@@ -125,14 +122,8 @@ class LSTM(Recurrent):
         )
         super().__init__(equations, input_size, num_layers, **options)
 
-    if TYPE_CHECKING:
 
-        def __call__(
-            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
-        ) -> tuple[Tensor, States]: ...
-
-
-class LSTMCell(Cell):
+class LSTMCell(Cell[OutAndState]):
     """One step of a long short-term memory (see `LSTM` for its equations and arguments).
 
     Attributes
@@ -175,12 +166,8 @@ class LSTMCell(Cell):
         )
         super().__init__(equations, input_size, **options)
 
-    if TYPE_CHECKING:
 
-        def __call__(self, x: Tensor | ArrayLike, state: Any = None) -> States: ...
-
-
-class MemoryBlocks(Recurrent):
+class MemoryBlocks(Recurrent[OutAndState]):
     """Memory blocks: LSTM cells of which several share the three gates of their block.
 
         s_a(k)   = x(k) W_a + out(k-1) U_a + b_a                            for every cell
@@ -248,12 +235,6 @@ class MemoryBlocks(Recurrent):
             who=who,
         )
         super().__init__(equations, input_size, num_layers, **options)
-
-    if TYPE_CHECKING:
-
-        def __call__(
-            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
-        ) -> tuple[Tensor, States]: ...
 
 
 def _equations(who: str, hidden_size: int, peephole: bool, **options: Any) -> LSTMEquations:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..engine.tensor import Tensor, constant
 from ..errors import ArgumentError
 from . import init
 from .direction import Direction, run
-from .equation_module import EquationModule, LayerOptions, Start
+from .equation_module import EquationModule, LayerOptions, Start, States
 from .equations import Equations
 from .inputs import input_tensor, sequence_lengths, size
 from .layers import Dropout
@@ -39,7 +39,7 @@ class RecurrentOptions(LayerOptions, total=False):
     initial: Literal["zeros", "learned"]
 
 
-class Recurrent(EquationModule):
+class Recurrent(EquationModule, Generic[States]):
     """Equations of one step, run over time; `LSTM`, `GRU`, `RNN`, `MemoryBlocks` are such layers.
 
     Parameters
@@ -182,7 +182,7 @@ class Recurrent(EquationModule):
 
     def forward(
         self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
-    ) -> tuple[Tensor, Any]:
+    ) -> tuple[Tensor, States]:
         """Run through the steps.
 
         Parameters
@@ -246,7 +246,7 @@ class Recurrent(EquationModule):
             self._last_states = arrays if len(arrays) > 1 else arrays[0]
         if turned:
             out = transpose(out, axes=(1, 0, 2))
-        return out, last if len(last) > 1 else last[0]
+        return out, cast(States, last if len(last) > 1 else last[0])
 
     if TYPE_CHECKING:
         __call__ = forward

@@ -5,8 +5,9 @@ Knows the primitives; not how steps follow one another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
+from ..engine.tensor import Tensor
 from .activations import Activation, entrywise
 from .cell import Cell
 from .equation_module import LayerOptions
@@ -14,13 +15,8 @@ from .equations import Equations, Step
 from .inputs import size
 from .recurrent import Recurrent, RecurrentOptions
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
-    from ..engine.tensor import Tensor
-
-
-class RNN(Recurrent):
+class RNN(Recurrent[Tensor]):
     """A simple recurrence over many steps.
 
         out(k) = f(s(k))      s(k) = x(k) W + out(k-1) U + b
@@ -63,14 +59,8 @@ class RNN(Recurrent):
         equations = RNNEquations(hidden_size, squash=nonlinearity, who=type(self).__name__)
         super().__init__(equations, input_size, num_layers, **options)
 
-    if TYPE_CHECKING:
 
-        def __call__(
-            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
-        ) -> tuple[Tensor, Tensor]: ...
-
-
-class RNNCell(Cell):
+class RNNCell(Cell[Tensor]):
     """One step of a simple recurrence (see `RNN` for its equation and arguments).
 
     Attributes
@@ -90,10 +80,6 @@ class RNNCell(Cell):
     ) -> None:
         equations = RNNEquations(hidden_size, squash=nonlinearity, who=type(self).__name__)
         super().__init__(equations, input_size, **options)
-
-    if TYPE_CHECKING:
-
-        def __call__(self, x: Tensor | ArrayLike, state: Any = None) -> Tensor: ...
 
 
 class RNNEquations(Equations):
