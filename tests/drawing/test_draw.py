@@ -94,13 +94,17 @@ def test_a_picture_can_be_had_after_the_update():
 
 @pytest.mark.parametrize(
     ("option", "known"),
-    [("view", "forward, adjoint, both"), ("style", "wan, tape"), ("level", "tensor, scalar")],
+    [
+        ("view", "'forward', 'adjoint', 'both'"),
+        ("style", "'wan', 'tape'"),
+        ("level", "'tensor', 'scalar'"),
+    ],
     ids=["view", "style", "level"],
 )
 @pytest.mark.parametrize("wrong", ["front", "", None, ["wan"]], ids=str)
 def test_an_unknown_option_lists_the_known_ones(loss, option, known, wrong):
-    message = re.escape(f"no {option} {wrong!r}; the known ones are {known}")
-    with pytest.raises(ArgumentError, match=message):
+    message = re.escape(f"draw: {option} must be one of {known}; found {wrong!r}")
+    with pytest.raises(ArgumentError if isinstance(wrong, str) else UsageError, match=message):
         tg.draw(loss, **{option: wrong})
 
 
@@ -212,9 +216,14 @@ def test_depth_opens_one_frame_after_the_other():
     assert sizes[3] == size(tg.draw(gallery.two_layers()).dot)
 
 
-@pytest.mark.parametrize("depth", [-1, True, False, 1.5, "1"], ids=repr)
-def test_depth_is_0_or_more(loss, depth):
-    with pytest.raises(ArgumentError, match=re.escape(f"0 or more, found {depth!r}")):
+@pytest.mark.parametrize(
+    ("depth", "expected"),
+    [(-1, "at least 0"), *((wrong, "a whole number") for wrong in (True, False, 1.5, "1"))],
+    ids=repr,
+)
+def test_depth_is_0_or_more(loss, depth, expected):
+    message = re.escape(f"depth must be {expected}, found {depth!r}")
+    with pytest.raises((ArgumentError, UsageError), match=message):
         tg.draw(loss, depth=depth)
 
 
@@ -354,5 +363,5 @@ def test_a_style_needs_a_name_of_its_own(name):
 
 def test_a_style_that_is_gone_is_unknown(loss, calls):
     tg.drawing.forget_style("mine")
-    with pytest.raises(tg.ArgumentError, match=r"the known ones are wan, tape$"):
+    with pytest.raises(tg.ArgumentError, match=r"must be one of 'wan', 'tape'; found 'mine'$"):
         tg.draw(loss, style="mine")

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from ..engine.arguments import told
+from ..engine.arguments import flag, one_of, optional, text, told, whole
+from ..engine.arguments import names as signal_names
 from ..engine.kind import Kind
 from ..engine.symbol import bare
 from ..engine.tensor import Tensor
@@ -18,7 +19,7 @@ from ..network.adjoint import alive
 from ..network.border import has_own_name
 from ..network.graph import Graph, graph, structure
 from ..network.parameters import varying
-from ..network.proof import fold_if_true, fold_truly
+from ..network.proof import fold_for_reading
 from ..network.unpack import unpack
 from .styles import Style, style_named, style_names
 
@@ -95,15 +96,14 @@ def draw(
     drawn, first_wrong, remarks = _reported(of)
     if first_wrong is not None:
         view = "adjoint"
-    _one_of("view", view, VIEWS)
-    _one_of("style", style, style_names())
-    _one_of("level", level, LEVELS)
-    for name, found in {"heat": heat, "legend": legend, "fold": fold}.items():
-        if not isinstance(found, bool) and not (name == "fold" and found is None):
-            raise ArgumentError(f"draw: {name} must be True or False, found {told(found)}")
-    if not isinstance(title, str):
-        raise ArgumentError(f"draw: title must be a text, found {told(title)}")
-    names = _names(highlight)
+    view = one_of("draw: view", view, VIEWS)
+    style = one_of("draw: style", style, style_names())
+    level = one_of("draw: level", level, LEVELS)
+    heat, legend = flag("draw: heat", heat), flag("draw: legend", legend)
+    fold = optional(flag, "draw: fold", fold)
+    depth = optional(whole, "draw: depth", depth, 0)
+    title = text("draw: title", title)
+    names = signal_names("draw: highlight", highlight)
     if names:
         remarks.append(f"orange: {', '.join(names)}")
     names = tuple(filter(None, (first_wrong, *names)))
@@ -122,29 +122,20 @@ def draw(
         for name, is_asked in asked.items():
             if is_asked:
                 raise UsageError(f'draw: {name} is for style="wan"; style="{style}" has none')
+        notes: list[str] = []
         if own is None:
-            picture = Picture(_tape(drawn, view, title))
+            dot = _tape(drawn, view, title)
         else:
             network, notes = _as_drawn(drawn, fold, numbers=False)
-            picture = Picture(_in_style(style, own, network, view, title), notes)
+            dot = _in_style(style, own, network, view, title)
     else:
-        picture = Picture(
-            *_wan(drawn, view, fold, values, heat, depth, level, names, title, legend, remarks)
+        dot, notes = _wan(
+            drawn, view, fold, values, heat, depth, level, names, title, legend, remarks
         )
+    picture = Picture(dot, notes)
     if path is not None:
         picture.save(path)
     return picture
-
-
-def _names(highlight: Any) -> tuple[str, ...]:
-    """Return the names of signals as they were given: one, or several."""
-    try:
-        names = (highlight,) if isinstance(highlight, str) else tuple(highlight)
-    except TypeError:  # not one after the other
-        names = (highlight,)
-    if not all(isinstance(name, str) for name in names):
-        raise ArgumentError(f"draw: highlight takes names of signals, found {told(highlight)}")
-    return names
 
 
 def _reported(of: Any) -> tuple[Tensor | Graph, str | None, list[str]]:
@@ -177,10 +168,10 @@ def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -
     """Return the DOT text that the function of an added style gives, a graph for each view."""
     views = ("forward", "adjoint") if view == "both" else (view,)
     texts = [draws(network, each, title) for each in views]
-    for text in texts:
-        if not isinstance(text, str):
+    for dot in texts:
+        if not isinstance(dot, str):
             raise UsageError(
-                f"draw: the style {style!r} returned {type(text).__name__}, expected DOT text"
+                f"draw: the style {style!r} returned {type(dot).__name__}, expected DOT text"
             )
     return "".join(texts)
 
@@ -220,8 +211,6 @@ def _wan(
         if any(node.folded for node in network.nodes):
             drawn.notes.append(f"numbers: the signals and the δ of step {values}")
     if depth is not None:
-        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
-            raise ArgumentError(f"draw: depth must be 0 or more, found {told(depth)}")
         drawn = collapsed(drawn, depth)
     mark(drawn, highlight)
     return dot(drawn, view, title, legend=legend), drawn.notes
@@ -240,15 +229,8 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
         recorded, current = _recorded(of, numbers)
     else:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
-    if fold:
-        return fold_truly(recorded, True, current), []
-    if fold is None:
-        if not any(len(loop.steps) > 1 for loop in recorded.loops):
-            return unpack(recorded), []
-        network, reason = fold_if_true(recorded, True, current)
-        return network, [f"unrolled, since {reason}"] if reason else []
-    folded, _ = fold_if_true(recorded, False, current)
-    return unpack(folded.unroll() if folded.folded else recorded), []
+    network, reason = fold_for_reading(recorded, fold, 1, current)
+    return network, [f"unrolled, since {reason}"] if reason else []
 
 
 def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
@@ -313,13 +295,6 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
         if wire in δ:
             δ[wire] = δ[wire][steps.index(step)]
     return forward, δ
-
-
-def _one_of(what: str, found: Any, known: tuple[str, ...]) -> None:
-    if not isinstance(found, str) or found not in known:
-        raise ArgumentError(
-            f"draw: there is no {what} {told(found)}; the known ones are {', '.join(known)}"
-        )
 
 
 def _in_notebook(shown: Graph) -> str | None:

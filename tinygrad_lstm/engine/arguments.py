@@ -219,7 +219,8 @@ def names(who: str, value: Any) -> tuple[str, ...]:
     """Return one name, or several in a collection, as a tuple."""
     if isinstance(value, str):
         return (value,)
-    if not isinstance(value, Iterable) or isinstance(value, bytes):
+    single = isinstance(value, bytes) or getattr(value, "ndim", 1) == 0  # an array of one entry
+    if single or not isinstance(value, Iterable):
         raise UsageError(f"{who}: found {told(value)}, expected a name or a list of names")
     return tuple([text(who, each) for each in value])
 

@@ -26,9 +26,8 @@ from ..network.flow import Node
 from ..network.graph import Graph, graph
 from ..network.locate import Locations
 from ..network.parameters import varying
-from ..network.proof import fold_if_true, fold_truly
+from ..network.proof import fold_for_reading
 from ..network.signals import Signals
-from ..network.unpack import unpack
 from .explanation import Explanation, Stage, in_numbers, numbers
 from .names import part_name
 from .reader import CROSSING, PASSING, Reader, Variable
@@ -84,19 +83,8 @@ def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
         raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
     fold = optional(flag, "explain: fold", fold)
     starting_cotangent(loss, None)
-    network, reason = _network(graph(loss), fold)
+    network, reason = fold_for_reading(graph(loss), fold, MOST_STEPS)
     return _Walk(network, Signals(loss)).explanation(wrt, reason)
-
-
-def _network(recorded: Graph, fold: bool | None) -> tuple[Graph, str]:
-    """Return the network to explain, packed signals taken apart, and why it is not folded."""
-    longest = max((len(loop.steps) for loop in recorded.loops), default=0)
-    if fold:
-        return fold_truly(recorded, apart=True), ""
-    if fold is None and longest > MOST_STEPS:
-        return fold_if_true(recorded, apart=True)
-    folded, _ = fold_if_true(recorded)
-    return unpack(folded.unroll() if folded.folded else recorded), ""
 
 
 class _Walk:

@@ -18,6 +18,7 @@ from .alignment import compute
 from .flow import DELAYS, SOURCES, Flow, Node
 from .fold import fold
 from .unpack import unpack
+from .unroll import unroll
 
 AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
@@ -76,6 +77,35 @@ def fold_truly(graph: AnyFlow, apart: bool = False, current: bool = True) -> Any
             f"fold: {differs} would not be what was recorded; please report it as a fault of fold"
         )
     return network
+
+
+def fold_for_reading(
+    graph: AnyFlow, fold: bool | None, most: int, current: bool = True
+) -> tuple[AnyFlow, str]:
+    """Return a graph with its packed signals taken apart, folded if that is asked for.
+
+    Parameters
+    ----------
+    graph, current : see `fold_if_true`
+    fold : bool, optional
+        Whether to fold; if None, where a loop has more steps than ``most``, and can be folded.
+    most : int
+
+    Returns
+    -------
+    graph, reason : as `fold_if_true` returns them
+
+    Raises
+    ------
+    UsageError
+        If ``fold`` is True, and the graph cannot be folded.
+    """
+    if fold:
+        return fold_truly(graph, True, current), ""
+    if fold is None and any(len(loop.steps) > most for loop in graph.loops):
+        return fold_if_true(graph, True, current)
+    folded, _ = fold_if_true(graph, False, current)
+    return unpack(unroll(folded) if folded.folded else graph), ""
 
 
 def first_difference(recorded: Flow, network: Flow) -> str:
