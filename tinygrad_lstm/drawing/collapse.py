@@ -5,7 +5,7 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from .skeleton import Skeleton, Vertex, within
+from .skeleton import Skeleton, Vertex, merged, within
 
 
 def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
@@ -18,28 +18,19 @@ def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
         How many frames deep to look into modules; 0 shows none open. The frames of steps do not
         count.
     """
-    made = Skeleton(notes=drawn.notes)
-    boxes: dict[tuple[str, ...], int] = {}
-    instead: list[int] = []
-    for vertex in drawn.vertices:
+    boxes: dict[tuple[str, ...], Vertex] = {}
+    box_at: dict[int, Vertex] = {}
+    for at, vertex in enumerate(drawn.vertices):
         steps, modules = within(vertex.scope)
-        if len(modules) <= depth:
-            instead.append(len(made.vertices))
-            made.vertices.append(vertex)
-            continue
-        key = (*steps, *modules[: depth + 1])
-        if key not in boxes:
-            boxes[key] = len(made.vertices)
-            name = modules[depth]
-            outer = (*steps, *modules[:depth])
-            made.vertices.append(
-                Vertex("function", (name,), (f"{name}′ᵀ",), ".".join(modules[: depth + 1]), outer)
-            )
-        instead.append(boxes[key])
+        if len(modules) > depth:
+            path, name = modules[: depth + 1], modules[depth]
+            box = Vertex("function", (name,), (f"{name}′ᵀ",), ".".join(path), (*steps, *path[:-1]))
+            box_at[at] = boxes.setdefault((*steps, *path), box)
+    shown, places = merged(drawn, box_at)
     joined = set()
     for arc in drawn.arcs:
-        arc.tail, arc.head = instead[arc.tail], instead[arc.head]
-        inner = arc.head in boxes.values() or arc.tail in boxes.values()
+        inner = arc.head in box_at or arc.tail in box_at
+        arc.tail, arc.head = places[arc.tail], places[arc.head]
         if inner and (arc.tail == arc.head or (arc.tail, arc.head) in joined):
             continue
         if inner:
@@ -47,5 +38,5 @@ def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
             arc.weight = None
             name = arc.shown
             arc.forward, arc.adjoint = (name,), (f"δ{name}" if name else "",)
-        made.arcs.append(arc)
-    return made
+        shown.arcs.append(arc)
+    return shown

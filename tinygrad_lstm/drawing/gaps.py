@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from ..formulas.names import minus
-from .skeleton import Arc, Skeleton, Vertex
+from .skeleton import Arc, Skeleton, Vertex, merged
 
 MOST_STEPS = 6  # of a loop that are all drawn
 KEPT_STEPS = 2  # at either end of a longer one
@@ -177,27 +177,22 @@ def _closure(
 
 
 def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
-    shown = Skeleton(notes=[*drawn.notes, _note(gaps)])
-    boxes: dict[Gap, int] = {}
-    instead: list[int] = []
-    for at, vertex in enumerate(drawn.vertices):
-        gap = gaps.get(at)
-        if gap is None or gap not in boxes:
-            if gap is not None:
-                boxes[gap] = len(shown.vertices)
-                lines = ("…", *map(str, gap[1:]))
-                vertex = Vertex("gap", lines, lines)
-            shown.vertices.append(vertex)
-        instead.append(len(shown.vertices) - 1 if gap is None else boxes[gap])
+    boxes = {}
+    for gap in dict.fromkeys(gaps.values()):
+        lines = ("…", *map(str, gap[1:]))
+        boxes[gap] = Vertex("gap", lines, lines)
+    shown, places = merged(drawn, {at: boxes[gap] for at, gap in gaps.items()})
+    shown.notes.append(_note(gaps))
     between: dict[tuple[int, int], list[Arc]] = {}
     for arc in drawn.arcs:
-        tail, head = instead[arc.tail], instead[arc.head]
+        tail, head = places[arc.tail], places[arc.head]
         if arc.tail not in gaps and arc.head not in gaps:
             shown.arcs.append(replace(arc, tail=tail, head=head))
         elif tail != head:
             between.setdefault((tail, head), []).append(arc)
     for (tail, head), arcs in between.items():
-        shown.arcs.append(_one_for_all(arcs, tail, head, into_gap=head in boxes.values()))
+        into_gap = shown.vertices[head].kind == "gap"
+        shown.arcs.append(_one_for_all(arcs, tail, head, into_gap=into_gap))
     return shown
 
 

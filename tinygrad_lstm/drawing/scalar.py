@@ -6,6 +6,7 @@ Knows skeletons and the shapes of what is in them.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,13 @@ class _Expansion:
             wire for node in network.nodes if node.folded for wire in node.outputs
             if node.kind is not Kind.COLLECT
         }  # fmt: skip
-        self.made = Skeleton(notes=drawn.notes)
+        self.expanded = Skeleton(notes=drawn.notes)
         self.entries: list[list[int]] = []
 
     def done(self) -> Skeleton:
         for vertex in self.drawn.vertices:
             self._expand(vertex)
-        total = len(self.made.vertices) + sum(self._count(arc) for arc in self.drawn.arcs)
+        total = len(self.expanded.vertices) + sum(self._count(arc) for arc in self.drawn.arcs)
         if total > MOST:
             raise ArgumentError(
                 f'draw: level="scalar" would draw {total} neurons and arrows, and {MOST} is the '
@@ -59,7 +60,7 @@ class _Expansion:
             )
         for arc in self.drawn.arcs:
             self._connect(arc)
-        return self.made
+        return self.expanded
 
     def _size(self, vertex: Vertex) -> int:
         shape = np.shape(self.network.wires[vertex.wire].value)
@@ -78,71 +79,56 @@ class _Expansion:
         count = self._size(vertex)
         self.entries.append([])
         for entry in range(count):
-            self.entries[-1].append(len(self.made.vertices))
+            self.entries[-1].append(len(self.expanded.vertices))
             mark = str(entry + 1) if count > 1 else ""
             names = vertex.kind in ("end", "alias") or len(vertex.forward) > 1
             forward, adjoint = (
                 (indexed(lines[0], mark), *lines[1:]) if lines and names else lines
                 for lines in (vertex.forward, vertex.adjoint)
             )
-            self.made.vertices.append(replace(vertex, forward=forward, adjoint=adjoint))
+            self.expanded.vertices.append(replace(vertex, forward=forward, adjoint=adjoint))
 
     def _count(self, arc: Arc) -> int:
-        tail, head = len(self._of(arc.tail)), len(self._of(arc.head))
+        tail, head = len(self.entries[arc.tail]), len(self.entries[arc.head])
         return tail * head if self._is_matrix(arc) else max(tail, head)
-
-    def _of(self, vertex: int) -> list[int]:
-        return self.entries[vertex]
 
     def _is_matrix(self, arc: Arc) -> bool:
         return arc.weight is not None and is_matmul(arc.weight)
 
     def _connect(self, arc: Arc) -> None:
-        tails, heads = self._of(arc.tail), self._of(arc.head)
-        if self._is_matrix(arc):
-            weights = self._weights(arc)
-            for row, tail in enumerate(tails):
-                for column, head in enumerate(heads):
-                    entry = weights[row, column]
-                    mark = (
-                        f"{row + 1}{column + 1}"
-                        if max(len(tails), len(heads)) < 10
-                        else (f"{row + 1},{column + 1}")
-                    )
-                    name = arc.forward[-1] if arc.forward else ""
-                    text = indexed(name, mark)
-                    forward = (*arc.forward[:-1], text)
-                    self.made.arcs.append(
-                        replace(arc, tail=tail, head=head, forward=forward,
-                                adjoint=(text,), number=entry)
-                    )  # fmt: skip
-            return
+        tails, heads = self.entries[arc.tail], self.entries[arc.head]
         wide = max(len(tails), len(heads))
+        if self._is_matrix(arc):
+            weights, separator = self._weights(arc), "" if wide < 10 else ","
+            *above, name = arc.forward or ("",)
+            for (row, tail), (column, head) in product(enumerate(tails), enumerate(heads)):
+                text = indexed(name, f"{row + 1}{separator}{column + 1}")
+                self.expanded.arcs.append(
+                    replace(arc, tail=tail, head=head, forward=(*above, text), adjoint=(text,),
+                            number=weights[row, column])
+                )  # fmt: skip
+            return
         for entry in range(wide):
             tail, head = tails[entry % len(tails)], heads[entry % len(heads)]
             mark = str(entry + 1) if wide > 1 else ""
             forward, adjoint = (
                 tuple(indexed(line, mark) for line in lines) for lines in (arc.forward, arc.adjoint)
             )
-            self.made.arcs.append(
+            self.expanded.arcs.append(
                 replace(arc, tail=tail, head=head, forward=forward, adjoint=adjoint, entry=entry)
             )
 
     def _weights(self, arc: Arc) -> Any:
         """Return the numbers of a matrix, a row for each entry that goes into it."""
         assert arc.weight is not None
-        for port in (1, 0):
-            wire = arc.weight.inputs[port]
+        shape = len(self.entries[arc.tail]), len(self.entries[arc.head])
+        for wire in reversed(arc.weight.inputs):
             value = np.asarray(self.network.wires[wire].value)
             value = value[0] if wire in self.timed else value
-            if value.ndim == 2 and value.shape == self._shape(arc, port):
-                return value if port else value.T
-        value = np.asarray(value)
-        return value.reshape(self._shape(arc, 1))
-
-    def _shape(self, arc: Arc, port: int) -> tuple[int, int]:
-        shape = len(self._of(arc.tail)), len(self._of(arc.head))
-        return shape if port else shape[::-1]
+            value = value if wire == arc.weight.inputs[1] else value.T
+            if value.shape == shape:
+                return value
+        return value.reshape(shape)
 
 
 def indexed(name: str, mark: str) -> str:

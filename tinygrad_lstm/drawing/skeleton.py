@@ -8,6 +8,7 @@ is the end of the network.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -118,6 +119,27 @@ class Skeleton:
     vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def merged(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[int]]:
+    """Return a skeleton with boxes in place of vertices, without arcs, and the new places.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    boxes : mapping of a place to the box there
+        One box may stand for several vertices.
+    """
+    merged = Skeleton(notes=[*drawn.notes])
+    known: dict[int, int] = {}  # the place of a vertex, by its identity
+    places = []
+    for at, vertex in enumerate(drawn.vertices):
+        vertex = boxes.get(at, vertex)
+        if id(vertex) not in known:
+            known[id(vertex)] = len(merged.vertices)
+            merged.vertices.append(vertex)
+        places.append(known[id(vertex)])
+    return merged, places
 
 
 def skeleton(graph: Flow, alive: set[int]) -> Skeleton:

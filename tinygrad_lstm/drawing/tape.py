@@ -13,7 +13,10 @@ from ..engine.kind import Kind
 from ..engine.symbol import bare, constant_text
 from ..engine.tensor import Tensor
 from ..network.signals import Signals
+from .frames import Frame
 from .text import FONT, escaped
+
+Node = tuple[str, dict[str, str]]  # its id, and its attributes
 
 COLORS = {  # by kind: fill and line, each kind also told by its shape and its words
     Kind.PARAMETER: ("#fff2cc", "#b58900"),
@@ -41,54 +44,40 @@ def dot(loss: Tensor, title: str = "") -> str:
         edge_attr={"color": "#555555", "arrowsize": "0.6"},
     )  # fmt: skip
     ids = {tensor: f"n{position}" for position, tensor in enumerate(signals.names)}
-    frames = _Frame()
+    frames: Frame[Node] = Frame()
     edges = []
     for tensor, name in signals.names.items():
         if not tensor.inputs:
             continue
-        frame = frames.at(name)
-        frame.nodes.append((ids[tensor], _attributes(tensor, name, signals)))
+        nodes = frames.at(_frames(name)).contents
+        nodes.append((ids[tensor], _attributes(tensor, name)))
         for position, operand in enumerate(tensor.inputs):
             source = ids[operand]
             if not operand.inputs:  # a leaf is repeated beside each of its uses
                 source = f"{ids[tensor]}_{position}"
-                frame.nodes.append((source, _leaf(operand, signals.names[operand])))
+                nodes.append((source, _leaf(operand, signals.names[operand])))
             edges.append((source, ids[tensor]))
-    frames.put_into(graph)
+    frames.write(graph, "cluster", _put, color="#999999", fontsize="14")
     for tail, head in edges:
         graph.edge(tail, head)
     return str(graph.source)
 
 
-class _Frame:
-    """A scope or a step: the nodes in it, and the frames in it."""
-
-    def __init__(self) -> None:
-        self.inside: dict[str, _Frame] = {}
-        self.nodes: list[tuple[str, dict[str, str]]] = []
-
-    def at(self, name: str) -> _Frame:
-        """Return the frame in which a signal of a name belongs."""
-        frame = self
-        *scopes, last = name.split(".")
-        for scope in scopes:
-            frame = frame.inside.setdefault(scope, _Frame())
-        if "[" in last:
-            step = last.partition("[")[2].rstrip("]").replace("][", ", ")
-            frame = frame.inside.setdefault(f"step {step}", _Frame())
-        return frame
-
-    def put_into(self, graph: Any, path: str = "cluster") -> None:
-        """Write the nodes and the frames."""
-        for identity, attributes in self.nodes:
-            graph.node(identity, **attributes)
-        for position, (name, frame) in enumerate(self.inside.items()):
-            with graph.subgraph(name=f"{path}_{position}") as cluster:
-                cluster.attr(label=escaped(name), color="#999999", style="rounded", fontsize="14")
-                frame.put_into(cluster, f"{path}_{position}")
+def _frames(name: str) -> list[str]:
+    """Return the frames in which a signal of a name stands: its scopes, and its step."""
+    *scopes, last = name.split(".")
+    if "[" in last:
+        step = last.partition("[")[2].rstrip("]").replace("][", ", ")
+        scopes.append(f"step {step}")
+    return scopes
 
 
-def _attributes(tensor: Tensor, name: str, signals: Signals) -> dict[str, str]:
+def _put(graph: Any, nodes: list[Node]) -> None:
+    for identity, attributes in nodes:
+        graph.node(identity, **attributes)
+
+
+def _attributes(tensor: Tensor, name: str) -> dict[str, str]:
     primitive = tensor.primitive
     assert primitive is not None
     fill, line = COLORS[primitive.kind]
@@ -109,10 +98,6 @@ def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
     value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else escaped(name)
     shape = "" if tensor.ndim == 0 else "\\n" + escaped("×".join(map(str, tensor.shape)))
     return {
-        "label": value + shape,
-        "shape": "box",
-        "fillcolor": fill,
-        "color": line,
-        "fontsize": "11",
-        "style": "filled",
-    }
+        "label": value + shape, "shape": "box", "fillcolor": fill, "color": line,
+        "fontsize": "11", "style": "filled",
+    }  # fmt: skip

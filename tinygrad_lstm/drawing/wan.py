@@ -8,17 +8,28 @@ before what it leads to, and the arrow into it is the one long way back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any
 
 import graphviz
 
+from .frames import Frame
 from .skeleton import Arc, Skeleton, Vertex, is_matmul
 from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
-FILL = {"function": "#e6f4ea", "box": "#f1f3f4", "delay": "#e0f2f1", "alias": "#fff8e1"}
+BOXES = {  # the look of a vertex by its kind, where it is no white box
+    "function": {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
+    "box": {"fillcolor": "#f1f3f4"},
+    "delay": {"fillcolor": "#e0f2f1", "color": CARRY, "penwidth": "1.6", "fontsize": "12"},
+    "gap": {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"},
+    "alias": {"fillcolor": "#fff8e1", "color": "#bf9000", "fontsize": "10"},
+    "end": {"shape": "plaintext", "style": "", "fontsize": "13"},
+}
+FRAME = {
+    "color": "#9aa0a6", "fontsize": "12", "margin": "10", "fontcolor": "#5f6368",
+    "labeljust": "l", "labelloc": "b",
+}  # fmt: skip
 WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
 DOTS = {"forward": ("branch",), "adjoint": ("sum", "product", "matmul")}
@@ -35,12 +46,6 @@ LEGEND = {  # the same words in both views, so that both take the same room
     "factor": "p at an arrow  times p, entry by entry; in the adjoint network times p",
     "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
 }
-
-
-@dataclass
-class _Frame:
-    inside: dict[str, _Frame] = field(default_factory=dict)
-    vertices: list[int] = field(default_factory=list)
 
 
 def dot(drawn: Skeleton, view: str, title: str = "", *, legend: bool = True) -> str:
@@ -66,10 +71,8 @@ class _View:
         self.ink = DELTA if self.adjoint else INK
         self.beside: dict[int, list[int]] = {}  # the parameters and constants of a vertex
         for arc in drawn.arcs:
-            if (
-                drawn.vertices[arc.tail].kind == "alias"
-                and drawn.vertices[arc.head].kind != "delay"
-            ):
+            tail, head = drawn.vertices[arc.tail], drawn.vertices[arc.head]
+            if tail.kind == "alias" and head.kind != "delay":
                 self.beside.setdefault(arc.head, []).append(arc.tail)
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
@@ -90,7 +93,10 @@ class _View:
         with graph.subgraph(name=f"cluster_{self.view}") as page:
             page.attr(label=escaped(f"{title}: {what}" if title else what), color="none",
                       fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
-            self._frame(page, self._frames(), f"cluster_{self.view}")
+            frames: Frame[int] = Frame()
+            for number, vertex in enumerate(self.drawn.vertices):
+                frames.at(vertex.scope).contents.append(number)
+            frames.write(page, page.name, self._put, **FRAME)
             for arc in self.drawn.arcs:
                 self._arc(page, arc)
         return str(graph.source)
@@ -109,28 +115,13 @@ class _View:
 
     # --- vertices --------------------------------------------------------------------------------
 
-    def _frames(self) -> _Frame:
-        root = _Frame()
-        for number, vertex in enumerate(self.drawn.vertices):
-            frame = root
-            for name in vertex.scope:
-                frame = frame.inside.setdefault(name, _Frame())
-            frame.vertices.append(number)
-        return root
-
-    def _frame(self, graph: Any, frame: _Frame, path: str) -> None:
-        for number in frame.vertices if path.count("_") == 1 else reversed(frame.vertices):
+    def _put(self, graph: Any, numbers: list[int]) -> None:
+        for number in numbers if graph.name.count("_") == 1 else reversed(numbers):
             beside = self.beside.get(number, [])
             if beside:
                 self._together(graph, [number, *beside])
             elif number not in self.repeated:
                 graph.node(self._id(number), **self._look(self.drawn.vertices[number]))
-        for position, (name, inner) in enumerate(frame.inside.items()):
-            with graph.subgraph(name=f"{path}_{position}") as cluster:
-                cluster.attr(label=escaped(name), color="#9aa0a6", style="rounded",
-                             fontsize="12", margin="10", fontcolor="#5f6368", labeljust="l",
-                             labelloc="b")  # fmt: skip
-                self._frame(cluster, inner, f"{path}_{position}")
 
     def _look(self, vertex: Vertex) -> dict[str, str]:
         look = self._circle(vertex.kind) if vertex.kind in SIGNS else self._box(vertex)
@@ -151,21 +142,10 @@ class _View:
         kind, lines = vertex.kind, vertex.adjoint if self.adjoint else vertex.forward
         width, height = size(vertex.forward, vertex.adjoint, large=kind == "end")
         look = {
-            "label": joined(lines), "width": width, "height": height,
-            "fixedsize": "true", "shape": "box", "style": "filled",
-            "fillcolor": FILL.get(kind, "white"),
+            "label": joined(lines), "width": width, "height": height, "fixedsize": "true",
+            "shape": "box", "style": "filled", "fillcolor": "white",
         }  # fmt: skip
-        if kind == "function":
-            look["style"] = "filled,rounded"
-        elif kind == "delay":
-            look |= {"color": CARRY, "penwidth": "1.6", "fontsize": "12"}
-        elif kind == "gap":
-            look |= {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"}
-        elif kind == "alias":
-            look |= {"color": "#bf9000", "fontsize": "10"}
-        elif kind == "end":
-            look |= {"shape": "plaintext", "style": "", "fontsize": "13", "fontcolor": self.ink}
-        return look
+        return look | BOXES[kind] | ({"fontcolor": self.ink} if kind == "end" else {})
 
     def _together(self, graph: Any, numbers: list[int]) -> None:
         """Write a vertex and what is repeated beside it, with nothing else in between."""

@@ -1,0 +1,38 @@
+"""Frames of a picture: what stands in each scope or step, and the frames inside of each.
+
+Knows names, and how Graphviz writes a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from .text import escaped
+
+Content = TypeVar("Content")
+
+
+class Frame(Generic[Content]):
+    """A scope or a step: what stands in it, and the frames in it by their names."""
+
+    def __init__(self) -> None:
+        self.inside: dict[str, Frame[Content]] = {}
+        self.contents: list[Content] = []
+
+    def at(self, names: Iterable[str]) -> Frame[Content]:
+        """Return the frame to which names lead from this one; a missing frame is added."""
+        frame = self
+        for name in names:
+            frame = frame.inside.setdefault(name, Frame())
+        return frame
+
+    def write(
+        self, graph: Any, path: str, put: Callable[[Any, list[Content]], None], **look: str
+    ) -> None:
+        """Write the contents with ``put``, then the frames inside; their ids begin with ``path``."""
+        put(graph, self.contents)
+        for position, (name, frame) in enumerate(self.inside.items()):
+            with graph.subgraph(name=f"{path}_{position}") as cluster:
+                cluster.attr(label=escaped(name), style="rounded", **look)
+                frame.write(cluster, f"{path}_{position}", put, **look)
