@@ -30,7 +30,7 @@ class Frame(Generic[Content]):
     def write(
         self, graph: Any, path: str, put: Callable[[Any, list[Content]], None], **look: str
     ) -> None:
-        """Write the contents with ``put``, then the frames inside; their ids begin with ``path``."""
+        """Write the contents with ``put``, then the frames inside; ids begin with ``path``."""
         put(graph, self.contents)
         for position, (name, frame) in enumerate(self.inside.items()):
             with graph.subgraph(name=f"{path}_{position}") as cluster:

@@ -10,6 +10,10 @@ import numpy as np
 from ..engine.kind import Kind
 from ..network.flow import DELAYS, SOURCES, Flow, Node
 
+SUMS = (
+    Kind.JUNCTION, Kind.BRANCH, Kind.COLLECT, Kind.HOLD, Kind.BROADCAST, Kind.OUTPUT, *DELAYS,
+)  # fmt: skip
+
 
 class Loss:
     """The loss at the end of a network: the scope that makes a number of its outputs, and its sum.
@@ -17,24 +21,12 @@ class Loss:
     What it is may not depend on weights; a program that is one formula has none.
     """
 
-    SUMS = (
-        Kind.JUNCTION,
-        Kind.BRANCH,
-        Kind.COLLECT,
-        Kind.HOLD,
-        Kind.BROADCAST,
-        Kind.OUTPUT,
-        *DELAYS,
-    )
-
-    def __init__(self, graph: Flow, maker: dict[int, Node], user: dict[int, Node]) -> None:
-        self.graph, self.maker, self.user = graph, maker, user
-        self.weighted = {
-            self._scope(user[wire])
-            for n in graph.nodes
-            if n.kind is Kind.PARAMETER
-            for wire in n.outputs
-        } | {self._scope(node) for node in graph.nodes if node.kind in DELAYS}
+    def __init__(self, graph: Flow) -> None:
+        self.graph, self.user = graph, graph.user
+        parameters = [node for node in graph.nodes if node.kind is Kind.PARAMETER]
+        users = [self.user[wire] for node in parameters for wire in node.outputs]
+        users += [node for node in graph.nodes if node.kind in DELAYS]
+        self.weighted = set(map(self._scope, users))
         self.scopes: set[str] = set()
 
     def nodes(self) -> set[int]:
@@ -42,30 +34,27 @@ class Loss:
         delays = {id(n): n for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)}
         while True:
             inside = self._grown(set(delays))
-            kept = {
-                key: node
-                for key, node in delays.items()
-                if all(id(self.user[wire]) in inside for wire in node.outputs)
-            }
-            if len(kept) == len(delays):
+            before, delays = delays, {
+                key: node for key, node in delays.items() if self._leads_into(node, inside)
+            }  # fmt: skip
+            if len(delays) == len(before):  # none leads out of the loss again
                 break
-            delays = kept  # one led out of the loss again
         rest = [n for n in self.graph.nodes if id(n) not in inside and n.kind not in SOURCES]
         return inside if self.scopes and any(n.kind is not Kind.BRANCH for n in rest) else set()
 
     def _grown(self, inside: set[int]) -> set[int]:
         """Return what leads to nothing but the loss, given delays that may be in it."""
         self.scopes = set()
-        found = -1
-        while found < len(inside):
-            found = len(inside)
+        count = -1
+        while count < len(inside):
+            count = len(inside)
             for node in reversed(self.graph.nodes):
                 if id(node) not in inside and self._is_in(node, inside):
                     inside.add(id(node))
         return inside
 
     def _is_in(self, node: Node, inside: set[int]) -> bool:
-        if not all(id(self.user[wire]) in inside for wire in node.outputs):
+        if not self._leads_into(node, inside):
             return False
         if node.kind in SOURCES:
             return node.kind is not Kind.PARAMETER
@@ -78,7 +67,10 @@ class Loss:
             return True
         scaled = node.kind is Kind.BILINEAR and any(self._is_constant(each) for each in node.inputs)
         picked = node.kind is Kind.LINEAR and "index" in node.parameters
-        return node.kind in self.SUMS or scaled or picked
+        return node.kind in SUMS or scaled or picked
+
+    def _leads_into(self, node: Node, inside: set[int]) -> bool:
+        return all(id(self.user[wire]) in inside for wire in node.outputs)
 
     def _scope(self, node: Node) -> str:
         return "" if node.kind in SOURCES else node.scope

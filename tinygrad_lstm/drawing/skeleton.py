@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from .labels import Labels, constant_label, operation, transposed
 from .loss import Loss
 
 ENDS = (Kind.INPUT, Kind.TAP)
+Element = Literal[
+    "sum", "branch", "product", "matmul", "function", "delay", "end", "alias", "gap", "box"
+]
+Weight = tuple[Node, int]  # a product with a weight, and the operand that is the weight
 THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
 
 
@@ -30,10 +35,10 @@ class Vertex:
 
     Attributes
     ----------
-    kind : str
+    kind : Element
         ``sum``, ``branch``, ``product``, ``matmul``; ``function``; ``delay``; ``end`` of the
-        network; ``alias``, which repeats a parameter or a constant beside its use; ``box`` for the
-        rest.
+        network; ``alias``, which repeats a parameter or a constant beside its use; ``gap``, which
+        stands for steps that are left out; ``box`` for the rest.
     forward, adjoint : tuple of str
         What is written in it, line by line, in the network and in its adjoint.
     name : str
@@ -51,7 +56,7 @@ class Vertex:
         The full name of the signal that it reads a part of, if it does.
     """
 
-    kind: str
+    kind: Element
     forward: tuple[str, ...] = ()
     adjoint: tuple[str, ...] = ()
     name: str = ""
@@ -161,28 +166,25 @@ class _Drawing:
         self.labels = Labels(graph)
         self.maker, self.user = graph.maker, graph.user
         self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
-        self.hidden = Loss(graph, self.maker, self.user).nodes()
+        self.hidden = Loss(graph).nodes()
         self.skeleton = Skeleton()
         self.vertex: dict[int, int] = {}  # of a node, by identity
 
     def build(self) -> Skeleton:
         for node in self.graph.nodes:
             if id(node) not in self.hidden and self._is_vertex(node):
-                self._put(node)
+                self._put(node, self._vertex(node))
         for node in self.graph.nodes:
             if id(node) in self.hidden:
                 self._ends(node)
             elif id(node) in self.vertex:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
-        self._still_vertices()
-        return self.skeleton
-
-    def _still_vertices(self) -> None:
-        """Leave out of the adjoint network what no δ comes to or goes from, but for its ends."""
+        # what no δ comes to or goes from is not in the adjoint network, but for its ends
         live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, vertex in enumerate(self.skeleton.vertices):
             vertex.is_still |= vertex.kind not in ("end", "alias") and at not in live
+        return self.skeleton
 
     # --- which nodes are vertices ----------------------------------------------------------------
 
@@ -287,11 +289,12 @@ class _Drawing:
 
     # --- vertices --------------------------------------------------------------------------------
 
-    def _put(self, node: Node) -> None:
+    def _vertex(self, node: Node) -> Vertex:
         wire = node.outputs[0] if node.outputs else node.inputs[0]
         forward: tuple[str, ...] = ()
         adjoint: tuple[str, ...] = ()
-        kind, name, whole = str(node.kind), short_name(node), ""
+        kind: Element = "branch"
+        name, whole = short_name(node), ""
         if node.kind is Kind.JUNCTION:
             kind = "sum"
         elif node.kind is Kind.BILINEAR:
@@ -301,12 +304,10 @@ class _Drawing:
         elif node.kind in DELAYS:
             signs = ("⁻", "⁺") if node.kind is Kind.DELAY else ("⁺", "⁻")
             forward, adjoint, kind = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), "delay"
-        elif node.kind in ENDS or self._is_reading(node):
+        elif node.kind in (*ENDS, Kind.OUTPUT) or self._is_reading(node):
             if node.kind is Kind.LINEAR and not self._is_renaming(node):
                 origin = self._origin(node.inputs[0])
                 name, whole = f"{short_name(origin)}[{node.parameters['index']}]", origin.name
-            forward, adjoint, kind = (name,), (f"δ{name}",), "end"
-        elif node.kind is Kind.OUTPUT:
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif node.kind is not Kind.BRANCH:
             what = operation(node)
@@ -315,9 +316,8 @@ class _Drawing:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
-        vertex = Vertex(kind, forward, adjoint, node.name, self._frames(node), wire, still)
-        vertex.whole = whole
-        self._add(node, vertex)
+        scope = self._frames(node)
+        return Vertex(kind, forward, adjoint, node.name, scope, wire, still, whole=whole)
 
     def _frames(self, node: Node) -> tuple[str, ...]:
         """Return the frames that a node stands in; a fork may stand where all its arms lead."""
@@ -334,9 +334,13 @@ class _Drawing:
         common = tuple(each[0] for each in levels)
         return common if common[: len(own)] == own else own
 
-    def _add(self, node: Node, vertex: Vertex) -> None:
-        vertex.step = step(node)
+    def _put(self, node: Node, vertex: Vertex) -> None:
         self.vertex[id(node)] = len(self.skeleton.vertices)
+        self._add(node, vertex)
+
+    def _add(self, node: Node, vertex: Vertex) -> None:
+        """Add a vertex to the loop and the step of a node."""
+        vertex.step = None if node.loop is None else (node.loop, node.step)
         self.skeleton.vertices.append(vertex)
 
     # --- arcs ------------------------------------------------------------------------------------
@@ -350,7 +354,7 @@ class _Drawing:
         if id(maker) not in self.vertex:
             return
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
-        forward, adjoint = self._weight_label(weight)
+        forward, adjoint = self.labels.weight(*weight) if weight else ([], [])
         if node.kind is Kind.BILINEAR or (node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1):
             factor = self.labels.factor(node, port)
             adjoint.append(f"({factor})" if adjoint and " " in factor else factor)
@@ -368,13 +372,15 @@ class _Drawing:
         forward: tuple[str, ...],
         adjoint: tuple[str, ...],
         wire: int,
-        weight: Node | None = None,
+        weight: Weight | None,
     ) -> None:
         is_carry = node.kind in DELAYS or maker.kind in DELAYS
         shown = short_name(maker) if maker.is_named else ""
+        product, port = weight or (None, 0)
+        weight_name = self._origin(product.inputs[port]).name if product else ""
         self.skeleton.arcs.append(
             Arc(self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
-                shown, wire in self.alive, is_carry, weight, self._weight_name(weight))
+                shown, wire in self.alive, is_carry, product, weight_name)
         )  # fmt: skip
 
     def _alias(self, node: Node, port: int, wire: int) -> None:
@@ -385,25 +391,23 @@ class _Drawing:
         value = self.graph.wires[origin.outputs[0]].value
         name = constant_label(value) if origin.kind is Kind.CONSTANT else short_name(origin)
         live = wire in self.alive and origin.kind is not Kind.CONSTANT
-        self.skeleton.vertices.append(
-            Vertex("alias", (name,), (f"δ{name}" if live else name,), origin.name, frames(node),
-                  origin.outputs[0], not live, step=step(node))
-        )  # fmt: skip
+        back = f"δ{name}" if live else name
+        scope, source = frames(node), origin.outputs[0]
+        self._add(node, Vertex("alias", (name,), (back,), origin.name, scope, source, not live))
         sign = "−" if node.signs and node.signs[port] < 0 else ""
         other = self.labels.factor(node, port) if node.kind is Kind.BILINEAR else ""
         self.skeleton.arcs.append(
-            Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], (sign,),
-                (sign + other,), wire,
-                origin.name, name, live)
+            Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], (sign,), (sign + other,),
+                wire, origin.name, name, live)
         )  # fmt: skip
 
-    def _passed(self, wire: int) -> tuple[Node, Node | None]:
+    def _passed(self, wire: int) -> tuple[Node, Weight | None]:
         """Return the vertex that a signal comes from, and the weight that it passes on its way."""
-        weight = None
+        weight: Weight | None = None
         node = self.maker[wire]
         while True:
             if node.kind is Kind.BILINEAR and (port := self._weight(node)) is not None:
-                weight = node
+                weight = node, port
                 node = self.maker[node.inputs[1 - port]]
             elif (node.kind in (*THROUGH, Kind.BRANCH) and not self._is_vertex(node)) or (
                 self._is_passing(node)
@@ -419,14 +423,6 @@ class _Drawing:
         before = self.maker[node.inputs[0]]
         return before.kind is Kind.COLLECT and not self._is_vertex(before)
 
-    def _weight_name(self, weight: Node | None) -> str:
-        port = None if weight is None else self._weight(weight)
-        return "" if weight is None or port is None else self._origin(weight.inputs[port]).name
-
-    def _weight_label(self, weight: Node | None) -> tuple[list[str], list[str]]:
-        port = None if weight is None else self._weight(weight)
-        return ([], []) if weight is None or port is None else self.labels.weight(weight, port)
-
     def _ends(self, node: Node) -> None:
         """End the network where the loss begins."""
         for wire in node.inputs:
@@ -440,9 +436,9 @@ class _Drawing:
             while not last.is_named and last is not maker:
                 last = self.maker[last.inputs[0]]
             name = short_name(last)
-            self._add(node, Vertex("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
-            forward, adjoint = map(tuple, self._weight_label(weight))
-            self._join(maker, node, forward or ("",), adjoint or ("",), wire, weight)
+            self._put(node, Vertex("end", (name,), (f"∂L/∂{name}",), last.name, (), wire))
+            forward, adjoint = self.labels.weight(*weight) if weight else ([""], [""])
+            self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)
 
 
 def is_matmul(node: Node) -> bool:
@@ -461,11 +457,6 @@ def frames(node: Node) -> tuple[str, ...]:
             name = f"{scopes.pop()}.{name}"
         scopes.append(name)
     return (*step, *scopes)
-
-
-def step(node: Node) -> tuple[int, int | None] | None:
-    """Return the loop and the step that a node belongs to; None for a step that is any of them."""
-    return None if node.loop is None else (node.loop, node.step)
 
 
 def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

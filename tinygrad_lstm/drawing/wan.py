@@ -14,11 +14,12 @@ from typing import Any
 import graphviz
 
 from .frames import Frame
-from .skeleton import Arc, Skeleton, Vertex, is_matmul
+from .skeleton import Arc, Element, Skeleton, Vertex, is_matmul
 from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
-BOXES = {  # the look of a vertex by its kind, where it is no white box
+# the look of a vertex by its kind, where it is no white box
+BOXES: dict[Element, dict[str, str]] = {
     "function": {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
     "box": {"fillcolor": "#f1f3f4"},
     "delay": {"fillcolor": "#e0f2f1", "color": CARRY, "penwidth": "1.6", "fontsize": "12"},
@@ -32,8 +33,10 @@ FRAME = {
 }  # fmt: skip
 WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
-DOTS = {"forward": ("branch",), "adjoint": ("sum", "product", "matmul")}
-SIGNS = {"sum": "Σ", "branch": "Σ", "product": "×", "matmul": "@"}
+DOTS: dict[str, tuple[Element, ...]] = {
+    "forward": ("branch",), "adjoint": ("sum", "product", "matmul"),
+}  # fmt: skip
+SIGNS: dict[Element, str] = {"sum": "Σ", "branch": "Σ", "product": "×", "matmul": "@"}
 LEGEND = {  # the same words in both views, so that both take the same room
     "sum": "Σ  sum; in the adjoint network a branch point ●",
     "branch": "●  branch point; in the adjoint network a sum Σ of what comes back",
@@ -131,7 +134,7 @@ class _View:
             look |= {"color": MARK, "penwidth": "3"}
         return look
 
-    def _circle(self, kind: str) -> dict[str, str]:
+    def _circle(self, kind: Element) -> dict[str, str]:
         """Return a junction, a product, or the dot of a branch point, all of one size."""
         look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
         if kind in DOTS[self.view]:

@@ -5,7 +5,7 @@ Knows equations; nothing of sequences.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.tensor import Tensor
 
 
-class Cell(EquationModule, Generic[States]):
+class Cell(EquationModule):
     """Base of the cells: equations, their parameters, and one step.
 
     Parameters
@@ -45,7 +45,7 @@ class Cell(EquationModule, Generic[States]):
         features = size(f"{type(self).__name__}: input_size", input_size)
         self._add_parameters(features, init.generator(seed), dtype)
 
-    def forward(self, x: Tensor | ArrayLike, state: Any = None) -> States:
+    def forward(self, x: Tensor | ArrayLike, state: Any = None) -> Any:
         """Take one step.
 
         Parameters
@@ -71,7 +71,12 @@ class Cell(EquationModule, Generic[States]):
         xW = x @ self.W + self.b
         xW.name = "xW"
         after = self.equations.stepper(self)(xW, *before)
-        return cast(States, after if len(after) > 1 else after[0])
+        return after if len(after) > 1 else after[0]
+
+
+class CellOf(Cell, Generic[States]):
+    """A cell of which type checkers know the type of the states."""
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, x: Tensor | ArrayLike, state: Any = None) -> States: ...

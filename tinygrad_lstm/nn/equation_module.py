@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -21,15 +21,10 @@ from .module import Module
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
-    from typing_extensions import TypeVar
 
     from .init import Seed
 
-    States = TypeVar("States", default=Any)  # what a step returns: the output, or all states
-else:
-    from typing import TypeVar
-
-    States = TypeVar("States")
+States = TypeVar("States")  # what a step returns: the output, or all states
 
 # one value for each state: a Tensor, an array, or None for the Module's own; or None for all
 Start = tuple[Any, ...] | None

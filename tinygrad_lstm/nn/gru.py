@@ -13,14 +13,14 @@ from ..engine.arguments import flag
 from ..engine.primitives import sigmoid
 from ..engine.tensor import Tensor
 from .activations import Activation, entrywise
-from .cell import Cell
+from .cell import CellOf
 from .equation_module import LayerOptions
 from .equations import Equations, Step
 from .inputs import size
-from .recurrent import Recurrent, RecurrentOptions
+from .recurrent import RecurrentOf, RecurrentOptions
 
 
-class GRU(Recurrent[Tensor]):
+class GRU(RecurrentOf[Tensor]):
     """A gated recurrent unit over many steps.
 
         r, z   = σ(s_r), σ(s_z)      s_g(k) = x(k) W_g + out(k-1) U_g + b_g     for g in r, z
@@ -96,7 +96,7 @@ class GRU(Recurrent[Tensor]):
         super().__init__(equations, input_size, num_layers, **options)
 
 
-class GRUCell(Cell[Tensor]):
+class GRUCell(CellOf[Tensor]):
     """One step of a gated recurrent unit (see `GRU` for its equations and arguments).
 
     Attributes

@@ -10,16 +10,16 @@ from typing import Any, Unpack
 from ..engine.arguments import flag
 from ..engine.tensor import Tensor
 from .activations import Activation
-from .cell import Cell
+from .cell import CellOf
 from .equation_module import LayerOptions
 from .inputs import size
 from .lstm_equations import BlockEquations, LSTMEquations
-from .recurrent import Recurrent, RecurrentOptions, is_gers
+from .recurrent import RecurrentOf, RecurrentOptions, is_gers
 
 OutAndState = tuple[Tensor, Tensor]
 
 
-class LSTM(Recurrent[OutAndState]):
+class LSTM(RecurrentOf[OutAndState]):
     """A long short-term memory layer over many steps.
 
         s_g(k)   = x(k) W_g + out(k-1) U_g + b_g      for g in a, i, f, o
@@ -123,7 +123,7 @@ class LSTM(Recurrent[OutAndState]):
         super().__init__(equations, input_size, num_layers, **options)
 
 
-class LSTMCell(Cell[OutAndState]):
+class LSTMCell(CellOf[OutAndState]):
     """One step of a long short-term memory (see `LSTM` for its equations and arguments).
 
     Attributes
@@ -167,7 +167,7 @@ class LSTMCell(Cell[OutAndState]):
         super().__init__(equations, input_size, **options)
 
 
-class MemoryBlocks(Recurrent[OutAndState]):
+class MemoryBlocks(RecurrentOf[OutAndState]):
     """Memory blocks: LSTM cells of which several share the three gates of their block.
 
         s_a(k)   = x(k) W_a + out(k-1) U_a + b_a                            for every cell

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class RecurrentOptions(LayerOptions, total=False):
     initial: Literal["zeros", "learned"]
 
 
-class Recurrent(EquationModule, Generic[States]):
+class Recurrent(EquationModule):
     """Equations of one step, run over time; `LSTM`, `GRU`, `RNN`, `MemoryBlocks` are such layers.
 
     Parameters
@@ -182,7 +182,7 @@ class Recurrent(EquationModule, Generic[States]):
 
     def forward(
         self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
-    ) -> tuple[Tensor, States]:
+    ) -> tuple[Tensor, Any]:
         """Run through the steps.
 
         Parameters
@@ -246,7 +246,7 @@ class Recurrent(EquationModule, Generic[States]):
             self._last_states = arrays if len(arrays) > 1 else arrays[0]
         if turned:
             out = transpose(out, axes=(1, 0, 2))
-        return out, cast(States, last if len(last) > 1 else last[0])
+        return out, last if len(last) > 1 else last[0]
 
     if TYPE_CHECKING:
         __call__ = forward
@@ -272,6 +272,16 @@ class Recurrent(EquationModule, Generic[States]):
         for name, states in zip(self.equations.states, last, strict=True):
             states.name = f"{name}_n"
         return x, last
+
+
+class RecurrentOf(Recurrent, Generic[States]):
+    """A layer over time of which type checkers know the type of the states."""
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, x: Tensor | ArrayLike, state: Any = None, lengths: ArrayLike | None = None
+        ) -> tuple[Tensor, States]: ...
 
 
 def is_gers(truncate: Any) -> bool:

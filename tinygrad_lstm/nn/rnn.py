@@ -9,14 +9,14 @@ from typing import Any, Unpack
 
 from ..engine.tensor import Tensor
 from .activations import Activation, entrywise
-from .cell import Cell
+from .cell import CellOf
 from .equation_module import LayerOptions
 from .equations import Equations, Step
 from .inputs import size
-from .recurrent import Recurrent, RecurrentOptions
+from .recurrent import RecurrentOf, RecurrentOptions
 
 
-class RNN(Recurrent[Tensor]):
+class RNN(RecurrentOf[Tensor]):
     """A simple recurrence over many steps.
 
         out(k) = f(s(k))      s(k) = x(k) W + out(k-1) U + b
@@ -60,7 +60,7 @@ class RNN(Recurrent[Tensor]):
         super().__init__(equations, input_size, num_layers, **options)
 
 
-class RNNCell(Cell[Tensor]):
+class RNNCell(CellOf[Tensor]):
     """One step of a simple recurrence (see `RNN` for its equation and arguments).
 
     Attributes
