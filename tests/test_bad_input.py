@@ -454,7 +454,7 @@ BAD = {
         lambda: dense()(zeros(4, 3), zeros(4, 3)), UsageError, "Dense | 3 were given",
     ),
     "state that is no dictionary": (
-        lambda: dense().load_state_dict([1.0]), UsageError, "load_state_dict | list | dictionary",
+        lambda: dense().load_state_dict([1.0]), UsageError, "load_state_dict | [1.0] | dictionary",
     ),
     "seed that is none": (lambda: Dense(3, 2, seed="s"), UsageError, "seed | 's' | Generator"),
     "Sequential of what cannot be called": (

@@ -51,7 +51,46 @@ class Checked(Generic[T]):
 
 def number(low: float, end: float) -> Checked[float]:
     """Return an attribute that is a number, at least ``low`` and below ``end``."""
-    return Checked(lambda what, value: _in_range(what, value, low, end))
+    return Checked(lambda what, value: checked_number(what, value, low, end))
+
+
+def _parameters(what: str, value: Any) -> list[Tensor]:
+    who = what.removesuffix(": params")
+    if isinstance(value, Tensor) or not isinstance(value, Iterable):
+        raise UsageError(
+            f"{who}: found {type(value).__name__}, expected a list of parameters, such as "
+            "module.parameters()"
+        )
+    params = list(value)
+    if not params:
+        raise ArgumentError(f"{who}: found no parameters to update")
+    _check_leaves(who, params)
+    for parameter in params:
+        if not parameter.requires_grad:
+            label = f" ({parameter.label()})" if parameter.name else ""
+            raise UsageError(
+                f"{who}: found a Tensor that requires no gradient{label}; make it with "
+                "requires_grad=True"
+            )
+    return params
+
+
+def _check_leaves(who: str, params: list[Any]) -> None:
+    """Refuse a parameter that is no leaf, or is given twice."""
+    leaves: set[Tensor] = set()
+    for x in params:
+        if not isinstance(x, Tensor) or x.inputs:
+            label = x.label() if isinstance(x, Tensor) else type(x).__name__
+            raise UsageError(f"{who}: {label} is no leaf that requires a gradient")
+        if x in leaves:
+            raise ArgumentError(f"{who}: {x.label()} is given twice")
+        leaves.add(x)
+
+
+def _pair(what: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise UsageError(f"{what} must be a pair of numbers, found {told(value)}")
+    return tuple([checked_number(what, beta, 0.0, 1.0) for beta in value])
 
 
 class Optimizer:
@@ -66,7 +105,7 @@ class Optimizer:
     """
 
     __signature__ = Constructor()
-    params = Checked(lambda what, value: _parameters(what, value))
+    params = Checked(_parameters)
     lr = number(0.0, np.inf)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
@@ -183,7 +222,7 @@ class Adam(Optimizer):
     eps : float, at least 0
     """
 
-    betas = Checked(lambda what, value: _pair(what, value))
+    betas = Checked(_pair)
     eps = number(0.0, np.inf)
 
     def __init__(
@@ -217,49 +256,6 @@ class Adam(Optimizer):
         self._moments[parameter] = t, m, v
         change: np.ndarray = self.lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + self.eps)
         return change
-
-
-def _in_range(what: str, value: float, low: float, end: float) -> float:
-    return checked_number(what, value, low, end)
-
-
-def _parameters(what: str, value: Any) -> list[Tensor]:
-    who = what.removesuffix(": params")
-    if isinstance(value, Tensor) or not isinstance(value, Iterable):
-        raise UsageError(
-            f"{who}: found {type(value).__name__}, expected a list of parameters, such as "
-            "module.parameters()"
-        )
-    params = list(value)
-    if not params:
-        raise ArgumentError(f"{who}: found no parameters to update")
-    _check_leaves(who, params)
-    for parameter in params:
-        if not parameter.requires_grad:
-            label = f" ({parameter.label()})" if parameter.name else ""
-            raise UsageError(
-                f"{who}: found a Tensor that requires no gradient{label}; make it with "
-                "requires_grad=True"
-            )
-    return params
-
-
-def _check_leaves(who: str, params: list[Any]) -> None:
-    """Refuse a parameter that is no leaf, or is given twice."""
-    leaves: set[Tensor] = set()
-    for x in params:
-        if not isinstance(x, Tensor) or x.inputs:
-            label = x.label() if isinstance(x, Tensor) else type(x).__name__
-            raise UsageError(f"{who}: {label} is no leaf that requires a gradient")
-        if x in leaves:
-            raise ArgumentError(f"{who}: {x.label()} is given twice")
-        leaves.add(x)
-
-
-def _pair(what: str, value: Any) -> tuple[float, ...]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise UsageError(f"{what} must be a pair of numbers, found {told(value)}")
-    return tuple([_in_range(what, beta, 0.0, 1.0) for beta in value])
 
 
 def _finite(array: np.ndarray, who: str, remedy: str) -> np.ndarray:

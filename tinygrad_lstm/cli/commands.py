@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
         "141 if nobody reads the output.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    loss = argparse.ArgumentParser(add_help=False)  # what every command takes that reads a network
+    loss.add_argument("network", type=Path, help="a Python file that computes a Tensor")
+    loss.add_argument("--of", default="loss", metavar="NAME",
+                      help="what the file calls the Tensor (default: loss)")  # fmt: skip
 
     sub = commands.add_parser("demo", help="see the main job run on real data, with pictures")
     sub.add_argument("--out", type=Path, default=Path("out"), help="where to write (default: out)")
@@ -115,15 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=_gallery)
 
     sub = commands.add_parser(
-        "check", help="compare gradients derived by hand with a network's",
+        "check", parents=[loss], help="compare gradients derived by hand with a network's",
         description="Say where the gradients in a .npz file first go wrong, and which mistake it "
         "is. The exit status is 0 if all agree, 1 if some differ, 2 if some could not be "
         "compared, or have too few digits to tell.",
     )  # fmt: skip
-    sub.add_argument("network", type=Path, help="a Python file that computes a Tensor")
     sub.add_argument("--hand", type=Path, required=True, help="a .npz file of named gradients")
-    sub.add_argument("--of", default="loss", metavar="NAME",
-                         help="what the file calls the Tensor (default: loss)")  # fmt: skip
     sub.add_argument("--digits", type=int, help="how many digits were printed")
     sub.add_argument("--rtol", type=float,
                          help="what counts as rounding, relative to the largest entry")  # fmt: skip
@@ -136,14 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=_check)
 
     sub = commands.add_parser(
-        "draw", help="draw a network and its adjoint",
+        "draw", parents=[loss], help="draw a network and its adjoint",
         description="Draw the network that a Python file records, and its adjoint.",
     )  # fmt: skip
-    sub.add_argument("network", type=Path, help="a Python file that computes a Tensor")
     sub.add_argument("-o", "--out", type=Path, help="a .png, .svg, .pdf or .dot file (default: "
                        "the network's name with .png)")  # fmt: skip
-    sub.add_argument("--of", default="loss", metavar="NAME",
-                       help="what the file calls the Tensor (default: loss)")  # fmt: skip
     sub.add_argument("--view", choices=VIEWS, default="both")
     sub.add_argument("--style", choices=STYLES, default="wan")
     sub.add_argument("--level", choices=LEVELS, default="tensor")
@@ -158,13 +156,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=_draw)
 
     sub = commands.add_parser(
-        "explain", help="explain a gradient, stage by stage",
+        "explain", parents=[loss], help="explain a gradient, stage by stage",
         description="Walk back from the loss that a Python file computes to one signal.",
     )  # fmt: skip
-    sub.add_argument("network", type=Path, help="a Python file that computes a Tensor")
     sub.add_argument("--wrt", required=True, metavar="NAME", help="the signal, as in lstm.W.i")
-    sub.add_argument("--of", default="loss", metavar="NAME",
-                      help="what the file calls the Tensor (default: loss)")  # fmt: skip
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                       help="one step for all (default: where there are many)")  # fmt: skip
     sub.set_defaults(run=_explain)

@@ -5,10 +5,10 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from .skeleton import Skeleton, Vertex, merged, within
+from .skeleton import Skeleton, Vertex, merge, within
 
 
-def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
+def collapse(drawn: Skeleton, depth: int) -> Skeleton:
     """Return a skeleton in which frames deeper than some are one box each.
 
     Parameters
@@ -26,7 +26,7 @@ def collapsed(drawn: Skeleton, depth: int) -> Skeleton:
             path, name = modules[: depth + 1], modules[depth]
             box = Vertex("function", (name,), (f"{name}′ᵀ",), ".".join(path), (*steps, *path[:-1]))
             box_at[at] = boxes.setdefault((*steps, *path), box)
-    shown, places = merged(drawn, box_at)
+    shown, places = merge(drawn, box_at)
     joined = set()
     for arc in drawn.arcs:
         inner = arc.head in box_at or arc.tail in box_at

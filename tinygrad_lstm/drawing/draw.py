@@ -182,7 +182,7 @@ def _wan(
     remarks: list[str],
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and what its legend says of this picture alone."""
-    from .collapse import collapsed
+    from .collapse import collapse
     from .gaps import shorten
     from .marks import heat_up, mark, write_values
     from .scalar import scalars
@@ -211,7 +211,7 @@ def _wan(
         if any(node.folded for node in network.nodes):
             drawn.notes.append(f"numbers: the signals and the δ of step {values}")
     if depth is not None:
-        drawn = collapsed(drawn, depth)
+        drawn = collapse(drawn, depth)
     mark(drawn, highlight)
     return dot(drawn, view, title, legend=legend), drawn.notes
 

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from ..formulas.names import minus
-from .skeleton import Arc, Skeleton, Vertex, merged
+from .skeleton import Arc, Skeleton, Vertex, merge
 
 MOST_STEPS = 6  # of a loop that are all drawn
 KEPT_STEPS = 2  # at either end of a longer one
@@ -74,8 +74,8 @@ def _runs(steps: list[int], wanted: set[int]) -> list[list[int]]:
     """Return the runs of steps that are left out."""
     if len(steps) <= MOST_STEPS:
         return []
-    kept = {*steps[:KEPT_STEPS], *steps[-KEPT_STEPS:], *wanted}
-    runs = [list(run) for is_kept, run in groupby(steps, kept.__contains__) if not is_kept]
+    shown = {*steps[:KEPT_STEPS], *steps[-KEPT_STEPS:], *wanted}
+    runs = [list(run) for is_shown, run in groupby(steps, shown.__contains__) if not is_shown]
     return [run for run in runs if len(run) > 1]  # one step takes no more room than its gap
 
 
@@ -160,17 +160,17 @@ def _closure(
 
     A vertex between several gaps has the set of them.
     """
-    met: dict[int, Any] = dict(gaps)
+    gap_at: dict[int, Any] = dict(gaps)
     waiting = [len(after) for after in heads]
     ready = list(gaps)
     while ready:
         for at in tails[ready.pop()]:
             waiting[at] -= 1
-            if free[at] and not waiting[at] and at not in met:
-                keys = {met[head] for head in heads[at]}
-                met[at] = frozenset(keys) if len(keys) > 1 else keys.pop()
+            if free[at] and not waiting[at] and at not in gap_at:
+                keys = {gap_at[head] for head in heads[at]}
+                gap_at[at] = frozenset(keys) if len(keys) > 1 else keys.pop()
                 ready.append(at)
-    return {at: key for at, key in met.items() if at not in gaps}
+    return {at: key for at, key in gap_at.items() if at not in gaps}
 
 
 # --- what is drawn instead ------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
     for gap in dict.fromkeys(gaps.values()):
         lines = ("…", *map(str, gap[1:]))
         boxes[gap] = Vertex("gap", lines, lines)
-    shown, places = merged(drawn, {at: boxes[gap] for at, gap in gaps.items()})
+    shown, places = merge(drawn, {at: boxes[gap] for at, gap in gaps.items()})
     shown.notes.append(_note(gaps))
     between: dict[tuple[int, int], list[Arc]] = {}
     for arc in drawn.arcs:

@@ -126,7 +126,7 @@ class Skeleton:
     notes: list[str] = field(default_factory=list)
 
 
-def merged(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[int]]:
+def merge(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[int]]:
     """Return a skeleton with boxes in place of vertices, without arcs, and the new places.
 
     Parameters
@@ -135,16 +135,16 @@ def merged(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list
     boxes : mapping of a place to the box there
         One box may stand for several vertices.
     """
-    merged = Skeleton(notes=[*drawn.notes])
+    shown = Skeleton(notes=[*drawn.notes])
     known: dict[int, int] = {}  # the place of a vertex, by its identity
     places = []
     for at, vertex in enumerate(drawn.vertices):
         vertex = boxes.get(at, vertex)
         if id(vertex) not in known:
-            known[id(vertex)] = len(merged.vertices)
-            merged.vertices.append(vertex)
+            known[id(vertex)] = len(shown.vertices)
+            shown.vertices.append(vertex)
         places.append(known[id(vertex)])
-    return merged, places
+    return shown, places
 
 
 def skeleton(graph: Flow, alive: set[int]) -> Skeleton:

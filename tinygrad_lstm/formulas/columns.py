@@ -52,20 +52,20 @@ def wrapped(line: str) -> list[str]:
             lines.append(more + term.lstrip())
         else:
             lines[-1] += term
-    found = (textwrap.wrap(each, WIDTH, subsequent_indent=f"{more}  " if each.startswith(more)
+    folded = (textwrap.wrap(each, WIDTH, subsequent_indent=f"{more}  " if each.startswith(more)
                            else more, break_on_hyphens=False) for each in lines)  # fmt: skip
-    return [each for several in found for each in several]
+    return [part for parts in folded for part in parts]
 
 
 def _terms(equation: str) -> list[str]:
     """Return an equation in pieces: before each plus or minus that is in no brackets."""
-    found, depth, start = [], 0, 0
+    terms, depth, start = [], 0, 0
     for at, letter in enumerate(equation):
         depth += (letter in "([⟨") - (letter in ")]⟩")
         if depth == 0 and equation[at : at + 3] in (" + ", " - ") and at > start:
-            found.append(equation[start:at])
+            terms.append(equation[start:at])
             start = at
-    return [*found, equation[start:]]
+    return [*terms, equation[start:]]
 
 
 def shape(of: tuple[int, ...]) -> str:

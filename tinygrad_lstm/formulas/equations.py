@@ -26,7 +26,7 @@ from .rewriting import mark, multiple, with_axes
 
 DEPTH = 20  # stages without a name that one equation goes through
 TERMS = 3  # of a sum over the steps that are written out
-PARTS = 6  # of a sequence that is read at each step that are written out
+PARTS = 6  # of a sequence read step by step that are written out
 ALL = -1  # of what is marked: the factor itself, not what comes into it
 
 WireStep = tuple[int, int | None]  # a wire of the network, and which step
@@ -54,8 +54,8 @@ class DeltaEquations:
         self.reader = Reader(self.network, self._called)
         self.maker, self.user = self.network.maker, self.network.user
         self.alive, self.same = alive(self.network), sight.adjoint.continued
-        found = evaluate(sight.adjoint, everything=True)
-        self.δ = {w: found[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
+        back = evaluate(sight.adjoint, everything=True)
+        self.δ = {w: back[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
         self.named: dict[WireStep, str] = {}
         for name in sight.named:
             self.named.setdefault(sight.places.at[name], name)
@@ -219,11 +219,11 @@ class DeltaEquations:
             terms = [self._delta((wire, None), depth)[step]]
         else:
             terms = []
-            for made, at, marked in self._uses(wire, False):
+            for use, at, marked in self._uses(wire, False):
                 if at in (None, step):
-                    use = (made, None)
-                    term = self._delta(use, depth) if at is not None else self._behind(
-                        use, depth)[step]  # fmt: skip
+                    place = use, None
+                    whole = at is None  # a use of all steps
+                    term = self._behind(place, depth)[step] if whole else self._delta(place, depth)
                     terms.append(mark(term) if marked else term)
         if not terms:  # other steps alone are used
             return self._nothing((wire, step))
@@ -302,13 +302,13 @@ def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
 
 
 def _places(indices: Sequence[Any], counts: np.ndarray) -> Notation:
-    """Return how to write the parts of a sequence that use back from the steps.
+    """Return how to write the parts of a sequence that come back from the steps.
 
     Parameters
     ----------
     indices : of each step, the index that it reads
     counts : (*shape of the sequence)
-        How many parts use to each entry.
+        How many parts come back to each entry.
     """
     last = len(indices) - 1
     if last and all(isinstance(k, int) for k in indices) and [*indices] == [*range(len(counts))]:

@@ -33,7 +33,7 @@ from .names import part_name
 from .reader import CROSSING, PASSING, Reader, Variable
 from .rewriting import multiple, rewrite
 
-MOST_STEPS = 5  # of a recurrence that is explanation step by step unasked
+MOST_STEPS = 5  # of a recurrence that is explained step by step unasked
 
 
 def explain(loss: Tensor, wrt: str, *, fold: bool | None = None) -> Explanation:
@@ -100,8 +100,8 @@ class _Walk:
         self.alive = alive(network)
         adjoint = network.adjoint()
         same = adjoint.continued
-        found = adjoint.evaluate(everything=True)
-        self.δ = {w: found[adjoint.wires[same.get(w, w)].name] for w in self.alive}
+        back = adjoint.evaluate(everything=True)
+        self.δ = {w: back[adjoint.wires[same.get(w, w)].name] for w in self.alive}
         self.targets: set[int] = set()
         self.path: set[int] = set()
 
@@ -116,10 +116,9 @@ class _Walk:
         nodes = self.network.nodes
         loops = {node.loop for node in nodes if node.folded and node.loop is not None}
         steps = max((len(self.network.loops[loop].steps) for loop in loops), default=None)
-        stages = [self._stage(node) for node in reversed(nodes)]
-        found = tuple(stage for stage in stages if stage is not None)
+        stages = tuple(filter(None, map(self._stage, reversed(nodes))))
         value = self.signals.value(name, self.δ)
-        return Explanation(nodes[-1].name, name, found, value, steps, reason)
+        return Explanation(nodes[-1].name, name, stages, value, steps, reason)
 
     def _members(self, name: str) -> list[str]:
         """Return the signals of the network that one consists of."""
@@ -127,24 +126,24 @@ class _Walk:
         if not members:
             recorded = self.signals.recorded
             known = [*self.signals.at, *filter(self.signals.members, recorded.sequences)]
-            found = f"no signal is called {name!r}"
+            reason = f"no signal is called {name!r}"
             if name in recorded.by_name or name in recorded.sequences:
-                found = (
+                reason = (
                     f"no equation is printed for {name}: nested sums are merged into one, and "
                     "packed signals are split into their parts"
                 )
-            raise SignalError(f"explain: {found}; {nearest(name, known)}")
+            raise SignalError(f"explain: {reason}; {nearest(name, known)}")
         return members
 
     def _ways(self) -> set[int]:
         """Return the wires on a way from the signal to the loss."""
-        found, known = self.targets & self.alive, -1
-        while len(found) > known:  # once more where a delay leads back
-            known = len(found)
+        path, count = self.targets & self.alive, -1
+        while len(path) > count:  # once more where a delay leads back
+            count = len(path)
             for node in self.network.nodes:
-                if not found.isdisjoint(node.inputs):
-                    found.update(self.alive.intersection(node.outputs))
-        return found
+                if not path.isdisjoint(node.inputs):
+                    path.update(self.alive.intersection(node.outputs))
+        return path
 
     # --- stages ----------------------------------------------------------------------------------
 
@@ -153,19 +152,21 @@ class _Walk:
         on_way = [wire for wire in node.inputs if wire in self.path]
         if not on_way or not node.outputs or self._is_inlined(node):
             return None
-        made, title = self.network.wires[node.outputs[0]].value, self._title(node)
+        (out, *_), title = node.outputs, self._title(node)
+        result = self.network.wires[out].value
         if node.kind is Kind.BRANCH:
             arms = {self._name(arm[0]): self._sum(arm) for arm in self._arms(node)}
             terms = " + ".join(f"δ(→ {arm.partition(' → ')[2]})" for arm in arms)
             sums = {**arms, title: self.δ[on_way[0]]}
-            return Stage("fork", title, terms, made, value=sums) if len(arms) > 1 else None
+            return Stage("fork", title, terms, result, value=sums) if len(arms) > 1 else None
         if node.kind is Kind.HOLD and not node.transposed:
             sums = {node.stem: self.δ[on_way[0]]}
-            return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", made[0], value=sums)
+            return Stage("fork", node.stem, f"Σₖ δ{node.stem}(k)", result[0], value=sums)
         formula = self.reader.formula(node)
         is_worked = not node.folded and node.kind not in CROSSING
-        δ = Variable(delta(title), self._at_one(self.δ[node.outputs[0]], node.outputs[0]),
-                     node.outputs[0], is_delta=True)  # fmt: skip
+        # rules ask for the shape at one step
+        value = self.δ[out][0] if node.is_timed else self.δ[out]
+        δ = Variable(delta(title), value, out, is_delta=True)
         ways = list(self._back(node, δ))
         named: dict[str, list[tuple[int, Any, Any]]] = {}
         for way in ways:  # a signal that the stage uses twice is one operand of it
@@ -174,11 +175,11 @@ class _Walk:
             {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
         )
         return Stage(
-            "stage", title, f"{title} = {formula}", made,
+            "stage", title, f"{title} = {formula}", result,
             {name: _slope_text(_total(each), node) for name, each in slopes.items()},
             {name: str(_total(each)) for name, each in products.items()},
             {name: self._sum(each) for name, each in wires.items()},
-            self.δ[node.outputs[0]],
+            self.δ[out],
             in_numbers(str(rewrite(formula, leaf=_as_number))) if is_worked else "",
             _values(node),
         )  # fmt: skip
@@ -208,14 +209,9 @@ class _Walk:
         summed = self.user[node.outputs[0]].kind is Kind.JUNCTION
         return node.kind is Kind.BILINEAR and summed and not node.is_named
 
-    def _source(self, wire: int) -> Node:
-        """Return what makes the signal on a wire, which may be a branch of it."""
-        return self.network.source(wire)
-
     def _name(self, wire: int) -> str:
         """Return the name of the signal on a wire; a branch is also named by its end."""
-        node = self._source(wire)
-        name = self._title(node)
+        name = self._title(self.network.source(wire))
         if self.maker[wire].kind is not Kind.BRANCH or len(self._arms(self.maker[wire])) == 1:
             return name
         return f"{name} → {self._title(self._leads(wire))}"
@@ -251,10 +247,6 @@ class _Walk:
         is_passing = node.kind in PASSING and not node.transposed
         return None if is_passing or self._is_inlined(node) else self._title(node)
 
-    def _at_one(self, value: np.ndarray, wire: int) -> np.ndarray:
-        """Return a value at one step, of which rules ask the shape."""
-        return value[0] if self.maker[wire].is_timed else value
-
 
 def _as_number(leaf: Any) -> Any:
     """Return the value of a signal, or a number, as it stands in a formula of numbers."""
@@ -266,12 +258,12 @@ def _as_number(leaf: Any) -> Any:
 
 
 def _values(node: Node) -> str:
-    """Return the values that a parameter has at the steps, unless a formula tells them."""
+    """Return the values that a parameter has at the steps, unless a formula says them."""
     varies = varying(node.parameters)
-    told = [each.listed() for each in varies if not each.is_told]
+    texts = [parameter.listed() for parameter in varies if not parameter.is_told]
     if varies and node.primitive is not None and not node.primitive.is_part:
-        told.append(f"the derivative is written as at step {varies[0].steps[0]}")
-    return "; ".join(told)
+        texts.append(f"the derivative is written as at step {varies[0].steps[0]}")
+    return "; ".join(texts)
 
 
 def _total(terms: list[Any]) -> Any:

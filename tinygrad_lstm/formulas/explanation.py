@@ -1,6 +1,6 @@
 """An explanation: the stages and forks on the way to a gradient, as data and as text.
 
-Knows nothing of graphs: what is in it was found by `explain`.
+Knows nothing of graphs: `explain` fills it.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Stage:
             yield _equation(f"δ{self.name}", self.equation, summed, numbers(total))
             return
         sides = [*self.equation.split(" = ", 1), self.worked, numbers(self.result)]
-        told = dict.fromkeys(filter(None, sides))  # x[0] = x[0] says nothing
-        yield _wrapped(f"stage: {' = '.join(told)}")
+        different = dict.fromkeys(filter(None, sides))  # x[0] = x[0] says nothing
+        yield _wrapped(f"stage: {' = '.join(different)}")
         if self.listed:
             yield _wrapped(f"  where {self.listed}")
         for operand, value in self.value.items():
@@ -85,7 +85,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Why a gradient is what it is. ``print(explanation)`` tells it from the loss back.
+    """Why a gradient is what it is. ``print(explanation)`` writes it from the loss back.
 
     Attributes
     ----------
@@ -96,9 +96,9 @@ class Explanation:
     value : array
         The gradient.
     steps : int or None
-        How many steps are told as one, if the network is folded.
+        How many steps one stage stands for, if the network is folded.
     reason : str
-        Why every step is told on its own, where all were to be told as one; else empty.
+        Why every step has stages of its own, where one was to stand for all; else empty.
     """
 
     loss: str
@@ -159,7 +159,7 @@ def in_numbers(formula: str) -> str:
 def _factors(δ: np.ndarray, slope: Any, value: np.ndarray, product: str) -> str:
     """Return the two numbers, or arrays, whose product a value is; nothing if they are too many.
 
-    What the numbers do not bear out is not told: a rule may do more than multiply.
+    Nothing is returned either if their product is another value: a rule may do more than multiply.
     """
     if slope is None or np.size(δ) > MOST_PRINTED or np.size(slope) > MOST_IN_ROWS:
         return ""
@@ -169,20 +169,20 @@ def _factors(δ: np.ndarray, slope: Any, value: np.ndarray, product: str) -> str
     if np.shape(δ) == np.shape(value) and _is_product(np.multiply, δ, slope, value):
         return f"{first} ∘ " + (f"({second})" if second.startswith("-") else second)
     if product.startswith("δ"):
-        told, is_so = f"{first} {second}", _is_product(np.matmul, δ, slope, value)  # δ Wᵀ
+        text, is_so = f"{first} {second}", _is_product(np.matmul, δ, slope, value)  # δ Wᵀ
     elif np.ndim(slope) == 1:
-        told, is_so = f"{second}ᵀ {first}", _is_product(np.outer, slope, δ, value)  # xᵀ δ
+        text, is_so = f"{second}ᵀ {first}", _is_product(np.outer, slope, δ, value)  # xᵀ δ
     else:
-        told, is_so = f"{second} {first}", _is_product(np.matmul, slope, δ, value)
-    return told if is_so and len(f"      = {told}") <= WIDTH else ""
+        text, is_so = f"{second} {first}", _is_product(np.matmul, slope, δ, value)
+    return text if is_so and len(f"      = {text}") <= WIDTH else ""
 
 
 def _is_product(multiply: Callable[..., Any], a: Any, b: Any, value: np.ndarray) -> bool:
     try:
-        found = multiply(a, b)
+        product = multiply(a, b)
     except ValueError:  # of shapes that are not multiplied so
         return False
-    return found.shape == np.shape(value) and np.allclose(found, value, rtol=1e-9, atol=0.0)
+    return product.shape == np.shape(value) and np.allclose(product, value, rtol=1e-9, atol=0.0)
 
 
 def _several(count: int, what: str) -> str:
@@ -195,8 +195,8 @@ def _bracketed(operand: str) -> str:
 
 def _equation(*sides: str) -> str:
     """Return sides that are equal as an equation, what repeats itself left out."""
-    told = [side for side in dict.fromkeys(sides) if side]
-    return _wrapped(" = ".join(told), 2) if sides[1] else ""
+    different = filter(None, dict.fromkeys(sides))
+    return _wrapped(" = ".join(different), 2) if sides[1] else ""
 
 
 def _wrapped(text: str, indent: int = 0) -> str:

@@ -110,6 +110,8 @@ class Framework:
     covers : tuple of classes
         The equations of which the framework has layers.
     has_peepholes : bool
+    orders : dict of str to str
+        The framework's order of gates by ours, both in our letters, where they differ.
 
     Examples
     --------
@@ -137,6 +139,7 @@ class Framework:
     title = ""
     covers: tuple[type[Equations], ...] = (LSTMEquations, GRUEquations, RNNEquations)
     has_peepholes = False
+    orders: Mapping[str, str] = {}
 
     # --- for all ---------------------------------------------------------------------------------
 
@@ -285,6 +288,39 @@ class Framework:
     def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:
         """Return the caller's arrays by their names."""
         return by_name(who, arrays)
+
+    def to_order(self, part: LayerPart, blocks: Any) -> Any:
+        """Return blocks along the last axis in the framework's order, from ours."""
+        return reorder(blocks, part.gates, self.orders.get(part.gates, part.gates))
+
+    def from_order(self, part: LayerPart, blocks: Any) -> Any:
+        """Return blocks along the last axis in our order, from the framework's."""
+        return reorder(blocks, self.orders.get(part.gates, part.gates), part.gates)
+
+    def two_biases(
+        self, part: LayerPart, ours: Mapping[str, Any], gradient: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the biases of what comes in and of what comes back, in the framework's order.
+
+        The framework adds them up. Ours is the first, and c the last block of the second.
+        """
+        first = self.to_order(part, ours["b"])
+        second = first.copy() if gradient else np.zeros_like(first)
+        if "c" in ours:
+            second[-len(ours["c"]) :] = ours["c"]
+        return first, second
+
+    def one_bias(
+        self, part: LayerPart, first: np.ndarray, second: np.ndarray, gradient: bool
+    ) -> dict[str, Any]:
+        """Return b, and c if the part has it: what `two_biases` does, backwards."""
+        ours, second = {}, second.copy()
+        if "c" in part.parameters:
+            H = part.parameters["c"].size
+            ours["c"], second[-H:] = second[-H:].copy(), 0
+        if gradient:
+            second[:] = 0  # the gradient of the sum of two biases is that of each
+        return {"b": self.from_order(part, first + second)} | ours
 
     def no_equal(self, part: LayerPart, what: str) -> NoReturn:
         """Raise UsageError: the framework has no layer like a part."""

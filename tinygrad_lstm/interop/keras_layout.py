@@ -23,16 +23,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
-from .framework import Framework, LayerPart, register, reorder
-
-ORDERS = {"aifo": "ifao", "rzn": "zrn", "s": "s"}  # ours and Keras', in our letters
+from .framework import Framework, LayerPart, register
 
 
 class Keras(Framework):
     name, title = "keras", "Keras"
+    orders: Mapping[str, str] = {"aifo": "ifao", "rzn": "zrn"}
 
     def refuse(self, part: LayerPart) -> None:
         equations = part.equations
@@ -45,28 +43,23 @@ class Keras(Framework):
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return {"kernel": ours["W"], "bias": ours["b"]}
-        gates = _orders(part)
-        bias = reorder(ours["b"], *gates)
-        if "c" in ours:
-            second = bias.copy() if gradient else np.zeros_like(bias)
-            second[-len(ours["c"]) :] = ours["c"]
-            bias = np.stack([bias, second])
-        kernels = {"kernel": ours["W"], "recurrent_kernel": ours["U"]}
-        return {name: reorder(array, *gates) for name, array in kernels.items()} | {"bias": bias}
+        first, second = self.two_biases(part, ours, gradient)
+        return {
+            "kernel": self.to_order(part, ours["W"]),
+            "recurrent_kernel": self.to_order(part, ours["U"]),
+            "bias": np.stack([first, second]) if "c" in ours else first,
+        }
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return {"W": theirs["kernel"], "b": theirs["bias"]}
-        gates = _orders(part)[::-1]
-        bias, ours = theirs["bias"], {}
-        if isinstance(part.equations, GRUEquations) and part.equations.reset_after:
-            H = part.equations.sizes[0]
-            bias, second = bias
-            ours["c"] = second[-H:]
-            if not gradient:
-                bias = np.concatenate([bias[:-H] + second[:-H], bias[-H:]])
-        ours |= {"W": theirs["kernel"], "U": theirs["recurrent_kernel"], "b": bias}
-        return ours | {name: reorder(ours[name], *gates) for name in ("W", "U", "b")}
+        bias = theirs["bias"]
+        first, second = bias if "c" in part.parameters else (bias, np.zeros_like(bias))
+        return {
+            "W": self.from_order(part, theirs["kernel"]),
+            "U": self.from_order(part, theirs["recurrent_kernel"]),
+            **self.one_bias(part, first, second, gradient),
+        }
 
     def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:
         """Return arrays by name; those of a list are named by their order."""
@@ -79,11 +72,6 @@ class Keras(Framework):
                 f"{who}: found {len(arrays)} arrays, expected {len(shapes)}: {expected}"
             )
         return dict(zip(shapes, arrays, strict=True))
-
-
-def _orders(part: LayerPart) -> tuple[str, str]:
-    """Return the order of our gates, and Keras', in our letters."""
-    return part.gates, ORDERS[part.gates]
 
 
 keras = register(Keras())

@@ -150,29 +150,24 @@ class _Writer:
             else:
                 starts = given or [""] * len(each.equations.states)
                 out, *last = self.recurrent(each, out, "lengths" if lengths else "", starts)
-        for found, name in zip([out, *last], outputs):  # last states of a layer alone
-            self.add("Identity", [found], output=name)
+        for result, name in zip([out, *last], outputs):  # last states of a layer alone
+            self.add("Identity", [result], output=name)
         floats = helper.np_dtype_to_tensor_dtype(self.dtype)
         kinds = {"lengths": self.package.TensorProto.INT32}
+        borders = (
+            [
+                helper.make_tensor_value_info(name, kinds.get(name, floats), sizes)
+                for name, sizes in border.items()
+            ]
+            for border in (inputs, outputs)
+        )
+        to_tensor = self.package.numpy_helper.from_array
+        constants = [to_tensor(array, name) for name, array in self.constants.items()]
+        name = module.place.path() or "network"
+        graph = helper.make_graph(self.nodes, name, *borders, constants)
+        versions = [helper.make_opsetid("", OPSET)]
         return helper.make_model(
-            helper.make_graph(
-                self.nodes,
-                module.place.path() or "network",
-                *(
-                    [
-                        helper.make_tensor_value_info(name, kinds.get(name, floats), dims)
-                        for name, dims in each.items()
-                    ]
-                    for each in (inputs, outputs)
-                ),
-                [
-                    self.package.numpy_helper.from_array(each, name)
-                    for name, each in self.constants.items()
-                ],
-            ),
-            producer_name="tinygrad_lstm",
-            ir_version=IR,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            graph, producer_name="tinygrad_lstm", ir_version=IR, opset_imports=versions
         )
 
     def recurrent(self, layer: nn.Recurrent, x: str, lengths: str, given: list[str]) -> list[str]:
@@ -190,7 +185,7 @@ class _Writer:
         """
         if layer.batch_first:
             x = self.add("Transpose", [x], perm=[1, 0, 2])
-        ways = [self.parts[each] for row in layer.layers for each in _row(row)]
+        ways = [self.parts[each] for each in layer._directions.values() or (layer,)]
         D, whole = 1 + layer.bidirectional, len(ways) == 1
         zero = self.constant("axis_0", np.array([0]))
         if whole:
@@ -201,8 +196,8 @@ class _Writer:
             if not whole:
                 span = [self.constant(f"at_{n}", np.array([n])) for n in (first, first + D)]
                 starts = [name and self.add("Slice", [name, *span, zero]) for name in given]
-            x, *found = self.node(ways[first : first + D], x, lengths, starts)
-            for each, name in zip(lasts, found, strict=True):
+            x, *ends = self.node(ways[first : first + D], x, lengths, starts)
+            for each, name in zip(lasts, ends, strict=True):
                 each.append(name)
         if layer.batch_first:
             x = self.add("Transpose", [x], perm=[1, 0, 2])
@@ -270,10 +265,6 @@ class _Writer:
         """Add a constant, and return what it is called."""
         self.constants[name] = np.ascontiguousarray(value)
         return name
-
-
-def _row(row: Any) -> tuple[Any, ...]:
-    return row if isinstance(row, tuple) else (row,)
 
 
 def _widths(layer: Any) -> tuple[int, int]:

@@ -27,7 +27,6 @@ from ..nn.module import Module
 from ..nn.rnn import RNNEquations
 from .framework import Arrays, Framework, LayerPart, joint, register, reorder
 
-ORDERS = {"aifo": "iofa", "rzn": "zrn", "s": "s"}  # ours and ONNX', in our letters
 OPERATORS = {LSTMEquations: "LSTM", GRUEquations: "GRU", RNNEquations: "RNN"}
 # of a node over time: name, and alpha and beta of those that take them. 2σ(x) - 1 is tanh(x/2)
 SQUASHES: list[tuple[Callable[[Any], Any], tuple[str, tuple[float, ...]]]] = [
@@ -43,6 +42,7 @@ SQUASHES: list[tuple[Callable[[Any], Any], tuple[str, tuple[float, ...]]]] = [
 
 class Onnx(Framework):
     name, title = "onnx", "ONNX"
+    orders: Mapping[str, str] = {"aifo": "iofa", "rzn": "zrn"}
     has_peepholes = True
 
     def refuse(self, part: LayerPart) -> None:
@@ -56,29 +56,22 @@ class Onnx(Framework):
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return dict(ours)
-        gates = part.gates
-        b = reorder(ours["b"], gates, ORDERS[gates])
-        second = b.copy() if gradient else np.zeros_like(b)
-        if "c" in ours:
-            second[-len(ours["c"]) :] = ours["c"]
         arrays = {
-            "W": reorder(ours["W"], gates, ORDERS[gates]).T,
-            "R": reorder(ours["U"], gates, ORDERS[gates]).T,
-            "B": np.concatenate([b, second]),
+            "W": self.to_order(part, ours["W"]).T,
+            "R": self.to_order(part, ours["U"]).T,
+            "B": np.concatenate(self.two_biases(part, ours, gradient)),
         }
         return arrays | ({"P": reorder(ours["p"], "ifo", "iof")} if "p" in ours else {})
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return dict(theirs)
-        gates = part.gates
-        b, second = np.split(theirs["B"], 2)
-        ours = {}
-        if "c" in part.parameters:
-            ours["c"] = second[-part.equations.sizes[0] :].copy()
-            second = np.concatenate([second[: -len(ours["c"])], np.zeros_like(ours["c"])])
-        arrays = {"W": theirs["W"].T, "U": theirs["R"].T, "b": b if gradient else b + second}
-        ours |= {name: reorder(array, ORDERS[gates], gates) for name, array in arrays.items()}
+        first, second = np.split(theirs["B"], 2)
+        ours = {
+            "W": self.from_order(part, theirs["W"].T),
+            "U": self.from_order(part, theirs["R"].T),
+            **self.one_bias(part, first, second, gradient),
+        }
         return ours | ({"p": reorder(theirs["P"], "iof", "ifo")} if "P" in theirs else {})
 
     def gather(self, module: Module, arrays: Arrays) -> Arrays:

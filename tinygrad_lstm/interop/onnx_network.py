@@ -18,7 +18,7 @@ from ..engine.arguments import of_kind
 from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
 from ..errors import FileError, ShapeError, UsageError, check_path
-from ..nn.module import Module
+from ..nn.module import Module, free_name
 from .onnx_layout import SQUASHES, load_package, onnx
 from .onnx_operators import OPERATORS, attributes
 
@@ -28,9 +28,10 @@ LAYERS: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU
 DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 WITH_NUMBERS = ("affine", "scaledtanh")  # those of SQUASHES that take alpha and beta
 SIZED = ("activations", "activation_alpha", "activation_beta", "direction", "hidden_size")
+BEFORE_RESET = "linear_before_reset"
 OVER_TIME = {  # the attributes that are covered, and of the others the value that changes nothing
     "LSTM": (SIZED, {"input_forget": 0, "layout": 0}),
-    "GRU": ((*SIZED, "linear_before_reset"), {"layout": 0}),
+    "GRU": ((*SIZED, BEFORE_RESET), {"layout": 0}),
     "RNN": (SIZED, {"layout": 0}),
 }
 
@@ -262,8 +263,7 @@ class _Reader:
             array = np.array(self.package.numpy_helper.to_array(tensor))
         except (ValueError, TypeError, KeyError) as error:
             self.fail(f"the constant {tensor.name} is not what it says: {error}")
-        if array.dtype not in (np.float32, np.float64) and array.dtype.kind not in "iub":
-            self.faults.append(f"the constant {tensor.name} of type {array.dtype}")
+        self._cover_type(f"the constant {tensor.name}", array.dtype)
         return array
 
     def _constant(self, node: Any) -> np.ndarray:
@@ -274,32 +274,30 @@ class _Reader:
 
     def _kind(self, info: Any) -> np.dtype:
         code = info.type.tensor_type.elem_type
-        known = set(self.package.helper.get_all_tensor_dtypes())
-        kind = np.dtype(
-            self.package.helper.tensor_dtype_to_np_dtype(code) if code in known else "O"
-        )
-        if kind not in (np.float32, np.float64) and kind.kind not in "iub":
-            self.faults.append(f"the input {info.name} of type {kind}")
+        helper = self.package.helper
+        known = code in set(helper.get_all_tensor_dtypes())
+        kind = np.dtype(helper.tensor_dtype_to_np_dtype(code) if known else "O")
+        self._cover_type(f"the input {info.name}", kind)
         return kind
 
     def _attributes(self, node: Any) -> dict[str, Any]:
         """Return a node's attributes: numbers, texts, lists of them, arrays."""
-        found = {}
+        settings = {}
         for each in node.attribute:
             value = self.package.helper.get_attribute_value(each)
             if isinstance(value, self.package.TensorProto):
                 value = self._array(value)
-            elif isinstance(value, bytes):
-                value = value.decode(errors="replace")
-            elif hasattr(value, "__len__") and not isinstance(value, str):
-                value = [
-                    part.decode(errors="replace") if isinstance(part, bytes) else part
-                    for part in value
-                ]
-            found[each.name] = value
-        return found
+            elif hasattr(value, "__len__") and not isinstance(value, bytes | str):
+                value = list(map(_text, value))
+            settings[each.name] = _text(value)
+        return settings
 
     # --- what is covered -------------------------------------------------------------------------
+
+    def _cover_type(self, what: str, kind: np.dtype) -> None:
+        """Note a type of numbers that is not covered."""
+        if kind not in (np.float32, np.float64) and kind.kind not in "iub":
+            self.faults.append(f"{what} of type {kind}")
 
     def _cover(self, node: Any) -> None:
         """Note what a node has that is not covered."""
@@ -384,19 +382,12 @@ class _Reader:
         squashing: Any = self._squashing(kind, settings)
         options = {
             "LSTM": {"squash": tuple(squashing), "peephole": "P" in arrays},
-            "GRU": {
-                "squash": squashing[0],
-                "reset_after": bool(settings.get("linear_before_reset")),
-            },
+            "GRU": {"squash": squashing[0], "reset_after": bool(settings.get(BEFORE_RESET))},
             "RNN": {"nonlinearity": squashing[0]},
         }[kind]
         layer = LAYERS[kind](width, H, bidirectional=D == 2, dtype=W.dtype, seed=0, **options)
         onnx.load_as("load_onnx", layer, arrays)
-        name, again = kind.lower(), 1
-        while name in self.layers:
-            again += 1
-            name = f"{kind.lower()}_{again}"
-        self.layers[name] = layer
+        self.layers[free_name(kind.lower(), self.layers)] = layer
         return layer
 
 

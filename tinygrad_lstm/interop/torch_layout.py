@@ -18,17 +18,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from ..engine.primitives import relu, tanh
 from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.rnn import RNNEquations
-from .framework import Framework, LayerPart, joint, register, reorder
+from .framework import Framework, LayerPart, joint, register
 
 
 class PyTorch(Framework):
     name, title = "torch", "PyTorch"
+    orders: Mapping[str, str] = {"aifo": "ifao"}
 
     def key(self, part: LayerPart, name: str) -> str:
         if part.place is not None:
@@ -51,14 +50,10 @@ class PyTorch(Framework):
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return {"weight": ours["W"].T, "bias": ours["b"]}
-        gates = _orders(part)
-        first = reorder(ours["b"], *gates)
-        second = first.copy() if gradient else np.zeros_like(first)
-        if "c" in ours:
-            second[-len(ours["c"]) :] = ours["c"]
+        first, second = self.two_biases(part, ours, gradient)
         arrays = {
-            "weight_ih": reorder(ours["W"], *gates).T,
-            "weight_hh": reorder(ours["U"], *gates).T,
+            "weight_ih": self.to_order(part, ours["W"]).T,
+            "weight_hh": self.to_order(part, ours["U"]).T,
             "bias_ih": first,
             "bias_hh": second,
         }
@@ -67,25 +62,12 @@ class PyTorch(Framework):
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return {"W": theirs["weight"].T, "b": theirs["bias"]}
-        gates = _orders(part)[::-1]
-        first, second = theirs["bias_ih"], theirs["bias_hh"].copy()
-        ours = {}
-        if isinstance(part.equations, GRUEquations):
-            H = part.equations.sizes[0]
-            ours["c"], second[-H:] = second[-H:].copy(), 0
-        if gradient:
-            second[:] = 0  # the gradient of the sum of two biases is that of each
-        ours |= {
-            "W": reorder(theirs["weight_ih"].T, *gates),
-            "U": reorder(theirs["weight_hh"].T, *gates),
-            "b": reorder(first + second, *gates),
+        ours = {
+            "W": self.from_order(part, theirs["weight_ih"].T),
+            "U": self.from_order(part, theirs["weight_hh"].T),
+            **self.one_bias(part, theirs["bias_ih"], theirs["bias_hh"], gradient),
         }
         return ours | ({"P": theirs["weight_hr"].T} if "weight_hr" in theirs else {})
-
-
-def _orders(part: LayerPart) -> tuple[str, str]:
-    """Return the order of our gates, and PyTorch's, in our letters."""
-    return part.gates, "ifao" if part.gates == "aifo" else part.gates
 
 
 torch = register(PyTorch())

@@ -19,7 +19,7 @@ from . import init
 from .activations import Activation, as_function, writable
 from .card import card, definitions
 from .inputs import input_tensor, size
-from .module import Module
+from .module import Module, free_name
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -213,11 +213,7 @@ class Sequential(Module):
                     "expected modules or functions"
                 )
             stem = (module.place.name if isinstance(module, Module) else None) or str(position)
-            stage, again = stem, 1
-            while stage in stages:
-                again += 1
-                stage = f"{stem}_{again}"
-            stages[stage] = module
+            stages[free_name(stem, stages)] = module
         self._stages = stages
 
     @classmethod

@@ -5,13 +5,14 @@ Knows Tensors and places; no particular layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from itertools import count
 from types import MemberDescriptorType
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine.arguments import Constructor, check_arguments, text, told
+from ..engine.arguments import Constructor, check_arguments, flag, of_kind, text
 from ..engine.arrays import as_floats
 from ..engine.place import Home, Place, checked_name, here
 from ..engine.tensor import Tensor, replace_data
@@ -59,9 +60,7 @@ class Module:
     _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
     _slotted: tuple[str, ...] = ()  # attributes in __slots__ of the class
     _unnamed: str | None = None  # an attribute whose items are called by their keys alone
-    _contents: dict[
-        str, dict[str, Any]
-    ]  # the parameters and modules in an attribute by their paths
+    _contents: dict[str, dict[str, Any]]  # by attribute: parameters and modules by their paths
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -155,10 +154,9 @@ class Module:
         """
         path = "" if attribute == self._unnamed else attribute
         contents, before = _inside(value, path), self._contents.get(attribute)
-        if before is None:
-            if not contents:
-                return contents
-            before = {}
+        if before is None and not contents:
+            return contents
+        before = before or {}
         if not contents.keys() >= before.keys():
             contents |= self._find_frozen(before, contents, value, path)
         self._contents[attribute] = contents
@@ -192,13 +190,8 @@ class Module:
 
     def _rename(self, old: Any, path: str) -> None:
         """Call what no longer stands at the path of its name by the path where it does, if any."""
-        paths = (
-            other
-            for contents in self._contents.values()
-            for other in contents
-            if contents[other] is old
-        )
-        new = next(paths, None)
+        items = (item for contents in self._contents.values() for item in contents.items())
+        new = next((other for other, each in items if each is old), None)
         if new is None:
             return
         if isinstance(old, Module):
@@ -332,8 +325,7 @@ class Module:
         UsageError
             If the mode is neither True nor False.
         """
-        if not isinstance(mode, bool):
-            raise UsageError(f"train: the mode must be True or False, found {told(mode)}")
+        mode = flag("train: the mode", mode)
         for _, module in self._modules():
             object.__setattr__(module, "training", mode)
         return self
@@ -360,15 +352,18 @@ class Module:
             If an entry is missing, unexpected or of the wrong shape. The message lists all of
             them, and nothing has been loaded.
         """
-        if not isinstance(state, Mapping):
-            raise UsageError(
-                f"load_state_dict: found {type(state).__name__}, expected a dictionary of arrays"
-            )
+        of_kind("load_state_dict", state, Mapping, "a dictionary of arrays")
         known = dict(self.named_parameters())
         check_entries("load_state_dict", state, {name: each.shape for name, each in known.items()})
         # refuses what is no real number before anything changes
         arrays = {name: as_floats(state[name], None, name) for name in known}
         replace_data({parameter: arrays[name] for name, parameter in known.items()})
+
+
+def free_name(stem: str, taken: Container[str]) -> str:
+    """Return a name that is not taken: the stem, or the stem with ``_2``, ``_3`` and so on."""
+    names = (stem if again == 1 else f"{stem}_{again}" for again in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
