@@ -5,7 +5,7 @@ Knows the layers; no framework, each of which says what is peculiar to it in a f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -23,6 +23,8 @@ from ..nn.module import Module
 from ..nn.rnn import RNNEquations
 
 Arrays = dict[str, np.ndarray]
+# the layers over time that other programs have too
+LAYERS: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
 
 class LayerPart(NamedTuple):
@@ -374,17 +376,8 @@ class Framework:
         """Return the framework's arrays of a module: its numbers, or its gradients."""
         arrays: Arrays = {}
         for part in self.parts(module):
-            ours = {}
-            for letter, parameter in part.parameters.items():
-                if not gradient:
-                    ours[letter] = parameter.numpy()
-                elif parameter.grad is not None:
-                    ours[letter] = np.array(parameter.grad)
-                elif not parameter.requires_grad:
-                    ours[letter] = np.zeros(parameter.shape)
-                else:
-                    who = joint(part.owner.place.path(), letter)
-                    raise GradientError(f"{who} has no gradient: call backward()")
+            take = _gradient if gradient else Tensor.numpy
+            ours = {letter: take(parameter) for letter, parameter in part.parameters.items()}
             for name, array in self._pack(part, ours, gradient).items():
                 arrays[self.key(part, name)] = np.array(array, order="C")  # copied, never a view
         return self.gather(module, arrays)
@@ -440,6 +433,15 @@ def reorder(blocks: Any, order: str, wanted: str) -> Any:
     """
     by_letter = dict(zip(order, np.split(blocks, len(order), axis=-1), strict=True))
     return np.concatenate([by_letter[letter] for letter in wanted], axis=-1)
+
+
+def _gradient(parameter: Tensor) -> np.ndarray:
+    """Return the gradient of a parameter; 0 if the parameter asks for none."""
+    if parameter.grad is not None:
+        return np.array(parameter.grad)
+    if parameter.requires_grad:
+        raise GradientError(f"{parameter.label()} has no gradient: call backward()")
+    return np.zeros(parameter.shape)
 
 
 def _real_array(who: str, value: Any) -> np.ndarray:

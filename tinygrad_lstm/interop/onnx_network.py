@@ -19,12 +19,12 @@ from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
 from ..errors import FileError, ShapeError, UsageError, check_path
 from ..nn.module import Module, free_name
+from .framework import LAYERS
 from .onnx_layout import SQUASHES, load_package, onnx
 from .onnx_operators import OPERATORS, attributes
 
 OPSET = 13  # from which on axes are inputs
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-LAYERS: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 WITH_NUMBERS = ("affine", "scaledtanh")  # those of SQUASHES that take alpha and beta
 SIZED = ("activations", "activation_alpha", "activation_beta", "direction", "hidden_size")

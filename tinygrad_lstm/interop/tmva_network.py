@@ -24,6 +24,7 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError, UsageError, nearest
 from ..nn import init
 from ..nn.inputs import size
+from .framework import LAYERS
 
 
 def softsign(x: Tensor) -> Tensor:
@@ -45,7 +46,6 @@ LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "SUMOFSQUARES": nn.mean_squared_error,
     "CROSSENTROPY": nn.binary_cross_entropy_with_logits,
 }
-RECURRENT: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 OTHERS = ("CONV", "MAXPOOL", "BNORM")  # TMVA's, which have no equal here
 SIZES = ("state size", "input size", "number of time steps")
 FLAGS = ("rememberState", "returnSequence", "resetGateAfter")
@@ -165,7 +165,7 @@ class _Reader:
     def layer(self, parts: list[Token]) -> list[Any]:
         """Return what one layer of the string is made of."""
         kind, *rest = parts
-        if kind.text in RECURRENT:
+        if kind.text in LAYERS:
             return self.recurrent(kind, rest)
         if kind.text == "RESHAPE":
             return [self.reshaping(kind, rest)]
@@ -175,7 +175,7 @@ class _Reader:
             return [self.dense(kind, parts)]
         if kind.text in OTHERS:
             self.fail(kind, f"found {kind.text}, a layer of TMVA's that this library has not")
-        known = [*RECURRENT, "RESHAPE", "DENSE", *ACTIVATIONS]
+        known = [*LAYERS, "RESHAPE", "DENSE", *ACTIVATIONS]
         self.fail(kind, f"there is no layer {kind.text!r}; {nearest(kind.text, known)}")
 
     def size(self, part: Token, what: str) -> int:
@@ -200,19 +200,15 @@ class _Reader:
                             f"come in; put RESHAPE|1|{T}|{D} before it")  # fmt: skip
         if self.shape is not None and self.shape != (T, D):
             part = rest[1] if self.shape[1] != D else rest[2]
-            self.fail(
-                part, f"{kind.text} reads {T} steps of {D} features, and {self.shape} come in"
-            )
+            needs = f"{kind.text} reads {T} steps of {D} features"
+            self.fail(part, f"{needs}, and {self.shape} come in")
         special: dict[str, dict[str, Any]] = {
-            "LSTM": {"forget_bias": 0.0},
-            "GRU": {"reset_after": on.get(FLAGS[2])},
-        }
+            "LSTM": {"forget_bias": 0.0}, "GRU": {"reset_after": on.get(FLAGS[2])},
+        }  # fmt: skip
         options = self.options | special.get(kind.text, {})
-        layer = RECURRENT[kind.text](D, H, batch_first=True, stateful=on[FLAGS[0]], **options)
+        layer = LAYERS[kind.text](D, H, batch_first=True, stateful=on[FLAGS[0]], **options)
         if on.get(FLAGS[2]):
-            next(
-                each for name, each in layer.named_parameters() if name == "c"
-            ).requires_grad = False
+            dict(layer.named_parameters())["c"].requires_grad = False
         self.shape = (T if on[FLAGS[1]] else 1, H)
         return [layer] if on[FLAGS[1]] else [layer, last_step]
 

@@ -111,15 +111,8 @@ class LSTM(RecurrentOf[OutAndState]):
         squash: Activation | tuple[Activation, Activation] = "tanh",
         **options: Unpack[RecurrentOptions],
     ) -> None:
-        equations = _equations(
-            type(self).__name__,
-            hidden_size,
-            peephole,
-            proj_size=proj_size,
-            forget_bias=forget_bias,
-            squash=squash,
-            cut=is_gers(options.get("truncate")),
-        )
+        cut = is_gers(options.get("truncate"))
+        equations = _equations(self, hidden_size, peephole, proj_size, forget_bias, squash, cut)
         super().__init__(equations, input_size, num_layers, **options)
 
 
@@ -156,14 +149,7 @@ class LSTMCell(CellOf[OutAndState]):
         squash: Activation | tuple[Activation, Activation] = "tanh",
         **options: Unpack[LayerOptions],
     ) -> None:
-        equations = _equations(
-            type(self).__name__,
-            hidden_size,
-            peephole,
-            proj_size=proj_size,
-            forget_bias=forget_bias,
-            squash=squash,
-        )
+        equations = _equations(self, hidden_size, peephole, proj_size, forget_bias, squash, False)
         super().__init__(equations, input_size, **options)
 
 
@@ -237,6 +223,9 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
         super().__init__(equations, input_size, num_layers, **options)
 
 
-def _equations(who: str, hidden_size: int, peephole: bool, **options: Any) -> LSTMEquations:
+def _equations(
+    layer: Any, hidden_size: int, peephole: bool, out: int, bias: float, squash: Any, cut: bool
+) -> LSTMEquations:
+    who = type(layer).__name__
     kind = BlockEquations if flag(f"{who}: peephole", peephole) else LSTMEquations
-    return kind(hidden_size, who=who, **options)
+    return kind(hidden_size, who=who, proj_size=out, forget_bias=bias, squash=squash, cut=cut)
