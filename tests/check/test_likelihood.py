@@ -189,7 +189,7 @@ def test_a_multiple_that_is_noisy_is_no_multiple():
 
 def test_every_kind_has_its_place_in_the_order():
     kinds = {
-        each.kind or each.what
+        each.ranked_as or each.what
         for case in planted.correct_cases()
         for each in all_mistakes(View(case.loss()))
     }  # fmt: skip
@@ -314,7 +314,19 @@ def test_a_kind_of_one_s_own_is_named_until_it_is_forgotten():
 def test_a_kind_of_one_s_own_has_a_new_name_and_a_likelihood():
     with pytest.raises(ArgumentError, match="the kind 'factor' is in the library already"):
         check.mistake("factor", as_likely_as="sign")
-    with pytest.raises(ArgumentError, match="as_likely_as is 'often', expected one of: average"):
+    with pytest.raises(ArgumentError, match="as_likely_as must be one of 'average over steps'"):
         check.mistake("slope cubed", as_likely_as="often")
     with pytest.raises(ArgumentError, match="forget: expected a function"):
         check.forget(cubed_slopes)
+
+
+@pytest.mark.parametrize("odd", [3, None, [], np.ones(2)], ids=["3", "None", "list", "array"])
+def test_a_kind_of_one_s_own_refuses_odd_values(odd):
+    for wrong in (
+        lambda: check.mistake(odd, as_likely_as="sign"),
+        lambda: check.mistake("slope cubed", as_likely_as=odd),
+        lambda: check.mistake("slope cubed", as_likely_as="sign")(odd),
+        lambda: check.forget(odd),
+    ):
+        with pytest.raises(tg.TinygradError):
+            wrong()

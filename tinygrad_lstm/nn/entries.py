@@ -52,3 +52,5 @@ def _shape(value: Any) -> tuple[int, ...] | str:
         return tuple(np.shape(value))
     except ValueError:
         return "lists of unequal lengths"
+    except TypeError:
+        return f"an object of type {type(value).__name__}"

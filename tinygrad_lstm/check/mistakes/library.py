@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from functools import wraps
 
+from ...engine.arguments import function, one_of, text
 from ...errors import ArgumentError
 from ...network.flow import Node
 from ...network.view import View
@@ -82,8 +83,8 @@ def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
 
     Raises
     ------
-    ArgumentError
-        If the first name is taken, or the second stands for no kind.
+    UsageError, ArgumentError
+        If a name is no string, the first is taken, or the second stands for no kind.
 
     Examples
     --------
@@ -108,13 +109,13 @@ def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
     ('slope cubed', 'the slope of y is cubed')
     >>> forget(cubed_slopes)
     """
-    if what in RANK:
+    if text("mistake: the name of the kind", what) in RANK:
         raise ArgumentError(f"mistake: the kind {what!r} is in the library already; give another")
-    if as_likely_as not in RANK:
-        kinds = ", ".join(RANK)
-        raise ArgumentError(f"mistake: as_likely_as is {as_likely_as!r}, expected one of: {kinds}")
+    one_of("mistake: as_likely_as", as_likely_as, RANK)
 
     def register(generator: Generator) -> Generator:
+        function("mistake", generator, "a function that yields mistakes")
+
         @wraps(generator)
         def named(nets: Networks) -> Iterator[Mistake]:
             return (replace(each, what=what) for each in generator(nets))
@@ -138,7 +139,7 @@ def forget(generator: Generator) -> None:
     ArgumentError
         If `mistake` did not add the generator.
     """
-    if generator not in OWN:
+    if not callable(generator) or generator not in OWN:
         raise ArgumentError("forget: expected a function that tg.check.mistake decorates")
     AT_A_NODE.remove(generator)
     del RANK[OWN.pop(generator)]
