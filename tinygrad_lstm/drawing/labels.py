@@ -107,11 +107,10 @@ def constant_label(value: Any) -> str:
 
 def operation_name(node: Node) -> str:
     """Return the name of what a node does: σ, tanh."""
-    assert node.primitive is not None
-    text = node.primitive.notation.text
+    text = node.operation.notation.text
     if text.endswith(" {0}"):
         return text.removesuffix(" {0}")
-    return text.partition("(")[0] if text.endswith(")") else node.primitive.name
+    return text.partition("(")[0] if text.endswith(")") else node.operation.name
 
 
 def operation(node: Node) -> str:

@@ -104,20 +104,17 @@ def grad(
             on_tape = seed if isinstance(seed, Tensor) else constant(start)
             sums.add(entries[out], on_tape if create_graph else start)
     pulled = pull_back(sums)
-    found = {each: pulled[entries[each]] for each in ins if entries.get(each) in pulled}
-    unused = [each for each in ins if each not in found]
+    cts = {x: pulled[entries[x]] for x in ins if entries.get(x) in pulled}
+    unused = [x for x in ins if x not in cts]
     if unused and not allow_unused:
         raise GradientError(
             f"grad: the outputs do not depend on {unused[0].label()}; "
             "pass allow_unused=True to get None for it"
         )
-    results = []
-    for each in ins:
-        ct = found.get(each)
-        if ct is not None and not create_graph:
-            ct = constant(np.array(ct, each.dtype))
-        results.append(ct)
-    return tuple(results) if isinstance(inputs, Sequence) else results[0]
+    if not create_graph:
+        cts = {x: constant(np.array(ct, x.dtype)) for x, ct in cts.items()}
+    results = tuple(map(cts.get, ins))
+    return results if isinstance(inputs, Sequence) else results[0]
 
 
 def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Record]:

@@ -32,6 +32,8 @@ from .numerics import Array, total
 from .primitive import Primitive, Record, Rule
 
 _ndarray = np.ndarray
+Arrays = Sequence[Array]
+Parameters = dict[str, Any]
 
 
 def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
@@ -71,7 +73,7 @@ def _total(terms: list[Array]) -> Array:
 
 
 class _Table:
-    """Whether the table has been read: a primitive that is declared later is somebody else's.
+    """Whether the table is read: a primitive that is declared later is somebody else's.
 
     Attributes
     ----------
@@ -134,9 +136,7 @@ def elementwise(
                     x_ct = scale(ct, partial(*values, entry._array))
                     sums.add(x, unbroadcast(x_ct, x._array.shape))
 
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         terms = [
             scale(t, partial(*xs, y))
             for partial, t in zip(partials, tangents, strict=True)
@@ -168,9 +168,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
                 if x.requires_grad:
                     sums.add(x, unbroadcast(ct if sign > 0 else -ct, x._array.shape))
 
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         terms = [
             t if sign > 0 else -t for sign, t in zip(signs, tangents, strict=True) if t is not None
         ]
@@ -204,9 +202,7 @@ def linear(
     def pull_part(entry: Record, ct: Array, sums: Any) -> None:
         sums.add_part(entry.inputs[0], ct, entry)
 
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         return primitive(tangents[0], **parameters)
 
     primitive = Primitive(name, Kind.LINEAR, forward, pull_part if is_part else pull, jvp, **more)
@@ -227,9 +223,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
             if x.requires_grad:
                 sums.add(x, ct[index])
 
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         filled = [np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)]
         return primitive(filled, **parameters)
 
@@ -277,9 +271,7 @@ def bilinear(
                 b_ct = right(ct, x, w)
                 sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape))
 
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         (a, b), (da, db) = xs, tangents
         terms = [] if da is None else [primitive(da, b)]
         return _total(terms if db is None else [*terms, primitive(a, db)])
@@ -326,9 +318,7 @@ def reduction(
         slope = gain(x._array, entry._array, axis)
         sums.add(x, scale(ct.reshape(kept(x._array.shape, axis)), slope))
 
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         (x,), axis = xs, parameters.get("axis")
         return _summed(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
 
@@ -340,13 +330,4 @@ def reduction(
 @_tried
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     """Declare an operation that passes its operand on and no gradient back."""
-
-    def pull(entry: Record, ct: Array, sums: Any) -> None:
-        return None
-
-    def jvp(
-        tangents: Sequence[Array], y: Array, xs: Sequence[Array], parameters: dict[str, Any]
-    ) -> Array:
-        return None
-
-    return Primitive(name, Kind.CUT, forward, pull, jvp, **more)
+    return Primitive(name, Kind.CUT, forward, lambda *_: None, lambda *_: None, **more)

@@ -124,15 +124,11 @@ class _Inside:
                 f"{function.__name__} runs after the call that a decorator could stand around: "
                 "use a with block inside of it"
             )
-        name, recording = self._name, self._recording
 
         @wraps(function)
         def inside(*args: Any, **options: Any) -> Any:
-            entered = here.set(Place(here.get(), name, None, recording))
-            try:
+            with self:
                 return function(*args, **options)
-            finally:
-                here.reset(entered)
 
         return cast(F, inside)
 

@@ -113,6 +113,14 @@ class Primitive:
         not chosen, and then lets nothing through, be it infinite.
     """
 
+    # what each call reads; the dictionary of an object with more than 30 attributes is slow to read
+    __slots__ = (
+        "__dict__", "__weakref__", "add_part", "arity", "forms", "forward", "is_differentiable",
+        "is_part", "kind", "known", "name", "parameters", "pull",
+    )  # fmt: skip
+
+    transposed: Rule  # of a linear map alone
+
     def __init__(
         self,
         name: str,
@@ -145,7 +153,6 @@ class Primitive:
         self.signs: tuple[int, ...] = ()
         self.gains: tuple[Rule, ...] = ()
         self.pieces: Rule | None = None
-        self.transposed: Rule | None = None
         self.is_part = False
         self.add_part: Callable[..., None] | None = None
         self.scale: Rule = operator.mul

@@ -17,21 +17,19 @@ from .kind import Kind
 
 Shape = tuple[int, ...]
 AtStep = tuple[list[bool], dict[str, Any]]
-StepRule = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], AtStep | None]
+Shapes = Sequence[Shape]
+Parameters = Mapping[str, Any]
+StepRule = Callable[[Shapes, Shape, Parameters], AtStep | None]
 
 
-def entry_by_entry(
-    shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
-) -> AtStep | None:
+def entry_by_entry(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how an operation acts that makes each entry of the entries at the same place."""
     timed = [len(each) == len(shape) for each in shapes]
     fits = all(has or not is_timed for has, is_timed in zip(_have(shapes, shape), timed))
     return (timed, dict(parameters)) if fits and any(timed) else None
 
 
-def along_axes(
-    shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
-) -> AtStep | None:
+def along_axes(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how an operation acts that sums or reduces along axes: not along the first one."""
     axis = _without_first(parameters.get("axis"), len(shapes[0]))
     if axis is None or not all(_have(shapes, shape)):
@@ -39,7 +37,7 @@ def along_axes(
     return [True], {**parameters, "axis": axis}
 
 
-def of_join(shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]) -> AtStep | None:
+def of_join(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how a join acts, along another axis than the first one."""
     axis = _without_first(parameters.get("axis", 0), len(shape))
     if axis is None or not all(_have(shapes, shape)):
@@ -47,14 +45,12 @@ def of_join(shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
     return [True] * len(shapes), {**parameters, "axis": axis}
 
 
-def of_cut(shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]) -> AtStep | None:
+def of_cut(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how an operation acts that passes its operand on."""
     return [True], dict(parameters)
 
 
-def of_matmul(
-    shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
-) -> AtStep | None:
+def of_matmul(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how a product of matrices acts: every row of the first one by itself.
 
     A second operand with three axes is a batch of matrices, and one of them belongs to each step.
@@ -64,24 +60,18 @@ def of_matmul(
     return ([True, False], {}) if has_steps and len(a) > 1 and len(b) < 3 else None
 
 
-def of_broadcast(
-    shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
-) -> AtStep | None:
+def of_broadcast(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how the repetition along axes acts; each step may repeat the same operand."""
     timed = [len(shapes[0]) == len(shape)]
     return (timed, {"shape": shape[1:]}) if _have(shapes, shape)[0] or not timed[0] else None
 
 
-def of_reshape(
-    shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
-) -> AtStep | None:
+def of_reshape(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how a change of shape acts that leaves the first axis."""
     return ([True], {"shape": shape[1:]}) if all(_have(shapes, shape)) else None
 
 
-def of_transpose(
-    shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]
-) -> AtStep | None:
+def of_transpose(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how a change of the order of the axes acts that leaves the first axis."""
     axes = parameters.get("axes")
     if axes is None or axes[0] % len(shape) or not all(_have(shapes, shape)):
@@ -89,7 +79,7 @@ def of_transpose(
     return [True], {"axes": tuple(each % len(shape) - 1 for each in axes[1:])}
 
 
-def of_part(shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]) -> AtStep | None:
+def of_part(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how the taking of a part acts that takes all steps."""
     if not all(_have(shapes, shape)):
         return None
@@ -109,7 +99,7 @@ def tried(forward: Callable[..., Any]) -> StepRule:
     others, but for a set of measure 0.
     """
 
-    def rule(shapes: Sequence[Shape], shape: Shape, parameters: Mapping[str, Any]) -> AtStep | None:
+    def rule(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
         choices = [(True, False) if has else (False,) for has in _have(shapes, shape)]
         for timed in product(*choices):
             if any(timed) and acts_apart(forward, shapes, timed, parameters, axis=0):
@@ -121,9 +111,9 @@ def tried(forward: Callable[..., Any]) -> StepRule:
 
 def acts_apart(
     forward: Callable[..., Any],
-    shapes: Sequence[Shape],
+    shapes: Shapes,
     parts: Sequence[bool],
-    parameters: Mapping[str, Any],
+    parameters: Parameters,
     axis: int,
 ) -> bool:
     """Return whether a map makes each part of its result of the same parts of some operands.
@@ -153,7 +143,7 @@ def acts_apart(
     return True
 
 
-def _have(shapes: Sequence[Shape], shape: Shape) -> list[bool]:
+def _have(shapes: Shapes, shape: Shape) -> list[bool]:
     """Return which operands have the steps, as the shapes tell."""
     return [each[:1] == shape[:1] for each in shapes]
 

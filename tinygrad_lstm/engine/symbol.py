@@ -82,6 +82,21 @@ _OPERATORS = {
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GREEK = {"δ": r"\delta", "Σ": r"\Sigma", "σ": r"\sigma"}
 
+_Method = Callable[["Symbol", Any], "Symbol"]
+
+
+def _operator(notation: Notation, apply: Callable[..., Any]) -> tuple[_Method, _Method]:
+    """Return the methods behind an operator and its reflection."""
+    return (
+        lambda self, other: Symbol.of(notation, apply, (self, other)),
+        lambda self, other: Symbol.of(notation, apply, (other, self)),
+    )
+
+
+def _comparison(notation: Notation, compare: Callable[..., Any]) -> Any:
+    """Return the method behind a comparison; it gives 1 and 0, to calculate with: -True fails."""
+    return _operator(notation, lambda a, b: np.asarray(compare(a, b), float)[()])[0]
+
 
 class Symbol:
     """A name, or an operation on Symbols and numbers, that prints as mathematics.
@@ -175,53 +190,17 @@ class Symbol:
         return Symbol.of(ITEM, lambda x, index: x[index], (self,), {"index": index})
 
     # arithmetic
-    def __add__(self, other: Any) -> Symbol:
-        return Symbol.of(ADD, operator.add, (self, other))
-
-    def __radd__(self, other: Any) -> Symbol:
-        return Symbol.of(ADD, operator.add, (other, self))
-
-    def __sub__(self, other: Any) -> Symbol:
-        return Symbol.of(SUBTRACT, operator.sub, (self, other))
-
-    def __rsub__(self, other: Any) -> Symbol:
-        return Symbol.of(SUBTRACT, operator.sub, (other, self))
-
-    def __mul__(self, other: Any) -> Symbol:
-        return Symbol.of(HADAMARD, operator.mul, (self, other))
-
-    def __rmul__(self, other: Any) -> Symbol:
-        return Symbol.of(HADAMARD, operator.mul, (other, self))
-
-    def __truediv__(self, other: Any) -> Symbol:
-        return Symbol.of(DIVIDE, operator.truediv, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Symbol:
-        return Symbol.of(DIVIDE, operator.truediv, (other, self))
-
-    def __pow__(self, other: Any) -> Symbol:
-        return Symbol.of(RAISE, operator.pow, (self, other))
-
-    def __rpow__(self, other: Any) -> Symbol:
-        return Symbol.of(RAISE, operator.pow, (other, self))
-
-    def __matmul__(self, other: Any) -> Symbol:
-        return Symbol.of(MATMUL, operator.matmul, (self, other))
+    __add__, __radd__ = _operator(ADD, operator.add)
+    __sub__, __rsub__ = _operator(SUBTRACT, operator.sub)
+    __mul__, __rmul__ = _operator(HADAMARD, operator.mul)
+    __truediv__, __rtruediv__ = _operator(DIVIDE, operator.truediv)
+    __pow__, __rpow__ = _operator(RAISE, operator.pow)
+    __matmul__, __rmatmul__ = _operator(MATMUL, operator.matmul)
+    __gt__, __lt__ = _comparison(GREATER, operator.gt), _comparison(LESS, operator.lt)
+    __eq__, __ne__ = _comparison(EQUAL, operator.eq), _comparison(UNEQUAL, operator.ne)
 
     def __neg__(self) -> Symbol:
         return Symbol.of(NEGATIVE, operator.neg, (self,))
-
-    def __gt__(self, other: Any) -> Symbol:
-        return Symbol.of(GREATER, _as_number(operator.gt), (self, other))
-
-    def __lt__(self, other: Any) -> Symbol:
-        return Symbol.of(LESS, _as_number(operator.lt), (self, other))
-
-    def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        return Symbol.of(EQUAL, _as_number(operator.eq), (self, other))
-
-    def __ne__(self, other: Any) -> Symbol:  # type: ignore[override]
-        return Symbol.of(UNEQUAL, _as_number(operator.ne), (self, other))
 
     __hash__ = object.__hash__
 
@@ -237,11 +216,6 @@ class Symbol:
 def _first(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return parameters to work with: of one that has several values, by turns, the first."""
     return {name: getattr(value, "first", value) for name, value in parameters.items()}
-
-
-def _as_number(compare: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a comparison that gives 1 and 0, with which one can calculate: -True is no number."""
-    return lambda a, b: np.asarray(compare(a, b), float)[()]
 
 
 def _written(expression: Any, *, latex: bool) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from _thread import RLock  # as in threading, which takes 1 ms to load
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Concatenate, ParamSpec
 from weakref import ref
 
 import numpy as np
@@ -91,30 +91,35 @@ def _operator(primitive: Primitive) -> tuple[_Method, _Method]:
     return method, reflected
 
 
-def _comparison(compare: np.ufunc) -> Any:
-    """Return the method behind an order: truth values, or what does not fit."""
+def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
+    """Return the method behind a comparison: truth values, or what does not fit.
+
+    Beside what is no number, such as None or text, Python itself says whether both are equal.
+    """
 
     def method(self: Tensor, other: Any) -> Any:
-        if type(other) is not float and not isinstance(other, Tensor):
-            other = checked_operand(compare.__name__, other)
         try:
+            if type(other) is not float and not isinstance(other, Tensor):
+                other = checked_operand(compare.__name__, other)
             return compare(self._array, _plain(other))
+        except TinygradError:
+            if is_equality:
+                return NotImplemented
+            raise
         except ValueError as error:
             raise explained(error, compare.__name__, (self, other), None) from None
 
     return method
 
 
-def _equality(compare: np.ufunc, tensor: Tensor, other: Any) -> Any:
-    """Return truth values; Python's own answer beside what is no number, such as None or text."""
-    try:
-        other = checked_operand(compare.__name__, other)
-    except TinygradError:
-        return NotImplemented
-    try:
-        return compare(tensor._array, _plain(other))
-    except ValueError as error:
-        raise explained(error, compare.__name__, (tensor, other), None) from None
+_P = ParamSpec("_P")
+
+
+def _method(
+    function: Callable[Concatenate[Any, _P], Any],
+) -> Callable[Concatenate[Tensor, _P], Tensor]:
+    """Return a function of arrays as a method of Tensors."""
+    return function
 
 
 class Tensor:
@@ -356,8 +361,7 @@ class Tensor:
     # comparisons are plain boolean arrays; identity is what dictionaries and sets go by
     __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
     __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
-    def __eq__(self, other: object) -> Any: return _equality(np.equal, self, other)
-    def __ne__(self, other: object) -> Any: return _equality(np.not_equal, self, other)
+    __eq__, __ne__ = _comparison(np.equal, True), _comparison(np.not_equal, True)
     __hash__ = object.__hash__
 
     # fmt: on
@@ -413,11 +417,13 @@ class Tensor:
         return bool(self._array)
 
     def __float__(self) -> float:
-        self._refuse_to_leave("float")
+        if self.requires_grad:
+            raise self._leaving("float")
         return float(self.item())
 
     def __int__(self) -> int:
-        self._refuse_to_leave("int")
+        if self.requires_grad:
+            raise self._leaving("int")
         return int(self.item())
 
     # --- methods ---------------------------------------------------------------------------------
@@ -435,16 +441,6 @@ class Tensor:
         """Return the largest entry along the axes (all if None)."""
         return record(p.max, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the smallest entry along the axes (all if None)."""
-        result: Tensor = functions.min(self, axis, keepdims)
-        return result
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the mean along the axes (all if None)."""
-        result: Tensor = functions.mean(self, axis, keepdims)
-        return result
-
     def reshape(self, *shape: Any) -> Tensor:
         """Return the same entries in another shape."""
         return record(p.reshape, (self,), {"shape": unpacked(shape)})
@@ -453,27 +449,10 @@ class Tensor:
         """Return the axes in another order (reversed if none is given)."""
         return record(p.transpose, (self,), {"axes": unpacked(axes)} if axes else None)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Return it with two axes exchanged."""
-        result: Tensor = functions.swapaxes(self, axis1, axis2)
-        return result
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        """Return it without the axes of size 1."""
-        result: Tensor = functions.squeeze(self, axis)
-        return result
-
-    def ravel(self) -> Tensor:
-        """Return it as a vector."""
-        result: Tensor = functions.ravel(self)
-        return result
-
-    flatten = ravel
-
-    def dot(self, other: Any) -> Tensor:
-        """Return NumPy's dot product of scalars, vectors or matrices."""
-        result: Tensor = functions.dot(self, other)
-        return result
+    min, mean = _method(functions.min), _method(functions.mean)
+    swapaxes, squeeze = _method(functions.swapaxes), _method(functions.squeeze)
+    ravel = flatten = _method(functions.ravel)
+    dot = _method(functions.dot)
 
     # --- NumPy's own functions on Tensors --------------------------------------------------------
 
@@ -484,8 +463,7 @@ class Tensor:
         if ours is None or method != "__call__" or options:
             asked = "".join(f" with {name}=" for name in options)
             what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            self._refuse_to_leave(f"np.{what}{asked}", always=True)
-        assert ours is not None
+            raise self._leaving(f"np.{what}{asked}")
         return ours(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -494,8 +472,7 @@ class Tensor:
             return function(*map(_plain, args), **plain)
         ours = functions.NUMPY.get(function)
         if ours is None:
-            self._refuse_to_leave(f"np.{function.__name__}", always=True)
-        assert ours is not None
+            raise self._leaving(f"np.{function.__name__}")
         try:
             return ours(*args, **options)
         except TypeError as error:
@@ -504,24 +481,26 @@ class Tensor:
             raise UsageError(f"np.{function.__name__} on a Tensor: {error}") from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        self._refuse_to_leave("conversion to an array", remedy=JOINING)
+        if self.requires_grad:
+            raise self._leaving("conversion to an array", JOINING)
         return np.array(self._array, dtype)
 
     @property
     def _data(self) -> Any:
         """Refuse to be computed with by a masked array, which asks here for the numbers."""
-        self._refuse_to_leave("a masked array's own arithmetic")
+        if self.requires_grad:
+            raise self._leaving("a masked array's own arithmetic")
         raise DTypeError(
             f"found a masked array beside {self.label()}, expected an array without a mask; say "
             "what stands in the masked places with .filled(number), or leave them out with where"
         )
 
-    def _refuse_to_leave(self, what: str, always: bool = False, remedy: str = "") -> None:
-        if always or self.requires_grad:
-            raise DetachError(
-                f"{what} is not differentiable here and would leave the tape at {self.label()}; "
-                f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
-            )
+    def _leaving(self, what: str, remedy: str = "") -> DetachError:
+        """Return the error for what computes without the tape."""
+        return DetachError(
+            f"{what} is not differentiable here and would leave the tape at {self.label()}; "
+            f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
+        )
 
 
 # --- recording ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ nothing for this; the tests hold them to their laws.
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -216,38 +217,30 @@ def _any_shape(result: Any, args: Sequence[Any]) -> str:
     return ""
 
 
-def _spreads(over: int) -> Callable[..., str]:
+def _shaped(over: int, is_fit: Callable[[Shape, Shape], bool], or_else: str = "") -> Rule:
+    """Return a check that the shape of a result fits the shape of an argument."""
+
+    def fits(result: Any, args: Sequence[Any]) -> str:
+        shape, expected = _shape(result), _shape(args[over])
+        return "" if is_fit(shape, expected) else f"shape {shape}, expected {expected}{or_else}"
+
+    return fits
+
+
+def _spreads(over: int) -> Rule:
     """Return a check that a result can be spread over an argument, as a slope over y or x."""
-
-    def fits(result: Any, args: Sequence[Any]) -> str:
-        found, expected = _shape(result), _shape(args[over])
-        if _broadcast(found, expected) == expected:
-            return ""
-        return f"shape {found}, expected {expected}, or a shape that broadcasts to it"
-
-    return fits
+    return _shaped(
+        over, lambda shape, expected: _broadcast(shape, expected) == expected,
+        ", or a shape that broadcasts to it",
+    )  # fmt: skip
 
 
-def _equals(over: int) -> Callable[..., str]:
-    """Return a check that a result has an argument's shape."""
-
-    def fits(result: Any, args: Sequence[Any]) -> str:
-        found, expected = _shape(result), _shape(args[over])
-        return "" if found == expected else f"shape {found}, expected {expected}"
-
-    return fits
-
-
-def _covers(over: int) -> Callable[..., str]:
-    """Return a check that a result is an argument's shape but for what was broadcast."""
-
-    def fits(result: Any, args: Sequence[Any]) -> str:
-        found, expected = _shape(result), _shape(args[over])
-        if _broadcast(found, expected) == found:
-            return ""
-        return f"shape {found}, expected {expected}, or a shape that it was broadcast to"
-
-    return fits
+def _covers(over: int) -> Rule:
+    """Return a check that a result has an argument's shape, or a shape that it was broadcast to."""
+    return _shaped(
+        over, lambda shape, expected: _broadcast(shape, expected) == shape,
+        ", or a shape that it was broadcast to",
+    )  # fmt: skip
 
 
 def _as_many(result: Any, args: Sequence[Any]) -> str:
@@ -265,6 +258,6 @@ def _broadcast(one: Shape, other: Shape) -> Shape | None:
 
 # what a rule's result must fit, by the name that the kind's constructor gives the rule
 FITTING: dict[str, Callable[..., str]] = {
-    "partials": _spreads(-1), "partial": _spreads(0), "transposed": _equals(1),
+    "partials": _spreads(-1), "partial": _spreads(0), "transposed": _shaped(1, operator.eq),
     "left": _covers(1), "right": _covers(2), "pieces": _as_many,
 }  # fmt: skip

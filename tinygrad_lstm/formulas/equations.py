@@ -198,8 +198,7 @@ class DeltaEquations:
 
     def _parts_in_place(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
         """Return the δ of a sequence that is read at each step: every part in its place."""
-        assert node.primitive is not None and node.primitive.transposed is not None
-        transposed, whole = node.primitive.transposed, self.network.wires[node.inputs[0]].value
+        transposed, whole = node.operation.transposed, self.network.wires[node.inputs[0]].value
 
         def scattered(*steps: np.ndarray) -> np.ndarray:
             parts = (

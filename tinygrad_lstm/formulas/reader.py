@@ -106,8 +106,7 @@ class Reader:
             return _signed_sum(node.signs, xs)
         if node.kind is Kind.BROADCAST:
             return xs[0]
-        assert node.primitive is not None
-        return node.primitive(*xs, **(node if step is None else node.at(step)).parameters)
+        return node.operation(*xs, **(node if step is None else node.at(step)).parameters)
 
     def origin(self, wire: int, step: int | None = None) -> Node:
         """Return the node that makes the signal on a wire, behind those that hand it on."""
@@ -210,8 +209,7 @@ class Reader:
             return δ if node.signs[port] > 0 else -δ
         if step is None and node.kind in CROSSING:
             return _crossing(CROSSING[node.kind][1][port], δ, node)
-        primitive = node.primitive
-        assert primitive is not None
+        primitive = node.operation
         xs = [self.signal(wire, step) for wire in node.inputs]
         if factor is not None and node.kind is Kind.ELEMENTWISE:
             return primitive.scale(δ, factor(self.gain(node, port, step)))
@@ -228,8 +226,7 @@ class Reader:
 
 def _at(node: Node, step: int | None) -> Node:
     """Return a node as its rule runs on it: for any step k as at the first, but for its index."""
-    assert node.primitive is not None
-    return node if step is None and node.primitive.is_part else node.at(step or 0)
+    return node if step is None and node.operation.is_part else node.at(step or 0)
 
 
 def _spread(formula: Any, shape: tuple[int, ...]) -> Any:

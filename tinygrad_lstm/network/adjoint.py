@@ -25,16 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.symbol import Symbol
-from .flow import BORDERS, DELAYS, SOURCES, Flow, Node, Wire
-
-AnyFlow = TypeVar("AnyFlow", bound=Flow)
+from .flow import BORDERS, DELAYS, SOURCES, AnyFlow, Flow, Node, Wire
 
 
 def adjoint(graph: AnyFlow) -> AnyFlow:
@@ -115,40 +113,37 @@ class _Transposition:
 
     def _elementwise(self, node: Node) -> None:
         """Turn a function into a gain for each operand: its partial."""
-        assert node.primitive is not None
         values = [self.graph.wires[wire].value for wire in node.inputs]
         symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
         y, name = self.graph.wires[node.outputs[0]].value, Symbol(node.name)
-        for wire, rule in self._operands(node, node.primitive.rules):
+        for wire, rule in self._operands(node, node.operation.rules):
             gain = gain_of(node, node.inputs.index(wire), values, y)
             gain_node = self._gain_to(wire, gain, rule(*symbols, name))
-            gain_node.scale = node.primitive.scale
+            gain_node.scale = node.operation.scale
             self._add(gain_node, node)
 
     def _bilinear(self, node: Node) -> None:
         """Turn a product into two crossed gains, or a weight into its transpose."""
-        assert node.primitive is not None
         values = [self.graph.wires[wire].value for wire in node.inputs]
         symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
         for wire, port in self._operands(node, range(2)):
-            value, label = gain_of(node, port, values, None), node.primitive.gains[port](*symbols)
-            if node.primitive.is_entrywise:
+            value, label = gain_of(node, port, values, None), node.operation.gains[port](*symbols)
+            if node.operation.is_entrywise:
                 self._add(self._gain_to(wire, value, label), node)
             else:
                 self._add(
                     Node(Kind.MATRIX, self._arm(wire), (wire,), delta(self.signal[wire]),
-                         node.primitive, transposed=True, gain=value, label=label, port=port,
+                         node.operation, transposed=True, gain=value, label=label, port=port,
                          shapes=node.shapes), node
                 )  # fmt: skip
 
     def _reduction(self, node: Node) -> None:
         """Turn a reduction into its transposed Jacobian, never formed: its slopes."""
-        assert node.primitive is not None
         (wire,) = node.inputs
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
         slopes = gain_of(node, 0, [x], y)
         jacobian = node.turned(self._come(node), (wire,), delta(node.name))
-        jacobian.kind, jacobian.gain, jacobian.scale = Kind.JACOBIAN, slopes, node.primitive.scale
+        jacobian.kind, jacobian.gain, jacobian.scale = Kind.JACOBIAN, slopes, node.operation.scale
         self._add(jacobian, node)
 
     def _delay(self, node: Node) -> None:
@@ -239,11 +234,10 @@ def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
     y : array
         The value of what the node makes of them.
     """
-    assert node.primitive is not None
     if node.kind is Kind.BILINEAR:
-        is_number = node.primitive.is_entrywise
-        return node.primitive.gains[port](*operands) if is_number else operands[1 - port]
-    rule = node.primitive.rules[port]
+        is_number = node.operation.is_entrywise
+        return node.operation.gains[port](*operands) if is_number else operands[1 - port]
+    rule = node.operation.rules[port]
     assert rule is not None
     if node.kind is Kind.ELEMENTWISE:
         return rule(*operands, y)
@@ -311,7 +305,6 @@ def _passing(node: Node) -> list[int]:
     if node.kind is Kind.CUT:
         return []
     if node.kind is Kind.ELEMENTWISE:
-        assert node.primitive is not None
-        rules = zip(node.inputs, node.primitive.rules, strict=True)
+        rules = zip(node.inputs, node.operation.rules, strict=True)
         return [wire for wire, rule in rules if rule is not None]
     return list(node.inputs)

@@ -429,5 +429,4 @@ def compute(node: Node, come: Sequence[Any]) -> Any:
     """Return what a node that was recorded makes of its operands."""
     if node.kind is Kind.JUNCTION:
         return sum(sign * value for sign, value in zip(node.signs, come, strict=True))
-    assert node.primitive is not None
-    return np.asarray(node.primitive.forward(*come, **node.parameters))
+    return np.asarray(node.operation.forward(*come, **node.parameters))

@@ -200,9 +200,8 @@ class _LoopRun:
         else:
             if wire not in self.sums:
                 self.sums[wire] = np.zeros(node.shapes[0], value.dtype)
-            assert node.primitive is not None
             index = node.parameters["index"].values[step]
-            _Region(node.shapes[0], index, value, node.primitive).add_to(self.sums[wire], 1)
+            _Region(node.shapes[0], index, value, node.operation).add_to(self.sums[wire], 1)
 
     def _keep(self, wire: int, step: int, value: Any) -> None:
         self.series.setdefault(wire, [None] * self.count)[step] = value
@@ -253,29 +252,26 @@ def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
         return [_matrix(node, ins[0], gain)]
     if node.kind is Kind.JACOBIAN:
         return [_jacobian(node, ins[0], gain)]
-    primitive = node.primitive
-    assert primitive is not None
+    primitive = node.operation
     if node.kind is Kind.JOIN and node.transposed:
         return primitive.vjp(ins[0], None, [_like(shape, ins[0]) for shape in node.shapes],
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
     if node.kind in (Kind.LINEAR, Kind.BROADCAST) and node.transposed:
         if primitive.is_part:
             return [_Region(node.shapes[0], node.parameters["index"], ins[0], primitive)]
-        assert primitive.transposed is not None
         return [primitive.transposed(ins[0], _like(node.shapes[0], ins[0]), **node.parameters)]
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
 
 
 def _matrix(node: Node, x: np.ndarray, partner: Any) -> Any:
     """Return a product with the partner, or the cotangent that it has by the product's own rule."""
-    assert node.primitive is not None
     operands = [_like(shape, x) for shape in node.shapes]
     operands[1 - node.port] = partner
     if node.transposed:
         needs = [port == node.port for port in range(2)]
-        return node.primitive.vjp(x, None, operands, needs)[node.port]
+        return node.operation.vjp(x, None, operands, needs)[node.port]
     operands[node.port] = x
-    return node.primitive.forward(*operands)
+    return node.operation.forward(*operands)
 
 
 def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:

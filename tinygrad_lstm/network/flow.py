@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import mul
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -106,6 +106,12 @@ class Node:
     parts: tuple[tuple[str, int], ...] = ()
     step: int | None = None
     loop: int | None = None
+
+    @property
+    def operation(self) -> Primitive:
+        """The primitive of a node that has one."""
+        assert self.primitive is not None
+        return self.primitive
 
     @property
     def folded(self) -> bool:
@@ -305,3 +311,6 @@ def reachable(starts: Iterable[int], onward: Callable[[int], Iterable[int]]) -> 
                 reached.add(wire)
                 waiting.append(wire)
     return reached
+
+
+AnyFlow = TypeVar("AnyFlow", bound=Flow)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,12 +22,10 @@ from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
 from .alignment import Common, Earlier, Outside, Same, is_one, recurrence
 from .border import Border, has_own_name, reading
-from .flow import Flow, Loop, Node
+from .flow import AnyFlow, Flow, Loop, Node
 from .parameters import by_step, is_same
 from .sink import move_into_loops
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
-
-AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
 
 def fold(graph: AnyFlow) -> AnyFlow:

@@ -7,7 +7,7 @@ step to step, and a wrong node is known by its name.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,10 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..errors import UsageError
 from .alignment import compute
-from .flow import DELAYS, SOURCES, Flow, Node
+from .flow import DELAYS, SOURCES, AnyFlow, Flow, Node
 from .fold import fold
 from .unpack import unpack
 from .unroll import unroll
-
-AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
 ROUNDING = 1e4  # units of the last digit by which the order of a sum may change what it comes to
 ENTRYWISE = (Kind.ELEMENTWISE, Kind.JUNCTION, Kind.CUT)  # done to all steps at once

@@ -13,20 +13,18 @@ from dataclasses import replace
 from functools import reduce
 from itertools import takewhile
 from operator import or_
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..errors import UsageError
-from .flow import SOURCES, Flow, Loop, Node
+from .flow import SOURCES, AnyFlow, Loop, Node
 from .proof import fold_truly
 from .unpack import parts_taken
 from .unroll import name_at
 from .wiring import Element, elements
-
-AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
 Parts = Mapping[Element, tuple[int, int]]  # what takes a part of what is packed, and which
 

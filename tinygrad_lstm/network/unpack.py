@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.primitives import getitem
-from .flow import Flow, Node
+from .flow import AnyFlow, Flow, Node
 from .wiring import Element, elements, in_order, reached, tell_apart, wired
-
-AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
 
 def unpack(graph: AnyFlow) -> AnyFlow:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from ..engine.kind import Kind
 from ..engine.primitives import stack
 from ..errors import ArgumentError, UsageError
 from .alignment import compute
-from .flow import DELAYS, Flow, Loop, Node
+from .flow import DELAYS, AnyFlow, Flow, Loop, Node
 from .wiring import Element, elements, reached, tell_apart, wired
-
-AnyFlow = TypeVar("AnyFlow", bound=Flow)
 
 
 def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:

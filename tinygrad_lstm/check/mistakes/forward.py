@@ -37,12 +37,11 @@ def forward_slips(nets: Networks) -> Iterator[Mistake]:
 
 def _functions(nets: Networks) -> Iterator[Mistake]:
     for node, function, _ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
-        assert function.primitive is not None
         if len(function.inputs) > 1:
             continue
-        f, name = function.primitive.name, function.name
+        f, name = function.operation.name, function.name
         (x,), (y,) = function.inputs, function.outputs
-        source, apply = nets.source(x).name, function.primitive.forward
+        source, apply = nets.source(x).name, function.operation.forward
 
         def left_out(step: int | None, value: Any, seen: Seen, x: int = x) -> Any:
             return seen(x)
@@ -100,9 +99,8 @@ def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
         entries = nets.value(_unshifted(nets, x))
         if not entries.size:
             continue  # an axis of length 0 has no largest entry
-        assert other.primitive is not None
         with np.errstate(all="ignore"):
-            y = other.primitive.forward(entries, **other.parameters)
+            y = other.operation.forward(entries, **other.parameters)
             gain = gain_of(other, 0, [entries], y)
         yield _along_other_axis(nets, x, axis % 2, Change.to(node, gain=gain))
 

@@ -47,10 +47,9 @@ def omitted_maps(nets: Networks) -> Iterator[Mistake]:
 
 def _moves(nets: Networks, node: Node) -> bool:
     """Return whether a linear map that keeps the shape changes an entry at a step."""
-    assert node.primitive is not None
     numbers = np.arange(np.prod(node.shapes[0])).reshape(node.shapes[0])
     maps = (
-        node.primitive.forward(numbers, **at_step(node.parameters, step))
+        node.operation.forward(numbers, **at_step(node.parameters, step))
         for step in range(nets.steps(node) or 1)
     )
     return not all(np.array_equal(mapped, numbers) for mapped in maps)

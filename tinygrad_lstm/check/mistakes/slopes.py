@@ -33,8 +33,7 @@ OF_ONE = {  # the slopes of functions of one signal
 def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
     """Leave a derivative out, apply it twice, at another signal, or in a wrong form."""
     for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
-        assert function.primitive is not None
-        group = f"{function.scope}: {function.primitive.name}"
+        group = f"{function.scope}: {function.operation.name}"
         with np.errstate(all="ignore"):
             for each in substitutions(nets, node, _wrong_slopes(nets, node, function, port), group):
                 if not each.change.is_none or each.what == "derivative missing":
@@ -44,9 +43,8 @@ def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
 def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
     """Leave the derivative of a reduction out, or give it a wrong form."""
     for node, passed, port in nets.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
-        assert passed.primitive is not None
-        f, x, y = passed.primitive.name, passed.inputs[0], passed.outputs[0]
-        rule, axis = passed.primitive.rules[port], passed.parameters.get("axis")
+        f, x, y = passed.operation.name, passed.inputs[0], passed.outputs[0]
+        rule, axis = passed.operation.rules[port], passed.parameters.get("axis")
         derivative = f"the derivative of {f}"
         ones = np.ones_like(node.gain)
         several = [
@@ -71,8 +69,7 @@ def _along(rule: Any, axis: Any, x: Any, y: Any) -> Any:
 
 
 def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iterator[Substitute]:
-    assert function.primitive is not None
-    primitive, right, where = function.primitive, str(node.label), nets.makes(node)
+    primitive, right, where = function.operation, str(node.label), nets.makes(node)
     rule = primitive.rules[port]
     assert rule is not None
     f, name, is_unary = primitive.name, function.name, len(function.inputs) == 1
