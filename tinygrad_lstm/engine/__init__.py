@@ -3,15 +3,7 @@
 A primitive of your own is declared with one of these functions, by its kind (see `kinds`).
 """
 
-from .kinds import (
-    bilinear,
-    cut,
-    elementwise,
-    join,
-    junction,
-    linear,
-    reduction,
-)
+from .kinds import bilinear, cut, elementwise, join, junction, linear, reduction
 from .primitive import Primitive
 from .symbol import Notation, Symbol, function
 

@@ -1,4 +1,4 @@
-"""What may become a Tensor, and what a Tensor hands out: plain arrays.
+"""Arrays: data on their way into a Tensor, and the read-only view that a Tensor gives.
 
 Knows NumPy; of Tensors only that they answer to ``__interpret__``.
 """

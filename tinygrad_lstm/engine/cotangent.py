@@ -1,8 +1,8 @@
-"""Sums of cotangents: what comes back along the branches of a signal, and whose turn it is.
+"""Sums of the cotangents that flow back to a signal, and the order in which signals are done.
 
 Knows what the kinds hand over and no Tensors. Signals take their turns in reverse order of
 recording: whatever used the latest of those that wait was recorded after it, so that its sum is
-complete. Leaves wait for no turn: theirs are complete when everything computed has had its own.
+complete. Leaves take no turn: their sums are complete when all computed signals have had a turn.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class PlainSums:
 
     Parameters
     ----------
-    kept : set
+    wanted : set
         The signals whose cotangents are asked for.
     """
 
-    __slots__ = ("kept", "total", "turns", "waiting")
+    __slots__ = ("total", "turns", "waiting", "wanted")
 
-    def __init__(self, kept: Set[Any] = frozenset()) -> None:
-        self.kept = kept
+    def __init__(self, wanted: Set[Any] = frozenset()) -> None:
+        self.wanted = wanted
         self.total: dict[Any, Array] = {}
         self.waiting: dict[int, Any] = {}  # what was computed, by serial number
         self.turns: list[int] = []  # the same numbers in order; the last one's turn is next
@@ -59,7 +59,7 @@ class PlainSums:
             insort(self.turns, turn)
 
     def take(self, operand: Any) -> Array | None:
-        """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
+        """Return the sum of a signal, and forget it; None if there is none."""
         return self.total.pop(operand, None)
 
     def rest(self) -> dict[Any, Array]:
@@ -70,16 +70,16 @@ class PlainSums:
 class Sums(PlainSums):
     """Sums of cotangents that are arrays, at the speed of a backward pass written by hand.
 
-    A sum that this table made itself is added to in place, a first term, which others may hold,
-    never is. The cotangent of a part goes straight into one buffer for the whole, so that reading T
+    A sum that this table made itself is added to in place; a first term, which others may hold,
+    is not. The cotangent of a part goes straight into one buffer for the whole, so that reading T
     steps of a sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large
     matrix products over many stacked rows.
     """
 
     __slots__ = ("own", "stacked")
 
-    def __init__(self, kept: Set[Any] = frozenset()) -> None:
-        super().__init__(kept)
+    def __init__(self, wanted: Set[Any] = frozenset()) -> None:
+        super().__init__(wanted)
         self.own: set[Any] = set()  # whose sums are arrays that this table made itself
         self.stacked: dict[Any, tuple[list[Array], list[Array]]] = {}  # weight -> xs, cts
 
@@ -96,7 +96,7 @@ class Sums(PlainSums):
                     self.own.add(operand)
             return
         if operand.inputs:
-            if operand.primitive.is_part and operand not in self.kept:
+            if operand.primitive.is_part and operand not in self.wanted:
                 self.add_part(operand.inputs[0], ct, operand)
                 return
             turn = operand.serial  # `_wait`, without the call: this is the inner loop
@@ -147,7 +147,7 @@ class Sums(PlainSums):
         self.own.add(weight)
 
     def take(self, operand: Any) -> Array | None:
-        """Return the sum of what has come in for a signal, and forget it; None if nothing has."""
+        """Return the sum of a signal, and forget it; None if there is none."""
         if operand in self.stacked:
             self._multiply(operand)
         return self.total.pop(operand, None)

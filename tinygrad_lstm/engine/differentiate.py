@@ -97,8 +97,8 @@ def grad(
             raise GradientError(f"grad: {each.label()} does not require a gradient")
     starts = [starting_cotangent(out, seed) for out, seed in zip(outs, seeds, strict=True)]
     entries = _entries(leading_to(set(ins), history(outs)), on_tensors=create_graph)
-    kept = {entries[each] for each in ins if each in entries}
-    sums = PlainSums(kept) if create_graph else Sums(kept)
+    wanted = {entries[each] for each in ins if each in entries}
+    sums = PlainSums(wanted) if create_graph else Sums(wanted)
     for out, seed, start in zip(outs, seeds, starts, strict=True):
         if out in entries:
             on_tape = seed if isinstance(seed, Tensor) else constant(start)

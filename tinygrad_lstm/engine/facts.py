@@ -1,4 +1,4 @@
-"""What the readers of a primitive need to know, where its author declares nothing.
+"""The facts about a primitive that its author does not declare.
 
 Knows Symbols and what a primitive declares: its rules are run, on its samples and on Symbols, and
 the answers follow.
@@ -21,7 +21,7 @@ Samples = Callable[[], Sequence[tuple[tuple[Any, ...], dict[str, Any]]]]
 
 
 def works_by_entry(forward: Callable[..., Any], samples: Samples) -> bool:
-    """Return whether an operation makes each entry of the entries at the same place alone."""
+    """Return whether each entry of a result depends on the entries at the same place alone."""
     for operands, parameters in samples():
         try:
             xs = np.broadcast_arrays(*operands)

@@ -1,7 +1,7 @@
 """The forms in which a primitive's parameters may be given, and the one form that is recorded.
 
 Knows the errors and NumPy. NumPy takes an axis as a whole number of any type, a shape as a number,
-a list or an array; a rule, the graph and the fold meet one form of an axis, a shape or an index:
+a list or an array. A rule, the graph and the fold read one form of an axis, a shape or an index:
 Python's own whole numbers in tuples, and arrays that nobody else holds. A form is a function
 ``(value, x) -> value``, where x is the first operand, as an array.
 """
@@ -206,21 +206,21 @@ def explained(
     """Return NumPy's complaint as one that names the operation, the signals and their shapes."""
     if isinstance(error, TinygradError):
         return error
-    found = " and ".join(map(_described, operands))
-    asked = "".join(f", {each}={_spelled(value)}" for each, value in (parameters or {}).items())
+    described = " and ".join(map(_description, operands))
+    options = "".join(f", {each}={_text(value)}" for each, value in (parameters or {}).items())
     kind: type[TinygradError] = UsageError if isinstance(error, TypeError) else ShapeError
     if isinstance(error, IndexError):
-        return OutOfRangeError(f"{name}: found {found}{asked}: {error}")
-    return kind(f"{name}: shapes {found}{asked} do not fit: {error}")
+        return OutOfRangeError(f"{name}: found {described}{options}: {error}")
+    return kind(f"{name}: shapes {described}{options} do not fit: {error}")
 
 
-def _described(operand: Any) -> str:
+def _description(operand: Any) -> str:
     if hasattr(operand, "label"):
         return f"{operand.shape} ({operand.label()})"
     return f"{getattr(operand, 'shape', ())}"
 
 
-def _spelled(value: Any) -> str:
+def _text(value: Any) -> str:
     return str(value) if isinstance(value, _ndarray) else told(value)
 
 

@@ -79,7 +79,7 @@ class _Table:
     ----------
     is_read : bool
     others : mapping of str to Primitive
-        Those by their names, as long as somebody holds them; the last declared of one name.
+        The primitives outside of the table, while somebody holds them; of one name the latest.
     """
 
     is_read = False
@@ -92,7 +92,7 @@ table = _Table()
 
 
 def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
-    """Return a constructor that tries at once whatever is declared outside of the table."""
+    """Return a constructor that runs the rules of a primitive outside of the table at once."""
 
     @wraps(constructor)
     def declare(*args: Any, **options: Any) -> Primitive:
@@ -110,11 +110,7 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
 
 @_tried
 def elementwise(
-    name: str,
-    forward: Rule,
-    *partials: Rule | None,
-    scale: Rule = operator.mul,
-    **more: Any,
+    name: str, forward: Rule, *partials: Rule | None, scale: Rule = operator.mul, **more: Any
 ) -> Primitive:
     """Declare y = f(x, …), entry by entry, by its partials ``(x, …, y) -> ∂y/∂x``.
 
@@ -258,7 +254,7 @@ def bilinear(
     def pull(entry: Record, ct: Array, sums: Any) -> None:
         a, b = entry.inputs
         x, w = a._array, b._array
-        # nothing was broadcast, and no cotangent's shape need be looked at
+        # nothing was broadcast: the shape of the cotangent needs no check
         alike = x.shape == w.shape if rows is None else w.ndim == 2
         if a.requires_grad:
             a_ct = left(ct, x, w)

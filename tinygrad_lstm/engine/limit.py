@@ -1,8 +1,8 @@
-"""A time limit that long work keeps, in whatever module it is done.
+"""A time limit for long work, in all modules that do a part of the work.
 
 Knows the clock alone. Whoever limits some work does it in ``with Clock(seconds):``. The long loops
-of that work go over `Interruptible` items, which look at the clock before each item. Outside of a
-limit they look at nothing. One call of NumPy is never interrupted.
+of that work go over `Interruptible` items, which read the clock before each item. Outside of a
+limit they read no clock. One call of NumPy is never interrupted.
 
     >>> with Clock(0):
     ...     sum(Interruptible([1, 2, 3]))
@@ -31,7 +31,7 @@ class TimeUp(Exception):
 
 
 class Clock:
-    """A time limit. In a ``with`` block, it holds for all that is done there.
+    """A time limit for the work in a ``with`` block.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""What the process does with memory: freed by a pass, kept for the next one; and the collector.
+"""Memory: what a pass frees is kept for the next pass, and the collector can be paused.
 
 Knows the C library and the collector alone. A tape holds every intermediate result until nobody
 holds the loss; then all of it is freed at once, and glibc hands it back to the system, only to ask
 for it anew, page by page, in the next pass: up to half of the time of a training step. On import
 this package tells glibc to keep up to 1 GiB of freed memory and to take blocks of up to 32 MiB from
 it. That holds for the whole process. ``MALLOC_TRIM_THRESHOLD_`` or ``MALLOC_MMAP_THRESHOLD_`` in
-the environment, if set, are left to have their way; elsewhere than on glibc nothing is done.
+the environment, if set, win; without glibc nothing is done.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Let nothing be collected for the length of a ``with`` block that makes much and drops little.
+    """Pause the garbage collector in a ``with`` block that makes many objects and drops few.
 
-    The collector would walk all of it again and again, to find nothing.
+    The collector would walk all objects again and again, and find nothing.
     """
     paused = gc.isenabled()
     gc.disable()

@@ -90,7 +90,7 @@ class Home(Place):
 
 
 def _copied(kind: type[Place], outer: tuple[Place, ...], fields: tuple[Any, ...]) -> Place:
-    """Return a place like another one; ``outer`` was copied for the sake of the order alone."""
+    """Return a copy of a place; ``outer`` only fixes the order in which places are copied."""
     return kind(*fields)
 
 
@@ -102,7 +102,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Inside:
-    """Stand at a place for the length of a ``with`` block or of a decorated function.
+    """Record at another place in a ``with`` block or in a decorated function.
 
     Holds no state of its own, so that threads and tasks may share one: where a block began stands
     in the context of the thread or task that entered it.
@@ -373,7 +373,7 @@ class Packed(str):
 
 
 class Initial(str):
-    """The name of what a recurrence starts from, which is none of its steps.
+    """The name of the value that a recurrence starts from. The value belongs to no step.
 
-    It stands at the step before the first one: -1, or T where the steps run backwards from T - 1.
+    Its index is that of the step before the first: -1, or T if the steps run backwards from T - 1.
     """

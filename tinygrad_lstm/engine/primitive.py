@@ -30,7 +30,7 @@ Sample = tuple[tuple[Array, ...], dict[str, Any]]
 
 
 class Record:
-    """What a kind needs to know of an operation or an operand; a Tensor is one itself.
+    """An operation or an operand, as the rule of a kind reads it; a Tensor has the same attributes.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Record:
 
 
 class Interpreted(Protocol):
-    """What a primitive is not worked out on at once: a Tensor, or a Symbol."""
+    """An operand that records a primitive or writes it: a Tensor or a Symbol."""
 
     @property
     def __interpret__(self) -> Any: ...
@@ -84,7 +84,7 @@ class Primitive:
     is_entrywise : bool
         Whether an entry of the result depends on the operands' entries at the same place alone, so
         that one number may stand for an operand of equal entries. Of a linear map or a product
-        that does not say so, it is found by running the operation on its samples.
+        that does not say so, the operation is run on its samples to see.
     gains : (rule, rule)
         Of a product, ``(a, b) -> gain`` for each operand: what the cotangent is multiplied by.
     sides : (int, int)
@@ -109,8 +109,8 @@ class Primitive:
     add_part : (buffer, index, ct) -> None, or None
         How to add the cotangent of a part to the whole's, if ``buffer[index] += ct`` is not enough.
     scale : (cotangent or tangent, partial) -> array
-        How both go together: their product, unless a partial of 0 stands for an operand that was
-        not chosen, and then lets nothing through, be it infinite.
+        How a cotangent is multiplied by a partial. A partial of 0 may stand for an operand that
+        was not chosen: then nothing passes, not even an infinite cotangent.
     """
 
     # what each call reads; the dictionary of an object with more than 30 attributes is slow to read
@@ -193,7 +193,7 @@ class Primitive:
             return self._steps
         if self.is_entrywise:
             return steps.entry_by_entry
-        return steps.OF_KIND.get(self.kind) or steps.tried(self.forward)
+        return steps.OF_KIND.get(self.kind) or steps.by_trial(self.forward)
 
     def columns(
         self, shapes: Sequence[tuple[int, ...]], parameters: Mapping[str, Any]
@@ -233,9 +233,9 @@ class Primitive:
             return self._on_checked(operands, parameters)
 
     def _on_checked(self, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-        """Apply to arrays once more, with all that was given checked, and tell what does not fit.
+        """Check operands and parameters, apply to the arrays once more, and say what does not fit.
 
-        The rules call on arrays all the time, with what fits: they are not to pay for the checks.
+        The rules call primitives on arrays that fit all the time, and must not pay for the checks.
         """
         operands = tuple([checked_operand(self.name, x) for x in operands])
         asked = parameters

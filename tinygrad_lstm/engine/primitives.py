@@ -65,7 +65,7 @@ def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
     """
 
     def samples() -> list[Sample]:
-        made = []
+        sets = []
         for case in cases:
             shapes = [entry for entry in case if isinstance(entry, tuple)]
             parameters = {
@@ -76,8 +76,8 @@ def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
                 domain(int(np.prod(shape)), position).reshape(shape)
                 for position, (domain, shape) in enumerate(zip(domains, shapes, strict=True))
             )
-            made.append((operands, parameters))
-        return made
+            sets.append((operands, parameters))
+        return sets
 
     return samples
 

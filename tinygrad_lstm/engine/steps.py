@@ -23,14 +23,14 @@ StepRule = Callable[[Shapes, Shape, Parameters], AtStep | None]
 
 
 def entry_by_entry(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how an operation acts that makes each entry of the entries at the same place."""
+    """Return how an operation that works entry by entry acts on each step."""
     timed = [len(each) == len(shape) for each in shapes]
     fits = all(has or not is_timed for has, is_timed in zip(_have(shapes, shape), timed))
     return (timed, dict(parameters)) if fits and any(timed) else None
 
 
 def along_axes(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how an operation acts that sums or reduces along axes: not along the first one."""
+    """Return how a sum or a reduction along other axes than the first acts on each step."""
     axis = _without_first(parameters.get("axis"), len(shapes[0]))
     if axis is None or not all(_have(shapes, shape)):
         return None
@@ -38,7 +38,7 @@ def along_axes(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep |
 
 
 def of_join(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how a join acts, along another axis than the first one."""
+    """Return how a join along another axis than the first acts on each step."""
     axis = _without_first(parameters.get("axis", 0), len(shape))
     if axis is None or not all(_have(shapes, shape)):
         return None
@@ -46,12 +46,12 @@ def of_join(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | No
 
 
 def of_cut(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how an operation acts that passes its operand on."""
+    """Return how an operation that passes its operand on acts on each step."""
     return [True], dict(parameters)
 
 
 def of_matmul(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how a product of matrices acts: every row of the first one by itself.
+    """Return how a product of matrices acts on each step: on one row of the first matrix.
 
     A second operand with three axes is a batch of matrices, and one of them belongs to each step.
     """
@@ -61,18 +61,18 @@ def of_matmul(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | 
 
 
 def of_broadcast(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how the repetition along axes acts; each step may repeat the same operand."""
+    """Return how a repetition along axes acts on each step; all may repeat the same operand."""
     timed = [len(shapes[0]) == len(shape)]
     return (timed, {"shape": shape[1:]}) if _have(shapes, shape)[0] or not timed[0] else None
 
 
 def of_reshape(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how a change of shape acts that leaves the first axis."""
+    """Return how a change of shape that keeps the first axis acts on each step."""
     return ([True], {"shape": shape[1:]}) if all(_have(shapes, shape)) else None
 
 
 def of_transpose(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how a change of the order of the axes acts that leaves the first axis."""
+    """Return how a new order of axes that keeps the first axis acts on each step."""
     axes = parameters.get("axes")
     if axes is None or axes[0] % len(shape) or not all(_have(shapes, shape)):
         return None
@@ -80,7 +80,7 @@ def of_transpose(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep
 
 
 def of_part(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
-    """Return how the taking of a part acts that takes all steps."""
+    """Return how the taking of a part acts on each step, if the part has all steps."""
     if not all(_have(shapes, shape)):
         return None
     index = parameters["index"]
@@ -92,8 +92,8 @@ def of_part(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | No
     return None
 
 
-def tried(forward: Callable[..., Any]) -> StepRule:
-    """Return the rule of a map that is linear in each operand, found by running the map.
+def by_trial(forward: Callable[..., Any]) -> StepRule:
+    """Return the rule of a map that is linear in each operand. The rule runs the map.
 
     Random numbers are a proof here: a linear map that acts step by step on them does so on all
     others, but for a set of measure 0.
@@ -116,7 +116,7 @@ def acts_apart(
     parameters: Parameters,
     axis: int,
 ) -> bool:
-    """Return whether a map makes each part of its result of the same parts of some operands.
+    """Return whether each part of a result depends on the same parts of some operands alone.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def _without_first(axis: Any, ndim: int) -> Any:
     return lower if isinstance(axis, tuple) else lower[0]
 
 
-# where neither a primitive nor its working entry by entry says how it acts
+# of a primitive that declares no rule and does not work entry by entry
 OF_KIND: dict[Kind, StepRule] = {
     Kind.REDUCTION: along_axes, Kind.JOIN: of_join, Kind.CUT: of_cut
 }  # fmt: skip

@@ -263,7 +263,7 @@ def _is_number(operand: Any) -> bool:
 
 
 def _is_silent(expression: Symbol) -> bool:
-    """Return whether it is not worth a word: a first power, a reshape by axes of size 1."""
+    """Return whether an expression is printed as its operand: x¹, reshape by axes of size 1."""
     if expression.notation is RAISE and not isinstance(expression.operands[1], Symbol):
         return bool(np.all(expression.operands[1] == 1))
     if expression.notation is not RESHAPE or expression.value is None:
@@ -273,7 +273,7 @@ def _is_silent(expression: Symbol) -> bool:
 
 
 def _is_indicator(expression: Symbol) -> bool:
-    """Return whether it is 1 where a condition holds and else 0, for which its brackets stand."""
+    """Return whether an expression is 1 where a condition holds, else 0: brackets say the same."""
     if len(expression.operands) != 3:
         return False
     _, one, nothing = expression.operands

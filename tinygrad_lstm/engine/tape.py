@@ -17,7 +17,7 @@ Node = Any
 
 
 def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
-    """Return what the outputs were computed from, the latest recorded first, themselves included.
+    """Return the outputs and all that they were computed from, the latest recorded first.
 
     Only what a gradient flows through, unless ``everything`` is asked for: names and pictures need
     no numbers, and may be had of a tape whose leaves were updated since.
@@ -28,14 +28,14 @@ def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
         If a leaf's data was replaced after an operation used it, and not everything is asked for;
         the message names the leaf.
     """
-    found = {node.serial: node for node in outputs if everything or node.requires_grad}
-    reached = list(found.values())
-    for node in Interruptible(reached):  # which grow
+    by_serial = {node.serial: node for node in outputs if everything or node.requires_grad}
+    nodes = list(by_serial.values())
+    for node in Interruptible(nodes):  # which grow
         for operand in node.inputs:
-            if (everything or operand.requires_grad) and operand.serial not in found:
-                found[operand.serial] = operand
-                reached.append(operand)
-    order = [found[serial] for serial in sorted(found, reverse=True)]
+            if (everything or operand.requires_grad) and operand.serial not in by_serial:
+                by_serial[operand.serial] = operand
+                nodes.append(operand)
+    order = [by_serial[serial] for serial in sorted(by_serial, reverse=True)]
     oldest = next((node.serial for node in reversed(order) if node.inputs), 0)
     if replaced.latest > oldest and not everything:
         refuse_changes(order)
@@ -86,20 +86,20 @@ def _what_changed(leaf: Node, user: Node, order: list[Node]) -> str:
 
 def leading_to(wanted: set[Node], order: list[Node]) -> list[Node]:
     """Return those nodes of a history that depend on a wanted one, the latest first."""
-    found: set[Node] = set()
+    dependent: set[Node] = set()
     for node in reversed(order):
-        if node in wanted or not found.isdisjoint(node.inputs):
-            found.add(node)
-    return [node for node in order if node in found]
+        if node in wanted or not dependent.isdisjoint(node.inputs):
+            dependent.add(node)
+    return [node for node in order if node in dependent]
 
 
 def pull_back(sums: Any) -> dict[Node, Any]:
-    """Walk backwards from where cotangents wait, and return those of the leaves and of the kept.
+    """Walk backwards from the outputs, and return the cotangents of leaves and of wanted signals.
 
     Parameters
     ----------
     sums : Sums or PlainSums
-        Holds the cotangents of the outputs; is used up.
+        The cotangents of the outputs; empty afterwards.
 
     Raises
     ------
@@ -107,17 +107,17 @@ def pull_back(sums: Any) -> dict[Node, Any]:
         If a leaf's data was replaced after an operation used it; the message names the leaf.
     """
     outputs = list(sums.total)
-    found: dict[Node, Any] = {}
+    of_wanted: dict[Node, Any] = {}
     node = None
-    total, turns, waiting, kept = sums.total, sums.turns, sums.waiting, sums.kept
+    total, turns, waiting, wanted = sums.total, sums.turns, sums.waiting, sums.wanted
     while turns:
         node = waiting.pop(turns.pop())  # the latest recorded of those that wait
         ct = total.pop(node)
-        if kept and node in kept:
-            found[node] = ct
+        if wanted and node in wanted:
+            of_wanted[node] = ct
         pull = node.primitive.pull
         pull(node, ct, sums)
     if node is not None and replaced.latest > node.serial:  # the oldest of all
         history(outputs)  # which says what was replaced
     rest: dict[Any, Any] = sums.rest()
-    return rest | found if found else rest
+    return rest | of_wanted if of_wanted else rest

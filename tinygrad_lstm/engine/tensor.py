@@ -50,7 +50,7 @@ _serials = count()
 _where_am_i = here.get
 _ndarray = np.ndarray
 _NO_PARAMETERS: dict[str, Any] = {}
-_retained: dict[int, ref[Any]] = {}  # by serial number, for as long as they live
+_retained: dict[int, ref[Any]] = {}  # the Tensors of retain_grad(), by serial number
 # gradients are added up by one thread at a time; a signal's handler may come in between
 _adding = RLock()
 if hasattr(os, "register_at_fork"):  # a child has no thread that could release it
@@ -69,7 +69,7 @@ _Method = Callable[["Tensor", Any], "Tensor"]
 
 
 def _operator(primitive: Primitive) -> tuple[_Method, _Method]:
-    """Return the methods behind an operator and its reflection: `record`, with a shorter way in."""
+    """Return the methods of an operator and of its reflection: as `record`, but faster."""
     forward = primitive.forward
 
     def method(self: Tensor, other: Any) -> Tensor:
@@ -222,7 +222,7 @@ class Tensor:
         return self._array.copy()
 
     def item(self) -> float:
-        """Return the one number that it holds."""
+        """Return the number in a Tensor of one entry."""
         if self.size != 1:
             raise ShapeError(
                 f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
@@ -290,13 +290,13 @@ class Tensor:
         seed = starting_cotangent(self, gradient)
         sums = Sums(_retained_now() if _retained else frozenset())
         sums.add(self, seed)
-        found = pull_back(sums)
+        cts = pull_back(sums)
         own = sums.own
         with _adding:
-            for node in found:
+            for node in cts:
                 if node._grad is not None:
                     node._grad = checked_gradient(node)
-            for node, ct in found.items():
+            for node, ct in cts.items():
                 ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
                 node._grad = ct if node._grad is None else np.asarray(node._grad + ct, ct.dtype)
 
@@ -358,7 +358,7 @@ class Tensor:
     def __pos__(self) -> Tensor: return self
     def __abs__(self) -> Tensor: return record(p.abs, (self,))
 
-    # comparisons are plain boolean arrays; identity is what dictionaries and sets go by
+    # comparisons give boolean arrays; dictionaries and sets compare Tensors by identity
     __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
     __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
     __eq__, __ne__ = _comparison(np.equal, True), _comparison(np.not_equal, True)
@@ -487,7 +487,7 @@ class Tensor:
 
     @property
     def _data(self) -> Any:
-        """Refuse to be computed with by a masked array, which asks here for the numbers."""
+        """Refuse arithmetic with a masked array, which reads the numbers here."""
         if self.requires_grad:
             raise self._leaving("a masked array's own arithmetic")
         raise DTypeError(
@@ -509,7 +509,7 @@ class Tensor:
 def record(
     primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any] | None = None
 ) -> Tensor:
-    """Compute, and write down what was done."""
+    """Compute an operation, and record it on the tape."""
     requires_grad = False
     for operand in operands:
         if type(operand) is not Tensor and not isinstance(operand, Tensor):
@@ -583,8 +583,8 @@ def _retained_now() -> set[Tensor]:
     return {tensor for each in list(_retained.values()) if (tensor := each()) is not None}
 
 
-# The parameters of taking an index, to be shared when it is used again: a loop takes the same few
-# slices at every step, and sharing saves a fifth of its tape's memory.
+# The parameters of an index, which are shared when the index is used again: a loop takes the same
+# few slices at every step, and sharing saves a fifth of the memory of its tape.
 _taken: dict[int, dict[str, Any]] = {}  # by the id of the index, which is held and so keeps it
 
 
@@ -642,10 +642,9 @@ def checked_gradient(leaf: Tensor) -> np.ndarray:
     ShapeError, DTypeError
         If somebody set it to what cannot be a gradient; the message names the leaf.
     """
-    given: Any = leaf._grad
-    if type(given) is not _ndarray:
-        given = as_array(f"the gradient of {leaf.label()}", _plain(given))
-    grad: np.ndarray = given
+    grad = leaf._grad
+    if type(grad) is not _ndarray:
+        grad = as_array(f"the gradient of {leaf.label()}", _plain(grad))
     if grad.dtype.kind not in "fiu":
         raise DTypeError(
             f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"
@@ -683,21 +682,21 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
 
     Python numbers and integer arrays take the dtype of the Tensors beside them, as weak scalars do.
     """
-    tensors = [each for each in operands if isinstance(each, Tensor)]
+    tensors = [operand for operand in operands if isinstance(operand, Tensor)]
     rules = primitive.rules
-    made = []
-    for position, each in enumerate(operands):
-        if type(each) is float:
-            each = _weak(each, tensors[0])
-        elif not isinstance(each, Tensor):
+    constants = []
+    for position, operand in enumerate(operands):
+        if type(operand) is float:
+            operand = _weak(operand, tensors[0])
+        elif not isinstance(operand, Tensor):
             is_condition = bool(rules) and rules[position] is None
-            each = constant(_beside(tensors, primitive.name, each, is_condition))
-        made.append(each)
-    return tuple(made)
+            operand = constant(_beside(tensors, primitive.name, operand, is_condition))
+        constants.append(operand)
+    return tuple(constants)
 
 
 def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> np.ndarray:
-    """Return a copy of a number or an array in the type in which it stands beside Tensors."""
+    """Return a copy of a number or an array, in the type that it takes beside Tensors."""
     array = as_array(who, value)
     if array.dtype.kind == "b" and is_condition:
         return array

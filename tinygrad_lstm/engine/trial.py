@@ -1,8 +1,8 @@
 """The trial of a primitive that is not in the table: its rules are run on its samples at once.
 
-Knows what a primitive answers to, and is loaded when somebody declares a primitive of their own.
-What is declared is then watched: a rule that gives nothing, a complex number or a shape that does
-not fit is refused by the primitive's name, wherever the rule is run. The entries of the table pay
+Knows the attributes of a primitive, and is loaded when somebody declares a primitive. Its rules are
+then watched: a rule that returns None, a complex number or a shape that does not fit is refused by
+the primitive's name, wherever the rule is run. The entries of the table pay
 nothing for this; the tests hold them to their laws.
 """
 
@@ -43,25 +43,25 @@ def declared(
         If a rule is missing or fails on a sample, or gives nothing, a complex number or a shape
         that does not fit; the message begins with the primitive's name.
     """
-    given = inspect.signature(constructor).bind(*args, **options)
-    name = text("the name of a primitive", given.arguments["name"])
-    forward = given.arguments["forward"]
+    call = inspect.signature(constructor).bind(*args, **options)
+    name = text("the name of a primitive", call.arguments["name"])
+    forward = call.arguments["forward"]
     if not isinstance(forward, np.ufunc) and not hasattr(forward, "__code__"):
         raise UsageError(
             f"{name}: found {told(forward)} as forward, expected a Python function or a ufunc"
         )
     for parameter, fits in FITTING.items():
-        if parameter in given.arguments:
-            rule = given.arguments[parameter]
-            given.arguments[parameter] = (
+        if parameter in call.arguments:
+            rule = call.arguments[parameter]
+            call.arguments[parameter] = (
                 tuple(_watched(name, f"partial {k}", each, fits) for k, each in enumerate(rule))
                 if isinstance(rule, tuple)
                 else _watched(name, parameter, rule, fits)
             )
-    more = given.arguments.get("more", {})
+    more = call.arguments.get("more", {})
     of_kind(name, more.get("notation"), Notation, "a Notation, such as function('name')")
     function(f"{name}: samples", more.get("samples"), "a function that returns samples")
-    primitive = constructor(*given.args, **given.kwargs)
+    primitive = constructor(*call.args, **call.kwargs)
     primitive.forward = _watched(name, "forward", primitive.forward, _any_shape)
     _refuse_missing(primitive)
     _try(primitive)
@@ -149,11 +149,11 @@ def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, An
             )
 
 
-# --- what a rule gives --------------------------------------------------------------------------
+# --- what a rule returns ------------------------------------------------------------------------
 
 
 def _watched(name: str, what: str, rule: Any, fits: Callable[..., str]) -> Any:
-    """Return a rule that refuses to give what cannot be meant.
+    """Return a rule that refuses a result that cannot be meant.
 
     A rule that does not run on Symbols is written with its name, and its operands.
     """

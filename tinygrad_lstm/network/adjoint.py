@@ -32,7 +32,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.symbol import Symbol
-from .flow import BORDERS, DELAYS, SOURCES, AnyFlow, Flow, Node, Wire
+from .flow import BORDERS, DELAYS, SOURCES, AnyFlow, Flow, Node, Wire, reachable
 
 
 def adjoint(graph: AnyFlow) -> AnyFlow:
@@ -74,7 +74,7 @@ class _Transposition:
                 self._driven(node)
             elif node.kind in SOURCES:
                 if node.outputs[0] in self.alive:
-                    self._add(Node(Kind.OUTPUT, self._come(node), (), delta(node.name)), node)
+                    self._add(Node(Kind.OUTPUT, self._ct(node), (), delta(node.name)), node)
             elif any(wire in self.alive for wire in node.inputs):
                 _RULES[node.kind](self, node)
         return replace(
@@ -93,9 +93,12 @@ class _Transposition:
 
     def _junction(self, node: Node) -> None:
         """Turn a summing junction into a branch point."""
-        self._spread(
-            node, [(wire, sign) for wire, sign in zip(node.inputs, node.signs, strict=True)]
-        )
+        arms = [arm for arm in zip(node.inputs, node.signs, strict=True) if arm[0] in self.alive]
+        (ct,) = self._ct(node)
+        if len(arms) == 1 and arms[0][1] > 0:
+            self.same[arms[0][0]] = ct
+        else:
+            self._fork(node, *zip(*arms, strict=True))
 
     def _branch(self, node: Node) -> None:
         """Turn a branch point into a summing junction."""
@@ -132,7 +135,7 @@ class _Transposition:
                 self._add(self._gain_to(wire, value, label), node)
             else:
                 self._add(
-                    Node(Kind.MATRIX, self._arm(wire), (wire,), delta(self.signal[wire]),
+                    Node(Kind.MATRIX, (self.arms[wire],), (wire,), delta(self.signal[wire]),
                          node.operation, transposed=True, gain=value, label=label, port=port,
                          shapes=node.shapes), node
                 )  # fmt: skip
@@ -142,7 +145,7 @@ class _Transposition:
         (wire,) = node.inputs
         x, y = self.graph.wires[wire].value, self.graph.wires[node.outputs[0]].value
         slopes = gain_of(node, 0, [x], y)
-        jacobian = node.turned(self._come(node), (wire,), delta(node.name))
+        jacobian = node.turned(self._ct(node), (wire,), delta(node.name))
         jacobian.kind, jacobian.gain, jacobian.scale = Kind.JACOBIAN, slopes, node.operation.scale
         self._add(jacobian, node)
 
@@ -150,7 +153,7 @@ class _Transposition:
         """Turn a delay into an advance, and back; before its first step it holds nothing."""
         kind = Kind.ADVANCE if node.kind is Kind.DELAY else Kind.DELAY
         ports = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
-        turned = node.turned(self._come(node), ports, delta(node.name))
+        turned = node.turned(self._ct(node), ports, delta(node.name))
         turned.kind = kind
         if not node.transposed:
             value = self.graph.wires[node.outputs[0]].value
@@ -170,8 +173,8 @@ class _Transposition:
 
     def _turned(self, node: Node) -> None:
         """Turn a linear map into its transpose; that of a gain is itself."""
-        come = self._come(node)
-        self._add(node.turned(come, node.inputs, delta(node.name)), node)
+        ct = self._ct(node)
+        self._add(node.turned(ct, node.inputs, delta(node.name)), node)
 
     def _add(self, node: Node, old: Node) -> None:
         node.scope, node.step, node.loop = old.scope, old.step, old.loop
@@ -181,43 +184,30 @@ class _Transposition:
     def _from(self, wire: int) -> int:
         return self.same.get(wire, wire)
 
-    def _come(self, node: Node) -> tuple[int, ...]:
-        """Return the wire on which the δ of what a node makes comes to it."""
+    def _ct(self, node: Node) -> tuple[int, ...]:
+        """Return the wire that brings the δ of a node's signal."""
         return (self._from(node.outputs[0]),)
 
-    def _spread(self, node: Node, arms: list[tuple[int, int]]) -> list[int]:
-        """Branch the δ of what a node makes to its operands."""
-        arms = [(wire, sign) for wire, sign in arms if wire in self.alive]
-        (come,) = self._come(node)
-        if len(arms) == 1 and arms[0][1] > 0:
-            self.same[arms[0][0]] = come
-        else:
-            wires, signs = zip(*arms, strict=True)
-            self._add(Node(Kind.BRANCH, (come,), wires, delta(node.name), signs=signs), node)
-        return [wire for wire, _ in arms]
+    def _fork(self, node: Node, wires: tuple[int, ...], signs: tuple[int, ...]) -> None:
+        """Branch the δ of what a node makes to some wires."""
+        name = delta(node.name)
+        self._add(Node(Kind.BRANCH, self._ct(node), wires, name, signs=signs), node)
 
     def _operands(self, node: Node, rules: Any) -> list[tuple[int, Any]]:
-        """Return the operands that have a δ, each with what belongs to it, and branch δ to them."""
+        """Return the operands that have a δ, each with its rule, and branch δ to them."""
         live = [(w, rule) for w, rule in zip(node.inputs, rules, strict=True) if w in self.alive]
-        self.arms = dict.fromkeys((wire for wire, _ in live), self._come(node)[0])
+        self.arms = dict.fromkeys((wire for wire, _ in live), self._ct(node)[0])
         if len(live) > 1:
-            (come,) = self._come(node)
             for wire, _ in live:
                 self.wires.append(Wire(f"{delta(node.name)} → {delta(self.signal[wire])}"))
                 self.arms[wire] = len(self.wires) - 1
-            arms = tuple(self.arms.values())
-            self._add(
-                Node(Kind.BRANCH, (come,), arms, delta(node.name), signs=(1,) * len(arms)), node
-            )
+            self._fork(node, tuple(self.arms.values()), (1,) * len(self.arms))
         return live
 
     def _gain_to(self, wire: int, gain: Any, label: Any) -> Node:
         """Return the gain on the way to an operand."""
         name = delta(self.signal[wire])
-        return Node(Kind.GAIN, self._arm(wire), (wire,), name, gain=gain, label=label)
-
-    def _arm(self, wire: int) -> tuple[int, ...]:
-        return (self.arms[wire],)
+        return Node(Kind.GAIN, (self.arms[wire],), (wire,), name, gain=gain, label=label)
 
 
 def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
@@ -273,38 +263,25 @@ def delta(name: str) -> str:
 
 def alive(graph: Flow) -> set[int]:
     """Return the wires that have a δ: those on a way from an input or a parameter to an output."""
-    return _led_to(graph) & _leading_on(graph)
+    starts = [x for x in graph.nodes if x.kind in (Kind.INPUT, Kind.PARAMETER)]
+    ends = [x for x in graph.nodes if x.kind is Kind.OUTPUT]
+
+    def after(wire: int) -> list[int]:
+        users = [user for user in graph.users.get(wire, ()) if wire in _passing(user)]
+        return [out for user in users for out in user.outputs]
+
+    def before(wire: int) -> Sequence[int]:
+        return _passing(graph.maker[wire]) if wire in graph.maker else ()
+
+    led_to = reachable([wire for x in starts for wire in x.outputs], after)
+    return led_to & reachable([wire for x in ends for wire in x.inputs], before)
 
 
-def _led_to(graph: Flow) -> set[int]:
-    """Return the wires that an input or a parameter leads to."""
-    found: set[int] = set()
-    known = -1
-    while len(found) > known:  # once more where a delay leads back
-        known = len(found)
-        for node in Interruptible(graph.nodes):
-            if node.kind in (Kind.INPUT, Kind.PARAMETER) or not found.isdisjoint(_passing(node)):
-                found.update(node.outputs)
-    return found
-
-
-def _leading_on(graph: Flow) -> set[int]:
-    """Return the wires that lead to an output."""
-    found: set[int] = set()
-    known = -1
-    while len(found) > known:
-        known = len(found)
-        for node in Interruptible(reversed(graph.nodes)):
-            if node.kind is Kind.OUTPUT or not found.isdisjoint(node.outputs):
-                found.update(_passing(node))
-    return found
-
-
-def _passing(node: Node) -> list[int]:
+def _passing(node: Node) -> Sequence[int]:
     """Return the wires from which a derivative passes through a node."""
     if node.kind is Kind.CUT:
         return []
     if node.kind is Kind.ELEMENTWISE:
         rules = zip(node.inputs, node.operation.rules, strict=True)
         return [wire for wire, rule in rules if rule is not None]
-    return list(node.inputs)
+    return node.inputs

@@ -2,9 +2,9 @@
 
 Knows elements. Every step of a recurrence must have recorded the same operations on corresponding
 signals: of the same step, of a step so many steps earlier, or from outside the loop. The parameters
-of an operation may be others at every step: they are a sequence that the step reads. A step may
-lack what nothing came of, such as the last state's output gate; and the first and the last step, if
-they do something else, stand outside of the recurrence.
+of an operation may differ from step to step: then they are a sequence that the step reads. A step
+may lack an operation whose result nothing reads, such as the output gate of the last step. The
+first and the last step stand outside of the recurrence if they do something else.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .flow import Node
 from .parameters import is_same
 from .wiring import Element
 
-# by what operations of two steps are told to correspond, beside what they do: by their names; by
-# their parameters, but for what part they take; by their order alone
+# how operations of two steps are matched, beside their kinds: by their names; by their parameters,
+# but for the index of a part; by their order alone
 WAYS = ("names", "parameters", "order")
 
 
@@ -61,8 +61,8 @@ class Common:
 class Same:
     """An operand made in the same step.
 
-    ``instead`` has the constant that stands in its place at a step that lacks it: what it would
-    have been was worked out before anything was recorded.
+    ``instead`` has the constant that stands in its place at a step that lacks it: the caller
+    computed it without recording.
     """
 
     of: Common
@@ -88,9 +88,9 @@ class Outside:
 def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]:
     """Return what the steps have in common, in the order of recording, and which steps these are.
 
-    Operations that only some steps have, and that need what other steps do not tell, are left out
-    if no step needs them. The first step, the last one or both are left out if the others are the
-    same without them.
+    An operation is left out if only some steps have it, if these do not show the source of an
+    operand, and if no step needs it. The first step, the last step or both are left out if the
+    others are the same without them.
 
     Parameters
     ----------
@@ -103,20 +103,20 @@ def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]
     """
     complaint = None
     for first, last in ((0, 0), (1, 0), (0, 1), (1, 1)):  # of which one may be odd
-        kept = range(first, len(steps) - last)
-        if len(kept) < min(len(steps), 2):
+        rows = range(first, len(steps) - last)
+        if len(rows) < min(len(steps), 2):
             continue
         for way in WAYS:
-            several = _Alignment([steps[at] for at in kept], way)
+            alignment = _Alignment([steps[at] for at in rows], way)
             try:
-                several.align()
-                several.connect()
+                alignment.align()
+                alignment.connect()
             except UsageError as error:
-                if len(kept) == len(steps):
+                if len(rows) == len(steps):
                     complaint = error
             else:
-                several.work_out()
-                return kept, several.commons
+                alignment.work_out()
+                return rows, alignment.commons
     assert complaint is not None
     raise complaint
 
@@ -161,9 +161,9 @@ class _Alignment:
         ):
             return False
         for operand, expected in zip(element.operands, template.operands, strict=True):
-            made, at = self.where.get(operand), self.position.get(expected)
-            if made is not None and made[1] == step:
-                if made[0] is not (None if at is None else self.commons[at]):
+            owner, at = self.where.get(operand), self.position.get(expected)
+            if owner is not None and owner[1] == step:
+                if owner[0] is not (None if at is None else self.commons[at]):
                     return False
             elif at is not None and operand.node.kind is not Kind.CONSTANT:
                 return False
@@ -173,7 +173,7 @@ class _Alignment:
     # --- where operands come from ----------------------------------------------------------------
 
     def connect(self) -> None:
-        """Find where the operands come from, leaving out what only some steps can tell."""
+        """Find the source of each operand; leave out an operation that too few steps have."""
         left_out = True
         while left_out:
             left_out = False
@@ -197,42 +197,44 @@ class _Alignment:
     def _source(self, common: Common, position: int) -> Same | Earlier | Outside | None:
         """Return where an operand comes from, or None if the steps do not agree."""
         column = [member and member.operands[position] for member in common.members]
-        made = [None if each is None else self.where.get(each) for each in column]
-        sources = {id(each[0]): each[0] for each in made if each is not None}
+        owners = [None if each is None else self.where.get(each) for each in column]
+        sources = {id(each[0]): each[0] for each in owners if each is not None}
         if not sources:
             known = None not in column or (is_alike(column) and not _varies(common))
             return Outside(_filled(column)) if known or self._is_needed(common) else None
         if len(sources) > 1:
             return None
         (of,) = sources.values()
-        distances = {step - each[1] for step, each in enumerate(made) if each is not None}
+        distances = {step - each[1] for step, each in enumerate(owners) if each is not None}
         if len(distances) > 1:
             return None
         (distance,) = distances
-        apart = {step: each for step, each in enumerate(column) if each and made[step] is None}
+        exceptions = {
+            step: each for step, each in enumerate(column) if each and owners[step] is None
+        }
         if distance == 0:
             worked_out = all(
                 each.node.kind is Kind.CONSTANT and of.members[step] is None
-                for step, each in apart.items()
+                for step, each in exceptions.items()
             )
-            return Same(of, apart) if worked_out else None
-        if distance < 0 or any(step >= distance for step in apart):
+            return Same(of, exceptions) if worked_out else None
+        if distance < 0 or any(step >= distance for step in exceptions):
             return None
         return Earlier(of, distance, column[:distance])
 
     # --- what steps lack -------------------------------------------------------------------------
 
     def work_out(self) -> None:
-        """Compute what nothing came of, and so was not kept."""
+        """Compute the results that a step lacks because nothing reads them."""
         for common in Interruptible(self.commons):
             common.values = [each and each.value for each in common.members]
             common.parameters = _parameters(common)
         for step in Interruptible(range(len(self.steps))):
             for common in self.commons:
                 if common.members[step] is None:
-                    come = [self._value(each, step) for each in common.operands]
-                    common.values[step] = value = compute(common.at(step), come)
-                    if not _is_finite(common.template.node, come, value):
+                    values = [self._value(each, step) for each in common.operands]
+                    common.values[step] = value = compute(common.at(step), values)
+                    if not _is_finite(common.template.node, values, value):
                         raise UsageError(
                             f"fold: step {self._number(step)} lacks {common.template.node.stem}, "
                             "which would be infinite there, or its derivative"
@@ -264,20 +266,20 @@ class _Alignment:
                 )
 
     def _is_needed(self, common: Common) -> bool:
-        """Return whether something that no step lacks is made of it."""
+        """Return whether an operation that no step lacks depends on it."""
         users: dict[Common, list[Common]] = {}
         for each in self.commons:
             for member in each.members:
                 for operand in member.operands if member is not None else ():
                     if operand in self.where:
                         users.setdefault(self.where[operand][0], []).append(each)
-        waiting, seen = [common], {common}
+        waiting, visited = [common], {common}
         while waiting:
             for user in users.get(waiting.pop(), ()):
                 if None not in user.members:
                     return True
-                if user not in seen:
-                    seen.add(user)
+                if user not in visited:
+                    visited.add(user)
                     waiting.append(user)
         return False
 
@@ -295,7 +297,8 @@ class _Alignment:
         usual = max(several[::-1], key=several.count)
         odd = [at for at, source in sources.items() if source != usual]
         # what the first steps read from before the loop does not differ
-        later = [at for at in odd if at and not self._is_before(known[at].operands[position])]
+        loop = self.steps[0][0].node.loop
+        later = [at for at in odd if at and known[at].operands[position].node.loop == loop]
         step = (later or odd or [0])[0]
         expected = known[next(at for at, source in sources.items() if source == usual)]
         return self._differs(
@@ -304,19 +307,16 @@ class _Alignment:
             f"{usual} elsewhere",
         )  # fmt: skip
 
-    def _is_before(self, operand: Element) -> bool:
-        return operand.node.loop != self.steps[0][0].node.loop
-
     def _source_at(self, member: Element, position: int, step: int) -> str:
         """Say where an operand comes from at one step."""
         operand = member.operands[position]
         if operand not in self.where:
             return operand.node.name
         common, at = self.where[operand]
-        apart = {0: "the same step", 1: "the step before"}.get(
+        distance = {0: "the same step", 1: "the step before"}.get(
             step - at, f"{step - at} steps before"
         )
-        return f"{common.template.node.stem} of {apart}"
+        return f"{common.template.node.stem} of {distance}"
 
     # --- what differs ----------------------------------------------------------------------------
 
@@ -324,33 +324,30 @@ class _Alignment:
         return self.steps[step][0].node.step
 
     def _differs(self, element: Element, expected: Element, why: str = "") -> UsageError:
-        said = [self._apart(what, element, expected) for what in self._properties(element)]
-        differs = "; ".join(filter(None, [*said, why]))
+        properties = [*element.node.parameters, "shape", "type"]
+        differences = [self._difference(what, element, expected) for what in properties]
+        differs = "; ".join(filter(None, [*differences, why]))
         return UsageError(
-            f"fold: the steps differ first at {element.node.name}: found {_said(element)}, "
-            f"expected {_said(expected)}, as in {expected.node.name}"
+            f"fold: the steps differ first at {element.node.name}: found {_in_words(element)}, "
+            f"expected {_in_words(expected)}, as in {expected.node.name}"
             + (f" ({differs})" if differs else "")
             + "; every step of tg.steps must record the same operations"
         )
 
-    def _properties(self, element: Element) -> list[str]:
-        """Return what is to be compared of an operation, beside what it does and to what."""
-        return [*element.node.parameters, "shape", "type"]
-
-    def _apart(self, what: str, element: Element, expected: Element) -> str:
+    def _difference(self, what: str, element: Element, expected: Element) -> str:
         """Say what a property is at a step and what it is at the others, if that differs."""
-        found, right = _property(element, what), _property(expected, what)
-        if is_same(found, right) or element.node.primitive is not expected.node.primitive:
+        own, usual = _property(element, what), _property(expected, what)
+        if is_same(own, usual) or element.node.primitive is not expected.node.primitive:
             return ""
         others = [
             each for step in self.steps for each in step
             if each.node.stem == element.node.stem and each is not element
         ]  # fmt: skip
-        elsewhere = all(is_same(_property(each, what), right) for each in others)
+        elsewhere = all(is_same(_property(each, what), usual) for each in others)
         at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
         return (
-            f"{what} {constant_text(found)} at step {element.node.step}, "
-            f"{what} {constant_text(right)} {at}"
+            f"{what} {constant_text(own)} at step {element.node.step}, "
+            f"{what} {constant_text(usual)} {at}"
         )
 
 
@@ -361,18 +358,16 @@ def _property(element: Element, what: str) -> Any:
     return element.node.parameters.get(what)
 
 
-def _is_finite(node: Node, come: Sequence[Any], value: Any) -> bool:
-    """Return whether a value that nothing came of is a number, and so is its derivative.
+def _is_finite(node: Node, operands: Sequence[Any], value: Any) -> bool:
+    """Return whether a value that a step lacks is finite, and its derivative too.
 
-    Nothing comes back to it, but nothing times infinity is no number.
+    The cotangent of the value is 0, but 0 times infinity is not a number.
     """
     if not np.isfinite(value).all():
         return False
-    rules = (
-        node.primitive.rules if node.kind is Kind.ELEMENTWISE and node.primitive is not None else ()
-    )
+    rules = node.operation.rules if node.kind is Kind.ELEMENTWISE else ()
     with np.errstate(all="ignore"):
-        return all(np.isfinite(rule(*come, value)).all() for rule in rules if rule is not None)
+        return all(np.isfinite(rule(*operands, value)).all() for rule in rules if rule is not None)
 
 
 def _parameters(common: Common) -> list[Mapping[str, Any]]:
@@ -381,8 +376,8 @@ def _parameters(common: Common) -> list[Mapping[str, Any]]:
     first, *others = known.values()
     if any(each.keys() != first.keys() for each in others):  # some are given at some steps alone
         names = {name for each in known.values() for name in each}
-        given = common.template.node.primitive.forward.__kwdefaults__ or {}  # type: ignore[union-attr]
-        start = {name: given.get(name) for name in sorted(names)}
+        defaults = getattr(common.template.node.operation.forward, "__kwdefaults__", None) or {}
+        start = {name: defaults.get(name) for name in sorted(names)}
         known = {at: {**start, **each} for at, each in known.items()}
     return list(_nearest(known, len(common.members)))
 
@@ -394,13 +389,13 @@ def _varies(common: Common) -> bool:
 
 
 def is_alike(column: Sequence[Element | None]) -> bool:
-    """Return whether what comes from outside is the same at every step that has it."""
+    """Return whether an outer signal is the same at every step that has it."""
     first, *others = [each for each in column if each is not None]
     return all(is_one(each, first) for each in others)
 
 
 def _filled(column: Sequence[Element | None]) -> list[Element]:
-    """Return what comes from outside, with a neighbour's for a step of which nothing came."""
+    """Return the outer signals, with a neighbour's for a step that lacks its own."""
     known = {step: each for step, each in enumerate(column) if each is not None}
     return list(_nearest(known, len(column)))
 
@@ -419,14 +414,14 @@ def is_one(one: Element, other: Element) -> bool:
     return constant and is_same(np.asarray(one.value), np.asarray(other.value))
 
 
-def _said(element: Element) -> str:
+def _in_words(element: Element) -> str:
     node = element.node
     what = node.kind if node.primitive is None else node.primitive.name
     return f"{what} of {', '.join(each.node.name for each in element.operands)}"
 
 
-def compute(node: Node, come: Sequence[Any]) -> Any:
-    """Return what a node that was recorded makes of its operands."""
+def compute(node: Node, operands: Sequence[Any]) -> Any:
+    """Return what a recorded node computes from its operands."""
     if node.kind is Kind.JUNCTION:
-        return sum(sign * value for sign, value in zip(node.signs, come, strict=True))
-    return np.asarray(node.operation.forward(*come, **node.parameters))
+        return sum(sign * value for sign, value in zip(node.signs, operands, strict=True))
+    return np.asarray(node.operation.forward(*operands, **node.parameters))

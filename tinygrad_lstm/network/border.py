@@ -1,6 +1,6 @@
 """The border of a folded loop: how signals come in, go out, and last from one step to the next.
 
-Knows elements. What is asked for twice is made once.
+Knows elements. A border that is asked for twice is made once.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ class Border:
 
     def __init__(self, loops: Iterable[Loop]) -> None:
         self.loops = list(loops)
-        self._made: dict[Hashable, Element] = {}
+        self._elements: dict[Hashable, Element] = {}
 
     def natural(self, loop: int) -> tuple[int, ...]:
         """Return the index of each step in a sequence with an entry for each."""
         return tuple(range(len(self.loops[loop].steps)))
 
     def hold(self, loop: int, source: Element) -> Element:
-        """Return a value from outside, the same at every step."""
+        """Return an outer signal, the same at every step."""
 
-        def made() -> Element:
+        def make() -> Element:
             node = source.node
             value = np.asarray(source.value)
             value = np.broadcast_to(value, (len(self.loops[loop].steps), *value.shape))
             name = f"{node.name} (held)"
             return Element(_bordering(Kind.HOLD, loop, node, name, node.stem), [source], value)
 
-        return self._once((Kind.HOLD, loop, source), made)
+        return self._once((Kind.HOLD, loop, source), make)
 
     def tap(
         self, loop: int, source: Element, index: Sequence[Any], taker: Primitive = getitem
     ) -> Element:
-        """Return the part of a signal from outside that is taken of it at each step (see `Node`).
+        """Return the part of an outer signal that each step reads (see `Node`).
 
         Parameters
         ----------
@@ -63,9 +63,9 @@ class Border:
         """
         at = Varying("index", tuple(index), self.loops[loop].steps)
 
-        def made() -> Element:
+        def make() -> Element:
             inner = source.operands[0].node if source.node.kind is Kind.COLLECT else source.node
-            name = (inner.stem or inner.name) + _said(at)
+            name = (inner.stem or inner.name) + _index_text(at)
             node = _bordering(Kind.TAP, loop, inner, name, inner.stem)
             node.primitive, node.parameters = taker, {"index": at}
             node.shapes = (np.shape(source.value),)
@@ -73,18 +73,18 @@ class Border:
             rows = source.value if natural else np.stack([source.value[i] for i in at.values])
             return Element(node, [source], rows)
 
-        return self._once((Kind.TAP, loop, source, taker, key_of(at.values)), made)
+        return self._once((Kind.TAP, loop, source, taker, key_of(at.values)), make)
 
     def collect(self, inner: Element, name: str = "") -> Element:
         """Return the steps of a signal as a sequence."""
 
-        def made() -> Element:
+        def make() -> Element:
             assert inner.node.loop is not None
             stem = name or inner.node.stem
             node = _bordering(Kind.COLLECT, inner.node.loop, inner.node, stem, stem)
             return Element(node, [inner], inner.value)
 
-        return self._once((Kind.COLLECT, inner), made)
+        return self._once((Kind.COLLECT, inner), make)
 
     def total(self, inner: Element, name: str) -> Element:
         """Return the sum of a signal over the steps: the transpose of a hold."""
@@ -100,35 +100,35 @@ class Border:
         ----------
         source : Element
         distance : int
-            How many steps later than the signal that was made this one will be.
+            How many steps later than the signal that a node computes.
         initial : Element
         advance : bool
             Whether it is of one step earlier instead.
         """
 
-        def made() -> Element:
-            made_as, kind = source.node, Kind.ADVANCE if advance else Kind.DELAY
-            assert made_as.loop is not None
-            steps = self.loops[made_as.loop].steps
-            apart = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
-            stem = made_as.stem
-            if made_as.kind is Kind.TAP:
-                stem = made_as.name.removesuffix(_said(made_as.parameters["index"]))
+        def make() -> Element:
+            signal, kind = source.node, Kind.ADVANCE if advance else Kind.DELAY
+            assert signal.loop is not None
+            steps = self.loops[signal.loop].steps
+            lag = distance * (steps[1] - steps[0] if len(steps) > 1 else 1)
+            stem = signal.stem
+            if signal.kind is Kind.TAP:
+                stem = signal.name.removesuffix(_index_text(signal.parameters["index"]))
                 stem = stem.removesuffix("(k)")
-            elif made_as.kind == kind:
-                stem = made_as.name.rpartition("(")[0]
-            name = f"{stem}(k{apart if advance else -apart:+d})"
-            node = _bordering(kind, made_as.loop, made_as, name, made_as.stem)
+            elif signal.kind == kind:
+                stem = signal.name.rpartition("(")[0]
+            name = f"{stem}(k{lag if advance else -lag:+d})"
+            node = _bordering(kind, signal.loop, signal, name, signal.stem)
             first = np.asarray(initial.value)[None]
             ends = (source.value[1:], first) if advance else (first, source.value[:-1])
             return Element(node, [source, initial], np.concatenate(ends))
 
-        return self._once((Kind.DELAY, source, initial), made)
+        return self._once((Kind.DELAY, source, initial), make)
 
-    def _once(self, key: Hashable, made: Callable[[], Element]) -> Element:
-        if key not in self._made:
-            self._made[key] = made()
-        return self._made[key]
+    def _once(self, key: Hashable, make: Callable[[], Element]) -> Element:
+        if key not in self._elements:
+            self._elements[key] = make()
+        return self._elements[key]
 
 
 def has_own_name(tap: Node, source: Node) -> bool:
@@ -143,7 +143,7 @@ def _bordering(kind: Kind, loop: int | None, like: Node, name: str, stem: str) -
     return Node(kind, name=name, stem=stem or name, scope=like.scope, parts=like.parts, loop=loop)
 
 
-def _said(index: Varying) -> str:
+def _index_text(index: Varying) -> str:
     """Return at which entry a sequence is read: that of the time k if the index takes one alone."""
     entries = [_along_time(each) for each in index.values]
     if None not in entries:
@@ -164,22 +164,21 @@ def _along_time(index: Any) -> int | None:
 def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
     """Return what is read at each step along the axis of time, and what is taken of that.
 
-    None if it is not one axis alone along which the index depends on the step, or not one entry of
-    that which is taken.
+    None, unless the index depends on the step along one axis alone and takes one entry there.
     """
     if all(type(each) is int for each in indices):
         return list(indices), ()
     if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
         return None
     columns = list(zip(*indices, strict=True))
-    apart = [
+    varying = [
         at for at, entries in enumerate(columns)
         if not all(is_same(entry, entries[0]) for entry in entries)
         or (len(indices) == 1 and type(entries[0]) is int)
     ]  # fmt: skip
-    if len(apart) != 1 or not all(type(entry) is int for entry in columns[apart[0]]):
+    if len(varying) != 1 or not all(type(entry) is int for entry in columns[varying[0]]):
         return None
-    (at,), first = apart, indices[0]
+    (at,), first = varying, indices[0]
     if None in first[:at] or not is_basic(first):
         return None
     lead = first[:at]

@@ -1,7 +1,7 @@
 """One interpreter for every graph, forward or adjoint, unrolled or folded.
 
-Knows nodes and wires alone: what is cut or changed in them is cut or changed in the result. A loop
-is run step by step; a delay holds a value from one step to the next, and where there is an advance
+Knows nodes and wires alone: a change of a node or a wire changes the result. A loop is run step by
+step; a delay holds a value from one step to the next, and where there is an advance
 the steps run backwards.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,10 +60,10 @@ def evaluate(
     ShapeError
         If an array has another shape than what was recorded.
     """
-    given = dict(values or {})
-    if given:
+    replaced = dict(values or {})
+    if replaced:
         sources = [node.name for node in graph.nodes if node.kind in SOURCES]
-        for name in given:
+        for name in replaced:
             if name not in sources:
                 raise SignalError(
                     f"evaluate: no source is called {name!r}; {nearest(name, sources)}"
@@ -77,12 +77,12 @@ def evaluate(
             continue
         for node in Interruptible(nodes):
             if node.kind in SOURCES:
-                on[node.outputs[0]] = _source(graph, node, given)
+                on[node.outputs[0]] = _source(graph, node, replaced)
             elif node.kind is Kind.OUTPUT:
                 results[node.name] = _whole(on[node.inputs[0]])
             else:
-                made = _made(node, _operands(node, on), node.gain)
-                on.update(zip(node.outputs, made, strict=True))
+                signals = _results(node, _operands(node, on), node.gain)
+                on.update(zip(node.outputs, signals, strict=True))
             _intercept(intercepts, node, None, on)
     if everything:
         return {graph.wires[wire].name: _whole(value) for wire, value in on.items() if wire >= 0}
@@ -178,14 +178,14 @@ class _LoopRun:
             self._cross(step, node, now)
             return
         gain = None if node.gain is None else node.gain[step]
-        made = _made(node.at(step), _operands(node, now), gain)
-        now.update(zip(node.outputs, made, strict=True))
+        signals = _results(node.at(step), _operands(node, now), gain)
+        now.update(zip(node.outputs, signals, strict=True))
 
     def _cross(self, step: int, node: Node, now: dict[int, Any]) -> None:
         """Bring a signal into the loop, or out of it, at one step."""
-        (come,), (wire,) = node.inputs, node.outputs
+        (into,), (wire,) = node.inputs, node.outputs
         inwards = not node.leaves_loop
-        value = _whole((self.on if inwards else now)[come])
+        value = _whole((self.on if inwards else now)[into])
         if node.kind is Kind.HOLD and inwards:
             now[wire] = value
         elif node.kind is Kind.HOLD:
@@ -214,18 +214,18 @@ def _intercept(
     on: dict[int, Any],
     ports: int | None = None,
 ) -> None:
-    """Hand what a node has made to its intercept, and go on with what that returns."""
+    """Hand the signals of a node to their intercepts, and go on with what these return."""
     if intercepts:
         for wire in node.outputs[:ports]:
             if wire in intercepts and wire in on:
                 on[wire] = intercepts[wire](step, _whole(on[wire]))
 
 
-def _source(graph: Flow, node: Node, given: dict[str, Any]) -> Any:
+def _source(graph: Flow, node: Node, replaced: dict[str, Any]) -> Any:
     recorded = graph.wires[node.outputs[0]].value
-    if node.name not in given:
+    if node.name not in replaced:
         return recorded
-    value = np.asarray(given[node.name])
+    value = np.asarray(replaced[node.name])
     if recorded is not None and value.shape != np.shape(recorded):
         raise ShapeError(
             f"evaluate: {node.name} has shape {value.shape}, expected {np.shape(recorded)}"
@@ -234,16 +234,16 @@ def _source(graph: Flow, node: Node, given: dict[str, Any]) -> Any:
 
 
 def _operands(node: Node, on: Mapping[int, Any]) -> list[Any]:
-    """Return what comes into a node; zeros where nothing does, as into a split's transpose."""
+    """Return the operands of a node; zeros where no wire comes in, as in a split's transpose."""
     ports = enumerate(node.inputs)
     return [on[wire] if wire >= 0 else np.zeros(node.shapes[port]) for port, wire in ports]
 
 
-def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
-    """Return what a node makes of what comes in, one array for each of its outputs."""
+def _results(node: Node, operands: list[Any], gain: Any) -> list[Any]:
+    """Return the signals that a node makes of its operands, one for each output."""
     if node.kind is Kind.JUNCTION:
-        return [_sum(come, node.signs)]
-    ins = [_whole(value) for value in come]
+        return [_sum(operands, node.signs)]
+    ins = [_whole(value) for value in operands]
     if node.kind is Kind.BRANCH:
         return [ins[0] if sign > 0 else -ins[0] for sign in node.signs]
     if node.kind is Kind.GAIN:
@@ -254,18 +254,20 @@ def _made(node: Node, come: list[Any], gain: Any) -> list[Any]:
         return [_jacobian(node, ins[0], gain)]
     primitive = node.operation
     if node.kind is Kind.JOIN and node.transposed:
-        return primitive.vjp(ins[0], None, [_like(shape, ins[0]) for shape in node.shapes],
+        return primitive.vjp(ins[0], None, [_blank(shape, ins[0].dtype) for shape in node.shapes],
                              (True,) * len(node.shapes), dict(node.parameters))  # fmt: skip
     if node.kind in (Kind.LINEAR, Kind.BROADCAST) and node.transposed:
         if primitive.is_part:
             return [_Region(node.shapes[0], node.parameters["index"], ins[0], primitive)]
-        return [primitive.transposed(ins[0], _like(node.shapes[0], ins[0]), **node.parameters)]
+        return [
+            primitive.transposed(ins[0], _blank(node.shapes[0], ins[0].dtype), **node.parameters)
+        ]
     return [np.asarray(primitive.forward(*ins, **node.parameters))]
 
 
 def _matrix(node: Node, x: np.ndarray, partner: Any) -> Any:
     """Return a product with the partner, or the cotangent that it has by the product's own rule."""
-    operands = [_like(shape, x) for shape in node.shapes]
+    operands = [_blank(shape, x.dtype) for shape in node.shapes]
     operands[1 - node.port] = partner
     if node.transposed:
         needs = [port == node.port for port in range(2)]
@@ -281,31 +283,27 @@ def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:
     return total(node.scale(x, slopes), axis, node.parameters.get("keepdims", False))
 
 
-def _like(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    """Return an array of a shape for a rule that asks for nothing else, without filling it."""
-    return _blank(shape, x.dtype)
-
-
 @lru_cache(maxsize=256)  # asked for at every step
 def _blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array of a shape for a rule that asks for nothing else, without filling it."""
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-class _Region:
+class _Region(NamedTuple):
     """The transpose of taking a part, not yet added to anything."""
 
-    def __init__(
-        self, shape: tuple[int, ...], index: Any, part: np.ndarray, taker: Primitive
-    ) -> None:
-        self.shape, self.index, self.part, self.taker = shape, index, part, taker
+    shape: tuple[int, ...]
+    at: Any
+    part: np.ndarray
+    taker: Primitive
 
     def add_to(self, whole: np.ndarray, sign: int) -> None:
         """Add it to the whole, in place."""
         part = self.part if sign > 0 else -self.part
         if self.taker.add_part is not None:
-            self.taker.add_part(whole, self.index, part)
+            self.taker.add_part(whole, self.at, part)
         else:
-            whole[self.index] += part
+            whole[self.at] += part
 
 
 def _whole(value: Any) -> np.ndarray:

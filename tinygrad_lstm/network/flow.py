@@ -1,7 +1,6 @@
 """The elements of a signal-flow graph: plain nodes and wires.
 
-Knows nothing but what it holds. Running them, transposing them, folding them and making them from
-the tape are written elsewhere.
+Knows nothing else: other modules make them from the tape, run them, transpose them and fold them.
 """
 
 from __future__ import annotations
@@ -182,9 +181,8 @@ def _junctions() -> set[str]:
 def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value: Any) -> Any:
     """Return the number that stands for a constant in the formula of its user, or None.
 
-    A constant of equal entries is written as its number where the user works entry by entry. A
-    product of matrices, a join and a linear map need the constant's shape, and a condition is no
-    number.
+    A constant of equal entries is written as a number if its user works entry by entry. A product
+    of matrices, a join and a linear map need the constant's shape, and a condition is no number.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from .border import Border, has_own_name, reading
 from .flow import AnyFlow, Flow, Loop, Node
 from .parameters import by_step, is_same
 from .sink import move_into_loops
-from .wiring import Element, elements, in_order, reached, tell_apart, wired
+from .wiring import Element, elements, in_order, reached, rebuilt
 
 
 def fold(graph: AnyFlow) -> AnyFlow:
@@ -94,9 +94,9 @@ class _Folding:
             if member is not None
         }
         self.border = Border(graph.loops)
-        self.inside: dict[Common, Element] = {}  # what is made of an operation of every step
-        self.outside: dict[Element, Element] = {}  # what is made of one outside of the loops
-        self.read: dict[Element, Element] = {}  # the tap that an operation has turned out to be
+        self.inside: dict[Common, Element] = {}  # the element of an operation of every step
+        self.outside: dict[Element, Element] = {}  # the element of one outside of the loops
+        self.read: dict[Element, Element] = {}  # the tap that stands for an operation
         self.rank = {element: at for at, element in enumerate(self.recorded)}
 
     def done(self) -> Flow:
@@ -116,10 +116,8 @@ class _Folding:
         for element in Interruptible(reached(outputs)):
             element.operands = [self.read.get(each, each) for each in element.operands]
         move_into_loops(reached(outputs), self.border)
-        found = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
-        tell_apart(found)
-        nodes, wires = wired(found)
-        return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.border.loops))
+        order = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
+        return rebuilt(self.graph, order, self.border.loops)
 
     # --- which loops there are -------------------------------------------------------------------
 
@@ -137,10 +135,10 @@ class _Folding:
             if loop in before:
                 continue
             order = tuple(recorded)
-            late = any(self._leads(self.graph.loops[each], order, loop, +1) for each in before)
-            backwards = order[0] > order[-1] if len(order) > 1 else late
-            kept, commons = recurrence(list(recorded.values()))
-            runs.append(_Run(loop, tuple(sorted(order[at] for at in kept)), backwards, commons))
+            is_after = any(self._leads(self.graph.loops[each], order, loop, +1) for each in before)
+            backwards = order[0] > order[-1] if len(order) > 1 else is_after
+            rows, commons = recurrence(list(recorded.values()))
+            runs.append(_Run(loop, tuple(sorted(order[at] for at in rows)), backwards, commons))
         if not runs:
             raise UsageError(
                 "fold: found no loop over steps; run the recurrence with "
@@ -166,45 +164,45 @@ class _Folding:
         onwards = len(order) == 1 or (order[1] - order[0]) * sign < 0
         return before == Loop((ahead,), self.graph.loops[loop].scope) and onwards
 
-    # --- what is made of them --------------------------------------------------------------------
+    # --- elements of the folded graph ------------------------------------------------------------
 
     def _make_inside(self, run: _Run, common: Common) -> None:
-        """Make the element of an operation of every step, its operands to be connected later."""
+        """Make the element of an operation of every step; `_connect` adds its operands."""
         node = common.template.node
         parameters = by_step(run.in_time(common.parameters), run.steps)
         node = replace(
             node, name=f"{node.stem}(k)", loop=run.number, step=None, parameters=parameters
         )
         value = _stacked(run.in_time(common.values))
-        self.inside[common] = made = Element(node, [], value)
-        self.rank[made] = self.rank[common.template]
+        self.inside[common] = inside = Element(node, [], value)
+        self.rank[inside] = self.rank[common.template]
 
     def _name_collected(self, element: Element) -> None:
-        """Collect what a stack collects under the stack's name."""
+        """Give the steps that a stack joins the name of the stack."""
         if not element.node.stacks:
             return
-        found = self._series(element.operands)
-        if found is not None and found[2] == found[0].steps:
-            _, common, _ = found
+        series = self._series(element.operands)
+        if series is not None and series[2] == series[0].steps:
+            _, common, _ = series
             self.outside[element] = self.border.collect(self.inside[common], element.node.name)
 
     def _make_outside(self, element: Element) -> None:
         """Make the element of an operation, or of a source, outside of the loops."""
         if element in self.outside:
             return
-        made = Element(replace(element.node), [], element.value)
+        outer = Element(replace(element.node), [], element.value)
         pieces = self._pieces(element.operands) if element.node.stacks else None
         if pieces is not None:
             shapes = tuple(each.shape for each in pieces)
-            made.node.primitive, made.node.parameters = concatenate, {"axis": 0}
-            made.node.shapes = shapes
-        made.operands = pieces or [self._seen(each) for each in element.operands]
-        self.outside[element] = made
-        self.rank[made] = self.rank[element]
+            outer.node.primitive, outer.node.parameters = concatenate, {"axis": 0}
+            outer.node.shapes = shapes
+        outer.operands = pieces or [self._outer(each) for each in element.operands]
+        self.outside[element] = outer
+        self.rank[outer] = self.rank[element]
         if element.node.kind is Kind.JUNCTION:
-            self._sum_up(made, element)
+            self._sum_up(outer, element)
 
-    def _seen(self, element: Element) -> Element:
+    def _outer(self, element: Element) -> Element:
         """Return what stands for an element, seen from outside of the loops."""
         if element not in self.where:
             return self.outside[element]
@@ -214,12 +212,12 @@ class _Folding:
             parts=(), shapes=((len(run.steps), *element.shape),),
         )  # fmt: skip
         inside = self.border.collect(self.inside[common])
-        made = self.outside[element] = Element(node, [inside], element.value)
-        self.rank[made] = self.rank[element]
-        return made
+        part = self.outside[element] = Element(node, [inside], element.value)
+        self.rank[part] = self.rank[element]
+        return part
 
     def _pieces(self, column: list[Element]) -> list[Element] | None:
-        """Return what a loop makes as a whole, between what stands before it and after it.
+        """Return the sequence that a loop makes, between the sequences before and after it.
 
         None if no loop makes the steps of a part of the list.
         """
@@ -241,34 +239,34 @@ class _Folding:
         name = first.name + ", …" * (len(column) > 1)
         shapes = tuple(each.shape for each in column)
         node = Node(Kind.JOIN, name=name, primitive=stack, shapes=shapes, stem=name)
-        operands = [self._seen(each) for each in column]
+        operands = [self._outer(each) for each in column]
         return Element(node, operands, _stacked([each.value for each in column]))
 
     def _series(self, column: Iterable[Element | None]) -> tuple[_Run, Common, Any] | None:
-        """Return which loop makes all of a list, of which operation, and at which steps."""
-        found = [None if each is None else self.where.get(each) for each in column]
-        if not found or None in found:
+        """Return the loop, the operation and the steps that make all of a list, or None."""
+        places = [None if each is None else self.where.get(each) for each in column]
+        if not places or None in places:
             return None
-        known = [each for each in found if each is not None]
+        known = [each for each in places if each is not None]
         run, common, _ = known[0]
         if any(each[1] is not common for each in known):
             return None
         return run, common, tuple(run.steps[each[2]] for each in known)
 
-    def _sum_up(self, made: Element, element: Element) -> None:
-        """Let a sum of what every step makes be one over the steps."""
+    def _sum_up(self, outer: Element, element: Element) -> None:
+        """Replace the terms of a sum that are all steps of a signal by its sum over the steps."""
         steps: dict[Common, list[int]] = {}
         for at, operand in enumerate(element.operands):
             if operand in self.where and element.node.signs[at] > 0:
                 steps.setdefault(self.where[operand][1], []).append(at)
         for common, places in Interruptible(steps.items()):
-            found = self._series([element.operands[at] for at in places])
-            if found is None or found[2] != found[0].steps or len(places) < 2:
+            series = self._series([element.operands[at] for at in places])
+            if series is None or series[2] != series[0].steps or len(places) < 2:
                 continue
             total = self.border.total(self.inside[common], f"Σ {common.template.node.stem}(k)")
-            rest = [at for at in range(len(made.operands)) if at not in places]
-            made.operands = [total, *(made.operands[at] for at in rest)]
-            made.node.signs = (1, *(made.node.signs[at] for at in rest))
+            rest = [at for at in range(len(outer.operands)) if at not in places]
+            outer.operands = [total, *(outer.operands[at] for at in rest)]
+            outer.node.signs = (1, *(outer.node.signs[at] for at in rest))
             return
 
     # --- how the steps are connected -------------------------------------------------------------
@@ -284,43 +282,43 @@ class _Folding:
             elif read and self._read(run, common, operand):
                 return
             else:
-                inside.operands.append(self._brought(run, operand, common))
+                inside.operands.append(self._from_outside(run, operand, common))
 
     def _delayed(self, run: _Run, operand: Earlier) -> Element:
         """Return an earlier step's signal, through as many delays as it is steps earlier."""
         signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
         for distance in range(1, operand.distance + 1):
             first = operand.initial[operand.distance - distance]
-            initial = self._zero(operand.of) if first is None else self._seen(first)
-            found, expected = np.shape(initial.value), np.shape(signal.value)[1:]
-            if found != expected:
+            initial = self._zero(operand.of) if first is None else self._outer(first)
+            shape, expected = np.shape(initial.value), np.shape(signal.value)[1:]
+            if shape != expected:
                 raise UsageError(
-                    f"fold: {operand.of.template.node.stem} starts from a value of shape {found} "
+                    f"fold: {operand.of.template.node.stem} starts from a value of shape {shape} "
                     f"and has shape {expected} at each step; start from one of that shape"
                 )
             signal = self.border.delay(signal, distance, initial, run.backwards)
         return signal
 
     def _zero(self, common: Common) -> Element:
-        """Return what nothing asks for: the value before a step that came to nothing."""
+        """Return zeros as an initial value that no recorded operation reads."""
         node, value = common.template.node, common.template.value
         name = f"{node.stem}(0)"
         return Element(Node(Kind.CONSTANT, name=name, stem=name), [], np.zeros_like(value))
 
-    def _brought(self, run: _Run, operand: Outside, common: Common) -> Element:
-        """Return what comes from outside at each step."""
+    def _from_outside(self, run: _Run, operand: Outside, common: Common) -> Element:
+        """Return the signal that each step reads from outside of the loop."""
         known = run.in_time(operand.elements)
         before = self._handed_on(run, known[0])
         if before is not None:
-            return self.border.delay(before, 1, self._seen(known[0]), run.backwards)
+            return self.border.delay(before, 1, self._outer(known[0]), run.backwards)
         series = self._series(known)
         handed_on = series is not None and series[2] == run.steps
         if all(is_one(each, known[0]) for each in known) and not handed_on:
-            return self.border.hold(run.number, self._seen(known[0]))
+            return self.border.hold(run.number, self._outer(known[0]))
         if series is not None:
-            source, made, steps = series
+            source, signal, steps = series
             index = [source.steps.index(step) for step in steps]
-            return self.border.tap(run.number, self.border.collect(self.inside[made]), index)
+            return self.border.tap(run.number, self.border.collect(self.inside[signal]), index)
         whole = known[0].operands[0] if known[0].node.takes_part else None
         if whole is not None and all(
             each.node.takes_part and each.operands[0] is whole for each in known
@@ -328,7 +326,7 @@ class _Folding:
             indices = [each.node.parameters["index"] for each in known]
             read = reading(indices, len(whole.shape))
             if read is not None and not read[1]:
-                return self.border.tap(run.number, self._seen(whole), read[0])
+                return self.border.tap(run.number, self._outer(whole), read[0])
         return self.border.tap(run.number, self._listed(known), self.border.natural(run.number))
 
     def _handed_on(self, run: _Run, element: Element) -> Element | None:
@@ -343,7 +341,7 @@ class _Folding:
         )
 
     def _listed(self, column: list[Element]) -> Element:
-        """Return the sequence of what was made apart for each step."""
+        """Return the sequence of signals that were computed outside, one for each step."""
         first = column[0].node
         self._refuse_unlike(column)
         value = _stacked([each.value for each in column])
@@ -359,7 +357,7 @@ class _Folding:
 
     @staticmethod
     def _refuse_unlike(column: list[Element]) -> None:
-        """Refuse to make a sequence of what differs in shape or type."""
+        """Refuse to make a sequence of signals of several shapes or types."""
         kinds = [(each.shape, str(np.asarray(each.value).dtype)) for each in column]
         for at, (kind, element) in enumerate(zip(kinds, column, strict=True)):
             if kind != kinds[0]:
@@ -376,7 +374,7 @@ class _Folding:
         if None in members or not all(is_one(each, column[0]) for each in column):
             return False
         indices = [each.node.parameters["index"] for each in members]
-        whole = self._seen(column[0])
+        whole = self._outer(column[0])
         alike = all(is_same(each, indices[0]) for each in indices)
         read = reading(indices, len(whole.shape))
         if alike and (read is None or len(indices) > 1 or len(whole.value) > 1):

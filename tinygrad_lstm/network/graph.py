@@ -7,8 +7,8 @@ own.
     >>> from ..engine.tensor import Tensor
     >>> x = Tensor([1.0, 2.0], name="x")
     >>> g = graph((x * x).sum())
-    >>> [node.kind for node in g.nodes]
-    ['input', 'branch', 'product', 'linear', 'output']
+    >>> [str(node.kind) for node in g.nodes]
+    ['input', 'branch', 'bilinear', 'linear', 'output']
     >>> [wire.name for wire in g.wires]
     ['x', 'x → hadamard', 'x → hadamard (2)', 'hadamard', 'sum']
 """
@@ -72,8 +72,8 @@ class Graph(Flow):
         UsageError
             If nothing was recorded for an input, and no value is given; the message names all such.
         """
-        given = optional(by_name, "evaluate: values", values) or {}
-        arrays = {name: _reals(f"evaluate: {name}", value) for name, value in given.items()}
+        replaced = optional(by_name, "evaluate: values", values) or {}
+        arrays = {name: _reals(f"evaluate: {name}", value) for name, value in replaced.items()}
         missing = [
             node.name
             for node in self.nodes
@@ -119,9 +119,9 @@ def graph(*outputs: Tensor) -> Graph:
     ChangedError
         If a leaf's data was replaced since it was used; the message names the leaf.
     """
-    made = structure(*outputs)
+    recorded = structure(*outputs)
     refuse_changes(history(outputs, everything=True))
-    return made
+    return recorded
 
 
 def structure(*outputs: Tensor) -> Graph:
@@ -218,13 +218,8 @@ def _node(tensor: Tensor, name: str) -> Node:
     if primitive.kind is Kind.JUNCTION:
         return Node(Kind.JUNCTION, name=name)
     shapes = tuple(operand.shape for operand in tensor.inputs)
-    return Node(
-        primitive.kind,
-        name=name,
-        primitive=primitive,
-        parameters=tensor.parameters or {},
-        shapes=shapes,
-    )
+    return Node(primitive.kind, name=name, primitive=primitive, shapes=shapes,
+                parameters=tensor.parameters or {})  # fmt: skip
 
 
 __all__ = ["Graph", "graph", "structure"]

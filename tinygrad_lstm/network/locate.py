@@ -15,20 +15,12 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from .border import has_own_name
-from .flow import Flow, Node
+from .flow import DELAYS, Flow, Node
 from .signals import Signal, Signals
 from .unroll import name_at
 
-# what is called like the signal that it hands on, and may not be all of it
-NAMESAKES = (
-    Kind.BRANCH,
-    Kind.BROADCAST,
-    Kind.TAP,
-    Kind.HOLD,
-    Kind.DELAY,
-    Kind.ADVANCE,
-    Kind.OUTPUT,
-)
+# nodes that are called like the signal that they hand on, and may carry a part of it alone
+NAMESAKES = (*DELAYS, Kind.BRANCH, Kind.BROADCAST, Kind.TAP, Kind.HOLD, Kind.OUTPUT)
 
 
 class Locations:
@@ -68,8 +60,8 @@ class Locations:
         """
         if name in self.at:
             return [name]
-        found = [self.members(each) for each in self.pieces(name) if each != name]
-        return list(chain.from_iterable(found)) if all(found) else []
+        pieces = [self.members(each) for each in self.pieces(name) if each != name]
+        return list(chain.from_iterable(pieces)) if all(pieces) else []
 
     def pieces(self, name: str) -> list[str]:
         """Return the steps that a signal has, else what is packed in it."""
@@ -83,7 +75,7 @@ class Locations:
         return self.sequences.get(name, [])
 
     def value(self, name: str, on: Mapping[int, np.ndarray]) -> np.ndarray:
-        """Return what some wires carry of a signal, put together; 0 where it is on none."""
+        """Return the value of a signal, put together from some wires; 0 where no wire has it."""
         if name in self.at:
             wire, index = self.at[name]
             value: np.ndarray = on.get(wire, np.zeros_like(self.network.wires[wire].value))

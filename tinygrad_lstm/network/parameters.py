@@ -1,7 +1,7 @@
-"""Parameters of operations: which are the same, and which vary over the steps.
+"""Parameters of operations: the comparison of two, and those that vary over the steps.
 
-Knows how parameters are written. What is the same here computes the same, to the last bit: 1 is not
-True, 0.0 is not -0.0, and an array of another type is another one. A parameter that varies is a
+Knows how parameters are written. Parameters that are the same here compute the same, to the last
+bit: 1 is not True, 0.0 is not -0.0, and arrays of two types differ. A parameter that varies is a
 sequence that is read at each step, like an input.
 """
 
@@ -42,7 +42,7 @@ class Varying:
     __hash__ = object.__hash__
 
     def __str__(self) -> str:
-        return _written(self.values, self.steps, self.name) or f"{self.name}(k)"
+        return _rule(self.values, self.steps, self.name) or f"{self.name}(k)"
 
     @property
     def first(self) -> Any:
@@ -59,7 +59,7 @@ class Varying:
         values = self.values
         if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule
             columns = zip(*values, strict=True)
-            values = next(each for each in columns if not _written(each, self.steps, self.name))
+            values = next(each for each in columns if not _rule(each, self.steps, self.name))
         more = ", …" * (len(values) > MOST)
         return f"{self.name}(k) = {', '.join(map(constant_text, values[:MOST]))}{more}"
 
@@ -134,7 +134,7 @@ def key_of(value: Any) -> Hashable:
     return type(value), repr(value)
 
 
-def _written(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
+def _rule(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
     """Return a value of each step as a function of the step k, or "" if no short rule tells it."""
     first = values[0]
     if len(values) > 1 and all(is_same(each, first) for each in values):
@@ -143,17 +143,17 @@ def _written(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
         return _line(values, steps)
     if all(isinstance(each, slice) for each in values):
         ends = [
-            None if all(end is None for end in column) else _written(column, steps, name)
+            None if all(end is None for end in column) else _rule(column, steps, name)
             for column in zip(*map(_ends, values), strict=True)
         ]
         if "" in ends:
             return ""
         return ":".join(end or "" for end in (ends if ends[2] else ends[:2]))
     if all(isinstance(each, tuple) for each in values) and len(set(map(len, values))) == 1:
-        entries = [_written(column, steps, name) for column in zip(*values, strict=True)]
+        entries = [_rule(column, steps, name) for column in zip(*values, strict=True)]
         if entries.count("") < 2:
-            told = ", ".join(text or f"{name}(k)" for text in entries)
-            return f"({told},)" if len(entries) == 1 else f"({told})"
+            inside = ", ".join(text or f"{name}(k)" for text in entries)
+            return f"({inside},)" if len(entries) == 1 else f"({inside})"
     return ""
 
 

@@ -1,8 +1,8 @@
-"""The folded network where it is proved to be the recorded one, and else the one that was recorded.
+"""The folded network if it is proved to be the recorded network, else the recorded network.
 
-Knows graphs and what was recorded on their wires. Every node is run on the recorded values of what
-comes into it, and must make of them what was recorded behind it: so rounding is not carried on from
-step to step, and a wrong node is known by its name.
+Knows graphs and the values recorded on their wires. Every node is run on the recorded values of its
+operands, and must give the recorded value of its signal. So rounding does not grow from step to
+step, and a wrong node is known by its name.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .fold import fold
 from .unpack import unpack
 from .unroll import unroll
 
-ROUNDING = 1e4  # units of the last digit by which the order of a sum may change what it comes to
+ROUNDING = 1e4  # units of the last digit by which the order of its terms may change a sum
 ENTRYWISE = (Kind.ELEMENTWISE, Kind.JUNCTION, Kind.CUT)  # done to all steps at once
 
 
 def fold_if_true(graph: AnyFlow, apart: bool = False, current: bool = True) -> tuple[AnyFlow, str]:
     """Return a graph folded over time if that is the recorded network, or else as it is.
 
-    Whatever tells a person something of a folded network asks for it here.
+    Every report to a person about a folded network takes the network from here.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def fold_if_true(graph: AnyFlow, apart: bool = False, current: bool = True) -> t
     apart : bool
         Whether to take packed signals apart (see `unpack`).
     current : bool
-        Whether the leaves have the data still that the rest was computed from. If not, nothing can
-        be proved by numbers.
+        Whether the leaves still have the data that the rest was computed from. If not, numbers
+        prove nothing.
 
     Returns
     -------
@@ -131,52 +131,54 @@ def _outputs(graph: Flow) -> list[Any]:
 
 
 def _is_true(network: Flow, node: Node) -> bool:
-    """Return whether a node makes of what was recorded before it what was recorded behind it."""
+    """Return whether a node gives its recorded value on the recorded values of its operands."""
     if node.kind in (*SOURCES, Kind.OUTPUT, Kind.BRANCH, Kind.BROADCAST):
         return True  # branches and broadcasts carry what is before them
-    come = [np.asarray(network.wires[wire].value) for wire in node.inputs]
-    made = np.asarray(network.wires[node.outputs[0]].value)
+    operands = [np.asarray(network.wires[wire].value) for wire in node.inputs]
+    value = np.asarray(network.wires[node.outputs[0]].value)
     if not node.folded:
-        return _agree(made, compute(node, come), come)
+        return _agree(value, compute(node, operands), operands)
     if node.kind in DELAYS:
         after, before = (
-            (made[1:], come[0][:-1]) if node.kind is Kind.DELAY else (made[:-1], come[0][1:])
+            (value[1:], operands[0][:-1])
+            if node.kind is Kind.DELAY
+            else (value[:-1], operands[0][1:])
         )
-        first = made[0] if node.kind is Kind.DELAY else made[-1]
-        return _agree(after, before) and _agree(first, come[1])
+        first = value[0] if node.kind is Kind.DELAY else value[-1]
+        return _agree(after, before) and _agree(first, operands[1])
     if node.kind is Kind.HOLD:
         if node.transposed:
-            return _agree(made, np.add.reduce(come[0]), come)
-        held = made if made.strides[0] else made[:1]  # one array, seen at every step
-        return all(_agree(each, come[0]) for each in Interruptible(held))
+            return _agree(value, np.add.reduce(operands[0]), operands)
+        held = value if value.strides[0] else value[:1]  # one array, seen at every step
+        return all(_agree(each, operands[0]) for each in Interruptible(held))
     if node.kind is Kind.COLLECT:
-        return _agree(made, come[0])
+        return _agree(value, operands[0])
     if node.kind is Kind.TAP:
         index = node.parameters["index"].values
-        return all(_agree(one, come[0][at]) for one, at in zip(made, index, strict=True))
+        return all(_agree(one, operands[0][at]) for one, at in zip(value, index, strict=True))
     if node.kind in ENTRYWISE and not node.parameters:
-        return _agree(made, compute(node, come), come)
+        return _agree(value, compute(node, operands), operands)
     steps = [
         compute(node.at(step), each)
-        for step, each in Interruptible(enumerate(zip(*come, strict=True)))
+        for step, each in Interruptible(enumerate(zip(*operands, strict=True)))
     ]  # fmt: skip
-    return _agree(made, np.stack(steps), come)
+    return _agree(value, np.stack(steps), operands)
 
 
-def _agree(recorded: Any, made: Any, come: Any = ()) -> bool:
-    """Return whether two values are the same but for rounding, in relation to what they are of."""
-    one, other = np.asarray(recorded), np.asarray(made)
+def _agree(recorded: Any, computed: Any, operands: Any = ()) -> bool:
+    """Return whether two values are the same but for rounding, relative to the largest operand."""
+    one, other = np.asarray(recorded), np.asarray(computed)
     if one.size != other.size:
         return False
     other = other.reshape(one.shape)
-    apart = one != other
-    if one.dtype.kind != "f" or not apart.any():
-        return not apart.any()
-    one, other = one[apart], other[apart]
+    unequal = one != other
+    if one.dtype.kind != "f" or not unequal.any():
+        return not unequal.any()
+    one, other = one[unequal], other[unequal]
     finite = np.isfinite(one) & np.isfinite(other)
     if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
         return False
-    size = max(_largest(each) for each in (recorded, *come))
+    size = max(_largest(each) for each in (recorded, *operands))
     off = np.abs(one - other).max(where=finite, initial=0.0)
     return bool(off <= ROUNDING * np.finfo(one.dtype).eps * size)
 

@@ -80,10 +80,10 @@ def fold_plain_loops(
 
     None, if there is no plain loop that folds.
     """
-    several = elements(graph)
-    operations, parts = [x for x in several if _is_plain(x)], parts_taken(several)
-    leaves = _leaves(several, learned)
-    found: tuple[AnyFlow, dict[str, str]] | None = None
+    everything = elements(graph)
+    operations, parts = [x for x in everything if x.is_outside], parts_taken(everything)
+    leaves = _leaves(everything, learned)
+    folded: tuple[AnyFlow, dict[str, str]] | None = None
     marked, names = graph, dict[str, str]()
     for repetition in _repetitions(operations, parts):
         for from_start in Interruptible((False, True)):
@@ -92,21 +92,12 @@ def fold_plain_loops(
                 continue
             more, called = _marked(marked, steps)
             try:
-                found = fold_truly(more, apart), names | called
+                folded = fold_truly(more, apart), names | called
             except UsageError:
                 continue
             marked, names = more, names | called
             break
-    return found
-
-
-def _is_plain(element: Element) -> bool:
-    """Return whether it is an operation outside of any loop over steps."""
-    return (
-        bool(element.operands)
-        and element.node.kind is not Kind.OUTPUT
-        and element.node.loop is None
-    )
+    return folded
 
 
 # --- where operations repeat ----------------------------------------------------------------------
@@ -115,15 +106,15 @@ def _is_plain(element: Element) -> bool:
 def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition]:
     """Return where operations repeat, what covers most of them first."""
     codes = _codes(operations, parts)
-    found, waiting = [], [(0, len(codes))]
+    repetitions, waiting = [], [(0, len(codes))]
     while waiting:
         start, end = waiting.pop()
         best = _longest(codes[start:end])
         if best is not None and best.end - best.start >= SHARE * len(codes):
             best = Repetition(best.start + start, best.end + start, best.period)
-            found.append(best)
+            repetitions.append(best)
             waiting += [(start, best.start), (best.end, end)]
-    return sorted(found, key=lambda each: each.start - each.end)
+    return sorted(repetitions, key=lambda each: each.start - each.end)
 
 
 def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
@@ -169,7 +160,7 @@ def _longest(codes: np.ndarray) -> Repetition | None:
 
 def _periods(codes: np.ndarray) -> set[int]:
     """Return the distances at which operations, or some in a row, mostly come again."""
-    found: set[int] = set()
+    periods: set[int] = set()
     for window in WINDOWS:
         if len(codes) < window * FEWEST:
             break
@@ -180,18 +171,18 @@ def _periods(codes: np.ndarray) -> set[int]:
             if key in last:
                 distances[at - last[key]] += 1
             last[key] = at
-        found.update(distance for distance, _ in distances.most_common(PERIODS))
-    return {each for each in found if each * FEWEST <= len(codes)}
+        periods.update(distance for distance, _ in distances.most_common(PERIODS))
+    return {each for each in periods if each * FEWEST <= len(codes)}
 
 
 # --- what is learned ------------------------------------------------------------------------------
 
 
-def _leaves(several: Sequence[Element], learned: Container[str] | None) -> dict[Element, int]:
+def _leaves(elements: Sequence[Element], learned: Container[str] | None) -> dict[Element, int]:
     """Return the learned leaves that each element is made of, a bit for each leaf."""
     leaves: dict[Element, int] = {}
     bit = 1
-    for element in Interruptible(several):
+    for element in Interruptible(elements):
         node = element.node
         if node.kind in SOURCES:
             is_learned = node.kind is not Kind.CONSTANT and (
@@ -224,12 +215,12 @@ def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element,
 def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow, dict[str, str]]:
     """Return the graph with operations marked as steps, and their names by what they are now."""
     loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
-    taken: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for column in Interruptible(zip(*steps, strict=True)):
         nodes = [each.node for each in column]
         stem, scope = _stem([node.name for node in nodes]), _stem([x.scope for x in nodes])
-        taken[stem] += 1
-        again = f"_{taken[stem]}" if taken[stem] > 1 else ""
+        counts[stem] += 1
+        again = f"_{counts[stem]}" if counts[stem] > 1 else ""
         parts = tuple(
             (_stem([node.parts[at][0] for node in nodes if node.parts]) + again, width)
             for at, (_, width) in enumerate(nodes[0].parts)

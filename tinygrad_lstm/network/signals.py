@@ -226,8 +226,8 @@ class Signals(Mapping[str, Signal]):
         wanted = {tensor for tensor in self.names if tensor.requires_grad}
         sums = Sums(wanted)
         sums.add(output, starting_cotangent(output, None))
-        reached = pull_back(sums)
-        return {x: np.asarray(reached.get(x, np.zeros_like(x._array))) for x in wanted}
+        cts = pull_back(sums)
+        return {x: np.asarray(cts.get(x, np.zeros_like(x._array))) for x in wanted}
 
     @cached_property
     def by_name(self) -> dict[str, Signal]:
@@ -237,26 +237,26 @@ class Signals(Mapping[str, Signal]):
     @cached_property
     def sequences(self) -> dict[str, list[Signal]]:
         """The steps of a signal, and of a part of one, by its name without the step."""
-        found: dict[str, list[tuple[tuple[int, ...], Signal]]] = {}
+        groups: dict[str, list[tuple[tuple[int, ...], Signal]]] = {}
         for signal, spot in self._signals():
             before, own = signal.name[: len(spot.prefix)], signal.name[len(spot.prefix) :]
             steps = tuple(map(int, STEP.findall(before + spot.steps)))
             if steps and min(steps) >= 0 and not isinstance(signal.tensor.name, Initial):
                 sequence = STEP.sub("", before) + own[: len(own) - len(spot.steps)]
-                found.setdefault(sequence, []).append((steps, signal))
+                groups.setdefault(sequence, []).append((steps, signal))
         return {
             sequence: [signal for _, signal in sorted(steps, key=lambda each: each[0])]
-            for sequence, steps in found.items()
+            for sequence, steps in groups.items()
         }
 
     @cached_property
     def parts(self) -> dict[str, list[Signal]]:
         """What is packed in a signal, by the name of the whole."""
-        found: dict[str, list[Signal]] = {}
+        groups: dict[str, list[Signal]] = {}
         for signal in self.by_name.values():
             if len(signal.widths) > 1:
-                found.setdefault(self.names[signal.tensor], []).append(signal)
-        return found
+                groups.setdefault(self.names[signal.tensor], []).append(signal)
+        return groups
 
     def _signals(self) -> Iterator[tuple[Signal, Spot]]:
         for tensor, name in Interruptible(self.names.items()):
@@ -332,18 +332,18 @@ def _stepped(spot: Spot, place: Place) -> Spot:
 
 def _in_order(outputs: tuple[Tensor, ...]) -> list[Tensor]:
     """Return all Tensors in the order of recording, each leaf just before its first use."""
-    found: dict[Tensor, None] = {}
+    tensors: dict[Tensor, None] = {}
     for tensor in Interruptible(reversed(history(outputs, everything=True))):
         if tensor.inputs:
             for operand in tensor.inputs:
-                found.setdefault(operand)
-        found.setdefault(tensor)
-    return sorted(found, key=_by_first_use(found))
+                tensors.setdefault(operand)
+        tensors.setdefault(tensor)
+    return sorted(tensors, key=_by_first_use(tensors))
 
 
-def _by_first_use(found: dict[Tensor, None]) -> Any:
+def _by_first_use(tensors: dict[Tensor, None]) -> Any:
     first: dict[Tensor, tuple[int, int]] = {}
-    for tensor in Interruptible(found):
+    for tensor in Interruptible(tensors):
         for position, operand in enumerate(tensor.inputs):
             if not operand.inputs:
                 use = (tensor.serial, position)

@@ -1,7 +1,7 @@
-"""What is applied to a whole sequence at once, moved into the loop over its steps.
+"""Operations on a whole sequence, moved into the loop over its steps.
 
 Knows elements. A layer may take x W out of its loop for speed, and a dense layer is applied to all
-outputs at once: y(k) depends on x(k) alone all the same, and is made of it at each step.
+outputs at once. Still y(k) depends on x(k) alone, and can be computed at each step.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .wiring import Element
 
 
 def move_into_loops(elements: Iterable[Element], border: Border) -> None:
-    """Move into the loops what comes before them and after them, step by step.
+    """Move into the loops the operations before and after them that act on each step.
 
     Parameters
     ----------
     elements : all that lead to the outputs; changed in place
-    border : of the loops; where a sequence is made of several, it is given a loop of its own
+    border : of the loops; a sequence that depends on several loops gets a loop of its own
     """
     moving = _Moving(elements, border)
     while moving.before() or moving.after():
@@ -39,13 +39,13 @@ class _Moving:
                 self.users[operand].append(element)
 
     def before(self) -> bool:
-        """Move in what a sequence is made by, if the loop alone reads it."""
-        taps, found = [each for each in self.users if each.node.kind is Kind.TAP], False
+        """Move in the operation that makes a sequence, if the loop alone reads the sequence."""
+        taps, is_changed = [each for each in self.users if each.node.kind is Kind.TAP], False
         while taps:
             tap = taps.pop()
             (source,) = tap.operands
             index, loop = tap.node.parameters["index"].values, tap.node.loop
-            if self.users[source] != [tap] or not _is_movable(source):
+            if self.users[source] != [tap] or not source.is_outside:
                 continue
             moved = by_step(source)
             if moved is None or loop is None or not all(type(each) is int for each in index):
@@ -54,15 +54,15 @@ class _Moving:
             for user in self.users.pop(tap):
                 self._replace(user, tap, source)
             taps += [each for each in source.operands if each.node.kind is Kind.TAP]
-            found = True
-        return found
+            is_changed = True
+        return is_changed
 
     def after(self) -> bool:
-        """Move in what is made of a collected sequence, entry by entry."""
-        waiting, found = [each for each in self.users if each.node.kind is Kind.COLLECT], False
+        """Move in the operations on a collected sequence that act on each step."""
+        waiting, is_changed = [each for each in self.users if each.node.kind is Kind.COLLECT], False
         while waiting:
             for user in dict.fromkeys(self.users[waiting.pop()]):
-                moved = by_step(user) if _is_movable(user) else None
+                moved = by_step(user) if user.is_outside else None
                 if moved is None:
                     continue
                 loop = self._loop_for(user, moved[0])
@@ -77,19 +77,19 @@ class _Moving:
                 for each in users:
                     self._replace(each, user, collected)
                 waiting.append(collected)
-                found = True
-        return found
+                is_changed = True
+        return is_changed
 
     def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
-        """Return the loop that makes what an element is made of, or a new one if several do."""
+        """Return the loop that makes the operands of an element, or a new one if several do."""
         series = [x for x, has_steps in zip(element.operands, timed, strict=True) if has_steps]
-        made = [x for x in series if x.node.kind is Kind.COLLECT]
-        loops = dict.fromkeys(x.node.loop for x in made if x.node.loop is not None)
+        collected = [x for x in series if x.node.kind is Kind.COLLECT]
+        loops = dict.fromkeys(x.node.loop for x in collected if x.node.loop is not None)
         steps = {self.border.loops[loop].steps for loop in loops}
-        if len(steps) != 1 or any(len(x.value) != len(element.value) for x in made):
+        if len(steps) != 1 or any(len(x.value) != len(element.value) for x in collected):
             return None
         for loop in loops:
-            others = [x for x in element.operands if x.node.loop != loop or x not in made]
+            others = [x for x in element.operands if x.node.loop != loop or x not in collected]
             if not self._depends(others, loop):
                 return loop
         self.border.loops.append(Loop(steps.pop(), element.node.scope))
@@ -97,13 +97,13 @@ class _Moving:
 
     def _depends(self, elements: Iterable[Element], loop: int) -> bool:
         """Return whether anything in a loop leads to one of some elements."""
-        waiting, seen = list(elements), set(elements)
+        waiting, visited = list(elements), set(elements)
         while waiting:
             element = waiting.pop()
             if element.node.folded and element.node.loop == loop:
                 return True
-            fresh = [each for each in element.operands if each not in seen]
-            seen.update(fresh)
+            fresh = [each for each in element.operands if each not in visited]
+            visited.update(fresh)
             waiting += fresh
         return False
 
@@ -134,15 +134,6 @@ class _Moving:
     def _replace(self, user: Element, old: Element, new: Element) -> None:
         user.operands = [new if each is old else each for each in user.operands]
         self.users[new].append(user)
-
-
-def _is_movable(element: Element) -> bool:
-    """Return whether it is an operation outside of every loop."""
-    return (
-        bool(element.operands)
-        and element.node.loop is None
-        and element.node.kind is not Kind.OUTPUT
-    )
 
 
 def by_step(element: Element) -> AtStep | None:

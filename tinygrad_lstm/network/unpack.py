@@ -15,7 +15,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.primitives import getitem
 from .flow import AnyFlow, Flow, Node
-from .wiring import Element, elements, in_order, reached, tell_apart, wired
+from .wiring import Element, elements, in_order, reached, rebuilt
 
 
 def unpack(graph: AnyFlow) -> AnyFlow:
@@ -34,12 +34,12 @@ def unpack(graph: AnyFlow) -> AnyFlow:
     return cast(AnyFlow, _Unpacking(graph).done())
 
 
-def parts_taken(several: Iterable[Element]) -> dict[Element, tuple[int, int]]:
-    """Return what takes a part of a signal that is packed because a parameter is.
+def parts_taken(elements: Iterable[Element]) -> dict[Element, tuple[int, int]]:
+    """Return the elements that take a part of a signal which a packed parameter makes packed.
 
     Parameters
     ----------
-    several : iterable of Element
+    elements : iterable of Element
         All of a graph, each after its operands.
 
     Returns
@@ -48,52 +48,48 @@ def parts_taken(several: Iterable[Element]) -> dict[Element, tuple[int, int]]:
         Between which entries of the last axis.
     """
     packed: set[Element] = set()
-    taken: dict[Element, tuple[int, int]] = {}
-    for element in Interruptible(several):
+    ends_of: dict[Element, tuple[int, int]] = {}
+    for element in Interruptible(elements):
         is_leaf = not element.operands
         if element.node.parts if is_leaf else not packed.isdisjoint(_carriers(element)):
             packed.add(element)
         ends = None if is_leaf else _ends(element)
         if ends is not None and element.operands[0] in packed:
-            taken[element] = ends
-    return taken
+            ends_of[element] = ends
+    return ends_of
 
 
 class _Unpacking:
     def __init__(self, graph: Flow) -> None:
         self.graph = graph
-        self.found = elements(graph)
-        self.rank = {element: (at, 0) for at, element in enumerate(self.found)}
-        for element in Interruptible(self.found):
+        self.recorded = elements(graph)
+        self.rank = {element: (at, 0) for at, element in enumerate(self.recorded)}
+        for element in Interruptible(self.recorded):
             element.node = replace(element.node)
         self.instead: dict[Element, Element] = {}
         self.nameless: set[Element] = set()  # sums that are parts of sums without names for them
-        self.made: dict[tuple[Element, int, int], Element] = {}
+        self.parts: dict[tuple[Element, int, int], Element] = {}
 
     def done(self) -> Flow:
-        for element, ends in Interruptible(parts_taken(self.found).items()):
+        for element, ends in Interruptible(parts_taken(self.recorded).items()):
             part = self.instead[element] = self._part(element.operands[0], *ends)
             if element.node.is_named:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
-        for element in Interruptible([*self.found, *self.made.values()]):
+        everything = Interruptible([*self.recorded, *self.parts.values()])
+        for element in everything:
             element.operands = [self.instead.get(each, each) for each in element.operands]
-        sums = [
-            each for each in [*self.found, *self.made.values()] if each.node.kind is Kind.JUNCTION
-        ]
-        flat = {element: self._flat(element) for element in Interruptible(sums)}
+        flat = {x: self._flat(x) for x in everything if x.node.kind is Kind.JUNCTION}
         for element, terms in flat.items():
             element.operands = [each for each, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
-        outputs = [each for each in self.found if each.node.kind is Kind.OUTPUT]
+        outputs = [each for each in self.recorded if each.node.kind is Kind.OUTPUT]
         order = in_order(reached(outputs), lambda each: self.rank.get(each, (-1, 0)))
-        tell_apart(order)
-        nodes, wires = wired(order)
-        return replace(self.graph, nodes=nodes, wires=wires)
+        return rebuilt(self.graph, order, self.graph.loops)
 
     def _part(self, element: Element, lo: int, hi: int) -> Element:
         """Return the part of a signal between two entries of its last axis."""
-        if (element, lo, hi) in self.made:
-            return self.made[element, lo, hi]
+        if (element, lo, hi) in self.parts:
+            return self.parts[element, lo, hi]
         ends = _ends(element)
         if ends is not None:
             return self._part(element.operands[0], ends[0] + lo, ends[0] + hi)
@@ -109,12 +105,12 @@ class _Unpacking:
             self._part(each, lo, hi) if each in carriers else each for each in element.operands
         ]
         node.shapes = tuple(each.shape for each in operands) if node.shapes else ()
-        made = Element(node, operands, element.value[..., lo:hi])
-        self.made[element, lo, hi] = made
-        self.rank[made] = self.rank[element][0], lo
+        part = Element(node, operands, element.value[..., lo:hi])
+        self.parts[element, lo, hi] = part
+        self.rank[part] = self.rank[element][0], lo
         if node.kind is Kind.JUNCTION and not stem:
-            self.nameless.add(made)
-        return made
+            self.nameless.add(part)
+        return part
 
     def _flat(self, outer: Element, sign: int = 1) -> list[tuple[Element, int]]:
         """Return what is summed, with its sign, through the sums that are parts without a name."""
@@ -132,9 +128,9 @@ class _Unpacking:
                     parameters={"index": (..., slice(lo, hi))}, shapes=(element.shape,),
                     stem=element.node.stem, scope=element.node.scope, loop=element.node.loop,
                     step=element.node.step)  # fmt: skip
-        made = self.made[element, lo, hi] = Element(node, [element], element.value[..., lo:hi])
-        self.rank[made] = self.rank[element][0], lo
-        return made
+        part = self.parts[element, lo, hi] = Element(node, [element], element.value[..., lo:hi])
+        self.rank[part] = self.rank[element][0], lo
+        return part
 
 
 def _named(element: Element, lo: int, hi: int) -> str:
@@ -164,15 +160,15 @@ def _carriers(element: Element) -> list[Element]:
 
 
 def _is_row(element: Element) -> bool:
-    """Return whether it takes an entry of the first axis, and the last one whole."""
+    """Return whether it takes an entry of the first axis, and the whole last axis."""
     node = element.node
-    taken = node.takes_part
-    whole = element.shape[-1:] == element.operands[0].shape[-1:] if taken else False
+    is_part = node.takes_part
+    whole = element.shape[-1:] == element.operands[0].shape[-1:] if is_part else False
     return whole and isinstance(node.parameters["index"], int)
 
 
 def _ends(element: Element) -> tuple[int, int] | None:
-    """Return between which entries of the last axis it takes a part, if that is what it does."""
+    """Return the first and last entry of the part of the last axis that it takes, or None."""
     node = element.node
     if not node.takes_part or node.transposed:
         return None

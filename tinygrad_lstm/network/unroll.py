@@ -1,4 +1,4 @@
-"""A folded graph with a copy of every loop for each of its steps: what folding undoes.
+"""A folded graph with a copy of every loop for each of its steps: the inverse of folding.
 
 Knows elements. Every node of a loop becomes one at each step, with its name; a delay becomes the
 signal of the step before.
@@ -15,7 +15,7 @@ from ..engine.primitives import stack
 from ..errors import ArgumentError, UsageError
 from .alignment import compute
 from .flow import DELAYS, AnyFlow, Flow, Loop, Node
-from .wiring import Element, elements, reached, tell_apart, wired
+from .wiring import Element, elements, reached, rebuilt
 
 
 def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
@@ -58,32 +58,30 @@ def _leaves(graph: Flow) -> set[str]:
 class _Unrolling:
     """A graph on its way to being unrolled.
 
-    ``is_direct`` says whether what takes one step takes that step alone, and not a part of all
-    steps joined, to which the leaves of the other steps lead, too.
+    ``is_direct`` says whether the reader of one step reads that step alone. Otherwise it reads a
+    part of all steps joined, to which the leaves of the other steps lead, too.
     """
 
     def __init__(self, graph: Flow, steps: int | None, is_direct: bool = True) -> None:
         self.graph, self.shorter, self.is_direct = graph, steps is not None, is_direct
         self.loops = [_shortened(loop, steps) for loop in graph.loops]
-        self.made: dict[Element, Element] = {}  # what stands for an element outside of the loops
-        self.series: dict[Element, list[Element]] = {}  # what stands for what leaves a loop
+        self.outer: dict[Element, Element] = {}  # the copy of an element outside of the loops
+        self.series: dict[Element, list[Element]] = {}  # the steps of a signal that leaves a loop
         self.order: list[Element] = []
 
     def done(self) -> Flow:
-        found = elements(self.graph)
+        folded = elements(self.graph)
         for loop, inside in groupby(
-            found, lambda each: each.node.loop if each.node.folded else None
+            folded, lambda each: each.node.loop if each.node.folded else None
         ):
             if loop is None:
                 for element in inside:
-                    self.made[element] = self._copied(element)
+                    self.outer[element] = self._copied(element)
             else:
                 self._run(list(inside), loop)
-        kept = set(reached(self.made[each] for each in found if each.node.kind is Kind.OUTPUT))
-        order = [each for each in self.order if each in kept]
-        tell_apart(order)
-        nodes, wires = wired(order)
-        return replace(self.graph, nodes=nodes, wires=wires, loops=tuple(self.loops))
+        leading = set(reached(self.outer[each] for each in folded if each.node.kind is Kind.OUTPUT))
+        order = [each for each in self.order if each in leading]
+        return rebuilt(self.graph, order, self.loops)
 
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
         if self.shorter and operands and node.kind is not Kind.OUTPUT:
@@ -98,22 +96,22 @@ class _Unrolling:
 
     def _copied(self, element: Element) -> Element:
         node = element.node
-        taken = node.parameters.get("index") if node.takes_part else None
-        if self.is_direct and node.step is not None and type(taken) is int:
+        index = node.parameters.get("index") if node.takes_part else None
+        if self.is_direct and node.step is not None and type(index) is int:
             (source,) = element.operands
             if source in self.series:
-                return self._step(source, taken, node)
+                return self._step(source, index, node)
         operands, signs = [], []
         for at, operand in enumerate(element.operands):
             several = operand in self.series and operand.node.kind is Kind.HOLD
             terms = self.series[operand] if several and node.kind is Kind.JUNCTION else None
-            operands += terms or [self._seen(operand)]
+            operands += terms or [self._joined(operand)]
             signs += [node.signs[at]] * len(terms or [operand]) if node.signs else []
         return self._add(replace(node, signs=tuple(signs)), operands, element.value)
 
-    def _seen(self, element: Element) -> Element:
-        """Return what stands for an element: of what leaves a loop, the steps joined or summed."""
-        if element not in self.made:
+    def _joined(self, element: Element) -> Element:
+        """Return the copy of an element; steps that leave a loop are joined or summed."""
+        if element not in self.outer:
             steps, node = self.series[element], element.node
             shapes = tuple(each.shape for each in steps)
             joined = Node(Kind.JOIN, name=node.name, primitive=stack, stem=node.stem,
@@ -122,11 +120,11 @@ class _Unrolling:
                 joined = replace(
                     joined, kind=Kind.JUNCTION, primitive=None, signs=(1,) * len(steps)
                 )
-            self.made[element] = self._add(joined, steps, element.value)
-        return self.made[element]
+            self.outer[element] = self._add(joined, steps, element.value)
+        return self.outer[element]
 
     def _step(self, collected: Element, index: int, taker: Node) -> Element:
-        """Return what one step made, or the last one that there is instead of the last."""
+        """Return a step of a signal; for the last recorded step, the last step that there is."""
         steps = self.series[collected]
         recorded = len(collected.value)
         if index % recorded >= len(steps) and index % recorded == recorded - 1:
@@ -140,7 +138,7 @@ class _Unrolling:
     def _run(self, inside: list[Element], loop: int) -> None:
         steps = self.loops[loop].steps
         backwards = any(each.node.kind is Kind.ADVANCE for each in inside)
-        held = {each: self._seen(each.operands[1]) for each in inside if each.node.kind in DELAYS}
+        held = {each: self._joined(each.operands[1]) for each in inside if each.node.kind in DELAYS}
         leaving: dict[Element, dict[int, Element]] = {}
         for at in reversed(range(len(steps))) if backwards else range(len(steps)):
             now = dict(held)
@@ -149,7 +147,7 @@ class _Unrolling:
                 if kind is Kind.COLLECT or (kind is Kind.HOLD and element.node.transposed):
                     leaving.setdefault(element, {})[at] = now[element.operands[0]]
                 elif kind is Kind.HOLD:
-                    now[element] = self._seen(element.operands[0])
+                    now[element] = self._joined(element.operands[0])
                 elif kind is Kind.TAP:
                     now[element] = self._read(element, at, steps[at])
                 elif kind not in DELAYS:
@@ -157,8 +155,8 @@ class _Unrolling:
                     node = self._at(element.node.at(at), steps[at])
                     now[element] = self._add(node, operands, element.value[at])
             held = {each: now[each.operands[0]] for each in held}
-        for element, found in leaving.items():
-            self.series[element] = [found[at] for at in range(len(steps))]
+        for element, signals in leaving.items():
+            self.series[element] = [signals[at] for at in range(len(steps))]
 
     def _at(self, node: Node, step: int) -> Node:
         """Return a node of a folded loop at one step."""
@@ -171,7 +169,7 @@ class _Unrolling:
         is_one = self.is_direct and type(index) is int
         if is_one and source in self.series:
             return self._step(source, index, tap.node)
-        whole = self._seen(source)
+        whole = self._joined(source)
         if is_one and whole.node.stacks:
             return whole.operands[int(index)]
         node = self._at(tap.node.at(at), step)

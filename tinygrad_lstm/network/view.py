@@ -1,6 +1,6 @@
-"""A loss as a check sees it: its network, the adjoint of that, and what was derived, in its place.
+"""A loss as a check sees it: its network, the adjoint network, and derived gradients on its wires.
 
-Knows graphs and names; nothing of what is right or wrong.
+Knows graphs and names; judges nothing.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ class Given:
 
 
 class View:
-    """A network, its adjoint, and where the δ of every named signal is.
+    """A network, its adjoint network, and the place of the δ of every named signal.
 
     Parameters
     ----------
     loss : Tensor
     fold : bool
-        Whether one step is to stand for all where there is a recurrence, in a plain loop too.
+        Whether to fold the network over time, plain loops too.
 
     Attributes
     ----------
     network, adjoint : Graph
         Packed signals taken apart.
     reason : str
-        Why one step does not stand for all, where it was to (see `fold_if_true`); else empty.
+        Why the network is not folded, if it was to be folded (see `fold_if_true`); else empty.
     signals : Signals
     at : dict of str to (wire, step)
         Where the δ of a signal is in the adjoint network.
     named : dict of str to Tensor
-        Those of them that somebody gave a name: inputs, parameters and what modules name. Not the
-        loss: its δ is 1.
+        Those of these signals that have a name: inputs, parameters and the signals that modules
+        name. Not the loss: its δ is 1.
     sequence : dict of str to str
-        Of what signal one is a step.
+        The signal that a step belongs to, by the name of the step.
     parts : dict of str to list of (str, int)
-        What is packed in a signal, and how wide each part is in relation to the others.
+        The signals packed in a signal, and how wide each is, relative to the others.
     """
 
     @collector_paused()
@@ -106,13 +106,13 @@ class View:
 
     @cached_property
     def unfolded(self) -> View:
-        """The same with every step on its own."""
+        """The view of the same loss without folding."""
         return View(self.loss, fold=False) if self.network.folded else self
 
     def given(self, hand: Mapping[str, np.ndarray]) -> list[Given]:
-        """Return what was derived, signal by signal, the last in the forward pass first.
+        """Return the derived gradients, the last signal of the forward pass first.
 
-        What has no place here is left out, and what cannot be taken apart as it should be.
+        A gradient is left out if its signal is on no wire, or if it has no room for all parts.
         """
         found = [
             each

@@ -1,4 +1,4 @@
-"""Elements that know whose signals they take, and the wires that this comes to.
+"""Elements, which know their operands, and the wires between them.
 
 Knows nodes and wires. A program, recorded or folded, says which operands an element has. In a graph
 every wire has one producer and one consumer: what is used more than once passes through a branch
@@ -7,8 +7,8 @@ point, and an operand given smaller than it is used through a broadcast.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
 
@@ -18,9 +18,12 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.primitives import broadcast_to
 from ..errors import UsageError
-from .flow import DELAYS, Flow, Node, Wire
+from .flow import DELAYS, AnyFlow, Flow, Loop, Node, Wire
 
-LATER = "fold: later steps use what is made, outside of the loop, of earlier ones"
+OUTSIDE = (
+    "fold: a step reads {}, which is computed outside of the loop from earlier steps; "
+    "compute it inside of the loop"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +49,15 @@ class Element:
         shape: tuple[int, ...] = np.shape(self.value)
         return shape[1:] if self.node.is_timed else shape
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is an operation outside of every loop."""
+        node = self.node
+        return bool(self.operands) and node.loop is None and node.kind is not Kind.OUTPUT
+
 
 def wired(elements: Iterable[Element]) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
-    """Lay the wires between elements, with branch points and broadcasts where there are any.
+    """Return the nodes and wires of some elements, with branch points and broadcasts.
 
     Parameters
     ----------
@@ -67,23 +76,23 @@ class _Wiring:
 
     def laid(self) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
         free = self._signals()
-        left: list[Node] = []  # branch points of what leaves a loop, which come after the loop
+        forks: list[Node] = []  # branch points of what leaves a loop, which come after the loop
         for element in Interruptible(self.elements):
             node = element.node
-            if left and not (node.folded and element.node.leaves_loop):
-                self.nodes += left
-                left = []
+            if forks and not (node.folded and node.leaves_loop):
+                self.nodes += forks
+                forks = []
             inputs = []
             for operand in element.operands:
                 wire = free[operand].pop(0)
-                if _broadcasts(operand, element):
+                if node.works_by_entry and operand.shape != element.shape:
                     wire = self._broadcast(wire, operand, element)
                 inputs.append(wire)
             node.inputs = tuple(inputs)
             self.nodes.append(node)
             if element in self.branches:
-                (left if element.node.leaves_loop else self.nodes).append(self.branches[element])
-        self.nodes += left
+                (forks if node.leaves_loop else self.nodes).append(self.branches[element])
+        self.nodes += forks
         return tuple(self.nodes), tuple(self.wires)
 
     def _signals(self) -> dict[Element, list[int]]:
@@ -106,7 +115,7 @@ class _Wiring:
             self.branches[element] = Node(
                 Kind.BRANCH, (wire,), tuple(arms), name, signs=(1,) * len(arms), stem=node.stem,
                 scope=node.scope, step=node.step,
-                loop=None if element.node.leaves_loop else node.loop,
+                loop=None if node.leaves_loop else node.loop,
             )  # fmt: skip
             free[element] = arms
         return free
@@ -138,15 +147,10 @@ class _Wiring:
         return wide
 
 
-def _broadcasts(operand: Element, user: Element) -> bool:
-    node = user.node
-    return node.works_by_entry and operand.shape != user.shape
-
-
 def elements(graph: Flow) -> list[Element]:
     """Return a graph's elements: its nodes but for branch points and broadcasts."""
     makers: dict[int, Element] = {}
-    found = []
+    several = []
     for node in Interruptible(graph.nodes):
         if node.kind in (Kind.BRANCH, Kind.BROADCAST):
             makers.update(dict.fromkeys(node.outputs, makers[node.inputs[0]]))
@@ -154,22 +158,29 @@ def elements(graph: Flow) -> list[Element]:
         value = graph.wires[node.outputs[0]].value if node.outputs else None
         element = Element(node, [], value)
         makers.update(dict.fromkeys(node.outputs, element))
-        found.append(element)
-    for element in Interruptible(found):
+        several.append(element)
+    for element in Interruptible(several):
         element.operands = [makers[wire] for wire in element.node.inputs]
-    return found
+    return several
 
 
 def reached(outputs: Iterable[Element]) -> list[Element]:
     """Return all elements that lead to some, those included."""
-    found = dict.fromkeys(outputs)
-    waiting = list(found)
+    leading = dict.fromkeys(outputs)
+    waiting = list(leading)
     while waiting:
         for operand in waiting.pop().operands:
-            if operand not in found:
-                found[operand] = None
+            if operand not in leading:
+                leading[operand] = None
                 waiting.append(operand)
-    return list(found)
+    return list(leading)
+
+
+def rebuilt(graph: AnyFlow, order: Sequence[Element], loops: Iterable[Loop]) -> AnyFlow:
+    """Return a graph with other nodes, in an order in which they can be run, and other loops."""
+    _number_repeats(order)
+    nodes, wires = wired(order)
+    return replace(graph, nodes=nodes, wires=wires, loops=tuple(loops))
 
 
 def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> list[Element]:
@@ -191,32 +202,33 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
         group: {group_of[x] for each in inside for x in each.operands} - {group}
         for group, inside in groups.items()
     }
-    found = []
+    order = []
     for group in Interruptible(_sorted(needs)):
         inside = groups[group]
         here = set(inside)
-        if any(x in here and x.node.leaves_loop for each in inside for x in each.operands):
-            raise UsageError(LATER)
+        for x in (x for each in inside for x in each.operands):
+            if x in here and x.node.leaves_loop:
+                raise UsageError(OUTSIDE.format(x.node.name))
         within = {
             each: {x for x in each.operands if x in here and each.node.kind not in DELAYS}
             for each in inside
         }
-        found.extend(sorted(_sorted(within), key=lambda each: each.node.leaves_loop))
-    return found
+        order.extend(sorted(_sorted(within), key=lambda each: each.node.leaves_loop))
+    return order
 
 
-def tell_apart(elements: Iterable[Element]) -> None:
+def _number_repeats(elements: Iterable[Element]) -> None:
     """Number signals of one name: the second becomes ``name (2)``."""
     repeats: dict[str, int] = {}
-    seen: set[str] = set()
+    names: set[str] = set()
     for element in Interruptible(elements):
         if element.node.kind is Kind.OUTPUT:
             continue
         base = name = element.node.name
-        while name in seen:
+        while name in names:
             repeats[base] = repeats.get(base, 1) + 1
             name = f"{base} ({repeats[base]})"
-        seen.add(name)
+        names.add(name)
         element.node.name = name
 
 
@@ -233,14 +245,15 @@ def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
             users[each].append(item)
     ready = [position[item] for item, count in missing.items() if not count]
     heapify(ready)
-    items, found = list(needs), []
+    items, order = list(needs), []
     while ready:
         item = items[heappop(ready)]
-        found.append(item)
+        order.append(item)
         for user in users[item]:
             missing[user] -= 1
             if not missing[user]:
                 heappush(ready, position[user])
-    if len(found) < len(needs):
-        raise UsageError(LATER)
-    return found
+    if len(order) < len(needs):
+        late = [x.node.name for x in items if isinstance(x, Element) and x not in set(order)]
+        raise UsageError(OUTSIDE.format(late[0] if late else "a signal"))
+    return order
