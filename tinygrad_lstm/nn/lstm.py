@@ -81,6 +81,7 @@ class LSTM(RecurrentOf[OutAndState]):
 
     Examples
     --------
+    >>> import numpy as np
     >>> lstm = LSTM(2, 3, num_layers=2, bidirectional=True, seed=0)
     >>> out, (out_n, state_n) = lstm(np.ones((5, 8, 2)), lengths=[5, 3, 4, 1, 5, 2, 2, 5])
     >>> out.shape, out_n.shape, state_n.shape
@@ -129,7 +130,8 @@ class LSTMCell(CellOf[OutAndState]):
 
     Examples
     --------
-    >>> from ..engine.place import steps
+    >>> import numpy as np
+    >>> from tinygrad_lstm import steps
     >>> cell, x = LSTMCell(2, 3, seed=0), np.ones((4, 2))
     >>> out, state = cell(x[0])
     >>> for k in steps(range(1, 4)):
