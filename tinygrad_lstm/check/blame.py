@@ -35,26 +35,34 @@ class Judgement:
     allowed: np.ndarray
 
     @property
+    def fits(self) -> bool:
+        """Whether the given gradient has the shape of the expected one."""
+        return self.given.value.shape == self.expected.shape
+
+    @property
+    def difference(self) -> np.ndarray:
+        """The absolute difference of each entry, where the shape fits."""
+        return np.asarray(np.abs(self.given.value - self.expected))
+
+    @property
     def follows(self) -> bool:
         """Whether the given gradient is the expected one, within the tolerance."""
-        if self.given.value.shape != self.expected.shape:
-            return False
-        return bool(np.all(np.abs(self.given.value - self.expected) <= self.allowed))
+        return self.fits and bool(np.all(self.difference <= self.allowed))
 
     @property
     def residual(self) -> float:
         """The largest difference, relative to the largest entry."""
-        if self.given.value.shape != self.expected.shape:
+        if not self.fits:
             return float("inf")
         scale = np.maximum(np.abs(self.expected), np.abs(self.given.value)).max(initial=1e-300)
-        return float(np.abs(self.given.value - self.expected).max(initial=0.0) / scale)
+        return float(self.difference.max(initial=0.0) / scale)
 
     @property
     def worst(self) -> tuple[int, ...]:
         """The entry that differs most, relative to the tolerance; () if the shape is wrong."""
-        if self.given.value.shape != self.expected.shape:
+        if not self.fits:
             return ()
-        off = np.abs(self.given.value - self.expected) / np.maximum(self.allowed, 1e-300)
+        off = self.difference / np.maximum(self.allowed, 1e-300)
         return tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
 
 
@@ -120,8 +128,8 @@ def blame(sight: View, several: Sequence[Judgement]) -> Blame | None:
         return None
     first = wrong[0]
     right = run_on_given(sight.adjoint, [each.given for each in several], None)
-    fits = first.given.value.shape == first.expected.shape
-    off = (first.given.value[first.worst], first.expected[first.worst]) if fits else (np.nan,) * 2
+    numbers = (first.given.value, first.expected) if first.fits else (np.nan, np.nan)
+    found, expected = (float(np.asarray(each)[first.worst]) for each in numbers)
     consequences = [
         each.given.name
         for key, each in enumerate(several)
@@ -129,7 +137,7 @@ def blame(sight: View, several: Sequence[Judgement]) -> Blame | None:
     ]
     suspects = _Suspects(sight, first.given.name, several)
     return Blame(
-        first.given.name, first.worst, float(off[0]), float(off[1]), tuple(suspects.region()),
+        first.given.name, first.worst, found, expected, tuple(suspects.region()),
         tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 

@@ -35,10 +35,9 @@ class Effects:
         self.slices: dict[int, slice] = {}
         count = 0
         for key, each in Interruptible(base.items()):
-            is_shaped = each.given.value.shape == each.expected.shape
             largest = [np.abs(x).max(initial=0.0) for x in (each.given.value, each.expected)]
-            self.sizes[key] = (float(max(largest)) or 1.0) if is_shaped else 0.0
-            entries = each.given.value.size if is_shaped else 1
+            self.sizes[key] = (float(max(largest)) or 1.0) if each.fits else 0.0
+            entries = each.given.value.size if each.fits else 1
             self.slices[key] = slice(count, count + entries)
             count += entries
         random = np.random.default_rng(0)

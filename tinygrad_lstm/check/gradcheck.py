@@ -210,17 +210,18 @@ def _leaves(inputs: Any, float32: bool) -> list[Tensor]:
                 "a wrong derivative by; give float64"
                 + (", or float32=True to have it checked to 1e-3" if leaf.dtype == "f4" else "")
             )
-        if not np.isfinite(leaf._array).all():
-            at = tuple(np.argwhere(~np.isfinite(leaf._array))[0].tolist())
-            raise ArgumentError(
-                f"{who}: element {at} is {leaf._array[at]}; choose a point that is finite"
-            )
+        _refuse_infinite(who, leaf, "that is finite")
         leaves.append(leaf)
     if not sum(leaf.size for leaf in leaves):
         raise ArgumentError(
             "gradcheck: the inputs hold no numbers; give one array or Tensor, or several"
         )
     return leaves
+
+
+def _refuse_infinite(who: str, tensor: Tensor, point: str) -> None:
+    for at in map(tuple, np.argwhere(~np.isfinite(tensor._array)).tolist()):
+        raise ArgumentError(f"{who}: element {at} is {tensor._array[at]}; choose a point {point}")
 
 
 def _names(leaves: list[Tensor]) -> list[str]:
@@ -247,12 +248,7 @@ def _check_outputs(outs: tuple[Tensor, ...], leaves: list[Tensor]) -> None:
     if not sum(out.size for out in outs):
         raise ArgumentError("gradcheck: the function returned no numbers; let it return a Tensor")
     for k, out in enumerate(outs):
-        if not np.isfinite(out._array).all():
-            at = tuple(np.argwhere(~np.isfinite(out._array))[0].tolist())
-            raise ArgumentError(
-                f"gradcheck: output {k}: element {at} is {out._array[at]}; choose a point at which "
-                "the function is finite"
-            )
+        _refuse_infinite(f"gradcheck: output {k}", out, "at which the function is finite")
     if set(leaves).isdisjoint(history(outs)):
         raise GradientError(
             "gradcheck: the outputs depend on none of the inputs; compute them from the Tensors "

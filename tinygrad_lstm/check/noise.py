@@ -30,7 +30,7 @@ def noise(several: Sequence[Judgement]) -> float | None:
     float or None
         None if they do not look like noise, or are too few to tell.
     """
-    if any(each.given.value.shape != each.expected.shape for each in several):
+    if not all(each.fits for each in several):
         return None
     for by_entry in (True, False):  # noise of each entry's size, or of the largest one's
         off = np.concatenate([_relative(each, by_entry) for each in several] or [np.empty(0)])

@@ -19,6 +19,17 @@ Intercepts = Mapping[int, Intercept]
 NO_INTERCEPTS: Intercepts = MappingProxyType({})
 
 
+def given_places(given: Sequence[Given]) -> dict[int, dict[int | None, list[int]]]:
+    """Return the positions of given gradients, by wire and step.
+
+    There are several at one place, where one signal is a plain copy of another.
+    """
+    places: dict[int, dict[int | None, list[int]]] = {}
+    for key, each in enumerate(given):
+        places.setdefault(each.wire, {}).setdefault(each.step, []).append(key)
+    return places
+
+
 def run_on_given(
     adjoint: Flow,
     given: Sequence[Given],
@@ -43,9 +54,7 @@ def run_on_given(
         where it makes nothing.
     """
     own: dict[int, np.ndarray] = {}
-    places: dict[int, dict[int | None, list[int]]] = {}
-    for key, each in enumerate(given):  # several, where one signal is a plain copy of another
-        places.setdefault(each.wire, {}).setdefault(each.step, []).append(key)
+    places = given_places(given)
 
     def at(wire: int) -> Intercept:
         def intercept(step: int | None, value: np.ndarray) -> np.ndarray:

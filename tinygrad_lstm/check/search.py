@@ -22,7 +22,7 @@ from .diagnosis import Diagnoses, Diagnosis
 from .effects import Effects, Pair
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
-from .runs import run_on_given
+from .runs import given_places, run_on_given
 from .trials import NO_ROOM, SECONDS, Screen, Trials
 
 MORE = 200  # pairs that are tried after one that explains all
@@ -232,9 +232,7 @@ class _Search:
         ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
         leading = min(ways, key=len)
         aims = {
-            key: each.given.value - each.expected
-            for key, each in self.base.items()
-            if each.given.value.shape == each.expected.shape
+            key: each.given.value - each.expected for key, each in self.base.items() if each.fits
         }
         screen = Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
         is_shaped = len(aims) == len(self.base)
@@ -282,9 +280,7 @@ def _known(sight: View, given: Sequence[Given]) -> set[int]:
     """Return the wires on which δ is given at every step."""
     nodes, loops = sight.adjoint.nodes, sight.adjoint.loops
     counts = {w: len(loops[x.loop or 0].steps) for x in nodes if x.folded for w in x.outputs}
-    steps: dict[int, set[int | None]] = {}
-    for each in given:
-        steps.setdefault(each.wire, set()).add(each.step)
+    steps = given_places(given)
     return {  # a signal that leaves a loop is given without a step
         w for w, known in steps.items() if None in known or len(known) >= counts.get(w, 1)
     }
@@ -293,12 +289,8 @@ def _known(sight: View, given: Sequence[Given]) -> set[int]:
 def _settled(sight: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
     right = run_on_given(sight.adjoint, given, None)
-    off = {
-        given[key].wire
-        for key, value in Interruptible(right.items())
-        if given[key].value.shape != value.shape
-        or not np.all(np.abs(given[key].value - value) <= allowed[key])
-    }
+    several = (Judgement(given[k], value, allowed[k]) for k, value in Interruptible(right.items()))
+    off = {each.given.wire for each in several if not each.follows}
     return _known(sight, given) - off
 
 

@@ -26,7 +26,7 @@ from ..network.flow import Flow, Node, reachable
 from ..network.view import Given
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
-from .runs import Recorder
+from .runs import Recorder, given_places
 
 SECONDS = 30.0  # after which no more mistakes are tried, by default
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none
@@ -59,9 +59,7 @@ class Trials:
         for at, node in enumerate(Interruptible(self.nodes)):
             for wire in node.inputs:
                 self.readers.setdefault(wire, []).append(at)
-        self.places: dict[int, dict[int | None, list[int]]] = {}
-        for key, each in enumerate(given):  # several, where one signal is a plain copy of another
-            self.places.setdefault(each.wire, {}).setdefault(each.step, []).append(key)
+        self.places = given_places(given)
         self.ids = set(map(id, self.nodes))
         self.reached: dict[frozenset[int], set[int]] = {}
         self.known: dict[int, Any] = {}
