@@ -145,13 +145,13 @@ def _broken_promises(
 ) -> list[Failure]:
     """Run the function twice; return where it changed its inputs or did not give the same."""
     arrays, serials = [leaf._array for leaf in leaves], [leaf.serial for leaf in leaves]
-    kept = [array.copy() for array in arrays]
+    copies = [array.copy() for array in arrays]
     once = again = run()
-    if all(np.array_equal(leaf._array, was) for leaf, was in zip(leaves, kept)):
+    if all(np.array_equal(leaf._array, was) for leaf, was in zip(leaves, copies)):
         _check_outputs(once, leaves)
         again = run()
     failures = []
-    for leaf, name, array, was, serial in zip(leaves, names, arrays, kept, serials):
+    for leaf, name, array, was, serial in zip(leaves, names, arrays, copies, serials):
         for at in map(tuple, np.argwhere(~(leaf._array == was)).tolist()):
             values: dict[str, Any] = dict(found=float(leaf._array[at]), expected=float(was[at]))
             failures.append(Failure(order=1, input=name, at=at, method="inputs kept", **values))

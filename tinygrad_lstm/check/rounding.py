@@ -145,27 +145,21 @@ def tolerances(
     ]
 
 
-def _bounded(off: np.ndarray) -> np.ndarray:
-    """Return a difference of bounds, infinite where both are."""
-    return np.asarray(np.nan_to_num(off, nan=np.inf, posinf=np.inf))
-
-
 def _sizes(sight: View) -> Intercepts:
     """Return intercepts for the size of δ itself where it has a name or left a product.
 
     So that sizes are added up from one name, or one layer, to the next, and do not grow from step
     to step as the sum of all ways does, whose signs never let them cancel.
     """
-    known: dict[tuple[int, int | None], np.ndarray] = {}
-
-    def kept(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
-        known[wire, step] = np.abs(value)
-        return value
-
     wires = set(_wires(sight).values())
     wires.update(x.outputs[0] for x in sight.adjoint.nodes if x.kind is Kind.MATRIX)
-    evaluate(sight.adjoint, intercept=Recorder(wires, kept))
-    return Recorder(wires, lambda wire, step, value: known.get((wire, step), value))
+    exact = Recorder(wires)
+    evaluate(sight.adjoint, intercept=exact)
+
+    def size(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+        return np.asarray(np.abs(exact.records.get(wire, {}).get(step, value)))
+
+    return Recorder(wires, size)
 
 
 def reach(sight: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
@@ -185,19 +179,19 @@ def reach(sight: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np
 
     exact = Recorder(set(wires.values()))
 
-    def made(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
+    def deltas(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
         if not is_rounded:
             evaluate(adjoint, intercept=exact)
             return exact.series()
         errors, before = _errors(random, exact, half_unit), Recorder(set(wires.values()))
 
-        def carried(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+        def rounded(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
             return _moved(errors, wire, step, before[wire](step, value))
 
-        evaluate(adjoint, intercept=Recorder(set(wires.values()), carried))
+        evaluate(adjoint, intercept=Recorder(set(wires.values()), rounded))
         return before.series()
 
-    off = spread(sight, half_unit, made)
+    off = spread(sight, half_unit, deltas)
     return {wire: off[to] for wire, to in wires.items() if to in off}
 
 
@@ -230,7 +224,8 @@ def spread(
         for adjoint in islice(_rounded(sight, half_unit, random), DRAWS):
             for key, value in run(adjoint, True).items():
                 squares[key] = squares[key] + (value - right[key]) ** 2
-        return {key: _bounded(FACTOR * np.sqrt(x / DRAWS)) for key, x in squares.items()}
+        bounds = {key: FACTOR * np.sqrt(x / DRAWS) for key, x in squares.items()}
+        return {key: np.nan_to_num(x, nan=np.inf, posinf=np.inf) for key, x in bounds.items()}
 
 
 def _most(value: Any, half_unit: HalfUnit) -> np.ndarray:

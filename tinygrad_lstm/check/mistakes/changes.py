@@ -161,7 +161,7 @@ def in_order(graph: Flow) -> Flow:
 
     Raises KeyError if there is none: a signal would be made of itself.
     """
-    done: set[int] = set()
+    ready: set[int] = set()
     waiting, nodes = list(graph.nodes), list[Node]()
     carried = {wire for node in graph.nodes if node.kind in DELAYS for wire in node.outputs}
     while waiting:
@@ -171,9 +171,9 @@ def in_order(graph: Flow) -> Flow:
             if (node.loop if node.folded else None) != block:
                 left += waiting[at:]
                 break
-            if all(wire in done or wire in carried for wire in node.inputs) or node.kind in DELAYS:
+            if all(wire in ready or wire in carried for wire in node.inputs) or node.kind in DELAYS:
                 nodes.append(node)
-                done.update(node.outputs)
+                ready.update(node.outputs)
             else:
                 left.append(node)
         if len(left) == len(waiting):

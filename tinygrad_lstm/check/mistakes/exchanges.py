@@ -167,12 +167,12 @@ def packing_orders(nets: Networks) -> Iterator[Mistake]:
             continue
         names = [nets.makes(node).rpartition(".")[2] for node in wholes[0]]
         for order in list(permutations(range(len(widths))))[1:]:
-            taken = ", ".join(names[order.index(at)] for at in range(len(names)))
+            wrong = ", ".join(names[order.index(at)] for at in range(len(names)))
             members = tuple(
                 Mistake(what="order of what is packed", where=nets.makes(nodes[0]), says="the "
-                        f"packed parts stand in the order {taken}, where the order "
+                        f"packed parts stand in the order {wrong}, where the order "
                         f"{', '.join(names)} belongs", right=", ".join(names), wrong="the part "
-                        f"at that place in the order {taken}",
+                        f"at that place in the order {wrong}",
                         change=_permutation(nodes, list(order)))
                 for nodes in wholes
             )  # fmt: skip

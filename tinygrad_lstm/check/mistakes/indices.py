@@ -129,8 +129,8 @@ def wrong_reads(nets: Networks) -> Iterator[Mistake]:
         for other in _other_indices(nets, node):
             change = run_again(nets, {reader.outputs[0]: _reading(nets, node, reader, other)})
             if change is not None:
-                done = f"the forward pass and the backward pass read {where}"
-                yield _mistake(where, done, other, Change.all([change, _put(node, other)]))
+                error = f"the forward pass and the backward pass read {where}"
+                yield _mistake(where, error, other, Change.all([change, _put(node, other)]))
 
 
 def _reading(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Value:
@@ -143,8 +143,8 @@ def _reading(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Val
     return part
 
 
-def _mistake(where: str, done: str, other: OtherIndex, change: Change) -> Mistake:
-    return Mistake(what="wrong index", where=where, says=f"{done} at {other.text}", right="its "
+def _mistake(where: str, error: str, other: OtherIndex, change: Change) -> Mistake:
+    return Mistake(what="wrong index", where=where, says=f"{error} at {other.text}", right="its "
                    "own index", wrong=other.text, change=change)  # fmt: skip
 
 

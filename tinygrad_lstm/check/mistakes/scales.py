@@ -58,10 +58,10 @@ def branch_signs(nets: Networks) -> Iterator[Mistake]:
     for node in nets.nodes:
         for at, wire in enumerate(node.outputs if node.kind is Kind.BRANCH else ()):
             arm = nets.adjoint.wires[wire].name.removeprefix("δ")
-            taken, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
+            wrong, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
             change = replace(Change.by(node, _flip(at)), at=frozenset([wire]))
             yield Mistake(what="sign", where=arm, says=f"δ is passed on to {arm} with the wrong "
-                          "sign", right=right, wrong=taken, change=change)  # fmt: skip
+                          "sign", right=right, wrong=wrong, change=change)  # fmt: skip
 
 
 def _flip(at: int) -> Edit:

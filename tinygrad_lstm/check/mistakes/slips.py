@@ -43,8 +43,8 @@ def slips(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[str, Any]]
     >>> list(slips(lambda a, b: a / b, 6, 2))
     [('· for /', 12), ('not divided', 6), ('upside down', 0.3333333333333333)]
     """
-    done = _Run(rule, operands).operations
-    for at, (sign, is_square) in enumerate(done):
+    operations = _Run(rule, operands).operations
+    for at, (sign, is_square) in enumerate(operations):
         for word, slip in SLIPS[sign].items():
             if is_square and slip is _second:
                 continue  # the same as the other factor
@@ -60,7 +60,7 @@ class _Run:
         self.operations: list[tuple[str, bool]] = []
         self.result = _bare(rule(*(_Operand(each, self) for each in operands)))
 
-    def done(self, sign: str, a: Any, b: Any) -> _Operand:
+    def apply(self, sign: str, a: Any, b: Any) -> _Operand:
         is_wrong = len(self.operations) == self.at
         self.operations.append((sign, sign == "·" and a is b))
         operation = self.slip if is_wrong else OPERATIONS[sign]
@@ -70,8 +70,8 @@ class _Run:
 def _operator(sign: str) -> tuple[Operation, Operation]:
     """Return the two methods of an operator: with the operand on the left, and on the right."""
     return (
-        lambda self, other: self.run.done(sign, self, other),
-        lambda self, other: self.run.done(sign, other, self),
+        lambda self, other: self.run.apply(sign, self, other),
+        lambda self, other: self.run.apply(sign, other, self),
     )
 
 
@@ -115,7 +115,7 @@ class _Operand:
     __hash__ = object.__hash__
 
     def __neg__(self) -> _Operand:
-        return self.run.done("neg", self, None)
+        return self.run.apply("neg", self, None)
 
 
 def _bare(value: Any) -> Any:

@@ -64,15 +64,15 @@ def substitutions(
         if key in seen or not np.any(each.gain):
             continue
         seen.add(key)
-        taken = each if each.distance is None else _as_number(nets, node, each)
-        is_none = np.shape(taken.gain) == np.shape(node.gain) and np.allclose(
-            taken.gain, node.gain, rtol=1e-12, atol=0.0
+        chosen = each if each.distance is None else _as_number(nets, node, each)
+        is_none = np.shape(chosen.gain) == np.shape(node.gain) and np.allclose(
+            chosen.gain, node.gain, rtol=1e-12, atol=0.0
         )
-        change = replace(Change.to(node, gain=taken.gain), is_none=bool(is_none))
-        shared = () if taken.group is None else tuple(f"{of}: {taken.group}" for of in groups)
-        yield Mistake(what=taken.what, where=nets.makes(node), says=taken.says,
-                      right=str(node.label), wrong=taken.wrong, change=change, groups=shared,
-                      distance=taken.distance or 0)  # fmt: skip
+        change = replace(Change.to(node, gain=chosen.gain), is_none=bool(is_none))
+        shared = () if chosen.group is None else tuple(f"{of}: {chosen.group}" for of in groups)
+        yield Mistake(what=chosen.what, where=nets.makes(node), says=chosen.says,
+                      right=str(node.label), wrong=chosen.wrong, change=change, groups=shared,
+                      distance=chosen.distance or 0)  # fmt: skip
 
 
 def _as_number(nets: Networks, node: Node, substitute: Substitute) -> Substitute:

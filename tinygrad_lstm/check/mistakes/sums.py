@@ -135,13 +135,13 @@ def axis_sums(nets: Networks) -> Iterator[Mistake]:
         if len(whole) == 2 and len(right) == 1:
             other = 1 - right[0]
             over[f"axis {other}, not over axis {right[0]}"] = (f"axis {other}", other)
-        for axes, (taken, axis) in over.items():
+        for axes, (wrong, axis) in over.items():
             how = {"axis": axis, "keepdims": False}
             change = Change.to(node, kind=Kind.LINEAR, primitive=total, parameters=how,
                                    transposed=False)  # fmt: skip
             yield Mistake(what="sum over the wrong axis", where=where, says="the gradient of "
                           f"{where} is summed over {axes}", right=f"Σ over {right}", wrong="Σ "
-                          f"over {taken}", change=change,
+                          f"over {wrong}", change=change,
                           groups=(f"{whole_name} {axes}",))  # fmt: skip
         change = Change.to(node, kind=Kind.GAIN, gain=nets.at_every_step(node, 1.0))
         yield Mistake(what="sum over the batch missing", where=where, says="the gradient of "
