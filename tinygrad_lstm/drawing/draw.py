@@ -260,9 +260,9 @@ def _varying(network: Graph) -> list[str]:
             is_read = node.kind is Kind.TAP and has_own_name(node, network.source(node.inputs[0]))
             if is_read:
                 what += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
-            if not parameter.is_told:
+            if not parameter.is_explicit:
                 what += f": {parameter.listed()}"
-            if is_read or not parameter.is_told:
+            if is_read or not parameter.is_explicit:
                 notes.append(what)
     return notes
 

@@ -93,7 +93,7 @@ def sizes(value: Any, x: Any) -> tuple[int, ...]:
     return wholes(value)
 
 
-def keeping(value: Any, x: Any) -> bool:
+def keepdims(value: Any, x: Any) -> bool:
     """Return whether axes are kept."""
     if value is True or value is False:
         return value
@@ -224,5 +224,5 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, _ndarray) else told(value)
 
 
-REDUCING: dict[str, Form] = {"axis": axes, "keepdims": keeping}
+REDUCING: dict[str, Form] = {"axis": axes, "keepdims": keepdims}
 JOINING: dict[str, Form] = {"axis": axis}

@@ -260,7 +260,7 @@ def _as_number(leaf: Any) -> Any:
 def _values(node: Node) -> str:
     """Return the values that a parameter has at the steps, unless a formula says them."""
     varies = varying(node.parameters)
-    texts = [parameter.listed() for parameter in varies if not parameter.is_told]
+    texts = [parameter.listed() for parameter in varies if not parameter.is_explicit]
     if varies and node.primitive is not None and not node.primitive.is_part:
         texts.append(f"the derivative is written as at step {varies[0].steps[0]}")
     return "; ".join(texts)

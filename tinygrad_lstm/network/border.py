@@ -148,7 +148,7 @@ def _index_text(index: Varying) -> str:
     entries = [_along_time(each) for each in index.values]
     if None not in entries:
         read = Varying(index.name, tuple(entries), index.steps)
-        if read.is_told:
+        if read.is_explicit:
             return f"({read})"
     return f"[{bare(str(index))}]"
 

@@ -50,7 +50,7 @@ class Varying:
         return self.values[0]
 
     @property
-    def is_told(self) -> bool:
+    def is_explicit(self) -> bool:
         """Whether its text says which value it has at each step."""
         return f"{self.name}(k)" not in str(self)
 

@@ -168,7 +168,7 @@ def _other_indices(nets: Networks, node: Node) -> Iterator[OtherIndex]:
     """
     own = _indices(nets, node)
     index = node.parameters["index"]
-    if isinstance(index, Varying) and index.is_told:
+    if isinstance(index, Varying) and index.is_explicit:
         return
     for place, series in _columns(own):
         if np.size(series) < 2 or any(np.array_equal(series, x) for x in np.indices(series.shape)):
@@ -254,10 +254,8 @@ def single_class_gradients(nets: Networks) -> Iterator[Mistake]:
 
 def _entries(nets: Networks, wire: int) -> np.ndarray | None:
     """Return 1 at the entries of δ that a part sends; None if no part sends δ on a wire."""
-    node = nets.sender.get(wire)
-    while node is not None and node.kind is Kind.BRANCH:
-        node = nets.sender.get(node.inputs[0])
-    if node is None or node.kind is not Kind.LINEAR or next(_parts(nets.at([node])), None) is None:
+    node = nets.adjoint.source(wire, (Kind.BRANCH,))
+    if node.kind is not Kind.LINEAR or next(_parts(nets.at([node])), None) is None:
         return None
     masks = []
     for index in _indices(nets, node):
