@@ -354,6 +354,11 @@ def test_nothing_comes_back_from_after_the_last_step():
 
 def test_what_stands_instead_of_what_is_marked_is_said_in_words():
     texts = {str(planted.report(case)) for case in CASES if case.network.startswith("characters")}
-    instead = {line for text in texts for line in text.splitlines() if "in place of the marked part" in line}
+    instead = {
+        line
+        for text in texts
+        for line in text.splitlines()
+        if "in place of the marked part" in line
+    }
     assert any("the part that is written last" in line for line in instead)
     assert all(re.search(r"\w", line.partition(": ")[2]) for line in instead)
