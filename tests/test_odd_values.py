@@ -36,6 +36,10 @@ def leaf(*shape, name="x"):
     return tg.Tensor(np.linspace(0.2, 0.9, int(np.prod(shape))).reshape(shape), True, name)
 
 
+def regular():
+    return tg.Tensor(np.diag([1.0, 2.0, 4.0]) + 0.1, True, "A")
+
+
 def call(function, *args, **options):
     return function, args, options
 
@@ -128,6 +132,31 @@ CALLS: dict[str, Call] = {
         create_graph=False, allow_unused=False,
     ),
     "jvp": lambda: call(tg.jvp, tg.tanh, np.ones(3), np.ones(3)),
+    "vjp": lambda: call(tg.vjp, tg.tanh, np.ones(3), np.ones(3), create_graph=False),
+    "jacobian": lambda: call(tg.jacobian, tg.tanh, np.ones(3), create_graph=False),
+    "hessian": lambda: call(tg.hessian, tg.sum, np.ones(3), create_graph=False),
+    "hvp": lambda: call(tg.hvp, tg.sum, np.ones(3), np.ones(3)),
+    # matrices and spectra
+    "linalg.solve": lambda: call(tg.linalg.solve, regular(), leaf(3)),
+    "linalg.inv": lambda: call(tg.linalg.inv, regular()),
+    "linalg.pinv": lambda: call(tg.linalg.pinv, leaf(3, 2), rcond=1e-15, hermitian=False),
+    "linalg.lstsq": lambda: call(tg.linalg.lstsq, leaf(3, 2), leaf(3), rcond=1e-15),
+    "linalg.matrix_power": lambda: call(tg.linalg.matrix_power, regular(), 3),
+    "linalg.det": lambda: call(tg.linalg.det, regular()),
+    "linalg.slogdet": lambda: call(tg.linalg.slogdet, regular()),
+    "linalg.cholesky": lambda: call(tg.linalg.cholesky, regular(), upper=False),
+    "linalg.eigh": lambda: call(tg.linalg.eigh, regular(), UPLO="L"),
+    "linalg.eigvalsh": lambda: call(tg.linalg.eigvalsh, regular(), UPLO="L"),
+    "linalg.svd": lambda: call(
+        tg.linalg.svd, regular(), full_matrices=False, compute_uv=True, hermitian=False
+    ),
+    "linalg.svdvals": lambda: call(tg.linalg.svdvals, regular()),
+    "fft.fft": lambda: call(tg.fft.fft, leaf(4), n=4, axis=0, norm="ortho"),
+    "fft.ifft": lambda: call(tg.fft.ifft, leaf(4), n=4, axis=0, norm="ortho"),
+    "fft.rfft": lambda: call(tg.fft.rfft, leaf(4), n=4, axis=0, norm="ortho"),
+    "fft.irfft": lambda: call(tg.fft.irfft, leaf(4), n=4, axis=0, norm="ortho"),
+    "fft.fftshift": lambda: call(tg.fft.fftshift, leaf(4), axes=0),
+    "fft.ifftshift": lambda: call(tg.fft.ifftshift, leaf(4), axes=0),
     "gradcheck": lambda: call(
         tg.gradcheck, tg.tanh, np.full(3, 0.5), order=1, jacobian="auto", seed=0, float32=False,
         rtol=1e-6, atol=0.0,
@@ -249,6 +278,12 @@ CALLS: dict[str, Call] = {
     "interop.save": lambda: call(interop.save, dense(), "weights.npz", layout="ours"),
     "interop.load": lambda: call(
         interop.load, dense(), str(interop.save(dense(), "w.npz")), layout="ours"
+    ),
+    "interop.stacked": lambda: call(
+        interop.stacked, nn.LSTM(2, 3), gates="fico", order="hx", columns=True, apart=False
+    ),
+    "interop.Stacked": lambda: call(
+        interop.Stacked, gates="fico", order="hx", columns=True, apart=False, name="stacked"
     ),
     "interop.register": lambda: call(interop.register, interop.torch),
     "interop.load_onnx": lambda: call(interop.load_onnx, "none.onnx", name="net"),
@@ -429,7 +464,8 @@ def test_wrong_words_on_the_command_line_end_in_a_status(command, capsys):
 def public() -> Iterator[tuple[str, Any]]:
     """Yield what the package offers to be called, by the name that the table has for it."""
     for prefix, space in (("", tg), ("", nn), ("init.", nn.init), ("", optim),
-                          ("interop.", interop), ("", check)):  # fmt: skip
+                          ("interop.", interop), ("", check), ("linalg.", tg.linalg),
+                          ("fft.", tg.fft)):  # fmt: skip
         for name in dir(space):
             each = getattr(space, name)
             if name.startswith("_") or not callable(each) or is_typeddict(each):
@@ -437,7 +473,7 @@ def public() -> Iterator[tuple[str, Any]]:
             home = getattr(each, "__module__", "")
             if home.partition(".")[0] != "tinygrad_lstm":
                 continue
-            if space in (optim, nn.init) and home != space.__name__:
+            if space in (optim, nn.init, tg.linalg, tg.fft) and home != space.__name__:
                 continue  # what the module works with
             yield prefix + name, each
 
@@ -445,7 +481,8 @@ def public() -> Iterator[tuple[str, Any]]:
 # classes of results; and what changes the library of mistakes, whose own tests try odd values
 RESULTS = {
     "Graph", "Symbol", "Adequacy", "GradReport", "Report", "Row", "Blame", "Mistake", "Change",
-    "Kind", "mistake", "forget",
+    "Kind", "mistake", "forget", "linalg.EighResult", "linalg.SVDResult", "linalg.SlogdetResult",
+    "fft.Spectrum",
 }  # fmt: skip
 
 

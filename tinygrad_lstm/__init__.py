@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
+    from .engine import fft as fft
+    from .engine import linalg as linalg
+    from .engine.jacobians import hessian as hessian
+    from .engine.jacobians import hvp as hvp
+    from .engine.jacobians import jacobian as jacobian
+    from .engine.jacobians import vjp as vjp
 
 keep_freed_memory()
 multiply = hadamard
@@ -56,34 +62,126 @@ __version__ = "0.1.0"
 
 # fmt: off
 __all__ = [
-    "TABLE", "ArgumentError", "ChangedError", "DTypeError", "DetachError", "FileError",
-    "GradientError", "Graph", "OutOfRangeError", "PackageError", "RenderError", "ShapeError",
-    "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
-    "broadcast_to", "check", "clip", "compare", "concatenate", "cos", "derivations", "divide",
-    "dot", "draw", "enable_grad", "errors", "exp", "expand_dims", "explain", "gather",
-    "getitem", "grad", "gradcheck", "graph", "hadamard", "interop", "jvp", "log", "log_softmax",
-    "logsumexp", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
-    "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "pad", "power",
-    "ravel", "relu", "reshape", "scatter", "scatter_add", "scope", "sigmoid", "sign", "signals",
-    "sin", "sliding_windows", "softmax", "softplus", "split", "sqrt", "square", "squeeze",
-    "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes", "tanh", "tensor",
-    "transpose", "unstack", "var", "where",
+    "TABLE",
+    "ArgumentError",
+    "ChangedError",
+    "DTypeError",
+    "DetachError",
+    "FileError",
+    "GradientError",
+    "Graph",
+    "OutOfRangeError",
+    "PackageError",
+    "RenderError",
+    "ShapeError",
+    "SignalError",
+    "Symbol",
+    "Tensor",
+    "TinygradError",
+    "UsageError",
+    "abs",
+    "add",
+    "adequacy",
+    "broadcast_to",
+    "check",
+    "clip",
+    "compare",
+    "concatenate",
+    "cos",
+    "derivations",
+    "divide",
+    "dot",
+    "draw",
+    "enable_grad",
+    "errors",
+    "exp",
+    "expand_dims",
+    "explain",
+    "fft",
+    "gather",
+    "getitem",
+    "grad",
+    "gradcheck",
+    "graph",
+    "hadamard",
+    "hessian",
+    "hvp",
+    "interop",
+    "jacobian",
+    "jvp",
+    "linalg",
+    "log",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "multiply",
+    "negative",
+    "nn",
+    "no_grad",
+    "norm",
+    "optim",
+    "outer",
+    "overlap_add",
+    "pad",
+    "power",
+    "ravel",
+    "relu",
+    "reshape",
+    "scatter",
+    "scatter_add",
+    "scope",
+    "sigmoid",
+    "sign",
+    "signals",
+    "sin",
+    "sliding_windows",
+    "softmax",
+    "softplus",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "steps",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "tensor",
+    "transpose",
+    "unstack",
+    "var",
+    "vjp",
+    "where",
 ]
 # fmt: on
 
 # what is loaded when it is first asked for, which halves the time that the package takes to import
+_SUBJECTS = {
+    "check": "check", "derivations": "derivations", "fft": "engine.fft", "interop": "interop",
+    "linalg": "engine.linalg",
+}  # fmt: skip
 _LATER = {
-    "check": "", "derivations": "", "interop": "", "adequacy": "check.adequacy",
-    "compare": "check.compare", "gradcheck": "check.gradcheck",
+    "adequacy": "check.adequacy", "compare": "check.compare", "gradcheck": "check.gradcheck",
+    "hessian": "engine.jacobians", "hvp": "engine.jacobians", "jacobian": "engine.jacobians",
+    "vjp": "engine.jacobians",
 }  # fmt: skip
 
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        if name not in _LATER:
+        if name not in _LATER and name not in _SUBJECTS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(f".{_LATER[name] or name}", __name__)
-        globals()[name] = value = getattr(module, name) if _LATER[name] else module
+        module = import_module(f".{_SUBJECTS.get(name) or _LATER[name]}", __name__)
+        globals()[name] = value = module if name in _SUBJECTS else getattr(module, name)
         return value
 
 

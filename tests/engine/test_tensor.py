@@ -287,7 +287,8 @@ LEAVING = {
     "np.floor": lambda t: np.floor(t), "np.add.reduce": lambda t: np.add.reduce(t),
     "np.multiply.outer": lambda t: np.multiply.outer(t, t),
     "np.exp with out=": lambda t: np.exp(t, out=np.empty((2, 3))),
-    "np.svd": lambda t: np.linalg.svd(t), "np.add with out=": lambda t: operator.iadd(A.copy(), t),
+    "np.linalg.qr": lambda t: np.linalg.qr(t),
+    "np.add with out=": lambda t: operator.iadd(A.copy(), t),
     "np.multiply with out=": lambda t: operator.imul(A.copy(), t),
     "np.copyto": lambda t: np.copyto(np.empty((2, 3)), t),
 }  # fmt: skip

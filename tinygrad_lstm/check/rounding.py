@@ -27,9 +27,10 @@ HalfUnit = Callable[[Any], np.ndarray]
 
 DRAWS = 16  # of rounding errors, in every signal; the result varies by a fifth or so
 FACTOR = 5.0  # times the root of the mean square
-SLOPED = (Kind.ELEMENTWISE, Kind.BILINEAR, Kind.REDUCTION)  # whose gains depend on the operands
+# whose gains depend on the operands
+SLOPED = (Kind.ELEMENTWISE, Kind.BILINEAR, Kind.REDUCTION, Kind.MATRIX_FUNCTION)
 COMPUTED = (*SLOPED, Kind.JUNCTION, Kind.GAIN)  # of a forward pass
-GAINS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN)  # of an adjoint network
+GAINS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.PULLBACK)  # of an adjoint network
 
 
 def half_unit_carried(value: Any, digits: int) -> np.ndarray:
@@ -286,6 +287,8 @@ def _rounded(sight: View, half_unit: HalfUnit, random: np.random.Generator) -> I
 def _with_gain(node: Node, used: Node, values: Mapping[int, np.ndarray]) -> Node:
     """Return a node of an adjoint network with the gain that new values of the signals give."""
     operands = [values[wire] for wire in used.inputs]
+    if used.kind is Kind.MATRIX_FUNCTION:
+        return replace(node, residuals=(*operands, values[used.outputs[0]]))
     port = used.inputs.index(node.outputs[0])
     gain = np.asarray(gain_of(used, port, operands, values[used.outputs[0]]), float)
     return replace(node, gain=np.where(np.isfinite(gain), gain, node.gain))
@@ -303,4 +306,9 @@ def absolute(adjoint: Flow) -> Flow:
 
 def _unsigned(node: Node) -> Node:
     gain = None if node.gain is None else np.abs(node.gain)
-    return replace(node, gain=gain, signs=tuple(abs(sign) for sign in node.signs))
+    scale = _size if node.kind is Kind.PULLBACK else node.scale
+    return replace(node, gain=gain, scale=scale, signs=tuple(abs(sign) for sign in node.signs))
+
+
+def _size(signal: Any, gain: Any) -> Any:
+    return np.abs(signal)

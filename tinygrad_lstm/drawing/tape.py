@@ -25,6 +25,7 @@ COLORS = {  # by kind: fill and line, each kind also told by its shape and its w
     Kind.JUNCTION: ("#ffffff", "#444444"),
     Kind.BILINEAR: ("#fce8e6", "#c5221f"),
     Kind.REDUCTION: ("#f3e8fd", "#8430ce"),
+    Kind.MATRIX_FUNCTION: ("#f3e8fd", "#8430ce"),
     Kind.LINEAR: ("#f5f5f5", "#888888"),
     Kind.JOIN: ("#f5f5f5", "#888888"),
     Kind.CUT: ("#f5f5f5", "#888888"),

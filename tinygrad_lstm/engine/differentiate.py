@@ -167,7 +167,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     seeds = []
     with enable_grad():  # inside no_grad too: what is moved must be recorded to be followed
         for position, (point, direction) in enumerate(zip(points, directions, strict=True)):
-            start = _moving(point)
+            start = moving(point)
             along = (
                 direction if isinstance(direction, Tensor) else Tensor(direction, dtype=start.dtype)
             )
@@ -207,8 +207,8 @@ def push_forward(outputs: Sequence[Tensor], moved: dict[Any, Tensor]) -> None:
             moved[node] = tangent
 
 
-def _moving(point: Any) -> Tensor:
-    """Return a Tensor at a point that nothing else on the tape refers to."""
+def moving(point: Any) -> Tensor:
+    """Return a Tensor at a point that nothing else on the tape refers to, and that moves."""
     if isinstance(point, Tensor) and point.requires_grad:
         return record(p.reshape, (point,), {"shape": point.shape})
     return Tensor(point._array if isinstance(point, Tensor) else point, requires_grad=True)

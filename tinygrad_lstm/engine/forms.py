@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OutOfRangeError, ShapeError, TinygradError, UsageError
+from ..errors import ArgumentError, OutOfRangeError, ShapeError, TinygradError, UsageError
 from .arguments import as_array, told
 
 Form = Callable[[Any, Any], Any]
@@ -211,7 +211,17 @@ def explained(
     kind: type[TinygradError] = UsageError if isinstance(error, TypeError) else ShapeError
     if isinstance(error, IndexError):
         return OutOfRangeError(f"{name}: found {described}{options}: {error}")
+    if isinstance(error, np.linalg.LinAlgError) and "dimension" not in f"{error}":
+        remedy = _REMEDIES.get(f"{error}", "")
+        return ArgumentError(f"{name}: found {described}{options}: {error}{remedy}")
     return kind(f"{name}: shapes {described}{options} do not fit: {error}")
+
+
+# what to do, by NumPy's complaint about the numbers in a matrix
+_REMEDIES = {
+    "Singular matrix": "; expected one that has an inverse (pinv and lstsq take any)",
+    "Matrix is not positive definite": "; expected one whose eigenvalues are all positive",
+}
 
 
 def _description(operand: Any) -> str:

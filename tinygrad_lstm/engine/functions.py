@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -316,6 +317,19 @@ NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.norm: _numpy_norm, np.concatenate: _numpy_join(concatenate),
     np.stack: _numpy_join(stack),
 }  # fmt: skip
+
+_LATER = {"numpy.linalg": ".linalg", "numpy.fft": ".fft"}  # rare subjects, loaded when needed
+
+
+def ours_for(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Return our function for one of NumPy's, or None."""
+    ours = NUMPY.get(function)
+    subject = _LATER.get(getattr(function, "__module__", ""))
+    if ours is None and subject is not None:
+        NUMPY.update(import_module(subject, __package__).NUMPY)
+        ours = NUMPY.get(function)
+    return ours
+
 
 # NumPy's functions whose answers are truth values, shapes or text: they carry no gradient to lose
 PLAIN = {

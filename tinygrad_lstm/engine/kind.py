@@ -18,6 +18,7 @@ class Kind(StrEnum):
     JOIN = "join"
     BILINEAR = "bilinear"
     REDUCTION = "reduction"
+    MATRIX_FUNCTION = "matrix function"
     CUT = "cut"
     # in a graph alone
     INPUT = "input"
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     GAIN = "gain"
     MATRIX = "matrix"
     JACOBIAN = "jacobian"
+    PULLBACK = "pullback"
     DELAY = "delay"
     ADVANCE = "advance"
     TAP = "tap"

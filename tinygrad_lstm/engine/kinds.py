@@ -3,14 +3,15 @@
 Knows neither Tensors nor the table. A kind's constructor turns one declared rule into both modes of
 differentiation; the rule is a plain expression that runs on arrays, Tensors and Symbols alike.
 
-    kind          declared                        reverse (vjp)                 forward (jvp)
-    elementwise   partials f'(x, y)               ct ∘ f'                       f' ∘ t
-    junction      signs                           the cotangent, signed         signed sum
-    linear        transpose                       its transpose                 itself
-    join          where each operand lies         its pieces                    itself
-    bilinear      two transposes                  the two transposes            two forwards
-    reduction     partials F'(x, y)               F' ∘ ct along the axis        sum of F' ∘ t
-    cut           nothing                         nothing                       nothing
+    kind             declared                     reverse (vjp)                 forward (jvp)
+    elementwise      partials f'(x, y)            ct ∘ f'                       f' ∘ t
+    junction         signs                        the cotangent, signed         signed sum
+    linear           transpose                    its transpose                 itself
+    join             where each operand lies      its pieces                    itself
+    bilinear         two transposes               the two transposes            two forwards
+    reduction        partials F'(x, y)            F' ∘ ct along the axis        sum of F' ∘ t
+    matrix function  pulls and pushes             the pull of each operand      sum of the pushes
+    cut              nothing                      nothing                       nothing
 """
 
 from __future__ import annotations
@@ -73,16 +74,13 @@ def _total(terms: list[Array]) -> Array:
 
 
 class _Table:
-    """Whether the table is read: a primitive that is declared later is somebody else's.
+    """The primitives that are somebody else's: declared outside of the engine.
 
     Attributes
     ----------
-    is_read : bool
     others : mapping of str to Primitive
         The primitives outside of the table, while somebody holds them; of one name the latest.
     """
-
-    is_read = False
 
     def __init__(self) -> None:
         self.others: WeakValueDictionary[str, Primitive] = WeakValueDictionary()
@@ -92,16 +90,20 @@ table = _Table()
 
 
 def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
-    """Return a constructor that runs the rules of a primitive outside of the table at once."""
+    """Return a constructor that runs the rules of a primitive outside of the engine at once."""
 
     @wraps(constructor)
     def declare(*args: Any, **options: Any) -> Primitive:
-        if not table.is_read:
-            return constructor(*args, **options)
+        module = sys._getframe(1).f_globals.get("__name__", "__main__")
+        primitive: Primitive
+        if module.startswith(f"{__package__}."):
+            primitive = constructor(*args, **options)
+            primitive.__module__ = module  # where a pickle looks for it
+            return primitive
         from .trial import declared  # nobody else needs it
 
-        primitive: Primitive = declared(constructor, args, options)
-        primitive.__module__ = sys._getframe(1).f_globals.get("__name__", "__main__")
+        primitive = declared(constructor, args, options)
+        primitive.__module__ = module
         table.others[primitive.name] = primitive
         return primitive
 
@@ -320,6 +322,37 @@ def reduction(
 
     primitive = Primitive(name, Kind.REDUCTION, forward, pull, jvp, **{"forms": REDUCING, **more})
     primitive.rules, primitive.scale = (gain,), scale
+    return primitive
+
+
+@_tried
+def matrix_function(
+    name: str, forward: Rule, *pulls: Rule, pushes: Sequence[Rule], **more: Any
+) -> Primitive:
+    """Declare y = F(x, …) of whole matrices, such as the inverse, by its rules for each operand.
+
+    A pull ``(ct, x, …, y, **parameters)`` gives the cotangent of its operand from that of y, a push
+    ``(t, x, …, y, **parameters)`` the tangent of y from that of its operand. The last two axes are
+    those of a matrix; along all axes before them F acts on each matrix by itself.
+    """
+
+    def pull(entry: Record, ct: Array, sums: Any) -> None:
+        values = [x._array for x in entry.inputs]
+        for rule, x in zip(pulls, entry.inputs):
+            if x.requires_grad:
+                x_ct = rule(ct, *values, entry._array, **entry.parameters)
+                sums.add(x, unbroadcast(x_ct, x._array.shape))
+
+    def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
+        terms = [
+            rule(t, *xs, y, **parameters)
+            for rule, t in zip(pushes, tangents, strict=True)
+            if t is not None
+        ]
+        return _as_shape(_total(terms), y)
+
+    primitive = Primitive(name, Kind.MATRIX_FUNCTION, forward, pull, jvp, **more)
+    primitive.rules = pulls
     return primitive
 
 

@@ -32,7 +32,6 @@ from .kinds import (
     kept,
     linear,
     reduction,
-    table,
     unbroadcast,
 )
 from .numerics import Array, half, nan, one, zero
@@ -471,6 +470,3 @@ stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop"), 
 TABLE: dict[str, Primitive] = {
     name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)
 }
-for _entry in TABLE.values():
-    _entry.__module__ = __name__  # where a pickle looks for it
-table.is_read = True

@@ -60,6 +60,14 @@ def of_matmul(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | 
     return ([True, False], {}) if has_steps and len(a) > 1 and len(b) < 3 else None
 
 
+def of_matrices(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
+    """Return how a function of matrices acts on each step: on each matrix of a batch by itself."""
+    longest = max(map(len, shapes))
+    timed = [longest > 2 and len(each) == longest for each in shapes]
+    fits = all(has or not is_timed for has, is_timed in zip(_have(shapes, shape), timed))
+    return (timed, dict(parameters)) if fits and any(timed) else None
+
+
 def of_broadcast(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how a repetition along axes acts on each step; all may repeat the same operand."""
     timed = [len(shapes[0]) == len(shape)]
@@ -161,5 +169,6 @@ def _without_first(axis: Any, ndim: int) -> Any:
 
 # of a primitive that declares no rule and does not work entry by entry
 OF_KIND: dict[Kind, StepRule] = {
-    Kind.REDUCTION: along_axes, Kind.JOIN: of_join, Kind.CUT: of_cut
+    Kind.REDUCTION: along_axes, Kind.JOIN: of_join, Kind.CUT: of_cut,
+    Kind.MATRIX_FUNCTION: of_matrices,
 }  # fmt: skip

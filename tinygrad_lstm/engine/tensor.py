@@ -470,15 +470,16 @@ class Tensor:
         if function in functions.PLAIN:
             plain = {name: _plain(option) for name, option in options.items()}
             return function(*map(_plain, args), **plain)
-        ours = functions.NUMPY.get(function)
+        ours = functions.ours_for(function)
+        name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
         if ours is None:
-            raise self._leaving(f"np.{function.__name__}")
+            raise self._leaving(name)
         try:
             return ours(*args, **options)
         except TypeError as error:
             if isinstance(error, UsageError | DTypeError):
                 raise
-            raise UsageError(f"np.{function.__name__} on a Tensor: {error}") from None
+            raise UsageError(f"{name} on a Tensor: {error}") from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:

@@ -54,7 +54,12 @@ def declared(
         if parameter in call.arguments:
             rule = call.arguments[parameter]
             call.arguments[parameter] = (
-                tuple(_watched(name, f"partial {k}", each, fits) for k, each in enumerate(rule))
+                tuple(
+                    _watched(
+                        name, f"partial {k}", each, _covers(k + 1) if fits is _covers else fits
+                    )
+                    for k, each in enumerate(rule)
+                )
                 if isinstance(rule, tuple)
                 else _watched(name, parameter, rule, fits)
             )
@@ -81,7 +86,7 @@ def _refuse_missing(primitive: Any) -> None:
         raise UsageError(f"{name}: found signs {told(primitive.signs)}, expected +1 or -1 for each")
 
 
-_COUNTED = {"partials": (Kind.ELEMENTWISE,), "signs": (Kind.JUNCTION,)}
+_COUNTED = {"partials": (Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION), "signs": (Kind.JUNCTION,)}
 
 
 def _try(primitive: Any) -> None:
@@ -257,7 +262,7 @@ def _broadcast(one: Shape, other: Shape) -> Shape | None:
 
 
 # what a rule's result must fit, by the name that the kind's constructor gives the rule
-FITTING: dict[str, Callable[..., str]] = {
+FITTING: dict[str, Callable[..., Any]] = {
     "partials": _spreads(-1), "partial": _spreads(0), "transposed": _shaped(1, operator.eq),
-    "left": _covers(1), "right": _covers(2), "pieces": _as_many,
+    "left": _covers(1), "right": _covers(2), "pieces": _as_many, "pulls": _covers,
 }  # fmt: skip

@@ -6,6 +6,8 @@
 >>> lstm = tg.nn.LSTM(2, 3, seed=0)
 >>> state_dict = tg.interop.torch.weights(lstm)
 >>> tg.interop.torch.load(lstm, state_dict)
+
+``stacked`` is the layout of those who derive on [h; x] and columns.
 """
 
 from .framework import Framework, frameworks, register
@@ -14,10 +16,11 @@ from .onnx_file import onnx_model, save_onnx
 from .onnx_layout import onnx
 from .onnx_network import OnnxNetwork, load_onnx
 from .saving import load, save
+from .stacked_layout import Stacked, stacked
 from .tmva_layout import tmva
 from .torch_layout import torch
 
 __all__ = [
-    "Framework", "OnnxNetwork", "frameworks", "keras", "load", "load_onnx", "onnx", "onnx_model",
-    "register", "save", "save_onnx", "tmva", "torch",
+    "Framework", "OnnxNetwork", "Stacked", "frameworks", "keras", "load", "load_onnx", "onnx",
+    "onnx_model", "register", "save", "save_onnx", "stacked", "tmva", "torch",
 ]  # fmt: skip

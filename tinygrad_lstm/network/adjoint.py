@@ -10,6 +10,7 @@ Neural Computation 8(1), 1996, pp. 182-201. Reverse every arrow, call every sign
     function of several, product        branch point, and a gain for each operand
     product with a matrix               the same matrix, transposed
     reduction F                         its transposed Jacobian
+    function of matrices                branch point, and the pullback to each operand
     linear map                          its transpose
     join                                split, and back
     delay                               advance
@@ -149,6 +150,22 @@ class _Transposition:
         jacobian.kind, jacobian.gain, jacobian.scale = Kind.JACOBIAN, slopes, node.operation.scale
         self._add(jacobian, node)
 
+    def _matrix_function(self, node: Node) -> None:
+        """Turn a function of matrices into its pullback to each operand: the rule itself."""
+        primitive = node.operation
+        wires = (*node.inputs, node.outputs[0])
+        values = tuple(self.graph.wires[wire].value for wire in wires)
+        symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
+        δ, y = Symbol(delta(node.name)), Symbol(node.name)
+        for wire, port in self._operands(node, range(len(node.inputs))):
+            needs = [each == port for each in range(len(symbols))]
+            label = primitive.vjp(δ, y, symbols, needs, dict(node.at(0).parameters))[port]
+            self._add(
+                Node(Kind.PULLBACK, (self.arms[wire],), (wire,), delta(self.signal[wire]),
+                     primitive, node.parameters, transposed=True, residuals=values, label=label,
+                     port=port, shapes=node.shapes), node
+            )  # fmt: skip
+
     def _delay(self, node: Node) -> None:
         """Turn a delay into an advance, and back; before its first step it holds nothing."""
         kind = Kind.ADVANCE if node.kind is Kind.DELAY else Kind.DELAY
@@ -246,9 +263,10 @@ _RULES: dict[Kind, Callable[[_Transposition, Node], None]] = {
     Kind.BILINEAR: _Transposition._bilinear,
     Kind.REDUCTION: _Transposition._reduction,
     Kind.JOIN: _Transposition._join,
+    Kind.MATRIX_FUNCTION: _Transposition._matrix_function,
     **dict.fromkeys(DELAYS, _Transposition._delay),
     **dict.fromkeys((Kind.LINEAR, Kind.BROADCAST, *BORDERS), _Transposition._turned),
-    **dict.fromkeys((Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN), _Transposition._turned),
+    **dict.fromkeys((Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.PULLBACK), _Transposition._turned),
 }
 
 

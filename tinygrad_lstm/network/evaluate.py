@@ -252,6 +252,8 @@ def _results(node: Node, operands: list[Any], gain: Any) -> list[Any]:
         return [_matrix(node, ins[0], gain)]
     if node.kind is Kind.JACOBIAN:
         return [_jacobian(node, ins[0], gain)]
+    if node.kind is Kind.PULLBACK:
+        return [node.scale(_pulled(node, ins[0]), 1)]
     primitive = node.operation
     if node.kind is Kind.JOIN and node.transposed:
         return primitive.vjp(ins[0], None, [_blank(shape, ins[0].dtype) for shape in node.shapes],
@@ -281,6 +283,15 @@ def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:
     if node.transposed:
         return node.scale(x.reshape(kept(node.shapes[0], axis)), slopes)
     return total(node.scale(x, slopes), axis, node.parameters.get("keepdims", False))
+
+
+def _pulled(node: Node, x: np.ndarray) -> Any:
+    """Return the cotangent of an operand of a matrix function; turned once more, its tangent."""
+    *xs, y = node.residuals
+    needs, parameters = [port == node.port for port in range(len(xs))], dict(node.parameters)
+    if node.transposed:
+        return node.operation.vjp(x, y, xs, needs, parameters)[node.port]
+    return node.operation.jvp([x if need else None for need in needs], y, xs, parameters)
 
 
 @lru_cache(maxsize=256)  # asked for at every step

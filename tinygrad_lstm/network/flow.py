@@ -50,10 +50,10 @@ class Node:
         ``input``, ``parameter``, ``constant``, ``output``; the kind of the primitive that it does;
         ``branch``, and ``broadcast`` (of an operand that is given smaller); in an adjoint
         network ``gain`` (entry by entry), ``matrix`` (of a product with a known partner) and
-        ``jacobian`` (of a reduction). In a loop over steps ``delay`` and ``advance``, whose ports
-        are what comes next and the initial condition; on its border ``tap`` (a sequence, read at
-        each step), ``hold`` (a value, the same at each step) and ``collect`` (the steps, made a
-        sequence).
+        ``jacobian`` (of a reduction), ``pullback`` (of a matrix function). In a loop over steps
+        ``delay`` and ``advance``, whose ports are what comes next and the initial condition; on its
+        border ``tap`` (a sequence, read at each step), ``hold`` (a value, the same at each step)
+        and ``collect`` (the steps, made a sequence).
     inputs, outputs : tuple of int
         The wires at its ports, as positions in the graph's list.
     name : str
@@ -69,12 +69,15 @@ class Node:
     gain : array, or None
         By what a ``gain`` multiplies, or the partner of a ``matrix``, or the slopes of a
         ``jacobian``; inside a loop of T steps (T, ...).
+    residuals : tuple of arrays
+        What a ``pullback`` needs: the operands of its primitive and the result; inside a loop of T
+        steps (T, ...).
     scale : (signal, gain) -> signal
         How a ``gain`` or a ``jacobian`` multiplies (see `Primitive`).
     label : Symbol, or None
         The same as an expression.
     port : int
-        Which operand of its primitive a ``matrix`` belongs to.
+        Which operand of its primitive a ``matrix`` or a ``pullback`` belongs to.
     shapes : tuple of shapes
         Of the operands of its primitive, at one step.
     stem, scope : str
@@ -96,6 +99,7 @@ class Node:
     signs: tuple[int, ...] = ()
     transposed: bool = False
     gain: Any = field(default=None, repr=False)
+    residuals: tuple[Any, ...] = field(default=(), compare=False, repr=False)
     scale: Rule = field(default=mul, compare=False, repr=False)
     label: Symbol | None = field(default=None, compare=False)
     port: int = 0
@@ -161,9 +165,12 @@ class Node:
 
     def at(self, step: int) -> Node:
         """Return the node as it is at one step of its loop, counted from 0 in time."""
+        node = self
+        if self.residuals:
+            node = replace(node, residuals=tuple(each[step] for each in self.residuals))
         if not self.parameters or not varying(self.parameters):
-            return self
-        return replace(self, parameters=at_step(self.parameters, step))
+            return node
+        return replace(node, parameters=at_step(self.parameters, step))
 
     def turned(self, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str) -> Node:
         """Return the transpose of what this node does, between other wires."""
