@@ -98,6 +98,21 @@ CALLS: dict[str, Call] = {
     "Tensor.min": lambda: call(leaf(2, 3).min, axis=0, keepdims=False),
     "Tensor.mean": lambda: call(leaf(2, 3).mean, axis=0, keepdims=False),
     "Tensor.sum": lambda: call(leaf(2, 3).sum, axis=0, keepdims=False),
+    "Tensor.prod": lambda: call(leaf(2, 3).prod, axis=0, keepdims=False),
+    "Tensor.var": lambda: call(
+        leaf(2, 3).var, axis=0, keepdims=False, ddof=0, correction=None
+    ),
+    "Tensor.std": lambda: call(
+        leaf(2, 3).std, axis=0, keepdims=False, ddof=0, correction=None
+    ),
+    "Tensor.cumsum": lambda: call(leaf(2, 3).cumsum, axis=0),
+    "Tensor.cumprod": lambda: call(leaf(2, 3).cumprod, axis=0),
+    "Tensor.repeat": lambda: call(leaf(2, 3).repeat, 2, axis=0),
+    "Tensor.take": lambda: call(leaf(2, 3).take, [0, 1], axis=0),
+    "Tensor.diagonal": lambda: call(leaf(2, 3).diagonal, offset=0, axis1=0, axis2=1),
+    "Tensor.trace": lambda: call(leaf(2, 3).trace, offset=0, axis1=0, axis2=1),
+    "Tensor.clip": lambda: call(leaf(3).clip, min=0.1, max=0.5),
+    "Tensor.round": lambda: call(leaf(3).round, decimals=1),
     "Tensor.reshape": lambda: call(leaf(2, 3).reshape, 3, 2),
     "Tensor.squeeze": lambda: call(leaf(1, 3).squeeze, axis=0),
     "Tensor.swapaxes": lambda: call(leaf(2, 3).swapaxes, 0, 1),
@@ -108,7 +123,7 @@ CALLS: dict[str, Call] = {
     "Tensor.__matmul__": lambda: call(lambda other: leaf(3) @ other, np.ones(3)),
     "Tensor.__rpow__": lambda: call(lambda other: other ** leaf(3), 2.0),
     # functions
-    "clip": lambda: call(tg.clip, leaf(3), a_min=0.1, a_max=0.5),
+    "clip": lambda: call(tg.clip, leaf(3), a_min=0.1, a_max=0.5, min=None, max=None),
     "dot": lambda: call(tg.dot, leaf(3), leaf(3)),
     "expand_dims": lambda: call(tg.expand_dims, leaf(3), axis=0),
     "getitem": lambda: call(tg.getitem, leaf(3), 1),
@@ -116,8 +131,12 @@ CALLS: dict[str, Call] = {
     "softmax": lambda: call(tg.softmax, leaf(3), axis=0),
     "mean": lambda: call(tg.mean, leaf(2, 3), axis=0, keepdims=False),
     "min": lambda: call(tg.min, leaf(2, 3), axis=0, keepdims=False),
-    "var": lambda: call(tg.var, leaf(2, 3), axis=0, keepdims=False),
-    "std": lambda: call(tg.std, leaf(2, 3), axis=0, keepdims=False),
+    "var": lambda: call(
+        tg.var, leaf(2, 3), axis=0, keepdims=False, ddof=0, correction=None
+    ),
+    "std": lambda: call(
+        tg.std, leaf(2, 3), axis=0, keepdims=False, ddof=0, correction=None
+    ),
     "moveaxis": lambda: call(tg.moveaxis, leaf(2, 3), 0, 1),
     "outer": lambda: call(tg.outer, leaf(2), leaf(3)),
     "ravel": lambda: call(tg.ravel, leaf(2, 3)),
@@ -126,6 +145,91 @@ CALLS: dict[str, Call] = {
     "squeeze": lambda: call(tg.squeeze, leaf(1, 3), axis=0),
     "swapaxes": lambda: call(tg.swapaxes, leaf(2, 3), 0, 1),
     "unstack": lambda: call(tg.unstack, leaf(2, 3), axis=0),
+    "prod": lambda: call(tg.prod, leaf(2, 3), axis=0, keepdims=False),
+    "matrix_transpose": lambda: call(tg.matrix_transpose, leaf(2, 3)),
+    # activations
+    "gelu": lambda: call(tg.gelu, leaf(3), approximate="none"),
+    "elu": lambda: call(tg.elu, leaf(3), alpha=1.0),
+    "celu": lambda: call(tg.celu, leaf(3), alpha=1.0),
+    "leaky_relu": lambda: call(tg.leaky_relu, leaf(3), slope=0.01),
+    "hard_sigmoid": lambda: call(tg.hard_sigmoid, leaf(3), alpha=0.2, beta=0.5),
+    "hard_tanh": lambda: call(tg.hard_tanh, leaf(3), low=-1.0, high=1.0),
+    # entries in other places
+    "repeat": lambda: call(tg.repeat, leaf(2, 3), 2, axis=0),
+    "tile": lambda: call(tg.tile, leaf(2, 3), (2, 1)),
+    "flip": lambda: call(tg.flip, leaf(2, 3), axis=0),
+    "fliplr": lambda: call(tg.fliplr, leaf(2, 3)),
+    "flipud": lambda: call(tg.flipud, leaf(2, 3)),
+    "roll": lambda: call(tg.roll, leaf(2, 3), 1, axis=0),
+    "rot90": lambda: call(tg.rot90, leaf(2, 3), k=1, axes=(0, 1)),
+    "rollaxis": lambda: call(tg.rollaxis, leaf(2, 3), 1, start=0),
+    "sort": lambda: call(tg.sort, leaf(2, 3), axis=0, kind=None, stable=None),
+    "partition": lambda: call(tg.partition, leaf(2, 3), 1, axis=0),
+    "take_along_axis": lambda: call(
+        tg.take_along_axis, leaf(2, 3), np.zeros((1, 3), int), axis=0
+    ),
+    "take": lambda: call(tg.take, leaf(2, 3), [0, 1], axis=0, mode="raise"),
+    "delete": lambda: call(tg.delete, leaf(2, 3), 1, axis=0),
+    "median": lambda: call(tg.median, leaf(2, 3), axis=0, keepdims=False),
+    "array_split": lambda: call(tg.array_split, leaf(4, 3), 3, axis=0),
+    # products and diagonals
+    "einsum": lambda: call(tg.einsum, "ij,jk->ik", leaf(2, 3), leaf(3, 2), optimize=False),
+    "einsum of lists": lambda: call(tg.einsum, leaf(2, 3), [0, 1], [1], optimize=False),
+    "tensordot": lambda: call(tg.tensordot, leaf(2, 3), leaf(3, 2), axes=1),
+    "inner": lambda: call(tg.inner, leaf(2, 3), leaf(2, 3)),
+    "vecdot": lambda: call(tg.vecdot, leaf(2, 3), leaf(2, 3), axis=-1),
+    "vdot": lambda: call(tg.vdot, leaf(2, 3), leaf(2, 3)),
+    "kron": lambda: call(tg.kron, leaf(2, 3), leaf(2)),
+    "cross": lambda: call(
+        tg.cross, leaf(2, 3), leaf(2, 3), axisa=-1, axisb=-1, axisc=-1, axis=None
+    ),
+    "diagonal": lambda: call(tg.diagonal, leaf(2, 3), offset=0, axis1=0, axis2=1),
+    "diag": lambda: call(tg.diag, leaf(2, 3), k=1),
+    "diagflat": lambda: call(tg.diagflat, leaf(3), k=1),
+    "trace": lambda: call(tg.trace, leaf(2, 3), offset=0, axis1=0, axis2=1),
+    "tril": lambda: call(tg.tril, leaf(2, 3), k=0),
+    "triu": lambda: call(tg.triu, leaf(2, 3), k=0),
+    # elementary functions
+    "nan_to_num": lambda: call(
+        tg.nan_to_num, leaf(3), copy=True, nan=0.0, posinf=None, neginf=None
+    ),
+    "logaddexp2": lambda: call(tg.logaddexp2, leaf(3), leaf(3)),
+    "round": lambda: call(tg.round, leaf(3), decimals=1),
+    "floor_divide": lambda: call(tg.floor_divide, leaf(3), leaf(3)),
+    **{
+        name: lambda name=name: call(getattr(tg, name), leaf(3))
+        for name in ("silu", "mish", "selu", "relu6", "hard_swish", "log_sigmoid", "softsign",
+                     "reciprocal", "sinc", "degrees", "radians", "ceil", "trunc")
+    },
+    # joins
+    "array": lambda: call(tg.array, [leaf(3), leaf(3)], dtype=float),
+    **{
+        name: lambda name=name: call(getattr(tg, name), leaf(3), leaf(2))
+        for name in ("atleast_1d", "atleast_2d", "atleast_3d")
+    },
+    "vstack": lambda: call(tg.vstack, [leaf(3), leaf(3)], dtype=float, casting="same_kind"),
+    "hstack": lambda: call(tg.hstack, [leaf(3), leaf(3)], dtype=float, casting="same_kind"),
+    "dstack": lambda: call(tg.dstack, [leaf(3), leaf(3)]),
+    "column_stack": lambda: call(tg.column_stack, [leaf(3), leaf(3)]),
+    "append": lambda: call(tg.append, leaf(2, 3), leaf(1, 3), axis=0),
+    "select": lambda: call(
+        tg.select, [np.array([True, False, True])], [leaf(3)], default=0.0
+    ),
+    "full": lambda: call(tg.full, (2, 3), 1.0, dtype=float),
+    "full_like": lambda: call(
+        tg.full_like, leaf(3), 1.0, dtype=float, order=None, subok=True, shape=(2, 3)
+    ),
+    "linspace": lambda: call(
+        tg.linspace, leaf(3), 2.0, num=4, endpoint=True, retstep=False, axis=0
+    ),
+    "broadcast_arrays": lambda: call(tg.broadcast_arrays, leaf(2, 3), leaf(3)),
+    # norms and scans
+    "vector_norm": lambda: call(tg.vector_norm, leaf(2, 3), axis=0, keepdims=False, ord=2),
+    "matrix_norm": lambda: call(tg.matrix_norm, leaf(2, 3), keepdims=False, ord="fro"),
+    "cumprod": lambda: call(tg.cumprod, leaf(2, 3), axis=0),
+    "diff": lambda: call(tg.diff, leaf(2, 3), n=1, axis=0, prepend=None, append=None),
+    "gradient": lambda: call(tg.gradient, leaf(4, 3), 1.0, axis=0, edge_order=1),
+    "trapezoid": lambda: call(tg.trapezoid, leaf(2, 3), x=None, dx=1.0, axis=0),
     # derivatives
     "grad": lambda: call(
         tg.grad, *next((x * x, x, np.ones(3)) for x in [leaf(3)]),

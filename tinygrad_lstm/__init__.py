@@ -17,16 +17,18 @@ from . import nn, optim
 from .drawing.draw import draw
 from .engine.differentiate import grad, jvp
 from .engine.functions import (
-    clip, dot, expand_dims, getitem, log_softmax, mean, min, moveaxis, outer, ravel, softmax,
-    split, square, squeeze, std, swapaxes, unstack, var,
+    LATER as _OF_SUBJECTS, dot, expand_dims, getitem, log_softmax, matrix_transpose, mean, min,
+    moveaxis, outer, prod, ravel, softmax, split, square, squeeze, std, swapaxes, unstack, var,
 )
 from .engine.memory import keep_freed_memory
 from .engine.place import enable_grad, no_grad, scope, steps
 from .engine.primitives import (
-    TABLE, abs, add, broadcast_to, concatenate, cos, divide, exp, gather, hadamard, log,
-    logsumexp, matmul, max, maximum, minimum, negative, norm, overlap_add, pad, power, relu,
-    reshape, scatter, scatter_add, sigmoid, sign, sin, sliding_windows, softplus, sqrt, stack,
-    stop_gradient, subtract, sum, tanh, transpose, where,
+    TABLE, abs, add, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, astype,
+    broadcast_to, concatenate, cos, cosh, cumsum, divide, erf, erfc, exp, exp2, expm1, floor,
+    fmax, fmin, fmod, gather, hadamard, hypot, log, log1p, log2, log10, logaddexp, logsumexp,
+    matmul, max, maximum, minimum, negative, norm, overlap_add, pad, power, relu, remainder,
+    reshape, rint, scatter, scatter_add, sigmoid, sign, sin, sinh, sliding_windows, softplus,
+    sqrt, stack, stop_gradient, subtract, sum, tan, tanh, transpose, where,
 )
 from .engine.symbol import Symbol
 from .engine.tensor import Tensor
@@ -38,8 +40,6 @@ from .errors import (
 from .formulas.explain import explain
 from .network.graph import Graph, graph
 from .network.signals import signals
-# isort: on
-# fmt: on
 
 if TYPE_CHECKING:
     from . import check as check
@@ -48,12 +48,51 @@ if TYPE_CHECKING:
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
+    from .engine.functions.activations import (
+        celu as celu, elu as elu, gelu as gelu, hard_sigmoid as hard_sigmoid,
+        hard_swish as hard_swish, hard_tanh as hard_tanh, leaky_relu as leaky_relu,
+        log_sigmoid as log_sigmoid, mish as mish, relu6 as relu6, selu as selu, silu as silu,
+        softsign as softsign,
+    )
+    from .engine.functions.arrangements import (
+        array_split as array_split, delete as delete, flip as flip, fliplr as fliplr,
+        flipud as flipud, median as median, partition as partition, repeat as repeat, roll as roll,
+        rollaxis as rollaxis, rot90 as rot90, sort as sort, take as take,
+        take_along_axis as take_along_axis, tile as tile,
+    )
+    from .engine.functions.contractions import (
+        cross as cross, einsum as einsum, inner as inner, kron as kron, tensordot as tensordot,
+        vdot as vdot, vecdot as vecdot,
+    )
+    from .engine.functions.diagonals import (
+        diag as diag, diagflat as diagflat, diagonal as diagonal, trace as trace, tril as tril,
+        triu as triu,
+    )
+    from .engine.functions.elementary import (
+        ceil as ceil, clip as clip, degrees as degrees, floor_divide as floor_divide,
+        logaddexp2 as logaddexp2, nan_to_num as nan_to_num, radians as radians,
+        reciprocal as reciprocal, round as round, sinc as sinc, trunc as trunc,
+    )
+    from .engine.functions.joins import (
+        append as append, array as array, atleast_1d as atleast_1d, atleast_2d as atleast_2d,
+        atleast_3d as atleast_3d, broadcast_arrays as broadcast_arrays,
+        column_stack as column_stack, dstack as dstack, full as full, full_like as full_like,
+        hstack as hstack, linspace as linspace, select as select, vstack as vstack,
+    )
+    from .engine.functions.norms import (
+        matrix_norm as matrix_norm, vector_norm as vector_norm,
+    )
+    from .engine.functions.scans import (
+        cumprod as cumprod, diff as diff, gradient as gradient, trapezoid as trapezoid,
+    )
     from .engine import fft as fft
     from .engine import linalg as linalg
     from .engine.jacobians import hessian as hessian
     from .engine.jacobians import hvp as hvp
     from .engine.jacobians import jacobian as jacobian
     from .engine.jacobians import vjp as vjp
+# isort: on
+# fmt: on
 
 keep_freed_memory()
 multiply = hadamard
@@ -62,105 +101,21 @@ __version__ = "0.1.0"
 
 # fmt: off
 __all__ = [
-    "TABLE",
-    "ArgumentError",
-    "ChangedError",
-    "DTypeError",
-    "DetachError",
-    "FileError",
-    "GradientError",
-    "Graph",
-    "OutOfRangeError",
-    "PackageError",
-    "RenderError",
-    "ShapeError",
-    "SignalError",
-    "Symbol",
-    "Tensor",
-    "TinygradError",
-    "UsageError",
-    "abs",
-    "add",
-    "adequacy",
-    "broadcast_to",
-    "check",
-    "clip",
-    "compare",
-    "concatenate",
-    "cos",
-    "derivations",
-    "divide",
-    "dot",
-    "draw",
-    "enable_grad",
-    "errors",
-    "exp",
-    "expand_dims",
-    "explain",
-    "fft",
-    "gather",
-    "getitem",
-    "grad",
-    "gradcheck",
-    "graph",
-    "hadamard",
-    "hessian",
-    "hvp",
-    "interop",
-    "jacobian",
-    "jvp",
-    "linalg",
-    "log",
-    "log_softmax",
-    "logsumexp",
-    "matmul",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "moveaxis",
-    "multiply",
-    "negative",
-    "nn",
-    "no_grad",
-    "norm",
-    "optim",
-    "outer",
-    "overlap_add",
-    "pad",
-    "power",
-    "ravel",
-    "relu",
-    "reshape",
-    "scatter",
-    "scatter_add",
-    "scope",
-    "sigmoid",
-    "sign",
-    "signals",
-    "sin",
-    "sliding_windows",
-    "softmax",
-    "softplus",
-    "split",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "std",
-    "steps",
-    "stop_gradient",
-    "subtract",
-    "sum",
-    "swapaxes",
-    "tanh",
-    "tensor",
-    "transpose",
-    "unstack",
-    "var",
-    "vjp",
-    "where",
+    "TABLE", "ArgumentError", "ChangedError", "DTypeError", "DetachError", "FileError",
+    "GradientError", "Graph", "OutOfRangeError", "PackageError", "RenderError", "ShapeError",
+    "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype",
+    "broadcast_to", "check", "compare", "concatenate", "cos", "cosh", "cumsum", "derivations",
+    "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp", "exp2", "expand_dims",
+    "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather", "getitem", "grad",
+    "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot", "interop", "jacobian", "jvp",
+    "linalg", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp", "matmul",
+    "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
+    "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "pad", "power", "prod",
+    "ravel", "relu", "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "sigmoid",
+    "sign", "signals", "sin", "sinh", "sliding_windows", "softmax", "softplus", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes",
+    "tan", "tanh", "tensor", "transpose", "unstack", "var", "vjp", "where",
 ]
 # fmt: on
 
@@ -173,7 +128,8 @@ _LATER = {
     "adequacy": "check.adequacy", "compare": "check.compare", "gradcheck": "check.gradcheck",
     "hessian": "engine.jacobians", "hvp": "engine.jacobians", "jacobian": "engine.jacobians",
     "vjp": "engine.jacobians",
-}  # fmt: skip
+} | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
+__all__ += sorted(_OF_SUBJECTS)
 
 if not TYPE_CHECKING:
 
@@ -186,4 +142,4 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return [*__all__]
+    return sorted(__all__)

@@ -97,6 +97,11 @@ def test_everything_is_provided():
     assert {name for name in PROVIDED if not callable(getattr(tg, name, None))} == set()
 
 
+def test_the_table_can_be_read_on_one_screen():
+    with open(p.__file__, encoding="utf-8") as source:
+        assert [line for line in source if len(line.rstrip()) > 120] == []
+
+
 def test_no_entry_serves_the_lstm_alone():
     assert not [name for name in TABLE if "lstm" in name or "gate" in name]
 
@@ -338,7 +343,9 @@ def test_plain_arrays_stay_plain(entry):
     "entry", [each for each in TABLE.values() if each.kind == "elementwise" and each.arity == 1]
 )
 def test_plain_numbers_and_integers_are_taken(entry, x):
-    laws.near(entry(x), entry(np.asarray(x, float)), 1e-15)
+    with np.errstate(all="ignore"):  # beyond the domain of some
+        found, expected = entry(x), entry(np.asarray(x, float))
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
 
 
 # --- extremes, kinks and ties -------------------------------------------------------------------

@@ -12,12 +12,12 @@ import tinygrad_lstm as tg
 from support import laws
 from support.laws import near_all
 from support.peers import peer
-from support.programs import KINKED, KINKED_PROGRAMS, SMOOTH, SMOOTH_PROGRAMS, every, smooth
+from support.programs import ELEMENTARY, KINKED, PROGRAMS, SMOOTH, every, smooth
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.engine.cotangent import Sums
 from tinygrad_lstm.engine.tape import history, pull_back
 
-autograd, anp = peer("autograd"), peer("autograd.numpy")
+autograd, anp, extend = peer("autograd"), peer("autograd.numpy"), peer("autograd.extend")
 
 
 # --- the same functions by autograd -------------------------------------------------------------
@@ -36,8 +36,21 @@ def by_matrix(name: str) -> Callable[..., Any]:
     return apply
 
 
-KNOWN = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "maximum", "minimum")
-UNKNOWN = ("scatter", "scatter_add", "pad", "sliding_windows", "overlap_add")
+def by_slope(name: str, sign: int) -> Callable[..., Any]:
+    """Return erf or erfc with its slope, ±2 exp(-x²) / √π, for autograd."""
+    function = extend.primitive(TABLE[name].forward)
+    extend.defvjp(
+        function, lambda y, x: lambda ct: ct * sign * 2 / np.sqrt(np.pi) * anp.exp(-x * x)
+    )
+    return function
+
+
+KNOWN = (
+    "exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "maximum", "minimum", "expm1",
+    "log1p", "log2", "log10", "exp2", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh",
+    "arcsinh", "arccosh", "arctanh", "floor", "rint", "arctan2", "logaddexp",
+)  # fmt: skip
+UNKNOWN = ("cumsum", "scatter", "scatter_add", "pad", "sliding_windows", "overlap_add")
 AUTOGRAD = SimpleNamespace(
     **{name: getattr(anp, name) for name in KNOWN},
     **{name: by_matrix(name) for name in UNKNOWN},
@@ -64,6 +77,16 @@ AUTOGRAD = SimpleNamespace(
     concatenate=lambda xs, axis=0: anp.concatenate(xs, axis=axis),
     stack=lambda xs, axis=0: anp.stack(xs, axis=axis),
     stop_gradient=lambda x: getattr(x, "_value", x),
+    erf=by_slope("erf", 1),
+    erfc=by_slope("erfc", -1),
+    hypot=lambda a, b: anp.sqrt(a * a + b * b),
+    remainder=lambda a, b: a - b * anp.floor(a / b),
+    fmod=lambda a, b: a - b * anp.sign(a) * anp.floor(anp.abs(a) / b),  # of a positive b
+    fmax=anp.maximum,
+    fmin=anp.minimum,
+    leaky_relu=lambda x, slope: anp.maximum(x, 0) + slope * anp.minimum(x, 0),
+    finite=lambda x, *others: x * np.ones(()),
+    astype=lambda x, dtype: x * np.ones(()),
 )
 
 
@@ -149,12 +172,12 @@ def test_second_derivative_is_the_complex_step_of_the_first(program):
 
 def test_programs_use_every_primitive():
     used = set()
-    for program in SMOOTH_PROGRAMS + KINKED_PROGRAMS:
+    for program in PROGRAMS:
         tape = history([program.run(tg, program.leaves())], everything=True)
         used |= {node.primitive.name for node in tape if node.primitive}
     assert used == TABLE.keys()
 
 
 def test_programs_use_every_move():
-    used = {move for program in SMOOTH_PROGRAMS + KINKED_PROGRAMS for move, *_ in program.steps}
-    assert used == {*SMOOTH.values(), *KINKED.values()}
+    used = {move for program in PROGRAMS for move, *_ in program.steps}
+    assert used == {*SMOOTH.values(), *KINKED.values(), *ELEMENTARY.values()}

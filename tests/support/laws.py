@@ -237,12 +237,12 @@ def check_computed(primitive: Primitive, xs: Arrays, parameters: dict[str, Any])
 
 
 def check_float32(primitive: Primitive, xs: Arrays, parameters: dict[str, Any]) -> None:
-    """float32 in, float32 out and in every ``.grad``."""
+    """float32 in, float32 out (or the type that is asked for) and in every ``.grad``."""
     operands = [
         tg.Tensor(x, requires_grad=True, dtype=np.float32) if x.dtype.kind == "f" else x for x in xs
     ]
     y = primitive(*operands, **parameters)
-    assert y.dtype == np.float32
+    assert y.dtype == parameters.get("dtype", np.float32)
     y.backward(np.ones(y.shape))
     for each in operands:
         assert isinstance(each, np.ndarray) or each.grad.dtype == np.float32

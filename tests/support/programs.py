@@ -99,6 +99,40 @@ KINKED = {
 }  # fmt: skip
 
 
+# functions that NumPy has too, of moderate size and away from the ends of their domains
+ELEMENTARY: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "expm1": lambda m, a, b: m.expm1(m.tanh(a)),
+    "log1p": lambda m, a, b: m.log1p(m.sin(a) * 0.5) + b,
+    "log2": lambda m, a, b: m.log2(1.5 + m.sin(a)),
+    "log10": lambda m, a, b: m.log10(1.5 + m.cos(b)) - a,
+    "exp2": lambda m, a, b: m.exp2(m.tanh(a)) * m.sin(b),
+    "tan": lambda m, a, b: m.tan(m.tanh(a)),
+    "arcsin": lambda m, a, b: m.arcsin(m.tanh(a) * 0.9),
+    "arccos": lambda m, a, b: m.arccos(m.sin(a) * 0.9) - b,
+    "arctan": lambda m, a, b: m.arctan(a) * m.tanh(b),
+    "sinh": lambda m, a, b: m.sinh(m.tanh(a)),
+    "cosh": lambda m, a, b: m.cosh(m.sin(a)) - b,
+    "arcsinh": lambda m, a, b: m.arcsinh(a),
+    "arccosh": lambda m, a, b: m.arccosh(2.5 + m.sin(a)),
+    "arctanh": lambda m, a, b: m.arctanh(m.sin(a) * 0.8),
+    "erf": lambda m, a, b: m.erf(a) + 0.5 * b,
+    "erfc": lambda m, a, b: m.erfc(m.tanh(a)),
+    "floor": lambda m, a, b: a + 0.1 * m.floor(b),
+    "rint": lambda m, a, b: a - 0.1 * m.rint(b),
+    "hypot": lambda m, a, b: m.hypot(1.5 + m.sin(a), m.tanh(b)),
+    "arctan2": lambda m, a, b: m.arctan2(m.sin(a), 2 + m.cos(b)),
+    "logaddexp": lambda m, a, b: m.logaddexp(m.tanh(a), m.sin(b[0])),
+    "remainder": lambda m, a, b: m.remainder(a, 2.5 + m.sin(b)),
+    "fmod": lambda m, a, b: m.fmod(a, 2.5 + m.cos(b)),
+    "fmax": lambda m, a, b: m.fmax(m.sin(a), b[0]),
+    "fmin": lambda m, a, b: m.fmin(m.tanh(a), m.sin(b)),
+    "leaky_relu": lambda m, a, b: m.leaky_relu(a, 0.1) - b,
+    "finite": lambda m, a, b: entry(m, "finite")(a, 0.0, 1.0, -1.0) + b,
+    "cumsum": lambda m, a, b: m.cumsum(m.tanh(a), axis=1) * 0.5,
+    "astype": lambda m, a, b: m.astype(a, dtype=float) + b,
+}
+
+
 class Program:
     """A random composition of moves on x (3, 3), y (3,) and z (), to one number."""
 
@@ -135,6 +169,10 @@ KINKED_PROGRAMS = [
     Program(seed, {**dict(list(SMOOTH.items())[seed::3]), **KINKED}) for seed in range(20)
 ]
 
+# seeds by which no leaf is in linear moves alone: each has second derivatives
+ELEMENTARY_PROGRAMS = [Program(seed, ELEMENTARY) for seed in range(10, 20)]
+PROGRAMS = SMOOTH_PROGRAMS + KINKED_PROGRAMS + ELEMENTARY_PROGRAMS
+
 
 smooth = pytest.mark.parametrize(
     "program", SMOOTH_PROGRAMS, ids=lambda p: f"smooth{SMOOTH_PROGRAMS.index(p)}"
@@ -143,6 +181,8 @@ smooth = pytest.mark.parametrize(
 
 every = pytest.mark.parametrize(
     "program",
-    SMOOTH_PROGRAMS + KINKED_PROGRAMS,
-    ids=[f"smooth{k}" for k in range(40)] + [f"kinked{k}" for k in range(20)],
+    PROGRAMS,
+    ids=[f"smooth{k}" for k in range(40)]
+    + [f"kinked{k}" for k in range(20)]
+    + [f"elementary{k}" for k in range(10)],
 )

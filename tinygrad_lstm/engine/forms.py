@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, OutOfRangeError, ShapeError, TinygradError, UsageError
+from . import arguments
 from .arguments import as_array, told
 
 Form = Callable[[Any, Any], Any]
@@ -61,6 +62,11 @@ def axes(value: Any, x: Any) -> int | tuple[int, ...] | None:
     several = tuple([_within(whole(each), x.ndim) for each in value])
     _refuse_repeats(several, x.ndim)
     return several
+
+
+def along(value: Any, x: Any) -> int | None:
+    """Return one axis to go along, or None for all entries as a vector."""
+    return None if value is None else _within(whole(value), max(x.ndim, 1))
 
 
 def order(value: Any, x: Any) -> tuple[int, ...] | None:
@@ -116,6 +122,11 @@ def widths(value: Any, x: Any) -> tuple[tuple[int, int], ...]:
     if any(width < 0 for pair in pairs for width in pair):
         raise ValueError("pad_width must not be negative")
     return tuple([(before, after) for before, after in pairs])
+
+
+def float_type(value: Any, x: Any) -> np.dtype:
+    """Return a floating point type."""
+    return arguments.float_type("astype", value)
 
 
 # --- indices ------------------------------------------------------------------------------------

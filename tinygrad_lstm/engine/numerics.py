@@ -5,6 +5,7 @@ Knows NumPy alone: what a primitive of the table computes, where a plain formula
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -167,3 +168,29 @@ def norm(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     with np.errstate(over="ignore", under="ignore"):  # beside an infinite entry, or a much larger
         y = np.sqrt(np.sum((x / unit) ** 2, axis=axis, keepdims=keepdims))
     return y * unit.reshape(y.shape)
+
+
+def erf(x: Array) -> Array:
+    """Return the error function, 2/√π ∫₀ˣ exp(-t²) dt."""
+    return _by_entry(math.erf, x)
+
+
+def erfc(x: Array) -> Array:
+    """Return 1 - erf(x), which keeps its digits where erf is near 1."""
+    return _by_entry(math.erfc, x)
+
+
+def _by_entry(function: Callable[[float], float], x: Array) -> Array:
+    """Return one of Python's own functions of every entry, in the type of x."""
+    x = floats(x)
+    return np.fromiter(map(function, x.ravel().tolist()), x.dtype, x.size).reshape(x.shape)
+
+
+def leaky_relu(x: Array, slope: Array) -> Array:
+    """Return x where it is positive, else slope ∘ x."""
+    return np.where(x > 0, x, slope * np.minimum(x, 0))
+
+
+def finite(x: Array, nan: Array, above: Array, below: Array) -> Array:
+    """Return x with other numbers for nan, inf and -inf."""
+    return np.where(np.isfinite(x), x, np.where(x > 0, above, np.where(x < 0, below, nan)))

@@ -35,7 +35,7 @@ from .kinds import (
     unbroadcast,
 )
 from .numerics import Array, half, nan, one, zero
-from .primitive import Primitive, Sample
+from .primitive import Primitive, Rule, Sample
 from .symbol import Notation, Symbol, function
 
 # --- samples: where an entry is tried out -------------------------------------------------------
@@ -50,6 +50,16 @@ def real(count: int, position: int) -> np.ndarray:
 def positive(count: int, position: int) -> Array:
     """Return distinct numbers in (0.1, 2.1)."""
     return np.abs(real(count, position))
+
+
+def inside(count: int, position: int) -> Array:
+    """Return distinct numbers in (-0.9, 0.9), none near 0."""
+    return 0.45 * real(count, position)
+
+
+def above(count: int, position: int) -> Array:
+    """Return distinct numbers in (1.2, 3.2)."""
+    return 1.1 + positive(count, position)
 
 
 def truth(count: int, position: int) -> Array:
@@ -89,6 +99,7 @@ BINARY, QUOTIENT, POWERS = (
     tried(*TWO, on=(real, positive)),
     tried(*TWO, on=(positive, real)),
 )
+REPLACED = tried([(2, 3), (), (), ()], [(3,), (), (), ()])
 CHOICE = tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real))
 REDUCED = tried(
     [(2, 3), dict(axis=1)],
@@ -142,6 +153,16 @@ def _relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
+def _unary(
+    forward: Any, partial: Rule, written: Notation | str | None = None, on: Any = real, **more: Any
+) -> Primitive:
+    """Declare a function of one number under its own name; ``written`` is its name in LaTeX."""
+    name = forward.__name__
+    notation = written if isinstance(written, Notation) else function(name, written)
+    samples = tried(*ONE, on=on)
+    return elementwise(name, forward, partial, notation=notation, samples=samples, **more)
+
+
 # The slope of abs and relu at their kink is 0, as in PyTorch; maximum and minimum share evenly
 # where a = b.
 
@@ -150,26 +171,102 @@ add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,     
 subtract = junction("subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=BINARY)
 negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE, samples=UNARY)
 
-exp      = elementwise("exp",      np.exp,    lambda x, y: y,                notation=function("exp", r"\exp"),                  samples=UNARY)
-log      = elementwise("log",      np.log,    lambda x, y: 1 / x,            notation=function("log", r"\log"),                  samples=UNARY_POSITIVE)
-sqrt     = elementwise("sqrt",     _sqrt,     lambda x, y: 0.5 / y,          notation=function("sqrt", r"\sqrt"),                samples=UNARY_POSITIVE, numpy=(np.sqrt,))
-sin      = elementwise("sin",      np.sin,    lambda x, y: cos(x),           notation=function("sin", r"\sin"),                  samples=UNARY)
-cos      = elementwise("cos",      np.cos,    lambda x, y: -sin(x),          notation=function("cos", r"\cos"),                  samples=UNARY)
-tanh     = elementwise("tanh",     np.tanh,   lambda x, y: one(y) - y * y,   notation=function("tanh", r"\tanh"),                samples=UNARY)
-sigmoid  = elementwise("sigmoid",  digits.sigmoid,  lambda x, y: y * (one(y) - y), notation=function("σ", r"\sigma"),                  samples=UNARY)
-softplus = elementwise("softplus", digits.softplus, lambda x, y: sigmoid(x),       notation=function("softplus"),                      samples=UNARY)
-relu     = elementwise("relu",     _relu,     lambda x, y: x > 0,            notation=function("relu"),                          samples=UNARY, analytic=False, scale=_masked)
-abs      = elementwise("abs",      np.abs,    lambda x, y: sign(x),          notation=Notation("|{0}|", r"\left|{0}\right|"),    samples=UNARY, analytic=False)
-sign     = elementwise("sign",     np.sign,   lambda x, y: 0 * y,            notation=function("sign"),                          samples=UNARY, analytic=False, scale=_masked)
+exp      = _unary(np.exp,          lambda x, y: y,                 r"\exp")
+log      = _unary(np.log,          lambda x, y: 1 / x,             r"\log",     on=positive)
+sqrt     = elementwise("sqrt", _sqrt, lambda x, y: 0.5 / y, notation=function("sqrt", r"\sqrt"), samples=UNARY_POSITIVE,
+                       numpy=(np.sqrt,))
+sin      = _unary(np.sin,          lambda x, y: cos(x),            r"\sin")
+cos      = _unary(np.cos,          lambda x, y: -sin(x),           r"\cos")
+tanh     = _unary(np.tanh,         lambda x, y: one(y) - y * y,    r"\tanh")
+sigmoid  = _unary(digits.sigmoid,  lambda x, y: y * (one(y) - y),  function("σ", r"\sigma"))
+softplus = _unary(digits.softplus, lambda x, y: sigmoid(x))
+relu     = elementwise("relu", _relu, lambda x, y: x > 0, notation=function("relu"), samples=UNARY, analytic=False,
+                       scale=_masked)
+abs      = elementwise("abs", np.abs, lambda x, y: sign(x), notation=Notation("|{0}|", r"\left|{0}\right|"),
+                       samples=UNARY, analytic=False)
+sign     = _unary(np.sign,         lambda x, y: 0 * y,             analytic=False, scale=_masked)
 
-divide   = elementwise("divide",   np.divide,  lambda a, b, y: 1 / b,                           lambda a, b, y: -y / b,                        notation=symbol.DIVIDE,             samples=QUOTIENT)
-power    = elementwise("power",    np.power,   _power_of_base, lambda a, b, y: y * log(where(a == 0, one(y) - (b < 0), a)), notation=symbol.RAISE,              samples=POWERS)
-maximum  = elementwise("maximum",  np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b), lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"), samples=BINARY, analytic=False, scale=_masked)
-minimum  = elementwise("minimum",  np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b), lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"), samples=BINARY, analytic=False, scale=_masked)
-where    = elementwise("where",    _where,     None, lambda c, a, b, y: c != zero(c),           lambda c, a, b, y: c == zero(c),               notation=function("where"),         samples=CHOICE, numpy=(np.where,), scale=_masked)
-mask     = elementwise("mask",     digits.mask,     lambda x, share, y: share,    lambda x, share, y: x,  notation=symbol.HADAMARD, samples=BINARY, scale=_masked)
-ratio    = elementwise("ratio",    digits.ratio,    lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b), notation=symbol.DIVIDE, samples=QUOTIENT)
+divide   = elementwise("divide", np.divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b, notation=symbol.DIVIDE,
+                       samples=QUOTIENT)
+power    = elementwise("power", np.power, _power_of_base, lambda a, b, y: y * log(where(a == 0, one(y) - (b < 0), a)),
+                       notation=symbol.RAISE, samples=POWERS)
+maximum  = elementwise("maximum", np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b),
+                       lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"),
+                       samples=BINARY, analytic=False, scale=_masked)
+minimum  = elementwise("minimum", np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b),
+                       lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"),
+                       samples=BINARY, analytic=False, scale=_masked)
+where    = elementwise("where", _where, None, lambda c, a, b, y: c != zero(c), lambda c, a, b, y: c == zero(c),
+                       notation=function("where"), samples=CHOICE, numpy=(np.where,), scale=_masked)
+mask     = elementwise("mask", digits.mask, lambda x, share, y: share, lambda x, share, y: x, notation=symbol.HADAMARD,
+                       samples=BINARY, scale=_masked)
+ratio    = elementwise("ratio", digits.ratio, lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b),
+                       notation=symbol.DIVIDE, samples=QUOTIENT)
 # fmt: on
+# --- elementary functions that NumPy has, too ---------------------------------------------------
+
+_LN2, _LN10, _ROOT_PI = math.log(2.0), math.log(10.0), math.sqrt(math.pi)
+
+
+def _normal(x: Array) -> Array:
+    """Return 2 exp(-x²) / √π, the slope of erf."""
+    return exp(-(x * x)) * (2.0 / _ROOT_PI)
+
+
+def _along(a: Array, b: Array) -> Array:
+    """Return a / (a² + b²), at any size."""
+    length = hypot(a, b)
+    return ratio(a, length) / _no_zero(length)
+
+
+# Steps (floor, round) have slope 0. Of a pair with a nan, fmax and fmin take the number.
+
+
+# fmt: off
+expm1   = _unary(np.expm1,    lambda x, y: exp(x),                       symbol.EXPM1)
+log1p   = _unary(np.log1p,    lambda x, y: 1 / (1 + x),                  symbol.LOG1P,  on=positive)
+log2    = _unary(np.log2,     lambda x, y: 1 / (_LN2 * x),               r"\log_2",     on=positive)
+log10   = _unary(np.log10,    lambda x, y: 1 / (_LN10 * x),              r"\lg",        on=positive)
+exp2    = _unary(np.exp2,     lambda x, y: _LN2 * y,                     analytic=False)
+tan     = _unary(np.tan,      lambda x, y: one(y) + y * y,               r"\tan",       on=inside)
+arcsin  = _unary(np.arcsin,   lambda x, y: 1 / sqrt((1 - x) * (1 + x)),  r"\arcsin",    on=inside)
+arccos  = _unary(np.arccos,   lambda x, y: -1 / sqrt((1 - x) * (1 + x)), r"\arccos",    on=inside)
+arctan  = _unary(np.arctan,   lambda x, y: 1 / (1 + x * x),              r"\arctan")
+sinh    = _unary(np.sinh,     lambda x, y: cosh(x),                      r"\sinh")
+cosh    = _unary(np.cosh,     lambda x, y: sinh(x),                      r"\cosh")
+arcsinh = _unary(np.arcsinh,  lambda x, y: 1 / sqrt(1 + x * x))
+arccosh = _unary(np.arccosh,  lambda x, y: 1 / sqrt((x - 1) * (x + 1)),  on=above)
+arctanh = _unary(np.arctanh,  lambda x, y: 1 / ((1 - x) * (1 + x)),      on=inside)
+erf     = _unary(digits.erf,  lambda x, y: _normal(x),                   analytic=False)
+erfc    = _unary(digits.erfc, lambda x, y: -_normal(x),                  analytic=False)
+floor   = _unary(np.floor,    lambda x, y: zero(y), symbol.FLOOR,        analytic=False, scale=_masked)
+rint    = _unary(np.rint,     lambda x, y: zero(y),                      analytic=False, scale=_masked)
+
+hypot     = elementwise("hypot",     np.hypot,     lambda a, b, y: ratio(a, y), lambda a, b, y: ratio(b, y),
+                        notation=function("hypot"), samples=BINARY, analytic=False)
+arctan2   = elementwise("arctan2",   np.arctan2,   lambda a, b, y: _along(b, a), lambda a, b, y: -_along(a, b),
+                        notation=function("arctan2"), samples=BINARY, analytic=False)
+logaddexp = elementwise("logaddexp", np.logaddexp, lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a),
+                        notation=function("logaddexp"), samples=BINARY, analytic=False)
+remainder = elementwise("remainder", np.remainder, lambda a, b, y: one(y), lambda a, b, y: (y - a) / b,
+                        notation=symbol.MODULO, samples=QUOTIENT, analytic=False)
+fmod      = elementwise("fmod",      np.fmod,      lambda a, b, y: one(y), lambda a, b, y: (y - a) / b,
+                        notation=function("fmod"), samples=QUOTIENT, analytic=False)
+fmax      = elementwise("fmax",      np.fmax,      lambda a, b, y: (y == a) - half(y) * (a == b),
+                        lambda a, b, y: (y == b) - half(y) * (a == b),
+                        notation=function("fmax"), samples=BINARY, analytic=False, scale=_masked)
+fmin      = elementwise("fmin",      np.fmin,      lambda a, b, y: (y == a) - half(y) * (a == b),
+                        lambda a, b, y: (y == b) - half(y) * (a == b),
+                        notation=function("fmin"), samples=BINARY, analytic=False, scale=_masked)
+leaky_relu = elementwise("leaky_relu", digits.leaky_relu, lambda x, a, y: where(x > 0, one(y), a),
+                        lambda x, a, y: minimum(x, zero(y)),
+                        notation=function("leaky_relu"), samples=BINARY, analytic=False)
+finite    = elementwise("finite",    digits.finite, lambda x, a, b, c, y: abs(x) < np.inf,
+                        lambda x, a, b, c, y: x != x, lambda x, a, b, c, y: x == np.inf,
+                        lambda x, a, b, c, y: x == -np.inf,
+                        notation=function("finite"), samples=REPLACED, analytic=False, scale=_masked)
+# fmt: on
+
 # --- products -----------------------------------------------------------------------------------
 
 
@@ -221,12 +318,14 @@ def _turned(partner: Array) -> Array:
 
 
 # fmt: off
-hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD, samples=BINARY, is_entrywise=True, gains=(lambda a, b: b, lambda a, b: a))
-matmul   = bilinear("matmul",   _matmul,     _matmul_left,            _matmul_right,           notation=symbol.MATMUL,   numpy=(np.matmul, np.dot), rows=_matmul_rows,
-                    is_entrywise=False, gains=(lambda a, b: _turned(b), lambda a, b: _turned(a)), sides=(+1, -1), steps=steps.of_matmul,
-                    columns=lambda shapes: [1] if len(shapes[1]) == 2 else [],
-                    samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)], [(2, 3), (5, 3, 4)],
-                                  [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)], [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
+hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct, a, b: ct * a, notation=symbol.HADAMARD,
+                    samples=BINARY, is_entrywise=True, gains=(lambda a, b: b, lambda a, b: a))
+matmul   = bilinear("matmul", _matmul, _matmul_left, _matmul_right, notation=symbol.MATMUL, numpy=(np.matmul, np.dot),
+                    rows=_matmul_rows, is_entrywise=False, gains=(lambda a, b: _turned(b), lambda a, b: _turned(a)),
+                    sides=(+1, -1), steps=steps.of_matmul, columns=lambda shapes: [1] if len(shapes[1]) == 2 else [],
+                    samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)],
+                                  [(2, 3), (5, 3, 4)], [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)],
+                                  [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
 # fmt: on
 
 # --- linear maps: shapes ------------------------------------------------------------------------
@@ -267,6 +366,27 @@ def _average_transposed(ct: Array, x: Array, *, axis: Any = None, keepdims: bool
     halves = 2.0 ** math.ceil(math.log2(builtins.max(count / 32768, 1)))  # float16 ends at 65504
     share = ct / (count / halves) if count else ct
     return _sum_transposed(share if halves == 1 else share / halves, x, axis=axis)
+
+
+def _cumsum(x: Array, *, axis: Any = None) -> Array:
+    """Return the sums of the first entries along an axis (of all entries, flattened, if None)."""
+    return np.cumsum(x, axis)
+
+
+def _cumsum_transposed(ct: Array, x: Array, *, axis: Any = None) -> Array:
+    if axis is None or x.ndim == 0:
+        return cumsum(ct[::-1], axis=0)[::-1].reshape(x.shape)
+    back = (*(slice(None),) * (axis % x.ndim), slice(None, None, -1))
+    return cumsum(ct[back], axis=axis)[back]
+
+
+def _astype(x: Array, *, dtype: Any) -> Array:
+    """Return the numbers in another floating point type."""
+    return np.asarray(x).astype(dtype)
+
+
+def _astype_transposed(ct: Array, x: Array, *, dtype: Any) -> Array:
+    return astype(ct, dtype=x.value.dtype if isinstance(x, Symbol) else x.dtype)
 
 
 def _broadcast_to_transposed(ct: Array, x: Array, *, shape: tuple[int, ...]) -> Array:
@@ -349,38 +469,62 @@ def _overlap_add(x: Array, *, window_shape: Any, axis: Any = None, shape: tuple[
 
 
 # fmt: off
-sum          = linear("sum",          _sum,          _sum_transposed,          notation=symbol.TOTAL, steps=steps.along_axes, forms=forms.REDUCING, samples=REDUCED, numpy=(np.sum,))
-average      = linear("average",      digits.average, _average_transposed,     notation=function("average"), forms=forms.REDUCING, samples=REDUCED)
-reshape      = linear("reshape",      _reshape,      lambda ct, x, shape: ct.reshape(x.shape),
-                                                                               notation=symbol.RESHAPE, steps=steps.of_reshape, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
-                                                                               samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))], [(), dict(shape=(1, 1))]))
-transpose    = linear("transpose",    _transpose,    _transpose_transposed,    notation=symbol.TRANSPOSE, steps=steps.of_transpose, numpy=(np.transpose,), forms=dict(axes=forms.order),
-                                                                               samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
-broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed, notation=function("broadcast", parameters=("shape",)), steps=steps.of_broadcast, numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
-                                                                               samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))], [(), dict(shape=(2,))]))
-getitem      = linear("getitem",      _getitem,      lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, is_part=True, steps=steps.of_part, forms=dict(index=forms.part),
-                                                                               samples=tried([(3, 2), dict(index=1)], [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
-                                                                                             [(2, 3), dict(index=(Ellipsis, None, 1))]))
-scatter      = linear("scatter",      _scatter,      lambda ct, x, index, shape: getitem(ct, index=index),
-                                                                               notation=function("scatter", parameters=("index", "shape")), forms=dict(index=forms.part, shape=forms.sizes),
-                                                                               samples=tried([(2,), dict(index=1, shape=(3, 2))], [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
-gather       = linear("gather",       _gather,       lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
-                                                                               notation=symbol.ITEM, is_part=True, add_part=digits.add_at, forms=dict(index=forms.entries),
-                                                                               samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))], [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
-                                                                                             [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
-scatter_add  = linear("scatter_add",  _scatter_add,  lambda ct, x, index, shape: gather(ct, index=index),
-                                                                               notation=function("scatter_add", parameters=("index", "shape")), forms=dict(index=forms.entries, shape=forms.sizes),
-                                                                               samples=tried([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
-pad          = linear("pad",          _pad,          _pad_transposed,          notation=function("pad", parameters=("pad_width",)), forms=dict(pad_width=forms.widths),
-                                                                               samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
+sum          = linear("sum", _sum, _sum_transposed, notation=symbol.TOTAL, steps=steps.along_axes, forms=forms.REDUCING,
+                      samples=REDUCED, numpy=(np.sum,))
+average      = linear("average", digits.average, _average_transposed, notation=function("average"),
+                      forms=forms.REDUCING, samples=REDUCED)
+cumsum       = linear("cumsum", _cumsum, _cumsum_transposed, notation=function("cumsum"), numpy=(np.cumsum,),
+                      forms=dict(axis=forms.along),
+                      samples=tried([(2, 3), dict(axis=1)], [(4,), dict(axis=0)], [(2, 3)], [(2, 3, 2), dict(axis=-2)]))
+astype       = linear("astype", _astype, _astype_transposed, notation=function("astype", parameters=("dtype",)),
+                      forms=dict(dtype=forms.float_type), analytic=False,
+                      samples=tried([(2, 3), dict(dtype=np.dtype(float))], [(), dict(dtype=np.dtype(float))]))
+reshape      = linear("reshape", _reshape, lambda ct, x, shape: ct.reshape(x.shape), notation=symbol.RESHAPE,
+                      steps=steps.of_reshape, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
+                      samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))],
+                                    [(), dict(shape=(1, 1))]))
+transpose    = linear("transpose", _transpose, _transpose_transposed, notation=symbol.TRANSPOSE,
+                      steps=steps.of_transpose, numpy=(np.transpose,), forms=dict(axes=forms.order),
+                      samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
+broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed,
+                      notation=function("broadcast", parameters=("shape",)), steps=steps.of_broadcast,
+                      numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
+                      samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))],
+                                    [(), dict(shape=(2,))]))
+getitem      = linear("getitem", _getitem, lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
+                      notation=symbol.ITEM, is_part=True, steps=steps.of_part, forms=dict(index=forms.part),
+                      samples=tried([(3, 2), dict(index=1)],
+                                    [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
+                                    [(2, 3), dict(index=(Ellipsis, None, 1))]))
+scatter      = linear("scatter", _scatter, lambda ct, x, index, shape: getitem(ct, index=index),
+                      notation=function("scatter", parameters=("index", "shape")),
+                      forms=dict(index=forms.part, shape=forms.sizes),
+                      samples=tried([(2,), dict(index=1, shape=(3, 2))],
+                                    [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
+gather       = linear("gather", _gather, lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
+                      notation=symbol.ITEM, is_part=True, add_part=digits.add_at, forms=dict(index=forms.entries),
+                      samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))],
+                                    [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
+                                    [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
+scatter_add  = linear("scatter_add", _scatter_add, lambda ct, x, index, shape: gather(ct, index=index),
+                      notation=function("scatter_add", parameters=("index", "shape")),
+                      forms=dict(index=forms.entries, shape=forms.sizes),
+                      samples=tried([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
+pad          = linear("pad", _pad, _pad_transposed, notation=function("pad", parameters=("pad_width",)),
+                      forms=dict(pad_width=forms.widths),
+                      samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
 sliding_windows = linear("sliding_windows", _sliding_windows,
-                                                     lambda ct, x, window_shape, axis=None: overlap_add(ct, window_shape=window_shape, axis=axis, shape=x.shape),
-                                                                               notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,), forms=dict(window_shape=forms.sizes, axis=forms.apart),
-                                                                               samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))], [(2, 5, 3), dict(window_shape=3, axis=1)]))
-overlap_add  = linear("overlap_add",  _overlap_add,  lambda ct, x, window_shape, axis=None, shape=None: sliding_windows(ct, window_shape=window_shape, axis=axis),
-                                                                               notation=function("overlap_add", parameters=("shape",)), forms=dict(window_shape=forms.sizes, axis=forms.order, shape=forms.sizes),
-                                                                               samples=tried([(4, 2), dict(window_shape=2, shape=(5,))], [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))]))
+        lambda ct, x, window_shape, axis=None: overlap_add(ct, window_shape=window_shape, axis=axis, shape=x.shape),
+        notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,),
+        forms=dict(window_shape=forms.sizes, axis=forms.apart),
+        samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))],
+                      [(2, 5, 3), dict(window_shape=3, axis=1)]))
+overlap_add  = linear("overlap_add", _overlap_add,
+        lambda ct, x, window_shape, axis=None, shape=None: sliding_windows(ct, window_shape=window_shape, axis=axis),
+        notation=function("overlap_add", parameters=("shape",)),
+        forms=dict(window_shape=forms.sizes, axis=forms.order, shape=forms.sizes),
+        samples=tried([(4, 2), dict(window_shape=2, shape=(5,))],
+                      [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))]))
 # fmt: on
 
 # --- joins --------------------------------------------------------------------------------------
@@ -417,9 +561,10 @@ def _stack_pieces(shapes: Sequence[tuple[int, ...]], axis: Any = 0) -> Any:
 
 
 # fmt: off
-concatenate = join("concatenate", _concatenate, _concatenate_pieces, notation=function("concatenate"), numpy=(np.concatenate,),
+concatenate = join("concatenate", _concatenate, _concatenate_pieces, notation=function("concatenate"),
+                   numpy=(np.concatenate,),
                    samples=tried([(2, 3), (1, 3)], [(2, 1), (2, 3), (2, 2), dict(axis=-1)], [(3,)]))
-stack       = join("stack",       _stack,       _stack_pieces,       notation=function("stack"),       numpy=(np.stack,),
+stack       = join("stack", _stack, _stack_pieces, notation=function("stack"), numpy=(np.stack,),
                    samples=tried([(2, 3), (2, 3)], [(2,), (2,), (2,), dict(axis=-1)], [()]))
 # fmt: on
 
@@ -451,10 +596,12 @@ def _weights(x: Array, y: Array, axis: Any) -> Array:
 
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
 # fmt: off
-max       = reduction("max",       _max,       lambda x, y, axis: _shared(where(x == y, one(x), zero(x)), axis),
-                                                                                            notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,), scale=_masked)
-logsumexp = reduction("logsumexp", digits.logsumexp, _weights,                                    notation=function("logsumexp"),    samples=REDUCED)
-norm      = reduction("norm",      digits.norm,      lambda x, y, axis: ratio(x, y),              notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
+max       = reduction("max", _max, lambda x, y, axis: _shared(where(x == y, one(x), zero(x)), axis),
+                      notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,),
+                      scale=_masked)
+logsumexp = reduction("logsumexp", digits.logsumexp, _weights, notation=function("logsumexp"), samples=REDUCED)
+norm      = reduction("norm", digits.norm, lambda x, y, axis: ratio(x, y),
+                      notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
 # fmt: on
 
 # --- the cut ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from _thread import RLock  # as in threading, which takes 1 ms to load
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from operator import attrgetter
-from typing import Any, ClassVar, Concatenate, ParamSpec
+from typing import Any, ClassVar
 from weakref import ref
 
 import numpy as np
@@ -39,9 +39,10 @@ from .arguments import as_array
 from .arguments import flag as checked_flag
 from .arguments import number as checked_number
 from .arguments import operand as checked_operand
-from .arrays import Frozen, as_floats, unpacked
+from .arrays import Frozen, as_floats
 from .cotangent import Sums
 from .forms import entries, explained, is_basic
+from .methods import Methods
 from .place import Place, checked_name, here
 from .primitive import Primitive
 from .tape import pull_back, replaced
@@ -62,7 +63,10 @@ NO_LEAF = (
     "a computed Tensor, call .retain_grad() before backward(). To change a parameter, write "
     "W.data -= 0.1 * W.grad: W = W - 0.1 * W.grad makes a Tensor that is no leaf"
 )
-JOINING = "to make one Tensor of a list of Tensors, write tg.stack([…]); "
+JOINING = (
+    "NumPy does not look for Tensors inside a list: to make one of them, write tg.array([…]) or "
+    "np.array([…], like=x), and give that to NumPy's function; "
+)
 
 
 _Method = Callable[["Tensor", Any], "Tensor"]
@@ -112,17 +116,7 @@ def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
     return method
 
 
-_P = ParamSpec("_P")
-
-
-def _method(
-    function: Callable[Concatenate[Any, _P], Any],
-) -> Callable[Concatenate[Tensor, _P], Tensor]:
-    """Return a function of arrays as a method of Tensors."""
-    return function
-
-
-class Tensor:
+class Tensor(Methods):
     """An array on the tape.
 
     Parameters
@@ -239,12 +233,8 @@ class Tensor:
         return constant(self._array)
 
     def astype(self, dtype: Any) -> Tensor:
-        """Return the numbers in another floating point type, as a constant, off the tape."""
-        if self.requires_grad:
-            raise DetachError(
-                f"astype would leave the tape at {self.label()}: write .detach().astype(…)"
-            )
-        return Tensor(self._array, dtype=dtype)
+        """Return the numbers in another floating point type, on the tape."""
+        return record(p.astype, (self,), {"dtype": dtype})
 
     # --- gradients -------------------------------------------------------------------------------
 
@@ -353,6 +343,10 @@ class Tensor:
     __truediv__, __rtruediv__ = _operator(p.divide)
     __matmul__, __rmatmul__ = _operator(p.matmul)
     __pow__, __rpow__ = _operator(p.power)
+    __mod__, __rmod__ = _operator(p.remainder)
+
+    def __floordiv__(self, other: Any) -> Tensor: return record(p.floor, (self / other,))
+    def __rfloordiv__(self, other: Any) -> Tensor: return record(p.floor, (other / self,))
 
     def __neg__(self) -> Tensor: return record(p.negative, (self,))
     def __pos__(self) -> Tensor: return self
@@ -426,40 +420,12 @@ class Tensor:
             raise self._leaving("int")
         return int(self.item())
 
-    # --- methods ---------------------------------------------------------------------------------
-
-    @property
-    def T(self) -> Tensor:
-        """The transpose: the axes in reverse order."""
-        return record(p.transpose, (self,))
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the sum along the axes (all if None)."""
-        return record(p.sum, (self,), {"axis": axis, "keepdims": keepdims})
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the largest entry along the axes (all if None)."""
-        return record(p.max, (self,), {"axis": axis, "keepdims": keepdims})
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """Return the same entries in another shape."""
-        return record(p.reshape, (self,), {"shape": unpacked(shape)})
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """Return the axes in another order (reversed if none is given)."""
-        return record(p.transpose, (self,), {"axes": unpacked(axes)} if axes else None)
-
-    min, mean = _method(functions.min), _method(functions.mean)
-    swapaxes, squeeze = _method(functions.swapaxes), _method(functions.squeeze)
-    ravel = flatten = _method(functions.ravel)
-    dot = _method(functions.dot)
-
     # --- NumPy's own functions on Tensors --------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc in functions.PLAIN and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
-        ours = functions.NUMPY.get(ufunc)
+        ours = functions.ours_for(ufunc)
         if ours is None or method != "__call__" or options:
             asked = "".join(f" with {name}=" for name in options)
             what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
@@ -471,15 +437,14 @@ class Tensor:
             plain = {name: _plain(option) for name, option in options.items()}
             return function(*map(_plain, args), **plain)
         ours = functions.ours_for(function)
-        name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
         if ours is None:
-            raise self._leaving(name)
+            raise self._leaving(_full_name(function))
         try:
             return ours(*args, **options)
         except TypeError as error:
             if isinstance(error, UsageError | DTypeError):
                 raise
-            raise UsageError(f"{name} on a Tensor: {error}") from None
+            raise UsageError(f"{_full_name(function)} on a Tensor: {error}") from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
@@ -720,6 +685,12 @@ def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> 
 def _weak(number: float, beside: Tensor) -> Tensor:
     """Return a number as a constant of the dtype of the Tensor beside it."""
     return constant(np.array(number, beside._array.dtype))
+
+
+def _full_name(function: Any) -> str:
+    """Return what people call one of NumPy's functions, with its module."""
+    module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
+    return f"{module}.{function.__name__}"
 
 
 def _plain(value: Any) -> Any:

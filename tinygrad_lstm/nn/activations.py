@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import functions
 from ..engine.arguments import told
 from ..engine.kind import Kind
 from ..engine.kinds import table
@@ -42,13 +43,15 @@ def four_sigmoid(x: Any) -> Any:
 COMPOSITES: dict[str, Function] = {
     "identity": identity, "2σ-1": two_sigmoid, "4σ-2": four_sigmoid,
 }  # fmt: skip
+# loaded when one of them is asked for
+OF_THE_ENGINE = [name for name, where in functions.LATER.items() if where == "activations"]
 
 
 def as_function(who: str, function: Activation) -> Function:
     """Return a function, or the function of a name.
 
-    A name is that of a primitive, of the table or of the user's own, ``identity``, ``2σ-1``
-    or ``4σ-2``; ``σ`` may be written ``sigmoid``.
+    A name is that of a primitive, of the table or of the user's own, that of an activation of the
+    engine's such as ``gelu``, ``identity``, ``2σ-1`` or ``4σ-2``; ``σ`` may be written ``sigmoid``.
 
     Raises
     ------
@@ -61,9 +64,16 @@ def as_function(who: str, function: Activation) -> Function:
     primitives = {**table.others, **TABLE}
     if name in COMPOSITES:
         return COMPOSITES[name]
+    if name in OF_THE_ENGINE:
+        COMPOSITES[name] = getattr(functions, name)
+        return COMPOSITES[name]
     if name in primitives and primitives[name].arity == 1 and primitives[name].is_entrywise:
         return primitives[name]
-    known = [*COMPOSITES, *(name for name, x in primitives.items() if x.kind is Kind.ELEMENTWISE)]
+    known = [
+        *COMPOSITES,
+        *OF_THE_ENGINE,
+        *(name for name, x in primitives.items() if x.kind is Kind.ELEMENTWISE),
+    ]
     raise UsageError(
         f"{who}: there is no activation {told(function)}; {nearest(told(function), known)}"
     )

@@ -13,7 +13,19 @@ from typing import Any
 import numpy as np
 
 from ...engine.kind import Kind
-from ...engine.primitives import TABLE
+from ...engine.primitives import (
+    abs,
+    cos,
+    exp,
+    log,
+    relu,
+    sigmoid,
+    sign,
+    sin,
+    softplus,
+    sqrt,
+    tanh,
+)
 from ...engine.symbol import Symbol
 from ...network.flow import Node
 from .likelihood import UNRELATED
@@ -23,11 +35,8 @@ from .products import at_other_steps
 from .slips import slips
 from .substitutes import Substitute, left_out, substitutions
 
-OF_ONE = {  # the slopes of functions of one signal
-    each.name: each.rules[0]
-    for each in TABLE.values()
-    if each.kind is Kind.ELEMENTWISE and len(each.rules) == 1 and each.rules[0] is not None
-}
+# the functions of one signal that people take for each other
+CONFUSED = (exp, log, sqrt, sin, cos, tanh, sigmoid, softplus, relu, abs, sign)
 
 
 def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
@@ -95,10 +104,12 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
                          wrong=f"{inputs[0]} "
                          f"∘ {f}({inputs[0]} - 1)", gain=xs[0] * primitive.forward(xs[0] - 1),
                          group="")  # fmt: skip
-        for g, slope in OF_ONE.items():
-            yield Substitute(what="another function's derivative", says=f"the derivative of {g} "
-                             f"stands where that of {f} belongs", wrong=f"{g}′",
-                             gain=slope(xs[0], y), group=g, distance=UNRELATED)  # fmt: skip
+        for g in CONFUSED:
+            slope = g.rules[0]
+            assert slope is not None
+            yield Substitute(what="another function's derivative", says="the derivative of "
+                             f"{g.name} stands where that of {f} belongs", wrong=f"{g.name}′",
+                             gain=slope(xs[0], y), group=g.name, distance=UNRELATED)  # fmt: skip
     yield from at_other_steps(nets, node)
     for signal, value, distance in nets.alike(function.outputs[0]):
         other = signal.name

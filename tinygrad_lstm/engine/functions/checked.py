@@ -1,0 +1,116 @@
+"""Checks of what a composite is given: operands that know their shapes, and axes that they have.
+
+Knows the forms of arguments, and lists that hold Tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...errors import ShapeError, UsageError
+from .. import forms, numerics
+from ..arguments import operand, told, whole
+from ..forms import explained
+from ..numerics import Array
+from ..primitives import stack
+
+Axis = int | tuple[int, ...] | None
+MOST_AXES = 64  # of an array of NumPy
+
+
+def array(what: str, x: Any, depth: int = 0) -> Array:
+    """Return an operand that knows its shape; a list that holds Tensors is joined to one."""
+    if isinstance(x, list | tuple) and holds_tensors(x):
+        if depth == MOST_AXES:
+            raise ShapeError(f"{what}: found a list in more than {MOST_AXES} lists, or in itself")
+        return stack([array(what, each, depth + 1) for each in x])
+    x = operand(what, x)
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def holds_tensors(x: Any) -> bool:
+    """Return whether a list, or a list in it, holds a Tensor or a Symbol."""
+    lists, known = [x], {id(x)}  # a list may hold itself
+    while lists:
+        for each in lists.pop():
+            if hasattr(each, "__interpret__"):
+                return True
+            if isinstance(each, list | tuple) and id(each) not in known:
+                known.add(id(each))
+                lists.append(each)
+    return False
+
+
+def is_plain(x: Any) -> bool:
+    """Return whether an operand is NumPy's, so that NumPy's own function serves."""
+    return isinstance(x, np.ndarray | np.generic)
+
+
+def along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
+    """Return an operand, and the axes along which a function of that name reduces it."""
+    x = array(what, x)
+    try:
+        return x, forms.axes(axis, x)
+    except (TypeError, ValueError) as error:
+        raise explained(error, what, (x,), {"axis": axis}) from None
+
+
+def floats_along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
+    """Return an operand, in floats if it is an array of integers, and the axes."""
+    x, axis = along(what, x, axis)
+    return (numerics.floats(x) if is_plain(x) else x), axis
+
+
+def count(x: Array, axis: int | tuple[int, ...] | None) -> int:
+    """Return how many entries are reduced to one."""
+    return math.prod(x.shape[each] for each in several(x, axis))
+
+
+def several(x: Array, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the axes that are reduced, counted from the first one."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple([each % x.ndim for each in (axis if isinstance(axis, tuple) else (axis,))])
+
+
+def one_axis(what: str, x: Array, axis: Any) -> int:
+    """Return an axis counted from the first one, if x has it."""
+    axis = whole(f"{what}: an axis", axis)
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"{what}: found axis {axis} for shape {x.shape}, which has {x.ndim} axes")
+    return int(axis % x.ndim)
+
+
+def axes_apart(what: str, x: Array, axis: Any) -> list[int]:
+    """Return one axis, or several different ones, counted from the first one."""
+    axes = axis if isinstance(axis, tuple | list) else [axis]
+    counted = [one_axis(what, x, each) for each in axes]
+    if len(set(counted)) < len(counted):
+        raise ShapeError(f"{what}: found an axis twice in {axis}")
+    return counted
+
+
+def vector_or_axis(what: str, x: Any, axis: Any) -> tuple[Array, int]:
+    """Return an operand and the axis to go along: all entries as a vector if it is None."""
+    x = array(what, x)
+    if axis is None or x.ndim == 0:  # NumPy takes a number for a vector of one entry
+        x = x.reshape((-1,))
+    return x, 0 if axis is None else one_axis(what, x, axis)
+
+
+def wholes(what: str, value: Any) -> tuple[int, ...]:
+    """Return one whole number, or a list of them, as a tuple."""
+    try:
+        return forms.wholes(value)
+    except Exception:  # of the value's own __index__, which may raise anything
+        raise UsageError(
+            f"{what} must be a whole number or a list of whole numbers, found {told(value)}"
+        ) from None
+
+
+def at(axis: int, index: Any) -> tuple[Any, ...]:
+    """Return the index that takes a part along an axis."""
+    return (*(slice(None),) * axis, index)
