@@ -1,5 +1,6 @@
 """Where a derivation goes wrong, and which mistake it is, on mistakes planted by hand."""
 
+import ast
 import re
 from itertools import count
 from pathlib import Path
@@ -158,12 +159,12 @@ def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
             yield pair
 
     found = tg.compare(case.loss(), {name: hand[name] for name in case.parameters})
-    assert not found.diagnose(watch=watch).is_cut
+    assert not found.diagnose(watch=watch, seconds=600).is_cut
     assert found.mistakes[0].left == 0 and len(shown) > 2
 
     clock = count()  # a second for every mistake that is tried
     monkeypatch.setattr("tinygrad_lstm.engine.limit.monotonic", lambda: next(clock))
-    singles = found.diagnose(pairs=False, seconds=10**6)
+    singles = found.diagnose(pairs=False, seconds=10**9)
     assert singles and not singles.is_cut and all(each.left for each in singles)
     took = next(clock) + 100  # as many for the pairs
     for seconds in (0, 50, took):
@@ -394,7 +395,7 @@ def known_by(path):
     """Return the package's modules that a file imports, and the words in it that are a layer's."""
     text = path.read_text("utf-8")
     name = f"check.mistakes.{path.stem}".removesuffix(".__init__")
-    inside = imported(text, name, path.stem == "__init__")
+    inside = imported(ast.parse(text), name, path.stem == "__init__")
     return inside, WORDS & set(re.findall(r"[\w.]+", text.lower()))
 
 

@@ -28,6 +28,11 @@ VARIANTS = {
     "logsumexp": (lambda a, b, p: tg.tanh(a) - 0.3 * tg.logsumexp(b, **p), REDUCED),
     "norm": (lambda a, b, p: tg.tanh(a) - 0.3 * tg.norm(b, **p), REDUCED),
     "average": (lambda a, b, p: tg.tanh(a) - 0.3 * TABLE["average"](b, **p), REDUCED),
+    "cumsum": (lambda a, b, p: tg.cumsum(a, axis=p) * 0.2 - b, AXES),
+    "astype": (
+        lambda a, b, p: tg.tanh(a).astype(p) * 0.5 + b,
+        (np.float64, np.float32),
+    ),
     "softmax": (lambda a, b, p: tg.softmax(a, axis=p) * b, AXES),
     "mean": (lambda a, b, p: a - tg.mean(b, axis=p), (*AXES, None)),
     "reshape": (

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.kinds import table
+from ..engine.limit import Interruptible
 from ..engine.primitive import Primitive, Rule
 from ..engine.primitives import TABLE
 from ..engine.symbol import Symbol
@@ -310,8 +311,8 @@ def reachable(starts: Iterable[int], onward: Callable[[int], Iterable[int]]) -> 
     """
     reached = set(starts)
     waiting = list(reached)
-    while waiting:
-        for wire in onward(waiting.pop()):
+    for start in Interruptible(waiting):  # which grows on the way
+        for wire in onward(start):
             if wire not in reached:
                 reached.add(wire)
                 waiting.append(wire)

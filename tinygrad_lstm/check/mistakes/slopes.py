@@ -137,6 +137,8 @@ def _slips(
         formulas = list(slips(rule, *map(Symbol, symbols)))
     except TypeError:  # it compares, or asks for more than numbers
         return
+    if len(numbers) != len(formulas):  # it writes other operations than it computes
+        return
     for (word, gain), (_, wrong) in zip(numbers, formulas, strict=True):
         if np.shape(gain) == np.shape(node.gain):
             yield Substitute(what="derivative of wrong form", says=f"{derivative} has the wrong "
