@@ -64,6 +64,9 @@ if TYPE_CHECKING:
         cross as cross, einsum as einsum, inner as inner, kron as kron, tensordot as tensordot,
         vdot as vdot, vecdot as vecdot,
     )
+    from .engine.functions.convolutions import (
+        convolution as convolution, transposed_convolution as transposed_convolution,
+    )
     from .engine.functions.diagonals import (
         diag as diag, diagflat as diagflat, diagonal as diagonal, trace as trace, tril as tril,
         triu as triu,
@@ -79,8 +82,15 @@ if TYPE_CHECKING:
         column_stack as column_stack, dstack as dstack, full as full, full_like as full_like,
         hstack as hstack, linspace as linspace, select as select, vstack as vstack,
     )
+    from .engine.functions.normalizations import (
+        batch_norm as batch_norm, group_norm as group_norm, layer_norm as layer_norm,
+        rms_norm as rms_norm,
+    )
     from .engine.functions.norms import (
         matrix_norm as matrix_norm, vector_norm as vector_norm,
+    )
+    from .engine.functions.pooling import (
+        average_pool as average_pool, max_pool as max_pool,
     )
     from .engine.functions.scans import (
         cumprod as cumprod, diff as diff, gradient as gradient, trapezoid as trapezoid,

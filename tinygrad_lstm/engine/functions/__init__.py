@@ -42,12 +42,15 @@ _LATER = {
     "arrangements": "array_split delete flip fliplr flipud median partition repeat roll rollaxis "
     "rot90 sort take take_along_axis tile",
     "contractions": "cross einsum inner kron tensordot vdot vecdot",
+    "convolutions": "convolution transposed_convolution",
     "diagonals": "diag diagflat diagonal trace tril triu",
     "elementary": "ceil clip degrees floor_divide logaddexp2 nan_to_num radians reciprocal round "
     "sinc trunc",
     "joins": "append array atleast_1d atleast_2d atleast_3d broadcast_arrays column_stack dstack "
     "full full_like hstack linspace select vstack",
+    "normalizations": "batch_norm group_norm layer_norm rms_norm",
     "norms": "matrix_norm vector_norm",
+    "pooling": "average_pool max_pool",
     "scans": "cumprod diff gradient trapezoid",
 }
 LATER = {name: subject for subject, names in _LATER.items() for name in names.split()}
@@ -71,7 +74,8 @@ NUMPY: dict[Any, Callable[..., Any]] = {
 for _subject in (reductions, shapes, products):
     NUMPY |= _functions(_subject.NUMPY)
 _OF_NUMPY = {"numpy.linalg": "..linalg", "numpy.fft": "..fft"}
-_waiting = [subject for subject in _LATER if subject != "activations"]
+_OF_NETWORKS = ("activations", "convolutions", "normalizations", "pooling")  # NumPy has none
+_waiting = [subject for subject in _LATER if subject not in _OF_NETWORKS]
 
 
 def ours_for(function: Any) -> Callable[..., Any] | None:
