@@ -111,7 +111,7 @@ def _with_places(dot: str) -> str:
     def measured(found: re.Match[str]) -> str:
         labels.append(found[2])
         text = found[2][1:-1] if found[2].startswith('"') else found[2]
-        zeros = re.sub(r"(\\n)|\\.|&#?\w+;|.", lambda each: each[1] or "0", text)
+        zeros = re.sub(r"(\\n)|\\.|&#?\w+;|.", lambda sign: sign[1] or "0", text)
         return f'{found[1]}id={len(labels) - 1} label="{zeros}"'
 
     def as_before(found: re.Match[str]) -> str:

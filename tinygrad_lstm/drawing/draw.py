@@ -167,7 +167,7 @@ def _tape(of: Tensor | Graph, view: str, title: str) -> str:
 def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -> str:
     """Return the DOT text that the function of an added style gives, a graph for each view."""
     views = ("forward", "adjoint") if view == "both" else (view,)
-    texts = [draws(network, each, title) for each in views]
+    texts = [draws(network, shown, title) for shown in views]
     for dot in texts:
         if not isinstance(dot, str):
             raise UsageError(
@@ -271,8 +271,10 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
     """Return every signal and every δ by its wire: at a step, or all steps together if None."""
     adjoint = network.adjoint()
     back = adjoint.evaluate(everything=True)
-    δ = {wire: back[each.name] for wire, each in enumerate(adjoint.wires) if each.name in back}
-    forward = {wire: each.value for wire, each in enumerate(network.wires)}
+    δ = {
+        wire: back[signal.name] for wire, signal in enumerate(adjoint.wires) if signal.name in back
+    }
+    forward = {wire: signal.value for wire, signal in enumerate(network.wires)}
     if step is None:
         return forward, δ
     loops = {

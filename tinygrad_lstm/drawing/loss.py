@@ -65,7 +65,7 @@ class Loss:
         if self._scope(node) and self._scope(node) not in self.weighted:
             self.scopes.add(self._scope(node))
             return True
-        scaled = node.kind is Kind.BILINEAR and any(self._is_constant(each) for each in node.inputs)
+        scaled = node.kind is Kind.BILINEAR and any(self._is_constant(wire) for wire in node.inputs)
         picked = node.kind is Kind.LINEAR and "index" in node.parameters
         return node.kind in SUMS or scaled or picked
 

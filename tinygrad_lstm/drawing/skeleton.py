@@ -222,7 +222,7 @@ class _Drawing:
         """Return whether a source is read by taps or steps alone, which then stand for it."""
         node = self.user[wire]
         if node.kind is Kind.BRANCH:
-            return all(self._is_read(each) for each in node.outputs)
+            return all(self._is_read(arm) for arm in node.outputs)
         return self._is_reading(node) or id(node) in self.hidden
 
     def _is_reading(self, node: Node) -> bool:
@@ -262,13 +262,13 @@ class _Drawing:
     def _arms(self, wire: int) -> list[int]:
         node = self.user[wire]
         if node.kind is Kind.BRANCH:
-            return [arm for each in node.outputs for arm in self._arms(each)]
+            return [arm for branch in node.outputs for arm in self._arms(branch)]
         return [wire]
 
     def _is_zero_start(self, node: Node) -> bool:
         value = self.graph.wires[node.outputs[0]].value
         users = [self.user[wire] for wire in self._arms(node.outputs[0])]
-        return all(each.kind in DELAYS for each in users) and not np.any(value)
+        return all(user.kind in DELAYS for user in users) and not np.any(value)
 
     def _is_aside(self, wire: int) -> bool:
         """Return whether a signal is a parameter or a constant, repeated beside each use."""
@@ -330,8 +330,8 @@ class _Drawing:
             own = ()
         users = [self.user[wire] for wire in node.outputs]
         led_to = [frames(user) for user in users if id(user) not in self.hidden]
-        levels = takewhile(lambda each: len(set(each)) == 1, zip(*led_to, strict=False))
-        common = tuple(each[0] for each in levels)
+        levels = takewhile(lambda names: len(set(names)) == 1, zip(*led_to, strict=False))
+        common = tuple(names[0] for names in levels)
         return common if common[: len(own)] == own else own
 
     def _put(self, node: Node, vertex: Vertex) -> None:
@@ -461,5 +461,5 @@ def frames(node: Node) -> tuple[str, ...]:
 
 def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the frames of steps and those of modules."""
-    steps = tuple(each for each in scope if each.startswith("k = "))
+    steps = tuple(frame for frame in scope if frame.startswith("k = "))
     return steps, scope[len(steps) :]

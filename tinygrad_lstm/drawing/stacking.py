@@ -33,7 +33,7 @@ def graphs_in(dot: str) -> list[str]:
     >>> graphs_in("digraph a {\\n}\\ndigraph b {\\n}\\n")
     ['digraph a {\\n}\\n', 'digraph b {\\n}\\n']
     """
-    return [each for each in re.split(r"(?m)^(?=digraph\b)", dot) if "{" in each]
+    return [graph for graph in re.split(r"(?m)^(?=digraph\b)", dot) if "{" in graph]
 
 
 def stacked(graphs: Sequence[str]) -> str:
@@ -43,9 +43,9 @@ def stacked(graphs: Sequence[str]) -> str:
     ----------
     graphs : DOT texts with places, as a layout program writes them
     """
-    graphs = [each.replace("\\\n", "").partition("{")[2] for each in graphs]
-    heights = [float(_box(each)[3]) for each in graphs]
-    left = [float(_box(each.partition("subgraph")[2])[0]) for each in graphs]
+    graphs = [text.replace("\\\n", "").partition("{")[2] for text in graphs]
+    heights = [float(_box(text)[3]) for text in graphs]
+    left = [float(_box(text.partition("subgraph")[2])[0]) for text in graphs]
     inside = ""
     for at, graph in enumerate(graphs):
         move = partial(_moved, right=max(left) - left[at], up=sum(heights[at + 1 :]))

@@ -39,8 +39,8 @@ def joined(lines: Iterable[str]) -> str:
 
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
     """Return the width and height of a box that holds each of some texts, given as lines."""
-    lines = [list(each) for each in texts]
-    longest = max((min(len(line), LONGEST) for each in lines for line in each), default=0)
+    lines = [list(text) for text in texts]
+    longest = max((min(len(line), LONGEST) for text in lines for line in text), default=0)
     most = max(map(len, lines))
     wide = WIDTH * (1.2 if large else 1.0)
     return f"{max(0.3, longest * wide + ROOM):.2f}", f"{most * HEIGHT + ROOM:.2f}"
@@ -49,7 +49,7 @@ def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
 def padded(lines: Sequence[str], *others: Sequence[str]) -> list[str]:
     """Return lines in the middle of as much room as the largest of others takes."""
     lines = [shortened(line) for line in lines]  # before there are blanks around them
-    width = max((min(len(line), LONGEST) for each in others for line in each), default=0)
-    count = max((len(each) for each in others if any(each)), default=0)
+    width = max((min(len(line), LONGEST) for other in others for line in other), default=0)
+    count = max((len(other) for other in others if any(other)), default=0)
     filled = [*lines, *[""] * (count - len(lines))][:count]
     return [line.center(width, NO_BREAK) for line in filled] if width else []

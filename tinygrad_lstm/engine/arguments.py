@@ -78,10 +78,10 @@ def native(array: np.ndarray) -> np.ndarray:
 def _is_masked(value: Any, depth: int) -> bool:
     """Return whether a value, or an entry of a list, is a masked array."""
     if isinstance(value, list | tuple):
-        kinds = {type(each): each for each in value}
+        kinds = {type(entry): entry for entry in value}
         return any(
-            _is_masked(each, depth - 1)
-            for kind, each in kinds.items()
+            _is_masked(entry, depth - 1)
+            for kind, entry in kinds.items()
             if kind not in _WITHOUT_MASK and not issubclass(kind, list | tuple)
         ) or (depth > 1 and any(_is_masked(e, depth - 1) for e in value if type(e) in _ROWS))
     return isinstance(value, _ndarray) and isinstance(value, np.ma.MaskedArray)
@@ -222,7 +222,7 @@ def names(who: str, value: Any) -> tuple[str, ...]:
     single = isinstance(value, bytes) or getattr(value, "ndim", 1) == 0  # an array of one entry
     if single or not isinstance(value, Iterable):
         raise UsageError(f"{who}: found {told(value)}, expected a name or a list of names")
-    return tuple([text(who, each) for each in value])
+    return tuple([text(who, name) for name in value])
 
 
 # --- classes ------------------------------------------------------------------------------------

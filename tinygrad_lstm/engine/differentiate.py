@@ -92,12 +92,12 @@ def grad(
     seeds = [None] * len(outs) if grad_outputs is None else _several(grad_outputs, "", len(outs))
     if len(seeds) != len(outs):
         raise ShapeError(f"grad: found {len(seeds)} grad_outputs for {len(outs)} outputs")
-    for each in ins:
-        if not each.requires_grad:
-            raise GradientError(f"grad: {each.label()} does not require a gradient")
+    for x in ins:
+        if not x.requires_grad:
+            raise GradientError(f"grad: {x.label()} does not require a gradient")
     starts = [starting_cotangent(out, seed) for out, seed in zip(outs, seeds, strict=True)]
     entries = _entries(leading_to(set(ins), history(outs)), on_tensors=create_graph)
-    wanted = {entries[each] for each in ins if each in entries}
+    wanted = {entries[x] for x in ins if x in entries}
     sums = PlainSums(wanted) if create_graph else Sums(wanted)
     for out, seed, start in zip(outs, seeds, starts, strict=True):
         if out in entries:
@@ -184,7 +184,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
         moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs
     ]
     if not here.get().recording:
-        outs, results = [out.detach() for out in outs], [each.detach() for each in results]
+        outs, results = [out.detach() for out in outs], [result.detach() for result in results]
     several = isinstance(outputs, tuple | list)
     return (tuple(outs), tuple(results)) if several else (outs[0], results[0])
 
@@ -225,7 +225,7 @@ def _several(value: Any, what: str, count: int | None = None) -> list[Any]:
         return [value]
     several = list(value) if isinstance(value, tuple | list) else [value]
     if what:
-        for each in several:
-            if not isinstance(each, Tensor):
-                raise UsageError(f"grad: found {type(each).__name__} in {what}, expected Tensors")
+        for x in several:
+            if not isinstance(x, Tensor):
+                raise UsageError(f"grad: found {type(x).__name__} in {what}, expected Tensors")
     return several

@@ -43,7 +43,7 @@ def slope_in_words(name: str, forward: Callable[..., Any], samples: Samples) -> 
     """Return the partial derivative of a linear map in words, as the map weighs its samples."""
     weights: set[float] = set()
     for operands, parameters in samples():
-        blank = [np.zeros(np.shape(each)) for each in operands]
+        blank = [np.zeros(np.shape(x)) for x in operands]
         for entries in blank:
             for place in np.ndindex(entries.shape):
                 entries[place] = 1.0
@@ -73,7 +73,7 @@ def gain(
     if not isinstance(a, Symbol) and not isinstance(b, Symbol):
         y = np.asarray(forward(a, b))
         return rule(np.ones(y.shape, y.dtype), a, b)
-    blank = all(isinstance(each, Symbol) and each.value is None for each in (a, b))
+    blank = all(isinstance(x, Symbol) and x.value is None for x in (a, b))
     if blank:
         (x, z), _ = samples()[0]
         a, b = Symbol(a.name, x), Symbol(b.name, z)
@@ -90,8 +90,8 @@ def _factored(
     forward: Callable[..., Any], rule: Callable[..., Any], a: Any, b: Any
 ) -> tuple[Any, int]:
     """Return the gain in a rule and its side; the rule as a whole if it is no product."""
-    known = [each.value if isinstance(each, Symbol) else each for each in (a, b)]
-    y = None if any(each is None for each in known) else forward(*known)
+    known = [x.value if isinstance(x, Symbol) else x for x in (a, b)]
+    y = None if any(x is None for x in known) else forward(*known)
     ct = Symbol("·", y)
     expression = rule(ct, a, b)
     return _factor(expression, ct) or (expression, 0)
@@ -104,9 +104,9 @@ def _factor(expression: Any, ct: Symbol) -> tuple[Any, int] | None:
     if not isinstance(expression, Symbol):
         return None
     inner = [_factor(operand, ct) for operand in expression.operands]
-    if sum(each is not None for each in inner) != 1:
+    if sum(x is not None for x in inner) != 1:
         return None
-    at = next(position for position, each in enumerate(inner) if each is not None)
+    at = next(position for position, factor in enumerate(inner) if factor is not None)
     factor, side = inner[at] or (1.0, 0)
     notation = expression.notation
     if notation is RESHAPE or notation is ITEM:  # which arranges the cotangent alone

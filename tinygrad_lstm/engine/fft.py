@@ -37,7 +37,7 @@ class Spectrum(NamedTuple):
 
     def numpy(self) -> np.ndarray:
         """Return the numbers as one complex array."""
-        real, imag = (np.asarray(getattr(each, "_array", each)) for each in self)
+        real, imag = (np.asarray(getattr(part, "_array", part)) for part in self)
         return np.asarray(real + 1j * imag)
 
 
@@ -173,8 +173,8 @@ def _scale(x: Array, who: str, n: int, norm: str | None, sign: int) -> Array:
 def _roll(who: str, x: Any, axes: Any, start: Callable[[int], int]) -> Array:
     x = _signal(who, x)
     several = range(x.ndim) if axes is None else axes if isinstance(axes, tuple | list) else (axes,)
-    for each in several:
-        x, axis, size = _along(who, x, each)
+    for number in several:
+        x, axis, size = _along(who, x, number)
         rest, cut = (slice(None),) * (-axis - 1), start(size)
         pieces = [x[(..., slice(cut, None), *rest)], x[(..., slice(cut), *rest)]]
         x = concatenate(pieces, axis=axis)

@@ -39,7 +39,7 @@ def wholes(value: Any) -> tuple[int, ...]:
     if isinstance(value, _ndarray) and value.ndim == 1 and value.dtype.kind in "iu":
         value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return tuple([whole(each) for each in value])
+        return tuple([whole(number) for number in value])
     return (whole(value),)
 
 
@@ -59,7 +59,7 @@ def axes(value: Any, x: Any) -> int | tuple[int, ...] | None:
         if x.ndim == 0 and one in (0, -1):  # NumPy takes the axis of a number for no axis
             return None
         return _within(one, x.ndim)
-    several = tuple([_within(whole(each), x.ndim) for each in value])
+    several = tuple([_within(whole(one), x.ndim) for one in value])
     _refuse_repeats(several, x.ndim)
     return several
 
@@ -79,7 +79,7 @@ def apart(value: Any, x: Any) -> int | tuple[int, ...] | None:
     if value is None:
         return None
     several = wholes(value)
-    _refuse_repeats(tuple([_within(each, x.ndim) for each in several]), x.ndim)
+    _refuse_repeats(tuple([_within(one, x.ndim) for one in several]), x.ndim)
     return several
 
 
@@ -90,7 +90,7 @@ def _within(one: int, ndim: int) -> int:
 
 
 def _refuse_repeats(several: tuple[int, ...], ndim: int) -> None:
-    if len({each % ndim for each in several}) < len(several):
+    if len({one % ndim for one in several}) < len(several):
         raise ValueError("an axis is named twice")
 
 
@@ -112,9 +112,9 @@ def widths(value: Any, x: Any) -> tuple[tuple[int, int], ...]:
     """Return how much is put before and after each axis."""
     if isinstance(value, dict):
         pairs = [(0, 0)] * x.ndim
-        for each, width in value.items():
-            pairs[_within(whole(each), x.ndim)] = width
-        value = [np.broadcast_to(as_array("pad_width", each), 2) for each in pairs]
+        for axis, width in value.items():
+            pairs[_within(whole(axis), x.ndim)] = width
+        value = [np.broadcast_to(as_array("pad_width", pair), 2) for pair in pairs]
     array = as_array("pad_width", value)
     if array.dtype.kind not in "iu":
         raise TypeError(f"pad_width must hold whole numbers, found {told(value)}")
@@ -151,7 +151,7 @@ def is_basic(index: Any) -> bool:
 def entries(value: Any, x: Any) -> Any:
     """Return an index of any kind that nobody can change from outside."""
     if type(value) is tuple:
-        return tuple([_index(each) for each in value])
+        return tuple([_index(part) for part in value])
     return _index(value)
 
 
@@ -169,8 +169,8 @@ def part(value: Any, x: Any) -> Any:
 def _index(value: Any) -> Any:
     kind = type(value)
     if kind is slice:
-        return slice(*[each if type(each) in BOUNDS else _bound(each)
-                       for each in (value.start, value.stop, value.step)])  # fmt: skip
+        return slice(*[bound if type(bound) in BOUNDS else _bound(bound)
+                       for bound in (value.start, value.stop, value.step)])  # fmt: skip
     if kind in BASIC:
         return value
     if isinstance(value, np.integer):
@@ -200,7 +200,7 @@ def _bound(value: Any) -> int:
 def frozen(value: Any, x: Any = None) -> Any:
     """Return a parameter of any kind that nobody can change from outside."""
     if isinstance(value, dict):
-        return {name: frozen(each) for name, each in value.items()}
+        return {name: frozen(entry) for name, entry in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(map(frozen, value))
     if type(value) is slice:
@@ -218,7 +218,7 @@ def explained(
     if isinstance(error, TinygradError):
         return error
     described = " and ".join(map(_description, operands))
-    options = "".join(f", {each}={_text(value)}" for each, value in (parameters or {}).items())
+    options = "".join(f", {option}={_text(value)}" for option, value in (parameters or {}).items())
     kind: type[TinygradError] = UsageError if isinstance(error, TypeError) else ShapeError
     if isinstance(error, IndexError):
         return OutOfRangeError(f"{name}: found {described}{options}: {error}")

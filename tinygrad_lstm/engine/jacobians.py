@@ -59,7 +59,7 @@ def vjp(
     if len(out_cts) != len(run.outs):
         raise ShapeError(f"vjp: found {len(out_cts)} cotangents for {len(run.outs)} outputs")
     cts = run.pull(dict(enumerate(out_cts)), create_graph)
-    outs = tuple(run.outs if create_graph else [each.detach() for each in run.outs])
+    outs = tuple(run.outs if create_graph else [out.detach() for out in run.outs])
     return (outs if run.has_several else outs[0]), run.by_primal(cts)
 
 
@@ -94,7 +94,7 @@ def jacobian(fn: Callable[..., Any], primals: Any, create_graph: bool = False) -
     """
     create_graph = flag("jacobian: create_graph", create_graph)
     run = _Run("jacobian", fn, primals)
-    rows = tuple(run.by_primal(each) for each in run.jacobians(create_graph))
+    rows = tuple(run.by_primal(row) for row in run.jacobians(create_graph))
     return rows if run.has_several else rows[0]
 
 
@@ -126,7 +126,7 @@ def hessian(fn: Callable[..., Any], primals: Any, create_graph: bool = False) ->
     create_graph = flag("hessian: create_graph", create_graph)
     function("hessian: fn", fn, "a function of Tensors")
     run = _Run("hessian", lambda *xs: _slopes("hessian", fn, xs)[1:], primals)
-    return run.by_primal([run.by_primal(each) for each in run.jacobians(create_graph)])
+    return run.by_primal([run.by_primal(row) for row in run.jacobians(create_graph)])
 
 
 def hvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
@@ -208,7 +208,7 @@ class _Run:
 
     def jacobians(self, create_graph: bool) -> list[list[Tensor]]:
         """Return the Jacobian of each output by each primal."""
-        if sum(each.size for each in self.outs) <= sum(each.size for each in self.seeds):
+        if sum(y.size for y in self.outs) <= sum(x.size for x in self.seeds):
             rows = [[self.pull({k: ct}, create_graph) for ct in _units(out)]
                     for k, out in enumerate(self.outs)]  # fmt: skip
             return [

@@ -294,8 +294,8 @@ def kept(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> tuple[in
     ((2, 1), (1, 1))
     """
     axes = range(len(shape)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    gone = {each % len(shape) for each in axes}
-    return tuple(1 if each in gone else size for each, size in enumerate(shape))
+    gone = {k % len(shape) for k in axes}
+    return tuple(1 if k in gone else size for k, size in enumerate(shape))
 
 
 def _jacobian_first(ct: Array, partial: Array) -> Array:

@@ -297,5 +297,6 @@ sign_of_det: Primitive = cut(
 )
 
 MATRICES: dict[str, Primitive] = {
-    each.name: each for each in (solve, inv, pinv, det, logabsdet, cholesky, eigh, svd, sign_of_det)
+    entry.name: entry
+    for entry in (solve, inv, pinv, det, logabsdet, cholesky, eigh, svd, sign_of_det)
 }

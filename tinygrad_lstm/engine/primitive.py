@@ -144,7 +144,9 @@ class Primitive:
         self.numpy = numpy or ((forward,) if isinstance(forward, np.ufunc) else ())
         self.arity, self.parameters = _signature(forward)
         self.known = frozenset(self.parameters)
-        self.forms = {each: (forms or {}).get(each, frozen) for each in self.parameters}
+        self.forms = {
+            parameter: (forms or {}).get(parameter, frozen) for parameter in self.parameters
+        }
         self.is_differentiable = kind is not Kind.CUT
         self._steps, self._columns, self._words = steps, columns, words
         if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):
@@ -207,10 +209,10 @@ class Primitive:
             return []
         ports = ([False, True], [True, False])
         fits = [
-            each
-            for each in ports
-            if len(shapes[each.index(True)]) == 2
-            and steps.acts_apart(self.forward, shapes, each, parameters, axis=-1)
+            port
+            for port in ports
+            if len(shapes[port.index(True)]) == 2
+            and steps.acts_apart(self.forward, shapes, port, parameters, axis=-1)
         ]
         return [fits[0].index(True)] if fits else []
 

@@ -462,8 +462,8 @@ def _overlap_add(x: Array, *, window_shape: Any, axis: Any = None, shape: tuple[
     _refuse_misfit(x, sliding_window_view(whole, window_shape, axis).shape)
     for offset in np.ndindex(*sizes):
         place = [slice(None)] * len(shape)
-        for each, start, size in zip(axes, offset, sizes, strict=True):
-            place[each] = slice(start, start + shape[each] - size + 1)
+        for along, start, size in zip(axes, offset, sizes, strict=True):
+            place[along] = slice(start, start + shape[along] - size + 1)
         whole[tuple(place)] += x[(..., *offset)]
     return whole
 

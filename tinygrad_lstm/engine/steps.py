@@ -24,7 +24,7 @@ StepRule = Callable[[Shapes, Shape, Parameters], AtStep | None]
 
 def entry_by_entry(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how an operation that works entry by entry acts on each step."""
-    timed = [len(each) == len(shape) for each in shapes]
+    timed = [len(own) == len(shape) for own in shapes]
     fits = all(has or not is_timed for has, is_timed in zip(_have(shapes, shape), timed))
     return (timed, dict(parameters)) if fits and any(timed) else None
 
@@ -63,7 +63,7 @@ def of_matmul(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | 
 def of_matrices(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
     """Return how a function of matrices acts on each step: on each matrix of a batch by itself."""
     longest = max(map(len, shapes))
-    timed = [longest > 2 and len(each) == longest for each in shapes]
+    timed = [longest > 2 and len(own) == longest for own in shapes]
     fits = all(has or not is_timed for has, is_timed in zip(_have(shapes, shape), timed))
     return (timed, dict(parameters)) if fits and any(timed) else None
 
@@ -84,7 +84,7 @@ def of_transpose(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep
     axes = parameters.get("axes")
     if axes is None or axes[0] % len(shape) or not all(_have(shapes, shape)):
         return None
-    return [True], {"axes": tuple(each % len(shape) - 1 for each in axes[1:])}
+    return [True], {"axes": tuple(axis % len(shape) - 1 for axis in axes[1:])}
 
 
 def of_part(shapes: Shapes, shape: Shape, parameters: Parameters) -> AtStep | None:
@@ -153,17 +153,17 @@ def acts_apart(
 
 def _have(shapes: Shapes, shape: Shape) -> list[bool]:
     """Return which operands have the steps, as the shapes tell."""
-    return [each[:1] == shape[:1] for each in shapes]
+    return [own[:1] == shape[:1] for own in shapes]
 
 
 def _without_first(axis: Any, ndim: int) -> Any:
     """Return axes counted without the first one, or None if that is among them."""
     if axis is None:
         return None
-    axes = tuple(each % ndim for each in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = tuple(k % ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
     if 0 in axes:
         return None
-    lower = tuple(each - 1 for each in axes)
+    lower = tuple(k - 1 for k in axes)
     return lower if isinstance(axis, tuple) else lower[0]
 
 

@@ -50,7 +50,7 @@ class Notation:
 
 def function(text: str, latex: str | None = None, parameters: tuple[str, ...] = ()) -> Notation:
     """Return the notation of a named function: ``tanh(x)``, ``pad(x, width)``."""
-    inside = ", ".join(["{operands}", *(f"{{{each}}}" for each in parameters)])
+    inside = ", ".join(["{operands}", *(f"{{{parameter}}}" for parameter in parameters)])
     name = latex or r"\operatorname{{" + text.replace("_", r"\_") + "}}"
     return Notation(f"{text}({inside})", rf"{name}\left({inside}\right)")
 
@@ -137,7 +137,7 @@ class Symbol:
         result = cls("")
         result.notation, result.apply = notation, apply
         result.operands, result.parameters = operands, parameters or {}
-        values = [each.value if isinstance(each, Symbol) else each for each in operands]
+        values = [x.value if isinstance(x, Symbol) else x for x in operands]
         if all(value is not None for value in values):
             with np.errstate(all="ignore"):
                 result.value = apply(*values, **_first(result.parameters))
@@ -158,9 +158,7 @@ class Symbol:
         """Return the number that this expression has when its names stand for ``values``."""
         if self.apply is None:
             return values[self.name]
-        operands = (
-            each.evaluate(values) if isinstance(each, Symbol) else each for each in self.operands
-        )
+        operands = (x.evaluate(values) if isinstance(x, Symbol) else x for x in self.operands)
         return self.apply(*operands, **self.parameters)
 
     # what a rule may ask of an array

@@ -546,7 +546,7 @@ def _copied(
 
 def _retained_now() -> set[Tensor]:
     """Return the Tensors that keep their gradients; other threads may add to them meanwhile."""
-    return {tensor for each in list(_retained.values()) if (tensor := each()) is not None}
+    return {tensor for held in list(_retained.values()) if (tensor := held()) is not None}
 
 
 # The parameters of an index, which are shared when the index is used again: a loop takes the same
@@ -676,8 +676,8 @@ def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> 
             f"{who}: found {type(value).__name__} of type {array.dtype} beside "
             f"{others}, expected real numbers"
         )
-    for each in tensors:
-        if each._array.dtype != array.dtype:  # as wide as the result: a rule may read it alone
+    for tensor in tensors:
+        if tensor._array.dtype != array.dtype:  # as wide as the result: a rule may read it alone
             return array.astype(np.result_type(array.dtype, *[x.dtype for x in tensors]))
     return array
 

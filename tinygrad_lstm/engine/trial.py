@@ -56,9 +56,9 @@ def declared(
             call.arguments[parameter] = (
                 tuple(
                     _watched(
-                        name, f"partial {k}", each, _covers(k + 1) if fits is _covers else fits
+                        name, f"partial {k}", partial, _covers(k + 1) if fits is _covers else fits
                     )
-                    for k, each in enumerate(rule)
+                    for k, partial in enumerate(rule)
                 )
                 if isinstance(rule, tuple)
                 else _watched(name, parameter, rule, fits)
@@ -171,12 +171,12 @@ def _watched(name: str, what: str, rule: Any, fits: Callable[..., str]) -> Any:
         try:
             result = rule(*args, **parameters)
         except Exception:
-            if not any(isinstance(each, Symbol) for each in args):
+            if not any(isinstance(x, Symbol) for x in args):
                 raise
             return Symbol.of(symbol.function(f"{name}: {what}"), rule, args, parameters)
         if result is None:
             raise UsageError(f"{name}: {what} returned None")
-        if isinstance(result, Symbol) or any(isinstance(each, Symbol) for each in args):
+        if isinstance(result, Symbol) or any(isinstance(x, Symbol) for x in args):
             return result
         if fits is not _as_many:
             _refuse_type(name, what, result, args)

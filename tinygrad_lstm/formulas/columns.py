@@ -52,8 +52,8 @@ def wrapped(line: str) -> list[str]:
             lines.append(more + term.lstrip())
         else:
             lines[-1] += term
-    folded = (textwrap.wrap(each, WIDTH, subsequent_indent=f"{more}  " if each.startswith(more)
-                           else more, break_on_hyphens=False) for each in lines)  # fmt: skip
+    folded = (textwrap.wrap(row, WIDTH, subsequent_indent=f"{more}  " if row.startswith(more)
+                           else more, break_on_hyphens=False) for row in lines)  # fmt: skip
     return [part for parts in folded for part in parts]
 
 

@@ -291,7 +291,7 @@ def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
         sums = [
             (_series([term for term, _ in run], [False] * len(terms)), cut) for cut, run in runs
         ]
-        return reduce(operator.add, (mark(each) if cut else each for each, cut in sums))
+        return reduce(operator.add, (mark(part) if cut else part for part, cut in sums))
     terms = [mark(term) if cut else term for term, cut in zip(terms, is_marked)]
     if len(terms) <= TERMS:
         return reduce(operator.add, terms)

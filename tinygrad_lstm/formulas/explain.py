@@ -172,13 +172,13 @@ class _Walk:
         for way in ways:  # a signal that the stage uses twice is one operand of it
             named.setdefault(self._name(way[0]), []).append(way)
         wires, products, slopes = (
-            {name: [way[n] for way in each] for name, each in named.items()} for n in range(3)
+            {name: [way[n] for way in uses] for name, uses in named.items()} for n in range(3)
         )
         return Stage(
             "stage", title, f"{title} = {formula}", result,
-            {name: _slope_text(_total(each), node) for name, each in slopes.items()},
-            {name: str(_total(each)) for name, each in products.items()},
-            {name: self._sum(each) for name, each in wires.items()},
+            {name: _slope_text(_total(terms), node) for name, terms in slopes.items()},
+            {name: str(_total(terms)) for name, terms in products.items()},
+            {name: self._sum(lanes) for name, lanes in wires.items()},
             self.δ[out],
             in_numbers(str(rewrite(formula, leaf=_as_number))) if is_worked else "",
             _values(node),
@@ -271,7 +271,7 @@ def _total(terms: list[Any]) -> Any:
     first, *rest = terms
     if first is None or not rest:
         return first
-    if all(str(each) == str(first) for each in rest):
+    if all(str(term) == str(first) for term in rest):
         return multiple(len(terms), first)
     return reduce(lambda a, b: a + b, rest, first)
 

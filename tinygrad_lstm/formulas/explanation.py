@@ -230,7 +230,7 @@ def _filled(line: str, lead: str) -> str:
     rows = [lead + " " * (deepest - 1 - n) + row for n, row in zip(opened, rows, strict=True)]
     return "\n".join(
         textwrap.fill(
-            each, WIDTH, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
+            row, WIDTH, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
         )
-        for each in (first, *rows)
+        for row in (first, *rows)
     )

@@ -158,7 +158,7 @@ class _Transposition:
         symbols = [Symbol(self.signal[wire]) for wire in node.inputs]
         δ, y = Symbol(delta(node.name)), Symbol(node.name)
         for wire, port in self._operands(node, range(len(node.inputs))):
-            needs = [each == port for each in range(len(symbols))]
+            needs = [k == port for k in range(len(symbols))]
             label = primitive.vjp(δ, y, symbols, needs, dict(node.at(0).parameters))[port]
             self._add(
                 Node(Kind.PULLBACK, (self.arms[wire],), (wire,), delta(self.signal[wire]),
@@ -251,8 +251,8 @@ def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
     if not node.folded:
         return rule(*operands, y, node.parameters.get("axis"))
     return np.stack([
-        rule(*each, node.at(step).parameters.get("axis"))
-        for step, each in enumerate(zip(*operands, y, strict=True))
+        rule(*values, node.at(step).parameters.get("axis"))
+        for step, values in enumerate(zip(*operands, y, strict=True))
     ])  # fmt: skip
 
 

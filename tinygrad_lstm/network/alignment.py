@@ -197,25 +197,23 @@ class _Alignment:
     def _source(self, common: Common, position: int) -> Same | Earlier | Outside | None:
         """Return where an operand comes from, or None if the steps do not agree."""
         column = [member and member.operands[position] for member in common.members]
-        owners = [None if each is None else self.where.get(each) for each in column]
-        sources = {id(each[0]): each[0] for each in owners if each is not None}
+        owners = [None if x is None else self.where.get(x) for x in column]
+        sources = {id(owner[0]): owner[0] for owner in owners if owner is not None}
         if not sources:
             known = None not in column or (is_alike(column) and not _varies(common))
             return Outside(_filled(column)) if known or self._is_needed(common) else None
         if len(sources) > 1:
             return None
         (of,) = sources.values()
-        distances = {step - each[1] for step, each in enumerate(owners) if each is not None}
+        distances = {step - owner[1] for step, owner in enumerate(owners) if owner is not None}
         if len(distances) > 1:
             return None
         (distance,) = distances
-        exceptions = {
-            step: each for step, each in enumerate(column) if each and owners[step] is None
-        }
+        exceptions = {step: x for step, x in enumerate(column) if x and owners[step] is None}
         if distance == 0:
             worked_out = all(
-                each.node.kind is Kind.CONSTANT and of.members[step] is None
-                for step, each in exceptions.items()
+                x.node.kind is Kind.CONSTANT and of.members[step] is None
+                for step, x in exceptions.items()
             )
             return Same(of, exceptions) if worked_out else None
         if distance < 0 or any(step >= distance for step in exceptions):
@@ -227,12 +225,12 @@ class _Alignment:
     def work_out(self) -> None:
         """Compute the results that a step lacks because nothing reads them."""
         for common in Interruptible(self.commons):
-            common.values = [each and each.value for each in common.members]
+            common.values = [x and x.value for x in common.members]
             common.parameters = _parameters(common)
         for step in Interruptible(range(len(self.steps))):
             for common in self.commons:
                 if common.members[step] is None:
-                    values = [self._value(each, step) for each in common.operands]
+                    values = [self._value(operand, step) for operand in common.operands]
                     common.values[step] = value = compute(common.at(step), values)
                     if not _is_finite(common.template.node, values, value):
                         raise UsageError(
@@ -268,11 +266,11 @@ class _Alignment:
     def _is_needed(self, common: Common) -> bool:
         """Return whether an operation that no step lacks depends on it."""
         users: dict[Common, list[Common]] = {}
-        for each in self.commons:
-            for member in each.members:
+        for user in self.commons:
+            for member in user.members:
                 for operand in member.operands if member is not None else ():
                     if operand in self.where:
-                        users.setdefault(self.where[operand][0], []).append(each)
+                        users.setdefault(self.where[operand][0], []).append(user)
         waiting, visited = [common], {common}
         while waiting:
             for user in users.get(waiting.pop(), ()):
@@ -291,8 +289,8 @@ class _Alignment:
 
     def _inconsistent(self, common: Common, position: int) -> UsageError:
         members = dict(enumerate(common.members))
-        known = {at: each for at, each in members.items() if each is not None}
-        sources = {at: self._source_at(each, position, at) for at, each in known.items()}
+        known = {at: x for at, x in members.items() if x is not None}
+        sources = {at: self._source_at(x, position, at) for at, x in known.items()}
         several = list(sources.values())
         usual = max(several[::-1], key=several.count)
         odd = [at for at, source in sources.items() if source != usual]
@@ -340,10 +338,10 @@ class _Alignment:
         if is_same(own, usual) or element.node.primitive is not expected.node.primitive:
             return ""
         others = [
-            each for step in self.steps for each in step
-            if each.node.stem == element.node.stem and each is not element
+            x for step in self.steps for x in step
+            if x.node.stem == element.node.stem and x is not element
         ]  # fmt: skip
-        elsewhere = all(is_same(_property(each, what), usual) for each in others)
+        elsewhere = all(is_same(_property(x, what), usual) for x in others)
         at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
         return (
             f"{what} {constant_text(own)} at step {element.node.step}, "
@@ -372,31 +370,31 @@ def _is_finite(node: Node, operands: Sequence[Any], value: Any) -> bool:
 
 def _parameters(common: Common) -> list[Mapping[str, Any]]:
     """Return the parameters at every step; a step that lacks the operation has the nearest's."""
-    known = {at: each.node.parameters for at, each in enumerate(common.members) if each is not None}
+    known = {at: x.node.parameters for at, x in enumerate(common.members) if x is not None}
     first, *others = known.values()
-    if any(each.keys() != first.keys() for each in others):  # some are given at some steps alone
-        names = {name for each in known.values() for name in each}
+    if any(other.keys() != first.keys() for other in others):  # some are given at some steps alone
+        names = {name for own in known.values() for name in own}
         defaults = getattr(common.template.node.operation.forward, "__kwdefaults__", None) or {}
         start = {name: defaults.get(name) for name in sorted(names)}
-        known = {at: {**start, **each} for at, each in known.items()}
+        known = {at: {**start, **own} for at, own in known.items()}
     return list(_nearest(known, len(common.members)))
 
 
 def _varies(common: Common) -> bool:
     """Return whether the parameters differ from step to step."""
-    first, *others = [each.node.parameters for each in common.members if each is not None]
-    return not all(is_same(each, first) for each in others)
+    first, *others = [x.node.parameters for x in common.members if x is not None]
+    return not all(is_same(other, first) for other in others)
 
 
 def is_alike(column: Sequence[Element | None]) -> bool:
     """Return whether an outer signal is the same at every step that has it."""
-    first, *others = [each for each in column if each is not None]
-    return all(is_one(each, first) for each in others)
+    first, *others = [x for x in column if x is not None]
+    return all(is_one(x, first) for x in others)
 
 
 def _filled(column: Sequence[Element | None]) -> list[Element]:
     """Return the outer signals, with a neighbour's for a step that lacks its own."""
-    known = {step: each for step, each in enumerate(column) if each is not None}
+    known = {step: x for step, x in enumerate(column) if x is not None}
     return list(_nearest(known, len(column)))
 
 
@@ -417,7 +415,7 @@ def is_one(one: Element, other: Element) -> bool:
 def _in_words(element: Element) -> str:
     node = element.node
     what = node.kind if node.primitive is None else node.primitive.name
-    return f"{what} of {', '.join(each.node.name for each in element.operands)}"
+    return f"{what} of {', '.join(x.node.name for x in element.operands)}"
 
 
 def compute(node: Node, operands: Sequence[Any]) -> Any:

@@ -145,7 +145,7 @@ def _bordering(kind: Kind, loop: int | None, like: Node, name: str, stem: str) -
 
 def _index_text(index: Varying) -> str:
     """Return at which entry a sequence is read: that of the time k if the index takes one alone."""
-    entries = [_along_time(each) for each in index.values]
+    entries = [_along_time(entry) for entry in index.values]
     if None not in entries:
         read = Varying(index.name, tuple(entries), index.steps)
         if read.is_explicit:
@@ -157,7 +157,7 @@ def _along_time(index: Any) -> int | None:
     """Return the entry that an index takes along the axis of time, and nothing else."""
     if isinstance(index, tuple):
         *lead, last = index
-        return _along_time(last) if all(each == slice(None) for each in lead) else None
+        return _along_time(last) if all(part == slice(None) for part in lead) else None
     return index if type(index) is int else None
 
 
@@ -166,9 +166,9 @@ def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ..
 
     None, unless the index depends on the step along one axis alone and takes one entry there.
     """
-    if all(type(each) is int for each in indices):
+    if all(type(index) is int for index in indices):
         return list(indices), ()
-    if not all(isinstance(each, tuple) for each in indices) or len(set(map(len, indices))) > 1:
+    if not all(isinstance(index, tuple) for index in indices) or len(set(map(len, indices))) > 1:
         return None
     columns = list(zip(*indices, strict=True))
     varying = [
@@ -182,9 +182,9 @@ def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ..
     if None in first[:at] or not is_basic(first):
         return None
     lead = first[:at]
-    after = [each for each in first[at:] if each is not None]
+    after = [part for part in first[at:] if part is not None]
     axis = ndim - len(after) if Ellipsis in lead else at
     before = (slice(None),) * axis
     rest = first[:at] + first[at + 1 :]
-    whole = all(each is Ellipsis or is_same(each, slice(None)) for each in rest)
-    return [(*before, each[at]) if axis else each[at] for each in indices], () if whole else rest
+    whole = all(part is Ellipsis or is_same(part, slice(None)) for part in rest)
+    return [(*before, index[at]) if axis else index[at] for index in indices], () if whole else rest

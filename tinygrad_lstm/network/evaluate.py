@@ -330,7 +330,7 @@ def _sum(terms: list[Any], signs: tuple[int, ...]) -> np.ndarray:
                 total = term if sign > 0 else sign * term  # a truth value has no negative
             else:
                 total = total + term if sign > 0 else total - term
-    parts = [each for each in zip(terms, signs, strict=True) if isinstance(each[0], _Region)]
+    parts = [pair for pair in zip(terms, signs, strict=True) if isinstance(pair[0], _Region)]
     if parts:
         first = parts[0][0]
         total = np.zeros(first.shape, first.part.dtype) if total is None else np.array(total)

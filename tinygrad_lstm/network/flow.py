@@ -168,7 +168,7 @@ class Node:
         """Return the node as it is at one step of its loop, counted from 0 in time."""
         node = self
         if self.residuals:
-            node = replace(node, residuals=tuple(each[step] for each in self.residuals))
+            node = replace(node, residuals=tuple(residual[step] for residual in self.residuals))
         if not self.parameters or not varying(self.parameters):
             return node
         return replace(node, parameters=at_step(self.parameters, step))
@@ -183,7 +183,7 @@ class Node:
 def _junctions() -> set[str]:
     """Return what sums are called that nobody gave a name: a node of theirs has no primitive."""
     known = (*TABLE.values(), *table.others.values())
-    return {each.name for each in known if each.kind is Kind.JUNCTION}
+    return {primitive.name for primitive in known if primitive.kind is Kind.JUNCTION}
 
 
 def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value: Any) -> Any:

@@ -110,13 +110,13 @@ class _Folding:
             if element not in self.where:
                 self._make_outside(element)
         for run in self.runs:
-            for common in sorted(run.commons, key=lambda each: not each.template.node.takes_part):
+            for common in sorted(run.commons, key=lambda x: not x.template.node.takes_part):
                 self._connect(run, common)
-        outputs = [self.outside[each] for each in self.recorded if each.node.kind is Kind.OUTPUT]
+        outputs = [self.outside[x] for x in self.recorded if x.node.kind is Kind.OUTPUT]
         for element in Interruptible(reached(outputs)):
-            element.operands = [self.read.get(each, each) for each in element.operands]
+            element.operands = [self.read.get(x, x) for x in element.operands]
         move_into_loops(reached(outputs), self.border)
-        order = in_order(reached(outputs), lambda each: self.rank.get(each, -1))
+        order = in_order(reached(outputs), lambda x: self.rank.get(x, -1))
         return rebuilt(self.graph, order, self.border.loops)
 
     # --- which loops there are -------------------------------------------------------------------
@@ -127,15 +127,14 @@ class _Folding:
             loop, step = element.node.loop, element.node.step
             if loop is not None and step is not None and element.operands:
                 operations.setdefault(loop, {}).setdefault(step, []).append(element)
-        before = [
-            each for each in range(len(self.graph.loops)) if self._is_before(each, operations)
-        ]
+        loops = range(len(self.graph.loops))
+        before = [loop for loop in loops if self._is_before(loop, operations)]
         runs = []
         for loop, recorded in operations.items():
             if loop in before:
                 continue
             order = tuple(recorded)
-            is_after = any(self._leads(self.graph.loops[each], order, loop, +1) for each in before)
+            is_after = any(self._leads(self.graph.loops[n], order, loop, +1) for n in before)
             backwards = order[0] > order[-1] if len(order) > 1 else is_after
             rows, commons = recurrence(list(recorded.values()))
             runs.append(_Run(loop, tuple(sorted(order[at] for at in rows)), backwards, commons))
@@ -193,10 +192,10 @@ class _Folding:
         outer = Element(replace(element.node), [], element.value)
         pieces = self._pieces(element.operands) if element.node.stacks else None
         if pieces is not None:
-            shapes = tuple(each.shape for each in pieces)
+            shapes = tuple(x.shape for x in pieces)
             outer.node.primitive, outer.node.parameters = concatenate, {"axis": 0}
             outer.node.shapes = shapes
-        outer.operands = pieces or [self._outer(each) for each in element.operands]
+        outer.operands = pieces or [self._outer(x) for x in element.operands]
         self.outside[element] = outer
         self.rank[outer] = self.rank[element]
         if element.node.kind is Kind.JUNCTION:
@@ -221,7 +220,7 @@ class _Folding:
 
         None if no loop makes the steps of a part of the list.
         """
-        start = next((at for at, each in enumerate(column) if each in self.where), None)
+        start = next((at for at, x in enumerate(column) if x in self.where), None)
         if start is None:
             return None
         run, common, _ = self.where[column[start]]
@@ -229,29 +228,29 @@ class _Folding:
         series = self._series(column[start:end])
         if len(run.steps) < 2 or series is None or series[2] != run.steps:
             return None
-        around = [self._stack(each) if each else None for each in (column[:start], column[end:])]
+        around = [self._stack(part) if part else None for part in (column[:start], column[end:])]
         pieces = (around[0], self.border.collect(self.inside[common]), around[1])
-        return [each for each in pieces if each is not None]
+        return [piece for piece in pieces if piece is not None]
 
     def _stack(self, column: list[Element]) -> Element:
         """Return the sequence of some signals that stand outside of the loops."""
         first = column[0].node
         name = first.name + ", …" * (len(column) > 1)
-        shapes = tuple(each.shape for each in column)
+        shapes = tuple(x.shape for x in column)
         node = Node(Kind.JOIN, name=name, primitive=stack, shapes=shapes, stem=name)
-        operands = [self._outer(each) for each in column]
-        return Element(node, operands, _stacked([each.value for each in column]))
+        operands = [self._outer(x) for x in column]
+        return Element(node, operands, _stacked([x.value for x in column]))
 
     def _series(self, column: Iterable[Element | None]) -> tuple[_Run, Common, Any] | None:
         """Return the loop, the operation and the steps that make all of a list, or None."""
-        places = [None if each is None else self.where.get(each) for each in column]
+        places = [None if x is None else self.where.get(x) for x in column]
         if not places or None in places:
             return None
-        known = [each for each in places if each is not None]
+        known = [place for place in places if place is not None]
         run, common, _ = known[0]
-        if any(each[1] is not common for each in known):
+        if any(place[1] is not common for place in known):
             return None
-        return run, common, tuple(run.steps[each[2]] for each in known)
+        return run, common, tuple(run.steps[place[2]] for place in known)
 
     def _sum_up(self, outer: Element, element: Element) -> None:
         """Replace the terms of a sum that are all steps of a signal by its sum over the steps."""
@@ -313,17 +312,15 @@ class _Folding:
             return self.border.delay(before, 1, self._outer(known[0]), run.backwards)
         series = self._series(known)
         handed_on = series is not None and series[2] == run.steps
-        if all(is_one(each, known[0]) for each in known) and not handed_on:
+        if all(is_one(x, known[0]) for x in known) and not handed_on:
             return self.border.hold(run.number, self._outer(known[0]))
         if series is not None:
             source, signal, steps = series
             index = [source.steps.index(step) for step in steps]
             return self.border.tap(run.number, self.border.collect(self.inside[signal]), index)
         whole = known[0].operands[0] if known[0].node.takes_part else None
-        if whole is not None and all(
-            each.node.takes_part and each.operands[0] is whole for each in known
-        ):
-            indices = [each.node.parameters["index"] for each in known]
+        if whole is not None and all(x.node.takes_part and x.operands[0] is whole for x in known):
+            indices = [x.node.parameters["index"] for x in known]
             read = reading(indices, len(whole.shape))
             if read is not None and not read[1]:
                 return self.border.tap(run.number, self._outer(whole), read[0])
@@ -344,13 +341,13 @@ class _Folding:
         """Return the sequence of signals that were computed outside, one for each step."""
         first = column[0].node
         self._refuse_unlike(column)
-        value = _stacked([each.value for each in column])
-        if all(each.node.kind is Kind.CONSTANT for each in column):
+        value = _stacked([x.value for x in column])
+        if all(x.node.kind is Kind.CONSTANT for x in column):
             return Element(Node(Kind.CONSTANT, name=first.stem, stem=first.stem), [], value)
         pieces = self._pieces(column)
         if pieces is None:
             return self._stack(column)
-        name, shapes = f"{first.stem}, …", tuple(each.shape for each in pieces)
+        name, shapes = f"{first.stem}, …", tuple(x.shape for x in pieces)
         node = Node(Kind.JOIN, name=name, primitive=concatenate, parameters={"axis": 0},
                     shapes=shapes, stem=name)  # fmt: skip
         return Element(node, pieces, value)
@@ -358,7 +355,7 @@ class _Folding:
     @staticmethod
     def _refuse_unlike(column: list[Element]) -> None:
         """Refuse to make a sequence of signals of several shapes or types."""
-        kinds = [(each.shape, str(np.asarray(each.value).dtype)) for each in column]
+        kinds = [(x.shape, str(np.asarray(x.value).dtype)) for x in column]
         for at, (kind, element) in enumerate(zip(kinds, column, strict=True)):
             if kind != kinds[0]:
                 raise UsageError(
@@ -371,11 +368,11 @@ class _Folding:
         """Turn an operation that takes another part at each step into a tap, if it does."""
         members = run.in_time(common.members)
         column = run.in_time(operand.elements)
-        if None in members or not all(is_one(each, column[0]) for each in column):
+        if None in members or not all(is_one(x, column[0]) for x in column):
             return False
-        indices = [each.node.parameters["index"] for each in members]
+        indices = [x.node.parameters["index"] for x in members]
         whole = self._outer(column[0])
-        alike = all(is_same(each, indices[0]) for each in indices)
+        alike = all(is_same(index, indices[0]) for index in indices)
         read = reading(indices, len(whole.shape))
         if alike and (read is None or len(indices) > 1 or len(whole.value) > 1):
             return False

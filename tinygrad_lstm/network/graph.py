@@ -160,7 +160,7 @@ class _Builder:
             self.made[tensor] = element
         for tensor, terms in Interruptible(self.terms.items()):
             element = self.made[tensor]
-            element.operands = [each for each, _ in terms]
+            element.operands = [term for term, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
         elements = list(self.made.values())
         for output in self.outputs:
@@ -180,7 +180,7 @@ class _Builder:
             del self.made[x]
             inner = self.terms.pop(x)
             if terms or sign < 0:
-                terms.extend((each, sign * own) for each, own in inner)
+                terms.extend((term, sign * own) for term, own in inner)
             else:
                 terms = inner  # taken over, so that a chain of n sums costs n
         return terms

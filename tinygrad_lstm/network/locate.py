@@ -60,7 +60,7 @@ class Locations:
         """
         if name in self.at:
             return [name]
-        pieces = [self.members(each) for each in self.pieces(name) if each != name]
+        pieces = [self.members(piece) for piece in self.pieces(name) if piece != name]
         return list(chain.from_iterable(pieces)) if all(pieces) else []
 
     def pieces(self, name: str) -> list[str]:
@@ -80,7 +80,7 @@ class Locations:
             wire, index = self.at[name]
             value: np.ndarray = on.get(wire, np.zeros_like(self.network.wires[wire].value))
             return value if index is None else value[index]
-        values = [self.value(each, on) for each in self.pieces(name)]
+        values = [self.value(piece, on) for piece in self.pieces(name)]
         return np.stack(values) if name in self.sequences else np.concatenate(values, axis=-1)
 
     def name_at(self, node: Node, step: int) -> str:

@@ -59,7 +59,7 @@ class Varying:
         values = self.values
         if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule
             columns = zip(*values, strict=True)
-            values = next(each for each in columns if not _rule(each, self.steps, self.name))
+            values = next(column for column in columns if not _rule(column, self.steps, self.name))
         more = ", …" * (len(values) > MOST)
         return f"{self.name}(k) = {', '.join(map(constant_text, values[:MOST]))}{more}"
 
@@ -76,12 +76,12 @@ def by_step(parameters: Sequence[Mapping[str, Any]], steps: Sequence[int]) -> Ma
     first = parameters[0]
     varying = [
         name for name, value in first.items()
-        if not all(each is first or is_same(each[name], value) for each in parameters)
+        if not all(own is first or is_same(own[name], value) for own in parameters)
     ]  # fmt: skip
     if not varying:
         return first
     series = {
-        name: Varying(name, tuple(each[name] for each in parameters), tuple(steps))
+        name: Varying(name, tuple(own[name] for own in parameters), tuple(steps))
         for name in varying
     }
     return {**first, **series}
@@ -137,11 +137,11 @@ def key_of(value: Any) -> Hashable:
 def _rule(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
     """Return a value of each step as a function of the step k, or "" if no short rule tells it."""
     first = values[0]
-    if len(values) > 1 and all(is_same(each, first) for each in values):
+    if len(values) > 1 and all(is_same(value, first) for value in values):
         return constant_text(first)
-    if all(type(each) is int for each in values):
+    if all(type(value) is int for value in values):
         return _line(values, steps)
-    if all(isinstance(each, slice) for each in values):
+    if all(isinstance(value, slice) for value in values):
         ends = [
             None if all(end is None for end in column) else _rule(column, steps, name)
             for column in zip(*map(_ends, values), strict=True)
@@ -149,7 +149,7 @@ def _rule(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
         if "" in ends:
             return ""
         return ":".join(end or "" for end in (ends if ends[2] else ends[:2]))
-    if all(isinstance(each, tuple) for each in values) and len(set(map(len, values))) == 1:
+    if all(isinstance(value, tuple) for value in values) and len(set(map(len, values))) == 1:
         entries = [_rule(column, steps, name) for column in zip(*values, strict=True)]
         if entries.count("") < 2:
             inside = ", ".join(text or f"{name}(k)" for text in entries)

@@ -150,7 +150,7 @@ def _is_true(network: Flow, node: Node) -> bool:
         if node.transposed:
             return _agree(value, np.add.reduce(operands[0]), operands)
         held = value if value.strides[0] else value[:1]  # one array, seen at every step
-        return all(_agree(each, operands[0]) for each in Interruptible(held))
+        return all(_agree(row, operands[0]) for row in Interruptible(held))
     if node.kind is Kind.COLLECT:
         return _agree(value, operands[0])
     if node.kind is Kind.TAP:
@@ -159,8 +159,8 @@ def _is_true(network: Flow, node: Node) -> bool:
     if node.kind in ENTRYWISE and not node.parameters:
         return _agree(value, compute(node, operands), operands)
     steps = [
-        compute(node.at(step), each)
-        for step, each in Interruptible(enumerate(zip(*operands, strict=True)))
+        compute(node.at(step), values)
+        for step, values in Interruptible(enumerate(zip(*operands, strict=True)))
     ]  # fmt: skip
     return _agree(value, np.stack(steps), operands)
 
@@ -178,7 +178,7 @@ def _agree(recorded: Any, computed: Any, operands: Any = ()) -> bool:
     finite = np.isfinite(one) & np.isfinite(other)
     if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
         return False
-    size = max(_largest(each) for each in (recorded, *operands))
+    size = max(_largest(x) for x in (recorded, *operands))
     off = np.abs(one - other).max(where=finite, initial=0.0)
     return bool(off <= ROUNDING * np.finfo(one.dtype).eps * size)
 

@@ -114,7 +114,7 @@ def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition
             best = Repetition(best.start + start, best.end + start, best.period)
             repetitions.append(best)
             waiting += [(start, best.start), (best.end, end)]
-    return sorted(repetitions, key=lambda each: each.start - each.end)
+    return sorted(repetitions, key=lambda x: x.start - x.end)
 
 
 def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
@@ -122,7 +122,7 @@ def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
 
     Two parts of what is packed have names of their own: none is the other at another step.
     """
-    uses = Counter(x for each in operations for x in each.operands)
+    uses = Counter(x for y in operations for x in y.operands)
     known: dict[Any, int] = {}
 
     def origin(operand: Element) -> Any:
@@ -134,10 +134,10 @@ def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
 
     return np.array([
         known.setdefault(
-            (each.node.kind, each.node.primitive, each.node.signs, each.shape, parts.get(each),
-             *map(origin, each.operands)), len(known)
+            (y.node.kind, y.node.primitive, y.node.signs, y.shape, parts.get(y),
+             *map(origin, y.operands)), len(known)
         )
-        for each in Interruptible(operations)
+        for y in Interruptible(operations)
     ], dtype=int)  # fmt: skip
 
 
@@ -149,12 +149,12 @@ def _longest(codes: np.ndarray) -> Repetition | None:
         edges = np.flatnonzero(same[1:] != same[:-1]).reshape(-1, 2)
         if len(edges):
             start, end = edges[np.argmax(edges[:, 1] - edges[:, 0])].tolist()
-            each = Repetition(start, end + period, period)
-            covered = len(each.steps(True)) * period
+            longest = Repetition(start, end + period, period)
+            covered = len(longest.steps(True)) * period
             if covered >= FEWEST * period and (
                 best is None or covered > len(best.steps(True)) * best.period
             ):
-                best = each
+                best = longest
     return best
 
 
@@ -172,7 +172,7 @@ def _periods(codes: np.ndarray) -> set[int]:
                 distances[at - last[key]] += 1
             last[key] = at
         periods.update(distance for distance, _ in distances.most_common(PERIODS))
-    return {each for each in periods if each * FEWEST <= len(codes)}
+    return {period for period in periods if period * FEWEST <= len(codes)}
 
 
 # --- what is learned ------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def _leaves(elements: Sequence[Element], learned: Container[str] | None) -> dict
             )
             leaves[element], bit = (bit, bit << 1) if is_learned else (0, bit)
         else:
-            leaves[element] = reduce(or_, (leaves[each] for each in element.operands), 0)
+            leaves[element] = reduce(or_, (leaves[x] for x in element.operands), 0)
     return leaves
 
 
@@ -203,8 +203,8 @@ def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element,
     inside = {element for step in steps for element in step}
     for column in Interruptible(zip(*steps, strict=True)):
         for operands in zip(*(element.operands for element in column), strict=True):
-            read = list(takewhile(lambda each: each not in inside, reversed(operands)))
-            if len({leaves[each] for each in read}) > 1:
+            read = list(takewhile(lambda x: x not in inside, reversed(operands)))
+            if len({leaves[x] for x in read}) > 1:
                 return True
     return False
 
@@ -217,7 +217,7 @@ def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow
     loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
     counts: Counter[str] = Counter()
     for column in Interruptible(zip(*steps, strict=True)):
-        nodes = [each.node for each in column]
+        nodes = [x.node for x in column]
         stem, scope = _stem([node.name for node in nodes]), _stem([x.scope for x in nodes])
         counts[stem] += 1
         again = f"_{counts[stem]}" if counts[stem] > 1 else ""

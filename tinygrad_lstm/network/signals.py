@@ -245,7 +245,7 @@ class Signals(Mapping[str, Signal]):
                 sequence = STEP.sub("", before) + own[: len(own) - len(spot.steps)]
                 groups.setdefault(sequence, []).append((steps, signal))
         return {
-            sequence: [signal for _, signal in sorted(steps, key=lambda each: each[0])]
+            sequence: [signal for _, signal in sorted(steps, key=lambda pair: pair[0])]
             for sequence, steps in groups.items()
         }
 

@@ -40,7 +40,7 @@ class _Moving:
 
     def before(self) -> bool:
         """Move in the operation that makes a sequence, if the loop alone reads the sequence."""
-        taps, is_changed = [each for each in self.users if each.node.kind is Kind.TAP], False
+        taps, is_changed = [x for x in self.users if x.node.kind is Kind.TAP], False
         while taps:
             tap = taps.pop()
             (source,) = tap.operands
@@ -48,18 +48,18 @@ class _Moving:
             if self.users[source] != [tap] or not source.is_outside:
                 continue
             moved = by_step(source)
-            if moved is None or loop is None or not all(type(each) is int for each in index):
+            if moved is None or loop is None or not all(type(entry) is int for entry in index):
                 continue
             self._move(source, loop, moved, index)
             for user in self.users.pop(tap):
                 self._replace(user, tap, source)
-            taps += [each for each in source.operands if each.node.kind is Kind.TAP]
+            taps += [x for x in source.operands if x.node.kind is Kind.TAP]
             is_changed = True
         return is_changed
 
     def after(self) -> bool:
         """Move in the operations on a collected sequence that act on each step."""
-        waiting, is_changed = [each for each in self.users if each.node.kind is Kind.COLLECT], False
+        waiting, is_changed = [x for x in self.users if x.node.kind is Kind.COLLECT], False
         while waiting:
             for user in dict.fromkeys(self.users[waiting.pop()]):
                 moved = by_step(user) if user.is_outside else None
@@ -74,8 +74,8 @@ class _Moving:
                 collected = self.border.collect(user)
                 self.users.setdefault(collected, [])
                 self.users[user].append(collected)
-                for each in users:
-                    self._replace(each, user, collected)
+                for reader in users:
+                    self._replace(reader, user, collected)
                 waiting.append(collected)
                 is_changed = True
         return is_changed
@@ -102,7 +102,7 @@ class _Moving:
             element = waiting.pop()
             if element.node.folded and element.node.loop == loop:
                 return True
-            fresh = [each for each in element.operands if each not in visited]
+            fresh = [x for x in element.operands if x not in visited]
             visited.update(fresh)
             waiting += fresh
         return False
@@ -129,16 +129,16 @@ class _Moving:
         node.name = f"{node.stem}(k)"
         natural = index == tuple(range(len(element.value)))
         element.value = element.value if natural else element.value[list(index)]
-        node.shapes = tuple(each.shape for each in element.operands) if node.shapes else ()
+        node.shapes = tuple(x.shape for x in element.operands) if node.shapes else ()
 
     def _replace(self, user: Element, old: Element, new: Element) -> None:
-        user.operands = [new if each is old else each for each in user.operands]
+        user.operands = [new if x is old else x for x in user.operands]
         self.users[new].append(user)
 
 
 def by_step(element: Element) -> AtStep | None:
     """Return how an operation on a sequence acts on each step, or None if it does not."""
-    node, shapes = element.node, [each.shape for each in element.operands]
+    node, shapes = element.node, [x.shape for x in element.operands]
     if not element.shape:
         return None
     if node.primitive is None:

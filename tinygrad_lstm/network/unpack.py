@@ -77,13 +77,13 @@ class _Unpacking:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
         everything = Interruptible([*self.recorded, *self.parts.values()])
         for element in everything:
-            element.operands = [self.instead.get(each, each) for each in element.operands]
+            element.operands = [self.instead.get(x, x) for x in element.operands]
         flat = {x: self._flat(x) for x in everything if x.node.kind is Kind.JUNCTION}
         for element, terms in flat.items():
-            element.operands = [each for each, _ in terms]
+            element.operands = [term for term, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
-        outputs = [each for each in self.recorded if each.node.kind is Kind.OUTPUT]
-        order = in_order(reached(outputs), lambda each: self.rank.get(each, (-1, 0)))
+        outputs = [x for x in self.recorded if x.node.kind is Kind.OUTPUT]
+        order = in_order(reached(outputs), lambda x: self.rank.get(x, (-1, 0)))
         return rebuilt(self.graph, order, self.graph.loops)
 
     def _part(self, element: Element, lo: int, hi: int) -> Element:
@@ -101,10 +101,8 @@ class _Unpacking:
         if stem:
             node.stem = stem
             node.name = stem + element.node.name[len(element.node.stem) :]
-        operands = [
-            self._part(each, lo, hi) if each in carriers else each for each in element.operands
-        ]
-        node.shapes = tuple(each.shape for each in operands) if node.shapes else ()
+        operands = [self._part(x, lo, hi) if x in carriers else x for x in element.operands]
+        node.shapes = tuple(x.shape for x in operands) if node.shapes else ()
         part = Element(node, operands, element.value[..., lo:hi])
         self.parts[element, lo, hi] = part
         self.rank[part] = self.rank[element][0], lo
@@ -149,13 +147,13 @@ def _carriers(element: Element) -> list[Element]:
     """Return the operands that carry the packed parts of what an element makes."""
     node = element.node
     if node.kind in (Kind.JUNCTION, Kind.HOLD):
-        carrying = [each for each in element.operands if each.shape[-1:] == element.shape[-1:]]
+        carrying = [x for x in element.operands if x.shape[-1:] == element.shape[-1:]]
         return carrying if len(carrying) == len(element.operands) else []
     if _ends(element) is not None or _is_row(element):
         return element.operands
     if node.primitive is None or not element.operands:
         return []
-    ports = node.primitive.columns([each.shape for each in element.operands], node.parameters)
+    ports = node.primitive.columns([x.shape for x in element.operands], node.parameters)
     return [element.operands[port] for port in ports]
 
 
@@ -176,7 +174,7 @@ def _ends(element: Element) -> tuple[int, int] | None:
     if not isinstance(index, tuple) or not index or not isinstance(index[-1], slice):
         return None
     shape = element.operands[0].shape
-    whole = [each is Ellipsis or each == slice(None) for each in index[:-1]]
+    whole = [part is Ellipsis or part == slice(None) for part in index[:-1]]
     if not all(whole) or (Ellipsis not in index and len(index) != len(shape)):
         return None
     lo, hi, step = index[-1].indices(shape[-1])

@@ -71,22 +71,20 @@ class _Unrolling:
 
     def done(self) -> Flow:
         folded = elements(self.graph)
-        for loop, inside in groupby(
-            folded, lambda each: each.node.loop if each.node.folded else None
-        ):
+        for loop, inside in groupby(folded, lambda x: x.node.loop if x.node.folded else None):
             if loop is None:
                 for element in inside:
                     self.outer[element] = self._copied(element)
             else:
                 self._run(list(inside), loop)
-        leading = set(reached(self.outer[each] for each in folded if each.node.kind is Kind.OUTPUT))
-        order = [each for each in self.order if each in leading]
+        leading = set(reached(self.outer[x] for x in folded if x.node.kind is Kind.OUTPUT))
+        order = [x for x in self.order if x in leading]
         return rebuilt(self.graph, order, self.loops)
 
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
         if self.shorter and operands and node.kind is not Kind.OUTPUT:
             try:
-                value = compute(node, [each.value for each in operands])
+                value = compute(node, [x.value for x in operands])
             except (IndexError, ValueError):
                 raise _needs_all(node) from None
         self.order.append(Element(node, operands, value))
@@ -113,7 +111,7 @@ class _Unrolling:
         """Return the copy of an element; steps that leave a loop are joined or summed."""
         if element not in self.outer:
             steps, node = self.series[element], element.node
-            shapes = tuple(each.shape for each in steps)
+            shapes = tuple(step.shape for step in steps)
             joined = Node(Kind.JOIN, name=node.name, primitive=stack, stem=node.stem,
                           scope=node.scope, shapes=shapes)  # fmt: skip
             if node.kind is Kind.HOLD:
@@ -137,8 +135,8 @@ class _Unrolling:
 
     def _run(self, inside: list[Element], loop: int) -> None:
         steps = self.loops[loop].steps
-        backwards = any(each.node.kind is Kind.ADVANCE for each in inside)
-        held = {each: self._joined(each.operands[1]) for each in inside if each.node.kind in DELAYS}
+        backwards = any(x.node.kind is Kind.ADVANCE for x in inside)
+        held = {x: self._joined(x.operands[1]) for x in inside if x.node.kind in DELAYS}
         leaving: dict[Element, dict[int, Element]] = {}
         for at in reversed(range(len(steps))) if backwards else range(len(steps)):
             now = dict(held)
@@ -151,10 +149,10 @@ class _Unrolling:
                 elif kind is Kind.TAP:
                     now[element] = self._read(element, at, steps[at])
                 elif kind not in DELAYS:
-                    operands = [now[each] for each in element.operands]
+                    operands = [now[x] for x in element.operands]
                     node = self._at(element.node.at(at), steps[at])
                     now[element] = self._add(node, operands, element.value[at])
-            held = {each: now[each.operands[0]] for each in held}
+            held = {delay: now[delay.operands[0]] for delay in held}
         for element, signals in leaving.items():
             self.series[element] = [signals[at] for at in range(len(steps))]
 

@@ -115,11 +115,11 @@ class View:
         A gradient is left out if its signal is on no wire, or if it has no room for all parts.
         """
         found = [
-            each
+            part
             for name, value in hand.items()
-            for each in self._located(name, np.asarray(value, float))
+            for part in self._located(name, np.asarray(value, float))
         ]
-        return sorted(found, key=lambda each: -self.places.at[each.name][0])
+        return sorted(found, key=lambda part: -self.places.at[part.name][0])
 
     def _located(self, name: str, value: np.ndarray) -> Iterator[Given]:
         if name in self.at:

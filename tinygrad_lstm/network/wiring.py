@@ -199,21 +199,21 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
         group_of[element] = element.node.loop if element.node.folded else element
         groups.setdefault(group_of[element], []).append(element)
     needs = {
-        group: {group_of[x] for each in inside for x in each.operands} - {group}
+        group: {group_of[x] for user in inside for x in user.operands} - {group}
         for group, inside in groups.items()
     }
     order = []
     for group in Interruptible(_sorted(needs)):
         inside = groups[group]
         here = set(inside)
-        for x in (x for each in inside for x in each.operands):
+        for x in (x for user in inside for x in user.operands):
             if x in here and x.node.leaves_loop:
                 raise UsageError(OUTSIDE.format(x.node.name))
         within = {
-            each: {x for x in each.operands if x in here and each.node.kind not in DELAYS}
-            for each in inside
+            user: {x for x in user.operands if x in here and user.node.kind not in DELAYS}
+            for user in inside
         }
-        order.extend(sorted(_sorted(within), key=lambda each: each.node.leaves_loop))
+        order.extend(sorted(_sorted(within), key=lambda x: x.node.leaves_loop))
     return order
 
 
@@ -241,8 +241,8 @@ def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
     users: dict[Item, list[Item]] = {item: [] for item in needs}
     missing = {item: len(needed) for item, needed in needs.items()}
     for item, needed in Interruptible(needs.items()):
-        for each in needed:
-            users[each].append(item)
+        for other in needed:
+            users[other].append(item)
     ready = [position[item] for item, count in missing.items() if not count]
     heapify(ready)
     items, order = list(needs), []

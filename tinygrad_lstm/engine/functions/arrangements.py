@@ -84,7 +84,7 @@ def roll(a: Array, shift: Any, axis: Axis = None) -> Array:
     x, shifts = checked.array("roll", a), checked.wholes("roll: shift", shift)
     if axis is None:
         return reshape(roll(reshape(x, shape=(-1,)), sum(shifts), 0), shape=x.shape)
-    axes = [checked.one_axis("roll", x, each) for each in checked.wholes("roll: axis", axis)]
+    axes = [checked.one_axis("roll", x, number) for number in checked.wholes("roll: axis", axis)]
     if len(axes) != len(shifts) and 1 not in (len(axes), len(shifts)):
         raise ArgumentError(f"roll: found {len(shifts)} shifts for {len(axes)} axes")
     for along, by in np.broadcast(axes, shifts):

@@ -26,7 +26,7 @@ def array(what: str, x: Any, depth: int = 0) -> Array:
     if isinstance(x, list | tuple) and holds_tensors(x):
         if depth == MOST_AXES:
             raise ShapeError(f"{what}: found a list in more than {MOST_AXES} lists, or in itself")
-        return stack([array(what, each, depth + 1) for each in x])
+        return stack([array(what, entry, depth + 1) for entry in x])
     x = operand(what, x)
     return x if hasattr(x, "shape") else np.asarray(x)
 
@@ -35,12 +35,12 @@ def holds_tensors(x: Any) -> bool:
     """Return whether a list, or a list in it, holds a Tensor or a Symbol."""
     lists, known = [x], {id(x)}  # a list may hold itself
     while lists:
-        for each in lists.pop():
-            if hasattr(each, "__interpret__"):
+        for entry in lists.pop():
+            if hasattr(entry, "__interpret__"):
                 return True
-            if isinstance(each, list | tuple) and id(each) not in known:
-                known.add(id(each))
-                lists.append(each)
+            if isinstance(entry, list | tuple) and id(entry) not in known:
+                known.add(id(entry))
+                lists.append(entry)
     return False
 
 
@@ -66,14 +66,14 @@ def floats_along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, 
 
 def count(x: Array, axis: int | tuple[int, ...] | None) -> int:
     """Return how many entries are reduced to one."""
-    return math.prod(x.shape[each] for each in several(x, axis))
+    return math.prod(x.shape[k] for k in several(x, axis))
 
 
 def several(x: Array, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the axes that are reduced, counted from the first one."""
     if axis is None:
         return tuple(range(x.ndim))
-    return tuple([each % x.ndim for each in (axis if isinstance(axis, tuple) else (axis,))])
+    return tuple([k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 def one_axis(what: str, x: Array, axis: Any) -> int:
@@ -87,7 +87,7 @@ def one_axis(what: str, x: Array, axis: Any) -> int:
 def axes_apart(what: str, x: Array, axis: Any) -> list[int]:
     """Return one axis, or several different ones, counted from the first one."""
     axes = axis if isinstance(axis, tuple | list) else [axis]
-    counted = [one_axis(what, x, each) for each in axes]
+    counted = [one_axis(what, x, k) for k in axes]
     if len(set(counted)) < len(counted):
         raise ShapeError(f"{what}: found an axis twice in {axis}")
     return counted

@@ -38,7 +38,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
     """
     if not isinstance(subscripts, str):
         subscripts, operands = _with_letters([subscripts, *operands])
-    xs = [checked.array("einsum", each) for each in operands]
+    xs = [checked.array("einsum", x) for x in operands]
     terms, result = _terms(subscripts, xs)
     sizes = _sizes(subscripts, terms)
     terms = [_once(letters, x, sizes) for letters, x in terms]
@@ -53,7 +53,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
             raise explained(error, "einsum", xs, {"optimize": optimize}) from None
     while len(terms) > 1:
         chosen = path.pop(0) if path else (0, 1)
-        taken = [terms[each] for each in chosen]
+        taken = [terms[place] for place in chosen]
         terms = [term for place, term in enumerate(terms) if place not in chosen]
         needed = {*result, *(letter for letters, _ in terms for letter in letters)}
         term = taken[0]
@@ -208,8 +208,8 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
         if len(axes) != 2:
             raise ArgumentError(f"tensordot: found axes {told(axes)}, expected a number or a pair")
         ours, theirs = (
-            checked.axes_apart("tensordot", x, checked.wholes("tensordot: axes", each))
-            for x, each in zip((a, b), axes, strict=True)
+            checked.axes_apart("tensordot", x, checked.wholes("tensordot: axes", numbers))
+            for x, numbers in zip((a, b), axes, strict=True)
         )
     else:
         count = whole("tensordot: axes", axes)
@@ -221,8 +221,8 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
 
 def meeting(who: str, a: Array, b: Array, ours: list[int], theirs: list[int]) -> Array:
     """Return the product of a and b, summed over axes of a, each with an axis of b."""
-    met = [a.shape[each] for each in ours]
-    if met != [b.shape[each] for each in theirs]:
+    met = [a.shape[k] for k in ours]
+    if met != [b.shape[k] for k in theirs]:
         raise ShapeError(
             f"{who}: axes {ours} of shape {a.shape} and axes {theirs} of shape {b.shape} differ in "
             "size"
@@ -251,7 +251,7 @@ def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
 
 def vdot(a: Array, b: Array) -> Array:
     """Return the inner product of all entries of a and all of b."""
-    a, b = (reshape(checked.array("vdot", each), shape=(-1,)) for each in (a, b))
+    a, b = (reshape(checked.array("vdot", x), shape=(-1,)) for x in (a, b))
     return matmul(a, b)
 
 

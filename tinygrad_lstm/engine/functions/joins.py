@@ -78,7 +78,7 @@ def atleast_3d(*arys: Any) -> Any:
 
 
 def _each(arys: Sequence[Any], change: Callable[[Array], Array], what: str) -> Any:
-    changed = tuple([change(checked.array(what, each)) for each in arys])
+    changed = tuple([change(checked.array(what, x)) for x in arys])
     return changed[0] if len(changed) == 1 else changed
 
 

@@ -103,8 +103,8 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     if checked.is_plain(x):
         return np.prod(x, axis=axis, keepdims=keepdims)
     gone = checked.several(x, axis)
-    rest = [each for each in range(x.ndim) if each not in gone]
-    left = tuple([x.shape[each] for each in rest])
+    rest = [k for k in range(x.ndim) if k not in gone]
+    left = tuple([x.shape[k] for k in rest])
     shape = kept(x.shape, axis) if keepdims else left
     size = checked.count(x, axis)
     if size == 0:

@@ -57,7 +57,7 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
     axis, n = checked.one_axis("diff", a, axis), whole("diff: n", n, 0)
     if n == 0:
         return a
-    ends = [_end("diff", a, axis, each) for each in (prepend, append)]
+    ends = [_end("diff", a, axis, end) for end in (prepend, append)]
     if ends[0] is not None or ends[1] is not None:
         a = concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis=axis)
     for _ in range(min(n, a.shape[axis])):  # of no entries, the differences are none

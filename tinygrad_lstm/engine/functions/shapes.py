@@ -24,7 +24,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     """Return x with two axes exchanged."""
     x = checked.array("swapaxes", x)
     axes = list(range(x.ndim))
-    one, other = (checked.one_axis("swapaxes", x, each) for each in (axis1, axis2))
+    one, other = (checked.one_axis("swapaxes", x, axis) for axis in (axis1, axis2))
     axes[one], axes[other] = other, one
     return transpose(x, axes=tuple(axes))
 
@@ -40,10 +40,10 @@ def matrix_transpose(x: Array) -> Array:
 def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Return x with some axes moved to other places."""
     x = checked.array("moveaxis", x)
-    taken, put = (checked.axes_apart("moveaxis", x, each) for each in (source, destination))
+    taken, put = (checked.axes_apart("moveaxis", x, axes) for axes in (source, destination))
     if len(taken) != len(put):
         raise ShapeError(f"moveaxis: found {len(taken)} axes to move to {len(put)} places")
-    axes = [each for each in range(x.ndim) if each not in taken]
+    axes = [k for k in range(x.ndim) if k not in taken]
     for place, axis in sorted(zip(put, taken, strict=True)):
         axes.insert(place, axis)
     return transpose(x, axes=tuple(axes))
