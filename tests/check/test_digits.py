@@ -17,6 +17,11 @@ def significant(digits, x):
     return np.array([float(f"{each:.{digits - 1}e}") for each in np.ravel(x)]).reshape(np.shape(x))
 
 
+def after_the_first(digits, x):
+    """Return numbers as ``%.3e`` prints them, with one digit before the point."""
+    return significant(digits + 1, x)
+
+
 def exact(x):
     return x
 
@@ -67,7 +72,7 @@ def characters(seed, rounded=exact, *, keeps_last_row=False):
 PARAMETERS = ("E", "W", "U", "b", "V", "c", "h0")
 
 
-@pytest.mark.parametrize("style", [decimals, significant])
+@pytest.mark.parametrize("style", [decimals, significant, after_the_first])
 @pytest.mark.parametrize("on_the_way", [False, True])
 @pytest.mark.parametrize("digits", [3, 4, 5])
 def test_right_gradients_pass_and_a_tenth_of_the_largest_entry_does_not(style, on_the_way, digits):
@@ -86,6 +91,23 @@ def test_right_gradients_pass_and_a_tenth_of_the_largest_entry_does_not(style, o
             wrong[at] += rng.choice([-1, 1]) * max(0.1 * largest, 20 * 10.0**-digits)
             report = tg.compare(loss, {**hand, name: rounded(wrong)}, digits=digits)
             assert next(row for row in report.rows if row.name == name).is_wrong, (seed, name)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+@pytest.mark.parametrize("digits", [3, 5])
+def test_digits_after_the_first_are_seen_at_any_size(size, digits):
+    """An error of a few units of the last digit in one entry, as ``%.3e`` prints it, is seen."""
+    rng = np.random.default_rng(digits)
+    for _ in range(10):
+        x, c = (tg.Tensor(rng.normal(size=(3, 4)), requires_grad=True, name=n) for n in "xc")
+        loss = tg.sum(tg.hadamard(x, c * size))
+        hand = {"x": c.data * size, "c": x.data * size}
+        right = {name: after_the_first(digits, value) for name, value in hand.items()}
+        assert tg.compare(loss, right, digits=digits).ok, (size, digits)
+        at = tuple(rng.integers(right["x"].shape))
+        unit = 10 ** (np.floor(np.log10(np.abs(right["x"][at]))) - digits)
+        right["x"][at] += rng.choice([-1, 1]) * 50 * unit
+        assert tg.compare(loss, right, digits=digits).is_wrong, (size, digits)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -48,8 +48,9 @@ def compare(
         The tolerance, relative to the signal's largest entry: by default 1e-12 in float64, 1e-5 if
         a value is of float32.
     digits : int, optional
-        How many digits were printed. Each number shows whether these are digits after the point
-        (0.002) or, as in scientific notation, digits in all (4.12e-4). A difference counts only
+        How many digits were printed. The numbers show whether these are digits after the point
+        (0.002) or, as in scientific notation, digits in all (4.12e-4) or all but the first (what
+        ``%.3e`` prints). A difference counts only
         beyond half a unit of the last digit, of the value and of the values it was computed from.
         Where zeros would pass as well, the verdict is ``too few digits``: the row neither agrees
         nor differs.

@@ -50,30 +50,39 @@ def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
     A number is printed with so many digits after the point if it has no more than these, and with
     so many digits in all, as in scientific notation, if it has no more than those. Where both fit,
     the coarser counts; where neither does, the number shows more digits than it is said to have,
-    and the finer counts.
+    and the finer counts. An array of which no number has more than one digit in all beside these
+    may be printed as Python's ``%.3e`` prints it, which counts the digits after the point.
 
-    >>> half_unit_printed([0.002, 4.12e-4, 0.123456, 41.237], 3)
+    >>> half_unit_printed([0.002, 4.12e-4, 0.1234567, 41.237], 3)
     array([5.000005e-04, 5.000005e-07, 5.000005e-04, 5.000005e-04])
+    >>> half_unit_printed([4.123e-4, 1.2e-4, 412.3], 3)
+    array([5.000005e-08, 5.000005e-08, 5.000005e-02])
     """
     value = np.asarray(printed, float)
     after_point, in_all = _half_units(value, digits)
     fits_point, fits_all = (_is_multiple(value, 2 * unit) for unit in (after_point, in_all))
     coarser, finer = np.maximum(after_point, in_all), np.minimum(after_point, in_all)
     only_one = np.where(fits_point, after_point, in_all)
-    return np.where(fits_point == fits_all, np.where(fits_point, coarser, finer), only_one)
+    units = np.where(fits_point == fits_all, np.where(fits_point, coarser, finer), only_one)
+    scientific = _half_units(value, digits + 1)[1]
+    if not _is_multiple(value, 2 * scientific).all():
+        return units
+    return np.maximum(scientific, units) if (fits_point | fits_all).all() else scientific
 
 
 def half_unit_of(printed: Iterable[Any], digits: int) -> HalfUnit:
     """Return the function for half a unit of the last digit of numbers that an author carries.
 
     An author of whom a number shows more than so many digits after the point, and every number no
-    more than so many in all, keeps so many in all everywhere. Of others the coarser counts.
+    more than so many in all (or one more, as ``%.3e`` prints), keeps so many in all everywhere. Of
+    others the coarser counts.
     """
     entries = np.concatenate([np.ravel(np.asarray(x, float)) for x in printed] or [np.zeros(0)])
-    after_point, in_all = _half_units(entries, digits)
-    keeps_point = bool(_is_multiple(entries, 2 * after_point).all())
-    if not keeps_point and bool(_is_multiple(entries, 2 * in_all).all()):
-        return lambda value: _half_units(np.asarray(value, float), digits)[1]
+    after_point, _ = _half_units(entries, digits)
+    if not _is_multiple(entries, 2 * after_point).all():
+        for count in (digits, digits + 1):
+            if _is_multiple(entries, 2 * _half_units(entries, count)[1]).all():
+                return lambda value: _half_units(np.asarray(value, float), count)[1]
     return lambda value: half_unit_carried(value, digits)
 
 
