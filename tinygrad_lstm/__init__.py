@@ -8,6 +8,7 @@
 array([1.1816, 1.1053])
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from .engine.primitives import (
     reshape, rint, scatter, scatter_add, sigmoid, sign, sin, sinh, sliding_windows, softplus,
     sqrt, stack, stop_gradient, subtract, sum, tan, tanh, transpose, where,
 )
+from .engine.spelling import spell_what_is_unknown
 from .engine.symbol import Symbol
 from .engine.tensor import Tensor
 from .errors import (
@@ -105,6 +107,7 @@ if TYPE_CHECKING:
 # fmt: on
 
 keep_freed_memory()
+spell_what_is_unknown(sys.stdout)
 multiply = hadamard
 tensor = Tensor
 __version__ = "0.1.0"

@@ -23,11 +23,11 @@ from ..check.report import Report
 from ..check.trials import SECONDS
 from ..drawing.draw import LEVELS, VIEWS, draw
 from ..drawing.styles import STYLES
+from ..engine.spelling import spell_what_is_unknown
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..formulas.explain import explain
 from .silence import mute, silence
-from .spelling import spell_what_is_unknown
 
 INTERRUPTED, UNREAD = 130, 141  # the exit statuses that shells give to SIGINT and SIGPIPE
 

@@ -1,6 +1,10 @@
 """The signs of the papers in letters that every terminal has.
 
 Knows characters and text streams. A sign that the encoding of a stream has is written as it is.
+On import this package lets standard output spell each sign that its encoding lacks, so that every
+report, explanation, layer and message can be printed in ASCII too, where Python would otherwise
+raise UnicodeEncodeError. A way to deal with such signs that the user asks for, as with
+``PYTHONIOENCODING=ascii:replace``, wins.
 """
 
 from __future__ import annotations
