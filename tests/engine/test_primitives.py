@@ -441,6 +441,27 @@ def test_products_of_nothing_have_gradients_of_their_operands_shapes(shapes, cre
     assert not any(each.numpy().any() for each in found)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_windows_at_a_distance_are_the_windows_less_the_others(seed):
+    random = np.random.default_rng(seed)
+    sizes, stride, dilation = (random.integers(1, 4, 2) for _ in range(3))
+    spans = (sizes - 1) * dilation + 1
+    x = laws.draw((*map(int, spans + random.integers(0, 5, 2)), 2), seed)
+    windows = tg.sliding_windows(x, sizes, (0, -2), stride=stride, dilation=dilation)
+    every = np.lib.stride_tricks.sliding_window_view(x, spans, (0, 1))
+    one, other = stride.tolist()
+    expected = every[::one, ::other, :, :: dilation[0], :: dilation[1]]
+    np.testing.assert_array_equal(windows, expected)
+
+
+@pytest.mark.parametrize("options", [{"stride": 0}, {"stride": (1, -1)}, {"dilation": [0, 1]},
+                                     {"stride": (1, 1, 1)}, {"dilation": 1.5}])  # fmt: skip
+def test_windows_at_no_distance_are_refused(options):
+    for x in (tg.Tensor(laws.draw((4, 4)), name="x"), laws.draw((4, 4))):
+        with pytest.raises((tg.ShapeError, tg.UsageError), match="sliding_windows"):
+            tg.sliding_windows(x, (2, 2), **options)
+
+
 def test_windows_may_be_given_as_a_list():
     x = tg.Tensor(laws.draw((3, 4)), requires_grad=True)
     as_list, as_tuple = (

@@ -85,6 +85,24 @@ VARIANTS = {
         lambda a, b, p: tg.sum(tg.sliding_windows(a, window_shape=p)) * 0.1 + b,
         ((2, 2), (1, 2), (2, 1)),
     ),
+    "windows at a distance": (
+        lambda a, b, p: tg.sum(tg.sliding_windows(a, 2, 1, stride=p)) * 0.1 + b, (1, 2),
+    ),
+    "windows with gaps": (
+        lambda a, b, p: tg.sum(tg.sliding_windows(a, 2, (0,), dilation=p)) * 0.1 + b, (1, 2),
+    ),
+    "windows put back at a distance": (
+        lambda a, b, p: tg.sum(
+            tg.overlap_add(tg.sin(a), window_shape=3, axis=0, stride=p, shape=(9,))[:3]
+        ) * 0.1 + b,
+        (3,),
+    ),
+    "windows put back with gaps": (
+        lambda a, b, p: tg.sum(
+            tg.overlap_add(tg.sin(a), window_shape=3, axis=0, dilation=p, shape=(5,))[:3]
+        ) * 0.1 + b,
+        (1,),
+    ),
     "overlap_add": (
         lambda a, b, p: tg.overlap_add(
             tg.stack([a[:, :2], b[:, 1:]], axis=1), window_shape=2, axis=p, shape=(3, 3)

@@ -99,6 +99,14 @@ def sizes(value: Any, x: Any) -> tuple[int, ...]:
     return wholes(value)
 
 
+def above_0(value: Any, x: Any) -> tuple[int, ...]:
+    """Return distances along axes, each at least 1."""
+    several = wholes(value)
+    if min(several, default=1) < 1:
+        raise ValueError(f"expected whole numbers of at least 1, found {told(value)}")
+    return several
+
+
 def keepdims(value: Any, x: Any) -> bool:
     """Return whether axes are kept."""
     if value is True or value is False:

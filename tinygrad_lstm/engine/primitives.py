@@ -447,25 +447,59 @@ def _pad_transposed(ct: Array, x: Array, *, pad_width: Any) -> Array:
     ]
 
 
-def _sliding_windows(x: Array, *, window_shape: Any, axis: Any = None) -> Array:
-    """Return every window of a shape along the axes; the windows' own axes come last."""
-    return sliding_window_view(x, window_shape, axis)
+def _sliding_windows(
+    x: Array, *, window_shape: Any, axis: Any = None, stride: Any = 1, dilation: Any = 1
+) -> Array:
+    """Return the windows of a shape along the axes; the windows' own axes come last.
+
+    A window begins at every ``stride``-th entry, and takes every ``dilation``-th one from there.
+    """
+    if stride == 1 and dilation == 1:
+        return sliding_window_view(x, window_shape, axis)
+    sizes, axes, strides, dilations = _geometry(x.ndim, window_shape, axis, stride, dilation)
+    spans = tuple([(size - 1) * apart + 1 for size, apart in zip(sizes, dilations)])
+    steps = dict(zip(axes, strides))
+    starts = [slice(None, None, steps.get(along)) for along in range(x.ndim)]
+    entries = [slice(None, None, apart) for apart in dilations]
+    return sliding_window_view(x, spans, axes)[(*starts, *entries)]
 
 
-def _overlap_add(x: Array, *, window_shape: Any, axis: Any = None, shape: tuple[int, ...]) -> Array:
+def _overlap_add(
+    x: Array,
+    *,
+    window_shape: Any,
+    axis: Any = None,
+    stride: Any = 1,
+    dilation: Any = 1,
+    shape: tuple[int, ...],
+) -> Array:
     """Add windows back to where sliding_windows took them from."""
-    sizes = window_shape if isinstance(window_shape, tuple | list) else (window_shape,)
-    axes = (
-        range(len(shape)) if axis is None else (axis if isinstance(axis, tuple | list) else (axis,))
-    )
     whole = np.zeros(shape, x.dtype)
-    _refuse_misfit(x, sliding_window_view(whole, window_shape, axis).shape)
+    windows = dict(window_shape=window_shape, axis=axis, stride=stride, dilation=dilation)
+    _refuse_misfit(x, _sliding_windows(whole, **windows).shape)
+    sizes, axes, strides, dilations = _geometry(whole.ndim, **windows)
     for offset in np.ndindex(*sizes):
         place = [slice(None)] * len(shape)
-        for along, start, size in zip(axes, offset, sizes, strict=True):
-            place[along] = slice(start, start + shape[along] - size + 1)
+        for along, begin, step, apart in zip(axes, offset, strides, dilations):
+            start = begin * apart
+            place[along] = slice(start, start + step * (x.shape[along] - 1) + 1, step)
         whole[tuple(place)] += x[(..., *offset)]
     return whole
+
+
+def _geometry(
+    ndim: int, window_shape: Any, axis: Any, stride: Any, dilation: Any
+) -> tuple[tuple[int, ...], ...]:
+    """Return the sizes of windows, their axes, strides and dilations: one for each axis."""
+    sizes = forms.wholes(window_shape)
+    axes = range(ndim) if axis is None else forms.wholes(axis)
+    strides, dilations = (
+        distances * len(sizes) if len(distances) == 1 else distances
+        for distances in (forms.above_0(stride, None), forms.above_0(dilation, None))
+    )
+    if not len(axes) == len(sizes) == len(strides) == len(dilations):
+        raise ValueError("window_shape, axis, stride and dilation differ in length")
+    return sizes, tuple([along % ndim for along in axes]), strides, dilations
 
 
 # fmt: off
@@ -514,17 +548,19 @@ pad          = linear("pad", _pad, _pad_transposed, notation=function("pad", par
                       forms=dict(pad_width=forms.widths),
                       samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
 sliding_windows = linear("sliding_windows", _sliding_windows,
-        lambda ct, x, window_shape, axis=None: overlap_add(ct, window_shape=window_shape, axis=axis, shape=x.shape),
+        lambda ct, x, **windows: overlap_add(ct, **windows, shape=x.shape),
         notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,),
-        forms=dict(window_shape=forms.sizes, axis=forms.apart),
+        forms=dict(window_shape=forms.sizes, axis=forms.apart, stride=forms.above_0, dilation=forms.above_0),
         samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))],
-                      [(2, 5, 3), dict(window_shape=3, axis=1)]))
-overlap_add  = linear("overlap_add", _overlap_add,
-        lambda ct, x, window_shape, axis=None, shape=None: sliding_windows(ct, window_shape=window_shape, axis=axis),
+                      [(2, 5, 3), dict(window_shape=3, axis=1)],
+                      [(8, 2, 7), dict(window_shape=(2, 3), axis=(-1, 0), stride=(2, 3), dilation=(3, 1))]))
+overlap_add  = linear("overlap_add", _overlap_add, lambda ct, x, shape, **windows: sliding_windows(ct, **windows),
         notation=function("overlap_add", parameters=("shape",)),
-        forms=dict(window_shape=forms.sizes, axis=forms.order, shape=forms.sizes),
+        forms=dict(window_shape=forms.sizes, axis=forms.order, stride=forms.above_0, dilation=forms.above_0,
+                   shape=forms.sizes),
         samples=tried([(4, 2), dict(window_shape=2, shape=(5,))],
-                      [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))]))
+                      [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))],
+                      [(2, 2, 3), dict(window_shape=3, axis=0, stride=4, dilation=2, shape=(10, 2))]))
 # fmt: on
 
 # --- joins --------------------------------------------------------------------------------------

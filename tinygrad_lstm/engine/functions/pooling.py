@@ -166,12 +166,11 @@ def windows(x: Array, place: Windows, fill: float = 0.0) -> Array:
         x = pad(x, pad_width=around)
         if fill:
             x = where(np.pad(np.ones((1, 1, *sizes), bool), around), x, fill)
-    reaches = [step * (each - 1) + 1 for step, each in zip(dilations, widths, strict=True)]
-    axes = tuple(range(2, 2 + len(sizes)))
-    x = sliding_windows(x, window_shape=tuple(reaches), axis=axes)
+    more = {}
     if any(step > 1 for step in (*strides, *dilations)):
-        x = x[(..., *(slice(None, None, step) for step in (*strides, *dilations)))]
-    return x
+        more = {"stride": strides, "dilation": dilations}
+    axes = tuple(range(2, 2 + len(sizes)))
+    return sliding_windows(x, window_shape=widths, axis=axes, **more)
 
 
 def batch(who: str, x: Any) -> Array:
