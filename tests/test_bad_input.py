@@ -27,7 +27,6 @@ from tinygrad_lstm.nn import (
     Recurrent,
     RNNCell,
     Sequential,
-    losses,
 )
 from tinygrad_lstm.optim import SGD, Adam
 
@@ -460,37 +459,37 @@ BAD = {
     "module with a name that is no text": (lambda: Dense(3, 2, name=1), UsageError, "string | int"),
     # losses
     "class index too large": (
-        lambda: losses.softmax_cross_entropy(leaf(2, 3), [0, 3]), ArgumentError, "class 3 | 0 to 2",
+        lambda: tg.nn.softmax_cross_entropy(leaf(2, 3), [0, 3]), ArgumentError, "class 3 | 0 to 2",
     ),
     "class index below 0": (
-        lambda: losses.softmax_cross_entropy(leaf(2, 3), [0, -1]),
+        lambda: tg.nn.softmax_cross_entropy(leaf(2, 3), [0, -1]),
         ArgumentError, "class -1 | 0 to 2",
     ),
     "class that is no whole number": (
-        lambda: losses.softmax_cross_entropy(leaf(2, 3), [0.0, 1.0]),
+        lambda: tg.nn.softmax_cross_entropy(leaf(2, 3), [0.0, 1.0]),
         DTypeError, "float64 | integers",
     ),
     "two batch sizes in softmax_cross_entropy": (
-        lambda: losses.softmax_cross_entropy(leaf(2, 3), [0, 1, 2]), ShapeError, "(2, 3) | (3,)",
+        lambda: tg.nn.softmax_cross_entropy(leaf(2, 3), [0, 1, 2]), ShapeError, "(2, 3) | (3,)",
     ),
     "target outside of [0, 1]": (
-        lambda: losses.binary_cross_entropy_with_logits(leaf(2), [0.0, 1.5]),
+        lambda: tg.nn.binary_cross_entropy_with_logits(leaf(2), [0.0, 1.5]),
         ArgumentError, "target 1.5 | 0 to 1",
     ),
     "target that is not a number": (
-        lambda: losses.binary_cross_entropy_with_logits(leaf(2), [0.0, np.nan]),
+        lambda: tg.nn.binary_cross_entropy_with_logits(leaf(2), [0.0, np.nan]),
         ArgumentError, "target nan",
     ),
     "target of probabilities outside of [0, 1]": (
-        lambda: losses.binary_cross_entropy(zeros(2), [0.0, 1.5]),
+        lambda: tg.nn.binary_cross_entropy(zeros(2), [0.0, 1.5]),
         ArgumentError, "target 1.5 | 0 to 1",
     ),
     "logits as probabilities": (
-        lambda: losses.binary_cross_entropy(tg.Tensor([0.5, 1.25], name="z"), [0.0, 1.0]),
+        lambda: tg.nn.binary_cross_entropy(tg.Tensor([0.5, 1.25], name="z"), [0.0, 1.0]),
         ArgumentError, "1.25 in z | 0 to 1 | binary_cross_entropy_with_logits",
     ),
     "probability that is not a number": (
-        lambda: losses.binary_cross_entropy(tg.Tensor([np.nan]), [0.0]), ArgumentError, "nan",
+        lambda: tg.nn.binary_cross_entropy(tg.Tensor([np.nan]), [0.0]), ArgumentError, "nan",
     ),
     # updates
     "rate below 0": (lambda: SGD([leaf(3)], -0.1), ArgumentError, "lr | at least 0 | -0.1"),
@@ -561,11 +560,11 @@ def test_size_that_is_no_whole_number(what, make, size):
 @pytest.mark.parametrize(
     "loss",
     [
-        losses.squared_error,
-        losses.mean_squared_error,
-        losses.euclidean_norm,
-        losses.binary_cross_entropy,
-        losses.binary_cross_entropy_with_logits,
+        tg.nn.squared_error,
+        tg.nn.mean_squared_error,
+        tg.nn.euclidean_norm,
+        tg.nn.binary_cross_entropy,
+        tg.nn.binary_cross_entropy_with_logits,
     ],
 )
 def test_nothing_is_broadcast_in_a_loss(loss, target):

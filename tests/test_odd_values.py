@@ -358,14 +358,21 @@ CALLS: dict[str, Call] = {
     ),
     "GRUCell.forward": lambda: call(nn.GRUCell(2, 3, seed=0), X[0], state=np.zeros(3)),
     # losses
-    "squared_error": lambda: call(nn.squared_error, leaf(3), np.ones(3)),
-    "mean_squared_error": lambda: call(nn.mean_squared_error, leaf(3), np.ones(3)),
-    "euclidean_norm": lambda: call(nn.euclidean_norm, leaf(3), np.ones(3)),
-    "binary_cross_entropy": lambda: call(nn.binary_cross_entropy, leaf(3), np.ones(3)),
-    "binary_cross_entropy_with_logits": lambda: call(
-        nn.binary_cross_entropy_with_logits, leaf(3), np.ones(3)
+    **{
+        name: lambda name=name: call(
+            getattr(nn, name), leaf(3, 2), np.ones((3, 2)),
+            reduction="mean", weight=np.ones(2), mask=np.ones((3, 2), bool), lengths=[2, 3],
+            batch_first=False,
+        )
+        for name in (
+            "squared_error", "mean_squared_error", "euclidean_norm", "binary_cross_entropy",
+            "binary_cross_entropy_with_logits",
+        )
+    },
+    "softmax_cross_entropy": lambda: call(
+        nn.softmax_cross_entropy, leaf(2, 3, 4), np.zeros((2, 3), int), reduction="none",
+        weight=np.ones(4), ignore_index=1, mask=True, lengths=[1, 2, 1], batch_first=False,
     ),
-    "softmax_cross_entropy": lambda: call(nn.softmax_cross_entropy, leaf(2, 3), [0, 1]),
     # initial values
     "init.generator": lambda: call(nn.init.generator, 0),
     "init.glorot": lambda: call(nn.init.glorot, (2, 3), seed=0, dtype=float),

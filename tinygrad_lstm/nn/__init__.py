@@ -2,17 +2,15 @@
 
 from . import init
 from .cell import Cell
+from .cross_entropy import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    softmax_cross_entropy,
+)
 from .equations import Equations
 from .gru import GRU, GRUCell
 from .layers import Dense, Dropout, Sequential
-from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    euclidean_norm,
-    mean_squared_error,
-    softmax_cross_entropy,
-    squared_error,
-)
+from .losses import euclidean_norm, mean_squared_error, squared_error
 from .lstm import LSTM, LSTMCell, MemoryBlocks
 from .module import Module
 from .recurrent import Recurrent, RecurrentOptions

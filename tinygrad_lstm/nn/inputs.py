@@ -1,4 +1,4 @@
-"""What callers give to layers, checked before anything changes: sizes, inputs, lengths.
+"""What callers give to layers and losses, checked: sizes, inputs, lengths, targets.
 
 Knows Tensors and places; no layer.
 """
@@ -51,7 +51,7 @@ def input_tensor(
     return tensor
 
 
-def sequence_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...]) -> np.ndarray:
+def sequence_lengths(who: str, lengths: Any, T: int, batch: tuple[int, ...]) -> np.ndarray:
     """Return the lengths of the sequences of a batch, each from 1 to T.
 
     Returns
@@ -63,7 +63,6 @@ def sequence_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...])
     UsageError, ShapeError, ArgumentError
         If there is no batch, if they are no whole numbers, one for each sequence, or out of range.
     """
-    who = place.path()
     if not batch:
         raise UsageError(
             f"{who}: lengths are for a batch of sequences, and the input is one; leave them out"
@@ -79,3 +78,27 @@ def sequence_lengths(place: Place, lengths: Any, T: int, batch: tuple[int, ...])
     if outside.size:
         raise ArgumentError(f"{who}: found length {outside[0]}, expected 1 to {T} steps")
     return array
+
+
+def prediction(y: Any) -> Tensor:
+    """Return the first argument of a loss as a Tensor."""
+    return y if isinstance(y, Tensor) else Tensor(y, name="y")
+
+
+def target_tensor(y: Tensor, target: Any) -> Tensor:
+    """Return the target as a Tensor of y's shape."""
+    if isinstance(target, Tensor):
+        t = target
+    else:
+        array = target if type(target) is np.ndarray else as_array("the target", target)
+        t = Tensor(
+            array.astype(y.dtype) if array.dtype.kind in "iub" else array,
+            dtype=None if isinstance(target, np.ndarray | np.generic) else y.dtype,
+            name="target",
+        )
+    if t._array.shape != y._array.shape:
+        raise ShapeError(
+            f"{y.label()} has shape {y.shape}, its target {t.shape}; they must be equal "
+            "(nothing is broadcast in a loss)"
+        )
+    return t

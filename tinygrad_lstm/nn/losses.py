@@ -1,228 +1,162 @@
-"""Losses, from primitives alone. Each is one number, whatever the shapes.
+"""Losses made of squared errors: one number, whatever the shapes, or one for each entry.
 
 Knows Tensors and the primitives. A prediction and its target must have equal shapes: nothing is
-broadcast here.
+broadcast here, but for masks and weights.
 """
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
+import math
 from typing import Any
 
-import numpy as np
-
-from ..engine.arguments import as_array
-from ..engine.functions import log_softmax, mean
 from ..engine.place import scope
-from ..engine.primitives import log, mask, norm, sigmoid, softplus, sum, where
+from ..engine.primitives import abs, norm, sqrt, sum
+from ..engine.primitives import mask as masked
 from ..engine.tensor import Tensor
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError
+from .inputs import prediction, target_tensor
+from .reduction import Reduction, with_name
 
 
 @scope("squared_error")
-def squared_error(y: Tensor, target: Any) -> Tensor:
+def squared_error(
+    y: Tensor,
+    target: Any,
+    *,
+    reduction: str = "sum",
+    weight: Any = None,
+    mask: Any = None,
+    lengths: Any = None,
+    batch_first: bool = False,
+) -> Tensor:
     """Return ½ Σ (y - target)², the loss of the derivations.
 
     Parameters
     ----------
     y, target : (...), equal shapes
+    reduction, weight, mask, lengths, batch_first
+        As in `mean_squared_error`.
 
     Raises
     ------
     ShapeError
         If the shapes differ; the message names both.
     """
-    e = _error(y, target)
-    return _with_name(sum(e * e) * 0.5)
+    if weight is mask is lengths is None and reduction == "sum" and batch_first is False:
+        e = _error(y, target)  # the common case, sooner
+        return with_name(sum(e * e) * 0.5)
+    return _squares("squared_error", y, target, 0.5, weight, reduction, mask, lengths, batch_first)
 
 
 @scope("mean_squared_error")
-def mean_squared_error(y: Tensor, target: Any) -> Tensor:
+def mean_squared_error(
+    y: Tensor,
+    target: Any,
+    *,
+    reduction: str = "mean",
+    weight: Any = None,
+    mask: Any = None,
+    lengths: Any = None,
+    batch_first: bool = False,
+) -> Tensor:
     """Return the mean of (y - target)²; its gradient is 2/n of that of ½ Σ.
 
     Parameters
     ----------
     y, target : (...), equal shapes
+    reduction : "mean", "sum" or "none"
+        Whether the result is the mean or the sum of the entries of the loss, or the entries.
+    weight : (...), optional
+        How much each entry counts, in the shape of the entries or broadcast to it. The mean is
+        Σ w (y - target)² / Σ w, as in PyTorch.
+    mask : (...) of truth values, optional
+        Which entries count, in the shape of the entries or broadcast to it. What does not count
+        may be nan; its gradient is 0.
+    lengths : (B,) of integers, optional
+        How many steps each sequence has, for y of shape (T, B, ...). What follows does not count.
+    batch_first : bool
+        Whether y has the shape (B, T, ...) instead.
 
     Raises
     ------
-    ShapeError
-        If the shapes differ; the message names both.
+    ShapeError, DTypeError, ArgumentError, UsageError
+        If the shapes differ, or an option does not fit; the message names both shapes.
+
+    Examples
+    --------
+    >>> y = Tensor([[1.0, 2.0], [3.0, 4.0]], name="y")
+    >>> mean_squared_error(y, np.zeros((2, 2)), lengths=[2, 1]).item()  # (1² + 2² + 3²) / 3
+    4.666666666666666
     """
-    e = _error(y, target)
-    return _with_name(mean(e * e))
+    return _squares(
+        "mean_squared_error", y, target, 1.0, weight, reduction, mask, lengths, batch_first
+    )
 
 
 @scope("euclidean_norm")
-def euclidean_norm(y: Tensor, target: Any) -> Tensor:
+def euclidean_norm(
+    y: Tensor,
+    target: Any,
+    *,
+    reduction: str = "sum",
+    weight: Any = None,
+    mask: Any = None,
+    lengths: Any = None,
+    batch_first: bool = False,
+) -> Tensor:
     """Return ‖y - target‖, whose gradient is (y - target) / ‖y - target‖, and 0 at 0.
 
     Parameters
     ----------
     y, target : (...), equal shapes
+    reduction : "sum", "mean" or "none"
+        Of the squares under the root: "mean" makes the root of the mean square, and "none" the
+        distance |y - target| of each entry.
+    weight : (...), optional
+        How much each square counts; nowhere below 0.
+    mask, lengths, batch_first
+        As in `mean_squared_error`.
 
     Raises
     ------
-    ShapeError
-        If the shapes differ; the message names both.
+    ShapeError, DTypeError, ArgumentError, UsageError
+        If the shapes differ, or an option does not fit; the message names both shapes.
     """
-    return _with_name(norm(_error(y, target)))
-
-
-@scope("binary_cross_entropy")
-def binary_cross_entropy(p: Tensor, target: Any) -> Tensor:
-    """Return the mean of -t log p - (1 - t) log(1 - p), infinite where p excludes its target.
-
-    For p = σ(z), `binary_cross_entropy_with_logits` of z is finite at any size of z.
-
-    Parameters
-    ----------
-    p, target : (...), equal shapes
-        The probabilities p and the targets t lie in [0, 1].
-
-    Raises
-    ------
-    ShapeError, ArgumentError
-        If the shapes differ, or a target or a probability lies outside [0, 1].
-
-    Warns
-    -----
-    FutureWarning
-        Once in a process, unless p is the result of `sigmoid`: version 0.1.0 took logits under
-        this name. The message says how to silence it.
-    """
-    p = _prediction(p)
-    t = _probable_target("binary_cross_entropy", p, target)
-    outside = _outside_0_to_1(p)
-    if outside.size:
+    y = prediction(y)
+    options = Reduction("euclidean_norm", y.shape, reduction, mask, lengths, batch_first)
+    w = options.weights(weight, y.dtype, y.shape)
+    if w is not None and (w.data < 0).any():
         raise ArgumentError(
-            f"binary_cross_entropy: found {outside[0]:g} in {p.label()}, expected probabilities, "
-            "0 to 1; for net inputs (logits) use binary_cross_entropy_with_logits"
+            f"euclidean_norm: found weight {w.data.min():g}, expected weights of at least 0: "
+            "they stand under a root"
         )
-    if p.primitive is not sigmoid:
-        _warn_of_logits()
-    right = t * _log(p, t) + (1 - t) * _log(1 - p, 1 - t)
-    return _with_name(-mean(right))
+    e = _error(y, target, options)
+    share = options.shares(y.dtype, w)
+    if share is not None:
+        e = masked(e, sqrt(options.only(share, 1.0)))
+    if options.kind == "none":
+        return with_name(abs(e))
+    if options.kind == "mean" and share is None:
+        e = e * (1.0 / math.sqrt(e.size)) if e.size else e
+    return with_name(norm(e))
 
 
-@scope("binary_cross_entropy")
-def binary_cross_entropy_with_logits(logits: Tensor, target: Any) -> Tensor:
-    """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)), at any size of the logits z.
-
-    Parameters
-    ----------
-    logits, target : (...), equal shapes
-        The targets t lie in [0, 1].
-
-    Raises
-    ------
-    ShapeError, ArgumentError
-        If the shapes differ, or a target lies outside [0, 1].
-    """
-    logits = _prediction(logits)
-    t = _probable_target("binary_cross_entropy_with_logits", logits, target)
-    # not softplus(z) - t z, whose terms cancel where z is large and t is 1
-    return _with_name(mean(mask(softplus(-logits), t) + mask(softplus(logits), 1 - t)))
+def _squares(
+    who: str, y: Any, target: Any, factor: float, weight: Any, reduction: Any, *options: Any
+) -> Tensor:
+    """Return the reduced squares of the errors, times a factor."""
+    y = prediction(y)
+    by = Reduction(who, y.shape, reduction, *options)
+    e = _error(y, target, by)
+    loss = by.reduce(e * e, by.weights(weight, y.dtype, y.shape))
+    return with_name(loss if factor == 1.0 else loss * factor)
 
 
-@scope("softmax_cross_entropy")
-def softmax_cross_entropy(logits: Tensor, classes: Any) -> Tensor:
-    """Return the mean of -log softmax(z)[class], at any size of the logits z.
-
-    Parameters
-    ----------
-    logits : (..., C)
-    classes : (...) of integers
-        The index of the right class, from 0 to C - 1.
-
-    Raises
-    ------
-    ShapeError, DTypeError, ArgumentError
-        If the shapes do not fit, or an index is no whole number or out of range.
-    """
-    logits = _prediction(logits)
-    right = as_array("softmax_cross_entropy: classes", classes)
-    if right.dtype.kind not in "iu":
-        raise DTypeError(f"softmax_cross_entropy: classes are {right.dtype}, expected integers")
-    if logits.ndim < 1 or right.shape != logits.shape[:-1]:
-        raise ShapeError(
-            f"softmax_cross_entropy: logits have shape {logits.shape}, classes {right.shape}; "
-            "expected (..., C) and (...)"
-        )
-    count = logits.shape[-1]
-    outside = right[(right < 0) | (right >= count)]
-    if outside.size:
-        raise ArgumentError(
-            f"softmax_cross_entropy: found class {outside[0]}, expected 0 to {count - 1}"
-        )
-    places = (*np.indices(right.shape), right)
-    return _with_name(-mean(log_softmax(logits)[places]))
-
-
-def _prediction(y: Any) -> Tensor:
-    """Return the first argument of a loss as a Tensor."""
-    return y if isinstance(y, Tensor) else Tensor(y, name="y")
-
-
-def _target(y: Tensor, target: Any) -> Tensor:
-    """Return the target as a Tensor of y's shape."""
-    if isinstance(target, Tensor):
-        t = target
-    else:
-        array = target if type(target) is np.ndarray else as_array("the target", target)
-        t = Tensor(
-            array.astype(y.dtype) if array.dtype.kind in "iub" else array,
-            dtype=None if isinstance(target, np.ndarray | np.generic) else y.dtype,
-            name="target",
-        )
-    if t._array.shape != y._array.shape:
-        raise ShapeError(
-            f"{y.label()} has shape {y.shape}, its target {t.shape}; they must be equal "
-            "(nothing is broadcast in a loss)"
-        )
-    return t
-
-
-def _probable_target(who: str, y: Tensor, target: Any) -> Tensor:
-    """Return the target as a Tensor of y's shape, whose entries lie in [0, 1]."""
-    t = _target(y, target)
-    outside = _outside_0_to_1(t)
-    if outside.size:
-        raise ArgumentError(f"{who}: found target {outside[0]:g}, expected 0 to 1")
-    return t
-
-
-def _outside_0_to_1(x: Tensor) -> np.ndarray:
-    """Return the entries that cannot be probabilities."""
-    return x.data[~((x.data >= 0) & (x.data <= 1))]
-
-
-def _log(p: Tensor, share: Tensor) -> Tensor:
-    """Return log p, but 0 where p is 0 and has no share: 0 log 0 is 0."""
-    idle = (p.data == 0) & (share.data == 0)
-    return log(where(idle, 1.0, p) if idle.any() else p)
-
-
-@cache  # once in a process
-def _warn_of_logits() -> None:
-    warnings.warn(
-        "binary_cross_entropy takes probabilities; up to version 0.1.0 it took net inputs "
-        "(logits), which now go to binary_cross_entropy_with_logits. If yours are probabilities, "
-        "all is well: warnings.filterwarnings('ignore', 'binary_cross_entropy') silences this, "
-        "and the next version no longer says it",
-        FutureWarning,
-        stacklevel=4,
-    )
-
-
-def _error(y: Tensor, target: Any) -> Tensor:
-    y = _prediction(y)
-    e = y - _target(y, target)
+def _error(y: Any, target: Any, options: Reduction | None = None) -> Tensor:
+    """Return y - target, and 0 where an entry does not count."""
+    y = prediction(y)
+    e = y - target_tensor(y, target)
+    if options is not None:
+        e = options.only(e, 0.0)
     e.name = "e"
     return e
-
-
-def _with_name(loss: Tensor) -> Tensor:
-    loss.name = "loss"
-    return loss

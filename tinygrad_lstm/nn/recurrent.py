@@ -228,7 +228,7 @@ class Recurrent(EquationModule):
             starts = self._starts(state, batch, W.dtype, len(starts), reason)
         alive = None
         if lengths is not None:
-            ends = sequence_lengths(self.place, lengths, T, batch)
+            ends = sequence_lengths(self.place.path(), lengths, T, batch)
             if (ends < T).any():
                 alive = constant((np.arange(T)[:, None] < ends)[..., None], name="alive")
         if turned:
