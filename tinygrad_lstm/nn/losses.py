@@ -155,7 +155,7 @@ def _squares(
 def _error(y: Any, target: Any, options: Reduction | None = None) -> Tensor:
     """Return y - target, and 0 where an entry does not count."""
     y = prediction(y)
-    e = y - target_tensor(y, target)
+    e: Tensor = y - target_tensor(y, target)
     if options is not None:
         e = options.only(e, 0.0)
     e.name = "e"
