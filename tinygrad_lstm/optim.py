@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import numpy as np
 
-from .engine.arguments import Constructor, check_arguments, told, whole
+from .engine.arguments import Constructor, check_arguments, excerpt, whole
 from .engine.arguments import number as checked_number
 from .engine.arrays import as_floats
 from .engine.tensor import Tensor, checked_gradient, replace_data
@@ -27,8 +27,8 @@ class Checked(Generic[T]):
 
     Parameters
     ----------
-    check : (what, value) -> value
-        Raises if the value cannot be used; ``what`` begins the message.
+    check : (who, value) -> value
+        Raises if the value cannot be used; ``who`` begins the message.
     """
 
     def __init__(self, check: Callable[[str, Any], T]) -> None:
@@ -51,11 +51,11 @@ class Checked(Generic[T]):
 
 def number(low: float, end: float) -> Checked[float]:
     """Return an attribute that is a number, at least ``low`` and below ``end``."""
-    return Checked(lambda what, value: checked_number(what, value, low, end))
+    return Checked(lambda who, value: checked_number(who, value, low, end))
 
 
-def _parameters(what: str, value: Any) -> list[Tensor]:
-    who = what.removesuffix(": params")
+def _parameters(who: str, value: Any) -> list[Tensor]:
+    who = who.removesuffix(": params")
     if isinstance(value, Tensor) or not isinstance(value, Iterable):
         raise UsageError(
             f"{who}: found {type(value).__name__}, expected a list of parameters, such as "
@@ -87,10 +87,10 @@ def _check_leaves(who: str, params: list[Any]) -> None:
         leaves.add(x)
 
 
-def _pair(what: str, value: Any) -> tuple[float, ...]:
+def _pair(who: str, value: Any) -> tuple[float, ...]:
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise UsageError(f"{what} must be a pair of numbers, found {told(value)}")
-    return tuple([checked_number(what, beta, 0.0, 1.0) for beta in value])
+        raise UsageError(f"{who} must be a pair of numbers, found {excerpt(value)}")
+    return tuple([checked_number(who, beta, 0.0, 1.0) for beta in value])
 
 
 class Optimizer:

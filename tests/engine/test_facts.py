@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from tinygrad_lstm.engine import kinds, symbol
-from tinygrad_lstm.engine.primitives import TABLE, kept
+from tinygrad_lstm.engine.primitives import TABLE, reduced_shape
 from tinygrad_lstm.engine.symbol import Symbol, function
 from tinygrad_lstm.network.signals import Signals
 
@@ -259,4 +259,4 @@ def test_symbols_write_numpys_functions():
     assert str(np.cos(x) * np.exp(-y)) == "cos(x) ∘ exp(-y)"
     assert str(X * x) and str(np.multiply(x, y)) == "x ∘ y" and str(np.add(2.0, x)) == "2 + x"
     np.testing.assert_allclose(np.maximum(x, y).value, np.maximum(X, Y))
-    assert kept((2, 3), 1) == (2, 1) and symbol.HADAMARD is TABLE["hadamard"].notation
+    assert reduced_shape((2, 3), 1) == (2, 1) and symbol.HADAMARD is TABLE["hadamard"].notation

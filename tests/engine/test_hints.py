@@ -20,6 +20,6 @@ def test_hints_say_what_comes_back(tmp_path):
     program = tmp_path / "program.py"
     lines = ["import tinygrad_lstm as tg", "x = tg.Tensor([1.0])"]
     program.write_text("\n".join([*lines, *(f"reveal_type({each})" for each in REVEALED)]))
-    told, errors, _ = api.run([str(program), "--no-error-summary"])
-    types = re.findall(r'Revealed type is "([^"]*)"', told)
-    assert dict(zip(REVEALED, types, strict=True)) == REVEALED, told + errors
+    excerpt, errors, _ = api.run([str(program), "--no-error-summary"])
+    types = re.findall(r'Revealed type is "([^"]*)"', excerpt)
+    assert dict(zip(REVEALED, types, strict=True)) == REVEALED, excerpt + errors

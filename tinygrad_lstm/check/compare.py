@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import told
+from ..engine.arguments import excerpt
 from ..engine.cotangent import Sums
 from ..engine.tape import pull_back
 from ..engine.tensor import Tensor, starting_cotangent
@@ -77,9 +77,11 @@ def compare(
     Report on those.
     """
     if rtol is not None and not (isinstance(rtol, Real) and rtol >= 0):
-        raise ArgumentError(f"compare: rtol is {told(rtol)}, expected a number from 0")
+        raise ArgumentError(f"compare: rtol is {excerpt(rtol)}, expected a number from 0")
     if digits is not None and not (isinstance(digits, int | np.integer) and digits > 0):
-        raise ArgumentError(f"compare: digits is {told(digits)}, expected an integer of 1 or more")
+        raise ArgumentError(
+            f"compare: digits is {excerpt(digits)}, expected an integer of 1 or more"
+        )
     given = pairs(hand)
     seed = starting_cotangent(loss, None)
     signals = Signals(loss)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.arguments import as_array, told
+from ..engine.arguments import as_array, excerpt
 from ..engine.tensor import Tensor
 from ..errors import (
     DTypeError,
@@ -80,7 +80,9 @@ def look_up(
     for name, gradient in hand:
         try:
             if not isinstance(name, str):
-                raise SignalError(f"compare: {told(name)} is no name; give names as in 'lstm.W.i'")
+                raise SignalError(
+                    f"compare: {excerpt(name)} is no name; give names as in 'lstm.W.i'"
+                )
             if name in gradients:
                 raise SignalError(f"compare: {name!r} is given twice; the first is taken")
             derived = _hand_gradient(signals, name, gradient)

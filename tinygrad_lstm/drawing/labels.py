@@ -124,15 +124,15 @@ def operation(node: Node) -> str:
     return operation_name(node)
 
 
-def transposed(what: str) -> str:
+def transposed(text: str) -> str:
     """Return the label of the transpose of an operation.
 
     >>> transposed("Σ"), transposed("Eᵀ"), transposed("all k")
     ('Σᵀ', 'E', '(all k)ᵀ')
     """
-    if " " in what and not what.startswith("["):
-        return f"({what})ᵀ"
-    return what.removesuffix("ᵀ") if what.endswith("ᵀ") else f"{what}ᵀ"
+    if " " in text and not text.startswith("["):
+        return f"({text})ᵀ"
+    return text.removesuffix("ᵀ") if text.endswith("ᵀ") else f"{text}ᵀ"
 
 
 def without_step(name: str) -> str:

@@ -66,11 +66,13 @@ class _Expansion:
         shape = np.shape(self.network.wires[vertex.wire].value)
         shape = shape[1:] if vertex.wire in self.timed else shape
         if vertex.kind in ("box", "matmul") or (len(shape) > 1 and max(shape) != np.prod(shape)):
-            what = vertex.forward[-1] if vertex.kind == "box" else f"{vertex.name} of shape {shape}"
+            reason = (
+                vertex.forward[-1] if vertex.kind == "box" else f"{vertex.name} of shape {shape}"
+            )
             if vertex.kind == "matmul":
-                what = f"{vertex.name}, a matrix product of two signals"
+                reason = f"{vertex.name}, a matrix product of two signals"
             raise UsageError(
-                f'draw: level="scalar" draws vectors entry by entry, and found {what}; give one '
+                f'draw: level="scalar" draws vectors entry by entry, and found {reason}; give one '
                 'sequence without a batch, or use level="tensor"'
             )
         return int(np.prod(shape))

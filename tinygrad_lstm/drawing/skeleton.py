@@ -310,8 +310,8 @@ class _Drawing:
                 name, whole = f"{short_name(origin)}[{node.parameters['index']}]", origin.name
             forward, adjoint, kind = (name,), (f"δ{name}",), "end"
         elif node.kind is not Kind.BRANCH:
-            what = operation(node)
-            forward, adjoint, kind = (what,), (transposed(what),), "box"
+            text = operation(node)
+            forward, adjoint, kind = (text,), (transposed(text),), "box"
             if node.is_named:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = kind == "end" and node.kind is not Kind.OUTPUT and wire not in self.alive

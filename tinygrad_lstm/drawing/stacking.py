@@ -56,14 +56,14 @@ def stacked(graphs: Sequence[str]) -> str:
 
 def _box(text: str) -> list[str]:
     """Return the corners of the first box that a text gives."""
-    found = re.search(r'bb="([^"]*)"', text)
-    return found[1].split(",") if found else ["0"] * 4
+    match = re.search(r'bb="([^"]*)"', text)
+    return match[1].split(",") if match else ["0"] * 4
 
 
-def _moved(found: re.Match[str], right: float, up: float) -> str:
+def _moved(match: re.Match[str], right: float, up: float) -> str:
     places = re.sub(
         f"{NUMBER},{NUMBER}",
         lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}",
-        found[2],
+        match[2],
     )
-    return f'{found[1]}="{places}"'
+    return f'{match[1]}="{places}"'

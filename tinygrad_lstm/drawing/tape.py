@@ -82,11 +82,11 @@ def _attributes(tensor: Tensor, name: str) -> dict[str, str]:
     primitive = tensor.primitive
     assert primitive is not None
     fill, line = COLORS[primitive.kind]
-    what = primitive.name
+    operation = primitive.name
     if tensor.parameters and "index" in tensor.parameters:
-        what = f"[{bare(constant_text(tensor.parameters['index']))}]"
+        operation = f"[{bare(constant_text(tensor.parameters['index']))}]"
     short = name.rpartition(".")[2]
-    label = f"{escaped(short)}\\n{escaped(what)}" if tensor.name else escaped(what)
+    label = f"{escaped(short)}\\n{escaped(operation)}" if tensor.name else escaped(operation)
     return {
         "label": label, "shape": SHAPES.get(primitive.kind, "box") if not tensor.name else "box",
         "fillcolor": fill, "color": line,

@@ -92,9 +92,9 @@ class _View:
             node_attr={"fontname": FONT, "fontsize": "11", "margin": "0", "color": INK},
             edge_attr={"fontname": MONO, "fontsize": "10", "arrowsize": "0.6"},
         )  # fmt: skip
-        what = "adjoint network" if self.adjoint else "network"
+        subject = "adjoint network" if self.adjoint else "network"
         with graph.subgraph(name=f"cluster_{self.view}") as page:
-            page.attr(label=escaped(f"{title}: {what}" if title else what), color="none",
+            page.attr(label=escaped(f"{title}: {subject}" if title else subject), color="none",
                       fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
             frames: Frame[int] = Frame()
             for number, vertex in enumerate(self.drawn.vertices):

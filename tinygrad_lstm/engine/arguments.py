@@ -21,10 +21,10 @@ LARGEST = 2**63 - 1  # of NumPy's integers
 MOST_SHOWN = 120  # characters of an argument in a message
 
 
-def told(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """Return an argument as text for a message, short, and whatever the argument is.
 
-    >>> told([1, 2]), len(told("a" * 1000))
+    >>> excerpt([1, 2]), len(excerpt("a" * 1000))
     ('[1, 2]', 120)
     """
     try:
@@ -119,7 +119,9 @@ def float_type(who: str, dtype: Any) -> np.dtype:
     try:
         wanted: np.dtype = np.dtype(dtype)
     except Exception:  # of the value's own attributes, which may raise anything
-        raise DTypeError(f"{who}: found dtype {told(dtype)}, expected float64 or float32") from None
+        raise DTypeError(
+            f"{who}: found dtype {excerpt(dtype)}, expected float64 or float32"
+        ) from None
     if wanted.kind != "f":
         raise DTypeError(f"{who}: found dtype {wanted}, expected float64 or float32")
     return wanted.newbyteorder("=")
@@ -135,34 +137,34 @@ def whole(who: str, value: Any, least: int | None = None, end: int | None = None
             raise TypeError
         number = as_integer(value)
     except Exception:  # of the value's own __index__, which may raise anything
-        raise UsageError(f"{who} must be a whole number, found {told(value)}") from None
+        raise UsageError(f"{who} must be a whole number, found {excerpt(value)}") from None
     if least is not None and number < least:
-        raise ArgumentError(f"{who} must be at least {least}, found {told(number)}")
+        raise ArgumentError(f"{who} must be at least {least}, found {excerpt(number)}")
     if end is not None and number >= end:
-        raise ArgumentError(f"{who} must be below {end}, found {told(number)}")
+        raise ArgumentError(f"{who} must be below {end}, found {excerpt(number)}")
     return number
 
 
 def flag(who: str, value: Any) -> bool:
     """Return True or False."""
     if not isinstance(value, bool | np.bool):
-        raise UsageError(f"{who} must be True or False, found {told(value)}")
+        raise UsageError(f"{who} must be True or False, found {excerpt(value)}")
     return bool(value)
 
 
 def number(who: str, value: Any, low: float = -np.inf, end: float = np.inf) -> float:
     """Return a finite number, at least ``low`` and below ``end``."""
     if not isinstance(value, int | float | np.number) or isinstance(value, bool | complex):
-        raise UsageError(f"{who} must be a number, found {told(value)}")
+        raise UsageError(f"{who} must be a number, found {excerpt(value)}")
     if isinstance(value, np.complexfloating):
-        raise UsageError(f"{who} must be a real number, found {told(value)}")
+        raise UsageError(f"{who} must be a real number, found {excerpt(value)}")
     try:
         converted = float(value)
     except OverflowError:
         converted = np.inf
     if not (low <= converted < end and np.isfinite(converted)):
         expected = "finite" if np.isinf(low) else f"at least {low:g} and below {end:g}"
-        shown = told(value) if isinstance(value, int) else str(value)
+        shown = excerpt(value) if isinstance(value, int) else str(value)
         raise ArgumentError(f"{who} must be {expected}, found {shown}")
     return converted
 
@@ -175,7 +177,7 @@ def optional(check: Callable[..., Any], who: str, value: Any, *more: Any) -> Any
 def text(who: str, value: Any) -> str:
     """Return a string."""
     if not isinstance(value, str):
-        raise UsageError(f"{who} must be a string, found {told(value)}")
+        raise UsageError(f"{who} must be a string, found {excerpt(value)}")
     return value
 
 
@@ -187,20 +189,20 @@ def one_of(who: str, value: Any, known: Iterable[Any]) -> Any:
             return candidate
     expected = ", ".join(map(repr, known))
     kind = ArgumentError if isinstance(value, str) else UsageError
-    raise kind(f"{who} must be one of {expected}; found {told(value)}")
+    raise kind(f"{who} must be one of {expected}; found {excerpt(value)}")
 
 
 def of_kind(who: str, value: Any, kinds: Any, expected: str) -> Any:
     """Return a value that is an instance of a class, or of one of several."""
     if not isinstance(value, kinds):
-        raise UsageError(f"{who}: found {told(value)}, expected {expected}")
+        raise UsageError(f"{who}: found {excerpt(value)}, expected {expected}")
     return value
 
 
 def function(who: str, value: Any, expected: str = "a function") -> Callable[..., Any]:
     """Return what can be called."""
     if not callable(value):
-        raise UsageError(f"{who}: found {told(value)}, expected {expected}")
+        raise UsageError(f"{who}: found {excerpt(value)}, expected {expected}")
     callee: Callable[..., Any] = value
     return callee
 
@@ -208,10 +210,10 @@ def function(who: str, value: Any, expected: str = "a function") -> Callable[...
 def by_name(who: str, value: Any, expected: str = "a dictionary of arrays") -> Mapping[str, Any]:
     """Return a mapping whose keys are strings."""
     if not isinstance(value, Mapping):
-        raise UsageError(f"{who}: found {told(value)}, expected {expected}")
+        raise UsageError(f"{who}: found {excerpt(value)}, expected {expected}")
     for name in value:
         if not isinstance(name, str):
-            raise UsageError(f"{who}: found the name {told(name)}, expected strings as names")
+            raise UsageError(f"{who}: found the name {excerpt(name)}, expected strings as names")
     return value
 
 
@@ -221,7 +223,7 @@ def names(who: str, value: Any) -> tuple[str, ...]:
         return (value,)
     single = isinstance(value, bytes) or getattr(value, "ndim", 1) == 0  # an array of one entry
     if single or not isinstance(value, Iterable):
-        raise UsageError(f"{who}: found {told(value)}, expected a name or a list of names")
+        raise UsageError(f"{who}: found {excerpt(value)}, expected a name or a list of names")
     return tuple([text(who, name) for name in value])
 
 

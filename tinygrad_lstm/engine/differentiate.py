@@ -220,12 +220,12 @@ def _tensor(value: Any) -> Tensor:
     return value
 
 
-def _several(value: Any, what: str, count: int | None = None) -> list[Any]:
+def _several(value: Any, argument: str, count: int | None = None) -> list[Any]:
     if count == 1 and not isinstance(value, tuple | list):
         return [value]
     several = list(value) if isinstance(value, tuple | list) else [value]
-    if what:
+    if argument:
         for x in several:
             if not isinstance(x, Tensor):
-                raise UsageError(f"grad: found {type(x).__name__} in {what}, expected Tensors")
+                raise UsageError(f"grad: found {type(x).__name__} in {argument}, expected Tensors")
     return several

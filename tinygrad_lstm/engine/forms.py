@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import ArgumentError, OutOfRangeError, ShapeError, TinygradError, UsageError
 from . import arguments
-from .arguments import as_array, told
+from .arguments import as_array, excerpt
 
 Form = Callable[[Any, Any], Any]
 _ndarray = np.ndarray
@@ -30,7 +30,7 @@ def whole(value: Any) -> int:
     if type(value) is int:
         return value
     if isinstance(value, bool | np.bool) or (isinstance(value, _ndarray) and value.ndim):
-        raise TypeError(f"expected a whole number, found {told(value)}")
+        raise TypeError(f"expected a whole number, found {excerpt(value)}")
     return as_integer(value)
 
 
@@ -103,7 +103,7 @@ def above_0(value: Any, x: Any) -> tuple[int, ...]:
     """Return distances along axes, each at least 1."""
     several = wholes(value)
     if min(several, default=1) < 1:
-        raise ValueError(f"expected whole numbers of at least 1, found {told(value)}")
+        raise ValueError(f"expected whole numbers of at least 1, found {excerpt(value)}")
     return several
 
 
@@ -113,7 +113,7 @@ def keepdims(value: Any, x: Any) -> bool:
         return value
     if isinstance(value, np.bool | int | np.integer) and value in (0, 1):
         return bool(value)
-    raise TypeError(f"keepdims must be True or False, found {told(value)}")
+    raise TypeError(f"keepdims must be True or False, found {excerpt(value)}")
 
 
 def widths(value: Any, x: Any) -> tuple[tuple[int, int], ...]:
@@ -125,7 +125,7 @@ def widths(value: Any, x: Any) -> tuple[tuple[int, int], ...]:
         value = [np.broadcast_to(as_array("pad_width", pair), 2) for pair in pairs]
     array = as_array("pad_width", value)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"pad_width must hold whole numbers, found {told(value)}")
+        raise TypeError(f"pad_width must hold whole numbers, found {excerpt(value)}")
     pairs = np.broadcast_to(array, (x.ndim, 2)).tolist()
     if any(width < 0 for pair in pairs for width in pair):
         raise ValueError("pad_width must not be negative")
@@ -198,7 +198,7 @@ def _bound(value: Any) -> int:
         return whole(value)
     except TypeError:
         raise TypeError(
-            f"the bounds of a slice must be whole numbers, found {told(value)}"
+            f"the bounds of a slice must be whole numbers, found {excerpt(value)}"
         ) from None
 
 
@@ -250,7 +250,7 @@ def _description(operand: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return str(value) if isinstance(value, _ndarray) else told(value)
+    return str(value) if isinstance(value, _ndarray) else excerpt(value)
 
 
 REDUCING: dict[str, Form] = {"axis": axes, "keepdims": keepdims}

@@ -287,15 +287,15 @@ def bilinear(
     return primitive
 
 
-def kept(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+def reduced_shape(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the shape that reducing along ``axis`` leaves when the axes are kept.
 
-    >>> kept((2, 3), 1), kept((2, 3), None)
+    >>> reduced_shape((2, 3), 1), reduced_shape((2, 3), None)
     ((2, 1), (1, 1))
     """
     axes = range(len(shape)) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    gone = {k % len(shape) for k in axes}
-    return tuple(1 if k in gone else size for k, size in enumerate(shape))
+    reduced = {k % len(shape) for k in axes}
+    return tuple(1 if k in reduced else size for k, size in enumerate(shape))
 
 
 def _jacobian_first(ct: Array, partial: Array) -> Array:
@@ -309,12 +309,12 @@ def reduction(
     """Declare y = F(x) along ``axis`` by its partials ``(x, y, axis) -> ∂y/∂x``, y's axes kept."""
 
     def gain(x: Array, y: Array, axis: Any) -> Array:
-        return partial(x, y.reshape(kept(x.shape, axis)), axis)
+        return partial(x, y.reshape(reduced_shape(x.shape, axis)), axis)
 
     def pull(entry: Record, ct: Array, sums: Any) -> None:
         (x,), axis = entry.inputs, entry.parameters.get("axis")
         slope = gain(x._array, entry._array, axis)
-        sums.add(x, scale(ct.reshape(kept(x._array.shape, axis)), slope))
+        sums.add(x, scale(ct.reshape(reduced_shape(x._array.shape, axis)), slope))
 
     def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         (x,), axis = xs, parameters.get("axis")

@@ -21,7 +21,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from ..errors import ArgumentError
-from .arguments import told
+from .arguments import excerpt
 
 Item = TypeVar("Item")
 
@@ -47,7 +47,7 @@ class Clock:
     def __init__(self, seconds: float) -> None:
         is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
         if not is_number or not seconds >= 0:
-            raise ArgumentError(f"seconds is {told(seconds)}, expected a number from 0")
+            raise ArgumentError(f"seconds is {excerpt(seconds)}, expected a number from 0")
         outer = _limit.get()
         until = monotonic() + float(seconds)
         self.until: float = until if outer is None else min(until, outer.until)

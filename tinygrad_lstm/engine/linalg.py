@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from . import matrices
-from .arguments import flag, number, operand, optional, told, whole
+from .arguments import excerpt, flag, number, operand, optional, whole
 from .functions import square, swapaxes
 from .numerics import Array, floats
 from .primitives import matmul, reshape, sum
@@ -191,7 +191,7 @@ def eigh(a: Array, UPLO: str = "L") -> EighResult:
         If a is not symmetric.
     """
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
-        raise ArgumentError(f"eigh: found UPLO={told(UPLO)}, expected 'L' or 'U'")
+        raise ArgumentError(f"eigh: found UPLO={excerpt(UPLO)}, expected 'L' or 'U'")
     y = matrices.eigh(_square("eigh", a))
     return EighResult(y[matrices.VALUES], y[matrices.VECTORS])
 

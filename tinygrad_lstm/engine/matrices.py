@@ -93,7 +93,7 @@ def _slope_of_det(x: Array, y: Array) -> Array:
     n = x.shape[-1] if x.shape else 0
     if isinstance(x, Symbol) or n > LARGEST or not _is_nearly_singular(getattr(x, "_array", x)):
         return _by_matrix(y) * turned(inv(x))
-    others = np.array([[k for k in range(n) if k != gone] for gone in range(n)], int)
+    others = np.array([[k for k in range(n) if k != row] for row in range(n)], int)
     minors = x[..., others.reshape(n, 1, n - 1, 1), others.reshape(1, n, 1, n - 1)]
     sign = (-1.0) ** (np.arange(n)[:, None] + np.arange(n))
     return det(minors) * np.asarray(sign, x.dtype)

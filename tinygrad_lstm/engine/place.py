@@ -14,7 +14,7 @@ from operator import index as as_integer
 from typing import Any, TypeVar, cast
 
 from ..errors import ArgumentError, UsageError
-from .arguments import told
+from .arguments import excerpt
 
 
 class Place:
@@ -202,7 +202,7 @@ def _refuse_bare(name: str, given: tuple[Any, ...]) -> None:
     """Refuse an argument, such as the function under a decorator without parentheses."""
     if given:
         raise UsageError(
-            f"{name} takes no argument, found {told(given[0])}; write the parentheses: "
+            f"{name} takes no argument, found {excerpt(given[0])}; write the parentheses: "
             f"@{name}() above a function, or with {name}():"
         )
 

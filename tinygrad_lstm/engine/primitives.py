@@ -29,8 +29,8 @@ from .kinds import (
     elementwise,
     join,
     junction,
-    kept,
     linear,
+    reduced_shape,
     reduction,
     unbroadcast,
 )
@@ -357,12 +357,12 @@ def _transpose(x: Array, *, axes: Any = None) -> Array:
 
 def _sum_transposed(ct: Array, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
     if axis is not None:
-        ct = ct.reshape(kept(x.shape, axis))
+        ct = ct.reshape(reduced_shape(x.shape, axis))
     return broadcast_to(ct, shape=x.shape)
 
 
 def _average_transposed(ct: Array, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
-    count = math.prod(x.shape) // (math.prod(kept(x.shape, axis)) or 1)
+    count = math.prod(x.shape) // (math.prod(reduced_shape(x.shape, axis)) or 1)
     halves = 2.0 ** math.ceil(math.log2(builtins.max(count / 32768, 1)))  # float16 ends at 65504
     share = ct / (count / halves) if count else ct
     return _sum_transposed(share if halves == 1 else share / halves, x, axis=axis)

@@ -428,8 +428,8 @@ class Tensor(Methods):
         ours = functions.ours_for(ufunc)
         if ours is None or method != "__call__" or options:
             asked = "".join(f" with {name}=" for name in options)
-            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            raise self._leaving(f"np.{what}{asked}")
+            function = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            raise self._leaving(f"np.{function}{asked}")
         return ours(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -461,10 +461,10 @@ class Tensor(Methods):
             "what stands in the masked places with .filled(number), or leave them out with where"
         )
 
-    def _leaving(self, what: str, remedy: str = "") -> DetachError:
+    def _leaving(self, action: str, remedy: str = "") -> DetachError:
         """Return the error for what computes without the tape."""
         return DetachError(
-            f"{what} is not differentiable here and would leave the tape at {self.label()}; "
+            f"{action} is not differentiable here and would leave the tape at {self.label()}; "
             f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
         )
 

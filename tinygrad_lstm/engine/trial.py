@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError, TinygradError, UsageError
 from . import symbol
-from .arguments import function, of_kind, text, told
+from .arguments import excerpt, function, of_kind, text
 from .kind import Kind
 from .symbol import Notation, Symbol
 
@@ -48,7 +48,7 @@ def declared(
     forward = call.arguments["forward"]
     if not isinstance(forward, np.ufunc) and not hasattr(forward, "__code__"):
         raise UsageError(
-            f"{name}: found {told(forward)} as forward, expected a Python function or a ufunc"
+            f"{name}: found {excerpt(forward)} as forward, expected a Python function or a ufunc"
         )
     for parameter, fits in FITTING.items():
         if parameter in call.arguments:
@@ -76,14 +76,16 @@ def declared(
 def _refuse_missing(primitive: Any) -> None:
     """Refuse a number of rules or signs that is not the number of operands."""
     name, arity = primitive.name, primitive.arity
-    for what, there in (("partials", primitive.rules), ("signs", primitive.signs)):
-        if primitive.kind in _COUNTED[what] and len(there) != arity:
+    for noun, there in (("partials", primitive.rules), ("signs", primitive.signs)):
+        if primitive.kind in _COUNTED[noun] and len(there) != arity:
             raise UsageError(
-                f"{name}: found {len(there)} {what} for {arity} operands, expected one for each "
+                f"{name}: found {len(there)} {noun} for {arity} operands, expected one for each "
                 "(None for an operand that carries no gradient)"
             )
     if any(sign not in (-1, 1) for sign in primitive.signs):
-        raise UsageError(f"{name}: found signs {told(primitive.signs)}, expected +1 or -1 for each")
+        raise UsageError(
+            f"{name}: found signs {excerpt(primitive.signs)}, expected +1 or -1 for each"
+        )
 
 
 _COUNTED = {"partials": (Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION), "signs": (Kind.JUNCTION,)}
@@ -99,23 +101,23 @@ def _try(primitive: Any) -> None:
     if not samples:
         raise UsageError(f"{name}: found no samples, expected a few to try the rules on")
     for position, sample in enumerate(samples):
-        what = f"sample {position}"
+        title = f"sample {position}"
         try:
             operands, parameters = sample
             xs = tuple(_read_only(x) for x in operands)
             parameters = {**parameters}
         except (TypeError, ValueError):
             raise UsageError(
-                f"{name}: {what} is {told(sample)}, expected (operands, parameters)"
+                f"{name}: {title} is {excerpt(sample)}, expected (operands, parameters)"
             ) from None
         if primitive.arity not in (None, len(xs)):
-            raise UsageError(f"{name}: {what} has {len(xs)} operands, expected {primitive.arity}")
+            raise UsageError(f"{name}: {title} has {len(xs)} operands, expected {primitive.arity}")
         try:
             _try_on(primitive, xs, primitive.settled(parameters, xs[0]))
         except TinygradError:
             raise
         except Exception as error:  # of the caller's rule, which may raise anything
-            raise _failure(name, what, error) from error
+            raise _failure(name, title, error) from error
 
 
 def _read_only(x: Any) -> np.ndarray:
@@ -125,8 +127,8 @@ def _read_only(x: Any) -> np.ndarray:
     return array
 
 
-def _failure(name: str, what: str, error: Exception) -> UsageError:
-    return UsageError(f"{name}: a rule fails on {what}: {type(error).__name__}: {error}")
+def _failure(name: str, source: str, error: Exception) -> UsageError:
+    return UsageError(f"{name}: a rule fails on {source}: {type(error).__name__}: {error}")
 
 
 def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, Any]) -> None:
@@ -157,14 +159,14 @@ def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, An
 # --- what a rule returns ------------------------------------------------------------------------
 
 
-def _watched(name: str, what: str, rule: Any, fits: Callable[..., str]) -> Any:
+def _watched(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
     """Return a rule that refuses a result that cannot be meant.
 
     A rule that does not run on Symbols is written with its name, and its operands.
     """
-    if rule is None and what.startswith("partial "):
+    if rule is None and role.startswith("partial "):
         return None
-    function(f"{name}: {what}", rule)
+    function(f"{name}: {role}", rule)
 
     @wraps(rule)
     def watched(*args: Any, **parameters: Any) -> Any:
@@ -173,24 +175,24 @@ def _watched(name: str, what: str, rule: Any, fits: Callable[..., str]) -> Any:
         except Exception:
             if not any(isinstance(x, Symbol) for x in args):
                 raise
-            return Symbol.of(symbol.function(f"{name}: {what}"), rule, args, parameters)
+            return Symbol.of(symbol.function(f"{name}: {role}"), rule, args, parameters)
         if result is None:
-            raise UsageError(f"{name}: {what} returned None")
+            raise UsageError(f"{name}: {role} returned None")
         if isinstance(result, Symbol) or any(isinstance(x, Symbol) for x in args):
             return result
         if fits is not _as_many:
-            _refuse_type(name, what, result, args)
-        if what == "forward":
+            _refuse_type(name, role, result, args)
+        if role == "forward":
             _refuse_whole_numbers(name, result, args)
         problem = fits(result, args)
         if problem:
-            raise ShapeError(f"{name}: {what} returned {problem}")
+            raise ShapeError(f"{name}: {role} returned {problem}")
         return result
 
     return watched
 
 
-def _refuse_type(name: str, what: str, result: Any, args: Sequence[Any]) -> None:
+def _refuse_type(name: str, role: str, result: Any, args: Sequence[Any]) -> None:
     if isinstance(result, bool | int | float) or hasattr(result, "__interpret__"):
         return
     kind = getattr(getattr(result, "dtype", None), "kind", None) or np.asarray(result).dtype.kind
@@ -198,7 +200,7 @@ def _refuse_type(name: str, what: str, result: Any, args: Sequence[Any]) -> None
         return
     if kind not in "biuf":
         raise DTypeError(
-            f"{name}: {what} returned {type(result).__name__} of type "
+            f"{name}: {role} returned {type(result).__name__} of type "
             f"{np.asarray(result).dtype}, expected real numbers"
         )
 

@@ -31,7 +31,9 @@ ALL = -1  # of what is marked: the factor itself, not what comes into it
 
 WireStep = tuple[int, int | None]  # a wire of the network, and which step
 Marks = Mapping[int, set[int]]  # of a wire, what is marked of what comes into it, or `ALL`
-Kept = Mapping[int, set[int]]  # of a wire, the steps from which all comes into it as it should
+RightSteps = Mapping[
+    int, set[int]
+]  # of a wire, the steps from which all comes into it as it should
 
 
 class DeltaEquations:
@@ -65,7 +67,7 @@ class DeltaEquations:
         self.right = {name: self._at(self.δ[w], step) for name, (w, step) in self.places.items()}
         self.asked = ""
         self.marks: Marks = {}
-        self.kept: Kept = {}
+        self.right_steps: RightSteps = {}
 
     def _name_fork(self, wire: int) -> None:
         """Name a signal without a name that is used more than once: it gets its own equation."""
@@ -77,9 +79,9 @@ class DeltaEquations:
             for step in steps:
                 self.named.setdefault((wire, step), self._name(wire, step))
 
-    def of(self, name: str, marks: Marks, kept: Kept) -> Symbol:
+    def of(self, name: str, marks: Marks, right_steps: RightSteps) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with marks in it."""
-        self.asked, self.marks, self.kept = name, marks, kept
+        self.asked, self.marks, self.right_steps = name, marks, right_steps
         equation: Symbol = with_axes(self._behind(self.places[name], 0))
         return equation
 
@@ -194,7 +196,7 @@ class DeltaEquations:
     def _ismark(self, wire: int, step: int | None) -> bool:
         """Return whether what comes to a wire from a step is to be marked."""
         own = self.same.get(wire, wire)
-        return bool(self.marks.get(own)) and step not in self.kept.get(own, ())
+        return bool(self.marks.get(own)) and step not in self.right_steps.get(own, ())
 
     def _parts_in_place(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
         """Return the δ of a sequence that is read at each step: every part in its place."""

@@ -185,8 +185,8 @@ def _is_product(multiply: Callable[..., Any], a: Any, b: Any, value: np.ndarray)
     return product.shape == np.shape(value) and np.allclose(product, value, rtol=1e-9, atol=0.0)
 
 
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "es" if what.endswith("ch") else "s")
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
 
 
 def _bracketed(operand: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.arguments import told
+from ..engine.arguments import excerpt
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
 from ..files.npz import Entry, npz_entry, open_npz, refuse_device
 from ..files.whole import write_file
@@ -119,7 +119,7 @@ def _check(who: str, module: Any, layout: Any) -> None:
         raise UsageError(f"{who}: found {type(module).__name__}, expected a layer or other Module")
     if not isinstance(layout, str) or layout not in ("ours", *frameworks):
         known = ", ".join(["ours", *frameworks])
-        raise ArgumentError(f"{who}: layout must be one of {known}, found {told(layout)}")
+        raise ArgumentError(f"{who}: layout must be one of {known}, found {excerpt(layout)}")
 
 
 def _shapes(module: Module, layout: str) -> dict[str, tuple[int, ...]]:

@@ -323,7 +323,7 @@ class _Alignment:
 
     def _differs(self, element: Element, expected: Element, why: str = "") -> UsageError:
         properties = [*element.node.parameters, "shape", "type"]
-        differences = [self._difference(what, element, expected) for what in properties]
+        differences = [self._difference(title, element, expected) for title in properties]
         differs = "; ".join(filter(None, [*differences, why]))
         return UsageError(
             f"fold: the steps differ first at {element.node.name}: found {_in_words(element)}, "
@@ -332,28 +332,28 @@ class _Alignment:
             + "; every step of tg.steps must record the same operations"
         )
 
-    def _difference(self, what: str, element: Element, expected: Element) -> str:
+    def _difference(self, title: str, element: Element, expected: Element) -> str:
         """Say what a property is at a step and what it is at the others, if that differs."""
-        own, usual = _property(element, what), _property(expected, what)
+        own, usual = _property(element, title), _property(expected, title)
         if is_same(own, usual) or element.node.primitive is not expected.node.primitive:
             return ""
         others = [
             x for step in self.steps for x in step
             if x.node.stem == element.node.stem and x is not element
         ]  # fmt: skip
-        elsewhere = all(is_same(_property(x, what), usual) for x in others)
+        elsewhere = all(is_same(_property(x, title), usual) for x in others)
         at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
         return (
-            f"{what} {constant_text(own)} at step {element.node.step}, "
-            f"{what} {constant_text(usual)} {at}"
+            f"{title} {constant_text(own)} at step {element.node.step}, "
+            f"{title} {constant_text(usual)} {at}"
         )
 
 
-def _property(element: Element, what: str) -> Any:
-    if what in ("shape", "type"):
+def _property(element: Element, title: str) -> Any:
+    if title in ("shape", "type"):
         value = np.asarray(element.value)
-        return value.shape if what == "shape" else str(value.dtype)
-    return element.node.parameters.get(what)
+        return value.shape if title == "shape" else str(value.dtype)
+    return element.node.parameters.get(title)
 
 
 def _is_finite(node: Node, operands: Sequence[Any], value: Any) -> bool:
@@ -414,8 +414,8 @@ def is_one(one: Element, other: Element) -> bool:
 
 def _in_words(element: Element) -> str:
     node = element.node
-    what = node.kind if node.primitive is None else node.primitive.name
-    return f"{what} of {', '.join(x.node.name for x in element.operands)}"
+    operation = node.kind if node.primitive is None else node.primitive.name
+    return f"{operation} of {', '.join(x.node.name for x in element.operands)}"
 
 
 def compute(node: Node, operands: Sequence[Any]) -> Any:

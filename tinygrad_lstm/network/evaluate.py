@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.kinds import kept
+from ..engine.kinds import reduced_shape
 from ..engine.limit import Interruptible
 from ..engine.numerics import total
 from ..engine.primitive import Primitive
@@ -281,7 +281,7 @@ def _matrix(node: Node, x: np.ndarray, partner: Any) -> Any:
 def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:
     axis = node.parameters.get("axis")
     if node.transposed:
-        return node.scale(x.reshape(kept(node.shapes[0], axis)), slopes)
+        return node.scale(x.reshape(reduced_shape(node.shapes[0], axis)), slopes)
     return total(node.scale(x, slopes), axis, node.parameters.get("keepdims", False))
 
 

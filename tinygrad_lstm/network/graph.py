@@ -140,7 +140,7 @@ class _Builder:
 
     def __init__(self, signals: Signals, outputs: tuple[Tensor, ...]) -> None:
         self.signals, self.outputs = signals, outputs
-        self.made: dict[Tensor, Element] = {}
+        self.element_of: dict[Tensor, Element] = {}
         self.terms: dict[Tensor, list[tuple[Element, int]]] = {}  # of the sums
         self.loops: dict[Place, tuple[int, dict[int, None], str]] = {}  # number, steps, scope
         self.uses = dict.fromkeys(signals.names, 0)
@@ -156,16 +156,16 @@ class _Builder:
             if element.node.kind is Kind.JUNCTION:
                 self.terms[tensor] = self._sum(tensor)
             else:
-                element.operands = [self.made[x] for x in tensor.inputs]
-            self.made[tensor] = element
+                element.operands = [self.element_of[x] for x in tensor.inputs]
+            self.element_of[tensor] = element
         for tensor, terms in Interruptible(self.terms.items()):
-            element = self.made[tensor]
+            element = self.element_of[tensor]
             element.operands = [term for term, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
-        elements = list(self.made.values())
+        elements = list(self.element_of.values())
         for output in self.outputs:
             node = Node(Kind.OUTPUT, name=self.signals.names[output])
-            elements.append(Element(node, [self.made[output]]))
+            elements.append(Element(node, [self.element_of[output]]))
         loops = tuple(Loop(tuple(steps), scope) for _, steps, scope in self.loops.values())
         return Graph(*wired(elements), loops)
 
@@ -175,9 +175,9 @@ class _Builder:
         terms: list[tuple[Element, int]] = []
         for x, sign in zip(tensor.inputs, tensor.primitive.signs, strict=True):
             if not self._is_within(x, tensor):
-                terms.append((self.made[x], sign))
+                terms.append((self.element_of[x], sign))
                 continue
-            del self.made[x]
+            del self.element_of[x]
             inner = self.terms.pop(x)
             if terms or sign < 0:
                 terms.extend((term, sign * own) for term, own in inner)

@@ -114,12 +114,12 @@ class View:
 
         A gradient is left out if its signal is on no wire, or if it has no room for all parts.
         """
-        found = [
+        parts = [
             part
             for name, value in hand.items()
             for part in self._located(name, np.asarray(value, float))
         ]
-        return sorted(found, key=lambda part: -self.places.at[part.name][0])
+        return sorted(parts, key=lambda part: -self.places.at[part.name][0])
 
     def _located(self, name: str, value: np.ndarray) -> Iterator[Given]:
         if name in self.at:

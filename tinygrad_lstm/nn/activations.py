@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import functions
-from ..engine.arguments import told
+from ..engine.arguments import excerpt
 from ..engine.kind import Kind
 from ..engine.kinds import table
 from ..engine.primitive import Primitive
@@ -75,7 +75,7 @@ def as_function(who: str, function: Activation) -> Function:
         *(name for name, x in primitives.items() if x.kind is Kind.ELEMENTWISE),
     ]
     raise UsageError(
-        f"{who}: there is no activation {told(function)}; {nearest(told(function), known)}"
+        f"{who}: there is no activation {excerpt(function)}; {nearest(excerpt(function), known)}"
     )
 
 

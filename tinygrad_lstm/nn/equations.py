@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import by_name, told
+from ..engine.arguments import by_name, excerpt
 from ..engine.place import Packed
 from ..errors import ArgumentError, UsageError
 from . import init
@@ -100,7 +100,7 @@ class Equations:
         }
         if not isinstance(sizes, tuple | list) or len(sizes) != len(self.states):
             raise UsageError(
-                f"{who}: found sizes {told(sizes)}, expected one for each state: "
+                f"{who}: found sizes {excerpt(sizes)}, expected one for each state: "
                 f"{', '.join(self.states)}"
             )
         self.sizes = tuple([size(f"{who}: the size of a state", width) for width in sizes])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..engine.arguments import float_type, number, told, whole
+from ..engine.arguments import excerpt, float_type, number, whole
 from ..errors import ArgumentError, UsageError
 
 if TYPE_CHECKING:  # NumPy loads its generators only when asked for one
@@ -32,7 +32,7 @@ def generator(seed: Seed) -> np.random.Generator:
     if seed is None or (isinstance(seed, int | np.integer) and seed >= 0):
         return np.random.default_rng(seed)
     raise UsageError(
-        f"seed: found {told(seed)}, expected a whole number of 0 or more, a Generator or None"
+        f"seed: found {excerpt(seed)}, expected a whole number of 0 or more, a Generator or None"
     )
 
 
@@ -85,7 +85,7 @@ def _sizes(who: str, shape: Any, count: int | None = None) -> tuple[int, ...]:
     least = 0 if count is None else 1
     sizes = tuple([whole(f"{who}: a size", each, least, MOST) for each in given])
     if count is not None and len(sizes) != count:
-        raise UsageError(f"{who}: found shape {told(shape)}, expected {count} sizes")
+        raise UsageError(f"{who}: found shape {excerpt(shape)}, expected {count} sizes")
     if math.prod(sizes) >= MOST:
         raise ArgumentError(f"{who}: found shape {sizes}, expected fewer than {MOST} entries")
     return sizes

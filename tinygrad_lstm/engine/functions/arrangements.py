@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
-from ..arguments import as_array, flag, one_of, told, whole
+from ..arguments import as_array, excerpt, flag, one_of, whole
 from ..forms import explained, widths
 from ..numerics import Array
 from ..primitives import broadcast_to, concatenate, gather, pad, reshape
@@ -32,7 +32,7 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
     a, axis = checked.vector_or_axis("repeat", a, axis)
     counts, size = as_array("repeat: repeats", repeats), a.shape[axis]
     if counts.dtype.kind not in "iu" or np.any(counts < 0):
-        raise UsageError(f"repeat: repeats must be whole numbers, found {told(repeats)}")
+        raise UsageError(f"repeat: repeats must be whole numbers, found {excerpt(repeats)}")
     if counts.size != 1:
         if counts.shape != (size,):
             raise ShapeError(f"repeat: found {counts.size} repeats for an axis of {size} entries")
@@ -48,7 +48,7 @@ def tile(A: Array, reps: Any) -> Array:
     """Return the whole of an array so many times along each axis, the last one for one number."""
     x, counts = checked.array("tile", A), list(checked.wholes("tile: reps", reps))
     if any(count < 0 for count in counts):
-        raise ArgumentError(f"tile: reps must not be negative, found {told(reps)}")
+        raise ArgumentError(f"tile: reps must not be negative, found {excerpt(reps)}")
     ndim = max(x.ndim, len(counts))
     shape, counts = (1,) * (ndim - x.ndim) + tuple(x.shape), [1] * (ndim - len(counts)) + counts
     if set(counts) <= {1}:
@@ -65,8 +65,8 @@ def tile(A: Array, reps: Any) -> Array:
 def flip(m: Array, axis: Axis = None) -> Array:
     """Return the entries in reverse order along the axes (all if None)."""
     x, axis = checked.along("flip", m, axis)
-    gone = checked.several(x, axis)
-    return x[tuple([slice(None, None, -1 if k in gone else None) for k in range(x.ndim)])]
+    axes = checked.several(x, axis)
+    return x[tuple([slice(None, None, -1 if k in axes else None) for k in range(x.ndim)])]
 
 
 def fliplr(m: Array) -> Array:
@@ -137,12 +137,12 @@ def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
     )
 
 
-def _by_order(what: str, order: Callable[..., Any], a: Array, axis: Any, **more: Any) -> Array:
-    x, axis = checked.vector_or_axis(what, a, axis)
+def _by_order(who: str, order: Callable[..., Any], a: Array, axis: Any, **more: Any) -> Array:
+    x, axis = checked.vector_or_axis(who, a, axis)
     try:
         places = order(x, axis=axis, **more)
     except (ValueError, TypeError) as error:
-        raise explained(error, what, (x,), more) from None
+        raise explained(error, who, (x,), more) from None
     return take_along_axis(x, places, axis)
 
 
@@ -170,11 +170,11 @@ def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -
 def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
     """Return the array without the entries along an axis that an index names."""
     x, axis = checked.vector_or_axis("delete", arr, axis)
-    gone = obj if isinstance(obj, slice) else as_array("delete: the indices", obj)
-    if not isinstance(gone, slice) and not gone.size:
+    unwanted = obj if isinstance(obj, slice) else as_array("delete: the indices", obj)
+    if not isinstance(unwanted, slice) and not unwanted.size:
         return x  # an empty list is an array of floats
     try:
-        left = np.delete(np.arange(x.shape[axis]), gone)
+        left = np.delete(np.arange(x.shape[axis]), unwanted)
     except (IndexError, ValueError, TypeError) as error:
         raise explained(error, "delete", (x,), {"obj": obj}) from None
     return gather(x, index=at(axis, left))
@@ -184,11 +184,11 @@ def median(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the middle entry along the axes (all if None), or the mean of the two middle ones."""
     x, axis = checked.floats_along("median", a, axis)
     keepdims = flag("median: keepdims", keepdims)
-    gone = checked.several(x, axis)
-    shape = tuple([1 if k in gone else n for k, n in enumerate(x.shape)])
-    left = tuple([n for k, n in enumerate(x.shape) if k not in gone])
-    rows = moveaxis(x, gone, tuple(range(x.ndim - len(gone), x.ndim))) if gone else x
-    size = checked.count(x, gone)
+    axes = checked.several(x, axis)
+    shape = tuple([1 if k in axes else n for k, n in enumerate(x.shape)])
+    left = tuple([n for k, n in enumerate(x.shape) if k not in axes])
+    rows = moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))) if axes else x
+    size = checked.count(x, axes)
     ordered = sort(reshape(rows, shape=(*left, size)), -1)
     middle = mean(ordered[..., (size - 1) // 2 : size // 2 + 1], -1)
     return reshape(middle, shape=shape) if keepdims else middle
@@ -243,8 +243,9 @@ def padded(
         return y + np.pad(np.zeros(x.shape, x.dtype), pad_width, constant_values=constant_values)
     if mode not in OF_ENTRIES or reflect_type != "even":
         raise ArgumentError(
-            f"np.pad with mode={told(mode)} and reflect_type={told(reflect_type)} is not provided "
-            f"on a Tensor; there is constant, {', '.join(OF_ENTRIES)}, and reflect_type='even'"
+            f"np.pad with mode={excerpt(mode)} and reflect_type={excerpt(reflect_type)} is not "
+            "provided on a Tensor; there is constant, "
+            f"{', '.join(OF_ENTRIES)}, and reflect_type='even'"
         )
     try:
         around = widths(pad_width, x)

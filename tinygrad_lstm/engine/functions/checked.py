@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import ShapeError, UsageError
 from .. import forms, numerics
-from ..arguments import operand, told, whole
+from ..arguments import excerpt, operand, whole
 from ..forms import explained
 from ..numerics import Array
 from ..primitives import stack
@@ -21,13 +21,13 @@ Axis = int | tuple[int, ...] | None
 MOST_AXES = 64  # of an array of NumPy
 
 
-def array(what: str, x: Any, depth: int = 0) -> Array:
+def array(who: str, x: Any, depth: int = 0) -> Array:
     """Return an operand that knows its shape; a list that holds Tensors is joined to one."""
     if isinstance(x, list | tuple) and holds_tensors(x):
         if depth == MOST_AXES:
-            raise ShapeError(f"{what}: found a list in more than {MOST_AXES} lists, or in itself")
-        return stack([array(what, entry, depth + 1) for entry in x])
-    x = operand(what, x)
+            raise ShapeError(f"{who}: found a list in more than {MOST_AXES} lists, or in itself")
+        return stack([array(who, entry, depth + 1) for entry in x])
+    x = operand(who, x)
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
@@ -49,18 +49,18 @@ def is_plain(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic)
 
 
-def along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
+def along(who: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
     """Return an operand, and the axes along which a function of that name reduces it."""
-    x = array(what, x)
+    x = array(who, x)
     try:
         return x, forms.axes(axis, x)
     except (TypeError, ValueError) as error:
-        raise explained(error, what, (x,), {"axis": axis}) from None
+        raise explained(error, who, (x,), {"axis": axis}) from None
 
 
-def floats_along(what: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
+def floats_along(who: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:
     """Return an operand, in floats if it is an array of integers, and the axes."""
-    x, axis = along(what, x, axis)
+    x, axis = along(who, x, axis)
     return (numerics.floats(x) if is_plain(x) else x), axis
 
 
@@ -76,38 +76,38 @@ def several(x: Array, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
     return tuple([k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))])
 
 
-def one_axis(what: str, x: Array, axis: Any) -> int:
+def one_axis(who: str, x: Array, axis: Any) -> int:
     """Return an axis counted from the first one, if x has it."""
-    axis = whole(f"{what}: an axis", axis)
+    axis = whole(f"{who}: an axis", axis)
     if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"{what}: found axis {axis} for shape {x.shape}, which has {x.ndim} axes")
+        raise ShapeError(f"{who}: found axis {axis} for shape {x.shape}, which has {x.ndim} axes")
     return int(axis % x.ndim)
 
 
-def axes_apart(what: str, x: Array, axis: Any) -> list[int]:
+def axes_apart(who: str, x: Array, axis: Any) -> list[int]:
     """Return one axis, or several different ones, counted from the first one."""
     axes = axis if isinstance(axis, tuple | list) else [axis]
-    counted = [one_axis(what, x, k) for k in axes]
+    counted = [one_axis(who, x, k) for k in axes]
     if len(set(counted)) < len(counted):
-        raise ShapeError(f"{what}: found an axis twice in {axis}")
+        raise ShapeError(f"{who}: found an axis twice in {axis}")
     return counted
 
 
-def vector_or_axis(what: str, x: Any, axis: Any) -> tuple[Array, int]:
+def vector_or_axis(who: str, x: Any, axis: Any) -> tuple[Array, int]:
     """Return an operand and the axis to go along: all entries as a vector if it is None."""
-    x = array(what, x)
+    x = array(who, x)
     if axis is None or x.ndim == 0:  # NumPy takes a number for a vector of one entry
         x = x.reshape((-1,))
-    return x, 0 if axis is None else one_axis(what, x, axis)
+    return x, 0 if axis is None else one_axis(who, x, axis)
 
 
-def wholes(what: str, value: Any) -> tuple[int, ...]:
+def wholes(who: str, value: Any) -> tuple[int, ...]:
     """Return one whole number, or a list of them, as a tuple."""
     try:
         return forms.wholes(value)
     except Exception:  # of the value's own __index__, which may raise anything
         raise UsageError(
-            f"{what} must be a whole number or a list of whole numbers, found {told(value)}"
+            f"{who} must be a whole number or a list of whole numbers, found {excerpt(value)}"
         ) from None
 
 

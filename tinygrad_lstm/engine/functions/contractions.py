@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
-from ..arguments import one_of, told, whole
+from ..arguments import excerpt, one_of, whole
 from ..forms import explained
 from ..numerics import Array
 from ..primitives import hadamard, matmul, reshape, stack, sum, transpose
@@ -41,7 +41,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
     xs = [checked.array("einsum", x) for x in operands]
     terms, result = _terms(subscripts, xs)
     sizes = _sizes(subscripts, terms)
-    terms = [_once(letters, x, sizes) for letters, x in terms]
+    terms = [_unrepeated(letters, x, sizes) for letters, x in terms]
     path: list[Any] = []
     if not isinstance(optimize, list | tuple):
         one_of("einsum: optimize", optimize, (False, True, "greedy", "optimal"))
@@ -75,7 +75,9 @@ def _with_letters(given: list[Any]) -> tuple[str, tuple[Any, ...]]:
             return "".join(["..." if n is Ellipsis else chr(97 + n + (n > 25) * -58)
                             for n in numbers])  # fmt: skip
         except TypeError:
-            raise UsageError(f"einsum: found {told(numbers)}, expected a list of numbers") from None
+            raise UsageError(
+                f"einsum: found {excerpt(numbers)}, expected a list of numbers"
+            ) from None
 
     text = ",".join(map(written, given[1::2]))
     return (text if result is None else f"{text}->{written(result)}"), tuple(given[::2])
@@ -132,14 +134,14 @@ def _sizes(subscripts: str, terms: list[tuple[Letters, Array]]) -> dict[Hashable
     return sizes
 
 
-def _once(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tuple[Letters, Array]:
+def _unrepeated(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tuple[Letters, Array]:
     """Return an operand with each letter once, and without those that it only repeats along."""
     for letter in {c: None for c in letters if letters.count(c) > 1}:
         first, second = [k for k, c in enumerate(letters) if c == letter][:2]
         x = diagonal(x, 0, first, second)
         letters = [c for k, c in enumerate(letters) if k not in (first, second)] + [letter]
         if letters.count(letter) > 1:
-            return _once(letters, x, sizes)
+            return _unrepeated(letters, x, sizes)
     dropped = [k for k, c in enumerate(letters) if x.shape[k] == 1 and sizes[c] != 1]
     if dropped:
         x = x[tuple([0 if k in dropped else slice(None) for k in range(x.ndim)])]
@@ -149,9 +151,9 @@ def _once(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tuple[Lette
 def _in_order(term: tuple[Letters, Array], result: Letters) -> Array:
     """Return an operand summed over the letters that the result lacks, in the result's order."""
     letters, x = term
-    gone = tuple([k for k, c in enumerate(letters) if c not in result])
-    if gone:
-        x = sum(x, axis=gone)
+    summed_axes = tuple([k for k, c in enumerate(letters) if c not in result])
+    if summed_axes:
+        x = sum(x, axis=summed_axes)
         letters = [c for c in letters if c in result]
     return x if letters == result else transpose(x, axes=tuple([letters.index(c) for c in result]))
 
@@ -160,27 +162,26 @@ def _product(
     one: tuple[Letters, Array], other: tuple[Letters, Array], needed: set[Hashable]
 ) -> tuple[Letters, Array]:
     """Return the product of two operands, summed over the letters that nobody needs any more."""
-    alone = [
-        (mine[0], _in_order(mine, kept), kept)
-        for mine, theirs in ((one, other), (other, one))
-        for kept in [[c for c in mine[0] if c in needed or c in theirs[0]]]
-    ]
-    (_, a, left), (_, b, right) = alone
+    left = [c for c in one[0] if c in needed or c in other[0]]
+    right = [c for c in other[0] if c in needed or c in one[0]]
+    a, b = _in_order(one, left), _in_order(other, right)
     both = [c for c in left if c in right]
-    batch, met = [c for c in both if c in needed], [c for c in both if c not in needed]
+    batch, common = [c for c in both if c in needed], [c for c in both if c not in needed]
     rows, columns = [c for c in left if c not in both], [c for c in right if c not in both]
     size = dict(zip([*left, *right], [*a.shape, *b.shape], strict=True))
     shape = tuple([size[c] for c in (*batch, *rows, *columns)])
-    if not met:
-        a = _axes_of(a, left, [*batch, *rows], (*(size[c] for c in batch + rows), *_ones(columns)))
-        inner = (*(size[c] for c in batch), *_ones(rows), *(size[c] for c in columns))
-        return [*batch, *rows, *columns], hadamard(a, _axes_of(b, right, [*batch, *columns], inner))
-    groups = [math.prod(size[c] for c in group) for group in (batch, rows, met, columns)]
+    if not common:
+        a_shape = (*(size[c] for c in batch + rows), *_ones(columns))
+        b_shape = (*(size[c] for c in batch), *_ones(rows), *(size[c] for c in columns))
+        a = _reshaped(a, left, [*batch, *rows], a_shape)
+        b = _reshaped(b, right, [*batch, *columns], b_shape)
+        return [*batch, *rows, *columns], hadamard(a, b)
+    groups = [math.prod(size[c] for c in group) for group in (batch, rows, common, columns)]
     stack = groups[:1] if batch else []
     a_shape = (*stack, *([groups[1]] if rows or batch else []), groups[2])
     b_shape = (*stack, groups[2], *([groups[3]] if columns or batch else []))
-    a = _axes_of(a, left, [*batch, *rows, *met], a_shape)
-    b = _axes_of(b, right, [*batch, *met, *columns], b_shape)
+    a = _reshaped(a, left, [*batch, *rows, *common], a_shape)
+    b = _reshaped(b, right, [*batch, *common, *columns], b_shape)
     y = matmul(a, b)
     return [*batch, *rows, *columns], y if y.shape == shape else reshape(y, shape=shape)
 
@@ -189,7 +190,7 @@ def _ones(letters: Letters) -> tuple[int, ...]:
     return (1,) * len(letters)
 
 
-def _axes_of(x: Array, letters: Letters, order: Letters, shape: tuple[int, ...]) -> Array:
+def _reshaped(x: Array, letters: Letters, order: Letters, shape: tuple[int, ...]) -> Array:
     """Return an operand with its letters in an order, in a shape."""
     x = _in_order((letters, x), order)
     return x if x.shape == shape else reshape(x, shape=shape)
@@ -206,7 +207,9 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     a, b = checked.array("tensordot", a), checked.array("tensordot", b)
     if isinstance(axes, tuple | list):
         if len(axes) != 2:
-            raise ArgumentError(f"tensordot: found axes {told(axes)}, expected a number or a pair")
+            raise ArgumentError(
+                f"tensordot: found axes {excerpt(axes)}, expected a number or a pair"
+            )
         ours, theirs = (
             checked.axes_apart("tensordot", x, checked.wholes("tensordot: axes", numbers))
             for x, numbers in zip((a, b), axes, strict=True)
@@ -214,15 +217,14 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     else:
         count = whole("tensordot: axes", axes)
         if not 0 <= count <= min(a.ndim, b.ndim):
-            raise ShapeError(f"tensordot: {told(axes)} axes of shapes {a.shape} and {b.shape}")
+            raise ShapeError(f"tensordot: {excerpt(axes)} axes of shapes {a.shape} and {b.shape}")
         ours, theirs = list(range(a.ndim - count, a.ndim)), list(range(count))
-    return meeting("tensordot", a, b, ours, theirs)
+    return contraction("tensordot", a, b, ours, theirs)
 
 
-def meeting(who: str, a: Array, b: Array, ours: list[int], theirs: list[int]) -> Array:
+def contraction(who: str, a: Array, b: Array, ours: list[int], theirs: list[int]) -> Array:
     """Return the product of a and b, summed over axes of a, each with an axis of b."""
-    met = [a.shape[k] for k in ours]
-    if met != [b.shape[k] for k in theirs]:
+    if [a.shape[k] for k in ours] != [b.shape[k] for k in theirs]:
         raise ShapeError(
             f"{who}: axes {ours} of shape {a.shape} and axes {theirs} of shape {b.shape} differ in "
             "size"
@@ -240,7 +242,7 @@ def inner(a: Array, b: Array) -> Array:
     a, b = checked.array("inner", a), checked.array("inner", b)
     if a.ndim == 0 or b.ndim == 0:
         return hadamard(a, b)
-    return meeting("inner", a, b, [a.ndim - 1], [b.ndim - 1])
+    return contraction("inner", a, b, [a.ndim - 1], [b.ndim - 1])
 
 
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:

@@ -68,12 +68,12 @@ def triu(m: Array, k: int = 0) -> Array:
     return _mask("triu", m, lambda n, m, k: 1.0 - np.tri(n, m, k - 1), k)
 
 
-def _mask(what: str, m: Array, ones: Any, k: Any) -> Array:
-    m = checked.array(what, m)
+def _mask(who: str, m: Array, ones: Any, k: Any) -> Array:
+    m = checked.array(who, m)
     if m.ndim == 0:
-        raise ShapeError(f"{what}: found a number, expected a matrix or a batch of matrices")
+        raise ShapeError(f"{who}: found a number, expected a matrix or a batch of matrices")
     height, width = m.shape[-2:] if m.ndim > 1 else (m.shape[0],) * 2
-    k = max(-height, min(whole(f"{what}: k", k), width + 1))  # beyond, nothing changes
+    k = max(-height, min(whole(f"{who}: k", k), width + 1))  # beyond, nothing changes
     return mask(m, ones(height, width, k))
 
 

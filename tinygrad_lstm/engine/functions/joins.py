@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, UsageError
-from ..arguments import flag, told, whole
+from ..arguments import excerpt, flag, whole
 from ..forms import explained
 from ..numerics import Array
 from ..primitives import astype, broadcast_to, concatenate, reshape, stack, where
@@ -32,13 +32,13 @@ def array(object: Any, dtype: Any = None) -> Array:
     return _in_type(y, dtype)
 
 
-def _as_list(what: str, arrays: Any) -> Any:
+def _as_list(who: str, arrays: Any) -> Any:
     """Return arrays as a list; NumPy takes an array for the list of its rows."""
     if hasattr(arrays, "ndim"):
         return unstack(arrays)
     if not isinstance(arrays, Iterable):
-        raise UsageError(f"{what}: found {told(arrays)}, expected a list of arrays")
-    return [checked.array(what, x) if isinstance(x, list | tuple) else x for x in arrays]
+        raise UsageError(f"{who}: found {excerpt(arrays)}, expected a list of arrays")
+    return [checked.array(who, x) if isinstance(x, list | tuple) else x for x in arrays]
 
 
 def joined(
@@ -77,8 +77,8 @@ def atleast_3d(*arys: Any) -> Any:
     return _each(arys, _layers, "atleast_3d")
 
 
-def _each(arys: Sequence[Any], change: Callable[[Array], Array], what: str) -> Any:
-    changed = tuple([change(checked.array(what, x)) for x in arys])
+def _each(arys: Sequence[Any], change: Callable[[Array], Array], who: str) -> Any:
+    changed = tuple([change(checked.array(who, x)) for x in arys])
     return changed[0] if len(changed) == 1 else changed
 
 
@@ -194,7 +194,7 @@ def unchanged(x: Array, **options: Any) -> Array:
     """Return a real array as it is: its real part, its conjugate."""
     for name, value in options.items():
         if name not in ("order", "subok", "tol", "copy", "out"):
-            raise ArgumentError(f"found {name}={told(value)}, which a Tensor does not take")
+            raise ArgumentError(f"found {name}={excerpt(value)}, which a Tensor does not take")
     return x
 
 

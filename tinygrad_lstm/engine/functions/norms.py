@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ..arguments import told
-from ..kinds import kept
+from ..arguments import excerpt
+from ..kinds import reduced_shape
 from ..numerics import Array
 from ..primitives import abs, max, reshape, sign, stop_gradient, sum
 from ..primitives import norm as euclidean
@@ -30,7 +30,7 @@ def vector_norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: Any = 
     """
     x, axis = checked.floats_along("vector_norm", x, axis)
     if not isinstance(ord, int | float | np.number) or isinstance(ord, bool):
-        raise ArgumentError(f"norm: found ord={told(ord)} of a vector, expected a number or inf")
+        raise ArgumentError(f"norm: found ord={excerpt(ord)} of a vector, expected a number or inf")
     if ord == 2:
         return euclidean(x, axis=axis, keepdims=keepdims)
     size = abs(x)
@@ -77,7 +77,7 @@ def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -
         return vector_norm(x, axes[0], keepdims, ord)
     if len(axes) != 2:
         raise ShapeError(
-            f"norm: found ord={told(ord)} for {len(axes)} axes of shape {x.shape}, expected one "
+            f"norm: found ord={excerpt(ord)} for {len(axes)} axes of shape {x.shape}, expected one "
             "axis (of vectors) or two (of matrices)"
         )
     if ord == "fro":
@@ -89,7 +89,7 @@ def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -
         values = svdvals(moveaxis(x, axes, (-2, -1)))
         reduced: dict[Any, Callable[..., Array]] = {"nuc": sum, 2: max, -2: min}
         y = reduced[ord](values, axis=-1)
-        return reshape(y, shape=kept(x.shape, axes)) if keepdims else y
+        return reshape(y, shape=reduced_shape(x.shape, axes)) if keepdims else y
     along = {1: rows, -1: rows, np.inf: columns, -np.inf: columns}.get(ord)  # type: ignore[arg-type]
     if along is None or isinstance(ord, str):
         raise _unknown(ord)
@@ -103,7 +103,7 @@ def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -
 
 def _unknown(ord: Any) -> ArgumentError:
     return ArgumentError(
-        f"norm: ord={told(ord)} of a matrix is not provided on a Tensor; there is 'fro', "
+        f"norm: ord={excerpt(ord)} of a matrix is not provided on a Tensor; there is 'fro', "
         "'nuc', 1, -1, 2, -2, inf and -inf"
     )
 

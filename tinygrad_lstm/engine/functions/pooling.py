@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
-from ..arguments import flag, told
+from ..arguments import excerpt, flag
 from ..numerics import Array
 from ..primitives import max, pad, sliding_windows, sum, where
 from . import checked
@@ -189,7 +189,7 @@ def for_axes(who: str, value: Any, n: int, least: int) -> tuple[int, ...]:
     sizes = sizes * n if len(sizes) == 1 else sizes
     if len(sizes) != n or any(each < least for each in sizes):
         raise ArgumentError(
-            f"{who} must be {n} whole numbers of at least {least}, or one, found {told(value)}"
+            f"{who} must be {n} whole numbers of at least {least}, or one, found {excerpt(value)}"
         )
     return sizes
 
@@ -201,8 +201,8 @@ def pairs(who: str, value: Any, n: int) -> tuple[tuple[int, int], ...]:
     if len(given) == 1:
         given = list(given) * n
     if len(given) != n:
-        raise ArgumentError(f"{who} must be for {n} axes, found {told(value)}")
+        raise ArgumentError(f"{who} must be for {n} axes, found {excerpt(value)}")
     counted = [checked.wholes(who, pair) for pair in given]
     if any(len(pair) > 2 or not pair or min(pair) < 0 for pair in counted):
-        raise UsageError(f"{who} must hold numbers or pairs of at least 0, found {told(value)}")
+        raise UsageError(f"{who} must hold numbers or pairs of at least 0, found {excerpt(value)}")
     return tuple([(pair[0], pair[-1]) for pair in counted])

@@ -25,14 +25,14 @@ def outer(a: Array, b: Array) -> Array:
 
 
 def dot(a: Array, b: Array) -> Array:
-    """Return NumPy's dot: the last axis of a meets the last but one of b, or its only one."""
+    """Return NumPy's dot: summed over the last axis of a, and the last but one, or only, of b."""
     a, b = checked.array("dot", a), checked.array("dot", b)
     if a.ndim == 0 or b.ndim == 0:
         return hadamard(a, b)
     if b.ndim > 2:
-        from .contractions import meeting  # seldom asked for
+        from .contractions import contraction  # seldom asked for
 
-        return meeting("dot", a, b, [a.ndim - 1], [b.ndim - 2])
+        return contraction("dot", a, b, [a.ndim - 1], [b.ndim - 2])
     return matmul(a, b)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import ArgumentError, ShapeError
 from ..arguments import flag, number
 from ..forms import explained
-from ..kinds import kept
+from ..kinds import reduced_shape
 from ..numerics import Array
 from ..primitives import (
     average,
@@ -74,11 +74,11 @@ def std(
     return y * math.sqrt(_reciprocal(count - less))
 
 
-def _less(what: str, ddof: Any, correction: Any) -> float:
+def _less(who: str, ddof: Any, correction: Any) -> float:
     """Return by how much the number of entries is lessened."""
     if correction is not None and ddof != 0:
-        raise ArgumentError(f"{what}: found ddof and correction, which mean the same; give one")
-    return number(f"{what}: ddof", ddof if correction is None else correction)
+        raise ArgumentError(f"{who}: found ddof and correction, which mean the same; give one")
+    return number(f"{who}: ddof", ddof if correction is None else correction)
 
 
 def _reciprocal(count: float) -> float:
@@ -102,15 +102,15 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     keepdims = flag("prod: keepdims", keepdims)
     if checked.is_plain(x):
         return np.prod(x, axis=axis, keepdims=keepdims)
-    gone = checked.several(x, axis)
-    rest = [k for k in range(x.ndim) if k not in gone]
+    axes = checked.several(x, axis)
+    rest = [k for k in range(x.ndim) if k not in axes]
     left = tuple([x.shape[k] for k in rest])
-    shape = kept(x.shape, axis) if keepdims else left
+    shape = reduced_shape(x.shape, axis) if keepdims else left
     size = checked.count(x, axis)
     if size == 0:
         return reshape(sum(x, axis=axis, keepdims=keepdims) + 1.0, shape=shape)
-    if len(gone) > 1 or (gone and gone[0] != x.ndim - 1):
-        x = transpose(x, axes=(*rest, *gone))
+    if len(axes) > 1 or (axes and axes[0] != x.ndim - 1):
+        x = transpose(x, axes=(*rest, *axes))
     y = reshape(x, shape=(*left, size))
     while size > 1:
         half, odd = divmod(size, 2)

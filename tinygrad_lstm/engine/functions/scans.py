@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ..arguments import one_of, told, whole
+from ..arguments import excerpt, one_of, whole
 from ..numerics import Array
 from ..primitives import concatenate, cumsum, hadamard, sum
 from . import checked
@@ -65,11 +65,11 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
     return a
 
 
-def _end(what: str, a: Array, axis: int, value: Any) -> Any:
+def _end(who: str, a: Array, axis: int, value: Any) -> Any:
     """Return what is put before or behind a, a number as a slice of a's shape."""
     if value is None:
         return None
-    value = checked.array(what, value)
+    value = checked.array(who, value)
     if value.ndim:
         return value
     return value + np.zeros((*a.shape[:axis], 1, *a.shape[axis + 1 :]))
@@ -85,7 +85,7 @@ def gradient(f: Array, *varargs: Any, axis: Axis = None, edge_order: int = 1) ->
         checked.array("gradient: a step", step).ndim for step in steps
     ):
         raise ArgumentError(
-            f"gradient: found the steps {told(varargs)}, expected one number for all axes, or a "
+            f"gradient: found the steps {excerpt(varargs)}, expected one number for all axes, or a "
             "number for each"
         )
     slopes = []

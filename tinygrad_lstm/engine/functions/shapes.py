@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, UsageError
-from ..arguments import told
+from ..arguments import excerpt
 from ..forms import explained, wholes
 from ..numerics import Array
 from ..primitives import reshape, transpose
@@ -67,7 +67,7 @@ def _reshaped_by(function: Callable[..., Any], x: Array, axis: Any) -> Array:
     except (ValueError, TypeError, OverflowError) as error:
         kind = UsageError if isinstance(error, TypeError) else ShapeError
         raise kind(
-            f"{function.__name__}: shape {x.shape} and axis {told(axis)} do not fit: {error}"
+            f"{function.__name__}: shape {x.shape} and axis {excerpt(axis)} do not fit: {error}"
         ) from None
     return reshape(x, shape=shape)
 
