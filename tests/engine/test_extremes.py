@@ -237,8 +237,9 @@ def test_sigmoid_and_softplus_are_right_to_four_units_of_the_last_place(name, dt
     y = TABLE[name](x)
     assert y.dtype == dtype
     assert max(units_off(y[k], exact(name, x[k])) for k in range(len(x))) <= 4
-    many = np.resize(x, 5000)  # many entries are computed in another way
-    np.testing.assert_array_equal(TABLE[name](many), np.resize(y, 5000))
+    for chosen in (x < np.inf, x < 10):  # many are computed otherwise, if none is large
+        many, expected = np.resize(x[chosen], 5000), np.resize(y[chosen], 5000)
+        np.testing.assert_array_equal(TABLE[name](many), expected)
     if name == "softplus":
         slope = TABLE[name].rules[0](x, y)
         assert max(units_off(slope[k], exact("sigmoid", x[k])) for k in range(len(x))) <= 4

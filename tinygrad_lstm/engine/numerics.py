@@ -107,8 +107,12 @@ def ratio(a: Array, b: Array) -> Array:
     return np.where(b_is_zero, zero(b), a / np.where(b_is_zero, one(b), b))
 
 
-# beside 1, by type: a number whose exponential is finite, and to which to add 1 changes nothing
-_ENDS = {np.dtype(kind): (np.array(1, kind), 10.0 if kind == "e" else 80.0) for kind in "efdgFDG"}
+# by type: 1, and a number whose exponential is finite, and to which to add 1 changes nothing
+_ENDS = {
+    np.dtype(kind): (np.array(1, kind), np.array(10 if kind == "e" else 80, kind))
+    for kind in "efdgFDG"
+}
+_MANY = 3000  # entries for which to catch an overflow takes less time than to rule it out
 
 
 def sigmoid(x: Array) -> Array:
@@ -118,10 +122,14 @@ def sigmoid(x: Array) -> Array:
     except (AttributeError, KeyError):  # of no float type, or in another machine's order of bytes
         x = floats(x)
         unit, most = _ENDS[x.dtype.newbyteorder("=")]
-    # a look at the largest entry, or at the first nan, costs less than to take all minima
-    if x.size and not x.item(x.argmax()).real < most:
-        x = np.minimum(x, most)
-    y = np.exp(x)
+    if x.size > _MANY:
+        try:
+            with np.errstate(over="raise"):
+                y = np.exp(x)
+        except FloatingPointError:
+            y = np.exp(np.minimum(x, most))
+    else:
+        y = np.exp(np.minimum(x, most))
     y /= y + unit
     return y
 

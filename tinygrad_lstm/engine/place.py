@@ -125,10 +125,16 @@ class _Inside:
                 "use a with block inside of it"
             )
 
+        name, recording = self._name, self._recording
+
         @wraps(function)
         def inside(*args: Any, **options: Any) -> Any:
-            with self:
+            before = _where_am_i()
+            _stand_at(Place(before, name, None, recording))
+            try:
                 return function(*args, **options)
+            finally:  # as at the end of a block, sooner: calls end in the order of their beginnings
+                _stand_at(_still_open(before) if _ended.get() else before)
 
         return cast(F, inside)
 
