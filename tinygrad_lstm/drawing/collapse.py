@@ -5,7 +5,7 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from .skeleton import Skeleton, Vertex, merge, within
+from .skeleton import Role, Skeleton, Vertex, merge, within
 
 
 def collapse(drawn: Skeleton, depth: int) -> Skeleton:
@@ -24,7 +24,8 @@ def collapse(drawn: Skeleton, depth: int) -> Skeleton:
         steps, modules = within(vertex.scope)
         if len(modules) > depth:
             path, name = modules[: depth + 1], modules[depth]
-            box = Vertex("function", (name,), (f"{name}′ᵀ",), ".".join(path), (*steps, *path[:-1]))
+            texts, scope = ((name,), (f"{name}′ᵀ",)), (*steps, *path[:-1])
+            box = Vertex(Role.FUNCTION, *texts, ".".join(path), scope)
             box_at[at] = boxes.setdefault((*steps, *path), box)
     shown, places = merge(drawn, box_at)
     joined = set()

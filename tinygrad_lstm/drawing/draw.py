@@ -185,13 +185,13 @@ def _wan(
     from .collapse import collapse
     from .gaps import shorten
     from .marks import heat_up, mark, write_values
+    from .outline import outline
     from .scalar import scalars
-    from .skeleton import skeleton
     from .wan import dot
 
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
-    drawn = skeleton(network, alive(network))
+    drawn = outline(network, alive(network))
     drawn.notes += [*notes, *_varying(network), *remarks]
     if values is not None or heat:
         forward, δ = _signals(network, values)

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from ..formulas.names import minus
-from .skeleton import Arc, Skeleton, Vertex, merge
+from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, merge
 
 MOST_STEPS = 6  # of a loop that are all drawn
 KEPT_STEPS = 2  # at either end of a longer one
@@ -52,7 +52,7 @@ def shorten(drawn: Skeleton, marked: Iterable[str] = ()) -> Skeleton:
                 timeless[at] = True
     if middle := [at for at in _middle(drawn, timeless) if at not in gaps]:
         gaps |= dict.fromkeys(middle, (None, f"{len(middle)} operations"))
-        gaps = _with_neighbours(drawn, gaps, [p.kind in ("alias", "end") for p in drawn.vertices])
+        gaps = _with_neighbours(drawn, gaps, [vertex.role in LOOSE for vertex in drawn.vertices])
     return _without(drawn, gaps) if gaps else drawn
 
 
@@ -95,7 +95,7 @@ def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
         return []
     return [
         at for at, vertex in enumerate(drawn.vertices)
-        if counted[at] and vertex.kind not in ("alias", "end")
+        if counted[at] and vertex.role not in LOOSE
         and any(KEPT_RANKS < rank <= most - KEPT_RANKS
                 for rank in (before[at], most + 1 - after[at]))
     ]  # fmt: skip
@@ -124,7 +124,7 @@ def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
     tails: list[list[int]] = [[] for _ in drawn.vertices]
     heads: list[list[int]] = [[] for _ in drawn.vertices]
     for arc in drawn.arcs:
-        if drawn.vertices[arc.head].kind == "delay":
+        if drawn.vertices[arc.head].role is Role.DELAY:
             continue
         tails[arc.head].append(arc.tail)
         heads[arc.tail].append(arc.head)
@@ -134,7 +134,7 @@ def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
 def _with_neighbours(drawn: Skeleton, gaps: dict[int, Gap], free: list[bool]) -> dict[int, Gap]:
     """Return the gaps with the free vertices that lead to gaps alone, or come from gaps alone."""
     tails, heads = _neighbours(drawn)
-    is_alias = [vertex.kind == "alias" for vertex in drawn.vertices]
+    is_alias = [vertex.role is Role.ALIAS for vertex in drawn.vertices]
     sources = [[at for at in before if not is_alias[at]] for before in tails]
     after = _closure(gaps, free, tails=heads, heads=sources)
     if all(at in after or at in gaps for at, more in enumerate(heads) if not more):
@@ -180,7 +180,7 @@ def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
     boxes = {}
     for gap in dict.fromkeys(gaps.values()):
         lines = ("…", *map(str, gap[1:]))
-        boxes[gap] = Vertex("gap", lines, lines)
+        boxes[gap] = Vertex(Role.GAP, lines, lines)
     shown, places = merge(drawn, {at: boxes[gap] for at, gap in gaps.items()})
     shown.notes.append(_note(gaps))
     between: dict[tuple[int, int], list[Arc]] = {}
@@ -191,7 +191,7 @@ def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
         elif tail != head:
             between.setdefault((tail, head), []).append(arc)
     for (tail, head), arcs in between.items():
-        into_gap = shown.vertices[head].kind == "gap"
+        into_gap = shown.vertices[head].role is Role.GAP
         shown.arcs.append(_one_for_all(arcs, tail, head, into_gap=into_gap))
     return shown
 

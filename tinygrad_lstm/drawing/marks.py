@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import SignalError, nearest
 from ..formulas.names import NUMBERED, minus
-from .skeleton import Arc, Skeleton, Vertex
+from .skeleton import Arc, Role, Skeleton, Vertex
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
 MOST = 4  # entries that are written out
@@ -36,8 +36,8 @@ def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, A
             value, back = (x if x is None else _entry(x, arc.entry) for x in (value, back))
         lines = number(value), number(back) if arc.is_live else ""
         tail = drawn.vertices[arc.tail]
-        written = tail if tail.kind == "alias" else arc  # a short arrow has no room for it
-        if tail.kind != "alias" or tail.name:
+        written = tail if tail.role is Role.ALIAS else arc  # a short arrow has no room for it
+        if tail.role is not Role.ALIAS or tail.name:
             written.forward = (*filter(None, written.forward), lines[0])
             written.adjoint = (*filter(None, written.adjoint), lines[1])
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
-from .skeleton import Arc, Skeleton, Vertex, is_matmul
+from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_matmul
 
 MOST = 400  # vertices and arcs that a picture can hold and still be read
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -65,11 +65,12 @@ class _Expansion:
     def _size(self, vertex: Vertex) -> int:
         shape = np.shape(self.network.wires[vertex.wire].value)
         shape = shape[1:] if vertex.wire in self.timed else shape
-        if vertex.kind in ("box", "matmul") or (len(shape) > 1 and max(shape) != np.prod(shape)):
-            reason = (
-                vertex.forward[-1] if vertex.kind == "box" else f"{vertex.name} of shape {shape}"
-            )
-            if vertex.kind == "matmul":
+        is_vector = len(shape) < 2 or max(shape) == np.prod(shape)
+        if vertex.role in (Role.BOX, Role.MATMUL) or not is_vector:
+            reason = f"{vertex.name} of shape {shape}"
+            if vertex.role is Role.BOX:
+                reason = vertex.forward[-1]
+            elif vertex.role is Role.MATMUL:
                 reason = f"{vertex.name}, a matrix product of two signals"
             raise UsageError(
                 f'draw: level="scalar" draws vectors entry by entry, and found {reason}; give one '
@@ -83,7 +84,7 @@ class _Expansion:
         for entry in range(count):
             self.entries[-1].append(len(self.expanded.vertices))
             mark = str(entry + 1) if count > 1 else ""
-            names = vertex.kind in ("end", "alias") or len(vertex.forward) > 1
+            names = vertex.role in LOOSE or len(vertex.forward) > 1
             forward, adjoint = (
                 (indexed(lines[0], mark), *lines[1:]) if lines and names else lines
                 for lines in (vertex.forward, vertex.adjoint)

@@ -14,18 +14,18 @@ from typing import Any
 import graphviz
 
 from .frames import Frame
-from .skeleton import Arc, Element, Skeleton, Vertex, is_matmul
+from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_matmul
 from .text import FONT, MONO, escaped, joined, padded, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
-# the look of a vertex by its kind, where it is no white box
-BOXES: dict[Element, dict[str, str]] = {
-    "function": {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
-    "box": {"fillcolor": "#f1f3f4"},
-    "delay": {"fillcolor": "#e0f2f1", "color": CARRY, "penwidth": "1.6", "fontsize": "12"},
-    "gap": {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"},
-    "alias": {"fillcolor": "#fff8e1", "color": "#bf9000", "fontsize": "10"},
-    "end": {"shape": "plaintext", "style": "", "fontsize": "13"},
+# the look of a vertex by its role, where it is no white box
+BOXES: dict[Role, dict[str, str]] = {
+    Role.FUNCTION: {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
+    Role.BOX: {"fillcolor": "#f1f3f4"},
+    Role.DELAY: {"fillcolor": "#e0f2f1", "color": CARRY, "penwidth": "1.6", "fontsize": "12"},
+    Role.GAP: {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"},
+    Role.ALIAS: {"fillcolor": "#fff8e1", "color": "#bf9000", "fontsize": "10"},
+    Role.END: {"shape": "plaintext", "style": "", "fontsize": "13"},
 }
 FRAME = {
     "color": "#9aa0a6", "fontsize": "12", "margin": "10", "fontcolor": "#5f6368",
@@ -33,18 +33,18 @@ FRAME = {
 }  # fmt: skip
 WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
-DOTS: dict[str, tuple[Element, ...]] = {
-    "forward": ("branch",), "adjoint": ("sum", "product", "matmul"),
+DOTS: dict[str, tuple[Role, ...]] = {
+    "forward": (Role.BRANCH,), "adjoint": (Role.SUM, Role.PRODUCT, Role.MATMUL),
 }  # fmt: skip
-SIGNS: dict[Element, str] = {"sum": "Σ", "branch": "Σ", "product": "×", "matmul": "@"}
-LEGEND = {  # the same words in both views, so that both take the same room
-    "sum": "Σ  sum; in the adjoint network a branch point ●",
-    "branch": "●  branch point; in the adjoint network a sum Σ of what comes back",
-    "product": "×  product; in the adjoint network δ of each is times the other",
-    "matmul": "@  matrix product A B; in the adjoint network δA = δ Bᵀ and δB = Aᵀ δ",
-    "function": "f  function; in the adjoint network a gain, its slope at the recorded signal",
-    "delay": "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
-    "gap": "…  steps that are left out, in the adjoint network too",
+SIGNS = {Role.SUM: "Σ", Role.BRANCH: "Σ", Role.PRODUCT: "×", Role.MATMUL: "@"}
+LEGEND: dict[str, str] = {  # the same words in both views, so that both take the same room
+    Role.SUM: "Σ  sum; in the adjoint network a branch point ●",
+    Role.BRANCH: "●  branch point; in the adjoint network a sum Σ of what comes back",
+    Role.PRODUCT: "×  product; in the adjoint network δ of each is times the other",
+    Role.MATMUL: "@  matrix product A B; in the adjoint network δA = δ Bᵀ and δB = Aᵀ δ",
+    Role.FUNCTION: "f  function; in the adjoint network a gain, its slope at the recorded signal",
+    Role.DELAY: "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
+    Role.GAP: "…  steps that are left out, in the adjoint network too",
     "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
     "factor": "p at an arrow  times p, entry by entry; in the adjoint network times p",
     "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
@@ -75,7 +75,7 @@ class _View:
         self.beside: dict[int, list[int]] = {}  # the parameters and constants of a vertex
         for arc in drawn.arcs:
             tail, head = drawn.vertices[arc.tail], drawn.vertices[arc.head]
-            if tail.kind == "alias" and head.kind != "delay":
+            if tail.role is Role.ALIAS and head.role is not Role.DELAY:
                 self.beside.setdefault(arc.head, []).append(arc.tail)
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
@@ -108,10 +108,10 @@ class _View:
         return f"{self.view[0]}{number}"
 
     def _legend(self) -> str:
-        kinds = {vertex.kind for vertex in self.drawn.vertices} | {"any"}
+        words = {"any", *(vertex.role for vertex in self.drawn.vertices)}
         weights = [arc.weight for arc in self.drawn.arcs if arc.weight is not None]
-        kinds |= {"weight" if is_matmul(weight) else "factor" for weight in weights}
-        lines = [text for kind, text in LEGEND.items() if kind in kinds]
+        words |= {"weight" if is_matmul(weight) else "factor" for weight in weights}
+        lines = [text for word, text in LEGEND.items() if word in words]
         for note in self.drawn.notes:
             lines += wrap(note, WIDEST, subsequent_indent="  ")
         return "".join(escaped(line, longest=200) + r"\l" for line in lines)
@@ -127,28 +127,28 @@ class _View:
                 graph.node(self._id(number), **self._look(self.drawn.vertices[number]))
 
     def _look(self, vertex: Vertex) -> dict[str, str]:
-        look = self._circle(vertex.kind) if vertex.kind in SIGNS else self._box(vertex)
+        look = self._circle(vertex.role) if vertex.role in SIGNS else self._box(vertex)
         if self.adjoint and vertex.is_still:
             look |= {"color": "none", "fillcolor": "none", "fontcolor": "none"}
         if vertex.is_marked:
             look |= {"color": MARK, "penwidth": "3"}
         return look
 
-    def _circle(self, kind: Element) -> dict[str, str]:
+    def _circle(self, role: Role) -> dict[str, str]:
         """Return a junction, a product, or the dot of a branch point, all of one size."""
         look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
-        if kind in DOTS[self.view]:
+        if role in DOTS[self.view]:
             return {**look, "label": "●", "fontsize": "7", "color": "none"}
-        return {**look, "label": SIGNS[kind], "fontsize": "13"}
+        return {**look, "label": SIGNS[role], "fontsize": "13"}
 
     def _box(self, vertex: Vertex) -> dict[str, str]:
-        kind, lines = vertex.kind, vertex.adjoint if self.adjoint else vertex.forward
-        width, height = size(vertex.forward, vertex.adjoint, large=kind == "end")
+        role, lines = vertex.role, vertex.adjoint if self.adjoint else vertex.forward
+        width, height = size(vertex.forward, vertex.adjoint, large=role is Role.END)
         look = {
             "label": joined(lines), "width": width, "height": height, "fixedsize": "true",
             "shape": "box", "style": "filled", "fillcolor": "white",
         }  # fmt: skip
-        return look | BOXES[kind] | ({"fontcolor": self.ink} if kind == "end" else {})
+        return look | BOXES[role] | ({"fontcolor": self.ink} if role is Role.END else {})
 
     def _together(self, graph: Any, numbers: list[int]) -> None:
         """Write a vertex and what is repeated beside it, with nothing else in between."""
@@ -177,18 +177,18 @@ class _View:
             look["label"] = joined(lines)
             if self.adjoint and not arc.is_live:
                 look["fontcolor"] = "none"
-        if tail.kind == "end" and not tail.scope:
+        if tail.role is Role.END and not tail.scope:
             look["minlen"] = "2"  # to stand left of what is in a frame
         ends = [("tail", tail, arc.tail), ("head", head, arc.head)]
         arrow = "tail" if self.adjoint else "head"
-        if head.kind == "delay" and tail.kind not in ("end", "alias"):  # the way back: turned round
+        if head.role is Role.DELAY and tail.role not in LOOSE:  # the way back: turned round
             ends = [("tail", head, arc.head), ("head", tail, arc.tail)]
             arrow = "head" if self.adjoint else "tail"
             look["weight"] = "0"
         for end, vertex, _ in ends:
-            if vertex.kind in dots:
+            if vertex.role in dots:
                 look[f"{end}clip"] = "false"
-        if any(end == arrow and vertex.kind in dots for end, vertex, _ in ends):
+        if any(end == arrow and vertex.role in dots for end, vertex, _ in ends):
             look[f"arrow{arrow}"] = "none"
         if arrow == "tail":
             look["dir"] = "back"

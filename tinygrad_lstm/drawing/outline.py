@@ -1,0 +1,315 @@
+"""The outline of a graph: its skeleton, before anything is left out of it or taken apart.
+
+Knows graphs, labels and where the loss begins. Some nodes are no vertices: a weight is what its arc
+does, a signal passes the border of a loop unseen, and a loss is the end of the network.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+import numpy as np
+
+from ..engine.kind import Kind
+from ..formulas.names import short_name
+from ..network.flow import DELAYS, SOURCES, Flow, Node
+from .labels import Labels, constant_label, operation, transposed
+from .loss import Loss
+from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, frames, is_matmul
+
+Weight = tuple[Node, int]  # a product with a weight, and the operand that is the weight
+THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
+
+
+def outline(graph: Flow, alive: set[int]) -> Skeleton:
+    """Return the skeleton of a graph.
+
+    Parameters
+    ----------
+    graph : Flow
+        Forward, its packed signals taken apart.
+    alive : set of int
+        The wires along which a δ comes back.
+    """
+    return _Outline(graph, alive).build()
+
+
+class _Outline:
+    def __init__(self, graph: Flow, alive: set[int]) -> None:
+        self.graph, self.alive = graph, alive
+        self.labels = Labels(graph)
+        self.maker, self.user = graph.maker, graph.user
+        self.weights = {id(n) for n in graph.nodes if n.kind is Kind.INPUT and self._is_weight(n)}
+        self.hidden = Loss(graph).nodes()
+        self.skeleton = Skeleton()
+        self.vertex: dict[int, int] = {}  # of a node, by identity
+
+    def build(self) -> Skeleton:
+        for node in self.graph.nodes:
+            if id(node) not in self.hidden and self._is_vertex(node):
+                self._put(node, self._vertex(node))
+        for node in self.graph.nodes:
+            if id(node) in self.hidden:
+                self._ends(node)
+            elif id(node) in self.vertex:
+                for port, wire in enumerate(node.inputs):
+                    self._arc(node, port, wire)
+        # what no δ comes to or goes from is not in the adjoint network, but for its ends
+        live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
+        for at, vertex in enumerate(self.skeleton.vertices):
+            vertex.is_still |= vertex.role not in LOOSE and at not in live
+        return self.skeleton
+
+    # --- which nodes are vertices ----------------------------------------------------------------
+
+    def _is_vertex(self, node: Node) -> bool:
+        if node.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(node) in self.weights:
+            return False
+        if node.kind is Kind.BRANCH:
+            maker = self.maker[node.inputs[0]]
+            unread = maker.kind not in SOURCES or self._is_vertex(maker)
+            return unread and not self._is_aside(node.inputs[0]) and len(self._arms_drawn(node)) > 1
+        if node.kind is Kind.INPUT:
+            return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
+        if self._is_reading(node):
+            return True
+        if node.kind is Kind.TAP:
+            return self._is_vertex(self.maker[node.inputs[0]])
+        if node.kind in THROUGH:
+            return node.kind is Kind.COLLECT and not self._is_joined(node)
+        if node.kind is Kind.BILINEAR:
+            return self._weight(node) is None
+        return True
+
+    def _arms_drawn(self, branch: Node) -> list[int]:
+        """Return the arms to draw: without those that bring the loss a constant of the signal.
+
+        Such as its greatest entry, which a softmax subtracts: no δ comes back there, and another
+        arm brings the loss the signal itself.
+        """
+        to_loss = [wire for wire in branch.outputs if id(self.user[wire]) in self.hidden]
+        if self.alive.isdisjoint(to_loss):
+            return list(branch.outputs)
+        return [w for w in branch.outputs if w in self.alive or w not in to_loss]
+
+    def _is_read(self, wire: int) -> bool:
+        """Return whether a source is read by taps or steps alone, which then stand for it."""
+        node = self.user[wire]
+        if node.kind is Kind.BRANCH:
+            return all(self._is_read(arm) for arm in node.outputs)
+        return self._is_reading(node) or id(node) in self.hidden
+
+    def _is_reading(self, node: Node) -> bool:
+        """Return whether it reads an entry of what comes in from outside, at its step."""
+        taken = node.kind is Kind.LINEAR and isinstance(node.parameters.get("index"), int)
+        if self._is_renaming(node):
+            return True
+        if node.kind is not Kind.TAP and not (taken and node.step is not None):
+            return False
+        origin = self._origin(node.inputs[0])  # constants stand beside each use
+        return origin.kind in SOURCES and (
+            node.kind is not Kind.TAP or origin.kind is not Kind.CONSTANT
+        )
+
+    def _is_renaming(self, node: Node) -> bool:
+        """Return whether it is a leaf by another name, such as that of an initial value."""
+        same = node.parameters.get("shape") == (*node.shapes, None)[0]
+        return node.kind is Kind.LINEAR and same and self._origin(node.inputs[0]).kind in SOURCES
+
+    def _is_end(self, node: Node) -> bool:
+        return node.kind in SOURCES or self._is_reading(node)
+
+    def _is_weight(self, node: Node) -> bool:
+        """Return whether a leaf is used as weights are, though it is no module's."""
+        for wire in self._arms(node.outputs[0]):
+            user = self.user[wire]
+            right = is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
+            if not right and user.kind not in (Kind.HOLD, Kind.BROADCAST):
+                return False
+        return True
+
+    def _is_joined(self, node: Node) -> bool:
+        """Return whether what a loop makes is read step by step elsewhere, or ends the network."""
+        users = [self.user[wire] for wire in self._arms(node.outputs[0])]
+        return all(user.kind is Kind.TAP or id(user) in self.hidden for user in users)
+
+    def _arms(self, wire: int) -> list[int]:
+        node = self.user[wire]
+        if node.kind is Kind.BRANCH:
+            return [arm for branch in node.outputs for arm in self._arms(branch)]
+        return [wire]
+
+    def _is_zero_start(self, node: Node) -> bool:
+        value = self.graph.wires[node.outputs[0]].value
+        users = [self.user[wire] for wire in self._arms(node.outputs[0])]
+        return all(user.kind in DELAYS for user in users) and not np.any(value)
+
+    def _is_aside(self, wire: int) -> bool:
+        """Return whether a signal is a parameter or a constant, repeated beside each use."""
+        origin = self._origin(wire)
+        return origin.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(origin) in self.weights
+
+    def _origin(self, wire: int) -> Node:
+        return self.graph.source(wire, (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.BRANCH))
+
+    def _weight(self, node: Node) -> int | None:
+        """Return the port of a product's weight, if it is an arc with a weight on it."""
+        for port in (1, 0):
+            other = node.inputs[1 - port]
+            if self._is_aside(node.inputs[port]) and not self._is_aside(other):
+                is_chained = self._passed(other)[1] is not None  # an arc has one weight
+                return None if is_chained else port
+        return None
+
+    # --- vertices --------------------------------------------------------------------------------
+
+    def _vertex(self, node: Node) -> Vertex:
+        wire = node.outputs[0] if node.outputs else node.inputs[0]
+        forward: tuple[str, ...] = ()
+        adjoint: tuple[str, ...] = ()
+        role = Role.BRANCH
+        name, whole = short_name(node), ""
+        if node.kind is Kind.JUNCTION:
+            role = Role.SUM
+        elif node.kind is Kind.BILINEAR:
+            role = Role.MATMUL if is_matmul(node) else Role.PRODUCT
+        elif node.kind is Kind.ELEMENTWISE:
+            role, (forward, adjoint) = Role.FUNCTION, self.labels.function(node)
+        elif node.kind in DELAYS:
+            signs = ("⁻", "⁺") if node.kind is Kind.DELAY else ("⁺", "⁻")
+            forward, adjoint, role = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), Role.DELAY
+        elif node.kind in (Kind.INPUT, Kind.TAP, Kind.OUTPUT) or self._is_reading(node):
+            if node.kind is Kind.LINEAR and not self._is_renaming(node):
+                origin = self._origin(node.inputs[0])
+                name, whole = f"{short_name(origin)}[{node.parameters['index']}]", origin.name
+            forward, adjoint, role = (name,), (f"δ{name}",), Role.END
+        elif node.kind is not Kind.BRANCH:
+            text = operation(node)
+            forward, adjoint, role = (text,), (transposed(text),), Role.BOX
+            if node.is_named:
+                forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
+        still = role is Role.END and node.kind is not Kind.OUTPUT and wire not in self.alive
+        adjoint = forward if still else adjoint
+        scope = self._frames(node)
+        return Vertex(role, forward, adjoint, node.name, scope, wire, still, whole=whole)
+
+    def _frames(self, node: Node) -> tuple[str, ...]:
+        """Return the frames that a node stands in; a fork may stand where all its arms lead."""
+        own = frames(node)
+        if self._is_renaming(node):
+            return ()
+        if node.kind is not Kind.BRANCH:
+            return own
+        if self.maker[node.inputs[0]].kind in (*SOURCES, Kind.TAP):
+            own = ()
+        users = [self.user[wire] for wire in node.outputs]
+        led_to = [frames(user) for user in users if id(user) not in self.hidden]
+        levels = takewhile(lambda names: len(set(names)) == 1, zip(*led_to, strict=False))
+        common = tuple(names[0] for names in levels)
+        return common if common[: len(own)] == own else own
+
+    def _put(self, node: Node, vertex: Vertex) -> None:
+        self.vertex[id(node)] = len(self.skeleton.vertices)
+        self._add(node, vertex)
+
+    def _add(self, node: Node, vertex: Vertex) -> None:
+        """Add a vertex to the loop and the step of a node."""
+        vertex.step = None if node.loop is None else (node.loop, node.step)
+        self.skeleton.vertices.append(vertex)
+
+    # --- arcs ------------------------------------------------------------------------------------
+
+    def _arc(self, node: Node, port: int, wire: int) -> None:
+        """Draw the way of a signal to a vertex."""
+        if self._is_aside(wire):
+            self._alias(node, port, wire)
+            return
+        maker, weight = self._passed(wire)
+        if id(maker) not in self.vertex:
+            return
+        sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
+        forward, adjoint = self.labels.weight(*weight) if weight else ([], [])
+        if node.kind is Kind.BILINEAR or (node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1):
+            factor = self.labels.factor(node, port)
+            adjoint.append(f"({factor})" if adjoint and " " in factor else factor)
+        elif maker.kind in (Kind.JUNCTION, Kind.BILINEAR) and maker.is_named and weight is None:
+            forward, adjoint = [short_name(maker)], [f"δ{short_name(maker)}"]
+        if maker.kind in DELAYS:
+            forward.insert(0, short_name(maker))
+        lines = tuple(forward[:-1]), (sign + "".join(forward[-1:]),)
+        self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
+
+    def _join(
+        self,
+        maker: Node,
+        node: Node,
+        forward: tuple[str, ...],
+        adjoint: tuple[str, ...],
+        wire: int,
+        weight: Weight | None,
+    ) -> None:
+        is_carry = node.kind in DELAYS or maker.kind in DELAYS
+        shown = short_name(maker) if maker.is_named else ""
+        product, port = weight or (None, 0)
+        weight_name = self._origin(product.inputs[port]).name if product else ""
+        self.skeleton.arcs.append(
+            Arc(self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
+                shown, wire in self.alive, is_carry, product, weight_name)
+        )  # fmt: skip
+
+    def _alias(self, node: Node, port: int, wire: int) -> None:
+        """Repeat a parameter or a constant beside its use."""
+        origin = self._origin(wire)
+        if node.kind in DELAYS and not np.any(self.graph.wires[wire].value):
+            return
+        value = self.graph.wires[origin.outputs[0]].value
+        name = constant_label(value) if origin.kind is Kind.CONSTANT else short_name(origin)
+        live = wire in self.alive and origin.kind is not Kind.CONSTANT
+        back = f"δ{name}" if live else name
+        scope, source = frames(node), origin.outputs[0]
+        self._add(node, Vertex(Role.ALIAS, (name,), (back,), origin.name, scope, source, not live))
+        sign = "−" if node.signs and node.signs[port] < 0 else ""
+        other = self.labels.factor(node, port) if node.kind is Kind.BILINEAR else ""
+        self.skeleton.arcs.append(
+            Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], (sign,), (sign + other,),
+                wire, origin.name, name, live)
+        )  # fmt: skip
+
+    def _passed(self, wire: int) -> tuple[Node, Weight | None]:
+        """Return the vertex that a signal comes from, and the weight that it passes on its way."""
+        weight: Weight | None = None
+        node = self.maker[wire]
+        while True:
+            if node.kind is Kind.BILINEAR and (port := self._weight(node)) is not None:
+                weight = node, port
+                node = self.maker[node.inputs[1 - port]]
+            elif (node.kind in (*THROUGH, Kind.BRANCH) and not self._is_vertex(node)) or (
+                self._is_passing(node)
+            ):
+                node = self.maker[node.inputs[0]]
+            else:
+                return node, weight
+
+    def _is_passing(self, node: Node) -> bool:
+        """Return whether a fork of what leaves a loop is none to the eye."""
+        if node.kind is not Kind.BRANCH or node.loop is not None:
+            return False
+        before = self.maker[node.inputs[0]]
+        return before.kind is Kind.COLLECT and not self._is_vertex(before)
+
+    def _ends(self, node: Node) -> None:
+        """End the network where the loss begins."""
+        for wire in node.inputs:
+            branch = self.maker[wire]
+            if branch.kind is Kind.BRANCH and wire not in self._arms_drawn(branch):
+                continue
+            maker, weight = self._passed(wire)
+            if id(maker) in self.hidden or id(maker) not in self.vertex or self._is_end(maker):
+                continue
+            last = self.maker[wire]
+            while not last.is_named and last is not maker:
+                last = self.maker[last.inputs[0]]
+            name = short_name(last)
+            self._put(node, Vertex(Role.END, (name,), (f"∂L/∂{name}",), last.name, (), wire))
+            forward, adjoint = self.labels.weight(*weight) if weight else ([""], [""])
+            self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)
