@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 # fmt: off
 # isort: off
 from . import nn, optim
-from .drawing.draw import draw
 from .engine.differentiate import grad, jvp
 from .engine.functions import (
     LATER as _OF_SUBJECTS, dot, expand_dims, getitem, log_softmax, matrix_transpose, mean, min,
@@ -39,9 +38,6 @@ from .errors import (
     OutOfRangeError, PackageError, RenderError, ShapeError, SignalError, TinygradError,
     UsageError,
 )
-from .formulas.explain import explain
-from .network.graph import Graph, graph
-from .network.signals import signals
 
 if TYPE_CHECKING:
     from . import check as check
@@ -50,6 +46,7 @@ if TYPE_CHECKING:
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
+    from .drawing.draw import draw as draw
     from .engine.functions.activations import (
         celu as celu, elu as elu, gelu as gelu, hard_sigmoid as hard_sigmoid,
         hard_swish as hard_swish, hard_tanh as hard_tanh, leaky_relu as leaky_relu,
@@ -103,6 +100,10 @@ if TYPE_CHECKING:
     from .engine.jacobians import hvp as hvp
     from .engine.jacobians import jacobian as jacobian
     from .engine.jacobians import vjp as vjp
+    from .formulas.explain import explain as explain
+    from .network.graph import Graph as Graph
+    from .network.graph import graph as graph
+    from .network.signals import signals as signals
 # isort: on
 # fmt: on
 
@@ -138,9 +139,10 @@ _SUBJECTS = {
     "linalg": "engine.linalg",
 }  # fmt: skip
 _LATER = {
-    "adequacy": "check.adequacy", "compare": "check.compare", "gradcheck": "check.gradcheck",
-    "hessian": "engine.jacobians", "hvp": "engine.jacobians", "jacobian": "engine.jacobians",
-    "vjp": "engine.jacobians",
+    "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
+    "draw": "drawing.draw", "explain": "formulas.explain", "gradcheck": "check.gradcheck",
+    "graph": "network.graph", "hessian": "engine.jacobians", "hvp": "engine.jacobians",
+    "jacobian": "engine.jacobians", "signals": "network.signals", "vjp": "engine.jacobians",
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
 __all__ += sorted(_OF_SUBJECTS)
 
