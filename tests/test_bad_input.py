@@ -393,18 +393,21 @@ BAD = {
     "forget bias that is infinite": (
         lambda: lstm(forget_bias=np.inf), ArgumentError, "LSTM: forget_bias | finite | inf",
     ),
-    "unknown squash": (lambda: lstm(squash="tahn"), UsageError, "LSTM: squash | 'tahn' | tanh"),
-    "three squashes": (
-        lambda: lstm(squash=("tanh",) * 3), UsageError, "LSTM: squash has 3 functions",
+    "unknown activation of an LSTM": (
+        lambda: lstm(activation="tahn"), UsageError, "LSTM: activation | 'tahn' | tanh",
     ),
-    "squash that leaves the tape": (
-        lambda: lstm(squash=lambda x: 1.0), UsageError, "LSTM: squash | float | Tensor",
+    "three activations": (
+        lambda: lstm(activation=("tanh",) * 3), UsageError, "LSTM: activation has 3 functions",
     ),
-    "squash that is no function of entries": (
-        lambda: lstm(squash=lambda x: x.sum()), UsageError, "LSTM: squash | shape () | (2,)",
+    "LSTM's activation that leaves the tape": (
+        lambda: lstm(activation=lambda x: 1.0), UsageError, "LSTM: activation | float | Tensor",
     ),
-    "unknown nonlinearity": (
-        lambda: RNN(3, 2, nonlinearity="rely"), UsageError, "RNN: nonlinearity | 'rely' | relu",
+    "LSTM's activation that is no function of entries": (
+        lambda: lstm(activation=lambda x: x.sum()), UsageError,
+        "LSTM: activation | shape () | (2,)",
+    ),
+    "unknown activation of an RNN": (
+        lambda: RNN(3, 2, activation="rely"), UsageError, "RNN: activation | 'rely' | relu",
     ),
     "truncation after 0 steps": (
         lambda: lstm(truncate=0), ArgumentError, "LSTM: truncate, if not 'gers', | at least 1 | 0",
@@ -529,8 +532,8 @@ def test_bad_input(call, error, words):
 # --- sizes and shapes, over every layer and loss ------------------------------------------------
 
 SIZES = {
-    "Dense: in_size": lambda size: Dense(size, 2),
-    "Dense: out_size": lambda size: Dense(2, size),
+    "Dense: input_size": lambda size: Dense(size, 2),
+    "Dense: output_size": lambda size: Dense(2, size),
     "MemoryBlocks: blocks": lambda size: MemoryBlocks(2, size, 2),
     "MemoryBlocks: cells": lambda size: MemoryBlocks(2, 2, size),
     "LSTM: num_layers": lambda size: LSTM(2, 2, size),

@@ -310,27 +310,29 @@ CALLS: dict[str, Call] = {
     "Dropout": lambda: call(nn.Dropout, 0.5, name="d", seed=0),
     "Sequential": lambda: call(nn.Sequential, dense(), tg.tanh, name="net"),
     "LSTM": lambda: call(
-        nn.LSTM, 2, 3, num_layers=1, peephole=False, proj_size=0, forget_bias=1.0, squash="tanh",
-        **RECURRENT,
+        nn.LSTM, 2, 3, num_layers=1, peephole=False, proj_size=0, forget_bias=1.0,
+        activation="tanh", **RECURRENT,
     ),
-    "GRU": lambda: call(nn.GRU, 2, 3, num_layers=1, reset_after=True, squash="tanh", **RECURRENT),
-    "RNN": lambda: call(nn.RNN, 2, 3, num_layers=1, nonlinearity="tanh", **RECURRENT),
+    "GRU": lambda: call(
+        nn.GRU, 2, 3, num_layers=1, reset_after=True, activation="tanh", **RECURRENT
+    ),
+    "RNN": lambda: call(nn.RNN, 2, 3, num_layers=1, activation="tanh", **RECURRENT),
     "MemoryBlocks": lambda: call(
         nn.MemoryBlocks, 2, 2, 2, num_layers=1, peephole=False, forget_bias=1.0,
-        squash=("4σ-2", "2σ-1"), **RECURRENT,
+        activation=("4σ-2", "2σ-1"), **RECURRENT,
     ),
     "Recurrent": lambda: call(nn.Recurrent, LSTMEquations(3), 2, num_layers=1, **RECURRENT),
     "Equations": lambda: call(nn.Equations, gates={"f": 3, "h": 3}, sizes=(3,)),
     "Cell": lambda: call(nn.Cell, LSTMEquations(3), 2, name="c", dtype=float, seed=0),
     "LSTMCell": lambda: call(
-        nn.LSTMCell, 2, 3, peephole=False, proj_size=0, forget_bias=1.0, squash="tanh", name="c",
-        dtype=float, seed=0,
+        nn.LSTMCell, 2, 3, peephole=False, proj_size=0, forget_bias=1.0, activation="tanh",
+        name="c", dtype=float, seed=0,
     ),
     "GRUCell": lambda: call(
-        nn.GRUCell, 2, 3, reset_after=True, squash="tanh", name="c", dtype=float, seed=0
+        nn.GRUCell, 2, 3, reset_after=True, activation="tanh", name="c", dtype=float, seed=0
     ),
     "RNNCell": lambda: call(
-        nn.RNNCell, 2, 3, nonlinearity="tanh", name="c", dtype=float, seed=0
+        nn.RNNCell, 2, 3, activation="tanh", name="c", dtype=float, seed=0
     ),
     "Module": lambda: call(nn.Module, name="m"),
     "Module.load_state_dict": lambda: call(dense().load_state_dict, dense().state_dict()),

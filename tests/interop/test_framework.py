@@ -31,8 +31,8 @@ LAYERS = {
 TORCH_ONLY = {"projected": lambda: nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)}
 KERAS_ONLY = {
     "GRU, reset before": lambda: nn.GRU(3, 4, reset_after=False),
-    "LSTM of identities": lambda: nn.LSTM(3, 4, squash="identity"),
-    "RNN of sines": lambda: nn.RNN(3, 4, nonlinearity="sin"),
+    "LSTM of identities": lambda: nn.LSTM(3, 4, activation="identity"),
+    "RNN of sines": lambda: nn.RNN(3, 4, activation="sin"),
 }
 ONNX_ONLY = {
     "peepholes": lambda: nn.LSTM(3, 4, 2, bidirectional=True, peephole=True),
@@ -42,7 +42,7 @@ ONNX_ONLY = {
 TMVA_LAYERS = {
     "LSTM": lambda: nn.LSTM(3, 4),
     "GRU, reset before": lambda: nn.GRU(3, 4, reset_after=False),
-    "RNN": lambda: nn.RNN(3, 4, nonlinearity="relu"),
+    "RNN": lambda: nn.RNN(3, 4, activation="relu"),
     "Dense": lambda: nn.Dense(3, 4),
     "a network": lambda: nn.Sequential(nn.LSTM(3, 4), nn.RNN(4, 2), nn.Dense(2, 1)),
 }
@@ -246,24 +246,24 @@ def test_a_layer_without_gradients_has_none_to_convert():
     [
         (lambda: nn.LSTM(3, 4, peephole=True), "torch", "lstm: PyTorch has no .* peepholes"),
         (lambda: nn.LSTM(3, 4, peephole=True), "keras", "Keras has no .* peepholes"),
-        (lambda: nn.LSTM(3, 4, squash="sin"), "torch", "other than tanh"),
-        (lambda: nn.LSTM(3, 4, squash=("sin", "tanh")), "keras", "one for the state"),
+        (lambda: nn.LSTM(3, 4, activation="sin"), "torch", "other than tanh"),
+        (lambda: nn.LSTM(3, 4, activation=("sin", "tanh")), "keras", "one for the state"),
         (lambda: nn.LSTM(3, 4, proj_size=2), "keras", "a projection"),
         (lambda: nn.MemoryBlocks(3, 2, 2), "torch", "several cells in a block"),
         (lambda: nn.GRU(3, 4, reset_after=False), "torch", "reset_after=False"),
-        (lambda: nn.GRU(3, 4, squash="sin"), "torch", "other than tanh"),
-        (lambda: nn.RNN(3, 4, nonlinearity="sin"), "torch", "other than tanh and relu"),
+        (lambda: nn.GRU(3, 4, activation="sin"), "torch", "other than tanh"),
+        (lambda: nn.RNN(3, 4, activation="sin"), "torch", "other than tanh and relu"),
         (lambda: nn.RNN(3, 4, initial="learned"), "torch", "initial states that are learned"),
         (lambda: nn.RNN(3, 4, initial="learned"), "keras", "initial states that are learned"),
-        (lambda: nn.Sequential(nn.GRU(3, 4, squash="sin")), "torch", "gru: PyTorch"),
+        (lambda: nn.Sequential(nn.GRU(3, 4, activation="sin")), "torch", "gru: PyTorch"),
         (lambda: nn.LSTM(3, 4, proj_size=2), "onnx", "lstm: ONNX has no layer with a projection"),
-        (lambda: nn.LSTM(3, 4, squash="sin"), "onnx", "the squashing function sin"),
+        (lambda: nn.LSTM(3, 4, activation="sin"), "onnx", "the squashing function sin"),
         (lambda: nn.MemoryBlocks(3, 2, 2), "onnx", "several cells in a block"),
         (lambda: nn.LSTM(3, 4, 2), "tmva", "TMVA has no layer with several layers or directions"),
         (lambda: nn.RNN(3, 4, bidirectional=True), "tmva", "several layers or directions"),
         (lambda: nn.LSTM(3, 4, peephole=True), "tmva", "peepholes"),
         (lambda: nn.LSTM(3, 4, proj_size=2), "tmva", "a projection"),
-        (lambda: nn.GRU(3, 4, squash="relu"), "tmva", "other than tanh"),
+        (lambda: nn.GRU(3, 4, activation="relu"), "tmva", "other than tanh"),
         (lambda: drawn(nn.GRU(3, 4)), "tmva", "a second bias, c, that is not 0"),
         (lambda: 3, "torch", "found int, expected a layer"),
     ],

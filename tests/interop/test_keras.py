@@ -26,7 +26,7 @@ OPTIONS = dict(return_sequences=True, return_state=True, dtype="float64", bias_i
 CASES = {
     "LSTM": (lambda: nn.LSTM(IN, H), lambda: L.LSTM(H, **OPTIONS)),
     "LSTM of softplus": (
-        lambda: nn.LSTM(IN, H, squash="softplus"),
+        lambda: nn.LSTM(IN, H, activation="softplus"),
         lambda: L.LSTM(H, activation="softplus", **OPTIONS),
     ),
     "GRU": (lambda: nn.GRU(IN, H), lambda: L.GRU(H, **OPTIONS)),

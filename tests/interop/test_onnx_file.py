@@ -34,10 +34,13 @@ CASES = {
         f"reset before, {what}": (nn.GRU, dict(more, reset_after=False))
         for what, more in STACKS.items()
     },
-    "RNN of relu": (nn.RNN, dict(nonlinearity="relu")),
-    "GRU of softplus": (nn.GRU, dict(squash="softplus")),
-    "LSTM of identity and tanh": (nn.LSTM, dict(squash=("identity", "tanh"), bidirectional=True)),
-    "LSTM as Gers'": (nn.LSTM, dict(squash=("4σ-2", "2σ-1"), bidirectional=True)),
+    "RNN of relu": (nn.RNN, dict(activation="relu")),
+    "GRU of softplus": (nn.GRU, dict(activation="softplus")),
+    "LSTM of identity and tanh": (
+        nn.LSTM,
+        dict(activation=("identity", "tanh"), bidirectional=True),
+    ),
+    "LSTM as Gers'": (nn.LSTM, dict(activation=("4σ-2", "2σ-1"), bidirectional=True)),
 }
 
 
@@ -134,7 +137,7 @@ def test_same_layer_is_the_same_bytes(tmp_path):
     [
         (lambda: nn.LSTM(IN, H, proj_size=2), "lstm: ONNX has no layer with a projection"),
         (lambda: nn.MemoryBlocks(IN, 2, 2), "several cells in a block"),
-        (lambda: nn.GRU(IN, H, squash="sin"), "the squashing function sin"),
+        (lambda: nn.GRU(IN, H, activation="sin"), "the squashing function sin"),
         (lambda: nn.RNN(IN, H, initial="learned"), "initial states that are learned"),
         (lambda: nn.Dense(IN, H, "sin"), "the activation sin"),
         (lambda: nn.Sequential(nn.Dense(IN, H), np.tanh), "found <ufunc 'tanh'>, expected layers"),

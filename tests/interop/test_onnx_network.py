@@ -129,7 +129,7 @@ NETWORKS = {
     "LSTM": lambda dtype: nn.LSTM(3, 4, 2, bidirectional=True, peephole=True, dtype=dtype, seed=0),
     "blocks": lambda dtype: nn.MemoryBlocks(3, 4, 1, dtype=dtype, seed=0),
     "GRU": lambda dtype: nn.GRU(3, 4, batch_first=True, dtype=dtype, seed=0),
-    "RNN": lambda dtype: nn.RNN(3, 4, nonlinearity="relu", dtype=dtype, seed=0),
+    "RNN": lambda dtype: nn.RNN(3, 4, activation="relu", dtype=dtype, seed=0),
     "one after the other": lambda dtype: nn.Sequential(
         nn.Dense(3, 5, "tanh", dtype=dtype, seed=0), nn.GRU(5, 4, 2, dtype=dtype, seed=1),
         nn.Dropout(0.5), nn.LSTM(4, 3, dtype=dtype, seed=2), nn.Dense(3, 2, dtype=dtype, seed=3),

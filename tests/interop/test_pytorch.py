@@ -32,7 +32,7 @@ CASES = {
         f"LSTM projected, {what}": ("LSTM", dict(more, proj_size=2))
         for what, more in STACKS.items()
     },
-    "RNN of relu": ("RNN", dict(nonlinearity="relu", num_layers=2)),
+    "RNN of relu": ("RNN", dict(activation="relu", num_layers=2)),
 }
 EVERY = pytest.mark.parametrize(("kind", "more"), CASES.values(), ids=CASES.keys())
 
@@ -79,7 +79,8 @@ def drawn(layer: Any) -> Any:
 @pytest.mark.parametrize("given", [False, True], ids=["from zeros", "from a state"])
 def test_layer_is_pytorchs(kind, more, lengths, given):
     ours = drawn(OURS[kind](IN, H, seed=0, **more))
-    theirs = getattr(torch.nn, kind)(IN, H, **more).double()
+    options = {dict(activation="nonlinearity").get(name, name): more[name] for name in more}
+    theirs = getattr(torch.nn, kind)(IN, H, **options).double()
     fill(theirs, ours)
 
     count = ours.num_layers * (1 + ours.bidirectional)

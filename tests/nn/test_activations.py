@@ -73,7 +73,7 @@ triple = linear(
 @pytest.mark.parametrize("by_name", [False, True], ids=["by object", "by name"])
 def test_a_primitive_of_the_users_own_is_an_activation(primitive, by_name):
     activation = primitive.name if by_name else primitive
-    lstm, dense = nn.LSTM(2, 3, squash=activation, seed=0), nn.Dense(3, 1, activation, seed=1)
+    lstm, dense = nn.LSTM(2, 3, activation=activation, seed=0), nn.Dense(3, 1, activation, seed=1)
     assert lstm.equations.g is dense.activation is primitive
     assert f"a     = {primitive.name}(s_a)" in str(lstm)
     assert f"y = {primitive.name}(z)" in str(dense)

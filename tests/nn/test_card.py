@@ -30,13 +30,13 @@ IN, H = 3, 4
 LAYERS = {
     "LSTM": LSTM(IN, H),
     "LSTM, peepholes, projected": LSTM(IN, H, peephole=True, proj_size=2),
-    "LSTM, squashed by a function": LSTM(IN, H, squash=(np.sin, lambda x: np.tanh(x))),
-    "LSTM, as by Gers": LSTM(IN, H, squash=("4σ-2", "2σ-1"), truncate="gers"),
-    "LSTM, not squashed": LSTM(IN, H, squash="identity"),
-    "memory blocks": MemoryBlocks(IN, 2, 2, peephole=True, squash="identity", truncate="gers"),
+    "LSTM, squashed by a function": LSTM(IN, H, activation=(np.sin, lambda x: np.tanh(x))),
+    "LSTM, as by Gers": LSTM(IN, H, activation=("4σ-2", "2σ-1"), truncate="gers"),
+    "LSTM, not squashed": LSTM(IN, H, activation="identity"),
+    "memory blocks": MemoryBlocks(IN, 2, 2, peephole=True, activation="identity", truncate="gers"),
     "GRU": GRU(IN, H),
     "GRU, reset before": GRU(IN, H, reset_after=False),
-    "RNN": RNN(IN, H, nonlinearity="relu"),
+    "RNN": RNN(IN, H, activation="relu"),
 }
 
 
@@ -164,5 +164,10 @@ def test_the_signature_of_a_layer_lists_all_of_its_keywords():
     assert [keywords[name] for name in names] == [shared[name] for name in names]
     for name, kind in RecurrentOptions.__annotations__.items():
         assert kind.__forward_arg__ == shared[name].annotation.replace("init.", "")
-    assert list(inspect.signature(GRUCell).parameters)[-4:] == ["squash", "name", "dtype", "seed"]
+    assert list(inspect.signature(GRUCell).parameters)[-4:] == [
+        "activation",
+        "name",
+        "dtype",
+        "seed",
+    ]
     assert list(inspect.signature(LSTM(1, 1)).parameters) == ["args", "options"]  # of a call

@@ -15,10 +15,10 @@ T, B, IN, H = 4, 3, 3, 2
 PAIRS = {
     "LSTM": (LSTM, LSTMCell, {}),
     "LSTM, peepholes": (LSTM, LSTMCell, dict(peephole=True)),
-    "LSTM, projected": (LSTM, LSTMCell, dict(proj_size=1, squash="sin")),
+    "LSTM, projected": (LSTM, LSTMCell, dict(proj_size=1, activation="sin")),
     "GRU": (GRU, GRUCell, {}),
     "GRU, reset before": (GRU, GRUCell, dict(reset_after=False)),
-    "RNN": (RNN, RNNCell, dict(nonlinearity="relu")),
+    "RNN": (RNN, RNNCell, dict(activation="relu")),
 }
 
 

@@ -36,13 +36,13 @@ def cut_at(array, widths):
     return np.split(array, np.cumsum(widths)[:-1], axis=-1)
 
 
-def lstm_by_loop(p, x, out, state, *, cells=1, squash=("tanh", "tanh")):
+def lstm_by_loop(p, x, out, state, *, cells=1, activation=("tanh", "tanh")):
     """Return the outputs at every step and the last state, whatever parameters there are."""
     size = state.shape[-1]
     widths = (size, size // cells, size // cells, size // cells)
     W, U, b = (cut_at(p[name], widths) for name in "WUb")
     look = np.split(p["p"], 3) if "p" in p else np.zeros((3, size))
-    g, h = (SQUASH[name] for name in squash)
+    g, h = (SQUASH[name] for name in activation)
 
     def in_cells(gate):
         return np.repeat(gate, cells, axis=-1)
@@ -77,10 +77,10 @@ def gru_by_loop(p, x, out, *, reset_after):
     return np.stack(outs), out
 
 
-def rnn_by_loop(p, x, out, *, nonlinearity="tanh"):
+def rnn_by_loop(p, x, out, *, activation="tanh"):
     outs = []
     for k in range(len(x)):
-        out = SQUASH[nonlinearity](x[k] @ p["W"] + out @ p["U"] + p["b"])
+        out = SQUASH[activation](x[k] @ p["W"] + out @ p["U"] + p["b"])
         outs.append(out)
     return np.stack(outs), out
 
@@ -92,27 +92,27 @@ CASES = {
     "LSTM, projected": (LSTM(IN, H, proj_size=2), lstm_by_loop, {}),
     "LSTM, peepholes, projected": (LSTM(IN, H, peephole=True, proj_size=2), lstm_by_loop, {}),
     "LSTM, squashed as by Gers": (
-        LSTM(IN, H, squash=("4σ-2", "2σ-1")), lstm_by_loop, dict(squash=("4σ-2", "2σ-1")),
+        LSTM(IN, H, activation=("4σ-2", "2σ-1")), lstm_by_loop, dict(activation=("4σ-2", "2σ-1")),
     ),
     "LSTM, not squashed": (
-        LSTM(IN, H, squash="identity"), lstm_by_loop, dict(squash=("identity", "identity")),
+        LSTM(IN, H, activation="identity"), lstm_by_loop, dict(activation=("identity", "identity")),
     ),
     "LSTM, squashed by functions": (
-        LSTM(IN, H, squash=(np.sin, lambda x: np.tanh(x))), lstm_by_loop,
-        dict(squash=("sin", "tanh")),
+        LSTM(IN, H, activation=(np.sin, lambda x: np.tanh(x))), lstm_by_loop,
+        dict(activation=("sin", "tanh")),
     ),
     "memory blocks": (
         MemoryBlocks(IN, BLOCKS, CELLS), lstm_by_loop,
-        dict(cells=CELLS, squash=("4σ-2", "2σ-1")),
+        dict(cells=CELLS, activation=("4σ-2", "2σ-1")),
     ),
     "memory blocks, peepholes, not squashed": (
-        MemoryBlocks(IN, BLOCKS, CELLS, peephole=True, squash="identity"), lstm_by_loop,
-        dict(cells=CELLS, squash=("identity", "identity")),
+        MemoryBlocks(IN, BLOCKS, CELLS, peephole=True, activation="identity"), lstm_by_loop,
+        dict(cells=CELLS, activation=("identity", "identity")),
     ),
     "GRU": (GRU(IN, H), gru_by_loop, dict(reset_after=True)),
     "GRU, reset before": (GRU(IN, H, reset_after=False), gru_by_loop, dict(reset_after=False)),
     "RNN": (RNN(IN, H), rnn_by_loop, {}),
-    "RNN of sin": (RNN(IN, H, nonlinearity="sin"), rnn_by_loop, dict(nonlinearity="sin")),
+    "RNN of sin": (RNN(IN, H, activation="sin"), rnn_by_loop, dict(activation="sin")),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize(("layer", "loop", "known"), CASES.values(), ids=CASES.keys())
 BATCHES = pytest.mark.parametrize("batch", [(), (B,)], ids=["alone", "batch"])
@@ -166,7 +166,7 @@ def test_layer_is_the_plain_loop_and_its_gradients_the_complex_step(layer, loop,
 
 def test_blocks_of_one_cell_are_an_lstm():
     lstm = drawn(LSTM(IN, H, peephole=True))
-    blocks = MemoryBlocks(IN, H, 1, peephole=True, squash="tanh")
+    blocks = MemoryBlocks(IN, H, 1, peephole=True, activation="tanh")
     blocks.load_state_dict(lstm.state_dict())
     x = laws.draw((T, B, IN))
     assert np.array_equal(blocks(x)[0].data, lstm(x)[0].data)
@@ -261,7 +261,7 @@ def test_gers_truncation_without_peepholes_cuts_the_same_edges():
         ),
         (RNN(IN, H, name="net"), {"net.W": (IN, H), "net.s[1]": (H,), "net.out[0]": (H,)}),
         (
-            LSTM(IN, H, proj_size=2, squash="identity", name="net"),
+            LSTM(IN, H, proj_size=2, activation="identity", name="net"),
             {"net.P": (H, 2), "net.s_a[0]": (H,), "net.a[0]": (H,), "net.out[0]": (2,)},
         ),
     ],

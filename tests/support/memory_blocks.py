@@ -37,7 +37,7 @@ def network(x, target, layers, w_k, squash, truncate, make=tg.nn.MemoryBlocks):
     J, S, _ = layers[0]["c"].shape
     sizes = (J, S) if make is tg.nn.MemoryBlocks else (J,)  # an LSTM: blocks of one cell
     blocks = make(
-        x.shape[1], *sizes, num_layers=len(layers), peephole="p_in" in layers[0], squash=squash,
+        x.shape[1], *sizes, num_layers=len(layers), peephole="p_in" in layers[0], activation=squash,
         truncate=truncate, name="net",
     )  # fmt: skip
     units = tg.nn.Dense(J * S, len(w_k), tg.sigmoid, name="units")

@@ -270,7 +270,7 @@ class _Writer:
 def _widths(layer: Any) -> tuple[int, int]:
     """Return how many features go into a layer and come out of it."""
     if isinstance(layer, nn.Dense):
-        return layer.in_size, layer.out_size
+        return layer.input_size, layer.output_size
     return layer.input_size, layer.equations.sizes[0] * (1 + layer.bidirectional)
 
 

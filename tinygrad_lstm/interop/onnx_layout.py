@@ -113,7 +113,7 @@ def squashes(equations: Any) -> list[Any]:
     """Return the functions that squash in equations, in ONNX' order."""
     if isinstance(equations, LSTMEquations):
         return [equations.g, equations.h]
-    return [equations.squash]
+    return [equations.activation]
 
 
 def load_package() -> Any:

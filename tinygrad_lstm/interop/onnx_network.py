@@ -381,9 +381,9 @@ class _Reader:
             self.fail(f"{_where(node)}: " + "; ".join(wrong or ["it has no numbers"]))
         squashing: Any = self._squashing(kind, settings)
         options = {
-            "LSTM": {"squash": tuple(squashing), "peephole": "P" in arrays},
-            "GRU": {"squash": squashing[0], "reset_after": bool(settings.get(BEFORE_RESET))},
-            "RNN": {"nonlinearity": squashing[0]},
+            "LSTM": {"activation": tuple(squashing), "peephole": "P" in arrays},
+            "GRU": {"activation": squashing[0], "reset_after": bool(settings.get(BEFORE_RESET))},
+            "RNN": {"activation": squashing[0]},
         }[kind]
         layer = LAYERS[kind](width, H, bidirectional=D == 2, dtype=W.dtype, seed=0, **options)
         onnx.load_as("load_onnx", layer, arrays)

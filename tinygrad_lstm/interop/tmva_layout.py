@@ -56,7 +56,7 @@ class Tmva(Framework):
                 self.no_equal(part, "a projection")
             functions = [equations.g, equations.h]
         elif isinstance(equations, GRUEquations):
-            functions = [equations.squash]
+            functions = [equations.activation]
         if any(function is not tanh for function in functions):
             self.no_equal(part, "squashing functions other than tanh")
 

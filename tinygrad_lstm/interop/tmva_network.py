@@ -249,7 +249,7 @@ class _Reader:
                             "come in; put RESHAPE|FLAT before it")  # fmt: skip
         f = ACTIVATIONS[squash or "TANH"]
         layer = nn.Dense(self.shape[0], width or self.outputs, f, **self.options)
-        self.shape = (layer.out_size,)
+        self.shape = (layer.output_size,)
         return layer
 
 

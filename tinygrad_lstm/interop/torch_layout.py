@@ -42,10 +42,10 @@ class PyTorch(Framework):
         if isinstance(equations, GRUEquations):
             if not equations.reset_after:
                 self.no_equal(part, "reset_after=False")
-            if equations.squash is not tanh:
+            if equations.activation is not tanh:
                 self.no_equal(part, "squashing functions other than tanh")
-        if isinstance(equations, RNNEquations) and equations.squash not in (tanh, relu):
-            self.no_equal(part, "a nonlinearity other than tanh and relu")
+        if isinstance(equations, RNNEquations) and equations.activation not in (tanh, relu):
+            self.no_equal(part, "an activation other than tanh and relu")
 
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:

@@ -17,6 +17,7 @@ from .cell import CellOf
 from .equation_module import LayerOptions
 from .equations import Equations, Step
 from .inputs import size
+from .old_names import renamed
 from .recurrent import RecurrentOf, RecurrentOptions
 
 
@@ -39,7 +40,7 @@ class GRU(RecurrentOf[Tensor]):
         Features in and out (H).
     reset_after : bool
         Whether r acts on out(k-1) U_n, which then has a bias of its own, or on out(k-1).
-    squash : function or name
+    activation : function or name
         Of the candidate n; names as in `LSTM`.
     num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
         As in `Recurrent`.
@@ -81,6 +82,7 @@ class GRU(RecurrentOf[Tensor]):
     54 parameters
     """
 
+    @renamed(squash="activation")
     def __init__(
         self,
         input_size: int,
@@ -88,11 +90,13 @@ class GRU(RecurrentOf[Tensor]):
         num_layers: int = 1,
         *,
         reset_after: bool = True,
-        squash: Activation = "tanh",
+        activation: Activation = "tanh",
         **options: Unpack[RecurrentOptions],
     ) -> None:
         who = type(self).__name__
-        equations = GRUEquations(hidden_size, squash=squash, reset_after=reset_after, who=who)
+        equations = GRUEquations(
+            hidden_size, activation=activation, reset_after=reset_after, who=who
+        )
         super().__init__(equations, input_size, num_layers, **options)
 
 
@@ -107,17 +111,20 @@ class GRUCell(CellOf[Tensor]):
     c : (H,), with ``reset_after``
     """
 
+    @renamed(squash="activation")
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         *,
         reset_after: bool = True,
-        squash: Activation = "tanh",
+        activation: Activation = "tanh",
         **options: Unpack[LayerOptions],
     ) -> None:
         who = type(self).__name__
-        equations = GRUEquations(hidden_size, squash=squash, reset_after=reset_after, who=who)
+        equations = GRUEquations(
+            hidden_size, activation=activation, reset_after=reset_after, who=who
+        )
         super().__init__(equations, input_size, **options)
 
 
@@ -127,7 +134,7 @@ class GRUEquations(Equations):
     Parameters
     ----------
     hidden_size : int
-    squash : function, or a name as in `activation`
+    activation : function or name
         Of the candidate.
     reset_after : bool
         Whether r acts on out(k-1) U_n, with a bias of its own, or on out(k-1).
@@ -139,13 +146,13 @@ class GRUEquations(Equations):
         self,
         hidden_size: int,
         *,
-        squash: Activation = "tanh",
+        activation: Activation = "tanh",
         reset_after: bool = True,
         who: str = "GRU",
     ) -> None:
         H = size(f"{who}: hidden_size", hidden_size)
         super().__init__(dict.fromkeys("rzn", H), (H,))
-        self.squash = entrywise(f"{who}: squash", squash)
+        self.activation = entrywise(f"{who}: activation", activation)
         self.reset_after = flag(f"{who}: reset_after", reset_after)
         if reset_after:
             self.notes = "one bias, and c beside U.n"
@@ -159,7 +166,7 @@ class GRUEquations(Equations):
 
     def stepper(self, p: Any) -> Step:
         """Return one step, (x W + b, out) to (out,)."""
-        squash, after, U = self.squash, self.reset_after, p.U
+        activation, after, U = self.activation, self.reset_after, p.U
         RZ, R, Z, N = self.columns("rz", *"rzn")
         S = self.packed("s", "_", "rz")
         if after:
@@ -176,7 +183,7 @@ class GRUEquations(Equations):
             rz = sigmoid(s)
             r, z = rz[R], rz[Z]
             s_n = xW[N] + (r * (outU[N] + c) if after else (r * out) @ U_n)
-            n = squash(s_n)
+            n = activation(s_n)
             out = (1.0 - z) * n + z * out
             s.name, r.name, z.name, s_n.name = S, "r", "z", "s_n"
             n.name, out.name = "n", "out"

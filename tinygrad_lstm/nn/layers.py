@@ -20,6 +20,7 @@ from .activations import Activation, as_function, writable
 from .card import card, definitions
 from .inputs import input_tensor, size
 from .module import Module, free_name
+from .old_names import OldAttribute, renamed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -30,7 +31,7 @@ class Dense(Module):
 
     Parameters
     ----------
-    in_size, out_size : int
+    input_size, output_size : int
         Features in and out.
     activation : primitive, callable or name of a primitive, optional
         f; the identity if None.
@@ -60,10 +61,13 @@ class Dense(Module):
     9 parameters
     """
 
+    in_size, out_size = OldAttribute("input_size"), OldAttribute("output_size")
+
+    @renamed(in_size="input_size", out_size="output_size")
     def __init__(
         self,
-        in_size: int,
-        out_size: int,
+        input_size: int,
+        output_size: int,
         activation: Activation | None = None,
         *,
         name: str | None = None,
@@ -71,12 +75,12 @@ class Dense(Module):
         seed: init.Seed = None,
     ) -> None:
         super().__init__(name)
-        self.in_size = size("Dense: in_size", in_size)
-        self.out_size = size("Dense: out_size", out_size)
+        self.input_size = size("Dense: input_size", input_size)
+        self.output_size = size("Dense: output_size", output_size)
         self.activation = None if activation is None else as_function("Dense", activation)
-        W = init.glorot((self.in_size, self.out_size), seed)
+        W = init.glorot((self.input_size, self.output_size), seed)
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
-        self.b = Tensor(np.zeros(self.out_size), requires_grad=True, dtype=dtype)
+        self.b = Tensor(np.zeros(self.output_size), requires_grad=True, dtype=dtype)
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, number of parameters."""
@@ -90,7 +94,7 @@ class Dense(Module):
         return card(self._summary(), definitions([y], {}, {}), conventions, shapes)
 
     def _summary(self) -> str:
-        return f"{super()._summary()}, {self.in_size} features to {self.out_size}"
+        return f"{super()._summary()}, {self.input_size} features to {self.output_size}"
 
     def forward(self, x: Tensor | ArrayLike) -> Tensor:
         """Apply the layer to the last axis.

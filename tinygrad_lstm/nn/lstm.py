@@ -14,6 +14,7 @@ from .cell import CellOf
 from .equation_module import LayerOptions
 from .inputs import size
 from .lstm_equations import BlockEquations, LSTMEquations
+from .old_names import renamed
 from .recurrent import RecurrentOf, RecurrentOptions, is_gers
 
 OutAndState = tuple[Tensor, Tensor]
@@ -49,11 +50,11 @@ class LSTM(RecurrentOf[OutAndState]):
         Width of the output where it is projected, below H; else 0.
     forget_bias : float
         Initial value of b_f (R. Jozefowicz, W. Zaremba and I. Sutskever, ICML 2015).
-    squash : function or name, or a pair (g, h) of them
+    activation : function or name, or a pair (g, h) of them
         Of the candidate and of the state; one stands for both. Names are those of primitives
         (``"tanh"``), ``"identity"`` (F. Gers, N. Schraudolph and J. Schmidhuber, JMLR 3, 2002), and
         ``"4σ-2"`` and ``"2σ-1"``, also written ``"4sigmoid-2"`` (F. Gers, "Long short-term memory
-        in recurrent neural networks", dissertation, 2001: squash=("4σ-2", "2σ-1")).
+        in recurrent neural networks", dissertation, 2001: activation=("4σ-2", "2σ-1")).
     truncate : int or "gers", optional
         Steps after which no gradient is sent further back; or, with ``"gers"``, none is sent back
         from any gate or candidate to out(k-1), nor through a peephole: what is left goes from state
@@ -100,6 +101,7 @@ class LSTM(RecurrentOf[OutAndState]):
     72 parameters
     """
 
+    @renamed(squash="activation")
     def __init__(
         self,
         input_size: int,
@@ -109,11 +111,11 @@ class LSTM(RecurrentOf[OutAndState]):
         peephole: bool = False,
         proj_size: int = 0,
         forget_bias: float = 1.0,
-        squash: Activation | tuple[Activation, Activation] = "tanh",
+        activation: Activation | tuple[Activation, Activation] = "tanh",
         **options: Unpack[RecurrentOptions],
     ) -> None:
         cut = is_gers(options.get("truncate"))
-        equations = _equations(self, hidden_size, peephole, proj_size, forget_bias, squash, cut)
+        equations = _equations(self, hidden_size, peephole, proj_size, forget_bias, activation, cut)
         super().__init__(equations, input_size, num_layers, **options)
 
 
@@ -140,6 +142,7 @@ class LSTMCell(CellOf[OutAndState]):
     ((3,), (3,))
     """
 
+    @renamed(squash="activation")
     def __init__(
         self,
         input_size: int,
@@ -148,10 +151,12 @@ class LSTMCell(CellOf[OutAndState]):
         peephole: bool = False,
         proj_size: int = 0,
         forget_bias: float = 1.0,
-        squash: Activation | tuple[Activation, Activation] = "tanh",
+        activation: Activation | tuple[Activation, Activation] = "tanh",
         **options: Unpack[LayerOptions],
     ) -> None:
-        equations = _equations(self, hidden_size, peephole, proj_size, forget_bias, squash, False)
+        equations = _equations(
+            self, hidden_size, peephole, proj_size, forget_bias, activation, False
+        )
         super().__init__(equations, input_size, **options)
 
 
@@ -176,7 +181,7 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
     ----------
     input_size, blocks, cells : int
         Features in, blocks, and cells in each: H = blocks · cells.
-    peephole, forget_bias, squash, truncate
+    peephole, forget_bias, activation, truncate
         As in `LSTM`; squashed as by Gers (2001) unless said otherwise.
     num_layers, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
         As in `Recurrent`.
@@ -198,6 +203,7 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
         If a size or an argument is out of range or of the wrong kind.
     """
 
+    @renamed(squash="activation")
     def __init__(
         self,
         input_size: int,
@@ -207,7 +213,7 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
         *,
         peephole: bool = False,
         forget_bias: float = 1.0,
-        squash: Activation | tuple[Activation, Activation] = ("4σ-2", "2σ-1"),
+        activation: Activation | tuple[Activation, Activation] = ("4σ-2", "2σ-1"),
         **options: Unpack[RecurrentOptions],
     ) -> None:
         who = type(self).__name__
@@ -217,7 +223,7 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
             self.blocks * self.cells,
             cells=self.cells,
             peephole=flag(f"{who}: peephole", peephole),
-            squash=squash,
+            activation=activation,
             forget_bias=forget_bias,
             cut=is_gers(options.get("truncate")),
             who=who,
@@ -226,8 +232,10 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
 
 
 def _equations(
-    layer: Any, hidden_size: int, peephole: bool, out: int, bias: float, squash: Any, cut: bool
+    layer: Any, hidden_size: int, peephole: bool, out: int, bias: float, activation: Any, cut: bool
 ) -> LSTMEquations:
     who = type(layer).__name__
     kind = BlockEquations if flag(f"{who}: peephole", peephole) else LSTMEquations
-    return kind(hidden_size, who=who, proj_size=out, forget_bias=bias, squash=squash, cut=cut)
+    return kind(
+        hidden_size, who=who, proj_size=out, forget_bias=bias, activation=activation, cut=cut
+    )

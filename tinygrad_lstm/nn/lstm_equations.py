@@ -28,7 +28,7 @@ class LSTMEquations(Equations):
     ----------
     hidden_size : int
         H, the number of cells.
-    squash : (g, h), or one for both
+    activation : (g, h), or one for both
         Of the candidate and of the state: functions, or names as in `activation`.
     proj_size : int
         Width of the output where it is projected, else 0.
@@ -46,7 +46,7 @@ class LSTMEquations(Equations):
         self,
         hidden_size: int,
         *,
-        squash: Activation | tuple[Activation, Activation] = "tanh",
+        activation: Activation | tuple[Activation, Activation] = "tanh",
         proj_size: int = 0,
         forget_bias: float = 1.0,
         cut: bool = False,
@@ -61,13 +61,13 @@ class LSTMEquations(Equations):
         super().__init__(dict.fromkeys("aifo", H), (out or H, H))
         self.is_projected = out > 0
         self.forget_bias = number(f"{who}: forget_bias", forget_bias)
-        pair = squash if isinstance(squash, tuple | list) else (squash, squash)
+        pair = activation if isinstance(activation, tuple | list) else (activation, activation)
         if len(pair) != 2:
             raise UsageError(
-                f"{who}: squash has {len(pair)} functions, expected one for the candidate and one "
-                "for the state, or one for both"
+                f"{who}: activation has {len(pair)} functions, expected one for the candidate and "
+                "one for the state, or one for both"
             )
-        self.g, self.h = (entrywise(f"{who}: squash", function) for function in pair)
+        self.g, self.h = (entrywise(f"{who}: activation", function) for function in pair)
         self.cut = flag(f"{who}: cut", cut)
         self._places = (*self.columns("a", "ifo"), *_thirds(H))
         self._s = self.packed("s", "_")

@@ -19,6 +19,7 @@ from ..engine.tensor import Tensor, replace_data
 from ..errors import SignalError, UsageError
 from .copies import reduced, restore
 from .entries import check_entries
+from .old_names import with_new_names
 
 
 class Module:
@@ -68,7 +69,7 @@ class Module:
         cls._slotted = (*cls._slotted, *slots)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        check_arguments(cls, args, options)
+        check_arguments(cls, args, with_new_names(cls, options))
         module = super().__new__(cls)
         object.__setattr__(module, "place", Home(None, cls._default_name()))
         object.__setattr__(module, "_contents", {})

@@ -13,6 +13,7 @@ from .cell import CellOf
 from .equation_module import LayerOptions
 from .equations import Equations, Step
 from .inputs import size
+from .old_names import renamed
 from .recurrent import RecurrentOf, RecurrentOptions
 
 
@@ -27,7 +28,7 @@ class RNN(RecurrentOf[Tensor]):
     ----------
     input_size, hidden_size : int
         Features in and out (H).
-    nonlinearity : function or name
+    activation : function or name
         f: ``"tanh"``, ``"relu"``, or any other as in `LSTM`.
     num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
         As in `Recurrent`.
@@ -47,16 +48,17 @@ class RNN(RecurrentOf[Tensor]):
         If a size or an argument is out of range or of the wrong kind.
     """
 
+    @renamed(nonlinearity="activation")
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
         *,
-        nonlinearity: Activation = "tanh",
+        activation: Activation = "tanh",
         **options: Unpack[RecurrentOptions],
     ) -> None:
-        equations = RNNEquations(hidden_size, squash=nonlinearity, who=type(self).__name__)
+        equations = RNNEquations(hidden_size, activation=activation, who=type(self).__name__)
         super().__init__(equations, input_size, num_layers, **options)
 
 
@@ -70,15 +72,16 @@ class RNNCell(CellOf[Tensor]):
     b : (H,)
     """
 
+    @renamed(nonlinearity="activation")
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         *,
-        nonlinearity: Activation = "tanh",
+        activation: Activation = "tanh",
         **options: Unpack[LayerOptions],
     ) -> None:
-        equations = RNNEquations(hidden_size, squash=nonlinearity, who=type(self).__name__)
+        equations = RNNEquations(hidden_size, activation=activation, who=type(self).__name__)
         super().__init__(equations, input_size, **options)
 
 
@@ -88,23 +91,25 @@ class RNNEquations(Equations):
     Parameters
     ----------
     hidden_size : int
-    squash : function, or a name as in `activation`
+    activation : function or name
     who : str
         What messages call it.
     """
 
-    def __init__(self, hidden_size: int, *, squash: Activation = "tanh", who: str = "RNN") -> None:
+    def __init__(
+        self, hidden_size: int, *, activation: Activation = "tanh", who: str = "RNN"
+    ) -> None:
         H = size(f"{who}: hidden_size", hidden_size)
         super().__init__({"s": H}, (H,))
-        self.squash = entrywise(f"{who}: nonlinearity", squash)
+        self.activation = entrywise(f"{who}: activation", activation)
 
     def stepper(self, p: Any) -> Step:
         """Return one step, (x W + b, out) to (out,)."""
-        squash, U = self.squash, p.U
+        activation, U = self.activation, p.U
 
         def step(xW: Any, out: Any) -> tuple[Any]:
             s = xW + out @ U
-            out = squash(s)
+            out = activation(s)
             s.name, out.name = "s", "out"
             return (out,)
 
