@@ -35,6 +35,14 @@ CASES = {
         lambda: L.GRU(H, reset_after=False, **OPTIONS),
     ),
     "RNN": (lambda: nn.RNN(IN, H), lambda: L.SimpleRNN(H, **OPTIONS)),
+    "LSTM without biases": (
+        lambda: nn.LSTM(IN, H, bias=False),
+        lambda: L.LSTM(H, use_bias=False, **OPTIONS),
+    ),
+    "GRU without biases": (
+        lambda: nn.GRU(IN, H, bias=False),
+        lambda: L.GRU(H, use_bias=False, **OPTIONS),
+    ),
 }
 
 

@@ -40,6 +40,8 @@ CASES = {
         nn.LSTM,
         dict(activation=("identity", "tanh"), bidirectional=True),
     ),
+    "LSTM without biases": (nn.LSTM, dict(bias=False, num_layers=2, bidirectional=True)),
+    "GRU without biases": (nn.GRU, dict(bias=False)),
     "LSTM as Gers'": (nn.LSTM, dict(activation=("4σ-2", "2σ-1"), bidirectional=True)),
 }
 

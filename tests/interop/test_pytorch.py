@@ -32,6 +32,10 @@ CASES = {
         f"LSTM projected, {what}": ("LSTM", dict(more, proj_size=2))
         for what, more in STACKS.items()
     },
+    **{
+        f"{kind} without biases": (kind, dict(num_layers=2, bias=False, bidirectional=True))
+        for kind in OURS
+    },
     "RNN of relu": ("RNN", dict(activation="relu", num_layers=2)),
 }
 EVERY = pytest.mark.parametrize(("kind", "more"), CASES.values(), ids=CASES.keys())
@@ -125,10 +129,12 @@ def test_layer_is_pytorchs(kind, more, lengths, given):
             laws.near(each.grad, other.grad.numpy().reshape(each.shape), NEAR)
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", OURS)
-def test_cell_is_pytorchs(kind):
-    ours = drawn({"LSTM": LSTMCell, "GRU": GRUCell, "RNN": RNNCell}[kind](IN, H, seed=0))
-    theirs = getattr(torch.nn, f"{kind}Cell")(IN, H).double()
+def test_cell_is_pytorchs(kind, bias):
+    cell = {"LSTM": LSTMCell, "GRU": GRUCell, "RNN": RNNCell}[kind]
+    ours = drawn(cell(IN, H, bias=bias, seed=0))
+    theirs = getattr(torch.nn, f"{kind}Cell")(IN, H, bias=bias).double()
     fill(theirs, ours)
     x, start = laws.draw((B, IN)), laws.draw((B, H), 1)
     state = (start, start + 1) if kind == "LSTM" else start
@@ -143,8 +149,10 @@ def test_cell_is_pytorchs(kind):
     gradients_near(ours, theirs)
 
 
-def test_dense_is_pytorchs():
-    ours, theirs = drawn(Dense(IN, H)), torch.nn.Linear(IN, H).double()
+@pytest.mark.parametrize("bias", [True, False])
+def test_dense_is_pytorchs(bias):
+    ours = drawn(Dense(IN, H, bias=bias))
+    theirs = torch.nn.Linear(IN, H, bias=bias).double()
     fill(theirs, ours)
     x = laws.draw((B, IN))
     out, out_there = ours(x), theirs(torch.tensor(x))

@@ -85,6 +85,9 @@ def test_gradients_by_differences_in_their_layout_go_into_compare(options, run):
 
 def layers():
     yield nn.LSTM(2, 3, 2, bidirectional=True, seed=0), nn.LSTM(2, 3, 2, bidirectional=True), "ogfi"
+    yield nn.LSTM(2, 3, bias=False, seed=0), nn.LSTM(2, 3, bias=False), "ogfi"
+    yield nn.GRU(2, 3, bias=False, seed=0), nn.GRU(2, 3, bias=False), "zrh"
+    yield nn.Dense(2, 3, bias=False, seed=0), nn.Dense(2, 3, bias=False), "fico"
     yield nn.LSTMCell(2, 3, seed=0), nn.LSTMCell(2, 3, seed=1), "aifo"
     yield nn.GRU(2, 3, seed=0), nn.GRU(2, 3, seed=1), "zrh"
     yield nn.RNN(2, 3, seed=0), nn.RNN(2, 3, seed=1), "h"

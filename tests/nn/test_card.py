@@ -36,6 +36,9 @@ LAYERS = {
     "memory blocks": MemoryBlocks(IN, 2, 2, peephole=True, activation="identity", truncate="gers"),
     "GRU": GRU(IN, H),
     "GRU, reset before": GRU(IN, H, reset_after=False),
+    "LSTM without biases": LSTM(IN, H, peephole=True, bias=False),
+    "GRU without biases": GRU(IN, H, bias=False),
+    "RNN without biases": RNN(IN, H, bias=False),
     "RNN": RNN(IN, H, activation="relu"),
 }
 
@@ -56,7 +59,7 @@ def test_equations_on_the_card_give_what_is_recorded(layer):
             values[f"{first}.rz"] = np.concatenate([known[f"{first}.{g}"] for g in "rz"], axis=-1)
     values["x(k)"] = x[0]
     values |= dict(zip((f"{what}(k-1)" for what in layer.equations.states), start, strict=True))
-    for name, right in step_definitions(layer.equations):
+    for name, right in step_definitions(layer.equations, layer.has_bias):
         found = right.evaluate(values)
         laws.near(found, known[name], 1e-14)
         values[name] = found
@@ -123,6 +126,19 @@ def test_card_of_a_dense_layer(activation, lines):
     ]
 
 
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (LSTM(IN, H, bias=False, peephole=True), "a, i, f, o; no bias; p: i, f, o"),
+        (GRU(IN, H, bias=False), "r, z, n; no bias"),
+        (GRU(IN, H), "r, z, n; one bias, and c beside U.n"),
+        (Dense(IN, H, bias=False), "weights are (in, out); no bias"),
+    ],
+)
+def test_a_card_says_which_biases_there_are(layer, words):
+    assert str(layer).splitlines()[-2].endswith(words)
+
+
 def test_layers_one_after_the_other_show_their_cards():
     net = Sequential(RNN(IN, H), np.tanh, Dropout(0.5), Dense(H, 1))
     rnn, function, dropout, dense = str(net).split("\n\n")
@@ -164,10 +180,6 @@ def test_the_signature_of_a_layer_lists_all_of_its_keywords():
     assert [keywords[name] for name in names] == [shared[name] for name in names]
     for name, kind in RecurrentOptions.__annotations__.items():
         assert kind.__forward_arg__ == shared[name].annotation.replace("init.", "")
-    assert list(inspect.signature(GRUCell).parameters)[-4:] == [
-        "activation",
-        "name",
-        "dtype",
-        "seed",
-    ]
+    last = ["activation", "bias", "name", "dtype", "seed"]
+    assert list(inspect.signature(GRUCell).parameters)[-5:] == last
     assert list(inspect.signature(LSTM(1, 1)).parameters) == ["args", "options"]  # of a call

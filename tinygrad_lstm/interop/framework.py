@@ -64,7 +64,11 @@ class LayerPart(NamedTuple):
         owner = self.owner
         if self.equations is not None:
             letters = ("W", "U", "b", "c", "P", "p")
-            return {name: getattr(owner, name) for name in letters if hasattr(owner, name)}
+            return {
+                letter: parameter
+                for letter in letters
+                if (parameter := getattr(owner, letter, None)) is not None
+            }
         children = tuple(f"{name}." for name, _ in owner.children())
         return {
             name: parameter
@@ -369,6 +373,7 @@ class Framework:
                         self.no_equal(part, "peepholes")
                     if equations.cells > 1:
                         self.no_equal(part, "several cells in a block")
+            if part.is_layer:
                 self.refuse(part)
             yield part
 

@@ -42,24 +42,28 @@ class Keras(Framework):
 
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return {"kernel": ours["W"], "bias": ours["b"]}
-        first, second = self.two_biases(part, ours, gradient)
-        return {
+            return {"kernel": ours["W"]} | ({"bias": ours["b"]} if "b" in ours else {})
+        arrays = {
             "kernel": self.to_order(part, ours["W"]),
             "recurrent_kernel": self.to_order(part, ours["U"]),
-            "bias": np.stack([first, second]) if "c" in ours else first,
         }
+        if "b" in ours:
+            first, second = self.two_biases(part, ours, gradient)
+            arrays["bias"] = np.stack([first, second]) if "c" in ours else first
+        return arrays
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return {"W": theirs["kernel"], "b": theirs["bias"]}
-        bias = theirs["bias"]
-        first, second = bias if "c" in part.parameters else (bias, np.zeros_like(bias))
-        return {
+            return {"W": theirs["kernel"]} | ({"b": theirs["bias"]} if "bias" in theirs else {})
+        ours = {
             "W": self.from_order(part, theirs["kernel"]),
             "U": self.from_order(part, theirs["recurrent_kernel"]),
-            **self.one_bias(part, first, second, gradient),
         }
+        if "bias" in theirs:
+            bias = theirs["bias"]
+            first, second = bias if "c" in part.parameters else (bias, np.zeros_like(bias))
+            ours |= self.one_bias(part, first, second, gradient)
+        return ours
 
     def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:
         """Return arrays by name; those of a list are named by their order."""

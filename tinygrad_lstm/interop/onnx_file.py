@@ -226,7 +226,7 @@ class _Writer:
             attributes |= {"activation_alpha": alphas, "activation_beta": betas}
         if operator == "GRU":
             attributes["linear_before_reset"] = int(equations.reset_after)
-        inputs = [x, weights["W"], weights["R"], weights["B"], lengths, *starts]
+        inputs = [x, weights["W"], weights["R"], weights.get("B", ""), lengths, *starts]
         inputs += [weights["P"]] if "P" in weights else []
         names = [f"{name}_{len(self.nodes)}" for name in ("Y", "Y_h", "Y_c")]
         outputs = [joint(stem, name) for name in names[: 1 + len(starts)]]
@@ -242,10 +242,12 @@ class _Writer:
     def dense(self, layer: nn.Dense, x: str) -> str:
         """Add a dense layer; return what its output is called."""
         part = self.parts[layer]
-        W, b = (
-            self.constant(name, self.arrays[name]) for name in (onnx.key(part, n) for n in "Wb")
+        W, *b = (
+            self.constant(name, self.arrays[name])
+            for name in (onnx.key(part, letter) for letter in part.parameters)
         )
-        z = self.add("Add", [self.add("MatMul", [x, W]), b])
+        z = self.add("MatMul", [x, W])
+        z = self.add("Add", [z, *b]) if b else z
         if layer.activation is None:
             return z
         for known, operator in ACTIVATIONS:

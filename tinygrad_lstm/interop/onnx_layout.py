@@ -49,7 +49,7 @@ class Onnx(Framework):
         equations = part.equations
         if isinstance(equations, LSTMEquations) and equations.is_projected:
             self.no_equal(part, "a projection")
-        for function in squashes(equations):
+        for function in squashes(equations) if equations is not None else ():
             if not any(function is known for known, _ in SQUASHES):
                 self.no_equal(part, f"the squashing function {getattr(function, 'name', function)}")
 
@@ -59,19 +59,21 @@ class Onnx(Framework):
         arrays = {
             "W": self.to_order(part, ours["W"]).T,
             "R": self.to_order(part, ours["U"]).T,
-            "B": np.concatenate(self.two_biases(part, ours, gradient)),
         }
+        if "b" in ours:
+            arrays["B"] = np.concatenate(self.two_biases(part, ours, gradient))
         return arrays | ({"P": reorder(ours["p"], "ifo", "iof")} if "p" in ours else {})
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
             return dict(theirs)
-        first, second = np.split(theirs["B"], 2)
         ours = {
             "W": self.from_order(part, theirs["W"].T),
             "U": self.from_order(part, theirs["R"].T),
-            **self.one_bias(part, first, second, gradient),
         }
+        if "B" in theirs:
+            first, second = np.split(theirs["B"], 2)
+            ours |= self.one_bias(part, first, second, gradient)
         return ours | ({"p": reorder(theirs["P"], "iof", "ifo")} if "P" in theirs else {})
 
     def gather(self, module: Module, arrays: Arrays) -> Arrays:
@@ -100,7 +102,8 @@ class Onnx(Framework):
                 continue
             names = part.path.split(".")
             path = ".".join(names[:-1] if names[-1] in ("forward", "backward") else names)
-            for letter in "WRBP" if "p" in part.parameters else "WRB":
+            has = part.parameters
+            for letter in "WR" + "B" * ("b" in has) + "P" * ("p" in has):
                 directions = stacks.setdefault(joint(part.stem, path, letter), [])
                 directions.append(self.key(part, letter))
         return stacks

@@ -76,12 +76,14 @@ class Stacked(Framework):
 
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return self._laid({"W": ours["W"], "b": ours["b"]})
+            return self._laid(dict(ours))
         gates = part.gates, self._packed(part)
-        W, U, b = (reorder(ours[letter], *gates) for letter in "WUb")
-        arrays = {"Wx": W, "Wh": U, "b": b}
+        W, U = (reorder(ours[letter], *gates) for letter in "WU")
+        arrays = {"Wx": W, "Wh": U}
         if self.order is not None:
-            arrays = {"W": np.concatenate([U, W] if self.order == "hx" else [W, U]), "b": b}
+            arrays = {"W": np.concatenate([U, W] if self.order == "hx" else [W, U])}
+        if "b" in ours:
+            arrays["b"] = reorder(ours["b"], *gates)
         if self.apart:
             arrays = {
                 name + letter: block
@@ -100,7 +102,8 @@ class Stacked(Framework):
         if part.equations is None:
             return arrays
         gates = self._packed(part), part.gates
-        names = ("b", "Wx", "Wh") if self.order is None else ("b", "W")
+        names = ["b"] if "b" in part.parameters else []
+        names += ["Wx", "Wh"] if self.order is None else ["W"]
         whole = {
             name: np.concatenate([arrays[name + x] for x in self.letters], axis=-1)
             if self.apart
@@ -112,8 +115,10 @@ class Stacked(Framework):
             W = whole["W"]
             whole["Wh"] = W[:H] if self.order == "hx" else W[-H:]
             whole["Wx"] = W[H:] if self.order == "hx" else W[:-H]
-        ours = {"W": whole["Wx"], "U": whole["Wh"], "b": whole["b"]}
-        ours = {letter: reorder(array, *gates) for letter, array in ours.items()}
+        theirs = {"W": "Wx", "U": "Wh", "b": "b"}
+        ours = {
+            letter: reorder(whole[name], *gates) for letter, name in theirs.items() if name in whole
+        }
         return ours | ({"c": arrays["c"]} if "c" in arrays else {})
 
     def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:

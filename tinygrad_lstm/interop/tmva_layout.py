@@ -48,6 +48,8 @@ class Tmva(Framework):
 
     def refuse(self, part: LayerPart) -> None:
         equations = part.equations
+        if "b" not in part.parameters:
+            self.no_equal(part, "no bias")
         functions: list[Any] = []
         if part.path:
             self.no_equal(part, "several layers or directions")

@@ -49,24 +49,25 @@ class PyTorch(Framework):
 
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return {"weight": ours["W"].T, "bias": ours["b"]}
-        first, second = self.two_biases(part, ours, gradient)
+            return {"weight": ours["W"].T} | ({"bias": ours["b"]} if "b" in ours else {})
         arrays = {
             "weight_ih": self.to_order(part, ours["W"]).T,
             "weight_hh": self.to_order(part, ours["U"]).T,
-            "bias_ih": first,
-            "bias_hh": second,
         }
+        if "b" in ours:
+            arrays["bias_ih"], arrays["bias_hh"] = self.two_biases(part, ours, gradient)
         return arrays | ({"weight_hr": ours["P"].T} if "P" in ours else {})
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return {"W": theirs["weight"].T, "b": theirs["bias"]}
+            bias = {"b": theirs["bias"]} if "bias" in theirs else {}
+            return {"W": theirs["weight"].T} | bias
         ours = {
             "W": self.from_order(part, theirs["weight_ih"].T),
             "U": self.from_order(part, theirs["weight_hh"].T),
-            **self.one_bias(part, theirs["bias_ih"], theirs["bias_hh"], gradient),
         }
+        if "bias_ih" in theirs:
+            ours |= self.one_bias(part, theirs["bias_ih"], theirs["bias_hh"], gradient)
         return ours | ({"P": theirs["weight_hr"].T} if "weight_hr" in theirs else {})
 
 

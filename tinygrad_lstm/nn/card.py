@@ -39,7 +39,7 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
     >>> from .rnn import RNNEquations
     >>> rnn = RNNEquations(3)
     >>> shapes = {"W": (2, 3), "U": (3, 3), "b": (3,)}
-    >>> print(card("rnn, 2 features to 3", step_definitions(rnn), rnn.conventions, shapes))
+    >>> print(card("rnn, 2 features to 3", step_definitions(rnn), rnn.conventions(), shapes))
     rnn, 2 features to 3
       s   = x(k) W + b + out(k-1) U
       out = tanh(s)
@@ -64,8 +64,8 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
     )
 
 
-def step_definitions(equations: Equations) -> Lines:
-    """Return what a step computes: the name of each signal, and its formula.
+def step_definitions(equations: Equations, bias: bool = True) -> Lines:
+    """Return what a step computes, with biases or without: each signal's name, and its formula.
 
     Examples
     --------
@@ -77,9 +77,10 @@ def step_definitions(equations: Equations) -> Lines:
     widths = {str(name): array.shape[-1] for name, array in arrays.items()}
     p: Any = _Parameters()
     for name in arrays:
-        setattr(p, str(name), _Parameter(name))
+        is_there = bias or name not in equations.biases
+        setattr(p, str(name), _Parameter(name) if is_there else None)
     before = [Symbol(f"{state}(k-1)") for state in equations.states]
-    after = equations.stepper(p)(Symbol("x(k)") @ p.W + p.b, *before)
+    after = equations.stepper(p)(equations.from_input(Symbol("x(k)"), p), *before)
     for name, state in zip(equations.states, after, strict=True):
         state.name = state.name or name
     return definitions(after, equations.gates, widths)

@@ -27,7 +27,7 @@ class Cell(EquationModule):
     ----------
     equations : Equations
     input_size : int
-    name, dtype, seed
+    bias, name, dtype, seed
         As in `LayerOptions`.
     """
 
@@ -36,11 +36,12 @@ class Cell(EquationModule):
         equations: Equations,
         input_size: int,
         *,
+        bias: bool = True,
         name: str | None = None,
         dtype: DTypeLike = np.float64,
         seed: init.Seed = None,
     ) -> None:
-        super().__init__(equations, name)
+        super().__init__(equations, name, bias)
         self.hidden_size = equations.sizes[-1]
         features = size(f"{type(self).__name__}: input_size", input_size)
         self._add_parameters(features, init.generator(seed), dtype)
@@ -68,7 +69,7 @@ class Cell(EquationModule):
         batch, reason = x.shape[:-1], f" for an input of shape {x.shape}"
         (start,) = self._starts(state, batch, self.W.dtype, reason=reason)
         before = self._initial_states(start, batch, -1, rename=False)
-        xW = x @ self.W + self.b
+        xW = self.equations.from_input(x, self)
         xW.name = "xW"
         after = self.equations.stepper(self)(xW, *before)
         return after if len(after) > 1 else after[0]

@@ -45,7 +45,7 @@ def run(
     """
     T, *batch, _ = x.shape
     state = p._initial_states(start, batch, T if backward else -1)
-    xW = x @ p.W + p.b  # of all steps at once
+    xW = p.equations.from_input(x, p)  # of all steps at once
     xW.name = "xW"
     step = p.equations.stepper(p)
     order = range(T - 1, -1, -1) if backward else range(T)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 
+from ..engine.arguments import flag
 from ..engine.place import Initial, Place, here
 from ..engine.primitives import broadcast_to, where
 from ..engine.tensor import Tensor, constant
@@ -35,6 +36,8 @@ class LayerOptions(TypedDict, total=False):
 
     Attributes
     ----------
+    bias : bool
+        Whether the layer has biases, which are added to its net inputs.
     name : str, optional
         What the layer is called in the names of its signals.
     dtype : float type
@@ -43,6 +46,7 @@ class LayerOptions(TypedDict, total=False):
         Of the initial values.
     """
 
+    bias: bool
     name: str | None
     dtype: DTypeLike
     seed: Seed
@@ -55,6 +59,7 @@ class EquationModule(Module):
     ----------
     equations : Equations
     name : str, optional
+    bias : bool
 
     Attributes
     ----------
@@ -67,7 +72,7 @@ class EquationModule(Module):
     b: Tensor
     input_size: int
 
-    def __init__(self, equations: Equations, name: str | None = None) -> None:
+    def __init__(self, equations: Equations, name: str | None = None, bias: bool = True) -> None:
         super().__init__(name)
         if not isinstance(equations, Equations):
             raise UsageError(
@@ -75,20 +80,21 @@ class EquationModule(Module):
                 "expected Equations"
             )
         self.equations = equations
+        self.has_bias = flag(f"{type(self).__name__}: bias", bias)
         self.learns_start = False
         self._initial = tuple(map(Initial, equations.states))
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
         shapes = {name: each.shape for name, each in self.named_parameters()}
-        lines = step_definitions(self.equations)
+        lines = step_definitions(self.equations, self.has_bias)
         return card(self._summary(), lines, self._conventions(), shapes)
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {self.input_size} features to {self.equations.sizes[0]}"
 
     def _conventions(self) -> str:
-        return self.equations.conventions
+        return self.equations.conventions(self.has_bias)
 
     def _add_parameters(
         self, input_size: int, random: np.random.Generator, dtype: Any, learns_start: bool = False
@@ -96,6 +102,9 @@ class EquationModule(Module):
         """Make the parameters of the equations, and of the initial states if they are learned."""
         self.input_size, self.learns_start = input_size, learns_start
         arrays = self.equations.parameters(input_size, random)
+        for letter in self.equations.biases if not self.has_bias else ():
+            arrays = {name: array for name, array in arrays.items() if name != letter}
+            setattr(self, letter, None)
         if learns_start:
             states = zip(self.equations.states, self.equations.sizes, strict=True)
             arrays |= {f"{state}_0": np.zeros(size) for state, size in states}

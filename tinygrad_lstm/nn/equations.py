@@ -38,8 +38,11 @@ class Equations:
     ----------
     states : tuple of str
         The names of the states, which each step passes to the next; the output is the first.
+    biases : dict of str to str
+        The parameters that ``bias=False`` leaves out, so that a step finds None in their place, and
+        what a card says of each.
     notes : str
-        What a card says of the parameters.
+        What else a card says of the parameters.
 
     Raises
     ------
@@ -87,7 +90,8 @@ class Equations:
     """
 
     states: tuple[str, ...] = ("out",)
-    notes = "one bias"
+    biases: Mapping[str, str] = {"b": "one bias"}
+    notes = ""
 
     def __init__(self, gates: Mapping[str, int], sizes: Sequence[int]) -> None:
         who = type(self).__name__
@@ -121,6 +125,11 @@ class Equations:
         """Return the initial value of a gate's bias."""
         return 0.0
 
+    def from_input(self, x: Any, p: Any) -> Any:
+        """Return x W + b, or x W where there is no b."""
+        xW = x @ p.W
+        return xW if p.b is None else xW + p.b
+
     def packed(self, name: str, mark: str = ".", gates: str = "") -> str:
         """Return the name of a whole made of parts, one for each gate."""
         names = tuple(gates or self.gates)
@@ -129,11 +138,11 @@ class Equations:
         widths = tuple(self.gates[gate] for gate in names)
         return Packed(name, tuple(f"{name}{mark}{gate}" for gate in names), widths)
 
-    @property
-    def conventions(self) -> str:
-        """How the parameters are laid out, in words."""
+    def conventions(self, bias: bool = True) -> str:
+        """Return how the parameters are laid out, in words."""
         order = f", packed in the order {', '.join(self.gates)}" if len(self.gates) > 1 else ""
-        return f"A sequence is a row, weights are (in, out){order}; {self.notes}"
+        biases = ", and ".join(self.biases.values()) if bias else "no bias"
+        return f"A sequence is a row, weights are (in, out){order}; {biases}{self.notes}"
 
     def columns(self, *parts: str) -> tuple[Any, ...]:
         """Return the index of each part along the last axis; ``ifo`` is three gates at once."""

@@ -42,7 +42,8 @@ class GRU(RecurrentOf[Tensor]):
         Whether r acts on out(k-1) U_n, which then has a bias of its own, or on out(k-1).
     activation : function or name
         Of the candidate n; names as in `LSTM`.
-    num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
+    num_layers, bias, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype,
+    seed
         As in `Recurrent`.
 
     Attributes
@@ -155,7 +156,7 @@ class GRUEquations(Equations):
         self.activation = entrywise(f"{who}: activation", activation)
         self.reset_after = flag(f"{who}: reset_after", reset_after)
         if reset_after:
-            self.notes = "one bias, and c beside U.n"
+            self.biases = {"b": "one bias", "c": "c beside U.n"}
 
     def parameters(self, input_size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the initial values; c (H,) is 0."""
@@ -182,7 +183,10 @@ class GRUEquations(Equations):
                 s = xW[RZ] + out @ U_rz
             rz = sigmoid(s)
             r, z = rz[R], rz[Z]
-            s_n = xW[N] + (r * (outU[N] + c) if after else (r * out) @ U_n)
+            if not after:
+                s_n = xW[N] + (r * out) @ U_n
+            else:
+                s_n = xW[N] + r * (outU[N] if c is None else outU[N] + c)
             n = activation(s_n)
             out = (1.0 - z) * n + z * out
             s.name, r.name, z.name, s_n.name = S, "r", "z", "s_n"

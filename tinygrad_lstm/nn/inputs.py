@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import as_array, whole
+from ..engine.arguments import as_array, flag, whole
 from ..engine.place import Place
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
@@ -19,6 +19,13 @@ from .init import MOST
 def size(who: str, value: Any, least: int = 1) -> int:
     """Return a size if it is a whole number, and large enough."""
     return whole(who, value, least, MOST)
+
+
+def bias_of(width: int, wanted: Any, who: str, dtype: Any) -> Any:
+    """Return a bias (width,) of zeros, or None if a layer is to have none."""
+    if not flag(f"{who}: bias", wanted):
+        return None
+    return Tensor(np.zeros(width), requires_grad=True, dtype=dtype)
 
 
 def input_tensor(

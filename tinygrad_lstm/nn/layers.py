@@ -18,7 +18,7 @@ from ..errors import UsageError
 from . import init
 from .activations import Activation, as_function, writable
 from .card import card, definitions
-from .inputs import input_tensor, size
+from .inputs import bias_of, input_tensor, size
 from .module import Module, free_name
 from .old_names import OldAttribute, renamed
 
@@ -35,6 +35,8 @@ class Dense(Module):
         Features in and out.
     activation : primitive, callable or name of a primitive, optional
         f; the identity if None.
+    bias : bool
+        Whether there is b; else b is None.
     name, dtype, seed
         Of the layer, of its parameters, of their initial values (Glorot and Bengio 2010; b is 0).
 
@@ -61,6 +63,8 @@ class Dense(Module):
     9 parameters
     """
 
+    W: Tensor
+    b: Tensor
     in_size, out_size = OldAttribute("input_size"), OldAttribute("output_size")
 
     @renamed(in_size="input_size", out_size="output_size")
@@ -70,6 +74,7 @@ class Dense(Module):
         output_size: int,
         activation: Activation | None = None,
         *,
+        bias: bool = True,
         name: str | None = None,
         dtype: DTypeLike = np.float64,
         seed: init.Seed = None,
@@ -80,16 +85,19 @@ class Dense(Module):
         self.activation = None if activation is None else as_function("Dense", activation)
         W = init.glorot((self.input_size, self.output_size), seed)
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
-        self.b = Tensor(np.zeros(self.output_size), requires_grad=True, dtype=dtype)
+        self.b = bias_of(self.output_size, bias, "Dense", dtype)
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, number of parameters."""
-        y = Symbol("x") @ Symbol("W") + Symbol("b")
+        y = Symbol("x") @ Symbol("W")
+        if self.b is not None:
+            y = y + Symbol("b")
         if self.activation is not None:
             y.name = "z"
             y = writable(self.activation)(y)
         y.name = "y"
-        conventions = "A sample is a row, weights are (in, out); one bias"
+        biases = "no bias" if self.b is None else "one bias"
+        conventions = f"A sample is a row, weights are (in, out); {biases}"
         shapes = {name: x.shape for name, x in self.named_parameters()}
         return card(self._summary(), definitions([y], {}, {}), conventions, shapes)
 
@@ -112,7 +120,9 @@ class Dense(Module):
         ShapeError, DTypeError
             If x does not fit the weights; the message names the layer and both.
         """
-        z = input_tensor(self.place, x, self.W) @ self.W + self.b
+        z = input_tensor(self.place, x, self.W) @ self.W
+        if self.b is not None:
+            z = z + self.b
         if self.activation is None:
             z.name = "y"
             return z

@@ -42,7 +42,7 @@ class LSTM(RecurrentOf[OutAndState]):
     ----------
     input_size, hidden_size : int
         Features in, and H, the number of cells.
-    num_layers, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
+    num_layers, bias, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
         As in `Recurrent`.
     peephole : bool
         Whether the gates see the state.
@@ -183,7 +183,7 @@ class MemoryBlocks(RecurrentOf[OutAndState]):
         Features in, blocks, and cells in each: H = blocks · cells.
     peephole, forget_bias, activation, truncate
         As in `LSTM`; squashed as by Gers (2001) unless said otherwise.
-    num_layers, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
+    num_layers, bias, bidirectional, dropout, stateful, batch_first, initial, name, dtype, seed
         As in `Recurrent`.
 
     Attributes

@@ -50,6 +50,8 @@ class Recurrent(EquationModule):
         Features in.
     num_layers : int
         A layer's input is the output of the one below it at every step.
+    bias : bool
+        Whether there are biases; else all parameters that the equations call so are None.
     bidirectional : bool
         Run through the steps from both ends (M. Schuster and K. Paliwal, "Bidirectional recurrent
         neural networks", IEEE Transactions on Signal Processing 45(11), 1997), with parameters for
@@ -94,6 +96,7 @@ class Recurrent(EquationModule):
         input_size: int,
         num_layers: int = 1,
         *,
+        bias: bool = True,
         bidirectional: bool = False,
         dropout: float = 0.0,
         truncate: int | Literal["gers"] | None = None,
@@ -104,7 +107,7 @@ class Recurrent(EquationModule):
         dtype: DTypeLike = np.float64,
         seed: init.Seed = None,
     ) -> None:
-        super().__init__(equations, name)
+        super().__init__(equations, name, bias)
         who = type(self).__name__
         self.hidden_size = equations.sizes[-1]
         self.input_size = size(f"{who}: input_size", input_size)
@@ -136,7 +139,7 @@ class Recurrent(EquationModule):
             directions = {}
             for path, layer, backward in self._paths():
                 width = equations.sizes[0] * (1 + self.bidirectional) if layer else self.input_size
-                direction = Direction(equations)
+                direction = Direction(equations, bias=bias)
                 direction.backward = backward
                 direction._add_parameters(width, random, dtype, learns_start)
                 directions[path] = direction

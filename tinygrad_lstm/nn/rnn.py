@@ -30,7 +30,8 @@ class RNN(RecurrentOf[Tensor]):
         Features in and out (H).
     activation : function or name
         f: ``"tanh"``, ``"relu"``, or any other as in `LSTM`.
-    num_layers, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype, seed
+    num_layers, bias, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype,
+    seed
         As in `Recurrent`.
 
     Attributes
