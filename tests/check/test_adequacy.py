@@ -33,10 +33,10 @@ def key(mistake):
 def the_19():
     """Which mistakes of the library each of the 19 is, where all can be told apart."""
     case = planted.case("lstm")
-    sight = View(case.loss())
+    view = View(case.loss())
 
     def leaves(hand):
-        packed = {name: sight.signals.parts.get(name, ()) for name in (*case.parameters, "x")}
+        packed = {name: view.signals.parts.get(name, ()) for name in (*case.parameters, "x")}
         return {f"δ{name}": hand[name] for name, parts in packed.items() if not parts} | {
             f"δ{part.name}": part.of(hand[name]) for name, parts in packed.items() for part in parts
         }
@@ -44,9 +44,9 @@ def the_19():
     planted_ones = {x: leaves(planted.lstm_by_hand(planted.NUMBERS, x)) for x in planted.LSTM}
     found = {name: set() for name in planted_ones}
     ends = [Given(node.name, node.inputs[0], None, np.empty(0))
-            for node in sight.adjoint.nodes if node.kind == "output"]  # fmt: skip
-    trials = Trials(sight.adjoint, ends, False)
-    for each in mistakes(sight):
+            for node in view.adjoint.nodes if node.kind == "output"]  # fmt: skip
+    trials = Trials(view.adjoint, ends, False)
+    for each in mistakes(view):
         try:
             with np.errstate(all="ignore"):
                 changed = trials.expected | trials.run([each.change])

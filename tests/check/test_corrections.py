@@ -138,10 +138,10 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
     loss = NETWORKS[network]()
-    sight, tape, count = View(loss), Tape(loss), 0
-    for mistake in mistakes(sight):
+    view, tape, count = View(loss), Tape(loss), 0
+    for mistake in mistakes(view):
         try:
-            found = corrections(sight, [], Diagnosis((mistake,), 0.0, 0))
+            found = corrections(view, [], Diagnosis((mistake,), 0.0, 0))
         except NO_ROOM:  # it cannot be made in this network
             continue
         for told in found:
@@ -294,12 +294,12 @@ def test_a_term_that_is_left_out_is_told_as_left_out(case):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network):
     loss = NETWORKS[network]()
-    sight, count = View(loss), 0
-    for mistake in mistakes(sight):
+    view, count = View(loss), 0
+    for mistake in mistakes(view):
         if mistake.what not in ("carry dropped", "branch forgotten", "overwritten"):
             continue
         try:
-            found = corrections(sight, [], Diagnosis((mistake,), 0.0, 0))
+            found = corrections(view, [], Diagnosis((mistake,), 0.0, 0))
         except NO_ROOM:
             continue
         for told in found:

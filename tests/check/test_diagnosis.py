@@ -352,15 +352,15 @@ def test_the_signal_to_give_differs_between_two_explanations():
     """No other signal is named: δ of a signal above both mistakes is the same with either."""
     case = planted.case("elman", "sign")
     first, *others = report(case, case.parameters).mistakes
-    sight = View(case.loss())
+    view = View(case.loss())
 
     def deltas(diagnosis):
-        network = sight.adjoint
+        network = view.adjoint
         for mistake in diagnosis.mistakes:
             network = mistake.change(network)
         on, wires = evaluate(network, everything=True), network.wires
         return {name: on[wires[wire].name][... if k is None else k]
-                for name, (wire, k) in sight.at.items() if name in sight.named}  # fmt: skip
+                for name, (wire, k) in view.at.items() if name in view.named}  # fmt: skip
 
     own, *theirs = map(deltas, (first, *others[:4]))
     differing = [
@@ -425,12 +425,12 @@ def test_every_kind_of_mistake_is_planted_somewhere():
 
 def test_every_mistake_changes_some_gradient_or_none_at_all():
     """Run every single mistake once: none fails but for shapes that cannot be."""
-    sight = View(planted.case("lstm").loss())
+    view = View(planted.case("lstm").loss())
     failed = 0
-    for each in mistakes(sight):
+    for each in mistakes(view):
         try:
             with np.errstate(all="ignore"):
-                each.change(sight.adjoint).evaluate()
+                each.change(view.adjoint).evaluate()
         except (KeyError, ValueError):
             failed += 1
     assert failed <= 5

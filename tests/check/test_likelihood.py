@@ -282,8 +282,8 @@ def test_noise_is_no_mistake(kind):
 def test_no_planted_mistake_looks_like_noise():
     for case in planted.CASES:
         if case.where:
-            sight, given, allowed = tg.compare(case.loss(), case.hand()).evidence
-            several = judgements(sight.adjoint, given, allowed)
+            view, given, allowed = tg.compare(case.loss(), case.hand()).evidence
+            several = judgements(view.adjoint, given, allowed)
             assert noise([each for each in several if not each.follows]) is None, case.id
 
 

@@ -20,25 +20,25 @@ SAMPLE = 60  # mistakes tried of each network
 @cache
 def some_mistakes(case):
     """Return the network of a case, and some of its mistakes."""
-    sight = View(case.loss())
-    several = list(mistakes(sight))
+    view = View(case.loss())
+    several = list(mistakes(view))
     size = min(len(several), SAMPLE)
     chosen = np.random.default_rng(5).choice(len(several), size, replace=False)
-    return sight, [several[k] for k in chosen]
+    return view, [several[k] for k in chosen]
 
 
 def set_up(case, names):
     """Return what an author derived with noise in it, the trials, and some mistakes."""
-    (sight, several), rng = some_mistakes(case), np.random.default_rng(6)
+    (view, several), rng = some_mistakes(case), np.random.default_rng(6)
     noisy = {n: v * (1 + 0.01 * rng.normal(size=v.shape)) for n, v in case.hand().items()}
-    given = sight.given({name: noisy[name] for name in names if name in noisy})
-    return sight, given, Trials(sight.adjoint, given, True), several
+    given = view.given({name: noisy[name] for name in names if name in noisy})
+    return view, given, Trials(view.adjoint, given, True), several
 
 
-def whole(sight, given, change):
+def whole(view, given, change):
     """Return what the whole changed network makes of the given gradients."""
     allowed = [np.zeros(each.value.shape) for each in given]
-    network = leading_to(change(sight.adjoint), {each.wire for each in given})
+    network = leading_to(change(view.adjoint), {each.wire for each in given})
     position = {id(each): key for key, each in enumerate(given)}
     return {position[id(each.given)]: each.expected for each in judgements(network, given, allowed)}
 
@@ -63,9 +63,9 @@ def is_same(one, other):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_only_what_a_mistake_leads_to_runs_again(case, which):
     names = case.hand() if which == "all" else case.parameters
-    sight, given, trials, several = set_up(case, names)
+    view, given, trials, several = set_up(case, names)
     for mistake in several:
-        right = attempt(whole, sight, given, mistake.change)
+        right = attempt(whole, view, given, mistake.change)
         found = attempt(trials.run, [mistake.change])
         assert (right is None) == (found is None), mistake.says
         if right is not None:
@@ -100,9 +100,9 @@ def test_a_mistake_moves_given_gradients_as_the_screen_says(case, which):
 
 def test_the_network_is_left_when_the_time_is_up():
     case = planted.case("lstm")
-    sight = View(case.loss())
+    view = View(case.loss())
     with pytest.raises(TimeUp), Clock(0):
-        Trials(sight.adjoint, sight.given(case.hand()), True)
+        Trials(view.adjoint, view.given(case.hand()), True)
 
 
 @pytest.mark.parametrize("seconds", ["1", None, float("nan"), True, -1, -0.5])

@@ -97,13 +97,13 @@ def test_a_plain_loop_is_as_short_as_one_over_steps(program):
 @pytest.mark.parametrize("called", [True, "h"], ids=["in brackets", "numbered"])
 def test_signals_keep_their_names(called):
     loss = elman(leaves(), called=called)
-    sight, recorded = View(loss), View(loss, fold=False)
-    assert sight.network.folded
-    assert sight.named.keys() == recorded.named.keys()
-    right, folded = (each.adjoint.evaluate(everything=True) for each in (recorded, sight))
-    for name in sight.named:
-        wire, step = sight.at[name]
-        value = folded[sight.adjoint.wires[wire].name]
+    view, recorded = View(loss), View(loss, fold=False)
+    assert view.network.folded
+    assert view.named.keys() == recorded.named.keys()
+    right, folded = (each.adjoint.evaluate(everything=True) for each in (recorded, view))
+    for name in view.named:
+        wire, step = view.at[name]
+        value = folded[view.adjoint.wires[wire].name]
         other = right[recorded.adjoint.wires[recorded.at[name][0]].name]
         np.testing.assert_allclose(value if step is None else value[step], other, rtol=1e-12)
 

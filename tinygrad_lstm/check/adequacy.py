@@ -65,10 +65,10 @@ class Adequacy:
 
     def __str__(self) -> str:
         lines = [f"{self._total}, such as"] if self.unseen else [self._total] * (not self.is_cut)
-        lines += [f"  {each.says}" for each in self.unseen[:LISTED]]
-        lines += [f"change: {each}" for each in self.advice]
+        lines += [f"  {sentence.says}" for sentence in self.unseen[:LISTED]]
+        lines += [f"change: {sentence}" for sentence in self.advice]
         lines += [self._cut] * self.is_cut
-        return "\n".join(line for each in lines for line in wrapped(each))
+        return "\n".join(line for text in lines for line in wrapped(text))
 
     def _repr_markdown_(self) -> str:
         return f"```text\n{self}\n```"
@@ -110,10 +110,10 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     planted, count, is_cut, is_counted = 0, 0, True, False
     unseen, listed = list[Mistake](), list[Mistake]()
     with suppress(TimeUp), np.errstate(all="ignore"), Clock(seconds):
-        sight = View(loss)
-        watched = _Gradients(sight)
+        view = View(loss)
+        watched = _Gradients(view)
         soon = Clock(LISTING * seconds)
-        rest = (x for x in all_mistakes(sight) if x.change.at & watched.trials.leading)
+        rest = (x for x in all_mistakes(view) if x.change.at & watched.trials.leading)
         for mistake in rest:
             listed.append(mistake)
             if soon.is_over:
@@ -131,7 +131,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
             if not shows:
                 unseen.append(mistake)
         is_cut = False
-    advice = tuple(_advice(sight, unseen)) if unseen else ()
+    advice = tuple(_advice(view, unseen)) if unseen else ()
     return Adequacy(planted, tuple(unseen), advice, max(count, planted), is_cut, is_counted)
 
 
@@ -140,20 +140,20 @@ class _Gradients:
 
     Parameters
     ----------
-    sight : View
+    view : View
     """
 
-    def __init__(self, sight: View) -> None:
+    def __init__(self, view: View) -> None:
         ends = [
             Given(node.name, node.inputs[0], None, np.empty(0))
-            for node in sight.adjoint.nodes
-            if node.kind is Kind.OUTPUT and node.name.removeprefix("δ") in sight.named
+            for node in view.adjoint.nodes
+            if node.kind is Kind.OUTPUT and node.name.removeprefix("δ") in view.named
         ]
         if not ends:
             raise UsageError(
                 "adequacy: found no gradient to check, expected a leaf that requires one"
             )
-        self.trials = Trials(sight.adjoint, ends, False)
+        self.trials = Trials(view.adjoint, ends, False)
         right = Interruptible(self.trials.expected.items())
         self.least = {key: np.full_like(x, SEEN * np.abs(x).max(initial=0.0)) for key, x in right}
         self.screen = Screen(self.trials, {key: np.zeros_like(x) for key, x in right}, self.least)
@@ -171,10 +171,10 @@ class _Gradients:
         )
 
 
-def _advice(sight: View, unseen: list[Mistake]) -> list[str]:
+def _advice(view: View, unseen: list[Mistake]) -> list[str]:
     """Return the changes that a small set-up needs: sizes, starts, outputs that the loss reads."""
     advice = []
-    network = sight.network
+    network = view.network
     if any(len(loop.steps) == 1 and max(loop.steps) >= 0 for loop in network.loops):
         advice.append("take two steps or more; take three to see mistakes in the carry")
     given = [node.outputs[0] for node in network.nodes if node.kind in SOURCES]

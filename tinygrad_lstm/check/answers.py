@@ -66,10 +66,10 @@ def read(path: str | os.PathLike[str], loss: Tensor) -> tuple[dict[str, np.ndarr
     complaints: list[str] = []
     with open_npz(path) as archive:
         entries = archive.infolist()
-        count = Counter(_name(each) for each in entries)
-        for each in entries:
+        count = Counter(_name(entry) for entry in entries)
+        for entry in entries:
             try:
-                arrays[_name(each)] = _array(path, archive, each, count, signals)
+                arrays[_name(entry)] = _array(path, archive, entry, count, signals)
             except FileError as error:
                 complaints.append(str(error))
     return arrays, list(dict.fromkeys(complaints))

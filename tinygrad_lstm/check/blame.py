@@ -111,34 +111,34 @@ def judgements(
     allowed : one for each
         The tolerance of each (see `tolerances`).
     """
-    expected = run_on_given(adjoint, given, [each.value for each in given])
+    expected = run_on_given(adjoint, given, [x.value for x in given])
     return [Judgement(given[key], value, allowed[key]) for key, value in expected.items()]
 
 
-def blame(sight: View, several: Sequence[Judgement]) -> Blame | None:
+def blame(view: View, several: Sequence[Judgement]) -> Blame | None:
     """Return the first gradient that is wrong by itself, or None.
 
     Parameters
     ----------
-    sight : View
+    view : View
     several : the judgements, in the order in which the network makes them
     """
-    wrong = [each for each in several if not each.follows]
+    wrong = [x for x in several if not x.follows]
     if not wrong:
         return None
     first = wrong[0]
-    right = run_on_given(sight.adjoint, [each.given for each in several], None)
+    right = run_on_given(view.adjoint, [x.given for x in several], None)
     numbers = (first.given.value, first.expected) if first.fits else (np.nan, np.nan)
-    found, expected = (float(np.asarray(each)[first.worst]) for each in numbers)
+    found, expected = (float(np.asarray(x)[first.worst]) for x in numbers)
     consequences = [
-        each.given.name
-        for key, each in enumerate(several)
-        if each.follows and np.any(np.abs(each.given.value - right[key]) > 10 * each.allowed)
+        x.given.name
+        for key, x in enumerate(several)
+        if x.follows and np.any(np.abs(x.given.value - right[key]) > 10 * x.allowed)
     ]
-    suspects = _Suspects(sight, first.given.name, several)
+    suspects = _Suspects(view, first.given.name, several)
     return Blame(
         first.given.name, first.worst, found, expected, tuple(suspects.region()),
-        tuple(each.given.name for each in wrong[1:]), tuple(consequences), suspects.best(),
+        tuple(x.given.name for x in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 
 
@@ -149,33 +149,33 @@ class _Suspects:
     """
 
     def __init__(self, folded: View, first: str, several: Sequence[Judgement]) -> None:
-        self.folded, self.sight = folded, (sight := folded.unfolded)
-        self.maker = sight.adjoint.maker
-        self.known = {wire for each in several for wire in self._wires(each.given.name)}
+        self.folded, self.view = folded, (view := folded.unfolded)
+        self.maker = view.adjoint.maker
+        self.known = {wire for x in several for wire in self._wires(x.given.name)}
         self.names: list[str] = []
         self.bits: dict[int, int] = {}  # of a wire with a name: which it is
-        wires = {sight.at[name][0]: name for name in sight.named}
-        for node in sight.adjoint.nodes:
+        wires = {view.at[name][0]: name for name in view.named}
+        for node in view.adjoint.nodes:
             for wire in node.outputs:
                 if wire in wires and wire not in self.known:
                     self.bits[wire] = 1 << len(self.names)
                     self.names.append(wires[wire])
         self.leading, without_zeros = (self._leading(zeros) for zeros in (True, False))
         self.suspected = self._above(first, self.leading)
-        for each in several:
-            if each.follows:
-                self.suspected &= ~self._above(each.given.name, without_zeros)
+        for x in several:
+            if x.follows:
+                self.suspected &= ~self._above(x.given.name, without_zeros)
         self.shared = self.suspected  # those that lead to every gradient that is wrong by itself
-        for each in several:
-            if not each.follows:
-                self.shared &= self._above(each.given.name, self.leading)
+        for x in several:
+            if not x.follows:
+                self.shared &= self._above(x.given.name, self.leading)
 
     def _wires(self, name: str) -> list[int]:
         """Return the wires of a signal, of the whole that its step belongs to, or of its parts."""
-        if name not in self.sight.at and name in self.folded.sequence:
+        if name not in self.view.at and name in self.folded.sequence:
             name = self.folded.sequence[name]
-        parts = [part for part, _ in self.sight.parts.get(name, ())]
-        return [self.sight.at[each][0] for each in ([name] if name in self.sight.at else parts)]
+        parts = [part for part, _ in self.view.parts.get(name, ())]
+        return [self.view.at[part][0] for part in ([name] if name in self.view.at else parts)]
 
     def _leading(self, zeros: bool) -> dict[int, int]:
         """Return the signals that lead to each wire, the wire's own among them, up to known ones.
@@ -183,7 +183,7 @@ class _Suspects:
         A gain of zeros alone leads no signal on, unless ``zeros`` is true.
         """
         leading: dict[int, int] = {}
-        for node in self.sight.adjoint.nodes:
+        for node in self.view.adjoint.nodes:
             passes = zeros or node.gain is None or node.gain.any()
             above = self._inputs(node, leading) if passes else 0
             for wire in node.outputs:
@@ -208,7 +208,7 @@ class _Suspects:
         sequences = self._sequences(self.suspected)
         whole = {
             step: name for name, steps in sequences.items() for step in steps
-            if len(steps) == len(self.sight.signals.sequences[name])
+            if len(steps) == len(self.view.signals.sequences[name])
         }  # fmt: skip
         return list(dict.fromkeys(whole.get(name, name) for name in self._named(self.suspected)))
 
@@ -227,7 +227,7 @@ class _Suspects:
         """Return how many suspects are left, at most, once some signals are given."""
         most, cleared = 0, 0
         for name in names:
-            wire = self.sight.at[name][0]
+            wire = self.view.at[name][0]
             if_wrong = self.leading[wire] & ~self.bits[wire] & ~cleared & self.suspected
             most, cleared = max(most, if_wrong.bit_count()), cleared | self.leading[wire]
         return max(most, (self.suspected & ~cleared).bit_count())
@@ -239,7 +239,7 @@ class _Suspects:
         """Return the chosen steps of each signal, in the order in which their δ is made."""
         of = {
             step.name: name
-            for name, steps in self.sight.signals.sequences.items()
+            for name, steps in self.view.signals.sequences.items()
             for step in steps
             if len(steps) > 1
         }

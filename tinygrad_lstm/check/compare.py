@@ -104,7 +104,7 @@ def _report(
     sums = Sums(wanted)
     sums.add(loss, seed)
     gradients = pull_back(sums)
-    sight = None if digits is None else View(loss)
+    view = None if digits is None else View(loss)
     tape = {}
     for name, derived in chosen.items():
         several = [
@@ -121,16 +121,16 @@ def _report(
         fits = value.shape == tape[name].shape
         steps = [half_unit_printed(value, digits)] if digits is not None and fits else []
         row = _row(name, tape[name], value, rtol, steps)
-        is_placed = sight is not None and bool(sight.places.members(name))
+        is_placed = view is not None and bool(view.places.members(name))
         if steps and row.verdict == "differs" and is_placed:
-            assert sight is not None and digits is not None
-            off = reach(sight, digits, hand.values()) if off is None else off
-            bound = sight.places.value(name, off)
+            assert view is not None and digits is not None
+            off = reach(view, digits, hand.values()) if off is None else off
+            bound = view.places.value(name, off)
             most = SHARE * np.abs(tape[name]).max(initial=0.0)
             steps += [steps[0] + np.minimum(bound, most), steps[0] + bound]
             row = _row(name, tape[name], value, rtol, steps)
         rows.append(row)
-    report = Report(tuple(rows), loss, hand, rtol, digits, sight)
+    report = Report(tuple(rows), loss, hand, rtol, digits, view)
     if digits is None or report.blame is None:
         return report
     wrong = {report.given_name(signal) for signal in (report.blame.signal, *report.blame.also)}

@@ -48,7 +48,7 @@ class Comparison:
     hand: Mapping[str, np.ndarray] = field(repr=False)
     rtol: float = field(repr=False)
     digits: int | None = field(default=None, repr=False)
-    sight: View | None = field(default=None, repr=False)
+    view: View | None = field(default=None, repr=False)
 
     @cached_property
     def evidence(self) -> tuple[View, list[Given], list[np.ndarray]]:
@@ -60,26 +60,26 @@ class Comparison:
         """
         return self._look()
 
-    def _look(self, sight: View | None = None) -> tuple[View, list[Given], list[np.ndarray]]:
-        sight = sight or self.sight or View(self.loss)
+    def _look(self, view: View | None = None) -> tuple[View, list[Given], list[np.ndarray]]:
+        view = view or self.view or View(self.loss)
         finite = {row.name for row in self.rows if row.finite}
-        given = sight.given({n: v for n, v in self.hand.items() if n in finite})
-        allowed = tolerances(sight, given, self.rtol, self.digits)
+        given = view.given({n: v for n, v in self.hand.items() if n in finite})
+        allowed = tolerances(view, given, self.rtol, self.digits)
         right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
-        agreeing = {each.name for each in sight.given(right)}
-        key_of = {each.name: key for key, each in enumerate(given)}
-        for each in judgements(sight.adjoint, given, allowed):
-            if each.given.name in agreeing and not each.follows:
-                key = key_of[each.given.name]
+        agreeing = {x.name for x in view.given(right)}
+        key_of = {x.name: key for key, x in enumerate(given)}
+        for judgement in judgements(view.adjoint, given, allowed):
+            if judgement.given.name in agreeing and not judgement.follows:
+                key = key_of[judgement.given.name]
                 allowed[key] = np.full(allowed[key].shape, np.inf)
-        return sight, given, allowed
+        return view, given, allowed
 
     @cached_property
     def blame(self) -> Blame | None:
         if all(row.ok and row.as_printed for row in self.rows):
             return None
-        sight, given, allowed = self.evidence
-        return blame(sight, judgements(sight.adjoint, given, allowed))
+        view, given, allowed = self.evidence
+        return blame(view, judgements(view.adjoint, given, allowed))
 
     @cached_property
     def mistakes(self) -> Diagnoses:
@@ -134,14 +134,14 @@ class Comparison:
 
         If there are any, the report uses the unfolded network from then on.
         """
-        sight = self.evidence[0]
+        view = self.evidence[0]
         if (
             not self.is_wrong
-            or not sight.network.folded
-            or len(sight.unfolded.adjoint.nodes) > UNASKED
+            or not view.network.folded
+            or len(view.unfolded.adjoint.nodes) > UNASKED
         ):
             return Diagnoses()
-        unfolded = self._look(sight.unfolded)
+        unfolded = self._look(view.unfolded)
         mistakes = diagnose(*unfolded, pairs=False, seconds=seconds)
         if not mistakes or _leaves_some(mistakes):
             return Diagnoses()
@@ -158,15 +158,15 @@ class Comparison:
     @cached_property
     def noise(self) -> float | None:
         """The usual size of the differences, relative, if they look like noise; else None."""
-        sight, given, allowed = self.evidence
-        several = judgements(sight.adjoint, given, allowed)
-        return noise([each for each in several if not each.follows])
+        view, given, allowed = self.evidence
+        several = judgements(view.adjoint, given, allowed)
+        return noise([x for x in several if not x.follows])
 
     @property
     def corrections(self) -> list[Correction]:
         """The right equation, and the numbers, of each mistake that explains the most."""
-        sight, given, _ = self.evidence
-        return corrections(sight, given, self.best[0]) if self.best else []
+        view, given, _ = self.evidence
+        return corrections(view, given, self.best[0]) if self.best else []
 
     @cached_property
     def unplaced(self) -> list[str]:
@@ -175,19 +175,17 @@ class Comparison:
         Such a gradient is not finite, or has a wrong shape that cannot be taken apart, or belongs
         to a packed signal whose parts alone stand in the network.
         """
-        sight, _, _ = self.evidence
+        view, _, _ = self.evidence
         wrong = {row.name: row for row in self.rows if row.is_wrong}
-        return [
-            n for n, row in wrong.items() if not (row.finite and sight.given({n: self.hand[n]}))
-        ]
+        return [n for n, row in wrong.items() if not (row.finite and view.given({n: self.hand[n]}))]
 
     def given_name(self, signal: str) -> str:
         """Return the name under which the gradient of a signal was given.
 
         That is its own name, its sequence's, or the name of the signal that it is packed in."""
         text("given_name: the signal", signal)
-        sight, _, _ = self.evidence
-        return next((name for name in self.hand if signal in sight.places.members(name)), "")
+        view, _, _ = self.evidence
+        return next((name for name in self.hand if signal in view.places.members(name)), "")
 
     @property
     def ok(self) -> bool:

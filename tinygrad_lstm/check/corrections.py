@@ -72,12 +72,12 @@ class Correction:
         return f"δ{self.signal} = {self.equation}"
 
 
-def corrections(sight: View, given: Sequence[Given], diagnosis: Diagnosis) -> list[Correction]:
+def corrections(view: View, given: Sequence[Given], diagnosis: Diagnosis) -> list[Correction]:
     """Return the correction of each mistake of a diagnosis.
 
     Parameters
     ----------
-    sight : View
+    view : View
     given : the derived gradients
     diagnosis : Diagnosis
 
@@ -86,20 +86,20 @@ def corrections(sight: View, given: Sequence[Given], diagnosis: Diagnosis) -> li
     list of Correction
         Without the mistakes that show in no gradient of a signal with a name.
     """
-    equations = DeltaEquations(sight)
-    several = (_correction(equations, given, each) for each in diagnosis.mistakes)
-    return [each for each in several if each is not None]
+    equations = DeltaEquations(view)
+    several = (_correction(equations, given, mistake) for mistake in diagnosis.mistakes)
+    return [mistake for mistake in several if mistake is not None]
 
 
 def _correction(
     equations: DeltaEquations, given: Sequence[Given], mistake: Mistake
 ) -> Correction | None:
-    adjoint = equations.sight.adjoint
+    adjoint = equations.view.adjoint
     changed = mistake.change(adjoint)
     for name, wrong in _local_gradients(equations, changed):
         right = equations.right[name]
         if _differs(wrong, right):
-            author = next((each.value for each in given if each.name == name), None)
+            author = next((x.value for x in given if x.name == name), None)
             marks = _marks(adjoint, changed, len(equations.network.wires))
             equation = equations.of(name, marks, _right_steps(adjoint, changed))
             number = wrong if author is None else author
@@ -116,7 +116,7 @@ def _local_gradients(equations: DeltaEquations, changed: Flow) -> list[tuple[str
     As far as the shapes allow.
     """
     names: dict[tuple[int, int | None], str] = {}  # of copies the last
-    for name, (wire, step) in sorted(equations.places.items(), key=lambda each: each[1][0]):
+    for name, (wire, step) in sorted(equations.places.items(), key=lambda item: item[1][0]):
         names[equations.same.get(wire, wire), step] = name
     gradients: list[tuple[str, np.ndarray]] = []
 

@@ -40,15 +40,15 @@ class Diagnosis:
 
     @property
     def what(self) -> str:
-        return " and ".join(each.what for each in self.mistakes)
+        return " and ".join(mistake.what for mistake in self.mistakes)
 
     @property
     def where(self) -> str:
-        return " and ".join(each.where for each in self.mistakes)
+        return " and ".join(mistake.where for mistake in self.mistakes)
 
     @property
     def says(self) -> str:
-        return "; ".join(each.says for each in self.mistakes)
+        return "; ".join(mistake.says for mistake in self.mistakes)
 
 
 class Diagnoses(list[Diagnosis]):

@@ -65,7 +65,7 @@ class Recorded:
     def __init__(self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor]) -> None:
         self.run, self.leaves, self.outputs = run, leaves, run()
         self.values = _flat(out._array for out in self.outputs)
-        used = [each._array.dtype for each in (*leaves, *self.outputs)]
+        used = [x._array.dtype for x in (*leaves, *self.outputs)]
         self.dtype = max(used, key=lambda dtype: np.finfo(dtype).eps).type
         self.order = leading_to(set(leaves), history(self.outputs))
         self.is_analytic = all(node.primitive.analytic for node in self.order if node.inputs)
@@ -254,7 +254,7 @@ def _not_smooth(before: _Difference, now: _Difference) -> tuple[np.ndarray, np.n
     """Return where one-sided differences with two steps betray a kink, and where a jump."""
     ratio = before.step / now.step
     gap1, gap2 = np.abs(before.above - before.below), ratio * np.abs(now.above - now.below)
-    steep1, steep2 = (np.maximum(np.abs(each.above), np.abs(each.below)) for each in (before, now))
+    steep1, steep2 = (np.maximum(np.abs(x.above), np.abs(x.below)) for x in (before, now))
     doubt = ratio * now.noise
     kink = np.abs(gap1 - gap2) > np.maximum(0.5 * np.maximum(gap1, gap2), doubt)
     # a smooth function whose f'' is 0 here, as x⁴ at 0: its gap shrinks by a higher power of h

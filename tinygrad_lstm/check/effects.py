@@ -34,10 +34,11 @@ class Effects:
         self.sizes: dict[int, float] = {}
         self.slices: dict[int, slice] = {}
         count = 0
-        for key, each in Interruptible(base.items()):
-            largest = [np.abs(x).max(initial=0.0) for x in (each.given.value, each.expected)]
-            self.sizes[key] = (float(max(largest)) or 1.0) if each.fits else 0.0
-            entries = each.given.value.size if each.fits else 1
+        for key, judgement in Interruptible(base.items()):
+            values = judgement.given.value, judgement.expected
+            largest = [np.abs(value).max(initial=0.0) for value in values]
+            self.sizes[key] = (float(max(largest)) or 1.0) if judgement.fits else 0.0
+            entries = judgement.given.value.size if judgement.fits else 1
             self.slices[key] = slice(count, count + entries)
             count += entries
         random = np.random.default_rng(0)
@@ -62,9 +63,9 @@ class Effects:
     def of(self, changed: Mapping[int, Judgement]) -> np.ndarray:
         """Return the change of gradients from the expected ones; ValueError if shapes differ."""
         total = np.zeros(self.width)
-        for key, each in changed.items():
+        for key, judgement in changed.items():
             base = self.base[key]
-            now, was = (self._part(key, x.expected, x.follows) for x in (each, base))
+            now, was = (self._part(key, x.expected, x.follows) for x in (judgement, base))
             self._add(total, key, now - was)
         return total
 
@@ -74,8 +75,8 @@ class Effects:
         None if there are no gradients.
         """
         parts = [
-            self._part(key, each.expected, each.follows) - self._part(key, each.given.value, True)
-            for key, each in sorted(changed.items())
+            self._part(key, x.expected, x.follows) - self._part(key, x.given.value, True)
+            for key, x in sorted(changed.items())
         ]
         return np.concatenate(parts) if parts else None
 
@@ -93,10 +94,10 @@ class Effects:
         if len(tried) < 2:
             return []
         aim = np.zeros(self.width)
-        for key, each in self.base.items():
-            right = self._part(key, each.expected, each.follows)
-            self._add(aim, key, self._part(key, each.given.value, True) - right)
-        effects = np.array([each.effect for each in tried])
+        for key, x in self.base.items():
+            right = self._part(key, x.expected, x.follows)
+            self._add(aim, key, self._part(key, x.given.value, True) - right)
+        effects = np.array([pair.effect for pair in tried])
         blocks = []
         for start in Interruptible(range(0, len(effects), BLOCK)):
             blocks.append(effects[start : start + BLOCK] @ effects.T)

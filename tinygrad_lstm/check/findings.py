@@ -140,10 +140,10 @@ class GradReport:
         body = [(str(o), method, str(n), f"{worst:.1g}") for o, method, n, worst in self.checks]
         lines = []
         for total, several in zip(self._totals, (self.failures, self.kinks), strict=True):
-            lines += [total, *(f"  {each}" for each in several[:SHOWN])]
+            lines += [total, *(f"  {entry}" for entry in several[:SHOWN])]
             lines += [f"  … and {len(several) - SHOWN} more"] * (len(several) > SHOWN)
         lines += [MISDECLARED.format(name or "A primitive") for name in self.misdeclared]
-        tried, failed = ({each.method for each in some} for some in (self.checks, self.failures))
+        tried, failed = ({entry.method for entry in some} for some in (self.checks, self.failures))
         if "complex step" in tried and failed == {"central difference"}:
             lines.append(UNRECORDED)
         return "\n".join([*table(head, body), *(x for line in lines for x in wrapped(line))])

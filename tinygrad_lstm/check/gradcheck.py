@@ -130,8 +130,8 @@ def _second(run: Callable[[], tuple[Tensor, ...]], first: Pullback, options: Opt
         live, seeds = zip(*((out, u) for out, u in zip(run(), starts) if out.requires_grad))
         slopes = grad(live, leaves, seeds, create_graph=True, allow_unused=True)
         return tuple(
-            Tensor(np.zeros(leaf.shape), dtype=leaf.dtype) if each is None else each
-            for each, leaf in zip(slopes, leaves)
+            Tensor(np.zeros(leaf.shape), dtype=leaf.dtype) if slope is None else slope
+            for slope, leaf in zip(slopes, leaves)
         )
 
     names = [*first.names, *(f"cotangent of output {k}" for k in range(len(starts)))]
@@ -191,11 +191,11 @@ def _leaves(inputs: Any, float32: bool) -> list[Tensor]:
     float32 = flag("gradcheck: float32", float32)
     several = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
     leaves = []
-    for k, each in enumerate(several):
-        if isinstance(each, Tensor) and each.requires_grad and not each.inputs:
-            leaf = each
+    for k, entry in enumerate(several):
+        if isinstance(entry, Tensor) and entry.requires_grad and not entry.inputs:
+            leaf = entry
         else:
-            data, name = (each.numpy(), each.name) if isinstance(each, Tensor) else (each, None)
+            data, name = (entry.numpy(), entry.name) if isinstance(entry, Tensor) else (entry, None)
             try:
                 leaf = Tensor(data, requires_grad=True, name=name)
             except DTypeError as error:
@@ -235,10 +235,10 @@ def _names(leaves: list[Tensor]) -> list[str]:
 
 def _outputs(returned: Any) -> tuple[Tensor, ...]:
     several = tuple(returned) if isinstance(returned, tuple | list) else (returned,)
-    for each in several:
-        if not isinstance(each, Tensor):
+    for out in several:
+        if not isinstance(out, Tensor):
             raise UsageError(
-                f"gradcheck: the function returned {type(each).__name__}, expected a Tensor or a "
+                f"gradcheck: the function returned {type(out).__name__}, expected a Tensor or a "
                 "tuple of Tensors; compute with Tensors to the end"
             )
     return several

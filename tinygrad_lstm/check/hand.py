@@ -59,7 +59,7 @@ def pairs(hand: Any) -> list[tuple[str, Any]]:
     """
     try:
         given = [
-            (name, each) for name, each in (hand.items() if isinstance(hand, Mapping) else hand)
+            (name, value) for name, value in (hand.items() if isinstance(hand, Mapping) else hand)
         ]
     except (TypeError, ValueError):
         raise UsageError(

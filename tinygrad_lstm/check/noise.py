@@ -30,10 +30,10 @@ def noise(several: Sequence[Judgement]) -> float | None:
     float or None
         None if they do not look like noise, or are too few to tell.
     """
-    if not all(each.fits for each in several):
+    if not all(x.fits for x in several):
         return None
     for by_entry in (True, False):  # noise of each entry's size, or of the largest one's
-        off = np.concatenate([_relative(each, by_entry) for each in several] or [np.empty(0)])
+        off = np.concatenate([_relative(x, by_entry) for x in several] or [np.empty(0)])
         size = float(np.sqrt(np.mean(off**2))) if off.size >= FEWEST else np.inf
         balance = abs(int(np.sum(np.sign(off))))
         if (

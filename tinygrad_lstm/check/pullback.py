@@ -208,7 +208,7 @@ class Pullback:
                 half = np.zeros(direction.shape)
                 half.flat[part] = direction.flat[part]
                 halves.append((self._verdict(slopes, rtol, k, half).excess.max(), half))
-            direction = max(halves, key=lambda each: each[0])[1]
+            direction = max(halves, key=lambda pair: pair[0])[1]
         return np.where(direction == 0, 0.0, self.lengths[k])
 
     def _write_down(self, method: str, k: int, verdict: Verdict) -> None:
@@ -225,9 +225,8 @@ class Pullback:
                 self.failures.append(failure)
         for m in np.flatnonzero(verdict.slopes.kinked).tolist():
             if not (wrong[m] if self.by_element else wrong.any()):
-                low, high = (
-                    float(each[m] / length) for each in (verdict.slopes.low, verdict.slopes.high)
-                )
+                slopes = verdict.slopes
+                low, high = float(slopes.low[m] / length), float(slopes.high[m] / length)
                 kink = Kink(low=low, high=high, **self._which(k, at, m))
                 if kink not in self.kinks:
                     self.kinks.append(kink)
@@ -249,10 +248,10 @@ class Pullback:
     def _pull_back(self, row: np.ndarray) -> list[np.ndarray]:
         """Return each leaf's gradient for one cotangent of the outputs, all in a row."""
         outs, seeds = zip(*self._seeds(row))
-        found = grad(outs, self.leaves, seeds, allow_unused=True)
+        gradients = grad(outs, self.leaves, seeds, allow_unused=True)
         return [
-            np.zeros(leaf.shape) if each is None else np.asarray(each._array, float)
-            for leaf, each in zip(self.leaves, found)
+            np.zeros(leaf.shape) if ct is None else np.asarray(ct._array, float)
+            for leaf, ct in zip(self.leaves, gradients)
         ]
 
     def _seeds(self, row: np.ndarray) -> list[tuple[Tensor, np.ndarray]]:
@@ -276,10 +275,10 @@ class Pullback:
                 for out, seed in self._seeds(row):
                     out.backward(seed)
                 summed = [np.zeros(x.shape) if x.grad is None else x.grad for x in self.leaves]
-                self._same(method, summed, [times * each for each in once])
+                self._same(method, summed, [times * ct for ct in once])
         finally:
-            for leaf, kept in zip(touched, before):
-                leaf.grad = kept
+            for leaf, gradient in zip(touched, before):
+                leaf.grad = gradient
         zeros = [np.zeros(leaf.shape) for leaf in self.leaves]
         self._same("zero cotangent", self._pull_back(0 * row), zeros)
 

@@ -54,7 +54,7 @@ def text(report: Comparison, answers: bool) -> str:
     body = [_cells(row) for row in report.rows]
     if not answers:
         head, body = (HEAD[0], HEAD[-1]), [(line[0], line[-1]) for line in body]
-    lines = [line for each in _lines(report, answers) for line in wrapped(each)]
+    lines = [line for text in _lines(report, answers) for line in wrapped(text)]
     return "\n".join([*table(head, body), summary(report), *lines])
 
 
@@ -71,10 +71,10 @@ def html(report: Comparison) -> str:
         colour = WRONG if row.is_wrong else "" if row.ok else OPEN
         colour = FIRST if row.name == first else colour
         cell = f'<td style="background:{colour}">' if colour else "<td>"
-        rows.append("".join(f"{cell}{escape(each)}</td>" for each in _cells(row)))
+        rows.append("".join(f"{cell}{escape(text)}</td>" for text in _cells(row)))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     paragraphs = (escape(line.strip()).translate(MARK) for line in lines)
-    return f"<table>{body}</table>" + "".join(f"<p>{each}</p>" for each in paragraphs)
+    return f"<table>{body}</table>" + "".join(f"<p>{text}</p>" for text in paragraphs)
 
 
 def data(report: Comparison, answers: bool) -> dict[str, Any]:
@@ -105,11 +105,14 @@ def data(report: Comparison, answers: bool) -> dict[str, Any]:
 
 
 def _mistakes(report: Comparison, answers: bool) -> Iterator[dict[str, Any]]:
-    for at, each in enumerate(report.best[:LISTED]):
-        entry = {"what": each.what, "where": each.where, "says": _sentence(each.says, answers),
-                 "left": each.left, "unique": each.unique, "apart": each.apart}  # fmt: skip
+    for at, diagnosis in enumerate(report.best[:LISTED]):
+        says = _sentence(diagnosis.says, answers)
+        entry = {
+            "what": diagnosis.what, "where": diagnosis.where, "says": says,
+            "left": diagnosis.left, "unique": diagnosis.unique, "apart": diagnosis.apart,
+        }  # fmt: skip
         if answers:
-            entry["residual"] = _plain(each.residual)
+            entry["residual"] = _plain(diagnosis.residual)
             entry["equations"] = [] if at else [_equation(one) for one in report.corrections]
         yield entry
 
@@ -135,9 +138,9 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
         yield "give more digits, or scientific notation: zeros would pass as well"
     if not report.is_wrong:
         return
-    sight = report.evidence[0]
-    if sight.reason:
-        yield f"every step on its own, since {sight.reason}"
+    view = report.evidence[0]
+    if view.reason:
+        yield f"every step on its own, since {view.reason}"
     if report.unplaced:
         reasons = [f"{name} ({_why_unplaced(report, name)})" for name in report.unplaced]
         yield f"compared, but not blamed: {_listing(reasons)}"
@@ -171,8 +174,8 @@ def _best_mistakes(report: Comparison, wrong: int, answers: bool) -> Iterator[st
     for correction in report.corrections if answers else ():
         yield from _correction(correction)
     word = "explains as many" if first.left else "explains the same"
-    for each in [other for other in others if other.left == first.left][:2]:
-        yield f"{word}: {_sentence(each.says, answers)}"
+    for other in [x for x in others if x.left == first.left][:2]:
+        yield f"{word}: {_sentence(other.says, answers)}"
     if first.apart:
         yield f"give {first.apart} to tell them apart"
     if first.left:

@@ -108,7 +108,7 @@ def _is_multiple(value: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def tolerances(
-    sight: View, given: Sequence[Given], rtol: float, digits: int | None
+    view: View, given: Sequence[Given], rtol: float, digits: int | None
 ) -> list[np.ndarray]:
     """Return the tolerance of each derived gradient, against the one that follows from those above.
 
@@ -118,15 +118,15 @@ def tolerances(
 
     Parameters
     ----------
-    sight : View
+    view : View
     given : the derived gradients
     rtol : float
         The rounding of the machine, relative to the largest number in a sum.
     digits : int, optional
         At how many the numbers were carried.
     """
-    values = [np.abs(each.value) for each in given]
-    scale = run_on_given(absolute(sight.adjoint), given, values, _sizes(sight))
+    values = [np.abs(x.value) for x in given]
+    scale = run_on_given(absolute(view.adjoint), given, values, _sizes(view))
     largest: dict[int, float] = {}  # of a signal over its steps
     for key, size in Interruptible(scale.items()):
         known = largest.get(given[key].wire, 0.0)
@@ -136,35 +136,35 @@ def tolerances(
     if digits is None:
         return allowed
     units = [half_unit_printed(value, digits) for value in values]
-    half_unit = half_unit_of([each.value for each in given], digits)
-    wires, random = set(_wires(sight).values()), np.random.default_rng(1)
+    half_unit = half_unit_of([x.value for x in given], digits)
+    wires, random = set(_wires(view).values()), np.random.default_rng(1)
     exact = Recorder(wires)
 
     def follows(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
-        printed = [each.value for each in given]
+        printed = [x.value for x in given]
         if not is_rounded:
             return run_on_given(adjoint, given, printed, exact)
         moved = [x + _uniform(random, u) for x, u in zip(printed, units, strict=True)]
         between = Recorder(wires, partial(_moved, _errors(random, exact, half_unit)))
         return run_on_given(adjoint, given, moved, between)
 
-    off = spread(sight, half_unit, follows)
+    off = spread(view, half_unit, follows)
     return [
         one + units[key] + (off[key] if one.shape == off[key].shape else 0.0)
         for key, one in enumerate(allowed)
     ]
 
 
-def _sizes(sight: View) -> Intercepts:
+def _sizes(view: View) -> Intercepts:
     """Return intercepts for the size of δ itself where it has a name or left a product.
 
     So that sizes are added up from one name, or one layer, to the next, and do not grow from step
     to step as the sum of all ways does, whose signs never let them cancel.
     """
-    wires = set(_wires(sight).values())
-    wires.update(x.outputs[0] for x in sight.adjoint.nodes if x.kind is Kind.MATRIX)
+    wires = set(_wires(view).values())
+    wires.update(x.outputs[0] for x in view.adjoint.nodes if x.kind is Kind.MATRIX)
     exact = Recorder(wires)
-    evaluate(sight.adjoint, intercept=exact)
+    evaluate(view.adjoint, intercept=exact)
 
     def size(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
         return np.asarray(np.abs(exact.records.get(wire, {}).get(step, value)))
@@ -172,19 +172,19 @@ def _sizes(sight: View) -> Intercepts:
     return Recorder(wires, size)
 
 
-def reach(sight: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
+def reach(view: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.ndarray]:
     """Return how far off δ may be if its operands are carried at few digits, by wire.
 
     The last digit of δ itself does not count: it is printed.
 
     Parameters
     ----------
-    sight : View
+    view : View
     digits : int
     printed : arrays
         The author's numbers, which show how the author counts digits (see `half_unit_of`).
     """
-    wires, random = _wires(sight), np.random.default_rng(2)
+    wires, random = _wires(view), np.random.default_rng(2)
     half_unit = half_unit_of(printed, digits)
 
     exact = Recorder(set(wires.values()))
@@ -201,12 +201,12 @@ def reach(sight: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np
         evaluate(adjoint, intercept=Recorder(set(wires.values()), rounded))
         return before.series()
 
-    off = spread(sight, half_unit, deltas)
+    off = spread(view, half_unit, deltas)
     return {wire: off[to] for wire, to in wires.items() if to in off}
 
 
 def spread(
-    sight: View, half_unit: HalfUnit, run: Callable[[Flow, bool], dict[int, np.ndarray]]
+    view: View, half_unit: HalfUnit, run: Callable[[Flow, bool], dict[int, np.ndarray]]
 ) -> dict[int, np.ndarray]:
     """Return how far rounding may move the results of an adjoint network.
 
@@ -218,7 +218,7 @@ def spread(
 
     Parameters
     ----------
-    sight : View
+    view : View
     half_unit : array -> array
         Half a unit of the last digit of numbers that are carried.
     run : (adjoint network, whether its signals are rounded too) -> results, by any keys
@@ -229,9 +229,9 @@ def spread(
     """
     random = np.random.default_rng(0)
     with np.errstate(all="ignore"):
-        right = run(sight.adjoint, False)
+        right = run(view.adjoint, False)
         squares = {key: np.zeros(np.shape(value)) for key, value in right.items()}
-        for adjoint in islice(_rounded(sight, half_unit, random), DRAWS):
+        for adjoint in islice(_rounded(view, half_unit, random), DRAWS):
             for key, value in run(adjoint, True).items():
                 squares[key] = squares[key] + (value - right[key]) ** 2
         bounds = {key: FACTOR * np.sqrt(x / DRAWS) for key, x in squares.items()}
@@ -262,33 +262,33 @@ def _uniform(random: np.random.Generator, most: np.ndarray) -> np.ndarray:
     return most * random.uniform(-1.0, 1.0, np.shape(most))
 
 
-def _rounded(sight: View, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
+def _rounded(view: View, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
     """Yield adjoint networks of forward passes in which every computed signal is rounded.
 
     Inputs and parameters stay as they are, and a value that is only moved or copied is rounded
     once.
     """
-    network = sight.network
+    network = view.network
     nodes = [node for node in network.nodes if node.kind in COMPUTED]
     folded = {wire for node in nodes for wire in node.outputs if node.folded}
     most = {w: _most(network.wires[w].value, half_unit) for node in nodes for w in node.outputs}
     user = network.user
-    ends = {node.outputs[0] for node in sight.adjoint.nodes if node.kind in GAINS}
+    ends = {node.outputs[0] for node in view.adjoint.nodes if node.kind in GAINS}
     used = {wire: user[wire] for wire in ends if wire in user and user[wire].kind in SLOPED}
     needed = {wire for node in used.values() for wire in (*node.inputs, *node.outputs)}
     while True:
         drawn = {wire: _uniform(random, x) for wire, x in most.items()}
         errors = {wire: x if wire in folded else {None: x} for wire, x in drawn.items()}
-        seen = Recorder(needed | set(most), partial(_moved, errors))
-        evaluate(network, intercept=seen)
-        values = seen.series()
+        recorder = Recorder(needed | set(most), partial(_moved, errors))
+        evaluate(network, intercept=recorder)
+        values = recorder.series()
         yield replace(
-            sight.adjoint,
+            view.adjoint,
             nodes=tuple(
                 _with_gain(node, used[node.outputs[0]], values)
                 if node.kind in GAINS and node.outputs[0] in used
                 else node
-                for node in sight.adjoint.nodes
+                for node in view.adjoint.nodes
             ),
         )
 
@@ -303,9 +303,9 @@ def _with_gain(node: Node, used: Node, values: Mapping[int, np.ndarray]) -> Node
     return replace(node, gain=np.where(np.isfinite(gain), gain, node.gain))
 
 
-def _wires(sight: View) -> dict[int, int]:
+def _wires(view: View) -> dict[int, int]:
     """Return the wires of the named signals, in the network and in its adjoint."""
-    return {sight.places.at[name][0]: sight.at[name][0] for name in sight.named}
+    return {view.places.at[name][0]: view.at[name][0] for name in view.named}
 
 
 def absolute(adjoint: Flow) -> Flow:

@@ -25,8 +25,8 @@ def given_places(given: Sequence[Given]) -> dict[int, dict[int | None, list[int]
     There are several at one place, where one signal is a plain copy of another.
     """
     places: dict[int, dict[int | None, list[int]]] = {}
-    for key, each in enumerate(given):
-        places.setdefault(each.wire, {}).setdefault(each.step, []).append(key)
+    for key, x in enumerate(given):
+        places.setdefault(x.wire, {}).setdefault(x.step, []).append(key)
     return places
 
 
@@ -70,8 +70,8 @@ def run_on_given(
         return intercept
 
     evaluate(adjoint, intercept={wire: at(wire) for wire in {*places, *others}})
-    for key, each in enumerate(given):
-        own.setdefault(key, np.zeros(each.value.shape))
+    for key, x in enumerate(given):
+        own.setdefault(key, np.zeros(x.value.shape))
     return own
 
 

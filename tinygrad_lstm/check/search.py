@@ -33,7 +33,7 @@ LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
 
 
 def diagnose(
-    sight: View,
+    view: View,
     given: Sequence[Given],
     allowed: Sequence[np.ndarray],
     *,
@@ -45,7 +45,7 @@ def diagnose(
 
     Parameters
     ----------
-    sight : View
+    view : View
     given : the derived gradients
     allowed : the tolerance of each (see `tolerances`)
     seconds : float
@@ -59,7 +59,7 @@ def diagnose(
     result.is_cut = True
     with np.errstate(all="ignore"), Clock(seconds):  # a mistake may divide by 0
         with suppress(TimeUp):
-            search = _Search(sight, given, allowed)
+            search = _Search(view, given, allowed)
             if search.wrong:
                 search.try_singles()
                 if pairs and not search.is_explained and not search.is_noise:
@@ -67,19 +67,19 @@ def diagnose(
             result.is_cut = False
         if search is None:
             return result
-        whole = [each for each in search.diagnoses if not each.left]
+        whole = [x for x in search.diagnoses if not x.left]
         part = [] if search.is_noise else search.diagnoses
         by_sentence: dict[str, Diagnosis] = {}  # diagnoses of one sentence are one
-        for each in sorted(whole or part, key=_order):
-            by_sentence.setdefault(each.says, each)
+        for diagnosis in sorted(whole or part, key=_order):
+            by_sentence.setdefault(diagnosis.says, diagnosis)
         best = list(by_sentence.values())[:MOST]
         is_only = bool(whole) and len(best) == 1 and not result.is_cut
         apart = ""
         with suppress(TimeUp):
             others = best[1:COMPARED] if whole else []
-            signals = (_apart(sight, (best[0], other), given) for other in others)
+            signals = (_apart(view, (best[0], other), given) for other in others)
             apart = next(filter(None, signals), "")
-    result.extend(replace(each, unique=is_only, apart=apart, effect=None) for each in best)
+    result.extend(replace(x, unique=is_only, apart=apart, effect=None) for x in best)
     return result
 
 
@@ -88,7 +88,7 @@ class _Search:
 
     Parameters
     ----------
-    sight, given, allowed : as in `diagnosed`
+    view, given, allowed : as in `diagnose`
 
     Attributes
     ----------
@@ -100,9 +100,9 @@ class _Search:
         The diagnoses that explain some of them.
     """
 
-    def __init__(self, sight: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> None:
-        self.sight, self.given, self.allowed = sight, given, allowed
-        self.trials = Trials(sight.adjoint, given, True)
+    def __init__(self, view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> None:
+        self.view, self.given, self.allowed = view, given, allowed
+        self.trials = Trials(view.adjoint, given, True)
         self.base = {
             key: Judgement(given[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
@@ -111,9 +111,9 @@ class _Search:
         self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
         residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
         self.residuals = sorted(residuals, reverse=True)
-        self.maker = sight.adjoint.maker
-        self.known = _known(sight, given)
-        self.settled = _settled(sight, given, allowed) if self.wrong else set[int]()
+        self.maker = view.adjoint.maker
+        self.known = _known(view, given)
+        self.settled = _settled(view, given, allowed) if self.wrong else set[int]()
         self.diagnoses: list[Diagnosis] = []
         self.paired: list[Diagnosis] = []
         self.effects = Effects(self.base)
@@ -121,11 +121,11 @@ class _Search:
     @property
     def is_explained(self) -> bool:
         """Whether a mistake, or two, explain all wrong gradients."""
-        return any(not each.left for each in self.diagnoses)
+        return any(not x.left for x in self.diagnoses)
 
     def try_singles(self) -> None:
         """Try single mistakes: at first those that explain all, if there are any."""
-        above = [(each.follows, self._above(each.given.wire)) for each in self.base.values()]
+        above = [(x.follows, self._above(x.given.wire)) for x in self.base.values()]
         at_fault = [wires for follows, wires in above if not follows]
 
         def covers(mistake: Mistake) -> bool:
@@ -151,12 +151,12 @@ class _Search:
         for mistake in self._mistakes(ways):
             if mistake.change.at & ways and not covers(mistake):
                 self.attempt((mistake,))
-        for mistake in self._unsettled(any_size(self.sight)):
+        for mistake in self._unsettled(any_size(self.view)):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
 
     def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
         """Yield the mistakes at some wires, without their changes where all gradients are right."""
-        return self._unsettled(mistakes(self.sight, wires))
+        return self._unsettled(mistakes(self.view, wires))
 
     def _unsettled(self, several: Iterable[Mistake]) -> Iterator[Mistake]:
         """Yield mistakes without their changes where all gradients are right."""
@@ -198,9 +198,9 @@ class _Search:
             now = self._judgements(several)
         except NO_ROOM:
             return
-        left = self.wrong + sum(self.base[key].follows - each.follows for key, each in now.items())
+        left = self.wrong + sum(self.base[key].follows - x.follows for key, x in now.items())
         rest = next((residual for residual, key in self.residuals if key not in now), 0.0)
-        residual = max([rest, *(each.residual for each in now.values())])
+        residual = max([rest, *(x.residual for x in now.values())])
         diagnosis = Diagnosis(several, residual, left)
         if left < self.wrong:
             self.diagnoses.append(diagnosis)
@@ -214,7 +214,7 @@ class _Search:
         self, several: Sequence[Mistake], leading: set[int] | None = None
     ) -> dict[int, Judgement]:
         """Return the judgements of the gradients that mistakes lead to (see `Trials.run`)."""
-        values = self.trials.run([each.change for each in several], leading)
+        values = self.trials.run([x.change for x in several], leading)
         return {key: Judgement(self.given[key], x, self.allowed[key]) for key, x in values.items()}
 
     def _residual(self, several: Sequence[Mistake]) -> np.ndarray | None:
@@ -231,9 +231,7 @@ class _Search:
         """
         ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
         leading = min(ways, key=len)
-        aims = {
-            key: each.given.value - each.expected for key, each in self.base.items() if each.fits
-        }
+        aims = {key: x.given.value - x.expected for key, x in self.base.items() if x.fits}
         screen = Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
         is_shaped = len(aims) == len(self.base)
 
@@ -252,21 +250,21 @@ class _Search:
         return may_explain
 
 
-def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
+def _apart(view: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
     """Return a signal that is not given and differs between two diagnoses; empty if none does."""
     both = []
-    for each in two:
-        network: Flow = sight.adjoint
+    for diagnosis in two:
+        network: Flow = view.adjoint
         try:
-            for mistake in each.mistakes:
+            for mistake in diagnosis.mistakes:
                 network = mistake.change(network)
             values = evaluate(network, everything=True)
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])
-    known = {each.name for each in given}
-    for name in sight.named:
-        wire, step = sight.at[name]
+    known = {x.name for x in given}
+    for name in view.named:
+        wire, step = view.at[name]
         one, other = (values[wire] for values in both)
         if name not in known and one is not None and other is not None:
             at = ... if step is None else step
@@ -276,9 +274,9 @@ def _apart(sight: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str
     return ""
 
 
-def _known(sight: View, given: Sequence[Given]) -> set[int]:
+def _known(view: View, given: Sequence[Given]) -> set[int]:
     """Return the wires on which δ is given at every step."""
-    nodes, loops = sight.adjoint.nodes, sight.adjoint.loops
+    nodes, loops = view.adjoint.nodes, view.adjoint.loops
     counts = {w: len(loops[x.loop or 0].steps) for x in nodes if x.folded for w in x.outputs}
     steps = given_places(given)
     return {  # a signal that leaves a loop is given without a step
@@ -286,16 +284,16 @@ def _known(sight: View, given: Sequence[Given]) -> set[int]:
     }
 
 
-def _settled(sight: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
+def _settled(view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
-    right = run_on_given(sight.adjoint, given, None)
+    right = run_on_given(view.adjoint, given, None)
     several = (Judgement(given[k], value, allowed[k]) for k, value in Interruptible(right.items()))
-    off = {each.given.wire for each in several if not each.follows}
-    return _known(sight, given) - off
+    off = {x.given.wire for x in several if not x.follows}
+    return _known(view, given) - off
 
 
 def _left(several: Iterable[Judgement]) -> int:
-    return sum(not each.follows for each in Interruptible(several))
+    return sum(not x.follows for x in Interruptible(several))
 
 
 def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:

@@ -85,8 +85,8 @@ class Trials:
         intercept = {wire: intercept_at(wire) for wire in Interruptible(self.at)}
         evaluate(self.adjoint, intercept=intercept)
         self.known, self.own = known.series(), own.series()
-        for key, each in enumerate(self.given):
-            expected.setdefault(key, np.zeros(each.value.shape))
+        for key, x in enumerate(self.given):
+            expected.setdefault(key, np.zeros(x.value.shape))
         return expected
 
     def _intercept(
@@ -177,7 +177,7 @@ class Trials:
         self, changes: Sequence[Change], leading: set[int]
     ) -> tuple[Sequence[Node], tuple[Any, ...], set[int]]:
         """Return the nodes that run again, in order, the wires, and those that they make."""
-        starts = frozenset[int]().union(*(each.at for each in changes))
+        starts = frozenset[int]().union(*(change.at for change in changes))
         patch = self._patch(changes, leading)
         if patch is not None:
             ahead = self._ahead(starts)
@@ -223,7 +223,7 @@ class Trials:
                 place = place_of(nodes, node)
                 fresh = edit(nodes[place], free)
                 nodes[place : place + 1] = fresh
-                free += sum(wire >= free for each in fresh for wire in each.outputs)
+                free += sum(wire >= free for x in fresh for wire in x.outputs)
         return {
             at: nodes
             for at, nodes in patch.items()
@@ -366,8 +366,8 @@ class Screen:
             slope = self.slopes.get(wire)
             if np.shape(was) != np.shape(now) or slope is None:
                 return None
-            each = slope * (now - was)
-            moved += float(np.sum(each))
+            effect = slope * (now - was)
+            moved += float(np.sum(effect))
             size += float(np.sum(np.abs(slope) * (np.abs(now) + np.abs(was))))
         if not np.isfinite(moved) or not np.isfinite(size):
             return None

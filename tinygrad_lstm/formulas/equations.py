@@ -51,16 +51,16 @@ class DeltaEquations:
         The right gradients of these.
     """
 
-    def __init__(self, sight: View) -> None:
-        self.sight, self.network = sight, sight.network
+    def __init__(self, view: View) -> None:
+        self.view, self.network = view, view.network
         self.reader = Reader(self.network, self._called)
         self.maker, self.user = self.network.maker, self.network.user
-        self.alive, self.same = alive(self.network), sight.adjoint.continued
-        back = evaluate(sight.adjoint, everything=True)
-        self.δ = {w: back[sight.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
+        self.alive, self.same = alive(self.network), view.adjoint.continued
+        back = evaluate(view.adjoint, everything=True)
+        self.δ = {w: back[view.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
         self.named: dict[WireStep, str] = {}
-        for name in sight.named:
-            self.named.setdefault(sight.places.at[name], name)
+        for name in view.named:
+            self.named.setdefault(view.places.at[name], name)
         for wire in self.alive:
             self._name_fork(wire)
         self.places = {name: place for place, name in self.named.items() if place[0] in self.alive}
@@ -250,7 +250,7 @@ class DeltaEquations:
 
         Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
         """
-        node, recorded = self.reader.origin(tap, step), self.sight.signals.by_name
+        node, recorded = self.reader.origin(tap, step), self.view.signals.by_name
         if node.kind is not Kind.CONSTANT:
             return None
         known, value = recorded.get(node.name), self.reader.value(tap, step)
@@ -267,7 +267,7 @@ class DeltaEquations:
         node = self.maker[wire]
         if step is None or node.loop is None or not node.is_timed:
             return node.name
-        return self.sight.places.name_at(node, self.network.loops[node.loop].steps[step])
+        return self.view.places.name_at(node, self.network.loops[node.loop].steps[step])
 
     @staticmethod
     def _at(value: np.ndarray, step: int | None) -> np.ndarray:

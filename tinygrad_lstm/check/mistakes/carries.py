@@ -156,7 +156,7 @@ def loops(nets: Networks) -> list[int]:
 
 def _only_last(nets: Networks, node: Node) -> np.ndarray:
     """Return 1 at the step that is run last, and 0 at the others."""
-    kinds = {each.kind for each in nets.adjoint.nodes if each.loop == node.loop}
+    kinds = {x.kind for x in nets.adjoint.nodes if x.loop == node.loop}
     keep = np.zeros(nets.steps(node))
     keep[0 if Kind.DELAY in kinds and Kind.ADVANCE not in kinds else -1] = 1.0
     return keep

@@ -62,7 +62,7 @@ class Change:
         """Return how to leave a junction only some of its summands."""
 
         def edit(now: Node, wire: int) -> list[Node]:
-            inputs, signs = ([each[at] for at in arms] for each in (now.inputs, now.signs))
+            inputs, signs = ([ports[at] for at in arms] for ports in (now.inputs, now.signs))
             return [replace(now, inputs=tuple(inputs), signs=tuple(signs))]
 
         return cls.by(node, edit)
@@ -94,14 +94,14 @@ class Change:
         several = list(several)
 
         def apply(graph: Flow) -> Flow:
-            for each in several:
-                graph = each(graph)
+            for change in several:
+                graph = change(graph)
             return graph
 
-        wires = frozenset[int]().union(*(each.at for each in several))
-        edits = [each.edits for each in several if each.edits is not None]
+        wires = frozenset[int]().union(*(change.at for change in several))
+        edits = [change.edits for change in several if change.edits is not None]
         single = tuple(chain.from_iterable(edits)) if len(edits) == len(several) else None
-        return cls(apply, wires, all(each.is_none for each in several), single)
+        return cls(apply, wires, all(change.is_none for change in several), single)
 
 
 def standing(graph: Flow, node: Node) -> Node:
@@ -111,8 +111,8 @@ def standing(graph: Flow, node: Node) -> Node:
 
 def place_of(nodes: Sequence[Node], node: Node) -> int:
     """Return the position of the node in place of one; raise KeyError if there is none."""
-    for at, each in enumerate(nodes):
-        if each.outputs == node.outputs and each.kind == node.kind:
+    for at, x in enumerate(nodes):
+        if x.outputs == node.outputs and x.kind == node.kind:
             return at
     raise KeyError(node.name)
 
@@ -125,13 +125,13 @@ def edited(graph: Flow, node: Node, edit: Edit) -> Flow:
     at, free, nodes = place_of(graph.nodes, node), len(graph.wires), list(graph.nodes)
     now = nodes[at]
     fresh = edit(now, free)
-    inside = [each for each in fresh if each.folded == now.folded]
+    inside = [x for x in fresh if x.folded == now.folded]
     nodes[at : at + 1] = inside
     at += len(inside)
     while now.folded and at < len(nodes) and nodes[at].folded and nodes[at].loop == now.loop:
         at += 1
     nodes[at:at] = fresh[len(inside) :]
-    wires = sorted(wire for each in fresh for wire in each.outputs if wire >= free)
+    wires = sorted(wire for x in fresh for wire in x.outputs if wire >= free)
     more = (Wire(f"{now.name} ({wire})") for wire in wires)
     return replace(graph, nodes=tuple(nodes), wires=(*graph.wires, *more))
 
@@ -142,7 +142,7 @@ def _preceding(port: int, fresh: Node) -> Edit:
     def edit(now: Node, wire: int) -> list[Node]:
         before = replace(fresh, inputs=(now.inputs[port],), outputs=(wire,),
                          name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
-        inputs = tuple(wire if at == port else each for at, each in enumerate(now.inputs))
+        inputs = tuple(wire if at == port else old for at, old in enumerate(now.inputs))
         return [before, replace(now, inputs=inputs)]
 
     return edit

@@ -84,8 +84,8 @@ def _permutation(nodes: list[Node], to: list[int]) -> Change:
     def apply(graph: Flow) -> Flow:
         now = [standing(graph, node) for node in nodes]
         places = {
-            id(each): replace(each, outputs=nodes[at].outputs)
-            for each, at in zip(now, to, strict=True)
+            id(node): replace(node, outputs=nodes[at].outputs)
+            for node, at in zip(now, to, strict=True)
         }
         return in_order(replace(graph, nodes=tuple(places.get(id(x), x) for x in graph.nodes)))
 
@@ -157,8 +157,8 @@ def wrong_layouts(nets: Networks) -> Iterator[Mistake]:
 def packing_orders(nets: Networks) -> Iterator[Mistake]:
     """Put packed parts in another order, as other libraries pack them."""
     packed: dict[tuple[int, ...], list[list[Node]]] = {}  # by the widths of the parts
-    for parts in nets.sight.parts.values():
-        wires = [nets.sight.at.get(name, (-1, 0)) for name, _ in parts]
+    for parts in nets.view.parts.values():
+        wires = [nets.view.at.get(name, (-1, 0)) for name, _ in parts]
         if all(step is None and wire in nets.sender for wire, step in wires):
             nodes = [nets.sender[wire] for wire, _ in wires]
             packed.setdefault(tuple(width for _, width in parts), []).append(nodes)
@@ -177,7 +177,7 @@ def packing_orders(nets: Networks) -> Iterator[Mistake]:
                 for nodes in wholes
             )  # fmt: skip
             yield replace(
-                members[0], change=Change.all(each.change for each in members), members=members
+                members[0], change=Change.all(member.change for member in members), members=members
             )
 
 

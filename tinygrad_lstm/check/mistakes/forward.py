@@ -23,8 +23,8 @@ from .mistake import Mistake
 from .networks import Networks
 from .normalisations import Normalisation, along_other_axis, normalisations
 
-Seen = Callable[[int], np.ndarray]  # the value on a wire at this step
-Value = Callable[[int | None, np.ndarray, Seen], np.ndarray]  # -> the value in its place
+ValueOn = Callable[[int], np.ndarray]  # the value on a wire at this step
+Value = Callable[[int | None, np.ndarray, ValueOn], np.ndarray]  # -> the value in its place
 
 
 def forward_slips(nets: Networks) -> Iterator[Mistake]:
@@ -43,10 +43,10 @@ def _functions(nets: Networks) -> Iterator[Mistake]:
         (x,), (y,) = function.inputs, function.outputs
         source, apply = nets.source(x).name, function.operation.forward
 
-        def left_out(step: int | None, value: Any, seen: Seen, x: int = x) -> Any:
-            return seen(x)
+        def left_out(step: int | None, value: Any, value_on: ValueOn, x: int = x) -> Any:
+            return value_on(x)
 
-        def twice(step: int | None, value: Any, seen: Seen, apply: Any = apply) -> Any:
+        def twice(step: int | None, value: Any, value_on: ValueOn, apply: Any = apply) -> Any:
             return apply(value)
 
         change = run_again(nets, {y: left_out})
@@ -64,14 +64,16 @@ def _functions(nets: Networks) -> Iterator[Mistake]:
 
 def _normalised_twice(nets: Networks) -> Iterator[Mistake]:
     """Normalise a second time: put the shares in place of the entries."""
-    for each in normalisations(nets):
-        if not each.before:
+    for normal in normalisations(nets):
+        if not normal.before:
             continue
-        name = nets.makes(each.before[-1])
-        (wire,) = each.before[-1].outputs
-        shares = each.shares
+        name = nets.makes(normal.before[-1])
+        (wire,) = normal.before[-1].outputs
+        shares = normal.shares
 
-        def probabilities(step: int | None, value: Any, seen: Seen, shares: Any = shares) -> Any:
+        def probabilities(
+            step: int | None, value: Any, value_on: ValueOn, shares: Any = shares
+        ) -> Any:
             return shares if step is None else shares[step]
 
         change = run_again(nets, {wire: probabilities})
@@ -83,12 +85,12 @@ def _normalised_twice(nets: Networks) -> Iterator[Mistake]:
 
 def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
     """Normalise along the other axis, in the forward pass and in the backward pass."""
-    for each in normalisations(nets):
-        back = along_other_axis(nets, each, None)
-        if back is not None and each.before and each.spread.kind is not Kind.JACOBIAN:
-            axis = each.spread.parameters["axis"] % 2
-            shifted = each.before[-1].outputs[0]
-            change = _sums_otherwise(nets, each, axis)
+    for normal in normalisations(nets):
+        back = along_other_axis(nets, normal, None)
+        if back is not None and normal.before and normal.spread.kind is not Kind.JACOBIAN:
+            axis = normal.spread.parameters["axis"] % 2
+            shifted = normal.before[-1].outputs[0]
+            change = _sums_otherwise(nets, normal, axis)
             if change is not None:
                 yield _along_other_axis(nets, shifted, axis, Change.all([change, back]))
     for node, reduction, _ in nets.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
@@ -113,20 +115,20 @@ def _along_other_axis(nets: Networks, wire: int, axis: int, change: Change) -> M
                    f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
 
 
-def _sums_otherwise(nets: Networks, each: Normalisation, axis: int) -> Change | None:
+def _sums_otherwise(nets: Networks, normal: Normalisation, axis: int) -> Change | None:
     """Return how to take the gains for sums over the other axis, without a maximum subtracted.
 
     A maximum along one axis is the same number only for entries normalised along that axis.
     """
-    (entries,), (whole,) = each.spread.outputs, each.added.outputs
-    shifted = each.before[-1].outputs[0]
+    (entries,), (whole,) = normal.spread.outputs, normal.added.outputs
+    shifted = normal.before[-1].outputs[0]
     plain = _unshifted(nets, shifted)
 
-    def unshifted(step: int | None, value: Any, seen: Seen) -> Any:
-        return seen(plain)
+    def unshifted(step: int | None, value: Any, value_on: ValueOn) -> Any:
+        return value_on(plain)
 
-    def sums(step: int | None, value: Any, seen: Seen) -> Any:
-        return np.broadcast_to(seen(entries).sum(1 - axis, keepdims=True), value.shape)
+    def sums(step: int | None, value: Any, value_on: ValueOn) -> Any:
+        return np.broadcast_to(value_on(entries).sum(1 - axis, keepdims=True), value.shape)
 
     return run_again(nets, {shifted: unshifted, nets.user[whole].outputs[0]: sums})
 
@@ -134,9 +136,7 @@ def _sums_otherwise(nets: Networks, each: Normalisation, axis: int) -> Change | 
 def _unshifted(nets: Networks, wire: int) -> int:
     """Return the wire of a signal before a constant was added to it."""
     node = nets.source(wire)
-    moved = [
-        each for each in node.inputs if nets.source(each).kind not in (Kind.CUT, Kind.CONSTANT)
-    ]
+    moved = [x for x in node.inputs if nets.source(x).kind not in (Kind.CUT, Kind.CONSTANT)]
     return moved[0] if node.kind is Kind.JUNCTION and len(moved) == 1 else wire
 
 
@@ -152,7 +152,7 @@ def _broadcast(nets: Networks) -> Iterator[Mistake]:
         if np.ndim(whole) < 2 or np.shape(whole)[-1] != 1 or np.shape(whole)[0] == 1:
             continue
 
-        def row(step: int | None, value: Any, seen: Seen, whole: Any = whole) -> Any:
+        def row(step: int | None, value: Any, value_on: ValueOn, whole: Any = whole) -> Any:
             return value[..., 0] if step is None or value.ndim > 1 else whole[..., 0]
 
         change = run_again(nets, {node.outputs[0]: row})
@@ -207,7 +207,7 @@ def _gains(nets: Networks, values: Mapping[int, np.ndarray]) -> Iterator[tuple[N
 def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]:
     """Return the signals that change with other values on some wires."""
     affected, nodes = _ahead(nets, next(iter(values)))
-    known = {wire: each.value for wire, each in enumerate(nets.network.wires)}
+    known = {wire: x.value for wire, x in enumerate(nets.network.wires)}
 
     def at(step: int | None, wire: int) -> np.ndarray:
         if step in again.records.get(wire, {}):

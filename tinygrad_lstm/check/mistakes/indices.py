@@ -16,7 +16,7 @@ from ...engine.kind import Kind
 from ...network.flow import Node
 from ...network.parameters import Varying, is_same
 from .changes import Change
-from .forward import Seen, Value, run_again
+from .forward import Value, ValueOn, run_again
 from .mistake import Mistake
 from .networks import Networks
 from .wording import uses
@@ -136,8 +136,8 @@ def wrong_reads(nets: Networks) -> Iterator[Mistake]:
 def _reading(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Value:
     whole = reader.inputs[0]
 
-    def part(step: int | None, value: Any, seen: Seen) -> Any:
-        now = nets.value(whole) if node.kind is Kind.TAP else seen(whole)
+    def part(step: int | None, value: Any, value_on: ValueOn) -> Any:
+        now = nets.value(whole) if node.kind is Kind.TAP else value_on(whole)
         return now[other.values[step or 0]]
 
     return part

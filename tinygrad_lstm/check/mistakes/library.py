@@ -118,7 +118,7 @@ def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
 
         @wraps(generator)
         def named(nets: Networks) -> Iterator[Mistake]:
-            return (replace(each, what=what) for each in generator(nets))
+            return (replace(mistake, what=what) for mistake in generator(nets))
 
         RANK[what] = RANK[as_likely_as]
         AT_A_NODE.append(named)
@@ -145,7 +145,7 @@ def forget(generator: Generator) -> None:
     del RANK[OWN.pop(generator)]
 
 
-def all_mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
+def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
     """Yield every mistake that can be made in a network, also those that change nothing.
 
     The likeliest come first: those at one node, those made at several at once, and then those that
@@ -153,12 +153,12 @@ def all_mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake
 
     Parameters
     ----------
-    sight : View
+    view : View
     wires : set of int, optional
         Of the adjoint network: a mistake at a node that makes no such wire is left out, except
         where it is made together with others.
     """
-    nets = Networks(sight)
+    nets = Networks(view)
     nodes = nets.adjoint.nodes
     here = [x for x in nodes if wires is None or not wires.isdisjoint(x.outputs)]
     chosen = {id(node) for node in here}
@@ -172,9 +172,9 @@ def all_mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake
             yield from noting_groups(generator(nets.at(place, generator.__name__, takes_others)))
 
     def noting_groups(several: Iterable[Mistake]) -> Iterator[Mistake]:
-        for each in several:
-            yield each
-            groups.extend([each] * bool(each.groups))
+        for mistake in several:
+            yield mistake
+            groups.extend([mistake] * bool(mistake.groups))
 
     def joint() -> Iterator[Mistake]:
         yield from joint_mistakes(groups, nets.position)
@@ -194,12 +194,12 @@ def all_mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake
     yield from joint()
 
 
-def mistakes(sight: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
+def mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
     """Yield every mistake that changes a network (see `all_mistakes`)."""
-    return (each for each in all_mistakes(sight, wires) if not each.change.is_none)
+    return (mistake for mistake in all_mistakes(view, wires) if not mistake.change.is_none)
 
 
-def any_size(sight: View) -> Iterator[Mistake]:
+def any_size(view: View) -> Iterator[Mistake]:
     """Yield the mistakes of a factor of any size, which is to be found from the author's numbers.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
@@ -207,9 +207,9 @@ def any_size(sight: View) -> Iterator[Mistake]:
 
     Parameters
     ----------
-    sight : View
+    view : View
     """
-    nets = Networks(sight)
+    nets = Networks(view)
     several = list(any_factors(nets.at(nets.adjoint.nodes)))
     yield from several
     yield from joint_mistakes(several, nets.position)

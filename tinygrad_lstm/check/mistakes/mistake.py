@@ -71,9 +71,9 @@ def joint_mistakes(several: Iterable[Mistake], position: Mapping[int, int]) -> I
         The order of mistakes that are made together.
     """
     groups: dict[tuple[str, str], list[Mistake]] = {}
-    for each in several:
-        for group in each.groups:
-            groups.setdefault((each.what, group), []).append(each)
+    for mistake in several:
+        for group in mistake.groups:
+            groups.setdefault((mistake.what, group), []).append(mistake)
 
     def first(mistake: Mistake) -> int:
         return min((position.get(wire, 0) for wire in mistake.change.at), default=0)
@@ -86,11 +86,11 @@ def joint_mistakes(several: Iterable[Mistake], position: Mapping[int, int]) -> I
 def joint(several: Sequence[Mistake]) -> Mistake:
     """Return mistakes of one kind made at once, at one rate if they have any."""
     first = several[0]
-    places = dict.fromkeys(each.where for each in several[1:] if each.where != first.where)
-    others = list(places or (each.right for each in several[1:]))
+    places = dict.fromkeys(mistake.where for mistake in several[1:] if mistake.where != first.where)
+    others = list(places or (mistake.right for mistake in several[1:]))
     others[FEW:] = [f"{len(others) - FEW} more"] if len(others) > FEW + 1 else others[FEW:]
-    change = Change.all(each.change for each in several)
-    rates = [each.at_rate for each in several if each.at_rate is not None]
+    change = Change.all(mistake.change for mistake in several)
+    rates = [mistake.at_rate for mistake in several if mistake.at_rate is not None]
 
     def at_rate(rate: float) -> Mistake:
         return joint([replace(at(rate), groups=()) for at in rates])
@@ -118,7 +118,7 @@ def without(mistake: Mistake, settled: Set[int]) -> Mistake | None:
     """
     if not mistake.change.at & settled:
         return mistake
-    rest = [each for each in mistake.members or (mistake,) if each.change.at - settled]
+    rest = [member for member in mistake.members or (mistake,) if member.change.at - settled]
     if len(rest) == len(mistake.members) or not mistake.members:
         return mistake if rest else None
     return joint(rest) if len(rest) > 1 else next(iter(rest), None)

@@ -46,11 +46,11 @@ class Networks:
 
     Parameters
     ----------
-    sight : View
+    view : View
     """
 
-    def __init__(self, sight: View) -> None:
-        self.sight, self.network, self.adjoint = sight, sight.network, sight.adjoint
+    def __init__(self, view: View) -> None:
+        self.view, self.network, self.adjoint = view, view.network, view.adjoint
         self.nodes: Iterable[Node] = Interruptible(self.adjoint.nodes)
         self.everywhere = self
         self.substitutes: dict[tuple[str, tuple[int, ...]], set[Any]] = {}  # those yielded, by node
@@ -64,7 +64,7 @@ class Networks:
                 readers = self.ends if node.kind is Kind.OUTPUT else self.readers
                 readers.setdefault(wire, []).append(node)
         self.position = {wire: at for at, n in enumerate(self.adjoint.nodes) for wire in n.outputs}
-        self.wholes = {part: name for name, parts in sight.parts.items() for part, _ in parts}
+        self.wholes = {part: name for name, parts in view.parts.items() for part, _ in parts}
         # the signals that may be taken for each other, in the order of recording
         self.signals: dict[tuple[int | None, tuple[int, ...]], list[Node]] = {}
         self.among: dict[int, int] = {}  # which of them a signal is, by its wire

@@ -73,18 +73,18 @@ def _before(nets: Networks, spread: Node) -> tuple[Node, ...]:
     senders = [nets.sender.get(node.outputs[0])]
     if node.kind is Kind.ELEMENTWISE and len(node.inputs) == 1:
         senders.append(nets.sender.get(node.inputs[0]))
-    return tuple(each for each in senders if each is not None)
+    return tuple(x for x in senders if x is not None)
 
 
-def _missing(nets: Networks, each: Normalisation) -> Iterator[Mistake]:
+def _missing(nets: Networks, normal: Normalisation) -> Iterator[Mistake]:
     """Yield δ of the shares in place of δ of the normalised signal, as after a cross-entropy."""
-    shape = np.shape(each.shares)
-    for node in each.before[-1:]:
+    shape = np.shape(normal.shares)
+    for node in normal.before[-1:]:
         for shares in Interruptible(nets.network.nodes):
             wire = shares.outputs[0] if shares.outputs else -1
             if wire not in nets.sender or np.shape(nets.value(wire)) != shape:
                 continue
-            if wire != node.outputs[0] and np.allclose(nets.value(wire), each.shares, rtol=1e-9):
+            if wire != node.outputs[0] and np.allclose(nets.value(wire), normal.shares, rtol=1e-9):
                 name = nets.makes(node)
                 change = Change.to(node, kind=Kind.JUNCTION, inputs=(wire,), signs=(1,), gain=None)
                 yield Mistake(what="normalisation missing", where=name, says=f"δ{name} equals "
@@ -94,7 +94,7 @@ def _missing(nets: Networks, each: Normalisation) -> Iterator[Mistake]:
 
 
 def along_other_axis(
-    nets: Networks, each: Normalisation, slopes: np.ndarray | None
+    nets: Networks, normal: Normalisation, slopes: np.ndarray | None
 ) -> Change | None:
     """Return how to add up along the other axis on the way back; None unless there are two axes.
 
@@ -105,8 +105,8 @@ def along_other_axis(
     slopes : array, or None
         The factor of the sums behind the spread.
     """
-    shape = tuple(each.added.parameters["shape"])
-    axis = each.spread.parameters["axis"]
+    shape = tuple(normal.added.parameters["shape"])
+    axis = normal.spread.parameters["axis"]
     if len(shape) != 2 or not isinstance(axis, int):
         return None
     axes = {"axis": 1 - axis % 2, "keepdims": True}
@@ -121,23 +121,23 @@ def along_other_axis(
         again = replace(again, outputs=(wire,), name=f"{now.name} ({wire})")
         return [again, replace(now, kind=Kind.GAIN, inputs=(wire,), gain=slopes, scale=mul)]
 
-    added = Change.to(each.added, kind=Kind.LINEAR, primitive=total, parameters=axes,
+    added = Change.to(normal.added, kind=Kind.LINEAR, primitive=total, parameters=axes,
                           transposed=False)  # fmt: skip
-    return Change.all([added, Change.by(each.spread, spread)])
+    return Change.all([added, Change.by(normal.spread, spread)])
 
 
-def _over_other_axis(nets: Networks, each: Normalisation, where: str) -> Iterator[Mistake]:
+def _over_other_axis(nets: Networks, normal: Normalisation, where: str) -> Iterator[Mistake]:
     """Yield the sum over the entries of the other axis, for shares that are right."""
-    if each.spread.kind is Kind.JACOBIAN:
-        change = along_other_axis(nets, each, each.spread.gain)
+    if normal.spread.kind is Kind.JACOBIAN:
+        change = along_other_axis(nets, normal, normal.spread.gain)
     else:
-        wholes = nets.value(each.spread.outputs[0]) / each.shares
-        change = along_other_axis(nets, each, 1 / wholes)
+        wholes = nets.value(normal.spread.outputs[0]) / normal.shares
+        change = along_other_axis(nets, normal, 1 / wholes)
         if change is not None:
-            change = Change.all([Change.weigh(each.added, 0, wholes), change])
+            change = Change.all([Change.weigh(normal.added, 0, wholes), change])
     if change is None:
         return
-    axis = each.spread.parameters["axis"] % 2
+    axis = normal.spread.parameters["axis"] % 2
     yield Mistake(what="sum over the wrong axis", where=where, says=f"the way back to δ{where} "
                   f"sums over axis {1 - axis}, where the sum over axis {axis} belongs", right="Σ "
                   f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
@@ -145,23 +145,23 @@ def _over_other_axis(nets: Networks, each: Normalisation, where: str) -> Iterato
 
 def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
     """Forget that the entries are normalised together, or normalise once more."""
-    for each in normalisations(nets):
-        where = nets.makes(each.before[0]) if each.before else nets.makes(each.spread)
-        slopes = each.spread.gain
+    for normal in normalisations(nets):
+        where = nets.makes(normal.before[0]) if normal.before else nets.makes(normal.spread)
+        slopes = normal.spread.gain
         if slopes is None:
-            slopes = nets.at_every_step(each.spread, 1.0)
+            slopes = nets.at_every_step(normal.spread, 1.0)
         yield Mistake(what="off-diagonal terms dropped", where=where, says="the entries are "
                       "normalised together, but treated as independent: only the diagonal of the "
                       f"Jacobian that leads to δ{where} is left", right="Σ over the entries",
                       wrong="each "
                       "entry's own",
-                      change=Change.to(each.spread, kind=Kind.GAIN, inputs=each.added.inputs,
+                      change=Change.to(normal.spread, kind=Kind.GAIN, inputs=normal.added.inputs,
                       gain=slopes))  # fmt: skip
-        yield from _missing(nets, each)
-        yield from _over_other_axis(nets, each, where)
-        for node in reversed(each.before):
+        yield from _missing(nets, normal)
+        yield from _over_other_axis(nets, normal, where)
+        for node in reversed(normal.before):
             name = nets.makes(node)
-            gain = each.shares * (1 - each.shares)
+            gain = normal.shares * (1 - normal.shares)
             ports = range(len(node.inputs))
             yield Mistake(what="normalisation twice", where=name, says=f"δ{name} is multiplied by "
                           f"p ∘ (1 - p), the derivative of the normalisation, which δ{name} "

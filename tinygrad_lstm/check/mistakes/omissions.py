@@ -73,10 +73,10 @@ def false_constants(nets: Networks) -> Iterator[Mistake]:
         results[nets.source(user.outputs[0]).name] = (name, partner)
         places.append((node, name, partner))
     for node, name, partner in places:
-        of, seen = partner, {partner}
-        while of in results and results[of][1] not in seen:
+        of, partners = partner, {partner}
+        while of in results and results[of][1] not in partners:
             of = results[of][1]
-            seen.add(of)
+            partners.add(of)
         change = Change.weigh(node, 0, nets.at_every_step(node, 0.0))
         yield Mistake(what="branch forgotten", where=name, says=f"{name} is taken for a constant: "
                       f"nothing flows back through {name}", right=f"δ{name}", wrong="0",

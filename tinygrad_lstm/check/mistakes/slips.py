@@ -58,7 +58,7 @@ class _Run:
                  slip: Operation = _first) -> None:  # fmt: skip
         self.at, self.slip = at, slip
         self.operations: list[tuple[str, bool]] = []
-        self.result = _bare(rule(*(_Operand(each, self) for each in operands)))
+        self.result = _bare(rule(*(_Operand(x, self) for x in operands)))
 
     def apply(self, sign: str, a: Any, b: Any) -> _Operand:
         is_wrong = len(self.operations) == self.at
@@ -85,7 +85,7 @@ class _Operand:
 
     @staticmethod
     def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> _Operand:
-        run = next(each.run for each in operands if isinstance(each, _Operand))
+        run = next(x.run for x in operands if isinstance(x, _Operand))
         return _Operand(primitive(*map(_bare, operands), **parameters), run)
 
     def __getattr__(self, name: str) -> Any:

@@ -44,9 +44,10 @@ def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
     for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         group = f"{function.scope}: {function.operation.name}"
         with np.errstate(all="ignore"):
-            for each in substitutions(nets, node, _wrong_slopes(nets, node, function, port), group):
-                if not each.change.is_none or each.what == "derivative missing":
-                    yield each  # else the rule does not ask for what was taken wrongly
+            wrong = _wrong_slopes(nets, node, function, port)
+            for mistake in substitutions(nets, node, wrong, group):
+                if not mistake.change.is_none or mistake.what == "derivative missing":
+                    yield mistake  # else the rule does not ask for what was taken wrongly
 
 
 def wrong_reductions(nets: Networks) -> Iterator[Mistake]:

@@ -56,15 +56,15 @@ def substitutions(
 
     A substitute that is 0 everywhere is left to those that leave the whole path out.
     """
-    seen = nets.substitutes.setdefault((nets.listing, node.outputs), set())
+    keys = nets.substitutes.setdefault((nets.listing, node.outputs), set())
     if nets.takes_others:
-        seen = set(seen)  # they are many
-    for each in several:
-        key = _key(each.gain)
-        if key in seen or not np.any(each.gain):
+        keys = set(keys)  # they are many
+    for substitute in several:
+        key = _key(substitute.gain)
+        if key in keys or not np.any(substitute.gain):
             continue
-        seen.add(key)
-        chosen = each if each.distance is None else _as_number(nets, node, each)
+        keys.add(key)
+        chosen = substitute if substitute.distance is None else _as_number(nets, node, substitute)
         is_none = np.shape(chosen.gain) == np.shape(node.gain) and np.allclose(
             chosen.gain, node.gain, rtol=1e-12, atol=0.0
         )
