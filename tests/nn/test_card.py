@@ -15,10 +15,8 @@ from tinygrad_lstm.nn import (
     LSTM,
     RNN,
     Dense,
-    Dropout,
     GRUCell,
     MemoryBlocks,
-    Module,
     Recurrent,
     RecurrentOptions,
     Sequential,
@@ -139,13 +137,6 @@ def test_a_card_says_which_biases_there_are(layer, words):
     assert str(layer).splitlines()[-2].endswith(words)
 
 
-def test_layers_one_after_the_other_show_their_cards():
-    net = Sequential(RNN(IN, H), np.tanh, Dropout(0.5), Dense(H, 1))
-    rnn, function, dropout, dense = str(net).split("\n\n")
-    assert (rnn, dense) == (str(net._stages["rnn"]), str(net._stages["dense"]))
-    assert (function, dropout) == ("tanh", "dropout: Dropout, rate 0.5")
-
-
 @pytest.mark.parametrize(
     ("module", "line"),
     [
@@ -163,13 +154,6 @@ def test_a_module_is_one_line_in_a_list_and_its_card_in_print_and_in_a_notebook(
     assert repr([module]) == f"[{line}]"
     assert "parameters" in str(module)
     assert module._repr_html_() == f"<pre>{html.escape(str(module))}</pre>"
-
-
-def test_a_module_without_a_card_is_one_line():
-    class Line(Module):
-        pass
-
-    assert (repr(Line()), str(Line())) == ("<line: Line>", "line: Line")
 
 
 def test_the_signature_of_a_layer_lists_all_of_its_keywords():

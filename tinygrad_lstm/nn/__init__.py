@@ -9,12 +9,13 @@ from .cross_entropy import (
 )
 from .equations import Equations
 from .gru import GRU, GRUCell
-from .layers import Dense, Dropout, Sequential
+from .layers import Dense, Dropout
 from .losses import euclidean_norm, mean_squared_error, squared_error
 from .lstm import LSTM, LSTMCell, MemoryBlocks
 from .module import Module
 from .recurrent import Recurrent, RecurrentOptions
 from .rnn import RNN, RNNCell
+from .sequential import Sequential
 
 __all__ = [
     "GRU", "LSTM", "RNN", "Cell", "Dense", "Dropout", "Equations", "GRUCell", "LSTMCell",

@@ -1,4 +1,4 @@
-"""Layers without a state: Dense and Dropout; and Sequential, layers one after the other.
+"""Layers without a state: Dense and Dropout.
 
 Knows Tensors and the primitives; nothing of graphs. Row convention everywhere: y = x W + b with
 weights (in, out).
@@ -6,8 +6,7 @@ weights (in, out).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from . import init
 from .activations import Activation, as_function, writable
 from .card import card, definitions
 from .inputs import bias_of, input_tensor, size
-from .module import Module, free_name
+from .module import Module
 from .old_names import OldAttribute, renamed
 
 if TYPE_CHECKING:
@@ -198,60 +197,6 @@ class Dropout(Module):
         y = y * constant((stays / (1.0 - self.rate)).astype(y.dtype), name="mask")
         y.name = "y"
         return y
-
-    if TYPE_CHECKING:
-        __call__ = forward
-
-
-class Sequential(Module):
-    """Modules or functions applied one after the other.
-
-    A recurrent layer hands on its outputs at every step. Unless it has a name, a Sequential adds
-    none to its modules': they are ``lstm``, ``dense``, ``dense_2``.
-
-    Parameters
-    ----------
-    *modules : Module or callable (Tensor) -> Tensor
-    name : str, optional
-    """
-
-    _unnamed = "_stages"
-
-    def __init__(self, *modules: Callable[..., Any], name: str | None = None) -> None:
-        super().__init__(name)
-        stages: dict[str, Callable[..., Any]] = {}
-        for position, module in enumerate(modules):
-            if not callable(module):
-                raise UsageError(
-                    f"Sequential: found {type(module).__name__} at position {position}, "
-                    "expected modules or functions"
-                )
-            stem = (module.place.name if isinstance(module, Module) else None) or str(position)
-            stages[free_name(stem, stages)] = module
-        self._stages = stages
-
-    @classmethod
-    def _default_name(cls) -> str | None:
-        return None if cls is Sequential else super()._default_name()
-
-    def __str__(self) -> str:
-        """Return the cards of its modules."""
-        return "\n\n".join(
-            str(stage) if isinstance(stage, Module) else getattr(stage, "__name__", repr(stage))
-            for stage in self._stages.values()
-        )
-
-    def _summary(self) -> str:
-        stages = (getattr(stage, "__name__", path) for path, stage in self._stages.items())
-        return f"{super()._summary()} of {', '.join(stages)}"
-
-    def forward(self, x: Any) -> Tensor:
-        """Apply the modules in turn."""
-        for module in self._stages.values():
-            x = module(x)
-            if isinstance(x, tuple):
-                x = x[0]
-        return cast(Tensor, x)
 
     if TYPE_CHECKING:
         __call__ = forward

@@ -81,11 +81,14 @@ class Module:
             self._has_name = True
 
     def __repr__(self) -> str:
-        """Return one line: what it is. ``print`` and notebooks show its card, if it has one."""
+        """Return one line: what it is. ``print`` and notebooks show its card, or what is in it."""
         return f"<{self._summary()}>"
 
     def __str__(self) -> str:
-        return self._summary()
+        """Return the tree of the modules in it, with their shapes and numbers of parameters."""
+        from .tree import tree  # only who prints a module needs it
+
+        return tree(self)
 
     def _repr_html_(self) -> str:
         from html import escape  # only a notebook needs it
@@ -94,6 +97,10 @@ class Module:
 
     def _summary(self) -> str:
         return ": ".join(filter(None, [self.place.path(), type(self).__name__]))
+
+    def _title(self) -> str:
+        """Return what its tree says of it, beside its name."""
+        return self._summary().removeprefix(f"{self.place.path()}: ")
 
     @classmethod
     def _default_name(cls) -> str | None:
@@ -272,6 +279,17 @@ class Module:
                 if isinstance(each, Module):
                     yield name, each
 
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        """Yield what its tree shows inside it, with the names that lead there."""
+        return self.children()
+
+    def _own_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters held directly, with the names that lead to them."""
+        for attribute, value in self._attributes():
+            for path, each in self._hold(attribute, value).items():
+                if _is_parameter(each):
+                    yield path, each
+
     def _modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module and all modules in it once, with what their parameters' paths begin."""
         seen: set[int] = set()
@@ -303,15 +321,14 @@ class Module:
             whole = f"{type(module).__name__} at {start[:-1] or 'the top'}"
             if module.place.parent is not None and module.place.name is not None:
                 _name_once(called, module.place.path(), module.place.outermost(), whole, True)
-            for attribute, value in module._attributes():
-                for path, each in module._hold(attribute, value).items():
-                    if not _is_parameter(each) or id(each) in seen:
-                        continue
-                    seen.add(id(each))
-                    name, where = start + path, f"{path} of the {whole}"
-                    _name_once(called, name, None, where)
-                    _name_once(called, each.label(), each.place.outermost(), where)
-                    found[name] = each
+            for path, each in module._own_parameters():
+                if id(each) in seen:
+                    continue
+                seen.add(id(each))
+                name, where = start + path, f"{path} of the {whole}"
+                _name_once(called, name, None, where)
+                _name_once(called, each.label(), each.place.outermost(), where)
+                found[name] = each
         return iter(found.items())
 
     def parameters(self) -> list[Tensor]:
