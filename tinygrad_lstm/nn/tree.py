@@ -1,17 +1,14 @@
 """The tree of a module: what is in it, with the shapes and the number of its parameters.
 
-Knows modules; no particular layer.
+Knows what a module tells of itself; no module.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .module import Module
+from typing import Any
 
 
-def tree(module: Module) -> str:
+def tree(module: Any) -> str:
     """Return one line for a module and for each module in it, indented by how deep it lies.
 
     A line has the name, the class, the number of parameters with those of the modules inside, and
@@ -38,10 +35,8 @@ class _Writer:
 
     def add(self, part: Any, path: str, depth: int, name: str = "") -> int:
         """Add the rows of a module or a function; return how many parameters are new in it."""
-        from .module import Module
-
         indent = "  " * depth
-        if not isinstance(part, Module):
+        if not hasattr(part, "_own_parameters"):
             called = getattr(part, "__name__", None) or getattr(part, "name", type(part).__name__)
             self.rows.append((f"{indent}{name}: {called}", "", ""))
             return 0
