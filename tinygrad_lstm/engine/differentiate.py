@@ -6,6 +6,8 @@ Knows the tape and the table's rules, run on Tensors; no layers, no graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from operator import add
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -14,6 +16,7 @@ from ..errors import GradientError, ShapeError, UsageError
 from . import primitives as p
 from .arguments import flag, function
 from .cotangent import PlainSums, Sums
+from .masks import passes
 from .place import enable_grad, here
 from .primitive import Record
 from .tape import history, leading_to, pull_back
@@ -145,7 +148,8 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     Returns
     -------
     output, tangent : Tensor, or tuples of them
-        The tangent has the output's shape. Both can be differentiated again.
+        The tangent has the output's shape. Both can be differentiated again. As in reverse mode,
+        what is masked out (by relu, where, max, …) is 0, be a slope after the mask infinite.
 
     Raises
     ------
@@ -198,13 +202,52 @@ def push_forward(outputs: Sequence[Tensor], moved: dict[Any, Tensor]) -> None:
     moved : dict of Tensor to its tangent, of its shape
         Where to start; what the outputs were computed from is added, as far as it moves.
     """
-    for node in reversed(history(outputs)):
-        if node in moved or not any(operand in moved for operand in node.inputs):
+    starts = dict(moved)
+    nodes = history(outputs)[::-1]
+    _push(nodes, moved, _tangent)
+    # only where the product of a 0 and an infinite slope is nan does a mask matter
+    if any(np.isnan(moved[output]._array).any() for output in outputs if output in moved):
+        moved.clear()
+        moved.update(starts)
+        _push(nodes, moved, partial(_masked_tangent, {}))
+
+
+def _push(
+    nodes: list[Tensor], moved: dict[Any, Tensor], tangent_of: Callable[..., Tensor | None]
+) -> None:
+    for node in nodes:
+        if node not in moved and any(operand in moved for operand in node.inputs):
+            tangent = tangent_of(node, [moved.get(operand) for operand in node.inputs])
+            if tangent is not None:
+                moved[node] = tangent
+
+
+def _tangent(node: Any, coming: list[Tensor | None]) -> Tensor | None:
+    tangent: Tensor | None = node.primitive.jvp(coming, node, node.inputs, node.parameters)
+    return tangent
+
+
+def _masked_tangent(
+    masked: dict[Tensor, np.ndarray], node: Any, coming: list[Tensor | None]
+) -> Tensor | None:
+    """Return the tangent of a node, 0 where nothing reaches it, be the slope there infinite.
+
+    Where a tangent moves is added to ``masked``, unless it moves in every entry.
+    """
+    arrays = [operand._array for operand in node.inputs]
+    terms, moves = [], np.zeros(node.shape, bool)
+    for port, operand in enumerate(node.inputs):
+        alone = [tangent if at == port else None for at, tangent in enumerate(coming)]
+        term = None if coming[port] is None else _tangent(node, alone)
+        if term is None:
             continue
-        coming = [moved.get(operand) for operand in node.inputs]
-        tangent = node.primitive.jvp(coming, node, node.inputs, node.parameters)
-        if tangent is not None:
-            moved[node] = tangent
+        before = masked.get(operand, np.ones(operand.shape, bool))
+        there = passes(node.primitive, port, before, arrays, node._array, node.parameters or {})
+        terms.append(term if there.all() else p.mask(term, there))
+        moves = moves | there
+    if not moves.all():
+        masked[node] = moves
+    return reduce(add, terms) if terms else None
 
 
 def moving(point: Any) -> Tensor:

@@ -111,6 +111,8 @@ class Primitive:
     scale : (cotangent or tangent, partial) -> array
         How a cotangent is multiplied by a partial. A partial of 0 may stand for an operand that
         was not chosen: then nothing passes, not even an infinite cotangent.
+    does_mask : bool
+        Whether that is so.
     """
 
     # what each call reads; the dictionary of an object with more than 30 attributes is slow to read
@@ -176,6 +178,11 @@ class Primitive:
         return self.kind in (Kind.LINEAR, Kind.BILINEAR) and facts.works_by_entry(
             self.forward, self.samples
         )
+
+    @cached_property
+    def does_mask(self) -> bool:
+        with np.errstate(invalid="ignore"):
+            return bool(self.scale(np.array(np.inf), np.array(0.0)) == 0)
 
     @cached_property
     def sides(self) -> tuple[int, ...]:
