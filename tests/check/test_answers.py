@@ -373,6 +373,18 @@ CHATTER = {
     "a thread": (
         "import threading; t = threading.Thread(target=print, args=[told]); t.start(); t.join()"
     ),
+    "a thread that goes on": (
+        "import os, sys, threading, time\n"
+        "def tell():\n"
+        "    while True:\n"
+        "        print(told, flush=True); sys.__stdout__.write(told); sys.__stdout__.flush()\n"
+        "        os.write(1, told.encode()); os.write(2, told.encode()); time.sleep(1e-4)\n"
+        "threading.Thread(target=tell, daemon=True).start()"
+    ),
+    "a child process that goes on": (
+        "import subprocess\n"
+        "subprocess.Popen(['timeout', '20', 'yes', told])"
+    ),
     "a thread's error": (
         "import threading; t = threading.Thread(target=float, args=[told]); t.start(); t.join()"
     ),

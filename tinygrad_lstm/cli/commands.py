@@ -12,7 +12,8 @@ import runpy
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -27,7 +28,7 @@ from ..engine.spelling import spell_what_is_unknown
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..formulas.explain import explain
-from .silence import mute, silence
+from .silence import Terminal, silence
 
 INTERRUPTED, UNREAD = 130, 141  # the exit statuses that shells give to SIGINT and SIGPIPE
 
@@ -43,50 +44,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         spell_what_is_unknown(stream)
-    command = ""
-    try:
-        with _flush_at_the_end():
-            chosen = _parser().parse_args(arguments)
-            command = chosen.command
-            status = chosen.run(chosen)
-    except KeyboardInterrupt:
-        _tell("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        return UNREAD
-    except (TinygradError, OSError) as error:
-        _tell(str(error))
-        return 2
-    finally:
-        if arguments is None and command == "check" and not chosen.answers:
-            with suppress(OSError, ValueError):
-                mute()  # the network's file may have registered something that prints at exit
+    terminal = Terminal(sys.stdout, sys.stderr)
+    with ExitStack() as stack:
+        try:
+            with _flush_at_the_end(terminal):
+                chosen = _parser().parse_args(arguments)
+            if not getattr(chosen, "answers", True):
+                terminal = stack.enter_context(silence(until_the_end=arguments is None))
+            with _flush_at_the_end(terminal):
+                status = chosen.run(chosen, terminal)
+        except KeyboardInterrupt:
+            _tell(terminal, "interrupted")
+            return INTERRUPTED
+        except BrokenPipeError:
+            return UNREAD
+        except (TinygradError, OSError) as error:
+            _tell(terminal, str(error))
+            return 2
     return status if type(status) is int else 0 if status else 1
 
 
 @contextmanager
-def _flush_at_the_end() -> Iterator[None]:
+def _flush_at_the_end(terminal: Terminal) -> Iterator[None]:
     """Flush standard output before the command ends, so that a failure to write is one line."""
     try:
         yield
     finally:
         try:
-            if sys.stdout is not None and not sys.stdout.closed:
-                sys.stdout.flush()
+            if terminal.out is not None and not terminal.out.closed:
+                terminal.out.flush()
         except OSError:
-            _close(sys.stdout)
+            assert terminal.out is not None
+            _close(terminal.out)
             raise
 
 
-def _tell(message: str) -> None:
+def _tell(terminal: Terminal, message: str) -> None:
     """Write a message to standard error. A control character is written as its code."""
-    if sys.stderr is None:
+    if terminal.err is None:
         return
     signs = (c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
     try:
-        print(f"tinygrad-lstm: {''.join(signs)}", file=sys.stderr, flush=True)
+        print(f"tinygrad-lstm: {''.join(signs)}", file=terminal.err, flush=True)
     except OSError:
-        _close(sys.stderr)
+        _close(terminal.err)
 
 
 def _close(stream: IO[str]) -> None:
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = commands.add_parser("demo", help="see the main job run on real data, with pictures")
     sub.add_argument("--out", type=Path, default=Path("out"), help="where to write (default: out)")
-    sub.set_defaults(run=lambda chosen: demo.run(chosen.out))
+    sub.set_defaults(run=lambda chosen, _: demo.run(chosen.out))
 
     sub = commands.add_parser("gallery", help="draw networks worth a look")
     sub.add_argument("--out", type=Path, default=Path("out/gallery"),
@@ -166,34 +167,36 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _gallery(chosen: argparse.Namespace) -> bool:
+def _gallery(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     for path in gallery.write(chosen.out):
         print(path)
     return True
 
 
-def _check(chosen: argparse.Namespace) -> int:
+def _check(chosen: argparse.Namespace, terminal: Terminal) -> int:
     try:
-        report, complaints = _compare(chosen)
+        report, complaints = _compare(chosen, terminal)
     except TinygradError as error:
         if chosen.json:
             empty = {"ok": False, "rows": [], "blame": None, "mistakes": [], "is_cut": False}
-            print(_json(empty | {"complaints": str(error).splitlines()}))
+            _print(terminal, _json(terminal, empty | {"complaints": str(error).splitlines()}))
         raise
     for complaint in complaints:
-        _tell(complaint)
+        _tell(terminal, complaint)
     if chosen.json:
-        print(_json(report.as_dict(chosen.answers) | {"complaints": complaints}))
+        _print(
+            terminal, _json(terminal, report.as_dict(chosen.answers) | {"complaints": complaints})
+        )
     else:
-        print(report.text(chosen.answers))
+        _print(terminal, report.text(chosen.answers))
     return 2 if complaints else 0 if report.ok else 1 if report.is_wrong else 2
 
 
-def _compare(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
+def _compare(chosen: argparse.Namespace, terminal: Terminal) -> tuple[Report, list[str]]:
     """Return the report on the gradients that can be compared, and complaints on the others."""
     check_file(chosen.hand)
-    # standard output is for the report alone; and what the network's file prints may be the answer
-    with redirect_stdout(sys.stderr) if chosen.answers else silence():
+    # standard output is for the report alone
+    with redirect_stdout(sys.stderr) if chosen.answers else nullcontext():
         loss = tensor_from(chosen.network, chosen.of, quotes=chosen.answers)
         hand, complaints = read(chosen.hand, loss)
     try:
@@ -204,25 +207,33 @@ def _compare(chosen: argparse.Namespace) -> tuple[Report, list[str]]:
         if error.report is None:
             raise type(error)("\n".join([*complaints, str(error)])) from None
         report, complaints = error.report, complaints + str(error).splitlines()
-    report.diagnose(seconds=chosen.seconds, watch=_progress)
+    report.diagnose(seconds=chosen.seconds, watch=partial(_progress, terminal))
     return report, complaints
 
 
-def _json(data: dict[str, Any]) -> str:
-    is_utf = (sys.stdout.encoding or "").lower().startswith("utf")  # else escapes: no spelling
+def _print(terminal: Terminal, text: str) -> None:
+    if terminal.out is not None:
+        print(text, file=terminal.out)
+
+
+def _json(terminal: Terminal, data: dict[str, Any]) -> str:
+    is_utf = (
+        (getattr(terminal.out, "encoding", None) or "").lower().startswith("utf")
+    )  # else escapes: no spelling
     return json.dumps(data, indent=1, ensure_ascii=not is_utf, allow_nan=False)
 
 
-def _progress(pairs: list[Any]) -> Iterable[Any]:
+def _progress(terminal: Terminal, pairs: list[Any]) -> Iterable[Any]:
     """Show a progress bar on a terminal, if tqdm is installed."""
     try:
         from tqdm import tqdm
     except ImportError:
         return pairs
-    return cast(Iterable[Any], tqdm(pairs, desc="pairs of mistakes", leave=False, disable=None))
+    bar = tqdm(pairs, desc="pairs of mistakes", leave=False, disable=None, file=terminal.err)
+    return cast(Iterable[Any], bar)
 
 
-def _draw(chosen: argparse.Namespace) -> bool:
+def _draw(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     view = "forward" if chosen.style == "tape" else chosen.view
     picture = draw(
         tensor_from(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
@@ -230,12 +241,12 @@ def _draw(chosen: argparse.Namespace) -> bool:
         highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
     )  # fmt: skip
     for note in picture.notes:
-        _tell(note)
+        _tell(terminal, note)
     print(picture.save(chosen.out or Path(chosen.network.with_suffix(".png").name)))
     return True
 
 
-def _explain(chosen: argparse.Namespace) -> bool:
+def _explain(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     print(explain(tensor_from(chosen.network, chosen.of), chosen.wrt, fold=chosen.fold))
     return True
 
