@@ -59,12 +59,17 @@ if TYPE_CHECKING:
         rollaxis as rollaxis, rot90 as rot90, sort as sort, take as take,
         take_along_axis as take_along_axis, tile as tile,
     )
+    from .engine.functions.attentions import attention as attention
+    from .engine.functions.choices import (
+        dropout as dropout, embedding as embedding, one_hot as one_hot,
+    )
     from .engine.functions.contractions import (
         cross as cross, einsum as einsum, inner as inner, kron as kron, tensordot as tensordot,
         vdot as vdot, vecdot as vecdot,
     )
     from .engine.functions.convolutions import (
-        convolution as convolution, transposed_convolution as transposed_convolution,
+        conv1d as conv1d, conv2d as conv2d, convolution as convolution,
+        transposed_convolution as transposed_convolution,
     )
     from .engine.functions.diagonals import (
         diag as diag, diagflat as diagflat, diagonal as diagonal, trace as trace, tril as tril,

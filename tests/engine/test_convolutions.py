@@ -121,7 +121,49 @@ def test_normalizations_are_pytorchs(ndim):
     laws.near(y.data, functional.batch_norm(*given, eps=1e-3).numpy(), 1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_bias_and_padding_in_words_are_pytorchs(seed, n):
+    random = np.random.default_rng([seed, n])
+    widths, sizes = random.integers(1, 4, n), random.integers(5, 8, n)
+    B, C, out, groups = (int(number) for number in random.integers(1, 4, 4))
+    case = dict(dilation=int(random.integers(1, 3)), groups=groups)
+    case |= dict(padding=str(random.choice(["same", "valid"])))
+    shape = (*[B] * (seed % 2), C * groups, *map(int, sizes))  # a batch, or one sample
+    kernel = (out * groups, C, *map(int, widths))
+    theirs = getattr(peer("torch").nn.functional, f"conv{n}d")
+    against(
+        lambda x, w, b: getattr(tg, f"conv{n}d")(x, w, b, **case),
+        lambda x, w, b: theirs(x, w, b, **case),
+        [random.normal(size=size) for size in (shape, kernel, kernel[:1])],
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_same_is_the_size_over_the_stride_rounded_up(seed):
+    _, case, shape, kernel, widths, random = drawn_case(seed)
+    x, k = random.normal(size=shape), random.normal(size=kernel)
+    expected = tuple(-(-size // step) for size, step in zip(shape[2:], case["stride"], strict=True))
+    options = case | dict(padding="same")
+    assert tg.convolution(x, k, **options).shape[2:] == expected
+    for pool in (tg.max_pool, tg.average_pool):
+        assert pool(x, widths, case["stride"], "same", case["dilation"]).shape[2:] == expected
+
+
+def test_axes_before_the_channels_are_samples():
+    x, w, b = laws.draw((2, 3, 4, 6)), laws.draw((5, 4, 2)), laws.draw((5,))
+    one_by_one = [[tg.conv1d(sample, w, b) for sample in row] for row in x]
+    laws.near(tg.conv1d(x, w, b), one_by_one, 1e-13)
+
+
 CALLS = {
+    "convolution with a bias": (
+        lambda x, w, b: tg.conv1d(x, w, b, padding="same"), [(2, 3, 5), (4, 3, 2), (4,)]
+    ),
+    "convolution of a plane": (
+        lambda x, w, b: tg.conv2d(x, w, b, 2), [(3, 4, 5), (4, 3, 2, 2), (4,)]
+    ),
     "convolution": (
         lambda x, k: tg.convolution(x, k, 2, ((1, 0),), 2), [(2, 3, 9), (4, 3, 2)]
     ),
@@ -169,6 +211,9 @@ BAD = {
     "transposed": (lambda: tg.transposed_convolution(X, K), ShapeError, r"expected \(4, O"),
     "eps": (lambda: tg.layer_norm(X, eps=-1.0), ArgumentError, "eps must be at least 0"),
     "channels": (lambda: tg.group_norm(X, 3), ShapeError, "multiple of 3 groups"),
+    "a word": (lambda: tg.convolution(X, K, padding="full"), ArgumentError, "padding must be one"),
+    "no axes": (lambda: tg.conv2d(X, K), ShapeError, "conv2d: found x of shape .* 2 sizes"),
+    "a bias": (lambda: tg.conv1d(X, K, np.ones(2)), ShapeError, r"b of shape \(2,\), expected"),
     "matrix": (lambda: tg.batch_norm(X, K, K), ShapeError, "expected a vector"),
 }  # fmt: skip
 

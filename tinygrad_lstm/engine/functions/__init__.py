@@ -41,8 +41,10 @@ _LATER = {
     "relu6 selu silu softsign",
     "arrangements": "array_split delete flip fliplr flipud median partition repeat roll rollaxis "
     "rot90 sort take take_along_axis tile",
+    "attentions": "attention",
+    "choices": "dropout embedding one_hot",
     "contractions": "cross einsum inner kron tensordot vdot vecdot",
-    "convolutions": "convolution transposed_convolution",
+    "convolutions": "conv1d conv2d convolution transposed_convolution",
     "diagonals": "diag diagflat diagonal trace tril triu",
     "elementary": "ceil clip degrees floor_divide logaddexp2 nan_to_num radians reciprocal round "
     "sinc trunc",
@@ -74,7 +76,9 @@ NUMPY: dict[Any, Callable[..., Any]] = {
 for _subject in (reductions, shapes, products):
     NUMPY |= _functions(_subject.NUMPY)
 _OF_NUMPY = {"numpy.linalg": "..linalg", "numpy.fft": "..fft"}
-_OF_NETWORKS = ("activations", "convolutions", "normalizations", "pooling")  # NumPy has none
+_OF_NETWORKS = {  # of which NumPy has none
+    "activations", "attentions", "choices", "convolutions", "normalizations", "pooling",
+}  # fmt: skip
 _waiting = [subject for subject in _LATER if subject not in _OF_NETWORKS]
 
 

@@ -38,8 +38,8 @@ def convolution(
     x : (B, C, *sizes)
     kernel : (O, C / groups, *widths)
     stride, dilation : int, or one for each axis
-    padding : int, or one for each axis, or a pair (before, after) for each axis
-        The number of zeros around x.
+    padding : int, or one for each axis, or a pair (before, after) for each axis; "same", "valid"
+        The number of zeros around x; with "same" the sizes of y are size / stride, rounded up.
     groups : int
         The channels of x and y are cut into so many groups, and each group of y sees its own
         group of x alone.
@@ -77,6 +77,56 @@ def convolution(
         kernel = reshape(kernel, shape=(groups, O // groups, row))
         y = matmul(kernel, reshape(x, shape=(B, groups, row, points)))
     return reshape(y, shape=(B, O, *sizes))
+
+
+def conv1d(
+    x: Array, w: Array, b: Array | None = None, stride: Sizes = 1, padding: Padding = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Array:  # fmt: skip
+    """Return the `convolution` of x (..., C, T) with w (O, C / groups, width), plus b (O,)."""
+    return convolved("conv1d", 1, x, w, b, stride, padding, dilation, groups)
+
+
+def conv2d(
+    x: Array, w: Array, b: Array | None = None, stride: Sizes = 1, padding: Padding = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Array:  # fmt: skip
+    """Return the `convolution` of x (..., C, H, W) with w (O, C / groups, *widths), plus b (O,)."""
+    return convolved("conv2d", 2, x, w, b, stride, padding, dilation, groups)
+
+
+def convolved(
+    who: str, n: int, x: Array, w: Array, b: Array | None, stride: Sizes, padding: Padding,
+    dilation: Sizes, groups: int,
+) -> Array:  # fmt: skip
+    """Return the convolution along the last n axes, with a bias: of a batch, or of one sample.
+
+    Parameters
+    ----------
+    x : (..., C, *sizes)
+    w : (O, C / groups, *widths)
+    b : (O,), optional
+
+    Returns
+    -------
+    y : (..., O, *sizes of y)
+    """
+    x, w = checked.array(f"{who}: x", x), checked.array(f"{who}: w", w)
+    if len(w.shape) != n + 2 or len(x.shape) < n + 1:
+        raise ShapeError(
+            f"{who}: found x of shape {x.shape} and w of shape {w.shape}, expected (..., C, "
+            f"{n} sizes) and (O, C / groups, {n} widths)"
+        )
+    lead = x.shape[: -n - 1]
+    if len(lead) != 1:
+        x = reshape(x, shape=(math.prod(lead), *x.shape[-n - 1 :]))
+    y = convolution(x, w, stride, padding, dilation, groups)
+    if b is not None:
+        b = checked.array(f"{who}: b", b)
+        if b.shape != w.shape[:1]:
+            raise ShapeError(f"{who}: found b of shape {b.shape}, expected {w.shape[:1]}")
+        y = y + reshape(b, shape=(b.shape[0], *(1,) * n))
+    return y if len(lead) == 1 else reshape(y, shape=(*lead, *y.shape[1:]))
 
 
 def transposed_convolution(

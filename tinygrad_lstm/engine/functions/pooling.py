@@ -7,18 +7,19 @@ holds the entries stride p + dilation k - padding of x, for k below the width of
 
 from __future__ import annotations
 
+import builtins
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
-from ..arguments import excerpt, flag
+from ..arguments import excerpt, flag, one_of
 from ..numerics import Array
 from ..primitives import max, pad, sliding_windows, sum, where
 from . import checked
 
 Sizes = int | tuple[int, ...]
-Padding = int | tuple[int, ...] | tuple[tuple[int, int], ...]
+Padding = int | tuple[int, ...] | tuple[tuple[int, int], ...] | str
 
 
 def max_pool(
@@ -88,6 +89,7 @@ def average_pool(
     who = "average_pool"
     x, counted = batch(who, x), flag(f"{who}: count_padding", count_padding)
     n = len(x.shape) - 2
+    padding = in_numbers(who, padding, x, width, stride, dilation)
     place = placed(who, x, width, stride, padding, dilation, ceil)
     counts = np.ones((1, 1, *x.shape[2:]), getattr(x, "dtype", float))
     pads = pairs(who, padding, n)
@@ -128,7 +130,7 @@ def placed(
     widths = for_axes(f"{who}: the width of a window", width, n, least=1)
     strides = widths if stride is None else for_axes(f"{who}: stride", stride, n, least=1)
     dilations = for_axes(f"{who}: dilation", dilation, n, least=1)
-    pads = list(pairs(who, padding, n))
+    pads = list(pairs(who, in_numbers(who, padding, x, width, stride, dilation), n))
     ceil = flag(f"{who}: ceil", ceil)
     reaches = [step * (each - 1) + 1 for step, each in zip(dilations, widths, strict=True)]
     for axis, (size, reach, (before, after)) in enumerate(zip(sizes, reaches, pads, strict=True)):
@@ -143,6 +145,30 @@ def placed(
         if room + more < before + size:  # the last window begins in x, or in the padding before
             pads[axis] = (before, after + more)
     return Windows(widths, strides, tuple(pads), dilations)
+
+
+def in_numbers(
+    who: str, padding: Padding, x: Array, width: Sizes, stride: Sizes | None, dilation: Sizes
+) -> Padding:
+    """Return padding as numbers: "valid" is none, "same" gives size / stride windows, rounded up.
+
+    Of an odd number of entries, there is one more after x than before.
+    """
+    if not isinstance(padding, str):
+        return padding
+    if one_of(f"{who}: padding", padding, ("same", "valid")) == "valid":
+        return 0
+    n = len(x.shape) - 2
+    widths = for_axes(f"{who}: the width of a window", width, n, least=1)
+    strides = widths if stride is None else for_axes(f"{who}: stride", stride, n, least=1)
+    dilations = for_axes(f"{who}: dilation", dilation, n, least=1)
+    lacking = [
+        builtins.max((-(-size // stride) - 1) * stride + dilation * (width - 1) + 1 - size, 0)
+        for size, width, stride, dilation in zip(
+            x.shape[2:], widths, strides, dilations, strict=True
+        )
+    ]
+    return tuple([(count // 2, count - count // 2) for count in lacking])
 
 
 def windows(x: Array, place: Windows, fill: float = 0.0) -> Array:
