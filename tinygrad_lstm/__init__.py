@@ -26,7 +26,7 @@ from .engine.primitives import (
     TABLE, abs, add, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, astype,
     broadcast_to, concatenate, cos, cosh, cumsum, divide, erf, erfc, exp, exp2, expm1, floor,
     fmax, fmin, fmod, gather, hadamard, hypot, log, log1p, log2, log10, logaddexp, logsumexp,
-    matmul, max, maximum, minimum, negative, norm, overlap_add, pad, power, relu, remainder,
+    matmul, max, maximum, minimum, negative, norm, overlap_add, power, relu, remainder,
     reshape, rint, scatter, scatter_add, sigmoid, sign, sin, sinh, sliding_windows, softplus,
     sqrt, stack, stop_gradient, subtract, sum, tan, tanh, transpose, where,
 )
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from .engine.functions.pooling import (
         average_pool as average_pool, max_pool as max_pool,
     )
+    from .engine.functions.paddings import pad as pad
     from .engine.functions.scans import (
         cumprod as cumprod, diff as diff, gradient as gradient, trapezoid as trapezoid,
     )
@@ -130,7 +131,7 @@ __all__ = [
     "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot", "interop", "jacobian", "jvp",
     "linalg", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp", "matmul",
     "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
-    "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "pad", "power", "prod",
+    "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "power", "prod",
     "ravel", "relu", "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "sigmoid",
     "sign", "signals", "sin", "sinh", "sliding_windows", "softmax", "softplus", "split", "sqrt",
     "square", "squeeze", "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes",

@@ -13,8 +13,10 @@ import pytest
 import tinygrad_lstm as tg
 from support.calls import check_call, numbers
 from tinygrad_lstm.engine import functions
+from tinygrad_lstm.engine.functions.paddings import ENTRIES, STATISTICS
 from tinygrad_lstm.errors import DetachError, TinygradError
 
+MODES = ("constant", "linear_ramp", *ENTRIES, *STATISTICS)
 V, M, S, C = (3,), (2, 3), (3, 3), (2, 3, 4)
 
 OF_ONE = {
@@ -115,6 +117,11 @@ OF_ONE = {
         "pad by reflection": lambda x: np.pad(x, 2, "reflect"),
         "pad by symmetry": lambda x: np.pad(x, 2, "symmetric"),
         "pad by wrapping": lambda x: np.pad(x, 4, "wrap"),
+        "pad by ramps": lambda x: np.pad(x, ((1, 2), (3, 0)), "linear_ramp", end_values=(0.5, 2)),
+        "pad by means": lambda x: np.pad(x, 2, "mean", stat_length=((1, 2), (2, 9))),
+        "pad by medians": lambda x: np.pad(x * x, ((0, 1), (2, 2)), "median"),
+        "pad by maxima": lambda x: np.pad(x, 1, "maximum", stat_length=2),
+        "pad by minima": lambda x: np.pad(x, {1: (1, 2)}, "minimum"),
         "gradient": lambda x: list(np.gradient(x)),
         "gradient with steps": lambda x: list(np.gradient(x, 2.0, 0.5)),
         "gradient of order 2": lambda x: np.gradient(x, axis=1, edge_order=2),
@@ -385,12 +392,63 @@ def test_numpy_is_told_how_to_join_a_list(function):
         function([x, x])
 
 
+@pytest.mark.parametrize("joining", [np.r_, np.c_], ids=["r_", "c_"])
+def test_who_joins_by_brackets_is_told_which_function_does_the_same(joining):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with pytest.raises(
+        DetachError, match=r"at x; .*np\.r_ write np\.concatenate.*np\.column_stack"
+    ):
+        joining[x, x]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_put_around_is_numpys(seed):
+    random = np.random.default_rng(seed)
+    shape = tuple(random.integers(1, 5, size=random.integers(1, 4)).tolist())
+    x, pairs = random.normal(size=shape), (len(shape), 2)
+    mode = MODES[seed % len(MODES)]
+    options = {}
+    width = random.integers(0, 4, size=pairs) if random.random() < 0.7 else 2
+    if mode == "linear_ramp" and random.random() < 0.7:
+        options["end_values"] = random.normal(size=pairs) if random.random() < 0.5 else 2
+    if mode in STATISTICS and random.random() < 0.7:
+        options["stat_length"] = random.integers(1, 6, pairs) if random.random() < 0.5 else 2
+    expected = np.pad(x, width, mode, **options)
+    for function in (np.pad, tg.pad):
+        y = function(tg.Tensor(x), width, mode, **options)
+        np.testing.assert_allclose(y.data, expected, 1e-13, 1e-14)
+    np.testing.assert_allclose(tg.pad(x, width, mode, **options), expected, 1e-13, 1e-14)
+    narrow = tg.pad(tg.Tensor(x, dtype=np.float32), width, mode, **options)
+    assert narrow.dtype == np.float32
+
+
+def test_numpys_options_at_their_defaults_are_no_options():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    for y in (
+        np.exp(x, out=None), np.exp(x, where=True), np.sum(x, out=None), np.sum(x, dtype=None),
+        np.mean(x, where=True), np.exp(x, dtype=None, subok=True),
+    ):  # fmt: skip
+        assert isinstance(y, tg.Tensor) and y.requires_grad
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("out", "y = f\\(x\\)"), ("where", "np.where\\(")])
+def test_who_writes_into_memory_is_told_what_to_write(name, remedy):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    for function in (np.exp, np.sum):
+        with pytest.raises(DetachError, match=f"np.{function.__name__} with {name}=.*{remedy}"):
+            function(x, **{name: np.array([True, False])})
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 REFUSED = {
     "np.polyfit": lambda x: np.polyfit(x, x, 1),
     "np.linalg.matrix_rank": lambda x: np.linalg.matrix_rank(x),
-    "np.pad with mode='linear_ramp'": lambda x: np.pad(x, 1, "linear_ramp"),
+    "pad: reflect_type": lambda x: np.pad(x, 1, "reflect", reflect_type="odd"),
+    "np.add with out=": lambda x: np.add(x, 1.0, out=np.zeros(2)),
+    "np.exp with where=": lambda x: np.exp(x, where=np.array([True, False])),
+    "np.sum with out=": lambda x: np.sum(x, out=np.zeros(())),
+    "np.mean with where=": lambda x: np.mean(x, where=np.array([True, False])),
     "np.percentile": lambda x: np.percentile(x, 30),
 }
 

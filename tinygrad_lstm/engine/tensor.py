@@ -33,7 +33,7 @@ from ..errors import (
     TinygradError,
     UsageError,
 )
-from . import functions, numerics
+from . import functions, numerics, numpys_options
 from . import primitives as p
 from .arguments import as_array
 from .arguments import flag as checked_flag
@@ -65,7 +65,8 @@ NO_LEAF = (
 )
 JOINING = (
     "NumPy does not look for Tensors inside a list: to make one of them, write tg.array([…]) or "
-    "np.array([…], like=x), and give that to NumPy's function; "
+    "np.array([…], like=x), and give that to NumPy's function; for np.r_ write np.concatenate, and "
+    "for np.c_ np.column_stack; "
 )
 
 
@@ -426,10 +427,12 @@ class Tensor(Methods):
         if ufunc in functions.PLAIN and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
         ours = functions.ours_for(ufunc)
+        if options:
+            options = numpys_options.without_defaults(options)
         if ours is None or method != "__call__" or options:
             asked = "".join(f" with {name}=" for name in options)
             function = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            raise self._leaving(f"np.{function}{asked}")
+            raise self._leaving(f"np.{function}{asked}", numpys_options.instead(options))
         return ours(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -439,6 +442,11 @@ class Tensor(Methods):
         ours = functions.ours_for(function)
         if ours is None:
             raise self._leaving(_full_name(function))
+        if options:
+            options = numpys_options.without_defaults(options)
+            for name in numpys_options.INSTEAD.keys() & options.keys():
+                remedy = numpys_options.instead([name])
+                raise self._leaving(f"{_full_name(function)} with {name}=", remedy)
         try:
             return ours(*args, **options)
         except TypeError as error:

@@ -52,6 +52,7 @@ _LATER = {
     "full full_like hstack linspace select vstack",
     "normalizations": "batch_norm group_norm layer_norm rms_norm",
     "norms": "matrix_norm vector_norm",
+    "paddings": "pad",
     "pooling": "average_pool max_pool",
     "scans": "cumprod diff gradient trapezoid",
 }

@@ -1,4 +1,4 @@
-"""The same entries in other places: repeated, turned, rolled, sorted, taken, put around.
+"""The same entries in other places: repeated, turned, rolled, sorted, taken.
 
 Knows the table and nothing of Tensors: like the primitives, these run on arrays, Tensors and
 Symbols alike.
@@ -13,9 +13,9 @@ import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
 from ..arguments import as_array, excerpt, flag, one_of, whole
-from ..forms import explained, widths
+from ..forms import explained
 from ..numerics import Array
-from ..primitives import broadcast_to, concatenate, gather, pad, reshape
+from ..primitives import broadcast_to, concatenate, gather, reshape
 from . import checked
 from .checked import Axis, at
 from .reductions import mean
@@ -217,52 +217,10 @@ def _split_along(axis: int) -> Callable[..., list[Array]]:
     return split_along
 
 
-# --- put around ---------------------------------------------------------------------------------
-
-OF_ENTRIES = ("edge", "reflect", "symmetric", "wrap")  # modes that repeat entries of the array
-
-
-def padded(
-    array: Array, pad_width: Any, mode: Any = "constant", constant_values: Any = 0,
-    reflect_type: str = "even",
-) -> Array:  # fmt: skip
-    """Return an array with numbers, or with its own entries, put around it.
-
-    ``mode`` is ``constant``, ``edge``, ``reflect``, ``symmetric`` or ``wrap``.
-
-    Raises
-    ------
-    ArgumentError
-        If another mode is asked for; the message names the modes that there are.
-    """
-    x = checked.array("pad", array)
-    if mode == "constant" or mode == "empty":
-        y = pad(x, pad_width=pad_width)
-        if not np.any(np.asarray(constant_values)):
-            return y
-        return y + np.pad(np.zeros(x.shape, x.dtype), pad_width, constant_values=constant_values)
-    if mode not in OF_ENTRIES or reflect_type != "even":
-        raise ArgumentError(
-            f"np.pad with mode={excerpt(mode)} and reflect_type={excerpt(reflect_type)} is not "
-            "provided on a Tensor; there is constant, "
-            f"{', '.join(OF_ENTRIES)}, and reflect_type='even'"
-        )
-    try:
-        around = widths(pad_width, x)
-    except (ValueError, TypeError) as error:
-        raise explained(error, "pad", (x,), {"pad_width": pad_width}) from None
-    for axis, (size, width) in enumerate(zip(x.shape, around, strict=True)):
-        if any(width):
-            if not size:
-                raise ShapeError(f"pad: axis {axis} of shape {x.shape} has no entries to repeat")
-            x = gather(x, index=at(axis, np.pad(np.arange(size), width, mode=mode)))
-    return x
-
-
 NUMPY = {
     "repeat": repeat, "tile": tile, "flip": flip, "fliplr": fliplr, "flipud": flipud, "roll": roll,
     "rot90": rot90, "rollaxis": rollaxis, "sort": sort, "partition": partition, "take": take,
-    "take_along_axis": take_along_axis, "delete": delete, "median": median, "pad": padded,
+    "take_along_axis": take_along_axis, "delete": delete, "median": median,
     "array_split": array_split, "vsplit": _split_along(0), "hsplit": _split_along(1),
     "dsplit": _split_along(2),
 }  # fmt: skip

@@ -247,14 +247,12 @@ def inner(a: Array, b: Array) -> Array:
 
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
     """Return the inner products of vectors along an axis."""
-    product = hadamard(checked.array("vecdot", x1), checked.array("vecdot", x2))
-    return sum(product, axis=axis)
+    return sum(hadamard(checked.array("vecdot", x1), checked.array("vecdot", x2)), axis=axis)
 
 
 def vdot(a: Array, b: Array) -> Array:
     """Return the inner product of all entries of a and all of b."""
-    a, b = (reshape(checked.array("vdot", x), shape=(-1,)) for x in (a, b))
-    return matmul(a, b)
+    return matmul(*(reshape(checked.array("vdot", x), shape=(-1,)) for x in (a, b)))
 
 
 def matvec(x1: Array, x2: Array) -> Array:
