@@ -14,7 +14,8 @@ import numpy as np
 from .engine.arguments import Constructor, check_arguments, excerpt, whole
 from .engine.arguments import number as checked_number
 from .engine.arrays import as_floats
-from .engine.tensor import Tensor, checked_gradient, replace_data
+from .engine.gradients import checked_gradient, replace_data
+from .engine.tensor import Tensor
 from .errors import ArgumentError, GradientError, ShapeError, UsageError
 
 T = TypeVar("T")

@@ -14,8 +14,9 @@ import numpy as np
 
 from ..engine.arguments import excerpt
 from ..engine.cotangent import Sums
+from ..engine.gradients import starting_cotangent
 from ..engine.tape import pull_back
-from ..engine.tensor import Tensor, starting_cotangent
+from ..engine.tensor import Tensor
 from ..errors import ArgumentError
 from ..network.signals import Signals
 from ..network.view import View

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DetachError, DTypeError
-from .arguments import as_array, float_type
+from .arguments import as_array, float_type, number
 
 FLOATS = "convert it with .astype(float)"
 
@@ -66,3 +66,29 @@ def as_floats(data: Any, dtype: Any, name: str | None) -> np.ndarray:
 def unpacked(arguments: tuple[Any, ...]) -> Any:
     """Return ``(2, 3)`` for ``f(2, 3)`` and for ``f((2, 3))``."""
     return arguments[0] if len(arguments) == 1 else arguments
+
+
+def plain(value: Any) -> Any:
+    """Return the array of a Tensor; anything else as it is."""
+    return getattr(value, "_array", value)
+
+
+def beside(tensors: list[Any], who: str, value: Any, is_condition: bool) -> np.ndarray:
+    """Return a copy of a number or an array, in the type that it takes beside Tensors."""
+    array = as_array(who, value)
+    if array.dtype.kind == "b" and is_condition:
+        return array
+    if type(value) is int and array.dtype.kind == "O":  # more digits than an integer type holds
+        array = np.array(number(f"{who}: the number beside {tensors[0].label()}", value))
+    if array.dtype.kind in "iub":
+        return array.astype(tensors[0].dtype)
+    if array.dtype.kind != "f":
+        others = ", ".join(tensor.label() for tensor in tensors)
+        raise DTypeError(
+            f"{who}: found {type(value).__name__} of type {array.dtype} beside "
+            f"{others}, expected real numbers"
+        )
+    for tensor in tensors:
+        if tensor._array.dtype != array.dtype:  # as wide as the result: a rule may read it alone
+            return array.astype(np.result_type(array.dtype, *[x.dtype for x in tensors]))
+    return array

@@ -16,11 +16,12 @@ from ..errors import GradientError, ShapeError, UsageError
 from . import primitives as p
 from .arguments import flag, function
 from .cotangent import PlainSums, Sums
+from .gradients import starting_cotangent
 from .masks import passes
 from .place import enable_grad, here
 from .primitive import Record
 from .tape import history, leading_to, pull_back
-from .tensor import Tensor, constant, record, starting_cotangent
+from .tensor import Tensor, constant, record
 
 
 @overload

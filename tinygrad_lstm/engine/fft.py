@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError
 from .arguments import one_of, operand, whole
+from .arrays import plain
 from .kinds import linear
 from .numerics import Array, floats
 from .primitive import Primitive
@@ -37,7 +38,7 @@ class Spectrum(NamedTuple):
 
     def numpy(self) -> np.ndarray:
         """Return the numbers as one complex array."""
-        real, imag = (np.asarray(getattr(part, "_array", part)) for part in self)
+        real, imag = (np.asarray(plain(part)) for part in self)
         return np.asarray(real + 1j * imag)
 
 

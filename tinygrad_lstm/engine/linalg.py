@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, ShapeError
 from . import matrices
 from .arguments import excerpt, flag, number, operand, optional, whole
+from .arrays import plain
 from .functions import square, swapaxes
 from .numerics import Array, floats
 from .primitives import matmul, reshape, sum
@@ -123,8 +124,7 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> tuple[Array, Array, int, np.
     m, n = a.shape
     rounding = np.finfo(a.dtype).eps * max(m, n)
     rcond = rounding if rcond is None else number("lstsq: rcond", rcond)
-    plain: list[Any] = [getattr(x, "_array", x) for x in (a, b)]
-    _, _, rank, s = np.linalg.lstsq(plain[0], plain[1], rcond)
+    _, _, rank, s = np.linalg.lstsq(plain(a), plain(b), rcond)
     y = matmul(matrices.pinv(a, rcond=rcond), b)
     residuals: Array = np.empty(0, s.dtype)
     if rank == n < m:

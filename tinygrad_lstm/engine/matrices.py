@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import plain
 from .kinds import cut, matrix_function
 from .matrix_parts import (
     RECTANGULAR,
@@ -91,7 +92,7 @@ def _slope_of_det(x: Array, y: Array) -> Array:
     All minors together take n⁴ numbers, which is too many for larger matrices.
     """
     n = x.shape[-1] if x.shape else 0
-    if isinstance(x, Symbol) or n > LARGEST or not _is_nearly_singular(getattr(x, "_array", x)):
+    if isinstance(x, Symbol) or n > LARGEST or not _is_nearly_singular(plain(x)):
         return _by_matrix(y) * turned(inv(x))
     others = np.array([[k for k in range(n) if k != row] for row in range(n)], int)
     minors = x[..., others.reshape(n, 1, n - 1, 1), others.reshape(1, n, 1, n - 1)]

@@ -10,6 +10,7 @@ from functools import wraps
 
 import numpy as np
 
+from .arrays import plain
 from .numerics import Array
 from .primitive import Sample
 from .primitives import real, sum, where
@@ -105,7 +106,7 @@ def gaps(v: Array) -> Array:
     Two that differ by no more than rounding are equal: what then comes back would be noise.
     """
     away, eye = v[..., None, :] - v[..., :, None], identity(v)
-    apart, size = (np.abs(getattr(x, "_array", x)) for x in (away, v))
+    apart, size = (np.abs(plain(x)) for x in (away, v))
     least = np.max(size, -1, initial=0.0)[..., None, None] * np.finfo(v.dtype).eps * v.shape[-1]
     is_equal = (apart <= least) & (eye == 0)
     return (1 - eye) / where(is_equal, np.asarray(np.nan, v.dtype), away + eye)

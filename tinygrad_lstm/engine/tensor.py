@@ -13,62 +13,30 @@ forward, so that a computation nobody holds any more is freed at once.
 
 from __future__ import annotations
 
-import os
-import warnings
-from _thread import RLock  # as in threading, which takes 1 ms to load
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import count
 from operator import attrgetter
 from typing import Any, ClassVar
-from weakref import ref
 
 import numpy as np
 
-from ..errors import (
-    ArgumentError,
-    DetachError,
-    DTypeError,
-    GradientError,
-    ShapeError,
-    TinygradError,
-    UsageError,
-)
-from . import functions, numerics, numpys_options
+from ..errors import ArgumentError, ShapeError, TinygradError, UsageError
 from . import primitives as p
-from .arguments import as_array
 from .arguments import flag as checked_flag
-from .arguments import number as checked_number
 from .arguments import operand as checked_operand
-from .arrays import Frozen, as_floats
-from .cotangent import Sums
+from .arrays import Frozen, as_floats, beside, plain
 from .forms import entries, explained, is_basic
+from .gradients import Gradients
 from .methods import Methods
+from .numpy_protocol import NumPyProtocol
 from .place import Place, checked_name, here
 from .primitive import Primitive
-from .tape import pull_back, replaced
+from .tape import replaced
 
 _serials = count()
 _where_am_i = here.get
 _ndarray = np.ndarray
 _NO_PARAMETERS: dict[str, Any] = {}
-_retained: dict[int, ref[Any]] = {}  # the Tensors of retain_grad(), by serial number
-# gradients are added up by one thread at a time; a signal's handler may come in between
-_adding = RLock()
-if hasattr(os, "register_at_fork"):  # a child has no thread that could release it
-    os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
-
-
-NO_LEAF = (
-    "{0} was computed, and backward() gives .grad to leaves alone. To keep the gradient of "
-    "a computed Tensor, call .retain_grad() before backward(). To change a parameter, write "
-    "W.data -= 0.1 * W.grad: W = W - 0.1 * W.grad makes a Tensor that is no leaf"
-)
-JOINING = (
-    "NumPy does not look for Tensors inside a list: to make one of them, write tg.array([…]) or "
-    "np.array([…], like=x), and give that to NumPy's function; for np.r_ write np.concatenate, and "
-    "for np.c_ np.column_stack; "
-)
-
 
 _Method = Callable[["Tensor", Any], "Tensor"]
 
@@ -106,7 +74,7 @@ def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
         try:
             if type(other) is not float and not isinstance(other, Tensor):
                 other = checked_operand(compare.__name__, other)
-            return compare(self._array, _plain(other))
+            return compare(self._array, plain(other))
         except TinygradError:
             if is_equality:
                 return NotImplemented
@@ -117,7 +85,7 @@ def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
     return method
 
 
-class Tensor(Methods):
+class Tensor(Gradients, NumPyProtocol, Methods):
     """An array on the tape.
 
     Parameters
@@ -151,15 +119,13 @@ class Tensor(Methods):
     __interpret__: ClassVar[Callable[..., Tensor]]  # `record`, below
     __slots__ = (
         "_array", "primitive", "inputs", "parameters", "serial", "place",
-        "name", "requires_grad", "_grad", "__weakref__",
+        "name", "requires_grad", "__weakref__",
     )  # fmt: skip
 
-    _array: np.ndarray
     primitive: Primitive | None
     inputs: tuple[Tensor, ...]
     parameters: dict[str, Any] | None
     name: str | None
-    _grad: np.ndarray | None
 
     def __init__(
         self,
@@ -237,72 +203,6 @@ class Tensor(Methods):
         """Return the numbers in another floating point type, on the tape."""
         return record(p.astype, (self,), {"dtype": dtype})
 
-    # --- gradients -------------------------------------------------------------------------------
-
-    @property
-    def grad(self) -> np.ndarray | None:
-        """The gradient that `backward` left; None if there is none.
-
-        Warns
-        -----
-        UserWarning
-            If it is None because the Tensor was computed: the message says what to do.
-        """
-        if (
-            self._grad is None
-            and self.requires_grad
-            and self.inputs
-            and self.serial not in _retained
-        ):
-            warnings.warn(NO_LEAF.format(self.label()), stacklevel=2)
-        return self._grad
-
-    @grad.setter
-    def grad(self, gradient: np.ndarray | None) -> None:
-        self._grad = gradient
-
-    def backward(self, gradient: Any = None) -> None:
-        """Add d self / d leaf to ``.grad`` of every leaf that requires it.
-
-        Parameters
-        ----------
-        gradient : array_like of this Tensor's shape, optional
-            The cotangent to start from; 1 for a single number.
-
-        Raises
-        ------
-        GradientError
-            If no leaf requires a gradient, or this is no single number and ``gradient`` is missing.
-        ShapeError
-            If ``gradient`` has another shape; the message names both.
-        ChangedError
-            If a leaf's data was replaced since it was used; the message names the leaf.
-        """
-        seed = starting_cotangent(self, gradient)
-        sums = Sums(_retained_now() if _retained else frozenset())
-        sums.add(self, seed)
-        cts = pull_back(sums)
-        own = sums.own
-        with _adding:
-            for node in cts:
-                if node._grad is not None:
-                    node._grad = checked_gradient(node)
-            for node, ct in cts.items():
-                ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
-                node._grad = ct if node._grad is None else np.asarray(node._grad + ct, ct.dtype)
-
-    def retain_grad(self) -> Tensor:
-        """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
-        if not self.requires_grad:
-            raise GradientError(f"{self.label()} does not require a gradient, so it will have none")
-        serial = self.serial
-        _retained[serial] = ref(self, lambda _: _retained.pop(serial, None))
-        return self
-
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self._grad = None
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy or pickle a leaf; the copy is a signal of its own."""
         if self.inputs:
@@ -312,7 +212,8 @@ class Tensor(Methods):
             )
         fields = (self._array, self.requires_grad, self.name, self.place, self._grad)
         state: Any = object.__getstate__(self)  # of a subclass: its attributes and its slots
-        slots = {slot: value for slot, value in state[1].items() if slot not in Tensor.__slots__}
+        known = {*Tensor.__slots__, *Gradients.__slots__}
+        slots = {slot: value for slot, value in state[1].items() if slot not in known}
         return _copied, (type(self), *fields), (state[0], slots) if state[0] or slots else None
 
     # --- how it is recorded and shown ------------------------------------------------------------
@@ -421,61 +322,6 @@ class Tensor(Methods):
             raise self._leaving("int")
         return int(self.item())
 
-    # --- NumPy's own functions on Tensors --------------------------------------------------------
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if ufunc in functions.PLAIN and method == "__call__":
-            return ufunc(*map(_plain, inputs), **options)
-        ours = functions.ours_for(ufunc)
-        if options:
-            options = numpys_options.without_defaults(options)
-        if ours is None or method != "__call__" or options:
-            asked = "".join(f" with {name}=" for name in options)
-            function = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            raise self._leaving(f"np.{function}{asked}", numpys_options.instead(options))
-        return ours(*inputs)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if function in functions.PLAIN:
-            plain = {name: _plain(option) for name, option in options.items()}
-            return function(*map(_plain, args), **plain)
-        ours = functions.ours_for(function)
-        if ours is None:
-            raise self._leaving(_full_name(function))
-        if options:
-            options = numpys_options.without_defaults(options)
-            for name in numpys_options.INSTEAD.keys() & options.keys():
-                remedy = numpys_options.instead([name])
-                raise self._leaving(f"{_full_name(function)} with {name}=", remedy)
-        try:
-            return ours(*args, **options)
-        except TypeError as error:
-            if isinstance(error, UsageError | DTypeError):
-                raise
-            raise UsageError(f"{_full_name(function)} on a Tensor: {error}") from None
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self.requires_grad:
-            raise self._leaving("conversion to an array", JOINING)
-        return np.array(self._array, dtype)
-
-    @property
-    def _data(self) -> Any:
-        """Refuse arithmetic with a masked array, which reads the numbers here."""
-        if self.requires_grad:
-            raise self._leaving("a masked array's own arithmetic")
-        raise DTypeError(
-            f"found a masked array beside {self.label()}, expected an array without a mask; say "
-            "what stands in the masked places with .filled(number), or leave them out with where"
-        )
-
-    def _leaving(self, action: str, remedy: str = "") -> DetachError:
-        """Return the error for what computes without the tape."""
-        return DetachError(
-            f"{action} is not differentiable here and would leave the tape at {self.label()}; "
-            f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
-        )
-
 
 # --- recording ----------------------------------------------------------------------------------
 
@@ -552,11 +398,6 @@ def _copied(
     return result
 
 
-def _retained_now() -> set[Tensor]:
-    """Return the Tensors that keep their gradients; other threads may add to them meanwhile."""
-    return {tensor for held in list(_retained.values()) if (tensor := held()) is not None}
-
-
 # The parameters of an index, which are shared when the index is used again: a loop takes the same
 # few slices at every step, and sharing saves a fifth of the memory of its tape.
 _taken: dict[int, dict[str, Any]] = {}  # by the id of the index, which is held and so keeps it
@@ -582,72 +423,6 @@ def constant(array: np.ndarray, name: str | None = None) -> Tensor:
     return result
 
 
-def starting_cotangent(output: Tensor, gradient: Any) -> np.ndarray:
-    """Return the cotangent with which to enter the tape at an output."""
-    if not isinstance(output, Tensor):
-        raise UsageError(f"found {type(output).__name__}, expected a Tensor to differentiate")
-    if not output.requires_grad:
-        raise GradientError(
-            f"{output.label()} depends on no leaf that requires a gradient: "
-            "make one with Tensor(..., requires_grad=True), outside no_grad()"
-        )
-    array = output._array
-    if gradient is None:
-        if array.size != 1:
-            raise GradientError(
-                f"{output.label()} has shape {output.shape}; a gradient starts from one number: "
-                f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
-            )
-        return np.asarray(numerics.one(array)).reshape(array.shape)  # sooner than np.ones
-    seed = as_array(f"the gradient of {output.label()}", _plain(gradient))
-    if seed.shape != array.shape:
-        raise ShapeError(
-            f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
-            "they must be equal"
-        )
-    return as_floats(seed, output.dtype, "the gradient")
-
-
-def checked_gradient(leaf: Tensor) -> np.ndarray:
-    """Return the ``.grad`` of a leaf as an array.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        If somebody set it to what cannot be a gradient; the message names the leaf.
-    """
-    grad = leaf._grad
-    if type(grad) is not _ndarray:
-        grad = as_array(f"the gradient of {leaf.label()}", _plain(grad))
-    if grad.dtype.kind not in "fiu":
-        raise DTypeError(
-            f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"
-        )
-    if grad.shape != leaf.shape:
-        raise ShapeError(
-            f"the gradient of {leaf.label()} has shape {grad.shape}, expected {leaf.shape}"
-        )
-    return grad
-
-
-def replace_data(leaves: Mapping[Tensor, Any]) -> None:
-    """Replace the numbers of several leaves: those of all of them, or of none.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        If new numbers do not fit; the message names the leaf.
-    """
-    before = [(leaf, leaf._array, leaf.serial) for leaf in leaves]
-    try:
-        for leaf, array in leaves.items():
-            leaf.data = array
-    except BaseException:  # an interrupt too
-        for leaf, array, serial in before:
-            leaf._array, leaf.serial = array, serial
-        raise
-
-
 # --- operands -----------------------------------------------------------------------------------
 
 
@@ -664,42 +439,11 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
             operand = _weak(operand, tensors[0])
         elif not isinstance(operand, Tensor):
             is_condition = bool(rules) and rules[position] is None
-            operand = constant(_beside(tensors, primitive.name, operand, is_condition))
+            operand = constant(beside(tensors, primitive.name, operand, is_condition))
         constants.append(operand)
     return tuple(constants)
-
-
-def _beside(tensors: list[Tensor], who: str, value: Any, is_condition: bool) -> np.ndarray:
-    """Return a copy of a number or an array, in the type that it takes beside Tensors."""
-    array = as_array(who, value)
-    if array.dtype.kind == "b" and is_condition:
-        return array
-    if type(value) is int and array.dtype.kind == "O":  # more digits than an integer type holds
-        array = np.array(checked_number(f"{who}: the number beside {tensors[0].label()}", value))
-    if array.dtype.kind in "iub":
-        return array.astype(tensors[0].dtype)
-    if array.dtype.kind != "f":
-        others = ", ".join(tensor.label() for tensor in tensors)
-        raise DTypeError(
-            f"{who}: found {type(value).__name__} of type {array.dtype} beside "
-            f"{others}, expected real numbers"
-        )
-    for tensor in tensors:
-        if tensor._array.dtype != array.dtype:  # as wide as the result: a rule may read it alone
-            return array.astype(np.result_type(array.dtype, *[x.dtype for x in tensors]))
-    return array
 
 
 def _weak(number: float, beside: Tensor) -> Tensor:
     """Return a number as a constant of the dtype of the Tensor beside it."""
     return constant(np.array(number, beside._array.dtype))
-
-
-def _full_name(function: Any) -> str:
-    """Return what people call one of NumPy's functions, with its module."""
-    module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
-    return f"{module}.{function.__name__}"
-
-
-def _plain(value: Any) -> Any:
-    return value._array if isinstance(value, Tensor) else value

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import flag, optional
+from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.symbol import Symbol, constant_text
-from ..engine.tensor import Tensor, starting_cotangent
+from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError, nearest
 from ..network.adjoint import alive, delta
 from ..network.flow import Node

@@ -25,10 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.cotangent import Sums
+from ..engine.gradients import starting_cotangent
 from ..engine.limit import Interruptible
 from ..engine.place import Initial, Packed, Place
 from ..engine.tape import history, pull_back
-from ..engine.tensor import Tensor, starting_cotangent
+from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError, nearest
 
 __all__ = ["Signal", "Signals", "signals"]

@@ -14,8 +14,9 @@ import numpy as np
 
 from ..engine.arguments import Constructor, check_arguments, flag, of_kind, text
 from ..engine.arrays import as_floats
+from ..engine.gradients import replace_data
 from ..engine.place import Home, Place, checked_name, here
-from ..engine.tensor import Tensor, replace_data
+from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError
 from .copies import reduced, restore
 from .entries import check_entries

@@ -1,0 +1,185 @@
+"""The gradients of Tensors: how the backward pass starts, and what it leaves in ``.grad``.
+
+Knows the walk along the tape; not how a Tensor is made or recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from _thread import RLock  # as in threading, which takes 1 ms to load
+from collections.abc import Mapping
+from typing import Any, Self
+from weakref import ref
+
+import numpy as np
+
+from ..errors import DTypeError, GradientError, ShapeError, UsageError
+from . import numerics
+from .arguments import as_array
+from .arrays import as_floats, plain
+from .cotangent import Sums
+from .tape import pull_back
+
+_ndarray = np.ndarray
+_retained: dict[int, ref[Any]] = {}  # the Tensors of retain_grad(), by serial number
+# gradients are added up by one thread at a time; a signal's handler may come in between
+_adding = RLock()
+if hasattr(os, "register_at_fork"):  # a child has no thread that could release it
+    os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
+
+NO_LEAF = (
+    "{0} was computed, and backward() gives .grad to leaves alone. To keep the gradient of "
+    "a computed Tensor, call .retain_grad() before backward(). To change a parameter, write "
+    "W.data -= 0.1 * W.grad: W = W - 0.1 * W.grad makes a Tensor that is no leaf"
+)
+
+
+class Gradients:
+    """The gradient of a Tensor, and the backward pass."""
+
+    __slots__ = ("_grad",)
+
+    _array: np.ndarray
+    _grad: np.ndarray | None
+    inputs: tuple[Any, ...]
+    requires_grad: bool
+    serial: int
+    shape: Any
+    dtype: Any
+    label: Any
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The gradient that `backward` left; None if there is none.
+
+        Warns
+        -----
+        UserWarning
+            If it is None because the Tensor was computed: the message says what to do.
+        """
+        if (
+            self._grad is None
+            and self.requires_grad
+            and self.inputs
+            and self.serial not in _retained
+        ):
+            warnings.warn(NO_LEAF.format(self.label()), stacklevel=2)
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: np.ndarray | None) -> None:
+        self._grad = gradient
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add d self / d leaf to ``.grad`` of every leaf that requires it.
+
+        Parameters
+        ----------
+        gradient : array_like of this Tensor's shape, optional
+            The cotangent to start from; 1 for a single number.
+
+        Raises
+        ------
+        GradientError
+            If no leaf requires a gradient, or this is no single number and ``gradient`` is missing.
+        ShapeError
+            If ``gradient`` has another shape; the message names both.
+        ChangedError
+            If a leaf's data was replaced since it was used; the message names the leaf.
+        """
+        seed = starting_cotangent(self, gradient)
+        sums = Sums(_retained_now() if _retained else frozenset())
+        sums.add(self, seed)
+        cts = pull_back(sums)
+        own = sums.own
+        with _adding:
+            for node in cts:
+                if node._grad is not None:
+                    node._grad = checked_gradient(node)
+            for node, ct in cts.items():
+                ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
+                node._grad = ct if node._grad is None else np.asarray(node._grad + ct, ct.dtype)
+
+    def retain_grad(self) -> Self:
+        """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""
+        if not self.requires_grad:
+            raise GradientError(f"{self.label()} does not require a gradient, so it will have none")
+        serial = self.serial
+        _retained[serial] = ref(self, lambda _: _retained.pop(serial, None))
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self._grad = None
+
+
+def _retained_now() -> set[Any]:
+    """Return the Tensors that keep their gradients; other threads may add to them meanwhile."""
+    return {tensor for held in list(_retained.values()) if (tensor := held()) is not None}
+
+
+def starting_cotangent(output: Any, gradient: Any) -> np.ndarray:
+    """Return the cotangent with which to enter the tape at an output."""
+    if not isinstance(output, Gradients):
+        raise UsageError(f"found {type(output).__name__}, expected a Tensor to differentiate")
+    if not output.requires_grad:
+        raise GradientError(
+            f"{output.label()} depends on no leaf that requires a gradient: "
+            "make one with Tensor(..., requires_grad=True), outside no_grad()"
+        )
+    array = output._array
+    if gradient is None:
+        if array.size != 1:
+            raise GradientError(
+                f"{output.label()} has shape {output.shape}; a gradient starts from one number: "
+                f"reduce it with a loss or .sum(), or give a gradient of shape {output.shape}"
+            )
+        return np.asarray(numerics.one(array)).reshape(array.shape)  # sooner than np.ones
+    seed = as_array(f"the gradient of {output.label()}", plain(gradient))
+    if seed.shape != array.shape:
+        raise ShapeError(
+            f"found a gradient of shape {seed.shape} for {output.label()} of shape {output.shape}; "
+            "they must be equal"
+        )
+    return as_floats(seed, output.dtype, "the gradient")
+
+
+def checked_gradient(leaf: Any) -> np.ndarray:
+    """Return the ``.grad`` of a leaf as an array.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If somebody set it to what cannot be a gradient; the message names the leaf.
+    """
+    grad: np.ndarray = leaf._grad
+    if type(grad) is not _ndarray:
+        grad = as_array(f"the gradient of {leaf.label()}", plain(grad))
+    if grad.dtype.kind not in "fiu":
+        raise DTypeError(
+            f"the gradient of {leaf.label()} is of type {grad.dtype}, expected real numbers"
+        )
+    if grad.shape != leaf.shape:
+        raise ShapeError(
+            f"the gradient of {leaf.label()} has shape {grad.shape}, expected {leaf.shape}"
+        )
+    return grad
+
+
+def replace_data(leaves: Mapping[Any, Any]) -> None:
+    """Replace the numbers of several leaves: those of all of them, or of none.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If new numbers do not fit; the message names the leaf.
+    """
+    before = [(leaf, leaf._array, leaf.serial) for leaf in leaves]
+    try:
+        for leaf, array in leaves.items():
+            leaf.data = array
+    except BaseException:  # an interrupt too
+        for leaf, array, serial in before:
+            leaf._array, leaf.serial = array, serial
+        raise
