@@ -1,15 +1,14 @@
 """A model file of the Open Neural Network Exchange as a network of this library.
 
-Knows ONNX' layout and operators; `onnx_file` writes such files. A file is taken whole or not at
-all: what is not covered is listed before anything is built.
+Knows ONNX' layout and operators; `onnx_reader` reads what is in a file, and `onnx_file` writes
+such files.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,37 +16,35 @@ from .. import nn
 from ..engine.arguments import of_kind
 from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
-from ..errors import FileError, ShapeError, UsageError, check_path
+from ..errors import ShapeError, UsageError, check_path
 from ..nn.module import Module, free_name
+from . import onnx_over_time as over_time
 from .framework import LAYERS
 from .onnx_layout import SQUASHES, load_package, onnx
-from .onnx_operators import OPERATORS, attributes
+from .onnx_operators import OPERATORS, PARTS, attributes
+from .onnx_reader import Reader, place
 
-OPSET = 13  # from which on axes are inputs
-GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
-WITH_NUMBERS = ("affine", "scaledtanh")  # those of SQUASHES that take alpha and beta
-SIZED = ("activations", "activation_alpha", "activation_beta", "direction", "hidden_size")
-BEFORE_RESET = "linear_before_reset"
-OVER_TIME = {  # the attributes that are covered, and of the others the value that changes nothing
-    "LSTM": (SIZED, {"input_forget": 0, "layout": 0}),
-    "GRU": ((*SIZED, BEFORE_RESET), {"layout": 0}),
-    "RNN": (SIZED, {"layout": 0}),
+# of the equations of LSTM, GRU and RNN: functions by ONNX' names, and what these take
+KNOWN: dict[Any, Any] = {
+    (name.lower(), *numbers): function for function, (name, numbers) in SQUASHES
 }
+INPUTS = {"W": 1, "R": 2, "B": 3, "P": 7}
 
 
 def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxNetwork:
     """Read a model file as a network that records.
 
-    Layers over time become `LSTM`, `GRU` and `RNN`, everything else primitives, and initializers of
-    floating point parameters. Of layers over time, both directions or the forward one are covered,
-    and the functions that `LSTM` has a name for; of other operators, those that surround layers in
-    the files of `save_onnx` and of exporters.
+    Layers over time become `LSTM`, `GRU` and `RNN` where those have the node's equations,
+    everything else primitives, and initializers of floating point parameters. All operators of
+    ``interop.onnx_operators`` are covered: those of the files that `save_onnx` writes, and that
+    exporters write for layers, convolutions, normalizations and attention.
 
     Parameters
     ----------
     path : str or path
-        Of a model of operator set 13 or newer, in float32 or float64, all in one file.
+        Of a model of operator set 13 or newer, in float32 or float64. Constants may stand in other
+        files of the model's own folder, as in ``m.onnx.data``; no link is followed there, and no
+        path that leads elsewhere.
     name : str, optional
         Of the network.
 
@@ -58,15 +55,16 @@ def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxN
     Raises
     ------
     FileError
-        If the file is cut or corrupt, if it is not what it says, or if it has operators, attributes
-        or types that are not covered; the message lists all of these, by their nodes.
+        If the file, or one beside it, is cut or corrupt, or is not what it says; if there is no
+        such file beside it, or the path leads out of the folder; if the file has operators,
+        attributes or types that are not covered; the message lists all of these, by their nodes.
     PackageError
         If the package onnx is missing.
     OSError
         If the file cannot be opened.
     """
     package = load_package()
-    return OnnxNetwork(_Reader(package, check_path("load_onnx", path)), name=name)
+    return OnnxNetwork(Reader(package, check_path("load_onnx", path)), name=name)
 
 
 class Step(NamedTuple):
@@ -86,15 +84,17 @@ class OnnxNetwork(Module):
     inputs, outputs : tuple of str
         What the file calls them.
     weights : dict of str to Tensor
-        The file's floating point initializers, but for those of layers over time.
+        The file's floating point initializers, but for those of layers over time, and for means
+        and variances that batch normalization has measured.
     lstm, lstm_2, gru, rnn, …
         The layers over time, in the file's order.
     """
 
-    def __init__(self, reader: _Reader, name: str | None = None) -> None:
+    def __init__(self, reader: Reader, name: str | None = None) -> None:
         super().__init__(name)
-        of_kind("OnnxNetwork", reader, _Reader, "a file that load_onnx has opened; call load_onnx")
-        self._steps = tuple(map(reader.step, reader.nodes))
+        of_kind("OnnxNetwork", reader, Reader, "a file that load_onnx has opened; call load_onnx")
+        builder = _Builder(reader)
+        self._steps = tuple(map(builder.step, reader.nodes))
         self._kinds = reader.inputs
         self.inputs, self.outputs = tuple(reader.inputs), reader.outputs
         used = {each for step in self._steps for each in step.inputs} | set(self.outputs)
@@ -107,7 +107,7 @@ class OnnxNetwork(Module):
         self._constants = {
             each: array for each, array in constants.items() if each not in reader.weights
         }
-        for each, layer in reader.layers.items():
+        for each, layer in builder.layers.items():
             setattr(self, each, layer)
 
     @classmethod
@@ -144,6 +144,8 @@ class OnnxNetwork(Module):
             if kind.kind == "f" and not isinstance(each, Tensor):
                 as_it_is = isinstance(each, np.ndarray | np.generic)
                 each = Tensor(each, name=name, dtype=None if as_it_is else kind)
+            elif not isinstance(each, Tensor):
+                each = np.asarray(each)
             values[name] = each
         for step in self._steps:
             after = step.apply(*[values[name] for name in step.inputs], **step.attributes)
@@ -153,19 +155,28 @@ class OnnxNetwork(Module):
         return last if len(last) > 1 else last[0]
 
 
-class OverTime:
-    """A node over time: a layer, with ONNX' order of axes around it."""
+class Layer:
+    """A node over time: a layer, with ONNX' order of axes around it.
 
-    def __init__(self, layer: nn.Recurrent) -> None:
-        self.layer = layer
+    Parameters
+    ----------
+    layer : Recurrent
+    by_batch : bool
+        Whether the axis of the batch comes first (layout 1).
+    """
+
+    def __init__(self, layer: nn.Recurrent, by_batch: bool) -> None:
+        self.layer, self.by_batch = layer, by_batch
 
     def __call__(self, x: Any, lengths: Any = None, *given: Any) -> tuple[Any, ...]:
         """Return Y (T, D, B, H) and the last states (D, B, H), from x (T, B, in)."""
         layer, D = self.layer, 1 + self.layer.bidirectional
         if len(x.shape) != 3:
-            raise ShapeError(
-                f"{layer.place.path()}: input has shape {x.shape}, expected (T, B, in)"
-            )
+            axes = "(B, T, in)" if self.by_batch else "(T, B, in)"
+            raise ShapeError(f"{layer.place.path()}: input has shape {x.shape}, expected {axes}")
+        if self.by_batch:
+            x = transpose(x, axes=(1, 0, 2))
+            given = tuple(h if h is None else transpose(h, axes=(1, 0, 2)) for h in given)
         (T, B, _), states = x.shape, layer.equations.states
         starts = [given[n] if n < len(given) else None for n in range(len(states))]
         if D == 1:
@@ -175,229 +186,92 @@ class OverTime:
             state = None
         out, last = layer(x, state, lengths=lengths)
         lasts = last if isinstance(last, tuple) else (last,)
-        turned = transpose(reshape(out, shape=(T, B, D, layer.hidden_size)), axes=(0, 2, 1, 3))
-        return turned, *(reshape(each, shape=(D, B, layer.hidden_size)) for each in lasts)
+        whole = reshape(out, shape=(T, B, D, layer.hidden_size))
+        order = (1, 0, 2, 3) if self.by_batch else (0, 2, 1, 3)
+        ends = [reshape(each, shape=(D, B, layer.hidden_size)) for each in lasts]
+        if self.by_batch:
+            ends = [transpose(each, axes=(1, 0, 2)) for each in ends]
+        return transpose(whole, axes=order), *ends
 
 
-class _Reader:
-    """A model file, read with suspicion.
-
-    Parameters
-    ----------
-    package : onnx
-    path : Path
+class _Builder:
+    """The steps of a network, from the nodes of a file.
 
     Attributes
     ----------
-    inputs : dict of str to float or integer type
-    outputs : tuple of str
-    nodes : list of nodes, but for constants
-    arrays : dict of str to array
-        All constants.
-    weights : set of str
-        Those of floating point that are no nodes of their own.
     layers : dict of str to Recurrent
-        Of the nodes that have been read.
+        Of the nodes that have been built.
     """
 
-    def __init__(self, package: Any, path: Path) -> None:
-        self.package, self.path = package, path
-        self.faults: list[str] = []
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
         self.layers: dict[str, nn.Recurrent] = {}
-        graph = self._model().graph
-        self.arrays = {each.name: self._array(each) for each in graph.initializer}
-        self.weights = {name for name, each in self.arrays.items() if each.dtype.kind == "f"}
-        for each in graph.node:
-            if each.op_type == "Constant" and not each.domain:
-                self.arrays[each.output[0]] = self._constant(each)
-        self.inputs = {
-            each.name: self._kind(each) for each in graph.input if each.name not in self.arrays
-        }
-        self.outputs = tuple(each.name for each in graph.output)
-        self.nodes = [each for each in graph.node if each.op_type != "Constant" or each.domain]
-        if graph.sparse_initializer:
-            self.faults.append("sparse constants")
-        for node in self.nodes:
-            self._cover(node)
-        if self.faults:
-            self.fail("not covered: " + "; ".join(self.faults))
-
-    def fail(self, why: str) -> NoReturn:
-        raise FileError(f"load_onnx: {self.path}: {why}; nothing loaded")
+        self.names: dict[str, Any] = {}
 
     def step(self, node: Any) -> Step:
         """Return what a node does."""
-        settings, inputs, outputs = self._attributes(node), tuple(node.input), tuple(node.output)
-        if node.op_type in OPERATORS:
-            return Step(OPERATORS[node.op_type], inputs, outputs, settings)
-        layer = OverTime(self._layer(node, settings))
+        settings, kind = self.reader.attributes(node), node.op_type
+        inputs, outputs = tuple(node.input), tuple(node.output)
+        if kind in OPERATORS:
+            operator = OPERATORS[kind]
+            if PARTS in attributes(operator):
+                settings[PARTS] = len(outputs)
+            return Step(operator, inputs, outputs, settings)
+        name = free_name(kind.lower(), self.names)
+        self.names[name] = node
+        named = {letter: inputs[at] for letter, at in INPUTS.items() if at < len(inputs)}
+        arrays = {
+            letter: self.reader.arrays[given]
+            for letter, given in named.items()
+            if given in self.reader.arrays
+        }
+        is_constant = all(letter in arrays for letter, given in named.items() if given)
+        if is_constant:
+            wrong = over_time.misfits(kind, arrays, settings)
+            wrong += self._wrong_starts(inputs, arrays["R"].shape)
+            if wrong:
+                self.reader.fail(f"{place(node)}: " + "; ".join(wrong))
+        options = _options(kind, settings, "P" in arrays) if is_constant else None
+        if options is None:
+            return Step(over_time.OverTime(kind, name, settings), inputs, outputs, {})
+        layer = Layer(self._layer(kind, name, arrays, options), bool(settings.get("layout")))
         return Step(layer, (*inputs[:1], *inputs[4:7]), outputs, {})
 
-    # --- what is in the file ---------------------------------------------------------------------
-
-    def _model(self) -> Any:
-        from google.protobuf.message import DecodeError
-
-        content = self.path.read_bytes()
-        try:
-            model = self.package.load_model_from_string(content)
-        except DecodeError as error:
-            self.fail(f"no ONNX model, or one that is cut or corrupt: {error}")
-        if any(each.external_data for each in model.graph.initializer):
-            self.fail("constants are in other files, which are not opened; save it as one file")
-        try:
-            self.package.checker.check_model(model)
-        except (self.package.checker.ValidationError, ValueError) as error:
-            why = (str(error).strip().splitlines() or ["it does not hold together"])[0]
-            self.fail(f"no ONNX model, or one that is cut or corrupt: {why}")
-        versions = {each.domain: each.version for each in model.opset_import}
-        if versions.get("", versions.get("ai.onnx", 0)) < OPSET:
-            self.fail(
-                f"found operator set {versions.get('', 0)}, expected {OPSET} or newer: convert it "
-                "with onnx.version_converter"
-            )
-        return model
-
-    def _array(self, tensor: Any) -> np.ndarray:
-        try:
-            array = np.array(self.package.numpy_helper.to_array(tensor))
-        except (ValueError, TypeError, KeyError) as error:
-            self.fail(f"the constant {tensor.name} is not what it says: {error}")
-        self._cover_type(f"the constant {tensor.name}", array.dtype)
-        return array
-
-    def _constant(self, node: Any) -> np.ndarray:
-        ((name, value),) = self._attributes(node).items()
-        if name not in ("value", "value_int", "value_ints", "value_float", "value_floats"):
-            self.faults.append(f"{_where(node)}: the attribute {name}")
-        return np.asarray(value, np.float32 if "float" in name else None)
-
-    def _kind(self, info: Any) -> np.dtype:
-        code = info.type.tensor_type.elem_type
-        helper = self.package.helper
-        known = code in set(helper.get_all_tensor_dtypes())
-        kind = np.dtype(helper.tensor_dtype_to_np_dtype(code) if known else "O")
-        self._cover_type(f"the input {info.name}", kind)
-        return kind
-
-    def _attributes(self, node: Any) -> dict[str, Any]:
-        """Return a node's attributes: numbers, texts, lists of them, arrays."""
-        settings = {}
-        for each in node.attribute:
-            value = self.package.helper.get_attribute_value(each)
-            if isinstance(value, self.package.TensorProto):
-                value = self._array(value)
-            elif hasattr(value, "__len__") and not isinstance(value, bytes | str):
-                value = list(map(_text, value))
-            settings[each.name] = _text(value)
-        return settings
-
-    # --- what is covered -------------------------------------------------------------------------
-
-    def _cover_type(self, what: str, kind: np.dtype) -> None:
-        """Note a type of numbers that is not covered."""
-        if kind not in (np.float32, np.float64) and kind.kind not in "iub":
-            self.faults.append(f"{what} of type {kind}")
-
-    def _cover(self, node: Any) -> None:
-        """Note what a node has that is not covered."""
-        kind, where = node.op_type, _where(node)
-        if node.domain not in ("", "ai.onnx") or (kind not in OPERATORS and kind not in LAYERS):
-            self.faults.append(f"{where}: the operator {_operator(node)}")
-            return
-        settings = self._attributes(node)
-        if kind in OPERATORS:
-            self.faults += [
-                f"{where}: the attribute {name}"
-                for name in settings
-                if name not in attributes(OPERATORS[kind])
-            ]
-            if kind == "Dropout" and len(node.input) > 2 and node.input[2]:
-                self.faults.append(f"{where}: dropping in training")
-            if any(node.output[1:]):
-                self.faults.append(f"{where}: a second output")
-            return
-        covered, idle = OVER_TIME[kind]
-        self.faults += [
-            f"{where}: the attribute {name} = {value}"
-            for name, value in settings.items()
-            if name not in covered and idle.get(name) != value
+    def _wrong_starts(self, inputs: tuple[str, ...], shape: tuple[int, ...]) -> list[str]:
+        """Return which constant initial states do not fit recurrent weights, in words."""
+        D, H = shape[0], shape[-1]
+        return [
+            f"{what} has shape {start.shape}, expected ({D}, B, {H})"
+            for what, name in zip(("initial_h", "initial_c"), inputs[5:7], strict=False)
+            if (start := self.reader.arrays.get(name)) is not None
+            and (len(start.shape) != 3 or start.shape[-1] != H)
         ]
-        if settings.get("direction", "forward") not in ("forward", "bidirectional"):
-            self.faults.append(f"{where}: the direction {settings['direction']}")
-        if self._squashing(kind, settings) is None:
-            numbers = [settings.get(f"activation_{each}", []) for each in ("alpha", "beta")]
-            names = settings.get("activations", DEFAULTS[kind])
-            self.faults.append(f"{where}: the activations {names} with {numbers}")
-        if any(name and name not in self.arrays for name in node.input[1:4]) or (
-            len(node.input) > 7 and node.input[7] and node.input[7] not in self.arrays
-        ):
-            self.faults.append(f"{where}: weights that are computed")
 
-    def _squashing(self, kind: str, settings: dict[str, Any]) -> list[Any] | None:
-        """Return the functions that squash, but for the gates'; None if they are not covered."""
-        ways = 1 + (settings.get("direction") == "bidirectional")
-        names = [each.lower() for each in settings.get("activations", DEFAULTS[kind] * ways)]
-        alphas, betas = (iter(settings.get(f"activation_{each}", ())) for each in ("alpha", "beta"))
-        known: dict[Any, Any] = {
-            (name.lower(), numbers): function for function, (name, numbers) in SQUASHES
-        }
-        found = []
-        for name in names:
-            numbers = (next(alphas, None), next(betas, None)) if name in WITH_NUMBERS else ()
-            found.append(known.get((name, numbers)))
-        first = found[: len(DEFAULTS[kind])]
-        gates, rest = (first[:1], first[1:]) if kind != "RNN" else ([sigmoid], first)
-        fits = len(found) == len(DEFAULTS[kind]) * ways and found == first * ways
-        fits = fits and gates == [sigmoid] and None not in rest and not any((*alphas, *betas))
-        return rest if fits else None
-
-    # --- layers over time ------------------------------------------------------------------------
-
-    def _layer(self, node: Any, settings: dict[str, Any]) -> nn.Recurrent:
+    def _layer(
+        self, kind: str, name: str, arrays: dict[str, np.ndarray], options: dict[str, Any]
+    ) -> nn.Recurrent:
         """Return the layer of a node over time, with its numbers."""
-        kind = node.op_type
-        inputs = [*node.input, *[""] * (8 - len(node.input))]
-        arrays = {
-            letter: self.arrays[inputs[at]]
-            for letter, at in {"W": 1, "R": 2, "B": 3, "P": 7}.items()
-            if inputs[at]
-        }
-        D, gates = 1 + (settings.get("direction") == "bidirectional"), GATES[kind]
         W, R = arrays["W"], arrays["R"]
-        H, width = R.shape[-1], W.shape[-1]
-        arrays.setdefault("B", np.zeros((D, 2 * gates * H), W.dtype))
-        shapes = {"W": (D, gates * H, width), "R": (D, gates * H, H), "B": (D, 2 * gates * H)}
-        shapes["P"] = (D, 3 * H)
-        wrong = [
-            f"{letter} has shape {array.shape} and type {array.dtype}, expected {shapes[letter]} "
-            f"and {W.dtype}"
-            for letter, array in arrays.items()
-            if array.shape != shapes[letter] or array.dtype != W.dtype or array.dtype.kind != "f"
-        ]
-        if settings.get("hidden_size", H) != H:
-            wrong.append(f"hidden_size is {settings['hidden_size']}, R has {H}")
-        if wrong or not H or not width:
-            self.fail(f"{_where(node)}: " + "; ".join(wrong or ["it has no numbers"]))
-        squashing: Any = self._squashing(kind, settings)
-        options = {
-            "LSTM": {"activation": tuple(squashing), "peephole": "P" in arrays},
-            "GRU": {"activation": squashing[0], "reset_after": bool(settings.get(BEFORE_RESET))},
-            "RNN": {"activation": squashing[0]},
-        }[kind]
-        layer = LAYERS[kind](width, H, bidirectional=D == 2, dtype=W.dtype, seed=0, **options)
+        (D, _, width), H = W.shape, R.shape[-1]
+        options |= {"bidirectional": D == 2, "bias": "B" in arrays, "dtype": W.dtype}
+        layer = LAYERS[kind](width, H, seed=0, **options)
         onnx.load_as("load_onnx", layer, arrays)
-        self.layers[free_name(kind.lower(), self.layers)] = layer
+        self.layers[name] = layer
         return layer
 
 
-def _text(value: Any) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _where(node: Any) -> str:
-    return f"{node.op_type} {node.name!r}" if node.name else node.op_type
-
-
-def _operator(node: Any) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+def _options(kind: str, settings: dict[str, Any], has_peepholes: bool) -> dict[str, Any] | None:
+    """Return the options of the layer with a node's equations; None if no layer has them."""
+    first, *others = [
+        [KNOWN.get(chosen) for chosen in row] for row in over_time.functions(kind, settings)
+    ]
+    gates, rest = (first[:1], first[1:]) if kind != "RNN" else ([sigmoid], first)
+    is_other = settings.get("clip") is not None or settings.get("input_forget")
+    is_other = is_other or settings.get("direction") == "reverse" or gates != [sigmoid]
+    if is_other or None in rest or any(row != first for row in others):
+        return None
+    return {
+        "LSTM": {"activation": tuple(rest), "peephole": has_peepholes},
+        "GRU": {"activation": rest[0], "reset_after": bool(settings.get(over_time.AFTER))},
+        "RNN": {"activation": rest[0]},
+    }[kind]
