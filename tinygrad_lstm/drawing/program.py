@@ -66,8 +66,8 @@ def run(command: Sequence[str], content: bytes, *, seconds: float) -> Done:
         start_new_session=True,  # a group of its own, so that its children can be stopped as well
     )
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    output = _Reader(process.stdout, MOST_OUTPUT, stops=True)
-    errors = _Reader(process.stderr, MOST_ERRORS)
+    output = _OutputReader(process.stdout, MOST_OUTPUT, stops=True)
+    errors = _OutputReader(process.stderr, MOST_ERRORS)
     writer = threading.Thread(target=_write, args=(process.stdin, content), daemon=True)
     try:
         for thread in (output, errors, writer):
@@ -91,7 +91,7 @@ def run(command: Sequence[str], content: bytes, *, seconds: float) -> Done:
         raise
 
 
-class _Reader(threading.Thread):
+class _OutputReader(threading.Thread):
     """Reads a stream to its end, and keeps as much as it may; or stops there."""
 
     def __init__(self, stream: IO[bytes], most: int, *, stops: bool = False) -> None:

@@ -16,13 +16,14 @@ array([ 1.,  2.,  0., -1.])
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from .arguments import one_of, operand, whole
+from .arguments import one_of, whole
 from .arrays import plain
+from .functions import checked
 from .kinds import linear
 from .numerics import Array, floats
 from .primitive import Primitive
@@ -87,14 +88,14 @@ def rfft(a: Array, n: int | None = None, axis: int = -1, norm: str | None = None
     if isinstance(a, tuple):
         raise DTypeError("rfft: found two parts, expected a real signal; fft takes a Spectrum")
     parts = _transform("rfft", a, n, axis, norm, -1)
-    _, axis, size = _along("rfft", parts.real, axis)
+    axis, size = _along("rfft", parts.real, axis)
     return Spectrum(*(_cut(part, size // 2 + 1, axis) for part in parts))
 
 
 def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """Return the real signal of n entries, 2 (m - 1) unless said, of which rfft gives m terms."""
     parts = _parts("irfft", a)
-    _, axis, m = _along("irfft", parts.real, axis)
+    axis, m = _along("irfft", parts.real, axis)
     n = 2 * (m - 1) if n is None else whole("irfft: n", n, 1)
     if n < 1:
         raise ShapeError(f"irfft: found {m} terms along the axis, expected 2 or more, or n")
@@ -120,7 +121,7 @@ def ifftshift(x: Array, axes: Any = None) -> Array:
 
 def _transform(who: str, a: Any, n: Any, axis: int, norm: str | None, sign: int) -> Spectrum:
     parts = _parts(who, a)
-    _, axis, size = _along(who, parts.real, axis)
+    axis, size = _along(who, parts.real, axis)
     size = size if n is None else whole(f"{who}: n", n, 1)
     if not size:
         raise ShapeError(f"{who}: found no entries along the axis, expected 1 or more")
@@ -132,7 +133,7 @@ def _parts(who: str, a: Any) -> Spectrum:
     """Return a signal as its two parts; the imaginary part of a real one is 0."""
     if isinstance(a, Spectrum):
         return a
-    x = _signal(who, a)
+    x = checked.array(who, a)
     if not hasattr(x, "__interpret__"):
         x = floats(x)
     if x.dtype.kind == "c":
@@ -140,18 +141,10 @@ def _parts(who: str, a: Any) -> Spectrum:
     return Spectrum(x, np.zeros(x.shape, x.dtype))
 
 
-def _signal(who: str, x: Any) -> Array:
-    """Return an operand that knows its shape."""
-    x = operand(who, x)
-    return x if hasattr(x, "shape") else np.asarray(x)
-
-
-def _along(who: str, x: Array, axis: Any) -> tuple[Array, int, int]:
+def _along(who: str, x: Array, axis: Any) -> tuple[int, int]:
     """Return the axis counted from the last one, and its size."""
-    axis = whole(f"{who}: axis", axis)
-    if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"{who}: found axis {axis} for shape {x.shape}, which has {x.ndim} axes")
-    return x, axis % x.ndim - x.ndim, x.shape[axis]
+    axis = checked.one_axis(who, x, axis)
+    return axis - x.ndim, x.shape[axis]
 
 
 def _cut(x: Array, size: int, axis: int) -> Array:
@@ -172,31 +165,20 @@ def _scale(x: Array, who: str, n: int, norm: str | None, sign: int) -> Array:
 
 
 def _roll(who: str, x: Any, axes: Any, start: Callable[[int], int]) -> Array:
-    x = _signal(who, x)
+    x = checked.array(who, x)
     several = range(x.ndim) if axes is None else axes if isinstance(axes, tuple | list) else (axes,)
     for number in several:
-        x, axis, size = _along(who, x, number)
+        axis, size = _along(who, x, number)
         rest, cut = (slice(None),) * (-axis - 1), start(size)
         pieces = [x[(..., slice(cut, None), *rest)], x[(..., slice(cut), *rest)]]
         x = concatenate(pieces, axis=axis)
     return x
 
 
-def _complex(name: str) -> Callable[..., NoReturn]:
-    """Return the refusal of a function whose results are complex."""
-
-    def refuse(*args: Any, **options: Any) -> NoReturn:
-        raise DTypeError(
-            f"np.fft.{name} gives complex numbers, and a Tensor holds real ones; tg.fft has fft, "
-            "ifft and rfft, which give the real and the imaginary part as two Tensors"
-        )
-
-    return refuse
-
-
+INSTEAD = "tg.fft has fft, ifft and rfft, which give the real and the imaginary part as two Tensors"
 # NumPy's function -> ours
 NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {
-    getattr(np.fft, name): _complex(name)
+    getattr(np.fft, name): checked.complex_results(f"np.fft.{name}", INSTEAD)
     for name in ("fft", "ifft", "rfft", "ihfft", "fft2", "ifft2", "rfft2", "fftn", "ifftn", "rfftn")
 }
 NUMPY |= {np.fft.irfft: irfft, np.fft.fftshift: fftshift, np.fft.ifftshift: ifftshift}

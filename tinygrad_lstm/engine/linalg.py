@@ -14,15 +14,15 @@ array([[ 3., -1.],
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, ShapeError
 from . import matrices
 from .arguments import excerpt, flag, number, operand, optional, whole
 from .arrays import plain
-from .functions import square, swapaxes
+from .functions import checked, square, swapaxes
 from .numerics import Array, floats
 from .primitives import matmul, reshape, sum
 
@@ -273,25 +273,15 @@ def _refuse_hermitian(who: str, hermitian: bool) -> None:
         raise ArgumentError(f"{who}: hermitian=True is not provided; leave it out, or use eigh")
 
 
-def _complex(name: str) -> Callable[..., NoReturn]:
-    """Return the refusal of a function whose results are complex."""
-
-    def refuse(*args: Any, **options: Any) -> NoReturn:
-        raise DTypeError(
-            f"np.linalg.{name} gives complex numbers, and a Tensor holds real ones; of a symmetric "
-            "matrix np.linalg.eigh gives real eigenvalues"
-        )
-
-    return refuse
-
-
+INSTEAD = "of a symmetric matrix np.linalg.eigh gives real eigenvalues"
 # NumPy's function -> ours
 NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.solve: solve, np.linalg.inv: inv, np.linalg.pinv: pinv, np.linalg.lstsq: lstsq,
     np.linalg.matrix_power: matrix_power, np.linalg.det: det, np.linalg.slogdet: slogdet,
     np.linalg.cholesky: cholesky, np.linalg.eigh: eigh, np.linalg.eigvalsh: eigvalsh,
     np.linalg.svd: svd, np.linalg.svdvals: svdvals,
-    np.linalg.eig: _complex("eig"), np.linalg.eigvals: _complex("eigvals"),
+    np.linalg.eig: checked.complex_results("np.linalg.eig", INSTEAD),
+    np.linalg.eigvals: checked.complex_results("np.linalg.eigvals", INSTEAD),
 }  # fmt: skip
 
 __all__ = [

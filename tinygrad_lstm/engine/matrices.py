@@ -223,79 +223,32 @@ INVERSE = Notation("{0}⁻¹", "{{{0}}}^{{-1}}", POWER, (ATOM,))
 SOLUTION = Notation("{0}⁻¹ {1}", r"{{{0}}}^{{-1}} \, {1}", PRODUCT, (ATOM, PREFIX))
 PSEUDOINVERSE = Notation("{0}⁺", "{{{0}}}^{{+}}", POWER, (ATOM,))
 
-solve: Primitive = matrix_function(
-    "solve",
-    _solve,
+# fmt: off
+solve: Primitive = matrix_function("solve", _solve,
     lambda ct, a, b, y: -(solve(turned(a), ct) @ turned(y)),
     lambda ct, a, b, y: solve(turned(a), ct),
     pushes=(lambda t, a, b, y: -solve(a, t @ y), lambda t, a, b, y: solve(a, t)),
-    notation=SOLUTION,
-    samples=systems,
-)
-inv: Primitive = matrix_function(
-    "inv",
-    _inv,
-    lambda ct, x, y: -(turned(y) @ ct @ turned(y)),
-    pushes=(lambda t, x, y: -(y @ t @ y),),
-    notation=INVERSE,
-    samples=SQUARE,
-)
-pinv: Primitive = matrix_function(
-    "pinv",
-    _pinv,
-    _pinv_pull,
-    pushes=(_pinv_push,),
-    notation=PSEUDOINVERSE,
-    samples=RECTANGULAR,
-    analytic=False,
-)
-det: Primitive = matrix_function(
-    "det",
-    _det,
-    lambda ct, x, y: _by_matrix(ct) * _slope_of_det(x, y),
+    notation=SOLUTION, samples=systems)
+inv: Primitive = matrix_function("inv", _inv, lambda ct, x, y: -(turned(y) @ ct @ turned(y)),
+    pushes=(lambda t, x, y: -(y @ t @ y),), notation=INVERSE, samples=SQUARE)
+pinv: Primitive = matrix_function("pinv", _pinv, _pinv_pull, pushes=(_pinv_push,),
+    notation=PSEUDOINVERSE, samples=RECTANGULAR, analytic=False)
+det: Primitive = matrix_function("det", _det, lambda ct, x, y: _by_matrix(ct) * _slope_of_det(x, y),
     pushes=(lambda t, x, y: _of_all(_slope_of_det(x, y) * t),),
-    notation=function("det", r"\det"),
-    samples=singular,
-)
-logabsdet: Primitive = matrix_function(
-    "logabsdet",
-    _logabsdet,
+    notation=function("det", r"\det"), samples=singular)
+logabsdet: Primitive = matrix_function("logabsdet", _logabsdet,
     lambda ct, x, y: _by_matrix(ct) * turned(inv(x)),
     pushes=(lambda t, x, y: _of_all(turned(inv(x)) * t),),
-    notation=function("logabsdet"),
-    samples=SQUARE,
-    analytic=False,
-)
-cholesky: Primitive = matrix_function(
-    "cholesky",
-    _cholesky,
-    _cholesky_pull,
-    pushes=(_cholesky_push,),
-    notation=function("chol"),
-    samples=SYMMETRIC,
-    analytic=False,
-)
-eigh: Primitive = matrix_function(
-    "eigh",
-    _eigh,
-    _eigh_pull,
-    pushes=(_eigh_push,),
-    notation=function("eigh"),
-    samples=SYMMETRIC,
-    analytic=False,
-)
-svd: Primitive = matrix_function(
-    "svd",
-    _svd,
-    _svd_pull,
-    pushes=(_svd_push,),
-    notation=function("svd"),
-    samples=RECTANGULAR,
-    analytic=False,
-)
-sign_of_det: Primitive = cut(
-    "sign_of_det", _sign_of_det, notation=function("sign_of_det"), samples=SQUARE
-)
+    notation=function("logabsdet"), samples=SQUARE, analytic=False)
+cholesky: Primitive = matrix_function("cholesky", _cholesky, _cholesky_pull,
+    pushes=(_cholesky_push,), notation=function("chol"), samples=SYMMETRIC, analytic=False)
+eigh: Primitive = matrix_function("eigh", _eigh, _eigh_pull, pushes=(_eigh_push,),
+    notation=function("eigh"), samples=SYMMETRIC, analytic=False)
+svd: Primitive = matrix_function("svd", _svd, _svd_pull, pushes=(_svd_push,),
+    notation=function("svd"), samples=RECTANGULAR, analytic=False)
+sign_of_det: Primitive = cut("sign_of_det", _sign_of_det, notation=function("sign_of_det"),
+    samples=SQUARE)
+# fmt: on
 
 MATRICES: dict[str, Primitive] = {
     entry.name: entry

@@ -388,12 +388,8 @@ def _copied(
     grad: Any,
 ) -> Tensor:
     """Return a leaf made from what another one holds."""
-    result = object.__new__(kind)
-    result._array = np.array(data)
-    result.primitive = result.parameters = None
-    result.inputs = ()
-    result.serial = next(_serials)
-    result.name, result.place, result.requires_grad = name, place, requires_grad
+    result = constant(np.array(data), name, kind)
+    result.place, result.requires_grad = place, requires_grad
     result._grad = None if grad is None else np.array(grad)
     return result
 
@@ -410,9 +406,9 @@ def _remembered(index: Any) -> dict[str, Any]:
     return taking
 
 
-def constant(array: np.ndarray, name: str | None = None) -> Tensor:
+def constant(array: np.ndarray, name: str | None = None, kind: type[Tensor] = Tensor) -> Tensor:
     """Return an array as a leaf that requires no gradient, without copying it."""
-    result = _new(Tensor)
+    result = _new(kind)
     result._array = array
     result.primitive = result.parameters = result._grad = None
     result.inputs = ()

@@ -57,7 +57,7 @@ def fold(graph: AnyFlow) -> AnyFlow:
 
 
 @dataclass(eq=False)
-class _Run:
+class _FoldedLoop:
     """A loop that is folded.
 
     Attributes
@@ -121,7 +121,7 @@ class _Folding:
 
     # --- which loops there are -------------------------------------------------------------------
 
-    def _runs(self) -> list[_Run]:
+    def _runs(self) -> list[_FoldedLoop]:
         operations: dict[int, dict[int, list[Element]]] = {}
         for element in Interruptible(self.recorded):
             loop, step = element.node.loop, element.node.step
@@ -137,7 +137,9 @@ class _Folding:
             is_after = any(self._leads(self.graph.loops[n], order, loop, +1) for n in before)
             backwards = order[0] > order[-1] if len(order) > 1 else is_after
             rows, commons = recurrence(list(recorded.values()))
-            runs.append(_Run(loop, tuple(sorted(order[at] for at in rows)), backwards, commons))
+            runs.append(
+                _FoldedLoop(loop, tuple(sorted(order[at] for at in rows)), backwards, commons)
+            )
         if not runs:
             raise UsageError(
                 "fold: found no loop over steps; run the recurrence with "
@@ -165,7 +167,7 @@ class _Folding:
 
     # --- elements of the folded graph ------------------------------------------------------------
 
-    def _make_inside(self, run: _Run, common: Common) -> None:
+    def _make_inside(self, run: _FoldedLoop, common: Common) -> None:
         """Make the element of an operation of every step; `_connect` adds its operands."""
         node = common.template.node
         parameters = by_step(run.in_time(common.parameters), run.steps)
@@ -241,7 +243,7 @@ class _Folding:
         operands = [self._outer(x) for x in column]
         return Element(node, operands, _stacked([x.value for x in column]))
 
-    def _series(self, column: Iterable[Element | None]) -> tuple[_Run, Common, Any] | None:
+    def _series(self, column: Iterable[Element | None]) -> tuple[_FoldedLoop, Common, Any] | None:
         """Return the loop, the operation and the steps that make all of a list, or None."""
         places = [None if x is None else self.where.get(x) for x in column]
         if not places or None in places:
@@ -270,7 +272,7 @@ class _Folding:
 
     # --- how the steps are connected -------------------------------------------------------------
 
-    def _connect(self, run: _Run, common: Common) -> None:
+    def _connect(self, run: _FoldedLoop, common: Common) -> None:
         inside = self.inside[common]
         read = common.template.node.takes_part
         for operand in common.operands:
@@ -283,7 +285,7 @@ class _Folding:
             else:
                 inside.operands.append(self._from_outside(run, operand, common))
 
-    def _delayed(self, run: _Run, operand: Earlier) -> Element:
+    def _delayed(self, run: _FoldedLoop, operand: Earlier) -> Element:
         """Return an earlier step's signal, through as many delays as it is steps earlier."""
         signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
         for distance in range(1, operand.distance + 1):
@@ -304,7 +306,7 @@ class _Folding:
         name = f"{node.stem}(0)"
         return Element(Node(Kind.CONSTANT, name=name, stem=name), [], np.zeros_like(value))
 
-    def _from_outside(self, run: _Run, operand: Outside, common: Common) -> Element:
+    def _from_outside(self, run: _FoldedLoop, operand: Outside, common: Common) -> Element:
         """Return the signal that each step reads from outside of the loop."""
         known = run.in_time(operand.elements)
         before = self._handed_on(run, known[0])
@@ -326,7 +328,7 @@ class _Folding:
                 return self.border.tap(run.number, self._outer(whole), read[0])
         return self.border.tap(run.number, self._listed(known), self.border.natural(run.number))
 
-    def _handed_on(self, run: _Run, element: Element) -> Element | None:
+    def _handed_on(self, run: _FoldedLoop, element: Element) -> Element | None:
         """Return the signal whose initial value an operand is, where there is one step only."""
         node = element.node
         if len(run.steps) > 1 or node.step is None or node.loop == run.number:
@@ -364,7 +366,7 @@ class _Folding:
                     f"shape {kinds[0][0]} at step 0"
                 )
 
-    def _read(self, run: _Run, common: Common, operand: Outside) -> bool:
+    def _read(self, run: _FoldedLoop, common: Common, operand: Outside) -> bool:
         """Turn an operation that takes another part at each step into a tap, if it does."""
         members = run.in_time(common.members)
         column = run.in_time(operand.elements)

@@ -107,7 +107,7 @@ def definitions(
         (x for x in depths if x.notation and x.name),
         key=lambda x: (depths[x], order.find(str(x.name)[-1])),
     )
-    writer = _Writer(gates, widths)
+    writer = _CardWriter(gates, widths)
     return [(str(x.name), writer.right(x)) for x in signals]
 
 
@@ -134,7 +134,7 @@ def _operands(expression: Symbol) -> Iterator[Symbol]:
     return (x for x in expression.operands if isinstance(x, Symbol))
 
 
-class _Writer:
+class _CardWriter:
     """Writes an expression by the names of the signals in it, and of parts of packed signals."""
 
     def __init__(self, gates: Mapping[str, int], widths: Mapping[str, int]) -> None:

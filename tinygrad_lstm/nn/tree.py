@@ -15,7 +15,7 @@ def tree(module: Any) -> str:
     the module's own parameters with their shapes. A parameter that several modules hold is counted
     where it comes first, and a module that stands in several places is written out there.
     """
-    writer = _Writer()
+    writer = _TreeWriter()
     count = writer.add(module, "", 0)
     counted = [(title, number) for title, number, _ in writer.rows if number]
     width = max(len(title) for title, _ in counted) if counted else 0
@@ -26,7 +26,7 @@ def tree(module: Any) -> str:
     return "\n".join([*lines, f"{count:,} parameters"])
 
 
-class _Writer:
+class _TreeWriter:
     """Collects the rows of a tree: what it is, how many parameters are in it, which are its own."""
 
     def __init__(self) -> None:

@@ -43,15 +43,15 @@ def slips(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[str, Any]]
     >>> list(slips(lambda a, b: a / b, 6, 2))
     [('· for /', 12), ('not divided', 6), ('upside down', 0.3333333333333333)]
     """
-    operations = _Run(rule, operands).operations
+    operations = _RuleRun(rule, operands).operations
     for at, (sign, is_square) in enumerate(operations):
         for word, slip in SLIPS[sign].items():
             if is_square and slip is _second:
                 continue  # the same as the other factor
-            yield "y for y²" if is_square else word, _Run(rule, operands, at, slip).result
+            yield "y for y²" if is_square else word, _RuleRun(rule, operands, at, slip).result
 
 
-class _Run:
+class _RuleRun:
     """A rule run once, with a slip at one of its operations if one is given."""
 
     def __init__(self, rule: Callable[..., Any], operands: tuple[Any, ...], at: int = -1,
@@ -80,7 +80,7 @@ class _Operand:
 
     __array_ufunc__ = None  # so that `array * operand` asks the operand
 
-    def __init__(self, value: Any, run: _Run) -> None:
+    def __init__(self, value: Any, run: _RuleRun) -> None:
         self.value, self.run = value, run
 
     @staticmethod

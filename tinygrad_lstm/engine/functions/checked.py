@@ -6,11 +6,12 @@ Knows the forms of arguments, and lists that hold Tensors.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import numpy as np
 
-from ...errors import ShapeError, UsageError
+from ...errors import DTypeError, ShapeError, UsageError
 from .. import forms, numerics
 from ..arguments import excerpt, operand, whole
 from ..forms import explained
@@ -109,6 +110,15 @@ def wholes(who: str, value: Any) -> tuple[int, ...]:
         raise UsageError(
             f"{who} must be a whole number or a list of whole numbers, found {excerpt(value)}"
         ) from None
+
+
+def complex_results(name: str, remedy: str) -> Callable[..., NoReturn]:
+    """Return the refusal of one of NumPy's functions whose results are complex."""
+
+    def refuse(*args: Any, **options: Any) -> NoReturn:
+        raise DTypeError(f"{name} gives complex numbers, and a Tensor holds real ones; {remedy}")
+
+    return refuse
 
 
 def at(axis: int, index: Any) -> tuple[Any, ...]:
