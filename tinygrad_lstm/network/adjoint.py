@@ -291,8 +291,9 @@ def alive(graph: Flow) -> set[int]:
     def before(wire: int) -> Sequence[int]:
         return _passing(graph.maker[wire]) if wire in graph.maker else ()
 
-    led_to = reachable([wire for x in starts for wire in x.outputs], after)
-    return led_to & reachable([wire for x in ends for wire in x.inputs], before)
+    ahead = reachable([wire for x in starts for wire in x.outputs], after)
+    leading = reachable([wire for x in ends for wire in x.inputs], before)
+    return ahead & leading
 
 
 def _passing(node: Node) -> Sequence[int]:

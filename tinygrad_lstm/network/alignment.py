@@ -19,7 +19,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.symbol import constant_text
 from ..errors import UsageError
-from .flow import Node
+from .flow import Node, reachable
 from .parameters import is_same
 from .wiring import Element
 
@@ -271,15 +271,8 @@ class _Alignment:
                 for operand in member.operands if member is not None else ():
                     if operand in self.where:
                         users.setdefault(self.where[operand][0], []).append(user)
-        waiting, visited = [common], {common}
-        while waiting:
-            for user in users.get(waiting.pop(), ()):
-                if None not in user.members:
-                    return True
-                if user not in visited:
-                    visited.add(user)
-                    waiting.append(user)
-        return False
+        dependent = reachable([common], lambda x: users.get(x, ()))
+        return any(None not in user.members for user in dependent)
 
     def _leave_out(self, common: Common) -> None:
         self.commons.remove(common)

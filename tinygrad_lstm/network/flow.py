@@ -5,7 +5,7 @@ Knows nothing else: other modules make them from the tape, run them, transpose t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import mul
@@ -301,21 +301,24 @@ class Flow:
         return replace(self, nodes=nodes)
 
 
-def reachable(starts: Iterable[int], onward: Callable[[int], Iterable[int]]) -> set[int]:
-    """Return some wires and all that they lead to.
+Item = TypeVar("Item", bound=Hashable)
+
+
+def reachable(starts: Iterable[Item], onward: Callable[[Item], Iterable[Item]]) -> set[Item]:
+    """Return some wires, or other items, and all that they lead to.
 
     Parameters
     ----------
-    starts : iterable of int
-    onward : (wire) -> the wires that it leads to at once
+    starts : iterable of items
+    onward : (item) -> the items that it leads to at once
     """
     reached = set(starts)
     waiting = list(reached)
     for start in Interruptible(waiting):  # which grows on the way
-        for wire in onward(start):
-            if wire not in reached:
-                reached.add(wire)
-                waiting.append(wire)
+        for item in onward(start):
+            if item not in reached:
+                reached.add(item)
+                waiting.append(item)
     return reached
 
 

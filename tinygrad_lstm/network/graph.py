@@ -132,10 +132,10 @@ def structure(*outputs: Tensor) -> Graph:
                 "graph: found nothing recorded, expected a Tensor computed from others"
             )
     with collector_paused():
-        return _Builder(Signals(*outputs), outputs).built()
+        return _GraphBuilder(Signals(*outputs), outputs).built()
 
 
-class _Builder:
+class _GraphBuilder:
     """Turns Tensors into elements."""
 
     def __init__(self, signals: Signals, outputs: tuple[Tensor, ...]) -> None:

@@ -13,7 +13,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.steps import AtStep, entry_by_entry
 from .border import Border
-from .flow import Loop
+from .flow import Loop, reachable
 from .wiring import Element
 
 
@@ -97,15 +97,8 @@ class _Moving:
 
     def _depends(self, elements: Iterable[Element], loop: int) -> bool:
         """Return whether anything in a loop leads to one of some elements."""
-        waiting, visited = list(elements), set(elements)
-        while waiting:
-            element = waiting.pop()
-            if element.node.folded and element.node.loop == loop:
-                return True
-            fresh = [x for x in element.operands if x not in visited]
-            visited.update(fresh)
-            waiting += fresh
-        return False
+        leading = reachable(elements, lambda element: element.operands)
+        return any(x.node.folded and x.node.loop == loop for x in leading)
 
     def _move(self, element: Element, loop: int, moved: AtStep, index: tuple[Any, ...]) -> None:
         timed, parameters = moved

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.primitives import broadcast_to
 from ..errors import UsageError
-from .flow import DELAYS, AnyFlow, Flow, Loop, Node, Wire
+from .flow import DELAYS, AnyFlow, Flow, Item, Loop, Node, Wire
 
 OUTSIDE = (
     "fold: a step reads {}, which is computed outside of the loop from earlier steps; "
@@ -230,9 +230,6 @@ def _number_repeats(elements: Iterable[Element]) -> None:
             name = f"{base} ({repeats[base]})"
         names.add(name)
         element.node.name = name
-
-
-Item = TypeVar("Item", bound=Hashable)
 
 
 def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
