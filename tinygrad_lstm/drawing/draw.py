@@ -16,8 +16,8 @@ from ..engine.symbol import bare
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..network.adjoint import alive
-from ..network.border import has_own_name
 from ..network.graph import Graph, graph, structure
+from ..network.loop_borders import has_own_name
 from ..network.parameters import varying
 from ..network.proof import fold_for_reading
 from ..network.unpack import unpack

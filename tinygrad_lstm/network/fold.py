@@ -21,8 +21,8 @@ from ..engine.memory import collector_paused
 from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
 from .alignment import Common, Earlier, Outside, Same, is_one, recurrence
-from .border import Border, has_own_name, reading
 from .flow import AnyFlow, Flow, Loop, Node
+from .loop_borders import LoopBorders, has_own_name, reading
 from .parameters import by_step, is_same
 from .sink import move_into_loops
 from .wiring import Element, elements, in_order, reached, rebuilt
@@ -93,7 +93,7 @@ class _Folding:
             for step, member in enumerate(run.in_time(common.members))
             if member is not None
         }
-        self.border = Border(graph.loops)
+        self.borders = LoopBorders(graph.loops)
         self.inside: dict[Common, Element] = {}  # the element of an operation of every step
         self.outside: dict[Element, Element] = {}  # the element of one outside of the loops
         self.read: dict[Element, Element] = {}  # the tap that stands for an operation
@@ -101,7 +101,7 @@ class _Folding:
 
     def done(self) -> Flow:
         for run in self.runs:
-            self.border.loops[run.number] = Loop(run.steps, self.graph.loops[run.number].scope)
+            self.borders.loops[run.number] = Loop(run.steps, self.graph.loops[run.number].scope)
             for common in Interruptible(run.commons):
                 self._make_inside(run, common)
         for element in Interruptible(self.recorded):
@@ -115,9 +115,9 @@ class _Folding:
         outputs = [self.outside[x] for x in self.recorded if x.node.kind is Kind.OUTPUT]
         for element in Interruptible(reached(outputs)):
             element.operands = [self.read.get(x, x) for x in element.operands]
-        move_into_loops(reached(outputs), self.border)
+        move_into_loops(reached(outputs), self.borders)
         order = in_order(reached(outputs), lambda x: self.rank.get(x, -1))
-        return rebuilt(self.graph, order, self.border.loops)
+        return rebuilt(self.graph, order, self.borders.loops)
 
     # --- which loops there are -------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class _Folding:
         series = self._series(element.operands)
         if series is not None and series[2] == series[0].steps:
             _, common, _ = series
-            self.outside[element] = self.border.collect(self.inside[common], element.node.name)
+            self.outside[element] = self.borders.collect(self.inside[common], element.node.name)
 
     def _make_outside(self, element: Element) -> None:
         """Make the element of an operation, or of a source, outside of the loops."""
@@ -212,7 +212,7 @@ class _Folding:
             element.node, kind=Kind.LINEAR, primitive=getitem, parameters={"index": step}, signs=(),
             parts=(), shapes=((len(run.steps), *element.shape),),
         )  # fmt: skip
-        inside = self.border.collect(self.inside[common])
+        inside = self.borders.collect(self.inside[common])
         part = self.outside[element] = Element(node, [inside], element.value)
         self.rank[part] = self.rank[element]
         return part
@@ -231,7 +231,7 @@ class _Folding:
         if len(run.steps) < 2 or series is None or series[2] != run.steps:
             return None
         around = [self._stack(part) if part else None for part in (column[:start], column[end:])]
-        pieces = (around[0], self.border.collect(self.inside[common]), around[1])
+        pieces = (around[0], self.borders.collect(self.inside[common]), around[1])
         return [piece for piece in pieces if piece is not None]
 
     def _stack(self, column: list[Element]) -> Element:
@@ -264,7 +264,7 @@ class _Folding:
             series = self._series([element.operands[at] for at in places])
             if series is None or series[2] != series[0].steps or len(places) < 2:
                 continue
-            total = self.border.total(self.inside[common], f"Σ {common.template.node.stem}(k)")
+            total = self.borders.total(self.inside[common], f"Σ {common.template.node.stem}(k)")
             rest = [at for at in range(len(outer.operands)) if at not in places]
             outer.operands = [total, *(outer.operands[at] for at in rest)]
             outer.node.signs = (1, *(outer.node.signs[at] for at in rest))
@@ -297,7 +297,7 @@ class _Folding:
                     f"fold: {operand.of.template.node.stem} starts from a value of shape {shape} "
                     f"and has shape {expected} at each step; start from one of that shape"
                 )
-            signal = self.border.delay(signal, distance, initial, run.backwards)
+            signal = self.borders.delay(signal, distance, initial, run.backwards)
         return signal
 
     def _zero(self, common: Common) -> Element:
@@ -311,22 +311,22 @@ class _Folding:
         known = run.in_time(operand.elements)
         before = self._handed_on(run, known[0])
         if before is not None:
-            return self.border.delay(before, 1, self._outer(known[0]), run.backwards)
+            return self.borders.delay(before, 1, self._outer(known[0]), run.backwards)
         series = self._series(known)
         handed_on = series is not None and series[2] == run.steps
         if all(is_one(x, known[0]) for x in known) and not handed_on:
-            return self.border.hold(run.number, self._outer(known[0]))
+            return self.borders.hold(run.number, self._outer(known[0]))
         if series is not None:
             source, signal, steps = series
             index = [source.steps.index(step) for step in steps]
-            return self.border.tap(run.number, self.border.collect(self.inside[signal]), index)
+            return self.borders.tap(run.number, self.borders.collect(self.inside[signal]), index)
         whole = known[0].operands[0] if known[0].node.takes_part else None
         if whole is not None and all(x.node.takes_part and x.operands[0] is whole for x in known):
             indices = [x.node.parameters["index"] for x in known]
             read = reading(indices, len(whole.shape))
             if read is not None and not read[1]:
-                return self.border.tap(run.number, self._outer(whole), read[0])
-        return self.border.tap(run.number, self._listed(known), self.border.natural(run.number))
+                return self.borders.tap(run.number, self._outer(whole), read[0])
+        return self.borders.tap(run.number, self._listed(known), self.borders.natural(run.number))
 
     def _handed_on(self, run: _FoldedLoop, element: Element) -> Element | None:
         """Return the signal whose initial value an operand is, where there is one step only."""
@@ -381,7 +381,7 @@ class _Folding:
         index, rest = read or (indices, ())
         taker, inside = common.template.node.primitive, self.inside[common]
         assert taker is not None
-        tap = self.border.tap(run.number, whole, index, taker if read is None else getitem)
+        tap = self.borders.tap(run.number, whole, index, taker if read is None else getitem)
         inside.operands.append(tap)
         if rest:
             inside.node.parameters, inside.node.shapes = {"index": rest}, (tap.shape,)

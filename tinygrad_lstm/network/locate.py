@@ -14,8 +14,8 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
-from .border import has_own_name
 from .flow import DELAYS, Flow, Node
+from .loop_borders import has_own_name
 from .signals import Signal, Signals
 from .unroll import name_at
 

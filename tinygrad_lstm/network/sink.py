@@ -12,27 +12,27 @@ from typing import Any
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.steps import AtStep, entry_by_entry
-from .border import Border
 from .flow import Loop, reachable
+from .loop_borders import LoopBorders
 from .wiring import Element
 
 
-def move_into_loops(elements: Iterable[Element], border: Border) -> None:
+def move_into_loops(elements: Iterable[Element], borders: LoopBorders) -> None:
     """Move into the loops the operations before and after them that act on each step.
 
     Parameters
     ----------
     elements : all that lead to the outputs; changed in place
-    border : of the loops; a sequence that depends on several loops gets a loop of its own
+    borders : of the loops; a sequence that depends on several loops gets a loop of its own
     """
-    moving = _Moving(elements, border)
+    moving = _Moving(elements, borders)
     while moving.before() or moving.after():
         pass
 
 
 class _Moving:
-    def __init__(self, elements: Iterable[Element], border: Border) -> None:
-        self.border = border
+    def __init__(self, elements: Iterable[Element], borders: LoopBorders) -> None:
+        self.borders = borders
         self.users: dict[Element, list[Element]] = {element: [] for element in elements}
         for element in Interruptible(list(self.users)):
             for operand in element.operands:
@@ -69,9 +69,9 @@ class _Moving:
                 if loop is None:
                     continue
                 users, self.users[user] = self.users[user], []
-                self._move(user, loop, moved, self.border.natural(loop))
+                self._move(user, loop, moved, self.borders.natural(loop))
                 user.node.name = f"{user.node.stem}(k)"
-                collected = self.border.collect(user)
+                collected = self.borders.collect(user)
                 self.users.setdefault(collected, [])
                 self.users[user].append(collected)
                 for reader in users:
@@ -85,15 +85,15 @@ class _Moving:
         series = [x for x, has_steps in zip(element.operands, timed, strict=True) if has_steps]
         collected = [x for x in series if x.node.kind is Kind.COLLECT]
         loops = dict.fromkeys(x.node.loop for x in collected if x.node.loop is not None)
-        steps = {self.border.loops[loop].steps for loop in loops}
+        steps = {self.borders.loops[loop].steps for loop in loops}
         if len(steps) != 1 or any(len(x.value) != len(element.value) for x in collected):
             return None
         for loop in loops:
             others = [x for x in element.operands if x.node.loop != loop or x not in collected]
             if not self._depends(others, loop):
                 return loop
-        self.border.loops.append(Loop(steps.pop(), element.node.scope))
-        return len(self.border.loops) - 1
+        self.borders.loops.append(Loop(steps.pop(), element.node.scope))
+        return len(self.borders.loops) - 1
 
     def _depends(self, elements: Iterable[Element], loop: int) -> bool:
         """Return whether anything in a loop leads to one of some elements."""
@@ -106,11 +106,11 @@ class _Moving:
         element.operands = []
         for operand, has_steps in zip(outer, timed, strict=True):
             if not has_steps:
-                inner = self.border.hold(loop, operand)
+                inner = self.borders.hold(loop, operand)
             elif operand.node.kind is Kind.COLLECT and operand.node.loop == loop:
                 (inner,) = operand.operands
             else:
-                inner = self.border.tap(loop, operand, index)
+                inner = self.borders.tap(loop, operand, index)
             self.users[operand].remove(element)
             if inner not in self.users:
                 self.users[inner] = []

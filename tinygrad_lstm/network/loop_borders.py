@@ -20,7 +20,7 @@ from .parameters import Varying, is_same, key_of
 from .wiring import Element
 
 
-class Border:
+class LoopBorders:
     """The borders of all loops.
 
     Attributes
