@@ -21,6 +21,7 @@ from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import BlockEquations, LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
+from .prefixes import under_prefix
 
 Arrays = dict[str, np.ndarray]
 # the layers over time that other programs have too
@@ -181,7 +182,9 @@ class Framework:
         """
         return self._out(module)
 
-    def load(self, module: Module, weights: Mapping[str, Any]) -> None:
+    def load(
+        self, module: Module, weights: Mapping[str, Any], *, prefix: str | None = None
+    ) -> None:
         """Replace the numbers of a layer by those of the framework's layer.
 
         Parameters
@@ -189,13 +192,18 @@ class Framework:
         module : as in `weights`
         weights : mapping of str to array
             By the names of `weights`. PyTorch's may be tensors on the CPU, as ``state_dict()`` has
-            them. Keras' may be a list, as ``get_weights()`` returns it, layer after layer.
+            them; those of a cell fit a layer, and those of one layer a cell. Keras' may be a list,
+            as ``get_weights()`` returns it, layer after layer.
+        prefix : str, optional
+            The path before these names, if the arrays are those of a larger module, such as
+            ``encoder.rnn``. It is found without, where the names stand under one path only.
 
         Raises
         ------
         UsageError, SignalError, ShapeError, DTypeError
             If the framework has no such layer; if an entry is missing, unexpected, of the wrong
-            shape or no real numbers. The message lists what does not fit, and nothing has changed.
+            shape or no real numbers; if they stand under several paths. The message lists what does
+            not fit, and nothing has changed.
 
         Examples
         --------
@@ -205,7 +213,7 @@ class Framework:
         >>> bool((gru.W.data == other.W.data).all())
         True
         """
-        self.load_as(f"{self.name}.load", module, weights)
+        self.load_as(f"{self.name}.load", module, weights, prefix)
 
     def gradients(self, module: Module) -> Arrays:
         """Return the gradients of a layer's parameters in the framework's names and layout.
@@ -217,7 +225,9 @@ class Framework:
         """
         return self._out(module, gradient=True)
 
-    def read_gradients(self, module: Module, gradients: Mapping[str, Any]) -> Arrays:
+    def read_gradients(
+        self, module: Module, gradients: Mapping[str, Any], *, prefix: str | None = None
+    ) -> Arrays:
         """Return the framework's gradients in our names and layout, as `compare` takes them.
 
         Where the framework has two biases and we have their sum, the gradient of the sum is that of
@@ -229,6 +239,7 @@ class Framework:
         gradients : mapping of str to array
             By the names of `weights`, such as PyTorch's ``{name: p.grad for name, p in
             layer.named_parameters()}``; Keras' may be a list in the order of ``trainable_weights``.
+        prefix : as in `load`
 
         Returns
         -------
@@ -252,7 +263,7 @@ class Framework:
         who = f"{self.name}.read_gradients"
         return {
             joint(part.owner.place.path(), letter): np.array(array, order="C")
-            for part, ours in self._back(who, module, gradients, gradient=True)
+            for part, ours in self._back(who, module, gradients, prefix, gradient=True)
             for letter, array in ours.items()
         }
 
@@ -295,6 +306,10 @@ class Framework:
         """Return the caller's arrays by their names."""
         return by_name(who, arrays)
 
+    def plain(self, name: str) -> str:
+        """Return a name without what may be left out of it."""
+        return name
+
     def to_order(self, part: LayerPart, blocks: Any) -> Any:
         """Return blocks along the last axis in the framework's order, from ours."""
         return reorder(blocks, part.gates, self.orders.get(part.gates, part.gates))
@@ -335,9 +350,9 @@ class Framework:
 
     # --- a whole module --------------------------------------------------------------------------
 
-    def load_as(self, who: str, module: Module, weights: Any) -> None:
+    def load_as(self, who: str, module: Module, weights: Any, prefix: str | None = None) -> None:
         """Do as `load`, for a caller whose name messages begin with."""
-        for part, ours in self._back(who, module, weights):
+        for part, ours in self._back(who, module, weights, prefix):
             for letter, parameter in part.parameters.items():
                 parameter.data = ours[letter]
 
@@ -388,13 +403,14 @@ class Framework:
         return self.gather(module, arrays)
 
     def _back(
-        self, who: str, module: Module, theirs: Any, gradient: bool = False
+        self, who: str, module: Module, theirs: Any, prefix: str | None, gradient: bool = False
     ) -> list[tuple[LayerPart, Arrays]]:
         """Return our arrays by our letters, part after part, from theirs if all of them fit."""
         shapes = self.shapes(module)
+        named = self.name_all(who, module, theirs)
         arrays = {
             name: _real_array(f"{who}: {name}", array)
-            for name, array in self.name_all(who, module, theirs).items()
+            for name, array in under_prefix(who, named, shapes, prefix, self.plain).items()
         }
         check_entries(who, arrays, shapes)
         arrays = self.scatter(module, arrays)

@@ -26,6 +26,7 @@ from ..files.whole import write_file
 from ..nn.entries import check_entries
 from ..nn.module import Module
 from .framework import Arrays, frameworks
+from .prefixes import under_prefix
 
 Entries = dict[str, Entry]
 
@@ -72,7 +73,13 @@ def save(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     return write_file(format.content(arrays), target)
 
 
-def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> None:
+def load(
+    module: Module,
+    path: str | os.PathLike[str],
+    layout: str = "ours",
+    *,
+    prefix: str | None = None,
+) -> None:
     """Replace a module's numbers by those of a file.
 
     Parameters
@@ -82,6 +89,9 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
         Of an ``.npz`` or ``.safetensors`` file.
     layout : as in `save`
         Whose names and layout the file has.
+    prefix : str, optional
+        The path before these names, if the file is that of a larger module, such as
+        ``encoder.rnn``. It is found without, where the names stand under one path only.
 
     Raises
     ------
@@ -102,9 +112,11 @@ def load(module: Module, path: str | os.PathLike[str], layout: str = "ours") -> 
     shapes = _shapes(module, layout)
     try:
         with format.reading(source) as entries:
-            hint = "" if entries.keys() == shapes.keys() else _hint(module, layout, entries)
-            check_entries(f"load: {source}{hint}", entries, shapes)
-            arrays = {name: entry.read() for name, entry in entries.items()}
+            plain = str if layout == "ours" else frameworks[layout].plain
+            chosen = under_prefix(f"load: {source}", entries, shapes, prefix, plain)
+            hint = "" if chosen.keys() == shapes.keys() else _hint(module, layout, entries)
+            check_entries(f"load: {source}{hint}", chosen, shapes)
+            arrays = {name: entry.read() for name, entry in chosen.items()}
     except FileError as error:
         raise FileError(f"load: {error}; nothing loaded") from None
     if layout == "ours":

@@ -5,7 +5,7 @@ Knows the layers; does not import PyTorch.
     LSTM, GRU, RNN    weight_ih_l0 (gates H, in), weight_hh_l0 (gates H, out), bias_ih_l0 and
                       bias_hh_l0 (gates H,), weight_hr_l0 (out, H) of a projection; l1 and so on
                       for the layers above, _reverse after it for the backward direction
-    their cells       the same without _l0
+    their cells       the same without _l0, which are read into one layer too, and back
     Linear            weight (out, in), bias (out,)
 
 Gates are packed in the order i, f, g, o (LSTM; g is our a) or r, z, n (GRU). Of two biases the sum
@@ -34,6 +34,10 @@ class PyTorch(Framework):
             layer, backward = part.place
             name += f"_l{layer}" + "_reverse" * backward
         return joint(part.stem, name)
+
+    def plain(self, name: str) -> str:
+        """Return a name as a cell has it: what a layer's has after it, if it is its only one."""
+        return name.removesuffix("_l0")
 
     def refuse(self, part: LayerPart) -> None:
         equations = part.equations

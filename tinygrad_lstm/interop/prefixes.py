@@ -1,0 +1,103 @@
+"""The arrays of one module out of the state dictionary of a larger one.
+
+Knows names alone.
+
+>>> whole = {"encoder.rnn.W": 1, "encoder.rnn.b": 2, "head.W": 3}
+>>> under_prefix("load", whole, ["W", "b"])
+{'W': 1, 'b': 2}
+>>> under_prefix("load", whole, ["W"], "head")
+{'W': 3}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..engine.arguments import text
+from ..errors import SignalError, nearest
+
+
+def under_prefix(
+    who: str,
+    given: Mapping[str, Any],
+    names: Iterable[str],
+    prefix: str | None = None,
+    plain: Callable[[str], str] = str,
+) -> dict[str, Any]:
+    """Return what a module takes of a state dictionary, by the names that the module expects.
+
+    Parameters
+    ----------
+    who : str
+        What messages begin with.
+    given : mapping of names to whatever
+        Of a module, or of a larger one that holds the module.
+    names : names that the module expects
+    prefix : str, optional
+        The path before the module's names in the larger one. If None, it is looked for where no
+        expected name stands by itself: the path under which all names stand, and no other.
+    plain : (name) -> name
+        Makes one name of several spellings of a name.
+
+    Returns
+    -------
+    dict
+        With whatever does not fit under its own name, for the caller to refuse.
+
+    Raises
+    ------
+    SignalError
+        If nothing stands under the prefix; if all names stand under several paths. The message
+        lists the paths.
+    """
+    expected = {plain(name): name for name in names}
+    paths = _paths(given, expected, plain)
+    if prefix is not None:
+        path = text(f"{who}: prefix", prefix).rstrip(".")
+        part = _under(given, path)
+        if not part:
+            raise SignalError(
+                f"{who}: found nothing under the prefix {path!r}; {nearest(path, paths)}"
+            )
+    elif any(plain(str(name)) in expected for name in given):
+        part = dict(given)
+    else:
+        whole = [path for path in paths if _fits(_under(given, path), expected, plain)]
+        if len(whole) > 1:
+            raise SignalError(
+                f"{who}: found such arrays under {', '.join(map(repr, whole))}; choose one with "
+                "prefix="
+            )
+        chosen = whole or paths
+        part = _under(given, chosen[0]) if len(chosen) == 1 else dict(given)
+    renamed = {expected.get(plain(str(name)), name): value for name, value in part.items()}
+    return renamed if len(renamed) == len(part) else part
+
+
+def _paths(
+    given: Mapping[str, Any], expected: Mapping[str, str], plain: Callable[[str], str]
+) -> list[str]:
+    """Return the paths under which any expected name stands."""
+    paths: dict[str, None] = {}  # in the order found, each once
+    for name in map(str, given):
+        parts = name.split(".")
+        for n in range(1, len(parts)):
+            if plain(".".join(parts[n:])) in expected:
+                paths[".".join(parts[:n])] = None
+    return list(paths)
+
+
+def _under(given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return what stands under a path, by the names after it."""
+    start = f"{path}." if path else ""
+    return {
+        name.removeprefix(start): value
+        for name, value in given.items()
+        if isinstance(name, str) and name.startswith(start)
+    }
+
+
+def _fits(part: Mapping[str, Any], expected: Mapping[str, str], plain: Callable[..., str]) -> bool:
+    """Return whether the names are those expected, and no others."""
+    return {plain(name) for name in part} == set(expected)
