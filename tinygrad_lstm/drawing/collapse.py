@@ -9,14 +9,14 @@ from .skeleton import Role, Skeleton, Vertex, merge, within
 
 
 def collapse(drawn: Skeleton, depth: int) -> Skeleton:
-    """Return a skeleton in which frames deeper than some are one box each.
+    """Return a skeleton in which each frame deeper than ``depth`` is one box.
 
     Parameters
     ----------
     drawn : Skeleton
     depth : int
-        How many frames deep to look into modules; 0 shows none open. The frames of steps do not
-        count.
+        How many frames deep to look into modules; 0 draws every module as a box. The frames of
+        steps do not count.
     """
     boxes: dict[tuple[str, ...], Vertex] = {}
     box_at: dict[int, Vertex] = {}

@@ -27,7 +27,7 @@ MONO = 'fontname="DejaVu Sans Mono"'
 
 
 def main(format: str, engine: str, spare: str | None = None) -> int:
-    """Draw what comes in; return the exit status. ``spare`` is a folder for the machine."""
+    """Draw the DOT text on standard input; ``spare`` is a folder for the machine."""
     dot = sys.stdin.buffer.read().decode()
     try:
         picture = draw(dot, format, engine, Path(spare) if spare else None)
@@ -65,7 +65,7 @@ def _lay_out(dot: str, format: str, engine: str) -> bytes:
 
 @contextmanager
 def _machine_kept(spare: Path | None) -> Iterator[None]:
-    """Let the machine be taken from the cache, and be kept there if it is not in it."""
+    """Take the compiled machine from the cache; store the machine if the cache lacks it."""
     import wasmtime
 
     original = wasmtime.Module.__dict__["from_file"]
@@ -89,7 +89,7 @@ def _machine_kept(spare: Path | None) -> Iterator[None]:
 
 
 def _name(machine: bytes) -> str:
-    """Return what a compiled machine is kept under: all that it depends on."""
+    """Return the name of a machine in the cache: it says all that the machine depends on."""
     versions = []
     for package in PACKAGES:
         with suppress(ImportError):  # not installed as packages are: the digest has to do
@@ -99,7 +99,7 @@ def _name(machine: bytes) -> str:
 
 
 def _with_places(dot: str) -> str:
-    """Return a DOT text with the places of everything in it.
+    """Return a DOT text with the place of every node, arrow and label.
 
     The machine has no fonts, and takes each byte of a letter for one. So that what is written at
     arrows gets the room that it needs, it is laid out as zeros in Courier, which are as wide.

@@ -181,7 +181,7 @@ def _wan(
     depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
     remarks: list[str],
 ) -> tuple[str, list[str]]:  # fmt: skip
-    """Return the DOT text, and what its legend says of this picture alone."""
+    """Return the DOT text, and the notes of its legend on this picture alone."""
     from .collapse import collapse
     from .gaps import shorten
     from .marks import heat_up, mark, write_values
@@ -217,7 +217,7 @@ def _wan(
 
 
 def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:
-    """Return the graph to draw, packed signals taken apart, and what there is to say of it."""
+    """Return the graph to draw, with packed signals taken apart, and the notes on this graph."""
     if isinstance(of, Graph):
         if any(node.kind in (Kind.GAIN, Kind.MATRIX) or node.transposed for node in of.nodes
                if node.kind is not Kind.HOLD):  # fmt: skip
@@ -234,7 +234,7 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
 
 
 def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
-    """Return what was recorded, and whether its numbers are those of the leaves still."""
+    """Return the recorded graph, and whether the leaves still have the recorded numbers."""
     try:
         return graph(of), True
     except ChangedError:
@@ -244,7 +244,7 @@ def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
 
 
 def _varying(network: Graph) -> list[str]:
-    """Return what a signal with a name of its own is read from, and the values of what varies.
+    """Return the source of each tap with a name of its own, and the values of varying parameters.
 
     A value that the text of a formula tells by a rule of the step k is not listed.
     """
@@ -268,7 +268,7 @@ def _varying(network: Graph) -> list[str]:
 
 
 def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Return every signal and every δ by its wire: at a step, or all steps together if None."""
+    """Return every signal and every δ by its wire: at one step, or at all steps if None."""
     adjoint = network.adjoint()
     back = adjoint.evaluate(everything=True)
     δ = {
@@ -300,7 +300,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
 
 
 def _in_notebook(shown: Graph) -> str | None:
-    """Return a graph's picture, unless it is too large to be of use, or an adjoint network."""
+    """Return a graph's picture; None for an adjoint network, or a graph too large to be of use."""
     if len(shown.nodes) > MOST_SHOWN:
         return None
     try:

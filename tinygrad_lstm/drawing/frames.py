@@ -1,4 +1,4 @@
-"""Frames of a picture: what stands in each scope or step, and the frames inside of each.
+"""Frames of a picture: the contents of each scope or step, and the frames inside.
 
 Knows names, and how Graphviz writes a frame.
 """
@@ -14,14 +14,14 @@ Content = TypeVar("Content")
 
 
 class Frame(Generic[Content]):
-    """A scope or a step: what stands in it, and the frames in it by their names."""
+    """A scope or a step: its contents, and the frames inside by their names."""
 
     def __init__(self) -> None:
         self.inside: dict[str, Frame[Content]] = {}
         self.contents: list[Content] = []
 
     def at(self, names: Iterable[str]) -> Frame[Content]:
-        """Return the frame to which names lead from this one; a missing frame is added."""
+        """Return the inner frame that names lead to; a missing frame is added."""
         frame = self
         for name in names:
             frame = frame.inside.setdefault(name, Frame())

@@ -1,8 +1,8 @@
-"""Steps left out of a picture that would have more of them than anybody reads.
+"""Steps left out of a picture of a long loop, which nobody would read whole.
 
 Knows skeletons. The first and the last steps stay, and so do those of marked signals; between them
-stands a box that says which are missing. Places outside of the steps that lead to a gap alone, or
-come from gaps alone, are in the gap too.
+stands a box that says which steps are missing. Places outside of the steps that lead to a gap
+alone, or come from gaps alone, are in the gap too.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
 
 
 def _ranks(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) -> list[int]:
-    """Return how many vertices that count are on the longest way to each vertex, with itself."""
+    """Return how many counted vertices are on the longest way to each vertex, itself included."""
     ranks = [int(counts) for counts in counted]
     waiting = [len(before) for before in tails]
     ready = [at for at, count in enumerate(waiting) if not count]
@@ -156,7 +156,7 @@ def _with_neighbours(drawn: Skeleton, gaps: dict[int, Gap], free: list[bool]) ->
 def _closure(
     gaps: Mapping[int, Gap], free: list[bool], *, tails: list[list[int]], heads: list[list[int]]
 ) -> dict[int, Any]:
-    """Return the free vertices all of whose heads are in gaps, or are such vertices: with what gap.
+    """Return the free vertices whose heads are all in gaps, or free vertices of this kind, by gap.
 
     A vertex between several gaps has the set of them.
     """
@@ -197,7 +197,7 @@ def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
 
 
 def _one_for_all(arcs: list[Arc], tail: int, head: int, *, into_gap: bool) -> Arc:
-    """Return the arc that stands for those between two vertices, one of which is a gap."""
+    """Return the one arc that stands for all arcs between a gap and another vertex."""
     first = replace(arcs[0], tail=tail, head=head, is_live=any(arc.is_live for arc in arcs))
     if into_gap:  # a weight on the way belongs to what is left out
         name = first.shown if len({arc.shown for arc in arcs}) == 1 else ""

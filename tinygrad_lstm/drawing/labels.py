@@ -1,4 +1,4 @@
-"""The labels of a picture: what is written at its vertices and arcs.
+"""The labels of a picture: the texts at its vertices and arcs.
 
 Knows the reader of formulas, and nothing of where a label stands. A label has little room: signals
 are called without the scopes of their frame, unnamed ones are written out if that is short, and
@@ -35,11 +35,11 @@ class Labels(Reader):
         return label(self.signal(wire))
 
     def factor(self, node: Node, port: int) -> str:
-        """Return what δ of an operand is multiplied by, at its arc."""
+        """Return the factor of δ at an operand's arc."""
         return label(self.gain(node, port))
 
     def function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return what is written in a function, and in the gain that stands in its place."""
+        """Return the text in the box of a function, and in the box of its gain."""
         slope = f"{operation_name(node)}′"
         if len(node.inputs) == 1:
             gain = self.gain(node, 0)
@@ -49,7 +49,7 @@ class Labels(Reader):
         return (short_name(node), operation_name(node)), (f"δ{short_name(node)}", slope)
 
     def weight(self, node: Node, port: int) -> tuple[list[str], list[str]]:
-        """Return what is written at an arc that stands for a product with a weight."""
+        """Return the text at an arc that stands for a product with a weight."""
         name, other = self.text(node.inputs[port]), self.factor(node, 1 - port)
         if port or node.works_by_entry:
             return [name], [other]
@@ -106,7 +106,7 @@ def constant_label(value: Any) -> str:
 
 
 def operation_name(node: Node) -> str:
-    """Return the name of what a node does: σ, tanh."""
+    """Return the name of a node's operation: σ, tanh."""
     text = node.operation.notation.text
     if text.endswith(" {0}"):
         return text.removesuffix(" {0}")
@@ -114,7 +114,7 @@ def operation_name(node: Node) -> str:
 
 
 def operation(node: Node) -> str:
-    """Return what a node does, as it is written in a box."""
+    """Return a node's operation, as a box shows it."""
     if node.kind is Kind.COLLECT:
         return "all k"
     if node.primitive is None:
@@ -136,5 +136,5 @@ def transposed(text: str) -> str:
 
 
 def without_step(name: str) -> str:
-    """Return a name without the step k, which is understood in a box."""
+    """Return a name without its step k: inside a box, every signal is of step k."""
     return name.replace("(k)", "")

@@ -1,4 +1,4 @@
-"""Where the network ends and its loss begins.
+"""The border between a network and its loss.
 
 Knows graphs.
 """
@@ -16,9 +16,9 @@ SUMS = (
 
 
 class Loss:
-    """The loss at the end of a network: the scope that makes a number of its outputs, and its sum.
+    """The loss at the end of a network: the scope that makes one number, and the sums behind it.
 
-    What it is may not depend on weights; a program that is one formula has none.
+    The scope of a loss has no weights; a program that is one formula has no loss.
     """
 
     def __init__(self, graph: Flow) -> None:
@@ -30,7 +30,7 @@ class Loss:
         self.scopes: set[str] = set()
 
     def nodes(self) -> set[int]:
-        """Return its nodes, told by their identity."""
+        """Return the identities of the nodes of the loss."""
         delays = {id(n): n for n in self.graph.nodes if n.kind in DELAYS and self._is_number(n)}
         while True:
             inside = self._grown(set(delays))
@@ -43,7 +43,7 @@ class Loss:
         return inside if self.scopes and any(n.kind is not Kind.BRANCH for n in rest) else set()
 
     def _grown(self, inside: set[int]) -> set[int]:
-        """Return what leads to nothing but the loss, given delays that may be in it."""
+        """Return the nodes that lead to the loss alone, among them delays that may belong to it."""
         self.scopes = set()
         count = -1
         while count < len(inside):

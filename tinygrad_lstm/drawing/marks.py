@@ -1,4 +1,4 @@
-"""What a picture says of numbers: the values on its arrows, the size of every δ, marked signals.
+"""Numbers in a picture: the values on its arrows, the size of every δ, marked signals.
 
 Knows skeletons and what was computed; changes what is written at vertices and arcs.
 """
@@ -82,7 +82,7 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any]) -> None:
 
 
 def mark(drawn: Skeleton, names: Iterable[str]) -> None:
-    """Mark the signals of some names; where one step stands for all, that of any step.
+    """Mark the signals of some names; where one step stands for all, a name of any step marks it.
 
     Raises
     ------

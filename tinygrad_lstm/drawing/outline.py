@@ -1,4 +1,4 @@
-"""The outline of a graph: its skeleton, before anything is left out of it or taken apart.
+"""The outline of a graph: its skeleton, with every step, and every signal whole.
 
 Knows graphs, labels and where the loss begins. Some nodes are no vertices: a weight is what its arc
 does, a signal passes the border of a loop unseen, and a loss is the end of the network.
@@ -82,7 +82,7 @@ class _Outline:
         return True
 
     def _arms_drawn(self, branch: Node) -> list[int]:
-        """Return the arms to draw: without those that bring the loss a constant of the signal.
+        """Return the arms to draw: all but the arms that bring the loss a constant of the signal.
 
         Such as its greatest entry, which a softmax subtracts: no δ comes back there, and another
         arm brings the loss the signal itself.
@@ -93,14 +93,14 @@ class _Outline:
         return [w for w in branch.outputs if w in self.alive or w not in to_loss]
 
     def _is_read(self, wire: int) -> bool:
-        """Return whether a source is read by taps or steps alone, which then stand for it."""
+        """Return whether taps or steps alone read a source; they are drawn in its place."""
         node = self.user[wire]
         if node.kind is Kind.BRANCH:
             return all(self._is_read(arm) for arm in node.outputs)
         return self._is_reading(node) or id(node) in self.hidden
 
     def _is_reading(self, node: Node) -> bool:
-        """Return whether it reads an entry of what comes in from outside, at its step."""
+        """Return whether a node reads one entry of a source, at its step."""
         taken = node.kind is Kind.LINEAR and isinstance(node.parameters.get("index"), int)
         if self._is_renaming(node):
             return True
@@ -112,7 +112,7 @@ class _Outline:
         )
 
     def _is_renaming(self, node: Node) -> bool:
-        """Return whether it is a leaf by another name, such as that of an initial value."""
+        """Return whether a node gives a leaf another name, such as that of an initial value."""
         same = node.parameters.get("shape") == (*node.shapes, None)[0]
         return node.kind is Kind.LINEAR and same and self._origin(node.inputs[0]).kind in SOURCES
 
@@ -120,7 +120,7 @@ class _Outline:
         return node.kind in SOURCES or self._is_reading(node)
 
     def _is_weight(self, node: Node) -> bool:
-        """Return whether a leaf is used as weights are, though it is no module's."""
+        """Return whether a leaf of no module is used as a weight."""
         for wire in self._arms(node.outputs[0]):
             user = self.user[wire]
             right = is_matmul(user) and user.inputs[1] == wire and len(user.shapes[1]) == 2
@@ -129,7 +129,7 @@ class _Outline:
         return True
 
     def _is_joined(self, node: Node) -> bool:
-        """Return whether what a loop makes is read step by step elsewhere, or ends the network."""
+        """Return whether taps alone read the sequence of a loop, or the network ends there."""
         users = [self.user[wire] for wire in self._arms(node.outputs[0])]
         return all(user.kind is Kind.TAP or id(user) in self.hidden for user in users)
 
@@ -153,7 +153,7 @@ class _Outline:
         return self.graph.source(wire, (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.BRANCH))
 
     def _weight(self, node: Node) -> int | None:
-        """Return the port of a product's weight, if it is an arc with a weight on it."""
+        """Return the port of a product's weight, if the product is drawn as an arc."""
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
@@ -220,7 +220,7 @@ class _Outline:
     # --- arcs ------------------------------------------------------------------------------------
 
     def _arc(self, node: Node, port: int, wire: int) -> None:
-        """Draw the way of a signal to a vertex."""
+        """Add the arc that brings a signal to a vertex."""
         if self._is_aside(wire):
             self._alias(node, port, wire)
             return
@@ -291,7 +291,7 @@ class _Outline:
                 return node, weight
 
     def _is_passing(self, node: Node) -> bool:
-        """Return whether a fork of what leaves a loop is none to the eye."""
+        """Return whether a fork behind a loop is not drawn as a fork."""
         if node.kind is not Kind.BRANCH or node.loop is not None:
             return False
         before = self.maker[node.inputs[0]]

@@ -1,4 +1,4 @@
-"""A program that is run with limits: of time, and of what it writes.
+"""A program run under limits: of its time, and of its output.
 
 Knows bytes alone. There is no shell; whatever the program started ends with it.
 """
@@ -20,7 +20,7 @@ POLL = 0.5  # seconds after which an interruption is noticed on systems whose wa
 
 
 class Done(NamedTuple):
-    """What came of a program: its exit status, and what it wrote.
+    """The result of a program: its exit status and its output.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ def run(command: Sequence[str], content: bytes, *, seconds: float) -> Done:
 
 
 class _OutputReader(threading.Thread):
-    """Reads a stream to its end, and keeps as much as it may; or stops there."""
+    """A thread that reads a stream, and keeps the first bytes, up to a limit."""
 
     def __init__(self, stream: IO[bytes], most: int, *, stops: bool = False) -> None:
         super().__init__(daemon=True)
@@ -116,7 +116,7 @@ def _write(stream: IO[bytes], content: bytes) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program, and what it has started."""
+    """End a program and its children."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

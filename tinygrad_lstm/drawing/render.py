@@ -143,14 +143,14 @@ def rendered(
 
 @cache
 def _spare() -> str:
-    """Return a folder of this process, to keep the machine in if the user's cache cannot be had."""
+    """Return a folder of this process, for the machine where the user has no cache."""
     folder = tempfile.mkdtemp(prefix="tinygrad-lstm-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _picture(command: list[str], dot: str, format: str, end: float) -> bytes:
-    """Return what a layout program makes of a text, if it is a picture."""
+    """Return the picture that a layout program makes of a text."""
     who = f"the layout failed for {dot.count('[label=')} nodes"
     try:
         done = run(command, dot.encode(), seconds=end - time.monotonic())
@@ -174,7 +174,7 @@ def _picture(command: list[str], dot: str, format: str, end: float) -> bytes:
 
 
 def _is_whole(content: bytes, format: str) -> bool:
-    """Return whether some bytes are a picture of a format, from its first to its last."""
+    """Return whether some bytes are a whole picture of a format."""
     if format == "svg":
         return _is_svg(content)
     starts, ends = WHOLE.get(format, (b"", b""))

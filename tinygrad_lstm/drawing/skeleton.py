@@ -122,7 +122,7 @@ class Arc:
 
 @dataclass
 class Skeleton:
-    """The vertices and arcs of a picture, and what its legend says of them."""
+    """The vertices and arcs of a picture, and the notes of its legend."""
 
     vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
@@ -151,7 +151,7 @@ def merge(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[
 
 
 def is_matmul(node: Node) -> bool:
-    """Return whether a node is a product that is not taken entry by entry."""
+    """Return whether a node is a product of matrices, not of entries."""
     return node.kind is Kind.BILINEAR and not node.works_by_entry
 
 

@@ -1,4 +1,4 @@
-"""Graphs that were laid out one by one, put one above the other.
+"""Graphs laid out one by one, and put one above the other.
 
 Knows DOT text alone. Each is laid out by itself, so that graphs of one skeleton come out alike.
 """

@@ -34,7 +34,7 @@ SHAPES = {Kind.JUNCTION: "circle", Kind.BILINEAR: "ellipse", Kind.LINEAR: "box",
 
 
 def dot(loss: Tensor, title: str = "") -> str:
-    """Return the DOT text of a picture of all that was recorded on the way to a Tensor."""
+    """Return the DOT text of a picture of all operations that led to a Tensor."""
     signals = Signals(loss)
     graph = graphviz.Digraph(
         graph_attr={

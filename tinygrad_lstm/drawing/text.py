@@ -22,7 +22,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def escaped(text: str, longest: int = LONGEST) -> str:
-    """Return text that Graphviz takes as it is, shortened if no picture could hold it."""
+    """Return text escaped for Graphviz, and shortened if no picture could hold it."""
     printable = "".join(
         c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}"
         for c in shortened(text, longest)
@@ -38,7 +38,7 @@ def joined(lines: Iterable[str]) -> str:
 
 
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
-    """Return the width and height of a box that holds each of some texts, given as lines."""
+    """Return the width and height of a box that has room for any of some texts, given as lines."""
     lines = [list(text) for text in texts]
     longest = max((min(len(line), LONGEST) for text in lines for line in text), default=0)
     most = max(map(len, lines))
@@ -47,7 +47,7 @@ def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
 
 
 def padded(lines: Sequence[str], *others: Sequence[str]) -> list[str]:
-    """Return lines in the middle of as much room as the largest of others takes."""
+    """Return lines padded to the size of the largest of some other texts."""
     lines = [shortened(line) for line in lines]  # before there are blanks around them
     width = max((min(len(line), LONGEST) for other in others for line in other), default=0)
     count = max((len(other) for other in others if any(other)), default=0)

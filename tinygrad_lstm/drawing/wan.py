@@ -135,7 +135,7 @@ class _View:
         return look
 
     def _circle(self, role: Role) -> dict[str, str]:
-        """Return a junction, a product, or the dot of a branch point, all of one size."""
+        """Return the look of a junction, a product or a branch point, all of one size."""
         look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
         if role in DOTS[self.view]:
             return {**look, "label": "●", "fontsize": "7", "color": "none"}
@@ -151,7 +151,7 @@ class _View:
         return look | BOXES[role] | ({"fontcolor": self.ink} if role is Role.END else {})
 
     def _together(self, graph: Any, numbers: list[int]) -> None:
-        """Write a vertex and what is repeated beside it, with nothing else in between."""
+        """Write a vertex, and beside it the parameters and constants that belong to it."""
         with graph.subgraph(name=f"cluster_{self._id(numbers[0])}") as pair:
             pair.attr(color="none", label="", margin="1")
             with pair.subgraph() as same:

@@ -14,7 +14,7 @@ WIDTH = 80
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; what is too wide is cut in the middle."""
+    """Return the lines of a table; an entry that is too wide is cut in the middle."""
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
         widths[widths.index(max(widths))] -= 1
@@ -28,7 +28,7 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """Return text that is at most so wide.
+    """Return text cut to a width.
 
     >>> cut("lstm.layers.0.state[1]", 12)
     'lstm.…ate[1]'
@@ -38,7 +38,7 @@ def cut(text: str, width: int) -> str:
 
 
 def wrapped(line: str) -> list[str]:
-    """Return a line as lines that fit, indented as it is, and a little more from the second on.
+    """Return a long line as several lines, indented; from the second on a little more.
 
     An equation is broken before the terms of its sum, if they fit.
 
@@ -58,7 +58,7 @@ def wrapped(line: str) -> list[str]:
 
 
 def _terms(equation: str) -> list[str]:
-    """Return an equation in pieces: before each plus or minus that is in no brackets."""
+    """Return an equation in pieces, cut before each plus or minus outside of brackets."""
     terms, depth, start = [], 0, 0
     for at, letter in enumerate(equation):
         depth += (letter in "([⟨") - (letter in ")]⟩")
@@ -78,5 +78,5 @@ def shape(of: tuple[int, ...]) -> str:
 
 
 def size(value: float) -> str:
-    """Return how large a difference is, in two digits; nothing where there is none to take."""
+    """Return the size of a difference in two digits; "" where there is no difference."""
     return "" if np.isnan(value) else "0" if value == 0 else f"{value:.1e}"

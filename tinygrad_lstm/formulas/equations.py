@@ -37,7 +37,7 @@ RightSteps = Mapping[
 
 
 class DeltaEquations:
-    """The equations of all gradients, each from those above it that have a name or fork.
+    """The equations of all gradients, from the nearest gradients above that have a name or fork.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class DeltaEquations:
     places : dict of str to place
         Those of them that have a δ.
     same : dict of wire to wire
-        Wires whose δ the adjoint network has on another one, and on which (see `continued`).
+        The wires whose δ the adjoint network has on another wire, by wire (see `continued`).
     right : dict of str to array
         The right gradients of these.
     """
@@ -80,7 +80,7 @@ class DeltaEquations:
                 self.named.setdefault((wire, step), self._name(wire, step))
 
     def of(self, name: str, marks: Marks, right_steps: RightSteps) -> Symbol:
-        """Return the right side of the equation of a signal's gradient, with marks in it."""
+        """Return the right side of the equation of a signal's gradient, with its marks."""
         self.asked, self.marks, self.right_steps = name, marks, right_steps
         equation: Symbol = with_axes(self._behind(self.places[name], 0))
         return equation
@@ -88,7 +88,7 @@ class DeltaEquations:
     # --- δ ---------------------------------------------------------------------------------------
 
     def _delta(self, place: WireStep, depth: int) -> Symbol:
-        """Return δ of a signal: by its name if it has one, or else as it follows from others."""
+        """Return δ of a signal: by its name, else as it follows from others."""
         (wire, step), name = place, self.named.get(place)
         if name is None and depth > DEPTH and self.maker[wire].kind not in NAMESAKES:
             name = self._name(wire, step)
@@ -97,7 +97,7 @@ class DeltaEquations:
         return self._behind(place, depth + 1)
 
     def _behind(self, place: WireStep, depth: int) -> Symbol:
-        """Return δ of a signal as it follows from δ of what is made of it."""
+        """Return δ of a signal as it follows from δ of the signals computed from it."""
         wire, step = place
         node, marks = self.user[wire], self.marks.get(self.same.get(wire, wire), set())
         if node.kind is Kind.BRANCH:
@@ -120,7 +120,7 @@ class DeltaEquations:
         return mark(sent) if ALL in marks and not is_factor else sent
 
     def _sum(self, node: Node, step: int | None, depth: int, marks: set[int]) -> Symbol:
-        """Return the sum at a fork, of the branches from which anything comes back."""
+        """Return the sum at a fork, over the branches from which a δ flows back."""
         terms = []
         for wire in node.outputs:
             if wire in self.alive and self._comes((wire, step)):
@@ -135,7 +135,7 @@ class DeltaEquations:
         return Symbol("0", np.zeros_like(self._at(self.δ[place[0]], place[1])))
 
     def _comes(self, place: WireStep) -> bool:
-        """Return whether any δ comes back: none comes from after the last step."""
+        """Return whether a δ flows back: nothing flows back from behind the last step."""
         wire, step = place
         node = self.user[wire]
         if node.kind in (Kind.DELAY, Kind.ADVANCE) and node.inputs.index(wire) == 0:
@@ -145,7 +145,7 @@ class DeltaEquations:
         return True
 
     def _after(self, node: Node, step: int | None) -> int | None:
-        """Return the step at which a delay gives on what it got at another; None if at none."""
+        """Return the step at which a delay passes on the signal of a step, or None."""
         assert step is not None
         after = step + (1 if node.kind is Kind.DELAY else -1)
         steps = len(np.asarray(self.network.wires[node.outputs[0]].value))
@@ -194,12 +194,12 @@ class DeltaEquations:
         return self._parts_in_place(node, terms)
 
     def _ismark(self, wire: int, step: int | None) -> bool:
-        """Return whether what comes to a wire from a step is to be marked."""
+        """Return whether to mark the part that a step sends to a wire."""
         own = self.same.get(wire, wire)
         return bool(self.marks.get(own)) and step not in self.right_steps.get(own, ())
 
     def _parts_in_place(self, node: Node, terms: Sequence[Symbol]) -> Symbol:
-        """Return the δ of a sequence that is read at each step: every part in its place."""
+        """Return δ of a sequence that every step reads: the sum of the parts in their places."""
         transposed, whole = node.operation.transposed, self.network.wires[node.inputs[0]].value
 
         def scattered(*steps: np.ndarray) -> np.ndarray:
@@ -234,7 +234,7 @@ class DeltaEquations:
     # --- signals ---------------------------------------------------------------------------------
 
     def _called(self, wire: int, step: int | None) -> str | None:
-        """Return the name of a signal; None where another signal stands for it, handed on."""
+        """Return the name of a signal; None for a signal that is another one, passed on."""
         node = self.maker[wire]
         if part_name(self.network, node) is not None:
             return None
@@ -246,7 +246,7 @@ class DeltaEquations:
         return None if is_other or self.reader.step_read(node) else self._name(wire, step)
 
     def _constant(self, tap: int, step: int | None) -> str | None:
-        """Return the name of a constant that was recorded by itself, and is one of a sequence now.
+        """Return the name of a constant that was recorded alone, and is now part of a sequence.
 
         Constants of the steps of a plain loop are: nothing is recorded by the name of the sequence.
         """
@@ -275,7 +275,7 @@ class DeltaEquations:
 
 
 def _distinct_terms(terms: Sequence[Symbol]) -> list[Any]:
-    """Return the terms of a sum: no 0, and each that comes back more than once as a multiple."""
+    """Return the terms of a sum without 0; equal terms become one multiple."""
     terms = [term for term in terms if str(term) != "0"] or list(terms[:1])
     texts = [str(term) for term in terms]
     firsts = [at for at, text in enumerate(texts) if text not in texts[:at]]
@@ -283,7 +283,7 @@ def _distinct_terms(terms: Sequence[Symbol]) -> list[Any]:
 
 
 def _series(terms: list[Symbol], is_marked: list[bool]) -> Symbol:
-    """Return the sum of a term for each step: all of them in it, the first and last in its text.
+    """Return the sum of a term for each step; its text shows the first and the last term.
 
     Where some terms are marked and others are not, the marked ones that follow each other are
     marked as one.

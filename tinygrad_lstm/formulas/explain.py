@@ -122,7 +122,7 @@ class _Walk:
         return Explanation(nodes[-1].name, name, stages, value, steps, reason)
 
     def _members(self, name: str) -> list[str]:
-        """Return the signals of the network that one consists of."""
+        """Return the signals of the network of which a named signal consists."""
         members = self.signals.members(name)
         if not members:
             recorded = self.signals.recorded
@@ -149,7 +149,7 @@ class _Walk:
     # --- stages ----------------------------------------------------------------------------------
 
     def _stage(self, node: Node) -> Stage | None:
-        """Return the stage or the fork of a node, if it is one on the way."""
+        """Return the stage or the fork of a node on the way; None for other nodes."""
         on_way = [wire for wire in node.inputs if wire in self.path]
         if not on_way or not node.outputs or self._is_inlined(node):
             return None
@@ -186,7 +186,7 @@ class _Walk:
         )  # fmt: skip
 
     def _back(self, node: Node, δ: Symbol) -> Iterator[tuple[int, Any, Any]]:
-        """Run a node's rule on Symbols: for each operand on the way its δ and its partial."""
+        """Run a node's rule on Symbols; yield δ and the partial of each operand on the way."""
         for port, wire in enumerate(node.inputs):
             if wire not in self.path:
                 continue
@@ -232,7 +232,7 @@ class _Walk:
         return list(arms.values())
 
     def _sum(self, wires: list[int]) -> np.ndarray:
-        """Return the sum of what comes back on some wires."""
+        """Return the sum of the δ on some wires."""
         return reduce(np.add, [self.δ[wire] for wire in wires])
 
     def _leads(self, wire: int) -> Node:
@@ -250,7 +250,7 @@ class _Walk:
 
 
 def _as_number(leaf: Any) -> Any:
-    """Return the value of a signal, or a number, as it stands in a formula of numbers."""
+    """Return a leaf of a formula as a number in text form."""
     value = leaf.value if isinstance(leaf, Symbol) else leaf
     text = numbers(value)
     if leaf is value and text == constant_text(value):  # it may be an exponent
@@ -259,7 +259,7 @@ def _as_number(leaf: Any) -> Any:
 
 
 def _values(node: Node) -> str:
-    """Return the values that a parameter has at the steps, unless a formula says them."""
+    """Return the values of a parameter at the steps, unless the formula shows them."""
     varies = varying(node.parameters)
     texts = [parameter.listed() for parameter in varies if not parameter.is_explicit]
     if varies and node.primitive is not None and not node.primitive.is_part:
@@ -278,7 +278,7 @@ def _total(terms: list[Any]) -> Any:
 
 
 def _slope_text(slope: Any, node: Node) -> tuple[str, Any]:
-    """Return a partial derivative as text and number; inside of a loop it has one at each step."""
+    """Return a partial derivative as text, and as a number outside of loops."""
     if isinstance(slope, Symbol):
         return str(slope), None if node.folded else slope.value
     if slope is None:

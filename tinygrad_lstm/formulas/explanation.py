@@ -129,7 +129,7 @@ class Explanation:
 
 
 def numbers(value: Any) -> str:
-    """Return an array as text: its entries if they are few, else its shape and its norm.
+    """Return an array as text: few entries as they are, many as a shape and a norm.
 
     >>> numbers(0.0821670405642308), numbers([-1.0, 0.25]), numbers(np.ones((5, 4)))
     ('0.082167041', '[-1, 0.25]', '(5, 4) of norm 4.47214')
@@ -145,7 +145,7 @@ def numbers(value: Any) -> str:
 
 
 def in_numbers(formula: str) -> str:
-    """Return a formula of numbers in place of names; nothing if there are too many of them.
+    """Return the text of a formula of numbers; "" if there are too many numbers.
 
     >>> in_numbers("0.5 (-0.25) + σ((-1)) ∘ 2"), in_numbers("(9, 9) of norm 1 + 2")
     ('0.5 ∘ (-0.25) + σ(-1) ∘ 2', '')
@@ -157,9 +157,9 @@ def in_numbers(formula: str) -> str:
 
 
 def _factors(δ: np.ndarray, slope: Any, value: np.ndarray, product: str) -> str:
-    """Return the two numbers, or arrays, whose product a value is; nothing if they are too many.
+    """Return the two factors of a value as text; "" if they have too many entries.
 
-    Nothing is returned either if their product is another value: a rule may do more than multiply.
+    The text is "" too if the product is another value: a rule may do more than multiply.
     """
     if slope is None or np.size(δ) > MOST_PRINTED or np.size(slope) > MOST_IN_ROWS:
         return ""
@@ -194,13 +194,13 @@ def _bracketed(operand: str) -> str:
 
 
 def _equation(*sides: str) -> str:
-    """Return sides that are equal as an equation, what repeats itself left out."""
+    """Return the sides of an equation joined by =, each text once."""
     different = filter(None, dict.fromkeys(sides))
     return _wrapped(" = ".join(different), 2) if sides[1] else ""
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Wrap text, where it is an equation before =, and before + - and ∘ where a side is long."""
+    """Wrap text: an equation before =, and a long side before + - and ∘."""
     lines, lead, width = [""], " " * indent, WIDTH - indent
     for side in _split("=", text):
         for part in [side] if len(side) + 4 <= width else _split("+∘-", side):

@@ -1,4 +1,4 @@
-"""What signals are called: in the frame that they stand in, and whether somebody named them.
+"""The names of signals: inside of a frame, and for parts without a name of their own.
 
 Knows nodes.
 """
@@ -15,7 +15,7 @@ NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of
 
 
 def short_name(node: Node) -> str:
-    """Return a node's signal as it stands in its frame: without the scopes around it."""
+    """Return the name of a node's signal without the scopes of its frame."""
     own = node.stem if node.name.startswith(node.stem) else node.name.rpartition("(k")[0]
     step = NUMBERED.sub("", node.name[len(own) :])
     name = (own + minus(step)).removeprefix(f"{node.scope}." if node.scope else "")

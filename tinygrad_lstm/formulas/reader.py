@@ -91,7 +91,7 @@ class Reader:
         return self._named(wire, step, value) if number is None else number
 
     def formula(self, node: Node, step: int | None = None) -> Any:
-        """Return what a node makes of its operands; a smaller operand stands as it is."""
+        """Return the formula of a node; the formula shows no broadcast of an operand."""
         wires = [
             self.maker[wire].inputs[0] if self.maker[wire].kind is Kind.BROADCAST else wire
             for wire in node.inputs
@@ -109,7 +109,7 @@ class Reader:
         return node.operation(*xs, **(node if step is None else node.at(step)).parameters)
 
     def origin(self, wire: int, step: int | None = None) -> Node:
-        """Return the node that makes the signal on a wire, behind those that hand it on."""
+        """Return the node that makes the signal on a wire; nodes that pass it on are skipped."""
         node = self.maker[wire]
         while not node.transposed and (
             node.kind in PASSING or (step is not None and node.kind is Kind.TAP)
@@ -128,7 +128,7 @@ class Reader:
         return steps.inputs[0], index % len(self.network.wires[steps.outputs[0]].value)
 
     def value(self, wire: int, step: int | None = None) -> Any:
-        """Return the value on a wire at a step; at any step k that of the first, for its shape."""
+        """Return the value on a wire at a step; for any step k the first, which has the shape."""
         value = self.network.wires[wire].value
         if value is None or (step is None and not self.maker[wire].is_timed):
             return value
@@ -162,7 +162,7 @@ class Reader:
         return self.written_out(node, step)
 
     def written_out(self, node: Node, step: int | None) -> Any:
-        """Return what stands for a signal without a name: the formula of the node that makes it."""
+        """Return the formula of the node that makes a signal without a name."""
         return self.formula(node, step)
 
     # --- and backward ----------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class Reader:
         step: int | None = None,
         factor: Callable[[Any], Any] | None = None,
     ) -> Any:
-        """Return δ of an operand as it follows from δ of what a node makes.
+        """Return δ of an operand as it follows from δ of the node's result.
 
         Parameters
         ----------
@@ -220,12 +220,12 @@ class Reader:
         return primitive.vjp(δ, y, xs, needs, dict(_at(node, step).parameters))[port]
 
     def result(self, node: Node, step: int | None) -> Any:
-        """Return what a node makes, as it stands in the node's own derivative."""
+        """Return the result of a node, as the node's own derivative writes it."""
         return self.signal(node.outputs[0], step)
 
 
 def _at(node: Node, step: int | None) -> Node:
-    """Return a node as its rule runs on it: for any step k as at the first, but for its index."""
+    """Return a node at a step; for any step k at the first step, but with its varying index."""
     return node if step is None and node.operation.is_part else node.at(step or 0)
 
 

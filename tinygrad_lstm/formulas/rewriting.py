@@ -1,4 +1,4 @@
-"""Passes over formulas: each puts something else in the place of some parts of a formula.
+"""Passes over formulas: a pass replaces some parts of a formula.
 
 Knows Symbols alone.
 """
@@ -24,7 +24,7 @@ def rewrite(
     operation: Callable[[Symbol, tuple[Any, ...]], Any] | None = None,
     leaf: Callable[[Any], Any] = _itself,
 ) -> Any:
-    """Return a formula in which other parts stand in the place of some.
+    """Return a formula with some parts replaced.
 
     A part that stands in the formula twice stays one object.
 
@@ -69,7 +69,7 @@ def rename(formula: Any, name: Callable[[str], str]) -> Any:
 
 
 def mark(formula: Any) -> Symbol:
-    """Return a formula that is marked as a whole: no part of it is marked any more."""
+    """Return a formula marked as a whole, and nowhere inside."""
 
     def unmarked(old: Symbol, operands: tuple[Any, ...]) -> Any:
         return operands[0] if old.notation is MARKED else with_operands(old, operands)
@@ -78,7 +78,7 @@ def mark(formula: Any) -> Symbol:
 
 
 def multiple(count: int, formula: Any) -> Any:
-    """Return a formula that stands several times in a sum, times their number.
+    """Return a formula times the number of its copies in a sum.
 
     >>> x, y = Symbol("x"), Symbol("y")
     >>> multiple(2, x), multiple(2, 0.5 * x * y), multiple(3, 0.5 * x)
@@ -102,7 +102,7 @@ def _is_number(operand: Any) -> bool:
 
 
 def left_out(formula: Symbol) -> Any:
-    """Return the number that a formula has without the parts that are marked."""
+    """Return the value of a formula without its marked parts."""
 
     def nought(old: Symbol, operands: tuple[Any, ...]) -> Any:
         if old.notation is MARKED:

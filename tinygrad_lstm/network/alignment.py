@@ -1,4 +1,4 @@
-"""What the steps of a loop have in common, and what they hand on to each other.
+"""The operations that all steps of a loop share, and the signals that steps pass on.
 
 Knows elements. Every step of a recurrence must have recorded the same operations on corresponding
 signals: of the same step, of a step so many steps earlier, or from outside the loop. The parameters
@@ -53,7 +53,7 @@ class Common:
     parameters: list[Mapping[str, Any]] = field(default_factory=list)
 
     def at(self, step: int) -> Node:
-        """Return its node with the parameters of one step, in the order of recording."""
+        """Return the node of the operation, with the parameters of one step as recorded."""
         return replace(self.template.node, parameters=self.parameters[step])
 
 
@@ -71,7 +71,7 @@ class Same:
 
 @dataclass(eq=False)
 class Earlier:
-    """An operand made so many steps earlier; ``initial`` has what stands for it before that."""
+    """An operand from an earlier step; ``initial`` has the signals of the first steps instead."""
 
     of: Common
     distance: int
@@ -86,7 +86,7 @@ class Outside:
 
 
 def recurrence(steps: Sequence[Sequence[Element]]) -> tuple[range, list[Common]]:
-    """Return what the steps have in common, in the order of recording, and which steps these are.
+    """Return the operations that steps share, in the order of recording, and these steps.
 
     An operation is left out if only some steps have it, if these do not show the source of an
     operand, and if no step needs it. The first step, the last step or both are left out if the
@@ -253,7 +253,7 @@ class _Alignment:
         return np.zeros_like(operand.of.template.value) if initial is None else initial.value
 
     def _confirm(self, common: Common, operand: Same) -> None:
-        """Refuse a constant that is not what would have been recorded in its place."""
+        """Refuse a constant that differs from the value worked out for its place."""
         for step, constant in operand.instead.items():
             if not is_same(np.asarray(operand.of.values[step]), np.asarray(constant.value)):
                 member = common.members[step] or common.template
@@ -299,7 +299,7 @@ class _Alignment:
         )  # fmt: skip
 
     def _source_at(self, member: Element, position: int, step: int) -> str:
-        """Say where an operand comes from at one step."""
+        """Return the source of an operand at one step, in words."""
         operand = member.operands[position]
         if operand not in self.where:
             return operand.node.name
@@ -326,7 +326,7 @@ class _Alignment:
         )
 
     def _difference(self, title: str, element: Element, expected: Element) -> str:
-        """Say what a property is at a step and what it is at the others, if that differs."""
+        """Return how a property differs from step to step, in words; "" if it does not."""
         own, usual = _property(element, title), _property(expected, title)
         if is_same(own, usual) or element.node.primitive is not expected.node.primitive:
             return ""
@@ -362,7 +362,7 @@ def _is_finite(node: Node, operands: Sequence[Any], value: Any) -> bool:
 
 
 def _parameters(common: Common) -> list[Mapping[str, Any]]:
-    """Return the parameters at every step; a step that lacks the operation has the nearest's."""
+    """Return the parameters at every step; a step without the operation takes its neighbour's."""
     known = {at: x.node.parameters for at, x in enumerate(common.members) if x is not None}
     first, *others = known.values()
     if any(other.keys() != first.keys() for other in others):  # some are given at some steps alone
@@ -386,13 +386,13 @@ def is_alike(column: Sequence[Element | None]) -> bool:
 
 
 def _filled(column: Sequence[Element | None]) -> list[Element]:
-    """Return the outer signals, with a neighbour's for a step that lacks its own."""
+    """Return the outer signals of all steps; a step without a signal takes its neighbour's."""
     known = {step: x for step, x in enumerate(column) if x is not None}
     return list(_nearest(known, len(column)))
 
 
 def _nearest(known: Mapping[int, Any], count: int) -> Iterator[Any]:
-    """Yield what is known of every step, or of the one nearest to it."""
+    """Yield an entry for every step: its own, or that of the nearest step."""
     for step in range(count):
         yield known[step if step in known else min(known, key=lambda at: abs(at - step))]
 

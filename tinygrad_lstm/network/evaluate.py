@@ -34,7 +34,7 @@ def evaluate(
     intercept: Mapping[int, Intercept] | None = None,
     known: Mapping[int, Any] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Run a graph, and return what comes out.
+    """Run a graph, and return its outputs.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def evaluate(
 
 
 class _Known(dict[int, Any]):
-    """Signals by their wire: those that are made, and behind them those that are known.
+    """The signals on wires: computed ones first, and behind them known ones.
 
     Parameters
     ----------
@@ -163,13 +163,13 @@ class _LoopRun:
             _intercept(self.intercepts, node, None, self.on)
 
     def _initial(self, node: Node) -> np.ndarray:
-        """Return what a delay holds before its first step; nothing follows the last one."""
+        """Return the signal that a delay holds before its first step."""
         is_given = not node.transposed and node.inputs[1] >= 0
         return _whole(self.on[node.inputs[1]]) if is_given else node.gain
 
     @staticmethod
     def _next(node: Node, now: dict[int, Any]) -> np.ndarray:
-        """Return what a delay holds at the next step: nothing, if nothing comes to it."""
+        """Return the signal that a delay holds at the next step: 0, if no wire leads to it."""
         return _whole(now[node.inputs[0]]) if node.inputs[0] >= 0 else node.gain
 
     def _at(self, step: int, node: Node, now: dict[int, Any]) -> None:
@@ -214,7 +214,7 @@ def _intercept(
     on: dict[int, Any],
     ports: int | None = None,
 ) -> None:
-    """Hand the signals of a node to their intercepts, and go on with what these return."""
+    """Replace the signals of a node by the results of their intercepts."""
     if intercepts:
         for wire in node.outputs[:ports]:
             if wire in intercepts and wire in on:
@@ -240,7 +240,7 @@ def _operands(node: Node, on: Mapping[int, Any]) -> list[Any]:
 
 
 def _results(node: Node, operands: list[Any], gain: Any) -> list[Any]:
-    """Return the signals that a node makes of its operands, one for each output."""
+    """Return the results of a node, one for each output."""
     if node.kind is Kind.JUNCTION:
         return [_sum(operands, node.signs)]
     ins = [_whole(value) for value in operands]
@@ -268,7 +268,7 @@ def _results(node: Node, operands: list[Any], gain: Any) -> list[Any]:
 
 
 def _matrix(node: Node, x: np.ndarray, partner: Any) -> Any:
-    """Return a product with the partner, or the cotangent that it has by the product's own rule."""
+    """Return the product with a partner; transposed, the cotangent by the product's own rule."""
     operands = [_blank(shape, x.dtype) for shape in node.shapes]
     operands[1 - node.port] = partner
     if node.transposed:
@@ -286,7 +286,7 @@ def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:
 
 
 def _pulled(node: Node, x: np.ndarray) -> Any:
-    """Return the cotangent of an operand of a matrix function; turned once more, its tangent."""
+    """Return the cotangent of an operand of a matrix function; transposed twice, its tangent."""
     *xs, y = node.residuals
     needs, parameters = [port == node.port for port in range(len(xs))], dict(node.parameters)
     if node.transposed:
@@ -296,7 +296,7 @@ def _pulled(node: Node, x: np.ndarray) -> Any:
 
 @lru_cache(maxsize=256)  # asked for at every step
 def _blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return an array of a shape for a rule that asks for nothing else, without filling it."""
+    """Return an array of a shape, not filled: for a rule that reads the shape alone."""
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
@@ -309,7 +309,7 @@ class _Region(NamedTuple):
     taker: Primitive
 
     def add_to(self, whole: np.ndarray, sign: int) -> None:
-        """Add it to the whole, in place."""
+        """Add the part to the whole, in place."""
         part = self.part if sign > 0 else -self.part
         if self.taker.add_part is not None:
             self.taker.add_part(whole, self.at, part)

@@ -119,12 +119,12 @@ class Node:
 
     @property
     def folded(self) -> bool:
-        """Whether it stands for a node at each step."""
+        """Whether the node stands for one node at each step."""
         return self.loop is not None and self.step is None
 
     @property
     def leaves_loop(self) -> bool:
-        """Whether it brings a signal out of a folded loop."""
+        """Whether the node brings a signal out of a folded loop."""
         if self.kind not in BORDERS:
             return False
         return (self.kind is Kind.COLLECT) != self.transposed
@@ -136,7 +136,7 @@ class Node:
 
     @property
     def is_named(self) -> bool:
-        """Whether somebody gave its signal a name, other than the name of what makes it."""
+        """Whether the signal has a name of its own, not that of the operation."""
         if self.kind in SOURCES:
             return True
         own = self.stem.rpartition(".")[2]
@@ -146,12 +146,12 @@ class Node:
 
     @property
     def takes_part(self) -> bool:
-        """Whether it takes the part of its operand at an ``index``."""
+        """Whether the node takes the part of its operand at an ``index``."""
         return self.primitive is not None and self.primitive.is_part
 
     @property
     def stacks(self) -> bool:
-        """Whether it joins its operands as the entries of a sequence."""
+        """Whether the node joins its operands as the entries of a sequence."""
         if self.primitive is None or self.primitive.pieces is None:
             return False
         places = self.primitive.pieces(self.shapes, **self.parameters)
@@ -159,7 +159,7 @@ class Node:
 
     @property
     def works_by_entry(self) -> bool:
-        """Whether it makes each entry of its signal of the entries at the same place."""
+        """Whether each entry of the signal depends on the entries at the same place alone."""
         if self.primitive is None:
             return self.kind is Kind.JUNCTION
         return self.primitive.is_entrywise
@@ -174,14 +174,14 @@ class Node:
         return replace(node, parameters=at_step(self.parameters, step))
 
     def turned(self, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str) -> Node:
-        """Return the transpose of what this node does, between other wires."""
+        """Return the transpose of this node, between other wires."""
         return replace(
             self, inputs=inputs, outputs=outputs, name=name, transposed=not self.transposed
         )
 
 
 def _junctions() -> set[str]:
-    """Return what sums are called that nobody gave a name: a node of theirs has no primitive."""
+    """Return the names of sums without a name of their own: their nodes have no primitive."""
     known = (*TABLE.values(), *table.others.values())
     return {primitive.name for primitive in known if primitive.kind is Kind.JUNCTION}
 
@@ -305,7 +305,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 def reachable(starts: Iterable[Item], onward: Callable[[Item], Iterable[Item]]) -> set[Item]:
-    """Return some wires, or other items, and all that they lead to.
+    """Return some wires, or other items, and all items that they lead to.
 
     Parameters
     ----------

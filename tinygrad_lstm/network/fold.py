@@ -77,7 +77,7 @@ class _FoldedLoop:
     commons: list[Common]
 
     def in_time(self, series: Sequence[Any]) -> list[Any]:
-        """Return what is in the order of recording with the earliest step first."""
+        """Return a series in the order of recording with the earliest step first."""
         return list(reversed(series)) if self.backwards else list(series)
 
 
@@ -148,7 +148,7 @@ class _Folding:
         return runs
 
     def _is_before(self, loop: int, operations: dict[int, dict[int, list[Element]]]) -> bool:
-        """Return whether a loop of one step names the values before the first one of another."""
+        """Return whether a loop of one step holds the initial values of another loop."""
         (step, *more), _ = self.graph.loops[loop]
         if more or not all(map(_repeats, operations.get(loop, {}).get(step, ()))):
             return False
@@ -160,7 +160,7 @@ class _Folding:
         )
 
     def _leads(self, before: Loop, order: tuple[int, ...], loop: int, sign: int) -> bool:
-        """Return whether one step stands just before (-1) or after (+1) a loop's first one."""
+        """Return whether the one step of a loop stands just before (-1) or after (+1) a loop."""
         ahead = order[0] + sign
         onwards = len(order) == 1 or (order[1] - order[0]) * sign < 0
         return before == Loop((ahead,), self.graph.loops[loop].scope) and onwards
@@ -204,7 +204,7 @@ class _Folding:
             self._sum_up(outer, element)
 
     def _outer(self, element: Element) -> Element:
-        """Return what stands for an element, seen from outside of the loops."""
+        """Return the element that outer operations read in place of a recorded one."""
         if element not in self.where:
             return self.outside[element]
         run, common, step = self.where[element]
@@ -218,7 +218,7 @@ class _Folding:
         return part
 
     def _pieces(self, column: list[Element]) -> list[Element] | None:
-        """Return the sequence that a loop makes, between the sequences before and after it.
+        """Return the sequence of a loop, and the sequences before and after it.
 
         None if no loop makes the steps of a part of the list.
         """
@@ -244,7 +244,7 @@ class _Folding:
         return Element(node, operands, _stacked([x.value for x in column]))
 
     def _series(self, column: Iterable[Element | None]) -> tuple[_FoldedLoop, Common, Any] | None:
-        """Return the loop, the operation and the steps that make all of a list, or None."""
+        """Return the loop, the operation and the steps that make all entries of a list, or None."""
         places = [None if x is None else self.where.get(x) for x in column]
         if not places or None in places:
             return None
@@ -255,7 +255,7 @@ class _Folding:
         return run, common, tuple(run.steps[place[2]] for place in known)
 
     def _sum_up(self, outer: Element, element: Element) -> None:
-        """Replace the terms of a sum that are all steps of a signal by its sum over the steps."""
+        """Replace the terms that are the steps of one signal by the sum over its steps."""
         steps: dict[Common, list[int]] = {}
         for at, operand in enumerate(element.operands):
             if operand in self.where and element.node.signs[at] > 0:
@@ -286,7 +286,7 @@ class _Folding:
                 inside.operands.append(self._from_outside(run, operand, common))
 
     def _delayed(self, run: _FoldedLoop, operand: Earlier) -> Element:
-        """Return an earlier step's signal, through as many delays as it is steps earlier."""
+        """Return the signal of an earlier step, behind one delay for each step."""
         signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
         for distance in range(1, operand.distance + 1):
             first = operand.initial[operand.distance - distance]
@@ -329,7 +329,7 @@ class _Folding:
         return self.borders.tap(run.number, self._listed(known), self.borders.natural(run.number))
 
     def _handed_on(self, run: _FoldedLoop, element: Element) -> Element | None:
-        """Return the signal whose initial value an operand is, where there is one step only."""
+        """Return the signal of which an operand is the initial value, in a loop of one step."""
         node = element.node
         if len(run.steps) > 1 or node.step is None or node.loop == run.number:
             return None
@@ -367,7 +367,7 @@ class _Folding:
                 )
 
     def _read(self, run: _FoldedLoop, common: Common, operand: Outside) -> bool:
-        """Turn an operation that takes another part at each step into a tap, if it does."""
+        """Turn an operation into a tap if it takes another part at each step; return if it does."""
         members = run.in_time(common.members)
         column = run.in_time(operand.elements)
         if None in members or not all(is_one(x, column[0]) for x in column):
@@ -395,7 +395,7 @@ class _Folding:
 
 
 def _repeats(element: Element) -> bool:
-    """Return whether an operation computes nothing, and repeats its operand along axes at most."""
+    """Return whether an operation only passes its operand on, or repeats it along axes."""
     if element.node.kind is not Kind.LINEAR:
         return False
     (operand,) = element.operands
@@ -407,6 +407,6 @@ def _repeats(element: Element) -> bool:
 
 
 def _stacked(series: Sequence[Any]) -> np.ndarray:
-    """Return arrays as the entries of one, sooner than NumPy's stack where they are many."""
+    """Return many arrays stacked into one, faster than NumPy's stack."""
     shape = np.shape(series[0])
     return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)

@@ -1,4 +1,4 @@
-"""The signal-flow graph of what the tape recorded.
+"""The signal-flow graph of a recorded computation.
 
 Knows signals and the table's kinds. Every wire has one producer and one consumer: what is used more
 than once passes through a branch point, and each of its branches is a wire, and so a signal, of its
@@ -98,7 +98,7 @@ def _reals(who: str, value: Any) -> np.ndarray:
 
 
 def graph(*outputs: Tensor) -> Graph:
-    """Return the signal-flow graph of what was recorded on the way to some Tensors.
+    """Return the signal-flow graph of the operations that led to some Tensors.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def graph(*outputs: Tensor) -> Graph:
 
 
 def structure(*outputs: Tensor) -> Graph:
-    """Return the same graph, though a leaf's data was replaced since, and its numbers are old."""
+    """Return the same graph, even if a leaf's data was replaced later: then its numbers are old."""
     for output in outputs:
         if not isinstance(output, Tensor) or not output.inputs:
             raise UsageError(
@@ -170,7 +170,7 @@ class _GraphBuilder:
         return Graph(*wired(elements), loops)
 
     def _sum(self, tensor: Tensor) -> list[tuple[Element, int]]:
-        """Return what is summed, through the unnamed sums that are made for this one alone."""
+        """Return the terms of a sum; an unnamed inner sum that nothing else reads is opened."""
         assert tensor.primitive is not None
         terms: list[tuple[Element, int]] = []
         for x, sign in zip(tensor.inputs, tensor.primitive.signs, strict=True):

@@ -1,4 +1,4 @@
-"""Where the signals that somebody names are in a network: on which wire, at which step.
+"""The places of named signals in a network: on which wire, at which step.
 
 Knows graphs and names. A network may be folded or not, and its packed signals taken apart: what is
 called by the name of the whole consists of its parts, and a sequence of its steps.
@@ -24,7 +24,7 @@ NAMESAKES = (*DELAYS, Kind.BRANCH, Kind.BROADCAST, Kind.TAP, Kind.HOLD, Kind.OUT
 
 
 class Locations:
-    """Where every named signal of a network is.
+    """The places of all named signals of a network.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class Locations:
             self.sequences[name] = [step.name for step in steps]
 
     def members(self, name: str) -> list[str]:
-        """Return the signals of the network that one consists of: itself, its parts, its steps.
+        """Return the signals of the network that make up a signal: itself, its parts or its steps.
 
-        None, if the network has not all of them.
+        Empty, if the network lacks one of them.
         """
         if name in self.at:
             return [name]
@@ -64,18 +64,18 @@ class Locations:
         return list(chain.from_iterable(pieces)) if all(pieces) else []
 
     def pieces(self, name: str) -> list[str]:
-        """Return the steps that a signal has, else what is packed in it."""
+        """Return the steps of a signal, or else the parts packed in it."""
         parts = self.recorded.parts.get(name, ())
         return self.steps(name) or [part.name for part in parts]
 
     def steps(self, name: str) -> list[str]:
-        """Return the steps of a sequence; none where another signal has exactly its name."""
+        """Return the steps of a sequence; empty where another signal has exactly its name."""
         if name in self.recorded.by_name and name in self.recorded.sequences:
             return []
         return self.sequences.get(name, [])
 
     def value(self, name: str, on: Mapping[int, np.ndarray]) -> np.ndarray:
-        """Return the value of a signal, put together from some wires; 0 where no wire has it."""
+        """Return the value of a signal, joined from wires; 0 where no wire has it."""
         if name in self.at:
             wire, index = self.at[name]
             value: np.ndarray = on.get(wire, np.zeros_like(self.network.wires[wire].value))
@@ -84,7 +84,7 @@ class Locations:
         return np.stack(values) if name in self.sequences else np.concatenate(values, axis=-1)
 
     def name_at(self, node: Node, step: int) -> str:
-        """Return what a signal of a folded loop is called at a step in the recording."""
+        """Return the recorded name of a signal of a folded loop at a step."""
         assert node.loop is not None
         name = name_at(node, step, self.network.loops[node.loop].scope)
         return self.names.get(name, name)
@@ -116,13 +116,13 @@ class Locations:
                     self.at.setdefault(name, (wire, index))
 
     def _is_namesake(self, node: Node) -> bool:
-        """Return whether a node is called like the signal that it hands on."""
+        """Return whether a node has the name of the signal that it passes on."""
         if node.kind is Kind.TAP and not node.transposed:
             return not has_own_name(node, self.network.source(node.inputs[0], (Kind.BRANCH,)))
         return node.kind in NAMESAKES
 
     def _is_collected(self, node: Node) -> bool:
-        """Return whether what a node is made of is the steps of a folded loop."""
+        """Return whether the only operand of a node is the collected steps of a folded loop."""
         if len(node.inputs) != 1:
             return False
         source = self.network.source(node.inputs[0], (Kind.BRANCH,))
@@ -130,6 +130,6 @@ class Locations:
 
 
 def _is_same(signal: Signal, value: np.ndarray) -> bool:
-    """Return whether a signal is what was recorded on a wire."""
+    """Return whether a wire carries a signal."""
     recorded = signal.of(signal.tensor._array)
     return recorded is value or np.array_equal(recorded, value, equal_nan=True)

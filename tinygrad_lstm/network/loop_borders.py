@@ -1,4 +1,4 @@
-"""The border of a folded loop: how signals come in, go out, and last from one step to the next.
+"""The border of a folded loop: how signals enter, leave, and pass from step to step.
 
 Knows elements. A border that is asked for twice is made once.
 """
@@ -132,7 +132,7 @@ class LoopBorders:
 
 
 def has_own_name(tap: Node, source: Node) -> bool:
-    """Return whether a tap is called as the part was recorded, not as what the part is read from.
+    """Return whether a tap has the recorded name of its part, not the name of its source.
 
     The name is ``x(k)`` for ``x = E[i]; x.name = "x"`` at every step, else ``E[index(k)]``.
     """
@@ -144,7 +144,7 @@ def _bordering(kind: Kind, loop: int | None, like: Node, name: str, stem: str) -
 
 
 def _index_text(index: Varying) -> str:
-    """Return at which entry a sequence is read: that of the time k if the index takes one alone."""
+    """Return the index at which a sequence is read, as text: ``(k)`` or ``[index(k)]``."""
     entries = [_along_time(entry) for entry in index.values]
     if None not in entries:
         read = Varying(index.name, tuple(entries), index.steps)
@@ -154,7 +154,7 @@ def _index_text(index: Varying) -> str:
 
 
 def _along_time(index: Any) -> int | None:
-    """Return the entry that an index takes along the axis of time, and nothing else."""
+    """Return the one entry that an index takes along the axis of time, or None."""
     if isinstance(index, tuple):
         *lead, last = index
         return _along_time(last) if all(part == slice(None) for part in lead) else None
@@ -162,7 +162,7 @@ def _along_time(index: Any) -> int | None:
 
 
 def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
-    """Return what is read at each step along the axis of time, and what is taken of that.
+    """Return the entry read at each step along the axis of time, and the part taken of this entry.
 
     None, unless the index depends on the step along one axis alone and takes one entry there.
     """

@@ -1,4 +1,4 @@
-"""Parameters of operations: the comparison of two, and those that vary over the steps.
+"""Parameters of operations: comparison, and parameters that vary over the steps.
 
 Knows how parameters are written. Parameters that are the same here compute the same, to the last
 bit: 1 is not True, 0.0 is not -0.0, and arrays of two types differ. A parameter that varies is a
@@ -51,11 +51,11 @@ class Varying:
 
     @property
     def is_explicit(self) -> bool:
-        """Whether its text says which value it has at each step."""
+        """Whether the text shows the value at each step."""
         return f"{self.name}(k)" not in str(self)
 
     def listed(self) -> str:
-        """Return what stands for ``index(k)`` in its text at the first steps: ``2, 0, 1, …``."""
+        """Return the values of ``index(k)`` at the first steps: ``index(k) = 2, 0, 1, …``."""
         values = self.values
         if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule
             columns = zip(*values, strict=True)
@@ -65,7 +65,7 @@ class Varying:
 
 
 def by_step(parameters: Sequence[Mapping[str, Any]], steps: Sequence[int]) -> Mapping[str, Any]:
-    """Return the parameters of one operation at every step as those of a folded one.
+    """Return the parameters of a folded operation, from those at every step.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def varying(parameters: Mapping[str, Any]) -> list[Varying]:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Return whether two parameters are the same to the last bit, whatever they hold."""
+    """Return whether two parameters of any type are the same to the last bit."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -126,7 +126,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def key_of(value: Any) -> Hashable:
-    """Return what two parameters that are the same have alike, and no others."""
+    """Return a key: equal for two parameters that are the same, and for no others."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, tuple):
@@ -135,7 +135,7 @@ def key_of(value: Any) -> Hashable:
 
 
 def _rule(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
-    """Return a value of each step as a function of the step k, or "" if no short rule tells it."""
+    """Return the values at all steps as one function of k, or "" if there is no short rule."""
     first = values[0]
     if len(values) > 1 and all(is_same(value, first) for value in values):
         return constant_text(first)
@@ -158,7 +158,7 @@ def _rule(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
 
 
 def _line(values: Sequence[int], steps: Sequence[int]) -> str:
-    """Return integers as a straight line over the steps, or "" if they are on none."""
+    """Return integers as a straight line over the steps, or "" if there is no such line."""
     rises = {
         (after - before) / (later - step)
         for before, after, step, later in zip(values, values[1:], steps, steps[1:], strict=False)

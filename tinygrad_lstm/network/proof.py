@@ -25,7 +25,7 @@ ENTRYWISE = (Kind.ELEMENTWISE, Kind.JUNCTION, Kind.CUT)  # done to all steps at 
 
 
 def fold_if_true(graph: AnyFlow, apart: bool = False, current: bool = True) -> tuple[AnyFlow, str]:
-    """Return a graph folded over time if that is the recorded network, or else as it is.
+    """Return a graph folded over time if the folded network is the recorded one, else unfolded.
 
     Every report to a person about a folded network takes the network from here.
 
@@ -80,7 +80,7 @@ def fold_truly(graph: AnyFlow, apart: bool = False, current: bool = True) -> Any
 def fold_for_reading(
     graph: AnyFlow, fold: bool | None, most: int, current: bool = True
 ) -> tuple[AnyFlow, str]:
-    """Return a graph with its packed signals taken apart, folded if that is asked for.
+    """Return a graph with its packed signals taken apart, and folded on request.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def fold_for_reading(
 
 
 def first_difference(recorded: Flow, network: Flow) -> str:
-    """Return the name of the first signal of a network that is not what was recorded, or "".
+    """Return the name of the first signal that differs from the recorded network, or "".
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Plain loops: operations that repeat in what was recorded, marked as the steps of a loop.
+"""Plain loops: repeated operations of a recording, marked as the steps of a loop.
 
 Knows elements. Nobody said where a step begins, so what is marked here is a guess: that the same
 operations come again and again at equal distances. Folding proves it, or refuses it.
@@ -36,7 +36,7 @@ NUMBER = re.compile(r"(_\d+|\[\d+\]|(?<=[A-Za-z])\d+)(?=\.|$)")
 
 
 class Repetition(NamedTuple):
-    """Operations that come again and again, by their position.
+    """The positions of operations that repeat.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Repetition(NamedTuple):
 def fold_plain_loops(
     graph: AnyFlow, apart: bool = False, learned: Container[str] | None = None
 ) -> tuple[AnyFlow, dict[str, str]] | None:
-    """Return a graph with its plain loops folded, as far as that is proved to be the recorded one.
+    """Return a graph with its plain loops folded, proved to be the recorded network.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def fold_plain_loops(
 
 
 def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition]:
-    """Return where operations repeat, what covers most of them first."""
+    """Return the repetitions, the longest first."""
     codes = _codes(operations, parts)
     repetitions, waiting = [], [(0, len(codes))]
     while waiting:
@@ -118,7 +118,7 @@ def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition
 
 
 def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
-    """Return a number for each operation: the same for those that may be one at other steps.
+    """Return a code for each operation, equal for operations that may correspond in two steps.
 
     Two parts of what is packed have names of their own: none is the other at another step.
     """
@@ -126,7 +126,7 @@ def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
     known: dict[Any, int] = {}
 
     def origin(operand: Element) -> Any:
-        """Return what belongs to all steps, or else only its shape."""
+        """Return the identity of an operand that all steps share, or the shape of another."""
         is_shared = operand.node.kind in SOURCES and uses[operand] > 1
         if is_shared and operand.node.kind is not Kind.CONSTANT:
             return id(operand)
@@ -142,7 +142,7 @@ def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
 
 
 def _longest(codes: np.ndarray) -> Repetition | None:
-    """Return the repetition that covers most; of several the one of the shortest period."""
+    """Return the longest repetition; of equally long ones that of the shortest period."""
     best: Repetition | None = None
     for period in sorted(_periods(codes)):
         same = np.concatenate([[False], codes[period:] == codes[:-period], [False]])
@@ -159,7 +159,7 @@ def _longest(codes: np.ndarray) -> Repetition | None:
 
 
 def _periods(codes: np.ndarray) -> set[int]:
-    """Return the distances at which operations, or some in a row, mostly come again."""
+    """Return the commonest distances at which operations, or runs of them, repeat."""
     periods: set[int] = set()
     for window in WINDOWS:
         if len(codes) < window * FEWEST:
@@ -179,7 +179,7 @@ def _periods(codes: np.ndarray) -> set[int]:
 
 
 def _leaves(elements: Sequence[Element], learned: Container[str] | None) -> dict[Element, int]:
-    """Return the learned leaves that each element is made of, a bit for each leaf."""
+    """Return the learned leaves that lead to each element, one bit for each leaf."""
     leaves: dict[Element, int] = {}
     bit = 1
     for element in Interruptible(elements):
@@ -213,7 +213,7 @@ def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element,
 
 
 def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow, dict[str, str]]:
-    """Return the graph with operations marked as steps, and their names by what they are now."""
+    """Return the graph with operations marked as steps, and their old names by the new ones."""
     loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
     counts: Counter[str] = Counter()
     for column in Interruptible(zip(*steps, strict=True)):
@@ -240,7 +240,7 @@ def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow
 
 
 def _stem(names: Sequence[str]) -> str:
-    """Return what signals are called without their numbers.
+    """Return the common name of signals without their numbers.
 
     >>> _stem(["h[1]", "h[2]"]), _stem(["cell.out", "cell_2.out"]), _stem(["tanh_9", "tanh_10"])
     ('h', 'cell.out', 'tanh')

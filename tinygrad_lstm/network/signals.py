@@ -1,4 +1,4 @@
-"""The names of what the tape recorded.
+"""The names of recorded signals.
 
 Knows Tensors and places; no layers, no graph. Names follow from the recording alone, so that they
 are the same from run to run and wherever they are used: in comparisons, pictures and messages.
@@ -137,7 +137,7 @@ class Signal:
 
 
 class Spot(NamedTuple):
-    """Where signals were recorded, as it stands in their names: before the name and after it.
+    """The place of recording, as the names of signals show it: a prefix and the steps.
 
     ``prefix`` ends in a dot, ``steps`` are in brackets. ``outer`` and ``inner`` are the same
     without the step of the outermost loop, which are ``step`` and ``loop`` (None outside of any).
@@ -156,7 +156,7 @@ class Spot(NamedTuple):
         return self.outer[:-1]
 
     def stem(self, name: str) -> str:
-        """Return what the signal is called at every step: ``lstm.out`` for ``lstm.out[2]``."""
+        """Return the name of a signal without its step: ``lstm.out`` for ``lstm.out[2]``."""
         if self.step is None:
             return name
         return f"{self.outer}{name[len(self.prefix) : len(name) - len(self.steps)]}{self.inner}"
@@ -252,7 +252,7 @@ class Signals(Mapping[str, Signal]):
 
     @cached_property
     def parts(self) -> dict[str, list[Signal]]:
-        """What is packed in a signal, by the name of the whole."""
+        """The parts packed in a signal, by the name of the whole."""
         groups: dict[str, list[Signal]] = {}
         for signal in self.by_name.values():
             if len(signal.widths) > 1:
@@ -317,7 +317,7 @@ class Signals(Mapping[str, Signal]):
 
 
 def _parts(name: str, packed: Packed, spot: Spot) -> list[str]:
-    """Return the names of what is packed in a signal."""
+    """Return the names of the parts packed in a signal."""
     start, end = len(spot.prefix), len(name) - len(spot.steps)
     again = name[start + len(packed) : end]
     return [f"{spot.prefix}{part}{again}{spot.steps}" for part in packed.parts]

@@ -81,7 +81,7 @@ class _Moving:
         return is_changed
 
     def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
-        """Return the loop that makes the operands of an element, or a new one if several do."""
+        """Return the loop that makes the operands of an element; a new one, if several do."""
         series = [x for x, has_steps in zip(element.operands, timed, strict=True) if has_steps]
         collected = [x for x in series if x.node.kind is Kind.COLLECT]
         loops = dict.fromkeys(x.node.loop for x in collected if x.node.loop is not None)
@@ -96,7 +96,7 @@ class _Moving:
         return len(self.borders.loops) - 1
 
     def _depends(self, elements: Iterable[Element], loop: int) -> bool:
-        """Return whether anything in a loop leads to one of some elements."""
+        """Return whether an operation in a loop leads to one of some elements."""
         leading = reachable(elements, lambda element: element.operands)
         return any(x.node.folded and x.node.loop == loop for x in leading)
 

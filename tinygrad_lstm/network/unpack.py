@@ -111,7 +111,7 @@ class _Unpacking:
         return part
 
     def _flat(self, outer: Element, sign: int = 1) -> list[tuple[Element, int]]:
-        """Return what is summed, with its sign, through the sums that are parts without a name."""
+        """Return the terms of a sum with their signs; sums that are unnamed parts are opened."""
         terms: list[tuple[Element, int]] = []
         for operand, own in zip(outer.operands, outer.node.signs, strict=True):
             if operand in self.nameless and operand.shape == outer.shape:
@@ -132,7 +132,7 @@ class _Unpacking:
 
 
 def _named(element: Element, lo: int, hi: int) -> str:
-    """Return what the part between two entries of the last axis is called, if it has a name."""
+    """Return the name of the part between two entries of the last axis, or ""."""
     parts = element.node.parts
     unit = element.shape[-1] // max(sum(width for _, width in parts), 1)
     start = 0
@@ -144,7 +144,7 @@ def _named(element: Element, lo: int, hi: int) -> str:
 
 
 def _carriers(element: Element) -> list[Element]:
-    """Return the operands that carry the packed parts of what an element makes."""
+    """Return the operands that carry the packed parts of an element."""
     node = element.node
     if node.kind in (Kind.JUNCTION, Kind.HOLD):
         carrying = [x for x in element.operands if x.shape[-1:] == element.shape[-1:]]
@@ -158,7 +158,7 @@ def _carriers(element: Element) -> list[Element]:
 
 
 def _is_row(element: Element) -> bool:
-    """Return whether it takes an entry of the first axis, and the whole last axis."""
+    """Return whether an element takes an entry of the first axis, and the whole last axis."""
     node = element.node
     is_part = node.takes_part
     whole = element.shape[-1:] == element.operands[0].shape[-1:] if is_part else False
@@ -166,7 +166,7 @@ def _is_row(element: Element) -> bool:
 
 
 def _ends(element: Element) -> tuple[int, int] | None:
-    """Return the first and last entry of the part of the last axis that it takes, or None."""
+    """Return the ends of the part that an element takes of the last axis, or None."""
     node = element.node
     if not node.takes_part or node.transposed:
         return None

@@ -122,7 +122,7 @@ class _Unrolling:
         return self.outer[element]
 
     def _step(self, collected: Element, index: int, taker: Node) -> Element:
-        """Return a step of a signal; for the last recorded step, the last step that there is."""
+        """Return a step of a signal; the last recorded step is the last step here."""
         steps = self.series[collected]
         recorded = len(collected.value)
         if index % recorded >= len(steps) and index % recorded == recorded - 1:
@@ -162,7 +162,7 @@ class _Unrolling:
         return replace(node, name=name_at(node, step, self.loops[node.loop].scope), step=step)
 
     def _read(self, tap: Element, at: int, step: int) -> Element:
-        """Return what a tap reads at a step."""
+        """Return the signal that a tap reads at a step."""
         (source,), index = tap.operands, tap.node.parameters["index"].values[at]
         is_one = self.is_direct and type(index) is int
         if is_one and source in self.series:
@@ -187,7 +187,7 @@ def _needs_all(node: Node) -> UsageError:
 
 
 def name_at(node: Node, step: int, scope: str) -> str:
-    """Return what a signal of a folded loop is called at a step; the loop stands in a scope."""
+    """Return the name of a signal of a folded loop at a step; the loop stands in a scope."""
     before = scope and f"{scope}."
     inner = node.scope.removeprefix(before) if node.scope.startswith(before) else ""
     first = inner.partition(".")[0]

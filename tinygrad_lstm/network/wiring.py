@@ -51,7 +51,7 @@ class Element:
 
     @property
     def is_outside(self) -> bool:
-        """Whether it is an operation outside of every loop."""
+        """Whether the element is an operation outside of every loop."""
         node = self.node
         return bool(self.operands) and node.loop is None and node.kind is not Kind.OUTPUT
 
@@ -165,7 +165,7 @@ def elements(graph: Flow) -> list[Element]:
 
 
 def reached(outputs: Iterable[Element]) -> list[Element]:
-    """Return all elements that lead to some, those included."""
+    """Return some elements and all that lead to them."""
     leading = dict.fromkeys(outputs)
     waiting = list(leading)
     while waiting:
@@ -177,7 +177,7 @@ def reached(outputs: Iterable[Element]) -> list[Element]:
 
 
 def rebuilt(graph: AnyFlow, order: Sequence[Element], loops: Iterable[Loop]) -> AnyFlow:
-    """Return a graph with other nodes, in an order in which they can be run, and other loops."""
+    """Return a graph with other loops, and other nodes in an order in which they can be run."""
     _number_repeats(order)
     nodes, wires = wired(order)
     return replace(graph, nodes=nodes, wires=wires, loops=tuple(loops))
@@ -233,7 +233,7 @@ def _number_repeats(elements: Iterable[Element]) -> None:
 
 
 def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
-    """Return items so that each comes after those it needs, else in their own order."""
+    """Return items in an order in which each stands behind its needs, else in their own order."""
     position = {item: at for at, item in enumerate(needs)}
     users: dict[Item, list[Item]] = {item: [] for item in needs}
     missing = {item: len(needed) for item, needed in needs.items()}
