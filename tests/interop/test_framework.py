@@ -33,6 +33,24 @@ LAYERS = {
     "GRU cell": lambda: nn.GRUCell(3, 4),
     "a network": lambda: nn.Sequential(nn.LSTM(3, 4), nn.GRU(4, 2), nn.Dense(2, 1)),
 }
+PLAIN = {
+    "Conv1d": lambda: nn.Conv1d(4, 6, 3, groups=2),
+    "Conv2d without a bias": lambda: nn.Sequential(
+        nn.Conv2d(2, 3, (2, 3), bias=False), nn.Conv2d(3, 2, 1)
+    ),
+    "LayerNorm": lambda: nn.LayerNorm((2, 3)),
+    "LayerNorm without a scale": lambda: nn.Sequential(
+        nn.LayerNorm(4, scale=False), nn.LayerNorm(4, bias=False)
+    ),
+    "BatchNorm": lambda: nn.BatchNorm(3),
+    "Embedding": lambda: nn.Sequential(nn.Embedding(5, 3), nn.LSTM(3, 2)),
+    "Attention": lambda: nn.Attention(6, 3),
+    "Attention without biases": lambda: nn.Attention(4, 2, bias=False),
+    "a network of layers": lambda: nn.Sequential(
+        nn.Embedding(5, 4), nn.Attention(4, 2), nn.LayerNorm(4), nn.Dropout(0.2), nn.Dense(4, 2)
+    ),
+}
+LAYERS |= PLAIN
 TORCH_ONLY = {"projected": lambda: nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)}
 KERAS_ONLY = {
     "GRU, reset before": lambda: nn.GRU(3, 4, reset_after=False),
@@ -67,9 +85,10 @@ EVERY = pytest.mark.parametrize(
 
 
 def drawn(module, seed=0):
-    """Return a module with every parameter drawn, biases too."""
-    for n, each in enumerate(module.parameters()):
-        each.data = laws.draw(each.shape, seed + n)
+    """Return a module with all of its state drawn, biases too; not the number of batches."""
+    for n, (name, tensor) in enumerate(module.named_state().items()):
+        if name != "batches":
+            tensor.data = laws.draw(tensor.shape, seed + n)
     return module
 
 
@@ -99,8 +118,10 @@ def test_gradients_there_and_back_are_exact(make, framework):
     sum((each * laws.draw(each.shape, 9)).sum() for each in module.parameters()).backward()
     there = framework.gradients(module)
     ours = framework.read_gradients(module, there)
+    kept = [name for name in framework.weights(module) if name.startswith(("running", "moving"))]
+    kept += [name for name in ("num_batches_tracked", "batches") if kept]
     assert {name: array.shape for name, array in there.items()} == {
-        name: array.shape for name, array in framework.weights(module).items()
+        name: array.shape for name, array in framework.weights(module).items() if name not in kept
     }
     prefix = module.place.path()
     assert len(ours) == len(module.parameters())
@@ -117,7 +138,7 @@ def test_all_that_is_wrong_is_listed_and_nothing_changes(make, framework):
     state[last] = np.zeros((7, *state[last].shape))
     with pytest.raises(SignalError) as caught:
         framework.load(module, state)
-    for word in (f"missing: {first} (", "unexpected: surplus", f"shape of {last}: found (7, "):
+    for word in (f"missing: {first} (", "unexpected: surplus", f"shape of {last}: found (7,"):
         assert word in str(caught.value)
     assert all(np.array_equal(before[name], array) for name, array in module.state_dict().items())
 
@@ -269,6 +290,8 @@ def test_a_layer_without_gradients_has_none_to_convert():
         (lambda: nn.LSTM(3, 4, peephole=True), "tmva", "peepholes"),
         (lambda: nn.LSTM(3, 4, proj_size=2), "tmva", "a projection"),
         (lambda: nn.GRU(3, 4, activation="relu"), "tmva", "other than tanh"),
+        (lambda: nn.LayerNorm(3), "tmva", "layernorm: TMVA has no layer with the equations of Lay"),
+        (lambda: nn.Attention(4, head_size=3), "torch", "attention: PyTorch .* wider or narrower"),
         (lambda: nn.RNN(3, 4, bias=False), "tmva", "rnn: TMVA has no layer with no bias"),
         (lambda: nn.Dense(3, 4, bias=False), "tmva", "dense: TMVA has no layer with no bias"),
         (lambda: drawn(nn.GRU(3, 4)), "tmva", "a second bias, c, that is not 0"),

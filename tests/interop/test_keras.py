@@ -91,3 +91,77 @@ def test_dense_is_keras_and_our_numbers_go_there():
     theirs.set_weights(list(interop.keras.weights(ours).values()))
     x = laws.draw((B, IN))
     laws.near(ours(x).data, numbers([theirs(torch.tensor(x))])[0], NEAR)
+
+
+# --- layers without steps -------------------------------------------------------------------------
+
+PLAIN = {
+    "Conv1D": (
+        lambda: nn.Conv1d(4, 6, 3, padding="same", groups=2),
+        lambda: L.Conv1D(6, 3, padding="same", groups=2, dtype="float64"), (B, 4, 7),
+    ),
+    "Conv2D": (
+        lambda: nn.Conv2d(2, 3, (2, 3), stride=2, bias=False),
+        lambda: L.Conv2D(3, (2, 3), strides=2, use_bias=False, dtype="float64"), (B, 2, 5, 6),
+    ),
+    "MaxPooling1D": (
+        lambda: nn.MaxPool(3, 2, padding="same"),
+        lambda: L.MaxPooling1D(3, 2, padding="same", dtype="float64"), (B, 2, 6),
+    ),
+    "AveragePooling2D": (
+        lambda: nn.AveragePool((2, 3), 1),
+        lambda: L.AveragePooling2D((2, 3), 1, dtype="float64"), (B, 2, 5, 6),
+    ),
+    "LayerNormalization": (
+        lambda: nn.LayerNorm(5, eps=1e-3), lambda: L.LayerNormalization(dtype="float64"), (B, 5),
+    ),
+    "BatchNormalization in use": (
+        lambda: nn.BatchNorm(5, eps=1e-3).eval(),
+        lambda: L.BatchNormalization(dtype="float64"), (B, 5),
+    ),
+    "Embedding": (
+        lambda: nn.Embedding(5, 3), lambda: L.Embedding(5, 3, dtype="float64"), (B, T),
+    ),
+    "MultiHeadAttention": (
+        lambda: nn.Attention(4, 3, head_size=2, batch_first=True),
+        lambda: L.MultiHeadAttention(3, 2, dtype="float64"), (B, T, 4),
+    ),
+    "MultiHeadAttention without biases": (
+        lambda: nn.Attention(4, 2, causal=True, batch_first=True, bias=False),
+        lambda: L.MultiHeadAttention(2, 2, use_bias=False, dtype="float64"), (B, T, 4),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "make_there", "shape"), PLAIN.values(), ids=PLAIN)
+def test_a_layer_without_steps_is_keras(make, make_there, shape):
+    ours, theirs = make(), make_there()
+    is_plane = isinstance(ours, nn.Conv1d | nn.Conv2d | nn.MaxPool | nn.AveragePool)
+    last = (lambda x: np.moveaxis(x, 1, -1)) if is_plane else (lambda x: x)
+    x = laws.draw(shape)
+    if isinstance(ours, nn.Embedding):
+        x = np.random.default_rng(0).integers(0, 5, shape)
+    fed = torch.tensor(last(x).copy())
+    inputs = (fed, fed) if isinstance(ours, nn.Attention) else (fed,)
+    more = {"use_causal_mask": ours.causal} if isinstance(ours, nn.Attention) else {}
+    theirs(*inputs, **more)  # builds it
+    theirs.set_weights(
+        [0.5 * laws.draw(each.shape, n) ** 2 for n, each in enumerate(theirs.weights)]
+    )
+    interop.keras.load(ours, numbers(theirs.weights))
+    there = theirs(*inputs, **more)
+    y = ours(x)
+    laws.near(last(y.data), numbers([there])[0], NEAR)
+    back = interop.keras.weights(ours)
+    for one, other in zip(back.values(), numbers(theirs.weights), strict=True):
+        laws.near(one, other, 0)
+    loss = (y * y).sum()
+    if not theirs.trainable_weights:
+        return
+    (there * there).sum().backward()
+    slopes = [each.value.grad.numpy() for each in theirs.trainable_weights]
+    loss.backward()
+    gradients = interop.keras.read_gradients(ours, slopes)
+    scale = max(np.abs(tensor.grad).max() for tensor in ours.parameters())
+    for tensor in ours.parameters():
+        laws.near(tensor.grad, gradients[tensor.label()], NEAR, scale)

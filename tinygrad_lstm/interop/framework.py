@@ -21,6 +21,7 @@ from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import BlockEquations, LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
+from .plain_layers import PLAIN
 from .prefixes import under_prefix
 
 Arrays = dict[str, np.ndarray]
@@ -35,7 +36,7 @@ class LayerPart(NamedTuple):
     ----------
     owner : Module
         Holds the parameters.
-    equations : Equations, or None for a dense layer, or for a Module of the user's own
+    equations : Equations, or None for a layer without steps, or a Module of the user's own
     stem : str
         The path, from the module that is converted, to the layer.
     path : str
@@ -50,14 +51,14 @@ class LayerPart(NamedTuple):
     place: tuple[int, bool] | None = None
 
     @property
-    def is_layer(self) -> bool:
-        """Whether the framework has to do with it: a Module of the user's own stays as it is."""
-        return self.equations is not None or isinstance(self.owner, nn.Dense)
-
-    @property
     def gates(self) -> str:
         """The letters of the blocks in W, U and b, in their order."""
         return "".join(self.equations.gates) if self.equations is not None else ""
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The parameters, and what belongs to the state and is not trained, by our letters."""
+        return self.parameters | {name: getattr(self.owner, name) for name in self.owner._buffers}
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -116,6 +117,8 @@ class Framework:
         What messages call the framework; its name, unless said otherwise.
     covers : tuple of classes
         The equations of which the framework has layers.
+    layers : tuple of classes
+        The layers without steps that the framework has too.
     has_peepholes : bool
     orders : dict of str to str
         The framework's order of gates by ours, both in our letters, where they differ.
@@ -145,6 +148,7 @@ class Framework:
     name: str
     title = ""
     covers: tuple[type[Equations], ...] = (LSTMEquations, GRUEquations, RNNEquations)
+    layers: tuple[type[Module], ...] = (nn.Dense,)
     has_peepholes = False
     orders: Mapping[str, str] = {}
 
@@ -155,7 +159,7 @@ class Framework:
 
         Parameters
         ----------
-        module : LSTM, GRU, RNN, MemoryBlocks, a cell, Dense, or a Module of such
+        module : LSTM, GRU, RNN, MemoryBlocks, a cell, a layer without steps, or a Module of such
             The arrays of modules inside it have their paths before them, such as
             ``lstm.weight_ih_l0``. The parameters of a Module of your own stay as they are.
 
@@ -277,6 +281,7 @@ class Framework:
         part : LayerPart
         ours : dict of str to array
             W, U and b, with c, p or P where the part has them (see `LSTM`, `GRU`, `RNN`, `Dense`).
+            Of other layers without steps, the attributes that their docstrings name.
         gradient : bool
             Whether the arrays are gradients. The maps are linear and the same for both, except for
             biases: two biases that are added up have one gradient.
@@ -353,12 +358,18 @@ class Framework:
     def load_as(self, who: str, module: Module, weights: Any, prefix: str | None = None) -> None:
         """Do as `load`, for a caller whose name messages begin with."""
         for part, ours in self._back(who, module, weights, prefix):
-            for letter, parameter in part.parameters.items():
-                parameter.data = ours[letter]
+            state = part.state
+            for letter, array in ours.items():
+                state[letter].data = array
 
-    def shapes(self, module: Module) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the framework's arrays of a module, by their names."""
-        return {name: array.shape for name, array in self._out(module).items()}
+    def shapes(self, module: Module, gradient: bool = False) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the framework's arrays of a module, or of gradients, by name."""
+        arrays = self._out_of(module, _blank, gradient)
+        return {name: array.shape for name, array in arrays.items()}
+
+    def has(self, part: LayerPart) -> bool:
+        """Return whether a part is a layer of both; a Module of the user's own stays as it is."""
+        return part.equations is not None or isinstance(part.owner, self.layers)
 
     def parts(self, module: Module) -> Iterator[LayerPart]:
         """Yield the parts of a module, each once, if the framework has their equals.
@@ -388,16 +399,24 @@ class Framework:
                         self.no_equal(part, "peepholes")
                     if equations.cells > 1:
                         self.no_equal(part, "several cells in a block")
-            if part.is_layer:
+            elif isinstance(owner, PLAIN) and not isinstance(owner, self.layers):
+                self.no_equal(part, f"the equations of {type(owner).__name__}")
+            if self.has(part):
                 self.refuse(part)
             yield part
 
     def _out(self, module: Module, gradient: bool = False) -> Arrays:
         """Return the framework's arrays of a module: its numbers, or its gradients."""
+        return self._out_of(module, _gradient if gradient else Tensor.numpy, gradient)
+
+    def _out_of(
+        self, module: Module, take: Callable[[Tensor], np.ndarray], gradient: bool
+    ) -> Arrays:
+        """Return the framework's arrays of a module, from what is taken of each Tensor of ours."""
         arrays: Arrays = {}
         for part in self.parts(module):
-            take = _gradient if gradient else Tensor.numpy
-            ours = {letter: take(parameter) for letter, parameter in part.parameters.items()}
+            tensors = part.parameters if gradient else part.state
+            ours = {letter: take(tensor) for letter, tensor in tensors.items()}
             for name, array in self._pack(part, ours, gradient).items():
                 arrays[self.key(part, name)] = np.array(array, order="C")  # copied, never a view
         return self.gather(module, arrays)
@@ -406,7 +425,7 @@ class Framework:
         self, who: str, module: Module, theirs: Any, prefix: str | None, gradient: bool = False
     ) -> list[tuple[LayerPart, Arrays]]:
         """Return our arrays by our letters, part after part, from theirs if all of them fit."""
-        shapes = self.shapes(module)
+        shapes = self.shapes(module, gradient)
         named = self.name_all(who, module, theirs)
         arrays = {
             name: _real_array(f"{who}: {name}", array)
@@ -416,15 +435,16 @@ class Framework:
         arrays = self.scatter(module, arrays)
         pairs = []
         for part in self.parts(module):
-            blank = {letter: np.zeros(x.shape) for letter, x in part.parameters.items()}
+            tensors = part.parameters if gradient else part.state
+            blank = {letter: _blank(tensor) for letter, tensor in tensors.items()}
             names = self._pack(part, blank, gradient)
             own = {name: arrays[self.key(part, name)] for name in names}
-            ours = self.unpack(part, own, gradient) if part.is_layer else own
+            ours = self.unpack(part, own, gradient) if self.has(part) else own
             pairs.append((part, ours))
         return pairs
 
     def _pack(self, part: LayerPart, ours: Arrays, gradient: bool) -> Arrays:
-        return self.pack(part, ours, gradient) if part.is_layer else ours
+        return self.pack(part, ours, gradient) if self.has(part) else ours
 
 
 frameworks: dict[str, Framework] = {}  # the registered ones, by their names
@@ -454,6 +474,10 @@ def reorder(blocks: Any, order: str, wanted: str) -> Any:
     """
     by_letter = dict(zip(order, np.split(blocks, len(order), axis=-1), strict=True))
     return np.concatenate([by_letter[letter] for letter in wanted], axis=-1)
+
+
+def _blank(tensor: Tensor) -> np.ndarray:
+    return np.zeros(tensor.shape)
 
 
 def _gradient(parameter: Tensor) -> np.ndarray:

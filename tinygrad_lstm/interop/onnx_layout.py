@@ -4,7 +4,7 @@ Knows the layers; nothing of model files, but for the package that reads and wri
 
     LSTM, GRU, RNN    W (D, gates H, in), R (D, gates H, H), B (D, 2 gates H) of what comes in and
                       what comes back, P (D, 3H) of peepholes, for D directions
-    Dense             W (in, out), b (out,)
+    Dense             W (in, out), b (out,), and so the other layers without steps: by our names
 
 Gates are packed in the order i, o, f, c (LSTM; c is our a), peepholes i, o, f; or z, r, h (GRU; h
 is our n). Names have the path of ours before them, without the direction: ``layers.0.W``. Source:
@@ -26,6 +26,7 @@ from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
 from .framework import Arrays, Framework, LayerPart, joint, register, reorder
+from .plain_layers import PLAIN
 
 OPERATORS = {LSTMEquations: "LSTM", GRUEquations: "GRU", RNNEquations: "RNN"}
 # of a node over time: name, and alpha and beta of those that take them. 2σ(x) - 1 is tanh(x/2)
@@ -42,6 +43,7 @@ SQUASHES: list[tuple[Callable[[Any], Any], tuple[str, tuple[float, ...]]]] = [
 
 class Onnx(Framework):
     name, title = "onnx", "ONNX"
+    layers = PLAIN
     orders: Mapping[str, str] = {"aifo": "iofa", "rzn": "zrn"}
     has_peepholes = True
 

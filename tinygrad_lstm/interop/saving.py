@@ -138,7 +138,7 @@ def _shapes(module: Module, layout: str) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a module's arrays by their names in a layout."""
     if layout != "ours":
         return frameworks[layout].shapes(module)
-    return {name: parameter.shape for name, parameter in module.named_parameters()}
+    return {name: tensor.shape for name, tensor in module.named_state().items()}
 
 
 def _hint(module: Module, layout: str, entries: Mapping[str, Any]) -> str:

@@ -20,11 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import nn
 from ..engine.arguments import by_name, flag, one_of, text
 from ..errors import ArgumentError
+from ..nn.equation_module import EquationModule
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from .framework import Arrays, Framework, LayerPart, reorder
+from .plain_layers import PLAIN
 
 ORDERS = ("hx", "xh", None)
 # what a letter of theirs may be called in ours: the candidate has many names
@@ -50,6 +53,7 @@ class Stacked(Framework):
     """
 
     title = "the layout of stacked weights"
+    layers = PLAIN
 
     def __init__(
         self,
@@ -76,7 +80,7 @@ class Stacked(Framework):
 
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return self._laid(dict(ours))
+            return self._laid(dict(ours)) if isinstance(part.owner, nn.Dense) else dict(ours)
         gates = part.gates, self._packed(part)
         W, U = (reorder(ours[letter], *gates) for letter in "WU")
         arrays = {"Wx": W, "Wh": U}
@@ -95,6 +99,8 @@ class Stacked(Framework):
         return self._laid(arrays | ({"c": ours["c"]} if "c" in ours else {}))
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
+        if not isinstance(part.owner, nn.Dense | EquationModule):
+            return dict(theirs)
         arrays = {
             name: (array[:, 0] if name[0] in "bc" else array.T) if self.columns else array
             for name, array in theirs.items()

@@ -1,5 +1,8 @@
 """Layers, losses and initial values, built from primitives alone."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from . import init
 from .cell import Cell
 from .cross_entropy import (
@@ -17,9 +20,39 @@ from .recurrent import Recurrent, RecurrentOptions
 from .rnn import RNN, RNNCell
 from .sequential import Sequential
 
+if TYPE_CHECKING:
+    from .attention import Attention as Attention
+    from .convolution import Conv1d as Conv1d
+    from .convolution import Conv2d as Conv2d
+    from .embedding import Embedding as Embedding
+    from .normalization import BatchNorm as BatchNorm
+    from .normalization import LayerNorm as LayerNorm
+    from .pooling import AveragePool as AveragePool
+    from .pooling import MaxPool as MaxPool
+
 __all__ = [
-    "GRU", "LSTM", "RNN", "Cell", "Dense", "Dropout", "Equations", "GRUCell", "LSTMCell",
+    "GRU", "LSTM", "RNN", "Attention", "AveragePool", "BatchNorm", "Cell", "Conv1d", "Conv2d",
+    "Dense", "Dropout", "Embedding", "Equations", "GRUCell", "LSTMCell", "LayerNorm", "MaxPool",
     "MemoryBlocks", "Module", "RNNCell", "Recurrent", "RecurrentOptions", "Sequential",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "euclidean_norm", "init",
     "mean_squared_error", "softmax_cross_entropy", "squared_error",
 ]  # fmt: skip
+
+# the layers that are loaded when they are first asked for
+_LATER = {
+    "Attention": "attention", "AveragePool": "pooling", "BatchNorm": "normalization",
+    "Conv1d": "convolution", "Conv2d": "convolution", "Embedding": "embedding",
+    "LayerNorm": "normalization", "MaxPool": "pooling",
+}  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = layer = getattr(import_module(f".{_LATER[name]}", __name__), name)
+        return layer
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

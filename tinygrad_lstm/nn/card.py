@@ -47,7 +47,7 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
     A sequence is a row, weights are (in, out); one bias
     18 parameters
     """
-    width = max(len(name) for name, _ in lines)
+    width = max(len(name) for name, _ in lines) if lines else 0
     rows: dict[str, list[str]] = {}
     for path, shape in shapes.items():
         holder, _, name = path.rpartition(".")
@@ -58,10 +58,28 @@ def card(title: str, lines: Lines, conventions: str, shapes: dict[str, tuple[int
             title,
             *(f"  {name:{width}} = {right}" for name, right in lines),
             *(holder + ", ".join(row) for holder, row in rows.items()),
-            conventions,
+            *([conventions] if conventions else []),
             f"{count:,} parameters",
         ]
     )
+
+
+def layer_card(layer: Any, y: Symbol, conventions: str = "") -> str:
+    """Return the card of a layer without steps, which computes y from named signals.
+
+    Parameters
+    ----------
+    layer : Module
+    y : Symbol
+        Its named parts are the lines of the card.
+    conventions : str
+        How its parameters are laid out.
+    """
+    shapes = {name: tensor.shape for name, tensor in layer.named_parameters()}
+    kept = [f"{name} {tensor.shape}" for name, tensor in layer.named_buffers()]
+    if kept:
+        conventions = f"Not trained: {', '.join(kept)}\n{conventions}"
+    return card(layer._summary(), definitions([y], {}, {}), conventions, shapes)
 
 
 def step_definitions(equations: Equations, bias: bool = True) -> Lines:
@@ -139,6 +157,7 @@ class _CardWriter:
 
     def __init__(self, gates: Mapping[str, int], widths: Mapping[str, int]) -> None:
         self.gates, self.widths = gates, widths
+        self.known: dict[str, Symbol] = {}
 
     def right(self, expression: Any) -> Any:
         """Return a named expression without its name."""
@@ -152,8 +171,8 @@ class _CardWriter:
     def short(self, expression: Any) -> Any:
         """Return an expression, or its name if it has one."""
         name = getattr(expression, "name", None)
-        if name:
-            return Symbol(str(name))
+        if name:  # one Symbol for each name, so that a square is one
+            return self.known.setdefault(str(name), Symbol(str(name)))
         return self.right(expression) if isinstance(expression, Symbol) else expression
 
     def part(self, expression: Any, start: int, stop: int) -> Any:

@@ -21,11 +21,11 @@ def size(who: str, value: Any, least: int = 1) -> int:
     return whole(who, value, least, MOST)
 
 
-def bias_of(width: int, wanted: Any, who: str, dtype: Any) -> Any:
-    """Return a bias (width,) of zeros, or None if a layer is to have none."""
+def bias_of(shape: int | tuple[int, ...], wanted: Any, who: str, dtype: Any) -> Any:
+    """Return a bias of zeros, or None if a layer is to have none."""
     if not flag(f"{who}: bias", wanted):
         return None
-    return Tensor(np.zeros(width), requires_grad=True, dtype=dtype)
+    return Tensor(np.zeros(shape), requires_grad=True, dtype=dtype)
 
 
 def input_tensor(
@@ -54,6 +54,41 @@ def input_tensor(
         raise DTypeError(
             f"{who()}: input is {data.dtype}, the layer {W.dtype}; convert the data with "
             f".astype({str(W.dtype)!r}) or make the layer with dtype={str(data.dtype)!r}"
+        )
+    return tensor
+
+
+def input_along(place: Place, x: Any, own: np.dtype, axis: int, features: int, axes: str) -> Tensor:
+    """Return an input as a Tensor if it has so many features along an axis, and a layer's type.
+
+    Parameters
+    ----------
+    place : Place
+        Of the layer.
+    x : (...), with ``features`` entries along ``axis``
+    own : float type
+        Of the layer.
+    axes : str
+        How the axes are called in messages, such as ``(..., in, T)``.
+    """
+    dtype = None if isinstance(x, np.ndarray | np.generic) else own
+    tensor = x if isinstance(x, Tensor) else Tensor(x, name="x", dtype=dtype)
+    shape, who = tensor.shape, place.path
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"{who()}: input has shape {shape}, expected {axes}")
+    if shape[axis] != features:
+        raise ShapeError(
+            f"{who()}: input of shape {shape} has {shape[axis]} features, the layer takes "
+            f"{features}; expected {axes}"
+        )
+    if 0 in shape:
+        raise ShapeError(
+            f"{who()}: input has shape {shape}: nothing to compute on, expected {axes}"
+        )
+    if tensor.dtype != own:
+        raise DTypeError(
+            f"{who()}: input is {tensor.dtype}, the layer {own}; convert the data with "
+            f".astype({str(own)!r}) or make the layer with dtype={str(tensor.dtype)!r}"
         )
     return tensor
 

@@ -16,7 +16,7 @@ from ..engine.tensor import Tensor, constant
 from ..errors import UsageError
 from . import init
 from .activations import Activation, as_function, writable
-from .card import card, definitions
+from .card import card, definitions, layer_card
 from .inputs import bias_of, input_tensor, size
 from .module import Module
 from .old_names import OldAttribute, renamed
@@ -175,6 +175,12 @@ class Dropout(Module):
         super().__init__(name)
         self.rate = number("Dropout: rate", rate, 0.0, 1.0)
         self._random = init.generator(seed)
+
+    def __str__(self) -> str:
+        """Return its card: its equation."""
+        y = Symbol("x") * Symbol("mask")
+        y.name = "y"
+        return layer_card(self, y, f"The mask is 0 or {1 / (1 - self.rate):g}, in training alone")
 
     def _summary(self) -> str:
         return f"{super()._summary()}, rate {self.rate:g}"

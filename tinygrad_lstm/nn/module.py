@@ -61,6 +61,7 @@ class Module:
     training = True
     _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
     _slotted: tuple[str, ...] = ()  # attributes in __slots__ of the class
+    _buffers: tuple[str, ...] = ()  # attributes with Tensors of its state that are not trained
     _unnamed: str | None = None  # an attribute whose items are called by their keys alone
     _contents: dict[str, dict[str, Any]]  # by attribute: parameters and modules by their paths
 
@@ -332,6 +333,17 @@ class Module:
                 found[name] = each
         return iter(found.items())
 
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Yield what belongs to the state and is not trained, as running means, by its path."""
+        text("named_buffers: prefix", prefix)
+        for start, module in self._modules(prefix):
+            for attribute in module._buffers:
+                yield start + attribute, getattr(module, attribute)
+
+    def named_state(self) -> dict[str, Tensor]:
+        """Return the parameters and the buffers by their paths."""
+        return dict(self.named_parameters()) | dict(self.named_buffers())
+
     def parameters(self) -> list[Tensor]:
         """Return every parameter once."""
         return [parameter for _, parameter in self.named_parameters()]
@@ -359,11 +371,11 @@ class Module:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return a copy of every parameter's numbers by its path."""
-        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+        """Return a copy of the numbers of every parameter and buffer by its path."""
+        return {name: tensor.numpy() for name, tensor in self.named_state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Replace every parameter's numbers.
+        """Replace the numbers of every parameter and buffer.
 
         Raises
         ------
@@ -372,7 +384,7 @@ class Module:
             them, and nothing has been loaded.
         """
         of_kind("load_state_dict", state, Mapping, "a dictionary of arrays")
-        known = dict(self.named_parameters())
+        known = self.named_state()
         check_entries("load_state_dict", state, {name: each.shape for name, each in known.items()})
         # refuses what is no real number before anything changes
         arrays = {name: as_floats(state[name], None, name) for name in known}

@@ -97,6 +97,9 @@ def attention_weights(s: Array, mask: Any = None, causal: bool = False) -> Array
     sees: Any = None
     if mask is not None and mask.dtype.kind == "b":
         sees = mask
+    elif isinstance(mask, np.ndarray) and (mask == -np.inf).any():
+        sees = mask != -np.inf
+        s = s + np.where(sees, mask, 0.0)
     elif mask is not None:
         s = s + mask
     if flag("attention: causal", causal):

@@ -54,7 +54,13 @@ def convolution(
     ShapeError, ArgumentError, UsageError
         If the shapes do not fit each other; if the kernel is wider than x with its padding.
     """
-    who = "convolution"
+    return _convolution("convolution", x, kernel, stride, padding, dilation, groups)
+
+
+def _convolution(
+    who: str, x: Array, kernel: Array, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> Array:
+    """Return a convolution; messages begin with ``who``."""
     x, kernel = batch(who, x), checked.array(f"{who}: the kernel", kernel)
     groups = whole(f"{who}: groups", groups, least=1)
     if len(kernel.shape) != len(x.shape) or kernel.shape[1] * groups != x.shape[1]:
@@ -120,7 +126,7 @@ def convolved(
     lead = x.shape[: -n - 1]
     if len(lead) != 1:
         x = reshape(x, shape=(math.prod(lead), *x.shape[-n - 1 :]))
-    y = convolution(x, w, stride, padding, dilation, groups)
+    y = _convolution(who, x, w, stride, padding, dilation, groups)
     if b is not None:
         b = checked.array(f"{who}: b", b)
         if b.shape != w.shape[:1]:
