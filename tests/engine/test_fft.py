@@ -10,7 +10,7 @@ import pytest
 import tinygrad_lstm as tg
 from support import laws
 from tinygrad_lstm.engine import fft
-from tinygrad_lstm.errors import ArgumentError, DTypeError, ShapeError
+from tinygrad_lstm.errors import ArgumentError, DTypeError, ShapeError, UsageError
 
 X = laws.draw((3, 5, 2))
 ASKED = [
@@ -36,6 +36,56 @@ def test_value_of_the_real_inverse(options):
     found = tg.fft.irfft(fft.Spectrum(tg.Tensor(z.real), tg.Tensor(z.imag)), **options)
     laws.near(found.data, np.fft.irfft(z, **options), 1e-13)
     laws.near(np.fft.irfft(tg.Tensor(X), **options).data, np.fft.irfft(X, **options), 1e-13)
+
+
+OVER_AXES = [
+    dict(), dict(axes=(0, 2)), dict(axes=(1,), norm="ortho"), dict(s=(4, 3)),
+    dict(s=(7, -1), axes=(1, 0)), dict(axes=(-1, 0, 1), norm="forward"), dict(axes=(1, 1)),
+    dict(s=(2, 4, 3), axes=(0, 1, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:`axes` should not be")
+@pytest.mark.parametrize("options", OVER_AXES, ids=str)
+@pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "fft2", "ifft2", "rfft2"])
+def test_value_along_several_axes(name, options):
+    found = getattr(tg.fft, name)(tg.Tensor(X), **options)
+    expected = getattr(np.fft, name)(X, **options)
+    laws.near(found.real.data, expected.real, 1e-13)
+    laws.near(found.imag.data, expected.imag, 1e-13)
+
+
+@pytest.mark.filterwarnings("ignore:`axes` should not be")
+@pytest.mark.parametrize("options", OVER_AXES, ids=str)
+@pytest.mark.parametrize("name", ["irfftn", "irfft2"])
+def test_value_of_the_real_inverse_along_several_axes(name, options):
+    z = X + 1j * laws.draw(X.shape, 1)
+    terms = fft.Spectrum(tg.Tensor(z.real), tg.Tensor(z.imag))
+    laws.near(
+        getattr(tg.fft, name)(terms, **options).data, getattr(np.fft, name)(z, **options), 1e-13
+    )
+    inverse = getattr(np.fft, name)
+    laws.near(inverse(tg.Tensor(X), **options).data, inverse(X, **options), 1e-13)
+
+
+@pytest.mark.parametrize("options", [o for o in OVER_AXES if "s" not in o], ids=str)
+def test_the_gradient_along_several_axes_is_the_difference(options):
+    x = tg.Tensor(X, requires_grad=True, name="x")
+
+    def through(x):
+        spectrum = tg.fft.rfftn(x, **options)
+        power = fft.Spectrum(spectrum.real**2, tg.tanh(spectrum.imag))
+        both = tg.fft.ifftn(power, **options)
+        return tg.sum(tg.fft.irfftn(power, **options)) + tg.sum(tg.tanh(both.real) + both.imag)
+
+    assert tg.gradcheck(through, [x]).ok
+
+
+def test_several_axes_go_there_and_back():
+    x = tg.Tensor(laws.draw((3, 4, 6)), requires_grad=True)
+    laws.near(tg.fft.irfftn(tg.fft.rfftn(x)).data, x.data, 1e-14)
+    laws.near(tg.fft.irfft2(tg.fft.rfft2(x)).data, x.data, 1e-14)
+    laws.near(tg.fft.ifftn(tg.fft.fftn(x)).real.data, x.data, 1e-14)
 
 
 @pytest.mark.parametrize("options", ASKED[:6], ids=str)
@@ -100,6 +150,10 @@ WRONG = {
     "n": (lambda: tg.fft.fft(T, n=0), ArgumentError, "fft: n"),
     "norm": (lambda: tg.fft.fft(T, norm="l2"), ArgumentError, "fft: norm"),
     "one term": (lambda: tg.fft.irfft(T[..., :1]), ShapeError, "irfft: found 1 terms"),
+    "complex along axes": (lambda: np.fft.fftn(T), DTypeError, "np.fft.fftn .* tg.fft has the same"),
+    "lengths": (lambda: tg.fft.fftn(T, s=(2,), axes=(0, 1)), ShapeError, "1 lengths for 2 axes"),
+    "no axes": (lambda: tg.fft.rfftn(T, axes=()), ShapeError, "rfftn: found no axes"),
+    "no numbers": (lambda: tg.fft.fftn(T, s=(2.5,)), UsageError, "fftn: s must be"),
     "a spectrum": (lambda: tg.fft.rfft(tg.fft.rfft(T)), DTypeError, "fft takes a Spectrum"),
 }  # fmt: skip
 

@@ -131,6 +131,18 @@ EQUAL = np.diag([2.0, 2.0, 5.0])
 TURNED = np.linalg.qr(laws.draw((3, 3)))[0]
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("UPLO", ["L", "U", "l", "u"])
+def test_eigenvectors_have_numpys_signs(UPLO, seed):
+    a = even(laws.draw((2, 4, 4), seed))
+    for x, expected in zip(
+        np.linalg.eigh(tg.Tensor(a), UPLO), np.linalg.eigh(a, UPLO), strict=True
+    ):
+        laws.near(x.data, expected, 1e-12)
+    x = tg.Tensor(a, requires_grad=True, name="x")
+    assert tg.gradcheck(lambda x: tg.tanh(tg.linalg.eigh(even(x), UPLO)[1]), [x]).ok
+
+
 @pytest.mark.parametrize("a", [EQUAL, TURNED @ EQUAL @ TURNED.T], ids=["exact", "but for rounding"])
 @pytest.mark.parametrize("fn", ["eigh", "svd"])
 def test_vectors_of_equal_values_have_gradients_that_are_not_numbers(a, fn):

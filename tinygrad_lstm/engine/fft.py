@@ -30,6 +30,11 @@ from .primitive import Primitive
 from .primitives import concatenate, pad, stack, tried
 from .symbol import Notation
 
+__all__ = [
+    "Spectrum", "fft", "fft2", "fftn", "fftshift", "fourier", "ifft", "ifft2", "ifftn",
+    "ifftshift", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftn",
+]  # fmt: skip
+
 
 class Spectrum(NamedTuple):
     """A complex signal as its real and its imaginary part, of the same shape."""
@@ -106,6 +111,68 @@ def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
     return _scale(fourier(terms, axis=axis, sign=+1)[0], "irfft", n, norm, +1)
 
 
+# --- along several axes -------------------------------------------------------------------------
+
+
+def fftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Spectrum:
+    """Return the transform along several axes of a signal, or of a `Spectrum`.
+
+    Parameters
+    ----------
+    a : array, Tensor or Spectrum
+    s : ints, optional
+        How many entries along each axis to transform, as ``n`` of `fft`; all if None or -1.
+    axes : ints, optional
+        The last ones if s is given, else all.
+    norm : {"backward", "ortho", "forward"}
+        As in NumPy.
+    """
+    return _over_axes("fftn", fft, a, s, axes, norm)
+
+
+def ifftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Spectrum:
+    """Return the inverse transform along several axes (see `fftn`)."""
+    return _over_axes("ifftn", ifft, a, s, axes, norm)
+
+
+def rfftn(a: Array, s: Any = None, axes: Any = None, norm: str | None = None) -> Spectrum:
+    """Return the transform of a real signal, the last axis with the terms that say everything."""
+    *first, last = _lengths("rfftn", _signal("rfftn", a), s, axes)
+    spectrum = rfft(a, last[1], last[0], norm)
+    for axis, n in reversed(first):
+        spectrum = fft(spectrum, n, axis, norm)
+    return spectrum
+
+
+def irfftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Array:
+    """Return the real signal that `rfftn` takes to these terms."""
+    parts = _parts("irfftn", a)
+    *first, last = _lengths("irfftn", parts.real, s, axes)
+    for axis, n in first:
+        parts = ifft(parts, n, axis, norm)
+    return irfft(parts, None if s is None else last[1], last[0], norm)
+
+
+def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: str | None = None) -> Spectrum:
+    """Return the transform along two axes, the last ones unless said (see `fftn`)."""
+    return fftn(a, s, axes, norm)
+
+
+def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: str | None = None) -> Spectrum:
+    """Return the inverse transform along two axes (see `fftn`)."""
+    return ifftn(a, s, axes, norm)
+
+
+def rfft2(a: Array, s: Any = None, axes: Any = (-2, -1), norm: str | None = None) -> Spectrum:
+    """Return the transform of a real signal along two axes (see `rfftn`)."""
+    return rfftn(a, s, axes, norm)
+
+
+def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: str | None = None) -> Array:
+    """Return the real signal along two axes (see `irfftn`)."""
+    return irfftn(a, s, axes, norm)
+
+
 def fftshift(x: Array, axes: Any = None) -> Array:
     """Return a spectrum with the term of frequency 0 in the middle."""
     return _roll("fftshift", x, axes, lambda size: size - size // 2)
@@ -127,6 +194,31 @@ def _transform(who: str, a: Any, n: Any, axis: int, norm: str | None, sign: int)
         raise ShapeError(f"{who}: found no entries along the axis, expected 1 or more")
     both = fourier(stack([_cut(part, size, axis) for part in parts]), axis=axis, sign=sign)
     return Spectrum(*(_scale(both[k], who, size, norm, sign) for k in range(2)))
+
+
+def _over_axes(
+    who: str, of: Callable[..., Spectrum], a: Any, s: Any, axes: Any, norm: str | None
+) -> Spectrum:
+    parts = _parts(who, a)
+    for axis, n in reversed(_lengths(who, parts.real, s, axes)):
+        parts = of(parts, n, axis, norm)
+    return parts
+
+
+def _lengths(who: str, x: Array, s: Any, axes: Any) -> list[tuple[int, int]]:
+    """Return the axes to go along, and how many entries of each."""
+    counts = None if s is None else list(checked.wholes(f"{who}: s", s))
+    several = (
+        list(range(-len(counts or x.shape), 0))
+        if axes is None
+        else list(checked.wholes(f"{who}: axes", axes))
+    )
+    if counts is not None and len(counts) != len(several):
+        raise ShapeError(f"{who}: found {len(counts)} lengths for {len(several)} axes")
+    if not several:
+        raise ShapeError(f"{who}: found no axes, expected 1 or more")
+    pairs = zip(several, counts or [-1] * len(several), strict=True)
+    return [(axis, _along(who, x, axis)[2] if n == -1 else n) for axis, n in pairs]
 
 
 def _parts(who: str, a: Any) -> Spectrum:
@@ -175,12 +267,11 @@ def _roll(who: str, x: Any, axes: Any, start: Callable[[int], int]) -> Array:
     return x
 
 
-INSTEAD = "tg.fft has fft, ifft and rfft, which give the real and the imaginary part as two Tensors"
+INSTEAD = "tg.fft has the same, or ifft, which give the real and the imaginary part as two Tensors"
 # NumPy's function -> ours
 NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(np.fft, name): checked.complex_results(f"np.fft.{name}", INSTEAD)
     for name in ("fft", "ifft", "rfft", "ihfft", "fft2", "ifft2", "rfft2", "fftn", "ifftn", "rfftn")
 }
-NUMPY |= {np.fft.irfft: irfft, np.fft.fftshift: fftshift, np.fft.ifftshift: ifftshift}
-
-__all__ = ["Spectrum", "fft", "fftshift", "fourier", "ifft", "ifftshift", "irfft", "rfft"]
+NUMPY |= {np.fft.irfft: irfft, np.fft.irfft2: irfft2, np.fft.irfftn: irfftn}
+NUMPY |= {np.fft.fftshift: fftshift, np.fft.ifftshift: ifftshift}

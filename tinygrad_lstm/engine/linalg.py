@@ -181,9 +181,9 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
 def eigh(a: Array, UPLO: str = "L") -> EighResult:
     """Return the eigenvalues and eigenvectors of symmetric matrices.
 
-    Both triangles count alike, whatever ``UPLO`` is, and the gradient of a is symmetric. Where two
-    eigenvalues are equal, the eigenvectors have no derivative: what comes back is nan, unless the
-    loss depends on the eigenvalues alone.
+    Both triangles count alike, whatever ``UPLO`` is, and the gradient of a is symmetric; ``UPLO``
+    decides signs of eigenvectors, as in NumPy. Where two eigenvalues are equal, the eigenvectors
+    have no derivative: what comes back is nan, unless the loss depends on the eigenvalues alone.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def eigh(a: Array, UPLO: str = "L") -> EighResult:
     """
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ArgumentError(f"eigh: found UPLO={excerpt(UPLO)}, expected 'L' or 'U'")
-    y = matrices.eigh(_square("eigh", a))
+    y = matrices.eigh(_square("eigh", a), UPLO=UPLO.upper())
     return EighResult(y[matrices.VALUES], y[matrices.VECTORS])
 
 

@@ -141,22 +141,25 @@ def _cholesky_push(t: Array, x: Array, y: Array) -> Array:
     return y @ lower(solve(y, turned(solve(y, even(t)))))
 
 
-def _eigh(x: Array) -> Array:
-    """Return the eigenvalues of symmetric x in the first row, and below them the eigenvectors."""
-    values, vectors = np.linalg.eigh(symmetric(x))
+def _eigh(x: Array, *, UPLO: Any = "L") -> Array:
+    """Return the eigenvalues of symmetric x in the first row, and below them the eigenvectors.
+
+    ``UPLO`` is the triangle that LAPACK reads, on which the signs of the eigenvectors depend.
+    """
+    values, vectors = np.linalg.eigh(symmetric(x), UPLO)
     return np.concatenate([values[..., None, :], vectors], axis=-2)
 
 
 VALUES, VECTORS = (Ellipsis, 0, slice(None)), (Ellipsis, slice(1, None), slice(None))
 
 
-def _eigh_pull(ct: Array, x: Array, y: Array) -> Array:
+def _eigh_pull(ct: Array, x: Array, y: Array, UPLO: str = "L") -> Array:
     V = y[VECTORS]
     inner = mask(gaps(y[VALUES]), turned(V) @ ct[VECTORS])
     return even(V @ (diagonal(ct[VALUES]) + inner) @ turned(V))
 
 
-def _eigh_push(t: Array, x: Array, y: Array) -> Array:
+def _eigh_push(t: Array, x: Array, y: Array, UPLO: str = "L") -> Array:
     V = y[VECTORS]
     inner = turned(V) @ even(t) @ V
     return concatenate([of_diagonal(inner), V @ mask(gaps(y[VALUES]), inner)], axis=-2)
