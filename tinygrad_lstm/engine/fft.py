@@ -137,7 +137,7 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> S
 
 def rfftn(a: Array, s: Any = None, axes: Any = None, norm: str | None = None) -> Spectrum:
     """Return the transform of a real signal, the last axis with the terms that say everything."""
-    *first, last = _lengths("rfftn", _signal("rfftn", a), s, axes)
+    *first, last = _lengths("rfftn", checked.array("rfftn", a), s, axes)
     spectrum = rfft(a, last[1], last[0], norm)
     for axis, n in reversed(first):
         spectrum = fft(spectrum, n, axis, norm)
