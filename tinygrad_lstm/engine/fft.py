@@ -208,17 +208,14 @@ def _over_axes(
 def _lengths(who: str, x: Array, s: Any, axes: Any) -> list[tuple[int, int]]:
     """Return the axes to go along, and how many entries of each."""
     counts = None if s is None else list(checked.wholes(f"{who}: s", s))
-    several = (
-        list(range(-len(counts or x.shape), 0))
-        if axes is None
-        else list(checked.wholes(f"{who}: axes", axes))
-    )
+    last = range(-len(counts or x.shape), 0)
+    several = last if axes is None else checked.wholes(f"{who}: axes", axes)
     if counts is not None and len(counts) != len(several):
         raise ShapeError(f"{who}: found {len(counts)} lengths for {len(several)} axes")
     if not several:
         raise ShapeError(f"{who}: found no axes, expected 1 or more")
     pairs = zip(several, counts or [-1] * len(several), strict=True)
-    return [(axis, _along(who, x, axis)[2] if n == -1 else n) for axis, n in pairs]
+    return [(axis, _along(who, x, axis)[1] if n == -1 else n) for axis, n in pairs]
 
 
 def _parts(who: str, a: Any) -> Spectrum:
