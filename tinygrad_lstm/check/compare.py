@@ -150,7 +150,7 @@ def _as_different(row: Row) -> Row:
 
 
 def _rounding(dtype: np.dtype) -> float:
-    """Return what is rounding in numbers of a type; whole numbers have none of their own."""
+    """Return the relative rounding of numbers of a type; whole numbers take that of float64."""
     return ROUNDING.get(dtype.itemsize, ROUNDING[8]) if dtype.kind == "f" else ROUNDING[8]
 
 

@@ -111,7 +111,7 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class GradReport:
-    """The checks that were made, and what failed. ``print(report)`` shows them in 80 columns.
+    """The checks of a function and their failures. ``print(report)`` shows them in 80 columns.
 
     Attributes
     ----------

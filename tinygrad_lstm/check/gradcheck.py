@@ -31,7 +31,7 @@ def gradcheck(
     rtol: float | None = None,
     atol: float = 0.0,
 ) -> GradReport:
-    """Check the derivatives of a function at a point, and report what is wrong.
+    """Check the derivatives of a function at a point, and report the wrong ones.
 
     The reverse mode is held against central differences of ``fn``; against the complex step of
     what it recorded, where every primitive of that is analytic (W. Squire and G. Trapp, "Using

@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
 
     @property
     def is_wrong(self) -> np.ndarray:
-        """Whether each is beyond what is allowed."""
+        """Whether each error is larger than the allowed error."""
         return ~(self.excess <= 1)
 
 
@@ -97,7 +97,7 @@ class Pullback:
         self.is_misdeclared = False
 
     def report(self) -> Found:
-        """Run all methods, and return what they found."""
+        """Run all methods, and return their checks, failures and kinks."""
         self._hold("central difference", self.recorded.differences, self.coarse)
         if self.recorded.is_analytic:
             self._hold("complex step", self.recorded.complex_step, self.exact)
@@ -283,7 +283,7 @@ class Pullback:
         self._same("zero cotangent", self._pull_back(0 * row), zeros)
 
     def _same(self, method: str, found: list[np.ndarray], expected: list[np.ndarray]) -> None:
-        """Compare gradients with those that they must equal, to rounding."""
+        """Compare gradients with other gradients that must be equal, to rounding."""
         count, worst = 0, 0.0
         for k, (one, other) in enumerate(zip(found, expected)):
             allowed = self.exact * np.max(_size(other), initial=0.0)
@@ -302,7 +302,7 @@ def _weighted_sum(rows: np.ndarray, slopes: np.ndarray, others: np.ndarray) -> n
 
 
 def _size(array: np.ndarray) -> np.ndarray:
-    """Return absolute values, 0 for what is not finite."""
+    """Return absolute values; an entry that is not finite becomes 0."""
     return np.asarray(np.nan_to_num(np.abs(array), posinf=0.0))
 
 

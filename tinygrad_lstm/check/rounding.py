@@ -34,7 +34,7 @@ GAINS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.PULLBACK)  # of an adjoint 
 
 
 def half_unit_carried(value: Any, digits: int) -> np.ndarray:
-    """Return half a unit of the last digit of a number that an author carried, which nobody sees.
+    """Return half a unit of the last digit of a number that an author carried but did not print.
 
     The author kept so many digits in all, or so many after the point: the coarser counts.
 
@@ -45,7 +45,7 @@ def half_unit_carried(value: Any, digits: int) -> np.ndarray:
 
 
 def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
-    """Return half a unit of the last digit of printed numbers, by what the numbers show.
+    """Return half a unit of the last digit of printed numbers, as the numbers show the digits.
 
     A number is printed with so many digits after the point if it has no more than these, and with
     so many digits in all, as in scientific notation, if it has no more than those. Where both fit,
@@ -110,7 +110,7 @@ def _is_multiple(value: np.ndarray, unit: np.ndarray) -> np.ndarray:
 def tolerances(
     view: View, given: Sequence[Given], rtol: float, digits: int | None
 ) -> list[np.ndarray]:
-    """Return the tolerance of each derived gradient, against the one that follows from those above.
+    """Return the tolerance of each derived gradient, relative to the author's gradients above it.
 
     That is half a unit of its own last digit, and the effect of rounding in all values that the
     gradient is computed from (see `spread`): a given gradient is off by half a unit of its printed

@@ -36,7 +36,7 @@ def run_on_given(
     values: Sequence[Any] | None,
     others: Intercepts = NO_INTERCEPTS,
 ) -> dict[int, np.ndarray]:
-    """Run an adjoint network on given gradients, and return what it makes of each.
+    """Run an adjoint network on given gradients, and return its own value of each gradient.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def run_on_given(
 
 
 class Recorder(Intercepts):
-    """Intercepts on some wires that keep what comes, and let it go on, or what is made of it.
+    """Intercepts on some wires that record each signal, and pass on this signal or another one.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def diagnose(
     pairs: bool = True,
     watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
 ) -> Diagnoses:
-    """Return the mistakes that explain a wrong derivation, the best first; none if it is right.
+    """Return the mistakes that explain a wrong derivation, the best first; empty if it is right.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class _Search:
         return any(not x.left for x in self.diagnoses)
 
     def try_singles(self) -> None:
-        """Try single mistakes: at first those that explain all, if there are any."""
+        """Try single mistakes: first the mistakes that may explain all gradients."""
         above = [(x.follows, self._above(x.given.wire)) for x in self.base.values()]
         at_fault = [wires for follows, wires in above if not follows]
 
@@ -166,7 +166,7 @@ class _Search:
                 yield rest
 
     def _above(self, wire: int) -> set[int]:
-        """Return the wires that lead to one, up to those whose δ is given at every step."""
+        """Return the wires that lead to a wire, up to wires whose δ is given at every step."""
 
         def inputs(wire: int) -> set[int]:
             node = self.maker.get(wire)

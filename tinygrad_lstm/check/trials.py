@@ -92,7 +92,7 @@ class Trials:
     def _intercept(
         self, wire: int, values: dict[int, np.ndarray]
     ) -> Callable[[int | None, np.ndarray], np.ndarray]:
-        """Return the intercept of a wire: it records the value, and goes on with the given one."""
+        """Return the intercept of a wire: it records the value, and passes the given one on."""
         keys_at = self.places.get(wire, {})
 
         def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
@@ -158,7 +158,7 @@ class Trials:
         return values
 
     def _run_wholly(self, changes: Sequence[Change]) -> dict[int, np.ndarray]:
-        """Run the whole changed network, on which a gradient of another shape goes on."""
+        """Run the whole changed network, in which a gradient of another shape is passed on."""
         graph, values = self.adjoint, dict[int, np.ndarray]()
         for change in changes:
             graph = change(graph)
@@ -176,7 +176,7 @@ class Trials:
     def _nodes_to_run(
         self, changes: Sequence[Change], leading: set[int]
     ) -> tuple[Sequence[Node], tuple[Any, ...], set[int]]:
-        """Return the nodes that run again, in order, the wires, and those that they make."""
+        """Return the nodes to run again, in order, all wires, and the wires of these nodes."""
         starts = frozenset[int]().union(*(change.at for change in changes))
         patch = self._patch(changes, leading)
         if patch is not None:
@@ -376,4 +376,4 @@ class Screen:
 
 
 class _OtherShape(Exception):
-    """A gradient has another shape than the given one, and goes on."""
+    """A gradient has another shape than the given one, and is passed on."""

@@ -1,4 +1,4 @@
-"""Checks at the public border: what a caller gave, held to what is expected.
+"""Checks of the arguments of public functions.
 
 Knows the errors and NumPy; no Tensors. A check returns the argument in the one form that the
 package works with, or says what was found, what is expected and, where there is one, the remedy.
@@ -22,7 +22,7 @@ MOST_SHOWN = 120  # characters of an argument in a message
 
 
 def excerpt(value: Any) -> str:
-    """Return an argument as text for a message, short, and whatever the argument is.
+    """Return an argument of any kind as a short text for a message.
 
     >>> excerpt([1, 2]), len(excerpt("a" * 1000))
     ('[1, 2]', 120)
@@ -38,7 +38,7 @@ def excerpt(value: Any) -> str:
 
 
 def as_array(who: str, value: Any) -> np.ndarray:
-    """Return a copy of a value as an array, of whatever type, in this machine's order of bytes.
+    """Return a copy of a value as an array of its own type, in this machine's order of bytes.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def number(who: str, value: Any, low: float = -np.inf, end: float = np.inf) -> f
 
 
 def optional(check: Callable[..., Any], who: str, value: Any, *more: Any) -> Any:
-    """Return None, or what a check returns of anything else."""
+    """Return None, or the result of a check of any other value."""
     return None if value is None else check(who, value, *more)
 
 
@@ -200,7 +200,7 @@ def of_kind(who: str, value: Any, kinds: Any, expected: str) -> Any:
 
 
 def function(who: str, value: Any, expected: str = "a function") -> Callable[..., Any]:
-    """Return what can be called."""
+    """Return a value that can be called."""
     if not callable(value):
         raise UsageError(f"{who}: found {excerpt(value)}, expected {expected}")
     callee: Callable[..., Any] = value
@@ -231,7 +231,7 @@ def names(who: str, value: Any) -> tuple[str, ...]:
 
 
 def check_arguments(cls: type, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Refuse arguments that a class does not take, and say which it does."""
+    """Refuse arguments that a class does not take; the message lists the arguments of the class."""
     signature = constructor(cls)
     try:
         signature.bind(*args, **options)

@@ -122,7 +122,7 @@ def grad(
 
 
 def _entries(order: list[Tensor], on_tensors: bool) -> dict[Tensor, Record]:
-    """Return those nodes of a history through which to walk, and their operands.
+    """Return the nodes of a history on the way back, and their operands, as records.
 
     With the arrays as data, or with the Tensors themselves, so that the rules are recorded.
     """
@@ -252,7 +252,7 @@ def _masked_tangent(
 
 
 def moving(point: Any) -> Tensor:
-    """Return a Tensor at a point that nothing else on the tape refers to, and that moves."""
+    """Return a new Tensor at a point, which nothing else reads and which requires a gradient."""
     if isinstance(point, Tensor) and point.requires_grad:
         return record(p.reshape, (point,), {"shape": point.shape})
     return Tensor(point._array if isinstance(point, Tensor) else point, requires_grad=True)

@@ -59,7 +59,7 @@ def slope_in_words(name: str, forward: Callable[..., Any], samples: Samples) -> 
 def gain(
     forward: Callable[..., Any], rule: Callable[..., Any], samples: Samples, a: Any, b: Any
 ) -> Any:
-    """Return what the cotangent of a product is multiplied by on its way back to an operand.
+    """Return the factor of the cotangent of a product on the way back to an operand.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def _factored(
 
 
 def _factor(expression: Any, ct: Symbol) -> tuple[Any, int] | None:
-    """Return what a cotangent stands multiplied by in an expression, and on which side."""
+    """Return the factor of a cotangent in an expression, and the side on which it stands."""
     if expression is ct:
         return 1.0, 0
     if not isinstance(expression, Symbol):

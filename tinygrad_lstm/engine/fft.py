@@ -237,7 +237,7 @@ def _along(who: str, x: Array, axis: Any) -> tuple[int, int]:
 
 
 def _cut(x: Array, size: int, axis: int) -> Array:
-    """Return so many entries along an axis, counted from the last: zeros follow what there is."""
+    """Return an array cut, or filled with zeros, to a size along an axis (counted from the end)."""
     more = size - x.shape[axis]
     if more > 0:
         widths = [(0, 0)] * x.ndim

@@ -1,4 +1,4 @@
-"""The gradients of Tensors: how the backward pass starts, and what it leaves in ``.grad``.
+"""The gradients of Tensors: the start of the backward pass, and the ``.grad`` that it leaves.
 
 Knows the walk along the tape; not how a Tensor is made or recorded.
 """
@@ -168,7 +168,7 @@ def checked_gradient(leaf: Any) -> np.ndarray:
 
 
 def replace_data(leaves: Mapping[Any, Any]) -> None:
-    """Replace the numbers of several leaves: those of all of them, or of none.
+    """Replace the numbers of several leaves: of all of them, or of none.
 
     Raises
     ------

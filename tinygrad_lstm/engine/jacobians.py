@@ -197,7 +197,7 @@ class _Run:
         return tuple(results) if self.is_sequence else results[0]
 
     def pull(self, cotangents: Mapping[int, Any], create_graph: bool) -> list[Tensor]:
-        """Return the cotangents of the primals from those of some outputs, by their number."""
+        """Return the cotangents of the primals from the cotangents of some outputs, by number."""
         live = [k for k in cotangents if self.outs[k].requires_grad]
         pulled: Sequence[Tensor | None] = [None] * len(self.seeds)
         with enable_grad():
@@ -223,7 +223,7 @@ class _Run:
             ]
 
     def _push(self, seed: Tensor, tangent: np.ndarray) -> list[Tensor]:
-        """Return the tangents of the outputs from that of one primal."""
+        """Return the tangents of the outputs from the tangent of one primal."""
         moved: dict[Any, Tensor] = {seed: constant(tangent)}
         push_forward(self.outs, moved)
         return [moved[out] if out in moved else _zeros(out) for out in self.outs]

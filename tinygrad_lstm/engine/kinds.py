@@ -1,4 +1,4 @@
-"""The kinds of primitive: what a table entry says, and what follows from it.
+"""The kinds of primitive: the rules that a table entry declares, and the rules that follow.
 
 Knows neither Tensors nor the table. A kind's constructor turns one declared rule into both modes of
 differentiation; the rule is a plain expression that runs on arrays, Tensors and Symbols alike.
@@ -74,7 +74,7 @@ def _total(terms: list[Array]) -> Array:
 
 
 class _Table:
-    """The primitives that are somebody else's: declared outside of the engine.
+    """The primitives of users: declared outside of the engine.
 
     Attributes
     ----------

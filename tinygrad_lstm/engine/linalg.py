@@ -43,7 +43,7 @@ class SVDResult(NamedTuple):
 
 
 class SlogdetResult(NamedTuple):
-    """The sign of the determinant, to which no gradient comes, and log |det|."""
+    """The sign of the determinant, which has no gradient, and log |det|."""
 
     sign: Any
     logabsdet: Any

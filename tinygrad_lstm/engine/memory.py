@@ -1,4 +1,4 @@
-"""Memory: what a pass frees is kept for the next pass, and the collector can be paused.
+"""Memory: freed memory is kept for the next pass, and the collector can be paused.
 
 Knows the C library and the collector alone. A tape holds every intermediate result until nobody
 holds the loss; then all of it is freed at once, and glibc hands it back to the system, only to ask

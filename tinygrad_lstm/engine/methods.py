@@ -146,7 +146,7 @@ class Methods:
 
 
 def _of(function: Callable[..., Any], x: Own, *args: Any) -> Own:
-    """Return what a composite makes of a Tensor, which is a Tensor."""
+    """Return the result of a composite on a Tensor, which is a Tensor."""
     result: Own = function(x, *args)
     return result
 
@@ -157,5 +157,5 @@ def _later(name: str) -> Any:
 
 
 def _plain(function: Any, *args: Any, **options: Any) -> Any:
-    """Return what one of NumPy's functions says that carries no gradient."""
+    """Return the result of one of NumPy's functions that carries no gradient."""
     return function(*args, **options)

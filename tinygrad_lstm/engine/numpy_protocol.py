@@ -76,7 +76,7 @@ class NumPyProtocol:
         )
 
     def _leaving(self, action: str, remedy: str = "") -> DetachError:
-        """Return the error for what computes without the tape."""
+        """Return the error for an action that computes without the tape."""
         return DetachError(
             f"{action} is not differentiable here and would leave the tape at {self.label()}; "
             f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
@@ -84,6 +84,6 @@ class NumPyProtocol:
 
 
 def _full_name(function: Any) -> str:
-    """Return what people call one of NumPy's functions, with its module."""
+    """Return the name of one of NumPy's functions with its module, as people write it."""
     module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
     return f"{module}.{function.__name__}"

@@ -42,7 +42,7 @@ class Place:
         self.module = module
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy or pickle it after what is around it, from the outside in.
+        """Copy or pickle the places around it first, from the outside in.
 
         Some of the links around come first, at distances of powers of two, so that a chain of any
         length is never followed to its end by recursion, and every link is copied once.
@@ -320,7 +320,7 @@ def stepping(times: range, loops: list[Place] | None = None) -> Iterator[int]:
 
 
 def _step_around(now: Place, loops: list[Place]) -> Place | None:
-    """Return the step of one of the loops that a place is in."""
+    """Return the step of a place in one of some loops, or None."""
     link: Place | None = now if loops else None
     while link is not None and link.parent not in loops:
         link = link.parent

@@ -1,4 +1,4 @@
-"""What a primitive is: one operation, and what its readers need to know of it.
+"""A primitive: one operation, and the facts that its readers need.
 
 Knows neither Tensors nor the table, and no kind's rule: `kinds` turns what is declared into the
 modes of differentiation.
@@ -242,7 +242,7 @@ class Primitive:
             return self._on_checked(operands, parameters)
 
     def _on_checked(self, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-        """Check operands and parameters, apply to the arrays once more, and say what does not fit.
+        """Check operands and parameters, apply to the arrays once more, or raise the reason.
 
         The rules call primitives on arrays that fit all the time, and must not pay for the checks.
         """
@@ -257,7 +257,7 @@ class Primitive:
             raise explained(error, self.name, operands, asked) from None
 
     def settled(self, parameters: dict[str, Any], x: Any) -> dict[str, Any]:
-        """Return parameters in the form that is recorded, which nobody can change from outside.
+        """Return parameters in their recorded form, which cannot be changed from outside.
 
         Parameters
         ----------

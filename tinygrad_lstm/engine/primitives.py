@@ -114,7 +114,7 @@ REDUCED = tried(
 
 
 def _masked(ct: Array, share: Array) -> Array:
-    """Return what comes back to an operand that has a share in the result, or none."""
+    """Return the cotangent of an operand by its share in the result; 0 where the share is 0."""
     return mask(ct, share)
 
 

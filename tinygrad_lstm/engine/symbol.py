@@ -1,4 +1,4 @@
-"""Symbols: what a derivative rule runs on to become text and LaTeX.
+"""Symbols: a derivative rule that runs on Symbols becomes text and LaTeX.
 
 Knows nothing of the package: a rule written for arrays runs on Symbols because they answer to the
 same operators and methods.
@@ -275,7 +275,7 @@ def _is_silent(expression: Symbol) -> bool:
 
 
 def _is_indicator(expression: Symbol) -> bool:
-    """Return whether an expression is 1 where a condition holds, else 0: brackets say the same."""
+    """Return whether an expression is 1 where a condition holds, else 0, as brackets write it."""
     if len(expression.operands) != 3:
         return False
     _, one, nothing = expression.operands

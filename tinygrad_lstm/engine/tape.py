@@ -52,7 +52,7 @@ replaced = _Replaced()
 
 
 def refuse_changes(order: list[Node]) -> None:
-    """Raise if a leaf is younger than what was computed from it.
+    """Raise an error if a leaf is younger than a signal computed from it.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def _operator(primitive: Primitive) -> tuple[_Method, _Method]:
 
 
 def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
-    """Return the method behind a comparison: truth values, or what does not fit.
+    """Return the method behind a comparison, which gives truth values.
 
     Beside what is no number, such as None or text, Python itself says whether both are equal.
     """
@@ -219,7 +219,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
     # --- how it is recorded and shown ------------------------------------------------------------
 
     def label(self) -> str:
-        """Return what messages call it: its scopes and name, or its primitive, and its shape."""
+        """Return the name in messages: the scopes and the name, or the primitive."""
         name = self.name or (self.primitive.name if self.primitive else "a leaf")
         path, _, step = self.place.path().partition("[")
         step = f"[{step}" if step else ""
@@ -387,7 +387,7 @@ def _copied(
     place: Place,
     grad: Any,
 ) -> Tensor:
-    """Return a leaf made from what another one holds."""
+    """Return a copy of a leaf from its fields."""
     result = constant(np.array(data), name, kind)
     result.place, result.requires_grad = place, requires_grad
     result._grad = None if grad is None else np.array(grad)

@@ -251,7 +251,7 @@ def _covers(over: int) -> Rule:
 
 
 def _as_many(result: Any, args: Sequence[Any]) -> str:
-    """Return what is wrong with a join's pieces."""
+    """Return the fault of a join's pieces, or ""."""
     count = len(list(result))
     return "" if count == len(args[0]) else f"{count} pieces for {len(args[0])} operands"
 

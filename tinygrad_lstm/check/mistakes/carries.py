@@ -102,7 +102,7 @@ def truncations(nets: Networks) -> Iterator[Mistake]:
 
 
 def _leading(nets: Networks, wires: set[int]) -> set[int]:
-    """Return the wires that lead to some within a step, those included."""
+    """Return some wires, and all wires that lead to them within a step."""
 
     def inputs(wire: int) -> tuple[int, ...]:
         node = nets.maker[wire]

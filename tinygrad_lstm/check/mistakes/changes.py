@@ -110,7 +110,7 @@ def standing(graph: Flow, node: Node) -> Node:
 
 
 def place_of(nodes: Sequence[Node], node: Node) -> int:
-    """Return the position of the node in place of one; raise KeyError if there is none."""
+    """Return the position of the node that replaces another; raise KeyError if there is none."""
     for at, x in enumerate(nodes):
         if x.outputs == node.outputs and x.kind == node.kind:
             return at

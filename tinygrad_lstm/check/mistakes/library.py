@@ -146,7 +146,7 @@ def forget(generator: Generator) -> None:
 
 
 def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
-    """Yield every mistake that can be made in a network, also those that change nothing.
+    """Yield every mistake that can be made in a network, even a mistake that changes nothing.
 
     The likeliest come first: those at one node, those made at several at once, and then those that
     put one signal in place of another, of which there are as many as pairs of signals.

@@ -100,19 +100,19 @@ class Networks:
         return self.others is self.everywhere
 
     def _is_summand(self, node: Node) -> bool:
-        """Whether it is a product that stands nowhere but in a sum: nobody gives it a letter."""
+        """Whether a node is a product inside of a sum alone: papers give it no letter."""
         user = self.user.get(node.outputs[0])
         return node.kind is Kind.BILINEAR and user is not None and user.kind is Kind.JUNCTION
 
     @cached_property
     def gradients(self) -> dict[str, np.ndarray]:
-        """What comes out of the adjoint network."""
+        """The outputs of the adjoint network."""
         return evaluate(self.adjoint)
 
     # --- of the network --------------------------------------------------------------------------
 
     def value(self, wire: int) -> Any:
-        """Return what was recorded on a wire, as numbers: a rule may subtract truth values."""
+        """Return the recorded value on a wire, as numbers: a rule may subtract truth values."""
         value = self.network.wires[wire].value
         return value.astype(float) if value.dtype == bool else value
 
@@ -150,7 +150,7 @@ class Networks:
                     yield node, np.broadcast_to(value, shape), distance_between(node, own)
 
     def made_of(self, product: Node) -> Iterator[tuple[str, Any]]:
-        """Yield what a layer's functions make of its product, up to its output."""
+        """Yield the signals that a layer computes from its product, up to its output."""
         user = self.user.get(product.outputs[0])
         for _ in range(LAYER):
             if user is None or not user.outputs:
@@ -160,7 +160,7 @@ class Networks:
             user = self.user.get(user.outputs[0])
 
     def source(self, wire: int) -> Node:
-        """Return what makes a signal, through forks and broadcasts."""
+        """Return the node that makes a signal, behind forks and broadcasts."""
         return self.network.source(wire)
 
     def leaf(self, wire: int) -> Node | None:
@@ -169,7 +169,7 @@ class Networks:
         return node if node.kind in SOURCES else None
 
     def unmapped(self, wire: int) -> int:
-        """Return the wire of what a signal was before linear maps."""
+        """Return the wire of a signal before linear maps."""
         node = self.source(wire)
         while node.kind is Kind.LINEAR and len(node.inputs) == 1:
             wire = node.inputs[0]
@@ -191,7 +191,7 @@ class Networks:
                     yield node, passed, passed.inputs.index(node.outputs[0])
 
     def leaves(self) -> Iterator[tuple[Node, Node]]:
-        """Yield where the gradients of leaves come out, each with the node that makes it."""
+        """Yield the output of the gradient of each leaf, and the node that makes this gradient."""
         for maker in self.nodes:
             for wire in maker.outputs if len(maker.outputs) == 1 else ():
                 for node in self.ends.get(wire, ()):
@@ -215,11 +215,11 @@ class Networks:
         return name.removeprefix("δ").partition(" (")[0]
 
     def arms(self, node: Node) -> list[str]:
-        """Return the names of what comes into a junction of the adjoint network."""
+        """Return the names of the summands of a junction of the adjoint network."""
         return [self.adjoint.wires[wire].name.removeprefix("δ") for wire in node.inputs]
 
     def root(self, wire: int) -> int:
-        """Return the wire from which a δ comes, through forks that leave it as it is."""
+        """Return the wire from which a δ comes, behind forks that do not change the δ."""
         node = self.sender.get(wire)
         while node is not None and node.kind is Kind.BRANCH:
             if node.signs[node.outputs.index(wire)] < 0:

@@ -1,4 +1,4 @@
-"""A substitute for a gain: what stands where the right factor belongs.
+"""A substitute for a gain: another factor where the right factor belongs.
 
 Knows the networks and mistakes; not where the substitutes come from.
 """

@@ -60,7 +60,7 @@ LATER = {name: subject for subject, names in _LATER.items() for name in names.sp
 
 
 def _functions(ours: Mapping[str, Callable[..., Any]]) -> dict[Any, Callable[..., Any]]:
-    """Return what stands for NumPy's functions, by the functions that this NumPy has."""
+    """Return our functions by the functions of this NumPy that they stand for."""
     named = {}
     for name, function in ours.items():
         try:

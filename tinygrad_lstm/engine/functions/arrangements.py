@@ -80,7 +80,7 @@ def flipud(m: Array) -> Array:
 
 
 def roll(a: Array, shift: Any, axis: Axis = None) -> Array:
-    """Return the entries moved on along the axes; what leaves at the end comes in at the start."""
+    """Return the entries moved along the axes; entries that leave at the end enter at the start."""
     x, shifts = checked.array("roll", a), checked.wholes("roll: shift", shift)
     if axis is None:
         return reshape(roll(reshape(x, shape=(-1,)), sum(shifts), 0), shape=x.shape)

@@ -1,4 +1,4 @@
-"""Checks of what a composite is given: operands that know their shapes, and axes that they have.
+"""Checks of the arguments of composites: operands with a shape, and axes of this shape.
 
 Knows the forms of arguments, and lists that hold Tensors.
 """

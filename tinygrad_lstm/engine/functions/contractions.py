@@ -135,7 +135,7 @@ def _sizes(subscripts: str, terms: list[tuple[Letters, Array]]) -> dict[Hashable
 
 
 def _unrepeated(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tuple[Letters, Array]:
-    """Return an operand with each letter once, and without those that it only repeats along."""
+    """Return an operand with each letter once, and without axes along which it only repeats."""
     for letter in {c: None for c in letters if letters.count(c) > 1}:
         first, second = [k for k, c in enumerate(letters) if c == letter][:2]
         x = diagonal(x, 0, first, second)
@@ -161,7 +161,7 @@ def _in_order(term: tuple[Letters, Array], result: Letters) -> Array:
 def _product(
     one: tuple[Letters, Array], other: tuple[Letters, Array], needed: set[Hashable]
 ) -> tuple[Letters, Array]:
-    """Return the product of two operands, summed over the letters that nobody needs any more."""
+    """Return the product of two operands, summed over the letters that are no longer needed."""
     left = [c for c in one[0] if c in needed or c in other[0]]
     right = [c for c in other[0] if c in needed or c in one[0]]
     a, b = _in_order(one, left), _in_order(other, right)

@@ -94,7 +94,7 @@ def ceil(x: Array) -> Array:
 
 
 def trunc(x: Array) -> Array:
-    """Return x without what stands behind its decimal point."""
+    """Return x without the digits behind its decimal point."""
     x = operand("trunc", x)
     return sign(x) * floor(abs(x))
 

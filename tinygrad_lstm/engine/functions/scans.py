@@ -1,4 +1,4 @@
-"""What goes along an axis entry by entry: products so far, differences, slopes, areas.
+"""Functions along an axis, entry by entry: cumulative products, differences, slopes, areas.
 
 Knows the table and nothing of Tensors: like the primitives, these run on arrays, Tensors and
 Symbols alike.
@@ -66,7 +66,7 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
 
 
 def _end(who: str, a: Array, axis: int, value: Any) -> Any:
-    """Return what is put before or behind a, a number as a slice of a's shape."""
+    """Return the entries to put before or behind a; a number becomes a slice of a's shape."""
     if value is None:
         return None
     value = checked.array(who, value)
