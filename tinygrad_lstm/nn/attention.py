@@ -240,8 +240,8 @@ class Attention(Module):
         if lengths is not None:
             ends = sequence_lengths(self.place.path(), lengths, steps, batch)
             alive = np.arange(steps) < ends[:, None]  # (B, S)
-            seen = alive[:, None, None, :]
-            sees = seen if sees is None else where(seen, sees, _HIDDEN[sees.dtype.kind == "b"])
+            mask = alive[:, None, None, :]
+            sees = mask if sees is None else where(mask, sees, _HIDDEN[sees.dtype.kind == "b"])
         y: Tensor = self._equations(
             self, x, keys, values, self._split, self._join, self._weigher(sees), self.head_size
         )

@@ -76,9 +76,9 @@ def layer_card(layer: Any, y: Symbol, conventions: str = "") -> str:
         How its parameters are laid out.
     """
     shapes = {name: tensor.shape for name, tensor in layer.named_parameters()}
-    kept = [f"{name} {tensor.shape}" for name, tensor in layer.named_buffers()]
-    if kept:
-        conventions = f"Not trained: {', '.join(kept)}\n{conventions}"
+    buffers = [f"{name} {tensor.shape}" for name, tensor in layer.named_buffers()]
+    if buffers:
+        conventions = f"Not trained: {', '.join(buffers)}\n{conventions}"
     return card(layer._summary(), definitions([y], {}, {}), conventions, shapes)
 
 

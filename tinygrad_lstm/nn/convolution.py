@@ -119,13 +119,13 @@ class Conv(Module):
 
     def _summary(self) -> str:
         kernel = " × ".join(map(str, self.kernel_size))
-        told = f"{super()._summary()}, {self.input_size} features to {self.output_size}"
-        told += f", kernel {kernel}"
+        text = f"{super()._summary()}, {self.input_size} features to {self.output_size}"
+        text += f", kernel {kernel}"
         for name, plain in (("stride", 1), ("dilation", 1), ("padding", (0, 0)), ("groups", 1)):
             value = getattr(self, name)
             if value not in (plain, (plain,) * self.axes):
-                told += f", {name} {_text(value)}"
-        return told
+                text += f", {name} {_text(value)}"
+        return text
 
     def _convolve(self, W: Any, x: Any) -> Any:
         options = self.stride, self.padding, self.dilation, self.groups

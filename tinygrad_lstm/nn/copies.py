@@ -36,7 +36,7 @@ def reduced(module: Module) -> tuple[Any, ...]:
         _next.set(None)
         return object.__new__, (type(module),)
     family = [inner for _, inner in module._modules()][::-1]
-    return _restored, ([_Shell(each) for each in family], [each.__getstate__() for each in family])
+    return _restored, ([_Shell(part) for part in family], [part.__getstate__() for part in family])
 
 
 def restore(module: Module, state: Any) -> None:

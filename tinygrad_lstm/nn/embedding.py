@@ -93,8 +93,8 @@ class Embedding(Module):
         return layer_card(self, y, "A row for each token")
 
     def _summary(self) -> str:
-        told = f"{super()._summary()}, {self.count} tokens to {self.output_size} features"
-        return told if self.padding is None else f"{told}, padding {self.padding}"
+        text = f"{super()._summary()}, {self.count} tokens to {self.output_size} features"
+        return text if self.padding is None else f"{text}, padding {self.padding}"
 
     def forward(self, index: ArrayLike) -> Tensor:
         """Look up the vectors of tokens.

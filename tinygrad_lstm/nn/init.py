@@ -83,7 +83,7 @@ def _sizes(who: str, shape: Any, count: int | None = None) -> tuple[int, ...]:
     """Return a shape, of so many axes if it is said how many."""
     given = shape if isinstance(shape, tuple | list) else (shape,)
     least = 0 if count is None else 1
-    sizes = tuple([whole(f"{who}: a size", each, least, MOST) for each in given])
+    sizes = tuple([whole(f"{who}: a size", number, least, MOST) for number in given])
     if count is not None and len(sizes) != count:
         raise UsageError(f"{who}: found shape {excerpt(shape)}, expected {count} sizes")
     if math.prod(sizes) >= MOST:

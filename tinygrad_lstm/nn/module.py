@@ -67,7 +67,7 @@ class Module:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        slots = [name for name, each in vars(cls).items() if isinstance(each, MemberDescriptorType)]
+        slots = [name for name, slot in vars(cls).items() if isinstance(slot, MemberDescriptorType)]
         cls._slotted = (*cls._slotted, *slots)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
@@ -152,7 +152,7 @@ class Module:
     def _attributes(self) -> list[tuple[str, Any]]:
         """Return the attributes with their names, in ``__slots__`` too."""
         slots = [(name, getattr(self, name)) for name in self._slotted if hasattr(self, name)]
-        return [each for each in vars(self).items() if each[0] != "_contents"] + slots
+        return [item for item in vars(self).items() if item[0] != "_contents"] + slots
 
     def _hold(self, attribute: str, value: Any) -> dict[str, Any]:
         """Take in the parameters and modules in an attribute, and return them by their paths.
@@ -170,38 +170,38 @@ class Module:
         if not contents.keys() >= before.keys():
             contents |= self._find_frozen(before, contents, value, path)
         self._contents[attribute] = contents
-        for path, each in contents.items():
-            if before.get(path) is not each:
-                self._name(each, path, before.get(path))
+        for path, content in contents.items():
+            if before.get(path) is not content:
+                self._name(content, path, before.get(path))
         for path, old in before.items():
             if contents.get(path) is not old:
                 self._rename(old, path)
         return contents
 
-    def _name(self, each: Any, path: str, old: Any) -> None:
+    def _name(self, content: Any, path: str, old: Any) -> None:
         """Call a parameter or a module by its path, unless it has a name, or is another's too."""
-        if isinstance(each, Module):
-            each._set_parent(self, path)
-            inside, named = each.place.parent is self.place, each._has_name
-            if inside and not named and self._is_of_another(each.place.name, each):
-                each.place.name = path
-        elif not isinstance(each.place, Home):
+        if isinstance(content, Module):
+            content._set_parent(self, path)
+            inside, named = content.place.parent is self.place, content._has_name
+            if inside and not named and self._is_of_another(content.place.name, content):
+                content.place.name = path
+        elif not isinstance(content.place, Home):
             same = isinstance(old, Tensor) and old.name == path  # with the parts packed in it
-            each.name = each.name or (old.name if same else path)
-            each.place = self.place
-        elif each.place is self.place and self._is_of_another(each.name, each):
-            each.name = path
+            content.name = content.name or (old.name if same else path)
+            content.place = self.place
+        elif content.place is self.place and self._is_of_another(content.name, content):
+            content.name = path
 
-    def _is_of_another(self, path: str | None, each: Any) -> bool:
+    def _is_of_another(self, path: str | None, item: Any) -> bool:
         """Return whether something else stands at a path."""
         return any(
-            path in contents and contents[path] is not each for contents in self._contents.values()
+            path in contents and contents[path] is not item for contents in self._contents.values()
         )
 
     def _rename(self, old: Any, path: str) -> None:
         """Call what no longer stands at the path of its name by the path where it does, if any."""
         items = (item for contents in self._contents.values() for item in contents.items())
-        new = next((other for other, each in items if each is old), None)
+        new = next((other for other, content in items if content is old), None)
         if new is None:
             return
         if isinstance(old, Module):
@@ -219,13 +219,13 @@ class Module:
             place = path
             while place not in nodes:
                 place = place.rpartition(".")[0]
-            if place in contents or any(old is each for each in contents.values()):
+            if place in contents or any(old is content for content in contents.values()):
                 continue
             new = nodes[place]
             if new is old:
                 frozen[path] = old
             elif isinstance(new, list | tuple | dict):
-                if place == path and not any(each.startswith(f"{path}.") for each in contents):
+                if place == path and not any(inner.startswith(f"{path}.") for inner in contents):
                     self._refuse_loss(path, old, new)
             elif new is not None and not (isinstance(old, Module) and callable(new)):
                 self._refuse_loss(path, old, new)
@@ -233,16 +233,16 @@ class Module:
 
     def _refuse_loss(self, path: str, old: Any, new: Any) -> None:
         name = ".".join(filter(None, [self.place.path(), path]))
-        found = f"found {type(new).__name__}"
+        kind = f"found {type(new).__name__}"
         if isinstance(new, Tensor):
-            found = f"found a Tensor {'computed from others' if new.inputs else 'without gradient'}"
+            kind = f"found a Tensor {'computed from others' if new.inputs else 'without gradient'}"
         if isinstance(old, Module):
             raise UsageError(
-                f"{name} is a {type(old).__name__}, whose parameters would be lost: {found}, "
+                f"{name} is a {type(old).__name__}, whose parameters would be lost: {kind}, "
                 "expected another module, a function or None"
             )
         raise UsageError(
-            f"{name} is a parameter and would be lost: {found}, expected a Tensor made with "
+            f"{name} is a parameter and would be lost: {kind}, expected a Tensor made with "
             f"requires_grad=True, or None; to change its numbers, write .data -= … or .data = …"
         )
 
@@ -277,9 +277,9 @@ class Module:
         """Yield the modules held directly, with the names that lead to them."""
         for attribute, value in self._attributes():
             path = "" if attribute == self._unnamed else attribute
-            for name, each in _inside(value, path).items():
-                if isinstance(each, Module):
-                    yield name, each
+            for name, content in _inside(value, path).items():
+                if isinstance(content, Module):
+                    yield name, content
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield what its tree shows inside it, with the names that lead there."""
@@ -288,18 +288,18 @@ class Module:
     def _own_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters held directly, with the names that lead to them."""
         for attribute, value in self._attributes():
-            for path, each in self._hold(attribute, value).items():
-                if _is_parameter(each):
-                    yield path, each
+            for path, content in self._hold(attribute, value).items():
+                if _is_parameter(content):
+                    yield path, content
 
     def _modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module and all modules in it once, with what their parameters' paths begin."""
-        seen: set[int] = set()
+        visited: set[int] = set()
         waiting: list[tuple[str, Module]] = [(prefix, self)]
         while waiting:
             start, module = waiting.pop()
-            if id(module) not in seen:
-                seen.add(id(module))
+            if id(module) not in visited:
+                visited.add(id(module))
                 yield start, module
                 inside = [(f"{start}{name}.", child) for name, child in module.children()]
                 waiting += reversed(inside)
@@ -316,22 +316,22 @@ class Module:
             If an item of a list or a dictionary was a parameter or a module, and is none now.
         """
         text("named_parameters: prefix", prefix)
-        found: dict[str, Tensor] = {}
-        seen: set[int] = set()
+        parameters: dict[str, Tensor] = {}
+        visited: set[int] = set()
         called: dict[Any, str] = {}  # where the owner of a name is
         for start, module in self._modules(prefix):
             whole = f"{type(module).__name__} at {start[:-1] or 'the top'}"
             if module.place.parent is not None and module.place.name is not None:
                 _name_once(called, module.place.path(), module.place.outermost(), whole, True)
-            for path, each in module._own_parameters():
-                if id(each) in seen:
+            for path, tensor in module._own_parameters():
+                if id(tensor) in visited:
                     continue
-                seen.add(id(each))
+                visited.add(id(tensor))
                 name, where = start + path, f"{path} of the {whole}"
                 _name_once(called, name, None, where)
-                _name_once(called, each.label(), each.place.outermost(), where)
-                found[name] = each
-        return iter(found.items())
+                _name_once(called, tensor.label(), tensor.place.outermost(), where)
+                parameters[name] = tensor
+        return iter(parameters.items())
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Yield what belongs to the state and is not trained, as running means, by its path."""
@@ -385,7 +385,9 @@ class Module:
         """
         of_kind("load_state_dict", state, Mapping, "a dictionary of arrays")
         known = self.named_state()
-        check_entries("load_state_dict", state, {name: each.shape for name, each in known.items()})
+        check_entries(
+            "load_state_dict", state, {name: tensor.shape for name, tensor in known.items()}
+        )
         # refuses what is no real number before anything changes
         arrays = {name: as_floats(state[name], None, name) for name in known}
         replace_data({parameter: arrays[name] for name, parameter in known.items()})
@@ -399,15 +401,15 @@ def free_name(stem: str, taken: Container[str]) -> str:
 
 def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield a value and, of lists and dictionaries, all in it, with their paths."""
-    waiting, seen = [(path, value)], set()
+    waiting, visited = [(path, value)], set()
     while waiting:
         path, value = waiting.pop()
         yield path, value
-        if isinstance(value, list | tuple | dict) and id(value) not in seen:
-            seen.add(id(value))
+        if isinstance(value, list | tuple | dict) and id(value) not in visited:
+            visited.add(id(value))
             items = value.items() if isinstance(value, dict) else enumerate(value)
             start = f"{path}." if path else ""
-            waiting += reversed([(f"{start}{key}", each) for key, each in items])
+            waiting += reversed([(f"{start}{key}", item) for key, item in items])
 
 
 def _inside(value: Any, path: str) -> dict[str, Any]:
@@ -416,13 +418,13 @@ def _inside(value: Any, path: str) -> dict[str, Any]:
         return {path: value}
     contents: dict[str, Any] = {}
     if isinstance(value, list | tuple | dict):
-        for each_path, each in _nodes(value, path):
-            if not isinstance(each, Module) and not _is_parameter(each):
+        for inner_path, node in _nodes(value, path):
+            if not isinstance(node, Module) and not _is_parameter(node):
                 continue
-            if contents.setdefault(each_path, each) is not each:
+            if contents.setdefault(inner_path, node) is not node:
                 raise SignalError(
-                    f"two items of {path} have one path, {each_path}: a "
-                    f"{type(contents[each_path]).__name__} and a {type(each).__name__}; "
+                    f"two items of {path} have one path, {inner_path}: a "
+                    f"{type(contents[inner_path]).__name__} and a {type(node).__name__}; "
                     "choose other keys"
                 )
     return contents

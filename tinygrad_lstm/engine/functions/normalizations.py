@@ -104,7 +104,7 @@ def batch_norm(
     axis, ndim = checked.one_axis("batch_norm", x, axis), len(x.shape)
     eps = number("batch_norm: eps", eps, 0.0)
     mean, variance, scale, shift = (
-        along_axis(each, axis, ndim) for each in (mean, variance, scale, shift)
+        along_axis(x, axis, ndim) for x in (mean, variance, scale, shift)
     )
     return _moved((x - mean) / sqrt(variance + eps), scale, shift)
 

@@ -132,7 +132,7 @@ def placed(
     dilations = for_axes(f"{who}: dilation", dilation, n, least=1)
     pads = list(pairs(who, in_numbers(who, padding, x, width, stride, dilation), n))
     ceil = flag(f"{who}: ceil", ceil)
-    reaches = [step * (each - 1) + 1 for step, each in zip(dilations, widths, strict=True)]
+    reaches = [step * (extent - 1) + 1 for step, extent in zip(dilations, widths, strict=True)]
     for axis, (size, reach, (before, after)) in enumerate(zip(sizes, reaches, pads, strict=True)):
         room = before + size + after - reach
         if room < 0:
@@ -213,7 +213,7 @@ def for_axes(who: str, value: Any, n: int, least: int) -> tuple[int, ...]:
     """Return a whole number for each axis."""
     sizes = checked.wholes(who, value)
     sizes = sizes * n if len(sizes) == 1 else sizes
-    if len(sizes) != n or any(each < least for each in sizes):
+    if len(sizes) != n or any(size < least for size in sizes):
         raise ArgumentError(
             f"{who} must be {n} whole numbers of at least {least}, or one, found {excerpt(value)}"
         )
