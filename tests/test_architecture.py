@@ -19,9 +19,12 @@ ROOT = Path(tinygrad_lstm.__file__).parent
 README = ROOT.parent / "README.md"
 
 # the wings in the order in which data passes them, and what each may import: only wings above it
-ALL = "errors files engine network formulas nn optim interop check drawing data derivations"
+ALL = (
+    "interruption errors files engine network formulas nn optim interop check drawing data "
+    "derivations"
+)
 WINGS = {
-    "errors": "", "files": "errors", "data": "", "derivations": "",
+    "interruption": "", "errors": "", "files": "errors", "data": "", "derivations": "",
     "engine": "errors",
     "network": "errors engine",
     "formulas": "errors engine network",
@@ -30,7 +33,7 @@ WINGS = {
     "check": "errors files engine network formulas",
     "drawing": "errors files engine network formulas check",
     "demo": ALL, "gallery": f"{ALL} demo", "cli": f"{ALL} demo gallery",
-    "__main__": "cli", "": ALL,
+    "__main__": "interruption cli", "": ALL,
 }  # fmt: skip
 # a wing that is not listed needs NumPy alone; these packages are imported when they are used
 EXTRAS = {

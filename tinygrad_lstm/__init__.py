@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 # fmt: off
 # isort: off
+from . import interruption as interruption  # before NumPy
 from . import nn, optim
 from .engine.differentiate import grad, jvp
 from .engine.functions import (

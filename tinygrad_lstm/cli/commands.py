@@ -28,9 +28,10 @@ from ..engine.spelling import spell_what_is_unknown
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..formulas.explain import explain
+from ..interruption import INTERRUPTED
 from .silence import Terminal, silence
 
-INTERRUPTED, UNREAD = 130, 141  # the exit statuses that shells give to SIGINT and SIGPIPE
+UNREAD = 141  # the exit status that shells give to SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
