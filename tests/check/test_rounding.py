@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from support import planted
+from tinygrad_lstm.check.rounding import absolute
 from tinygrad_lstm.demo import gomez_network
 from tinygrad_lstm.derivations import gomez
 
@@ -230,3 +231,20 @@ def test_rounding_does_not_grow_from_layer_to_layer():
     hand["W1"] = hand["W1"] * 1.001
     found = tg.compare(loss, hand)
     assert found.blame is not None and found.blame.signal == "W1"
+
+
+def test_the_size_of_a_weight_is_computed_once_for_all_steps():
+    """A weight of 1000 × 1000 numbers that 50 steps read is no array of 50 million."""
+    rng = np.random.default_rng(0)
+    U = tg.Tensor(rng.normal(size=(3, 3)), requires_grad=True, name="U")
+    h = rng.normal(size=3)
+    for _ in tg.steps(5):
+        h = tg.tanh(h @ U)
+    adjoint = tg.graph(tg.sum(h)).fold().adjoint()
+    sizes = absolute(adjoint)
+    for node, size in zip(adjoint.nodes, sizes.nodes, strict=True):
+        if node.gain is not None:
+            assert np.array_equal(size.gain, np.abs(node.gain))
+    (weight,) = (node for node in sizes.nodes if node.kind == "matrix" and node.folded
+                 and np.ndim(node.gain) == 3)  # fmt: skip
+    assert weight.gain.shape == (5, 3, 3) and weight.gain.strides[0] == 0

@@ -20,9 +20,10 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError
 from ..network.signals import Signals
 from ..network.view import View
+from .digits import half_unit_printed
 from .hand import HandGradient, look_up, pairs
 from .report import Report
-from .rounding import half_unit_printed, reach
+from .rounding import reach
 from .row import TOO_FEW, Row
 
 ROUNDING = {8: 1e-12, 4: 1e-5, 2: 1e-2}  # of floats of so many bytes, relative to the largest entry
