@@ -225,6 +225,21 @@ def test_losses_with_options_fold(name, reduction, weighted):
         laws.near(found[f"δ{parameter.label()}"], parameter.grad, 1e-13)
 
 
+@pytest.mark.parametrize("saturated", range(3))
+def test_a_probability_of_0_or_1_at_one_step_changes_no_operation(saturated):
+    z = np.linspace(-1.0, 1.0, 6).reshape(3, 2)
+    z[saturated] = 800.0, -800.0
+    w, total = tg.Tensor(np.ones(2), requires_grad=True, name="w"), 0.0
+    h = tg.Tensor(np.zeros(2), name="h")
+    for k in tg.steps(3):
+        h = w * z[k] + 0.1 * tg.tanh(h)
+        total = total + tg.nn.binary_cross_entropy(tg.sigmoid(h), [1.0, 0.0])
+    total.backward()
+    network = tg.graph(total).fold()
+    assert "over 3 steps" in repr(network)
+    laws.near(network.adjoint().evaluate()["δw"], w.grad, 1e-14)
+
+
 def test_the_norm_of_no_error_has_no_gradient_under_any_option():
     y = np.ones((3, 2))
     for reduction in REDUCTIONS:

@@ -66,6 +66,13 @@ class Place:
             link = link.parent
         return link
 
+    def is_in_step(self) -> bool:
+        """Return whether a step of a recurrence is around it."""
+        link: Place | None = self
+        while link is not None and link.step is None:
+            link = link.parent
+        return link is not None
+
     def path(self) -> str:
         """Return the scopes' names, outermost first, each after the step it was opened in."""
         links: list[Place] = []

@@ -210,9 +210,12 @@ def _outside_0_to_1(x: Tensor) -> np.ndarray:
 
 
 def _log(p: Tensor, share: Tensor) -> Tensor:
-    """Return log p, but 0 where p is 0 and has no share: 0 log 0 is 0."""
+    """Return log p, but 0 where p is 0 and has no share: 0 log 0 is 0.
+
+    All steps of a recurrence record the same operations, whatever the numbers are.
+    """
     idle = (p.data == 0) & (share.data == 0)
-    return log(where(idle, 1.0, p) if idle.any() else p)
+    return log(where(idle, 1.0, p) if idle.any() or p.place.is_in_step() else p)
 
 
 @cache  # once in a process
