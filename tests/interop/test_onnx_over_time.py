@@ -10,7 +10,8 @@ from support.peers import peer
 from tinygrad_lstm import interop, nn
 from tinygrad_lstm.errors import FileError, ShapeError
 from tinygrad_lstm.interop import load_onnx
-from tinygrad_lstm.interop.onnx_over_time import DEFAULTS, GATES, SQUASHES, OverTime
+from tinygrad_lstm.interop.onnx_attributes import DEFAULTS, FUNCTIONS, GATES
+from tinygrad_lstm.interop.onnx_over_time import OverTime
 
 peer("onnx")
 TWO = ["Affine", "ScaledTanh", "HardSigmoid"]  # which take alpha and beta
@@ -189,4 +190,4 @@ def test_inputs_that_do_not_fit():
 
 
 def test_every_function_is_drawn():
-    assert {name.lower() for name in NAMES} == set(SQUASHES)
+    assert {name.lower() for name in NAMES} == set(FUNCTIONS)

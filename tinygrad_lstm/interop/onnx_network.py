@@ -18,10 +18,11 @@ from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
 from ..errors import ShapeError, UsageError, check_path
 from ..nn.module import Module, free_name
-from . import onnx_over_time as over_time
+from . import onnx_attributes as over_time
 from .framework import LAYERS
 from .onnx_layout import SQUASHES, load_package, onnx
 from .onnx_operators import OPERATORS, PARTS, attributes
+from .onnx_over_time import OverTime
 from .onnx_reader import Reader, place
 
 # of the equations of LSTM, GRU and RNN: functions by ONNX' names, and what these take
@@ -233,7 +234,7 @@ class _Builder:
                 self.reader.fail(f"{place(node)}: " + "; ".join(wrong))
         options = _options(kind, settings, "P" in arrays) if is_constant else None
         if options is None:
-            return Step(over_time.OverTime(kind, name, settings), inputs, outputs, {})
+            return Step(OverTime(kind, name, settings), inputs, outputs, {})
         layer = Layer(self._layer(kind, name, arrays, options), bool(settings.get("layout")))
         return Step(layer, (*inputs[:1], *inputs[4:7]), outputs, {})
 

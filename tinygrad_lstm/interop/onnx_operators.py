@@ -12,12 +12,15 @@ from typing import Any
 
 from .onnx_elementwise import ELEMENTWISE
 from .onnx_reductions import REDUCTIONS
+from .onnx_resize import NEAREST, resize
 from .onnx_shapes import SHAPES
 from .onnx_windows import WINDOWS
 
-OPERATORS: dict[str, Callable[..., Any]] = ELEMENTWISE | SHAPES | REDUCTIONS | WINDOWS
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **ELEMENTWISE, **SHAPES, **REDUCTIONS, **WINDOWS, "Resize": resize,
+}  # fmt: skip
 # of operators with several outputs, the most that are covered
-OUTPUTS = {"Split": 2**31, "TopK": 2, "LayerNormalization": 3}
+OUTPUTS = {"Split": 2**31, "TopK": 2, "LayerNormalization": 3, "SoftmaxCrossEntropyLoss": 2}
 # the values of an attribute that are covered, where not all are
 _PADDING = ("", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 ALLOWED: dict[tuple[str, str], tuple[Any, ...]] = {
@@ -27,11 +30,23 @@ ALLOWED: dict[tuple[str, str], tuple[Any, ...]] = {
     ("DepthToSpace", "mode"): ("DCR", "CRD"),
     ("Gelu", "approximate"): ("none", "tanh"),
     ("Pad", "mode"): ("constant", "edge", "reflect", "wrap"),
+    ("Resize", "antialias"): (0,),
+    ("Resize", "coordinate_transformation_mode"):
+        ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"),
+    ("Resize", "keep_aspect_ratio_policy"): ("stretch",),
+    ("Resize", "mode"): ("nearest", "linear", "cubic"),
+    ("Resize", "nearest_mode"): tuple(NEAREST),
     ("ScatterElements", "reduction"): ("none", "add"),
     ("ScatterND", "reduction"): ("none", "add"),
 }  # fmt: skip
 # the inputs that no training changes: measured means and variances, bounds; exponents of one number
-UNTRAINED = {"BatchNormalization": (3, 4), "Clip": (1, 2), "Pad": (2,), "Pow": (1,)}
+UNTRAINED = {
+    "BatchNormalization": (3, 4),
+    "Clip": (1, 2),
+    "Pad": (2,),
+    "Pow": (1,),
+    "Resize": (1, 2),
+}
 PARTS = "parts"  # the keyword that takes the number of a node's outputs
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import FileError
 from ..files.beside import read_beside
 from ..files.npz import refuse_device
-from . import onnx_over_time as over_time
+from . import onnx_attributes as over_time
 from .onnx_operators import ALLOWED, OPERATORS, OUTPUTS, UNTRAINED, attributes
 
 OPSET = 13  # from which on axes are inputs

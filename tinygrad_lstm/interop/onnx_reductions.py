@@ -121,6 +121,35 @@ def determinant(x: Any) -> Any:
     return linalg.det(x)
 
 
+def likelihood_loss(
+    x: Any, labels: Any, weights: Any = None, *,
+    ignore_index: int | None = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return -w x at the label of each entry of the batch, from logarithms x (B, C, ...)."""
+    labels = np.asarray(plain(labels))
+    is_kept = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
+    index = list(np.ix_(*map(range, labels.shape)))
+    index.insert(1, np.where(is_kept, labels, 0))
+    losses = p.where(is_kept, -p.gather(x, index=tuple(np.broadcast_arrays(*index))), 0.0)
+    shares = is_kept.astype(x.dtype)
+    if weights is not None:
+        shares = p.where(is_kept, p.gather(weights, index=(index[1],)), 0.0)
+        losses = losses * shares
+    if reduction == "none":
+        return losses
+    return p.sum(losses) / p.sum(shares) if reduction == "mean" else p.sum(losses)
+
+
+def softmax_loss(
+    x: Any, labels: Any, weights: Any = None, *,
+    ignore_index: int | None = None, reduction: str = "mean",
+) -> tuple[Any, Any]:  # fmt: skip
+    """Return the loss of logarithms of softmax(x), and the logarithms."""
+    below = functions.log_softmax(x, 1)
+    loss = likelihood_loss(below, labels, weights, ignore_index=ignore_index, reduction=reduction)
+    return loss, below
+
+
 REDUCTIONS: dict[str, Callable[..., Any]] = {
     "ReduceSum": _reduced(p.sum), "ReduceMean": _reduced(functions.mean),
     "ReduceMax": _reduced(p.max), "ReduceMin": _reduced(functions.min),
@@ -131,4 +160,5 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "ArgMax": _chosen(np.argmax), "ArgMin": _chosen(np.argmin), "TopK": largest,
     "CumSum": cumsum, "Softmax": softmax, "LogSoftmax": log_softmax, "Hardmax": hardmax,
     "MatMul": p.matmul, "Gemm": gemm, "Einsum": einsum, "Det": determinant,
+    "NegativeLogLikelihoodLoss": likelihood_loss, "SoftmaxCrossEntropyLoss": softmax_loss,
 }  # fmt: skip
