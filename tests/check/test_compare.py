@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.networks import Cell
 from tinygrad_lstm.derivations import question
 from tinygrad_lstm.errors import ArgumentError, DTypeError, GradientError, SignalError, UsageError
 
@@ -291,16 +292,6 @@ def test_long_names_and_shapes_fit_a_terminal():
     report = tg.compare((y * y).sum(), hand)
     assert max(map(len, str(report).splitlines())) <= 80
     assert "a_module" in str(report) and "…" in str(report)
-
-
-class Cell(tg.nn.Module):
-    def __init__(self):
-        self.W = tg.Tensor(np.linspace(-1, 1, 9).reshape(3, 3), requires_grad=True)
-
-    def forward(self, h):
-        y = tg.tanh(h @ self.W)
-        y.name = "y"
-        return y
 
 
 @pytest.mark.parametrize("steps", [3, range(2, -1, -1)], ids=["forwards", "backwards"])
