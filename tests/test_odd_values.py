@@ -84,8 +84,8 @@ def optimizer(kind):
 
 
 X = np.linspace(-1.0, 1.0, 8).reshape(4, 2)
-RECURRENT = dict(bidirectional=False, dropout=0.0, truncate=None, stateful=False, batch_first=False,
-                 initial="zeros", name="layer", dtype=float, seed=0)  # fmt: skip
+RECURRENT = dict(bias=True, bidirectional=False, dropout=0.0, truncate=None, stateful=False,
+                 batch_first=False, initial="zeros", name="layer", dtype=float, seed=0)  # fmt: skip
 
 CALLS: dict[str, Call] = {
     # tensors
@@ -303,9 +303,48 @@ CALLS: dict[str, Call] = {
     "Report.text": lambda: call(report().text, answers=True),
     "Report.given_name": lambda: call(report().given_name, "w"),
     "Report.diagnose": lambda: call(report().diagnose, seconds=0.1, watch=iter),
+    # functions of networks
+    "convolution": lambda: call(
+        tg.convolution, leaf(2, 2, 5), leaf(3, 2, 2), stride=1, padding=1, dilation=1, groups=1
+    ),
+    "transposed_convolution": lambda: call(
+        tg.transposed_convolution, leaf(2, 2, 3), leaf(2, 1, 2), stride=2, padding=0, dilation=1,
+        groups=1, output_padding=1,
+    ),
+    "conv1d": lambda: call(
+        tg.conv1d, leaf(2, 2, 5), leaf(4, 1, 2), leaf(4), stride=1, padding="same", dilation=1,
+        groups=2,
+    ),
+    "conv2d": lambda: call(
+        tg.conv2d, leaf(2, 4, 5), leaf(3, 2, 2, 2), leaf(3), stride=1, padding=((1, 0), (0, 1)),
+        dilation=1, groups=1,
+    ),
+    "max_pool": lambda: call(
+        tg.max_pool, leaf(2, 2, 5), 2, stride=1, padding=1, dilation=1, ceil=True
+    ),
+    "average_pool": lambda: call(
+        tg.average_pool, leaf(2, 2, 5), 2, stride=1, padding=1, dilation=1, ceil=True,
+        count_padding=True,
+    ),
+    "layer_norm": lambda: call(
+        tg.layer_norm, leaf(2, 3), leaf(3), leaf(3), axis=-1, eps=1e-5
+    ),
+    "rms_norm": lambda: call(tg.rms_norm, leaf(2, 3), leaf(3), axis=-1, eps=1e-5),
+    "group_norm": lambda: call(
+        tg.group_norm, leaf(2, 4, 3), 2, leaf(4), leaf(4), eps=1e-5
+    ),
+    "batch_norm": lambda: call(
+        tg.batch_norm, leaf(2, 3), leaf(3), leaf(3), leaf(3), leaf(3), axis=1, eps=1e-5
+    ),
+    "attention": lambda: call(
+        tg.attention, leaf(3, 2), leaf(4, 2), leaf(4, 2), mask=np.ones((3, 4), bool), causal=True
+    ),
+    "embedding": lambda: call(tg.embedding, leaf(4, 3), [1, 2]),
+    "one_hot": lambda: call(tg.one_hot, [1, 2], 4, dtype=float),
+    "dropout": lambda: call(tg.dropout, leaf(3), 0.5, seed=0),
     # layers
     "Dense": lambda: call(
-        nn.Dense, 2, 3, activation="tanh", name="d", dtype=float, seed=0
+        nn.Dense, 2, 3, activation="tanh", bias=True, name="d", dtype=float, seed=0
     ),
     "Dropout": lambda: call(nn.Dropout, 0.5, name="d", seed=0),
     "Sequential": lambda: call(nn.Sequential, dense(), tg.tanh, name="net"),
@@ -323,16 +362,57 @@ CALLS: dict[str, Call] = {
     ),
     "Recurrent": lambda: call(nn.Recurrent, LSTMEquations(3), 2, num_layers=1, **RECURRENT),
     "Equations": lambda: call(nn.Equations, gates={"f": 3, "h": 3}, sizes=(3,)),
-    "Cell": lambda: call(nn.Cell, LSTMEquations(3), 2, name="c", dtype=float, seed=0),
+    "Cell": lambda: call(nn.Cell, LSTMEquations(3), 2, bias=True, name="c", dtype=float, seed=0),
     "LSTMCell": lambda: call(
         nn.LSTMCell, 2, 3, peephole=False, proj_size=0, forget_bias=1.0, activation="tanh",
+        bias=True,
         name="c", dtype=float, seed=0,
     ),
     "GRUCell": lambda: call(
-        nn.GRUCell, 2, 3, reset_after=True, activation="tanh", name="c", dtype=float, seed=0
+        nn.GRUCell, 2, 3, reset_after=True, activation="tanh", bias=True, name="c", dtype=float,
+        seed=0,
     ),
     "RNNCell": lambda: call(
-        nn.RNNCell, 2, 3, activation="tanh", name="c", dtype=float, seed=0
+        nn.RNNCell, 2, 3, activation="tanh", bias=True, name="c", dtype=float, seed=0
+    ),
+    "Conv1d": lambda: call(
+        nn.Conv1d, 2, 4, 3, stride=1, padding=1, dilation=1, groups=2, activation="tanh",
+        bias=True, name="c", dtype=float, seed=0,
+    ),
+    "Conv2d": lambda: call(
+        nn.Conv2d, 2, 4, (3, 2), stride=(1, 2), padding=((1, 1), (0, 1)), dilation=1, groups=2,
+        activation="tanh", bias=True, name="c", dtype=float, seed=0,
+    ),
+    "MaxPool": lambda: call(
+        nn.MaxPool, 2, 1, dilation=1, padding=1, ceil=True, axes=1, name="m"
+    ),
+    "AveragePool": lambda: call(
+        nn.AveragePool, 2, 1, count_padding=True, padding=1, ceil=True, axes=1, name="m"
+    ),
+    "LayerNorm": lambda: call(
+        nn.LayerNorm, (2, 3), eps=1e-5, scale=True, bias=True, name="n", dtype=float
+    ),
+    "BatchNorm": lambda: call(
+        nn.BatchNorm, 2, eps=1e-5, momentum=0.1, axis=1, scale=True, bias=True, name="n",
+        dtype=float,
+    ),
+    "Embedding": lambda: call(
+        nn.Embedding, 4, 3, padding=1, name="e", dtype=float, seed=0
+    ),
+    "Attention": lambda: call(
+        nn.Attention, 4, 2, head_size=2, key_size=3, value_size=5, causal=True, dropout=0.1,
+        batch_first=True, bias=True, name="a", dtype=float, seed=0,
+    ),
+    "Conv1d.forward": lambda: call(nn.Conv1d(2, 3, 2, seed=0), np.ones((4, 2, 5))),
+    "Conv2d.forward": lambda: call(nn.Conv2d(2, 3, 2, seed=0), np.ones((2, 4, 5))),
+    "MaxPool.forward": lambda: call(nn.MaxPool(2), np.ones((2, 3, 4))),
+    "AveragePool.forward": lambda: call(nn.AveragePool(2), np.ones((2, 3, 4))),
+    "LayerNorm.forward": lambda: call(nn.LayerNorm(2), X),
+    "BatchNorm.forward": lambda: call(nn.BatchNorm(2), X),
+    "Embedding.forward": lambda: call(nn.Embedding(4, 3, seed=0), [[1, 2], [3, 0]]),
+    "Attention.forward": lambda: call(
+        nn.Attention(2, seed=0), X[:, None], X[:3, None], X[:3, None], mask=np.ones((4, 3), bool),
+        lengths=[2],
     ),
     "Module": lambda: call(nn.Module, name="m"),
     "Module.load_state_dict": lambda: call(dense().load_state_dict, dense().state_dict()),
@@ -341,6 +421,9 @@ CALLS: dict[str, Call] = {
     ),
     "Module.named_parameters": lambda: call(
         lambda prefix: list(dense().named_parameters(prefix)), "p."
+    ),
+    "Module.named_buffers": lambda: call(
+        lambda prefix: list(nn.BatchNorm(2).named_buffers(prefix)), "p."
     ),
     "Module.train": lambda: call(dense().train, mode=True),
     "Dense.forward": lambda: call(dense(), X),

@@ -46,7 +46,7 @@ BAD = {
     "no table": (lambda: tg.embedding(1.0, 0), ShapeError, "expected a table"),
     "no classes": (lambda: tg.one_hot([0], 0), ArgumentError, "count must be at least 1"),
     "rate": (lambda: tg.dropout(np.ones(2), 1.0), ArgumentError, "below 1"),
-    "seed": (lambda: tg.dropout(np.ones(2), seed="a"), UsageError, "seed 'a'"),
+    "seed": (lambda: tg.dropout(np.ones(2), seed="a"), UsageError, "seed: found 'a'"),
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
 
 _ndarray = np.ndarray
 LARGEST = 2**63 - 1  # of NumPy's integers
+MOST = 2**31  # entries along an axis, or of what is drawn at once
 MOST_SHOWN = 120  # characters of an argument in a message
 
 
@@ -225,6 +226,23 @@ def names(who: str, value: Any) -> tuple[str, ...]:
     if single or not isinstance(value, Iterable):
         raise UsageError(f"{who}: found {excerpt(value)}, expected a name or a list of names")
     return tuple([text(who, name) for name in value])
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return the generator that a seed stands for; a generator stands for itself.
+
+    Raises
+    ------
+    UsageError
+        If the seed is neither a whole number, a generator nor None.
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is None or (isinstance(seed, int | np.integer) and seed >= 0):
+        return np.random.default_rng(seed)
+    raise UsageError(
+        f"seed: found {excerpt(seed)}, expected a whole number of 0 or more, a Generator or None"
+    )
 
 
 # --- classes ------------------------------------------------------------------------------------

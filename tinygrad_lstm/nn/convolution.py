@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
-from ..engine.arguments import optional, whole
+from ..engine.arguments import one_of, optional, whole
 from ..engine.functions.convolutions import convolved
-from ..engine.functions.pooling import for_axes, in_numbers, pairs
+from ..engine.functions.pooling import for_axes, pairs
 from ..engine.symbol import PREFIX, PRODUCT, Notation, Symbol
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ShapeError
@@ -90,10 +90,10 @@ class Conv(Module):
                 f"{who}: found {self.groups} groups for {self.input_size} features to "
                 f"{self.output_size}; expected a number that divides both"
             )
-        blank = np.broadcast_to(np.zeros(()), (1, 1, *self.kernel_size))
         if isinstance(padding, str):
-            in_numbers(who, padding, blank, self.kernel_size, self.stride, self.dilation)
-        self.padding = padding if isinstance(padding, str) else pairs(who, padding, axes)
+            self.padding = one_of(f"{who}: padding", padding, ("same", "valid"))
+        else:
+            self.padding = pairs(who, padding, axes)
         self.activation = optional(lambda _, f: as_function(who, f), who, activation)
         inward, window = self.input_size // self.groups, math.prod(self.kernel_size)
         fans = window * (inward + self.output_size // self.groups)

@@ -10,30 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ..engine.arguments import MOST as MOST
 from ..engine.arguments import excerpt, float_type, number, whole
+from ..engine.arguments import generator as generator
 from ..errors import ArgumentError, UsageError
 
 if TYPE_CHECKING:  # NumPy loads its generators only when asked for one
     Seed: TypeAlias = int | np.random.Generator | None
-
-MOST = 2**31  # entries of what is drawn at once
-
-
-def generator(seed: Seed) -> np.random.Generator:
-    """Return the generator that a seed stands for; a generator stands for itself.
-
-    Raises
-    ------
-    UsageError
-        If the seed is neither a whole number, a generator nor None.
-    """
-    if isinstance(seed, np.random.Generator):
-        return seed
-    if seed is None or (isinstance(seed, int | np.integer) and seed >= 0):
-        return np.random.default_rng(seed)
-    raise UsageError(
-        f"seed: found {excerpt(seed)}, expected a whole number of 0 or more, a Generator or None"
-    )
 
 
 def uniform(

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from ..engine.arguments import flag, optional, whole
+from ..engine.arguments import flag, one_of, optional, whole
 from ..engine.functions import checked, pooling
 from ..engine.primitives import reshape
 from ..engine.symbol import Symbol, function
@@ -52,12 +52,14 @@ class Pool(Module):
         who = type(self).__name__
         self.width = checked.wholes(f"{who}: width", width)
         several = len(self.width) if len(self.width) > 1 else None
-        self.axes = several if axes is None else whole(f"{who}: axes", axes, least=1)
+        self.axes = several if axes is None else whole(f"{who}: axes", axes, 1, checked.MOST_AXES)
         self.stride = optional(checked.wholes, f"{who}: stride", stride)
         count = self.axes or 1
         for what, value in (("width", self.width), ("stride", self.stride or 1)):
             pooling.for_axes(f"{who}: {what}", value, count, least=1)
-        if not isinstance(padding, str) and self.axes:
+        if isinstance(padding, str):
+            one_of(f"{who}: padding", padding, ("same", "valid"))
+        else:
             pooling.pairs(who, padding, count)
         self.padding = padding
         self.ceil = flag(f"{who}: ceil", ceil)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError, OutOfRangeError, ShapeError, UsageError
-from ..arguments import as_array, excerpt, float_type, number, whole
+from ...errors import DTypeError, OutOfRangeError, ShapeError
+from ..arguments import MOST, as_array, float_type, generator, number, whole
 from ..numerics import Array
 from ..primitives import gather
 from . import checked
@@ -64,7 +64,7 @@ def one_hot(index: Any, count: int, dtype: Any = np.float64) -> np.ndarray:
     array([[1., 0., 0.],
            [0., 0., 1.]])
     """
-    count, kind = whole("one_hot: count", count, 1), float_type("one_hot", dtype)
+    count, kind = whole("one_hot: count", count, 1, MOST), float_type("one_hot", dtype)
     index = numbers_below("one_hot", index, count)
     y: np.ndarray = (index[..., None] == np.arange(count)).astype(kind)
     return y
@@ -98,14 +98,7 @@ def dropout(x: Array, rate: float = 0.5, seed: Any = None) -> Array:
     """
     x = checked.array("dropout", x)
     rate = number("dropout: rate", rate, 0.0, 1.0)
-    try:
-        random = np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"dropout: found seed {excerpt(seed)}, expected a whole number of 0 or more, a "
-            "Generator or None"
-        ) from None
-    return x * dropout_mask(x.shape, rate, random, x.dtype)
+    return x * dropout_mask(x.shape, rate, generator(seed), x.dtype)
 
 
 def dropout_mask(

@@ -103,6 +103,7 @@ def batch_norm(
     x = checked.array("batch_norm", x)
     axis, ndim = checked.one_axis("batch_norm", x, axis), len(x.shape)
     eps = number("batch_norm: eps", eps, 0.0)
+    mean, variance = (checked.array("batch_norm", moment) for moment in (mean, variance))
     mean, variance, scale, shift = (
         along_axis(x, axis, ndim) for x in (mean, variance, scale, shift)
     )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
-from ..arguments import excerpt, flag, one_of
+from ..arguments import MOST, excerpt, flag, one_of
 from ..numerics import Array
 from ..primitives import max, pad, sliding_windows, sum, where
 from . import checked
@@ -213,7 +213,7 @@ def for_axes(who: str, value: Any, n: int, least: int) -> tuple[int, ...]:
     """Return a whole number for each axis."""
     sizes = checked.wholes(who, value)
     sizes = sizes * n if len(sizes) == 1 else sizes
-    if len(sizes) != n or any(size < least for size in sizes):
+    if len(sizes) != n or any(not least <= size < MOST for size in sizes):
         raise ArgumentError(
             f"{who} must be {n} whole numbers of at least {least}, or one, found {excerpt(value)}"
         )
@@ -229,6 +229,9 @@ def pairs(who: str, value: Any, n: int) -> tuple[tuple[int, int], ...]:
     if len(given) != n:
         raise ArgumentError(f"{who} must be for {n} axes, found {excerpt(value)}")
     counted = [checked.wholes(who, pair) for pair in given]
-    if any(len(pair) > 2 or not pair or min(pair) < 0 for pair in counted):
+    if any(
+        len(pair) > 2 or not pair or not 0 <= min(pair) <= builtins.max(pair) < MOST
+        for pair in counted
+    ):
         raise UsageError(f"{who} must hold numbers or pairs of at least 0, found {excerpt(value)}")
     return tuple([(pair[0], pair[-1]) for pair in counted])
