@@ -51,9 +51,11 @@ class Pool(Module):
         super().__init__(name)
         who = type(self).__name__
         self.width = checked.wholes(f"{who}: width", width)
-        several = len(self.width) if len(self.width) > 1 else None
-        self.axes = several if axes is None else whole(f"{who}: axes", axes, 1, checked.MOST_AXES)
         self.stride = optional(checked.wholes, f"{who}: stride", stride)
+        given = [self.width, self.stride, [] if isinstance(padding, str) else padding]
+        lengths = [len(value) for value in given if isinstance(value, tuple | list)]
+        several = max(lengths) if max(lengths) > 1 else None
+        self.axes = optional(whole, f"{who}: axes", axes, 1, checked.MOST_AXES) or several
         count = self.axes or 1
         for what, value in (("width", self.width), ("stride", self.stride or 1)):
             pooling.for_axes(f"{who}: {what}", value, count, least=1)
