@@ -18,6 +18,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from support import laws
+from tinygrad_lstm.engine.tensor import constant
 from tinygrad_lstm.errors import DetachError, GradientError, ShapeError, UsageError
 
 A = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -0.75]])
@@ -848,3 +849,17 @@ def test_gradient_that_is_none_is_refused_before_any_is_added(grad):
     with pytest.raises((tg.DTypeError, ShapeError), match="gradient of y"):
         (x + y).sum().backward()
     assert x.grad is None
+
+
+@pytest.mark.parametrize("condition", [np.array([True, False]), np.array([1.0, 0.0])])
+@pytest.mark.parametrize("number", [0.5, 2, -np.inf, np.float64(0.25)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_number_to_choose_takes_the_type_of_what_stands_beside_it(condition, number, dtype):
+    x = tg.Tensor([3.0, 4.0], requires_grad=True, dtype=dtype)
+    truth = constant(condition, name="mask")
+    for y, expected in (
+        (tg.where(truth, x, number), [3.0, number]),
+        (tg.where(truth, number, x), [number, 4.0]),
+    ):
+        np.testing.assert_array_equal(y.data, expected)
+        assert y.dtype == np.result_type(dtype, number if isinstance(number, np.generic) else dtype)

@@ -429,6 +429,8 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
     """
     tensors = [operand for operand in operands if isinstance(operand, Tensor)]
     rules = primitive.rules
+    if rules and rules[0] is None and len(tensors) > 1 and tensors[0] is operands[0]:
+        del tensors[0]  # a condition has no say in the type of what is chosen
     constants = []
     for position, operand in enumerate(operands):
         if type(operand) is float:

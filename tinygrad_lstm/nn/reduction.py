@@ -69,7 +69,7 @@ class Reduction:
         if self.counts is None:
             return x
         counts = self.counts.reshape(self.shape + (1,) * (x.ndim - len(self.shape)))
-        return where(constant(counts, name="mask"), x, constant(np.array(filler, x.dtype)))
+        return where(constant(counts, name="mask"), x, filler)
 
     def reduce(self, entries: Tensor, weight: Tensor | None, by_weight: bool = True) -> Tensor:
         """Return the result: one number, or the entries if the reduction is "none"."""
