@@ -33,7 +33,8 @@ from ..errors import ShapeError
 from ..nn.convolution import Conv
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
-from .framework import Framework, LayerPart, register
+from .framework import Framework, register
+from .layer_parts import LayerPart
 from .plain_layers import Tables, packed, same, unpacked
 
 

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, UsageError, check_path
 from ..files.whole import write_file
 from ..nn.activations import identity
 from ..nn.module import Module
-from .framework import LayerPart, joint
+from .layer_parts import LayerPart, joint
 from .onnx_layout import OPERATORS, SQUASHES, load_package, onnx, squashes
 
 OPSET, IR = 17, 8  # versions: old enough for runtimes of today, new enough for all that is here

@@ -25,7 +25,8 @@ from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
-from .framework import Arrays, Framework, LayerPart, joint, register, reorder
+from .framework import Arrays, Framework, register, reorder
+from .layer_parts import LayerPart, joint
 from .plain_layers import PLAIN
 
 OPERATORS = {LSTMEquations: "LSTM", GRUEquations: "GRU", RNNEquations: "RNN"}

@@ -26,7 +26,8 @@ from ..errors import ArgumentError
 from ..nn.equation_module import EquationModule
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
-from .framework import Arrays, Framework, LayerPart, reorder
+from .framework import Arrays, Framework, reorder
+from .layer_parts import LayerPart
 from .plain_layers import PLAIN
 
 ORDERS = ("hx", "xh", None)

@@ -34,7 +34,8 @@ from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
-from .framework import Framework, LayerPart, joint, register
+from .framework import Framework, register
+from .layer_parts import LayerPart, joint
 from .plain_layers import Tables, packed, same, turned, unpacked
 
 TABLES: Tables = {

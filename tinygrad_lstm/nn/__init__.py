@@ -22,10 +22,10 @@ from .sequential import Sequential
 
 if TYPE_CHECKING:
     from .attention import Attention as Attention
+    from .batch_normalization import BatchNorm as BatchNorm
     from .convolution import Conv1d as Conv1d
     from .convolution import Conv2d as Conv2d
     from .embedding import Embedding as Embedding
-    from .normalization import BatchNorm as BatchNorm
     from .normalization import LayerNorm as LayerNorm
     from .pooling import AveragePool as AveragePool
     from .pooling import MaxPool as MaxPool
@@ -40,7 +40,7 @@ __all__ = [
 
 # the layers that are loaded when they are first asked for
 _LATER = {
-    "Attention": "attention", "AveragePool": "pooling", "BatchNorm": "normalization",
+    "Attention": "attention", "AveragePool": "pooling", "BatchNorm": "batch_normalization",
     "Conv1d": "convolution", "Conv2d": "convolution", "Embedding": "embedding",
     "LayerNorm": "normalization", "MaxPool": "pooling",
 }  # fmt: skip
