@@ -14,7 +14,7 @@ from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM
 from tinygrad_lstm.formulas.columns import WIDTH
-from tinygrad_lstm.formulas.rewriting import left_out
+from tinygrad_lstm.formulas.rewriting import value_without_marks
 from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.network.view import View
 
@@ -304,7 +304,9 @@ def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network)
             continue
         for told in found:
             assert told.is_left_out, mistake.says
-            without = np.broadcast_to(left_out(told.equation), Tape(loss)[f"δ{told.signal}"].shape)
+            without = np.broadcast_to(
+                value_without_marks(told.equation), Tape(loss)[f"δ{told.signal}"].shape
+            )
             assert without[told.at] == pytest.approx(told.wrong, 1e-9, 1e-12)
             count += 1
     assert count

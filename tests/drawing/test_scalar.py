@@ -9,7 +9,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.pictures import arrows, nodes
 from tinygrad_lstm import gallery
-from tinygrad_lstm.drawing.scalar import MOST, indexed
+from tinygrad_lstm.drawing.scalar import MOST, with_index
 from tinygrad_lstm.errors import ArgumentError, UsageError
 
 
@@ -96,4 +96,4 @@ def test_what_is_not_done_entry_by_entry_has_no_neurons():
      ("−", "1", "−"), ("h", "", "h"), ("", "1", ""), ("[", "1", "[₁")],
 )  # fmt: skip
 def test_an_index_stands_before_the_step(name, mark, shown):
-    assert indexed(name, mark) == shown
+    assert with_index(name, mark) == shown

@@ -18,7 +18,7 @@ from support.pictures import (
     texts,
     texts_of,
 )
-from tinygrad_lstm.drawing.text import LONGEST, padded, shortened
+from tinygrad_lstm.drawing.text import LONGEST, clip_text, pad_lines
 
 NAMES = {
     "quote": '"', "apostrophe": "'", "html": "<b>bold</b>", "tag": "<", "entity": "&lt;&#65;&amp",
@@ -114,9 +114,9 @@ def test_what_stands_beside_a_long_name_is_shown():
 @pytest.mark.parametrize("extra", [-1, 0, 1, 10_000])
 def test_text_is_shortened_to_what_a_picture_can_hold(extra):
     text = "x" * (LONGEST + extra)
-    assert len(shortened(text)) == min(len(text), LONGEST)
-    assert shortened(text).endswith("…") == (extra > 0)
-    assert shortened(shortened(text)) == shortened(text)
+    assert len(clip_text(text)) == min(len(text), LONGEST)
+    assert clip_text(text).endswith("…") == (extra > 0)
+    assert clip_text(clip_text(text)) == clip_text(text)
 
 
 @pytest.mark.parametrize("options", STYLES.values(), ids=STYLES)
@@ -128,6 +128,6 @@ def test_a_name_in_angle_brackets_is_no_html(options):
 
 def test_lines_are_padded_to_the_longest_of_both_views():
     forward, adjoint = ["U"], ["δh", "Uᵀ + 1"]
-    rows = [padded(each, forward, adjoint) for each in (forward, adjoint)]
+    rows = [pad_lines(each, forward, adjoint) for each in (forward, adjoint)]
     assert [[len(line) for line in each] for each in rows] == [[6, 6], [6, 6]]
     assert [plain(line) for line in rows[0]] == ["U", ""]

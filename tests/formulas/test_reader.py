@@ -10,7 +10,7 @@ from support import planted
 from tinygrad_lstm.engine.kind import Kind
 from tinygrad_lstm.formulas.equations import DeltaEquations
 from tinygrad_lstm.formulas.reader import Reader, Variable
-from tinygrad_lstm.formulas.rewriting import left_out, mark, rename, rewrite
+from tinygrad_lstm.formulas.rewriting import mark, rename, rewrite, value_without_marks
 from tinygrad_lstm.network.graph import graph
 from tinygrad_lstm.network.view import View
 
@@ -77,7 +77,7 @@ def test_passes_change_a_formula_and_leave_the_rest():
     x, y = (tg.engine.symbol.Symbol(name, value) for name, value in (("x", 2.0), ("y", 3.0)))
     formula = x * x + mark(y)
     assert str(formula) == "x² + ⟨y⟩"
-    assert left_out(formula) == 4.0
+    assert value_without_marks(formula) == 4.0
     assert str(rename(formula, str.upper)) == "X² + ⟨Y⟩"
     assert str(mark(formula)) == "⟨x² + y⟩"  # one mark, not one in the other
 

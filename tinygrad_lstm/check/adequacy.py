@@ -17,7 +17,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Clock, Interruptible, TimeUp
 from ..engine.tensor import Tensor
 from ..errors import UsageError
-from ..formulas.columns import wrapped
+from ..formulas.columns import wrap
 from ..network.flow import SOURCES
 from ..network.view import Given, View
 from .mistakes import Mistake, all_mistakes
@@ -68,7 +68,7 @@ class Adequacy:
         lines += [f"  {sentence.says}" for sentence in self.unseen[:LISTED]]
         lines += [f"change: {sentence}" for sentence in self.advice]
         lines += [self._cut] * self.is_cut
-        return "\n".join(line for text in lines for line in wrapped(text))
+        return "\n".join(line for text in lines for line in wrap(text))
 
     def _repr_markdown_(self) -> str:
         return f"```text\n{self}\n```"

@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.symbol import Symbol
 from ..formulas.equations import ALL, DeltaEquations
-from ..formulas.rewriting import left_out
+from ..formulas.rewriting import value_without_marks
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
@@ -103,7 +103,7 @@ def _correction(
             marks = _marks(adjoint, changed, len(equations.network.wires))
             equation = equations.of(name, marks, _right_steps(adjoint, changed))
             number = wrong if author is None else author
-            without = np.broadcast_to(left_out(equation), np.shape(right))
+            without = np.broadcast_to(value_without_marks(equation), np.shape(right))
             is_left_out = not _differs(wrong, without, right)
             return Correction(mistake, name, equation, *_worst(number, right), author is not None,
                         is_left_out)  # fmt: skip

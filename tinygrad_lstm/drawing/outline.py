@@ -13,7 +13,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..formulas.names import short_name
 from ..network.flow import DELAYS, SOURCES, Flow, Node
-from .labels import Labels, constant_label, operation, transposed
+from .labels import Labels, constant_label, operation, transpose_text
 from .loss import Loss
 from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, frames, is_matmul
 
@@ -157,7 +157,7 @@ class _Outline:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
-                is_chained = self._passed(other)[1] is not None  # an arc has one weight
+                is_chained = self._source_and_weight(other)[1] is not None  # an arc has one weight
                 return None if is_chained else port
         return None
 
@@ -185,7 +185,7 @@ class _Outline:
             forward, adjoint, role = (name,), (f"δ{name}",), Role.END
         elif node.kind is not Kind.BRANCH:
             text = operation(node)
-            forward, adjoint, role = (text,), (transposed(text),), Role.BOX
+            forward, adjoint, role = (text,), (transpose_text(text),), Role.BOX
             if node.is_named:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = role is Role.END and node.kind is not Kind.OUTPUT and wire not in self.alive
@@ -224,7 +224,7 @@ class _Outline:
         if self._is_aside(wire):
             self._alias(node, port, wire)
             return
-        maker, weight = self._passed(wire)
+        maker, weight = self._source_and_weight(wire)
         if id(maker) not in self.vertex:
             return
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
@@ -275,7 +275,7 @@ class _Outline:
                 wire, origin.name, name, live)
         )  # fmt: skip
 
-    def _passed(self, wire: int) -> tuple[Node, Weight | None]:
+    def _source_and_weight(self, wire: int) -> tuple[Node, Weight | None]:
         """Return the vertex that a signal comes from, and the weight that it passes on its way."""
         weight: Weight | None = None
         node = self.maker[wire]
@@ -303,7 +303,7 @@ class _Outline:
             branch = self.maker[wire]
             if branch.kind is Kind.BRANCH and wire not in self._arms_drawn(branch):
                 continue
-            maker, weight = self._passed(wire)
+            maker, weight = self._source_and_weight(wire)
             if id(maker) in self.hidden or id(maker) not in self.vertex or self._is_end(maker):
                 continue
             last = self.maker[wire]

@@ -36,7 +36,7 @@ def scalars(drawn: Skeleton, network: Flow) -> Skeleton:
     ArgumentError
         If there is too much to draw; the message says how much.
     """
-    return _Expansion(drawn, network).done()
+    return _Expansion(drawn, network).result()
 
 
 class _Expansion:
@@ -49,7 +49,7 @@ class _Expansion:
         self.expanded = Skeleton(notes=drawn.notes)
         self.entries: list[list[int]] = []
 
-    def done(self) -> Skeleton:
+    def result(self) -> Skeleton:
         for vertex in self.drawn.vertices:
             self._expand(vertex)
         total = len(self.expanded.vertices) + sum(self._count(arc) for arc in self.drawn.arcs)
@@ -86,7 +86,7 @@ class _Expansion:
             mark = str(entry + 1) if count > 1 else ""
             names = vertex.role in LOOSE or len(vertex.forward) > 1
             forward, adjoint = (
-                (indexed(lines[0], mark), *lines[1:]) if lines and names else lines
+                (with_index(lines[0], mark), *lines[1:]) if lines and names else lines
                 for lines in (vertex.forward, vertex.adjoint)
             )
             self.expanded.vertices.append(replace(vertex, forward=forward, adjoint=adjoint))
@@ -105,7 +105,7 @@ class _Expansion:
             weights, separator = self._weights(arc), "" if wide < 10 else ","
             *above, name = arc.forward or ("",)
             for (row, tail), (column, head) in product(enumerate(tails), enumerate(heads)):
-                text = indexed(name, f"{row + 1}{separator}{column + 1}")
+                text = with_index(name, f"{row + 1}{separator}{column + 1}")
                 self.expanded.arcs.append(
                     replace(arc, tail=tail, head=head, forward=(*above, text), adjoint=(text,),
                             number=weights[row, column])
@@ -115,7 +115,8 @@ class _Expansion:
             tail, head = tails[entry % len(tails)], heads[entry % len(heads)]
             mark = str(entry + 1) if wide > 1 else ""
             forward, adjoint = (
-                tuple(indexed(line, mark) for line in lines) for lines in (arc.forward, arc.adjoint)
+                tuple(with_index(line, mark) for line in lines)
+                for lines in (arc.forward, arc.adjoint)
             )
             self.expanded.arcs.append(
                 replace(arc, tail=tail, head=head, forward=forward, adjoint=adjoint, entry=entry)
@@ -134,7 +135,7 @@ class _Expansion:
         return value.reshape(shape)
 
 
-def indexed(name: str, mark: str) -> str:
+def with_index(name: str, mark: str) -> str:
     """Return a signal's name with an index, before its step: ``h₂(k)``."""
     if not name or not mark or name == "−":
         return name

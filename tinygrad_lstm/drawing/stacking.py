@@ -24,7 +24,7 @@ def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str
     if len(graphs) < 2:
         return program(dot, format, engine)
     places = [program(graph, "places", engine).decode() for graph in graphs]
-    return program(stacked(places), format, "nop2")
+    return program(stack_graphs(places), format, "nop2")
 
 
 def graphs_in(dot: str) -> list[str]:
@@ -36,7 +36,7 @@ def graphs_in(dot: str) -> list[str]:
     return [graph for graph in re.split(r"(?m)^(?=digraph\b)", dot) if "{" in graph]
 
 
-def stacked(graphs: Sequence[str]) -> str:
+def stack_graphs(graphs: Sequence[str]) -> str:
     """Return one graph of several, the first on top, aligned at the left of their first frames.
 
     Parameters
@@ -48,7 +48,7 @@ def stacked(graphs: Sequence[str]) -> str:
     left = [float(_box(text.partition("subgraph")[2])[0]) for text in graphs]
     inside = ""
     for at, graph in enumerate(graphs):
-        move = partial(_moved, right=max(left) - left[at], up=sum(heights[at + 1 :]))
+        move = partial(_move, right=max(left) - left[at], up=sum(heights[at + 1 :]))
         moved = re.sub(r'\b(bb|lp|pos)="([^"]*)"', move, graph)
         inside += f"subgraph cluster_{at} {{\ncolor=none\n{moved}"
     return f"digraph {{\nbgcolor=white\n{inside}}}\n"
@@ -60,7 +60,7 @@ def _box(text: str) -> list[str]:
     return match[1].split(",") if match else ["0"] * 4
 
 
-def _moved(match: re.Match[str], right: float, up: float) -> str:
+def _move(match: re.Match[str], right: float, up: float) -> str:
     places = re.sub(
         f"{NUMBER},{NUMBER}",
         lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}",

@@ -14,7 +14,7 @@ from ..engine.symbol import bare, constant_text
 from ..engine.tensor import Tensor
 from ..network.signals import Signals
 from .frames import Frame
-from .text import FONT, escaped
+from .text import FONT, escape
 
 Node = tuple[str, dict[str, str]]  # its id, and its attributes
 
@@ -39,7 +39,7 @@ def dot(loss: Tensor, title: str = "") -> str:
     graph = graphviz.Digraph(
         graph_attr={
             "rankdir": "LR", "fontname": FONT, "fontsize": "18", "labelloc": "t",
-            "label": escaped(title), "nodesep": "0.18", "ranksep": "0.35", "bgcolor": "white",
+            "label": escape(title), "nodesep": "0.18", "ranksep": "0.35", "bgcolor": "white",
         },
         node_attr={"fontname": FONT, "fontsize": "12", "height": "0.3", "margin": "0.08,0.04"},
         edge_attr={"color": "#555555", "arrowsize": "0.6"},
@@ -86,7 +86,7 @@ def _attributes(tensor: Tensor, name: str) -> dict[str, str]:
     if tensor.parameters and "index" in tensor.parameters:
         operation = f"[{bare(constant_text(tensor.parameters['index']))}]"
     short = name.rpartition(".")[2]
-    label = f"{escaped(short)}\\n{escaped(operation)}" if tensor.name else escaped(operation)
+    label = f"{escape(short)}\\n{escape(operation)}" if tensor.name else escape(operation)
     return {
         "label": label, "shape": SHAPES.get(primitive.kind, "box") if not tensor.name else "box",
         "fillcolor": fill, "color": line,
@@ -96,8 +96,8 @@ def _attributes(tensor: Tensor, name: str) -> dict[str, str]:
 
 def _leaf(tensor: Tensor, name: str) -> dict[str, str]:
     fill, line = COLORS[Kind.PARAMETER if tensor.requires_grad else Kind.INPUT]
-    value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else escaped(name)
-    shape = "" if tensor.ndim == 0 else "\\n" + escaped("×".join(map(str, tensor.shape)))
+    value = f"{tensor.item():g}" if tensor.size == 1 and not tensor.name else escape(name)
+    shape = "" if tensor.ndim == 0 else "\\n" + escape("×".join(map(str, tensor.shape)))
     return {
         "label": value + shape, "shape": "box", "fillcolor": fill, "color": line,
         "fontsize": "11", "style": "filled",

@@ -16,24 +16,24 @@ ROOM = 0.12  # inches around a text
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def shortened(text: str, longest: int = LONGEST) -> str:
+def clip_text(text: str, longest: int = LONGEST) -> str:
     """Return text that a picture can hold."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def escaped(text: str, longest: int = LONGEST) -> str:
+def escape(text: str, longest: int = LONGEST) -> str:
     """Return text escaped for Graphviz, and shortened if no picture could hold it."""
     printable = "".join(
         c if c.isprintable() or c == NO_BREAK else "\N{REPLACEMENT CHARACTER}"
-        for c in shortened(text, longest)
+        for c in clip_text(text, longest)
     )
     label: str = graphviz.escape(printable.replace("&", "&amp;"))  # of a type that is never HTML
     return label
 
 
-def joined(lines: Iterable[str]) -> str:
+def join_lines(lines: Iterable[str]) -> str:
     """Return lines, escaped, as one label."""
-    label: str = graphviz.nohtml("\\n".join(map(escaped, lines)))
+    label: str = graphviz.nohtml("\\n".join(map(escape, lines)))
     return label
 
 
@@ -46,9 +46,9 @@ def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
     return f"{max(0.3, longest * wide + ROOM):.2f}", f"{most * HEIGHT + ROOM:.2f}"
 
 
-def padded(lines: Sequence[str], *others: Sequence[str]) -> list[str]:
+def pad_lines(lines: Sequence[str], *others: Sequence[str]) -> list[str]:
     """Return lines padded to the size of the largest of some other texts."""
-    lines = [shortened(line) for line in lines]  # before there are blanks around them
+    lines = [clip_text(line) for line in lines]  # before there are blanks around them
     width = max((min(len(line), LONGEST) for other in others for line in other), default=0)
     count = max((len(other) for other in others if any(other)), default=0)
     filled = [*lines, *[""] * (count - len(lines))][:count]

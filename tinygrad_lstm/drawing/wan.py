@@ -15,7 +15,7 @@ import graphviz
 
 from .frames import Frame
 from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_matmul
-from .text import FONT, MONO, escaped, joined, padded, size
+from .text import FONT, MONO, escape, join_lines, pad_lines, size
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
 # the look of a vertex by its role, where it is no white box
@@ -94,7 +94,7 @@ class _View:
         )  # fmt: skip
         subject = "adjoint network" if self.adjoint else "network"
         with graph.subgraph(name=f"cluster_{self.view}") as page:
-            page.attr(label=escaped(f"{title}: {subject}" if title else subject), color="none",
+            page.attr(label=escape(f"{title}: {subject}" if title else subject), color="none",
                       fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
             frames: Frame[int] = Frame()
             for number, vertex in enumerate(self.drawn.vertices):
@@ -114,7 +114,7 @@ class _View:
         lines = [text for word, text in LEGEND.items() if word in words]
         for note in self.drawn.notes:
             lines += wrap(note, WIDEST, subsequent_indent="  ")
-        return "".join(escaped(line, longest=200) + r"\l" for line in lines)
+        return "".join(escape(line, longest=200) + r"\l" for line in lines)
 
     # --- vertices --------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class _View:
         role, lines = vertex.role, vertex.adjoint if self.adjoint else vertex.forward
         width, height = size(vertex.forward, vertex.adjoint, large=role is Role.END)
         look = {
-            "label": joined(lines), "width": width, "height": height, "fixedsize": "true",
+            "label": join_lines(lines), "width": width, "height": height, "fixedsize": "true",
             "shape": "box", "style": "filled", "fillcolor": "white",
         }  # fmt: skip
         return look | BOXES[role] | ({"fontcolor": self.ink} if role is Role.END else {})
@@ -172,9 +172,9 @@ class _View:
             look |= {"color": MARK, "penwidth": "3"}
         if self.adjoint and not arc.is_live:
             look["color"] = "none"
-        lines = padded(arc.adjoint if self.adjoint else arc.forward, arc.forward, arc.adjoint)
+        lines = pad_lines(arc.adjoint if self.adjoint else arc.forward, arc.forward, arc.adjoint)
         if lines:
-            look["label"] = joined(lines)
+            look["label"] = join_lines(lines)
             if self.adjoint and not arc.is_live:
                 look["fontcolor"] = "none"
         if tail.role is Role.END and not tail.scope:

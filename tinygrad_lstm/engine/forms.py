@@ -219,7 +219,7 @@ def frozen(value: Any, x: Any = None) -> Any:
 # --- what NumPy does not take -------------------------------------------------------------------
 
 
-def explained(
+def complaint(
     error: Exception, name: str, operands: Sequence[Any], parameters: dict[str, Any] | None
 ) -> Exception:
     """Return NumPy's complaint as one that names the operation, the signals and their shapes."""

@@ -52,10 +52,10 @@ def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
     axes = tuple(range(lead)) + tuple(
         lead + axis for axis, size in enumerate(shape) if size == 1 and ct.shape[lead + axis] != 1
     )
-    return _summed(ct, axes, True).reshape(shape)
+    return _sum_along(ct, axes, True).reshape(shape)
 
 
-def _summed(ct: Array, axis: Any, keepdims: bool = False) -> Array:
+def _sum_along(ct: Array, axis: Any, keepdims: bool = False) -> Array:
     """Return the sum along the axes of an array, which keeps its digits, a Tensor or a Symbol."""
     if type(ct) is _ndarray:
         return total(ct, axis, keepdims)
@@ -100,9 +100,9 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
             primitive = constructor(*args, **options)
             primitive.__module__ = module  # where a pickle looks for it
             return primitive
-        from .trial import declared  # nobody else needs it
+        from .trial import try_out  # nobody else needs it
 
-        primitive = declared(constructor, args, options)
+        primitive = try_out(constructor, args, options)
         primitive.__module__ = module
         table.others[primitive.name] = primitive
         return primitive
@@ -318,7 +318,7 @@ def reduction(
 
     def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         (x,), axis = xs, parameters.get("axis")
-        return _summed(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
+        return _sum_along(scale(tangents[0], gain(x, y, axis)), axis).reshape(y.shape)
 
     primitive = Primitive(name, Kind.REDUCTION, forward, pull, jvp, **{"forms": REDUCING, **more})
     primitive.rules, primitive.scale = (gain,), scale

@@ -38,7 +38,7 @@ class NumPyProtocol:
         if ours is None or method != "__call__" or options:
             asked = "".join(f" with {name}=" for name in options)
             function = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            raise self._leaving(f"np.{function}{asked}", numpys_options.instead(options))
+            raise self._refusal(f"np.{function}{asked}", numpys_options.instead(options))
         return ours(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -47,12 +47,12 @@ class NumPyProtocol:
             return function(*map(plain, args), **arrays)
         ours = functions.ours_for(function)
         if ours is None:
-            raise self._leaving(_full_name(function))
+            raise self._refusal(_full_name(function))
         if options:
             options = numpys_options.without_defaults(options)
             for name in numpys_options.INSTEAD.keys() & options.keys():
                 remedy = numpys_options.instead([name])
-                raise self._leaving(f"{_full_name(function)} with {name}=", remedy)
+                raise self._refusal(f"{_full_name(function)} with {name}=", remedy)
         try:
             return ours(*args, **options)
         except TypeError as error:
@@ -62,20 +62,20 @@ class NumPyProtocol:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
-            raise self._leaving("conversion to an array", JOINING)
+            raise self._refusal("conversion to an array", JOINING)
         return np.array(self._array, dtype)
 
     @property
     def _data(self) -> Any:
         """Refuse arithmetic with a masked array, which reads the numbers here."""
         if self.requires_grad:
-            raise self._leaving("a masked array's own arithmetic")
+            raise self._refusal("a masked array's own arithmetic")
         raise DTypeError(
             f"found a masked array beside {self.label()}, expected an array without a mask; say "
             "what stands in the masked places with .filled(number), or leave them out with where"
         )
 
-    def _leaving(self, action: str, remedy: str = "") -> DetachError:
+    def _refusal(self, action: str, remedy: str = "") -> DetachError:
         """Return the error for an action that computes without the tape."""
         return DetachError(
             f"{action} is not differentiable here and would leave the tape at {self.label()}; "

@@ -264,10 +264,10 @@ class steps:
         self._times = times
 
     def __iter__(self) -> Iterator[int]:
-        return self._shared or stepping(self._times)
+        return self._shared or run_steps(self._times)
 
     def __reversed__(self) -> Iterator[int]:
-        return stepping(self._times[::-1])
+        return run_steps(self._times[::-1])
 
     def __next__(self) -> int:
         if self._shared is None:
@@ -282,7 +282,7 @@ class _Shared:
         from threading import Lock  # nobody else needs it
 
         self._loops: list[Place] = []
-        self._steps, self._turn = stepping(times, self._loops), Lock()
+        self._steps, self._turn = run_steps(times, self._loops), Lock()
 
     def __iter__(self) -> _Shared:
         return self
@@ -295,7 +295,7 @@ class _Shared:
         raise StopIteration
 
 
-def stepping(times: range, loops: list[Place] | None = None) -> Iterator[int]:
+def run_steps(times: range, loops: list[Place] | None = None) -> Iterator[int]:
     """Run through steps as `steps` does, for one thread alone.
 
     Parameters

@@ -19,7 +19,7 @@ from ..errors import UsageError
 from . import facts, steps
 from .arguments import operand as checked_operand
 from .cotangent import PlainSums
-from .forms import Form, explained, frozen
+from .forms import Form, complaint, frozen
 from .kind import Kind
 from .numerics import Array
 from .steps import StepRule
@@ -254,7 +254,7 @@ class Primitive:
                 operands, parameters = (x, *operands[1:]), self.settled(parameters, x)
             return self.forward(*operands, **parameters)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
-            raise explained(error, self.name, operands, asked) from None
+            raise complaint(error, self.name, operands, asked) from None
 
     def settled(self, parameters: dict[str, Any], x: Any) -> dict[str, Any]:
         """Return parameters in their recorded form, which cannot be changed from outside.

@@ -208,11 +208,11 @@ class Symbol:
 
     # printing
     def __repr__(self) -> str:
-        return _written(self, latex=False)[0]
+        return _write(self, latex=False)[0]
 
     def latex(self) -> str:
         """Return the expression as LaTeX."""
-        return _written(self, latex=True)[0]
+        return _write(self, latex=True)[0]
 
 
 def _first(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _first(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: getattr(value, "first", value) for name, value in parameters.items()}
 
 
-def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
+def _write(expression: Any, *, latex: bool) -> tuple[str, int]:
     """Return an operand's text and how tightly it binds."""
     if not isinstance(expression, Symbol):
         return constant_text(expression), ATOM
@@ -228,11 +228,11 @@ def _written(expression: Any, *, latex: bool) -> tuple[str, int]:
         name = expression.name
         return (_GREEK.get(name, name) if latex else name), ATOM
     if _is_silent(expression) or _is_indicator(expression):
-        return _written(expression.operands[0], latex=latex)
+        return _write(expression.operands[0], latex=latex)
     notation, operands = _idiom(expression)
     parts = []
     for position, operand in enumerate(operands):
-        text, level = _written(operand, latex=latex)
+        text, level = _write(operand, latex=latex)
         if level < notation.need(position):
             text = rf"\left({text}\right)" if latex else f"({text})"
         parts.append(text)

@@ -25,7 +25,7 @@ from . import primitives as p
 from .arguments import flag as checked_flag
 from .arguments import operand as checked_operand
 from .arrays import Frozen, as_floats, beside, plain
-from .forms import entries, explained, is_basic
+from .forms import complaint, entries, is_basic
 from .gradients import Gradients
 from .methods import Methods
 from .numpy_protocol import NumPyProtocol
@@ -53,7 +53,7 @@ def _operator(primitive: Primitive) -> tuple[_Method, _Method]:
                 pass  # `record` says what does not fit
             else:
                 requires_grad = self.requires_grad or other.requires_grad
-                return _written(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
+                return _write(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
         elif type(other) is float:
             return method(self, _weak(other, self))
         return record(primitive, (self, other))
@@ -80,7 +80,7 @@ def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
                 return NotImplemented
             raise
         except ValueError as error:
-            raise explained(error, compare.__name__, (self, other), None) from None
+            raise complaint(error, compare.__name__, (self, other), None) from None
 
     return method
 
@@ -271,12 +271,12 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             if taking is None:  # not taken before
                 if not is_basic(index):
                     return self._part(index)
-                taking = _remembered(index)
+                taking = _remember(index)
         try:
             data = self._array[index]
         except (IndexError, ValueError):
             return record(p.getitem, (self,), taking)  # which says what does not fit
-        return _written(p.getitem, data, (self,), taking, self.requires_grad)
+        return _write(p.getitem, data, (self,), taking, self.requires_grad)
 
     def _part(self, index: Any) -> Tensor:
         """Return a part by an index that can be changed, or that may name an entry twice."""
@@ -287,8 +287,8 @@ class Tensor(Gradients, NumPyProtocol, Methods):
                 primitive = p.gather
             data = self._array[settled]
         except (ValueError, TypeError, IndexError) as error:
-            raise explained(error, primitive.name, (self,), {"index": index}) from None
-        return _written(primitive, data, (self,), {"index": settled}, self.requires_grad)
+            raise complaint(error, primitive.name, (self,), {"index": index}) from None
+        return _write(primitive, data, (self,), {"index": settled}, self.requires_grad)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise UsageError(
@@ -314,12 +314,12 @@ class Tensor(Gradients, NumPyProtocol, Methods):
 
     def __float__(self) -> float:
         if self.requires_grad:
-            raise self._leaving("float")
+            raise self._refusal("float")
         return float(self.item())
 
     def __int__(self) -> int:
         if self.requires_grad:
-            raise self._leaving("int")
+            raise self._refusal("int")
         return int(self.item())
 
 
@@ -346,11 +346,11 @@ def record(
         else:
             data = primitive.forward(*[x._array for x in operands])
     except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise explained(error, primitive.name, operands, asked) from None
-    return _written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
+        raise complaint(error, primitive.name, operands, asked) from None
+    return _write(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
 
 
-def _written(
+def _write(
     primitive: Primitive,
     data: Any,
     operands: tuple[Tensor, ...],
@@ -399,7 +399,7 @@ def _copied(
 _taken: dict[int, dict[str, Any]] = {}  # by the id of the index, which is held and so keeps it
 
 
-def _remembered(index: Any) -> dict[str, Any]:
+def _remember(index: Any) -> dict[str, Any]:
     if len(_taken) >= 4096:
         _taken.clear()
     _taken[id(index)] = taking = {"index": index}

@@ -26,9 +26,7 @@ Rule = Callable[..., Any]
 Shape = tuple[int, ...]
 
 
-def declared(
-    constructor: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
-) -> Any:
+def try_out(constructor: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Return a primitive of a kind, with its rules watched and tried.
 
     Parameters
@@ -55,19 +53,19 @@ def declared(
             rule = call.arguments[parameter]
             call.arguments[parameter] = (
                 tuple(
-                    _watched(
+                    _watch(
                         name, f"partial {k}", partial, _covers(k + 1) if fits is _covers else fits
                     )
                     for k, partial in enumerate(rule)
                 )
                 if isinstance(rule, tuple)
-                else _watched(name, parameter, rule, fits)
+                else _watch(name, parameter, rule, fits)
             )
     more = call.arguments.get("more", {})
     of_kind(name, more.get("notation"), Notation, "a Notation, such as function('name')")
     function(f"{name}: samples", more.get("samples"), "a function that returns samples")
     primitive = constructor(*call.args, **call.kwargs)
-    primitive.forward = _watched(name, "forward", primitive.forward, _any_shape)
+    primitive.forward = _watch(name, "forward", primitive.forward, _any_shape)
     _refuse_missing(primitive)
     _try(primitive)
     return primitive
@@ -159,7 +157,7 @@ def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, An
 # --- what a rule returns ------------------------------------------------------------------------
 
 
-def _watched(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
+def _watch(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
     """Return a rule that refuses a result that cannot be meant.
 
     A rule that does not run on Symbols is written with its name, and its operands.
@@ -224,7 +222,7 @@ def _any_shape(result: Any, args: Sequence[Any]) -> str:
     return ""
 
 
-def _shaped(over: int, is_fit: Callable[[Shape, Shape], bool], or_else: str = "") -> Rule:
+def _shape_check(over: int, is_fit: Callable[[Shape, Shape], bool], or_else: str = "") -> Rule:
     """Return a check that the shape of a result fits the shape of an argument."""
 
     def fits(result: Any, args: Sequence[Any]) -> str:
@@ -236,7 +234,7 @@ def _shaped(over: int, is_fit: Callable[[Shape, Shape], bool], or_else: str = ""
 
 def _spreads(over: int) -> Rule:
     """Return a check that a result can be spread over an argument, as a slope over y or x."""
-    return _shaped(
+    return _shape_check(
         over, lambda shape, expected: _broadcast(shape, expected) == expected,
         ", or a shape that broadcasts to it",
     )  # fmt: skip
@@ -244,7 +242,7 @@ def _spreads(over: int) -> Rule:
 
 def _covers(over: int) -> Rule:
     """Return a check that a result has an argument's shape, or a shape that it was broadcast to."""
-    return _shaped(
+    return _shape_check(
         over, lambda shape, expected: _broadcast(shape, expected) == shape,
         ", or a shape that it was broadcast to",
     )  # fmt: skip
@@ -265,6 +263,6 @@ def _broadcast(one: Shape, other: Shape) -> Shape | None:
 
 # what a rule's result must fit, by the name that the kind's constructor gives the rule
 FITTING: dict[str, Callable[..., Any]] = {
-    "partials": _spreads(-1), "partial": _spreads(0), "transposed": _shaped(1, operator.eq),
+    "partials": _spreads(-1), "partial": _spreads(0), "transposed": _shape_check(1, operator.eq),
     "left": _covers(1), "right": _covers(2), "pieces": _as_many, "pulls": _covers,
 }  # fmt: skip

@@ -37,7 +37,7 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[:start]}…{text[len(text) - end :]}"
 
 
-def wrapped(line: str) -> list[str]:
+def wrap(line: str) -> list[str]:
     """Return a long line as several lines, indented; from the second on a little more.
 
     An equation is broken before the terms of its sum, if they fit.

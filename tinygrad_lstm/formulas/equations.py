@@ -53,7 +53,7 @@ class DeltaEquations:
 
     def __init__(self, view: View) -> None:
         self.view, self.network = view, view.network
-        self.reader = Reader(self.network, self._called)
+        self.reader = Reader(self.network, self._name_of)
         self.maker, self.user = self.network.maker, self.network.user
         self.alive, self.same = alive(self.network), view.adjoint.continued
         back = evaluate(view.adjoint, everything=True)
@@ -233,7 +233,7 @@ class DeltaEquations:
 
     # --- signals ---------------------------------------------------------------------------------
 
-    def _called(self, wire: int, step: int | None) -> str | None:
+    def _name_of(self, wire: int, step: int | None) -> str | None:
         """Return the name of a signal; None for a signal that is another one, passed on."""
         node = self.maker[wire]
         if part_name(self.network, node) is not None:

@@ -93,7 +93,7 @@ class _Walk:
 
     def __init__(self, network: Graph, signals: Signals) -> None:
         self.network, self.signals = network, Locations(network, signals)
-        self.reader = Reader(network, self._called)
+        self.reader = Reader(network, self._name_of)
         self.maker, self.user = self.network.maker, self.network.user
         parts = {id(node): part_name(network, node) for node in network.nodes}
         texts = list(parts.values())  # a name that two parts would have is none
@@ -242,7 +242,7 @@ class _Walk:
             user = self.user[user.outputs[0]]
         return user
 
-    def _called(self, wire: int, step: int | None) -> str | None:
+    def _name_of(self, wire: int, step: int | None) -> str | None:
         """Return the name of a signal in a formula; None for a signal that is written out."""
         node = self.maker[wire]
         is_passing = node.kind in PASSING and not node.transposed
@@ -261,7 +261,7 @@ def _as_number(leaf: Any) -> Any:
 def _values(node: Node) -> str:
     """Return the values of a parameter at the steps, unless the formula shows them."""
     varies = varying(node.parameters)
-    texts = [parameter.listed() for parameter in varies if not parameter.is_explicit]
+    texts = [parameter.list_values() for parameter in varies if not parameter.is_explicit]
     if varies and node.primitive is not None and not node.primitive.is_part:
         texts.append(f"the derivative is written as at step {varies[0].steps[0]}")
     return "; ".join(texts)

@@ -65,22 +65,22 @@ class Stage:
             *branches, (_, total) = self.value.items()
             *ways, last = [f"to {name.partition(' → ')[2]}" for name, _ in branches] or ["", ""]
             count = f"{_several(len(branches), 'branch')}, {', '.join(ways)} and {last}"
-            yield _wrapped(f"fork {self.name}: {count if branches else 'a branch to every step k'}")
+            yield _wrap(f"fork {self.name}: {count if branches else 'a branch to every step k'}")
             terms = [numbers(value) for _, value in branches]
             summed = " + ".join(terms).replace("+ -", "- ")
             yield _equation(f"δ{self.name}", self.equation, summed, numbers(total))
             return
         sides = [*self.equation.split(" = ", 1), self.worked, numbers(self.result)]
         different = dict.fromkeys(filter(None, sides))  # x[0] = x[0] says nothing
-        yield _wrapped(f"stage: {' = '.join(different)}")
+        yield _wrap(f"stage: {' = '.join(different)}")
         if self.listed:
-            yield _wrapped(f"  where {self.listed}")
+            yield _wrap(f"  where {self.listed}")
         for operand, value in self.value.items():
             (text, number), product = self.partial[operand], self.product[operand]
             shown = "" if number is None else numbers(number)
             yield _equation(f"∂{self.name}/∂{operand.partition(' → ')[0]}", text, shown)
             factors = "" if self.δ is None else _factors(self.δ, number, value, product)
-            yield _equation(_bracketed(operand), product, factors, numbers(value))
+            yield _equation(_delta_of(operand), product, factors, numbers(value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +122,10 @@ class Explanation:
             lines.append(f"at every step k, from the last of {self.steps} to the first")
         if self.reason:
             lines.append(f"every step on its own, since {self.reason}")
-        return "\n".join(map(_wrapped, [*lines, f"δx is ∂{self.loss}/∂x: δ{self.loss} = 1"]))
+        return "\n".join(map(_wrap, [*lines, f"δx is ∂{self.loss}/∂x: δ{self.loss} = 1"]))
 
     def _end(self) -> str:
-        return _wrapped(f"∂{self.loss}/∂{self.name} = δ{self.name} = {numbers(self.value)}")
+        return _wrap(f"∂{self.loss}/∂{self.name} = δ{self.name} = {numbers(self.value)}")
 
 
 def numbers(value: Any) -> str:
@@ -189,17 +189,17 @@ def _several(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
 
 
-def _bracketed(operand: str) -> str:
+def _delta_of(operand: str) -> str:
     return f"δ({operand})" if " " in operand else f"δ{operand}"
 
 
 def _equation(*sides: str) -> str:
     """Return the sides of an equation joined by =, each text once."""
     different = filter(None, dict.fromkeys(sides))
-    return _wrapped(" = ".join(different), 2) if sides[1] else ""
+    return _wrap(" = ".join(different), 2) if sides[1] else ""
 
 
-def _wrapped(text: str, indent: int = 0) -> str:
+def _wrap(text: str, indent: int = 0) -> str:
     """Wrap text: an equation before =, and a long side before + - and ∘."""
     lines, lead, width = [""], " " * indent, WIDTH - indent
     for side in _split("=", text):
@@ -210,7 +210,7 @@ def _wrapped(text: str, indent: int = 0) -> str:
                 lines.append(f"    {part}")
             else:
                 lines[-1] = part
-    return "\n".join(_filled(lead + line, f"{lead}       ") for line in lines)
+    return "\n".join(_fill(lead + line, f"{lead}       ") for line in lines)
 
 
 def _split(signs: str, text: str) -> list[str]:
@@ -218,7 +218,7 @@ def _split(signs: str, text: str) -> list[str]:
     return re.split(rf" (?=[{signs}] )(?![^\[]*\])", text)
 
 
-def _filled(line: str, lead: str) -> str:
+def _fill(line: str, lead: str) -> str:
     """Break a line that is too long: between the rows of an array, or else between words."""
     if len(line) <= WIDTH:
         return line

@@ -88,7 +88,7 @@ class Reader:
         node, value = self.origin(wire, step), self.value(wire, step)
         whole = value if step is not None else self.network.wires[wire].value
         number = number_in_formula(node, wire, self.network.user, whole)
-        return self._named(wire, step, value) if number is None else number
+        return self._by_name(wire, step, value) if number is None else number
 
     def formula(self, node: Node, step: int | None = None) -> Any:
         """Return the formula of a node; the formula shows no broadcast of an operand."""
@@ -97,7 +97,7 @@ class Reader:
             for wire in node.inputs
         ]
         if step is None and node.kind in CROSSING:
-            return _crossing(CROSSING[node.kind][0], self.signal(wires[0]), node)
+            return _cross(CROSSING[node.kind][0], self.signal(wires[0]), node)
         xs = [self.signal(wire, step) for wire in wires]
         if not node.works_by_entry and node.kind is not Kind.BROADCAST:  # which asks for shapes
             shapes = (np.shape(self.value(wire, step)) for wire in node.inputs)
@@ -141,27 +141,27 @@ class Reader:
             self._variables[key] = Variable(name, value, wire, step)
         return self._variables[key]
 
-    def _named(self, wire: int, step: int | None, value: Any) -> Any:
+    def _by_name(self, wire: int, step: int | None, value: Any) -> Any:
         name = self.name(wire, step)
         if name is not None:
             return self.variable(name, wire, step, value)
         node = self.maker[wire]
         if node.kind in (*PASSING, Kind.COLLECT):
-            signal = self._named(node.inputs[0], None if node.kind is Kind.HOLD else step, value)
+            signal = self._by_name(node.inputs[0], None if node.kind is Kind.HOLD else step, value)
             return _spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
         if step is not None and node.kind in DELAYS:
             before = step - (1 if node.kind is Kind.DELAY else -1)
             if 0 <= before < len(self.network.wires[wire].value):
-                return self._named(node.inputs[0], before, value)
-            return self._named(node.inputs[1], None, value)
+                return self._by_name(node.inputs[0], before, value)
+            return self._by_name(node.inputs[1], None, value)
         if step is not None and node.kind is Kind.TAP:
-            whole = self._named(node.inputs[0], None, self.value(node.inputs[0]))
+            whole = self._by_name(node.inputs[0], None, self.value(node.inputs[0]))
             return whole[node.at(step).parameters["index"]]
         if (read := self.step_read(node)) is not None:
-            return self._named(*read, value)
-        return self.written_out(node, step)
+            return self._by_name(*read, value)
+        return self.write_out(node, step)
 
-    def written_out(self, node: Node, step: int | None) -> Any:
+    def write_out(self, node: Node, step: int | None) -> Any:
         """Return the formula of the node that makes a signal without a name."""
         return self.formula(node, step)
 
@@ -208,7 +208,7 @@ class Reader:
         if node.kind is Kind.JUNCTION:
             return δ if node.signs[port] > 0 else -δ
         if step is None and node.kind in CROSSING:
-            return _crossing(CROSSING[node.kind][1][port], δ, node)
+            return _cross(CROSSING[node.kind][1][port], δ, node)
         primitive = node.operation
         xs = [self.signal(wire, step) for wire in node.inputs]
         if factor is not None and node.kind is Kind.ELEMENTWISE:
@@ -245,6 +245,6 @@ def _signed_sum(signs: tuple[int, ...], terms: list[Any]) -> Any:
     return reduce(lambda a, b: a + b[1] if b[0] > 0 else a - b[1], rest, start)
 
 
-def _crossing(notation: Notation, operand: Any, node: Node) -> Symbol:
+def _cross(notation: Notation, operand: Any, node: Node) -> Symbol:
     """Return a signal that crosses steps, at any step k: it has no value of its own there."""
     return Symbol.of(notation, lambda *_, **__: None, (operand,), dict(node.parameters))

@@ -101,7 +101,7 @@ def _is_number(operand: Any) -> bool:
     return not isinstance(operand, Symbol) and np.ndim(operand) == 0
 
 
-def left_out(formula: Symbol) -> Any:
+def value_without_marks(formula: Symbol) -> Any:
     """Return the value of a formula without its marked parts."""
 
     def nought(old: Symbol, operands: tuple[Any, ...]) -> Any:

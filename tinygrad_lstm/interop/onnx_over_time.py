@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.place import scope, stepping
+from ..engine.place import run_steps, scope
 from ..engine.primitives import (
     broadcast_to,
     concatenate,
@@ -119,7 +119,7 @@ class OverTime:
         ])  # fmt: skip
         step, xW = self._stepper(x, weights, squashes)
         outs = []
-        for k in stepping(range(T - 1, -1, -1) if backward else range(T)):
+        for k in run_steps(range(T - 1, -1, -1) if backward else range(T)):
             before, state = state, step(xW[k], *state)
             if alive is not None:
                 state = tuple([

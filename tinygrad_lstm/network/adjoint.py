@@ -53,7 +53,7 @@ def adjoint(graph: AnyFlow) -> AnyFlow:
     -------
     The same type
     """
-    return cast(AnyFlow, _Transposition(graph).done())
+    return cast(AnyFlow, _Transposition(graph).result())
 
 
 class _Transposition:
@@ -69,7 +69,7 @@ class _Transposition:
         }
         self.same: dict[int, int] = {}  # a wire -> the wire that it is a plain continuation of
 
-    def done(self) -> Flow:
+    def result(self) -> Flow:
         for node in Interruptible(reversed(self.graph.nodes)):
             if node.kind is Kind.OUTPUT and node.inputs[0] in self.alive:
                 self._driven(node)
@@ -188,7 +188,7 @@ class _Transposition:
 
     # --- how the rules are carried out -----------------------------------------------------------
 
-    def _turned(self, node: Node) -> None:
+    def _turn(self, node: Node) -> None:
         """Turn a linear map into its transpose; that of a gain is itself."""
         ct = self._ct(node)
         self._add(node.turned(ct, node.inputs, delta(node.name)), node)
@@ -265,8 +265,8 @@ _RULES: dict[Kind, Callable[[_Transposition, Node], None]] = {
     Kind.JOIN: _Transposition._join,
     Kind.MATRIX_FUNCTION: _Transposition._matrix_function,
     **dict.fromkeys(DELAYS, _Transposition._delay),
-    **dict.fromkeys((Kind.LINEAR, Kind.BROADCAST, *BORDERS), _Transposition._turned),
-    **dict.fromkeys((Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.PULLBACK), _Transposition._turned),
+    **dict.fromkeys((Kind.LINEAR, Kind.BROADCAST, *BORDERS), _Transposition._turn),
+    **dict.fromkeys((Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.PULLBACK), _Transposition._turn),
 }
 
 
@@ -285,18 +285,18 @@ def alive(graph: Flow) -> set[int]:
     ends = [x for x in graph.nodes if x.kind is Kind.OUTPUT]
 
     def after(wire: int) -> list[int]:
-        users = [user for user in graph.users.get(wire, ()) if wire in _passing(user)]
+        users = [user for user in graph.users.get(wire, ()) if wire in _differentiable_inputs(user)]
         return [out for user in users for out in user.outputs]
 
     def before(wire: int) -> Sequence[int]:
-        return _passing(graph.maker[wire]) if wire in graph.maker else ()
+        return _differentiable_inputs(graph.maker[wire]) if wire in graph.maker else ()
 
     ahead = reachable([wire for x in starts for wire in x.outputs], after)
     leading = reachable([wire for x in ends for wire in x.inputs], before)
     return ahead & leading
 
 
-def _passing(node: Node) -> Sequence[int]:
+def _differentiable_inputs(node: Node) -> Sequence[int]:
     """Return the wires from which a derivative passes through a node."""
     if node.kind is Kind.CUT:
         return []

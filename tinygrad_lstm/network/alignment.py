@@ -201,7 +201,7 @@ class _Alignment:
         sources = {id(owner[0]): owner[0] for owner in owners if owner is not None}
         if not sources:
             known = None not in column or (is_alike(column) and not _varies(common))
-            return Outside(_filled(column)) if known or self._is_needed(common) else None
+            return Outside(_fill(column)) if known or self._is_needed(common) else None
         if len(sources) > 1:
             return None
         (of,) = sources.values()
@@ -385,7 +385,7 @@ def is_alike(column: Sequence[Element | None]) -> bool:
     return all(is_one(x, first) for x in others)
 
 
-def _filled(column: Sequence[Element | None]) -> list[Element]:
+def _fill(column: Sequence[Element | None]) -> list[Element]:
     """Return the outer signals of all steps; a step without a signal takes its neighbour's."""
     known = {step: x for step, x in enumerate(column) if x is not None}
     return list(_nearest(known, len(column)))

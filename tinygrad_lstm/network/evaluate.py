@@ -253,7 +253,7 @@ def _results(node: Node, operands: list[Any], gain: Any) -> list[Any]:
     if node.kind is Kind.JACOBIAN:
         return [_jacobian(node, ins[0], gain)]
     if node.kind is Kind.PULLBACK:
-        return [node.scale(_pulled(node, ins[0]), 1)]
+        return [node.scale(_pull(node, ins[0]), 1)]
     primitive = node.operation
     if node.kind is Kind.JOIN and node.transposed:
         return primitive.vjp(ins[0], None, [_blank(shape, ins[0].dtype) for shape in node.shapes],
@@ -285,7 +285,7 @@ def _jacobian(node: Node, x: np.ndarray, slopes: Any) -> Any:
     return total(node.scale(x, slopes), axis, node.parameters.get("keepdims", False))
 
 
-def _pulled(node: Node, x: np.ndarray) -> Any:
+def _pull(node: Node, x: np.ndarray) -> Any:
     """Return the cotangent of an operand of a matrix function; transposed twice, its tangent."""
     *xs, y = node.residuals
     needs, parameters = [port == node.port for port in range(len(xs))], dict(node.parameters)

@@ -22,10 +22,10 @@ from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
 from .alignment import Common, Earlier, Outside, Same, is_one, recurrence
 from .flow import AnyFlow, Flow, Loop, Node
-from .loop_borders import LoopBorders, has_own_name, reading
+from .loop_borders import LoopBorders, entry_read, has_own_name
 from .parameters import by_step, is_same
 from .sink import move_into_loops
-from .wiring import Element, elements, in_order, reached, rebuilt
+from .wiring import Element, elements, in_order, leading_elements, rebuild
 
 
 def fold(graph: AnyFlow) -> AnyFlow:
@@ -53,7 +53,7 @@ def fold(graph: AnyFlow) -> AnyFlow:
     if any(node.transposed or node.kind in (Kind.GAIN, Kind.MATRIX) for node in graph.nodes):
         raise UsageError("fold: found an adjoint network; fold the graph, then take its adjoint")
     with collector_paused():
-        return cast(AnyFlow, _Folding(graph).done())
+        return cast(AnyFlow, _Folding(graph).result())
 
 
 @dataclass(eq=False)
@@ -99,7 +99,7 @@ class _Folding:
         self.read: dict[Element, Element] = {}  # the tap that stands for an operation
         self.rank = {element: at for at, element in enumerate(self.recorded)}
 
-    def done(self) -> Flow:
+    def result(self) -> Flow:
         for run in self.runs:
             self.borders.loops[run.number] = Loop(run.steps, self.graph.loops[run.number].scope)
             for common in Interruptible(run.commons):
@@ -113,11 +113,11 @@ class _Folding:
             for common in sorted(run.commons, key=lambda x: not x.template.node.takes_part):
                 self._connect(run, common)
         outputs = [self.outside[x] for x in self.recorded if x.node.kind is Kind.OUTPUT]
-        for element in Interruptible(reached(outputs)):
+        for element in Interruptible(leading_elements(outputs)):
             element.operands = [self.read.get(x, x) for x in element.operands]
-        move_into_loops(reached(outputs), self.borders)
-        order = in_order(reached(outputs), lambda x: self.rank.get(x, -1))
-        return rebuilt(self.graph, order, self.borders.loops)
+        move_into_loops(leading_elements(outputs), self.borders)
+        order = in_order(leading_elements(outputs), lambda x: self.rank.get(x, -1))
+        return rebuild(self.graph, order, self.borders.loops)
 
     # --- which loops there are -------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class _Folding:
         node = replace(
             node, name=f"{node.stem}(k)", loop=run.number, step=None, parameters=parameters
         )
-        value = _stacked(run.in_time(common.values))
+        value = _stack_values(run.in_time(common.values))
         self.inside[common] = inside = Element(node, [], value)
         self.rank[inside] = self.rank[common.template]
 
@@ -241,7 +241,7 @@ class _Folding:
         shapes = tuple(x.shape for x in column)
         node = Node(Kind.JOIN, name=name, primitive=stack, shapes=shapes, stem=name)
         operands = [self._outer(x) for x in column]
-        return Element(node, operands, _stacked([x.value for x in column]))
+        return Element(node, operands, _stack_values([x.value for x in column]))
 
     def _series(self, column: Iterable[Element | None]) -> tuple[_FoldedLoop, Common, Any] | None:
         """Return the loop, the operation and the steps that make all entries of a list, or None."""
@@ -279,13 +279,13 @@ class _Folding:
             if isinstance(operand, Same):
                 inside.operands.append(self.inside[operand.of])
             elif isinstance(operand, Earlier):
-                inside.operands.append(self._delayed(run, operand))
+                inside.operands.append(self._delay(run, operand))
             elif read and self._read(run, common, operand):
                 return
             else:
                 inside.operands.append(self._from_outside(run, operand, common))
 
-    def _delayed(self, run: _FoldedLoop, operand: Earlier) -> Element:
+    def _delay(self, run: _FoldedLoop, operand: Earlier) -> Element:
         """Return the signal of an earlier step, behind one delay for each step."""
         signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
         for distance in range(1, operand.distance + 1):
@@ -309,7 +309,7 @@ class _Folding:
     def _from_outside(self, run: _FoldedLoop, operand: Outside, common: Common) -> Element:
         """Return the signal that each step reads from outside of the loop."""
         known = run.in_time(operand.elements)
-        before = self._handed_on(run, known[0])
+        before = self._signal_before(run, known[0])
         if before is not None:
             return self.borders.delay(before, 1, self._outer(known[0]), run.backwards)
         series = self._series(known)
@@ -323,12 +323,13 @@ class _Folding:
         whole = known[0].operands[0] if known[0].node.takes_part else None
         if whole is not None and all(x.node.takes_part and x.operands[0] is whole for x in known):
             indices = [x.node.parameters["index"] for x in known]
-            read = reading(indices, len(whole.shape))
+            read = entry_read(indices, len(whole.shape))
             if read is not None and not read[1]:
                 return self.borders.tap(run.number, self._outer(whole), read[0])
-        return self.borders.tap(run.number, self._listed(known), self.borders.natural(run.number))
+        each_step = self.borders.natural(run.number)
+        return self.borders.tap(run.number, self._sequence_of(known), each_step)
 
-    def _handed_on(self, run: _FoldedLoop, element: Element) -> Element | None:
+    def _signal_before(self, run: _FoldedLoop, element: Element) -> Element | None:
         """Return the signal of which an operand is the initial value, in a loop of one step."""
         node = element.node
         if len(run.steps) > 1 or node.step is None or node.loop == run.number:
@@ -339,11 +340,11 @@ class _Folding:
             (self.inside[x] for x in run.commons if x.template.node.stem == node.stem), None
         )
 
-    def _listed(self, column: list[Element]) -> Element:
+    def _sequence_of(self, column: list[Element]) -> Element:
         """Return the sequence of signals that were computed outside, one for each step."""
         first = column[0].node
         self._refuse_unlike(column)
-        value = _stacked([x.value for x in column])
+        value = _stack_values([x.value for x in column])
         if all(x.node.kind is Kind.CONSTANT for x in column):
             return Element(Node(Kind.CONSTANT, name=first.stem, stem=first.stem), [], value)
         pieces = self._pieces(column)
@@ -375,7 +376,7 @@ class _Folding:
         indices = [x.node.parameters["index"] for x in members]
         whole = self._outer(column[0])
         alike = all(is_same(index, indices[0]) for index in indices)
-        read = reading(indices, len(whole.shape))
+        read = entry_read(indices, len(whole.shape))
         if alike and (read is None or len(indices) > 1 or len(whole.value) > 1):
             return False
         index, rest = read or (indices, ())
@@ -406,7 +407,7 @@ def _repeats(element: Element) -> bool:
     return np.array_equal(repeated, element.value, equal_nan=True)
 
 
-def _stacked(series: Sequence[Any]) -> np.ndarray:
+def _stack_values(series: Sequence[Any]) -> np.ndarray:
     """Return many arrays stacked into one, faster than NumPy's stack."""
     shape = np.shape(series[0])
     return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)

@@ -35,7 +35,7 @@ from .flow import SOURCES, Flow, Loop, Node
 from .fold import fold
 from .signals import Signals
 from .unroll import unroll
-from .wiring import Element, wired
+from .wiring import Element, lay_wires
 
 
 class Graph(Flow):
@@ -132,7 +132,7 @@ def structure(*outputs: Tensor) -> Graph:
                 "graph: found nothing recorded, expected a Tensor computed from others"
             )
     with collector_paused():
-        return _GraphBuilder(Signals(*outputs), outputs).built()
+        return _GraphBuilder(Signals(*outputs), outputs).build()
 
 
 class _GraphBuilder:
@@ -150,7 +150,7 @@ class _GraphBuilder:
         for output in outputs:
             self.uses[output] += 1
 
-    def built(self) -> Graph:
+    def build(self) -> Graph:
         for tensor, name in Interruptible(self.signals.names.items()):
             element = Element(self._node(tensor, name), [], tensor._array)
             if element.node.kind is Kind.JUNCTION:
@@ -167,7 +167,7 @@ class _GraphBuilder:
             node = Node(Kind.OUTPUT, name=self.signals.names[output])
             elements.append(Element(node, [self.element_of[output]]))
         loops = tuple(Loop(tuple(steps), scope) for _, steps, scope in self.loops.values())
-        return Graph(*wired(elements), loops)
+        return Graph(*lay_wires(elements), loops)
 
     def _sum(self, tensor: Tensor) -> list[tuple[Element, int]]:
         """Return the terms of a sum; an unnamed inner sum that nothing else reads is opened."""

@@ -44,7 +44,7 @@ class LoopBorders:
             value = np.asarray(source.value)
             value = np.broadcast_to(value, (len(self.loops[loop].steps), *value.shape))
             name = f"{node.name} (held)"
-            return Element(_bordering(Kind.HOLD, loop, node, name, node.stem), [source], value)
+            return Element(_border_node(Kind.HOLD, loop, node, name, node.stem), [source], value)
 
         return self._once((Kind.HOLD, loop, source), make)
 
@@ -66,7 +66,7 @@ class LoopBorders:
         def make() -> Element:
             inner = source.operands[0].node if source.node.kind is Kind.COLLECT else source.node
             name = (inner.stem or inner.name) + _index_text(at)
-            node = _bordering(Kind.TAP, loop, inner, name, inner.stem)
+            node = _border_node(Kind.TAP, loop, inner, name, inner.stem)
             node.primitive, node.parameters = taker, {"index": at}
             node.shapes = (np.shape(source.value),)
             natural = is_same(at.values, tuple(range(len(source.value))))
@@ -81,7 +81,7 @@ class LoopBorders:
         def make() -> Element:
             assert inner.node.loop is not None
             stem = name or inner.node.stem
-            node = _bordering(Kind.COLLECT, inner.node.loop, inner.node, stem, stem)
+            node = _border_node(Kind.COLLECT, inner.node.loop, inner.node, stem, stem)
             return Element(node, [inner], inner.value)
 
         return self._once((Kind.COLLECT, inner), make)
@@ -89,7 +89,7 @@ class LoopBorders:
     def total(self, inner: Element, name: str) -> Element:
         """Return the sum of a signal over the steps: the transpose of a hold."""
         assert inner.node.loop is not None
-        node = _bordering(Kind.HOLD, inner.node.loop, inner.node, name, name)
+        node = _border_node(Kind.HOLD, inner.node.loop, inner.node, name, name)
         node.transposed = True
         return Element(node, [inner], np.add.reduce(inner.value))
 
@@ -118,7 +118,7 @@ class LoopBorders:
             elif signal.kind == kind:
                 stem = signal.name.rpartition("(")[0]
             name = f"{stem}(k{lag if advance else -lag:+d})"
-            node = _bordering(kind, signal.loop, signal, name, signal.stem)
+            node = _border_node(kind, signal.loop, signal, name, signal.stem)
             first = np.asarray(initial.value)[None]
             ends = (source.value[1:], first) if advance else (first, source.value[:-1])
             return Element(node, [source, initial], np.concatenate(ends))
@@ -139,7 +139,7 @@ def has_own_name(tap: Node, source: Node) -> bool:
     return tap.name == f"{tap.stem}(k)" and tap.stem != source.stem
 
 
-def _bordering(kind: Kind, loop: int | None, like: Node, name: str, stem: str) -> Node:
+def _border_node(kind: Kind, loop: int | None, like: Node, name: str, stem: str) -> Node:
     return Node(kind, name=name, stem=stem or name, scope=like.scope, parts=like.parts, loop=loop)
 
 
@@ -161,7 +161,7 @@ def _along_time(index: Any) -> int | None:
     return index if type(index) is int else None
 
 
-def reading(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
+def entry_read(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any, ...]] | None:
     """Return the entry read at each step along the axis of time, and the part taken of this entry.
 
     None, unless the index depends on the step along one axis alone and takes one entry there.

@@ -54,7 +54,7 @@ class Varying:
         """Whether the text shows the value at each step."""
         return f"{self.name}(k)" not in str(self)
 
-    def listed(self) -> str:
+    def list_values(self) -> str:
         """Return the values of ``index(k)`` at the first steps: ``index(k) = 2, 0, 1, …``."""
         values = self.values
         if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule

@@ -90,7 +90,7 @@ def fold_plain_loops(
             steps = [[operations[at] for at in step] for step in repetition.steps(from_start)]
             if _has_own_leaves(steps, leaves):
                 continue
-            more, called = _marked(marked, steps)
+            more, called = _mark(marked, steps)
             try:
                 folded = fold_truly(more, apart), names | called
             except UsageError:
@@ -212,7 +212,7 @@ def _has_own_leaves(steps: Sequence[Sequence[Element]], leaves: Mapping[Element,
 # --- how steps are marked -------------------------------------------------------------------------
 
 
-def _marked(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow, dict[str, str]]:
+def _mark(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow, dict[str, str]]:
     """Return the graph with operations marked as steps, and their old names by the new ones."""
     loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
     counts: Counter[str] = Counter()

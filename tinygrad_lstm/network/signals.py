@@ -290,13 +290,13 @@ class Signals(Mapping[str, Signal]):
         spot = self._spots[link] if link is not None else Spot()
         for link in reversed(links):
             if link.step is not None:
-                spot = _stepped(spot, link)
+                spot = _step_spot(spot, link)
             if link.name is not None:
-                spot = self._scoped(spot, link)
+                spot = self._scope_spot(spot, link)
             self._spots[link] = spot
         return spot
 
-    def _scoped(self, spot: Spot, place: Place) -> Spot:
+    def _scope_spot(self, spot: Spot, place: Place) -> Spot:
         """Return a scope inside a spot; the first call of a module shares the module's own."""
         owner = place
         if place.module is not None:
@@ -323,7 +323,7 @@ def _parts(name: str, packed: Packed, spot: Spot) -> list[str]:
     return [f"{spot.prefix}{part}{again}{spot.steps}" for part in packed.parts]
 
 
-def _stepped(spot: Spot, place: Place) -> Spot:
+def _step_spot(spot: Spot, place: Place) -> Spot:
     """Return a step inside a spot; the outermost is the one that all the others stand in."""
     text = f"[{place.step}]"
     if spot.step is None:

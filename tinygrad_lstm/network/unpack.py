@@ -15,7 +15,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.primitives import getitem
 from .flow import AnyFlow, Flow, Node
-from .wiring import Element, elements, in_order, reached, rebuilt
+from .wiring import Element, elements, in_order, leading_elements, rebuild
 
 
 def unpack(graph: AnyFlow) -> AnyFlow:
@@ -31,7 +31,7 @@ def unpack(graph: AnyFlow) -> AnyFlow:
     The same type
         A part of a parameter is a parameter of its own, called by the part's name.
     """
-    return cast(AnyFlow, _Unpacking(graph).done())
+    return cast(AnyFlow, _Unpacking(graph).result())
 
 
 def parts_taken(elements: Iterable[Element]) -> dict[Element, tuple[int, int]]:
@@ -70,7 +70,7 @@ class _Unpacking:
         self.nameless: set[Element] = set()  # sums that are parts of sums without names for them
         self.parts: dict[tuple[Element, int, int], Element] = {}
 
-    def done(self) -> Flow:
+    def result(self) -> Flow:
         for element, ends in Interruptible(parts_taken(self.recorded).items()):
             part = self.instead[element] = self._part(element.operands[0], *ends)
             if element.node.is_named:
@@ -83,8 +83,8 @@ class _Unpacking:
             element.operands = [term for term, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
         outputs = [x for x in self.recorded if x.node.kind is Kind.OUTPUT]
-        order = in_order(reached(outputs), lambda x: self.rank.get(x, (-1, 0)))
-        return rebuilt(self.graph, order, self.graph.loops)
+        order = in_order(leading_elements(outputs), lambda x: self.rank.get(x, (-1, 0)))
+        return rebuild(self.graph, order, self.graph.loops)
 
     def _part(self, element: Element, lo: int, hi: int) -> Element:
         """Return the part of a signal between two entries of its last axis."""
@@ -95,9 +95,9 @@ class _Unpacking:
             return self._part(element.operands[0], ends[0] + lo, ends[0] + hi)
         carriers = _carriers(element)
         if (element.operands and not carriers) or (not element.operands and not element.node.parts):
-            return self._taken(element, lo, hi)
+            return self._take(element, lo, hi)
         node = replace(element.node, parts=())
-        stem = _named(element, lo, hi)
+        stem = _part_name(element, lo, hi)
         if stem:
             node.stem = stem
             node.name = stem + element.node.name[len(element.node.stem) :]
@@ -120,7 +120,7 @@ class _Unpacking:
                 terms.append((operand, sign * own))
         return terms
 
-    def _taken(self, element: Element, lo: int, hi: int) -> Element:
+    def _take(self, element: Element, lo: int, hi: int) -> Element:
         """Return a part taken where it can be taken no earlier."""
         node = Node(Kind.LINEAR, name=f"{element.node.name}[{lo}:{hi}]", primitive=getitem,
                     parameters={"index": (..., slice(lo, hi))}, shapes=(element.shape,),
@@ -131,7 +131,7 @@ class _Unpacking:
         return part
 
 
-def _named(element: Element, lo: int, hi: int) -> str:
+def _part_name(element: Element, lo: int, hi: int) -> str:
     """Return the name of the part between two entries of the last axis, or ""."""
     parts = element.node.parts
     unit = element.shape[-1] // max(sum(width for _, width in parts), 1)

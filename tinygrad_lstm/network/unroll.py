@@ -15,7 +15,7 @@ from ..engine.primitives import stack
 from ..errors import ArgumentError, UsageError
 from .alignment import compute
 from .flow import DELAYS, AnyFlow, Flow, Loop, Node
-from .wiring import Element, elements, reached, rebuilt
+from .wiring import Element, elements, leading_elements, rebuild
 
 
 def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
@@ -45,9 +45,9 @@ def unroll(graph: AnyFlow, steps: int | None = None) -> AnyFlow:
         raise UsageError(
             "unroll: found an adjoint network; unroll the graph, then take its adjoint"
         )
-    unrolled = _Unrolling(graph, steps).done()
+    unrolled = _Unrolling(graph, steps).result()
     if steps is None and _leaves(unrolled) != _leaves(graph):
-        unrolled = _Unrolling(graph, steps, is_direct=False).done()
+        unrolled = _Unrolling(graph, steps, is_direct=False).result()
     return cast(AnyFlow, unrolled)
 
 
@@ -64,22 +64,22 @@ class _Unrolling:
 
     def __init__(self, graph: Flow, steps: int | None, is_direct: bool = True) -> None:
         self.graph, self.shorter, self.is_direct = graph, steps is not None, is_direct
-        self.loops = [_shortened(loop, steps) for loop in graph.loops]
+        self.loops = [_shorten(loop, steps) for loop in graph.loops]
         self.outer: dict[Element, Element] = {}  # the copy of an element outside of the loops
         self.series: dict[Element, list[Element]] = {}  # the steps of a signal that leaves a loop
         self.order: list[Element] = []
 
-    def done(self) -> Flow:
+    def result(self) -> Flow:
         folded = elements(self.graph)
         for loop, inside in groupby(folded, lambda x: x.node.loop if x.node.folded else None):
             if loop is None:
                 for element in inside:
-                    self.outer[element] = self._copied(element)
+                    self.outer[element] = self._copy(element)
             else:
                 self._run(list(inside), loop)
-        leading = set(reached(self.outer[x] for x in folded if x.node.kind is Kind.OUTPUT))
+        leading = set(leading_elements(self.outer[x] for x in folded if x.node.kind is Kind.OUTPUT))
         order = [x for x in self.order if x in leading]
-        return rebuilt(self.graph, order, self.loops)
+        return rebuild(self.graph, order, self.loops)
 
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
         if self.shorter and operands and node.kind is not Kind.OUTPUT:
@@ -92,7 +92,7 @@ class _Unrolling:
 
     # --- outside of the loops --------------------------------------------------------------------
 
-    def _copied(self, element: Element) -> Element:
+    def _copy(self, element: Element) -> Element:
         node = element.node
         index = node.parameters.get("index") if node.takes_part else None
         if self.is_direct and node.step is not None and type(index) is int:
@@ -103,11 +103,11 @@ class _Unrolling:
         for at, operand in enumerate(element.operands):
             several = operand in self.series and operand.node.kind is Kind.HOLD
             terms = self.series[operand] if several and node.kind is Kind.JUNCTION else None
-            operands += terms or [self._joined(operand)]
+            operands += terms or [self._join(operand)]
             signs += [node.signs[at]] * len(terms or [operand]) if node.signs else []
         return self._add(replace(node, signs=tuple(signs)), operands, element.value)
 
-    def _joined(self, element: Element) -> Element:
+    def _join(self, element: Element) -> Element:
         """Return the copy of an element; steps that leave a loop are joined or summed."""
         if element not in self.outer:
             steps, node = self.series[element], element.node
@@ -136,7 +136,7 @@ class _Unrolling:
     def _run(self, inside: list[Element], loop: int) -> None:
         steps = self.loops[loop].steps
         backwards = any(x.node.kind is Kind.ADVANCE for x in inside)
-        held = {x: self._joined(x.operands[1]) for x in inside if x.node.kind in DELAYS}
+        held = {x: self._join(x.operands[1]) for x in inside if x.node.kind in DELAYS}
         leaving: dict[Element, dict[int, Element]] = {}
         for at in reversed(range(len(steps))) if backwards else range(len(steps)):
             now = dict(held)
@@ -145,7 +145,7 @@ class _Unrolling:
                 if kind is Kind.COLLECT or (kind is Kind.HOLD and element.node.transposed):
                     leaving.setdefault(element, {})[at] = now[element.operands[0]]
                 elif kind is Kind.HOLD:
-                    now[element] = self._joined(element.operands[0])
+                    now[element] = self._join(element.operands[0])
                 elif kind is Kind.TAP:
                     now[element] = self._read(element, at, steps[at])
                 elif kind not in DELAYS:
@@ -167,7 +167,7 @@ class _Unrolling:
         is_one = self.is_direct and type(index) is int
         if is_one and source in self.series:
             return self._step(source, index, tap.node)
-        whole = self._joined(source)
+        whole = self._join(source)
         if is_one and whole.node.stacks:
             return whole.operands[int(index)]
         node = self._at(tap.node.at(at), step)
@@ -195,7 +195,7 @@ def name_at(node: Node, step: int, scope: str) -> str:
     return f"{node.stem[:at]}[{step}]{node.stem[at:]}"
 
 
-def _shortened(loop: Loop, steps: int | None) -> Loop:
+def _shorten(loop: Loop, steps: int | None) -> Loop:
     if steps is None or len(loop.steps) == 1:
         return loop
     if not 1 <= steps <= len(loop.steps):

@@ -117,20 +117,20 @@ class View:
         parts = [
             part
             for name, value in hand.items()
-            for part in self._located(name, np.asarray(value, float))
+            for part in self._locate(name, np.asarray(value, float))
         ]
         return sorted(parts, key=lambda part: -self.places.at[part.name][0])
 
-    def _located(self, name: str, value: np.ndarray) -> Iterator[Given]:
+    def _locate(self, name: str, value: np.ndarray) -> Iterator[Given]:
         if name in self.at:
             yield Given(name, *self.at[name], value)
         elif steps := self.places.steps(name):
             if value.ndim and len(value) == len(steps):
                 for step, row in zip(steps, value, strict=True):
-                    yield from self._located(step, row)
+                    yield from self._locate(step, row)
         elif value.shape[-1:] == self.signals[name].tensor.shape[-1:]:
             for part in self.signals.parts.get(name, ()):
-                yield from self._located(part.name, part.of(value))
+                yield from self._locate(part.name, part.of(value))
 
 
 def _is_named(tensor: Tensor) -> bool:

@@ -56,14 +56,14 @@ class Element:
         return bool(self.operands) and node.loop is None and node.kind is not Kind.OUTPUT
 
 
-def wired(elements: Iterable[Element]) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
+def lay_wires(elements: Iterable[Element]) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
     """Return the nodes and wires of some elements, with branch points and broadcasts.
 
     Parameters
     ----------
     elements : in an order in which they can be run; their nodes are given their wires
     """
-    return _Wiring(list(elements)).laid()
+    return _Wiring(list(elements)).lay()
 
 
 class _Wiring:
@@ -74,7 +74,7 @@ class _Wiring:
         self.named: dict[str, int] = {}  # how many branches lead from one signal to another
         self.branches: dict[Element, Node] = {}
 
-    def laid(self) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
+    def lay(self) -> tuple[tuple[Node, ...], tuple[Wire, ...]]:
         free = self._signals()
         forks: list[Node] = []  # branch points of what leaves a loop, which come after the loop
         for element in Interruptible(self.elements):
@@ -164,7 +164,7 @@ def elements(graph: Flow) -> list[Element]:
     return several
 
 
-def reached(outputs: Iterable[Element]) -> list[Element]:
+def leading_elements(outputs: Iterable[Element]) -> list[Element]:
     """Return some elements and all that lead to them."""
     leading = dict.fromkeys(outputs)
     waiting = list(leading)
@@ -176,10 +176,10 @@ def reached(outputs: Iterable[Element]) -> list[Element]:
     return list(leading)
 
 
-def rebuilt(graph: AnyFlow, order: Sequence[Element], loops: Iterable[Loop]) -> AnyFlow:
+def rebuild(graph: AnyFlow, order: Sequence[Element], loops: Iterable[Loop]) -> AnyFlow:
     """Return a graph with other loops, and other nodes in an order in which they can be run."""
     _number_repeats(order)
-    nodes, wires = wired(order)
+    nodes, wires = lay_wires(order)
     return replace(graph, nodes=nodes, wires=wires, loops=tuple(loops))
 
 
@@ -203,7 +203,7 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
         for group, inside in groups.items()
     }
     order = []
-    for group in Interruptible(_sorted(needs)):
+    for group in Interruptible(_sort(needs)):
         inside = groups[group]
         here = set(inside)
         for x in (x for user in inside for x in user.operands):
@@ -213,7 +213,7 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
             user: {x for x in user.operands if x in here and user.node.kind not in DELAYS}
             for user in inside
         }
-        order.extend(sorted(_sorted(within), key=lambda x: x.node.leaves_loop))
+        order.extend(sorted(_sort(within), key=lambda x: x.node.leaves_loop))
     return order
 
 
@@ -232,7 +232,7 @@ def _number_repeats(elements: Iterable[Element]) -> None:
         element.node.name = name
 
 
-def _sorted(needs: dict[Item, set[Item]]) -> list[Item]:
+def _sort(needs: dict[Item, set[Item]]) -> list[Item]:
     """Return items in an order in which each stands behind its needs, else in their own order."""
     position = {item: at for at, item in enumerate(needs)}
     users: dict[Item, list[Item]] = {item: [] for item in needs}

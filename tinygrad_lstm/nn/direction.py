@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.place import stepping
+from ..engine.place import run_steps
 from ..engine.primitives import stack, stop_gradient, where
 from ..engine.tensor import Tensor, constant
 from .equation_module import EquationModule, Start
@@ -51,7 +51,7 @@ def run(
     order = range(T - 1, -1, -1) if backward else range(T)
     seam = None if truncate is None or truncate >= T else _seam(order, truncate)
     outs = []
-    for k in stepping(order):
+    for k in run_steps(order):
         if seam is not None:
             state = p._choose(seam[k], map(stop_gradient, state), state, "cut")
         before = state

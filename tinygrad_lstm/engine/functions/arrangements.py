@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
 from ..arguments import as_array, excerpt, flag, one_of, whole
-from ..forms import explained
+from ..forms import complaint
 from ..numerics import Array
 from ..primitives import broadcast_to, concatenate, gather, reshape
 from . import checked
@@ -142,7 +142,7 @@ def _by_order(who: str, order: Callable[..., Any], a: Array, axis: Any, **more: 
     try:
         places = order(x, axis=axis, **more)
     except (ValueError, TypeError) as error:
-        raise explained(error, who, (x,), more) from None
+        raise complaint(error, who, (x,), more) from None
     return take_along_axis(x, places, axis)
 
 
@@ -176,7 +176,7 @@ def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
     try:
         left = np.delete(np.arange(x.shape[axis]), unwanted)
     except (IndexError, ValueError, TypeError) as error:
-        raise explained(error, "delete", (x,), {"obj": obj}) from None
+        raise complaint(error, "delete", (x,), {"obj": obj}) from None
     return gather(x, index=at(axis, left))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import DTypeError, ShapeError, UsageError
 from .. import forms, numerics
 from ..arguments import excerpt, operand, whole
-from ..forms import explained
+from ..forms import complaint
 from ..numerics import Array
 from ..primitives import stack
 
@@ -56,7 +56,7 @@ def along(who: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | N
     try:
         return x, forms.axes(axis, x)
     except (TypeError, ValueError) as error:
-        raise explained(error, who, (x,), {"axis": axis}) from None
+        raise complaint(error, who, (x,), {"axis": axis}) from None
 
 
 def floats_along(who: str, x: Any, axis: Any) -> tuple[Array, int | tuple[int, ...] | None]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import ArgumentError, ShapeError, UsageError
 from ..arguments import excerpt, one_of, whole
-from ..forms import explained
+from ..forms import complaint
 from ..numerics import Array
 from ..primitives import hadamard, matmul, reshape, stack, sum, transpose
 from . import checked
@@ -41,7 +41,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
     xs = [checked.array("einsum", x) for x in operands]
     terms, result = _terms(subscripts, xs)
     sizes = _sizes(subscripts, terms)
-    terms = [_unrepeated(letters, x, sizes) for letters, x in terms]
+    terms = [_drop_repeats(letters, x, sizes) for letters, x in terms]
     path: list[Any] = []
     if not isinstance(optimize, list | tuple):
         one_of("einsum: optimize", optimize, (False, True, "greedy", "optimal"))
@@ -50,7 +50,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
         try:
             path = np.einsum_path(subscripts, *blanks, optimize=optimize)[0][1:]
         except (TypeError, ValueError, KeyError) as error:
-            raise explained(error, "einsum", xs, {"optimize": optimize}) from None
+            raise complaint(error, "einsum", xs, {"optimize": optimize}) from None
     while len(terms) > 1:
         chosen = path.pop(0) if path else (0, 1)
         taken = [terms[place] for place in chosen]
@@ -134,14 +134,14 @@ def _sizes(subscripts: str, terms: list[tuple[Letters, Array]]) -> dict[Hashable
     return sizes
 
 
-def _unrepeated(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tuple[Letters, Array]:
+def _drop_repeats(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tuple[Letters, Array]:
     """Return an operand with each letter once, and without axes along which it only repeats."""
     for letter in {c: None for c in letters if letters.count(c) > 1}:
         first, second = [k for k, c in enumerate(letters) if c == letter][:2]
         x = diagonal(x, 0, first, second)
         letters = [c for k, c in enumerate(letters) if k not in (first, second)] + [letter]
         if letters.count(letter) > 1:
-            return _unrepeated(letters, x, sizes)
+            return _drop_repeats(letters, x, sizes)
     dropped = [k for k, c in enumerate(letters) if x.shape[k] == 1 and sizes[c] != 1]
     if dropped:
         x = x[tuple([0 if k in dropped else slice(None) for k in range(x.ndim)])]
@@ -173,15 +173,15 @@ def _product(
     if not common:
         a_shape = (*(size[c] for c in batch + rows), *_ones(columns))
         b_shape = (*(size[c] for c in batch), *_ones(rows), *(size[c] for c in columns))
-        a = _reshaped(a, left, [*batch, *rows], a_shape)
-        b = _reshaped(b, right, [*batch, *columns], b_shape)
+        a = _in_shape(a, left, [*batch, *rows], a_shape)
+        b = _in_shape(b, right, [*batch, *columns], b_shape)
         return [*batch, *rows, *columns], hadamard(a, b)
     groups = [math.prod(size[c] for c in group) for group in (batch, rows, common, columns)]
     stack = groups[:1] if batch else []
     a_shape = (*stack, *([groups[1]] if rows or batch else []), groups[2])
     b_shape = (*stack, groups[2], *([groups[3]] if columns or batch else []))
-    a = _reshaped(a, left, [*batch, *rows, *common], a_shape)
-    b = _reshaped(b, right, [*batch, *common, *columns], b_shape)
+    a = _in_shape(a, left, [*batch, *rows, *common], a_shape)
+    b = _in_shape(b, right, [*batch, *common, *columns], b_shape)
     y = matmul(a, b)
     return [*batch, *rows, *columns], y if y.shape == shape else reshape(y, shape=shape)
 
@@ -190,7 +190,7 @@ def _ones(letters: Letters) -> tuple[int, ...]:
     return (1,) * len(letters)
 
 
-def _reshaped(x: Array, letters: Letters, order: Letters, shape: tuple[int, ...]) -> Array:
+def _in_shape(x: Array, letters: Letters, order: Letters, shape: tuple[int, ...]) -> Array:
     """Return an operand with its letters in an order, in a shape."""
     x = _in_order((letters, x), order)
     return x if x.shape == shape else reshape(x, shape=shape)

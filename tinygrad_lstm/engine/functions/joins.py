@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import ArgumentError, UsageError
 from ..arguments import excerpt, flag, whole
-from ..forms import explained
+from ..forms import complaint
 from ..numerics import Array
 from ..primitives import astype, broadcast_to, concatenate, reshape, stack, where
 from . import checked
@@ -180,7 +180,7 @@ def broadcast_arrays(*args: Any) -> tuple[Array, ...]:
     try:
         shape = np.broadcast_shapes(*[x.shape for x in several])
     except ValueError as error:
-        raise explained(error, "broadcast_arrays", several, None) from None
+        raise complaint(error, "broadcast_arrays", several, None) from None
     return tuple([broadcast_to(x, shape=shape) for x in several])
 
 

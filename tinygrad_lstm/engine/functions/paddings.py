@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import ArgumentError, ShapeError, UsageError
 from .. import numerics
 from ..arguments import as_array, excerpt, one_of
-from ..forms import explained, widths
+from ..forms import complaint, widths
 from ..numerics import Array
 from ..primitives import broadcast_to, concatenate, gather, max
 from ..primitives import pad as pad_by_zeros
@@ -67,7 +67,7 @@ def pad(
     try:
         around = widths(pad_width, x)
     except (ValueError, TypeError) as error:
-        raise explained(error, "pad", (x,), {"pad_width": pad_width}) from None
+        raise complaint(error, "pad", (x,), {"pad_width": pad_width}) from None
     ends = _pairs("end_values", end_values, x.ndim)
     lengths = _pairs("stat_length", stat_length, x.ndim) if mode in STATISTICS else ends
     for axis, (size, width) in enumerate(zip(x.shape, around, strict=True)):

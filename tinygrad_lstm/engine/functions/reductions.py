@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import ArgumentError, ShapeError
 from ..arguments import flag, number
-from ..forms import explained
+from ..forms import complaint
 from ..kinds import reduced_shape
 from ..numerics import Array
 from ..primitives import (
@@ -92,7 +92,7 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
         try:
             return np.min(x, axis=axis, keepdims=keepdims)
         except (ValueError, TypeError) as error:
-            raise explained(error, "min", (x,), {"axis": axis, "keepdims": keepdims}) from None
+            raise complaint(error, "min", (x,), {"axis": axis, "keepdims": keepdims}) from None
     return negative(max(negative(x), axis=axis, keepdims=keepdims))
 
 

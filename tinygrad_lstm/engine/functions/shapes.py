@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import ShapeError, UsageError
 from ..arguments import excerpt
-from ..forms import explained, wholes
+from ..forms import complaint, wholes
 from ..numerics import Array
 from ..primitives import reshape, transpose
 from . import checked
@@ -51,15 +51,15 @@ def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[
 
 def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
     """Return x with axes of size 1 put in."""
-    return _reshaped_by(np.expand_dims, x, axis)
+    return _reshape_by(np.expand_dims, x, axis)
 
 
 def squeeze(x: Array, axis: Axis = None) -> Array:
     """Return x without the axes of size 1 (all of them if None)."""
-    return _reshaped_by(np.squeeze, x, axis)
+    return _reshape_by(np.squeeze, x, axis)
 
 
-def _reshaped_by(function: Callable[..., Any], x: Array, axis: Any) -> Array:
+def _reshape_by(function: Callable[..., Any], x: Array, axis: Any) -> Array:
     """Return x in the shape that NumPy's function gives it."""
     x = checked.array(function.__name__, x)
     try:
@@ -83,7 +83,7 @@ def getitem(x: Array, index: Any) -> Array:
     try:
         return x[index]
     except (IndexError, TypeError, ValueError) as error:
-        raise explained(error, "getitem", (x,), {"index": index}) from None
+        raise complaint(error, "getitem", (x,), {"index": index}) from None
 
 
 def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
@@ -101,7 +101,7 @@ def split(x: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
         cuts = list(wholes(indices_or_sections))
     except TypeError as error:
         asked = {"indices_or_sections": indices_or_sections}
-        raise explained(error, "split", (x,), asked) from None
+        raise complaint(error, "split", (x,), asked) from None
     if np.ndim(indices_or_sections) == 0:
         (pieces,) = cuts
         if pieces < 1 or size % pieces:
