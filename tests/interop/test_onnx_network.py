@@ -299,6 +299,41 @@ def test_inputs_that_do_not_fit(tmp_path):
         net(np.ones((4, 2, 5)), state, state)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Pad", ("x", "c"))], {"c": whole(1, 1)}),
+        ([node("TopK", ("x", "c"), ("y", "at"))], {"c": whole(9)}),
+        ([node("Expand", ("x", "c"))], {"c": whole(7, 7, 7)}),
+        ([node("Conv", ("x", "c"), auto_pad="SAME_UPPER")], {"c": np.ones((1, 2, 3, 3, 3), F)}),
+        ([node("ArgMax", axis=5)], {}),
+        ([node("Gather", ("x", "c"), axis=1)], {"c": whole(99)}),
+        ([node("Reshape", ("x", "c"))], {"c": whole(5, -1)}),
+        ([node("Concat", ("x", "c"), axis=0)], {"c": np.ones((2, 2), F)}),
+    ],
+    ids=lambda case: case[0].op_type if isinstance(case, list) else "",
+)
+def test_operands_that_do_not_fit_a_node(tmp_path, nodes, constants):
+    net = load_onnx(written(tmp_path, model(nodes, constants)))
+    with pytest.raises(ShapeError):
+        net(np.ones((4, 2, 3), F))
+
+
+def test_a_node_that_cannot_be_computed_is_named(tmp_path):
+    net = load_onnx(
+        written(tmp_path, model([node("TopK", ("x", "k"), ("y", ""))], {"k": whole(9)}))
+    )
+    with pytest.raises(ShapeError, match=r"TopK 'to_y': .* of shapes \(4, 2, 3\), \(1,\): "):
+        net(np.ones((4, 2, 3), F))
+
+
+def test_no_constant_of_a_network_can_be_changed_from_outside(tmp_path):
+    content = model([node("Identity", ("c",))], {"c": whole(1, 2)})
+    net = load_onnx(written(tmp_path, content))
+    with pytest.raises(ValueError, match="read-only"):
+        net(np.ones((4, 2, 3), F))[0] = 5
+
+
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(PackageError, match=r"pip install 'tinygrad-lstm\[onnx\]'"):

@@ -16,7 +16,7 @@ from .. import nn
 from ..engine.arguments import of_kind
 from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
-from ..errors import ShapeError, UsageError, check_path
+from ..errors import ShapeError, TinygradError, UsageError, check_path
 from ..nn.module import Module, free_name
 from . import onnx_attributes as over_time
 from .framework import LAYERS
@@ -69,12 +69,34 @@ def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxN
 
 
 class Step(NamedTuple):
-    """One node: what is done, from which values to which."""
+    """One node: what is done, from which values to which, and what messages call the node."""
 
     apply: Callable[..., Any]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
+    place: str
+
+    def run(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the node's outputs by their names, from values by their names.
+
+        Raises
+        ------
+        ShapeError
+            If the node does not take such operands; the message says which.
+        """
+        operands = [values[name] for name in self.inputs]
+        try:
+            results = self.apply(*operands, **self.attributes)
+        except TinygradError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            shapes = ", ".join(map(str, (np.shape(x) for x in operands if x is not None)))
+            raise ShapeError(
+                f"{self.place}: cannot be computed from operands of shapes {shapes}: {error}"
+            ) from None
+        results = results if isinstance(results, tuple) else (results,)
+        return {name: value for name, value in zip(self.outputs, results) if name}
 
 
 class OnnxNetwork(Module):
@@ -108,6 +130,8 @@ class OnnxNetwork(Module):
         self._constants = {
             each: array for each, array in constants.items() if each not in reader.weights
         }
+        for array in self._constants.values():
+            array.flags.writeable = False  # it may come out as it is
         for each, layer in builder.layers.items():
             setattr(self, each, layer)
 
@@ -129,8 +153,9 @@ class OnnxNetwork(Module):
 
         Raises
         ------
-        UsageError
-            If an input is missing or unknown; the message names those there are.
+        UsageError, ShapeError
+            If an input is missing or unknown; the message names those there are. If the inputs do
+            not fit a node; the message names the node.
         """
         found = dict(zip(self.inputs, given)) | named
         fits = found.keys() == set(self.inputs)
@@ -149,9 +174,7 @@ class OnnxNetwork(Module):
                 each = np.asarray(each)
             values[name] = each
         for step in self._steps:
-            after = step.apply(*[values[name] for name in step.inputs], **step.attributes)
-            after = after if isinstance(after, tuple) else (after,)
-            values |= {name: each for name, each in zip(step.outputs, after) if name}
+            values |= step.run(values)
         last = tuple(values[name] for name in self.outputs)
         return last if len(last) > 1 else last[0]
 
@@ -217,7 +240,7 @@ class _Builder:
             operator = OPERATORS[kind]
             if PARTS in attributes(operator):
                 settings[PARTS] = len(outputs)
-            return Step(operator, inputs, outputs, settings)
+            return Step(operator, inputs, outputs, settings, place(node))
         name = free_name(kind.lower(), self.names)
         self.names[name] = node
         named = {letter: inputs[at] for letter, at in INPUTS.items() if at < len(inputs)}
@@ -234,9 +257,9 @@ class _Builder:
                 self.reader.fail(f"{place(node)}: " + "; ".join(wrong))
         options = _options(kind, settings, "P" in arrays) if is_constant else None
         if options is None:
-            return Step(OverTime(kind, name, settings), inputs, outputs, {})
+            return Step(OverTime(kind, name, settings), inputs, outputs, {}, place(node))
         layer = Layer(self._layer(kind, name, arrays, options), bool(settings.get("layout")))
-        return Step(layer, (*inputs[:1], *inputs[4:7]), outputs, {})
+        return Step(layer, (*inputs[:1], *inputs[4:7]), outputs, {}, place(node))
 
     def _wrong_starts(self, inputs: tuple[str, ...], shape: tuple[int, ...]) -> list[str]:
         """Return which constant initial states do not fit recurrent weights, in words."""
