@@ -59,6 +59,22 @@ def test_what_was_measured_in_training_is_no_parameter(tmp_path):
     assert set(net.weights) == {"c0", "c1"}
 
 
+@pytest.mark.parametrize("is_named_twice", [True, False])
+def test_what_was_measured_sends_no_gradient_to_an_equal_weight(tmp_path, is_named_twice):
+    """Exporters write equal arrays as one: here the scale, the variance and the mean."""
+    other = "c" if is_named_twice else "same"
+    nodes = [
+        node("Identity", ("c",), ("same",)),
+        node("BatchNormalization", ("x", "c", "b", other, other)),
+    ]
+    c = np.array([0.5, 2.0, 1.5], F)
+    net = load_onnx(written(tmp_path, model(nodes, {"c": c, "b": 0 * c}, {"x": 2})))
+    x = np.arange(6, dtype=F).reshape(2, 3)
+    net(x).sum().backward()
+    expected = ((x - c) / np.sqrt(c + 1e-5)).sum(0)
+    np.testing.assert_allclose(net.weights["c"].grad, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_an_exponent_of_one_number_is_no_parameter(tmp_path):
     content = model([node("Pow", ("x", "two"))], {"two": np.array(2, F)})
     x = tg.Tensor(-np.ones((1, 1, 3), F), requires_grad=True)

@@ -7,7 +7,6 @@ whole or not at all: what is not covered is listed before anything is built.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,7 +52,7 @@ class Reader:
         graph = self._model().graph
         self.arrays |= {tensor.name: self._array(tensor) for tensor in graph.initializer}
         floats = {name for name, array in self.arrays.items() if array.dtype.kind == "f"}
-        self.weights = floats - set(_untrained(graph.node, self.arrays))
+        self.weights = floats - _untrained(graph.node, self.arrays)
         for node in graph.node:
             if _is_constant(node):
                 self.arrays[node.output[0]] = self._constant(node)
@@ -246,14 +245,17 @@ def _is_constant(node: Any) -> bool:
     return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
 
 
-def _untrained(nodes: Any, arrays: dict[str, np.ndarray]) -> Iterable[str]:
-    """Yield the constants that no training changes: measured means, bounds, exponents."""
+def _untrained(nodes: Any, arrays: dict[str, np.ndarray]) -> set[str]:
+    """Return the constants that no training changes: measured means, bounds, exponents."""
     numbers = {name for name, array in arrays.items() if array.ndim == 0}
+    untrained: set[str] = set()
+    trained: set[str] = set()
     for node in nodes:
-        for at in UNTRAINED.get(node.op_type, ()):
-            name = node.input[at] if at < len(node.input) else ""
-            if name and (node.op_type != "Pow" or name in numbers):
-                yield name
+        places = UNTRAINED.get(node.op_type, ())
+        for at, name in enumerate(node.input):
+            is_fixed = at in places and (node.op_type != "Pow" or name in numbers)
+            (untrained if is_fixed else trained).add(name)
+    return untrained - trained
 
 
 def _complete(info: Any, kind: int) -> None:
