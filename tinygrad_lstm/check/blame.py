@@ -160,7 +160,7 @@ class _Suspects:
                 if wire in wires and wire not in self.known:
                     self.bits[wire] = 1 << len(self.names)
                     self.names.append(wires[wire])
-        self.leading, without_zeros = (self._leading(zeros) for zeros in (True, False))
+        self.leading, without_zeros = (self._leading_to(zeros) for zeros in (True, False))
         self.suspected = self._above(first, self.leading)
         for x in several:
             if x.follows:
@@ -177,7 +177,7 @@ class _Suspects:
         parts = [part for part, _ in self.view.parts.get(name, ())]
         return [self.view.at[part][0] for part in ([name] if name in self.view.at else parts)]
 
-    def _leading(self, zeros: bool) -> dict[int, int]:
+    def _leading_to(self, zeros: bool) -> dict[int, int]:
         """Return the signals that lead to each wire, the wire's own among them, up to known ones.
 
         A gain of zeros alone leads no signal on, unless ``zeros`` is true.
@@ -210,7 +210,7 @@ class _Suspects:
             step: name for name, steps in sequences.items() for step in steps
             if len(steps) == len(self.view.signals.sequences[name])
         }  # fmt: skip
-        return list(dict.fromkeys(whole.get(name, name) for name in self._named(self.suspected)))
+        return list(dict.fromkeys(whole.get(name, name) for name in self._names_of(self.suspected)))
 
     def best(self) -> str:
         """Return the signal to give next: it leaves the fewest suspects in the worst case.
@@ -220,10 +220,10 @@ class _Suspects:
         chosen = self.shared or self.suspected
         sequences = self._sequences(chosen)
         ways = {name: steps for name, steps in sequences.items() if len(steps) > 1}
-        ways = ways or {name: [name] for name in self._named(chosen)}
-        return min(ways, key=lambda name: self._left(ways[name]), default="")
+        ways = ways or {name: [name] for name in self._names_of(chosen)}
+        return min(ways, key=lambda name: self._most_left(ways[name]), default="")
 
-    def _left(self, names: Sequence[str]) -> int:
+    def _most_left(self, names: Sequence[str]) -> int:
         """Return how many suspects are left, at most, once some signals are given."""
         most, cleared = 0, 0
         for name in names:
@@ -232,7 +232,7 @@ class _Suspects:
             most, cleared = max(most, if_wrong.bit_count()), cleared | self.leading[wire]
         return max(most, (self.suspected & ~cleared).bit_count())
 
-    def _named(self, chosen: int) -> list[str]:
+    def _names_of(self, chosen: int) -> list[str]:
         return [name for at, name in enumerate(self.names) if chosen >> at & 1]
 
     def _sequences(self, chosen: int) -> dict[str, list[str]]:
@@ -244,7 +244,7 @@ class _Suspects:
             if len(steps) > 1
         }
         sequences: dict[str, list[str]] = {}
-        for name in self._named(chosen):
+        for name in self._names_of(chosen):
             if name in of:
                 sequences.setdefault(of[name], []).append(name)
         return sequences

@@ -91,7 +91,7 @@ class Comparison:
         The time for making the network, before the first mistake is tried, counts.
         """
         if "watch" in how:
-            how["watch"] = _watching(how["watch"])
+            how["watch"] = _check_watch(how["watch"])
         self.__dict__["seconds"] = seconds
         mistakes = Diagnoses()
         mistakes.is_cut = True
@@ -203,7 +203,7 @@ def _leaves_some(mistakes: Diagnoses) -> bool:
     return not mistakes or bool(mistakes[0].left)
 
 
-def _watching(watch: Any) -> Callable[[Any], Iterable[Any]]:
+def _check_watch(watch: Any) -> Callable[[Any], Iterable[Any]]:
     """Return a function that shows the progress of a search, checked to hand its items on."""
     function("diagnose: watch", watch, "a function of a list")
 

@@ -95,7 +95,7 @@ class Recorded:
         with np.errstate(all="ignore"):
             for _ in range(TRIES):
                 leaves = {leaf: moved(leaf._array) for leaf in self.leaves}
-                off = np.abs(self._replayed(leaves, moved) - self.values) / small
+                off = np.abs(self._replay(leaves, moved) - self.values) / small
                 largest = np.fmax(largest, np.where(np.isfinite(off), off, 0.0))
         return largest
 
@@ -151,7 +151,7 @@ class Recorded:
         # an imaginary part may be too large, or be lost, where numbers are extreme
         for size in dict.fromkeys((TINY * scale, TINY, LESS_TINY * scale)):
             moved = self.leaves[k]._array + 1j * (size * (direction / scale))
-            slopes = self.exactly(self._replayed({self.leaves[k]: moved}).imag / size * scale)
+            slopes = self.exactly(self._replay({self.leaves[k]: moved}).imag / size * scale)
             if size == LESS_TINY * scale:  # the final one, which may be lost below all numbers
                 lost = ROUNDINGS * float(np.finfo(self.dtype).smallest_subnormal) / size * scale
                 slopes = slopes._replace(noise=slopes.noise + lost)
@@ -192,11 +192,9 @@ class Recorded:
 
     def _at(self, k: int, moved: np.ndarray) -> np.ndarray:
         """Return the outputs with other numbers in leaf k."""
-        return (
-            self._replayed({self.leaves[k]: moved}) if self.has_cut else self._evaluated(k, moved)
-        )
+        return self._replay({self.leaves[k]: moved}) if self.has_cut else self._evaluate(k, moved)
 
-    def _replayed(
+    def _replay(
         self,
         leaves: Mapping[Tensor, np.ndarray],
         moved: Callable[[np.ndarray], np.ndarray] = np.asarray,
@@ -223,7 +221,7 @@ class Recorded:
                 values[node] = moved(np.asarray(result))
         return _flat(values.get(out, out._array) for out in self.outputs)
 
-    def _evaluated(self, k: int, moved: np.ndarray) -> np.ndarray:
+    def _evaluate(self, k: int, moved: np.ndarray) -> np.ndarray:
         """Return the function's outputs with other numbers in leaf k, and put its own back."""
         leaf = self.leaves[k]
         point = leaf._array

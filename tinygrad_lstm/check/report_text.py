@@ -133,7 +133,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
     parts = [f"{row.unclear} of {np.prod(row.shape)} entries of {row.name}"
              for row in report.rows if row.ok and row.unclear]  # fmt: skip
     if parts:
-        yield f"too few digits to tell: {_listing(parts)}"
+        yield f"too few digits to tell: {_list(parts)}"
     if any(row.verdict == TOO_FEW for row in report.rows):
         yield "give more digits, or scientific notation: zeros would pass as well"
     if not report.is_wrong:
@@ -143,7 +143,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
         yield f"every step on its own, since {view.reason}"
     if report.unplaced:
         reasons = [f"{name} ({_why_unplaced(report, name)})" for name in report.unplaced]
-        yield f"compared, but not blamed: {_listing(reasons)}"
+        yield f"compared, but not blamed: {_list(reasons)}"
     yield from _steps_of_plain_loops(report)
     blame = report.blame
     if blame is None:
@@ -153,7 +153,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
     yield f"first wrong: {blame.signal}{at}{narrow * bool(blame.supply)}"
     for label, names in (("also wrong", blame.also), ("consequences", blame.consequences)):
         if names:
-            yield f"{label}: {_listing(names)}"
+            yield f"{label}: {_list(names)}"
     if report.best:
         yield from _best_mistakes(report, 1 + len(blame.also), answers)
     elif report.noise is not None:
@@ -222,7 +222,7 @@ def _steps_of_plain_loops(report: Comparison) -> Iterator[str]:
         steps, *entry = row.hand_shape or (0,)
         if 1 < steps in (len(copies), len(copies) - 1) and tuple(entry) == row.shape:
             yield (
-                f"{row.name}: found {steps} rows, and the signals {_listing(copies)}; write the "
+                f"{row.name}: found {steps} rows, and the signals {_list(copies)}; write the "
                 f"loop as `for k in tg.steps({steps}):` to compare all steps at once, or give the "
                 "gradient of each signal by its name"
             )
@@ -233,7 +233,7 @@ def _sentence(says: str, answers: bool) -> str:
     return says if answers else FACTOR.sub("a multiple of what it should be", says)
 
 
-def _listing(names: Sequence[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     return f"{', '.join(names[:LISTED])}{', …' * (len(names) > LISTED)}"
 
 

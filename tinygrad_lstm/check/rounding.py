@@ -70,7 +70,7 @@ def tolerances(
         if not is_rounded:
             return run_on_given(adjoint, given, printed, exact)
         moved = [x + _uniform(random, u) for x, u in zip(printed, units, strict=True)]
-        between = Recorder(wires, partial(_moved, _errors(random, exact, half_unit)))
+        between = Recorder(wires, partial(_move, _errors(random, exact, half_unit)))
         return run_on_given(adjoint, given, moved, between)
 
     off = spread(view, half_unit, follows)
@@ -121,7 +121,7 @@ def reach(view: View, digits: int, printed: Iterable[Any] = ()) -> dict[int, np.
         errors, before = _errors(random, exact, half_unit), Recorder(set(wires.values()))
 
         def rounded(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
-            return _moved(errors, wire, step, before[wire](step, value))
+            return _move(errors, wire, step, before[wire](step, value))
 
         evaluate(adjoint, intercept=Recorder(set(wires.values()), rounded))
         return before.series()
@@ -156,7 +156,7 @@ def spread(
     with np.errstate(all="ignore"):
         right = run(view.adjoint, False)
         squares = {key: np.zeros(np.shape(value)) for key, value in right.items()}
-        for adjoint in islice(_rounded(view, half_unit, random), DRAWS):
+        for adjoint in islice(_round(view, half_unit, random), DRAWS):
             for key, value in run(adjoint, True).items():
                 squares[key] = squares[key] + (value - right[key]) ** 2
         bounds = {key: FACTOR * np.sqrt(x / DRAWS) for key, x in squares.items()}
@@ -169,7 +169,7 @@ def _most(value: Any, half_unit: HalfUnit) -> np.ndarray:
     return np.asarray(np.minimum(half_unit(value), np.abs(value)))
 
 
-def _moved(errors: Mapping[int, Any], wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
+def _move(errors: Mapping[int, Any], wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
     """Return a signal with the error that is drawn for it at a step, if there is one."""
     return value + errors[wire][step] if wire in errors else value
 
@@ -187,7 +187,7 @@ def _uniform(random: np.random.Generator, most: np.ndarray) -> np.ndarray:
     return most * random.uniform(-1.0, 1.0, np.shape(most))
 
 
-def _rounded(view: View, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
+def _round(view: View, half_unit: HalfUnit, random: np.random.Generator) -> Iterator[Flow]:
     """Yield adjoint networks of forward passes in which every computed signal is rounded.
 
     Inputs and parameters stay as they are, and a value that is only moved or copied is rounded
@@ -204,7 +204,7 @@ def _rounded(view: View, half_unit: HalfUnit, random: np.random.Generator) -> It
     while True:
         drawn = {wire: _uniform(random, x) for wire, x in most.items()}
         errors = {wire: x if wire in folded else {None: x} for wire, x in drawn.items()}
-        recorder = Recorder(needed | set(most), partial(_moved, errors))
+        recorder = Recorder(needed | set(most), partial(_move, errors))
         evaluate(network, intercept=recorder)
         values = recorder.series()
         yield replace(

@@ -107,13 +107,13 @@ class _Search:
             key: Judgement(given[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
         }
-        self.wrong = _left(self.base.values())
+        self.wrong = _count_wrong(self.base.values())
         self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
         residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
         self.residuals = sorted(residuals, reverse=True)
         self.maker = view.adjoint.maker
-        self.known = _known(view, given)
-        self.settled = _settled(view, given, allowed) if self.wrong else set[int]()
+        self.known = _known_wires(view, given)
+        self.settled = _settled_wires(view, given, allowed) if self.wrong else set[int]()
         self.diagnoses: list[Diagnosis] = []
         self.paired: list[Diagnosis] = []
         self.effects = Effects(self.base)
@@ -274,7 +274,7 @@ def _apart(view: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
     return ""
 
 
-def _known(view: View, given: Sequence[Given]) -> set[int]:
+def _known_wires(view: View, given: Sequence[Given]) -> set[int]:
     """Return the wires on which δ is given at every step."""
     nodes, loops = view.adjoint.nodes, view.adjoint.loops
     counts = {w: len(loops[x.loop or 0].steps) for x in nodes if x.folded for w in x.outputs}
@@ -284,15 +284,15 @@ def _known(view: View, given: Sequence[Given]) -> set[int]:
     }
 
 
-def _settled(view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
+def _settled_wires(view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
     right = run_on_given(view.adjoint, given, None)
     several = (Judgement(given[k], value, allowed[k]) for k, value in Interruptible(right.items()))
     off = {x.given.wire for x in several if not x.follows}
-    return _known(view, given) - off
+    return _known_wires(view, given) - off
 
 
-def _left(several: Iterable[Judgement]) -> int:
+def _count_wrong(several: Iterable[Judgement]) -> int:
     return sum(not x.follows for x in Interruptible(several))
 
 

@@ -16,7 +16,7 @@ from ...network.flow import DELAYS, Flow, Node, reachable
 from .changes import Change
 from .mistake import Mistake
 from .networks import Networks
-from .wording import listing
+from .wording import list_names
 
 
 def wrong_carries(nets: Networks) -> Iterator[Mistake]:
@@ -37,7 +37,7 @@ def wrong_carries(nets: Networks) -> Iterator[Mistake]:
                                                 for arm in carried))  # fmt: skip
         if len(meetings) > 1:
             yield Mistake(what="all carries dropped", where=where[0], says="nothing flows back "
-                          f"from the next step to {listing(where)}",
+                          f"from the next step to {list_names(where)}",
                           change=Change.all(Change.select(node, fresh)
                                             for node, _, fresh in meetings))  # fmt: skip
 
@@ -61,7 +61,7 @@ def _overwritten(nets: Networks, node: Node, fresh: list[int]) -> Mistake:
     """
     arms, where = nets.arms(node), nets.makes(node)
     keep = _only_last(nets, node)
-    carried = listing([arm for at, arm in enumerate(arms) if at not in fresh])
+    carried = list_names([arm for at, arm in enumerate(arms) if at not in fresh])
     return Mistake(what="overwritten by the carry", where=where, says=f"the part of δ{where} that "
                    f"flows back from the next step, through {carried}, overwrites the other "
                    "parts, where all parts should be added up", right=f"δ({carried}) + …",
@@ -93,7 +93,7 @@ def truncations(nets: Networks) -> Iterator[Mistake]:
         ]
         if ways:
             where = nets.makes(ways[0])
-            places = listing(list(dict.fromkeys(nets.makes(node) for node in ways)))
+            places = list_names(list(dict.fromkeys(nets.makes(node) for node in ways)))
             yield Mistake(what="truncated", where=where, says="the flow back through weights to "
                           f"{places} is cut: a truncated gradient stands where the whole one "
                           "belongs", wrong="0",

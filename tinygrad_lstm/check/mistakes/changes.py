@@ -48,7 +48,7 @@ class Change:
     def by(cls, node: Node, edit: Edit, is_none: bool = False) -> Change:
         """Return an edit of one node as a change."""
         return cls(
-            lambda graph: edited(graph, node, edit),
+            lambda graph: edit_node(graph, node, edit),
             frozenset(node.outputs), is_none, ((node, edit),),
         )  # fmt: skip
 
@@ -71,12 +71,12 @@ class Change:
     def weigh(cls, node: Node, port: int, gain: Any) -> Change:
         """Return how to put a gain before a port of a node, for each step if it has steps."""
         is_none = bool(np.all(np.asarray(gain) == 1))
-        return cls.by(node, _preceding(port, Node(Kind.GAIN, gain=gain)), is_none)
+        return cls.by(node, _put_before(port, Node(Kind.GAIN, gain=gain)), is_none)
 
     @classmethod
     def before(cls, node: Node, fresh: Node) -> Change:
         """Return how to put another node before the only port of one."""
-        return cls.by(node, _preceding(0, fresh))
+        return cls.by(node, _put_before(0, fresh))
 
     @classmethod
     def behind(cls, node: Node, fresh: Node) -> Change:
@@ -104,7 +104,7 @@ class Change:
         return cls(apply, wires, all(change.is_none for change in several), single)
 
 
-def standing(graph: Flow, node: Node) -> Node:
+def node_in_place_of(graph: Flow, node: Node) -> Node:
     """Return the node that stands in place of one, in a graph that may be changed elsewhere."""
     return graph.nodes[place_of(graph.nodes, node)]
 
@@ -117,7 +117,7 @@ def place_of(nodes: Sequence[Node], node: Node) -> int:
     raise KeyError(node.name)
 
 
-def edited(graph: Flow, node: Node, edit: Edit) -> Flow:
+def edit_node(graph: Flow, node: Node, edit: Edit) -> Flow:
     """Return the graph with other nodes in place of one, between its wires.
 
     Nodes that belong outside of the loop of the first one stand after the loop.
@@ -136,7 +136,7 @@ def edited(graph: Flow, node: Node, edit: Edit) -> Flow:
     return replace(graph, nodes=tuple(nodes), wires=(*graph.wires, *more))
 
 
-def _preceding(port: int, fresh: Node) -> Edit:
+def _put_before(port: int, fresh: Node) -> Edit:
     """Return how to put another node before one of a node's ports."""
 
     def edit(now: Node, wire: int) -> list[Node]:

@@ -15,7 +15,7 @@ from ...engine.kind import Kind
 from ...engine.limit import Interruptible
 from ...engine.primitives import reshape, transpose
 from ...network.flow import Flow, Node
-from .changes import Change, in_order, standing
+from .changes import Change, in_order, node_in_place_of
 from .mistake import Mistake
 from .networks import Networks
 
@@ -32,10 +32,10 @@ def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
         for at, one in enumerate(Interruptible(gains)):
             for other in gains[at + 1 :]:
                 wrong = f"the other of δ{nets.makes(one)} and δ{nets.makes(other)}"
-                yield _exchanged(nets, one, other, wrong)
+                yield _exchange(nets, one, other, wrong)
 
 
-def _exchanged(nets: Networks, one: Node, other: Node, wrong: str) -> Mistake:
+def _exchange(nets: Networks, one: Node, other: Node, wrong: str) -> Mistake:
     names = nets.makes(one), nets.makes(other)
     return Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
                    "exchanged", right=f"δ{names[0]}", wrong=wrong,
@@ -46,7 +46,7 @@ def exchanged_products(nets: Networks) -> Iterator[Mistake]:
     """Exchange the δs of two products of one signal, or of the two factors of one product."""
     for one, other in Interruptible(_siblings(nets)):
         if one.outputs != other.outputs and len(one.outputs) == len(other.outputs) == 1:
-            yield _exchanged(nets, one, other, f"δ{nets.makes(other)}")
+            yield _exchange(nets, one, other, f"δ{nets.makes(other)}")
 
 
 def _siblings(nets: Networks) -> Iterator[tuple[Node, Node]]:
@@ -82,7 +82,7 @@ def _permutation(nodes: list[Node], to: list[int]) -> Change:
     """Return how to let nodes of the adjoint network make each other's signals."""
 
     def apply(graph: Flow) -> Flow:
-        now = [standing(graph, node) for node in nodes]
+        now = [node_in_place_of(graph, node) for node in nodes]
         places = {
             id(node): replace(node, outputs=nodes[at].outputs)
             for node, at in zip(now, to, strict=True)

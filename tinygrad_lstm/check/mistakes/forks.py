@@ -13,7 +13,7 @@ from ...network.flow import Node
 from .changes import Change
 from .mistake import Mistake
 from .networks import Networks
-from .wording import factor_text, listing, uses
+from .wording import factor_text, list_names, uses
 
 FEW = 5  # branches of which any may be forgotten at once
 
@@ -32,7 +32,7 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                 rest = [at for at in every if at not in lost]
                 what, source = "branch forgotten", uses([arms[at] for at in lost])
                 if all(is_carried[at] for at in lost):
-                    what, source = "carry dropped", "the next step, through " + listing(
+                    what, source = "carry dropped", "the next step, through " + list_names(
                         [arms[at].rpartition(" → ")[2] for at in lost])  # fmt: skip
                 says = f"δ{where} lacks the part that flows back from {source}"
                 if len(rest) == 1 and len({readers[at] for at in lost}) > 1:
@@ -75,11 +75,12 @@ def scaled_branches(nets: Networks) -> Iterator[Mistake]:
             groups.setdefault(id(nets.user.get(wire)), []).append(at)
         for group in groups.values() if len(groups) > 1 else ():
             chosen = [arms[at] for at in group]
+            names = list_names(chosen)
             for size in (2.0, 0.5, -1.0) if len(group) > 1 else (2.0,):
                 text, what = factor_text(size), "sign" if size < 0 else "factor"
                 yield Mistake(what=what, where=where, says=f"the part of δ{where} that flows back "
                               f"from {uses(chosen)} is {text} times what it should be",
-                              right=f"δ({listing(chosen)})", wrong=f"{text} δ({listing(chosen)})",
+                              right=f"δ({names})", wrong=f"{text} δ({names})",
                               change=Change.all(_before(nets, node, at, size)
                                                 for at in group))  # fmt: skip
 

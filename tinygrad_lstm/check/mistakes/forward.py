@@ -98,7 +98,7 @@ def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
         if np.ndim(nets.value(x)) - node.folded != 2 or not isinstance(axis, int):
             continue
         other = replace(reduction, parameters={**reduction.parameters, "axis": -1 - axis % 2})
-        entries = nets.value(_unshifted(nets, x))
+        entries = nets.value(_wire_before_shift(nets, x))
         if not entries.size:
             continue  # an axis of length 0 has no largest entry
         with np.errstate(all="ignore"):
@@ -108,7 +108,7 @@ def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
 
 
 def _along_other_axis(nets: Networks, wire: int, axis: int, change: Change) -> Mistake:
-    name = nets.source(_unshifted(nets, wire)).name
+    name = nets.source(_wire_before_shift(nets, wire)).name
     return Mistake(what="normalised along the wrong axis", where=nets.source(wire).name,
                    says=f"{name} "
                    f"is normalised along axis {1 - axis}, where axis {axis} belongs", right="Σ "
@@ -122,7 +122,7 @@ def _sums_otherwise(nets: Networks, normal: Normalisation, axis: int) -> Change 
     """
     (entries,), (whole,) = normal.spread.outputs, normal.added.outputs
     shifted = normal.before[-1].outputs[0]
-    plain = _unshifted(nets, shifted)
+    plain = _wire_before_shift(nets, shifted)
 
     def unshifted(step: int | None, value: Any, value_on: ValueOn) -> Any:
         return value_on(plain)
@@ -133,7 +133,7 @@ def _sums_otherwise(nets: Networks, normal: Normalisation, axis: int) -> Change 
     return run_again(nets, {shifted: unshifted, nets.user[whole].outputs[0]: sums})
 
 
-def _unshifted(nets: Networks, wire: int) -> int:
+def _wire_before_shift(nets: Networks, wire: int) -> int:
     """Return the wire of a signal before a constant was added to it."""
     node = nets.source(wire)
     moved = [x for x in node.inputs if nets.source(x).kind not in (Kind.CUT, Kind.CONSTANT)]

@@ -62,7 +62,7 @@ def overwritten_parts(nets: Networks) -> Iterator[Mistake]:
                           f"belong at the same entry of δ{whole.name} overwrite each other, where "
                           f"they should be added up: {loss}", right="their sum",
                           wrong="the part that is written last",
-                          change=_weighted(nets, nodes, keep))  # fmt: skip
+                          change=_weigh(nets, nodes, keep))  # fmt: skip
 
 
 def _part_series(nets: Networks) -> Iterator[list[Node]]:
@@ -107,7 +107,7 @@ def _survivors(
     return [np.equal(writer[index], number).astype(float) for index, number in pairs]
 
 
-def _weighted(nets: Networks, nodes: Sequence[Node], keep: Sequence[np.ndarray]) -> Change:
+def _weigh(nets: Networks, nodes: Sequence[Node], keep: Sequence[np.ndarray]) -> Change:
     if nodes[0].folded:
         return Change.weigh(nodes[0], 0, np.stack(keep))
     return Change.all(Change.weigh(node, 0, gain) for node, gain in zip(nodes, keep, strict=True))
@@ -127,13 +127,13 @@ def wrong_reads(nets: Networks) -> Iterator[Mistake]:
         reader = nets.user[node.outputs[0]]
         where = nets.source(reader.inputs[0]).name
         for other in _other_indices(nets, node):
-            change = run_again(nets, {reader.outputs[0]: _reading(nets, node, reader, other)})
+            change = run_again(nets, {reader.outputs[0]: _read_at(nets, node, reader, other)})
             if change is not None:
                 error = f"the forward pass and the backward pass read {where}"
                 yield _mistake(where, error, other, Change.all([change, _put(node, other)]))
 
 
-def _reading(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Value:
+def _read_at(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Value:
     whole = reader.inputs[0]
 
     def part(step: int | None, value: Any, value_on: ValueOn) -> Any:

@@ -169,9 +169,9 @@ def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]
         place: Sequence[Node], generators: Sequence[Generator], takes_others: bool
     ) -> Iterator[Mistake]:
         for generator in generators:
-            yield from noting_groups(generator(nets.at(place, generator.__name__, takes_others)))
+            yield from note_groups(generator(nets.at(place, generator.__name__, takes_others)))
 
-    def noting_groups(several: Iterable[Mistake]) -> Iterator[Mistake]:
+    def note_groups(several: Iterable[Mistake]) -> Iterator[Mistake]:
         for mistake in several:
             yield mistake
             groups.extend([mistake] * bool(mistake.groups))
@@ -182,7 +182,7 @@ def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]
 
     yield from at(here, AT_A_NODE, False)
     for generator in OF_SEVERAL:
-        yield from noting_groups(generator(nets))
+        yield from note_groups(generator(nets))
     deque(at(away, AT_A_NODE, False), 0)  # for their groups
     yield from joint()
     for generator in OF_FORWARD:

@@ -15,11 +15,11 @@ from ...engine.kind import Kind
 from ...engine.primitives import transpose
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node
-from .changes import Change, edited
+from .changes import Change, edit_node
 from .likelihood import distance_between
 from .mistake import Mistake
 from .networks import Networks
-from .substitutes import Substitute, left_out, shifted, substitutions
+from .substitutes import Substitute, omit, shift, substitutions
 
 
 def wrong_partners(nets: Networks) -> Iterator[Mistake]:
@@ -30,7 +30,7 @@ def wrong_partners(nets: Networks) -> Iterator[Mistake]:
 
 def _factors(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
     right, where = str(node.label), nets.makes(node)
-    yield left_out("factor missing", right, where, np.ones_like(node.gain))
+    yield omit("factor missing", right, where, np.ones_like(node.gain))
     partner = product.inputs[1 - port]
     for other, value, distance in (*nets.alike(partner), *nets.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
@@ -75,7 +75,7 @@ def at_other_steps(nets: Networks, node: Node, partner: int | None = None) -> It
     right = str(node.label)
     moved = [(node.gain, 1, "next step"), (node.gain, -1, "previous step")]
     if partner is not None:
-        origin, lag = _undelayed(nets, partner)
+        origin, lag = _before_delays(nets, partner)
         if lag:
             moved.append((nets.value(origin), lag, "step as far ahead as the delay goes back"))
     for gain, by, word in moved:
@@ -83,7 +83,7 @@ def at_other_steps(nets: Networks, node: Node, partner: int | None = None) -> It
             for edge in ("0", "its own"):
                 yield Substitute(what="factor of the wrong step", says=f"{right} is taken at the "
                                  f"{word}", wrong=f"{right} at the {word}",
-                                 gain=shifted(gain, by, edge), group=f"{word}, {edge}")  # fmt: skip
+                                 gain=shift(gain, by, edge), group=f"{word}, {edge}")  # fmt: skip
 
 
 def zero_starts(nets: Networks) -> Iterator[Mistake]:
@@ -100,7 +100,7 @@ def zero_starts(nets: Networks) -> Iterator[Mistake]:
             ], "start", f"start of {delay.name}")  # fmt: skip
 
 
-def _undelayed(nets: Networks, wire: int) -> tuple[int, int]:
+def _before_delays(nets: Networks, wire: int) -> tuple[int, int]:
     """Return the wire of a signal before its delays, and the number of delays."""
     node, count = nets.source(wire), 0
     while node.kind in DELAYS:
@@ -126,7 +126,7 @@ def wrong_matrix_partners(nets: Networks) -> Iterator[Mistake]:
         if is_matrix and nets.leaf(partner) is None and nets.leaf(out) is None:
             yield from substitutions(nets, node, _signals(nets, node, partner))
             if not nets.takes_others:
-                yield from _untransposed(nets, node)
+                yield from _transposed_deltas(nets, node)
 
 
 def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
@@ -137,14 +137,14 @@ def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
                          says=f"{right} "
                          f"is not transposed on the way to δ{where}", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2))  # fmt: skip
-        yield left_out("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
+        yield omit("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
     for other, value, distance in nets.alike(partner):
         yield Substitute(what="wrong factor", says=f"{other.name} stands where "
                          f"{right.removesuffix('ᵀ')} belongs, on the way to δ{where}",
                          wrong=other.name, gain=value, distance=distance)  # fmt: skip
 
 
-def _untransposed(nets: Networks, node: Node) -> Iterator[Mistake]:
+def _transposed_deltas(nets: Networks, node: Node) -> Iterator[Mistake]:
     """Yield the transpose of δ where the product asks for δ itself, or the reverse."""
     shape = np.shape(nets.value(nets.user[node.outputs[0]].outputs[0]))[node.folded :]
     if len(shape) == 2 and shape[0] == shape[1] > 1:
@@ -164,7 +164,7 @@ def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[
                          f"where {right} belongs", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
         eye = np.broadcast_to(np.eye(shape[-1]), shape)
-        yield left_out("weight missing", right, where, eye, "")
+        yield omit("weight missing", right, where, eye, "")
     own = nets.leaf(product.inputs[1 - port])
     for other, elsewhere, at in nets.others.ways(Kind.MATRIX, through=Kind.BILINEAR):
         weight = nets.leaf(elsewhere.inputs[1 - at])
@@ -204,7 +204,7 @@ def _early_update(nets: Networks, node: Node, weight: Node, rate: float) -> Mist
         # of the graph as it is: another mistake may be in it
         gradients = nets.everywhere.gradients if graph is nets.adjoint else evaluate(graph)
         step = rate * gradients[f"δ{weight.name}"]
-        return edited(graph, node, lambda now, wire: [replace(now, gain=now.gain - step)])
+        return edit_node(graph, node, lambda now, wire: [replace(now, gain=now.gain - step)])
 
     return Mistake(what="weight updated before use", where=where, says=f"{weight.stem} was "
                    f"updated, with the rate {rate:.6g}, before it was used to compute δ{where}",

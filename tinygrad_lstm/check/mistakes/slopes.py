@@ -33,7 +33,7 @@ from .mistake import Mistake
 from .networks import Networks
 from .products import at_other_steps
 from .slips import slips
-from .substitutes import Substitute, left_out, substitutions
+from .substitutes import Substitute, omit, substitutions
 
 # the functions of one signal that people take for each other
 CONFUSED = (exp, log, sqrt, sin, cos, tanh, sigmoid, softplus, relu, abs, sign)
@@ -58,7 +58,7 @@ def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
         derivative = f"the derivative of {f}"
         ones = np.ones_like(node.gain)
         several = [
-            left_out("derivative missing", derivative, nets.makes(node), ones, ""),
+            omit("derivative missing", derivative, nets.makes(node), ones, ""),
             Substitute(what="derivative of wrong form", says=f"{nets.source(x).name} itself stands "
                        f"where {derivative} belongs", wrong=nets.source(x).name,
                        gain=nets.value(x)),
@@ -88,7 +88,7 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
     inputs = [nets.source(wire).name for wire in function.inputs]
     derivative = f"the derivative of {f}" + ("" if is_unary else f" by {inputs[port]}")
 
-    yield left_out("derivative missing", derivative, where, np.ones_like(y), "")
+    yield omit("derivative missing", derivative, where, np.ones_like(y), "")
     yield Substitute(what="function for derivative", says=f"{f} itself stands where its "
                      "derivative belongs", wrong=name, gain=y, group="")  # fmt: skip
     yield Substitute(what="derivative twice", says=f"{derivative} is applied twice",

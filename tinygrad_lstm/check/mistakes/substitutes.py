@@ -43,7 +43,7 @@ class Substitute(NamedTuple):
     is_number: bool = False
 
 
-def left_out(what: str, factor: str, where: str, gain: Any, group: str | None = None) -> Substitute:
+def omit(what: str, factor: str, where: str, gain: Any, group: str | None = None) -> Substitute:
     """Return 1, in its form as a gain, in place of a factor."""
     return Substitute(what=what, says=f"{factor} is left out on the way to δ{where}", wrong="1",
                       gain=gain, group=group)  # fmt: skip
@@ -120,7 +120,7 @@ def _key(gain: Any) -> Any:
     return array.shape, hash(number.tobytes()), float(np.sum(number))
 
 
-def shifted(gain: Any, by: int, edge: str) -> Any:
+def shift(gain: Any, by: int, edge: str) -> Any:
     """Return a gain as it is some steps later; beyond the edge 0, or the gain itself."""
     moved = np.zeros_like(gain) if edge == "0" else np.array(gain)
     if by > 0:

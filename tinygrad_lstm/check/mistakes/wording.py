@@ -20,10 +20,10 @@ def factor_text(size: float) -> str:
     return "1/2" if size == 0.5 else f"{size:.6g}".replace("-", "−")
 
 
-def listing(several: Sequence[str]) -> str:
+def list_names(several: Sequence[str]) -> str:
     """Return names as they stand in a sentence.
 
-    >>> listing(["a", "b", "c"])
+    >>> list_names(["a", "b", "c"])
     'a, b and c'
     """
     *first, last = several
@@ -36,7 +36,7 @@ def uses(arms: Sequence[str]) -> str:
     >>> uses(["x → q"]), uses(["e → hadamard", "e → hadamard (2)"])
     ('the use of x in q', 'the use of e in hadamard and the second use of e in hadamard')
     """
-    return listing([_use(arm) for arm in arms])
+    return list_names([_use(arm) for arm in arms])
 
 
 def _use(arm: str) -> str:
