@@ -236,7 +236,7 @@ BAD = {
         lambda: np.mean(leaf(3), dtype=np.float32), UsageError, "np.mean | dtype",
     ),
     "padding by a mode that is not there": (
-        lambda: np.pad(leaf(3), 1, mode="mean"), ArgumentError, "np.pad | 'mean' | reflect",
+        lambda: np.pad(leaf(3), 1, mode="means"), ArgumentError, "pad: mode | 'means' | reflect",
     ),
     "norm of a word": (
         lambda: np.linalg.norm(leaf(3), ord="nuc"), ArgumentError, "norm | ord='nuc' | number",

@@ -157,6 +157,13 @@ CALLS: dict[str, Call] = {
     # entries in other places
     "repeat": lambda: call(tg.repeat, leaf(2, 3), 2, axis=0),
     "tile": lambda: call(tg.tile, leaf(2, 3), (2, 1)),
+    **{
+        f"pad: {mode}": lambda mode=mode: call(
+            tg.pad, leaf(2, 3), ((1, 0), (2, 1)), mode, constant_values=1.0, end_values=(0.5, 2),
+            stat_length=2, reflect_type="even",
+        )
+        for mode in ("constant", "linear_ramp", "median", "reflect")
+    },
     "flip": lambda: call(tg.flip, leaf(2, 3), axis=0),
     "fliplr": lambda: call(tg.fliplr, leaf(2, 3)),
     "flipud": lambda: call(tg.flipud, leaf(2, 3)),
@@ -259,6 +266,12 @@ CALLS: dict[str, Call] = {
     "fft.ifft": lambda: call(tg.fft.ifft, leaf(4), n=4, axis=0, norm="ortho"),
     "fft.rfft": lambda: call(tg.fft.rfft, leaf(4), n=4, axis=0, norm="ortho"),
     "fft.irfft": lambda: call(tg.fft.irfft, leaf(4), n=4, axis=0, norm="ortho"),
+    **{
+        f"fft.{name}": lambda name=name: call(
+            getattr(tg.fft, name), leaf(4, 3), s=(4, 2), axes=(0, 1), norm="ortho"
+        )
+        for name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")
+    },
     "fft.fftshift": lambda: call(tg.fft.fftshift, leaf(4), axes=0),
     "fft.ifftshift": lambda: call(tg.fft.ifftshift, leaf(4), axes=0),
     "gradcheck": lambda: call(

@@ -61,9 +61,10 @@ def pad(
         x = numerics.floats(x)
     if mode == "constant" or mode == "empty":
         y = pad_by_zeros(x, pad_width=pad_width)
-        if mode == "empty" or not np.any(np.asarray(constant_values)):
+        values = _pairs("constant_values", constant_values, x.ndim)
+        if mode == "empty" or not np.any(values):
             return y
-        return y + np.pad(np.zeros(x.shape, x.dtype), pad_width, constant_values=constant_values)
+        return y + np.pad(np.zeros(x.shape, x.dtype), pad_width, constant_values=values)
     try:
         around = widths(pad_width, x)
     except (ValueError, TypeError) as error:
@@ -86,10 +87,10 @@ def pad(
 
 def _pairs(what: str, value: Any, ndim: int) -> list[Any]:
     """Return what holds before and after each axis."""
-    if value is None:
+    if value is None and what == "stat_length":
         return [(None, None)] * ndim
     array = as_array(f"pad: {what}", value)
-    if array.dtype.kind not in ("iu" if what == "stat_length" else "iuf"):
+    if array.dtype.kind not in ("iu" if what == "stat_length" else "iufb"):
         raise UsageError(f"pad: {what} must be numbers, found {excerpt(value)}")
     if what == "stat_length" and (array < 1).any():
         raise ArgumentError(f"pad: stat_length must be at least 1, found {excerpt(value)}")
