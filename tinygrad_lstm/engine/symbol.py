@@ -36,45 +36,52 @@ class Notation:
     needs : tuple of int
         How tightly each operand must bind to stand without brackets; the last entry serves the
         operands that follow.
+    code : str
+        The template for a program in Python and NumPy; ``{operands}`` stands for all operands, and
+        ``{options}`` for the parameters that are not None or False. If empty, the function itself
+        is called. What is called in it stands in NumPy or among the `helpers`.
     """
 
     text: str
     latex: str
     level: int = ATOM
     needs: tuple[int, ...] = (COMPARE,)
+    code: str = ""
 
     def need(self, position: int) -> int:
         """Return the level that the operand at a position must have."""
         return self.needs[min(position, len(self.needs) - 1)]
 
 
-def function(text: str, latex: str | None = None, parameters: tuple[str, ...] = ()) -> Notation:
+def function(
+    text: str, latex: str | None = None, parameters: tuple[str, ...] = (), code: str = ""
+) -> Notation:
     """Return the notation of a named function: ``tanh(x)``, ``pad(x, width)``."""
     inside = ", ".join(["{operands}", *(f"{{{parameter}}}" for parameter in parameters)])
     name = latex or r"\operatorname{{" + text.replace("_", r"\_") + "}}"
-    return Notation(f"{text}({inside})", rf"{name}\left({inside}\right)")
+    return Notation(f"{text}({inside})", rf"{name}\left({inside}\right)", code=code)
 
 
-ADD = Notation("{0} + {1}", "{0} + {1}", SUM, (SUM, SUM))
-SUBTRACT = Notation("{0} - {1}", "{0} - {1}", SUM, (SUM, PRODUCT))
-HADAMARD = Notation("{0} ∘ {1}", r"{0} \circ {1}", PRODUCT, (PRODUCT, PRODUCT))
+ADD = Notation("{0} + {1}", "{0} + {1}", SUM, (SUM, SUM), "{0} + {1}")
+SUBTRACT = Notation("{0} - {1}", "{0} - {1}", SUM, (SUM, PRODUCT), "{0} - {1}")
+HADAMARD = Notation("{0} ∘ {1}", r"{0} \circ {1}", PRODUCT, (PRODUCT, PRODUCT), "{0} * {1}")
 SCALE = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT))
-DIVIDE = Notation("{0} / {1}", r"{0} / {1}", PRODUCT, (PRODUCT, PREFIX))
-NEGATIVE = Notation("-{0}", "-{0}", SUM, (PRODUCT,))
-RAISE = Notation("{0}^{1}", "{{{0}}}^{{{1}}}", POWER, (ATOM, ATOM))
-MATMUL = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PREFIX))
+DIVIDE = Notation("{0} / {1}", r"{0} / {1}", PRODUCT, (PRODUCT, PREFIX), "{0} / {1}")
+NEGATIVE = Notation("-{0}", "-{0}", SUM, (PRODUCT,), "-{0}")
+RAISE = Notation("{0}^{1}", "{{{0}}}^{{{1}}}", POWER, (ATOM, ATOM), "{0} ** {1}")
+MATMUL = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PREFIX), "{0} @ {1}")
 TRANSPOSE = Notation("{0}ᵀ", r"{{{0}}}^\top", POWER, (ATOM,))
-ITEM = Notation("{0}[{index}]", "{0}[{index}]", ATOM, (ATOM,))
-GREATER = Notation("[{0} > {1}]", r"\left[{0} > {1}\right]", ATOM, (SUM, SUM))
-LESS = Notation("[{0} < {1}]", r"\left[{0} < {1}\right]", ATOM, (SUM, SUM))
-EQUAL = Notation("[{0} = {1}]", r"\left[{0} = {1}\right]", ATOM, (SUM, SUM))
-UNEQUAL = Notation("[{0} ≠ {1}]", r"\left[{0} \neq {1}\right]", ATOM, (SUM, SUM))
+ITEM = Notation("{0}[{index}]", "{0}[{index}]", ATOM, (ATOM,), "{0}[{index}]")
+GREATER = Notation("[{0} > {1}]", r"\left[{0} > {1}\right]", ATOM, (SUM, SUM), "({0} > {1})")
+LESS = Notation("[{0} < {1}]", r"\left[{0} < {1}\right]", ATOM, (SUM, SUM), "({0} < {1})")
+EQUAL = Notation("[{0} = {1}]", r"\left[{0} = {1}\right]", ATOM, (SUM, SUM), "({0} == {1})")
+UNEQUAL = Notation("[{0} ≠ {1}]", r"\left[{0} \neq {1}\right]", ATOM, (SUM, SUM), "({0} != {1})")
 EXPM1 = Notation("exp({0}) - 1", r"\exp\left({0}\right) - 1", SUM)
 LOG1P = Notation("log(1 + {0})", r"\log\left(1 + {0}\right)", ATOM, (SUM,))
 FLOOR = Notation("⌊{0}⌋", r"\left\lfloor {0} \right\rfloor")
 MODULO = Notation("{0} mod {1}", r"{0} \bmod {1}", PRODUCT, (PREFIX, PREFIX))
-TOTAL = Notation("Σ {0}", r"\sum {0}", PREFIX, (PREFIX,))
-RESHAPE = function("reshape", parameters=("shape",))
+TOTAL = Notation("Σ {0}", r"\sum {0}", PREFIX, (PREFIX,), "np.sum({0}{options})")
+RESHAPE = function("reshape", parameters=("shape",), code="np.reshape({0}, {shape})")
 
 # NumPy's functions that are written as operators; any other is written with its name
 _OPERATORS = {

@@ -54,15 +54,23 @@ class Variable(Symbol):
         The step of the folded loop, counted from 0 in time; None for any step k, or outside.
     is_delta : bool
         Whether δ of the signal is meant.
+    offset : int or None
+        The step counted from any step k: -1 is the step before; None if it is not counted so.
     """
 
-    __slots__ = ("wire", "step", "is_delta")
+    __slots__ = ("wire", "step", "is_delta", "offset")
 
     def __init__(
-        self, name: str, value: Any, wire: int, step: int | None = None, is_delta: bool = False
+        self,
+        name: str,
+        value: Any,
+        wire: int,
+        step: int | None = None,
+        is_delta: bool = False,
+        offset: int | None = None,
     ) -> None:
         super().__init__(name, value)
-        self.wire, self.step, self.is_delta = wire, step, is_delta
+        self.wire, self.step, self.is_delta, self.offset = wire, step, is_delta, offset
 
 
 class Reader:

@@ -1,0 +1,475 @@
+"""The derivation of a loss: its forward equations, and the backward equations that follow.
+
+Every signal that has a name, that is used more than once or that is handed to another step gets a
+line; any other stands in the line of what is made of it. A backward line has one summand for each
+way on which something comes back. Its formula is the rule of a primitive, run on Symbols.
+
+Knows folded networks and the reader; it has no rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..engine.arguments import flag, optional
+from ..engine.kind import Kind
+from ..engine.symbol import ATOM, COMPARE, ITEM, Notation, Symbol
+from ..engine.tensor import Tensor, starting_cotangent
+from ..errors import UsageError
+from ..network.adjoint import alive, delta
+from ..network.flow import BORDERS, DELAYS, SOURCES, Node, number_in_formula
+from ..network.graph import Graph, graph
+from ..network.parameters import Varying
+from ..network.proof import fold_for_reading
+from ..network.signals import Signals
+from .derivation import Derivation, Equation, Initial, Repetition, Source, Stage, Term
+from .letters import MOST_OPERATIONS, free, letters
+from .reader import Reader, Variable, _spread
+from .rewriting import rewrite
+from .simplify import ONE, as_symbol, simplify, total
+
+MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
+PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD)
+EVERY = Notation(
+    "({0}) of every step k", r"\left({0}\right)_{{k}}", ATOM, (COMPARE,),
+    "np.stack([{0} for k in range({steps})])",
+)  # fmt: skip
+
+
+def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
+    """Derive the backward pass of a loss: every equation, forward and backward.
+
+    Parameters
+    ----------
+    loss : Tensor
+        One number.
+    fold : bool, optional
+        Whether one equation stands for all steps of a recurrence; if None, where that can be.
+
+    Returns
+    -------
+    Derivation
+
+    Raises
+    ------
+    UsageError
+        If nothing was recorded, or there is nothing to fold; the message says why.
+    GradientError
+        If the loss is not one number.
+
+    Examples
+    --------
+    >>> x = Tensor(0.5, requires_grad=True, name="x")
+    >>> print(derive(np.tanh(x) * x))  # doctest: +ELLIPSIS
+    Derivation of hadamard...
+    """
+    if not isinstance(loss, Tensor) or not loss.inputs:
+        raise UsageError("derive: found nothing recorded, expected a Tensor computed from others")
+    fold = optional(flag, "derive: fold", fold)
+    starting_cotangent(loss, None)
+    recorded = graph(loss)
+    network, reason = fold_for_reading(recorded, fold, MOST_STEPS)
+    return _Derivation(network, reason, loss).done(recorded)
+
+
+class _Letters(Reader):
+    """A reader that calls signals by the letters of a derivation, and counts steps from k."""
+
+    def __init__(self, network: Graph, names: dict[int, str]) -> None:
+        super().__init__(network, lambda wire, step: None)
+        self.names = names
+        self._known: dict[tuple[str, int, int | None], Variable] = {}
+
+    def letter(self, name: str, wire: int, value: Any, offset: int | None, δ: bool) -> Variable:
+        """Return a signal, or its δ; the same object for the same signal."""
+        key = name, wire, offset
+        if key not in self._known:
+            self._known[key] = Variable(name, value, wire, None, δ, offset)
+        return self._known[key]
+
+    def _named(self, wire: int, step: int | None, value: Any) -> Any:
+        node = self.maker[wire]
+        if wire in self.names:
+            offset = 0 if node.is_timed else None
+            return self.letter(self.names[wire], wire, value, offset, False)
+        if node.kind in PASSING:
+            source = node.inputs[0]
+            signal = self._named(source, None, self.value(source))
+            return _spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
+        if node.kind in DELAYS:
+            before = self._named(node.inputs[0], None, value)
+            return shifted(before, -1 if node.kind is Kind.DELAY else +1)
+        if node.kind is Kind.TAP:
+            return self.tapped(node, value)
+        if node.kind is Kind.CONSTANT:
+            return as_symbol(np.ravel(value)[0], value)
+        if node.kind is Kind.COLLECT:
+            inner = self._named(node.inputs[0], None, self.value(node.inputs[0]))
+            return _of_every_step(inner, self.network.wires[wire].value)
+        return self.formula(node)
+
+    def tapped(self, node: Node, value: Any) -> Any:
+        """Return what a tap reads: the sequence at step k, or at the index of step k."""
+        source = node.inputs[0]
+        index = node.parameters["index"]
+        collect = self.network.source(source, (Kind.BRANCH,))
+        if collect.kind is Kind.COLLECT and self.is_step(index, node):
+            if len(self.steps(collect)) == len(self.steps(node)):  # step k of the other loop
+                return self._named(collect.inputs[0], None, value)
+        whole = self._named(source, None, self.network.wires[source].value)
+        if isinstance(whole, Variable) and self.is_step(index, node):
+            return self.letter(whole.name, whole.wire, value, 0, whole.is_delta)
+        return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})
+
+    def is_step(self, index: Any, node: Node) -> bool:
+        """Return whether an index is the step itself, counted from 0."""
+        return isinstance(index, Varying) and index.values == tuple(range(len(self.steps(node))))
+
+    def steps(self, node: Node) -> tuple[int, ...]:
+        """Return the steps of the loop that a node is in."""
+        assert node.loop is not None
+        return tuple(sorted(self.network.loops[node.loop].steps))
+
+
+def shifted(formula: Any, by: int) -> Any:
+    """Return a formula as it is some steps later."""
+    known: dict[Variable, Variable] = {}
+
+    def later(leaf: Any) -> Any:
+        if not isinstance(leaf, Variable) or leaf.offset is None:
+            return leaf
+        if leaf not in known:
+            known[leaf] = Variable(
+                leaf.name, leaf.value, leaf.wire, None, leaf.is_delta, leaf.offset + by
+            )
+        return known[leaf]
+
+    return rewrite(formula, leaf=later)
+
+
+def _of_every_step(formula: Any, value: Any) -> Symbol:
+    whole = Symbol.of(EVERY, lambda x, steps: x, (formula,), {"steps": len(value)})
+    whole.value = value
+    return whole
+
+
+def _at_step(whole: Any, value: Any) -> Symbol:
+    """Return a sequence at step k."""
+    if not isinstance(whole, Symbol):
+        return whole
+    index = Varying("k", (0,), (0,))
+    return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})
+
+
+class _Derivation:
+    """Builds the equations of one network."""
+
+    def __init__(self, network: Graph, reason: str, loss: Tensor) -> None:
+        self.network, self.reason = network, reason
+        self.leaves = {
+            name for x, name in Signals(loss).names.items() if not x.inputs and x.requires_grad
+        }
+        self.maker, self.user = network.maker, network.user
+        self.alive = alive(network)
+        self.names: dict[int, str] = {}
+        told = [node for node in network.nodes if self._is_told(node)]
+        self.names.update(letters(network, told, lambda wire: [n for n, _ in self._uses(wire)]))
+        self.reader = _Letters(network, self.names)
+        self.handed = self._handed_names()
+        self.stacked: dict[int, str] = {}  # δ of all steps of a signal at once, by wire
+        self.extra: list[Equation] = []
+
+    def done(self, recorded: Graph) -> Derivation:
+        forward = [self._forward(node) for node in self.network.nodes if self._has_line(node)]
+        backward: list[Equation] = []
+        for node in reversed(self.network.nodes):
+            lines = list(self._backward(node))
+            own = node.loop if node.is_timed else None
+            first = next((n for n, x in enumerate(backward) if own is not None and x.loop == own), len(backward))
+            backward[first:first] = self.extra  # outside of the loop, and before it
+            self.extra = []
+            backward.extend(lines)
+        inputs = [node for node in self.network.nodes if node.kind in SOURCES]
+        parts = {
+            node.name: tuple(node.parts)
+            for node in recorded.nodes
+            if node.kind is Kind.PARAMETER and node.parts
+        }
+        return Derivation(
+            next(node.name for node in self.network.nodes if node.kind is Kind.OUTPUT),
+            tuple(self._source(node, parts) for node in inputs if node.outputs[0] in self.names),
+            (*forward, *backward),
+            {
+                number: Repetition(tuple(sorted(loop.steps)), self._runs_back(number))
+                for number, loop in enumerate(self.network.loops)
+                if any(node.folded and node.loop == number for node in self.network.nodes)
+            },
+            tuple(self._initial_values()),
+            self._packed(recorded, parts),
+            self.reason,
+        )
+
+    # --- which signals have a line ---------------------------------------------------------------
+
+    def _is_told(self, node: Node) -> bool:
+        """Return whether a signal is called by a name."""
+        if not node.outputs or node.kind in (*PASSING, *DELAYS):
+            return False
+        wire = node.outputs[0]
+        uses = list(self._uses(wire))
+        if node.kind is Kind.COLLECT:
+            return sum(user.kind is not Kind.TAP for user, _ in uses) > 1
+        if node.kind is Kind.CONSTANT:
+            entries = np.ravel(self.network.wires[wire].value)
+            if entries.size and entries.dtype != bool and np.all(entries == entries[0]):
+                return False
+        if node.kind in SOURCES:
+            return not all(self._as_number(node, port, user) for user, port in uses)
+        if node.kind is Kind.TAP:
+            return any(user.kind in (*DELAYS, Kind.COLLECT) for user, _ in uses)
+        if node.is_named or len(uses) > 1:
+            return True
+        (user, _) = uses[0]
+        if user.kind in (*DELAYS, Kind.OUTPUT):
+            return True
+        if user.kind is Kind.COLLECT:
+            after = [one for one, _ in self._uses(user.outputs[0])]
+            if len(after) > 1 or after[0].kind is Kind.TAP:
+                return True
+        if node.kind is Kind.JUNCTION:
+            return user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
+        return self._operations(node) > MOST_OPERATIONS
+
+    def _as_number(self, node: Node, port: int, user: Node) -> bool:
+        wire = user.inputs[port] if port < len(user.inputs) else node.outputs[0]
+        value = self.network.wires[node.outputs[0]].value
+        return number_in_formula(node, wire, self.network.user, value) is not None
+
+    def _operations(self, node: Node) -> int:
+        """Return how many operations the formula of a signal has, up to other lines."""
+        count = 1
+        for wire in node.inputs:
+            inner = self.maker[wire]
+            while inner.kind in PASSING:
+                inner = self.maker[inner.inputs[0]]
+            if inner.inputs and not self._is_short(inner):
+                count += self._operations(inner)
+        return count
+
+    def _is_short(self, node: Node) -> bool:
+        return node.kind in (*DELAYS, *BORDERS) or self._is_told(node)
+
+    def _uses(self, wire: int) -> Iterator[tuple[Node, int]]:
+        """Return what is made of a signal, behind branch points, broadcasts and holds."""
+        user = self.user.get(wire)
+        if user is None:
+            return
+        if user.kind in PASSING:
+            for out in user.outputs:
+                yield from self._uses(out)
+        else:
+            yield user, user.inputs.index(wire)
+
+    def _has_line(self, node: Node) -> bool:
+        return bool(node.outputs) and node.outputs[0] in self.names and node.kind not in SOURCES
+
+    # --- forward ---------------------------------------------------------------------------------
+
+    def _forward(self, node: Node) -> Equation:
+        wire = node.outputs[0]
+        value = self.reader.value(wire)
+        if node.kind is Kind.TAP:
+            formula = self.reader.tapped(node, value)
+        elif node.kind is Kind.COLLECT:
+            inner = self.reader._named(node.inputs[0], None, self.reader.value(node.inputs[0]))
+            formula = _of_every_step(inner, value)
+        else:
+            formula = self.reader.formula(node)
+        return self._line(Stage.FORWARD, node, (Term(simplify(formula)),), self._letter(wire))
+
+    def _letter(self, wire: int) -> Variable:
+        signal = self.reader._named(wire, None, self.reader.value(wire))
+        assert isinstance(signal, Variable)
+        return signal
+
+    def _line(
+        self, stage: Stage, node: Node, terms: tuple[Term, ...], signal: Variable
+    ) -> Equation:
+        shape = np.shape(self.reader.value(node.outputs[0]))
+        loop = node.loop if node.is_timed else None
+        return Equation(stage, signal, terms, shape, loop, node.scope, node.name)
+
+    def _source(self, node: Node, parts: dict[str, tuple[tuple[str, int], ...]]) -> Source:
+        wire = node.outputs[0]
+        whole = next((name for name, own in parts.items() if node.name in dict(own)), "")
+        value = self.network.wires[wire].value
+        asked = (whole or node.name) in self.leaves
+        is_parameter = node.kind is Kind.PARAMETER
+        return Source(self._letter(wire), node.name, value, is_parameter, whole, asked)
+
+    def _packed(
+        self, recorded: Graph, parts: dict[str, tuple[tuple[str, int], ...]]
+    ) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Return how wide the parts of each packed parameter are."""
+        widths = {}
+        for node in recorded.nodes:
+            if node.name in parts:
+                size = np.shape(recorded.wires[node.outputs[0]].value)[-1]
+                unit = size // sum(width for _, width in parts[node.name])
+                widths[node.name] = tuple((name, n * unit) for name, n in parts[node.name])
+        used = {node.name for node in self.network.nodes if node.kind is Kind.PARAMETER}
+        return {
+            name: own for name, own in widths.items() if any(part in used for part, _ in own)
+        }
+
+    def _runs_back(self, loop: int) -> bool:
+        return any(n.kind is Kind.ADVANCE and n.loop == loop for n in self.network.nodes)
+
+    def _initial_values(self) -> Iterator[Initial]:
+        for node in self.network.nodes:
+            if node.kind in DELAYS:
+                before = self.reader._named(node.outputs[0], None, None)
+                start = self.reader.signal(node.inputs[1])
+                assert node.loop is not None
+                yield Initial(node.outputs[0], before, start, node.loop, node.inputs[1])
+
+    # --- backward --------------------------------------------------------------------------------
+
+    def _handed_names(self) -> dict[int, str]:
+        """Return the names of δ of what each delay hands on, by the delay's wire."""
+        return {
+            node.outputs[0]: delta(self.reader._named(node.outputs[0], None, None).name)
+            for node in self.network.nodes
+            if node.kind in DELAYS and node.outputs[0] in self.alive
+        }
+
+    def _backward(self, node: Node) -> Iterator[Equation]:
+        """Return the backward line of a signal, if it has one, after those that it needs."""
+        if not node.outputs:
+            return
+        wire = node.outputs[0]
+        if node.kind in DELAYS and wire in self.alive:
+            terms = tuple(self._terms(wire))
+            signal = self.reader._named(wire, None, self.reader.value(wire))
+            δ = self.reader.letter(self.handed[wire], wire, signal.value, signal.offset, True)
+            yield self._line(Stage.HANDED, node, _counted(terms), δ)
+        elif wire in self.names and wire in self.alive and not self._is_loss(wire):
+            terms = tuple(self._terms(wire))
+            stage = Stage.GRADIENT if node.kind in SOURCES else Stage.BACKWARD
+            value = self.reader.value(wire)
+            offset = 0 if node.is_timed else None
+            δ = self.reader.letter(delta(self.names[wire]), wire, value, offset, True)
+            yield self._line(stage, node, _counted(terms), δ)
+
+    def _is_loss(self, wire: int) -> bool:
+        return self.user[wire].kind is Kind.OUTPUT
+
+    def _terms(self, wire: int) -> Iterator[Term]:
+        """Return the summands of δ of the signal on a wire."""
+        user = self.user.get(wire)
+        if user is None or wire not in self.alive:
+            return
+        port = user.inputs.index(wire)
+        if user.kind is Kind.BRANCH:
+            for out in user.outputs:
+                yield from self._terms(out)
+        elif user.kind is Kind.OUTPUT:
+            yield Term(ONE, "")
+        elif user.kind in DELAYS:
+            yield from self._from_delay(user, port)
+        elif user.kind is Kind.HOLD:
+            for term in self._terms(user.outputs[0]):
+                yield term if term.loop is not None else replace(term, loop=user.loop)
+        elif user.kind is Kind.TAP:
+            adds = user.operation.add_part is not None
+            for term in self._terms(user.outputs[0]):
+                yield replace(term, loop=user.loop, place=user.parameters, adds=adds)
+        elif user.kind is Kind.COLLECT:
+            yield from self._from_collected(user)
+        else:
+            δ, via = self._delta(user.outputs[0])
+            if δ is not None:
+                yield Term(simplify(self.reader.back(user, port, δ)), via)
+
+    def _from_delay(self, delay: Node, port: int) -> Iterator[Term]:
+        out = delay.outputs[0]
+        if out not in self.alive:
+            return
+        signal = self.reader._named(out, None, self.reader.value(out))
+        by = +1 if delay.kind is Kind.DELAY else -1
+        if port == 1:  # the initial value
+            yield Term(
+                self.reader.letter(self.handed[out], out, signal.value, signal.offset, True),
+                loop=delay.loop, handed=out, closed=tuple(self._terms(out)),
+            )  # fmt: skip
+            return
+        closed = tuple(
+            replace(term, formula=shifted(term.formula, by), via=f"{term.via}|{by:+d}")
+            for term in self._terms(out)
+        )
+        δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset + by, True)
+        yield Term(δ, signal.name, handed=out, closed=closed)
+
+    def _from_collected(self, collect: Node) -> Iterator[Term]:
+        """Return what comes back to a signal at step k from where all its steps are used."""
+        out = collect.outputs[0]
+        if out in self.names and out in self.alive:
+            δ = self.reader.letter(delta(self.names[out]), out, inner := self.reader.value(collect.inputs[0]), 0, True)
+            yield Term(δ, self.names[out])
+            return
+        terms = tuple(self._terms(out))
+        if not terms:
+            return
+        inner = self.reader.value(collect.inputs[0])
+        if all(term.loop is None for term in terms):
+            at_k = [simplify(_at_step(term.formula, inner)) for term in terms]
+            if all(not isinstance(x, Symbol) or x.notation is not ITEM for x in at_k):
+                for term, formula in zip(terms, at_k, strict=True):
+                    yield Term(as_symbol(formula, inner), term.via)
+                return
+        if out not in self.stacked:
+            name = self.names.get(collect.inputs[0], "u") + "_all"
+            self.stacked[out] = free(name, {*self.names.values(), *self.stacked.values()})
+            value = self.network.wires[out].value
+            δ = self.reader.letter(delta(self.stacked[out]), out, value, None, True)
+            self.extra.append(
+                Equation(Stage.BACKWARD, δ, _counted(terms), np.shape(value), None, collect.scope)
+            )
+        δ = self.reader.letter(delta(self.stacked[out]), out, inner, 0, True)
+        yield Term(δ, terms[0].via)
+
+    def _delta(self, wire: int) -> tuple[Any, str]:
+        """Return δ of the signal on a wire, by its name or as it follows, and that signal's name."""
+        value = self.reader.value(wire)
+        if wire in self.names:
+            if wire not in self.alive:
+                return None, ""
+            if self._is_loss(wire):
+                return ONE, self.names[wire]
+            offset = 0 if self.maker[wire].is_timed else None
+            name = self.names[wire]
+            return self.reader.letter(delta(name), wire, value, offset, True), name
+        terms = list(self._terms(wire))
+        if not terms:
+            return None, ""
+        formula = as_symbol(total([term.formula for term in terms]), value)
+        return formula, terms[0].via
+
+
+def _counted(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """Return terms of which equal ones are one, times their number."""
+    groups: dict[tuple[Any, ...], list[Term]] = {}
+    for term in terms:
+        groups.setdefault((str(term.formula), term.loop, str(term.place), term.handed), []).append(
+            term
+        )
+    return tuple(
+        replace(same[0], formula=total([term.formula for term in same]))
+        for same in groups.values()
+    )
+
+

@@ -1,0 +1,82 @@
+"""What the signals of a derivation are called: as short as they can be told apart.
+
+Knows nodes. A signal that nobody named is named by what is made of it: the net input of p is s_p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..engine.kind import Kind
+from ..network.flow import SOURCES, Flow, Node
+from .names import short_name
+
+MOST_OPERATIONS = 7  # in the formula of one signal
+
+
+def letters(network: Flow, nodes: Iterable[Node], user_of: Callable[[int], list[Node]]) -> dict[int, str]:
+    """Return the name of each node's signal, by the wire on which the signal leaves the node.
+
+    Parameters
+    ----------
+    network : Flow
+    nodes : iterable of Node
+        Those whose signals need a name.
+    user_of : (wire) -> nodes
+        What is made of a signal, behind branch points.
+    """
+    nodes = list(nodes)
+    named = {node.outputs[0]: node for node in nodes if node.is_named}
+    own = {
+        wire: short_name(node).replace("(k)", "") + "_all" * (node.kind is Kind.COLLECT)
+        for wire, node in named.items()
+    }
+    names = _told_apart(own, {wire: node.scope for wire, node in named.items()})
+    taken = set(names.values())
+    for node in nodes:
+        wire = node.outputs[0]
+        if wire not in names:
+            names[wire] = free(_letter(node, user_of(wire), names), taken)
+            taken.add(names[wire])
+    return names
+
+
+def _told_apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
+    """Return names with as much of their scopes in front as is needed to tell them apart."""
+    names = dict(own)
+    deepest = max((scope.count(".") + 1 for scope in scopes.values() if scope), default=0)
+    for depth in range(1, deepest + 1):
+        count: dict[str, int] = {}
+        for name in names.values():
+            count[name] = count.get(name, 0) + 1
+        for wire, name in names.items():
+            parts = scopes[wire].split(".") if scopes[wire] else []
+            if count[name] > 1 and parts:
+                names[wire] = ".".join([*parts[-depth:], own[wire]])
+    taken: set[str] = set()
+    for wire, name in names.items():
+        names[wire] = free(name, taken)
+        taken.add(names[wire])
+    return names
+
+
+def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
+    """Return what a person would call a signal without a name."""
+    if node.kind is Kind.CONSTANT:
+        return "c"
+    if len(users) == 1 and users[0].kind is Kind.ELEMENTWISE and users[0].outputs[0] in names:
+        return f"s_{names[users[0].outputs[0]]}"
+    if node.kind is Kind.JUNCTION:
+        return "s"
+    if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
+        return "h"
+    return "c" if node.kind in SOURCES else "u"
+
+
+def free(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken: itself, or with a number behind it."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free

@@ -1,0 +1,171 @@
+"""Formulas made shorter: numbers calculated, ones and noughts left out, equal terms counted.
+
+Knows Symbols, and how the table spreads a number over a shape. A formula keeps its value.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from ..engine.primitives import broadcast_to
+from ..engine.symbol import (
+    ADD,
+    DIVIDE,
+    HADAMARD,
+    ITEM,
+    NEGATIVE,
+    RAISE,
+    RESHAPE,
+    SUBTRACT,
+    Symbol,
+)
+from .rewriting import multiple, rewrite, with_operands
+
+ONE = Symbol("1", np.array(1.0))  # δ of the loss
+
+
+def simplify(formula: Any) -> Any:
+    """Return a formula without what says nothing: numbers calculated, factors of 1 left out.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> simplify(1.0 * x * (2.0 * 0.5) + 0.0 * y), simplify(-(-x)), simplify(ONE * 0.5 * x)
+    (x, x, 0.5 x)
+    """
+    return rewrite(formula, _simpler, _plain)
+
+
+def as_symbol(formula: Any, value: Any) -> Symbol:
+    """Return a formula that rules can be run on: of a number, a Symbol that has a shape."""
+    if isinstance(formula, Symbol):
+        return formula
+    return Symbol(f"{formula:g}", np.full(np.shape(value), float(formula)))
+
+
+def _plain(leaf: Any) -> Any:
+    """Return a number for the Symbol of one; any other name as it is."""
+    is_number = type(leaf) is Symbol and leaf.apply is None and np.size(leaf.value)
+    if not is_number or leaf.value is None or not _is_text_of_number(leaf.name):
+        return leaf
+    return float(np.ravel(leaf.value)[0])
+
+
+def _is_text_of_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def total(terms: list[Any]) -> Any:
+    """Return the sum of formulas; equal terms become one, times their number.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> total([0.5 * x, y, 0.5 * x])
+    x + y
+    """
+    counts: dict[str, int] = {}
+    first: dict[str, Any] = {}
+    for term in terms:
+        counts[str(term)] = counts.get(str(term), 0) + 1
+        first.setdefault(str(term), term)
+    parts = [simplify(multiple(counts[text], term)) for text, term in first.items()]
+    return reduce(_sum, parts)
+
+
+def _sum(a: Any, b: Any) -> Any:
+    if isinstance(b, Symbol) and b.notation is NEGATIVE:
+        return a - b.operands[0]
+    return a + b
+
+
+def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    """Return an operation on simpler operands."""
+    notation = old.notation
+    if old.apply is broadcast_to.forward or notation is RESHAPE or notation is ITEM:
+        if _number(operands[0]) is not None:
+            return operands[0]
+        inner = operands[0]
+        if notation is ITEM and isinstance(inner, Symbol) and inner.apply is broadcast_to.forward:
+            spread = inner.operands[0]
+            if np.ndim(getattr(spread, "value", spread)) == 0:  # the same number everywhere
+                return spread
+    numbers = [_number(operand) for operand in operands]
+    if all(number is not None for number in numbers) and not old.parameters:
+        assert old.apply is not None
+        with np.errstate(all="ignore"):
+            value = old.apply(*map(np.float64, numbers))  # type: ignore[arg-type]
+        if np.ndim(value) == 0:
+            return float(value)
+    if notation is HADAMARD:
+        return _product(old, operands, numbers)
+    if notation is DIVIDE and numbers[1] == 1:
+        return operands[0]
+    if notation in (ADD, SUBTRACT):
+        first, second = operands
+        if numbers[1] == 0:
+            return first
+        if numbers[0] == 0 and old.ndim == np.ndim(getattr(second, "value", second)):
+            return second if notation is ADD else -second
+    if notation is NEGATIVE and isinstance(operands[0], Symbol):
+        inner = operands[0]
+        if inner.notation is NEGATIVE:
+            return inner.operands[0]
+    if notation is RAISE and numbers[1] == 1:
+        return operands[0]
+    if notation not in (ADD, SUBTRACT, DIVIDE, NEGATIVE, RAISE):  # it may ask for the shapes
+        operands = tuple(
+            as_symbol(new, before.value) if isinstance(before, Symbol) else new
+            for new, before in zip(operands, old.operands, strict=True)
+        )
+    return with_operands(old, operands)
+
+
+def _product(old: Symbol, operands: tuple[Any, ...], numbers: list[float | None]) -> Any:
+    """Return a product of which the number, if any, comes first, and is not 1."""
+    for at in (0, 1):
+        number, other = numbers[at], operands[1 - at]
+        if number is None:
+            spread = operands[at]
+            if isinstance(spread, Symbol) and spread.apply is broadcast_to.forward:
+                inner = spread.operands[0]
+                same = np.shape(getattr(other, "value", other)) == old.shape
+                if np.ndim(getattr(inner, "value", inner)) == 0 and same:
+                    return _simpler(old, (inner, other))
+            continue
+        if not isinstance(other, Symbol):
+            continue
+        if number == 1:
+            return other
+        if number == -1:
+            return -other
+        if number == 0:
+            return 0.0
+        if other.notation is HADAMARD and _number(other.operands[0]) is not None:
+            return _product(
+                old,
+                (number * other.operands[0], other.operands[1]),
+                [number * float(other.operands[0]), None],
+            )
+        if other.notation is NEGATIVE:
+            return _product(old, (-number, other.operands[0]), [-number, None])
+        return number * other
+    a, b = operands
+    if isinstance(b, Symbol) and b.notation is HADAMARD and _number(b.operands[0]) is not None:
+        return b.operands[0] * (a * b.operands[1])
+    if isinstance(a, Symbol) and a.notation is HADAMARD and _number(a.operands[0]) is not None:
+        return a.operands[0] * (a.operands[1] * b)
+    if isinstance(a, Symbol) and a.notation is NEGATIVE:
+        return -(a.operands[0] * b)
+    if isinstance(b, Symbol) and b.notation is NEGATIVE:
+        return -(a * b.operands[0])
+    return with_operands(old, operands)
+
+
+def _number(operand: Any) -> float | None:
+    return None if isinstance(operand, Symbol) or np.ndim(operand) else float(operand)
+
+
