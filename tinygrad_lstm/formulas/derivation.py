@@ -21,6 +21,7 @@ class Stage(StrEnum):
 
     FORWARD = "forward"
     BACKWARD = "backward"
+    KEPT = "kept"  # δ of all steps that one loop keeps for another; a program alone needs it
     HANDED = "handed"  # δ of a state as a step gets it from the step before
     GRADIENT = "gradient"  # δ of a parameter, an input or an initial state
 
@@ -42,8 +43,9 @@ class Term:
         Whether an entry of that part may be named twice.
     handed : int or None
         The wire of the state that is handed to the next step, if this is what comes back from it.
-    closed : tuple of Symbol
-        What stands for the same written with the δ of the next step.
+    closed : tuple of Term
+        The same as a reader sees it, who has the δ of all steps before him: with that of the next
+        step for what it hands on.
     """
 
     formula: Any

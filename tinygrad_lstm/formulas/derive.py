@@ -35,7 +35,7 @@ from .simplify import ONE, as_symbol, simplify, total
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
 PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD)
 EVERY = Notation(
-    "({0}) of every step k", r"\left({0}\right)_{{k}}", ATOM, (COMPARE,),
+    "[{0} at every step k]", r"\left[{0}\right]_{{k}}", ATOM, (COMPARE,),
     "np.stack([{0} for k in range({steps})])",
 )  # fmt: skip
 
@@ -92,7 +92,7 @@ class _Letters(Reader):
         return self._known[key]
 
     def _named(self, wire: int, step: int | None, value: Any) -> Any:
-        node = self.maker[wire]
+        node, value = self.maker[wire], self.value(wire)
         if wire in self.names:
             offset = 0 if node.is_timed else None
             return self.letter(self.names[wire], wire, value, offset, False)
@@ -152,9 +152,12 @@ def shifted(formula: Any, by: int) -> Any:
 
 
 def _of_every_step(formula: Any, value: Any) -> Symbol:
-    whole = Symbol.of(EVERY, lambda x, steps: x, (formula,), {"steps": len(value)})
-    whole.value = value
-    return whole
+    return Symbol.of(EVERY, _repeated, (formula,), {"steps": len(value)})
+
+
+def _repeated(x: Any, steps: int) -> np.ndarray:
+    """Return an array that has the shape of x at every step."""
+    return np.broadcast_to(x, (steps, *np.shape(x)))
 
 
 def _at_step(whole: Any, value: Any) -> Symbol:
@@ -225,7 +228,7 @@ class _Derivation:
             return sum(user.kind is not Kind.TAP for user, _ in uses) > 1
         if node.kind is Kind.CONSTANT:
             entries = np.ravel(self.network.wires[wire].value)
-            if entries.size and entries.dtype != bool and np.all(entries == entries[0]):
+            if entries.size and np.all(entries == entries[0]):
                 return False
         if node.kind in SOURCES:
             return not all(self._as_number(node, port, user) for user, port in uses)
@@ -332,7 +335,7 @@ class _Derivation:
     def _initial_values(self) -> Iterator[Initial]:
         for node in self.network.nodes:
             if node.kind in DELAYS:
-                before = self.reader._named(node.outputs[0], None, None)
+                before = self.reader.signal(node.outputs[0])
                 start = self.reader.signal(node.inputs[1])
                 assert node.loop is not None
                 yield Initial(node.outputs[0], before, start, node.loop, node.inputs[1])
@@ -342,7 +345,7 @@ class _Derivation:
     def _handed_names(self) -> dict[int, str]:
         """Return the names of δ of what each delay hands on, by the delay's wire."""
         return {
-            node.outputs[0]: delta(self.reader._named(node.outputs[0], None, None).name)
+            node.outputs[0]: delta(self.reader.signal(node.outputs[0]).name)
             for node in self.network.nodes
             if node.kind in DELAYS and node.outputs[0] in self.alive
         }
@@ -436,11 +439,23 @@ class _Derivation:
             self.stacked[out] = free(name, {*self.names.values(), *self.stacked.values()})
             value = self.network.wires[out].value
             δ = self.reader.letter(delta(self.stacked[out]), out, value, None, True)
+            stage = Stage.KEPT if self._is_by_step(collect, terms) else Stage.BACKWARD
             self.extra.append(
-                Equation(Stage.BACKWARD, δ, _counted(terms), np.shape(value), None, collect.scope)
+                Equation(stage, δ, _counted(terms), np.shape(value), None, collect.scope)
             )
         δ = self.reader.letter(delta(self.stacked[out]), out, inner, 0, True)
-        yield Term(δ, terms[0].via)
+        closed = tuple(replace(term, loop=None, place=None) for term in terms)
+        yield Term(δ, terms[0].via, closed=closed if self._is_by_step(collect, terms) else ())
+
+    def _is_by_step(self, collect: Node, terms: tuple[Term, ...]) -> bool:
+        """Return whether another loop reads at step k what this one makes at step k."""
+        count = len(self.reader.steps(collect))
+        return all(
+            term.place is not None
+            and isinstance(index := term.place["index"], Varying)
+            and index.values == tuple(range(count))
+            for term in terms
+        )
 
     def _delta(self, wire: int) -> tuple[Any, str]:
         """Return δ of the signal on a wire, by its name or as it follows, and that signal's name."""

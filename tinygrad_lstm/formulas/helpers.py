@@ -9,10 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def softplus(x):
     return np.logaddexp(0, x)
 

@@ -388,7 +388,7 @@ class _Program:
             return f"np.outer({', '.join(map(self.code, outer))})", ATOM
         if notation in INFIX:
             return self.infix(formula)
-        return self.called(formula), ATOM
+        return self.called(formula)
 
     def infix(self, formula: Symbol) -> tuple[str, int]:
         notation = formula.notation
@@ -407,11 +407,13 @@ class _Program:
             parts.append(text)
         return notation.code.format(*parts), level
 
-    def called(self, formula: Symbol) -> str:
+    def called(self, formula: Symbol) -> tuple[str, int]:
         notation, apply = formula.notation, formula.apply
         assert notation is not None and apply is not None
         template = notation.code or self.template(apply, str(notation.text))
-        operands = [self.operand(x, ATOM if notation is ITEM else 0) for x in formula.operands]
+        is_call = re.match(r"[\w.]+[(]|\(|\[|\{", template) is not None
+        need = ATOM if notation is ITEM or not is_call else 0
+        operands = [self.operand(x, need) for x in formula.operands]
         parameters = {
             name: self.literal(value, name) for name, value in formula.parameters.items()
         }
@@ -424,7 +426,9 @@ class _Program:
             for name, value in formula.parameters.items()
             if value is not None and value is not False
         )
-        return template.format(*operands, operands=", ".join(operands), options=options, **parameters)
+        listed = ", ".join(operands)
+        text = template.format(*operands, operands=listed, options=options, **parameters)
+        return text, ATOM if is_call or notation is ITEM else PRODUCT
 
     def template(self, apply: Callable[..., Any], text: str) -> str:
         """Return how a function is called that says nothing of it."""

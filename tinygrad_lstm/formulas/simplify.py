@@ -93,6 +93,8 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
             spread = inner.operands[0]
             if np.ndim(getattr(spread, "value", spread)) == 0:  # the same number everywhere
                 return spread
+        if notation is not ITEM and isinstance(inner, Symbol) and inner.shape == old.shape:
+            return inner
     numbers = [_number(operand) for operand in operands]
     if all(number is not None for number in numbers) and not old.parameters:
         assert old.apply is not None

@@ -1,0 +1,91 @@
+"""A derivation as a page in HTML with MathML: no script, and nothing to fetch.
+
+Knows the layout and the formulas in LaTeX, which latex2mathml turns into MathML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from ..errors import PackageError
+from .derivation import Derivation
+from .derivation_latex import backward_rows, formula, forward_rows, symbol
+from .layout import Group, Line, page
+from .reader import Variable
+
+STYLE = """
+body { font-family: Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
+       color: #222; line-height: 1.5; }
+h1 { font-size: 1.5em; } h2 { font-size: 1.2em; margin-top: 2em; }
+h3 { font-size: 1em; color: #666; margin: 1.5em 0 0.3em; }
+table { border-collapse: collapse; } td { padding: 0.25em 1.2em 0.25em 0; vertical-align: top; }
+td.number { color: #999; } tr.line td { border-top: 1px solid #eee; }
+"""
+
+
+def html(derivation: Derivation) -> str:
+    """Return the derivation as a page in HTML."""
+    to_math = _converter()
+    layout = page(derivation)
+    title = escape(f"Derivation of {layout.title}")
+    parts = [
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+        f"<style>{STYLE}</style></head><body>",
+        f"<h1>{title}</h1>",
+        *(f"<p>{escape(sentence)}</p>" for sentence in layout.legend),
+        "<h2>Forward</h2>",
+    ]
+    for step, starts in layout.starts:
+        parts.append(f"<p>At the {step} step {_listed(starts, to_math)}.</p>")
+    parts += [_group(group, _forward, to_math) for group in layout.forward]
+    parts.append("<h2>Backward</h2>")
+    if layout.carried:
+        names = ", ".join(to_math(symbol(x)) for x in layout.carried)
+        parts.append(f"<p>Nothing comes back from beyond the last step: there {names} are 0.</p>")
+    parts += [_group(group, _backward, to_math) for group in layout.backward]
+    return "\n".join([*parts, "</body></html>\n"])
+
+
+def _converter() -> Callable[[str], str]:
+    try:
+        from latex2mathml.converter import convert
+    except ImportError:
+        raise PackageError(
+            "html needs the package latex2mathml: pip install 'tinygrad-lstm[html]'"
+        ) from None
+    return lambda text: str(convert(text))
+
+
+def _listed(starts: tuple[tuple[Variable, Any], ...], to_math: Callable[[str], str]) -> str:
+    return ", ".join(to_math(f"{symbol(state)} = {formula(start)}") for state, start in starts)
+
+
+def _group(
+    group: Group, row: Callable[[Line, Callable[[str], str]], str], to_math: Callable[[str], str]
+) -> str:
+    rows = "\n".join(row(line, to_math) for line in group.lines)
+    return f"<h3>{escape(group.title)}</h3>\n<table>\n{rows}\n</table>"
+
+
+def _forward(line: Line, to_math: Callable[[str], str]) -> str:
+    (text,) = forward_rows(Group("", (line,)))
+    return (
+        f'<tr class="line"><td class="number">({line.number})</td>'
+        f"<td>{to_math(_bare(text))}</td></tr>"
+    )
+
+
+def _backward(line: Line, to_math: Callable[[str], str]) -> str:
+    before = ""
+    if line.forward is not None:
+        before = to_math(_bare(forward_rows(Group("", (line.forward,)))[0]))
+    rows = "<br>".join(to_math(_bare(row)) for row in backward_rows(Group("", (line,))))
+    return f'<tr class="line"><td>{before}</td><td>{rows}</td></tr>'
+
+
+def _bare(row: str) -> str:
+    """Return a row without what aligns it."""
+    return re.sub(r" \\tag\{\d+\}", "", row).replace("&", "")

@@ -1,0 +1,205 @@
+"""A derivation in LaTeX, for the package amsmath, and in Markdown with the same formulas.
+
+Knows the layout; decides no mathematics. A name is written in letters that LaTeX has, whatever
+somebody called a signal.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..engine.spelling import spell
+from ..engine.symbol import Symbol
+from .derivation import Derivation, Term
+from .layout import Group, Line, Page, page
+from .reader import Variable
+from .rewriting import rewrite
+
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega"
+).split()
+HEAD = r"""\documentclass{article}
+\usepackage[a4paper,landscape,margin=15mm]{geometry}
+\usepackage{amsmath}
+\allowdisplaybreaks
+\begin{document}
+"""
+
+
+def latex(derivation: Derivation, standalone: bool = False) -> str:
+    """Return the derivation in LaTeX; as a whole document, if it is to stand alone."""
+    layout = page(derivation)
+    parts = [rf"\section*{{Derivation of {words(layout.title)}}}", *map(words, layout.legend)]
+    parts += ["", r"\subsection*{Forward}", *_starts(layout)]
+    for group in layout.forward:
+        parts += [rf"\paragraph{{{words(group.title)}}}", _aligned(forward_rows(group))]
+    parts += [r"\subsection*{Backward}", *_ends(layout)]
+    for group in layout.backward:
+        parts += [rf"\paragraph{{{words(group.title)}}}", _aligned(backward_rows(group))]
+    text = "\n".join(parts) + "\n"
+    return f"{HEAD}{text}\\end{{document}}\n" if standalone else text
+
+
+def markdown(derivation: Derivation) -> str:
+    """Return the derivation as Markdown."""
+    layout = page(derivation)
+    parts = [f"## Derivation of {_plain(layout.title)}", "", *map(_plain, layout.legend), ""]
+    parts += ["### Forward", ""]
+    parts += [f"At the {step} step {_listed(starts)}.\n" for step, starts in layout.starts]
+    for group in layout.forward:
+        parts += [f"**{_plain(group.title)}**", "", _display(forward_rows(group)), ""]
+    parts += ["### Backward", ""]
+    if layout.carried:
+        names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
+        parts += [f"Nothing comes back from beyond the last step: there {names} are 0.", ""]
+    for group in layout.backward:
+        parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
+    return "\n".join(parts)
+
+
+def forward_rows(group: Group) -> list[str]:
+    """Return the rows of forward lines, each with & before the sign of equality."""
+    return [
+        rf"{symbol(line.left)} &= {formula(line.terms[0].formula)} \tag{{{line.number}}}"
+        for line in group.lines
+    ]
+
+
+def backward_rows(group: Group) -> list[str]:
+    """Return the rows of backward lines: every summand over the way that it comes."""
+    return [row for line in group.lines for row in _backward(line)]
+
+
+def _backward(line: Line) -> list[str]:
+    several = len(line.terms) > 1
+    terms = [_under(term) if several else _summed(term) for term in line.terms]
+    rows = []
+    for at in range(0, len(terms), 3):
+        text = " + ".join(terms[at : at + 3]).replace("+ -", "- ")
+        if at:
+            text = r"\quad " + ("" if text.startswith("-") else "+ ") + text
+        rows.append(f"{symbol(line.left) if at == 0 else ''} &= {text}" if at == 0 else f"&{text}")
+    note = ""
+    if line.subscripts:
+        note = r"\qquad g = " + ", ".join(map(_letters, line.subscripts))
+    if line.starts_at:
+        note = rf"\qquad \text{{at the {line.starts_at} step}}"
+    rows[-1] += note
+    return rows
+
+
+def _under(term: Term) -> str:
+    text = _summed(term)
+    name, *steps = term.via.split("|")
+    by = sum(map(int, steps))
+    if not name:
+        return text
+    step = rf"\text{{ of step }} k{by:+d}" if by else ""
+    return rf"\underbrace{{{text}}}_{{\text{{via }} {_named(name)}{step}}}"
+
+
+def _summed(term: Term) -> str:
+    text = formula(term.formula)
+    if term.loop is None:
+        return text
+    if term.place is not None:
+        index = str(term.place["index"])
+        return rf"{text} \;\text{{({'at step k' if index == 'k' else words(f'at {index}')})}}"
+    is_sum = re.search(r" [+-] ", text) is not None
+    return rf"\sum_k \left({text}\right)" if is_sum else rf"\sum_k {text}"
+
+
+def formula(expression: Any) -> str:
+    """Return a formula in LaTeX, with the step of each signal as its subscript."""
+    put = rewrite(expression, leaf=_leaf)
+    return put.latex() if isinstance(put, Symbol) else f"{put:g}"
+
+
+def _leaf(leaf: Any) -> Any:
+    return Symbol(symbol(leaf), leaf.value) if isinstance(leaf, Variable) else leaf
+
+
+def symbol(signal: Variable) -> str:
+    """Return a signal in LaTeX.
+
+    >>> symbol(Variable("δs_a", None, 0, offset=1)), symbol(Variable("dense.W", None, 0))
+    ('\\\\delta s_{a,k+1}', '\\\\mathrm{dense.}W')
+    """
+    step = "" if signal.offset is None else "k" + (f"{signal.offset:+d}" if signal.offset else "")
+    return _named(signal.name, step)
+
+
+def _named(name: str, step: str = "") -> str:
+    delta = r"\delta " if name.startswith("δ") else ""
+    *scopes, own = name.removeprefix("δ").split(".")
+    own, _, index = own.partition("[")
+    base, _, below = own.partition("_")
+    if not base:
+        base, below = own, ""
+    scope = rf"\mathrm{{{'.'.join(map(_letters_of_text, scopes))}.}}" if scopes else ""
+    parts = [_letters(below), _letters_of_text(index.rstrip("]")), step]
+    under = ",".join(filter(None, parts))
+    return f"{delta}{scope}{_letters(base)}" + (f"_{{{under}}}" if under else "")
+
+
+def _letters(text: str) -> str:
+    """Return a name in letters: one as it is, several upright, a Greek one by its name."""
+    if not text:
+        return ""
+    spelled = _letters_of_text(text)
+    if spelled in GREEK and text != spelled:
+        return f"\\{spelled}"
+    return spelled if len(spelled) == 1 else rf"\mathrm{{{spelled}}}"
+
+
+def _letters_of_text(text: str) -> str:
+    """Return text of which nothing is a command."""
+    if not text:
+        return ""
+    kept = re.sub(r"[^A-Za-z0-9.,:+\-' ]", " ", spell(text))
+    return re.sub(r"\s+", r"\\,", kept.strip()) or "?"
+
+
+WRITTEN = {"δ": r"$\delta$", "∂": r"$\partial$", "∘": r"$\circ$", "ᵀ": r"$^\top$", "Σ": r"$\sum$",
+           "ₖ": "$_k$", "−": "$-$", "\\": r"\textbackslash{}"}  # fmt: skip
+
+
+def words(text: str) -> str:
+    """Return text in which nothing is a command of LaTeX."""
+    return "".join(
+        WRITTEN.get(sign) or (f"\\{sign}" if sign in "#$%&_{}" else
+        rf"\{sign}{{}}" if sign in "^~" else sign if sign.isascii() else spell(sign))
+        for sign in text
+    )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Return text in which nothing is a command of Markdown or a tag."""
+    return re.sub(r"([\\`*_\[\]<>#|$&])", r"\\\1", text)
+
+
+def _listed(starts: tuple[tuple[Variable, Any], ...]) -> str:
+    return ", ".join(f"${symbol(state)} = {formula(start)}$" for state, start in starts)
+
+
+def _starts(layout: Page) -> list[str]:
+    return [f"At the {step} step {_listed(starts)}." for step, starts in layout.starts]
+
+
+def _ends(layout: Page) -> list[str]:
+    if not layout.carried:
+        return []
+    names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
+    return [f"Nothing comes back from beyond the last step: there {names} are 0."]
+
+
+def _aligned(rows: list[str]) -> str:
+    rows = [row if r"\tag" in row else rf"{row} \notag" for row in rows]
+    return "\\begin{align}\n" + " \\\\\n".join(rows) + "\n\\end{align}"
+
+
+def _display(rows: list[str]) -> str:
+    plain = [re.sub(r" \\tag\{(\d+)\}", r" && (\1)", row) for row in rows]
+    return "$$\n\\begin{aligned}\n" + " \\\\\n".join(plain) + "\n\\end{aligned}\n$$"

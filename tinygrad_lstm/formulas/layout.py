@@ -1,0 +1,260 @@
+"""How a derivation is laid out on a page: its groups, and which equations are told in one line.
+
+Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the same layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engine.symbol import TOTAL, Notation, Symbol
+from .derivation import Derivation, Equation, Stage, Term
+from .reader import Variable
+from .rewriting import rewrite, with_operands
+
+OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An equation as it is told.
+
+    Attributes
+    ----------
+    left : Variable
+    terms : tuple of Term
+        The summands, each with the way that it comes; of a forward equation one.
+    forward : Equation or None
+        Of a backward line: the forward equation of the signal.
+    subscripts : tuple of str
+        What the letter g in the line stands for, if it stands for several.
+    number : int
+        Of a forward line.
+    starts_at : str
+        Of the gradient of an initial value: "first" or "last", the step that it comes from.
+    """
+
+    left: Variable
+    terms: tuple[Term, ...]
+    forward: Line | None = None
+    subscripts: tuple[str, ...] = ()
+    number: int = 0
+    starts_at: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines under a heading."""
+
+    title: str
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A derivation in the order in which it is read."""
+
+    title: str
+    legend: tuple[str, ...]
+    forward: tuple[Group, ...]
+    backward: tuple[Group, ...]
+    steps: str = ""
+    starts: tuple[tuple[str, tuple[tuple[Variable, Any], ...]], ...] = ()
+    carried: tuple[Variable, ...] = field(default=())
+
+
+def page(derivation: Derivation) -> Page:
+    """Return the layout of a derivation."""
+    numbers: dict[int, Line] = {}
+    forward_groups: list[tuple[str, list[Line]]] = []
+    for x in derivation.equations:
+        if x.stage is Stage.FORWARD:
+            line = Line(x.signal, (Term(_over_steps(x.terms[0].formula)),), number=len(numbers) + 1)
+            numbers[x.signal.wire] = line
+            _put(forward_groups, _title(x), line)
+    backward_groups: list[tuple[str, list[Line]]] = []
+    for x in derivation.equations:
+        if x.stage is Stage.BACKWARD:
+            terms = tuple(term for one in x.terms for term in _closed(one))
+            _put(backward_groups, _title(x), Line(x.signal, terms, numbers.get(x.signal.wire)))
+    gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
+    parameters = {x.full_name for x in derivation.sources if x.is_parameter}
+    states = {x.start_wire for x in derivation.initial}
+    for title, chosen in (
+        ("Initial values", [x for x in gradients if x.signal.wire in states and x.full_name not in parameters]),
+        ("Parameters", [x for x in gradients if x.full_name in parameters]),
+        ("Inputs", [x for x in gradients if x.full_name not in parameters and x.signal.wire not in states]),
+    ):  # fmt: skip
+        lines = list(_together(derivation, chosen))
+        if lines:
+            backward_groups.append((title, lines))
+    return Page(
+        derivation.loss,
+        tuple(_legend(derivation)),
+        tuple(Group(title, tuple(lines)) for title, lines in forward_groups),
+        tuple(Group(title, tuple(lines)) for title, lines in backward_groups),
+        _steps(derivation),
+        tuple(_starts(derivation)),
+        tuple(_carried(derivation)),
+    )
+
+
+def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
+    if not groups or groups[-1][0] != title:
+        groups.append((title, []))
+    groups[-1][1].append(line)
+
+
+def _title(x: Equation) -> str:
+    return x.scope or "Outside of the modules"
+
+
+def _closed(term: Term) -> Iterator[Term]:
+    """Return a term; what another step or loop hands on, as it follows from that step's own δ."""
+    if term.loop is not None or not term.closed:
+        yield term
+        return
+    for inner in term.closed:
+        yield from _closed(inner)
+
+
+def _over_steps(formula: Any) -> Any:
+    """Return a formula in which the sum of all entries at every step is a sum over the steps."""
+
+    def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        inner = operands[0]
+        is_whole = old.notation is TOTAL and old.parameters.get("axis") is None
+        if is_whole and isinstance(inner, Symbol) and inner.parameters.keys() == {"steps"}:
+            assert old.apply is not None
+            return Symbol.of(OVER_STEPS, old.apply, inner.operands)
+        return with_operands(old, operands)
+
+    return rewrite(formula, put)
+
+
+def _together(derivation: Derivation, chosen: list[Equation]) -> Iterator[Line]:
+    """Return lines of which those of a packed parameter are one, if they differ in a letter."""
+    by_name = {x.full_name: x for x in chosen}
+    done: set[str] = set()
+    for x in reversed(chosen):
+        if x.full_name in done:
+            continue
+        whole = next(
+            (parts for parts in derivation.packed.values() if x.full_name in dict(parts)), ()
+        )
+        same = [by_name[name] for name, _ in whole if name in by_name]
+        line = _with_letter(same) if len(same) > 1 else None
+        if line is None:
+            at = next((t for t in x.terms if t.handed is not None and t.loop is not None), None)
+            yield Line(x.signal, tuple(_opened(x.terms)), starts_at="" if at is None else at_which_step(derivation, at))
+        else:
+            done.update(y.full_name for y in same)
+            yield line
+
+
+def _opened(terms: tuple[Term, ...]) -> Iterator[Term]:
+    """Return terms, and for that of an initial value what it follows from at its step."""
+    for term in terms:
+        if term.handed is not None:
+            yield from term.closed
+        else:
+            yield term
+
+
+def at_which_step(derivation: Derivation, term: Term) -> str:
+    """Return at which step a state takes its initial value."""
+    assert term.loop is not None
+    return "last" if derivation.loops[term.loop].backwards else "first"
+
+
+def _with_letter(equations: list[Equation]) -> Line | None:
+    """Return one line for equations that differ in a subscript alone, or None."""
+    letters = [x.signal.name.rpartition("_")[2] for x in equations]
+    told = [
+        (
+            _subscripted(x.signal, letter),
+            tuple(_subscripted(term.formula, letter) for term in x.terms),
+        )
+        for x, letter in zip(equations, letters, strict=True)
+    ]
+    if len({(str(left), *map(str, terms)) for left, terms in told}) > 1:
+        return None
+    first, (left, formulas) = equations[0], told[0]
+    terms = tuple(
+        Term(formula, "", term.loop, term.place)
+        for term, formula in zip(first.terms, formulas, strict=True)
+    )
+    return Line(left, terms, subscripts=tuple(letters))
+
+
+def _subscripted(formula: Any, letter: str) -> Any:
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, Variable) and leaf.name.endswith(f"_{letter}"):
+            name = f"{leaf.name.removesuffix(letter)}g"
+            return Variable(name, leaf.value, leaf.wire, leaf.step, leaf.is_delta, leaf.offset)
+        return leaf
+
+    return rewrite(formula, leaf=put)
+
+
+def _steps(derivation: Derivation) -> str:
+    counts = [len(x.steps) for x in derivation.loops.values()]
+    if not counts:
+        return ""
+    return " and ".join(dict.fromkeys(f"k = 0 … {count - 1}" for count in counts))
+
+
+def _starts(
+    derivation: Derivation,
+) -> Iterator[tuple[str, tuple[tuple[Variable, Any], ...]]]:
+    """Return what the states start from, at the first step and at the last."""
+    for step in ("first", "last"):
+        chosen: dict[str, tuple[Variable, Any]] = {}
+        for x in derivation.initial:
+            if derivation.loops[x.loop].backwards == (step == "last"):
+                chosen.setdefault(f"{x.state} {x.state.offset} {x.start}", (x.state, x.start))
+        if chosen:
+            yield step, tuple(chosen.values())
+
+
+def _carried(derivation: Derivation) -> Iterator[Variable]:
+    """Return the δ of the next step that the backward lines name."""
+    seen: set[str] = set()
+    for x in derivation.equations:
+        for term in x.terms:
+            for inner in _closed(term) if x.stage is Stage.BACKWARD else ():
+                for leaf in leaves(inner.formula):
+                    if leaf.is_delta and leaf.offset and leaf.name not in seen:
+                        seen.add(leaf.name)
+                        yield leaf
+
+
+def leaves(formula: Any) -> list[Variable]:
+    """Return the signals in a formula."""
+    found: dict[int, Variable] = {}
+
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, Variable):
+            found[id(leaf)] = leaf
+        return leaf
+
+    rewrite(formula, leaf=put)
+    return list(found.values())
+
+
+def _legend(derivation: Derivation) -> Iterator[str]:
+    yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
+    yield "∘ multiplies entry by entry; x W is a product of matrices; ᵀ transposes."
+    if derivation.loops:
+        yield "The subscript k is the step; Σₖ is the sum over all steps."
+    if any(len(x.terms) > 1 for x in derivation.equations if x.stage is Stage.BACKWARD):
+        yield "A signal that is used in several places gets back the sum from all of them."
+    if derivation.loops and any(
+        term.loop is not None for x in derivation.equations for term in x.terms
+    ):
+        yield "A parameter is the same at every step, so its gradient is a sum over the steps."
+    if derivation.reason:
+        yield f"Every step has lines of its own, since {derivation.reason}."
