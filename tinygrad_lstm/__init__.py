@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from .engine.jacobians import hvp as hvp
     from .engine.jacobians import jacobian as jacobian
     from .engine.jacobians import vjp as vjp
+    from .formulas.derive import derive as derive
     from .formulas.explain import explain as explain
     from .network.graph import Graph as Graph
     from .network.graph import graph as graph
@@ -127,10 +128,10 @@ __all__ = [
     "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype",
     "broadcast_to", "check", "compare", "concatenate", "cos", "cosh", "cumsum", "derivations",
-    "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp", "exp2", "expand_dims",
-    "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather", "getitem", "grad",
-    "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot", "interop", "jacobian", "jvp",
-    "linalg", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp", "matmul",
+    "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp", "exp2",
+    "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather", "getitem",
+    "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot", "interop", "jacobian",
+    "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp", "matmul",
     "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
     "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "power", "prod",
     "ravel", "relu", "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "sigmoid",
@@ -147,9 +148,10 @@ _SUBJECTS = {
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
-    "draw": "drawing.draw", "explain": "formulas.explain", "gradcheck": "check.gradcheck",
-    "graph": "network.graph", "hessian": "engine.jacobians", "hvp": "engine.jacobians",
-    "jacobian": "engine.jacobians", "signals": "network.signals", "vjp": "engine.jacobians",
+    "derive": "formulas.derive", "draw": "drawing.draw", "explain": "formulas.explain",
+    "gradcheck": "check.gradcheck", "graph": "network.graph", "hessian": "engine.jacobians",
+    "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "signals": "network.signals",
+    "vjp": "engine.jacobians",
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
 __all__ += sorted(_OF_SUBJECTS)
 

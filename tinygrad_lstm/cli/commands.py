@@ -11,7 +11,7 @@ import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,20 @@ from ..drawing.styles import STYLES
 from ..engine.spelling import spell_what_is_unknown
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
+from ..formulas.derivation import Derivation
+from ..formulas.derive import derive
 from ..formulas.explain import explain
 from ..interruption import INTERRUPTED
 from .silence import Terminal, silence
 
+# what a derivation can be written as, each a document or a program of its own
+FORMS: dict[str, Callable[[Derivation], str]] = {
+    "text": str,
+    "markdown": Derivation.markdown,
+    "latex": lambda derivation: derivation.latex(standalone=True),
+    "html": Derivation.html,
+    "numpy": Derivation.numpy,
+}
 UNREAD = 141  # the exit status that shells give to SIGPIPE
 
 
@@ -165,6 +175,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                       help="one step for all (default: where there are many)")  # fmt: skip
     sub.set_defaults(run=_explain)
+
+    sub = commands.add_parser(
+        "derive", parents=[loss], help="derive the backward pass: equations, or a program",
+        description="Write the forward and the backward equations of the network that a Python "
+        "file records, as text, Markdown, LaTeX or HTML, or as a program in NumPy.",
+    )  # fmt: skip
+    sub.add_argument("--to", choices=FORMS, default="text", help="default: text")
+    sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
+                     help="one line for all steps (default: where that can be)")  # fmt: skip
+    sub.set_defaults(run=_derive)
     return parser
 
 
@@ -249,6 +269,12 @@ def _draw(chosen: argparse.Namespace, terminal: Terminal) -> bool:
 
 def _explain(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     print(explain(tensor_from(chosen.network, chosen.of), chosen.wrt, fold=chosen.fold))
+    return True
+
+
+def _derive(chosen: argparse.Namespace) -> bool:
+    derivation = derive(tensor_from(chosen.network, chosen.of), fold=chosen.fold)
+    print(FORMS[chosen.to](derivation).rstrip("\n"))
     return True
 
 

@@ -222,9 +222,11 @@ def _svd_push(t: Array, x: Array, y: Array) -> Array:
 
 # --- the table ----------------------------------------------------------------------------------
 
-INVERSE = Notation("{0}⁻¹", "{{{0}}}^{{-1}}", POWER, (ATOM,))
-SOLUTION = Notation("{0}⁻¹ {1}", r"{{{0}}}^{{-1}} \, {1}", PRODUCT, (ATOM, PREFIX))
-PSEUDOINVERSE = Notation("{0}⁺", "{{{0}}}^{{+}}", POWER, (ATOM,))
+INVERSE = Notation("{0}⁻¹", "{{{0}}}^{{-1}}", POWER, (ATOM,), "np.linalg.inv({0})")
+SOLUTION = Notation(
+    "{0}⁻¹ {1}", r"{{{0}}}^{{-1}} \, {1}", PRODUCT, (ATOM, PREFIX), "np.linalg.solve({0}, {1})"
+)
+PSEUDOINVERSE = Notation("{0}⁺", "{{{0}}}^{{+}}", POWER, (ATOM,), "np.linalg.pinv({0})")
 
 # fmt: off
 solve: Primitive = matrix_function("solve", _solve,
@@ -238,11 +240,11 @@ pinv: Primitive = matrix_function("pinv", _pinv, _pinv_pull, pushes=(_pinv_push,
     notation=PSEUDOINVERSE, samples=RECTANGULAR, analytic=False)
 det: Primitive = matrix_function("det", _det, lambda ct, x, y: _by_matrix(ct) * _slope_of_det(x, y),
     pushes=(lambda t, x, y: _of_all(_slope_of_det(x, y) * t),),
-    notation=function("det", r"\det"), samples=singular)
+    notation=function("det", r"\det", code="np.linalg.det({0})"), samples=singular)
 logabsdet: Primitive = matrix_function("logabsdet", _logabsdet,
     lambda ct, x, y: _by_matrix(ct) * turned(inv(x)),
     pushes=(lambda t, x, y: _of_all(turned(inv(x)) * t),),
-    notation=function("logabsdet"), samples=SQUARE, analytic=False)
+    notation=function("logabsdet", code="np.linalg.slogdet({0})[1]"), samples=SQUARE, analytic=False)
 cholesky: Primitive = matrix_function("cholesky", _cholesky, _cholesky_pull,
     pushes=(_cholesky_push,), notation=function("chol"), samples=SYMMETRIC, analytic=False)
 eigh: Primitive = matrix_function("eigh", _eigh, _eigh_pull, pushes=(_eigh_push,),

@@ -648,7 +648,9 @@ def _stop_gradient(x: Array) -> Array:
     return x
 
 
-stop_gradient = cut("stop_gradient", _stop_gradient, notation=function("stop", code="{0}"), samples=UNARY)
+stop_gradient = cut(
+    "stop_gradient", _stop_gradient, notation=function("stop", code="{0}"), samples=UNARY
+)
 
 TABLE: dict[str, Primitive] = {
     name: entry for name, entry in list(globals().items()) if isinstance(entry, Primitive)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import PackageError
 from .derivation import Derivation
-from .derivation_latex import backward_rows, formula, forward_rows, symbol
+from .derivation_latex import backward, formula, forward_rows, symbol
 from .layout import Group, Line, page
 from .reader import Variable
 
@@ -82,7 +82,7 @@ def _backward(line: Line, to_math: Callable[[str], str]) -> str:
     before = ""
     if line.forward is not None:
         before = to_math(_bare(forward_rows(Group("", (line.forward,)))[0]))
-    rows = "<br>".join(to_math(_bare(row)) for row in backward_rows(Group("", (line,))))
+    rows = "<br>".join(to_math(_bare(row)) for row in backward(line))
     return f'<tr class="line"><td>{before}</td><td>{rows}</td></tr>'
 
 

@@ -16,10 +16,12 @@ from .layout import Group, Line, Page, page
 from .reader import Variable
 from .rewriting import rewrite
 
-GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
-    "upsilon phi chi psi omega"
-).split()
+# fmt: off
+GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
+    "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+}
+# fmt: on
 HEAD = r"""\documentclass{article}
 \usepackage[a4paper,landscape,margin=15mm]{geometry}
 \usepackage{amsmath}
@@ -37,7 +39,7 @@ def latex(derivation: Derivation, standalone: bool = False) -> str:
         parts += [rf"\paragraph{{{words(group.title)}}}", _aligned(forward_rows(group))]
     parts += [r"\subsection*{Backward}", *_ends(layout)]
     for group in layout.backward:
-        parts += [rf"\paragraph{{{words(group.title)}}}", _aligned(backward_rows(group))]
+        parts += [rf"\paragraph{{{words(group.title)}}}", _aligned(_side_by_side(group))]
     text = "\n".join(parts) + "\n"
     return f"{HEAD}{text}\\end{{document}}\n" if standalone else text
 
@@ -69,10 +71,26 @@ def forward_rows(group: Group) -> list[str]:
 
 def backward_rows(group: Group) -> list[str]:
     """Return the rows of backward lines: every summand over the way that it comes."""
-    return [row for line in group.lines for row in _backward(line)]
+    return [row for line in group.lines for row in backward(line)]
 
 
-def _backward(line: Line) -> list[str]:
+def _side_by_side(group: Group) -> list[str]:
+    """Return the rows of backward lines with the forward equations to their left."""
+    if all(line.forward is None for line in group.lines):
+        return backward_rows(group)
+    rows = []
+    for line in group.lines:
+        first, *rest = backward(line)
+        left = "&"
+        if line.forward is not None:
+            equation = f"{symbol(line.forward.left)} &= {formula(line.forward.terms[0].formula)}"
+            left = equation
+        rows += [f"{left} & {first}", *(f"& & {row}" for row in rest)]
+    return rows
+
+
+def backward(line: Line) -> list[str]:
+    """Return the rows of one backward line."""
     several = len(line.terms) > 1
     terms = [_under(term) if several else _summed(term) for term in line.terms]
     rows = []
@@ -80,7 +98,7 @@ def _backward(line: Line) -> list[str]:
         text = " + ".join(terms[at : at + 3]).replace("+ -", "- ")
         if at:
             text = r"\quad " + ("" if text.startswith("-") else "+ ") + text
-        rows.append(f"{symbol(line.left) if at == 0 else ''} &= {text}" if at == 0 else f"&{text}")
+        rows.append(f"&{text}" if at else f"{symbol(line.left)} &= {text}")
     note = ""
     if line.subscripts:
         note = r"\qquad g = " + ", ".join(map(_letters, line.subscripts))

@@ -17,27 +17,22 @@ import numpy as np
 
 from ..engine.arguments import flag, optional
 from ..engine.kind import Kind
-from ..engine.symbol import ATOM, COMPARE, ITEM, Notation, Symbol
+from ..engine.symbol import ITEM, Symbol
 from ..engine.tensor import Tensor, starting_cotangent
 from ..errors import UsageError
 from ..network.adjoint import alive, delta
 from ..network.flow import BORDERS, DELAYS, SOURCES, Node, number_in_formula
 from ..network.graph import Graph, graph
-from ..network.parameters import Varying
+from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
 from .derivation import Derivation, Equation, Initial, Repetition, Source, Stage, Term
+from .letter_reader import LetterReader, at_step, of_every_step, shifted
 from .letters import MOST_OPERATIONS, free, letters
-from .reader import Reader, Variable, _spread
-from .rewriting import rewrite
+from .reader import PASSING, Variable
 from .simplify import ONE, as_symbol, simplify, total
 
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
-PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD)
-EVERY = Notation(
-    "[{0} at every step k]", r"\left[{0}\right]_{{k}}", ATOM, (COMPARE,),
-    "np.stack([{0} for k in range({steps})])",
-)  # fmt: skip
 
 
 def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
@@ -64,108 +59,34 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
     Examples
     --------
     >>> x = Tensor(0.5, requires_grad=True, name="x")
-    >>> print(derive(np.tanh(x) * x))  # doctest: +ELLIPSIS
+    >>> print(derive(np.tanh(x) * x))
     Derivation of hadamard...
     """
-    if not isinstance(loss, Tensor) or not loss.inputs:
+    if not isinstance(loss, Tensor):
+        raise UsageError(f"derive: found {type(loss).__name__}, expected a Tensor")
+    if not loss.inputs:
         raise UsageError("derive: found nothing recorded, expected a Tensor computed from others")
     fold = optional(flag, "derive: fold", fold)
     starting_cotangent(loss, None)
     recorded = graph(loss)
     network, reason = fold_for_reading(recorded, fold, MOST_STEPS)
+    varies = _what_varies(network)
+    if varies:
+        if fold:
+            raise UsageError(f"derive: one line cannot stand for all steps, since {varies}")
+        network, reason = fold_for_reading(recorded, False, MOST_STEPS)[0], varies
     return _Derivation(network, reason, loss).done(recorded)
 
 
-class _Letters(Reader):
-    """A reader that calls signals by the letters of a derivation, and counts steps from k."""
+def _what_varies(network: Graph) -> str:
+    """Return which parameter of an operation differs from step to step, if a rule depends on it.
 
-    def __init__(self, network: Graph, names: dict[int, str]) -> None:
-        super().__init__(network, lambda wire, step: None)
-        self.names = names
-        self._known: dict[tuple[str, int, int | None], Variable] = {}
-
-    def letter(self, name: str, wire: int, value: Any, offset: int | None, δ: bool) -> Variable:
-        """Return a signal, or its δ; the same object for the same signal."""
-        key = name, wire, offset
-        if key not in self._known:
-            self._known[key] = Variable(name, value, wire, None, δ, offset)
-        return self._known[key]
-
-    def _named(self, wire: int, step: int | None, value: Any) -> Any:
-        node, value = self.maker[wire], self.value(wire)
-        if wire in self.names:
-            offset = 0 if node.is_timed else None
-            return self.letter(self.names[wire], wire, value, offset, False)
-        if node.kind in PASSING:
-            source = node.inputs[0]
-            signal = self._named(source, None, self.value(source))
-            return _spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
-        if node.kind in DELAYS:
-            before = self._named(node.inputs[0], None, value)
-            return shifted(before, -1 if node.kind is Kind.DELAY else +1)
-        if node.kind is Kind.TAP:
-            return self.tapped(node, value)
-        if node.kind is Kind.CONSTANT:
-            return as_symbol(np.ravel(value)[0], value)
-        if node.kind is Kind.COLLECT:
-            inner = self._named(node.inputs[0], None, self.value(node.inputs[0]))
-            return _of_every_step(inner, self.network.wires[wire].value)
-        return self.formula(node)
-
-    def tapped(self, node: Node, value: Any) -> Any:
-        """Return what a tap reads: the sequence at step k, or at the index of step k."""
-        source = node.inputs[0]
-        index = node.parameters["index"]
-        collect = self.network.source(source, (Kind.BRANCH,))
-        if collect.kind is Kind.COLLECT and self.is_step(index, node):
-            if len(self.steps(collect)) == len(self.steps(node)):  # step k of the other loop
-                return self._named(collect.inputs[0], None, value)
-        whole = self._named(source, None, self.network.wires[source].value)
-        if isinstance(whole, Variable) and self.is_step(index, node):
-            return self.letter(whole.name, whole.wire, value, 0, whole.is_delta)
-        return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})
-
-    def is_step(self, index: Any, node: Node) -> bool:
-        """Return whether an index is the step itself, counted from 0."""
-        return isinstance(index, Varying) and index.values == tuple(range(len(self.steps(node))))
-
-    def steps(self, node: Node) -> tuple[int, ...]:
-        """Return the steps of the loop that a node is in."""
-        assert node.loop is not None
-        return tuple(sorted(self.network.loops[node.loop].steps))
-
-
-def shifted(formula: Any, by: int) -> Any:
-    """Return a formula as it is some steps later."""
-    known: dict[Variable, Variable] = {}
-
-    def later(leaf: Any) -> Any:
-        if not isinstance(leaf, Variable) or leaf.offset is None:
-            return leaf
-        if leaf not in known:
-            known[leaf] = Variable(
-                leaf.name, leaf.value, leaf.wire, None, leaf.is_delta, leaf.offset + by
-            )
-        return known[leaf]
-
-    return rewrite(formula, leaf=later)
-
-
-def _of_every_step(formula: Any, value: Any) -> Symbol:
-    return Symbol.of(EVERY, _repeated, (formula,), {"steps": len(value)})
-
-
-def _repeated(x: Any, steps: int) -> np.ndarray:
-    """Return an array that has the shape of x at every step."""
-    return np.broadcast_to(x, (steps, *np.shape(x)))
-
-
-def _at_step(whole: Any, value: Any) -> Symbol:
-    """Return a sequence at step k."""
-    if not isinstance(whole, Symbol):
-        return whole
-    index = Varying("k", (0,), (0,))
-    return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})
+    The rule of an operation that takes a part reads the part's index at every step.
+    """
+    for node in network.nodes:
+        for parameter in () if node.takes_part else varying(node.parameters):
+            return f"{parameter.name} of {node.name} is another one at other steps"
+    return ""
 
 
 class _Derivation:
@@ -180,8 +101,8 @@ class _Derivation:
         self.alive = alive(network)
         self.names: dict[int, str] = {}
         told = [node for node in network.nodes if self._is_told(node)]
-        self.names.update(letters(network, told, lambda wire: [n for n, _ in self._uses(wire)]))
-        self.reader = _Letters(network, self.names)
+        self.names.update(letters(told, lambda wire: [n for n, _ in self._uses(wire)]))
+        self.reader = LetterReader(network, self.names)
         self.handed = self._handed_names()
         self.stacked: dict[int, str] = {}  # δ of all steps of a signal at once, by wire
         self.extra: list[Equation] = []
@@ -191,8 +112,9 @@ class _Derivation:
         backward: list[Equation] = []
         for node in reversed(self.network.nodes):
             lines = list(self._backward(node))
-            own = node.loop if node.is_timed else None
-            first = next((n for n, x in enumerate(backward) if own is not None and x.loop == own), len(backward))
+            loops = [x.loop for x in backward]
+            is_begun = node.is_timed and node.loop in loops
+            first = loops.index(node.loop) if is_begun else len(loops)
             backward[first:first] = self.extra  # outside of the loop, and before it
             self.extra = []
             backward.extend(lines)
@@ -288,14 +210,14 @@ class _Derivation:
         if node.kind is Kind.TAP:
             formula = self.reader.tapped(node, value)
         elif node.kind is Kind.COLLECT:
-            inner = self.reader._named(node.inputs[0], None, self.reader.value(node.inputs[0]))
-            formula = _of_every_step(inner, value)
+            inner = self.reader.written_at(node.inputs[0])
+            formula = of_every_step(inner, value)
         else:
             formula = self.reader.formula(node)
         return self._line(Stage.FORWARD, node, (Term(simplify(formula)),), self._letter(wire))
 
     def _letter(self, wire: int) -> Variable:
-        signal = self.reader._named(wire, None, self.reader.value(wire))
+        signal = self.reader.written_at(wire)
         assert isinstance(signal, Variable)
         return signal
 
@@ -304,6 +226,8 @@ class _Derivation:
     ) -> Equation:
         shape = np.shape(self.reader.value(node.outputs[0]))
         loop = node.loop if node.is_timed else None
+        value = self.reader.value(node.outputs[0])
+        terms = tuple(replace(term, formula=as_symbol(term.formula, value)) for term in terms)
         return Equation(stage, signal, terms, shape, loop, node.scope, node.name)
 
     def _source(self, node: Node, parts: dict[str, tuple[tuple[str, int], ...]]) -> Source:
@@ -325,9 +249,7 @@ class _Derivation:
                 unit = size // sum(width for _, width in parts[node.name])
                 widths[node.name] = tuple((name, n * unit) for name, n in parts[node.name])
         used = {node.name for node in self.network.nodes if node.kind is Kind.PARAMETER}
-        return {
-            name: own for name, own in widths.items() if any(part in used for part, _ in own)
-        }
+        return {name: own for name, own in widths.items() if any(part in used for part, _ in own)}
 
     def _runs_back(self, loop: int) -> bool:
         return any(n.kind is Kind.ADVANCE and n.loop == loop for n in self.network.nodes)
@@ -357,7 +279,7 @@ class _Derivation:
         wire = node.outputs[0]
         if node.kind in DELAYS and wire in self.alive:
             terms = tuple(self._terms(wire))
-            signal = self.reader._named(wire, None, self.reader.value(wire))
+            signal = self.reader.written_at(wire)
             δ = self.reader.letter(self.handed[wire], wire, signal.value, signal.offset, True)
             yield self._line(Stage.HANDED, node, _counted(terms), δ)
         elif wire in self.names and wire in self.alive and not self._is_loss(wire):
@@ -402,7 +324,7 @@ class _Derivation:
         out = delay.outputs[0]
         if out not in self.alive:
             return
-        signal = self.reader._named(out, None, self.reader.value(out))
+        signal = self.reader.written_at(out)
         by = +1 if delay.kind is Kind.DELAY else -1
         if port == 1:  # the initial value
             yield Term(
@@ -421,15 +343,15 @@ class _Derivation:
         """Return what comes back to a signal at step k from where all its steps are used."""
         out = collect.outputs[0]
         if out in self.names and out in self.alive:
-            δ = self.reader.letter(delta(self.names[out]), out, inner := self.reader.value(collect.inputs[0]), 0, True)
-            yield Term(δ, self.names[out])
+            name, entry = self.names[out], self.reader.value(collect.inputs[0])
+            yield Term(self.reader.letter(delta(name), out, entry, 0, True), name)
             return
         terms = tuple(self._terms(out))
         if not terms:
             return
         inner = self.reader.value(collect.inputs[0])
         if all(term.loop is None for term in terms):
-            at_k = [simplify(_at_step(term.formula, inner)) for term in terms]
+            at_k = [simplify(at_step(term.formula, inner)) for term in terms]
             if all(not isinstance(x, Symbol) or x.notation is not ITEM for x in at_k):
                 for term, formula in zip(terms, at_k, strict=True):
                     yield Term(as_symbol(formula, inner), term.via)
@@ -458,7 +380,7 @@ class _Derivation:
         )
 
     def _delta(self, wire: int) -> tuple[Any, str]:
-        """Return δ of the signal on a wire, by its name or as it follows, and that signal's name."""
+        """Return δ of the signal on a wire, by its name or as it follows, and the signal's name."""
         value = self.reader.value(wire)
         if wire in self.names:
             if wire not in self.alive:
@@ -483,8 +405,5 @@ def _counted(terms: tuple[Term, ...]) -> tuple[Term, ...]:
             term
         )
     return tuple(
-        replace(same[0], formula=total([term.formula for term in same]))
-        for same in groups.values()
+        replace(same[0], formula=total([term.formula for term in same])) for same in groups.values()
     )
-
-

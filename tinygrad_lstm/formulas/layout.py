@@ -6,7 +6,7 @@ Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..engine.symbol import TOTAL, Notation, Symbol
@@ -14,6 +14,7 @@ from .derivation import Derivation, Equation, Stage, Term
 from .reader import Variable
 from .rewriting import rewrite, with_operands
 
+LEAVES = "Inputs and other leaves"
 OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
 
 
@@ -83,11 +84,13 @@ def page(derivation: Derivation) -> Page:
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
     states = {x.start_wire for x in derivation.initial}
-    for title, chosen in (
-        ("Initial values", [x for x in gradients if x.signal.wire in states and x.full_name not in parameters]),
-        ("Parameters", [x for x in gradients if x.full_name in parameters]),
-        ("Inputs", [x for x in gradients if x.full_name not in parameters and x.signal.wire not in states]),
-    ):  # fmt: skip
+    titles = {
+        x.full_name: "Parameters" if x.full_name in parameters
+        else "Initial values" if x.signal.wire in states else LEAVES
+        for x in gradients
+    }  # fmt: skip
+    for title in ("Initial values", "Parameters", LEAVES):
+        chosen = [x for x in gradients if titles[x.full_name] == title]
         lines = list(_together(derivation, chosen))
         if lines:
             backward_groups.append((title, lines))
@@ -109,7 +112,7 @@ def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
 
 
 def _title(x: Equation) -> str:
-    return x.scope or "Outside of the modules"
+    return x.scope or "Outside of modules"
 
 
 def _closed(term: Term) -> Iterator[Term]:
@@ -149,7 +152,8 @@ def _together(derivation: Derivation, chosen: list[Equation]) -> Iterator[Line]:
         line = _with_letter(same) if len(same) > 1 else None
         if line is None:
             at = next((t for t in x.terms if t.handed is not None and t.loop is not None), None)
-            yield Line(x.signal, tuple(_opened(x.terms)), starts_at="" if at is None else at_which_step(derivation, at))
+            starts_at = "" if at is None else at_which_step(derivation, at)
+            yield Line(*_at_each_step(x.signal, tuple(_opened(x.terms))), starts_at=starts_at)
         else:
             done.update(y.full_name for y in same)
             yield line
@@ -162,6 +166,14 @@ def _opened(terms: tuple[Term, ...]) -> Iterator[Term]:
             yield from term.closed
         else:
             yield term
+
+
+def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, tuple[Term, ...]]:
+    """Return the line of a sequence as that of its entry at step k, if every term is one of it."""
+    if not all(term.place is not None and str(term.place["index"]) == "k" for term in terms):
+        return signal, terms
+    entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
+    return entry, tuple(replace(term, loop=None, place=None) for term in terms)
 
 
 def at_which_step(derivation: Derivation, term: Term) -> str:

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..engine.kind import Kind
-from ..network.flow import SOURCES, Flow, Node
+from ..network.flow import SOURCES, Node
 from .names import short_name
 
 MOST_OPERATIONS = 7  # in the formula of one signal
 
 
-def letters(network: Flow, nodes: Iterable[Node], user_of: Callable[[int], list[Node]]) -> dict[int, str]:
+def letters(nodes: Iterable[Node], user_of: Callable[[int], list[Node]]) -> dict[int, str]:
     """Return the name of each node's signal, by the wire on which the signal leaves the node.
 
     Parameters
     ----------
-    network : Flow
     nodes : iterable of Node
         Those whose signals need a name.
     user_of : (wire) -> nodes
@@ -52,7 +51,8 @@ def _told_apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
         for wire, name in names.items():
             parts = scopes[wire].split(".") if scopes[wire] else []
             if count[name] > 1 and parts:
-                names[wire] = ".".join([*parts[-depth:], own[wire]])
+                is_number = parts[max(len(parts) - depth, 0)].isdigit()  # of a list: layers.0
+                names[wire] = ".".join([*parts[-depth - is_number :], own[wire]])
     taken: set[str] = set()
     for wire, name in names.items():
         names[wire] = free(name, taken)
@@ -62,8 +62,8 @@ def _told_apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
 
 def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
     """Return what a person would call a signal without a name."""
-    if node.kind is Kind.CONSTANT:
-        return "c"
+    if any(user.kind is Kind.OUTPUT for user in users):
+        return "loss"
     if len(users) == 1 and users[0].kind is Kind.ELEMENTWISE and users[0].outputs[0] in names:
         return f"s_{names[users[0].outputs[0]]}"
     if node.kind is Kind.JUNCTION:

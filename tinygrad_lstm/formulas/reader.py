@@ -109,7 +109,7 @@ class Reader:
         xs = [self.signal(wire, step) for wire in wires]
         if not node.works_by_entry and node.kind is not Kind.BROADCAST:  # which asks for shapes
             shapes = (np.shape(self.value(wire, step)) for wire in node.inputs)
-            xs = [_spread(x, shape) for x, shape in zip(xs, shapes, strict=True)]
+            xs = [spread(x, shape) for x, shape in zip(xs, shapes, strict=True)]
         if node.kind is Kind.JUNCTION:
             return _signed_sum(node.signs, xs)
         if node.kind is Kind.BROADCAST:
@@ -156,7 +156,7 @@ class Reader:
         node = self.maker[wire]
         if node.kind in (*PASSING, Kind.COLLECT):
             signal = self._by_name(node.inputs[0], None if node.kind is Kind.HOLD else step, value)
-            return _spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
+            return spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
         if step is not None and node.kind in DELAYS:
             before = step - (1 if node.kind is Kind.DELAY else -1)
             if 0 <= before < len(self.network.wires[wire].value):
@@ -237,7 +237,7 @@ def _at(node: Node, step: int | None) -> Node:
     return node if step is None and node.operation.is_part else node.at(step or 0)
 
 
-def _spread(formula: Any, shape: tuple[int, ...]) -> Any:
+def spread(formula: Any, shape: tuple[int, ...]) -> Any:
     """Return a formula that is broadcast to a shape, and printed as before."""
     value = formula.value if isinstance(formula, Symbol) else formula
     if value is None or np.shape(value) == shape:

@@ -89,17 +89,13 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
         if _number(operands[0]) is not None:
             return operands[0]
         inner = operands[0]
-        if notation is ITEM and isinstance(inner, Symbol) and inner.apply is broadcast_to.forward:
-            spread = inner.operands[0]
-            if np.ndim(getattr(spread, "value", spread)) == 0:  # the same number everywhere
-                return spread
         if notation is not ITEM and isinstance(inner, Symbol) and inner.shape == old.shape:
             return inner
     numbers = [_number(operand) for operand in operands]
     if all(number is not None for number in numbers) and not old.parameters:
         assert old.apply is not None
         with np.errstate(all="ignore"):
-            value = old.apply(*map(np.float64, numbers))  # type: ignore[arg-type]
+            value = old.apply(*map(np.float64, numbers))
         if np.ndim(value) == 0:
             return float(value)
     if notation is HADAMARD:
@@ -169,5 +165,3 @@ def _product(old: Symbol, operands: tuple[Any, ...], numbers: list[float | None]
 
 def _number(operand: Any) -> float | None:
     return None if isinstance(operand, Symbol) or np.ndim(operand) else float(operand)
-
-

@@ -1,0 +1,374 @@
+"""Holds derivations to the tape: their programs give its gradients, and no name is ever run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from support.networks import gates, network, recurrence
+from support.programs import PROGRAMS
+from tinygrad_lstm.cli.commands import FORMS
+from tinygrad_lstm.cli.commands import main as command
+from tinygrad_lstm.errors import PackageError, UsageError
+from tinygrad_lstm.formulas.derivation import Derivation, Stage
+
+RNG = np.random.default_rng(0)
+
+
+def drawn(*shape: int, name: str = "x") -> tg.Tensor:
+    return tg.Tensor(RNG.normal(size=shape) * 0.7, requires_grad=True, name=name)
+
+
+def run(derivation: Derivation) -> tuple[Any, dict[str, np.ndarray]]:
+    """Run the program of a derivation, and return the loss and the gradients."""
+    module: dict[str, Any] = {}
+    exec(derivation.numpy(), module)  # what is tested
+    with np.errstate(all="ignore"):
+        loss, signals = module["forward"](**derivation.arrays())
+        return loss, module["backward"](**signals)
+
+
+def check(loss: tg.Tensor) -> Derivation:
+    """See that the program of a loss gives its value and the gradients of all its leaves."""
+    derivation = tg.derive(loss)
+    value, gradients = run(derivation)
+    loss.backward()
+    signals = tg.signals(loss)
+    np.testing.assert_allclose(value, loss.data, rtol=1e-14, atol=1e-14)
+    leaves = [x for x in signals.names if not x.inputs and x.requires_grad and x.grad is not None]
+    for leaf in leaves:
+        name = signals.names[leaf]
+        if np.any(leaf.grad):
+            assert name in gradients
+        found = gradients.get(name, np.zeros(leaf.shape))
+        assert found.shape == leaf.shape
+        scale = max(1.0, float(np.max(np.abs(leaf.grad), initial=0.0)))
+        np.testing.assert_allclose(found, leaf.grad, rtol=0, atol=1e-14 * scale, err_msg=name)
+    return derivation
+
+
+# --- programs -----------------------------------------------------------------------------------
+
+
+def layer(make: Callable[..., Any], *shape: int, **options: Any) -> Callable[[], tg.Tensor]:
+    def loss() -> tg.Tensor:
+        out, _ = make(shape[-1], 3, seed=0, **options)(drawn(*shape))
+        y = tg.nn.Dense(out.shape[-1], 2, tg.tanh, seed=1)(out)
+        return tg.nn.squared_error(y, np.zeros(y.shape))
+
+    return loss
+
+
+def two_steps_back() -> tg.Tensor:
+    U1, U2, W, x = (
+        drawn(3, 3, name="U1"),
+        drawn(3, 3, name="U2"),
+        drawn(2, 3, name="W"),
+        drawn(5, 2),
+    )
+    h1, h2, loss = np.zeros(3), drawn(3, name="h_2"), 0.0
+    for k in tg.steps(5):
+        h = tg.tanh(x[k] @ W + h1 @ U1 + h2 @ U2)
+        h.name = "h"
+        h2, h1, loss = h1, h, loss + tg.sum(h * h)
+    return loss
+
+
+def characters() -> tg.Tensor:
+    lstm, dense = tg.nn.LSTM(5, 3, seed=0), tg.nn.Dense(3, 5, seed=1)
+    out, _ = lstm(np.eye(5)[[0, 3, 2, 4]])
+    return tg.nn.softmax_cross_entropy(dense(out), [3, 2, 4, 1])
+
+
+def tokens() -> tg.Tensor:
+    E, U, h = drawn(6, 3, name="E"), drawn(3, 3, name="U"), np.zeros(3)
+    for token in tg.steps(4):
+        h = tg.tanh(E[[2, 0, 5, 2][token]] + h @ U)
+    return tg.sum(h * h)
+
+
+def attention() -> tg.Tensor:
+    out, (query, _) = tg.nn.LSTM(2, 3, seed=0)(drawn(4, 2))
+    context = tg.softmax(out @ query) @ out
+    return tg.sum(context * context)
+
+
+def attentive_decoder() -> tg.Tensor:
+    out, _ = tg.nn.LSTM(2, 3, seed=0)(drawn(4, 2))
+    W, h, loss = drawn(3, 3, name="W"), np.zeros(3), 0.0
+    for _ in tg.steps(3):
+        h = tg.tanh(tg.softmax(out @ h) @ out @ W)
+        loss = loss + tg.sum(h * h)
+    return loss
+
+
+def encoder_and_decoder() -> tg.Tensor:
+    _, state = tg.nn.LSTM(2, 3, seed=0, name="encoder")(drawn(4, 3, 2))
+    out, _ = tg.nn.LSTM(2, 3, seed=1, name="decoder")(drawn(5, 3, 2, name="y"), state)
+    return tg.nn.squared_error(out, np.ones((5, 3, 3)))
+
+
+def first_step_differs() -> tg.Tensor:
+    U, W, x, h, loss = drawn(3, 3, name="U"), drawn(2, 3, name="W"), drawn(4, 2), None, 0.0
+    for k in tg.steps(4):
+        s = x[k] @ W
+        h = tg.tanh(s if h is None else s + h @ U)
+        loss = loss + tg.sum(h * h)
+    return loss
+
+
+def normalized() -> tg.Tensor:
+    z = drawn(4, 5) @ drawn(5, 3, name="W")
+    below = z - tg.mean(z, axis=1, keepdims=True)
+    variance = tg.mean(below**2, axis=1, keepdims=True)
+    return tg.sum((below / tg.sqrt(variance + 1e-5)) ** 3)
+
+
+def convolved() -> tg.Tensor:
+    return tg.sum(tg.tanh(tg.sliding_windows(drawn(2, 8), 3, axis=1) @ drawn(3, name="w")) ** 2)
+
+
+NETWORKS = {
+    "lstm": lambda: network()[0],
+    "lstm of a batch": lambda: network(batch=(5,))[0],
+    "gates apart": lambda: gates(hoisted=False),
+    "x W before the loop": lambda: gates(hoisted=True),
+    "gru": layer(tg.nn.GRU, 4, 3, 2),
+    "rnn": layer(tg.nn.RNN, 4, 2),
+    "peepholes": layer(tg.nn.LSTM, 4, 2, peephole=True),
+    "projected": layer(tg.nn.LSTM, 4, 3, 2, proj_size=2),
+    "two layers": layer(tg.nn.LSTM, 4, 3, 2, num_layers=2),
+    "both directions": layer(tg.nn.GRU, 4, 3, 2, bidirectional=True),
+    "truncated": layer(tg.nn.LSTM, 5, 2, truncate=2),
+    "learned initial state": layer(tg.nn.LSTM, 4, 3, 2, initial="learned"),
+    "padded": lambda: tg.nn.squared_error(
+        tg.nn.LSTM(2, 3, seed=0)(drawn(4, 3, 2), lengths=[4, 2, 1])[0], np.ones((4, 3, 3))
+    ),
+    "two steps back": two_steps_back,
+    "characters": characters,
+    "tokens": tokens,
+    "attention": attention,
+    "attention at every step": attentive_decoder,
+    "encoder and decoder": encoder_and_decoder,
+    "another first step": first_step_differs,
+    "matrices": lambda: tg.sum(
+        tg.linalg.inv(drawn(3, 3) + 3 * np.eye(3)) @ tg.linalg.solve(4 * np.eye(3) + drawn(3, 3, name="A"), drawn(3, name="b"))
+    ) + tg.linalg.det(drawn(3, 3, name="C")),
+    "normalized": normalized,
+    "convolved": convolved,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_program_gives_the_gradients_of_the_tape(name):
+    derivation = check(NETWORKS[name]())
+    for form in (str(derivation), derivation.latex(), derivation.markdown()):
+        assert form
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_program_of_a_random_composition_gives_the_gradients_of_the_tape(program):
+    check(program.run(tg, program.leaves()))
+
+
+def test_a_recurrence_keeps_its_loop():
+    derivation = check(network(T=7)[0])
+    assert derivation.reason == "" and [len(x.steps) for x in derivation.loops.values()] == [7]
+    assert derivation.numpy().count("for k in") == 3  # forward, the sum of the loss, backward
+
+
+def test_program_of_an_lstm_with_a_loss_has_at_most_60_lines():
+    source = tg.derive(network()[0]).numpy()
+    assert len(source.splitlines()) <= 60
+    tree = ast.parse(source)
+    imported = [x for x in ast.walk(tree) if isinstance(x, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(x) for x in imported] == ["import numpy as np"]
+    assert {x.name for x in tree.body if isinstance(x, ast.FunctionDef)} == {"forward", "backward"}
+
+
+def test_program_that_is_changed_gives_other_gradients():
+    derivation = tg.derive(network()[0])
+    source = derivation.numpy()
+    _, right = run(derivation)
+    for old, new in {
+        "+ dout_handed": "",
+        "dout_handed + ": "",
+        "1 - a[k] ** 2": "1 - a[k]",
+    }.items():
+        if old in source:
+            module: dict[str, Any] = {}
+            exec(source.replace(old, new), module)
+            _, signals = module["forward"](**derivation.arrays())
+            wrong = module["backward"](**signals)
+            assert any(not np.allclose(wrong[name], right[name]) for name in right)
+
+
+def test_what_varies_over_the_steps_has_lines_of_its_own():
+    x, h = drawn(3, 3, 3), drawn(3, 3, name="h")
+    for k in tg.steps(3):
+        h = tg.tanh(tg.sum(h, axis=k % 2, keepdims=True) + x[k])
+    derivation = check(tg.sum(h * h))
+    assert "axis" in derivation.reason and derivation.reason in " ".join(str(derivation).split())
+    with pytest.raises(UsageError, match="axis"):
+        tg.derive(tg.sum(h * h), fold=True)
+
+
+# --- what is said -------------------------------------------------------------------------------
+
+
+def test_text_reads_as_a_person_would_write_it():
+    text = str(tg.derive(network()[0]))
+    for line in (
+        "(1) s_aₖ   = xₖ W_a + b_a + outₖ₋₁ U_a",
+        "(9) stateₖ = iₖ ∘ aₖ + fₖ ∘ stateₖ₋₁",
+        "δeₖ = eₖ",  # of ½ Σ e²
+        "δstateₖ = δstateₖ₊₁ ∘ fₖ₊₁                             via state of step k+1",
+        "+ δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)                           via out",
+        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                                       g = a, i, f, o",
+        "Nothing comes back from beyond the last step",
+    ):
+        assert line in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_every_signal_with_a_gradient_has_one_backward_line():
+    derivation = tg.derive(network()[0])
+    forward = [x.signal.name for x in derivation.equations if x.stage is Stage.FORWARD]
+    backward = [x.signal.name for x in derivation.equations if x.stage is Stage.BACKWARD]
+    assert backward == [f"δ{name}" for name in reversed(forward) if name != "loss"]
+
+
+def test_a_share_is_no_total():
+    """A signal with two uses has two summands, each under the way that it comes."""
+    derivation = tg.derive(network()[0])
+    (line,) = [x for x in derivation.equations if x.signal.name == "δstate" and x.loop == 0
+               and x.stage is Stage.BACKWARD]  # fmt: skip
+    assert sorted(term.via for term in line.terms) == ["out", "state"]
+
+
+def test_names_are_as_short_as_can_be_told_apart():
+    names = {x.signal.name for x in tg.derive(network()[0]).sources}
+    assert {"x", "W_a", "U_o", "b_f", "W", "b"} <= names
+    two = tg.derive(layer(tg.nn.LSTM, 4, 2, num_layers=2)())
+    assert {"layers.0.W_a", "layers.1.W_a"} <= {x.signal.name for x in two.sources}
+
+
+def test_a_signal_without_a_name_is_called_by_its_function():
+    W, x = drawn(2, 3, name="W"), drawn(4, 2)
+    p = tg.sigmoid(x @ W + 1.0)
+    p.name = "p"
+    derivation = tg.derive(tg.sum(p * p))
+    assert "s_p" in {x.signal.name for x in derivation.equations}
+
+
+# --- forms --------------------------------------------------------------------------------------
+
+NAMES = [
+    "np", "k", "d", "lambda", "x y", "δ", "signals", r"\input{/etc/passwd}", "$x$", "a'b", 'a"b',
+    '"""); import os; os.abort() #', "<script>alert(1)</script>", "line\nbreak", "# comment", "ℌ",
+    "H", "{0}", "%s", "a_b", "a_b_2", "out[-1]", "loss", "日本",
+]  # fmt: skip
+
+
+def named_oddly() -> tg.Tensor:
+    total: Any = 0.0
+    for n, name in enumerate(NAMES):
+        x = drawn(2, name=name)
+        y = tg.tanh(x * (n + 1.0))
+        y.name = f"{name}'"
+        total = total + tg.sum(y * y)
+    return total
+
+
+def test_no_name_is_run_or_read_as_a_command():
+    derivation = check(named_oddly())
+    names = {x.id for x in ast.walk(ast.parse(derivation.numpy())) if isinstance(x, ast.Name)}
+    assert "os" not in names
+    latex = derivation.latex(standalone=True)
+    assert r"\input{/etc" not in latex and "import os" not in derivation.latex().replace("\\,", "")
+    assert "<script" not in derivation.html() and "<script" not in derivation.markdown()
+
+
+def test_html_is_whole_and_fetches_nothing():
+    page = tg.derive(network()[0]).html()
+    assert page.startswith("<!DOCTYPE html>") and page.rstrip().endswith("</html>")
+    assert page.count("<math") > 30
+    assert not re.search(r"<script|<link|<img|src=|@import", page)
+    assert set(re.findall(r"https?://[^\"' >]*", page)) <= {"http://www.w3.org/1998/Math/MathML"}
+
+
+def test_html_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
+    with pytest.raises(PackageError, match=r"tinygrad-lstm\[html\]"):
+        tg.derive(network()[0]).html()
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex (Debian: texlive)")
+@pytest.mark.parametrize("name", ["lstm", "attention", "both directions", "odd names"])
+def test_latex_compiles(name, tmp_path):
+    make = NETWORKS.get(name, named_oddly)
+    (tmp_path / "it.tex").write_text(tg.derive(make()).latex(standalone=True), "utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "it.tex"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, errors="replace",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1500:]
+    assert (tmp_path / "it.pdf").stat().st_size > 10_000
+
+
+NET = """
+import numpy as np
+import tinygrad_lstm as tg
+lstm = tg.nn.LSTM(2, 3, seed=0)
+loss = tg.nn.squared_error(lstm(np.ones((4, 2)))[0], np.zeros((4, 3)))
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_command_writes_every_form(form, tmp_path, capsys):
+    (tmp_path / "net.py").write_text(NET)
+    assert command(["derive", str(tmp_path / "net.py"), "--to", form]) == 0
+    out = capsys.readouterr().out
+    begins = {
+        "text": "Derivation of", "markdown": "## Derivation", "latex": r"\documentclass",
+        "html": "<!DOCTYPE", "numpy": "import numpy as np",
+    }  # fmt: skip
+    assert out.startswith(begins[form])
+
+
+# --- wrong input --------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_derived_is_refused_by_its_reason():
+    with pytest.raises(UsageError, match="nothing recorded"):
+        tg.derive(tg.Tensor(1.0, requires_grad=True))
+    with pytest.raises(UsageError, match="found list"):
+        tg.derive([1.0])
+    with pytest.raises(tg.GradientError):
+        tg.derive(drawn(2) * 2.0)
+    with pytest.raises(UsageError):
+        tg.derive(tg.sum(drawn(2) * 2.0), fold=True)
+    with pytest.raises(tg.TinygradError):
+        tg.derive(tg.sum(drawn(2) * 2.0), fold="yes")
+
+
+def test_an_operation_without_a_form_in_numpy_is_refused_by_name():
+    x = tg.Tensor(np.eye(2) * 2.0, requires_grad=True, name="x")
+    derivation = tg.derive(tg.sum(tg.linalg.cholesky(x)))
+    assert str(derivation)
+    with pytest.raises(UsageError, match="chol"):
+        derivation.numpy()
+
+
+def test_ten_thousand_steps_are_derived_as_three_are():
+    long, short = str(tg.derive(recurrence(10_000))), str(tg.derive(recurrence(3)))
+    assert long == short.replace("k = 0 … 2", "k = 0 … 9999")

@@ -1,0 +1,126 @@
+"""The reader of a derivation: signals by their letters, and steps counted from any step k.
+
+Knows networks and the reader of formulas.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.kind import Kind
+from ..engine.primitives import broadcast_to
+from ..engine.symbol import ATOM, COMPARE, ITEM, Notation, Symbol
+from ..network.flow import DELAYS, Node
+from ..network.graph import Graph
+from ..network.parameters import Varying
+from .reader import PASSING, Reader, Variable, spread
+from .rewriting import rewrite
+from .simplify import as_symbol
+
+EVERY = Notation(
+    "[{0} at every step k]", r"\left[{0}\right]_{{k}}", ATOM, (COMPARE,),
+    "np.stack([{0} for k in range({steps})])",
+)  # fmt: skip
+
+
+class LetterReader(Reader):
+    """A reader that calls signals by the letters of a derivation, and counts steps from k."""
+
+    def __init__(self, network: Graph, names: dict[int, str]) -> None:
+        super().__init__(network, lambda wire, step: None)
+        self.names = names
+        self._known: dict[tuple[str, int, int | None], Variable] = {}
+
+    def letter(self, name: str, wire: int, value: Any, offset: int | None, δ: bool) -> Variable:
+        """Return a signal, or its δ; the same object for the same signal."""
+        key = name, wire, offset
+        if key not in self._known:
+            self._known[key] = Variable(name, value, wire, None, δ, offset)
+        return self._known[key]
+
+    def written_at(self, wire: int) -> Any:
+        """Return the signal on a wire at any step k: by its letter, or written out."""
+        return self._named(wire, None, None)
+
+    def _named(self, wire: int, step: int | None, value: Any) -> Any:
+        node, value = self.maker[wire], self.value(wire)
+        if wire in self.names:
+            offset = 0 if node.is_timed else None
+            return self.letter(self.names[wire], wire, value, offset, False)
+        if node.kind in PASSING:
+            source = node.inputs[0]
+            signal = self.written_at(source)
+            return spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
+        if node.kind in DELAYS:
+            before = self.written_at(node.inputs[0])
+            return shifted(before, -1 if node.kind is Kind.DELAY else +1)
+        if node.kind is Kind.TAP:
+            return self.tapped(node, value)
+        if node.kind is Kind.CONSTANT:
+            return as_symbol(np.ravel(value)[0], value)
+        if node.kind is Kind.COLLECT:
+            inner = self.written_at(node.inputs[0])
+            return of_every_step(inner, self.network.wires[wire].value)
+        return self.formula(node)
+
+    def tapped(self, node: Node, value: Any) -> Any:
+        """Return what a tap reads: the sequence at step k, or at the index of step k."""
+        source = node.inputs[0]
+        index = node.parameters["index"]
+        collect = self.network.source(source, (Kind.BRANCH,))
+        is_same_step = self.is_step(index, node)
+        if collect.kind is Kind.COLLECT and is_same_step:
+            is_same_step = len(self.steps(collect)) == len(self.steps(node))
+            if is_same_step:
+                return self.written_at(collect.inputs[0])
+        whole = self.written_at(source)
+        if isinstance(whole, Variable) and self.is_step(index, node):
+            return self.letter(whole.name, whole.wire, value, 0, whole.is_delta)
+        return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})
+
+    def is_step(self, index: Any, node: Node) -> bool:
+        """Return whether an index is the step itself, counted from 0."""
+        return isinstance(index, Varying) and index.values == tuple(range(len(self.steps(node))))
+
+    def steps(self, node: Node) -> tuple[int, ...]:
+        """Return the steps of the loop that a node is in."""
+        assert node.loop is not None
+        return tuple(sorted(self.network.loops[node.loop].steps))
+
+
+def shifted(formula: Any, by: int) -> Any:
+    """Return a formula as it is some steps later."""
+    known: dict[Variable, Variable] = {}
+
+    def later(leaf: Any) -> Any:
+        if not isinstance(leaf, Variable) or leaf.offset is None:
+            return leaf
+        if leaf not in known:
+            known[leaf] = Variable(
+                leaf.name, leaf.value, leaf.wire, None, leaf.is_delta, leaf.offset + by
+            )
+        return known[leaf]
+
+    return rewrite(formula, leaf=later)
+
+
+def of_every_step(formula: Any, value: Any) -> Symbol:
+    return Symbol.of(EVERY, _repeated, (formula,), {"steps": len(value)})
+
+
+def _repeated(x: Any, steps: int) -> np.ndarray:
+    """Return an array that has the shape of x at every step."""
+    return np.broadcast_to(x, (steps, *np.shape(x)))
+
+
+def at_step(whole: Any, value: Any) -> Any:
+    """Return a sequence at step k."""
+    if not isinstance(whole, Symbol):
+        return whole
+    if whole.apply is broadcast_to.forward and np.ndim(whole.operands[0].value) == 0:
+        same = whole.operands[0]  # the same number at every step
+        return broadcast_to(same, shape=np.shape(value)) if np.ndim(value) else same
+    index = Varying("k", (0,), (0,))
+    return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})
