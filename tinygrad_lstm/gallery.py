@@ -19,6 +19,8 @@ from .engine.place import scope, steps
 from .engine.primitives import concatenate, exp, sigmoid, stack, sum, tanh
 from .engine.primitives import max as largest
 from .engine.tensor import Tensor
+from .files.whole import write_file
+from .formulas.derive import derive
 
 
 def _leaf(name: str, *shape: int) -> Tensor:
@@ -150,7 +152,7 @@ PICTURES: dict[str, tuple[Callable[[], Tensor], dict[str, Any]]] = {
 
 
 def write(out: Path) -> Iterator[Path]:
-    """Draw all pictures, and yield the path of each file.
+    """Draw all pictures, derive the backward pass of each network, and yield each file's path.
 
     Parameters
     ----------
@@ -159,6 +161,8 @@ def write(out: Path) -> Iterator[Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     for name, (network, options) in PICTURES.items():
-        picture = draw(network(), **options)
+        loss = network()
+        picture = draw(loss, **options)
         for suffix in (".svg", ".png"):
             yield picture.save(out / f"{name}{suffix}")
+        yield write_file(derive(loss).html().encode(), out / f"{name}.html")

@@ -18,8 +18,15 @@ from support.networks import gates, network, recurrence
 from support.programs import PROGRAMS
 from tinygrad_lstm.cli.commands import FORMS
 from tinygrad_lstm.cli.commands import main as command
+from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import PackageError, UsageError
 from tinygrad_lstm.formulas.derivation import Derivation, Stage
+from tinygrad_lstm.formulas.layout import OVER_STEPS, Line, leaves, page
+from tinygrad_lstm.formulas.reader import Variable
+from tinygrad_lstm.gallery import PICTURES
+from tinygrad_lstm.network.adjoint import alive
+from tinygrad_lstm.network.parameters import Varying
+from tinygrad_lstm.network.proof import fold_for_reading
 
 RNG = np.random.default_rng(0)
 
@@ -154,6 +161,7 @@ NETWORKS = {
         tg.nn.LSTM(2, 3, seed=0)(drawn(4, 3, 2), lengths=[4, 2, 1])[0], np.ones((4, 3, 3))
     ),
     "two steps back": two_steps_back,
+    "filters": PICTURES["fir"][0],
     "characters": characters,
     "tokens": tokens,
     "attention": attention,
@@ -220,6 +228,95 @@ def test_what_varies_over_the_steps_has_lines_of_its_own():
     assert "axis" in derivation.reason and derivation.reason in " ".join(str(derivation).split())
     with pytest.raises(UsageError, match="axis"):
         tg.derive(tg.sum(h * h), fold=True)
+
+
+# --- every line is true -------------------------------------------------------------------------
+
+
+class Numbers:
+    """The recorded signals of a network and their δ, by wire and step."""
+
+    def __init__(self, loss: tg.Tensor, derivation: Derivation) -> None:
+        fold = None if derivation.loops else False
+        self.network, _ = fold_for_reading(tg.graph(loss), fold, 1)
+        adjoint = self.network.adjoint()
+        back = adjoint.evaluate(everything=True)
+        same = adjoint.continued
+        self.δ = {w: back[adjoint.wires[same.get(w, w)].name] for w in alive(self.network)}
+        self.start = {x.state.name: x for x in derivation.initial}
+        self.initial = {(x.state.name, x.state.offset, x.loop): x.start for x in derivation.initial}
+
+    def read(self, signal: Variable, k: int | None) -> Any:
+        values = self.δ[signal.wire] if signal.is_delta else self.network.wires[signal.wire].value
+        if signal.offset is None or k is None:
+            return values
+        step, loop = k + signal.offset, self.network.maker[signal.wire].loop
+        if 0 <= step < len(values):
+            return values[step]
+        if signal.is_delta:
+            return np.zeros_like(values[0])
+        before = signal.offset + (k if step < 0 else k - len(values) + 1)
+        if (signal.name, before, loop) not in self.initial:
+            return np.zeros_like(values[0])  # beyond the last step, beside a δ that is 0 there
+        return self.value(self.initial[signal.name, before, loop], None)
+
+    def value(self, formula: Any, k: int | None) -> Any:
+        if isinstance(formula, Variable):
+            return self.read(formula, k)
+        if not isinstance(formula, Symbol):
+            return formula
+        if formula.apply is None:
+            return formula.value
+        if formula.parameters.keys() == {"steps"}:  # at every step
+            return np.stack(
+                [self.value(formula.operands[0], n) for n in range(formula.parameters["steps"])]
+            )
+        operands = [self.value(x, k) for x in formula.operands]
+        parameters = {
+            name: (k if x.name == "k" else x.values[k]) if isinstance(x, Varying) else x
+            for name, x in formula.parameters.items()
+        }
+        if formula.notation is OVER_STEPS:
+            raise AssertionError("is printed alone")
+        return formula.apply(*operands, **parameters)
+
+
+def sum_of(numbers: Numbers, line: Line, derivation: Derivation, shape: Any, k: int | None) -> Any:
+    """Return the right side of a backward line as a reader would work it out."""
+    total = np.zeros(shape)
+    for term in line.terms:
+        if term.starts:
+            loop = numbers.network.maker[leaves(term.formula)[0].wire].loop
+            last = len(derivation.loops[loop].steps) - 1
+            total = total + numbers.value(term.formula, 0 if term.starts == "first" else last)
+        elif term.loop is None:
+            total = total + numbers.value(term.formula, k)
+        else:
+            for step in range(len(derivation.loops[term.loop].steps)):
+                share = numbers.value(term.formula, step)
+                if term.place is None:
+                    total = total + share
+                else:
+                    index = term.place["index"]
+                    np.add.at(total, index.values[step], share)
+    return total
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_backward_line_is_true_at_every_step(name):
+    loss = NETWORKS[name]()
+    derivation = tg.derive(loss)
+    numbers = Numbers(loss, derivation)
+    lines = [line for group in page(derivation).backward for line in group.lines]
+    assert lines
+    for line in lines:
+        if line.subscripts:
+            continue  # each of its parts is the same but for a letter
+        δ = numbers.δ[line.left.wire]
+        for k in [None] if line.left.offset is None else range(len(δ)):
+            found = δ if k is None else δ[k]
+            right = sum_of(numbers, line, derivation, np.shape(found), k)
+            np.testing.assert_allclose(right, found, rtol=1e-12, atol=1e-13, err_msg=line.left.name)
 
 
 # --- what is said -------------------------------------------------------------------------------

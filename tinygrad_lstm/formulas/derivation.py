@@ -41,6 +41,8 @@ class Term:
         Of a δ that comes back to a part of a signal at each step: the part's ``index``.
     adds : bool
         Whether an entry of that part may be named twice.
+    starts : str
+        Of what comes back to an initial value: "first" or "last", the step that it comes from.
     handed : int or None
         The wire of the state that is handed to the next step, if this is what comes back from it.
     closed : tuple of Term
@@ -53,6 +55,7 @@ class Term:
     loop: int | None = None
     place: Mapping[str, Any] | None = None
     adds: bool = False
+    starts: str = ""
     handed: int | None = None
     closed: tuple[Term, ...] = ()
 

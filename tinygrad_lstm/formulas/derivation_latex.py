@@ -92,7 +92,11 @@ def _side_by_side(group: Group) -> list[str]:
 def backward(line: Line) -> list[str]:
     """Return the rows of one backward line."""
     several = len(line.terms) > 1
-    terms = [_under(term) if several else _summed(term) for term in line.terms]
+    terms = [
+        (_under(term) if several else _summed(term))
+        + rf"\;\text{{(at the {term.starts} step)}}" * bool(term.starts and not line.starts)
+        for term in line.terms
+    ]
     rows = []
     for at in range(0, len(terms), 3):
         text = " + ".join(terms[at : at + 3]).replace("+ -", "- ")
@@ -102,8 +106,8 @@ def backward(line: Line) -> list[str]:
     note = ""
     if line.subscripts:
         note = r"\qquad g = " + ", ".join(map(_letters, line.subscripts))
-    if line.starts_at:
-        note = rf"\qquad \text{{at the {line.starts_at} step}}"
+    if line.starts:
+        note = rf"\qquad \text{{at the {line.starts} step}}"
     rows[-1] += note
     return rows
 

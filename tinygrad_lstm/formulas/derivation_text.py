@@ -90,8 +90,8 @@ def _backward(line: Line) -> Iterator[str]:
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
         note = f"via {_way(term.via)}" if term.via and len(line.terms) > 1 else ""
-        if line.starts_at and at == len(line.terms) - 1:
-            note = f"at the {line.starts_at} step"
+        if term.starts and (not line.starts or at == len(line.terms) - 1):
+            note += ", " * bool(note) + f"at the {term.starts} step"
         if line.subscripts and at == 0:
             note = f"g = {', '.join(line.subscripts)}"
         yield from _broken(sign, formula, note)

@@ -310,8 +310,9 @@ class _Derivation:
             for term in self._terms(user.outputs[0]):
                 yield term if term.loop is not None else replace(term, loop=user.loop)
         elif user.kind is Kind.TAP:
-            adds = user.operation.add_part is not None
-            for term in self._terms(user.outputs[0]):
+            adds, out = user.operation.add_part is not None, user.outputs[0]
+            terms = self._terms(out) if out not in self.names else self._whole(out)
+            for term in terms:
                 yield replace(term, loop=user.loop, place=user.parameters, adds=adds)
         elif user.kind is Kind.COLLECT:
             yield from self._from_collected(user)
@@ -320,6 +321,12 @@ class _Derivation:
             if δ is not None:
                 yield Term(simplify(self.reader.back(user, port, δ)), via)
 
+    def _whole(self, wire: int) -> Iterator[Term]:
+        """Return δ of a signal that has a line, as one summand."""
+        if wire in self.alive:
+            δ, via = self._delta(wire)
+            yield Term(δ, via)
+
     def _from_delay(self, delay: Node, port: int) -> Iterator[Term]:
         out = delay.outputs[0]
         if out not in self.alive:
@@ -327,15 +334,12 @@ class _Derivation:
         signal = self.reader.written_at(out)
         by = +1 if delay.kind is Kind.DELAY else -1
         if port == 1:  # the initial value
-            yield Term(
-                self.reader.letter(self.handed[out], out, signal.value, signal.offset, True),
-                loop=delay.loop, handed=out, closed=tuple(self._terms(out)),
-            )  # fmt: skip
+            which = "last" if delay.kind is Kind.ADVANCE else "first"
+            δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset, True)
+            closed = tuple(_starting(term, which) for term in self._terms(out))
+            yield Term(δ, loop=delay.loop, starts=which, handed=out, closed=closed)
             return
-        closed = tuple(
-            replace(term, formula=shifted(term.formula, by), via=f"{term.via}|{by:+d}")
-            for term in self._terms(out)
-        )
+        closed = tuple(_later(term, by) for term in self._terms(out))
         δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset + by, True)
         yield Term(δ, signal.name, handed=out, closed=closed)
 
@@ -395,6 +399,22 @@ class _Derivation:
             return None, ""
         formula = as_symbol(total([term.formula for term in terms]), value)
         return formula, terms[0].via
+
+
+def _later(term: Term, by: int) -> Term:
+    """Return a term as it is some steps later, for what this step gets back from there."""
+    return replace(
+        term,
+        formula=shifted(term.formula, by),
+        via=f"{term.via}|{by:+d}",
+        closed=tuple(_later(inner, by) for inner in term.closed),
+    )
+
+
+def _starting(term: Term, which: str) -> Term:
+    """Return a term as it comes back to an initial value, from the first step or the last."""
+    closed = tuple(_starting(inner, which) for inner in term.closed)
+    return replace(term, starts=which, closed=closed)
 
 
 def _counted(terms: tuple[Term, ...]) -> tuple[Term, ...]:

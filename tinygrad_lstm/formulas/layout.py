@@ -33,8 +33,6 @@ class Line:
         What the letter g in the line stands for, if it stands for several.
     number : int
         Of a forward line.
-    starts_at : str
-        Of the gradient of an initial value: "first" or "last", the step that it comes from.
     """
 
     left: Variable
@@ -42,7 +40,12 @@ class Line:
     forward: Line | None = None
     subscripts: tuple[str, ...] = ()
     number: int = 0
-    starts_at: str = ""
+
+    @property
+    def starts(self) -> str:
+        """The step that all summands come from, if they come back to an initial value."""
+        steps = {term.starts for term in self.terms}
+        return steps.pop() if len(steps) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def _title(x: Equation) -> str:
 
 def _closed(term: Term) -> Iterator[Term]:
     """Return a term; what another step or loop hands on, as it follows from that step's own δ."""
-    if term.loop is not None or not term.closed:
+    if not term.closed or (term.loop is not None and not term.starts):
         yield term
         return
     for inner in term.closed:
@@ -151,21 +154,11 @@ def _together(derivation: Derivation, chosen: list[Equation]) -> Iterator[Line]:
         same = [by_name[name] for name, _ in whole if name in by_name]
         line = _with_letter(same) if len(same) > 1 else None
         if line is None:
-            at = next((t for t in x.terms if t.handed is not None and t.loop is not None), None)
-            starts_at = "" if at is None else at_which_step(derivation, at)
-            yield Line(*_at_each_step(x.signal, tuple(_opened(x.terms))), starts_at=starts_at)
+            terms = tuple(term for one in x.terms for term in _closed(one))
+            yield Line(*_at_each_step(x.signal, terms))
         else:
             done.update(y.full_name for y in same)
             yield line
-
-
-def _opened(terms: tuple[Term, ...]) -> Iterator[Term]:
-    """Return terms, and for that of an initial value what it follows from at its step."""
-    for term in terms:
-        if term.handed is not None:
-            yield from term.closed
-        else:
-            yield term
 
 
 def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, tuple[Term, ...]]:
@@ -174,12 +167,6 @@ def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, 
         return signal, terms
     entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
     return entry, tuple(replace(term, loop=None, place=None) for term in terms)
-
-
-def at_which_step(derivation: Derivation, term: Term) -> str:
-    """Return at which step a state takes its initial value."""
-    assert term.loop is not None
-    return "last" if derivation.loops[term.loop].backwards else "first"
 
 
 def _with_letter(equations: list[Equation]) -> Line | None:
@@ -239,7 +226,8 @@ def _carried(derivation: Derivation) -> Iterator[Variable]:
         for term in x.terms:
             for inner in _closed(term) if x.stage is Stage.BACKWARD else ():
                 for leaf in leaves(inner.formula):
-                    if leaf.is_delta and leaf.offset and leaf.name not in seen:
+                    is_other_step = leaf.is_delta and leaf.offset and not inner.starts
+                    if is_other_step and leaf.name not in seen:
                         seen.add(leaf.name)
                         yield leaf
 
