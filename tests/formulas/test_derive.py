@@ -20,7 +20,8 @@ from tinygrad_lstm.cli.commands import FORMS
 from tinygrad_lstm.cli.commands import main as command
 from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import PackageError, UsageError
-from tinygrad_lstm.formulas.derivation import Derivation, Stage
+from tinygrad_lstm.formulas.derivation import Derivation
+from tinygrad_lstm.formulas.derived import Stage
 from tinygrad_lstm.formulas.layout import OVER_STEPS, Line, leaves, page
 from tinygrad_lstm.formulas.reader import Variable
 from tinygrad_lstm.gallery import PICTURES

@@ -39,7 +39,7 @@ class Notation:
     code : str
         The template for a program in Python and NumPy; ``{operands}`` stands for all operands, and
         ``{options}`` for the parameters that are not None or False. If empty, the function itself
-        is called. What is called in it stands in NumPy or among the `helpers`.
+        is called. What is called in it stands in NumPy.
     """
 
     text: str

@@ -11,8 +11,8 @@ from html import escape
 from typing import Any
 
 from ..errors import PackageError
-from .derivation import Derivation
 from .derivation_latex import backward, formula, forward_rows, symbol
+from .derived import Derived
 from .layout import Group, Line, page
 from .reader import Variable
 
@@ -26,7 +26,7 @@ td.number { color: #999; } tr.line td { border-top: 1px solid #eee; }
 """
 
 
-def html(derivation: Derivation) -> str:
+def html(derivation: Derived) -> str:
     """Return the derivation as a page in HTML."""
     to_math = _converter()
     layout = page(derivation)

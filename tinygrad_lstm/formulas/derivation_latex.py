@@ -11,7 +11,7 @@ from typing import Any
 
 from ..engine.spelling import spell
 from ..engine.symbol import Symbol
-from .derivation import Derivation, Term
+from .derived import Derived, Term
 from .layout import Group, Line, Page, page
 from .reader import Variable
 from .rewriting import rewrite
@@ -30,7 +30,7 @@ HEAD = r"""\documentclass{article}
 """
 
 
-def latex(derivation: Derivation, standalone: bool = False) -> str:
+def latex(derivation: Derived, standalone: bool = False) -> str:
     """Return the derivation in LaTeX; as a whole document, if it is to stand alone."""
     layout = page(derivation)
     parts = [rf"\section*{{Derivation of {words(layout.title)}}}", *map(words, layout.legend)]
@@ -44,7 +44,7 @@ def latex(derivation: Derivation, standalone: bool = False) -> str:
     return f"{HEAD}{text}\\end{{document}}\n" if standalone else text
 
 
-def markdown(derivation: Derivation) -> str:
+def markdown(derivation: Derived) -> str:
     """Return the derivation as Markdown."""
     layout = page(derivation)
     parts = [f"## Derivation of {_plain(layout.title)}", "", *map(_plain, layout.legend), ""]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..engine.symbol import Symbol
-from .derivation import Derivation, Term
+from .derived import Derived, Term
 from .layout import Group, Line, page
 from .reader import Variable
 from .rewriting import rewrite
@@ -19,7 +19,7 @@ WIDTH = 80
 SUBSCRIPTS = str.maketrans("k+-0123456789", "ₖ₊₋₀₁₂₃₄₅₆₇₈₉")
 
 
-def text(derivation: Derivation) -> str:
+def text(derivation: Derived) -> str:
     """Return the derivation as text."""
     layout = page(derivation)
     lines = [f"Derivation of {layout.title}", ""]

@@ -26,7 +26,8 @@ from ..network.graph import Graph, graph
 from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
-from .derivation import Derivation, Equation, Initial, Repetition, Source, Stage, Term
+from .derivation import Derivation
+from .derived import Equation, Initial, Repetition, Source, Stage, Term
 from .letter_reader import LetterReader, at_step, of_every_step, shifted
 from .letters import MOST_OPERATIONS, free, letters
 from .reader import PASSING, Variable

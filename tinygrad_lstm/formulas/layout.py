@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..engine.symbol import TOTAL, Notation, Symbol
-from .derivation import Derivation, Equation, Stage, Term
+from .derived import Derived, Equation, Stage, Term
 from .reader import Variable
 from .rewriting import rewrite, with_operands
 
@@ -70,7 +70,7 @@ class Page:
     carried: tuple[Variable, ...] = field(default=())
 
 
-def page(derivation: Derivation) -> Page:
+def page(derivation: Derived) -> Page:
     """Return the layout of a derivation."""
     numbers: dict[int, Line] = {}
     forward_groups: list[tuple[str, list[Line]]] = []
@@ -141,7 +141,7 @@ def _over_steps(formula: Any) -> Any:
     return rewrite(formula, put)
 
 
-def _together(derivation: Derivation, chosen: list[Equation]) -> Iterator[Line]:
+def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
     """Return lines of which those of a packed parameter are one, if they differ in a letter."""
     by_name = {x.full_name: x for x in chosen}
     done: set[str] = set()
@@ -199,7 +199,7 @@ def _subscripted(formula: Any, letter: str) -> Any:
     return rewrite(formula, leaf=put)
 
 
-def _steps(derivation: Derivation) -> str:
+def _steps(derivation: Derived) -> str:
     counts = [len(x.steps) for x in derivation.loops.values()]
     if not counts:
         return ""
@@ -207,7 +207,7 @@ def _steps(derivation: Derivation) -> str:
 
 
 def _starts(
-    derivation: Derivation,
+    derivation: Derived,
 ) -> Iterator[tuple[str, tuple[tuple[Variable, Any], ...]]]:
     """Return what the states start from, at the first step and at the last."""
     for step in ("first", "last"):
@@ -219,7 +219,7 @@ def _starts(
             yield step, tuple(chosen.values())
 
 
-def _carried(derivation: Derivation) -> Iterator[Variable]:
+def _carried(derivation: Derived) -> Iterator[Variable]:
     """Return the δ of the next step that the backward lines name."""
     seen: set[str] = set()
     for x in derivation.equations:
@@ -245,7 +245,7 @@ def leaves(formula: Any) -> list[Variable]:
     return list(found.values())
 
 
-def _legend(derivation: Derivation) -> Iterator[str]:
+def _legend(derivation: Derived) -> Iterator[str]:
     yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
     yield "∘ multiplies entry by entry; x W is a product of matrices; ᵀ transposes."
     if derivation.loops:

@@ -1,7 +1,7 @@
 """Formulas as Python and NumPy: operators, calls, indices and identifiers.
 
 How an operation is written stands in its notation, or follows from what it computes: NumPy's own
-function, one of the `helpers`, or a function of a user's whose source needs NumPy alone. A name
+function, one of the `plain_functions`, or a function of a user's whose source needs NumPy alone. A name
 becomes an identifier, and no text of a user's goes into a program in any other form.
 
 Knows Symbols and the primitives.
@@ -28,7 +28,7 @@ from ..engine.primitives import TABLE
 from ..engine.symbol import ATOM, HADAMARD, ITEM, MATMUL, PRODUCT, RAISE, RESHAPE, TRANSPOSE, Symbol
 from ..errors import UsageError
 from ..network.parameters import Varying
-from . import helpers
+from . import plain_functions
 from .reader import Variable
 from .rewriting import rewrite
 
@@ -63,7 +63,7 @@ class Code:
         self.helpers: dict[str, str] = {}
         self.sequences: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._taken = RESERVED | set(keyword.kwlist) | set(vars(helpers))
+        self._taken = RESERVED | set(keyword.kwlist) | set(vars(plain_functions))
 
     # --- formulas --------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Code:
             name = function.__name__
             if getattr(np, name, None) is function and _takes(function, primitive.parameters):
                 return f"np.{name}({many}{{options}})"
-        helper = getattr(helpers, primitive.name, None)
+        helper = getattr(plain_functions, primitive.name, None)
         source = _plain_source(primitive.forward) if helper is None else inspect.getsource(helper)
         if source is None:
             raise UsageError(

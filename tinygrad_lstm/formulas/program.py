@@ -17,19 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from .derivation import Derivation, Equation, Stage, Term
+from .derived import Derived, Equation, Stage, Term
 from .numpy_code import Code, with_one_delta
 
 INDENT = "    "
 WIDTH = 92  # of a line in a function
 
 
-def program(derivation: Derivation) -> str:
+def program(derivation: Derived) -> str:
     """Return the source of a module with ``forward`` and ``backward``."""
     return _Program(derivation).source()
 
 
-def arguments(derivation: Derivation) -> dict[str, np.ndarray]:
+def arguments(derivation: Derived) -> dict[str, np.ndarray]:
     """Return the recorded values of the arguments of ``forward``, by their names."""
     writer = _Program(derivation)
     return {writer.argument(name): value for name, value in writer.outside.items()}
@@ -38,7 +38,7 @@ def arguments(derivation: Derivation) -> dict[str, np.ndarray]:
 class _Program:
     """Writes one derivation."""
 
-    def __init__(self, derivation: Derivation) -> None:
+    def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation
         lines = derivation.equations
         self.code = Code({x.signal.wire for x in lines if x.loop is not None})
@@ -268,7 +268,7 @@ class _Program:
         return "\n".join([head, *_indented([f'"""{says}"""', *constants, *body])])
 
 
-def _from_outside(derivation: Derivation) -> dict[str, np.ndarray]:
+def _from_outside(derivation: Derived) -> dict[str, np.ndarray]:
     """Return what comes from outside, by full name; parts of one parameter as the whole."""
     values = {x.full_name: x.value for x in derivation.sources}
     found: dict[str, Any] = {}

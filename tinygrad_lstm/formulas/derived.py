@@ -1,0 +1,166 @@
+"""The equations of a derivation, forward and backward, as data.
+
+Knows formulas. `derive` makes them; printers that decide no mathematics print them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from .reader import Variable
+
+
+class Stage(StrEnum):
+    """Which part of a derivation an equation belongs to."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    KEPT = "kept"  # δ of all steps that one loop keeps for another; a program alone needs it
+    HANDED = "handed"  # δ of a state as a step gets it from the step before
+    GRADIENT = "gradient"  # δ of a parameter, an input or an initial state
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One summand of an equation.
+
+    Attributes
+    ----------
+    formula : Symbol
+    via : str
+        Of a δ: the signal through which it comes back.
+    loop : int or None
+        The loop over whose steps it is summed; None if it is not summed.
+    place : dict of str to value, or None
+        Of a δ that comes back to a part of a signal at each step: the part's ``index``.
+    adds : bool
+        Whether an entry of that part may be named twice.
+    starts : str
+        Of what comes back to an initial value: "first" or "last", the step that it comes from.
+    handed : int or None
+        The wire of the state that is handed to the next step, if this is what comes back from it.
+    closed : tuple of Term
+        The same as a reader sees it, who has the δ of all steps before him: with that of the next
+        step for what it hands on.
+    """
+
+    formula: Any
+    via: str = ""
+    loop: int | None = None
+    place: Mapping[str, Any] | None = None
+    adds: bool = False
+    starts: str = ""
+    handed: int | None = None
+    closed: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """One line of a derivation.
+
+    Attributes
+    ----------
+    stage : Stage
+    signal : Variable
+        What stands on the left; its ``wire`` is the network's.
+    terms : tuple of Term
+        The summands on the right.
+    shape : tuple of int
+        Of the signal, at one step.
+    loop : int or None
+        The loop at each of whose steps it holds; None outside.
+    scope, full_name : str
+        The module that it was recorded in, and the name by which `compare` and `signals` know it.
+    """
+
+    stage: Stage
+    signal: Variable
+    terms: tuple[Term, ...]
+    shape: tuple[int, ...]
+    loop: int | None = None
+    scope: str = ""
+    full_name: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What comes from outside: an input, a parameter, a constant, or the initial value of a state.
+
+    Attributes
+    ----------
+    signal : Variable
+    full_name : str
+    value : array
+        As recorded.
+    is_parameter : bool
+    whole : str
+        Of a part of a packed parameter: the name of the parameter.
+    requires_grad : bool
+        Whether a gradient was asked for.
+    """
+
+    signal: Variable
+    full_name: str
+    value: np.ndarray = field(repr=False)
+    is_parameter: bool = False
+    whole: str = ""
+    requires_grad: bool = True
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A loop over steps.
+
+    Attributes
+    ----------
+    steps : tuple of int
+        As they were recorded, the earliest first.
+    backwards : bool
+        Whether the forward pass runs from the last step to the first.
+    """
+
+    steps: tuple[int, ...]
+    backwards: bool = False
+
+
+@dataclass(frozen=True)
+class Initial:
+    """What a state starts from: the wire of the state's delay, and the source or the signal."""
+
+    delay: int
+    state: Variable
+    start: Any
+    loop: int
+    start_wire: int
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """The forward equations of a network, and the backward equations that follow from them.
+
+    Attributes
+    ----------
+    loss : str
+    sources : tuple of Source
+    equations : tuple of Equation
+        In the order of the forward pass, then of the backward pass.
+    loops : dict of int to Repetition
+    initial : tuple of Initial
+    packed : dict of str to tuple of (str, int)
+        Of a parameter that holds several side by side: their names, and how wide each is.
+    reason : str
+        Why every step has equations of its own, where one was to stand for all; else empty.
+    """
+
+    loss: str
+    sources: tuple[Source, ...]
+    equations: tuple[Equation, ...]
+    loops: Mapping[int, Repetition]
+    initial: tuple[Initial, ...]
+    packed: Mapping[str, tuple[tuple[str, int], ...]]
+    reason: str = ""
