@@ -134,6 +134,12 @@ def first_step_differs() -> tg.Tensor:
     return loss
 
 
+def matrices() -> tg.Tensor:
+    A, B = 4 * np.eye(3) + drawn(3, 3, name="A"), 3 * np.eye(3) + drawn(3, 3, name="B")
+    inverse, solution = tg.linalg.inv(B), tg.linalg.solve(A, drawn(3, name="b"))
+    return tg.sum(inverse @ solution) + tg.linalg.det(drawn(3, 3, name="C"))
+
+
 def normalized() -> tg.Tensor:
     z = drawn(4, 5) @ drawn(5, 3, name="W")
     below = z - tg.mean(z, axis=1, keepdims=True)
@@ -169,9 +175,7 @@ NETWORKS = {
     "attention at every step": attentive_decoder,
     "encoder and decoder": encoder_and_decoder,
     "another first step": first_step_differs,
-    "matrices": lambda: tg.sum(
-        tg.linalg.inv(drawn(3, 3) + 3 * np.eye(3)) @ tg.linalg.solve(4 * np.eye(3) + drawn(3, 3, name="A"), drawn(3, name="b"))
-    ) + tg.linalg.det(drawn(3, 3, name="C")),
+    "matrices": matrices,
     "normalized": normalized,
     "convolved": convolved,
 }  # fmt: skip

@@ -244,7 +244,8 @@ det: Primitive = matrix_function("det", _det, lambda ct, x, y: _by_matrix(ct) * 
 logabsdet: Primitive = matrix_function("logabsdet", _logabsdet,
     lambda ct, x, y: _by_matrix(ct) * turned(inv(x)),
     pushes=(lambda t, x, y: _of_all(turned(inv(x)) * t),),
-    notation=function("logabsdet", code="np.linalg.slogdet({0})[1]"), samples=SQUARE, analytic=False)
+    notation=function("logabsdet", code="np.linalg.slogdet({0})[1]"),
+    samples=SQUARE, analytic=False)
 cholesky: Primitive = matrix_function("cholesky", _cholesky, _cholesky_pull,
     pushes=(_cholesky_push,), notation=function("chol"), samples=SYMMETRIC, analytic=False)
 eigh: Primitive = matrix_function("eigh", _eigh, _eigh_pull, pushes=(_eigh_push,),

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import flag, optional
+from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.symbol import ITEM, Symbol
-from ..engine.tensor import Tensor, starting_cotangent
+from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.adjoint import alive, delta
 from ..network.flow import BORDERS, DELAYS, SOURCES, Node, number_in_formula

@@ -1,8 +1,8 @@
 """Formulas as Python and NumPy: operators, calls, indices and identifiers.
 
 How an operation is written stands in its notation, or follows from what it computes: NumPy's own
-function, one of the `plain_functions`, or a function of a user's whose source needs NumPy alone. A name
-becomes an identifier, and no text of a user's goes into a program in any other form.
+function, one of the `plain_functions`, or a function of a user's whose source needs NumPy alone. A
+name becomes an identifier, and no text of a user's goes into a program in any other form.
 
 Knows Symbols and the primitives.
 """
