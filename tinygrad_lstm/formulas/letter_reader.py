@@ -42,9 +42,9 @@ class LetterReader(Reader):
 
     def written_at(self, wire: int) -> Any:
         """Return the signal on a wire at any step k: by its letter, or written out."""
-        return self._named(wire, None, None)
+        return self._by_name(wire, None, None)
 
-    def _named(self, wire: int, step: int | None, value: Any) -> Any:
+    def _by_name(self, wire: int, step: int | None, value: Any) -> Any:
         node, value = self.maker[wire], self.value(wire)
         if wire in self.names:
             offset = 0 if node.is_timed else None
