@@ -134,10 +134,10 @@ __all__ = [
     "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
     "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis",
     "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "power",
-    "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "sigmoid",
-    "sign", "signals", "sin", "sinh", "sliding_windows", "softmax", "softplus", "split", "sqrt",
-    "square", "squeeze", "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes",
-    "tan", "tanh", "tensor", "transpose", "unstack", "var", "vjp", "where",
+    "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter", "scatter_add", "scope",
+    "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows", "softmax", "softplus", "split",
+    "sqrt", "square", "squeeze", "stack", "std", "steps", "stop_gradient", "subtract", "sum",
+    "swapaxes", "tan", "tanh", "tensor", "transpose", "unstack", "var", "vjp", "where",
 ]
 # fmt: on
 

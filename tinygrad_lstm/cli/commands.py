@@ -272,7 +272,7 @@ def _explain(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     return True
 
 
-def _derive(chosen: argparse.Namespace) -> bool:
+def _derive(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     derivation = derive(tensor_from(chosen.network, chosen.of), fold=chosen.fold)
     print(FORMS[chosen.to](derivation).rstrip("\n"))
     return True
