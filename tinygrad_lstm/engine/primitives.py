@@ -178,7 +178,8 @@ sqrt     = elementwise("sqrt", _sqrt, lambda x, y: 0.5 / y, notation=function("s
 sin      = _unary(np.sin,          lambda x, y: cos(x),            r"\sin")
 cos      = _unary(np.cos,          lambda x, y: -sin(x),           r"\cos")
 tanh     = _unary(np.tanh,         lambda x, y: one(y) - y * y,    r"\tanh")
-sigmoid  = _unary(digits.sigmoid,  lambda x, y: y * (one(y) - y),  function("σ", r"\sigma", code="1 / (1 + np.exp(-{0}))"))
+sigmoid  = _unary(digits.sigmoid,  lambda x, y: y * (one(y) - y),
+                  function("σ", r"\sigma", code="1 / (1 + np.exp(-{0}))"))
 softplus = _unary(digits.softplus, lambda x, y: sigmoid(x))
 relu     = elementwise("relu", _relu, lambda x, y: x > 0, notation=function("relu"), samples=UNARY, analytic=False,
                        scale=_masked)
