@@ -201,7 +201,7 @@ def test_state_loaded_between_forward_and_backward_is_caught():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Dense(2, 1, bias=False), ["Dense", "'bias'", "activation"]),
+        (lambda: Dense(2, 1, biases=False), ["Dense", "'biases'", "activation"]),
         (lambda: LSTM(2, 1, hidden=3), ["LSTM", "'hidden'", "hidden_size"]),
         (lambda: LSTM(2), ["LSTM", "'hidden_size'"]),
         (
