@@ -450,3 +450,21 @@ def test_two_mistakes_of_a_pair_say_two_things():
         is_explained=False, attempt=lambda several: pytest.fail("a pair that says one thing twice"),
     )  # fmt: skip
     search._Search.try_pairs(state, iter)
+
+
+@pytest.mark.parametrize("steps", [3, 5])
+@pytest.mark.parametrize("lag", [1, 2])
+def test_a_carry_of_a_step_that_stays_outside_of_the_loop_is_no_carry_of_the_loop(steps, lag):
+    """The first steps add an earlier output to themselves, and do not fold with the others."""
+    rng = np.random.default_rng(steps)
+    W = tg.Tensor(0.5 * rng.normal(size=(3, 3)), requires_grad=True, name="W")
+    x = tg.Tensor(rng.normal(size=(steps, 3)), requires_grad=True, name="x")
+    h, outs = rng.normal(size=3), []
+    for k in tg.steps(steps):
+        outs.append(tg.tanh(h @ W + x[k]))
+        h = outs[-1] + 0.5 * outs[max(0, k - lag)]
+    loss = tg.sum(h * h)
+    right = tg.grad(loss, W).numpy()
+    report = tg.compare(loss, {"W": 1.7 * right + 0.3})
+    report.diagnose(seconds=5)
+    assert report.blame is not None and report.blame.signal == "W" and str(report)

@@ -425,3 +425,12 @@ def test_another_order_of_bytes_beside_a_tensor_is_turned_round():
     assert tg.Tensor([1.0], dtype=">f4").dtype.isnative
     x.data = np.array([1.0, 2.0], ">f4")
     assert x.dtype.isnative and x.data.dtype.isnative
+
+
+@pytest.mark.parametrize("ddof", [1, 2])
+@pytest.mark.parametrize("fn", [tg.std, tg.var])
+def test_the_slope_of_a_deviation_that_does_not_exist_is_no_number(fn, ddof):
+    x = np.array([[3.5, 2.0]])
+    for slope in gradients(lambda t: fn(t, axis=0, ddof=ddof), x):
+        assert np.isnan(slope).all()
+    assert np.isnan(fn(tg.Tensor(np.zeros((0, 2))), axis=0, ddof=ddof).numpy()).all()

@@ -14,7 +14,7 @@ import tinygrad_lstm as tg
 from support.calls import check_call, numbers
 from tinygrad_lstm.engine import functions
 from tinygrad_lstm.engine.functions.paddings import ENTRIES, STATISTICS
-from tinygrad_lstm.errors import DetachError, TinygradError
+from tinygrad_lstm.errors import DetachError, ShapeError, TinygradError
 
 MODES = ("constant", "linear_ramp", *ENTRIES, *STATISTICS)
 V, M, S, C = (3,), (2, 3), (3, 3), (2, 3, 4)
@@ -231,6 +231,15 @@ def test_einsum_in_other_forms():
     best = tg.einsum("ij,jk,kl->il", t, b, c, optimize=True)
     np.testing.assert_allclose(best.data, a @ b @ c, rtol=1e-14)
     np.testing.assert_allclose(np.einsum(t, [0, 1], b, [1, 2], [2, 0]).data, (a @ b).T, rtol=1e-14)
+
+
+@pytest.mark.parametrize("letters", ["ii", "ii->i", "ii,jj->ij", "...ii"])
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1), (3, 2)])
+def test_a_letter_that_stands_twice_for_one_operand_has_one_length(letters, shape):
+    """NumPy refuses a length of 1 there too."""
+    x = tg.Tensor(numbers(shape))
+    with pytest.raises(ShapeError, match="einsum: "):
+        tg.einsum(letters, *[x] * len(letters.partition("->")[0].split(",")))
 
 
 def test_a_matrix_product_in_letters_is_one_product():

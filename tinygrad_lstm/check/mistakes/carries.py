@@ -49,7 +49,7 @@ def _meetings(nets: Networks, loop: int) -> list[tuple[Node, list[int], list[int
         arms: tuple[list[int], list[int]] = [], []
         for at, carried in enumerate(nets.is_carried(node)):
             arms[not carried].append(at)
-        if node.loop == loop and all(arms):
+        if node.folded and node.loop == loop and all(arms):
             meetings.append((node, *arms))
     return meetings
 

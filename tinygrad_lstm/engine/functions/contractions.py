@@ -122,7 +122,13 @@ def _sizes(subscripts: str, terms: list[tuple[Letters, Array]]) -> dict[Hashable
     """Return the size that each letter stands for; a size of 1 goes with any other."""
     sizes: dict[Hashable, int] = {}
     for letters, x in terms:
+        of_operand = dict(zip(letters, x.shape, strict=True))
         for letter, size in zip(letters, x.shape, strict=True):
+            if size != of_operand[letter]:
+                raise ShapeError(
+                    f"einsum: {letter} stands twice for one operand of shape {x.shape} in "
+                    f"{subscripts!r}, expected axes of equal length"
+                )
             if sizes.setdefault(letter, size) == 1:
                 sizes[letter] = size
             if size not in (1, sizes[letter]):

@@ -71,7 +71,9 @@ def std(
     count, less = checked.count(x, axis), _less("std", ddof, correction)
     if count == 1 and not less:  # of one entry: 0 wherever it is, and no kink
         return sum(away, axis=axis, keepdims=keepdims)
-    return y * math.sqrt(_reciprocal(count - less))
+    if count <= less:  # there is none, and no slope
+        return sum(away * math.nan, axis=axis, keepdims=keepdims) + math.nan
+    return y * math.sqrt(1.0 / (count - less))
 
 
 def _less(who: str, ddof: Any, correction: Any) -> float:
