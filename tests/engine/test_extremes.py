@@ -434,3 +434,16 @@ def test_the_slope_of_a_deviation_that_does_not_exist_is_no_number(fn, ddof):
     for slope in gradients(lambda t: fn(t, axis=0, ddof=ddof), x):
         assert np.isnan(slope).all()
     assert np.isnan(fn(tg.Tensor(np.zeros((0, 2))), axis=0, ddof=ddof).numpy()).all()
+
+
+@pytest.mark.parametrize("order", [3, 0.5, 2.5, -1, -2.5])
+@pytest.mark.parametrize("data", [[1.0, np.inf, 2.0], [-np.inf, np.inf], [0.0, 2.0], [3.0, 4.0]])
+def test_a_norm_of_any_order_is_its_limit_where_an_entry_is_infinite(order, data):
+    with np.errstate(all="ignore"):
+        expected = np.linalg.norm(np.array(data), order)
+        norm = tg.vector_norm(tg.Tensor(data), ord=order).item()
+    assert norm == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_norm_of_a_negative_order_has_room_for_its_powers():
+    assert tg.vector_norm(tg.Tensor([1e300, 1e-300]), ord=-2).item() == pytest.approx(1e-300)

@@ -91,8 +91,7 @@ def _terms(subscripts: str, xs: list[Array]) -> tuple[list[tuple[Letters, Array]
         raise ArgumentError(
             f"einsum: found {len(xs)} operands for {len(words)} groups of letters in {subscripts!r}"
         )
-    terms = []
-    widest = 0
+    terms, widest = [], 0
     for word, x in zip(words, xs, strict=True):
         before, dots, after = word.partition("...")
         width = x.ndim - len(before) - len(after)
@@ -122,20 +121,13 @@ def _sizes(subscripts: str, terms: list[tuple[Letters, Array]]) -> dict[Hashable
     """Return the size that each letter stands for; a size of 1 goes with any other."""
     sizes: dict[Hashable, int] = {}
     for letters, x in terms:
-        of_operand = dict(zip(letters, x.shape, strict=True))
         for letter, size in zip(letters, x.shape, strict=True):
-            if size != of_operand[letter]:
-                raise ShapeError(
-                    f"einsum: {letter} stands twice for one operand of shape {x.shape} in "
-                    f"{subscripts!r}, expected axes of equal length"
-                )
             if sizes.setdefault(letter, size) == 1:
                 sizes[letter] = size
             if size not in (1, sizes[letter]):
-                shapes = " and ".join([str(x.shape) for _, x in terms])
                 raise ShapeError(
                     f"einsum: {letter} in {subscripts!r} stands for {sizes[letter]} and {size}, "
-                    f"of shapes {shapes}"
+                    f"of shapes {' and '.join([str(x.shape) for _, x in terms])}"
                 )
     return sizes
 
@@ -144,6 +136,8 @@ def _drop_repeats(letters: Letters, x: Array, sizes: dict[Hashable, int]) -> tup
     """Return an operand with each letter once, and without axes along which it only repeats."""
     for letter in {c: None for c in letters if letters.count(c) > 1}:
         first, second = [k for k, c in enumerate(letters) if c == letter][:2]
+        if x.shape[first] != x.shape[second]:
+            raise ShapeError(f"einsum: {letter} stands for two lengths in one shape, {x.shape}")
         x = diagonal(x, 0, first, second)
         letters = [c for k, c in enumerate(letters) if k not in (first, second)] + [letter]
         if letters.count(letter) > 1:

@@ -6,6 +6,7 @@ Symbols alike. The gradient of a norm at 0 is 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from ...errors import ArgumentError, ShapeError
 from ..arguments import excerpt
 from ..kinds import reduced_shape
 from ..numerics import Array
-from ..primitives import abs, max, reshape, sign, stop_gradient, sum
+from ..primitives import abs, finite, max, reshape, sign, stop_gradient, sum
 from ..primitives import norm as euclidean
 from . import checked
 from .checked import Axis
@@ -42,11 +43,13 @@ def vector_norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: Any = 
         return min(size, axis, keepdims)
     if ord == 0:
         return sum(sign(size), axis=axis, keepdims=keepdims)
-    # divided by the largest entry, so that no power overflows; nothing depends on the divisor
-    largest = stop_gradient(max(size, axis=axis, keepdims=True))
-    is_zero = 1.0 - sign(largest)
-    powers = sum((size / (largest + is_zero)) ** float(ord), axis=axis, keepdims=True)
-    y = largest * (powers + is_zero) ** (1.0 / float(ord))
+    # divided by the entry of the largest power, if that is finite, so that no power overflows;
+    # nothing depends on the divisor
+    largest = max(size, axis=axis, keepdims=True) if ord > 0 else min(size, axis, True)
+    unit = stop_gradient(finite(largest, math.nan, 1.0, 1.0))
+    is_zero = 1.0 - sign(unit)
+    powers = sum((size / (unit + is_zero)) ** float(ord), axis=axis, keepdims=True)
+    y = unit * (powers + is_zero) ** (1.0 / float(ord))
     return y if keepdims else reshape(y, shape=np.empty(x.shape, bool).any(axis=axis).shape)
 
 
