@@ -206,8 +206,8 @@ def _leaves(inputs: Any, float32: bool) -> list[Tensor]:
         who = f"gradcheck: input {k}" + (f" ({leaf.name})" if leaf.name else "")
         if leaf.dtype.itemsize < (4 if float32 else 8):
             raise DTypeError(
-                f"{who} is of type {leaf.dtype}, of which differences keep too few digits to find "
-                "a wrong derivative by; give float64"
+                f"{who} is of type {leaf.dtype}: differences of such numbers keep too few digits "
+                "to find a wrong derivative; give float64"
                 + (", or float32=True to have it checked to 1e-3" if leaf.dtype == "f4" else "")
             )
         _refuse_infinite(who, leaf, "that is finite")

@@ -118,7 +118,7 @@ def _real(name: str, gradient: Any) -> np.ndarray:
         array = as_array(f"compare: {name!r}", given)
     except ShapeError:
         raise DTypeError(
-            f"compare: {name!r} is no array of numbers: its rows have unequal lengths, or it is in "
+            f"compare: {name!r} is no array of numbers: its rows have unequal lengths, or it holds "
             "itself"
         ) from None
     if array.dtype.kind not in "fiu":

@@ -128,8 +128,8 @@ class _Inside:
             )
         if any(is_lazy(function) for is_lazy in _LAZY):
             raise UsageError(
-                f"{function.__name__} runs after the call that a decorator could stand around: "
-                "use a with block inside of it"
+                f"{function.__name__} runs after the call has returned, outside of the "
+                "decorator: use a with block inside of it"
             )
 
         name, recording = self._name, self._recording

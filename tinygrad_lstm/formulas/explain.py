@@ -111,8 +111,8 @@ class _Walk:
         self.path = self._ways()
         if not self.path:
             raise SignalError(
-                f"explain: the loss does not depend on {name}: no derivative leads back to it, "
-                "for it is a constant, or cut off on the way"
+                f"explain: the loss does not depend on {name}: {name} is a constant, or "
+                "its derivative is cut off on the way"
             )
         nodes = self.network.nodes
         loops = {node.loop for node in nodes if node.folded and node.loop is not None}

@@ -234,8 +234,8 @@ class _Alignment:
                     common.values[step] = value = compute(common.at(step), values)
                     if not _is_finite(common.template.node, values, value):
                         raise UsageError(
-                            f"fold: step {self._number(step)} lacks {common.template.node.stem}, "
-                            "which would be infinite there, or its derivative"
+                            f"fold: step {self._number(step)} lacks {common.template.node.stem}; "
+                            "the value there, or its derivative, would be infinite"
                         )
         for common in self.commons:
             for operand in common.operands:
@@ -259,8 +259,8 @@ class _Alignment:
                 member = common.members[step] or common.template
                 raise UsageError(
                     f"fold: at {member.node.name} the first step starts from a plain number or "
-                    f"array other than zero, of which {operand.of.template.node.stem} was worked "
-                    "out without being recorded; start from tg.Tensor(...)"
+                    f"array other than zero: {operand.of.template.node.stem} was computed from it, "
+                    "but not recorded; start from tg.Tensor(...)"
                 )
 
     def _is_needed(self, common: Common) -> bool:

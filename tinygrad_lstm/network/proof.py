@@ -72,7 +72,7 @@ def fold_truly(graph: AnyFlow, apart: bool = False, current: bool = True) -> Any
     differs = first_difference(graph, network) if current and not graph.folded else ""
     if differs:
         raise UsageError(
-            f"fold: {differs} would not be what was recorded; please report it as a fault of fold"
+            f"fold: {differs} would not be what was recorded; please report this fault of fold"
         )
     return network
 
