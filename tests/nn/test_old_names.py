@@ -88,7 +88,7 @@ def test_a_class_of_ones_own_may_have_a_keyword_of_an_old_name():
 
 
 def test_no_layer_takes_a_function_or_a_size_under_another_name():
-    for kind in vars(nn).values():
+    for kind in [getattr(nn, name) for name in nn.__all__]:
         if isinstance(kind, type) and issubclass(kind, nn.Module):
             names = set(inspect.signature(kind).parameters)
             assert not names & {"in_size", "out_size", "squash", "nonlinearity", "in_features"}

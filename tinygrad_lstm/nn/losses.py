@@ -84,8 +84,8 @@ def mean_squared_error(
 
     Examples
     --------
-    >>> y = Tensor([[1.0, 2.0], [3.0, 4.0]], name="y")
-    >>> mean_squared_error(y, np.zeros((2, 2)), lengths=[2, 1]).item()  # (1² + 2² + 3²) / 3
+    >>> y, zeros = Tensor([[1.0, 2.0], [3.0, 4.0]], name="y"), [[0.0, 0.0], [0.0, 0.0]]
+    >>> mean_squared_error(y, zeros, lengths=[2, 1]).item()  # (1² + 2² + 3²) / 3
     4.666666666666666
     """
     return _squares(
