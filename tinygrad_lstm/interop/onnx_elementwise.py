@@ -85,7 +85,7 @@ def _type(code: int) -> np.dtype:
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
 
 
-def _every(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+def _of_several(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return lambda *xs: reduce(function, xs)
 
 
@@ -94,7 +94,7 @@ def mean_of(*xs: Any) -> Any:
     return reduce(p.add, xs) * (1.0 / len(xs))
 
 
-def _compared(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+def _comparison(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return lambda a, b: np.asarray(function(plain(a), plain(b)))
 
 
@@ -159,11 +159,11 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Reciprocal": elementary.reciprocal, "Round": p.rint, "Sigmoid": p.sigmoid, "Sign": p.sign,
     "Sin": p.sin, "Sinh": p.sinh, "Sqrt": p.sqrt, "Tan": p.tan, "Tanh": p.tanh,
     "Add": p.add, "Sub": p.subtract, "Mul": p.hadamard, "Div": divide, "Pow": power,
-    "Mod": modulo, "Max": _every(p.maximum), "Min": _every(p.minimum), "Sum": _every(p.add),
-    "Mean": mean_of,
-    "Equal": _compared(np.equal), "Greater": _compared(np.greater),
-    "GreaterOrEqual": _compared(np.greater_equal), "Less": _compared(np.less),
-    "LessOrEqual": _compared(np.less_equal), "And": np.logical_and, "Or": np.logical_or,
+    "Mod": modulo, "Max": _of_several(p.maximum), "Min": _of_several(p.minimum),
+    "Sum": _of_several(p.add), "Mean": mean_of,
+    "Equal": _comparison(np.equal), "Greater": _comparison(np.greater),
+    "GreaterOrEqual": _comparison(np.greater_equal), "Less": _comparison(np.less),
+    "LessOrEqual": _comparison(np.less_equal), "And": np.logical_and, "Or": np.logical_or,
     "Xor": np.logical_xor, "Not": np.logical_not, "IsInf": is_infinite,
     "IsNaN": lambda x: np.isnan(plain(x)),
     "Relu": p.relu, "Softplus": p.softplus, "Softsign": act.softsign, "Elu": elu, "Celu": celu,

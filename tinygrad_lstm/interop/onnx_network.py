@@ -120,20 +120,20 @@ class OnnxNetwork(Module):
         self._steps = tuple(map(builder.step, reader.nodes))
         self._kinds = reader.inputs
         self.inputs, self.outputs = tuple(reader.inputs), reader.outputs
-        used = {each for step in self._steps for each in step.inputs} | set(self.outputs)
-        constants = {each: array for each, array in reader.arrays.items() if each in used}
+        used = {operand for step in self._steps for operand in step.inputs} | set(self.outputs)
+        constants = {name: array for name, array in reader.arrays.items() if name in used}
         self.weights = {
-            each: Tensor(array, requires_grad=True, name=each)
-            for each, array in constants.items()
-            if each in reader.weights
+            name: Tensor(array, requires_grad=True, name=name)
+            for name, array in constants.items()
+            if name in reader.weights
         }
         self._constants = {
-            each: array for each, array in constants.items() if each not in reader.weights
+            name: array for name, array in constants.items() if name not in reader.weights
         }
         for array in self._constants.values():
             array.flags.writeable = False  # it may come out as it is
-        for each, layer in builder.layers.items():
-            setattr(self, each, layer)
+        for path, layer in builder.layers.items():
+            setattr(self, path, layer)
 
     @classmethod
     def _default_name(cls) -> str:
@@ -157,22 +157,22 @@ class OnnxNetwork(Module):
             If an input is missing or unknown; the message names those there are. If the inputs do
             not fit a node; the message names the node.
         """
-        found = dict(zip(self.inputs, given)) | named
-        fits = found.keys() == set(self.inputs)
+        arguments = dict(zip(self.inputs, given)) | named
+        fits = arguments.keys() == set(self.inputs)
         if not fits or len(given) + len(named) != len(self.inputs):
             raise UsageError(
                 f"{self.place.path()}: found {len(given)} inputs and {sorted(named)}, expected "
                 f"{', '.join(self.inputs)}"
             )
         values: dict[str, Any] = self._constants | self.weights | {"": None}
-        for name, each in found.items():
+        for name, argument in arguments.items():
             kind = self._kinds[name]
-            if kind.kind == "f" and not isinstance(each, Tensor):
-                as_it_is = isinstance(each, np.ndarray | np.generic)
-                each = Tensor(each, name=name, dtype=None if as_it_is else kind)
-            elif not isinstance(each, Tensor):
-                each = np.asarray(each)
-            values[name] = each
+            if kind.kind == "f" and not isinstance(argument, Tensor):
+                as_it_is = isinstance(argument, np.ndarray | np.generic)
+                argument = Tensor(argument, name=name, dtype=None if as_it_is else kind)
+            elif not isinstance(argument, Tensor):
+                argument = np.asarray(argument)
+            values[name] = argument
         for step in self._steps:
             values |= step.run(values)
         last = tuple(values[name] for name in self.outputs)
@@ -204,17 +204,17 @@ class Layer:
         (T, B, _), states = x.shape, layer.equations.states
         starts = [given[n] if n < len(given) else None for n in range(len(states))]
         if D == 1:
-            starts = [each if each is None else each[0] for each in starts]
+            starts = [start if start is None else start[0] for start in starts]
         state = tuple(starts) if len(starts) > 1 else starts[0]
-        if all(each is None for each in starts):
+        if all(start is None for start in starts):
             state = None
         out, last = layer(x, state, lengths=lengths)
         lasts = last if isinstance(last, tuple) else (last,)
         whole = reshape(out, shape=(T, B, D, layer.hidden_size))
         order = (1, 0, 2, 3) if self.by_batch else (0, 2, 1, 3)
-        ends = [reshape(each, shape=(D, B, layer.hidden_size)) for each in lasts]
+        ends = [reshape(state, shape=(D, B, layer.hidden_size)) for state in lasts]
         if self.by_batch:
-            ends = [transpose(each, axes=(1, 0, 2)) for each in ends]
+            ends = [transpose(state, axes=(1, 0, 2)) for state in ends]
         return transpose(whole, axes=order), *ends
 
 

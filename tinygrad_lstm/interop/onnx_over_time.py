@@ -100,7 +100,7 @@ class OverTime:
                 out, last = self._run(x, part, self.squashes[n], start, alive, first[n])
                 outs.append(out)
                 lasts.append(last)
-            whole = [stack(outs, axis=1), *(stack(each) for each in zip(*lasts, strict=True))]
+            whole = [stack(outs, axis=1), *(stack(states) for states in zip(*lasts, strict=True))]
         if by_batch:
             whole = [transpose(whole[0], axes=(2, 0, 1, 3))] + [
                 transpose(last, axes=(1, 0, 2)) for last in whole[1:]

@@ -52,7 +52,7 @@ class Reader:
         graph = self._model().graph
         self.arrays |= {tensor.name: self._array(tensor) for tensor in graph.initializer}
         floats = {name for name, array in self.arrays.items() if array.dtype.kind == "f"}
-        self.weights = floats - _untrained(graph.node, self.arrays)
+        self.weights = floats - _fixed_constants(graph.node, self.arrays)
         for node in graph.node:
             if _is_constant(node):
                 self.arrays[node.output[0]] = self._constant(node)
@@ -103,7 +103,7 @@ class Reader:
         except (self.package.checker.ValidationError, ValueError) as error:
             why = (str(error).strip().splitlines() or ["it does not hold together"])[0]
             self.fail(f"no ONNX model, or one that is cut or corrupt: {why}")
-        versions = {each.domain: each.version for each in model.opset_import}
+        versions = {group.domain: group.version for group in model.opset_import}
         if versions.get("", versions.get("ai.onnx", 0)) < OPSET:
             self.fail(
                 f"found operator set {versions.get('', 0)}, expected {OPSET} or newer: convert it "
@@ -245,7 +245,7 @@ def _is_constant(node: Any) -> bool:
     return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
 
 
-def _untrained(nodes: Any, arrays: dict[str, np.ndarray]) -> set[str]:
+def _fixed_constants(nodes: Any, arrays: dict[str, np.ndarray]) -> set[str]:
     """Return the constants that no training changes: measured means, bounds, exponents."""
     numbers = {name for name, array in arrays.items() if array.ndim == 0}
     untrained: set[str] = set()

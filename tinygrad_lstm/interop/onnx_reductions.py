@@ -20,7 +20,7 @@ from .onnx_elementwise import plain
 from .onnx_shapes import wholes
 
 
-def _reduced(function: Callable[..., Any], before: Any = None, after: Any = None) -> Any:
+def _reduction(function: Callable[..., Any], before: Any = None, after: Any = None) -> Any:
     """Return an operator that reduces axes by a function, with what is done before and after."""
 
     def reduce(
@@ -39,7 +39,7 @@ def _reduced(function: Callable[..., Any], before: Any = None, after: Any = None
     return reduce
 
 
-def _chosen(pick: Callable[..., Any]) -> Callable[..., Any]:
+def _choice(pick: Callable[..., Any]) -> Callable[..., Any]:
     """Return an operator that says where the largest or the smallest entry is."""
 
     def choose(x: Any, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Any:
@@ -151,13 +151,13 @@ def softmax_loss(
 
 
 REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "ReduceSum": _reduced(p.sum), "ReduceMean": _reduced(functions.mean),
-    "ReduceMax": _reduced(p.max), "ReduceMin": _reduced(functions.min),
-    "ReduceProd": _reduced(functions.prod), "ReduceL1": _reduced(p.sum, p.abs),
-    "ReduceL2": _reduced(p.norm), "ReduceLogSum": _reduced(p.sum, after=p.log),
-    "ReduceLogSumExp": _reduced(p.logsumexp),
-    "ReduceSumSquare": _reduced(p.sum, functions.square),
-    "ArgMax": _chosen(np.argmax), "ArgMin": _chosen(np.argmin), "TopK": largest,
+    "ReduceSum": _reduction(p.sum), "ReduceMean": _reduction(functions.mean),
+    "ReduceMax": _reduction(p.max), "ReduceMin": _reduction(functions.min),
+    "ReduceProd": _reduction(functions.prod), "ReduceL1": _reduction(p.sum, p.abs),
+    "ReduceL2": _reduction(p.norm), "ReduceLogSum": _reduction(p.sum, after=p.log),
+    "ReduceLogSumExp": _reduction(p.logsumexp),
+    "ReduceSumSquare": _reduction(p.sum, functions.square),
+    "ArgMax": _choice(np.argmax), "ArgMin": _choice(np.argmin), "TopK": largest,
     "CumSum": cumsum, "Softmax": softmax, "LogSoftmax": log_softmax, "Hardmax": hardmax,
     "MatMul": p.matmul, "Gemm": gemm, "Einsum": einsum, "Det": determinant,
     "NegativeLogLikelihoodLoss": likelihood_loss, "SoftmaxCrossEntropyLoss": softmax_loss,

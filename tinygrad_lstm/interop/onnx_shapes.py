@@ -21,7 +21,7 @@ from .onnx_elementwise import cast, plain
 
 def wholes(x: Any) -> list[int]:
     """Return the whole numbers in an array."""
-    return [int(each) for each in np.ravel(plain(x))]
+    return [int(number) for number in np.ravel(plain(x))]
 
 
 def transpose(x: Any, *, perm: Any = None) -> Any:
@@ -74,8 +74,8 @@ def split(
     axis, count = axis % len(x.shape), num_outputs or parts
     whole = x.shape[axis]
     if sizes is None:
-        each = -(-whole // count)
-        ends = [min(each * n, whole) for n in range(count + 1)]
+        size = -(-whole // count)
+        ends = [min(size * n, whole) for n in range(count + 1)]
     else:
         ends = [0, *np.cumsum(wholes(sizes))]
     before = (slice(None),) * axis
@@ -121,12 +121,12 @@ def scatter_elements(
     x: Any, indices: Any, updates: Any, *, axis: int = 0, reduction: str = "none"
 ) -> Any:
     """Return x with other entries at the places that indices name along an axis."""
-    return _replaced(x, _along(indices, axis % len(x.shape)), updates, reduction)
+    return _replace(x, _along(indices, axis % len(x.shape)), updates, reduction)
 
 
 def scatter_nd(x: Any, indices: Any, updates: Any, *, reduction: str = "none") -> Any:
     """Return x with other parts at the places in the last axis of indices."""
-    return _replaced(x, _places(np.asarray(indices), 0), updates, reduction)
+    return _replace(x, _places(np.asarray(indices), 0), updates, reduction)
 
 
 def _along(indices: Any, axis: int) -> tuple[Any, ...]:
@@ -144,7 +144,7 @@ def _places(indices: np.ndarray, batch_dims: int) -> tuple[Any, ...]:
     return tuple(np.broadcast_arrays(*batch, *np.moveaxis(indices, -1, 0)))
 
 
-def _replaced(x: Any, index: tuple[Any, ...], updates: Any, reduction: str) -> Any:
+def _replace(x: Any, index: tuple[Any, ...], updates: Any, reduction: str) -> Any:
     """Return x with updates at a place, or with updates added there."""
     if not isinstance(x, Tensor) and not isinstance(updates, Tensor):
         y = np.array(x)
@@ -252,7 +252,7 @@ def one_hot(indices: Any, depth: Any, values: Any, *, axis: int = -1) -> Any:
 
 def spread(start: Any, limit: Any, delta: Any) -> Any:
     """Return the numbers from a start to a limit, by steps."""
-    first, last, step = (plain(each)[()] for each in (start, limit, delta))
+    first, last, step = (plain(number)[()] for number in (start, limit, delta))
     return np.arange(first, last, step, dtype=start.dtype)
 
 

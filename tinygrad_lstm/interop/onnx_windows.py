@@ -28,9 +28,9 @@ def convolution(
     """Return the convolution of x with a kernel, and a bias for each channel."""
     widths = kernel.shape[2:]
     steps, spaces = strides or [1] * len(widths), dilations or [1] * len(widths)
-    around = _around(x.shape[2:], widths, steps, spaces, auto_pad, pads)
+    around = _padding(x.shape[2:], widths, steps, spaces, auto_pad, pads)
     y = conv.convolution(x, kernel, tuple(steps), around, tuple(spaces), group)
-    return _biased(y, bias)
+    return _add_bias(y, bias)
 
 
 def transposed_convolution(
@@ -61,7 +61,7 @@ def transposed_convolution(
     y = conv.transposed_convolution(
         x, kernel, tuple(steps), around, tuple(spaces), group, tuple(longer)
     )
-    return _biased(y, bias)
+    return _add_bias(y, bias)
 
 
 def max_pool(
@@ -88,7 +88,7 @@ def norm_pool(
 ) -> Any:  # fmt: skip
     """Return the p-norm of each window."""
     place = _pooling(x, kernel_shape, auto_pad, dilations, pads, strides)
-    stand = pool.placed("LpPool", x, *place, bool(ceil_mode))
+    stand = pool.placement("LpPool", x, *place, bool(ceil_mode))
     own = tuple(range(2 - len(x.shape), 0))
     return _norm(pool.windows(x, stand), own, p, keepdims=False)
 
@@ -106,11 +106,11 @@ def _pooling(
 ) -> tuple[Any, Any, Any, Any]:
     """Return the widths, strides, padding and dilations of windows."""
     steps, spaces = strides or [1] * len(widths), dilations or [1] * len(widths)
-    around = _around(x.shape[2:], widths, steps, spaces, auto_pad, pads)
+    around = _padding(x.shape[2:], widths, steps, spaces, auto_pad, pads)
     return tuple(widths), tuple(steps), around, tuple(spaces)
 
 
-def _around(
+def _padding(
     sizes: Any, widths: Any, strides: Any, dilations: Any, auto_pad: str, pads: Any
 ) -> Pairs:
     """Return how many entries stand before and after x along each axis."""
@@ -132,11 +132,11 @@ def _pairs(pads: Any) -> Pairs:
     return tuple(zip(pads[:half], pads[half:], strict=True))
 
 
-def _biased(y: Any, bias: Any) -> Any:
+def _add_bias(y: Any, bias: Any) -> Any:
     return y if bias is None else y + norm.along_axis(bias, 1, len(y.shape))
 
 
-def _over_axes(function: Callable[..., Any]) -> Callable[..., Any]:
+def _of_each_channel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return an operator that reduces all axes after the channels."""
     return lambda x: function(x, axis=tuple(range(2, len(x.shape))), keepdims=True)
 
@@ -228,8 +228,8 @@ def dropout(x: Any, ratio: Any = None, training: Any = None, *, seed: int = 0) -
 
 WINDOWS: dict[str, Callable[..., Any]] = {
     "Conv": convolution, "ConvTranspose": transposed_convolution, "MaxPool": max_pool,
-    "AveragePool": average_pool, "LpPool": norm_pool, "GlobalAveragePool": _over_axes(mean),
-    "GlobalMaxPool": _over_axes(p.max), "GlobalLpPool": global_norm,
+    "AveragePool": average_pool, "LpPool": norm_pool, "GlobalAveragePool": _of_each_channel(mean),
+    "GlobalMaxPool": _of_each_channel(p.max), "GlobalLpPool": global_norm,
     "BatchNormalization": batch_norm, "LayerNormalization": layer_norm,
     "RMSNormalization": rms_norm, "GroupNormalization": group_norm,
     "InstanceNormalization": instance_norm, "MeanVarianceNormalization": mean_variance_norm,

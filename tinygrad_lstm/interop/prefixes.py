@@ -55,7 +55,7 @@ def under_prefix(
     paths = _paths(given, expected, plain)
     if prefix is not None:
         path = text(f"{who}: prefix", prefix).rstrip(".")
-        part = _under(given, path)
+        part = _part(given, path)
         if not part:
             raise SignalError(
                 f"{who}: found nothing under the prefix {path!r}; {nearest(path, paths)}"
@@ -63,14 +63,14 @@ def under_prefix(
     elif any(plain(str(name)) in expected for name in given):
         part = dict(given)
     else:
-        whole = [path for path in paths if _fits(_under(given, path), expected, plain)]
+        whole = [path for path in paths if _is_whole(_part(given, path), expected, plain)]
         if len(whole) > 1:
             raise SignalError(
                 f"{who}: found such arrays under {', '.join(map(repr, whole))}; choose one with "
                 "prefix="
             )
         chosen = whole or paths
-        part = _under(given, chosen[0]) if len(chosen) == 1 else dict(given)
+        part = _part(given, chosen[0]) if len(chosen) == 1 else dict(given)
     renamed = {expected.get(plain(str(name)), name): value for name, value in part.items()}
     return renamed if len(renamed) == len(part) else part
 
@@ -88,7 +88,7 @@ def _paths(
     return list(paths)
 
 
-def _under(given: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _part(given: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Return what stands under a path, by the names after it."""
     start = f"{path}." if path else ""
     return {
@@ -98,6 +98,8 @@ def _under(given: Mapping[str, Any], path: str) -> dict[str, Any]:
     }
 
 
-def _fits(part: Mapping[str, Any], expected: Mapping[str, str], plain: Callable[..., str]) -> bool:
+def _is_whole(
+    part: Mapping[str, Any], expected: Mapping[str, str], plain: Callable[..., str]
+) -> bool:
     """Return whether the names are those expected, and no others."""
     return {plain(name) for name in part} == set(expected)

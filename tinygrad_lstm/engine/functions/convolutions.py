@@ -20,7 +20,7 @@ from ..numerics import Array
 from ..primitives import matmul, pad, reshape, scatter, transpose
 from . import checked
 from .arrangements import flip
-from .pooling import Padding, Sizes, batch, for_axes, pairs, placed, windows
+from .pooling import Padding, Sizes, batch, for_axes, pairs, placement, windows
 
 
 def convolution(
@@ -72,7 +72,7 @@ def _convolution(
     B, (O, C, *widths) = x.shape[0], kernel.shape
     if O % groups:
         raise ShapeError(f"{who}: found {O} channels out of {groups} groups; O must be a multiple")
-    x = windows(x, placed(who, x, tuple(widths), stride, padding, dilation))
+    x = windows(x, placement(who, x, tuple(widths), stride, padding, dilation))
     n = len(widths)
     sizes = x.shape[2 : 2 + n]
     x = transpose(x, axes=(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n)))
@@ -188,7 +188,7 @@ def transposed_convolution(
     for (before, after), width, step, more in zip(pads, widths, dilations, longer, strict=True):
         reach = step * (width - 1)
         around.append((reach - before, reach - after + more))
-    x = _padded(x, around)
+    x = _surround(x, around)
     kernel = flip(kernel, tuple(range(2, 2 + n)))
     kernel = reshape(kernel, shape=(groups, C // groups, O, *widths))
     kernel = transpose(kernel, axes=(0, 2, 1, *range(3, 3 + n)))
@@ -196,7 +196,7 @@ def transposed_convolution(
     return convolution(x, kernel, 1, 0, dilation, groups)
 
 
-def _padded(x: Array, around: list[tuple[int, int]]) -> Array:
+def _surround(x: Array, around: list[tuple[int, int]]) -> Array:
     """Return x with zeros around it, or without the entries that a negative width takes away."""
     if any(width > 0 for pair in around for width in pair):
         positive = [

@@ -40,7 +40,7 @@ def layer_norm(
     axis : int, or several
         Along which the mean and the variance are taken.
     """
-    return _moved(standardize(x, axis, eps), scale, shift)
+    return _scale_and_shift(standardize(x, axis, eps), scale, shift)
 
 
 def rms_norm(x: Array, scale: Array = None, axis: Axis = -1, eps: float = 1e-5) -> Array:
@@ -50,7 +50,7 @@ def rms_norm(x: Array, scale: Array = None, axis: Axis = -1, eps: float = 1e-5) 
     """
     x, axis = checked.floats_along("rms_norm", x, axis)
     eps = number("rms_norm: eps", eps, 0.0)
-    return _moved(x / sqrt(mean(square(x), axis, keepdims=True) + eps), scale, None)
+    return _scale_and_shift(x / sqrt(mean(square(x), axis, keepdims=True) + eps), scale, None)
 
 
 def group_norm(
@@ -83,7 +83,7 @@ def group_norm(
     y = standardize(reshape(x, shape=(B, groups, C // groups * math.prod(rest))), -1, eps)
     ndim = len(x.shape)
     y = reshape(y, shape=x.shape)
-    return _moved(y, along_axis(scale, 1, ndim), along_axis(shift, 1, ndim))
+    return _scale_and_shift(y, along_axis(scale, 1, ndim), along_axis(shift, 1, ndim))
 
 
 def batch_norm(
@@ -107,7 +107,7 @@ def batch_norm(
     mean, variance, scale, shift = (
         along_axis(x, axis, ndim) for x in (mean, variance, scale, shift)
     )
-    return _moved((x - mean) / sqrt(variance + eps), scale, shift)
+    return _scale_and_shift((x - mean) / sqrt(variance + eps), scale, shift)
 
 
 def along_axis(v: Array, axis: int, ndim: int) -> Array:
@@ -120,7 +120,7 @@ def along_axis(v: Array, axis: int, ndim: int) -> Array:
     return reshape(v, shape=(1,) * axis + (v.shape[0],) + (1,) * (ndim - axis - 1))
 
 
-def _moved(x: Array, scale: Array, shift: Array) -> Array:
+def _scale_and_shift(x: Array, scale: Array, shift: Array) -> Array:
     """Return scale ∘ x + shift."""
     x = x if scale is None else x * scale
     return x if shift is None else x + shift

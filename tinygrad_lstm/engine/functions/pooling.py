@@ -56,7 +56,7 @@ def max_pool(
     """
     x = batch("max_pool", x)
     n = len(x.shape) - 2
-    place = placed("max_pool", x, width, stride, padding, dilation, ceil)
+    place = placement("max_pool", x, width, stride, padding, dilation, ceil)
     return max(windows(x, place, fill=-np.inf), axis=tuple(range(-n, 0)))
 
 
@@ -90,7 +90,7 @@ def average_pool(
     x, counted = batch(who, x), flag(f"{who}: count_padding", count_padding)
     n = len(x.shape) - 2
     padding = in_numbers(who, padding, x, width, stride, dilation)
-    place = placed(who, x, width, stride, padding, dilation, ceil)
+    place = placement(who, x, width, stride, padding, dilation, ceil)
     counts = np.ones((1, 1, *x.shape[2:]), getattr(x, "dtype", float))
     pads = pairs(who, padding, n)
     counts = np.pad(counts, ((0, 0), (0, 0), *pads), constant_values=counted)
@@ -109,7 +109,7 @@ class Windows(NamedTuple):
     dilations: tuple[int, ...]
 
 
-def placed(
+def placement(
     who: str,
     x: Array,
     width: Sizes,
@@ -177,7 +177,7 @@ def windows(x: Array, place: Windows, fill: float = 0.0) -> Array:
     Parameters
     ----------
     x : (B, C, *sizes)
-    place : as `placed` returns
+    place : as `placement` returns
     fill : float
         What the padding holds.
 
