@@ -372,6 +372,20 @@ def test_a_signal_without_a_name_is_called_by_its_function():
     assert "s_p" in {x.signal.name for x in derivation.equations}
 
 
+def test_the_part_that_leads_to_one_signal_has_no_other_line():
+    whole = tg.derive(network()[0])
+    part = whole.leading_to("dense.W")
+    assert [x.signal.name for x in part.equations if x.stage is not Stage.FORWARD] == [
+        "δe", "δy", "δz", "δW"
+    ]  # fmt: skip
+    assert "δstate" not in str(part) and "δW = Σₖ outₖᵀ δzₖ" in str(part)
+    for name in ("lstm.U", "lstm.U.i", "U_i"):
+        text = str(whole.leading_to(name))
+        assert "δU_" in text and "δW" not in text and "δstateₖ" in text
+    with pytest.raises(tg.SignalError, match=r"lstm\.W\.x.*lstm\.W"):
+        whole.leading_to("lstm.W.x")
+
+
 # --- forms --------------------------------------------------------------------------------------
 
 NAMES = [

@@ -182,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         "file records, as text, Markdown, LaTeX or HTML, or as a program in NumPy.",
     )  # fmt: skip
     sub.add_argument("--to", choices=FORMS, default="text", help="default: text")
+    sub.add_argument("--wrt", metavar="NAME", help="the one signal to derive, as in lstm.W.i")
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                      help="one line for all steps (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_derive)
@@ -274,6 +275,8 @@ def _explain(chosen: argparse.Namespace, terminal: Terminal) -> bool:
 
 def _derive(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     derivation = derive(tensor_from(chosen.network, chosen.of), fold=chosen.fold)
+    if chosen.wrt is not None:
+        derivation = derivation.leading_to(chosen.wrt)
     print(FORMS[chosen.to](derivation).rstrip("\n"))
     return True
 

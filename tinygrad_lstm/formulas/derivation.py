@@ -11,6 +11,7 @@ from .derivation_html import html
 from .derivation_latex import latex, markdown
 from .derivation_text import text
 from .derived import Derived, Stage
+from .part_of import leading_to
 from .program import arguments, program
 
 
@@ -28,6 +29,21 @@ class Derivation(Derived):
 
     def __str__(self) -> str:
         return text(self)
+
+    def leading_to(self, name: str) -> Derivation:
+        """Return the part of the derivation that leads to the gradient of one signal.
+
+        Parameters
+        ----------
+        name : str
+            As in ``lstm.W.i``, ``lstm.W`` or ``lstm.state``.
+
+        Raises
+        ------
+        SignalError
+            If no gradient has the name; the message lists the nearest.
+        """
+        return leading_to(self, name)
 
     def markdown(self) -> str:
         """Return the derivation as Markdown, with its formulas in LaTeX between dollar signs."""

@@ -1,0 +1,74 @@
+"""The part of a derivation that leads to one signal.
+
+Knows the equations of a derivation, as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from ..errors import SignalError, nearest
+from .derived import Derived, Equation, Stage, Term
+from .layout import leaves
+from .reader import Variable
+
+AnyDerived = TypeVar("AnyDerived", bound=Derived)
+
+
+def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
+    """Return the equations that the gradient of one signal needs, from the loss back.
+
+    Parameters
+    ----------
+    derivation : Derived
+    name : str
+        As `compare` and `signals` know it (``lstm.W``, ``lstm.W.i``, ``lstm.state``), or as the
+        derivation calls it (``W_i``, ``state``).
+
+    Raises
+    ------
+    SignalError
+        If no gradient has the name; the message lists the nearest.
+    """
+    backward = [x for x in derivation.equations if x.stage is not Stage.FORWARD]
+    asked = [x for x in backward if name in _names(derivation, x)]
+    if not asked:
+        known = [known for x in backward for known in _names(derivation, x)]
+        raise SignalError(f"derive: no gradient is called {name!r}; {nearest(name, known)}")
+    by_wire = {x.signal.wire: x for x in backward}
+    needed: dict[int, Equation] = {}
+    waiting = asked
+    while waiting:
+        x = waiting.pop()
+        if x.signal.wire not in needed:
+            needed[x.signal.wire] = x
+            reads = (leaf for term in x.terms for leaf in _read(term) if leaf.is_delta)
+            waiting += [by_wire[leaf.wire] for leaf in reads if leaf.wire in by_wire]
+    read = {leaf.wire for x in needed.values() for term in x.terms for leaf in _read(term)}
+    shown = read | needed.keys()
+    forward = [x for x in derivation.equations if x.stage is Stage.FORWARD]
+    kept = [x for x in forward if x.signal.wire in shown or x is forward[-1]]
+    inside = {leaf.wire for x in kept for term in x.terms for leaf in _read(term)}
+    return replace(
+        derivation,
+        equations=(*kept, *(x for x in backward if x.signal.wire in needed)),
+        sources=tuple(x for x in derivation.sources if x.signal.wire in inside | shown),
+    )
+
+
+def _names(derivation: Derived, x: Equation) -> tuple[str, ...]:
+    """Return what the signal of a backward equation is called."""
+    whole = next(
+        (own for own, parts in derivation.packed.items() if x.full_name in dict(parts)), ""
+    )
+    full = x.full_name.replace("(k)", "")
+    return tuple(filter(None, (x.signal.name.removeprefix("δ"), full, whole)))
+
+
+def _read(term: Term) -> Iterator[Variable]:
+    """Return the signals that a term reads, also as a reader sees it."""
+    yield from leaves(term.formula)
+    for inner in term.closed:
+        yield from _read(inner)
