@@ -52,10 +52,8 @@ def agrees(
         laws.near(array, gradients[name].numpy(), NEAR)
     for one, other in zip(inputs, others, strict=True):
         laws.near(one.grad, other.grad.numpy(), NEAR)
-    # what is 0 but for rounding, as the gradient of a bias of keys, has no relative size
-    large = {name: array for name, array in back.items() if np.abs(array).max() > 1e-9}
-    if large:
-        report = tg.compare(loss, large)
+    if gradients:
+        report = tg.compare(loss, back)
         assert report.ok, str(report)
 
 
@@ -121,7 +119,7 @@ def test_the_axes_of_pooling_are_those_of_the_input(n):
 @pytest.mark.parametrize("seed", range(12))
 def test_a_random_layer_norm_is_pytorchs(seed):
     random = np.random.default_rng(seed)
-    sizes = tuple(random.integers(1, 6, int(random.integers(1, 4))).tolist())
+    sizes = tuple(random.integers(2, 6, int(random.integers(1, 4))).tolist())
     affine, bias = bool(random.integers(4)), bool(random.integers(2))
     eps = float(10.0 ** random.integers(-8, 0))
     ours = drawn(nn.LayerNorm(sizes, eps=eps, scale=affine, bias=affine and bias), random)

@@ -20,6 +20,7 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError
 from ..network.signals import Signals
 from ..network.view import View
+from .cancellation import sizes_of_terms
 from .digits import half_unit_printed
 from .hand import HandGradient, look_up, pairs
 from .report import Report
@@ -131,6 +132,8 @@ def _report(
             most = SHARE * np.abs(tape[name]).max(initial=0.0)
             steps += [steps[0] + np.minimum(bound, most), steps[0] + bound]
             row = _row(name, tape[name], value, rtol, steps)
+        if row.verdict == "differs" and digits is None and row.max_abs <= rtol**0.5 * row.max_rel:
+            row = _as_cancelled(row, chosen[name], loss, seed, rtol)
         rows.append(row)
     report = Report(tuple(rows), loss, hand, rtol, digits, view)
     if digits is None or report.blame is None:
@@ -139,6 +142,16 @@ def _report(
     return replace(
         report, rows=tuple(_as_different(row) if row.name in wrong else row for row in rows)
     )
+
+
+def _as_cancelled(row: Row, derived: HandGradient, loss: Tensor, seed: Any, rtol: float) -> Row:
+    """Return a row with the verdict rounding, where its terms cancel but for their rounding."""
+    terms = sizes_of_terms(loss, seed, {signal.tensor for signal in derived.signals})
+    largest = max(
+        np.max(signal.of(terms[signal.tensor]), initial=0.0) for signal in derived.signals
+    )
+    is_rounding = row.max_abs <= rtol * largest * row.max_rel
+    return replace(row, verdict="rounding") if is_rounding else row
 
 
 def _as_different(row: Row) -> Row:
