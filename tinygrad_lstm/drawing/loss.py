@@ -60,12 +60,13 @@ class Loss:
             return node.kind is not Kind.PARAMETER
         if not self._is_number(node):
             brings = node.kind in (Kind.TAP, Kind.HOLD, Kind.BROADCAST, Kind.JOIN)
-            target = brings and all(self._is_source(wire) for wire in node.inputs)
+            target = brings and all(self._origin(wire).kind in SOURCES for wire in node.inputs)
             return target or self._scope(node) in self.scopes
         if self._scope(node) and self._scope(node) not in self.weighted:
             self.scopes.add(self._scope(node))
             return True
-        scaled = node.kind is Kind.BILINEAR and any(self._is_constant(wire) for wire in node.inputs)
+        factors = node.inputs if node.kind is Kind.BILINEAR else ()
+        scaled = any(self._origin(wire).kind is Kind.CONSTANT for wire in factors)
         picked = node.kind is Kind.LINEAR and "index" in node.parameters
         return node.kind in SUMS or scaled or picked
 
@@ -78,12 +79,6 @@ class Loss:
     def _origin(self, wire: int) -> Node:
         through = (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH, Kind.TAP, Kind.JOIN)
         return self.graph.source(wire, through)
-
-    def _is_constant(self, wire: int) -> bool:
-        return self._origin(wire).kind is Kind.CONSTANT
-
-    def _is_source(self, wire: int) -> bool:
-        return self._origin(wire).kind in SOURCES
 
     def _is_number(self, node: Node) -> bool:
         if not node.outputs:

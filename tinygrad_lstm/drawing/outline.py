@@ -116,9 +116,6 @@ class _Outline:
         same = node.parameters.get("shape") == (*node.shapes, None)[0]
         return node.kind is Kind.LINEAR and same and self._origin(node.inputs[0]).kind in SOURCES
 
-    def _is_end(self, node: Node) -> bool:
-        return node.kind in SOURCES or self._is_reading(node)
-
     def _is_weight(self, node: Node) -> bool:
         """Return whether a leaf of no module is used as a weight."""
         for wire in self._arms(node.outputs[0]):
@@ -304,7 +301,8 @@ class _Outline:
             if branch.kind is Kind.BRANCH and wire not in self._arms_drawn(branch):
                 continue
             maker, weight = self._source_and_weight(wire)
-            if id(maker) in self.hidden or id(maker) not in self.vertex or self._is_end(maker):
+            is_end = maker.kind in SOURCES or self._is_reading(maker)
+            if is_end or id(maker) in self.hidden or id(maker) not in self.vertex:
                 continue
             last = self.maker[wire]
             while not last.is_named and last is not maker:

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import GradientError, ShapeError, UsageError
 from . import primitives as p
 from .arguments import flag, function
+from .arrays import plain
 from .cotangent import PlainSums, Sums
 from .gradients import starting_cotangent
 from .masks import passes
@@ -91,9 +92,10 @@ def grad(
     """
     create_graph = flag("grad: create_graph", create_graph)
     allow_unused = flag("grad: allow_unused", allow_unused)
-    outs = _several(outputs, "outputs")
-    ins = _several(inputs, "inputs")
-    seeds = [None] * len(outs) if grad_outputs is None else _several(grad_outputs, "", len(outs))
+    outs = _tensors(outputs, "outputs")
+    ins = _tensors(inputs, "inputs")
+    seeds = grad_outputs if is_several(grad_outputs) else [grad_outputs]
+    seeds = [None] * len(outs) if grad_outputs is None else seeds
     if len(seeds) != len(outs):
         raise ShapeError(f"grad: found {len(seeds)} grad_outputs for {len(outs)} outputs")
     for x in ins:
@@ -164,8 +166,8 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     (9.0, 6.0)
     """
     function("jvp: fn", fn, "a function of Tensors")
-    points = primals if isinstance(primals, tuple | list) else (primals,)
-    directions = tangents if isinstance(tangents, tuple | list) else (tangents,)
+    points = primals if is_several(primals) else (primals,)
+    directions = tangents if is_several(tangents) else (tangents,)
     if len(points) != len(directions):
         raise ShapeError(f"jvp: found {len(directions)} tangents for {len(points)} primals")
     moved: dict[Any, Tensor] = {}
@@ -183,14 +185,14 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
             seeds.append(start)
             moved[start] = along
         outputs = fn(*seeds)
-        outs = outputs if isinstance(outputs, tuple | list) else (outputs,)
-        push_forward([_tensor(out) for out in outs], moved)
+        outs = outputs if is_several(outputs) else (outputs,)
+        push_forward([checked_output("jvp", out) for out in outs], moved)
     results = [
         moved[out] if out in moved else constant(np.zeros(out.shape, out.dtype)) for out in outs
     ]
     if not here.get().recording:
         outs, results = [out.detach() for out in outs], [result.detach() for result in results]
-    several = isinstance(outputs, tuple | list)
+    several = is_several(outputs)
     return (tuple(outs), tuple(results)) if several else (outs[0], results[0])
 
 
@@ -255,21 +257,24 @@ def moving(point: Any) -> Tensor:
     """Return a new Tensor at a point, which nothing else reads and which requires a gradient."""
     if isinstance(point, Tensor) and point.requires_grad:
         return record(p.reshape, (point,), {"shape": point.shape})
-    return Tensor(point._array if isinstance(point, Tensor) else point, requires_grad=True)
+    return Tensor(plain(point), requires_grad=True)
 
 
-def _tensor(value: Any) -> Tensor:
+def is_several(value: Any) -> bool:
+    """Return whether a value is a tuple or a list: one entry for each argument or output."""
+    return isinstance(value, tuple | list)
+
+
+def checked_output(who: str, value: Any) -> Tensor:
+    """Return what a function returned, if it is a Tensor."""
     if not isinstance(value, Tensor):
-        raise UsageError(f"jvp: the function returned {type(value).__name__}, expected a Tensor")
+        raise UsageError(f"{who}: fn returned {type(value).__name__}, expected a Tensor")
     return value
 
 
-def _several(value: Any, argument: str, count: int | None = None) -> list[Any]:
-    if count == 1 and not isinstance(value, tuple | list):
-        return [value]
-    several = list(value) if isinstance(value, tuple | list) else [value]
-    if argument:
-        for x in several:
-            if not isinstance(x, Tensor):
-                raise UsageError(f"grad: found {type(x).__name__} in {argument}, expected Tensors")
+def _tensors(value: Any, argument: str) -> list[Tensor]:
+    several = list(value) if is_several(value) else [value]
+    for x in several:
+        if not isinstance(x, Tensor):
+            raise UsageError(f"grad: found {type(x).__name__} in {argument}, expected Tensors")
     return several

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, UsageError
+from ..errors import ShapeError
 from . import primitives as p
 from .arguments import flag, function
-from .differentiate import grad, jvp, moving, push_forward
+from .differentiate import checked_output, grad, is_several, jvp, moving, push_forward
 from .place import enable_grad, no_grad
 from .tensor import Tensor, constant
 
@@ -55,7 +55,7 @@ def vjp(
     create_graph = flag("vjp: create_graph", create_graph)
     out_cts: Sequence[Any] = [None] * len(run.outs)
     if cotangents is not None:
-        out_cts = cotangents if run.has_several and _is_several(cotangents) else [cotangents]
+        out_cts = cotangents if run.has_several and is_several(cotangents) else [cotangents]
     if len(out_cts) != len(run.outs):
         raise ShapeError(f"vjp: found {len(out_cts)} cotangents for {len(run.outs)} outputs")
     cts = run.pull(dict(enumerate(out_cts)), create_graph)
@@ -161,14 +161,10 @@ def hvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     """
     function("hvp: fn", fn, "a function of Tensors")
     outs, moved = jvp(lambda *xs: _slopes("hvp", fn, xs), primals, tangents)
-    return outs[0], moved[1:] if _is_several(primals) else moved[1]
+    return outs[0], moved[1:] if is_several(primals) else moved[1]
 
 
 # --- how ----------------------------------------------------------------------------------------
-
-
-def _is_several(value: Any) -> bool:
-    return isinstance(value, tuple | list)
 
 
 class _Run:
@@ -184,13 +180,15 @@ class _Run:
 
     def __init__(self, who: str, fn: Callable[..., Any], primals: Any) -> None:
         function(f"{who}: fn", fn, "a function of Tensors")
-        self.is_sequence = _is_several(primals)
+        self.is_sequence = is_several(primals)
         points = primals if self.is_sequence else (primals,)
         with enable_grad():  # inside no_grad too: what is differentiated must be recorded
             self.seeds = [moving(point) for point in points]
             outputs = fn(*self.seeds)
-        self.has_several = _is_several(outputs)
-        self.outs = [_tensor(who, out) for out in (outputs if self.has_several else (outputs,))]
+        self.has_several = is_several(outputs)
+        self.outs = [
+            checked_output(who, out) for out in (outputs if self.has_several else (outputs,))
+        ]
 
     def by_primal(self, results: Sequence[Any]) -> Any:
         """Return one result for each primal in the structure of the primals."""
@@ -252,7 +250,7 @@ def _zeros(x: Tensor) -> Tensor:
 
 def _slopes(who: str, fn: Callable[..., Any], xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return fn(*xs), one number, and its gradients, recorded."""
-    y = _tensor(who, fn(*xs))
+    y = checked_output(who, fn(*xs))
     if y.size != 1:
         raise ShapeError(
             f"{who}: fn returned shape {y.shape}, expected one number; reduce it with .sum(), or "
@@ -262,9 +260,3 @@ def _slopes(who: str, fn: Callable[..., Any], xs: tuple[Tensor, ...]) -> tuple[T
         return (y, *map(_zeros, xs))
     slopes = grad(y, xs, create_graph=True, allow_unused=True)
     return (y, *(_zeros(x) if ct is None else ct for x, ct in zip(xs, slopes, strict=True)))
-
-
-def _tensor(who: str, value: Any) -> Tensor:
-    if not isinstance(value, Tensor):
-        raise UsageError(f"{who}: fn returned {type(value).__name__}, expected a Tensor")
-    return value
