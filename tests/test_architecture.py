@@ -183,12 +183,16 @@ def test_module_says_its_job_in_the_first_line(module):
     assert docstring.splitlines()[0].endswith((".", ":"))
 
 
-def test_the_table_of_primitives_stays_readable():
-    rows = (ROOT / "engine" / "primitives.py").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("table", ["engine.primitives", "engine.matrices"])
+def test_the_tables_of_primitives_stay_readable(table):
+    rows = SOURCES[table].read_text("utf-8").splitlines()
     assert [row for row in rows if len(row) > 120] == []
 
 
-@pytest.mark.parametrize("module", [x for x in SOURCES if x.startswith("engine.functions")])
+COMPOSITES = [x for x in SOURCES if x.startswith("engine.functions")]
+
+
+@pytest.mark.parametrize("module", [*COMPOSITES, "engine.fft", "engine.linalg"])
 def test_composites_stand_in_files_that_are_read_in_one_sitting(module):
     assert len(SOURCES[module].read_text("utf-8").splitlines()) <= 300
 
