@@ -91,7 +91,7 @@ def functions(kind: str, settings: dict[str, Any]) -> list[list[tuple[Any, ...]]
     """
     ways = ways_of(settings)
     names = settings.get("activations") or DEFAULTS[kind] * ways
-    lists = [settings.get(f"activation_{each}") or [] for each in ("alpha", "beta")]
+    lists = [settings.get(f"activation_{letter}") or [] for letter in ("alpha", "beta")]
     given = f"the activations {list(names)} with {lists}"
     sources = [iter(numbers) for numbers in lists]
     chosen: list[tuple[Any, ...]] = []

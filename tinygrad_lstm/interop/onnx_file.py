@@ -122,12 +122,12 @@ class _Writer:
         """Return the model; whether states and lengths are inputs too."""
         helper, module = self.package.helper, self.module
         stages = module._stages.values() if isinstance(module, nn.Sequential) else [module]
-        layers: list[Any] = [each for each in stages if not isinstance(each, nn.Dropout)]
-        for each in layers:
-            if not isinstance(each, nn.Recurrent | nn.Dense):
-                kind = type(each).__name__ if isinstance(each, Module) else repr(each)
+        layers: list[Any] = [stage for stage in stages if not isinstance(stage, nn.Dropout)]
+        for layer in layers:
+            if not isinstance(layer, nn.Recurrent | nn.Dense):
+                kind = type(layer).__name__ if isinstance(layer, Module) else repr(layer)
                 raise UsageError(f"onnx_model: found {kind}, expected layers over time and Dense")
-        over_time = [each for each in layers if isinstance(each, nn.Recurrent)]
+        over_time = [layer for layer in layers if isinstance(layer, nn.Recurrent)]
         axes = ["B"]
         if over_time:
             axes = ["B", "T"] if over_time[0].batch_first else ["T", "B"]
@@ -144,12 +144,12 @@ class _Writer:
             if lengths:
                 inputs["lengths"] = ["B"]
         out, last = "x", []
-        for each in layers:
-            if isinstance(each, nn.Dense):
-                out = self.dense(each, out)
+        for layer in layers:
+            if isinstance(layer, nn.Dense):
+                out = self.dense(layer, out)
             else:
-                starts = given or [""] * len(each.equations.states)
-                out, *last = self.recurrent(each, out, "lengths" if lengths else "", starts)
+                starts = given or [""] * len(layer.equations.states)
+                out, *last = self.recurrent(layer, out, "lengths" if lengths else "", starts)
         for result, name in zip([out, *last], outputs):  # last states of a layer alone
             self.add("Identity", [result], output=name)
         floats = helper.np_dtype_to_tensor_dtype(self.dtype)
@@ -185,7 +185,7 @@ class _Writer:
         """
         if layer.batch_first:
             x = self.add("Transpose", [x], perm=[1, 0, 2])
-        ways = [self.parts[each] for each in layer._directions.values() or (layer,)]
+        ways = [self.parts[direction] for direction in layer._directions.values() or (layer,)]
         D, whole = 1 + layer.bidirectional, len(ways) == 1
         zero = self.constant("axis_0", np.array([0]))
         if whole:
@@ -197,13 +197,13 @@ class _Writer:
                 span = [self.constant(f"at_{n}", np.array([n])) for n in (first, first + D)]
                 starts = [name and self.add("Slice", [name, *span, zero]) for name in given]
             x, *ends = self.node(ways[first : first + D], x, lengths, starts)
-            for each, name in zip(lasts, ends, strict=True):
-                each.append(name)
+            for last, name in zip(lasts, ends, strict=True):
+                last.append(name)
         if layer.batch_first:
             x = self.add("Transpose", [x], perm=[1, 0, 2])
         if whole:
-            return [x, *(self.add("Squeeze", [each[0], zero]) for each in lasts)]
-        return [x, *(self.add("Concat", each, axis=0) for each in lasts)]
+            return [x, *(self.add("Squeeze", [last[0], zero]) for last in lasts)]
+        return [x, *(self.add("Concat", last, axis=0) for last in lasts)]
 
     def node(self, ways: list[LayerPart], x: str, lengths: str, starts: list[str]) -> list[str]:
         """Add one layer in one or two directions, from (T, B, in) to (T, B, D H)."""
@@ -211,12 +211,12 @@ class _Writer:
         stem = joint(ways[0].stem, ways[0].path.removesuffix("forward").rstrip("."))
         arrays = {letter: self.arrays.get(joint(stem, letter)) for letter in "WRBP"}
         weights = {
-            letter: self.constant(joint(stem, letter), each)
-            for letter, each in arrays.items()
-            if each is not None
+            letter: self.constant(joint(stem, letter), array)
+            for letter, array in arrays.items()
+            if array is not None
         }
         operator = next(name for kind, name in OPERATORS.items() if isinstance(equations, kind))
-        functions = [_squash(each) for each in squashes(equations)]
+        functions = [_squash(squash) for squash in squashes(equations)]
         if operator != "RNN":
             functions.insert(0, _squash(sigmoid))
         squashing, numbers = zip(*functions * len(ways), strict=True)
