@@ -405,6 +405,14 @@ CALLS: dict[str, Call] = {
     "LayerNorm": lambda: call(
         nn.LayerNorm, (2, 3), eps=1e-5, scale=True, bias=True, name="n", dtype=float
     ),
+    "GroupNorm": lambda: call(
+        nn.GroupNorm, 2, 4, eps=1e-5, scale=True, bias=True, name="n", dtype=float
+    ),
+    "RMSNorm": lambda: call(nn.RMSNorm, 4, eps=1e-5, scale=True, name="n", dtype=float),
+    "Flatten": lambda: call(nn.Flatten, start=1, name="f"),
+    "GroupNorm.forward": lambda: call(nn.GroupNorm(2, 2), X),
+    "RMSNorm.forward": lambda: call(nn.RMSNorm(2), X),
+    "Flatten.forward": lambda: call(nn.Flatten(), X),
     "BatchNorm": lambda: call(
         nn.BatchNorm, 2, eps=1e-5, momentum=0.1, axis=1, scale=True, bias=True, name="n",
         dtype=float,

@@ -43,6 +43,8 @@ PLAIN = {
         nn.LayerNorm(4, scale=False), nn.LayerNorm(4, bias=False)
     ),
     "BatchNorm": lambda: nn.BatchNorm(3),
+    "GroupNorm": lambda: nn.GroupNorm(2, 4),
+    "RMSNorm": lambda: nn.Sequential(nn.RMSNorm(4), nn.Flatten(), nn.Dense(4, 1)),
     "Embedding": lambda: nn.Sequential(nn.Embedding(5, 3), nn.LSTM(3, 2)),
     "Attention": lambda: nn.Attention(6, 3),
     "Attention without biases": lambda: nn.Attention(4, 2, bias=False),

@@ -115,6 +115,10 @@ PLAIN = {
     "LayerNormalization": (
         lambda: nn.LayerNorm(5, eps=1e-3), lambda: L.LayerNormalization(dtype="float64"), (B, 5),
     ),
+    "GroupNormalization": (
+        lambda: nn.GroupNorm(2, 4, eps=1e-3),
+        lambda: L.GroupNormalization(2, axis=1, dtype="float64"), (B, 4, 3),
+    ),
     "BatchNormalization in use": (
         lambda: nn.BatchNorm(5, eps=1e-3).eval(),
         lambda: L.BatchNormalization(dtype="float64"), (B, 5),

@@ -149,6 +149,25 @@ def test_a_random_batch_norm_is_pytorchs_in_training_and_in_use(seed):
             laws.near(interop.torch.weights(ours)[name], there.numpy(), NEAR)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_norms_of_groups_and_of_squares_are_pytorchs(seed):
+    random = np.random.default_rng(seed)
+    groups, width, batch = (int(number) for number in random.integers(2, 5, 3))
+    affine, eps = bool(random.integers(4)), float(10.0 ** random.integers(-8, 0))
+    features = groups * width
+    array = random.normal(size=(batch, features, *random.integers(1, 4, seed % 3).tolist()))
+    pairs = [
+        (nn.GroupNorm(groups, features, eps=eps, scale=affine, bias=affine),
+         torch.nn.GroupNorm(groups, features, eps=eps, affine=affine), array),
+        (nn.RMSNorm(features, eps=eps, scale=affine),
+         torch.nn.RMSNorm(features, eps=eps, elementwise_affine=affine), np.moveaxis(array, 1, -1)),
+    ]  # fmt: skip
+    for ours, theirs, data in pairs:
+        theirs = filled(theirs, drawn(ours, random))
+        (x,), (y,) = leaves(data)
+        agrees(ours, theirs, ours(x), theirs(y), [x], [y])
+
+
 @pytest.mark.parametrize("padding", [None, 2])
 def test_an_embedding_is_pytorchs(padding):
     random = np.random.default_rng(0)

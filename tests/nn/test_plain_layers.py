@@ -29,6 +29,8 @@ LAYERS = {
     "MaxPool": (lambda: nn.MaxPool(2), (B, 2, 6)),
     "AveragePool": (lambda: nn.AveragePool((2, 2), 1, padding=1), (B, 2, 3, 4)),
     "LayerNorm": (lambda: nn.LayerNorm(4), (B, 4)),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4), (B, 4, 3)),
+    "RMSNorm": (lambda: nn.RMSNorm(4), (B, 4)),
     "BatchNorm": (lambda: nn.BatchNorm(4), (B, 4)),
     "BatchNorm in use": (lambda: nn.BatchNorm(2).eval(), (B, 2, 3)),
     "Attention": (lambda: nn.Attention(4, 2, causal=True, seed=1), (5, B, 4)),
@@ -121,6 +123,7 @@ def test_gradients_agree_in_a_comparison_and_a_wrong_one_does_not(make, shape):
 SIGNALS = {
     "Conv1d": {"z", "y"}, "Conv2d": {"y"}, "MaxPool": {"y"}, "AveragePool": {"y"},
     "LayerNorm": {"mean", "away", "var", "z", "y"}, "BatchNorm": {"mean", "away", "var", "z", "y"},
+    "GroupNorm": {"mean", "away", "var", "z", "y"}, "RMSNorm": {"var", "z", "y"},
     "BatchNorm in use": {"away", "z", "y"}, "Attention": {"Q", "K", "V", "s", "a", "h", "y"},
     "Attention of one sequence": {"Q", "K", "V", "s", "a", "h", "y"}, "Dropout": {"y"},
     "Dense": {"y"},
@@ -220,6 +223,8 @@ def test_a_type_stays(make, shape, dtype):
             "Conv1d": lambda: nn.Conv1d(2, 3, 3, dtype=dtype),
             "Conv2d": lambda: nn.Conv2d(2, 4, (2, 3), dtype=dtype),
             "LayerNorm": lambda: nn.LayerNorm(4, dtype=dtype),
+            "GroupNorm": lambda: nn.GroupNorm(2, 4, dtype=dtype),
+            "RMSNorm": lambda: nn.RMSNorm(4, dtype=dtype),
             "BatchNorm": lambda: nn.BatchNorm(shape[1], dtype=dtype),
             "Attention": lambda: nn.Attention(4, 2, dtype=dtype),
             "Dense": lambda: nn.Dense(4, 2, dtype=dtype),
@@ -237,6 +242,24 @@ def test_a_layer_makes_its_initial_values_from_its_seed():
                  lambda s: nn.Attention(4, 2, seed=s)):  # fmt: skip
         one, same, other = (make(seed).parameters()[0].data for seed in (1, 1, 2))
         assert (one == same).all() and (one != other).any()
+
+
+def test_a_network_of_convolutions_is_trained():
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, activation="relu", seed=0), nn.MaxPool(2), nn.BatchNorm(4),
+        nn.Flatten(), nn.Dense(4 * 3 * 3, 2, seed=1),
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    x, classes = random.normal(size=(12, 1, 6, 6)), random.integers(0, 2, 12)
+    update, losses = tg.optim.Adam(net.parameters(), lr=0.02), []
+    for _ in range(30):
+        update.zero_grad()
+        loss = nn.softmax_cross_entropy(net(x), classes)
+        loss.backward()
+        update.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+    laws.near(nn.Flatten()(x).data, x.reshape(12, -1), 0)
 
 
 # --- attention ------------------------------------------------------------------------------------
@@ -292,6 +315,8 @@ BAD = {
     "pooled": (lambda: nn.MaxPool(2)(np.ones((3, 4))), ShapeError, "maxpool: input has shape"),
     "sizes": (lambda: nn.LayerNorm(0), ArgumentError, "LayerNorm: input_size"),
     "eps": (lambda: nn.LayerNorm(2, eps=-1.0), ArgumentError, "LayerNorm: eps"),
+    "a group": (lambda: nn.GroupNorm(3, 4), ArgumentError, "3 groups for 4 features"),
+    "flat": (lambda: nn.Flatten(2)(np.ones((3, 4))), ShapeError, "flatten: .*more than 2 axes"),
     "norm": (lambda: nn.LayerNorm((2, 3))(np.ones((2, 4))), ShapeError, "layernorm: .*4 features"),
     "one": (lambda: NORM(np.ones((1, 3))), ShapeError, "batchnorm: .*larger batch, or call eval"),
     "no batch": (lambda: nn.BatchNorm(3, axis=0)(np.ones(3)), ShapeError, "expected a batch"),

@@ -6,7 +6,8 @@ Knows the layers; does not import Keras.
     GRU with reset_after    bias (2, 3H): of what comes in, and of what comes back
     Dense                   kernel (in, out), bias (out,)
     Conv1D, Conv2D          kernel (*kernel, in / groups, out), bias (out,)
-    LayerNormalization      gamma, beta
+    LayerNormalization      gamma, beta; so has GroupNormalization
+    RMSNormalization        scale
     BatchNormalization      gamma, beta, moving_mean, moving_variance, each (in,)
     Embedding               embeddings (count, out)
     MultiHeadAttention      query, key, value: kernel (in, heads, d), bias (heads, d);
@@ -52,6 +53,8 @@ TABLES: Tables = {
     nn.Dense: {"W": ("kernel", same, same), "b": ("bias", same, same)},
     Conv: {"W": ("kernel", _kernel_last, _kernel_first), "b": ("bias", same, same)},
     nn.LayerNorm: {"g": ("gamma", same, same), "b": ("beta", same, same)},
+    nn.GroupNorm: {"g": ("gamma", same, same), "b": ("beta", same, same)},
+    nn.RMSNorm: {"g": ("scale", same, same)},
     nn.BatchNorm: {
         "g": ("gamma", same, same), "b": ("beta", same, same),
         "running_mean": ("moving_mean", same, same), "running_var": ("moving_variance", same, same),

@@ -9,6 +9,8 @@ Knows the layers; does not import PyTorch.
     Linear            weight (out, in), bias (out,)
     Conv1d, Conv2d    weight (out, in / groups, *kernel), bias (out,)
     LayerNorm         weight, bias, each of the normalized shape
+    GroupNorm         weight, bias, each (in,)
+    RMSNorm           weight (in,)
     BatchNorm1d, 2d   weight, bias, running_mean, running_var, each (in,), num_batches_tracked ()
     Embedding         weight (count, out)
     MultiheadAttention  in_proj_weight (3 in, in) and in_proj_bias (3 in,) of queries, keys and
@@ -42,6 +44,8 @@ TABLES: Tables = {
     nn.Dense: {"W": ("weight", turned, turned), "b": ("bias", same, same)},
     Conv: {"W": ("weight", same, same), "b": ("bias", same, same)},
     nn.LayerNorm: {"g": ("weight", same, same), "b": ("bias", same, same)},
+    nn.GroupNorm: {"g": ("weight", same, same), "b": ("bias", same, same)},
+    nn.RMSNorm: {"g": ("weight", same, same)},
     nn.BatchNorm: {
         "g": ("weight", same, same), "b": ("bias", same, same),
         "running_mean": ("running_mean", same, same), "running_var": ("running_var", same, same),

@@ -26,14 +26,18 @@ if TYPE_CHECKING:
     from .convolution import Conv1d as Conv1d
     from .convolution import Conv2d as Conv2d
     from .embedding import Embedding as Embedding
+    from .flatten import Flatten as Flatten
+    from .normalization import GroupNorm as GroupNorm
     from .normalization import LayerNorm as LayerNorm
+    from .normalization import RMSNorm as RMSNorm
     from .pooling import AveragePool as AveragePool
     from .pooling import MaxPool as MaxPool
 
 __all__ = [
     "GRU", "LSTM", "RNN", "Attention", "AveragePool", "BatchNorm", "Cell", "Conv1d", "Conv2d",
-    "Dense", "Dropout", "Embedding", "Equations", "GRUCell", "LSTMCell", "LayerNorm", "MaxPool",
-    "MemoryBlocks", "Module", "RNNCell", "Recurrent", "RecurrentOptions", "Sequential",
+    "Dense", "Dropout", "Embedding", "Equations", "Flatten", "GRUCell", "GroupNorm", "LSTMCell",
+    "LayerNorm", "MaxPool", "MemoryBlocks", "Module", "RMSNorm", "RNNCell", "Recurrent",
+    "RecurrentOptions", "Sequential",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "euclidean_norm", "init",
     "mean_squared_error", "softmax_cross_entropy", "squared_error",
 ]  # fmt: skip
@@ -42,7 +46,8 @@ __all__ = [
 _LATER = {
     "Attention": "attention", "AveragePool": "pooling", "BatchNorm": "batch_normalization",
     "Conv1d": "convolution", "Conv2d": "convolution", "Embedding": "embedding",
-    "LayerNorm": "normalization", "MaxPool": "pooling",
+    "Flatten": "flatten", "GroupNorm": "normalization", "LayerNorm": "normalization",
+    "MaxPool": "pooling", "RMSNorm": "normalization",
 }  # fmt: skip
 
 if not TYPE_CHECKING:

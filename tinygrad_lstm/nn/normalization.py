@@ -1,10 +1,11 @@
-"""Normalizing layers: over the features of each sample, and over a batch.
+"""Normalizing layers of each sample: over its features, or over groups of features.
 
 Knows the composites of the engine; nothing of graphs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from ..engine.arguments import flag, number
 from ..engine.functions import checked, mean
-from ..engine.primitives import sqrt
+from ..engine.functions.normalizations import along_axis
+from ..engine.primitives import reshape, sqrt
 from ..engine.symbol import Symbol, function
 from ..engine.tensor import Tensor
+from ..errors import ArgumentError
 from .card import layer_card
 from .inputs import bias_of, input_along, size
 from .module import Module
@@ -169,6 +172,197 @@ class LayerNorm(Normalization):
             x = input_along(place, x, self.dtype, axis, width, axes)
         z, *_ = standardized(x, self._average, self.eps)
         y: Tensor = scaled(z, self.g, self.b)
+        return y
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+
+class GroupNorm(Normalization):
+    """Each sample in groups of features, less the mean of the group, over its spread there.
+
+        y = g ∘ (x - mean) / √(var + eps) + b
+
+    Y. Wu and K. He, "Group normalization", ECCV 2018, eqs. 1 to 3. As many groups as features are
+    instance normalization.
+
+    Parameters
+    ----------
+    groups, input_size : int
+        Features are divided into so many groups.
+    eps, scale, bias, name, dtype
+        As in `LayerNorm`.
+
+    Attributes
+    ----------
+    g, b : (in,)
+        Gain and bias.
+
+    Signals: ``mean``, ``away``, ``var``, ``z``, each (B, groups, entries), and the output ``y``.
+
+    Raises
+    ------
+    ArgumentError, UsageError
+        If a size or an argument is out of range or of the wrong kind.
+
+    Examples
+    --------
+    >>> print(GroupNorm(2, 4))
+    groupnorm: GroupNorm, 4 features in 2 groups
+      mean = mean(x)
+      away = x - mean
+      var  = mean(away²)
+      z    = away / sqrt(var + 1e-05)
+      y    = g ∘ z + b
+    g (4,), b (4,)
+    Mean and variance are those of each group of each sample
+    8 parameters
+    """
+
+    def __init__(
+        self,
+        groups: int,
+        input_size: int,
+        *,
+        eps: float = 1e-5,
+        scale: bool = True,
+        bias: bool = True,
+        name: str | None = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(name)
+        self.groups = size("GroupNorm: groups", groups)
+        self.input_size = size("GroupNorm: input_size", input_size)
+        if self.input_size % self.groups:
+            raise ArgumentError(
+                f"GroupNorm: found {self.groups} groups for {self.input_size} features; expected "
+                "a number that divides them"
+            )
+        self._add_parameters((self.input_size,), eps, scale, bias, dtype)
+
+    def _summary(self) -> str:
+        return f"{super()._summary()}, {self.input_size} features in {self.groups} groups"
+
+    def _conventions(self) -> str:
+        return "Mean and variance are those of each group of each sample"
+
+    def _axes(self, ndim: int) -> tuple[int, ...]:
+        return (ndim - 1,)
+
+    def forward(self, x: Tensor | ArrayLike) -> Tensor:
+        """Apply the layer to each sample.
+
+        Parameters
+        ----------
+        x : (B, in, ...)
+
+        Returns
+        -------
+        y : (B, in, ...)
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If x does not fit the layer; the message names both.
+        """
+        x = input_along(self.place, x, self.dtype, 1, self.input_size, "(B, in, ...)")
+        entries = math.prod(x.shape[1:]) // self.groups
+        grouped = reshape(x, shape=(x.shape[0], self.groups, entries))
+        z, *_ = standardized(grouped, self._average, self.eps)
+        g, b = (along_axis(v, 1, x.ndim) for v in (self.g, self.b))
+        y = scaled(reshape(z, shape=x.shape), g, b)
+        y.name = "y"
+        tensor: Tensor = y
+        return tensor
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+
+class RMSNorm(Normalization):
+    """Each sample over the root of the mean of its squares: y = g ∘ x / √(mean x² + eps).
+
+    B. Zhang and R. Sennrich, "Root mean square layer normalization", NeurIPS 2019, eq. 4.
+
+    Parameters
+    ----------
+    input_size : int
+        Features.
+    eps, scale, name, dtype
+        As in `LayerNorm`.
+
+    Attributes
+    ----------
+    g : (in,)
+        Gain.
+
+    Signals: the mean of squares ``var``, ``z`` and the output ``y``.
+
+    Raises
+    ------
+    ArgumentError, UsageError
+        If a size or an argument is out of range or of the wrong kind.
+
+    Examples
+    --------
+    >>> print(RMSNorm(4))
+    rmsnorm: RMSNorm, 4 features
+      var = mean(x²)
+      z   = x / sqrt(var + 1e-05)
+      y   = g ∘ z
+    g (4,)
+    The mean of squares is that of each sample
+    4 parameters
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        eps: float = 1e-5,
+        scale: bool = True,
+        name: str | None = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(name)
+        self.input_size = size("RMSNorm: input_size", input_size)
+        self._add_parameters((self.input_size,), eps, scale, False, dtype)
+
+    def _summary(self) -> str:
+        return f"{super()._summary()}, {self.input_size} features"
+
+    def _conventions(self) -> str:
+        return "The mean of squares is that of each sample"
+
+    def _axes(self, ndim: int) -> tuple[int, ...]:
+        return (ndim - 1,)
+
+    def _equations(self, x: Any, g: Any = None) -> Any:
+        var = self._average(x * x)
+        z = x / sqrt(var + self.eps)
+        var.name, z.name = "var", "z"
+        if isinstance(x, Symbol) and self.g is not None:
+            g = Symbol("g")
+        return scaled(z, g, None)
+
+    def forward(self, x: Tensor | ArrayLike) -> Tensor:
+        """Apply the layer to the last axis.
+
+        Parameters
+        ----------
+        x : (..., in)
+
+        Returns
+        -------
+        y : (..., in)
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If x does not fit the layer; the message names both.
+        """
+        x = input_along(self.place, x, self.dtype, -1, self.input_size, "(..., in)")
+        y: Tensor = self._equations(x, self.g)
         return y
 
     if TYPE_CHECKING:
