@@ -468,3 +468,15 @@ def test_a_carry_of_a_step_that_stays_outside_of_the_loop_is_no_carry_of_the_loo
     report = tg.compare(loss, {"W": 1.7 * right + 0.3})
     report.diagnose(seconds=5)
     assert report.blame is not None and report.blame.signal == "W" and str(report)
+
+
+@pytest.mark.parametrize("size", [tg.norm, tg.max, tg.logsumexp, tg.sum])
+@pytest.mark.parametrize("shape", [(3,), (2, 3)])
+def test_a_reduction_along_all_axes_that_is_spread_again_is_diagnosed(size, shape):
+    rng = np.random.default_rng(0)
+    x = tg.Tensor(rng.normal(size=shape), requires_grad=True, name="x")
+    y = tg.tanh(size(x) * x) * rng.normal(size=shape)
+    loss = tg.sum(y * y)
+    report = tg.compare(loss, {"x": 1.7 * tg.grad(loss, x).numpy() + 0.3})
+    report.diagnose(seconds=3)
+    assert report.is_wrong and str(report)

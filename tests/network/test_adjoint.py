@@ -181,3 +181,21 @@ def test_nothing_passes_a_cut():
 
 def test_the_delta_of_a_delta_is_the_signal():
     assert delta(delta("lstm.out[0]")) == "lstm.out[0]"
+
+
+@pytest.mark.parametrize("name", [name for name, p in TABLE.items() if p.kind == "elementwise"])
+def test_a_function_in_a_folded_loop_has_a_gain_at_each_step(name):
+    """The partial may be one number for all entries and steps, as that of floor is."""
+    primitive = TABLE[name]
+    x, *others = primitive.samples()[0][0]
+    moving = x if primitive.rules[0] is not None else others[0]
+    leaf = tg.Tensor(np.asarray(moving, float), requires_grad=True, name="x")
+    h = leaf
+    for _ in tg.steps(3):
+        operand = leaf + 0.001 * h
+        h = primitive(*([operand, *others] if moving is x else [x, operand, *others[1:]]))
+    loss = tg.sum(h + leaf)
+    folded = tg.graph(loss).fold()
+    assert folded.loops
+    loss.backward()
+    laws.near(folded.adjoint().evaluate()["δx"], leaf.grad, 1e-12)

@@ -247,7 +247,9 @@ def gain_of(node: Node, port: int, operands: Sequence[Any], y: Any) -> Any:
     rule = node.operation.rules[port]
     assert rule is not None
     if node.kind is Kind.ELEMENTWISE:
-        return rule(*operands, y)
+        gain = rule(*operands, y)
+        # a rule may give one number for all entries, and each step reads its own
+        return np.broadcast_to(gain, np.shape(y)) if node.folded and not np.ndim(gain) else gain
     if not node.folded:
         return rule(*operands, y, node.parameters.get("axis"))
     return np.stack([
@@ -273,10 +275,10 @@ _RULES: dict[Kind, Callable[[_Transposition, Node], None]] = {
 def delta(name: str) -> str:
     """Return the name of a signal's δ; of a δ, the signal's.
 
-    >>> delta("lstm.out[0]"), delta("δlstm.out[0]")
-    ('δlstm.out[0]', 'lstm.out[0]')
+    >>> delta("lstm.out[0]"), delta("δlstm.out[0]"), delta("δ")
+    ('δlstm.out[0]', 'lstm.out[0]', 'δδ')
     """
-    return name[1:] if name.startswith("δ") else f"δ{name}"
+    return name[1:] if len(name) > 1 and name.startswith("δ") else f"δ{name}"
 
 
 def alive(graph: Flow) -> set[int]:

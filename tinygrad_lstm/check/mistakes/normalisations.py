@@ -106,7 +106,7 @@ def along_other_axis(
         The factor of the sums behind the spread.
     """
     shape = tuple(normal.added.parameters["shape"])
-    axis = normal.spread.parameters["axis"]
+    axis = normal.spread.parameters.get("axis")
     if len(shape) != 2 or not isinstance(axis, int):
         return None
     axes = {"axis": 1 - axis % 2, "keepdims": True}
