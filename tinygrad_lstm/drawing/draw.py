@@ -60,7 +60,7 @@ def draw(
     of : Tensor, Graph or Report
         A Graph is drawn as it is, folded or unrolled. Of a Report, the adjoint network is drawn,
         with the first wrong step marked.
-    path : path ending in .png, .svg, .pdf, .dot or .gv, optional
+    path : path ending in .png, .svg, .pdf, .tex (TikZ), .mmd (Mermaid), .dot or .gv, optional
         Where to save the picture.
     view : {"forward", "adjoint", "both"}
         Both are drawn one above the other, every part in the same place.

@@ -21,10 +21,12 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from ..errors import ArgumentError, RenderError, check_path
 from ..files.whole import write_file
+from .exports import mermaid, tikz
 from .program import TooMuchError, run
 from .stacking import lay_out
 
-FORMATS = ("png", "svg", "pdf", "dot", "gv")
+EXPORTS = {"tex": tikz, "mmd": mermaid}  # made of the SVG
+FORMATS = ("png", "svg", "pdf", "dot", "gv", *EXPORTS)
 RANKS = re.compile(r"\bnewrank=true\b|\brank=same\b")
 TIME_LIMIT = 60.0  # seconds
 WHOLE = {  # what a picture begins and ends with
@@ -113,6 +115,8 @@ def rendered(
         raise ArgumentError(f"unknown format {format!r}; the known ones are {', '.join(FORMATS)}")
     if format in ("dot", "gv"):
         return dot.encode()
+    if format in EXPORTS:
+        return EXPORTS[format](rendered(dot, "svg", engine=engine, time_limit=time_limit))
     time_limit = TIME_LIMIT if time_limit is None else time_limit
     end = time.monotonic() + time_limit
     program = shutil.which("dot")

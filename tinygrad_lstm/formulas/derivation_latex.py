@@ -184,8 +184,17 @@ def _letters_of_text(text: str) -> str:
     return re.sub(r"\s+", r"\\,", kept.strip()) or "?"
 
 
-WRITTEN = {"δ": r"$\delta$", "∂": r"$\partial$", "∘": r"$\circ$", "ᵀ": r"$^\top$", "Σ": r"$\sum$",
-           "ₖ": "$_k$", "−": "$-$", "\\": r"\textbackslash{}"}  # fmt: skip
+WRITTEN = {
+    "δ": r"$\delta$", "∂": r"$\partial$", "σ": r"$\sigma$", "Σ": r"$\Sigma$", "Δ": r"$\Delta$",
+    "∘": r"$\circ$", "×": r"$\times$", "·": r"$\cdot$", "⊗": r"$\otimes$", "−": "$-$",
+    "±": r"$\pm$",
+    "ᵀ": r"$^\top$", "⁻": "$^-$", "⁺": "$^+$", "¹": "$^1$", "²": "$^2$", "³": "$^3$", "′": "$'$",
+    "ₖ": "$_k$", "₊": "$_+$", "₋": "$_-$", "₁": "$_1$", "₂": "$_2$", "₃": "$_3$", "½": r"$\frac12$",
+    "≤": r"$\le$", "≥": r"$\ge$", "≠": r"$\ne$", "≈": r"$\approx$", "→": r"$\to$",
+    "←": r"$\leftarrow$",
+    "‖": r"$\|$", "●": r"$\bullet$", "…": r"\dots{}", "ŷ": r"$\hat{y}$", "\xa0": "~",
+    "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "''",
+}  # fmt: skip
 
 
 def words(text: str) -> str:
