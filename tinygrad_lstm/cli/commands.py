@@ -152,8 +152,9 @@ def _parser() -> argparse.ArgumentParser:
         "draw", parents=[loss], help="draw a network and its adjoint",
         description="Draw the network that a Python file records, and its adjoint.",
     )  # fmt: skip
-    sub.add_argument("-o", "--out", type=Path, help="a .png, .svg, .pdf, .tex, .mmd or .dot file (default: "
-                       "the network's name with .png)")  # fmt: skip
+    sub.add_argument("-o", "--out", type=Path,
+                     help="a .png, .svg, .pdf, .tex, .mmd or .dot file (default: the network's "
+                     "name with .png)")  # fmt: skip
     sub.add_argument("--view", choices=VIEWS, default="both")
     sub.add_argument("--style", choices=STYLES, default="wan")
     sub.add_argument("--level", choices=LEVELS, default="tensor")
