@@ -80,3 +80,24 @@ def test_a_map_without_a_rule_is_tried_at_each_step():
     assert TABLE["pad"].steps([(T, B)], (T, B + 1), {"pad_width": ((0, 0), (0, 1))}) is None
     assert TABLE["average"].steps([(T, B, N)], (T, B), {"axis": -1}) == ([True], {"axis": -1})
     assert TABLE["average"].steps([(T, B, N)], (T, N), {"axis": 1}) is None
+
+
+AFTER = {
+    "less its mean": lambda h: h - tg.mean(h, axis=-1, keepdims=True),
+    "over its norm": lambda h: h / tg.norm(h, axis=-1, keepdims=True),
+    "normalized": tg.nn.LayerNorm(H),
+    "its softmax, used twice": lambda h: tg.softmax(h) * h + tg.softmax(h),
+    "a dense layer around": lambda h: h + tg.tanh(tg.nn.Dense(H, H, "sigmoid", seed=0)(h) * h),
+}
+
+
+@pytest.mark.parametrize("after", AFTER.values(), ids=AFTER)
+def test_what_uses_a_sequence_in_several_ways_is_moved_into_its_one_loop(after):
+    rnn, x = tg.nn.RNN(N, H, seed=0), leaf("x", T, B, N)
+    loss = tg.sum(after(rnn(x)[0]) ** 2)
+    network = tg.graph(loss).fold()
+    assert len({node.loop for node in network.nodes if node.folded}) == 1
+    expected = tg.grad(loss, [x, *rnn.parameters()])
+    found = network.adjoint().evaluate()
+    for leaf_, gradient in zip(["x", "rnn.W", "rnn.U", "rnn.b"], expected, strict=True):
+        np.testing.assert_allclose(found[f"δ{leaf_}"], gradient.numpy(), rtol=1e-10, atol=1e-12)

@@ -37,6 +37,29 @@ class _Moving:
         for element in Interruptible(list(self.users)):
             for operand in element.operands:
                 self.users[operand].append(element)
+        self.distances = self._distances()
+
+    def _distances(self) -> dict[Element, int]:
+        """Return how far every element is from the outputs: farther than whatever uses it.
+
+        What a delay reads is taken for the end of another way, so that loops have an end, too.
+        """
+        uses = dict.fromkeys(self.users, 0)
+        read = [
+            (element, [] if element.node.kind is Kind.DELAY else element.operands)
+            for element in Interruptible(list(self.users))
+        ]
+        for _, operands in read:
+            for operand in operands:
+                uses[operand] += 1
+        reads = dict(read)
+        order = [element for element, count in uses.items() if not count]
+        for element in order:  # which grows
+            for operand in reads[element]:
+                uses[operand] -= 1
+                if not uses[operand]:
+                    order.append(operand)
+        return {element: place for place, element in enumerate(order)}
 
     def before(self) -> bool:
         """Move in the operation that makes a sequence, if the loop alone reads the sequence."""
@@ -59,25 +82,26 @@ class _Moving:
 
     def after(self) -> bool:
         """Move in the operations on a collected sequence that act on each step."""
-        waiting, is_changed = [x for x in self.users if x.node.kind is Kind.COLLECT], False
+        sequences, is_changed = [x for x in self.users if x.node.kind is Kind.COLLECT], False
+        waiting = [user for sequence in sequences for user in self.users[sequence]]
         while waiting:
-            for user in dict.fromkeys(self.users[waiting.pop()]):
-                moved = by_step(user) if user.is_outside else None
-                if moved is None:
-                    continue
-                loop = self._loop_for(user, moved[0])
-                if loop is None:
-                    continue
-                users, self.users[user] = self.users[user], []
-                self._move(user, loop, moved, self.borders.natural(loop))
-                user.node.name = f"{user.node.stem}(k)"
-                collected = self.borders.collect(user)
-                self.users.setdefault(collected, [])
-                self.users[user].append(collected)
-                for reader in users:
-                    self._replace(reader, user, collected)
-                waiting.append(collected)
-                is_changed = True
+            # the farthest from the outputs first, so that its operands have been moved
+            user = max(waiting, key=lambda element: self.distances.get(element, 0))
+            waiting = [element for element in waiting if element is not user]
+            moved = by_step(user) if user.is_outside else None
+            loop = None if moved is None else self._loop_for(user, moved[0])
+            if moved is None or loop is None:
+                continue
+            users, self.users[user] = self.users[user], []
+            self._move(user, loop, moved, self.borders.natural(loop))
+            user.node.name = f"{user.node.stem}(k)"
+            collected = self.borders.collect(user)
+            self.users.setdefault(collected, [])
+            self.users[user].append(collected)
+            for reader in users:
+                self._replace(reader, user, collected)
+            waiting += users
+            is_changed = True
         return is_changed
 
     def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
