@@ -386,6 +386,25 @@ def test_the_part_that_leads_to_one_signal_has_no_other_line():
         whole.leading_to("lstm.W.x")
 
 
+def test_numbers_of_a_step_are_those_of_the_tape():
+    loss, _ = network(T=4)
+    loss.backward()
+    signals, derivation = tg.signals(loss), tg.derive(loss)
+    for step in (0, 2, -1):
+        text = derivation.text(values=step).replace("\n", " ")
+        k = step % 4
+        for name, δ in (("state", "δstateₖ"), ("out", "δoutₖ")):
+            signal = signals[f"lstm.{name}[{k}]"]
+            assert f"= [{', '.join(f'{x:.4g}' for x in signal.value)}]" in text
+            after = text.partition(f" {δ} = ")[2].partition(" = ")[2]
+            assert after.startswith(f"[{', '.join(f'{x:.4g}' for x in signal.gradient)}]")
+    for wrong in (4, -5):
+        with pytest.raises(tg.OutOfRangeError, match="-4 to 3"):
+            derivation.text(values=wrong)
+    with pytest.raises(tg.TinygradError):
+        derivation.text(values="last")
+
+
 # --- forms --------------------------------------------------------------------------------------
 
 NAMES = [

@@ -184,6 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     sub.add_argument("--to", choices=FORMS, default="text", help="default: text")
     sub.add_argument("--wrt", metavar="NAME", help="the one signal to derive, as in lstm.W.i")
+    sub.add_argument("--values", type=int, metavar="K",
+                     help="of text: write the numbers of step K")  # fmt: skip
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                      help="one line for all steps (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_derive)
@@ -278,7 +280,11 @@ def _derive(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     derivation = derive(tensor_from(chosen.network, chosen.of), fold=chosen.fold)
     if chosen.wrt is not None:
         derivation = derivation.leading_to(chosen.wrt)
-    print(FORMS[chosen.to](derivation).rstrip("\n"))
+    if chosen.values is not None and chosen.to != "text":
+        raise UsageError(f"derive: found --values with --to {chosen.to}, expected --to text")
+    is_text = chosen.to == "text"
+    written = derivation.text(chosen.values) if is_text else FORMS[chosen.to](derivation)
+    print(written.rstrip("\n"))
     return True
 
 

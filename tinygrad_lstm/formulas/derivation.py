@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.arguments import optional, whole
 from .derivation_html import html
 from .derivation_latex import latex, markdown
 from .derivation_text import text
@@ -29,6 +30,22 @@ class Derivation(Derived):
 
     def __str__(self) -> str:
         return text(self)
+
+    def text(self, values: int | None = None) -> str:
+        """Return the derivation as text, 80 columns wide.
+
+        Parameters
+        ----------
+        values : int, optional
+            A step, counted from 0, or from the last one if below 0: every line is followed by what
+            was recorded at that step, of the first row of a batch, with four digits.
+
+        Raises
+        ------
+        OutOfRangeError
+            If there is no such step; the message says how many there are.
+        """
+        return text(self, optional(whole, "text: values", values))
 
     def leading_to(self, name: str) -> Derivation:
         """Return the part of the derivation that leads to the gradient of one signal.

@@ -6,22 +6,25 @@ Knows the layout; decides no mathematics.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..engine.symbol import Symbol
+from ..errors import OutOfRangeError
 from .derived import Derived, Term
 from .layout import Group, Line, page
 from .reader import Variable
+from .recorded import row
 from .rewriting import rewrite
 
 WIDTH = 80
 SUBSCRIPTS = str.maketrans("k+-0123456789", "ₖ₊₋₀₁₂₃₄₅₆₇₈₉")
 
 
-def text(derivation: Derived) -> str:
-    """Return the derivation as text."""
+def text(derivation: Derived, values: int | None = None) -> str:
+    """Return the derivation as text, with the numbers of a step if one is asked for."""
     layout = page(derivation)
+    numbers = _numbers(derivation, values)
     lines = [f"Derivation of {layout.title}", ""]
     for sentence in layout.legend:
         lines += textwrap.wrap(sentence, WIDTH)
@@ -34,6 +37,7 @@ def text(derivation: Derived) -> str:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
             lines += _forward(line, width)
+            lines += numbers(line.left, width + 9)
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
     if layout.carried:
         names = ", ".join(map(written, layout.carried))
@@ -42,7 +46,27 @@ def text(derivation: Derived) -> str:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
             lines += _backward(line)
+            if not line.subscripts:
+                lines += numbers(line.left, len(named(line.left)) + 5)
     return "\n".join(lines)
+
+
+def _numbers(derivation: Derived, step: int | None) -> Callable[[Variable, int], list[str]]:
+    """Return a function that writes what was recorded of a signal, under its line."""
+    recorded = derivation.recorded
+    if step is None or recorded is None:
+        return lambda signal, indent: []
+    count = max((len(loop.steps) for loop in derivation.loops.values()), default=1)
+    if not -count <= step < count:
+        raise OutOfRangeError(
+            f"text: values is {step}, expected a step from {-count} to {count - 1}"
+        )
+
+    def write(signal: Variable, indent: int) -> list[str]:
+        value = recorded.at(signal, step)
+        return [] if value is None else [f"{'':{indent}}= {row(value)}"]
+
+    return write
 
 
 def _wrapped(sentence: str) -> list[str]:

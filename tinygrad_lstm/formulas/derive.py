@@ -32,6 +32,7 @@ from .derived import Equation, Initial, Repetition, Source, Stage, Term
 from .letter_reader import LetterReader, at_step, of_every_step, shifted
 from .letters import MOST_OPERATIONS, free, letters
 from .reader import PASSING, Variable
+from .recorded import Recorded
 from .simplify import ONE, as_symbol, simplify, total
 
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
@@ -138,6 +139,7 @@ class _Derivation:
             tuple(self._initial_values()),
             self._packed(recorded, parts),
             self.reason,
+            Recorded(self.network),
         )
 
     # --- which signals have a line ---------------------------------------------------------------

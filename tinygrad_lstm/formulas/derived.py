@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .reader import Variable
+from .recorded import Recorded
 
 
 class Stage(StrEnum):
@@ -155,6 +156,8 @@ class Derived:
         Of a parameter that holds several side by side: their names, and how wide each is.
     reason : str
         Why every step has equations of its own, where one was to stand for all; else empty.
+    recorded : Recorded
+        The numbers of the signals and of their δ.
     """
 
     loss: str
@@ -164,3 +167,4 @@ class Derived:
     initial: tuple[Initial, ...]
     packed: Mapping[str, tuple[tuple[str, int], ...]]
     reason: str = ""
+    recorded: Recorded | None = field(default=None, repr=False)

@@ -1,0 +1,69 @@
+"""The numbers of a derivation: what was recorded of each signal, and its δ, at one step.
+
+Knows networks, and runs their adjoint.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..network.adjoint import alive
+from ..network.graph import Graph
+from .reader import Variable
+
+MOST = 6  # entries of a row that are written
+
+
+class Recorded:
+    """The recorded signals of a network and their δ.
+
+    Parameters
+    ----------
+    network : Graph
+        Forward, with the recorded values on its wires.
+    """
+
+    def __init__(self, network: Graph) -> None:
+        self.network = network
+
+    @cached_property
+    def deltas(self) -> dict[int, np.ndarray]:
+        """δ of the signal on each wire that has one; inside of a loop of T steps (T, ...)."""
+        adjoint = self.network.adjoint()
+        back = adjoint.evaluate(everything=True)
+        same = adjoint.continued
+        return {
+            wire: back[adjoint.wires[same.get(wire, wire)].name] for wire in alive(self.network)
+        }
+
+    def at(self, signal: Variable, step: int) -> Any:
+        """Return a signal, or its δ, at one step of its loop; outside of loops its only value."""
+        of = self.deltas if signal.is_delta else None
+        values = self.network.wires[signal.wire].value if of is None else of.get(signal.wire)
+        if values is None or signal.offset is None:
+            return values
+        return values[step] if -len(values) <= step < len(values) else None
+
+
+def row(value: Any) -> str:
+    """Return the first row of an array with four digits.
+
+    >>> row(np.array([[0.123456, -2.0], [3.0, 4.0]])), row(0.5), row(np.ones(9))
+    ('[0.1235, -2]', '0.5', '[1, 1, 1, 1, 1, 1, …]')
+    """
+    array = np.asarray(value, float)
+    if not array.ndim:
+        return _digits(array.item())
+    while array.ndim > 1:
+        if not len(array):
+            return "[]"
+        array = array[0]
+    more = ", …" * (array.size > MOST)
+    return f"[{', '.join(map(_digits, array[:MOST].tolist()))}{more}]"
+
+
+def _digits(number: float) -> str:
+    return f"{number:.4g}"
