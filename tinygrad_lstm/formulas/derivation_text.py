@@ -28,10 +28,13 @@ def text(derivation: Derived, values: int | None = None) -> str:
     lines = [f"Derivation of {layout.title}", ""]
     for sentence in layout.legend:
         lines += textwrap.wrap(sentence, WIDTH)
+    if values is not None:
+        which = "the last step" if values == -1 else f"step {values}"
+        lines.append(f"The numbers are those of {which}, of the first row of each array.")
     lines += ["", f"Forward{', ' if layout.steps else ''}{layout.steps}"]
-    for step, starts in layout.starts:
-        values = "; ".join(f"{written(state)} = {written(start)}" for state, start in starts)
-        lines += _wrapped(f"At the {step} step {values}.")
+    for which, starts in layout.starts:
+        told = "; ".join(f"{written(state)} = {written(start)}" for state, start in starts)
+        lines += _wrapped(f"At the {which} step {told}.")
     width = _left_width(layout.forward)
     for group in layout.forward:
         lines += ["", f"  {group.title}"]
