@@ -14,9 +14,19 @@ from tinygrad_lstm.derivations import question
 
 @pytest.fixture
 def short(monkeypatch):
+    train, epochs = demo.train, []
+
+    def counted(*arguments):
+        losses, *others = train(*arguments)
+        epochs.append(len(losses))
+        return losses, *others
+
+    monkeypatch.setattr(demo, "train", counted)
     monkeypatch.setattr(demo, "EPOCHS", 3)
     monkeypatch.setattr(demo, "SEEDS", (0,))
     monkeypatch.setattr(demo, "BAR", 10.0)
+    yield
+    assert set(epochs) <= {3}
 
 
 def test_the_data_are_the_yearly_sunspot_numbers():

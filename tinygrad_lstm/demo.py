@@ -239,7 +239,7 @@ def _training(out: Path, paths: list[Path]) -> bool:
     persistence = _rms(later_x[-1] - later_y[-1])
     is_below_bar = []
     for seed in SEEDS:
-        losses, norms, forecast = train(seed, x, y, later_x)
+        losses, norms, forecast = train(seed, x, y, later_x, EPOCHS)
         error = _rms(forecast[-1] - later_y[-1])
         is_below_bar.append(error <= BAR * persistence)
         print(
@@ -255,7 +255,7 @@ def _training(out: Path, paths: list[Path]) -> bool:
 
 
 def train(
-    seed: int, x: np.ndarray, y: np.ndarray, later_x: np.ndarray, epochs: int = EPOCHS
+    seed: int, x: np.ndarray, y: np.ndarray, later_x: np.ndarray, epochs: int
 ) -> tuple[list[float], dict[str, list[float]], np.ndarray]:
     """Train the question's network, and forecast.
 
@@ -263,6 +263,7 @@ def train(
     ----------
     x, y : (3, B, 1)
     later_x : (3, C, 1)
+    epochs : int
 
     Returns
     -------
