@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -21,13 +22,27 @@ ROOT = Path(tg.__file__).parents[1]
 x = np.ones((4, 2))
 
 
-def test_mypy_agrees_with_this_file() -> None:
+TENSOR, REPORT = "tinygrad_lstm.engine.tensor.Tensor", "tinygrad_lstm.check.report.Report"
+REVEALED = {
+    "tg.tanh(x)": TENSOR, "x + 1": TENSOR, "1 + x": TENSOR, "x @ x": TENSOR, "x.mean()": TENSOR,
+    "tg.grad(x, [x])[0]": TENSOR, "tg.grad(x, x)": TENSOR, "tg.nn.Dense(1, 1)(x)": TENSOR,
+    "tg.compare(x, {})": REPORT,
+}  # fmt: skip
+
+
+def test_mypy_agrees_with_this_file_and_says_what_comes_back(tmp_path: Path) -> None:
+    """One run of mypy reads this file and a program of somebody else's."""
     if not find_spec("mypy"):
         assert not os.environ.get("CI"), "the types are held in CI"
         pytest.skip("mypy is not installed here: nothing to ask (make types installs it)")
-    command = [sys.executable, "-m", "mypy", __file__]
+    program = tmp_path / "program.py"
+    lines = ["import tinygrad_lstm as tg", "x = tg.Tensor([1.0])"]
+    program.write_text("\n".join([*lines, *(f"reveal_type({each})" for each in REVEALED)]))
+    command = [sys.executable, "-m", "mypy", __file__, str(program)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    types = re.findall(r'Revealed type is "([^"]*)"', done.stdout)
+    assert dict(zip(REVEALED, types, strict=True)) == REVEALED, done.stdout + done.stderr
 
 
 def test_functions_operators_and_gradients_are_tensors() -> None:
