@@ -22,6 +22,7 @@ from ..errors import ArgumentError, UsageError
 STEPS = {np.float64: (1e-4, 1e-5, 1e-6, 1e-7), np.float32: (2e-2, 5e-3, 1e-3)}
 ROUNDINGS = 16  # of what was computed, in units of its last place
 TINY, LESS_TINY = 1e-30, 1e-9  # the complex step, which has no cancellation
+KEPT = 10**6  # numbers in the outputs near the point that are kept
 TRIES = 4  # times that everything on the tape is moved a little, to see the effect of rounding
 
 
@@ -76,6 +77,7 @@ class Recorded:
         self.rounding = ROUNDINGS * float(np.finfo(self.dtype).eps)
         self.sizes = np.maximum(sizes, self._sizes_on_tape())
         self.noise = self.rounding * self.sizes
+        self.kept: dict[tuple[int, bytes, float], np.ndarray] = {}
 
     def _sizes_on_tape(self) -> np.ndarray:
         """Return by how much outputs move if all values on the tape move, relative to that.
@@ -104,8 +106,8 @@ class Recorded:
 
         A slope of 0 is known no better than to a part of this.
         """
-        h, x = 2 * STEPS.get(self.dtype, STEPS[np.float64])[0], self.leaves[k]._array
-        ends = (np.abs(self._at(k, x + m * h * direction) - self.values) for m in (1, -1))
+        h = 2 * STEPS.get(self.dtype, STEPS[np.float64])[0]
+        ends = (np.abs(self._at(k, direction, m * h) - self.values) for m in (1, -1))
         steep = np.maximum(*ends) / h
         return np.where(np.isfinite(steep), steep, 0.0)
 
@@ -180,8 +182,8 @@ class Recorded:
         yield last._replace(noise=last.noise + np.where(np.isfinite(off), off, 0.0))
 
     def _difference(self, k: int, direction: np.ndarray, h: float) -> _Difference:
-        x, y = self.leaves[k]._array, self.values
-        ends = [self._at(k, x + m * h * direction) for m in (1, -1, 2, -2)]
+        y = self.values
+        ends = [self._at(k, direction, m * h) for m in (1, -1, 2, -2)]
         up, down, up2, down2 = ends
         slope = (8 * (up - down) - (up2 - down2)) / (12 * h)
         # of y, of the moved y, and of x + h times the slope
@@ -190,9 +192,17 @@ class Recorded:
         rounding = self.noise + self.rounding * np.nan_to_num(steep, posinf=0)
         return _Difference(h, slope, (up - y) / h, (y - down) / h, rounding / h)
 
-    def _at(self, k: int, moved: np.ndarray) -> np.ndarray:
-        """Return the outputs with other numbers in leaf k."""
-        return self._replay({self.leaves[k]: moved}) if self.has_cut else self._evaluate(k, moved)
+    def _at(self, k: int, direction: np.ndarray, step: float) -> np.ndarray:
+        """Return the outputs a step from leaf k, computed once: a failure is looked at often."""
+        key = k, direction.tobytes(), step
+        if key not in self.kept:
+            moved = self.leaves[k]._array + step * direction
+            if len(self.kept) * (self.values.size + direction.size) > KEPT:
+                self.kept.clear()
+            self.kept[key] = (
+                self._replay({self.leaves[k]: moved}) if self.has_cut else self._evaluate(k, moved)
+            )
+        return self.kept[key]
 
     def _replay(
         self,
