@@ -1,13 +1,15 @@
 """Trials of changes agree with running the whole changed network, and so does their screen."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from support import planted
 from tinygrad_lstm.check.blame import judgements
-from tinygrad_lstm.check.mistakes import leading_to, mistakes
+from tinygrad_lstm.check.mistakes import Change, leading_to, mistakes
+from tinygrad_lstm.check.together import Together, chunks
 from tinygrad_lstm.check.trials import NO_ROOM, Screen, Trials
 from tinygrad_lstm.engine.limit import Clock, TimeUp
 from tinygrad_lstm.errors import ArgumentError
@@ -71,6 +73,30 @@ def test_only_what_a_mistake_leads_to_runs_again(case, which):
         if right is not None:
             expected = trials.expected | found
             assert all(is_same(right[key], expected[key]) for key in right), mistake.says
+
+
+@pytest.mark.parametrize("which", ["all", "parameters"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_what_runs_together_comes_to_the_same(case, which):
+    """Single mistakes, and pairs of one and the next; alone, and in one run."""
+    names = case.hand() if which == "all" else case.parameters
+    sight, given, trials, several = set_up(case, names)
+    together = Together(trials)
+    pairs = pairwise(several)
+    each = [[one.change] for one in several] + [[one.change, other.change] for one, other in pairs]
+    with np.errstate(all="ignore"):
+        results = [x for part in chunks(iter(each), together.most) for x in together.run(part)]
+    assert len(results) == len(each)
+    for changes, found in zip(each, results, strict=True):
+        right = attempt(whole, sight, given, Change.all(changes))
+        alone = attempt(trials.run, changes)
+        assert right is not None or found is alone is None
+        if found is not None:
+            assert found.keys() == alone.keys()
+            assert all(is_same(right[key], x) for key, x in (trials.expected | found).items())
+        if alone is not None:
+            assert all(is_same(right[key], x) for key, x in (trials.expected | alone).items())
+    assert sum(found is not None for found in results) > len(each) / 3
 
 
 @pytest.mark.parametrize("which", ["all", "parameters"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,12 +45,12 @@ class Judgement:
         """The absolute difference of each entry, where the shape fits."""
         return np.asarray(np.abs(self.given.value - self.expected))
 
-    @property
+    @cached_property
     def follows(self) -> bool:
         """Whether the given gradient is the expected one, within the tolerance."""
-        return self.fits and bool(np.all(self.difference <= self.allowed))
+        return self.fits and bool((self.difference <= self.allowed).all())
 
-    @property
+    @cached_property
     def residual(self) -> float:
         """The largest difference, relative to the largest entry."""
         if not self.fits:

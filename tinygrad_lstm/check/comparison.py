@@ -100,8 +100,9 @@ class Comparison:
             if _leaves_some(mistakes) and not mistakes.is_cut:
                 mistakes.is_cut = True  # unless the time is enough for the rest
                 mistakes = self._at_one_step(seconds) or diagnose(
-                    *self.evidence, seconds=seconds, **how
+                    *self.evidence, seconds=seconds, begun=mistakes.search, **how
                 )
+        mistakes.search = None
         self.__dict__["mistakes"] = mistakes
         return mistakes
 
@@ -123,6 +124,7 @@ class Comparison:
     @cached_property
     def _singles(self) -> Diagnoses:
         mistakes = diagnose(*self.evidence, pairs=False) if self.is_small else Diagnoses()
+        mistakes.search = None
         if not _leaves_some(mistakes) or mistakes.is_cut or not self.is_small:
             return mistakes
         with suppress(TimeUp):
@@ -142,8 +144,8 @@ class Comparison:
         ):
             return Diagnoses()
         unfolded = self._look(view.unfolded)
-        mistakes = diagnose(*unfolded, pairs=False, seconds=seconds)
-        if not mistakes or _leaves_some(mistakes):
+        mistakes = diagnose(*unfolded, pairs=False, parts=False, seconds=seconds)
+        if not mistakes:
             return Diagnoses()
         self.__dict__["evidence"] = unfolded
         return mistakes

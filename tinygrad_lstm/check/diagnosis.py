@@ -6,10 +6,14 @@ Knows mistakes; not how they are found.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .mistakes import Mistake
+
+if TYPE_CHECKING:
+    from .search import Search
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Diagnoses(list[Diagnosis]):
     ----------
     is_cut : bool
         Whether the time was up before all mistakes were tried.
+    search : Search or None
+        The search that found them, to go on with.
     """
 
     is_cut = False
+    search: Search | None = None

@@ -6,7 +6,7 @@ the author's numbers out of the author's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,7 @@ from .effects import Effects, Pair
 from .mistakes import Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .runs import given_places, run_on_given
+from .together import Together, chunks
 from .trials import NO_ROOM, SECONDS, Screen, Trials
 
 MORE = 200  # pairs that are tried after one that explains all
@@ -39,7 +40,9 @@ def diagnose(
     *,
     seconds: float = SECONDS,
     pairs: bool = True,
+    parts: bool = True,
     watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
+    begun: Search | None = None,
 ) -> Diagnoses:
     """Return the mistakes that explain a wrong derivation, the best first; empty if it is right.
 
@@ -52,23 +55,29 @@ def diagnose(
         After which no more mistakes are tried; the result says so (``is_cut``).
     pairs : bool
         Whether to try two mistakes at once where no single one explains all wrong gradients.
+    parts : bool
+        Whether mistakes count, too, that explain only some of the wrong gradients.
     watch : (list of pairs) -> the same, one by one
         To show the progress.
+    begun : Search, optional
+        The search of an earlier result for the same derivation: single mistakes are tried already.
     """
-    result, search = Diagnoses(), None
+    result, search = Diagnoses(), begun
     result.is_cut = True
     with np.errstate(all="ignore"), Clock(seconds):  # a mistake may divide by 0
         with suppress(TimeUp):
-            search = _Search(view, given, allowed)
-            if search.wrong:
-                search.try_singles()
-                if pairs and not search.is_explained and not search.is_noise:
-                    search.try_pairs(watch)
+            if search is None:
+                search = Search(view, given, allowed)
+                if search.wrong:
+                    search.try_singles(parts and not search.is_noise)  # noise has no parts
+            if pairs and search.wrong and not search.is_explained and not search.is_noise:
+                search.try_pairs(watch)
             result.is_cut = False
         if search is None:
             return result
+        result.search = None if result.is_cut else search
         whole = [x for x in search.diagnoses if not x.left]
-        part = [] if search.is_noise else search.diagnoses
+        part = search.diagnoses if parts and not search.is_noise else []
         by_sentence: dict[str, Diagnosis] = {}  # diagnoses of one sentence are one
         for diagnosis in sorted(whole or part, key=_order):
             by_sentence.setdefault(diagnosis.says, diagnosis)
@@ -83,7 +92,7 @@ def diagnose(
     return result
 
 
-class _Search:
+class Search:
     """The search for the mistakes that explain a derivation.
 
     Parameters
@@ -103,6 +112,7 @@ class _Search:
     def __init__(self, view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> None:
         self.view, self.given, self.allowed = view, given, allowed
         self.trials = Trials(view.adjoint, given, True)
+        self.together = Together(self.trials)
         self.base = {
             key: Judgement(given[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
@@ -123,8 +133,8 @@ class _Search:
         """Whether a mistake, or two, explain all wrong gradients."""
         return any(not x.left for x in self.diagnoses)
 
-    def try_singles(self) -> None:
-        """Try single mistakes: first the mistakes that may explain all gradients."""
+    def try_singles(self, parts: bool) -> None:
+        """Try single mistakes: those that may explain all, and then, if asked for, the others."""
         above = [(x.follows, self._above(x.given.wire)) for x in self.base.values()]
         at_fault = [wires for follows, wires in above if not follows]
 
@@ -134,23 +144,26 @@ class _Search:
         near = set.intersection(*at_fault)
         may_explain = self._screen()
         known: set[str] = set()
-        for mistake in filter(covers, self._mistakes(near)):
-            if may_explain(mistake):
+        listed: list[Mistake] = []
+        for chunk in chunks(filter(covers, self._mistakes(near)), self.together.most):
+            listed += chunk if self.together.is_small else []
+            for mistake in may_explain(chunk):
                 known.add(mistake.says)
                 self.attempt((mistake,))
         if self.is_explained:
             return
-        for mistake in filter(covers, self._mistakes(near)):
-            if mistake.says not in known:
-                self.attempt((mistake,))
-        if self.is_explained:
-            return
-        # a gradient may follow because two mistakes cancel
-        suspected = set[int]().union(*at_fault)
-        ways = suspected.union(*(wires for _, wires in above if wires & suspected))
-        for mistake in self._mistakes(ways):
-            if mistake.change.at & ways and not covers(mistake):
-                self.attempt((mistake,))
+        if parts:
+            several = listed or filter(covers, self._mistakes(near))
+            rest = (mistake for mistake in several if mistake.says not in known)
+            self.attempt_all((mistake,) for mistake in rest)
+            listed.clear()
+            if self.is_explained:
+                return
+            # a gradient may follow because two mistakes cancel
+            suspected = set[int]().union(*at_fault)
+            ways = suspected.union(*(wires for _, wires in above if wires & suspected))
+            rest = (x for x in self._mistakes(ways) if x.change.at & ways and not covers(x))
+            self.attempt_all((mistake,) for mistake in rest)
         for mistake in self._unsettled(any_size(self.view)):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
 
@@ -177,16 +190,44 @@ class _Search:
     def try_pairs(self, watch: Callable[[list[Pair]], Iterable[Pair]]) -> None:
         """Try two mistakes at once, the likeliest first, and some more after the first that do."""
         left = MORE
-        for one, other in watch(self.effects.likely(self.paired)):
-            if one.says == other.says:
-                continue  # of one sentence, one mistake reads as if the other undid it
-            self.attempt((*one.mistakes, *other.mistakes))
+        # of one sentence, one mistake reads as if the other undid it
+        pairs = (
+            (*one.mistakes, *other.mistakes)
+            for one, other in watch(self.effects.likely(self.paired))
+            if one.says != other.says
+        )
+        for _ in self.attempts(pairs):
             left -= self.is_explained
             if not left:
                 return
 
-    def attempt(self, several: tuple[Mistake, ...], may_pair: bool = True) -> None:
+    def attempt_all(self, several: Iterable[tuple[Mistake, ...]]) -> None:
+        """Try mistakes (see `attempt`), or several at once."""
+        for _ in self.attempts(several):
+            pass
+
+    def attempts(self, several: Iterable[tuple[Mistake, ...]]) -> Iterator[None]:
+        """Yield after each mistake, or several at once, that were tried (see `attempt`)."""
+        for chunk in chunks(iter(several), self.together.most):
+            runs = self._run_together(chunk)
+            for group, values in zip(chunk, runs, strict=True):
+                self.attempt(group, values=values)
+                yield
+
+    def attempt(
+        self,
+        several: tuple[Mistake, ...],
+        may_pair: bool = True,
+        values: Mapping[int, np.ndarray] | None = None,
+    ) -> None:
         """Try mistakes; keep the diagnosis if they explain a gradient, and a single one for pairs.
+
+        Parameters
+        ----------
+        several : tuple of Mistake
+        may_pair : bool
+        values : mapping, optional
+            The values that the mistakes give to gradients, if they are known.
 
         Raises
         ------
@@ -194,27 +235,45 @@ class _Search:
             If there is no time for it.
         """
         try:
-            several = with_rates(several, self._residual)
-            now = self._judgements(several)
+            if values is None:
+                several = with_rates(several, self._residual)
+                now = self._judgements(several)
+            else:
+                now = self._judge(values)
         except NO_ROOM:
             return
         left = self.wrong + sum(self.base[key].follows - x.follows for key, x in now.items())
+        may_pair = may_pair and len(several) == 1 and len(self.paired) < PAIRED and bool(now)
+        if left >= self.wrong and not may_pair:
+            return
         rest = next((residual for residual, key in self.residuals if key not in now), 0.0)
         residual = max([rest, *(x.residual for x in now.values())])
         diagnosis = Diagnosis(several, residual, left)
         if left < self.wrong:
             self.diagnoses.append(diagnosis)
-        if may_pair and len(several) == 1 and len(self.paired) < PAIRED and now:
+        if may_pair:
             with suppress(ValueError):  # of another shape
                 effect = self.effects.of(now)
                 if np.abs(effect).max(initial=0.0) < LARGE:
                     self.paired.append(replace(diagnosis, effect=effect))
 
+    def _run_together(
+        self, several: Sequence[tuple[Mistake, ...]], leading: set[int] | None = None
+    ) -> list[dict[int, np.ndarray] | None]:
+        """Return the values that mistakes give to gradients; None where they have to run alone."""
+        known = [all(x.at_rate is None for x in group) for group in several]
+        pairs = zip(several, known, strict=True)
+        changes = [[x.change for x in group] for group, is_known in pairs if is_known]
+        runs = iter(self.together.run(changes, leading))
+        return [next(runs) if is_known else None for is_known in known]
+
     def _judgements(
         self, several: Sequence[Mistake], leading: set[int] | None = None
     ) -> dict[int, Judgement]:
         """Return the judgements of the gradients that mistakes lead to (see `Trials.run`)."""
-        values = self.trials.run([x.change for x in several], leading)
+        return self._judge(self.trials.run([x.change for x in several], leading))
+
+    def _judge(self, values: Mapping[int, np.ndarray]) -> dict[int, Judgement]:
         return {key: Judgement(self.given[key], x, self.allowed[key]) for key, x in values.items()}
 
     def _residual(self, several: Sequence[Mistake]) -> np.ndarray | None:
@@ -223,11 +282,11 @@ class _Search:
         except NO_ROOM:
             return None
 
-    def _screen(self) -> Callable[[Mistake], bool]:
-        """Return a test whether a mistake may explain all wrong gradients.
+    def _screen(self) -> Callable[[Sequence[Mistake]], list[Mistake]]:
+        """Return a function that selects the mistakes that may explain all wrong gradients.
 
-        Where only a run of the mistake can tell, the test runs up to one wrong gradient: the one
-        that the fewest signals lead to.
+        Where only a run of the mistake can tell, the function runs the network up to one wrong
+        gradient: the one that the fewest signals lead to.
         """
         ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
         leading = min(ways, key=len)
@@ -235,17 +294,37 @@ class _Search:
         screen = Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
         is_shaped = len(aims) == len(self.base)
 
-        def may_explain(mistake: Mistake) -> bool:
+        def screened(mistake: Mistake) -> bool | None:
+            """Whether a mistake may explain them; None if only a run of the mistake can tell."""
             if mistake.at_rate is not None:
                 return True  # the rate is not known yet
             try:
                 moves = screen.moves(mistake.change)
-                if moves is None:
-                    return all(x.follows for x in self._judgements((mistake,), leading).values())
             except NO_ROOM:
                 return False
+            if moves is None:
+                return None
             moved, off = moves
             return is_shaped and abs(moved - screen.aim) <= screen.least + off
+
+        def explains(mistake: Mistake, values: Mapping[int, np.ndarray] | None) -> bool:
+            try:
+                now = (
+                    self._judgements((mistake,), leading) if values is None else self._judge(values)
+                )
+            except NO_ROOM:
+                return False
+            return all(x.follows for x in now.values())
+
+        def may_explain(several: Sequence[Mistake]) -> list[Mistake]:
+            verdicts = [screened(mistake) for mistake in several]
+            unknown = [(x,) for x, may in zip(several, verdicts, strict=True) if may is None]
+            runs = iter(self._run_together(unknown, leading))
+            return [
+                mistake
+                for mistake, may in zip(several, verdicts, strict=True)
+                if (explains(mistake, next(runs)) if may is None else may)
+            ]
 
         return may_explain
 

@@ -23,6 +23,7 @@ from ..network.adjoint import adjoint as transpose
 from ..network.adjoint import delta
 from ..network.evaluate import Intercept, evaluate
 from ..network.flow import Flow, Node, reachable
+from ..network.operate import Actions
 from ..network.view import Given
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
@@ -60,7 +61,7 @@ class Trials:
             for wire in node.inputs:
                 self.readers.setdefault(wire, []).append(at)
         self.places = given_places(given)
-        self.ids = set(map(id, self.nodes))
+        self.actions = Actions(self.nodes)
         self.reached: dict[frozenset[int], set[int]] = {}
         self.known: dict[int, Any] = {}
         self.own: dict[int, Any] = {}  # the network's values on wires with a given gradient
@@ -83,7 +84,7 @@ class Trials:
             return intercept if wire in self.places else record
 
         intercept = {wire: intercept_at(wire) for wire in Interruptible(self.at)}
-        evaluate(self.adjoint, intercept=intercept)
+        evaluate(self.adjoint, intercept=intercept, actions=self.actions)
         self.known, self.own = known.series(), own.series()
         for key, x in enumerate(self.given):
             expected.setdefault(key, np.zeros(x.value.shape))
@@ -148,11 +149,14 @@ class Trials:
         values: dict[int, np.ndarray] = {}
         leading = self.leading if leading is None else leading
         nodes, wires, ahead = self._nodes_to_run(changes, leading)
-        places = ahead.intersection(self.places)
-        intercept = {wire: self._intercept(wire, values) for wire in places}
+        outputs = {wire for node in nodes for wire in node.outputs}  # not ahead: other branches
+        intercept = {
+            wire: self._intercept(wire, values if wire in ahead else {})
+            for wire in outputs.intersection(self.places)
+        }
         flow = replace(self.adjoint, nodes=tuple(nodes), wires=wires)
         try:
-            evaluate(flow, intercept=intercept, known=self.known)
+            evaluate(flow, intercept=intercept, known=self.known, actions=self.actions)
         except _OtherShape:
             return self._run_wholly(changes)
         return values
@@ -168,7 +172,7 @@ class Trials:
             intercept: dict[int, Any] = {
                 wire: self._intercept(wire, values) for wire in self.places
             }
-            evaluate(graph, intercept=intercept)
+            evaluate(graph, intercept=intercept, actions=self.actions)
         finally:
             self.fixed = fixed
         return values
@@ -177,20 +181,20 @@ class Trials:
         self, changes: Sequence[Change], leading: set[int]
     ) -> tuple[Sequence[Node], tuple[Any, ...], set[int]]:
         """Return the nodes to run again, in order, all wires, and the wires of these nodes."""
-        starts = frozenset[int]().union(*(change.at for change in changes))
-        patch = self._patch(changes, leading)
+        starts = frozenset[int]().union(*(each.at for each in changes))
+        patch = self.patch(changes, leading)
         if patch is not None:
-            ahead = self._ahead(starts)
-            if self._is_in_order(patch, ahead):
+            ahead = self.ahead(starts)
+            if self.is_in_order(patch, ahead):
                 ahead = ahead & leading
                 places = {self.at[wire] for wire in ahead}
                 return self._patched_nodes(patch, places), self.adjoint.wires, ahead
         graph: Flow = self.adjoint
         for change in changes:
             graph = change(graph)
-        fresh = [node for node in graph.nodes if id(node) not in self.ids]
+        fresh = [node for node in graph.nodes if node not in self.actions]
         starts = starts.union(wire for node in fresh for wire in node.outputs)
-        ahead = self._ahead(starts, fresh)
+        ahead = self.ahead(starts, fresh)
         nodes = [node for node in graph.nodes if not ahead.isdisjoint(node.outputs)]
         return nodes, graph.wires, ahead
 
@@ -198,16 +202,20 @@ class Trials:
         """Return nodes in order, with a patch; nodes that leave a loop stand after the loop."""
         nodes: list[Node] = []
         after: list[Node] = []
+        left: int | None = None  # the loop
         for at in sorted(places.union(patch)):
             now = self.nodes[at]
-            if after and not (now.folded and now.loop == after[0].loop):
+            if after and not (now.folded and now.loop == left):
                 nodes, after = [*nodes, *after], []
             for node in patch.get(at, (now,)):
-                is_leaving = now.folded and not node.folded
-                (after if is_leaving else nodes).append(node)
+                if now.folded and not node.folded:
+                    left = now.loop
+                    after.append(node)
+                else:
+                    nodes.append(node)
         return nodes + after
 
-    def _patch(self, changes: Iterable[Change], leading: set[int]) -> dict[int, list[Node]] | None:
+    def patch(self, changes: Iterable[Change], leading: set[int]) -> dict[int, list[Node]] | None:
         """Return the nodes that stand in place of others, by position; None if a change does more.
 
         Only at nodes that lead to a gradient of interest.
@@ -230,7 +238,7 @@ class Trials:
             if not leading.isdisjoint(self.nodes[at].outputs)
         }
 
-    def _ahead(self, starts: frozenset[int], fresh: Sequence[Node] = ()) -> set[int]:
+    def ahead(self, starts: frozenset[int], fresh: Sequence[Node] = ()) -> set[int]:
         """Return some wires and those that they lead to, up to given gradients."""
         if not fresh and starts in self.reached:
             return self.reached[starts]
@@ -256,7 +264,7 @@ class Trials:
             for node in nodes:
                 yield from ((wire, at) for wire in node.inputs if wire not in inside)
 
-    def _is_in_order(self, patch: dict[int, list[Node]], ahead: set[int]) -> bool:
+    def is_in_order(self, patch: dict[int, list[Node]], ahead: set[int]) -> bool:
         """Return whether a patch reads only those changed wires that its place read before."""
         for wire, at in self._outer_inputs(patch):
             if wire in ahead and wire not in self.fixed and wire not in self.nodes[at].inputs:
@@ -303,10 +311,10 @@ class Trials:
 
         None if the changed nodes run again on a signal that they lead to.
         """
-        patch = self._patch([change], self.leading) if change.edits else None
+        patch = self.patch([change], self.leading) if change.edits else None
         if patch is None:
             return None
-        ahead = self._ahead(change.at)
+        ahead = self.ahead(change.at)
         inputs = {wire for wire, _ in self._outer_inputs(patch)}.union(
             *(self.nodes[x].inputs for x in patch)
         )
@@ -321,7 +329,7 @@ class Trials:
         flow = replace(self.adjoint, nodes=tuple(self._patched_nodes(patch, set())))
         try:
             intercepts = {wire: intercept_at(wire) for wire in change.at}
-            evaluate(flow, intercept=intercepts, known=self.known)
+            evaluate(flow, intercept=intercepts, known=self.known, actions=self.actions)
         except _OtherShape:
             return None
         now = recorder.series()

@@ -269,13 +269,18 @@ def bilinear(
                 b_ct = right(ct, x, w)
                 sums.add(b, b_ct if alike else unbroadcast(b_ct, w.shape))
 
+    def cotangent(port: int, ct: Array, x: Array, w: Array) -> Array:
+        ct = (right if port else left)(ct, x, w)
+        alike = x.shape == w.shape if rows is None else w.ndim == 2
+        return ct if alike else unbroadcast(ct, (w if port else x).shape)
+
     def jvp(tangents: Arrays, y: Array, xs: Arrays, parameters: Parameters) -> Array:
         (a, b), (da, db) = xs, tangents
         terms = [] if da is None else [primitive(da, b)]
         return _total(terms if db is None else [*terms, primitive(a, db)])
 
     primitive = Primitive(name, Kind.BILINEAR, forward, pull, jvp, **more)
-    primitive.rules = (left, right)
+    primitive.rules, primitive.cotangent = (left, right), cotangent
     primitive.gains = gains or (
         lambda a, b: facts.gain(forward, left, primitive.samples, a, b),
         lambda a, b: facts.gain(forward, right, primitive.samples, a, b),

@@ -104,6 +104,8 @@ class Primitive:
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
     transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
+    cotangent : (port, ct, a, b) -> array
+        Of a product: the cotangent of one factor alone.
     is_part : bool
         Whether it is a linear map that takes the part of x at an ``index``.
     add_part : (buffer, index, ct) -> None, or None
@@ -122,6 +124,7 @@ class Primitive:
     )  # fmt: skip
 
     transposed: Rule  # of a linear map alone
+    cotangent: Rule  # of a product alone
 
     def __init__(
         self,

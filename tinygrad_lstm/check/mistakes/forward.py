@@ -219,7 +219,8 @@ def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]
         return np.asarray(values[wire](step, now, partial(at, step))) if wire in values else now
 
     again = Recorder(affected, exchange)
-    evaluate(replace(nets.network, nodes=nodes), intercept=again, known=known)
+    flow = replace(nets.network, nodes=nodes)
+    evaluate(flow, intercept=again, known=known, actions=nets.everywhere.actions)
     return again.series()
 
 

@@ -16,6 +16,7 @@ from ...engine.kind import Kind
 from ...engine.limit import Interruptible
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
+from ...network.operate import Actions
 from ...network.view import View
 from .likelihood import distance_between
 
@@ -107,7 +108,12 @@ class Networks:
     @cached_property
     def gradients(self) -> dict[str, np.ndarray]:
         """The outputs of the adjoint network."""
-        return evaluate(self.adjoint)
+        return evaluate(self.adjoint, actions=self.actions)
+
+    @cached_property
+    def actions(self) -> Actions:
+        """The actions of the nodes of both networks."""
+        return Actions((*self.network.nodes, *self.adjoint.nodes))
 
     # --- of the network --------------------------------------------------------------------------
 

@@ -202,7 +202,11 @@ def _early_update(nets: Networks, node: Node, weight: Node, rate: float) -> Mist
 
     def apply(graph: Flow) -> Flow:
         # of the graph as it is: another mistake may be in it
-        gradients = nets.everywhere.gradients if graph is nets.adjoint else evaluate(graph)
+        everywhere = nets.everywhere
+        is_right = graph is nets.adjoint
+        gradients = (
+            everywhere.gradients if is_right else evaluate(graph, actions=everywhere.actions)
+        )
         step = rate * gradients[f"δ{weight.name}"]
         return edit_node(graph, node, lambda now, wire: [replace(now, gain=now.gain - step)])
 
