@@ -7,6 +7,7 @@ transpose.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -21,6 +22,7 @@ from ..formulas.columns import wrap
 from ..network.flow import SOURCES
 from ..network.view import Given, View
 from .mistakes import Mistake, all_mistakes
+from .together import Together, chunks
 from .trials import NO_ROOM, SECONDS, Screen, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
@@ -121,15 +123,12 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
         else:
             is_counted = True
         count = len(listed)
-        for mistake in Interruptible(chain(listed, rest)):
-            try:
-                shows = watched.show(mistake)
-            except NO_ROOM:  # the shapes do not allow it
-                count -= 1
-                continue
-            planted += 1
-            if not shows:
-                unseen.append(mistake)
+        for chunk in chunks(chain(listed, rest), watched.together.most):
+            for mistake, shows in zip(chunk, watched.show(chunk), strict=True):
+                count -= shows is None  # the shapes do not allow it
+                planted += shows is not None
+                if shows is False:
+                    unseen.append(mistake)
         is_cut = False
     advice = tuple(_advice(view, unseen)) if unseen else ()
     return Adequacy(planted, tuple(unseen), advice, max(count, planted), is_cut, is_counted)
@@ -154,20 +153,40 @@ class _Gradients:
                 "adequacy: found no gradient to check, expected a leaf that requires one"
             )
         self.trials = Trials(view.adjoint, ends, False)
+        self.together = Together(self.trials)
         right = Interruptible(self.trials.expected.items())
         self.least = {key: np.full_like(x, SEEN * np.abs(x).max(initial=0.0)) for key, x in right}
         self.screen = Screen(self.trials, {key: np.zeros_like(x) for key, x in right}, self.least)
 
-    def show(self, mistake: Mistake) -> bool:
-        """Whether a mistake changes the gradient of a leaf."""
-        moves = self.screen.moves(mistake.change)
-        if moves is not None and abs(moves[0]) > self.screen.least + moves[1]:
-            return True
+    def show(self, several: Sequence[Mistake]) -> list[bool | None]:
+        """Return whether each mistake changes a leaf's gradient; None if its shapes do not fit."""
+        moved = [self._moves_sum(mistake) for mistake in Interruptible(several)]
+        unknown = [[x.change] for x, moves in zip(several, moved, strict=True) if moves is False]
+        runs = iter(self.together.run(unknown))
+        return [
+            self._run_shows(mistake, next(runs)) if moves is False else moves
+            for mistake, moves in zip(several, moved, strict=True)
+        ]
+
+    def _moves_sum(self, mistake: Mistake) -> bool | None:
+        """Return whether a mistake moves the sum of all gradients, as far as the screen tells."""
+        try:
+            moves = self.screen.moves(mistake.change)
+        except NO_ROOM:
+            return None
+        return moves is not None and bool(abs(moves[0]) > self.screen.least + moves[1])
+
+    def _run_shows(self, mistake: Mistake, values: Mapping[int, np.ndarray] | None) -> bool | None:
+        """Return whether a run of a mistake gives another gradient; None if there is no run."""
+        try:
+            values = self.trials.run([mistake.change]) if values is None else values
+        except NO_ROOM:
+            return None
         right = self.trials.expected
         return any(
             np.shape(value) != np.shape(right[key])
             or not np.all(np.abs(value - right[key]) <= self.least[key])
-            for key, value in self.trials.run([mistake.change]).items()
+            for key, value in values.items()
         )
 
 
