@@ -52,6 +52,26 @@ def test_what_comes_before_a_loop_keeps_its_gradient(before, moves):
     np.testing.assert_allclose(network.adjoint().evaluate()["δx"], expected, rtol=1e-12)
 
 
+ORDERS = {"as recorded": (0, 1, 2, 3), "backwards": (3, 2, 1, 0), "mixed": (2, 0, 3, 1)}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_the_steps_of_a_function_are_those_that_the_loop_reads(order, axis):
+    """Along the first axis the function moves into the loop; along another it stays before it."""
+    x, W = leaf("x", T, T, H), leaf("W", H, H)
+    y, h = tg.tanh(x) * 2, np.zeros((T, H))
+    for k in tg.steps(T):
+        h = tg.tanh((y[order[k]] if axis == 0 else y[:, order[k]]) + h @ W)
+    loss = tg.sum(h**2)
+    network = tg.graph(loss).fold()
+    (tap,) = [node for node in network.nodes if node.kind == "tap"]
+    assert (tap.stem == "x") == (axis == 0)
+    assert np.isclose(next(iter(network.evaluate().values())), loss.numpy(), rtol=1e-12)
+    expected = tg.grad(loss, x).numpy()
+    np.testing.assert_allclose(network.adjoint().evaluate()["δx"], expected, rtol=1e-12)
+
+
 def test_a_batch_of_matrices_is_not_one_matrix_for_all_steps():
     steps = TABLE["matmul"].steps
     assert steps([(T, B, N), (N, H)], (T, B, H), {}) == ([True, False], {})
