@@ -6,14 +6,11 @@ Knows mistakes; not how they are found.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from .mistakes import Mistake
-
-if TYPE_CHECKING:
-    from .search import Search
 
 
 @dataclass(frozen=True)
@@ -67,4 +64,4 @@ class Diagnoses(list[Diagnosis]):
     """
 
     is_cut = False
-    search: Search | None = None
+    search: Any = None
