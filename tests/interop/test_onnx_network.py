@@ -149,6 +149,12 @@ def test_what_is_not_covered_is_listed_and_nothing_is_loaded(tmp_path, nodes, co
             load_onnx(path)
 
 
+def test_an_input_that_is_not_covered_is_refused(tmp_path):
+    attention = node("Attention", ("x", "x", "x", "", "x", "x"))
+    with pytest.raises(FileError, match="Attention 'to_y': more inputs; nothing loaded"):
+        load_onnx(written(tmp_path, model([attention], opset=23)))
+
+
 def test_an_old_operator_set_is_refused(tmp_path):
     with pytest.raises(FileError, match="operator set 11, expected 13 or newer: convert it"):
         load_onnx(written(tmp_path, model([node("Tanh")], opset=11)))

@@ -249,6 +249,21 @@ def loss(case):
         case.outputs = case.number(1, 3)
 
 
+@of("Attention")
+def queries(case):
+    B, T, S, d = case.shape(4)
+    shared, groups = case.number(1, 3), case.number(1, 3)
+    heads = shared * groups
+    shapes = [(B, heads, T, d), (B, shared, S, d), (B, shared, S, d)]
+    if case.some():
+        shapes = [(B, length, count * size) for _, count, length, size in shapes]
+        case.attributes |= dict(q_num_heads=heads, kv_num_heads=shared)
+    case.data, case.opset = [case.normal(shape) for shape in shapes], 23
+    case.choose(scale=[0.3], softcap=[0.0], is_causal=[1])
+    if "is_causal" not in case.attributes and case.some():
+        case.constants = [case.normal((T, S))]
+
+
 @of("Gemm")
 def product_and_sum(case):
     m, k, n = case.shape(3)

@@ -7,6 +7,8 @@ documentation, the page Operators, from operator set 13 on.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +22,13 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     **ELEMENTWISE, **SHAPES, **REDUCTIONS, **WINDOWS, "Resize": resize,
 }  # fmt: skip
 # of operators with several outputs, the most that are covered
-OUTPUTS = {"Split": 2**31, "TopK": 2, "LayerNormalization": 3, "SoftmaxCrossEntropyLoss": 2}
+OUTPUTS = {"Split": sys.maxsize, "TopK": 2, "LayerNormalization": 3, "SoftmaxCrossEntropyLoss": 2}
 # the values of an attribute that are covered, where not all are
 _PADDING = ("", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 ALLOWED: dict[tuple[str, str], tuple[Any, ...]] = {
     **{(name, "auto_pad"): _PADDING
        for name in ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool")},
+    ("Attention", "softcap"): (0.0,),
     ("BatchNormalization", "training_mode"): (0,),
     ("DepthToSpace", "mode"): ("DCR", "CRD"),
     ("Gelu", "approximate"): ("none", "tanh"),
@@ -48,6 +51,13 @@ UNTRAINED = {
     "Resize": (1, 2),
 }
 PARTS = "parts"  # the keyword that takes the number of a node's outputs
+
+
+def most_inputs(operator: Callable[..., Any]) -> int:
+    """Return how many inputs are covered of an operator."""
+    code = getattr(operator, "__code__", None)
+    is_open = code is None or code.co_flags & inspect.CO_VARARGS
+    return sys.maxsize if code is None or is_open else int(code.co_argcount)
 
 
 def attributes(operator: Callable[..., Any]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from ..errors import FileError
 from ..files.beside import read_beside
 from ..files.npz import refuse_device
 from . import onnx_attributes as over_time
-from .onnx_operators import ALLOWED, OPERATORS, OUTPUTS, UNTRAINED, attributes
+from .onnx_operators import ALLOWED, OPERATORS, OUTPUTS, UNTRAINED, attributes, most_inputs
 
 OPSET = 13  # from which on axes are inputs
 
@@ -226,6 +226,8 @@ class Reader:
             self._cover_type(f"{where}: numbers", self._type(to))
         if kind == "Dropout" and len(node.input) > 2 and node.input[2]:
             self.faults.append(f"{where}: dropping in training")
+        if any(node.input[most_inputs(OPERATORS[kind]) :]):
+            self.faults.append(f"{where}: more inputs")
         most = OUTPUTS.get(kind, 1)
         if any(node.output[most:]):
             self.faults.append(f"{where}: {'a second output' if most == 1 else 'more outputs'}")

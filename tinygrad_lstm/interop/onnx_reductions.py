@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine import functions
 from ..engine import primitives as p
-from ..engine.functions import contractions
+from ..engine.functions import attentions, contractions
 from ..engine.tensor import Tensor
 from .onnx_elementwise import plain
 from .onnx_shapes import wholes
@@ -114,6 +114,36 @@ def einsum(*xs: Any, equation: str) -> Any:
     return contractions.einsum(equation, *xs)
 
 
+def attention(
+    q: Any, k: Any, v: Any, mask: Any = None, *,
+    is_causal: int = 0, kv_num_heads: int | None = None, q_num_heads: int | None = None,
+    qk_matmul_output_mode: int = 0, scale: float | None = None, softcap: float = 0.0,
+    softmax_precision: int | None = None,
+) -> Any:  # fmt: skip
+    """Return means of v, weighted by how well k fits q, (B, heads, T, d) or (B, T, heads d)."""
+    is_flat = len(q.shape) == 3
+    if is_flat:
+        heads = (q_num_heads, kv_num_heads, kv_num_heads)
+        q, k, v = (_by_heads(x, count) for x, count in zip((q, k, v), heads, strict=True))
+    if k.shape[1] != q.shape[1]:  # several heads of q share one of k and v
+        shared = np.repeat(np.arange(k.shape[1]), q.shape[1] // k.shape[1])
+        k, v = k[:, shared], v[:, shared]
+    factor = 1.0 / np.sqrt(q.shape[-1]) if scale is None else scale
+    scores = p.matmul(q, functions.matrix_transpose(k)) * float(factor)
+    y = p.matmul(attentions.attention_weights(scores, mask, bool(is_causal)), v)
+    if is_flat:
+        B, count, T, width = y.shape
+        y = p.reshape(p.transpose(y, axes=(0, 2, 1, 3)), shape=(B, T, count * width))
+    return y
+
+
+def _by_heads(x: Any, count: int | None) -> Any:
+    """Return (B, heads, T, d) from (B, T, heads d)."""
+    B, T, width = x.shape
+    count = count or 1
+    return p.transpose(p.reshape(x, shape=(B, T, count, width // count)), axes=(0, 2, 1, 3))
+
+
 def determinant(x: Any) -> Any:
     """Return the determinants of the matrices in the last two axes."""
     from ..engine import linalg  # seldom asked for
@@ -160,5 +190,6 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "ArgMax": _choice(np.argmax), "ArgMin": _choice(np.argmin), "TopK": largest,
     "CumSum": cumsum, "Softmax": softmax, "LogSoftmax": log_softmax, "Hardmax": hardmax,
     "MatMul": p.matmul, "Gemm": gemm, "Einsum": einsum, "Det": determinant,
+    "Attention": attention,
     "NegativeLogLikelihoodLoss": likelihood_loss, "SoftmaxCrossEntropyLoss": softmax_loss,
 }  # fmt: skip
