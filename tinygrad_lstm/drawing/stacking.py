@@ -62,8 +62,6 @@ def _box(text: str) -> list[str]:
 
 def _move(match: re.Match[str], right: float, up: float) -> str:
     places = re.sub(
-        f"{NUMBER},{NUMBER}",
-        lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}",
-        match[2],
+        f"{NUMBER},{NUMBER}", lambda xy: f"{float(xy[1]) + right:g},{float(xy[2]) + up:g}", match[2]
     )
     return f'{match[1]}="{places}"'

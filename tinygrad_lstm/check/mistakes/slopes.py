@@ -13,19 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.kind import Kind
-from ...engine.primitives import (
-    abs,
-    cos,
-    exp,
-    log,
-    relu,
-    sigmoid,
-    sign,
-    sin,
-    softplus,
-    sqrt,
-    tanh,
-)
+from ...engine.primitives import abs, cos, exp, log, relu, sigmoid, sign, sin, softplus, sqrt, tanh
 from ...engine.symbol import Symbol
 from ...network.flow import Node
 from .likelihood import UNRELATED
