@@ -225,6 +225,15 @@ def test_program_that_is_changed_gives_other_gradients():
             assert any(not np.allclose(wrong[name], right[name]) for name in right)
 
 
+def test_a_long_chain_without_names_is_derived_in_lines_of_a_few_operations():
+    y = x = drawn(2)
+    for _ in range(3000):
+        y = tg.sin(y * 1.01)
+    derivation = check(tg.sum(y * x))
+    assert 300 < len(derivation.equations) < 3000
+    assert max(map(len, derivation.numpy().splitlines())) < 400
+
+
 def test_what_varies_over_the_steps_has_lines_of_its_own():
     x, h = drawn(3, 3, 3), drawn(3, 3, name="h")
     for k in tg.steps(3):

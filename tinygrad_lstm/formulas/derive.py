@@ -18,11 +18,12 @@ import numpy as np
 from ..engine.arguments import flag, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.symbol import ITEM, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.adjoint import alive, delta
-from ..network.flow import BORDERS, DELAYS, SOURCES, Node, number_in_formula
+from ..network.flow import DELAYS, SOURCES, Node, number_in_formula
 from ..network.graph import Graph, graph
 from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
@@ -30,7 +31,8 @@ from ..network.signals import Signals
 from .derivation import Derivation
 from .derived import Equation, Initial, Repetition, Source, Stage, Term
 from .letter_reader import LetterReader, at_step, of_every_step, shifted
-from .letters import MOST_OPERATIONS, free, letters
+from .letters import MOST_OPERATIONS, letters
+from .names import Names
 from .reader import PASSING, Variable
 from .recorded import Recorded
 from .simplify import ONE, as_symbol, simplify, total
@@ -103,8 +105,8 @@ class _Derivation:
         self.maker, self.user = network.maker, network.user
         self.alive = alive(network)
         self.names: dict[int, str] = {}
-        told = [node for node in network.nodes if self._is_told(node)]
-        self.names.update(letters(told, lambda wire: [n for n, _ in self._uses(wire)]))
+        with_name = list(self._nodes_with_a_name())
+        self.names.update(letters(with_name, lambda wire: [n for n, _ in self._uses(wire)]))
         self.reader = LetterReader(network, self.names)
         self.handed = self._handed_names()
         self.stacked: dict[int, str] = {}  # δ of all steps of a signal at once, by wire
@@ -115,11 +117,12 @@ class _Derivation:
         backward: list[Equation] = []
         for node in reversed(self.network.nodes):
             lines = list(self._backward(node))
-            loops = [x.loop for x in backward]
-            is_begun = node.is_timed and node.loop in loops
-            first = loops.index(node.loop) if is_begun else len(loops)
-            backward[first:first] = self.extra  # outside of the loop, and before it
-            self.extra = []
+            if self.extra:  # outside of the loop, and before it
+                loops = [x.loop for x in backward]
+                is_begun = node.is_timed and node.loop in loops
+                first = loops.index(node.loop) if is_begun else len(loops)
+                backward[first:first] = self.extra
+                self.extra = []
             backward.extend(lines)
         inputs = [node for node in self.network.nodes if node.kind in SOURCES]
         parts = {
@@ -144,10 +147,23 @@ class _Derivation:
 
     # --- which signals have a line ---------------------------------------------------------------
 
-    def _is_told(self, node: Node) -> bool:
-        """Return whether a signal is called by a name."""
-        if not node.outputs or node.kind in (*PASSING, *DELAYS):
-            return False
+    def _nodes_with_a_name(self) -> Iterator[Node]:
+        """Return the nodes whose signals are called by a name; any other is written out."""
+        lengths: dict[int, int] = {}  # how many operations a signal is written out with, by wire
+        for node in Interruptible(self.network.nodes):
+            length = sum(lengths.get(wire, 0) for wire in node.inputs)
+            if node.kind in (*DELAYS, Kind.TAP):
+                length = 0
+            elif node.kind not in PASSING:
+                length += 1
+            hands_on = node.kind in (*PASSING, *DELAYS) or not node.outputs
+            if not hands_on and (length > MOST_OPERATIONS or self._needs_a_name(node)):
+                length = 0
+                yield node
+            lengths.update(dict.fromkeys(node.outputs, length))
+
+    def _needs_a_name(self, node: Node) -> bool:
+        """Return whether a signal has a name, or is used as one that has a name."""
         wire = node.outputs[0]
         uses = list(self._uses(wire))
         if node.kind is Kind.COLLECT:
@@ -163,34 +179,20 @@ class _Derivation:
         if node.is_named or len(uses) > 1:
             return True
         (user, _) = uses[0]
-        if user.kind in (*DELAYS, Kind.OUTPUT):
-            return True
         if user.kind is Kind.COLLECT:
             after = [one for one, _ in self._uses(user.outputs[0])]
             if len(after) > 1 or after[0].kind is Kind.TAP:
                 return True
-        if node.kind is Kind.JUNCTION:
-            return user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
-        return self._operations(node) > MOST_OPERATIONS
+        is_net_input = node.kind is Kind.JUNCTION and user.kind in (
+            Kind.ELEMENTWISE,
+            Kind.REDUCTION,
+        )
+        return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
 
     def _as_number(self, node: Node, port: int, user: Node) -> bool:
         wire = user.inputs[port] if port < len(user.inputs) else node.outputs[0]
         value = self.network.wires[node.outputs[0]].value
         return number_in_formula(node, wire, self.network.user, value) is not None
-
-    def _operations(self, node: Node) -> int:
-        """Return how many operations the formula of a signal has, up to other lines."""
-        count = 1
-        for wire in node.inputs:
-            inner = self.maker[wire]
-            while inner.kind in PASSING:
-                inner = self.maker[inner.inputs[0]]
-            if inner.inputs and not self._is_short(inner):
-                count += self._operations(inner)
-        return count
-
-    def _is_short(self, node: Node) -> bool:
-        return node.kind in (*DELAYS, *BORDERS) or self._is_told(node)
 
     def _uses(self, wire: int) -> Iterator[tuple[Node, int]]:
         """Return what is made of a signal, behind branch points, broadcasts and holds."""
@@ -366,7 +368,7 @@ class _Derivation:
                 return
         if out not in self.stacked:
             name = self.names.get(collect.inputs[0], "u") + "_all"
-            self.stacked[out] = free(name, {*self.names.values(), *self.stacked.values()})
+            self.stacked[out] = Names([*self.names.values(), *self.stacked.values()]).free(name)
             value = self.network.wires[out].value
             δ = self.reader.letter(delta(self.stacked[out]), out, value, None, True)
             stage = Stage.KEPT if self._is_by_step(collect, terms) else Stage.BACKWARD

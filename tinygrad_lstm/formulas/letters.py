@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from ..engine.kind import Kind
 from ..network.flow import SOURCES, Node
-from .names import short_name
+from .names import Names, short_name
 
 MOST_OPERATIONS = 7  # in the formula of one signal
 
@@ -30,17 +30,16 @@ def letters(nodes: Iterable[Node], user_of: Callable[[int], list[Node]]) -> dict
         wire: short_name(node).replace("(k)", "") + "_all" * (node.kind is Kind.COLLECT)
         for wire, node in named.items()
     }
-    names = _told_apart(own, {wire: node.scope for wire, node in named.items()})
-    taken = set(names.values())
+    names = _apart(own, {wire: node.scope for wire, node in named.items()})
+    others = Names(names.values())
     for node in nodes:
         wire = node.outputs[0]
         if wire not in names:
-            names[wire] = free(_letter(node, user_of(wire), names), taken)
-            taken.add(names[wire])
+            names[wire] = others.free(_letter(node, user_of(wire), names))
     return names
 
 
-def _told_apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
+def _apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
     """Return names with as much of their scopes in front as is needed to tell them apart."""
     names = dict(own)
     deepest = max((scope.count(".") + 1 for scope in scopes.values() if scope), default=0)
@@ -53,11 +52,8 @@ def _told_apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
             if count[name] > 1 and parts:
                 is_number = parts[max(len(parts) - depth, 0)].isdigit()  # of a list: layers.0
                 names[wire] = ".".join([*parts[-depth - is_number :], own[wire]])
-    taken: set[str] = set()
-    for wire, name in names.items():
-        names[wire] = free(name, taken)
-        taken.add(names[wire])
-    return names
+    apart = Names()
+    return {wire: apart.free(name) for wire, name in names.items()}
 
 
 def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
@@ -71,12 +67,3 @@ def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
     return "c" if node.kind in SOURCES else "u"
-
-
-def free(name: str, taken: set[str]) -> str:
-    """Return a name that is not taken: itself, or with a number behind it."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free

@@ -6,12 +6,40 @@ Knows nodes.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..engine.kind import Kind
 from ..engine.symbol import bare, constant_text
 from ..network.flow import Flow, Node
 
 NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
+
+
+class Names:
+    """Names that are told apart: one that is given out already gets a number behind it.
+
+    >>> names = Names(["x"])
+    >>> names.free("x"), names.free("y"), names.free("x")
+    ('x_2', 'y', 'x_3')
+
+    Parameters
+    ----------
+    taken : iterable of str
+        Names that are not given out.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._last: dict[str, int] = {}  # the last number behind each name
+
+    def free(self, name: str) -> str:
+        """Return a name that nobody has, and give it out."""
+        text = name
+        while text in self._taken:
+            self._last[name] = self._last.get(name, 1) + 1
+            text = f"{name}_{self._last[name]}"
+        self._taken.add(text)
+        return text
 
 
 def short_name(node: Node) -> str:

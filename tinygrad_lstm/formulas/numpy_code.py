@@ -29,6 +29,7 @@ from ..engine.symbol import ATOM, HADAMARD, ITEM, MATMUL, PRODUCT, RAISE, RESHAP
 from ..errors import UsageError
 from ..network.parameters import Varying
 from . import plain_functions
+from .names import Names
 from .reader import Variable
 from .rewriting import rewrite
 
@@ -63,7 +64,7 @@ class Code:
         self.helpers: dict[str, str] = {}
         self.sequences: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._taken = RESERVED | set(keyword.kwlist) | set(vars(plain_functions))
+        self._identifiers = Names([*RESERVED, *keyword.kwlist, *vars(plain_functions)])
 
     # --- formulas --------------------------------------------------------------------------------
 
@@ -247,12 +248,7 @@ class Code:
             text = (like or name).replace("δ", "d").replace("[−", "_").replace("−", "_")
             text = re.sub(r"\W+", "_", normalize("NFKC", text)).strip("_") or "x"
             text = text if text.isidentifier() else f"_{text}"
-            number, free = 1, text
-            while free in self._taken:
-                number += 1
-                free = f"{text}_{number}"
-            self._taken.add(free)
-            self._names[name] = free
+            self._names[name] = self._identifiers.free(text)
         return self._names[name]
 
 
