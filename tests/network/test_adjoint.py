@@ -180,7 +180,9 @@ def test_nothing_passes_a_cut():
 
 
 def test_the_delta_of_a_delta_is_the_signal():
-    assert delta(delta("lstm.out[0]")) == "lstm.out[0]"
+    for name in ("lstm.out[0]", "δ", "δx", ""):
+        assert delta(delta(name)) == name
+    assert delta("δ") != ""
 
 
 @pytest.mark.parametrize("name", [name for name, p in TABLE.items() if p.kind == "elementwise"])

@@ -278,7 +278,8 @@ def delta(name: str) -> str:
     >>> delta("lstm.out[0]"), delta("δlstm.out[0]"), delta("δ")
     ('δlstm.out[0]', 'lstm.out[0]', 'δδ')
     """
-    return name[1:] if len(name) > 1 and name.startswith("δ") else f"δ{name}"
+    is_delta = len(name) > 1 and name.startswith("δ")
+    return name[1:] if is_delta else f"δ{name}" if name else ""
 
 
 def alive(graph: Flow) -> set[int]:
