@@ -157,7 +157,7 @@ def _along_time(index: Any) -> int | None:
     """Return the one entry that an index takes along the axis of time, or None."""
     if isinstance(index, tuple):
         *lead, last = index
-        return _along_time(last) if all(part == slice(None) for part in lead) else None
+        return _along_time(last) if all(is_same(part, slice(None)) for part in lead) else None
     return index if type(index) is int else None
 
 
@@ -179,7 +179,7 @@ def entry_read(indices: Sequence[Any], ndim: int) -> tuple[list[Any], tuple[Any,
     if len(varying) != 1 or not all(type(entry) is int for entry in columns[varying[0]]):
         return None
     (at,), first = varying, indices[0]
-    if None in first[:at] or not is_basic(first):
+    if not is_basic(first) or None in first[:at]:
         return None
     lead = first[:at]
     after = [part for part in first[at:] if part is not None]

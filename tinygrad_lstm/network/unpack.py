@@ -15,6 +15,7 @@ from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.primitives import getitem
 from .flow import AnyFlow, Flow, Node
+from .parameters import is_same
 from .wiring import Element, elements, in_order, leading_elements, rebuild
 
 
@@ -174,8 +175,9 @@ def _ends(element: Element) -> tuple[int, int] | None:
     if not isinstance(index, tuple) or not index or not isinstance(index[-1], slice):
         return None
     shape = element.operands[0].shape
-    whole = [part is Ellipsis or part == slice(None) for part in index[:-1]]
-    if not all(whole) or (Ellipsis not in index and len(index) != len(shape)):
+    lead = index[:-1]
+    whole = [part is Ellipsis or is_same(part, slice(None)) for part in lead]
+    if not all(whole) or (Ellipsis not in lead and len(index) != len(shape)):
         return None
     lo, hi, step = index[-1].indices(shape[-1])
     return (lo, hi) if step == 1 else None
