@@ -654,3 +654,38 @@ def test_leaves_of_steps_that_nothing_uses_stay_when_unrolled():
     assert found.keys() == right.keys()
     for name, value in right.items():
         np.testing.assert_allclose(found[name], value)
+
+
+FIRST = {  # what the first step reads in place of a product of the step before
+    "a leaf in its place": lambda p, c: c,
+    "a leaf's function in its place": lambda p, c: tg.tanh(c),
+    "its value, as a constant": lambda p, c: p.numpy().copy(),
+}
+
+
+@pytest.mark.parametrize(("first", "is_used"), [
+    (first, is_used) for first in FIRST for is_used in (False, True)
+    if is_used or "constant" not in first  # of a product that nothing reads, nothing is recorded
+])  # fmt: skip
+def test_another_operand_at_the_first_step_keeps_its_gradient(first, is_used):
+    rng = np.random.default_rng(0)
+    shapes = dict(U=(3, 3), c=(2, 3), x=(5, 2, 3), h=(2, 3))
+    leaves = {
+        name: tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+        for name, shape in shapes.items()
+    }
+    U, c, x, h = leaves.values()
+    loss = 0.0
+    for k in tg.steps(5):
+        p = h @ U
+        if is_used:
+            loss = loss + tg.sum(p**2)
+        h = tg.tanh(x[k] + (p if k else FIRST[first](p, c)))
+    loss = loss + tg.sum(h * h)
+    network = tg.graph(loss).fold()
+    assert np.isclose(next(iter(network.evaluate().values())), loss.numpy(), rtol=1e-12)
+    right = tg.grad(loss, list(leaves.values()), allow_unused=True)
+    back = network.adjoint().evaluate()
+    for name, gradient in zip(leaves, right, strict=True):
+        if gradient is not None:
+            np.testing.assert_allclose(back[f"δ{name}"], gradient.numpy(), rtol=1e-11, atol=1e-13)
