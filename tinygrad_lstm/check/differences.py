@@ -77,7 +77,7 @@ class Recorded:
         self.rounding = ROUNDINGS * float(np.finfo(self.dtype).eps)
         self.sizes = np.maximum(sizes, self._sizes_on_tape())
         self.noise = self.rounding * self.sizes
-        self.kept: dict[tuple[int, bytes, float], np.ndarray] = {}
+        self.outputs_at: dict[tuple[int, bytes, float], np.ndarray] = {}
 
     def _sizes_on_tape(self) -> np.ndarray:
         """Return by how much outputs move if all values on the tape move, relative to that.
@@ -195,14 +195,14 @@ class Recorded:
     def _at(self, k: int, direction: np.ndarray, step: float) -> np.ndarray:
         """Return the outputs a step from leaf k, computed once: a failure is looked at often."""
         key = k, direction.tobytes(), step
-        if key not in self.kept:
+        if key not in self.outputs_at:
             moved = self.leaves[k]._array + step * direction
-            if len(self.kept) * (self.values.size + direction.size) > KEPT:
-                self.kept.clear()
-            self.kept[key] = (
+            if len(self.outputs_at) * (self.values.size + direction.size) > KEPT:
+                self.outputs_at.clear()
+            self.outputs_at[key] = (
                 self._replay({self.leaves[k]: moved}) if self.has_cut else self._evaluate(k, moved)
             )
-        return self.kept[key]
+        return self.outputs_at[key]
 
     def _replay(
         self,

@@ -65,11 +65,11 @@ class Together:
         """
         leading = self.trials.leading if leading is None else leading
         plans = [self._plan(changes, leading) for changes in Interruptible(several)]
-        fitting = [each for each in plans if each is not None]
+        fitting = [plan for plan in plans if plan is not None]
         if len(fitting) < 2:
             return [None] * len(several)
         results = iter(_Run(self, fitting).results())
-        return [None if each is None else next(results) for each in plans]
+        return [None if plan is None else next(results) for plan in plans]
 
     def _plan(self, changes: Sequence[Change], leading: set[int]) -> tuple[Patch, set[int]] | None:
         """Return the nodes in place of others, and the wires that they lead to."""
@@ -77,7 +77,7 @@ class Together:
             patch = self.trials.patch(changes, leading)
         except NO_ROOM:
             return None
-        starts = frozenset[int]().union(*(each.at for each in changes))
+        starts = frozenset[int]().union(*(change.at for change in changes))
         if patch is None or not all(self._fits(at, nodes) for at, nodes in patch.items()):
             return None
         ahead = self.trials.ahead(starts)
@@ -126,7 +126,7 @@ class _Run:
             {key: self.values[key][row] for key, wire in keys.items() if wire in ahead}
             for row, (_, ahead) in enumerate(self.plans)
         ]
-        return [None if row in self.odd else each for row, each in enumerate(results)]
+        return [None if row in self.odd else result for row, result in enumerate(results)]
 
     def _loop(self, places: Sequence[int], count: int) -> None:
         nodes = self.trials.nodes
@@ -194,7 +194,7 @@ class _Run:
         else:
             signals = [self._rows(wire, {}, step) for wire in node.outputs]
         if patched:
-            signals = [np.array(each) for each in signals]
+            signals = [np.array(signal) for signal in signals]
         for row, nodes in patched.items():
             if row not in self.odd:
                 self._replace(row, nodes, node.outputs, signals, on, step)
@@ -232,7 +232,7 @@ class _Run:
             return [x if sign > 0 else -x for sign in node.signs]
         if node.kind is Kind.JUNCTION:
             terms = [self._rows(wire, on, step) for wire in node.inputs]
-            if len({each.shape for each in terms}) == 1:
+            if len({term.shape for term in terms}) == 1:
                 return [signed_sum(terms, node.signs)]
         act, wires = self.trials.actions(node), node.inputs
         if len(wires) == len(node.outputs) == 1 and wires[0] >= 0:
@@ -246,11 +246,11 @@ class _Run:
             by_row = self.together.by_row
             if (at, step) not in by_row:
                 by_row[at, step] = _acts_by_row(of, x.shape[1:], x.dtype)
-            return [of(x) if by_row[at, step] else np.stack([of(each) for each in x])]
+            return [of(x) if by_row[at, step] else np.stack([of(part) for part in x])]
         rows = [_Row(self, row, on, step) for row in range(self.count)]
-        for each in rows:
-            act(each, step)
-        return [np.stack([whole(each[wire]) for each in rows]) for wire in node.outputs]
+        for row in rows:
+            act(row, step)
+        return [np.stack([whole(row[wire]) for row in rows]) for wire in node.outputs]
 
     def _cross(
         self, node: Node, now: Rows, step: int, sums: Rows, series: dict[int, list[np.ndarray]]
@@ -263,7 +263,7 @@ class _Run:
                 x = x[:, step]
             elif node.kind is Kind.TAP:
                 index = node.parameters["index"].values[step]
-                x = np.stack([each[index] for each in x])
+                x = np.stack([part[index] for part in x])
             now[wire] = self._given(wire, step, x)
             return
         x = self._rows(into, now, step)
@@ -275,8 +275,8 @@ class _Run:
             if wire not in sums:
                 sums[wire] = np.zeros((self.count, *node.shapes[0]), x.dtype)
             index = node.parameters["index"].values[step]
-            for total, each in zip(sums[wire], x, strict=True):
-                Region(node.shapes[0], index, each, node.operation).add_to(total, 1)
+            for total, part in zip(sums[wire], x, strict=True):
+                Region(node.shapes[0], index, part, node.operation).add_to(total, 1)
 
 
 class _Row(dict[int, Any]):
@@ -300,7 +300,7 @@ def _acts_by_row(
     if dtype.kind != "f":
         return False
     rows = np.random.default_rng(0).normal(size=(7, *shape)).astype(dtype)
-    apart = np.stack([of(each) for each in rows])
+    apart = np.stack([of(row) for row in rows])
     try:
         at_once = of(rows)
     except Exception:  # whatever the rule of a primitive raises

@@ -181,7 +181,7 @@ class Trials:
         self, changes: Sequence[Change], leading: set[int]
     ) -> tuple[Sequence[Node], tuple[Any, ...], set[int]]:
         """Return the nodes to run again, in order, all wires, and the wires of these nodes."""
-        starts = frozenset[int]().union(*(each.at for each in changes))
+        starts = frozenset[int]().union(*(change.at for change in changes))
         patch = self.patch(changes, leading)
         if patch is not None:
             ahead = self.ahead(starts)

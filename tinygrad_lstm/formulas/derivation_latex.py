@@ -180,8 +180,8 @@ def _letters_of_text(text: str) -> str:
     """Return text of which nothing is a command."""
     if not text:
         return ""
-    kept = re.sub(r"[^A-Za-z0-9.,:+\-' ]", " ", spell(text))
-    return re.sub(r"\s+", r"\\,", kept.strip()) or "?"
+    letters = re.sub(r"[^A-Za-z0-9.,:+\-' ]", " ", spell(text))
+    return re.sub(r"\s+", r"\\,", letters.strip()) or "?"
 
 
 WRITTEN = {

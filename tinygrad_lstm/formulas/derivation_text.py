@@ -33,8 +33,8 @@ def text(derivation: Derived, values: int | None = None) -> str:
         lines.append(f"The numbers are those of {which}, of the first row of each array.")
     lines += ["", f"Forward{', ' if layout.steps else ''}{layout.steps}"]
     for which, starts in layout.starts:
-        told = "; ".join(f"{written(state)} = {written(start)}" for state, start in starts)
-        lines += _wrapped(f"At the {which} step {told}.")
+        starts_text = "; ".join(f"{written(state)} = {written(start)}" for state, start in starts)
+        lines += _wrapped(f"At the {which} step {starts_text}.")
     width = _left_width(layout.forward)
     for group in layout.forward:
         lines += ["", f"  {group.title}"]

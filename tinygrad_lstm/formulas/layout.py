@@ -172,16 +172,16 @@ def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, 
 def _with_letter(equations: list[Equation]) -> Line | None:
     """Return one line for equations that differ in a subscript alone, or None."""
     letters = [x.signal.name.rpartition("_")[2] for x in equations]
-    told = [
+    sides = [
         (
             _subscripted(x.signal, letter),
             tuple(_subscripted(term.formula, letter) for term in x.terms),
         )
         for x, letter in zip(equations, letters, strict=True)
     ]
-    if len({(str(left), *map(str, terms)) for left, terms in told}) > 1:
+    if len({(str(left), *map(str, terms)) for left, terms in sides}) > 1:
         return None
-    first, (left, formulas) = equations[0], told[0]
+    first, (left, formulas) = equations[0], sides[0]
     terms = tuple(
         Term(formula, "", term.loop, term.place)
         for term, formula in zip(first.terms, formulas, strict=True)
@@ -221,28 +221,28 @@ def _starts(
 
 def _carried(derivation: Derived) -> Iterator[Variable]:
     """Return the δ of the next step that the backward lines name."""
-    seen: set[str] = set()
+    listed: set[str] = set()
     for x in derivation.equations:
         for term in x.terms:
             for inner in _closed(term) if x.stage is Stage.BACKWARD else ():
                 for leaf in leaves(inner.formula):
                     is_other_step = leaf.is_delta and leaf.offset and not inner.starts
-                    if is_other_step and leaf.name not in seen:
-                        seen.add(leaf.name)
+                    if is_other_step and leaf.name not in listed:
+                        listed.add(leaf.name)
                         yield leaf
 
 
 def leaves(formula: Any) -> list[Variable]:
     """Return the signals in a formula."""
-    found: dict[int, Variable] = {}
+    variables: dict[int, Variable] = {}
 
     def put(leaf: Any) -> Any:
         if isinstance(leaf, Variable):
-            found[id(leaf)] = leaf
+            variables[id(leaf)] = leaf
         return leaf
 
     rewrite(formula, leaf=put)
-    return list(found.values())
+    return list(variables.values())
 
 
 def _legend(derivation: Derived) -> Iterator[str]:

@@ -265,16 +265,16 @@ def with_one_delta(formula: Any, name: str) -> tuple[Any, Variable | None]:
     name : str
         The local name.
     """
-    found: dict[int, Variable] = {}
+    variables: dict[int, Variable] = {}
 
     def put(leaf: Any) -> Any:
         if isinstance(leaf, Variable) and leaf.is_delta:
-            found[id(leaf)] = leaf
+            variables[id(leaf)] = leaf
             return Local(name, leaf.value)
         return leaf
 
     written = rewrite(formula, leaf=put)
-    return written, next(iter(found.values())) if len(found) == 1 else None
+    return written, next(iter(variables.values())) if len(variables) == 1 else None
 
 
 def _number(value: Any) -> tuple[str, int]:

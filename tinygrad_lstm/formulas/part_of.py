@@ -49,11 +49,11 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
     read = {leaf.wire for x in needed.values() for term in x.terms for leaf in _read(term)}
     shown = read | needed.keys()
     forward = [x for x in derivation.equations if x.stage is Stage.FORWARD]
-    kept = [x for x in forward if x.signal.wire in shown or x is forward[-1]]
-    inside = {leaf.wire for x in kept for term in x.terms for leaf in _read(term)}
+    shown_equations = [x for x in forward if x.signal.wire in shown or x is forward[-1]]
+    inside = {leaf.wire for x in shown_equations for term in x.terms for leaf in _read(term)}
     return replace(
         derivation,
-        equations=(*kept, *(x for x in backward if x.signal.wire in needed)),
+        equations=(*shown_equations, *(x for x in backward if x.signal.wire in needed)),
         sources=tuple(x for x in derivation.sources if x.signal.wire in inside | shown),
     )
 

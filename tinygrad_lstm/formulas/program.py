@@ -105,8 +105,8 @@ class _Program:
         for name, entries in starts.items():
             pairs = ", ".join(f"{step}: {entries[step]}" for step in sorted(entries))
             body.append(f"{name} = {{{pairs}}}")
-        kept = dict.fromkeys(self.code.name(x.signal.name) for x in lines)
-        for names in _chunks([name for name in kept if name not in starts], ", "):
+        names_by_step = dict.fromkeys(self.code.name(x.signal.name) for x in lines)
+        for names in _chunks([name for name in names_by_step if name not in starts], ", "):
             empty = f"({{}} for _ in range({len(names)}))" if len(names) > 1 else "{}"
             body.append(f"{', '.join(names)} = {empty}")
         order = f"reversed(range({count}))" if steps.backwards else f"range({count})"
@@ -187,9 +187,9 @@ class _Program:
         for whole, parts in self.derivation.packed.items():
             pairs = [pair for name, _ in parts for pair in sums if pair[0].full_name == name]
             alone = all(len(x.terms) == 1 and term.place is None for x, term in pairs)
-            told = [with_one_delta(term.formula, "d") for _, term in pairs]
-            deltas = [self.code.variable(δ) for _, δ in told if δ is not None]
-            forms = {self.code.formula(formula) for formula, _ in told}
+            forms_and_deltas = [with_one_delta(term.formula, "d") for _, term in pairs]
+            deltas = [self.code.variable(δ) for _, δ in forms_and_deltas if δ is not None]
+            forms = {self.code.formula(formula) for formula, _ in forms_and_deltas}
             if not alone or len(forms) != 1 or len(deltas) != len(parts):
                 continue
             (form,), names = forms, ", ".join(deltas)
@@ -271,18 +271,18 @@ class _Program:
 def _from_outside(derivation: Derived) -> dict[str, np.ndarray]:
     """Return what comes from outside, by full name; parts of one parameter as the whole."""
     values = {x.full_name: x.value for x in derivation.sources}
-    found: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
     for source in derivation.sources:
         if not source.whole:
-            found[source.full_name] = source.value
+            sources[source.full_name] = source.value
             continue
         lead, dtype = source.value.shape[:-1], source.value.dtype
         parts = [
             values.get(name, np.zeros((*lead, width), dtype))
             for name, width in derivation.packed[source.whole]
         ]
-        found[source.whole] = np.concatenate(parts, axis=-1)
-    return found
+        sources[source.whole] = np.concatenate(parts, axis=-1)
+    return sources
 
 
 def _is_sum(x: Equation, term: Term) -> bool:

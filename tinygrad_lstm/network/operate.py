@@ -209,7 +209,7 @@ def signed_sum(terms: list[Any], signs: tuple[int, ...]) -> np.ndarray:
                 total = term if sign > 0 else sign * term  # a truth value has no negative
             else:
                 total = total + term if sign > 0 else total - term
-    parts = [each for each in zip(terms, signs, strict=True) if type(each[0]) is Region]
+    parts = [pair for pair in zip(terms, signs, strict=True) if type(pair[0]) is Region]
     if parts:
         first = parts[0][0]
         total = np.zeros(first.shape, first.part.dtype) if total is None else np.array(total)
