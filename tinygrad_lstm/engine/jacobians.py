@@ -51,7 +51,7 @@ def vjp(
     >>> ct.numpy()
     array([ 2., 40.])
     """
-    run = _Run("vjp", fn, primals)
+    run = _FunctionRun("vjp", fn, primals)
     create_graph = flag("vjp: create_graph", create_graph)
     out_cts: Sequence[Any] = [None] * len(run.outs)
     if cotangents is not None:
@@ -93,7 +93,7 @@ def jacobian(fn: Callable[..., Any], primals: Any, create_graph: bool = False) -
            [0., 4.]])
     """
     create_graph = flag("jacobian: create_graph", create_graph)
-    run = _Run("jacobian", fn, primals)
+    run = _FunctionRun("jacobian", fn, primals)
     rows = tuple(run.by_primal(row) for row in run.jacobians(create_graph))
     return rows if run.has_several else rows[0]
 
@@ -125,7 +125,7 @@ def hessian(fn: Callable[..., Any], primals: Any, create_graph: bool = False) ->
     """
     create_graph = flag("hessian: create_graph", create_graph)
     function("hessian: fn", fn, "a function of Tensors")
-    run = _Run("hessian", lambda *xs: _slopes("hessian", fn, xs)[1:], primals)
+    run = _FunctionRun("hessian", lambda *xs: _slopes("hessian", fn, xs)[1:], primals)
     return run.by_primal([run.by_primal(row) for row in run.jacobians(create_graph)])
 
 
@@ -167,7 +167,7 @@ def hvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
 # --- how ----------------------------------------------------------------------------------------
 
 
-class _Run:
+class _FunctionRun:
     """One run of a function, recorded.
 
     Attributes
