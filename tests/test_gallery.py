@@ -139,7 +139,7 @@ def test_the_gallery_is_written_picture_by_picture(tmp_path, monkeypatch):
         "tinygrad_lstm.drawing.render.rendered", lambda dot, format: rendered(dot, format, "wheels")
     )
     written = list(gallery.write(tmp_path / "new" / "folder"))
-    assert [path.name for path in written] == ["elman.svg", "elman.png"]
+    assert [path.name for path in written] == ["elman.svg", "elman.png", "elman.html"]
     assert all(path.read_bytes() for path in written)
 
 
