@@ -301,6 +301,9 @@ CALLS: dict[str, Call] = {
     ),
     "signals": lambda: call(tg.signals, loss_of_steps()),
     "explain": lambda: call(tg.explain, loss_of_steps(), "w", fold=None),
+    "derive": lambda: call(tg.derive, loss_of_steps(), fold=None),
+    "derive: its text": lambda: call(tg.derive(loss_of_steps()).text, values=0),
+    "derive: a part of it": lambda: call(tg.derive(loss_of_steps()).leading_to, "w"),
     # comparison
     "adequacy": lambda: call(tg.adequacy, leaf(2, 2).sum(), seconds=1.0),
     "compare": lambda: call(
@@ -494,7 +497,7 @@ CALLS: dict[str, Call] = {
     # elsewhere
     "interop.save": lambda: call(interop.save, dense(), "weights.npz", layout="ours"),
     "interop.load": lambda: call(
-        interop.load, dense(), str(interop.save(dense(), "w.npz")), layout="ours"
+        interop.load, dense(), str(interop.save(dense(), "w.npz")), layout="ours", prefix=None
     ),
     "interop.stacked": lambda: call(
         interop.stacked, nn.LSTM(2, 3), gates="fico", order="hx", columns=True, apart=False
@@ -522,9 +525,11 @@ for _name, _framework in interop.frameworks.items():
     CALLS |= {
         f"interop.{_name}.weights": lambda f=_framework, m=_pulled: call(f.weights, m()),
         f"interop.{_name}.gradients": lambda f=_framework, m=_pulled: call(f.gradients, m()),
-        f"interop.{_name}.load": lambda f=_framework, m=_pulled: call(f.load, m(), f.weights(m())),
+        f"interop.{_name}.load": lambda f=_framework, m=_pulled: call(
+            f.load, m(), f.weights(m()), prefix=None
+        ),
         f"interop.{_name}.read_gradients": lambda f=_framework, m=_pulled: call(
-            f.read_gradients, m(), f.gradients(m())
+            f.read_gradients, m(), f.gradients(m()), prefix=None
         ),
     }  # fmt: skip
 
@@ -649,6 +654,7 @@ COMMANDS = {
              "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",
              "--title", "t"],
     "explain": ["explain", "net.py", "--wrt", "x", "--of", "loss"],
+    "derive": ["derive", "net.py", "--to", "numpy", "--wrt", "x", "--of", "loss"],
 }  # fmt: skip
 WORDS = ["", "a", "-1", "1e400", "nan", "0", "10**30", "é", "..", "a\0b", "net.py", "--", "x[9]"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.arguments import optional, whole
+from ..engine.place import checked_name
 from .derivation_html import html
 from .derivation_latex import latex, markdown
 from .derivation_text import text
@@ -57,10 +58,10 @@ class Derivation(Derived):
 
         Raises
         ------
-        SignalError
-            If no gradient has the name; the message lists the nearest.
+        SignalError, UsageError, ArgumentError
+            If no gradient has the name (the message lists the nearest), or it is no name.
         """
-        return leading_to(self, name)
+        return leading_to(self, checked_name(name))
 
     def markdown(self) -> str:
         """Return the derivation as Markdown, with its formulas in LaTeX between dollar signs."""
