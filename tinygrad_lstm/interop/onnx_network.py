@@ -23,7 +23,7 @@ from .framework import LAYERS
 from .onnx_layout import SQUASHES, load_package, onnx
 from .onnx_operators import OPERATORS, PARTS, attributes
 from .onnx_over_time import OverTime
-from .onnx_reader import Reader, place
+from .onnx_reader import OnnxFile, place
 
 # of the equations of LSTM, GRU and RNN: functions by ONNX' names, and what these take
 KNOWN: dict[Any, Any] = {
@@ -65,7 +65,7 @@ def load_onnx(path: str | os.PathLike[str], *, name: str | None = None) -> OnnxN
         If the file cannot be opened.
     """
     package = load_package()
-    return OnnxNetwork(Reader(package, check_path("load_onnx", path)), name=name)
+    return OnnxNetwork(OnnxFile(package, check_path("load_onnx", path)), name=name)
 
 
 class Step(NamedTuple):
@@ -113,9 +113,9 @@ class OnnxNetwork(Module):
         The layers over time, in the file's order.
     """
 
-    def __init__(self, reader: Reader, name: str | None = None) -> None:
+    def __init__(self, reader: OnnxFile, name: str | None = None) -> None:
         super().__init__(name)
-        of_kind("OnnxNetwork", reader, Reader, "a file that load_onnx has opened; call load_onnx")
+        of_kind("OnnxNetwork", reader, OnnxFile, "a file that load_onnx has opened; call load_onnx")
         builder = _Builder(reader)
         self._steps = tuple(map(builder.step, reader.nodes))
         self._kinds = reader.inputs
@@ -227,7 +227,7 @@ class _Builder:
         Of the nodes that have been built.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: OnnxFile) -> None:
         self.reader = reader
         self.layers: dict[str, nn.Recurrent] = {}
         self.names: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from .onnx_operators import ALLOWED, OPERATORS, OUTPUTS, UNTRAINED, attributes, 
 OPSET = 13  # from which on axes are inputs
 
 
-class Reader:
+class OnnxFile:
     """A model file.
 
     Parameters
