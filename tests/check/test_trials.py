@@ -1,7 +1,6 @@
 """Trials of changes agree with running the whole changed network, and so does their screen."""
 
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,42 +60,32 @@ def is_same(one, other):
     return np.allclose(one, other, rtol=1e-9, atol=1e-11 * size, equal_nan=True)
 
 
-@pytest.mark.parametrize("which", ["all", "parameters"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_only_what_a_mistake_leads_to_runs_again(case, which):
-    names = case.hand() if which == "all" else case.parameters
-    view, given, trials, several = set_up(case, names)
-    for mistake in several:
-        right = attempt(whole, view, given, mistake.change)
-        found = attempt(trials.run, [mistake.change])
-        assert (right is None) == (found is None), mistake.says
-        if right is not None:
-            expected = trials.expected | found
-            assert all(is_same(right[key], expected[key]) for key in right), mistake.says
-
-
-@pytest.mark.parametrize("which", ["all", "parameters"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_what_runs_together_comes_to_the_same(case, which):
-    """Single mistakes, and pairs of one and the next; alone, and in one run."""
-    names = case.hand() if which == "all" else case.parameters
-    sight, given, trials, several = set_up(case, names)
+def run_together(trials, several):
+    """Return what one run makes of each of several changes, or sets of changes."""
     together = Together(trials)
-    pairs = pairwise(several)
-    each = [[one.change] for one in several] + [[one.change, other.change] for one, other in pairs]
     with np.errstate(all="ignore"):
-        results = [x for part in chunks(iter(each), together.most) for x in together.run(part)]
-    assert len(results) == len(each)
-    for changes, found in zip(each, results, strict=True):
-        right = attempt(whole, sight, given, Change.all(changes))
+        return [x for part in chunks(iter(several), together.most) for x in together.run(part)]
+
+
+@pytest.mark.parametrize("which", ["all", "parameters"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("count", [1, 2], ids=["single mistakes", "pairs"])
+def test_only_what_a_mistake_leads_to_runs_again(case, which, count):
+    """Each mistake, or each with the next one, run alone and in one run with all others."""
+    names = case.hand() if which == "all" else case.parameters
+    view, given, trials, mistakes = set_up(case, names)
+    several = [[x.change for x in mistakes[at : at + count]] for at in range(len(mistakes))]
+    results = run_together(trials, several)
+    assert sum(result is not None for result in results) > len(several) / 3
+    for mistake, changes, result in zip(mistakes, several, results, strict=True):
+        right = attempt(whole, view, given, Change.all(changes))
         alone = attempt(trials.run, changes)
-        assert right is not None or found is alone is None
-        if found is not None:
-            assert found.keys() == alone.keys()
-            assert all(is_same(right[key], x) for key, x in (trials.expected | found).items())
-        if alone is not None:
-            assert all(is_same(right[key], x) for key, x in (trials.expected | alone).items())
-    assert sum(found is not None for found in results) > len(each) / 3
+        assert (right is None) == (alone is None), mistake.says
+        assert result is None or result.keys() == alone.keys(), mistake.says
+        for values in (alone, result):
+            if values is not None:
+                expected = trials.expected | values
+                assert all(is_same(right[key], expected[key]) for key in right), mistake.says
 
 
 @pytest.mark.parametrize("which", ["all", "parameters"])
