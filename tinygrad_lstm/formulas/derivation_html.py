@@ -44,7 +44,7 @@ def html(derivation: Derived) -> str:
     parts.append("<h2>Backward</h2>")
     if layout.carried:
         names = ", ".join(to_math(symbol(x)) for x in layout.carried)
-        parts.append(f"<p>Nothing comes back from beyond the last step: there {names} are 0.</p>")
+        parts.append(f"<p>What would come back from a step that is not there is 0: {names}.</p>")
     parts += [_group(group, _backward, to_math) for group in layout.backward]
     return "\n".join([*parts, "</body></html>\n"])
 

@@ -55,7 +55,7 @@ def markdown(derivation: Derived) -> str:
     parts += ["### Backward", ""]
     if layout.carried:
         names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-        parts += [f"Nothing comes back from beyond the last step: there {names} are 0.", ""]
+        parts += [f"What would come back from a step that is not there is 0: {names}.", ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
     return "\n".join(parts)
@@ -223,7 +223,7 @@ def _ends(layout: Page) -> list[str]:
     if not layout.carried:
         return []
     names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-    return [f"Nothing comes back from beyond the last step: there {names} are 0."]
+    return [f"What would come back from a step that is not there is 0: {names}."]
 
 
 def _aligned(rows: list[str]) -> str:

@@ -44,7 +44,7 @@ def text(derivation: Derived, values: int | None = None) -> str:
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
     if layout.carried:
         names = ", ".join(map(written, layout.carried))
-        lines += _wrapped(f"Nothing comes back from beyond the last step: there {names} are 0.")
+        lines += _wrapped(f"What would come back from a step that is not there is 0: {names}.")
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:

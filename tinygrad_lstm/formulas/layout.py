@@ -220,16 +220,15 @@ def _starts(
 
 
 def _carried(derivation: Derived) -> Iterator[Variable]:
-    """Return the δ of the next step that the backward lines name."""
-    listed: set[str] = set()
+    """Return the δ of other steps that the backward lines name, the nearest step's first."""
+    found: dict[tuple[int, str], Variable] = {}
     for x in derivation.equations:
-        for term in x.terms:
-            for inner in _closed(term) if x.stage is Stage.BACKWARD else ():
+        for term in x.terms if x.stage is Stage.BACKWARD else ():
+            for inner in _closed(term):
                 for leaf in leaves(inner.formula):
-                    is_other_step = leaf.is_delta and leaf.offset and not inner.starts
-                    if is_other_step and leaf.name not in listed:
-                        listed.add(leaf.name)
-                        yield leaf
+                    if leaf.is_delta and leaf.offset and not inner.starts:
+                        found.setdefault((abs(leaf.offset), leaf.name), leaf)
+    return iter(found[key] for key in sorted(found, key=lambda key: key[0]))
 
 
 def leaves(formula: Any) -> list[Variable]:
