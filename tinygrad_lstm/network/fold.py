@@ -205,7 +205,7 @@ class _Folding:
 
     def _outer(self, element: Element) -> Element:
         """Return the element that outer operations read in place of a recorded one."""
-        if element not in self.where:
+        if element not in self.where or element in self.outside:
             return self.outside[element]
         run, common, step = self.where[element]
         node = replace(
