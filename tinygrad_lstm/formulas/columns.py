@@ -42,7 +42,7 @@ def wrap(line: str) -> list[str]:
 
     An equation is broken before the terms of its sum, if they fit.
 
-    >>> wrapped("  y = " + " + ".join(["a ∘ (1 - a)"] * 6))[1:]
+    >>> wrap("  y = " + " + ".join(["a ∘ (1 - a)"] * 6))[1:]
     ['    + a ∘ (1 - a)']
     """
     lead = line[: len(line) - len(line.lstrip())]
