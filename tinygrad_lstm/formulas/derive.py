@@ -9,7 +9,7 @@ Knows folded networks and the reader; it has no rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,13 +19,14 @@ from ..engine.arguments import flag, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
-from ..engine.symbol import ITEM, Symbol
+from ..engine.primitives import broadcast_to
+from ..engine.symbol import ITEM, Notation, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.adjoint import alive, delta
 from ..network.flow import DELAYS, SOURCES, Node, number_in_formula
 from ..network.graph import Graph, graph
-from ..network.parameters import Varying, varying
+from ..network.parameters import Varying, key_of, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
 from .derivation import Derivation
@@ -35,8 +36,12 @@ from .letters import MOST_OPERATIONS, letters
 from .names import Names
 from .reader import PASSING, Variable
 from .recorded import Recorded
-from .simplify import ONE, as_symbol, simplify, total
+from .rewriting import form
+from .simplify import as_symbol, simplify, total
 
+SIDE_BY_SIDE = Notation(
+    "[{operands}]", r"\left[{operands}\right]", code="np.concatenate([{operands}], axis=-1)"
+)
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
 
 
@@ -65,7 +70,7 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
     --------
     >>> x = Tensor(0.5, requires_grad=True, name="x")
     >>> print(derive(np.tanh(x) * x))
-    Derivation of hadamard...
+    Derivation of loss...
     """
     if not isinstance(loss, Tensor):
         raise UsageError(f"derive: found {type(loss).__name__}, expected a Tensor")
@@ -80,7 +85,7 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
         if fold:
             raise UsageError(f"derive: one line cannot stand for all steps, since {varies}")
         network, reason = fold_for_reading(recorded, False, MOST_STEPS)[0], varies
-    return _Derivation(network, reason, loss).done(recorded)
+    return _Derivation(network, reason, loss, recorded).done(recorded)
 
 
 def _what_varies(network: Graph) -> str:
@@ -97,10 +102,16 @@ def _what_varies(network: Graph) -> str:
 class _Derivation:
     """Builds the equations of one network."""
 
-    def __init__(self, network: Graph, reason: str, loss: Tensor) -> None:
+    def __init__(self, network: Graph, reason: str, loss: Tensor, recorded: Graph) -> None:
         self.network, self.reason = network, reason
+        self.one = as_symbol(1.0, loss.data)  # δ of the loss
         self.leaves = {
             name for x, name in Signals(loss).names.items() if not x.inputs and x.requires_grad
+        }
+        self.parts = {
+            node.name: tuple(node.parts)
+            for node in recorded.nodes
+            if node.kind is Kind.PARAMETER and node.parts
         }
         self.maker, self.user = network.maker, network.user
         self.alive = alive(network)
@@ -125,13 +136,10 @@ class _Derivation:
                 self.extra = []
             backward.extend(lines)
         inputs = [node for node in self.network.nodes if node.kind in SOURCES]
-        parts = {
-            node.name: tuple(node.parts)
-            for node in recorded.nodes
-            if node.kind is Kind.PARAMETER and node.parts
-        }
+        parts = self.parts
+        backward.sort(key=lambda x: x.full_name in parts)  # after the δ of its parts
         return Derivation(
-            next(node.name for node in self.network.nodes if node.kind is Kind.OUTPUT),
+            next(name for wire, name in self.names.items() if self._is_loss(wire)),
             tuple(self._source(node, parts) for node in inputs if node.outputs[0] in self.names),
             (*forward, *backward),
             {
@@ -176,7 +184,7 @@ class _Derivation:
             return not all(self._as_number(node, port, user) for user, port in uses)
         if node.kind is Kind.TAP:
             return any(user.kind in (*DELAYS, Kind.COLLECT) for user, _ in uses)
-        if node.is_named or len(uses) > 1:
+        if node.is_named or len(uses) > 1 or self._is_used_at_every_step(wire):
             return True
         (user, _) = uses[0]
         if user.kind is Kind.COLLECT:
@@ -188,6 +196,15 @@ class _Derivation:
             Kind.REDUCTION,
         )
         return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
+
+    def _is_used_at_every_step(self, wire: int) -> bool:
+        """Return whether a loop reads a signal from outside, so that its δ is a sum over steps."""
+        user = self.user.get(wire)
+        if user is None or user.kind in (Kind.HOLD, Kind.TAP):
+            return user is not None and self.maker[wire].kind is not Kind.COLLECT
+        if user.kind in (Kind.BRANCH, Kind.BROADCAST):
+            return any(map(self._is_used_at_every_step, user.outputs))
+        return False
 
     def _as_number(self, node: Node, port: int, user: Node) -> bool:
         wire = user.inputs[port] if port < len(user.inputs) else node.outputs[0]
@@ -220,7 +237,10 @@ class _Derivation:
             formula = of_every_step(inner, value)
         else:
             formula = self.reader.formula(node)
-        return self._line(Stage.FORWARD, node, (Term(simplify(formula)),), self._letter(wire))
+        formula = as_symbol(simplify(formula), value)
+        if formula.shape != np.shape(value):
+            formula = broadcast_to(formula, shape=np.shape(value))
+        return self._line(Stage.FORWARD, node, (Term(formula),), self._letter(wire))
 
     def _letter(self, wire: int) -> Variable:
         signal = self.reader.written_at(wire)
@@ -289,12 +309,28 @@ class _Derivation:
             δ = self.reader.letter(self.handed[wire], wire, signal.value, signal.offset, True)
             yield self._line(Stage.HANDED, node, _counted(terms), δ)
         elif wire in self.names and wire in self.alive and not self._is_loss(wire):
-            terms = tuple(self._terms(wire))
+            terms = (*self._from_parts(node), *self._terms(wire))
             stage = Stage.GRADIENT if node.kind in SOURCES else Stage.BACKWARD
             value = self.reader.value(wire)
             offset = 0 if node.is_timed else None
             δ = self.reader.letter(delta(self.names[wire]), wire, value, offset, True)
             yield self._line(stage, node, _counted(terms), δ)
+
+    def _from_parts(self, node: Node) -> Iterator[Term]:
+        """Return δ of the parts of a packed parameter, of one that is used as a whole too."""
+        wires = {x.name: x.outputs[0] for x in self.network.nodes if x.kind is Kind.PARAMETER}
+        δs, at, whole = [], 0, self.reader.value(node.outputs[0])
+        size = np.shape(whole)[-1] if node.name in self.parts else 0
+        unit = size // sum(width for _, width in self.parts.get(node.name, (("", 1),)))
+        for name, width in self.parts.get(node.name, ()):
+            value, wire = whole[..., at : at + unit * width], wires.get(name, -1)
+            at += unit * width
+            if wire in self.names and wire in self.alive:
+                δs.append(next(self._whole(wire)).formula)
+            else:
+                δs.append(as_symbol(0.0, value))
+        if any(isinstance(δ, Variable) for δ in δs):
+            yield Term(Symbol.of(SIDE_BY_SIDE, _joined, tuple(δs)))
 
     def _is_loss(self, wire: int) -> bool:
         return self.user[wire].kind is Kind.OUTPUT
@@ -309,7 +345,7 @@ class _Derivation:
             for out in user.outputs:
                 yield from self._terms(out)
         elif user.kind is Kind.OUTPUT:
-            yield Term(ONE, "")
+            yield Term(self.one, "")
         elif user.kind in DELAYS:
             yield from self._from_delay(user, port)
         elif user.kind is Kind.HOLD:
@@ -323,15 +359,17 @@ class _Derivation:
         elif user.kind is Kind.COLLECT:
             yield from self._from_collected(user)
         else:
-            δ, via = self._delta(user.outputs[0])
-            if δ is not None:
-                yield Term(simplify(self.reader.back(user, port, δ)), via)
+            for term in self._of_result(user.outputs[0]):
+                yield replace(term, formula=simplify(self.reader.back(user, port, term.formula)))
 
     def _whole(self, wire: int) -> Iterator[Term]:
         """Return δ of a signal that has a line, as one summand."""
-        if wire in self.alive:
-            δ, via = self._delta(wire)
-            yield Term(δ, via)
+        name, value = self.names[wire], self.reader.value(wire)
+        if self._is_loss(wire):
+            yield Term(self.one, name)
+        elif wire in self.alive:
+            offset = 0 if self.maker[wire].is_timed else None
+            yield Term(self.reader.letter(delta(name), wire, value, offset, True), name)
 
     def _from_delay(self, delay: Node, port: int) -> Iterator[Term]:
         out = delay.outputs[0]
@@ -389,22 +427,21 @@ class _Derivation:
             for term in terms
         )
 
-    def _delta(self, wire: int) -> tuple[Any, str]:
-        """Return δ of the signal on a wire, by its name or as it follows, and the signal's name."""
-        value = self.reader.value(wire)
+    def _of_result(self, wire: int) -> Iterator[Term]:
+        """Return δ of the signal on a wire, by its name or as it follows; one summand if it can."""
         if wire in self.names:
-            if wire not in self.alive:
-                return None, ""
-            if self._is_loss(wire):
-                return ONE, self.names[wire]
-            offset = 0 if self.maker[wire].is_timed else None
-            name = self.names[wire]
-            return self.reader.letter(delta(name), wire, value, offset, True), name
+            yield from self._whole(wire)
+            return
         terms = list(self._terms(wire))
-        if not terms:
-            return None, ""
-        formula = as_symbol(total([term.formula for term in terms]), value)
-        return formula, terms[0].via
+        if any(term.loop is not None for term in terms):  # a sum over steps, which stays outside
+            yield from terms
+        elif terms:
+            value = self.reader.value(wire)
+            yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
+
+
+def _joined(*parts: Any) -> np.ndarray:
+    return np.concatenate(parts, axis=-1)
 
 
 def _later(term: Term, by: int) -> Term:
@@ -425,11 +462,11 @@ def _starting(term: Term, which: str) -> Term:
 
 def _counted(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     """Return terms of which equal ones are one, times their number."""
-    groups: dict[tuple[Any, ...], list[Term]] = {}
+    groups: dict[Hashable, list[Term]] = {}
     for term in terms:
-        groups.setdefault((str(term.formula), term.loop, str(term.place), term.handed), []).append(
-            term
-        )
+        place = None if term.place is None else key_of(term.place["index"])
+        key = form(term.formula), term.loop, place, term.handed
+        groups.setdefault(key, []).append(term)
     return tuple(
         replace(same[0], formula=total([term.formula for term in same])) for same in groups.values()
     )

@@ -145,7 +145,8 @@ def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
     """Return lines of which those of a packed parameter are one, if they differ in a letter."""
     by_name = {x.full_name: x for x in chosen}
     done: set[str] = set()
-    for x in reversed(chosen):
+    wholes = [x for x in chosen if x.full_name in derivation.packed]
+    for x in [*(x for x in reversed(chosen) if x not in wholes), *wholes]:
         if x.full_name in done:
             continue
         whole = next(
@@ -255,5 +256,9 @@ def _legend(derivation: Derived) -> Iterator[str]:
         term.loop is not None for x in derivation.equations for term in x.terms
     ):
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
+    names = {x.full_name: x.signal.name for x in derivation.sources}
+    for whole, parts in derivation.packed.items():
+        own = ", ".join(names.get(name, name) for name, _ in parts)
+        yield f"{names.get(whole, whole)} = [{own}], side by side."
     if derivation.reason:
         yield f"Every step has lines of its own, since {derivation.reason}."

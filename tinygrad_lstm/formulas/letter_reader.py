@@ -5,6 +5,7 @@ Knows networks and the reader of formulas.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from ..engine.primitives import broadcast_to
 from ..engine.symbol import ATOM, COMPARE, ITEM, Notation, Symbol
 from ..network.flow import DELAYS, Node
 from ..network.graph import Graph
-from ..network.parameters import Varying
+from ..network.parameters import Varying, is_same, varying
 from .reader import PASSING, Reader, Variable, spread
-from .rewriting import rewrite
+from .rewriting import rewrite, with_operands
 from .simplify import as_symbol
 
 EVERY = Notation(
@@ -82,7 +83,8 @@ class LetterReader(Reader):
 
     def is_step(self, index: Any, node: Node) -> bool:
         """Return whether an index is the step itself, counted from 0."""
-        return isinstance(index, Varying) and index.values == tuple(range(len(self.steps(node))))
+        steps = tuple(range(len(self.steps(node))))
+        return isinstance(index, Varying) and is_same(index.values, steps)
 
     def steps(self, node: Node) -> tuple[int, ...]:
         """Return the steps of the loop that a node is in."""
@@ -103,7 +105,17 @@ def shifted(formula: Any, by: int) -> Any:
             )
         return known[leaf]
 
-    return rewrite(formula, leaf=later)
+    def read_later(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        parameters = {
+            name: replace(value, offset=value.offset + by) if isinstance(value, Varying) else value
+            for name, value in old.parameters.items()
+        }
+        if not varying(old.parameters):
+            return with_operands(old, operands)
+        assert old.apply is not None and old.notation is not None
+        return Symbol.of(old.notation, old.apply, operands, parameters)
+
+    return rewrite(formula, read_later, later)
 
 
 def of_every_step(formula: Any, value: Any) -> Symbol:

@@ -90,8 +90,8 @@ class Code:
             return _number(getattr(formula, "value", formula))
         notation, operands = formula.notation, formula.operands
         assert notation is not None
-        if notation.text == "{0}" == notation.latex:  # spread to a shape, as NumPy does
-            return self._written(operands[0])
+        if notation.text == "{0}" == notation.latex:  # spread to a shape
+            return f"np.broadcast_to({self.formula(operands[0])}, {formula.shape})", ATOM
         if notation is TRANSPOSE and not formula.parameters:
             return f"{self._operand(operands[0], ATOM)}.T", ATOM
         if notation is HADAMARD and operands[0] is operands[1]:
@@ -130,8 +130,9 @@ class Code:
             if value is not None and value is not False
         ]
         text = template.format(
-            *operands, operands=", ".join(operands), options="".join(options), **parameters
-        )
+            *operands, operands=", ".join(operands), options="".join(options),
+            typed=typed(formula.value), **parameters,
+        )  # fmt: skip
         return text, ATOM if is_call or notation is ITEM else PRODUCT
 
     def _template(self, apply: Callable[..., Any], text: str) -> str:
@@ -160,7 +161,9 @@ class Code:
             )
         name = primitive.forward.__name__ if helper is None else primitive.name
         self.helpers.setdefault(name, source.rstrip())
-        return f"{name}({many}{{options}})"
+        takes = () if helper is None else inspect.signature(helper).parameters
+        is_typed = "dtype" in takes and "dtype" not in primitive.parameters
+        return f"{name}({many}{{options}}{'{typed}' * is_typed})"
 
     def variable(self, signal: Variable) -> str:
         """Return a signal, read at its step if it is kept for all of them."""
@@ -288,8 +291,15 @@ def _number(value: Any) -> tuple[str, int]:
     else:
         text = repr(int(number) if number.is_integer() and abs(number) < 1e15 else number)
     if np.ndim(value):
-        return f"np.full({np.shape(value)}, {text})", ATOM
+        return f"np.full({np.shape(value)}, {text}{typed(value)})", ATOM
     return text, UNARY if text.startswith("-") else ATOM
+
+
+def typed(value: Any) -> str:
+    """Return the argument that gives an array its type, where NumPy would choose another one."""
+    dtype = getattr(value, "dtype", np.dtype(float))
+    is_usual = dtype.itemsize == 8 or not np.issubdtype(dtype, np.floating)
+    return "" if is_usual else f", dtype=np.{dtype.name}"
 
 
 def _outer(formula: Symbol) -> tuple[Any, Any] | None:
@@ -329,6 +339,7 @@ def _by_forward() -> dict[Any, Primitive]:
 def _plain_source(function: Any) -> str | None:
     """Return the source of a function that needs NumPy alone, or None."""
     try:
+        function = inspect.unwrap(function)  # a user's primitive is watched
         source = textwrap.dedent(inspect.getsource(function))
         (definition,) = ast.parse(source).body
     except (OSError, TypeError, SyntaxError, ValueError):

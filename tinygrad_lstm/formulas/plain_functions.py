@@ -25,13 +25,13 @@ def leaky_relu(x, slope):
 def erf(x):
     from math import erf
 
-    return np.vectorize(erf, otypes=[float])(x)
+    return np.vectorize(erf, otypes=[x.dtype])(x)
 
 
 def erfc(x):
     from math import erfc
 
-    return np.vectorize(erfc, otypes=[float])(x)
+    return np.vectorize(erfc, otypes=[x.dtype])(x)
 
 
 def finite(x, nan, above, below):
@@ -72,14 +72,14 @@ def gather(x, index):
     return x[index]
 
 
-def scatter(x, index, shape):
-    whole = np.zeros(shape)
+def scatter(x, index, shape, dtype=float):
+    whole = np.zeros(shape, dtype)
     whole[index] = x
     return whole
 
 
-def scatter_add(x, index, shape):
-    whole = np.zeros(shape)
+def scatter_add(x, index, shape, dtype=float):
+    whole = np.zeros(shape, dtype)
     np.add.at(whole, index, x)
     return whole
 
@@ -102,4 +102,4 @@ def sliding_windows(x, window_shape, axis=None, stride=1, dilation=1):
 
 def overlap_add(x, shape, **windows):
     places = sliding_windows(np.arange(np.prod(shape)).reshape(shape), **windows)
-    return np.bincount(places.ravel(), x.ravel(), np.prod(shape)).reshape(shape)
+    return np.bincount(places.ravel(), x.ravel(), np.prod(shape)).reshape(shape).astype(x.dtype)

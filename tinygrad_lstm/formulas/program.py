@@ -12,13 +12,14 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..network.parameters import key_of
 from .derived import Derived, Equation, Stage, Term
-from .numpy_code import Code, with_one_delta
+from .numpy_code import Code, typed, with_one_delta
 
 INDENT = "    "
 WIDTH = 92  # of a line in a function
@@ -151,7 +152,9 @@ class _Program:
         """Return the lines of a loop: its own, and the sums over its steps."""
         handed = [x for x in lines if x.stage is Stage.HANDED]
         before: list[str] = []
-        if handed:
+        if any(all(term.handed is not None for term in x.terms) for x in lines):
+            before += [f"{self._handed(x.signal.wire)} = {_zeros(x)}" for x in handed]
+        elif handed:  # NumPy spreads 0 to the shape of what is added to it
             before.append(f"{' = '.join(self._handed(x.signal.wire) for x in handed)} = 0")
         inside = [
             _with_shape(f"{self._delta(x)} = {self._total(x.terms)}", x.shape)
@@ -171,7 +174,7 @@ class _Program:
                 if terms[0].place is None:
                     zeros.append(self._delta(x))
                 else:
-                    before.append(f"{self._delta(x)} = np.zeros({x.shape})")
+                    before.append(f"{self._delta(x)} = {_zeros(x)}")
             inside += self._added(x, terms)
         before += [f"{' = '.join(names)} = 0" for names in _chunks(zeros, " = ")]
         steps = self.derivation.loops[loop]
@@ -184,7 +187,10 @@ class _Program:
     ) -> tuple[list[tuple[str, str]], list[tuple[Equation, Term]]]:
         """Return the sums of packed parameters whose parts differ in one δ alone, and the rest."""
         lines: list[tuple[str, str]] = []
+        own = {x.full_name for x in self.backward_lines}
         for whole, parts in self.derivation.packed.items():
+            if whole in own:  # which has a line of its own
+                continue
             pairs = [pair for name, _ in parts for pair in sums if pair[0].full_name == name]
             alone = all(len(x.terms) == 1 and term.place is None for x, term in pairs)
             forms_and_deltas = [with_one_delta(term.formula, "d") for _, term in pairs]
@@ -203,9 +209,13 @@ class _Program:
     def _added(self, x: Equation, terms: list[Term]) -> list[str]:
         """Return the lines that add what comes back at a step to a sum over the steps."""
         lines, left = [], self._delta(x)
-        for place in {str(term.place): term.place for term in terms}.values():
-            same = tuple(term for term in terms if str(term.place) == str(place))
-            right = self._total(same)
+        places: dict[Hashable, list[Term]] = {}
+        for term in terms:
+            key = None if term.place is None else key_of(term.place["index"])
+            places.setdefault(key, []).append(term)
+        for same in places.values():
+            place = same[0].place
+            right = self._total(tuple(same))
             if place is None:
                 lines.append(f"{left} = {left} + {right}")
             elif same[0].adds:
@@ -247,7 +257,9 @@ class _Program:
         entries = []
         for name in self.outside:
             parts = self.derivation.packed.get(name)
-            if name in self.whole_sums:
+            if name in lines:
+                entries.append(f"{name!r}: {self._delta(lines[name])}")
+            elif name in self.whole_sums:
                 entries.append(f"{name!r}: {self.whole_sums[name]}")
             elif parts is not None and any(part in lines for part, _ in parts):
                 lead = np.shape(self.outside[name])[:-1]
@@ -256,8 +268,6 @@ class _Program:
                     for part, width in parts
                 ]
                 entries.append(f"{name!r}: np.concatenate([{', '.join(deltas)}], axis=-1)")
-            elif name in lines:
-                entries.append(f"{name!r}: {self._delta(lines[name])}")
         return _filled(f"return {{{', '.join(entries)}}}")
 
     def _function(self, name: str, takes: list[str], says: str, body: list[str]) -> str:
@@ -276,6 +286,8 @@ def _from_outside(derivation: Derived) -> dict[str, np.ndarray]:
         if not source.whole:
             sources[source.full_name] = source.value
             continue
+        if source.whole in values:  # is used as a whole too
+            continue
         lead, dtype = source.value.shape[:-1], source.value.dtype
         parts = [
             values.get(name, np.zeros((*lead, width), dtype))
@@ -283,6 +295,10 @@ def _from_outside(derivation: Derived) -> dict[str, np.ndarray]:
         ]
         sources[source.whole] = np.concatenate(parts, axis=-1)
     return sources
+
+
+def _zeros(x: Equation) -> str:
+    return f"np.zeros({x.shape}{typed(x.signal.value)})"
 
 
 def _is_sum(x: Equation, term: Term) -> bool:

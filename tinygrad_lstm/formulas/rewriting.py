@@ -1,16 +1,17 @@
 """Passes over formulas: a pass replaces some parts of a formula.
 
-Knows Symbols alone.
+Knows Symbols, and the parameters of operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
 from ..engine.symbol import ATOM, COMPARE, HADAMARD, TOTAL, Notation, Symbol
+from ..network.parameters import key_of
 
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
 
@@ -58,6 +59,30 @@ def with_operands(old: Symbol, operands: tuple[Any, ...], notation: Notation | N
     if is_same and notation is None:
         return old
     return Symbol.of(notation or old.notation, old.apply, operands, old.parameters)
+
+
+def form(formula: Any) -> Hashable:
+    """Return a key: equal for two formulas that say the same, in what their text leaves out too.
+
+    The text of a formula leaves out the axes of a sum, for one.
+    """
+    keys: dict[int, Hashable] = {}
+
+    def key(part: Any) -> Hashable:
+        if not isinstance(part, Symbol):
+            return key_of(part)
+        if id(part) not in keys:
+            if part.apply is None:
+                known: Hashable = str(part), getattr(part, "wire", None), part.shape
+                keys[id(part)] = known, getattr(part, "offset", None), getattr(part, "step", None)
+            else:
+                assert part.notation is not None
+                parameters = ((name, key_of(value)) for name, value in part.parameters.items())
+                operands = tuple(map(key, part.operands))
+                keys[id(part)] = part.notation.text, operands, tuple(parameters)
+        return keys[id(part)]
+
+    return key(formula)
 
 
 def rename(formula: Any, name: Callable[[str], str]) -> Any:

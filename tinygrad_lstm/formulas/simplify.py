@@ -5,12 +5,15 @@ Knows Symbols, and how the table spreads a number over a shape. A formula keeps 
 
 from __future__ import annotations
 
-from functools import reduce
+import operator
+from collections.abc import Hashable
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 
-from ..engine.primitives import broadcast_to
+from ..engine.kind import Kind
+from ..engine.primitives import TABLE, broadcast_to
 from ..engine.symbol import (
     ADD,
     DIVIDE,
@@ -22,7 +25,7 @@ from ..engine.symbol import (
     SUBTRACT,
     Symbol,
 )
-from .rewriting import multiple, rewrite, with_operands
+from .rewriting import form, multiple, rewrite, with_operands
 
 ONE = Symbol("1", np.array(1.0))  # δ of the loss
 
@@ -41,7 +44,9 @@ def as_symbol(formula: Any, value: Any) -> Symbol:
     """Return a formula that rules can be run on: of a number, a Symbol that has a shape."""
     if isinstance(formula, Symbol):
         return formula
-    return Symbol(f"{formula:g}", np.full(np.shape(value), float(formula)))
+    dtype = getattr(value, "dtype", float)
+    dtype = dtype if np.issubdtype(dtype, np.floating) else float
+    return Symbol(f"{formula:g}", np.full(np.shape(value), float(formula), dtype))
 
 
 def _plain(leaf: Any) -> Any:
@@ -67,12 +72,10 @@ def total(terms: list[Any]) -> Any:
     >>> total([0.5 * x, y, 0.5 * x])
     x + y
     """
-    counts: dict[str, int] = {}
-    first: dict[str, Any] = {}
+    same: dict[Hashable, list[Any]] = {}
     for term in terms:
-        counts[str(term)] = counts.get(str(term), 0) + 1
-        first.setdefault(str(term), term)
-    parts = [simplify(multiple(counts[text], term)) for text, term in first.items()]
+        same.setdefault(form(term), []).append(term)
+    parts = [simplify(multiple(len(equal), equal[0])) for equal in same.values()]
     return reduce(_sum, parts)
 
 
@@ -85,6 +88,8 @@ def _sum(a: Any, b: Any) -> Any:
 def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
     """Return an operation on simpler operands."""
     notation = old.notation
+    if is_entrywise(old):
+        operands = _not_spread(old, operands)
     if old.apply is broadcast_to.forward or notation is RESHAPE or notation is ITEM:
         if _number(operands[0]) is not None:
             return operands[0]
@@ -122,22 +127,47 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
     return with_operands(old, operands)
 
 
+def _not_spread(old: Symbol, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return operands of which none is broadcast where the operation itself broadcasts it."""
+    for at, operand in enumerate(operands):
+        if isinstance(operand, Symbol) and is_spread(operand):
+            inner = (*operands[:at], operand.operands[0], *operands[at + 1 :])
+            shapes = (np.shape(getattr(x, "value", x)) for x in inner)
+            if np.broadcast_shapes(*shapes) == old.shape:
+                operands = inner
+    return operands
+
+
+def is_entrywise(formula: Symbol) -> bool:
+    """Return whether an operation works entry by entry, and broadcasts its operands."""
+    return isinstance(formula.apply, np.ufunc) or formula.apply in _entrywise()
+
+
+@cache
+def _entrywise() -> frozenset[Any]:
+    kinds = Kind.ELEMENTWISE, Kind.JUNCTION
+    of_the_table = (x.forward for x in TABLE.values() if x.kind in kinds)
+    return frozenset(
+        (*of_the_table, operator.add, operator.sub, operator.mul, operator.truediv, operator.pow)
+    )
+
+
+def is_spread(formula: Symbol) -> bool:
+    """Return whether a formula is an operand broadcast to a shape, in words or without."""
+    silent = formula.notation is not None and formula.notation.text == "{0}"
+    return silent or formula.apply is broadcast_to.forward
+
+
 def _product(old: Symbol, operands: tuple[Any, ...], numbers: list[float | None]) -> Any:
     """Return a product of which the number, if any, comes first, and is not 1."""
     for at in (0, 1):
         number, other = numbers[at], operands[1 - at]
         if number is None:
-            spread = operands[at]
-            if isinstance(spread, Symbol) and spread.apply is broadcast_to.forward:
-                inner = spread.operands[0]
-                same = np.shape(getattr(other, "value", other)) == old.shape
-                if np.ndim(getattr(inner, "value", inner)) == 0 and same:
-                    return _simpler(old, (inner, other))
             continue
         if not isinstance(other, Symbol):
             continue
         if number == 1:
-            return other
+            return other if other.shape == old.shape else broadcast_to(other, shape=old.shape)
         if number == -1:
             return -other
         if number == 0:

@@ -30,19 +30,26 @@ class Varying:
         The earliest step's first.
     steps : tuple of int
         Which steps these are.
+    offset : int
+        The step that it is read at, counted from step k: 1 is the next step.
     """
 
     name: str
     values: tuple[Any, ...]
     steps: tuple[int, ...]
+    offset: int = 0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Varying) and is_same(self.values, other.values)
+        if not isinstance(other, Varying) or self.offset != other.offset:
+            return False
+        return is_same(self.values, other.values)
 
     __hash__ = object.__hash__
 
     def __str__(self) -> str:
-        return _rule(self.values, self.steps, self.name) or f"{self.name}(k)"
+        steps = [step - self.offset for step in self.steps]
+        text = _rule(self.values, steps, self.name) or f"{self.name}(k)"
+        return text.replace("(k)", f"(k{self.offset:+d})") if self.offset else text
 
     @property
     def first(self) -> Any:
