@@ -25,8 +25,8 @@ from tinygrad_lstm.formulas.derivation import Derivation
 from tinygrad_lstm.formulas.derived import Stage
 from tinygrad_lstm.formulas.layout import OVER_STEPS, Line, leaves, page
 from tinygrad_lstm.formulas.reader import Variable
+from tinygrad_lstm.formulas.recorded import Recorded
 from tinygrad_lstm.gallery import PICTURES
-from tinygrad_lstm.network.adjoint import alive
 from tinygrad_lstm.network.parameters import Varying
 from tinygrad_lstm.network.proof import fold_for_reading
 
@@ -351,19 +351,7 @@ class Numbers:
     def __init__(self, loss: tg.Tensor, derivation: Derivation) -> None:
         fold = None if derivation.loops else False
         self.network, _ = fold_for_reading(tg.graph(loss), fold, 1)
-        adjoint = self.network.adjoint()
-        back = adjoint.evaluate(everything=True)
-        same = adjoint.continued
-        self.δ = {w: back[adjoint.wires[same.get(w, w)].name] for w in alive(self.network)}
-        for whole, parts in derivation.packed.items():  # one that is used as a whole too
-            wires = {x.full_name: x.signal.wire for x in derivation.sources}
-            if whole in wires and wires[whole] in self.δ:
-                δs = [
-                    self.δ[wires[name]] if name in wires else np.zeros((*lead, width))
-                    for name, width in parts
-                    for lead in [np.shape(self.δ[wires[whole]])[:-1]]
-                ]
-                self.δ[wires[whole]] = self.δ[wires[whole]] + np.concatenate(δs, axis=-1)
+        self.δ = Recorded(self.network).deltas
         self.start = {x.state.name: x for x in derivation.initial}
         self.initial = {(x.state.name, x.state.offset, x.loop): x.start for x in derivation.initial}
 

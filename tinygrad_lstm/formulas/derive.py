@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +34,7 @@ from .letter_reader import LetterReader, at_step, of_every_step, shifted
 from .letters import MOST_OPERATIONS, letters
 from .names import Names
 from .reader import PASSING, Variable
-from .recorded import Recorded
+from .recorded import Recorded, parts_of
 from .rewriting import form
 from .simplify import as_symbol, simplify, total
 
@@ -318,19 +317,22 @@ class _Derivation:
 
     def _from_parts(self, node: Node) -> Iterator[Term]:
         """Return δ of the parts of a packed parameter, of one that is used as a whole too."""
-        wires = {x.name: x.outputs[0] for x in self.network.nodes if x.kind is Kind.PARAMETER}
-        δs, at, whole = [], 0, self.reader.value(node.outputs[0])
-        size = np.shape(whole)[-1] if node.name in self.parts else 0
-        unit = size // sum(width for _, width in self.parts.get(node.name, (("", 1),)))
-        for name, width in self.parts.get(node.name, ()):
-            value, wire = whole[..., at : at + unit * width], wires.get(name, -1)
-            at += unit * width
-            if wire in self.names and wire in self.alive:
-                δs.append(next(self._whole(wire)).formula)
-            else:
-                δs.append(as_symbol(0.0, value))
-        if any(isinstance(δ, Variable) for δ in δs):
-            yield Term(Symbol.of(SIDE_BY_SIDE, _joined, tuple(δs)))
+        parts = parts_of(self.network, node)
+        if not any(wire in self.names and wire in self.alive for wire, _ in parts):
+            return
+        whole = self.reader.value(node.outputs[0])
+        yield Term(
+            Symbol.of(
+                SIDE_BY_SIDE,
+                lambda *δs: np.concatenate(δs, axis=-1),
+                tuple(
+                    next(self._whole(wire)).formula
+                    if wire in self.names and wire in self.alive
+                    else as_symbol(0.0, whole[..., :width])
+                    for wire, width in parts
+                ),
+            )
+        )
 
     def _is_loss(self, wire: int) -> bool:
         return self.user[wire].kind is Kind.OUTPUT
@@ -438,10 +440,6 @@ class _Derivation:
         elif terms:
             value = self.reader.value(wire)
             yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
-
-
-def _joined(*parts: Any) -> np.ndarray:
-    return np.concatenate(parts, axis=-1)
 
 
 def _later(term: Term, by: int) -> Term:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..network.adjoint import alive
+from ..network.flow import Node
 from ..network.graph import Graph
 from .reader import Variable
 
@@ -35,9 +37,16 @@ class Recorded:
         adjoint = self.network.adjoint()
         back = adjoint.evaluate(everything=True)
         same = adjoint.continued
-        return {
-            wire: back[adjoint.wires[same.get(wire, wire)].name] for wire in alive(self.network)
-        }
+        δ = {wire: back[adjoint.wires[same.get(wire, wire)].name] for wire in alive(self.network)}
+        for node in self.network.nodes:
+            whole = node.outputs[0] if node.parts else None
+            if whole in δ:  # which is used as a whole, and in parts
+                shares = [
+                    δ.get(wire, np.zeros((*δ[whole].shape[:-1], width)))
+                    for wire, width in parts_of(self.network, node)
+                ]
+                δ[whole] = δ[whole] + np.concatenate(shares, axis=-1)
+        return δ
 
     def at(self, signal: Variable, step: int) -> Any:
         """Return a signal, or its δ, at one step of its loop; outside of loops its only value."""
@@ -46,6 +55,15 @@ class Recorded:
         if values is None or signal.offset is None:
             return values
         return values[step] if -len(values) <= step < len(values) else None
+
+
+def parts_of(network: Graph, node: Node) -> list[tuple[int, int]]:
+    """Return the wire, or -1, and the width of each part of a packed parameter."""
+    if node.kind is not Kind.PARAMETER or not node.parts:
+        return []
+    wires = {x.name: x.outputs[0] for x in network.nodes if x.kind is Kind.PARAMETER}
+    unit = np.shape(network.wires[node.outputs[0]].value)[-1] // sum(n for _, n in node.parts)
+    return [(wires.get(name, -1), n * unit) for name, n in node.parts]
 
 
 def row(value: Any) -> str:
