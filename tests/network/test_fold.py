@@ -689,3 +689,20 @@ def test_another_operand_at_the_first_step_keeps_its_gradient(first, is_used):
     for name, gradient in zip(leaves, right, strict=True):
         if gradient is not None:
             np.testing.assert_allclose(back[f"δ{name}"], gradient.numpy(), rtol=1e-11, atol=1e-13)
+
+
+def test_a_stack_of_two_signals_in_turn_is_the_sequence_of_neither():
+    rng = np.random.default_rng(0)
+    x = tg.Tensor(rng.normal(size=(4, 2)), requires_grad=True, name="x")
+    W = tg.Tensor(rng.normal(size=(2, 2)), requires_grad=True, name="W")
+    h, several = np.zeros(2), []
+    for k in tg.steps(4):
+        s = x[k] + h @ W
+        h = tg.tanh(s)
+        several.append(s if k % 2 else h)
+    loss = tg.sum(tg.stack(several) ** 3) + tg.sum(h)
+    network = tg.graph(loss).fold()
+    assert np.isclose(next(iter(network.evaluate().values())), loss.numpy(), rtol=1e-12)
+    back = network.adjoint().evaluate()
+    for name, leaf in (("x", x), ("W", W)):
+        np.testing.assert_allclose(back[f"δ{name}"], tg.grad(loss, leaf).numpy(), rtol=1e-11)
