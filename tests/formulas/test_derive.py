@@ -402,6 +402,8 @@ def sum_of(numbers: Numbers, line: Line, derivation: Derivation, shape: Any, k: 
             loop = numbers.network.maker[leaves(term.formula)[0].wire].loop
             last = len(derivation.loops[loop].steps) - 1
             total = total + numbers.value(term.formula, 0 if term.starts == "first" else last)
+        elif term.only is not None and term.only[0] != k:
+            continue
         elif term.loop is None:
             total = total + numbers.value(term.formula, k)
         else:
@@ -451,6 +453,25 @@ def test_text_reads_as_a_person_would_write_it():
     ):
         assert line in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("step, phrase", [(0, "first step"), (2, "step 2"), (-1, "last step")])
+def test_one_step_of_a_loop_is_told_by_that_step(step, phrase):
+    out, _ = tg.nn.RNN(2, 3, seed=0)(drawn(5, 2))
+    text = str(check(tg.nn.squared_error(tg.nn.Dense(3, 2, seed=1)(out[step]), np.ones(2))))
+    assert f" = outₖ at the {phrase}".replace("the step", "step") in text
+    assert re.search(rf"\+ δ\w+ +via \w+, at (the )?{phrase}", text)
+    assert "scatter" not in text and "getitem" not in text
+
+
+def test_a_loss_that_is_added_up_is_its_last_step():
+    x, h, loss = drawn(4, 3), np.zeros(3), 0.0
+    for k in tg.steps(4):
+        h = tg.tanh(x[k] + h)
+        loss = loss + tg.sum(h * h)
+    text = str(check(loss))
+    assert "loss = s_2ₖ at the last step" in text or "loss = sₖ at the last step" in text
+    assert re.search(r"\+ 1 +via loss, at the last step", text) and "add" not in text
 
 
 def test_every_signal_with_a_gradient_has_one_backward_line():

@@ -95,6 +95,7 @@ def backward(line: Line) -> list[str]:
     terms = [
         (_under(term) if several else _summed(term))
         + rf"\;\text{{(at the {term.starts} step)}}" * bool(term.starts and not line.starts)
+        + rf"\;\text{{({term.when})}}" * bool(term.when)
         for term in line.terms
     ]
     rows = []

@@ -119,6 +119,7 @@ def _backward(line: Line) -> Iterator[str]:
         note = f"via {_way(term.via)}" if term.via and len(line.terms) > 1 else ""
         if term.starts and (not line.starts or at == len(line.terms) - 1):
             note += ", " * bool(note) + f"at the {term.starts} step"
+        note += ", " * bool(note and term.when) + term.when
         if line.subscripts and at == 0:
             note = f"g = {', '.join(line.subscripts)}"
         yield from _broken(sign, formula, note)

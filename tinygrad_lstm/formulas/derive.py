@@ -18,7 +18,7 @@ from ..engine.arguments import flag, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
-from ..engine.primitives import broadcast_to
+from ..engine.primitives import broadcast_to, scatter
 from ..engine.symbol import ITEM, Notation, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
@@ -115,9 +115,11 @@ class _Derivation:
         self.maker, self.user = network.maker, network.user
         self.alive = alive(network)
         self.names: dict[int, str] = {}
-        with_name = list(self._nodes_with_a_name())
-        self.names.update(letters(with_name, lambda wire: [n for n, _ in self._uses(wire)]))
         self.reader = LetterReader(network, self.names)
+        with_name = list(self._nodes_with_a_name())
+        self.names.update(
+            letters(with_name, self._is_named, lambda wire: [n for n, _ in self._uses(wire)])
+        )
         self.handed = self._handed_names()
         self.stacked: dict[int, str] = {}  # δ of all steps of a signal at once, by wire
         self.extra: list[Equation] = []
@@ -183,7 +185,13 @@ class _Derivation:
             return not all(self._as_number(node, port, user) for user, port in uses)
         if node.kind is Kind.TAP:
             return any(user.kind in (*DELAYS, Kind.COLLECT) for user, _ in uses)
-        if node.is_named or len(uses) > 1 or self._is_used_at_every_step(wire):
+        is_one_step = self.reader.step_read(node) is not None
+        if (
+            self._is_named(node)
+            or is_one_step
+            or len(uses) > 1
+            or self._is_used_at_every_step(wire)
+        ):
             return True
         (user, _) = uses[0]
         if user.kind is Kind.COLLECT:
@@ -195,6 +203,11 @@ class _Derivation:
             Kind.REDUCTION,
         )
         return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
+
+    def _is_named(self, node: Node) -> bool:
+        """Return whether somebody named a signal; a step of a signal is named if the signal is."""
+        of = self.reader.step_read(node) if node.takes_part else None
+        return node.is_named and (of is None or self.maker[of[0]].is_named)
 
     def _is_used_at_every_step(self, wire: int) -> bool:
         """Return whether a loop reads a signal from outside, so that its δ is a sum over steps."""
@@ -406,18 +419,21 @@ class _Derivation:
                 for term, formula in zip(terms, at_k, strict=True):
                     yield Term(as_symbol(formula, inner), term.via)
                 return
+        is_by_step = self._is_by_step(collect, terms)
+        closed = tuple(replace(term, loop=None, place=None) for term in terms) if is_by_step else ()
+        if all(_is_of_one_step(term) for term in terms):
+            closed = tuple(_at_its_step(term, len(self.reader.steps(collect))) for term in terms)
         if out not in self.stacked:
             name = self.names.get(collect.inputs[0], "u") + "_all"
             self.stacked[out] = Names([*self.names.values(), *self.stacked.values()]).free(name)
             value = self.network.wires[out].value
             δ = self.reader.letter(delta(self.stacked[out]), out, value, None, True)
-            stage = Stage.KEPT if self._is_by_step(collect, terms) else Stage.BACKWARD
+            stage = Stage.KEPT if closed else Stage.BACKWARD
             self.extra.append(
                 Equation(stage, δ, _counted(terms), np.shape(value), None, collect.scope)
             )
         δ = self.reader.letter(delta(self.stacked[out]), out, inner, 0, True)
-        closed = tuple(replace(term, loop=None, place=None) for term in terms)
-        yield Term(δ, terms[0].via, closed=closed if self._is_by_step(collect, terms) else ())
+        yield Term(δ, terms[0].via, closed=closed)
 
     def _is_by_step(self, collect: Node, terms: tuple[Term, ...]) -> bool:
         """Return whether another loop reads at step k what this one makes at step k."""
@@ -442,10 +458,24 @@ class _Derivation:
             yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
 
 
+def _is_of_one_step(term: Term) -> bool:
+    """Return whether a summand of δ of all steps of a signal is that of one step alone."""
+    formula = term.formula
+    is_placed = term.loop is None and formula.apply is scatter.forward
+    return is_placed and isinstance(formula.parameters["index"], int)
+
+
+def _at_its_step(term: Term, count: int) -> Term:
+    """Return a summand of δ of all steps as a summand of δ of the step that it belongs to."""
+    (formula,), index = term.formula.operands, term.formula.parameters["index"]
+    return replace(term, formula=formula, only=(index % count, count))
+
+
 def _later(term: Term, by: int) -> Term:
     """Return a term as it is some steps later, for what this step gets back from there."""
     return replace(
         term,
+        only=None if term.only is None else (term.only[0] - by, term.only[1]),
         formula=shifted(term.formula, by),
         via=f"{term.via}|{by:+d}",
         closed=tuple(_later(inner, by) for inner in term.closed),

@@ -26,6 +26,16 @@ class Stage(StrEnum):
     GRADIENT = "gradient"  # δ of a parameter, an input or an initial state
 
 
+def name_step(step: int, count: int) -> str:
+    """Return one step of a loop in words.
+
+    >>> name_step(0, 5), name_step(2, 5), name_step(4, 5)
+    ('at the first step', 'at step 2', 'at the last step')
+    """
+    ends = {count - 1: "at the last step", 0: "at the first step"}
+    return ends.get(step, f"at step {step}")
+
+
 @dataclass(frozen=True, eq=False)
 class Term:
     """One summand of an equation.
@@ -45,6 +55,8 @@ class Term:
         Of what comes back to an initial value: "first" or "last", the step that it comes from.
     handed : int or None
         The wire of the state that is handed to the next step, if this is what comes back from it.
+    only : (int, int), or None
+        Of what comes back at one step alone: the step, and the number of steps.
     closed : tuple of Term
         The same as a reader sees it, who has the δ of all steps before him: with that of the next
         step for what it hands on.
@@ -57,7 +69,13 @@ class Term:
     adds: bool = False
     starts: str = ""
     handed: int | None = None
+    only: tuple[int, int] | None = None
     closed: tuple[Term, ...] = ()
+
+    @property
+    def when(self) -> str:
+        """The one step at which it comes back, in words; "" if it comes back at every step."""
+        return "" if self.only is None else name_step(*self.only)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..engine.symbol import TOTAL, Notation, Symbol
-from .derived import Derived, Equation, Stage, Term
+from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
+from .derived import Derived, Equation, Stage, Term, name_step
 from .reader import Variable
 from .rewriting import rewrite, with_operands
 
@@ -127,15 +127,27 @@ def _closed(term: Term) -> Iterator[Term]:
         yield from _closed(inner)
 
 
+def _is_every_step(formula: Any) -> bool:
+    return isinstance(formula, Symbol) and formula.parameters.keys() == {"steps"}
+
+
 def _over_steps(formula: Any) -> Any:
     """Return a formula in which the sum of all entries at every step is a sum over the steps."""
 
     def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
         inner = operands[0]
         is_whole = old.notation is TOTAL and old.parameters.get("axis") is None
-        if is_whole and isinstance(inner, Symbol) and inner.parameters.keys() == {"steps"}:
+        if is_whole and _is_every_step(inner):
             assert old.apply is not None
             return Symbol.of(OVER_STEPS, old.apply, inner.operands)
+        index = old.parameters.get("index")
+        if old.notation is ITEM and isinstance(index, int) and _is_every_step(inner):
+            count = inner.parameters["steps"]
+            phrase = name_step(index % count, count)
+            form = Notation(
+                f"{{0}} {phrase}", rf"{{0}} \text{{{{ {phrase}}}}}", COMPARE, (COMPARE,)
+            )
+            return Symbol.of(form, lambda x: x, inner.operands)
         return with_operands(old, operands)
 
     return rewrite(formula, put)

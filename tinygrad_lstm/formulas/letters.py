@@ -14,18 +14,24 @@ from .names import Names, short_name
 MOST_OPERATIONS = 7  # in the formula of one signal
 
 
-def letters(nodes: Iterable[Node], user_of: Callable[[int], list[Node]]) -> dict[int, str]:
+def letters(
+    nodes: Iterable[Node],
+    is_named: Callable[[Node], bool],
+    user_of: Callable[[int], list[Node]],
+) -> dict[int, str]:
     """Return the name of each node's signal, by the wire on which the signal leaves the node.
 
     Parameters
     ----------
     nodes : iterable of Node
         Those whose signals need a name.
+    is_named : (node) -> bool
+        Whether somebody named its signal.
     user_of : (wire) -> nodes
         What is made of a signal, behind branch points.
     """
     nodes = list(nodes)
-    named = {node.outputs[0]: node for node in nodes if node.is_named}
+    named = {node.outputs[0]: node for node in nodes if is_named(node)}
     own = {
         wire: short_name(node).replace("(k)", "") + "_all" * (node.kind is Kind.COLLECT)
         for wire, node in named.items()
