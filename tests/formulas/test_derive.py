@@ -464,6 +464,14 @@ def test_one_step_of_a_loop_is_told_by_that_step(step, phrase):
     assert "scatter" not in text and "getitem" not in text
 
 
+def test_a_product_of_matrices_binds_tighter_than_one_of_entries():
+    first, second = (
+        str(check(of(drawn(3, name="f"), drawn(3, name="h"), drawn(3, 3, name="U"))))
+        for of in (lambda f, h, U: tg.sum((f * h) @ U), lambda f, h, U: tg.sum(f * (h @ U)))
+    )
+    assert "loss = Σ ((f ∘ h) U)" in first and "loss = Σ (f ∘ h U)" in second
+
+
 def test_a_loss_that_is_added_up_is_its_last_step():
     x, h, loss = drawn(4, 3), np.zeros(3), 0.0
     for k in tg.steps(4):

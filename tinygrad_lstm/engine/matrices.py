@@ -43,7 +43,7 @@ from .matrix_parts import (
 from .numerics import Array
 from .primitive import Primitive
 from .primitives import concatenate, mask, sum
-from .symbol import ATOM, POWER, PREFIX, PRODUCT, Notation, Symbol, function
+from .symbol import ATOM, MATRIX, POWER, PREFIX, Notation, Symbol, function
 
 # --- inverses -----------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ def _svd_push(t: Array, x: Array, y: Array) -> Array:
 
 INVERSE = Notation("{0}⁻¹", "{{{0}}}^{{-1}}", POWER, (ATOM,), "np.linalg.inv({0})")
 SOLUTION = Notation(
-    "{0}⁻¹ {1}", r"{{{0}}}^{{-1}} \, {1}", PRODUCT, (ATOM, PREFIX), "np.linalg.solve({0}, {1})"
+    "{0}⁻¹ {1}", r"{{{0}}}^{{-1}} \, {1}", MATRIX, (ATOM, PREFIX), "np.linalg.solve({0}, {1})"
 )
 PSEUDOINVERSE = Notation("{0}⁺", "{{{0}}}^{{+}}", POWER, (ATOM,), "np.linalg.pinv({0})")
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-# how tightly a printed form binds its operands
-COMPARE, SUM, PRODUCT, PREFIX, POWER, ATOM = range(6)
+# how tightly a printed form binds its operands; f ∘ h U is f ∘ (h U), as people read it
+COMPARE, SUM, PRODUCT, MATRIX, PREFIX, POWER, ATOM = range(7)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ SCALE = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT))
 DIVIDE = Notation("{0} / {1}", r"{0} / {1}", PRODUCT, (PRODUCT, PREFIX), "{0} / {1}")
 NEGATIVE = Notation("-{0}", "-{0}", SUM, (PRODUCT,), "-{0}")
 RAISE = Notation("{0}^{1}", "{{{0}}}^{{{1}}}", POWER, (ATOM, ATOM), "{0} ** {1}")
-MATMUL = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PREFIX), "{0} @ {1}")
+MATMUL = Notation("{0} {1}", r"{0} \, {1}", MATRIX, (MATRIX, PREFIX), "{0} @ {1}")
 TRANSPOSE = Notation("{0}ᵀ", r"{{{0}}}^\top", POWER, (ATOM,))
 ITEM = Notation("{0}[{index}]", "{0}[{index}]", ATOM, (ATOM,), "{0}[{index}]")
 GREATER = Notation("[{0} > {1}]", r"\left[{0} > {1}\right]", ATOM, (SUM, SUM), "({0} > {1})")

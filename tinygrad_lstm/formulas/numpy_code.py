@@ -104,7 +104,7 @@ class Code:
     def _infix(self, formula: Symbol) -> tuple[str, int]:
         notation = formula.notation
         assert notation is not None
-        level, parts = notation.level, []
+        level, parts = min(notation.level, PRODUCT) if notation is MATMUL else notation.level, []
         for place, operand in enumerate(formula.operands):
             tighter = place > 0 or notation is notations.NEGATIVE
             text = self._operand(operand, ATOM if notation is RAISE else level + tighter)

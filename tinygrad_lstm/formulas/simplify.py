@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.primitives import TABLE, broadcast_to
+from ..engine.primitives import TABLE, broadcast_to, scatter, scatter_add
 from ..engine.symbol import (
     ADD,
     DIVIDE,
@@ -23,6 +23,7 @@ from ..engine.symbol import (
     RAISE,
     RESHAPE,
     SUBTRACT,
+    TOTAL,
     Symbol,
 )
 from .rewriting import form, multiple, rewrite, with_operands
@@ -107,16 +108,20 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
         return _product(old, operands, numbers)
     if notation is DIVIDE and numbers[1] == 1:
         return operands[0]
+    if notation is DIVIDE and _is_negative(operands[0]):
+        return -(operands[0].operands[0] / operands[1])
+    if notation is TOTAL and _is_negative(operands[0]):
+        return -_simpler(old, operands[0].operands)
+    if notation is TOTAL and (same := _of_entries_put_in_place(old, operands[0])) is not None:
+        return same
     if notation in (ADD, SUBTRACT):
         first, second = operands
         if numbers[1] == 0:
             return first
         if numbers[0] == 0 and old.ndim == np.ndim(getattr(second, "value", second)):
             return second if notation is ADD else -second
-    if notation is NEGATIVE and isinstance(operands[0], Symbol):
-        inner = operands[0]
-        if inner.notation is NEGATIVE:
-            return inner.operands[0]
+    if notation is NEGATIVE and _is_negative(operands[0]):
+        return operands[0].operands[0]
     if notation is RAISE and numbers[1] == 1:
         return operands[0]
     if notation not in (ADD, SUBTRACT, DIVIDE, NEGATIVE, RAISE):  # it may ask for the shapes
@@ -136,6 +141,28 @@ def _not_spread(old: Symbol, operands: tuple[Any, ...]) -> tuple[Any, ...]:
             if np.broadcast_shapes(*shapes) == old.shape:
                 operands = inner
     return operands
+
+
+def _is_negative(formula: Any) -> bool:
+    return isinstance(formula, Symbol) and formula.notation is NEGATIVE
+
+
+def _of_entries_put_in_place(old: Symbol, whole: Any) -> Any:
+    """Return the sum of zeros with x in some places without the zeros; None if it has no form."""
+    if not isinstance(whole, Symbol) or whole.apply not in (scatter.forward, scatter_add.forward):
+        return None
+    x, index, axis = whole.operands[0], whole.parameters["index"], old.parameters.get("axis")
+    if not isinstance(x, Symbol):
+        return None
+    axes = range(whole.ndim) if axis is None else np.atleast_1d(axis) % whole.ndim
+    if len(axes) == whole.ndim:
+        total = x.sum() if x.ndim else x
+        return total if total.shape == old.shape else broadcast_to(total, shape=old.shape)
+    rows, *others = index if isinstance(index, tuple) else (index,)
+    one_in_a_row = len(others) == 1 and np.array_equal(rows, np.arange(len(whole.value)))
+    if one_in_a_row and whole.ndim == 2 and list(axes) == [1] and x.ndim == 1:
+        return x if x.shape == old.shape else x.reshape(old.shape)
+    return None
 
 
 def is_entrywise(formula: Symbol) -> bool:
@@ -182,6 +209,8 @@ def _product(old: Symbol, operands: tuple[Any, ...], numbers: list[float | None]
             return _product(old, (-number, other.operands[0]), [-number, None])
         return number * other
     a, b = operands
+    if isinstance(b, Symbol) and b.notation is DIVIDE and _number(b.operands[0]) == 1:
+        return a / b.operands[1]
     if isinstance(b, Symbol) and b.notation is HADAMARD and _number(b.operands[0]) is not None:
         return b.operands[0] * (a * b.operands[1])
     if isinstance(a, Symbol) and a.notation is HADAMARD and _number(a.operands[0]) is not None:
