@@ -472,6 +472,22 @@ def test_a_product_of_matrices_binds_tighter_than_one_of_entries():
     assert "loss = Σ ((f ∘ h) U)" in first and "loss = Σ (f ∘ h U)" in second
 
 
+def test_two_sequences_have_two_names_and_their_values_are_listed():
+    text = str(tg.derive(two_tokens_a_step()()))
+    one, other = re.search(r"E\[(\w+)\(k\)\] \+ E\[(\w+)\(k\)\]", text.replace("ₖ", "")).groups()
+    assert one != other
+    for name in (one, other):
+        assert re.search(rf"^{name}\(k\) = \d, \d, \d, \d\.$", text, re.MULTILINE)
+        assert f"at {name}(k)" in text
+
+
+def test_a_softmax_has_no_broadcast_and_no_sum_over_zeros():
+    s = drawn(2, 4, name="s") * 2.0
+    text = str(check(tg.nn.softmax_cross_entropy(s, [1, 3]) + tg.sum(tg.softmax(s, axis=1) ** 2)))
+    assert "broadcast" not in text and "Σ (−" not in text and "1 /" not in text
+    assert "stop(x) is x" in text and "scatter_add(x, i, shape) is" in text
+
+
 def test_a_loss_that_is_added_up_is_its_last_step():
     x, h, loss = drawn(4, 3), np.zeros(3), 0.0
     for k in tg.steps(4):

@@ -98,6 +98,27 @@ def _what_varies(network: Graph) -> str:
     return ""
 
 
+def name_apart(network: Graph) -> tuple[str, ...]:
+    """Name the parameters that vary by no rule so that equal names mean equal values.
+
+    Returns
+    -------
+    tuple of str
+        The values of each at the first steps.
+    """
+    known: dict[Hashable, Varying] = {}
+    names = Names()
+    for node in network.nodes:
+        for parameter, value in node.parameters.items():
+            if not isinstance(value, Varying) or value.is_explicit:
+                continue
+            key = value.name, key_of(value.values)
+            if key not in known:
+                known[key] = replace(value, name=names.free(value.name))
+            node.parameters = {**node.parameters, parameter: known[key]}
+    return tuple(value.list_values() for value in known.values())
+
+
 class _Derivation:
     """Builds the equations of one network."""
 
@@ -112,6 +133,7 @@ class _Derivation:
             for node in recorded.nodes
             if node.kind is Kind.PARAMETER and node.parts
         }
+        self.sequences = name_apart(network)
         self.maker, self.user = network.maker, network.user
         self.alive = alive(network)
         self.names: dict[int, str] = {}
@@ -151,6 +173,7 @@ class _Derivation:
             tuple(self._initial_values()),
             self._packed(recorded, parts),
             self.reason,
+            self.sequences,
             Recorded(self.network),
         )
 

@@ -172,6 +172,8 @@ class Derived:
     initial : tuple of Initial
     packed : dict of str to tuple of (str, int)
         Of a parameter that holds several side by side: their names, and how wide each is.
+    sequences : tuple of str
+        The values at the first steps of each index, and the like, that follows no rule.
     reason : str
         Why every step has equations of its own, where one was to stand for all; else empty.
     recorded : Recorded
@@ -185,4 +187,5 @@ class Derived:
     initial: tuple[Initial, ...]
     packed: Mapping[str, tuple[tuple[str, int], ...]]
     reason: str = ""
+    sequences: tuple[str, ...] = ()
     recorded: Recorded | None = field(default=None, repr=False)

@@ -9,11 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from ..engine.primitives import broadcast_to
 from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
+from .columns import WIDTH, cut
 from .derived import Derived, Equation, Stage, Term, name_step
-from .reader import Variable
+from .reader import Variable, spread
 from .rewriting import rewrite, with_operands
 
+WORDS = {
+    "stop(": "stop(x) is x, and nothing comes back through it.",
+    "scatter(": "scatter(x, i, shape) is 0 everywhere but at i, where it is x.",
+    "scatter_add(": "scatter_add(x, i, shape) is 0 everywhere but at i, where x is added.",
+    "logsumexp(": "logsumexp(x) is log Σ exp(x).",
+}
 LEAVES = "Inputs and other leaves"
 OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
 
@@ -121,10 +131,19 @@ def _title(x: Equation) -> str:
 def _closed(term: Term) -> Iterator[Term]:
     """Return a term; what another step or loop hands on, as it follows from that step's own δ."""
     if not term.closed or (term.loop is not None and not term.starts):
-        yield term
+        formula = term.formula
+        if isinstance(formula, Symbol) and formula.apply is broadcast_to.forward:
+            formula = formula.operands[0]  # a sum spreads its terms
+        yield replace(term, formula=rewrite(formula, _spread_silently))
         return
     for inner in term.closed:
         yield from _closed(inner)
+
+
+def _spread_silently(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    """Return a number that is spread to a shape as the number."""
+    is_number = old.apply is broadcast_to.forward and np.ndim(getattr(operands[0], "value", 0)) == 0
+    return spread(operands[0], old.shape) if is_number else with_operands(old, operands)
 
 
 def _is_every_step(formula: Any) -> bool:
@@ -272,5 +291,11 @@ def _legend(derivation: Derived) -> Iterator[str]:
     for whole, parts in derivation.packed.items():
         own = ", ".join(names.get(name, name) for name, _ in parts)
         yield f"{names.get(whole, whole)} = [{own}], side by side."
+    yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
+    told = (x for x in derivation.equations if x.stage is not Stage.KEPT)
+    written = {str(term.formula) for x in told for term in x.terms}
+    for word, sentence in WORDS.items():
+        if any(word in text for text in written):
+            yield sentence
     if derivation.reason:
         yield f"Every step has lines of its own, since {derivation.reason}."

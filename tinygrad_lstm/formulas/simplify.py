@@ -89,6 +89,10 @@ def _sum(a: Any, b: Any) -> Any:
 def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
     """Return an operation on simpler operands."""
     notation = old.notation
+    if notation is RESHAPE and isinstance(operands[0], Symbol) and operands[0].ndim:
+        inner = operands[0]
+        if inner.apply is broadcast_to.forward and inner.operands[0].ndim == 0:
+            return broadcast_to(inner.operands[0], shape=old.shape)
     if is_entrywise(old):
         operands = _not_spread(old, operands)
     if old.apply is broadcast_to.forward or notation is RESHAPE or notation is ITEM:
@@ -112,6 +116,10 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
         return -(operands[0].operands[0] / operands[1])
     if notation is TOTAL and _is_negative(operands[0]):
         return -_simpler(old, operands[0].operands)
+    if notation is TOTAL and getattr(operands[0], "notation", None) is HADAMARD:
+        number, inner = operands[0].operands
+        if _number(number) is not None:
+            return _product(old, (number, _simpler(old, (inner,))), [number, None])
     if notation is TOTAL and (same := _of_entries_put_in_place(old, operands[0])) is not None:
         return same
     if notation in (ADD, SUBTRACT):
