@@ -488,6 +488,13 @@ def test_a_softmax_has_no_broadcast_and_no_sum_over_zeros():
     assert "stop(x) is x" in text and "scatter_add(x, i, shape) is" in text
 
 
+def test_numbers_of_a_product_are_one_number_and_come_first():
+    x, mask = drawn(2, 3), np.array([[1.0, 0.0, 1.0]])
+    y = tg.tanh(x) * mask
+    text = str(check(0.25 * tg.sum(y * y) - 0.5 * tg.sum(1.0 + 3.0 * x - x**2)))
+    assert not re.search(r"(?<![\w.(])[\d.]+ (\d|∘)|∘ -?\d", text) and "constant" not in text
+
+
 def test_a_loss_that_is_added_up_is_its_last_step():
     x, h, loss = drawn(4, 3), np.zeros(3), 0.0
     for k in tg.steps(4):
@@ -604,7 +611,9 @@ def test_html_says_what_is_missing(monkeypatch):
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex (Debian: texlive)")
-@pytest.mark.parametrize("name", ["lstm", "attention", "both directions", "odd names"])
+@pytest.mark.parametrize(
+    "name", ["lstm", "attention", "normalized", "both directions", "odd names"]
+)
 def test_latex_compiles(name, tmp_path):
     make = NETWORKS.get(name, named_oddly)
     (tmp_path / "it.tex").write_text(tg.derive(make()).latex(standalone=True), "utf-8")

@@ -173,7 +173,7 @@ negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE,
 
 exp      = _unary(np.exp,          lambda x, y: y,                 r"\exp")
 log      = _unary(np.log,          lambda x, y: 1 / x,             r"\log",     on=positive)
-sqrt     = elementwise("sqrt", _sqrt, lambda x, y: 0.5 / y, notation=function("sqrt", r"\sqrt"), samples=UNARY_POSITIVE,
+sqrt     = elementwise("sqrt", _sqrt, lambda x, y: 0.5 / y, notation=symbol.ROOT, samples=UNARY_POSITIVE,
                        numpy=(np.sqrt,))
 sin      = _unary(np.sin,          lambda x, y: cos(x),            r"\sin")
 cos      = _unary(np.cos,          lambda x, y: -sin(x),           r"\cos")

@@ -81,6 +81,7 @@ LOG1P = Notation("log(1 + {0})", r"\log\left(1 + {0}\right)", ATOM, (SUM,))
 FLOOR = Notation("⌊{0}⌋", r"\left\lfloor {0} \right\rfloor")
 MODULO = Notation("{0} mod {1}", r"{0} \bmod {1}", PRODUCT, (PREFIX, PREFIX))
 TOTAL = Notation("Σ {0}", r"\sum {0}", PREFIX, (PREFIX,), "np.sum({0}{options})")
+ROOT = Notation("sqrt({0})", r"\sqrt{{{0}}}")
 RESHAPE = function("reshape", parameters=("shape",), code="np.reshape({0}, {shape})")
 
 # NumPy's functions that are written as operators; any other is written with its name
@@ -230,7 +231,8 @@ def _first(parameters: dict[str, Any]) -> dict[str, Any]:
 def _write(expression: Any, *, latex: bool) -> tuple[str, int]:
     """Return an operand's text and how tightly it binds."""
     if not isinstance(expression, Symbol):
-        return constant_text(expression), ATOM
+        text = constant_text(expression)
+        return (_power_of_ten(text) if latex else text), ATOM
     if expression.notation is None:
         name = expression.name
         return (_GREEK.get(name, name) if latex else name), ATOM
@@ -251,6 +253,19 @@ def _write(expression: Any, *, latex: bool) -> tuple[str, int]:
         parameters["index"] = bare(parameters["index"])
     everything = ", ".join(parts)
     return template.format(*parts, operands=everything, **parameters), notation.level
+
+
+def _power_of_ten(text: str) -> str:
+    """Return a number as LaTeX writes it.
+
+    >>> _power_of_ten("1e-05"), _power_of_ten("2.5e+20"), _power_of_ten("0.5")
+    ('10^{-5}', '2.5 \\\\cdot 10^{20}', '0.5')
+    """
+    digits, e, power = text.partition("e")
+    if not e or not power.lstrip("+-").isdigit():
+        return text
+    factor = {"1": "", "-1": "-"}.get(digits, rf"{digits} \cdot ")
+    return f"{factor}10^{{{int(power)}}}"
 
 
 def _idiom(expression: Symbol) -> tuple[Notation, tuple[Any, ...]]:

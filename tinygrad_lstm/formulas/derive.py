@@ -229,6 +229,8 @@ class _Derivation:
 
     def _is_named(self, node: Node) -> bool:
         """Return whether somebody named a signal; a step of a signal is named if the signal is."""
+        if node.kind is Kind.CONSTANT and node.stem.rpartition(".")[2].startswith("constant"):
+            return False
         of = self.reader.step_read(node) if node.takes_part else None
         return node.is_named and (of is None or self.maker[of[0]].is_named)
 

@@ -66,10 +66,12 @@ def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
     """Return what a person would call a signal without a name."""
     if any(user.kind is Kind.OUTPUT for user in users):
         return "loss"
+    if node.kind in SOURCES:
+        return "c"
     if len(users) == 1 and users[0].kind is Kind.ELEMENTWISE and users[0].outputs[0] in names:
         return f"s_{names[users[0].outputs[0]]}"
     if node.kind is Kind.JUNCTION:
         return "s"
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
-    return "c" if node.kind in SOURCES else "u"
+    return "u"

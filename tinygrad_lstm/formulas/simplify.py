@@ -19,6 +19,7 @@ from ..engine.symbol import (
     DIVIDE,
     HADAMARD,
     ITEM,
+    MATMUL,
     NEGATIVE,
     RAISE,
     RESHAPE,
@@ -108,6 +109,8 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
             value = old.apply(*map(np.float64, numbers))
         if np.ndim(value) == 0:
             return float(value)
+    if notation is MATMUL and 0 in numbers:
+        return 0.0
     if notation is HADAMARD:
         return _product(old, operands, numbers)
     if notation is DIVIDE and numbers[1] == 1:
@@ -215,14 +218,21 @@ def _product(old: Symbol, operands: tuple[Any, ...], numbers: list[float | None]
             )
         if other.notation is NEGATIVE:
             return _product(old, (-number, other.operands[0]), [-number, None])
+        if other.apply is broadcast_to.forward and isinstance(other.operands[0], Symbol):
+            inner = number * other.operands[0]
+            inner = _product(inner, inner.operands, [number, None])
+            return broadcast_to(inner, shape=old.shape)
         return number * other
     a, b = operands
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Symbol) and one.notation is HADAMARD:
+            number, rest = one.operands
+            if _number(number) is not None:  # the number of a product comes first
+                inner = rest * other if one is a else other * rest
+                inner = _product(inner, inner.operands, [None, None])
+                return _product(old, (number, inner), [number, None])
     if isinstance(b, Symbol) and b.notation is DIVIDE and _number(b.operands[0]) == 1:
         return a / b.operands[1]
-    if isinstance(b, Symbol) and b.notation is HADAMARD and _number(b.operands[0]) is not None:
-        return b.operands[0] * (a * b.operands[1])
-    if isinstance(a, Symbol) and a.notation is HADAMARD and _number(a.operands[0]) is not None:
-        return a.operands[0] * (a.operands[1] * b)
     if isinstance(a, Symbol) and a.notation is NEGATIVE:
         return -(a.operands[0] * b)
     if isinstance(b, Symbol) and b.notation is NEGATIVE:
