@@ -527,6 +527,18 @@ def test_names_are_as_short_as_can_be_told_apart():
     assert {"layers.0.W_a", "layers.1.W_a"} <= {x.signal.name for x in two.sources}
 
 
+@pytest.mark.parametrize("reduce", [tg.sum, tg.max, tg.mean, tg.logsumexp, tg.softmax, tg.norm])
+def test_networks_that_differ_in_an_axis_have_other_formulas(reduce):
+    forms = []
+    for axis in (0, 1, 2):
+        x = tg.Tensor(np.arange(24.0).reshape(2, 3, 4) ** 0.5, requires_grad=True, name="x")
+        derivation = tg.derive(tg.sum(reduce(x, axis=axis) ** 2))
+        forms.append((str(derivation), derivation.latex()))
+    for texts in zip(*forms, strict=True):
+        assert len(set(texts)) == 3
+        assert all(f"axis {axis}" in text for axis, text in enumerate(texts))
+
+
 def test_a_signal_without_a_name_is_called_by_its_function():
     W, x = drawn(2, 3, name="W"), drawn(4, 2)
     p = tg.sigmoid(x @ W + 1.0)

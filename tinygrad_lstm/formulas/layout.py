@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine.primitives import broadcast_to
 from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
+from ..network.parameters import Varying
 from .columns import WIDTH, cut
 from .derived import Derived, Equation, Stage, Term, name_step
 from .reader import Variable, spread
@@ -86,13 +87,13 @@ def page(derivation: Derived) -> Page:
     forward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.FORWARD:
-            line = Line(x.signal, (Term(_over_steps(x.terms[0].formula)),), number=len(numbers) + 1)
+            line = Line(x.signal, (Term(_as_read(x.terms[0].formula)),), number=len(numbers) + 1)
             numbers[x.signal.wire] = line
             _put(forward_groups, _title(x), line)
     backward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.BACKWARD:
-            terms = tuple(term for one in x.terms for term in _closed(one))
+            terms = tuple(_read(term) for one in x.terms for term in _closed(one))
             _put(backward_groups, _title(x), Line(x.signal, terms, numbers.get(x.signal.wire)))
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
@@ -116,6 +117,10 @@ def page(derivation: Derived) -> Page:
         tuple(_starts(derivation)),
         tuple(_carried(derivation)),
     )
+
+
+def _read(term: Term) -> Term:
+    return replace(term, formula=_as_read(term.formula))
 
 
 def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
@@ -150,8 +155,8 @@ def _is_every_step(formula: Any) -> bool:
     return isinstance(formula, Symbol) and formula.parameters.keys() == {"steps"}
 
 
-def _over_steps(formula: Any) -> Any:
-    """Return a formula in which the sum of all entries at every step is a sum over the steps."""
+def _as_read(formula: Any) -> Any:
+    """Return a formula as it is read: sums say over which axes or steps they go."""
 
     def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
         inner = operands[0]
@@ -167,9 +172,33 @@ def _over_steps(formula: Any) -> Any:
                 f"{{0}} {phrase}", rf"{{0}} \text{{{{ {phrase}}}}}", COMPARE, (COMPARE,)
             )
             return Symbol.of(form, lambda x: x, inner.operands)
+        axes = _axes(old, operands)
+        if axes:
+            return with_operands(old, operands, _along(old.notation, axes))
         return with_operands(old, operands)
 
     return rewrite(formula, put)
+
+
+def _axes(old: Symbol, operands: tuple[Any, ...]) -> str:
+    """Return along which axes an operation goes, if it is not along all that its operand has."""
+    axis, ndim = old.parameters.get("axis"), np.ndim(getattr(operands[0], "value", operands[0]))
+    if axis is None or isinstance(axis, Varying):
+        return ""
+    axes = sorted({int(n) % ndim for n in np.atleast_1d(axis).tolist()}) if ndim else []
+    if len(axes) == ndim:
+        return ""
+    return ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
+
+
+def _along(notation: Notation | None, axes: str) -> Notation:
+    """Return the notation of an operation along some axes."""
+    assert notation is not None
+    if notation is TOTAL:
+        latex = rf"\sum_{{{{\text{{{{{axes}}}}}}}}} {{0}}"
+        return Notation(f"Σ over {axes} of {{0}}", latex, COMPARE, (COMPARE,))
+    text, latex = f"{notation.text} along {axes}", rf"{notation.latex} \text{{{{ along {axes}}}}}"
+    return Notation(text, latex, COMPARE, notation.needs)
 
 
 def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
@@ -186,7 +215,7 @@ def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
         same = [by_name[name] for name, _ in whole if name in by_name]
         line = _with_letter(same) if len(same) > 1 else None
         if line is None:
-            terms = tuple(term for one in x.terms for term in _closed(one))
+            terms = tuple(_read(term) for one in x.terms for term in _closed(one))
             yield Line(*_at_each_step(x.signal, terms))
         else:
             done.update(y.full_name for y in same)
@@ -207,7 +236,7 @@ def _with_letter(equations: list[Equation]) -> Line | None:
     sides = [
         (
             _subscripted(x.signal, letter),
-            tuple(_subscripted(term.formula, letter) for term in x.terms),
+            tuple(_subscripted(_as_read(term.formula), letter) for term in x.terms),
         )
         for x, letter in zip(equations, letters, strict=True)
     ]

@@ -248,7 +248,7 @@ class Code:
             What the identifier is made of; the name itself if empty.
         """
         if name not in self._names:
-            text = (like or name).replace("δ", "d").replace("[−", "_").replace("−", "_")
+            text = (like or name).replace("δ", "d").replace("[−", "_minus").replace("−", "_")
             text = re.sub(r"\W+", "_", normalize("NFKC", text)).strip("_") or "x"
             text = text if text.isidentifier() else f"_{text}"
             self._names[name] = self._identifiers.free(text)

@@ -82,7 +82,8 @@ def as_type(x: Any, kind: np.dtype) -> Any:
 def _type(code: int) -> np.dtype:
     import onnx  # which is there: it has opened the file
 
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
+    kind: np.dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
+    return kind
 
 
 def _of_several(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
