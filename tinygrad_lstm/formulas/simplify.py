@@ -38,6 +38,8 @@ def simplify(formula: Any) -> Any:
     >>> x, y = Symbol("x"), Symbol("y")
     >>> simplify(1.0 * x * (2.0 * 0.5) + 0.0 * y), simplify(-(-x)), simplify(ONE * 0.5 * x)
     (x, x, 0.5 x)
+    >>> simplify(2.0 * (1.0 / x))
+    2 / x
     """
     return rewrite(formula, _simpler, _plain)
 
@@ -218,6 +220,8 @@ def _product(old: Symbol, operands: tuple[Any, ...], numbers: list[float | None]
             )
         if other.notation is NEGATIVE:
             return _product(old, (-number, other.operands[0]), [-number, None])
+        if other.notation is DIVIDE and _number(other.operands[0]) is not None:
+            return (number * other.operands[0]) / other.operands[1]
         if other.apply is broadcast_to.forward and isinstance(other.operands[0], Symbol):
             inner = number * other.operands[0]
             inner = _product(inner, inner.operands, [number, None])
