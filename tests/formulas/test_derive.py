@@ -495,6 +495,12 @@ def test_numbers_of_a_product_are_one_number_and_come_first():
     assert not re.search(r"(?<![\w.(])[\d.]+ (\d|∘)|∘ -?\d", text) and "constant" not in text
 
 
+def test_an_outer_product_is_written_as_a_product_of_vectors():
+    u, v, M = drawn(2, name="u"), drawn(3, name="v"), drawn(2, 3, name="M")
+    text = str(check(tg.sum(M**2 * (1 - tg.outer(u, v))) + tg.sum(u[:, np.newaxis] * M)))
+    assert "uᵀ v" in text and "u ∘ v" not in text and "vᵀ u" not in text
+
+
 def test_a_loss_that_is_added_up_is_its_last_step():
     x, h, loss = drawn(4, 3), np.zeros(3), 0.0
     for k in tg.steps(4):

@@ -17,7 +17,7 @@ from ..network.parameters import Varying
 from .columns import WIDTH, cut
 from .derived import Derived, Equation, Stage, Term, name_step
 from .reader import Variable, spread
-from .rewriting import rewrite, with_operands
+from .rewriting import outer_product, rewrite, with_operands
 
 WORDS = {
     "stop(": "stop(x) is x, and nothing comes back through it.",
@@ -172,6 +172,9 @@ def _as_read(formula: Any) -> Any:
                 f"{{0}} {phrase}", rf"{{0}} \text{{{{ {phrase}}}}}", COMPARE, (COMPARE,)
             )
             return Symbol.of(form, lambda x: x, inner.operands)
+        outer = outer_product(old, operands)
+        if outer is not None:
+            return outer
         axes = _axes(old, operands)
         if axes:
             return with_operands(old, operands, _along(old.notation, axes))

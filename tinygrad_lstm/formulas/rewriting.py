@@ -10,9 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.symbol import ATOM, COMPARE, HADAMARD, TOTAL, Notation, Symbol
+from ..engine.symbol import (
+    ATOM,
+    COMPARE,
+    HADAMARD,
+    MATRIX,
+    PREFIX,
+    RESHAPE,
+    TOTAL,
+    Notation,
+    Symbol,
+)  # fmt: skip
 from ..network.parameters import key_of
 
+OUTER = Notation("{0}ᵀ {1}", r"{{{0}}}^\top \, {1}", MATRIX, (ATOM, PREFIX))
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
 
 
@@ -135,6 +146,29 @@ def value_without_marks(formula: Symbol) -> Any:
         return with_operands(old, operands)
 
     return rewrite(formula, nought).value
+
+
+def outer_product(old: Symbol, operands: tuple[Any, ...]) -> Symbol | None:
+    """Return a column times a row, entry by entry, as the product of two vectors: uᵀ v.
+
+    None if the operation is another one. A vector is a row, as everywhere in the package.
+    """
+    if old.notation is not HADAMARD or not all(isinstance(x, Symbol) for x in operands):
+        return None
+    for column, row in (operands, operands[::-1]):
+        u, v = _vector(column), _vector(row)
+        if u is None or v is None or min(u.shape[0], v.shape[0]) == 1:
+            continue
+        if column.shape == (u.shape[0], 1) and row.shape in ((v.shape[0],), (1, v.shape[0])):
+            return Symbol.of(OUTER, np.outer, (u, v))
+    return None
+
+
+def _vector(formula: Symbol) -> Symbol | None:
+    """Return the vector that a formula is, or that a formula makes a row or a column of."""
+    while formula.notation is RESHAPE and formula.ndim == 2:
+        (formula,) = formula.operands
+    return formula if formula.ndim == 1 else None
 
 
 def with_axes(formula: Any) -> Any:
