@@ -275,6 +275,13 @@ NETWORKS = {
     "first state of one number": spread(lambda s: s * np.ones((2, 3))),
     "first state of one column": spread(lambda s: tg.broadcast_to(s, (2, 1)) * np.ones((2, 3))),
     "pooled by attention": pooled_by_attention,
+    "a new axis": lambda: recurrent(
+        lambda x, h: tg.tanh(x + (h[None] * h[:, None])[:, 0] + h[..., None, :][:, 0]),
+        drawn(2, 3, name="h"),
+    ),
+    "a part of both ends": lambda: tg.sum(
+        tg.nn.RNN(2, 3, seed=0)(drawn(5, 2))[0][-2:][None] ** 2
+    ),
     "classes of single precision": classes_of_single_precision,
 }  # fmt: skip
 

@@ -127,7 +127,7 @@ class Code:
         options = [
             f", {name}={parameters[name]}"
             for name, value in formula.parameters.items()
-            if value is not None and value is not False
+            if name == "index" or (value is not None and value is not False)  # None is a new axis
         ]
         text = template.format(
             *operands, operands=", ".join(operands), options="".join(options),
