@@ -30,11 +30,14 @@ MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 TIME_UP = "the time was up before all mistakes were tried; diagnose(seconds=…) sets it"
 NOISE = (
     "the wrong gradients are off by about {:.0e} of their size, in no pattern that a mistake would "
-    "leave: noise, or too few correct digits (digits=… says how many there are)"
+    "leave: noise, or too few correct digits (digits=…, or --digits, says how many there are)"
 )
 UNASKED = "report.diagnose() looks for the mistake"
 NO_SINGLE = "no single mistake explains all wrong gradients; report.diagnose() tries pairs"
-NO_PAIR = "no pair of mistakes explains all wrong gradients"
+NO_PAIR = (
+    "no pair of mistakes explains all wrong gradients; if the numbers were rounded, digits=…, or "
+    "--digits, says to how many digits"
+)
 
 
 def summary(report: Comparison) -> str:
