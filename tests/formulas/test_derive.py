@@ -690,7 +690,7 @@ def test_an_operation_without_a_form_in_numpy_is_refused_by_name():
     x = tg.Tensor(np.eye(2) * 2.0, requires_grad=True, name="x")
     derivation = tg.derive(tg.sum(tg.linalg.cholesky(x)))
     assert str(derivation)
-    with pytest.raises(UsageError, match="chol"):
+    with pytest.raises(UsageError, match=r"found chol.*expected.*print the derivation"):
         derivation.numpy()
 
 

@@ -144,7 +144,10 @@ class Code:
             return self._of_primitive(primitive)
         if getattr(np, getattr(apply, "__name__", ""), None) is apply:
             return f"np.{apply.__name__}({{operands}}{{options}})"
-        raise UsageError(f"numpy: {text.partition('(')[0]} has no form in NumPy")
+        raise UsageError(
+            f"numpy: found {text.partition('(')[0]}, expected operations with a form in NumPy; "
+            "print the derivation instead, or give the operation's notation code='…'"
+        )
 
     def _of_primitive(self, primitive: Primitive) -> str:
         many = "[{operands}]" if primitive.arity is None else "{operands}"
