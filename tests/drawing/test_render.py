@@ -136,6 +136,7 @@ def sh(script):
     return b"#!/bin/sh\n" + script.encode()
 
 
+SLEEP = f"sleep 600.{os.getpid()}"  # this process's own
 FAKES = {
     "garbage": (sh("echo garbage"), "is no SVG picture, or not all of one"),
     "nothing": (sh("exit 0"), "is no SVG picture"),
@@ -147,9 +148,9 @@ FAKES = {
     "a crash": (sh("kill -SEGV $$"), "dot ended with status -11"),
     "an endless picture": (sh("exec yes"), "dot writes without an end"),
     "an endless message": (sh("exec yes >&2"), r"took more than 2 s"),
-    "a program without end": (sh("exec sleep 600"), r"took more than 2 s"),
-    "a child without end": (sh("sleep 600 & wait"), r"took more than 2 s"),
-    "a closed output without end": (sh("exec >&-; sleep 600"), r"took more than 2 s"),
+    "a program without end": (sh(f"exec {SLEEP}"), r"took more than 2 s"),
+    "a child without end": (sh(f"{SLEEP} & wait"), r"took more than 2 s"),
+    "a closed output without end": (sh(f"exec >&-; {SLEEP}"), r"took more than 2 s"),
     "bytes": (bytes(range(256)), "dot is no program that runs here"),
     "an empty file": (b"", "dot is no program that runs here"),
     "a script of no language": (b"#!/no/such/language\n", "dot is no program that runs here"),
@@ -179,7 +180,7 @@ def children():
         return []
     done = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True)
     lines = [line.split(None, 1) for line in done.stdout.splitlines()]
-    return [args for _, args in lines if args in ("sleep 600", "yes")]
+    return [args for _, args in lines if args in (SLEEP, "yes")]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the programs are scripts")
@@ -206,7 +207,7 @@ def test_a_picture_is_whole_or_none(fake, tmp_path, format, content, is_whole):
 
 
 def test_a_program_whose_child_lives_on_is_done_when_it_is(fake):
-    fake(sh("sleep 600 >&- & printf '<svg/>'"))
+    fake(sh(f"{SLEEP} >&- & printf '<svg/>'"))
     assert render.rendered(DOT, "svg") == b"<svg/>"
     assert not children()
 

@@ -60,16 +60,16 @@ mish_like = elementwise(
     notation=notation("mish_like"),
     samples=lambda: [((AT,), {})],
 )
-triple = linear(
-    "triple",
+three_times = linear(
+    "three_times",
     lambda x: 3 * x,
     lambda ct, x: 3 * ct,
-    notation=notation("triple"),
+    notation=notation("three_times"),
     samples=lambda: [((AT,), {})],
 )
 
 
-@pytest.mark.parametrize("primitive", [mish_like, triple], ids=lambda each: each.name)
+@pytest.mark.parametrize("primitive", [mish_like, three_times], ids=lambda each: each.name)
 @pytest.mark.parametrize("by_name", [False, True], ids=["by object", "by name"])
 def test_a_primitive_of_the_users_own_is_an_activation(primitive, by_name):
     activation = primitive.name if by_name else primitive
