@@ -127,3 +127,34 @@ def test_pytorchs_own_modules():
 def test_a_name_that_stands_by_itself_is_no_part():
     given = {"W": 1, "encoder.W": 2, "encoder.b": 3}
     assert under_prefix("load", given, ["W", "b"]) == given
+
+
+@pytest.mark.parametrize("start", ["", "encoder."])
+def test_pytorchs_sequential_has_numbers_for_names(start):
+    """Its numbers count the functions between the layers, too."""
+    layers = [
+        nn.Sequential(nn.Dense(2, 3, seed=s), tg.tanh, nn.Dense(3, 1, seed=s)) for s in (0, 1)
+    ]
+    arrays = interop.torch.weights(layers[0])
+    numbers = {"dense": "0", "dense_2": "2"}
+    theirs = {
+        f"{start}{numbers[n.partition('.')[0]]}.{n.partition('.')[2]}": a for n, a in arrays.items()
+    }
+    shuffled = dict(sorted(theirs.items(), reverse=True))
+    interop.torch.load(layers[1], shuffled, prefix=start.rstrip(".") or None)
+    assert same(*layers)
+    with pytest.raises(tg.TinygradError, match=r"0\.weight"):
+        interop.torch.load(layers[1], {k: v for k, v in theirs.items() if not k.endswith("2.bias")},
+                           prefix=start.rstrip(".") or None)  # fmt: skip
+
+
+def test_pytorchs_sequential_itself():
+    torch = peer("torch")
+    theirs = torch.nn.Sequential(
+        torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+    ).double()
+    ours = nn.Sequential(nn.Dense(2, 3), tg.tanh, nn.Dense(3, 1))
+    interop.torch.load(ours, theirs.state_dict())
+    x = np.random.default_rng(0).normal(size=(4, 2))
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(ours(x).numpy(), expected, rtol=0, atol=1e-14)

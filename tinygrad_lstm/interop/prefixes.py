@@ -72,7 +72,9 @@ def under_prefix(
         chosen = whole or paths
         part = _part(given, chosen[0]) if len(chosen) == 1 else dict(given)
     renamed = {expected.get(plain(str(name)), name): value for name, value in part.items()}
-    return renamed if len(renamed) == len(part) else part
+    if len(renamed) < len(part):
+        return part
+    return _by_number(renamed, list(expected.values())) or renamed
 
 
 def _paths(
@@ -86,6 +88,33 @@ def _paths(
             if plain(".".join(parts[n:])) in expected:
                 paths[".".join(parts[:n])] = None
     return list(paths)
+
+
+def _by_number(part: Mapping[str, Any], names: list[str]) -> dict[str, Any] | None:
+    """Return arrays that are named by a module's number, as in PyTorch's Sequential, by ours.
+
+    The modules that have arrays follow one another in the same order. None if there is another
+    number of them, or if one has other arrays.
+
+    >>> _by_number({"0.weight": 1, "2.weight": 2, "2.bias": 3}, ["a.weight", "b.weight", "b.bias"])
+    {'a.weight': 1, 'b.weight': 2, 'b.bias': 3}
+    """
+    theirs: dict[str, dict[str, Any]] = {}
+    for name, value in part.items():
+        number, _, letter = str(name).partition(".")
+        if not number.isdecimal() or not letter:
+            return None
+        theirs.setdefault(number, {})[letter] = value
+    ours: dict[str, list[str]] = {}
+    for name in names:
+        path, _, letter = name.partition(".")
+        ours.setdefault(path, []).append(letter)
+    pairs = list(zip(ours.items(), sorted(theirs.items(), key=lambda x: int(x[0])), strict=False))
+    if len(ours) != len(theirs) or any(set(a[1]) != set(b[1]) for a, b in pairs):
+        return None
+    return {
+        f"{path}.{letter}": arrays[letter] for (path, own), (_, arrays) in pairs for letter in own
+    }
 
 
 def _part(given: Mapping[str, Any], path: str) -> dict[str, Any]:
