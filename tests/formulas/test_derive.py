@@ -21,10 +21,11 @@ from tinygrad_lstm.cli.commands import main as command
 from tinygrad_lstm.engine import elementwise, function
 from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import PackageError, UsageError
+from tinygrad_lstm.formulas.as_read import OVER_STEPS
 from tinygrad_lstm.formulas.derivation import Derivation
 from tinygrad_lstm.formulas.derived import Stage
-from tinygrad_lstm.formulas.layout import OVER_STEPS, Line, leaves, page
-from tinygrad_lstm.formulas.reader import Variable
+from tinygrad_lstm.formulas.layout import Line, page
+from tinygrad_lstm.formulas.reader import Variable, leaves
 from tinygrad_lstm.formulas.recorded import Recorded
 from tinygrad_lstm.gallery import PICTURES
 from tinygrad_lstm.network.parameters import Varying

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import broadcast_to
-from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
-from ..network.parameters import Varying
+from ..engine.symbol import Symbol
+from .as_read import as_read
 from .columns import WIDTH, cut
-from .derived import Derived, Equation, Stage, Term, name_step
-from .reader import Variable, spread
-from .rewriting import outer_product, rewrite, with_operands
+from .derived import Derived, Equation, Stage, Term
+from .reader import Variable, leaves, spread
+from .rewriting import rewrite, with_operands
 
 WORDS = {
     "stop(": "stop(x) is x, and nothing comes back through it.",
@@ -26,7 +26,6 @@ WORDS = {
     "logsumexp(": "logsumexp(x) is log Σ exp(x).",
 }
 LEAVES = "Inputs and other leaves"
-OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def page(derivation: Derived) -> Page:
     forward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.FORWARD:
-            line = Line(x.signal, (Term(_as_read(x.terms[0].formula)),), number=len(numbers) + 1)
+            line = Line(x.signal, (Term(as_read(x.terms[0].formula)),), number=len(numbers) + 1)
             numbers[x.signal.wire] = line
             _put(forward_groups, _title(x), line)
     backward_groups: list[tuple[str, list[Line]]] = []
@@ -120,7 +119,7 @@ def page(derivation: Derived) -> Page:
 
 
 def _read(term: Term) -> Term:
-    return replace(term, formula=_as_read(term.formula))
+    return replace(term, formula=as_read(term.formula))
 
 
 def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
@@ -149,59 +148,6 @@ def _spread_silently(old: Symbol, operands: tuple[Any, ...]) -> Any:
     """Return a number that is spread to a shape as the number."""
     is_number = old.apply is broadcast_to.forward and np.ndim(getattr(operands[0], "value", 0)) == 0
     return spread(operands[0], old.shape) if is_number else with_operands(old, operands)
-
-
-def _is_every_step(formula: Any) -> bool:
-    return isinstance(formula, Symbol) and formula.parameters.keys() == {"steps"}
-
-
-def _as_read(formula: Any) -> Any:
-    """Return a formula as it is read: sums say over which axes or steps they go."""
-
-    def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
-        inner = operands[0]
-        is_whole = old.notation is TOTAL and old.parameters.get("axis") is None
-        if is_whole and _is_every_step(inner):
-            assert old.apply is not None
-            return Symbol.of(OVER_STEPS, old.apply, inner.operands)
-        index = old.parameters.get("index")
-        if old.notation is ITEM and isinstance(index, int) and _is_every_step(inner):
-            count = inner.parameters["steps"]
-            phrase = name_step(index % count, count)
-            form = Notation(
-                f"{{0}} {phrase}", rf"{{0}} \text{{{{ {phrase}}}}}", COMPARE, (COMPARE,)
-            )
-            return Symbol.of(form, lambda x: x, inner.operands)
-        outer = outer_product(old, operands)
-        if outer is not None:
-            return outer
-        axes = _axes(old, operands)
-        if axes:
-            return with_operands(old, operands, _along(old.notation, axes))
-        return with_operands(old, operands)
-
-    return rewrite(formula, put)
-
-
-def _axes(old: Symbol, operands: tuple[Any, ...]) -> str:
-    """Return along which axes an operation goes, if it is not along all that its operand has."""
-    axis, ndim = old.parameters.get("axis"), np.ndim(getattr(operands[0], "value", operands[0]))
-    if axis is None or isinstance(axis, Varying):
-        return ""
-    axes = sorted({int(n) % ndim for n in np.atleast_1d(axis).tolist()}) if ndim else []
-    if len(axes) == ndim:
-        return ""
-    return ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
-
-
-def _along(notation: Notation | None, axes: str) -> Notation:
-    """Return the notation of an operation along some axes."""
-    assert notation is not None
-    if notation is TOTAL:
-        latex = rf"\sum_{{{{\text{{{{{axes}}}}}}}}} {{0}}"
-        return Notation(f"Σ over {axes} of {{0}}", latex, COMPARE, (COMPARE,))
-    text, latex = f"{notation.text} along {axes}", rf"{notation.latex} \text{{{{ along {axes}}}}}"
-    return Notation(text, latex, COMPARE, notation.needs)
 
 
 def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
@@ -239,7 +185,7 @@ def _with_letter(equations: list[Equation]) -> Line | None:
     sides = [
         (
             _subscripted(x.signal, letter),
-            tuple(_subscripted(_as_read(term.formula), letter) for term in x.terms),
+            tuple(_subscripted(as_read(term.formula), letter) for term in x.terms),
         )
         for x, letter in zip(equations, letters, strict=True)
     ]
@@ -293,19 +239,6 @@ def _carried(derivation: Derived) -> Iterator[Variable]:
                     if leaf.is_delta and leaf.offset and not inner.starts:
                         found.setdefault((abs(leaf.offset), leaf.name), leaf)
     return iter(found[key] for key in sorted(found, key=lambda key: key[0]))
-
-
-def leaves(formula: Any) -> list[Variable]:
-    """Return the signals in a formula."""
-    variables: dict[int, Variable] = {}
-
-    def put(leaf: Any) -> Any:
-        if isinstance(leaf, Variable):
-            variables[id(leaf)] = leaf
-        return leaf
-
-    rewrite(formula, leaf=put)
-    return list(variables.values())
 
 
 def _legend(derivation: Derived) -> Iterator[str]:

@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from ..errors import SignalError, nearest
 from .derived import Derived, Equation, Stage, Term
-from .layout import leaves
-from .reader import Variable
+from .reader import Variable, leaves
 
 AnyDerived = TypeVar("AnyDerived", bound=Derived)
 

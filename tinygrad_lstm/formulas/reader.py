@@ -19,6 +19,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.symbol import ATOM, COMPARE, ITEM, PREFIX, Notation, Symbol
 from ..network.flow import DELAYS, Flow, Node, number_in_formula
+from .rewriting import rewrite
 
 # the nodes that hand a signal on as it is
 PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.HOLD)
@@ -256,3 +257,16 @@ def _signed_sum(signs: tuple[int, ...], terms: list[Any]) -> Any:
 def _cross(notation: Notation, operand: Any, node: Node) -> Symbol:
     """Return a signal that crosses steps, at any step k: it has no value of its own there."""
     return Symbol.of(notation, lambda *_, **__: None, (operand,), dict(node.parameters))
+
+
+def leaves(formula: Any) -> list[Variable]:
+    """Return the signals in a formula."""
+    variables: dict[int, Variable] = {}
+
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, Variable):
+            variables[id(leaf)] = leaf
+        return leaf
+
+    rewrite(formula, leaf=put)
+    return list(variables.values())

@@ -1,0 +1,116 @@
+"""Which signals of a derivation have a name and a line of their own; any other is written out.
+
+Knows networks and their reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..engine.kind import Kind
+from ..engine.limit import Interruptible
+from ..network.flow import DELAYS, SOURCES, Node, number_in_formula
+from .letter_reader import LetterReader
+from .letters import MOST_OPERATIONS, letters
+from .reader import PASSING
+
+
+class NamedSignals:
+    """The signals of a network that have a name, or are used as those that have one.
+
+    Parameters
+    ----------
+    reader : LetterReader
+    """
+
+    def __init__(self, reader: LetterReader) -> None:
+        self.reader, self.network = reader, reader.network
+        self.maker, self.user = self.network.maker, self.network.user
+
+    def letters(self) -> dict[int, str]:
+        """Return what they are called, by the wire on which each leaves its node."""
+        return letters(
+            list(self.nodes()), self._is_named, lambda wire: [n for n, _ in self._uses(wire)]
+        )
+
+    def nodes(self) -> Iterator[Node]:
+        """Return the nodes whose signals are called by a name; any other is written out."""
+        lengths: dict[int, int] = {}  # how many operations a signal is written out with, by wire
+        for node in Interruptible(self.network.nodes):
+            length = sum(lengths.get(wire, 0) for wire in node.inputs)
+            if node.kind in (*DELAYS, Kind.TAP):
+                length = 0
+            elif node.kind not in PASSING:
+                length += 1
+            hands_on = node.kind in (*PASSING, *DELAYS) or not node.outputs
+            if not hands_on and (length > MOST_OPERATIONS or self._needs_a_name(node)):
+                length = 0
+                yield node
+            lengths.update(dict.fromkeys(node.outputs, length))
+
+    def _needs_a_name(self, node: Node) -> bool:
+        """Return whether a signal has a name, or is used as one that has a name."""
+        wire = node.outputs[0]
+        uses = list(self._uses(wire))
+        if node.kind is Kind.COLLECT:
+            return sum(user.kind is not Kind.TAP for user, _ in uses) > 1
+        if node.kind is Kind.CONSTANT:
+            entries = np.ravel(self.network.wires[wire].value)
+            if entries.size and np.all(entries == entries[0]):
+                return False
+        if node.kind in SOURCES:
+            return not all(self._as_number(node, port, user) for user, port in uses)
+        if node.kind is Kind.TAP:
+            return any(user.kind in (*DELAYS, Kind.COLLECT) for user, _ in uses)
+        is_one_step = self.reader.step_read(node) is not None
+        if (
+            self._is_named(node)
+            or is_one_step
+            or len(uses) > 1
+            or self._is_used_at_every_step(wire)
+        ):
+            return True
+        (user, _) = uses[0]
+        if user.kind is Kind.COLLECT:
+            after = [one for one, _ in self._uses(user.outputs[0])]
+            if len(after) > 1 or after[0].kind is Kind.TAP:
+                return True
+        is_net_input = node.kind is Kind.JUNCTION and user.kind in (
+            Kind.ELEMENTWISE,
+            Kind.REDUCTION,
+        )
+        return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
+
+    def _is_named(self, node: Node) -> bool:
+        """Return whether somebody named a signal; a step of a signal is named if the signal is."""
+        if node.kind is Kind.CONSTANT and node.stem.rpartition(".")[2].startswith("constant"):
+            return False
+        of = self.reader.step_read(node) if node.takes_part else None
+        return node.is_named and (of is None or self.maker[of[0]].is_named)
+
+    def _is_used_at_every_step(self, wire: int) -> bool:
+        """Return whether a loop reads a signal from outside, so that its δ is a sum over steps."""
+        user = self.user.get(wire)
+        if user is None or user.kind in (Kind.HOLD, Kind.TAP):
+            return user is not None and self.maker[wire].kind is not Kind.COLLECT
+        if user.kind in (Kind.BRANCH, Kind.BROADCAST):
+            return any(map(self._is_used_at_every_step, user.outputs))
+        return False
+
+    def _as_number(self, node: Node, port: int, user: Node) -> bool:
+        wire = user.inputs[port] if port < len(user.inputs) else node.outputs[0]
+        value = self.network.wires[node.outputs[0]].value
+        return number_in_formula(node, wire, self.network.user, value) is not None
+
+    def _uses(self, wire: int) -> Iterator[tuple[Node, int]]:
+        """Return what is made of a signal, behind branch points, broadcasts and holds."""
+        user = self.user.get(wire)
+        if user is None:
+            return
+        if user.kind in PASSING:
+            for out in user.outputs:
+                yield from self._uses(out)
+        else:
+            yield user, user.inputs.index(wire)
