@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.networks import network
 from support.pictures import arrows, legend, nodes, size
 from tinygrad_lstm import gallery
 from tinygrad_lstm.derivations.gomez import GATES, PRINTED
@@ -233,8 +234,38 @@ def test_the_legend_says_what_is_orange_and_which_mistake_it_is():
     assert seen[-1] == "orange: W, h" and not any("orange" in x for x in legend(tg.draw(loss).dot))
     report = tg.compare(loss, {"W": 2 * W.grad})
     seen = legend(tg.draw(report).dot)
-    assert "orange: W, the first wrong gradient" in seen
+    assert f"orange: {report.best[0].where}, made wrong by the mistake" in seen
     assert f"mistake: {report.best[0].says}" in " ".join(seen)
+
+
+@pytest.mark.parametrize("mistake", ["df = dstate * state[k]", "do = dout * state[k]"])
+def test_a_report_marks_the_signal_at_which_the_mistake_was_made(mistake):
+    """Not the weights whose gradients are wrong because of the mistake."""
+    loss, _ = network()
+    derivation = tg.derive(loss)
+    left = mistake.partition(" =")[0]
+    lines = [mistake if x.strip().startswith(f"{left} =") else x.strip("\n")
+             for x in derivation.numpy().splitlines()]  # fmt: skip
+    lines = ["        " + x if x == mistake else x for x in lines]
+    program = {}
+    exec("\n".join(lines), program)
+    _, signals = program["forward"](**derivation.arrays())
+    report = tg.compare(loss, program["backward"](**signals))
+    signal = f"lstm.{left[1:]}(k)"
+    assert report.best[0].where == signal
+    assert f"orange: {signal}, made wrong by the mistake" in legend(tg.draw(report).dot)
+    marked = [x for x in tg.draw(report).dot.splitlines() if "penwidth=3" in x]
+    assert marked == [x for x in tg.draw(loss, view="adjoint", highlight=signal).dot.splitlines()
+                      if "penwidth=3" in x]  # fmt: skip
+
+
+def test_a_mistake_in_the_loss_marks_the_first_wrong_signal():
+    """The loss is left out of a picture."""
+    W, loss = recurrence()
+    y = tg.nn.squared_error(loss, 0.5)
+    y.backward()
+    seen = legend(tg.draw(tg.compare(y, {"W": 2 * W.grad})).dot)
+    assert "orange: W, the first wrong gradient" in seen
 
 
 @pytest.mark.parametrize("count", [1, 2])

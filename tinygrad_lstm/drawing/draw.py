@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..engine.arguments import excerpt, flag, one_of, optional, text, whole
 from ..engine.arguments import names as signal_names
@@ -59,7 +59,7 @@ def draw(
     ----------
     of : Tensor, Graph or Report
         A Graph is drawn as it is, folded or unrolled. Of a Report, the adjoint network is drawn,
-        with the first wrong step marked.
+        and marked where the mistake acts, or at the first wrong signal if no mistake is named.
     path : path ending in .png, .svg, .pdf, .tex (TikZ), .mmd (Mermaid), .dot or .gv, optional
         Where to save the picture.
     view : {"forward", "adjoint", "both"}
@@ -93,8 +93,8 @@ def draw(
     ArgumentError, RenderError, SignalError
         If an option or the format is unknown, it cannot be drawn, or a name is no signal's.
     """
-    drawn, first_wrong, remarks = _from_report(of)
-    if first_wrong is not None:
+    drawn, wrong = _from_report(of)
+    if wrong is not None:
         view = "adjoint"
     view = one_of("draw: view", view, VIEWS)
     style = one_of("draw: style", style, style_names())
@@ -104,9 +104,6 @@ def draw(
     depth = optional(whole, "draw: depth", depth, 0)
     title = text("draw: title", title)
     names = signal_names("draw: highlight", highlight)
-    if names:
-        remarks.append(f"orange: {', '.join(names)}")
-    names = tuple(filter(None, (first_wrong, *names)))
     if path is not None:
         path = check_path("draw", path)
     from .render import Picture
@@ -117,7 +114,7 @@ def draw(
             "fold": fold is not None and own is None,
             "values": values is not None and values is not False,
             "heat": heat, "depth": depth is not None, "level": level != "tensor",
-            "highlight": bool(names),
+            "highlight": bool(names or (wrong and wrong.first)),
         }  # fmt: skip
         for name, is_asked in asked.items():
             if is_asked:
@@ -130,7 +127,7 @@ def draw(
             dot = _in_style(style, own, network, view, title)
     else:
         dot, notes = _wan(
-            drawn, view, fold, values, heat, depth, level, names, title, legend, remarks
+            drawn, view, fold, values, heat, depth, level, names, title, legend, wrong or _Wrong()
         )
     picture = Picture(dot, notes)
     if path is not None:
@@ -138,20 +135,25 @@ def draw(
     return picture
 
 
-def _from_report(of: Any) -> tuple[Tensor | Graph, str | None, list[str]]:
-    """Return the network to draw, the first wrong signal of a Report, and remarks on the signal.
+class _Wrong(NamedTuple):
+    """What a Report finds wrong: where the mistake acts, the first wrong signal, and remarks."""
 
-    The signal is None where there is no Report, and "" where a Report finds no wrong signal.
-    """
+    places: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def _from_report(of: Any) -> tuple[Tensor | Graph, _Wrong | None]:
+    """Return the network to draw, and what is wrong in it if a Report is given."""
     if type(of).__name__ != "Report":  # by name, so that it need not be loaded
-        return of, None, []
+        return of, None
     blame = of.blame if of.is_wrong else None
     if blame is None:
-        return of.loss, "", []
-    remarks = [f"orange: {blame.signal}, the first wrong gradient"]
-    if of.best:
-        remarks.append(f"mistake: {of.best[0].says}")
-    return of.loss, blame.signal, remarks
+        return of.loss, _Wrong()
+    if not of.best:
+        return of.loss, _Wrong(first=(blame.signal,))
+    places = tuple(dict.fromkeys(mistake.where for mistake in of.best[0].mistakes))
+    return of.loss, _Wrong(places, (blame.signal,), (f"mistake: {of.best[0].says}",))
 
 
 def _tape(of: Tensor | Graph, view: str, title: str) -> str:
@@ -179,12 +181,12 @@ def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -
 def _wan(
     of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
     depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
-    remarks: list[str],
+    wrong: _Wrong,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and the notes of its legend on this picture alone."""
     from .collapse import collapse
     from .gaps import shorten
-    from .marks import heat_up, mark, write_values
+    from .marks import heat_up, mark, unknown, write_values
     from .outline import outline
     from .scalar import scalars
     from .wan import dot
@@ -192,7 +194,7 @@ def _wan(
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
-    drawn.notes += [*notes, *_notes_on_varying(network), *remarks]
+    drawn.notes += [*notes, *_notes_on_varying(network)]
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -200,7 +202,8 @@ def _wan(
     if level == "scalar":
         drawn = scalars(drawn, network)
     elif fold is not False:
-        drawn = shorten(drawn, [*highlight, *notes])  # steps that differ are drawn
+        named = (*highlight, *wrong.places, *wrong.first)
+        drawn = shorten(drawn, [*named, *notes])  # steps that differ are drawn
     elif len(drawn.vertices) > MOST_PLACES:
         raise ArgumentError(
             f"draw: found {len(drawn.vertices)} places to draw, expected {MOST_PLACES} at most; "
@@ -212,7 +215,15 @@ def _wan(
             drawn.notes.append(f"numbers: the signals and the δ of step {values}")
     if depth is not None:
         drawn = collapse(drawn, depth)
-    mark(drawn, highlight)
+    at_mistake = bool(wrong.places) and not unknown(drawn, wrong.places)
+    marked = wrong.places if at_mistake else wrong.first
+    mark(drawn, [*marked, *highlight])
+    if marked:
+        why = "made wrong by the mistake" if at_mistake else "the first wrong gradient"
+        drawn.notes.append(f"orange: {' and '.join(marked)}, {why}")
+    if highlight:
+        drawn.notes.append(f"orange: {', '.join(highlight)}")
+    drawn.notes += wrong.remarks
     return dot(drawn, view, title, legend=legend), drawn.notes
 
 

@@ -6,7 +6,7 @@ Knows skeletons and what was computed; changes what is written at vertices and a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any]) -> None:
     )
 
 
-def mark(drawn: Skeleton, names: Iterable[str]) -> None:
+def mark(drawn: Skeleton, names: Sequence[str]) -> None:
     """Mark the signals of some names; where one step stands for all, a name of any step marks it.
 
     Raises
@@ -89,20 +89,35 @@ def mark(drawn: Skeleton, names: Iterable[str]) -> None:
     SignalError
         If a name is no signal's in the picture; the message lists the nearest.
     """
-    parts: list[tuple[Vertex | Arc, set[str]]] = []
-    everything: list[Vertex | Arc] = [*drawn.vertices, *drawn.arcs]
-    for part in everything:
+    called = _called(drawn)
+    for name in unknown(drawn, names):
+        known = sorted(set().union(*(those for _, those in called)))
+        raise SignalError(f"draw: no signal is called {name!r}; {nearest(name, known)}")
+    for name in names:
+        for part, those in called:
+            if name in those or (not _is_known(name, called) and _stem(name) in those):
+                part.is_marked = True
+
+
+def unknown(drawn: Skeleton, names: Iterable[str]) -> list[str]:
+    """Return those of some names that are no signal's in the picture."""
+    called = _called(drawn)
+    return [x for x in names if not _is_known(x, called) and not _is_known(_stem(x), called)]
+
+
+def _is_known(name: str, called: list[tuple[Vertex | Arc, set[str]]]) -> bool:
+    return any(name in those for _, those in called)
+
+
+def _called(drawn: Skeleton) -> list[tuple[Vertex | Arc, set[str]]]:
+    """Return the parts of a picture, each with what its signals are called."""
+    called: list[tuple[Vertex | Arc, set[str]]] = []
+    parts: list[Vertex | Arc] = [*drawn.vertices, *drawn.arcs]
+    for part in parts:
         operand = part.weight_name if isinstance(part, Arc) else part.whole
         wholes = {operand.rpartition(".")[0]} if operand.count(".") > 1 else set()
-        parts.append((part, ({part.name, _stem(part.name), operand} | wholes) - {""}))
-    known = set().union(*(called for _, called in parts))
-    for name in names:
-        name = name if name in known else _stem(name)
-        if name not in known:
-            raise SignalError(f"draw: no signal is called {name!r}; {nearest(name, sorted(known))}")
-        for part, called in parts:
-            if name in called:
-                part.is_marked = True
+        called.append((part, ({part.name, _stem(part.name), operand} | wholes) - {""}))
+    return called
 
 
 def _stem(name: str) -> str:
