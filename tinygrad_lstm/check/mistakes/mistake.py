@@ -48,7 +48,7 @@ class Mistake:
     says: str
     right: str = ""
     wrong: str = ""
-    change: Change
+    change: Change = field(repr=False)
     groups: tuple[str, ...] = ()
     at_rate: Callable[[float], Mistake] | None = field(default=None, repr=False, compare=False)
     ranked_as: str = ""
