@@ -594,6 +594,23 @@ def test_numbers_of_a_step_are_those_of_the_tape():
         derivation.text(values="last")
 
 
+@pytest.mark.parametrize("name", ["dense.W", "lstm.U", "lstm.U.i", "lstm.b", "x", "lstm.state[-1]"])
+def test_the_program_of_a_part_gives_its_gradient_alone(name):
+    loss, _ = network()
+    part = tg.derive(loss).leading_to(name)
+    _, gradients = run(part)
+    assert list(gradients) == [name]
+    expected = tg.explain(loss, name).value
+    np.testing.assert_allclose(gradients[name], expected, rtol=0, atol=1e-14)
+
+
+def test_a_program_of_what_is_no_leaf_is_refused():
+    part = tg.derive(network()[0]).leading_to("lstm.state")
+    assert "δstateₖ" in str(part)
+    with pytest.raises(UsageError, match="leaves"):
+        part.numpy()
+
+
 # --- forms --------------------------------------------------------------------------------------
 
 NAMES = [

@@ -178,6 +178,11 @@ class Derived:
         Why every step has equations of its own, where one was to stand for all; else empty.
     recorded : Recorded
         The numbers of the signals and of their δ.
+    is_part : bool
+        Whether it leads to some gradients alone, and has no backward equation of the others.
+    left_out : frozenset of int
+        Of such a part, the wires of the forward equations that a reader does not need; a program
+        needs all.
     """
 
     loss: str
@@ -189,3 +194,5 @@ class Derived:
     reason: str = ""
     sequences: tuple[str, ...] = ()
     recorded: Recorded | None = field(default=None, repr=False)
+    is_part: bool = False
+    left_out: frozenset[int] = frozenset()

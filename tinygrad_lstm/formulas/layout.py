@@ -85,7 +85,7 @@ def page(derivation: Derived) -> Page:
     numbers: dict[int, Line] = {}
     forward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
-        if x.stage is Stage.FORWARD:
+        if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out:
             line = Line(x.signal, (Term(as_read(x.terms[0].formula)),), number=len(numbers) + 1)
             numbers[x.signal.wire] = line
             _put(forward_groups, _title(x), line)
@@ -257,8 +257,12 @@ def _legend(derivation: Derived) -> Iterator[str]:
         own = ", ".join(names.get(name, name) for name, _ in parts)
         yield f"{names.get(whole, whole)} = [{own}], side by side."
     yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
-    told = (x for x in derivation.equations if x.stage is not Stage.KEPT)
-    written = {str(term.formula) for x in told for term in x.terms}
+    lines = (
+        x
+        for x in derivation.equations
+        if x.stage is not Stage.KEPT and x.signal.wire not in derivation.left_out
+    )
+    written = {str(term.formula) for x in lines for term in x.terms}
     for word, sentence in WORDS.items():
         if any(word in text for text in written):
             yield sentence

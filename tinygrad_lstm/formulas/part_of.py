@@ -46,14 +46,13 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
             reads = (leaf for term in x.terms for leaf in _read(term) if leaf.is_delta)
             waiting += [by_wire[leaf.wire] for leaf in reads if leaf.wire in by_wire]
     read = {leaf.wire for x in needed.values() for term in x.terms for leaf in _read(term)}
-    shown = read | needed.keys()
     forward = [x for x in derivation.equations if x.stage is Stage.FORWARD]
-    shown_equations = [x for x in forward if x.signal.wire in shown or x is forward[-1]]
-    inside = {leaf.wire for x in shown_equations for term in x.terms for leaf in _read(term)}
+    without = (x.signal.wire for x in forward[:-1])  # the loss is always told
     return replace(
         derivation,
-        equations=(*shown_equations, *(x for x in backward if x.signal.wire in needed)),
-        sources=tuple(x for x in derivation.sources if x.signal.wire in inside | shown),
+        equations=(*forward, *(x for x in backward if x.signal.wire in needed)),
+        is_part=True,
+        left_out=frozenset(without) - read - needed.keys(),
     )
 
 

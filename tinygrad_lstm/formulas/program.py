@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UsageError
 from ..network.parameters import key_of
 from .derived import Derived, Equation, Stage, Term
 from .numpy_code import Code, typed, with_one_delta
@@ -49,8 +50,13 @@ class _Program:
             x
             for x in lines
             if x.stage is not Stage.FORWARD
-            and (x.stage is not Stage.GRADIENT or x.full_name in asked)
+            and (x.stage is not Stage.GRADIENT or derivation.is_part or x.full_name in asked)
         ]
+        if not any(x.stage is Stage.GRADIENT for x in self.backward_lines):
+            raise UsageError(
+                "numpy: found no leaf to differentiate by, expected one: a program gives the "
+                "gradients of leaves, such as parameters; choose one by leading_to, or --wrt"
+            )
         self.short = {x.full_name: x.signal.name for x in derivation.sources}
         self.outside = _from_outside(derivation)
         for name in (*self.outside, *self.short):  # first, so that the arguments keep their names
@@ -261,6 +267,9 @@ class _Program:
                 entries.append(f"{name!r}: {self._delta(lines[name])}")
             elif name in self.whole_sums:
                 entries.append(f"{name!r}: {self.whole_sums[name]}")
+            elif parts is not None and self.derivation.is_part:
+                own = (part for part, _ in parts if part in lines)
+                entries += [f"{part!r}: {self._delta(lines[part])}" for part in own]
             elif parts is not None and any(part in lines for part, _ in parts):
                 lead = np.shape(self.outside[name])[:-1]
                 deltas = [

@@ -167,16 +167,16 @@ def _lstm(
     f, g, h = squashes
     I, O, F, C = blocks
 
-    def seen(s: Any, at: int, state: Any) -> Any:
+    def with_peephole(s: Any, at: int, state: Any) -> Any:
         return clip(s if P is None else s + P[at] * state)
 
     def step(xW: Any, out: Any, state: Any) -> tuple[Any, Any]:
         s = xW + out @ U
-        i = f(seen(s[I], 0, state))
-        forget = 1.0 - i if coupled else f(seen(s[F], 2, state))
+        i = f(with_peephole(s[I], 0, state))
+        forget = 1.0 - i if coupled else f(with_peephole(s[F], 2, state))
         a = g(clip(s[C]))
         state = forget * state + i * a
-        o = f(seen(s[O], 1, state))
+        o = f(with_peephole(s[O], 1, state))
         out = o * h(state)
         i.name, forget.name, a.name, o.name = "i", "f", "a", "o"
         state.name, out.name = "state", "out"
