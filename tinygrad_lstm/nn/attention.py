@@ -251,9 +251,6 @@ class Attention(Module):
             y.name = "y_padded"
         return y
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
     def _mask(self, mask: Any, batch: tuple[int, ...]) -> Any:
         """Return a caller's mask with an axis for the heads, so that it broadcasts to scores."""
         if mask is None:

@@ -6,7 +6,7 @@ Knows the composites of the engine; nothing of graphs.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from ..engine.symbol import Symbol
 from ..engine.tensor import Tensor, constant
 from ..errors import ShapeError
 from .inputs import input_along, size
-from .normalization import Normalization, scaled, standardized
+from .normalization import Normalization, NormalizationOptions, scaled, standardized
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
+    from numpy.typing import ArrayLike
 
 
 class BatchNorm(Normalization):
@@ -38,17 +38,13 @@ class BatchNorm(Normalization):
     ----------
     input_size : int
         Features (channels).
-    eps : float
-        What is added to the variance.
     momentum : float in [0, 1], or None
         The share of a batch in the running mean and variance; None for the plain average of all
         batches.
     axis : int
         Of the features in x.
-    scale, bias : bool
-        Whether there is g, and b; else that is None.
-    name, dtype
-        Of the layer, of its parameters, which begin as 1 and 0.
+    eps, scale, bias, name, dtype
+        As in `LayerNorm`.
 
     Attributes
     ----------
@@ -95,21 +91,16 @@ class BatchNorm(Normalization):
         self,
         input_size: int,
         *,
-        eps: float = 1e-5,
         momentum: float | None = 0.1,
         axis: int = 1,
-        scale: bool = True,
-        bias: bool = True,
-        name: str | None = None,
-        dtype: DTypeLike = np.float64,
+        **options: Unpack[NormalizationOptions],
     ) -> None:
-        super().__init__(name)
         self.input_size = size("BatchNorm: input_size", input_size)
         self.momentum = momentum
         if momentum is not None:
             self.momentum = number("BatchNorm: momentum", momentum, 0.0, np.nextafter(1.0, 2.0))
         self.axis = whole("BatchNorm: axis", axis)
-        self._add_parameters((self.input_size,), eps, scale, bias, dtype)
+        super().__init__((self.input_size,), **options)
         starts = np.zeros(self.input_size), np.ones(self.input_size), np.zeros(())
         for name_, array in zip(self._buffers, starts, strict=True):
             self._set_buffer(name_, array)
@@ -175,9 +166,6 @@ class BatchNorm(Normalization):
         g, b = (along_axis(v, axis, ndim) for v in (self.g, self.b))
         y: Tensor = scaled(z, g, b)
         return y
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
     def _keep(self, mean: np.ndarray, var: np.ndarray) -> None:
         """Take the mean and the variance of a batch into the running ones."""

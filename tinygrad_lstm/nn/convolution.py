@@ -166,9 +166,6 @@ class Conv(Module):
         y.name = "y"
         return y
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class Conv1d(Conv):
     """A convolutional layer along sequences, y = f(W ⋆ x + b).

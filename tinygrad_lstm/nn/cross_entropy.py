@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -19,19 +19,13 @@ from ..engine.primitives import mask as masked
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .inputs import prediction, target_tensor
-from .reduction import Reduction, with_name
+from .reduction import LossOptions, Reduction, takes_options, with_name
 
 
 @scope("binary_cross_entropy")
+@takes_options
 def binary_cross_entropy(
-    p: Tensor,
-    target: Any,
-    *,
-    reduction: str = "mean",
-    weight: Any = None,
-    mask: Any = None,
-    lengths: Any = None,
-    batch_first: bool = False,
+    p: Tensor, target: Any, *, reduction: str = "mean", **options: Unpack[LossOptions]
 ) -> Tensor:
     """Return the mean of -t log p - (1 - t) log(1 - p), infinite where p excludes its target.
 
@@ -61,9 +55,9 @@ def binary_cross_entropy(
     """
     who = "binary_cross_entropy"
     p = prediction(p)
-    options = Reduction(who, p.shape, reduction, mask, lengths, batch_first)
-    t = _probable_target(who, p, target, options)
-    inside = options.only(p, 0.5)
+    by = Reduction(who, p.shape, reduction, **options)
+    t = _probable_target(who, p, target, by)
+    inside = by.only(p, 0.5)
     outside = _outside_0_to_1(inside)
     if outside.size:
         raise ArgumentError(
@@ -73,20 +67,14 @@ def binary_cross_entropy(
     if p.primitive is not sigmoid:
         _warn_of_logits()
     right = t * _log(inside, t) + (1 - t) * _log(1 - inside, 1 - t)
-    w = options.weights(weight, p.dtype, p.shape)
-    return with_name(-options.reduce(right, w, by_weight=False))
+    w = by.weights(p.dtype, p.shape)
+    return with_name(-by.reduce(right, w, by_weight=False))
 
 
 @scope("binary_cross_entropy")
+@takes_options
 def binary_cross_entropy_with_logits(
-    logits: Tensor,
-    target: Any,
-    *,
-    reduction: str = "mean",
-    weight: Any = None,
-    mask: Any = None,
-    lengths: Any = None,
-    batch_first: bool = False,
+    logits: Tensor, target: Any, *, reduction: str = "mean", **options: Unpack[LossOptions]
 ) -> Tensor:
     """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)), at any size of the logits z.
 
@@ -104,26 +92,24 @@ def binary_cross_entropy_with_logits(
     """
     who = "binary_cross_entropy_with_logits"
     logits = prediction(logits)
-    options = Reduction(who, logits.shape, reduction, mask, lengths, batch_first)
-    t = _probable_target(who, logits, target, options)
-    z = options.only(logits, 0.0)
+    by = Reduction(who, logits.shape, reduction, **options)
+    t = _probable_target(who, logits, target, by)
+    z = by.only(logits, 0.0)
     # not softplus(z) - t z, whose terms cancel where z is large and t is 1
     entries = masked(softplus(-z), t) + masked(softplus(z), 1 - t)
-    w = options.weights(weight, z.dtype, z.shape)
-    return with_name(options.reduce(entries, w, by_weight=False))
+    w = by.weights(z.dtype, z.shape)
+    return with_name(by.reduce(entries, w, by_weight=False))
 
 
 @scope("softmax_cross_entropy")
+@takes_options
 def softmax_cross_entropy(
     logits: Tensor,
     classes: Any,
     *,
     reduction: str = "mean",
-    weight: Any = None,
     ignore_index: int | None = None,
-    mask: Any = None,
-    lengths: Any = None,
-    batch_first: bool = False,
+    **options: Unpack[LossOptions],
 ) -> Tensor:
     """Return the mean of -log softmax(z)[class], at any size of the logits z.
 
@@ -168,36 +154,36 @@ def softmax_cross_entropy(
             "and (...), or (..., C) for the probability of each class"
         )
     count = logits.shape[-1]
-    options = Reduction(who, logits.shape[:-1], reduction, mask, lengths, batch_first)
-    w = options.weights(weight, logits.dtype, (count,))
+    by = Reduction(who, logits.shape[:-1], reduction, **options)
+    w = by.weights(logits.dtype, (count,))
     if one_hot:
         if ignore_index is not None:
             raise ArgumentError(
                 f"{who}: ignore_index is for classes given by their indices, found probabilities; "
                 "use mask"
             )
-        t = _probable_target(who, logits, classes, options)
+        t = _probable_target(who, logits, classes, by)
         if w is not None:
             t = t * w
-        entries = -sum(masked(log_softmax(options.only(logits, 0.0)), t), axis=-1)
-        return with_name(options.reduce(entries, None))
+        entries = -sum(masked(log_softmax(by.only(logits, 0.0)), t), axis=-1)
+        return with_name(by.reduce(entries, None))
     if ignore_index is not None:
-        options.leave_out(right == whole(f"{who}: ignore_index", ignore_index))
-    if options.counts is not None:
-        right[~options.counts] = 0
+        by.leave_out(right == whole(f"{who}: ignore_index", ignore_index))
+    if by.counts is not None:
+        right[~by.counts] = 0
     outside = right[(right < 0) | (right >= count)]
     if outside.size:
         raise ArgumentError(f"{who}: found class {outside[0]}, expected 0 to {count - 1}")
     places = (*np.indices(right.shape), right)
-    if weight is None and options.counts is None and options.kind != "none":
-        return with_name(-options.reduce(log_softmax(logits)[places], None))
-    entries = -log_softmax(options.only(logits, 0.0))[places]
-    return with_name(options.reduce(entries, None if w is None else w[right]))
+    if w is None and by.counts is None and by.kind != "none":
+        return with_name(-by.reduce(log_softmax(logits)[places], None))
+    entries = -log_softmax(by.only(logits, 0.0))[places]
+    return with_name(by.reduce(entries, None if w is None else w[right]))
 
 
-def _probable_target(who: str, y: Tensor, target: Any, options: Reduction) -> Tensor:
+def _probable_target(who: str, y: Tensor, target: Any, by: Reduction) -> Tensor:
     """Return the target as a Tensor of y's shape, whose entries lie in [0, 1] where they count."""
-    t = options.only(target_tensor(y, target), 0.0)
+    t = by.only(target_tensor(y, target), 0.0)
     outside = _outside_0_to_1(t)
     if outside.size:
         raise ArgumentError(f"{who}: found target {outside[0]:g}, expected 0 to 1")
@@ -226,5 +212,5 @@ def _warn_of_logits() -> None:
         "all is well: warnings.filterwarnings('ignore', 'binary_cross_entropy') silences this, "
         "and the next version no longer says it",
         FutureWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -119,6 +119,3 @@ class Embedding(Module):
         y.name = "y"
         tensor: Tensor = y
         return tensor
-
-    if TYPE_CHECKING:
-        __call__ = forward

@@ -67,6 +67,3 @@ class Flatten(Module):
         y: Tensor = reshape(x, shape=(*lead, math.prod(x.shape[self.start :])))
         y.name = "y"
         return y
-
-    if TYPE_CHECKING:
-        __call__ = forward

@@ -94,9 +94,8 @@ class GRU(RecurrentOf[Tensor]):
         activation: Activation = "tanh",
         **options: Unpack[RecurrentOptions],
     ) -> None:
-        who = type(self).__name__
         equations = GRUEquations(
-            hidden_size, activation=activation, reset_after=reset_after, who=who
+            hidden_size, activation=activation, reset_after=reset_after, who=type(self).__name__
         )
         super().__init__(equations, input_size, num_layers, **options)
 
@@ -122,9 +121,8 @@ class GRUCell(CellOf[Tensor]):
         activation: Activation = "tanh",
         **options: Unpack[LayerOptions],
     ) -> None:
-        who = type(self).__name__
         equations = GRUEquations(
-            hidden_size, activation=activation, reset_after=reset_after, who=who
+            hidden_size, activation=activation, reset_after=reset_after, who=type(self).__name__
         )
         super().__init__(equations, input_size, **options)
 

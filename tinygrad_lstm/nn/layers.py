@@ -135,9 +135,6 @@ class Dense(Module):
         y.name = "y"
         return y
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class Dropout(Module):
     """Set entries to 0 at random in training, and scale the others up; else return the input.
@@ -203,6 +200,3 @@ class Dropout(Module):
         y = y * constant((stays / (1.0 - self.rate)).astype(y.dtype), name="mask")
         y.name = "y"
         return y
-
-    if TYPE_CHECKING:
-        __call__ = forward

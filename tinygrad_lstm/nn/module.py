@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from itertools import count
 from types import MemberDescriptorType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,15 @@ from ..errors import SignalError, UsageError
 from .copies import reduced, restore
 from .entries import check_entries
 from .old_names import with_new_names
+
+P = ParamSpec("P")
+Output = TypeVar("Output", covariant=True)
+
+
+class _Forward(Protocol[P, Output]):
+    """A module as type checkers see it: its call takes and returns what ``forward`` does."""
+
+    def forward(self, *args: P.args, **options: P.kwargs) -> Output: ...
 
 
 class Module:
@@ -114,21 +123,27 @@ class Module:
             f"{type(self).__name__} does not say how to compute: define forward"
         )
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        for attribute in self._growing:
-            self._hold(attribute, getattr(self, attribute, None))
-        place = self.place
-        entered = here.set(Place(here.get(), place.name, None, None, place))
-        try:
-            if len(args) == 1 and not options:  # the same, sooner
-                return self.forward(args[0])
-            return self.forward(*args, **options)
-        except TypeError as error:
-            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
-                raise  # from inside, not from a call that does not fit
-            raise UsageError(f"{type(self).__name__}: {error}") from None
-        finally:
-            here.reset(entered)
+    if TYPE_CHECKING:
+
+        def __call__(self: _Forward[P, Output], *args: P.args, **options: P.kwargs) -> Output: ...
+
+    else:
+
+        def __call__(self, *args, **options):
+            for attribute in self._growing:
+                self._hold(attribute, getattr(self, attribute, None))
+            place = self.place
+            entered = here.set(Place(here.get(), place.name, None, None, place))
+            try:
+                if len(args) == 1 and not options:  # the same, sooner
+                    return self.forward(args[0])
+                return self.forward(*args, **options)
+            except TypeError as error:
+                if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                    raise  # from inside, not from a call that does not fit
+                raise UsageError(f"{type(self).__name__}: {error}") from None
+            finally:
+                here.reset(entered)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         """Set an attribute; a parameter or a module in it becomes one of this module.

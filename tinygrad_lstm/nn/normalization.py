@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -45,15 +45,41 @@ def scaled(z: Any, g: Any, b: Any) -> Any:
     return y
 
 
+class NormalizationOptions(TypedDict, total=False):
+    """The keywords that the normalizing layers share; `LayerNorm` says what they do."""
+
+    eps: float
+    scale: bool
+    bias: bool
+    name: str | None
+    dtype: DTypeLike
+
+
 class Normalization(Module):
-    """Base of the normalizing layers: their parameters g and b, and their card."""
+    """Base of the normalizing layers: their parameters g and b, and their card.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of g and b.
+    eps, scale, bias, name, dtype
+        As in `LayerNorm`.
+    """
 
     g: Tensor
     b: Tensor
 
-    def _add_parameters(
-        self, shape: tuple[int, ...], eps: Any, scale: Any, bias: Any, dtype: Any
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        eps: float = 1e-5,
+        scale: bool = True,
+        bias: bool = True,
+        name: str | None = None,
+        dtype: DTypeLike = np.float64,
     ) -> None:
+        super().__init__(name)
         who = type(self).__name__
         self.eps = number(f"{who}: eps", eps, 0.0)
         blank = Tensor(np.ones(shape), requires_grad=True, dtype=dtype)
@@ -127,19 +153,11 @@ class LayerNorm(Normalization):
     """
 
     def __init__(
-        self,
-        input_size: int | Sequence[int],
-        *,
-        eps: float = 1e-5,
-        scale: bool = True,
-        bias: bool = True,
-        name: str | None = None,
-        dtype: DTypeLike = np.float64,
+        self, input_size: int | Sequence[int], **options: Unpack[NormalizationOptions]
     ) -> None:
-        super().__init__(name)
         several = checked.wholes("LayerNorm: input_size", input_size)
         self.input_size = tuple([size("LayerNorm: input_size", width) for width in several])
-        self._add_parameters(self.input_size, eps, scale, bias, dtype)
+        super().__init__(self.input_size, **options)
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {' × '.join(map(str, self.input_size))} features"
@@ -173,9 +191,6 @@ class LayerNorm(Normalization):
         z, *_ = standardized(x, self._average, self.eps)
         y: Tensor = scaled(z, self.g, self.b)
         return y
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class GroupNorm(Normalization):
@@ -223,14 +238,8 @@ class GroupNorm(Normalization):
         self,
         groups: int,
         input_size: int,
-        *,
-        eps: float = 1e-5,
-        scale: bool = True,
-        bias: bool = True,
-        name: str | None = None,
-        dtype: DTypeLike = np.float64,
+        **options: Unpack[NormalizationOptions],
     ) -> None:
-        super().__init__(name)
         self.groups = size("GroupNorm: groups", groups)
         self.input_size = size("GroupNorm: input_size", input_size)
         if self.input_size % self.groups:
@@ -238,7 +247,7 @@ class GroupNorm(Normalization):
                 f"GroupNorm: found {self.groups} groups for {self.input_size} features; expected "
                 "a number that divides them"
             )
-        self._add_parameters((self.input_size,), eps, scale, bias, dtype)
+        super().__init__((self.input_size,), **options)
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {self.input_size} features in {self.groups} groups"
@@ -274,9 +283,6 @@ class GroupNorm(Normalization):
         y.name = "y"
         tensor: Tensor = y
         return tensor
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class RMSNorm(Normalization):
@@ -324,9 +330,9 @@ class RMSNorm(Normalization):
         name: str | None = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        super().__init__(name)
         self.input_size = size("RMSNorm: input_size", input_size)
-        self._add_parameters((self.input_size,), eps, scale, False, dtype)
+        shape = (self.input_size,)
+        super().__init__(shape, eps=eps, scale=scale, bias=False, name=name, dtype=dtype)
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {self.input_size} features"
@@ -364,6 +370,3 @@ class RMSNorm(Normalization):
         x = input_along(self.place, x, self.dtype, -1, self.input_size, "(..., in)")
         y: Tensor = self._equations(x, self.g)
         return y
-
-    if TYPE_CHECKING:
-        __call__ = forward

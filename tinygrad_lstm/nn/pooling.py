@@ -6,7 +6,7 @@ Knows the composites of the engine; nothing of graphs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ..engine.arguments import flag, one_of, optional, whole
@@ -37,6 +37,7 @@ class Pool(Module):
     """Base of the pooling layers: a function of every window along the last axes."""
 
     _word = ""
+    padding: Any
 
     def __init__(
         self,
@@ -78,7 +79,26 @@ class Pool(Module):
         wide, far = (" × ".join(map(str, value)) for value in (self.width, stride))
         return f"{super()._summary()}, windows of {wide}, stride {far}"
 
-    def _apply(self, pool: Callable[..., Tensor], x: Any, *options: Any) -> Tensor:
+    def _pool(self, x: Tensor) -> Any:
+        """Return the pooled windows of x (B, C, *sizes)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor | ArrayLike) -> Tensor:
+        """Apply the layer to the last axes.
+
+        Parameters
+        ----------
+        x : (..., *sizes)
+
+        Returns
+        -------
+        y : (..., *sizes of y)
+
+        Raises
+        ------
+        ShapeError
+            If x is smaller than a window; the message says both.
+        """
         x = x if isinstance(x, Tensor) else Tensor(x, name="x")
         n = x.ndim - 2 if self.axes is None else self.axes
         if not 1 <= n <= x.ndim:
@@ -89,7 +109,7 @@ class Pool(Module):
         lead = x.shape[:-n]
         if len(lead) != 2:
             x = reshape(x, shape=(1, math.prod(lead), *x.shape[-n:]))
-        y = pool(x, self.width, self.stride, self.padding, *options)
+        y: Tensor = self._pool(x)
         if len(lead) != 2:
             y = reshape(y, shape=(*lead, *y.shape[2:]))
         y.name = "y"
@@ -151,26 +171,9 @@ class MaxPool(Pool):
         self.dilation = checked.wholes("MaxPool: dilation", dilation)
         pooling.for_axes("MaxPool: dilation", self.dilation, self.axes or 1, least=1)
 
-    def forward(self, x: Tensor | ArrayLike) -> Tensor:
-        """Apply the layer to the last axes.
-
-        Parameters
-        ----------
-        x : (..., *sizes)
-
-        Returns
-        -------
-        y : (..., *sizes of y)
-
-        Raises
-        ------
-        ShapeError
-            If x is smaller than a window; the message says both.
-        """
-        return self._apply(pooling.max_pool, x, self.dilation, self.ceil)
-
-    if TYPE_CHECKING:
-        __call__ = forward
+    def _pool(self, x: Tensor) -> Any:
+        options = self.dilation, self.ceil
+        return pooling.max_pool(x, self.width, self.stride, self.padding, *options)
 
 
 class AveragePool(Pool):
@@ -205,23 +208,6 @@ class AveragePool(Pool):
         super().__init__(width, stride, **options)
         self.count_padding = flag("AveragePool: count_padding", count_padding)
 
-    def forward(self, x: Tensor | ArrayLike) -> Tensor:
-        """Apply the layer to the last axes.
-
-        Parameters
-        ----------
-        x : (..., *sizes)
-
-        Returns
-        -------
-        y : (..., *sizes of y)
-
-        Raises
-        ------
-        ShapeError
-            If x is smaller than a window; the message says both.
-        """
-        return self._apply(pooling.average_pool, x, 1, self.ceil, self.count_padding)
-
-    if TYPE_CHECKING:
-        __call__ = forward
+    def _pool(self, x: Tensor) -> Any:
+        options = 1, self.ceil, self.count_padding
+        return pooling.average_pool(x, self.width, self.stride, self.padding, *options)

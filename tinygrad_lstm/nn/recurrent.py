@@ -251,9 +251,6 @@ class Recurrent(EquationModule):
             out = transpose(out, axes=(1, 0, 2))
         return out, last if len(last) > 1 else last[0]
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
     def _run_all(
         self, x: Tensor, starts: list[Start], alive: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -6,7 +6,10 @@ the mask leaves the entry out, and in a mean divided by the sum of the weights.
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypedDict, TypeVar, cast
 
 import numpy as np
 
@@ -15,12 +18,66 @@ from ..engine.functions import mean
 from ..engine.primitives import mask as masked
 from ..engine.primitives import sum, where
 from ..engine.tensor import Tensor, constant
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
 from .inputs import sequence_lengths
+
+F = TypeVar("F", bound=Callable[..., Tensor])
+
+
+class LossOptions(TypedDict, total=False):
+    """The keywords that all losses take beside ``reduction``.
+
+    ``reduction`` is "mean", "sum" or "none": the result is the mean of the entries of the loss,
+    their sum, or the entries themselves.
+
+    Attributes
+    ----------
+    weight : (...), optional
+        How much each entry counts, in the shape of the entries or broadcast to it.
+    mask : (...) of truth values, optional
+        Which entries count, in the shape of the entries or broadcast to it. An entry that does not
+        count may be nan; its gradient is 0.
+    lengths : (B,) of integers, optional
+        How many steps each sequence has, for entries of shape (T, B, ...). The steps after them do
+        not count.
+    batch_first : bool
+        Whether the entries have the shape (B, T, ...) instead.
+    """
+
+    weight: Any
+    mask: Any
+    lengths: Any
+    batch_first: bool
+
+
+def takes_options(loss: F) -> F:
+    """List the keywords of `LossOptions` in the signature of a loss, and refuse all others.
+
+    Raises
+    ------
+    UsageError
+        In a call with a keyword that the loss does not take; the message lists those it takes.
+    """
+    own = inspect.signature(loss)
+    *parameters, _ = own.parameters.values()
+    shared = inspect.signature(Reduction).parameters.values()
+    parameters += [parameter for parameter in shared if parameter.kind is parameter.KEYWORD_ONLY]
+    known = {parameter.name for parameter in parameters}
+
+    @wraps(loss)
+    def take(*args: Any, **options: Any) -> Tensor:
+        if not options.keys() <= known:
+            name = min(options.keys() - known)
+            raise UsageError(f"{loss.__name__}: found {name}=, expected {', '.join(shown)}")
+        return loss(*args, **options)
+
+    shown = [parameter.name for parameter in parameters]
+    take.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return cast(F, take)
 
 
 class Reduction:
-    """The options of a loss that say how its entries become the result.
+    """How the entries of a loss become its result.
 
     Parameters
     ----------
@@ -29,13 +86,9 @@ class Reduction:
     shape : tuple of int
         Of the entries.
     kind : "sum", "mean" or "none"
-        What is done with the entries.
-    mask : truth values, optional
-        Which entries count; of the shape of the entries, or broadcast to it.
-    lengths : (B,) of integers, optional
-        How many steps each sequence has, for entries of shape (T, B, ...).
-    batch_first : bool
-        Whether the entries have the shape (B, T, ...) instead.
+        The ``reduction`` of `LossOptions`.
+    weight, mask, lengths, batch_first
+        As in `LossOptions`.
 
     Raises
     ------
@@ -48,11 +101,13 @@ class Reduction:
         who: str,
         shape: tuple[int, ...],
         kind: Any,
+        *,
+        weight: Any = None,
         mask: Any = None,
         lengths: Any = None,
-        batch_first: Any = False,
+        batch_first: bool = False,
     ) -> None:
-        self.who, self.shape = who, shape
+        self.who, self.shape, self.weight = who, shape, weight
         self.kind: str = one_of(f"{who}: reduction", kind, ("sum", "mean", "none"))
         self.counts = None if mask is None else self._fit("mask", _truth(who, mask))
         if flag(f"{who}: batch_first", batch_first) and lengths is None:
@@ -121,14 +176,15 @@ class Reduction:
         share.name = share.name or "share"
         return share
 
-    def weights(self, weight: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Tensor | None:
-        """Return weights as a Tensor of a shape, or None; a Tensor may require a gradient.
+    def weights(self, dtype: np.dtype, shape: tuple[int, ...]) -> Tensor | None:
+        """Return the weights as a Tensor of a shape, or None; a Tensor may require a gradient.
 
         Raises
         ------
         ShapeError, DTypeError, ArgumentError
             If the weights do not fit, or if any is not finite.
         """
+        weight = self.weight
         if weight is None:
             return None
         array = weight._array if isinstance(weight, Tensor) else as_array(self.who, weight)

@@ -6,7 +6,7 @@ Knows modules; no particular layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ..engine.arguments import excerpt, whole
 from ..engine.tensor import Tensor
@@ -108,6 +108,3 @@ class Sequential(Module):
             if isinstance(x, tuple):
                 x = x[0]
         return cast(Tensor, x)
-
-    if TYPE_CHECKING:
-        __call__ = forward
