@@ -16,7 +16,7 @@ import tinygrad_lstm as tg
 from support import laws
 from tinygrad_lstm import TABLE
 from tinygrad_lstm.engine import primitives as p
-from tinygrad_lstm.engine import symbol
+from tinygrad_lstm.engine import samples, symbol
 from tinygrad_lstm.engine.kinds import (
     bilinear,
     cut,
@@ -228,7 +228,7 @@ def test_leaking_cut_is_caught():
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-def filled(shape, seed, domain=p.real):
+def filled(shape, seed, domain=samples.real):
     return domain(int(np.prod(shape)), seed).reshape(shape)
 
 
@@ -238,7 +238,7 @@ def filled(shape, seed, domain=p.real):
     shapes=hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_dims=4, max_side=4),
 )
 def test_cotangent_has_the_operands_shape_under_every_broadcast(entry, shapes):
-    xs = tuple(filled(shape, k, p.positive) for k, shape in enumerate(shapes.input_shapes))
+    xs = tuple(filled(shape, k, samples.positive) for k, shape in enumerate(shapes.input_shapes))
     laws.check_shapes(entry, xs, {})
     laws.check_transpose(entry, xs, {})
 
@@ -246,7 +246,7 @@ def test_cotangent_has_the_operands_shape_under_every_broadcast(entry, shapes):
 @quick
 @given(shapes=hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3))
 def test_where_under_every_broadcast(shapes):
-    domains = (p.truth, p.real, p.real)
+    domains = (samples.truth, samples.real, samples.real)
     xs = tuple(filled(s, k, domains[k]) for k, s in enumerate(shapes.input_shapes))
     laws.check_shapes(p.where, xs, {})
     laws.check_transpose(p.where, xs, {})

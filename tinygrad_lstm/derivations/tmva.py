@@ -37,12 +37,12 @@ Imports NumPy alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from .numerical import sigma
+from .numerical import richardson, sigma
 
 Arrays = dict[str, np.ndarray]
 Weights = Mapping[str, np.ndarray]
@@ -356,49 +356,6 @@ def softmax_cross_entropy(Y: np.ndarray, output: np.ndarray) -> tuple[Any, np.nd
     softmax = np.exp(output) / np.sum(np.exp(output), axis=1, keepdims=True)
     L = -np.sum(Y * np.log(softmax)) / len(Y)
     return L, (softmax * np.sum(Y, axis=1, keepdims=True) - Y) / len(Y)
-
-
-# --- TMVA's test ---------------------------------------------------------------------------------
-
-
-def richardson(
-    f: Callable[[np.ndarray], Any], x: np.ndarray, step: float = 1e-5, levels: int = 2
-) -> np.ndarray:
-    """Return the gradient of a real function by Richardson's extrapolation.
-
-    Central differences with steps h, h/2, … are combined so that the powers h², h⁴, … of their
-    errors cancel. TMVA's tests use ROOT::Math::RichardsonDerivator with 2 levels and a step of
-    1e-5.
-
-    Parameters
-    ----------
-    f : (array of x's shape) -> number
-    x : (...)
-    step : float
-    levels : int
-
-    Returns
-    -------
-    gradient : (...), of x's shape
-
-    Examples
-    --------
-    >>> richardson(lambda x: np.sum(x**3), np.array([1.0, 2.0]), step=0.1, levels=3).round(12)
-    array([ 3., 12.])
-    """
-    gradient = np.empty(np.shape(x))
-    for index in np.ndindex(gradient.shape):
-        row: list[float] = []
-        for level in range(levels):
-            h, coarse_row = step / 2**level, row
-            up, down = np.array(x, float), np.array(x, float)
-            up[index] += h
-            down[index] -= h
-            row = [float(f(up) - f(down)) / (2.0 * h)]
-            for order, coarse in enumerate(coarse_row, start=1):
-                row.append((4**order * row[-1] - coarse) / (4**order - 1))
-        gradient[index] = row[-1]
-    return gradient
 
 
 __all__ = [

@@ -27,7 +27,8 @@ from .functions import checked
 from .kinds import linear
 from .numerics import Array, floats
 from .primitive import Primitive
-from .primitives import concatenate, pad, stack, tried
+from .primitives import concatenate, pad, stack
+from .samples import tried
 from .symbol import Notation
 
 __all__ = [

@@ -13,7 +13,8 @@ import numpy as np
 from .arrays import plain
 from .numerics import Array
 from .primitive import Sample
-from .primitives import real, sum, where
+from .primitives import sum, where
+from .samples import real
 from .symbol import Notation, Symbol, function
 
 # --- samples ------------------------------------------------------------------------------------

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from . import forms, steps, symbol
+from . import forms, steps, symbol, windows
 from . import numerics as digits
 from .kinds import (
     bilinear,
@@ -35,80 +35,24 @@ from .kinds import (
     unbroadcast,
 )
 from .numerics import Array, half, nan, one, zero
-from .primitive import Primitive, Rule, Sample
+from .primitive import Primitive, Rule
+from .samples import (
+    BINARY,
+    CHOICE,
+    ONE,
+    POWERS,
+    QUOTIENT,
+    REDUCED,
+    REPLACED,
+    UNARY,
+    UNARY_POSITIVE,
+    above,
+    inside,
+    positive,
+    real,
+    tried,
+)
 from .symbol import Notation, Symbol, function
-
-# --- samples: where an entry is tried out -------------------------------------------------------
-
-
-def real(count: int, position: int) -> np.ndarray:
-    """Return distinct numbers in (-2, 2), none near 0; other ones for each operand position."""
-    steps = (0.23 + 0.6180339887 * np.arange(1, count + 1) + 0.371 * position) % 1.0
-    return np.where(steps < 0.5, 0.1 + 3.8 * steps, -0.1 - 3.8 * (1.0 - steps))
-
-
-def positive(count: int, position: int) -> Array:
-    """Return distinct numbers in (0.1, 2.1)."""
-    return np.abs(real(count, position))
-
-
-def inside(count: int, position: int) -> Array:
-    """Return distinct numbers in (-0.9, 0.9), none near 0."""
-    return 0.45 * real(count, position)
-
-
-def above(count: int, position: int) -> Array:
-    """Return distinct numbers in (1.2, 3.2)."""
-    return 1.1 + positive(count, position)
-
-
-def truth(count: int, position: int) -> Array:
-    """Return truth values, some true and some false."""
-    return np.arange(count) % 3 != 1
-
-
-def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
-    """Return samples for each case: the operands' shapes, then perhaps the parameters.
-
-    ``on`` says where the operands lie: one domain for all, or one for each.
-    """
-
-    def samples() -> list[Sample]:
-        sets = []
-        for case in cases:
-            shapes = [entry for entry in case if isinstance(entry, tuple)]
-            parameters = {
-                name: v for entry in case if isinstance(entry, dict) for name, v in entry.items()
-            }
-            domains = on if isinstance(on, tuple) else (on,) * len(shapes)
-            operands = tuple(
-                domain(int(np.prod(shape)), position).reshape(shape)
-                for position, (domain, shape) in enumerate(zip(domains, shapes, strict=True))
-            )
-            sets.append((operands, parameters))
-        return sets
-
-    return samples
-
-
-ONE = ([(2, 3)], [(4,)], [()])
-TWO = ([(2, 3), (2, 3)], [(2, 3), (3,)], [(), (2, 1)], [(2, 1, 3), (4, 1)], [(1,), (1, 1)])
-UNARY, UNARY_POSITIVE = tried(*ONE), tried(*ONE, on=positive)
-BINARY, QUOTIENT, POWERS = (
-    tried(*TWO),
-    tried(*TWO, on=(real, positive)),
-    tried(*TWO, on=(positive, real)),
-)
-REPLACED = tried([(2, 3), (), (), ()], [(3,), (), (), ()])
-CHOICE = tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real))
-REDUCED = tried(
-    [(2, 3), dict(axis=1)],
-    [(2, 3)],
-    [(2, 3, 2), dict(axis=(0, 2))],
-    [(2, 3), dict(axis=0, keepdims=True)],
-    [(2, 3), dict(axis=-1)],
-    [()],
-)
 
 # --- junctions and elementwise functions --------------------------------------------------------
 
@@ -412,7 +356,7 @@ def _getitem(x: Array, *, index: Any) -> Array:
 def _scatter(x: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with x at a place."""
     whole = np.zeros(shape, x.dtype)
-    _refuse_misfit(x, whole[index].shape)
+    windows.refuse_misfit(x, whole[index].shape)
     whole[index] = x
     return whole
 
@@ -425,15 +369,9 @@ def _gather(x: Array, *, index: Any) -> Array:
 def _scatter_add(x: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with every entry of x added at its place."""
     whole = np.zeros(shape, x.dtype)
-    _refuse_misfit(x, whole[index].shape)
+    windows.refuse_misfit(x, whole[index].shape)
     digits.add_at(whole, index, x)
     return whole
-
-
-def _refuse_misfit(x: Array, place: tuple[int, ...]) -> None:
-    """Refuse to spread x over a place of another shape: its transpose would have to sum."""
-    if x.shape != place:
-        raise ValueError(f"the place has shape {place}; broadcast_to it first")
 
 
 def _pad(x: Array, *, pad_width: Any) -> Array:
@@ -446,61 +384,6 @@ def _pad_transposed(ct: Array, x: Array, *, pad_width: Any) -> Array:
     return ct[
         tuple(slice(int(lo), int(lo) + n) for (lo, _), n in zip(widths, x.shape, strict=True))
     ]
-
-
-def _sliding_windows(
-    x: Array, *, window_shape: Any, axis: Any = None, stride: Any = 1, dilation: Any = 1
-) -> Array:
-    """Return the windows of a shape along the axes; the windows' own axes come last.
-
-    A window begins at every ``stride``-th entry, and takes every ``dilation``-th one from there.
-    """
-    if stride == 1 and dilation == 1:
-        return sliding_window_view(x, window_shape, axis)
-    sizes, axes, strides, dilations = _geometry(x.ndim, window_shape, axis, stride, dilation)
-    spans = tuple([(size - 1) * apart + 1 for size, apart in zip(sizes, dilations)])
-    steps = dict(zip(axes, strides))
-    starts = [slice(None, None, steps.get(along)) for along in range(x.ndim)]
-    entries = [slice(None, None, apart) for apart in dilations]
-    return sliding_window_view(x, spans, axes)[(*starts, *entries)]
-
-
-def _overlap_add(
-    x: Array,
-    *,
-    window_shape: Any,
-    axis: Any = None,
-    stride: Any = 1,
-    dilation: Any = 1,
-    shape: tuple[int, ...],
-) -> Array:
-    """Add windows back to where sliding_windows took them from."""
-    whole = np.zeros(shape, x.dtype)
-    windows = dict(window_shape=window_shape, axis=axis, stride=stride, dilation=dilation)
-    _refuse_misfit(x, _sliding_windows(whole, **windows).shape)
-    sizes, axes, strides, dilations = _geometry(whole.ndim, **windows)
-    for offset in np.ndindex(*sizes):
-        place = [slice(None)] * len(shape)
-        for along, begin, step, apart in zip(axes, offset, strides, dilations):
-            start = begin * apart
-            place[along] = slice(start, start + step * (x.shape[along] - 1) + 1, step)
-        whole[tuple(place)] += x[(..., *offset)]
-    return whole
-
-
-def _geometry(
-    ndim: int, window_shape: Any, axis: Any, stride: Any, dilation: Any
-) -> tuple[tuple[int, ...], ...]:
-    """Return the sizes of windows, their axes, strides and dilations: one for each axis."""
-    sizes = forms.wholes(window_shape)
-    axes = range(ndim) if axis is None else forms.wholes(axis)
-    strides, dilations = (
-        distances * len(sizes) if len(distances) == 1 else distances
-        for distances in (forms.above_0(stride, None), forms.above_0(dilation, None))
-    )
-    if not len(axes) == len(sizes) == len(strides) == len(dilations):
-        raise ValueError("window_shape, axis, stride and dilation differ in length")
-    return sizes, tuple([along % ndim for along in axes]), strides, dilations
 
 
 # fmt: off
@@ -548,14 +431,15 @@ scatter_add  = linear("scatter_add", _scatter_add, lambda ct, x, index, shape: g
 pad          = linear("pad", _pad, _pad_transposed, notation=function("pad", parameters=("pad_width",)),
                       forms=dict(pad_width=forms.widths),
                       samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
-sliding_windows = linear("sliding_windows", _sliding_windows,
+sliding_windows = linear("sliding_windows", windows.sliding_windows,
         lambda ct, x, **windows: overlap_add(ct, **windows, shape=x.shape),
         notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,),
         forms=dict(window_shape=forms.sizes, axis=forms.apart, stride=forms.above_0, dilation=forms.above_0),
         samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))],
                       [(2, 5, 3), dict(window_shape=3, axis=1)],
                       [(8, 2, 7), dict(window_shape=(2, 3), axis=(-1, 0), stride=(2, 3), dilation=(3, 1))]))
-overlap_add  = linear("overlap_add", _overlap_add, lambda ct, x, shape, **windows: sliding_windows(ct, **windows),
+overlap_add  = linear("overlap_add", windows.overlap_add,
+        lambda ct, x, shape, **windows: sliding_windows(ct, **windows),
         notation=function("overlap_add", parameters=("shape",)),
         forms=dict(window_shape=forms.sizes, axis=forms.order, stride=forms.above_0, dilation=forms.above_0,
                    shape=forms.sizes),
