@@ -35,6 +35,7 @@ SYSTEMS = {
     "tape64": System(
         "tinygrad_lstm float64", "benchmarks.systems.tape:build", dtype="float64", networks=ALL
     ),
+    "derived": System("derived, as fast NumPy", "benchmarks.systems.derived:build", networks=ALL),
     "torch": System(
         "torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch", networks=ALL
     ),

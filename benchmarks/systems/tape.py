@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tinygrad_lstm as tg
 
@@ -12,8 +13,15 @@ LAYERS = {"lstm": tg.nn.LSTM, "gru": tg.nn.GRU, "rnn": tg.nn.RNN}
 OURS = {"d": "c"}  # a GRU's second bias
 
 
-def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
-    """Return a function for one forward and one backward pass, and one that reads the gradients."""
+class Recorded(NamedTuple):
+    """The network of a problem as anybody would write it."""
+
+    loss: Callable[[], tg.Tensor]
+    leaves: dict[str, tg.Tensor]
+
+
+def record(problem: Problem) -> Recorded:
+    """Return the loss of a problem, and its leaves by the names of the problem."""
     network, size, dtype = problem.network, problem.size, problem.x.dtype
     layer = LAYERS[network.kind](
         size.I, size.H, network.layers, bidirectional=network.directions == 2, dtype=dtype, seed=0
@@ -35,11 +43,21 @@ def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str
 
     padding = {} if problem.lengths is None else {"lengths": problem.lengths}
 
+    def loss() -> tg.Tensor:
+        out, _ = layer(x, **padding)
+        return tg.nn.squared_error(dense(out), target)
+
+    return Recorded(loss, leaves)
+
+
+def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
+    """Return a function for one forward and one backward pass, and one that reads the gradients."""
+    loss_of, leaves = record(problem)
+
     def step() -> object:
         for leaf in leaves.values():
             leaf.grad = None
-        out, _ = layer(x, **padding)
-        loss = tg.nn.squared_error(dense(out), target)
+        loss = loss_of()
         loss.backward()
         return loss
 

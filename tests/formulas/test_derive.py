@@ -38,20 +38,26 @@ def drawn(*shape: int, name: str = "x") -> tg.Tensor:
     return tg.Tensor(RNG.normal(size=shape) * 0.7, requires_grad=True, name=name)
 
 
-def run(derivation: Derivation) -> tuple[Any, dict[str, np.ndarray]]:
+def run(derivation: Derivation, fast: bool = False) -> tuple[Any, dict[str, np.ndarray]]:
     """Run the program of a derivation, and return the loss and the gradients."""
     module: dict[str, Any] = {}
-    exec(derivation.numpy(), module)  # what is tested
+    exec(derivation.numpy(fast), module)  # what is tested
     with np.errstate(all="ignore"):
-        loss, signals = module["forward"](**derivation.arrays())
+        loss, signals = module["forward"](**derivation.arrays(fast))
         return loss, module["backward"](**signals)
 
 
 def check(loss: tg.Tensor) -> Derivation:
-    """See that the program of a loss gives its value and the gradients of all its leaves."""
+    """See that the programs of a loss give its value and the gradients of all its leaves."""
     derivation = tg.derive(loss)
-    value, gradients = run(derivation)
     loss.backward()
+    for fast in (False, True):
+        see_that_it_agrees(loss, *run(derivation, fast))
+    return derivation
+
+
+def see_that_it_agrees(loss: tg.Tensor, value: Any, gradients: dict[str, np.ndarray]) -> None:
+    """See that a value and gradients are those of a loss and of its leaves."""
     signals = tg.signals(loss)
     close = 1e-14 * units(loss)
     assert (np.shape(value), np.asarray(value).dtype) == (loss.shape, loss.dtype)
@@ -65,7 +71,6 @@ def check(loss: tg.Tensor) -> Derivation:
         assert (found.shape, found.dtype) == (leaf.shape, leaf.dtype)
         scale = max(1.0, float(np.max(np.abs(leaf.grad), initial=0.0)))
         np.testing.assert_allclose(found, leaf.grad, rtol=0, atol=close * scale, err_msg=name)
-    return derivation
 
 
 def units(loss: tg.Tensor) -> float:

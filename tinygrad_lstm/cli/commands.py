@@ -186,6 +186,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--wrt", metavar="NAME", help="the one signal to derive, as in lstm.W.i")
     sub.add_argument("--values", type=int, metavar="K",
                      help="of text: write the numbers of step K")  # fmt: skip
+    sub.add_argument("--fast", action="store_true",
+                     help="of numpy: packed gates together, and little in the loop")  # fmt: skip
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                      help="one line for all steps (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_derive)
@@ -282,8 +284,14 @@ def _derive(chosen: argparse.Namespace, terminal: Terminal) -> bool:
         derivation = derivation.leading_to(chosen.wrt)
     if chosen.values is not None and chosen.to != "text":
         raise UsageError(f"derive: found --values with --to {chosen.to}, expected --to text")
-    is_text = chosen.to == "text"
-    written = derivation.text(chosen.values) if is_text else FORMS[chosen.to](derivation)
+    if chosen.fast and chosen.to != "numpy":
+        raise UsageError(f"derive: found --fast with --to {chosen.to}, expected --to numpy")
+    if chosen.fast:
+        written = derivation.numpy(fast=True)
+    elif chosen.to == "text":
+        written = derivation.text(chosen.values)
+    else:
+        written = FORMS[chosen.to](derivation)
     print(written.rstrip("\n"))
     return True
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.arguments import optional, whole
+from ..engine.arguments import flag, optional, whole
 from ..engine.place import checked_name
+from ..errors import UsageError
 from .derivation_html import html
 from .derivation_latex import latex, markdown
 from .derivation_text import text
 from .derived import Derived, Stage
+from .fast.program import fast_arguments, fast_program
 from .part_of import leading_to
 from .program import arguments, program
 
@@ -87,19 +89,40 @@ class Derivation(Derived):
         """
         return html(self)
 
-    def numpy(self) -> str:
+    def numpy(self, fast: bool = False) -> str:
         """Return a program with two functions, ``forward(…)`` and ``backward(…)``, in NumPy.
+
+        Parameters
+        ----------
+        fast : bool
+            Whether to compute packed gates together, and outside of the loop what no other step
+            leads to, for all steps at once; comments say what was moved.
 
         Raises
         ------
         UsageError
-            If an operation has no form in NumPy; the message names the operation.
+            If an operation has no form in NumPy (the message names the operation), or if a fast
+            program is asked of a part of a derivation.
         """
-        return program(self)
+        return fast_program(self._packed()) if flag("numpy: fast", fast) else program(self)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what was recorded, by the names of the arguments of ``forward``."""
-        return arguments(self)
+    def arrays(self, fast: bool = False) -> dict[str, np.ndarray]:
+        """Return what was recorded, by the names of the arguments of ``forward``.
+
+        Parameters
+        ----------
+        fast : bool
+            Whether of the fast program.
+        """
+        return fast_arguments(self._packed()) if flag("arrays: fast", fast) else arguments(self)
+
+    def _packed(self) -> Derived:
+        if self.together is None or self.is_part:
+            raise UsageError(
+                "numpy: found a part of a derivation, expected the whole one: a fast program "
+                "computes packed gates together; leave fast out"
+            )
+        return self.together()
 
     def _repr_markdown_(self) -> str:
         return self.markdown()

@@ -83,7 +83,12 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
         if fold:
             raise UsageError(f"derive: one line cannot stand for all steps, since {varies}")
         network, reason = fold_for_reading(recorded, False, MOST_STEPS)[0], varies
-    return _Derivation(network, reason, loss, recorded).done(recorded)
+
+    def together() -> Derivation:
+        packed = recorded.fold() if network.folded else recorded
+        return _Derivation(packed, reason, loss, recorded).done(recorded)
+
+    return replace(_Derivation(network, reason, loss, recorded).done(recorded), together=together)
 
 
 def _what_varies(network: Graph) -> str:

@@ -5,7 +5,7 @@ Knows formulas. `derive` makes them; printers that decide no mathematics print t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -183,6 +183,8 @@ class Derived:
     left_out : frozenset of int
         Of such a part, the wires of the forward equations that a reader does not need; a program
         needs all.
+    together : () -> Derived, or None
+        Gives the same derivation with packed signals together, as a fast program computes them.
     """
 
     loss: str
@@ -196,3 +198,4 @@ class Derived:
     recorded: Recorded | None = field(default=None, repr=False)
     is_part: bool = False
     left_out: frozenset[int] = frozenset()
+    together: Callable[[], Derived] | None = field(default=None, repr=False)

@@ -139,7 +139,7 @@ class Code:
         """Return how a function is called whose notation does not say it."""
         if isinstance(apply, np.ufunc):
             return f"np.{apply.__name__}({{operands}})"
-        primitive = _by_forward().get(apply)
+        primitive = by_forward().get(apply)
         if primitive is not None:
             return self._of_primitive(primitive)
         if getattr(np, getattr(apply, "__name__", ""), None) is apply:
@@ -334,7 +334,7 @@ def _of_the_table() -> dict[Any, Primitive]:
     return {primitive.forward: primitive for primitive in TABLE.values()}
 
 
-def _by_forward() -> dict[Any, Primitive]:
+def by_forward() -> dict[Any, Primitive]:
     """Return the primitives by what they compute."""
     return _of_the_table() | {primitive.forward: primitive for primitive in table.others.values()}
 

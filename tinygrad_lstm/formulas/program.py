@@ -58,7 +58,7 @@ class _Program:
                 "gradients of leaves, such as parameters; choose one by leading_to, or --wrt"
             )
         self.short = {x.full_name: x.signal.name for x in derivation.sources}
-        self.outside = _from_outside(derivation)
+        self.outside = from_outside(derivation)
         for name in (*self.outside, *self.short):  # first, so that the arguments keep their names
             self.argument(name)
         self.begun: set[int] = set()  # the sums over steps that have a first value
@@ -89,7 +89,7 @@ class _Program:
                 body += self._forward_loop(loop, lines)
         loss = self.code.name(self.forward_lines[-1].signal.name)
         body.append(f"return {loss}, dict(locals())")
-        says = f"Return {_said(self.derivation.loss)}, and every signal on the way, by its name."
+        says = f"Return {quotable(self.derivation.loss)}, and every signal on the way, by its name."
         return self._function("forward", [self.argument(name) for name in self.outside], says, body)
 
     def _taken_apart(self, whole: str) -> str:
@@ -121,7 +121,7 @@ class _Program:
 
     def _line(self, x: Equation) -> str:
         left = self.code.name(x.signal.name) + ("[k]" if x.loop is not None else "")
-        return _with_shape(f"{left} = {self.code.formula(x.terms[0].formula)}", x.shape)
+        return with_shape(f"{left} = {self.code.formula(x.terms[0].formula)}", x.shape)
 
     # --- backward --------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class _Program:
                         body += self._backward_loop(other, [], own)
                 body += self._outside_of_loops(x)
         body.append(self._returned())
-        says = f"Return the gradient of {_said(self.derivation.loss)} by each of its leaves."
+        says = f"Return the gradient of {quotable(self.derivation.loss)} by each of its leaves."
         return self._function("backward", [*self._read("\n".join(body)), "**others"], says, body)
 
     def _read(self, body: str) -> list[str]:
@@ -163,14 +163,14 @@ class _Program:
         elif handed:  # NumPy spreads 0 to the shape of what is added to it
             before.append(f"{' = '.join(self._handed(x.signal.wire) for x in handed)} = 0")
         inside = [
-            _with_shape(f"{self._delta(x)} = {self._total(x.terms)}", x.shape)
+            with_shape(f"{self._delta(x)} = {self._total(x.terms)}", x.shape)
             for x in lines
             if x.stage is not Stage.HANDED
         ]
         # of a state from two steps ago first, which reads what the state of the last step hands on
         for x in sorted(handed, key=lambda x: -abs(x.signal.offset or 0), reverse=True):
             left = self._handed(x.signal.wire)
-            inside.append(_with_shape(f"{left} = {self._total(x.terms)}", x.shape))
+            inside.append(with_shape(f"{left} = {self._total(x.terms)}", x.shape))
         packed, sums = self._packed_sums(sums)
         zeros = [left for left, _ in packed]
         inside += [f"{left} = {left} + {right}" for left, right in packed]
@@ -236,7 +236,7 @@ class _Program:
             return []
         left = self._delta(x)
         so_far = f"{left} + " if id(x) in self.begun else ""
-        return [_with_shape(f"{left} = {so_far}{self._total(rest)}", x.shape)]
+        return [with_shape(f"{left} = {so_far}{self._total(rest)}", x.shape)]
 
     def _total(self, terms: tuple[Term, ...]) -> str:
         parts = [
@@ -277,17 +277,17 @@ class _Program:
                     for part, width in parts
                 ]
                 entries.append(f"{name!r}: np.concatenate([{', '.join(deltas)}], axis=-1)")
-        return _filled(f"return {{{', '.join(entries)}}}")
+        return filled(f"return {{{', '.join(entries)}}}")
 
     def _function(self, name: str, takes: list[str], says: str, body: list[str]) -> str:
-        head = _filled(f"def {name}({', '.join(takes)}):")
-        sequences = [_filled(f"{name} = {text}") for name, text in self.code.sequences.items()]
+        head = filled(f"def {name}({', '.join(takes)}):")
+        sequences = [filled(f"{name} = {text}") for name, text in self.code.sequences.items()]
         used = "\n".join(body)
         constants = [line for line in sequences if re.search(rf"\b{line.split()[0]}\b", used)]
         return "\n".join([head, *_indented([f'"""{says}"""', *constants, *body])])
 
 
-def _from_outside(derivation: Derived) -> dict[str, np.ndarray]:
+def from_outside(derivation: Derived) -> dict[str, np.ndarray]:
     """Return what comes from outside, by full name; parts of one parameter as the whole."""
     values = {x.full_name: x.value for x in derivation.sources}
     sources: dict[str, Any] = {}
@@ -334,12 +334,12 @@ def _by_equation(sums: list[tuple[Equation, Term]]) -> Iterator[tuple[Equation, 
     return iter(groups.values())
 
 
-def _said(name: str) -> str:
+def quotable(name: str) -> str:
     """Return a name as it can stand in a docstring."""
     return re.sub(r"[^\w.\[\] −-]", "_", name)
 
 
-def _with_shape(line: str, shape: tuple[int, ...]) -> str:
+def with_shape(line: str, shape: tuple[int, ...]) -> str:
     """Return a line with the shape of its signal, where there is room for it."""
     comment = f"  # {shape}" if shape else ""
     return line + comment if len(line) + len(comment) <= WIDTH else line
@@ -361,7 +361,7 @@ def _chunks(names: list[str], between: str) -> Iterator[list[str]]:
         yield chunk
 
 
-def _filled(line: str) -> str:
+def filled(line: str) -> str:
     """Break a line that is too long after commas, inside of its brackets."""
     if '"' in line or "\\" in line:  # in the text of a name, which is not to be broken
         return line

@@ -1,0 +1,1 @@
+"""Fast programs: the schedule of a derivation, and its program in NumPy."""
