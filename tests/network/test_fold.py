@@ -6,6 +6,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.laws import near_all
 from support.networks import gates, network
+from support.programs import SMOOTH
 from tinygrad_lstm.errors import ArgumentError, UsageError
 from tinygrad_lstm.network.unpack import unpack
 
@@ -416,6 +417,39 @@ def test_a_last_step_that_does_something_else_stands_outside_of_the_loop(x, weig
     f = folded(tg.sum(tg.stack(outs) ** 2))
     assert f.loops[0].steps == (0, 1, 2, 3)
     assert {"sigmoid[4]", "tanh(k)"} <= {node.name for node in f.nodes}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_the_used_step_alone_computes_is_outside_of_the_loop(seed):
+    rng = np.random.default_rng(seed)
+    x, W, U, K, S = (leaf(n, *shape) for n, *shape in [
+        ("x", T, 3, 3), ("W", 3, 3), ("U", 3, 3), ("K", 3, 3), ("S", 3, 3)])  # fmt: skip
+    moves = [SMOOTH[name] for name in rng.choice([*SMOOTH], 3)]
+    h, used = leaf("h", 3, 3), int(rng.integers(T))
+    ys = []
+    for k in tg.steps(T):
+        h = tg.tanh(x[k] @ W + h @ U)
+        y = h @ K + x[k] @ S
+        for move in moves:
+            y = move(tg, y, h)
+        y.name = "y"
+        ys.append(y)
+    f = folded(tg.sum(ys[used] ** 2) + tg.sum(h))
+    reads = {node.name: {f.source(wire).name for wire in node.inputs} for node in f.nodes}
+    (y,) = [node for node in f.nodes if node.kind != "collect" and node.stem == "y"]
+    assert (y.name, y.folded) == (f"y[{used}]", False)
+    assert not any(node.folded for node in f.nodes if {"K", "S"} & reads[node.name])
+    assert any(node.folded for node in f.nodes if "W (held)" in reads[node.name])
+
+
+def test_an_output_that_several_steps_compute_is_in_the_loop(x, weights):
+    W, U, h = weights
+    K, ys = leaf("K", H, 2), []
+    for k in tg.steps(T):
+        h = tg.tanh(x[k] @ W + h @ U)
+        ys.append(h @ K)
+    f = folded(tg.sum(ys[2] * ys[4]))
+    assert "K (held)" in {node.name for node in f.nodes}
 
 
 def test_the_number_of_nodes_beside_an_odd_step_does_not_depend_on_that_of_the_steps():

@@ -174,6 +174,8 @@ class _Alignment:
 
     def connect(self) -> None:
         """Find the source of each operand; leave out an operation that too few steps have."""
+        for common in self._single():
+            self._leave_out(common)
         left_out = True
         while left_out:
             left_out = False
@@ -263,16 +265,31 @@ class _Alignment:
                     "but not recorded; start from tg.Tensor(...)"
                 )
 
+    def _single(self) -> list[Common]:
+        """Return the operations of one step alone, which are no operations of every step.
+
+        Such as the output layer of the last step, if the loss reads no other step's output.
+        """
+        if len(self.steps) < 2:
+            return []
+        needed = self._needed()
+        single = [x for x in self.commons if x.members.count(None) == len(self.steps) - 1]
+        return [common for common in single if common not in needed]
+
     def _is_needed(self, common: Common) -> bool:
         """Return whether an operation that no step lacks depends on it."""
-        users: dict[Common, list[Common]] = {}
-        for user in self.commons:
-            for member in user.members:
-                for operand in member.operands if member is not None else ():
-                    if operand in self.where:
-                        users.setdefault(self.where[operand][0], []).append(user)
-        dependent = reachable([common], lambda x: users.get(x, ()))
-        return any(None not in user.members for user in dependent)
+        return common in self._needed()
+
+    def _needed(self) -> set[Common]:
+        """Return the operations that no step lacks, and all that these depend on."""
+        return reachable((x for x in self.commons if None not in x.members), self._read_by)
+
+    def _read_by(self, common: Common) -> Iterator[Common]:
+        """Yield the operations whose results an operation reads, at any step."""
+        for member in common.members:
+            for operand in member.operands if member is not None else ():
+                if operand in self.where:
+                    yield self.where[operand][0]
 
     def _leave_out(self, common: Common) -> None:
         self.commons.remove(common)
