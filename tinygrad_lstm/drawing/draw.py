@@ -198,7 +198,7 @@ def _wan(
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
-            heat_up(drawn, δ)
+            heat_up(drawn, δ, values)
     if level == "scalar":
         drawn = scalars(drawn, network)
     elif fold is not False:
@@ -210,7 +210,7 @@ def _wan(
             "draw the network folded, or do without fold=False, so that steps are left out"
         )
     if values is not None:
-        write_values(drawn, forward, δ)
+        write_values(drawn, forward, δ, values)
         if any(node.folded for node in network.nodes):
             drawn.notes.append(f"numbers: the signals and the δ of step {values}")
     if depth is not None:
@@ -285,6 +285,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
     δ = {
         wire: back[signal.name] for wire, signal in enumerate(adjoint.wires) if signal.name in back
     }
+    δ |= {wire: δ[of] for wire, of in adjoint.continued.items() if of in δ}
     forward = {wire: signal.value for wire, signal in enumerate(network.wires)}
     if step is None:
         return forward, δ

@@ -7,13 +7,17 @@ numbers have four digits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.primitives import TABLE
 from ..engine.symbol import Symbol, bare, constant_text
-from ..formulas.names import minus, short_name
+from ..formulas.names import minus
+from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader
 from ..formulas.rewriting import rename, rewrite
 from ..network.flow import SOURCES, Flow, Node
@@ -55,6 +59,14 @@ class Labels(Reader):
             return [name], [other]
         return [f"{name} ·"], [f"{other} ·"]
 
+    def sequence(self, node: Node) -> str:
+        """Return the name of the steps that a loop hands out, or "" if nobody named them."""
+        inner = self.network.source(node.inputs[0])
+        own = node.stem.rpartition(".")[2]
+        if node.stem != inner.stem and own not in _joins():
+            return short_name(node)
+        return without_step(short_name(inner)) if inner.is_named else ""
+
     def write_out(self, node: Node, step: int | None) -> Any:
         if self._depth:
             self._depth -= 1
@@ -76,8 +88,18 @@ class Labels(Reader):
             return constant_label(self.network.wires[wire].value)
         if node.kind in (*SOURCES, Kind.TAP):
             return short_name(node)
+        if node.kind is Kind.COLLECT:
+            return self.sequence(node) or None
         is_read_on = node.kind in (*PASSING, Kind.COLLECT) or not node.is_named
         return None if is_read_on else short_name(node)
+
+
+def short_name(node: Node) -> str:
+    """Return the name of a node's signal within its frame, its step at the end: ``y[3]``."""
+    step = f"[{node.step}]"
+    if node.step is not None and node.name.replace(step, "", 1) == node.stem:
+        node = replace(node, name=node.stem + step)
+    return name_without_scopes(node)
 
 
 def label(formula: Any) -> str:
@@ -113,6 +135,11 @@ def operation_name(node: Node) -> str:
     return text.partition("(")[0] if text.endswith(")") else node.operation.name
 
 
+def _joins() -> set[str]:
+    """Return the names of the operations that join signals, which a sequence has of nobody."""
+    return {primitive.name for primitive in TABLE.values() if primitive.pieces is not None}
+
+
 def operation(node: Node) -> str:
     """Return a node's operation, as a box shows it."""
     if node.kind is Kind.COLLECT:
@@ -133,6 +160,17 @@ def transpose_text(text: str) -> str:
     if " " in text and not text.startswith("["):
         return f"({text})ᵀ"
     return text.removesuffix("ᵀ") if text.endswith("ᵀ") else f"{text}ᵀ"
+
+
+def step_words(at: int, steps: Sequence[int]) -> str:
+    """Return which of a loop's steps is meant, in words.
+
+    >>> step_words(3, range(4)), step_words(0, range(4)), step_words(1, (5, 6, 7))
+    ('last step', 'first step', 'step 6')
+    """
+    if len(steps) > 1 and at in (0, len(steps) - 1):
+        return "last step" if at else "first step"
+    return f"step {steps[at]}"
 
 
 def without_step(name: str) -> str:

@@ -20,16 +20,20 @@ MOST = 4  # entries that are written out
 STEP = re.compile(r"\([^()]*\)$|\[[^][]*\]")
 
 
-def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, Any]) -> None:
+def write_values(
+    drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, Any], step: int | None = None
+) -> None:
     """Write numbers at the arrows.
 
     Parameters
     ----------
     drawn : Skeleton
     forward, δ : mapping of a wire to its signal in the network and in its adjoint
+    step : int, optional
+        The step that these signals are of; all steps if None.
     """
     for arc in drawn.arcs:
-        value, back = forward.get(arc.wire), δ.get(arc.wire)
+        value, back = forward.get(arc.wire), total(arc, δ, step)
         if arc.number is not None:
             value = back = arc.number
         elif arc.entry is not None:
@@ -40,6 +44,21 @@ def write_values(drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, A
         if tail.role is not Role.ALIAS or tail.name:
             written.forward = (*filter(None, written.forward), lines[0])
             written.adjoint = (*filter(None, written.adjoint), lines[1])
+
+
+def total(arc: Arc, δ: Mapping[int, Any], step: int | None) -> Any:
+    """Return the δ of an arc with all its shares, or None if there is none."""
+    back = δ.get(arc.wire)
+    for share in arc.shares:
+        more = δ.get(share.wire)
+        if more is None or (step is not None and share.step not in (None, step)):
+            continue
+        if back is None or share.place is None or step is not None:
+            back = more if back is None else back + more
+        else:
+            back = np.array(back)
+            back[share.place] += more
+    return back
 
 
 def _entry(value: Any, entry: int) -> Any:
@@ -58,13 +77,10 @@ def number(value: Any) -> str:
     return entries[0] if array.size == 1 else f"({' '.join(entries)})"
 
 
-def heat_up(drawn: Skeleton, δ: Mapping[int, Any]) -> None:
-    """Draw arrows the darker and thicker, the larger their δ."""
-    sizes = {
-        id(arc): float(np.linalg.norm(δ[arc.wire]))
-        for arc in drawn.arcs
-        if arc.is_live and arc.wire in δ
-    }
+def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> None:
+    """Draw arrows the darker and thicker, the larger their δ, at one step or at all."""
+    totals = {id(arc): total(arc, δ, step) for arc in drawn.arcs if arc.is_live}
+    sizes = {key: float(np.linalg.norm(δ)) for key, δ in totals.items() if δ is not None}
     known = [size for size in sizes.values() if 0 < size < np.inf]
     if not known:
         return

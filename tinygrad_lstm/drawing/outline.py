@@ -7,18 +7,31 @@ does, a signal passes the border of a loop unseen, and a loss is the end of the 
 from __future__ import annotations
 
 from itertools import takewhile
+from typing import NamedTuple
 
 import numpy as np
 
 from ..engine.kind import Kind
-from ..formulas.names import short_name
 from ..network.flow import DELAYS, SOURCES, Flow, Node
-from .labels import Labels, constant_label, operation, transpose_text
+from .forks import share_ends
+from .labels import Labels, constant_label, operation, short_name, step_words, transpose_text
 from .loss import Loss
-from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, frames, is_matmul
+from .shared import say_shared
+from .skeleton import LOOSE, Arc, Reading, Role, Share, Skeleton, Vertex, frames, is_matmul
 
 Weight = tuple[Node, int]  # a product with a weight, and the operand that is the weight
 THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
+
+
+class Way(NamedTuple):
+    """The way of a signal to a vertex: the vertex it comes from, what it passes, and the one step.
+
+    ``step`` says which step is picked of all that a loop hands out; empty if none is.
+    """
+
+    maker: Node
+    weight: Weight | None
+    step: str
 
 
 def outline(graph: Flow, alive: set[int]) -> Skeleton:
@@ -43,6 +56,7 @@ class _Outline:
         self.hidden = Loss(graph).nodes()
         self.skeleton = Skeleton()
         self.vertex: dict[int, int] = {}  # of a node, by identity
+        self.ends: dict[tuple[int, int, str], Arc] = {}  # to the loss, one for each signal
 
     def build(self) -> Skeleton:
         for node in self.graph.nodes:
@@ -58,7 +72,8 @@ class _Outline:
         live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, vertex in enumerate(self.skeleton.vertices):
             vertex.is_still |= vertex.role not in LOOSE and at not in live
-        return self.skeleton
+        say_shared(self.skeleton)
+        return share_ends(self.skeleton)
 
     # --- which nodes are vertices ----------------------------------------------------------------
 
@@ -73,6 +88,8 @@ class _Outline:
             return not self._is_read(node.outputs[0]) and not self._is_zero_start(node)
         if self._is_reading(node):
             return True
+        if self._is_picked(node) or self._is_same(node):
+            return False
         if node.kind is Kind.TAP:
             return self._is_vertex(self.maker[node.inputs[0]])
         if node.kind in THROUGH:
@@ -82,15 +99,26 @@ class _Outline:
         return True
 
     def _arms_drawn(self, branch: Node) -> list[int]:
-        """Return the arms to draw: all but the arms that bring the loss a constant of the signal.
+        """Return the arms to draw; of those to the loss one, and none to a step that is picked."""
+        unseen = {*self._to_loss(branch)[1:]}
+        if self.maker[branch.inputs[0]].kind is Kind.COLLECT:
+            unseen |= {wire for wire in branch.outputs if self._is_picked(self.user[wire])}
+        return [w for w in branch.outputs if w not in unseen and w not in self._idle(branch)]
+
+    def _to_loss(self, branch: Node) -> list[int]:
+        """Return the arms that bring the loss the signal, and not a constant made of it."""
+        idle = self._idle(branch)
+        arms = [wire for wire in branch.outputs if id(self.user[wire]) in self.hidden]
+        return [wire for wire in arms if wire not in idle]
+
+    def _idle(self, branch: Node) -> set[int]:
+        """Return the arms that bring the loss a constant of the signal.
 
         Such as its greatest entry, which a softmax subtracts: no δ comes back there, and another
         arm brings the loss the signal itself.
         """
-        to_loss = [wire for wire in branch.outputs if id(self.user[wire]) in self.hidden]
-        if self.alive.isdisjoint(to_loss):
-            return list(branch.outputs)
-        return [w for w in branch.outputs if w in self.alive or w not in to_loss]
+        arms = {wire for wire in branch.outputs if id(self.user[wire]) in self.hidden}
+        return set() if self.alive.isdisjoint(arms) else arms - self.alive
 
     def _is_read(self, wire: int) -> bool:
         """Return whether taps or steps alone read a source; they are drawn in its place."""
@@ -113,8 +141,16 @@ class _Outline:
 
     def _is_renaming(self, node: Node) -> bool:
         """Return whether a node gives a leaf another name, such as that of an initial value."""
+        return self._is_same(node) and self._origin(node.inputs[0]).kind in SOURCES
+
+    def _is_same(self, node: Node) -> bool:
+        """Return whether a node hands its operand on as it is, in the same shape."""
         same = node.parameters.get("shape") == (*node.shapes, None)[0]
-        return node.kind is Kind.LINEAR and same and self._origin(node.inputs[0]).kind in SOURCES
+        return node.kind is Kind.LINEAR and same
+
+    def _is_picked(self, node: Node) -> bool:
+        """Return whether a node picks one step of all that a loop hands out."""
+        return self.labels.step_read(node) is not None
 
     def _is_weight(self, node: Node) -> bool:
         """Return whether a leaf of no module is used as a weight."""
@@ -126,9 +162,12 @@ class _Outline:
         return True
 
     def _is_joined(self, node: Node) -> bool:
-        """Return whether taps alone read the sequence of a loop, or the network ends there."""
+        """Return whether nothing but single steps, or the loss, reads the sequence of a loop."""
         users = [self.user[wire] for wire in self._arms(node.outputs[0])]
-        return all(user.kind is Kind.TAP or id(user) in self.hidden for user in users)
+        return all(
+            user.kind is Kind.TAP or id(user) in self.hidden or self._is_picked(user)
+            for user in users
+        )
 
     def _arms(self, wire: int) -> list[int]:
         node = self.user[wire]
@@ -154,7 +193,7 @@ class _Outline:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self._is_aside(node.inputs[port]) and not self._is_aside(other):
-                is_chained = self._source_and_weight(other)[1] is not None  # an arc has one weight
+                is_chained = self._way(other).weight is not None  # an arc has one weight
                 return None if is_chained else port
         return None
 
@@ -183,12 +222,33 @@ class _Outline:
         elif node.kind is not Kind.BRANCH:
             text = operation(node)
             forward, adjoint, role = (text,), (transpose_text(text),), Role.BOX
-            if node.is_named:
+            if node.kind is Kind.COLLECT:
+                name = self.labels.sequence(node)
+            if node.is_named and name:
                 forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = role is Role.END and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
         scope = self._frames(node)
-        return Vertex(role, forward, adjoint, node.name, scope, wire, still, whole=whole)
+        reading = self._reading(node) if role is Role.END else None
+        return Vertex(
+            role, forward, adjoint, node.name, scope, wire, still, whole=whole, reading=reading
+        )
+
+    def _reading(self, node: Node) -> Reading | None:
+        """Return what a node reads of a sequence that is given, if it reads one entry at a time."""
+        if not self._is_reading(node) or self._is_renaming(node):
+            return None
+        source, index = self._origin(node.inputs[0]), node.parameters["index"]
+        loop, wire = node.loop, source.outputs[0]
+        entries: tuple[int, ...]
+        steps: tuple[int, ...]
+        if node.kind is not Kind.TAP:
+            entries, steps = (index % len(self.graph.wires[wire].value),), (node.step or 0,)
+        elif loop is not None and all(type(entry) is int for entry in index.values):
+            entries, steps = index.values, self.graph.loops[loop].steps
+        else:
+            return None
+        return Reading(wire, short_name(source), entries, steps)
 
     def _frames(self, node: Node) -> tuple[str, ...]:
         """Return the frames that a node stands in; a fork may stand where all its arms lead."""
@@ -221,7 +281,8 @@ class _Outline:
         if self._is_aside(wire):
             self._alias(node, port, wire)
             return
-        maker, weight = self._source_and_weight(wire)
+        way = self._way(wire)
+        maker, weight = way.maker, way.weight
         if id(maker) not in self.vertex:
             return
         sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
@@ -233,26 +294,26 @@ class _Outline:
             forward, adjoint = [short_name(maker)], [f"δ{short_name(maker)}"]
         if maker.kind in DELAYS:
             forward.insert(0, short_name(maker))
-        lines = tuple(forward[:-1]), (sign + "".join(forward[-1:]),)
-        self._join(maker, node, sum(lines, ()), (sign + " ".join(adjoint),), wire, weight)
+        lines = [*forward[:-1], sign + "".join(forward[-1:])]
+        self._join(way, node, tuple(lines), (sign + " ".join(adjoint),), wire)
 
     def _join(
-        self,
-        maker: Node,
-        node: Node,
-        forward: tuple[str, ...],
-        adjoint: tuple[str, ...],
-        wire: int,
-        weight: Weight | None,
-    ) -> None:
+        self, way: Way, node: Node, forward: tuple[str, ...], adjoint: tuple[str, ...], wire: int
+    ) -> Arc:
+        """Add the arc of a way to a vertex."""
+        maker, weight, step = way
+        if step:
+            forward, adjoint = ((step, *filter(None, lines)) for lines in (forward, adjoint))
         is_carry = node.kind in DELAYS or maker.kind in DELAYS
         shown = short_name(maker) if maker.is_named else ""
         product, port = weight or (None, 0)
         weight_name = self._origin(product.inputs[port]).name if product else ""
-        self.skeleton.arcs.append(
-            Arc(self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
-                shown, wire in self.alive, is_carry, product, weight_name)
+        arc = Arc(
+            self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
+            shown, wire in self.alive, is_carry, product, weight_name,
         )  # fmt: skip
+        self.skeleton.arcs.append(arc)
+        return arc
 
     def _alias(self, node: Node, port: int, wire: int) -> None:
         """Repeat a parameter or a constant beside its use."""
@@ -272,37 +333,45 @@ class _Outline:
                 wire, origin.name, name, live)
         )  # fmt: skip
 
-    def _source_and_weight(self, wire: int) -> tuple[Node, Weight | None]:
-        """Return the vertex that a signal comes from, and the weight that it passes on its way."""
+    def _way(self, wire: int) -> Way:
+        """Return the way of the signal on a wire, back to the vertex that it comes from."""
         weight: Weight | None = None
-        node = self.maker[wire]
+        node, step = self.maker[wire], ""
         while True:
             if node.kind is Kind.BILINEAR and (port := self._weight(node)) is not None:
                 weight = node, port
                 node = self.maker[node.inputs[1 - port]]
-            elif (node.kind in (*THROUGH, Kind.BRANCH) and not self._is_vertex(node)) or (
-                self._is_passing(node)
-            ):
+            elif (picked := self.labels.step_read(node)) is not None:
+                inner, at = picked
+                step = step_words(at, self.graph.loops[self.maker[inner].loop or 0].steps)
+                node = self.maker[inner]
+            elif self._is_through(node):
                 node = self.maker[node.inputs[0]]
             else:
-                return node, weight
+                return Way(node, weight, step)
 
-    def _is_passing(self, node: Node) -> bool:
-        """Return whether a fork behind a loop is not drawn as a fork."""
-        if node.kind is not Kind.BRANCH or node.loop is not None:
-            return False
-        before = self.maker[node.inputs[0]]
-        return before.kind is Kind.COLLECT and not self._is_vertex(before)
+    def _is_through(self, node: Node) -> bool:
+        """Return whether a node hands its signal on unseen."""
+        if node.kind is Kind.BRANCH and node.loop is None:  # a fork behind a loop is not drawn
+            before = self.maker[node.inputs[0]]
+            if before.kind is Kind.COLLECT and not self._is_vertex(before):
+                return True
+        is_handing_on = node.kind in (*THROUGH, Kind.BRANCH) or self._is_same(node)
+        return is_handing_on and not self._is_vertex(node)
 
     def _ends(self, node: Node) -> None:
-        """End the network where the loss begins."""
+        """End the network where the loss begins: once for each signal, however often used."""
         for wire in node.inputs:
             branch = self.maker[wire]
-            if branch.kind is Kind.BRANCH and wire not in self._arms_drawn(branch):
+            if branch.kind is Kind.BRANCH and wire in self._idle(branch):
                 continue
-            maker, weight = self._source_and_weight(wire)
+            maker, weight, step = way = self._way(wire)
             is_end = maker.kind in SOURCES or self._is_reading(maker)
             if is_end or id(maker) in self.hidden or id(maker) not in self.vertex:
+                continue
+            key = id(maker), id(weight and weight[0]), step
+            if key in self.ends:
+                self.ends[key].shares += (Share(wire),)
                 continue
             last = self.maker[wire]
             while not last.is_named and last is not maker:
@@ -310,4 +379,4 @@ class _Outline:
             name = short_name(last)
             self._put(node, Vertex(Role.END, (name,), (f"∂L/∂{name}",), last.name, (), wire))
             forward, adjoint = self.labels.weight(*weight) if weight else ([""], [""])
-            self._join(maker, node, tuple(forward), tuple(adjoint), wire, weight)
+            self.ends[key] = self._join(way, node, tuple(forward), tuple(adjoint), wire)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from ..engine.kind import Kind
 from ..network.flow import SOURCES, Node
@@ -30,6 +31,34 @@ class Role(StrEnum):
 
 
 LOOSE = (Role.ALIAS, Role.END)  # vertices that stand at the edge of the network
+
+
+class Reading(NamedTuple):
+    """The entries of a sequence that a vertex reads, one at each step.
+
+    Attributes
+    ----------
+    source : int
+        The wire of the sequence, as it is given.
+    name : str
+        Of the sequence.
+    entries : tuple of int
+    steps : tuple of int
+        The step at which the vertex reads each entry.
+    """
+
+    source: int
+    name: str
+    entries: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+class Share(NamedTuple):
+    """A further δ that is a part of an arc's δ: on a wire, at one step of the loop or as it is."""
+
+    wire: int
+    step: int | None = None
+    place: int | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +86,10 @@ class Vertex:
         The loop that it belongs to, and the step if the loop is not folded.
     whole : str
         The full name of the signal that it reads a part of, if it does.
+    reading : Reading or None
+        What it reads of a sequence.
+    shares : tuple of Share
+        What else its δ is the sum of, beside the δ on its wire.
     """
 
     role: Role
@@ -69,6 +102,8 @@ class Vertex:
     is_marked: bool = False
     step: tuple[int, int | None] | None = None
     whole: str = ""
+    reading: Reading | None = None
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,6 +118,8 @@ class Arc:
         What is written at it, line by line.
     wire : int
         Of the signal at its head.
+    shares : tuple of Share
+        What else its δ is the sum of, beside the δ on its wire.
     name, shown : str
         The full name of the signal at its tail, and its name within its frame if it has one.
     is_live : bool
@@ -118,6 +155,7 @@ class Arc:
     color: str = ""
     width: str = ""
     is_marked: bool = False
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass
