@@ -300,7 +300,7 @@ CALLS: dict[str, Call] = {
         level="scalar", highlight="dense.W", title="t", legend=False,
     ),
     "signals": lambda: call(tg.signals, loss_of_steps()),
-    "explain": lambda: call(tg.explain, loss_of_steps(), "w", fold=None),
+    "explain": lambda: call(tg.explain, loss_of_steps(), "w", style="stages", fold=None),
     "derive": lambda: call(tg.derive, loss_of_steps(), fold=None),
     "derive: its text": lambda: call(tg.derive(loss_of_steps()).text, values=0),
     "derive: a part of it": lambda: call(tg.derive(loss_of_steps()).leading_to, "w"),

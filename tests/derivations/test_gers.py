@@ -222,7 +222,10 @@ def test_what_the_output_gate_does_reaches_no_later_step():
     x, target, layers, w_k = drawn(True)
     _, _, E = network(x, target, layers, w_k, gers.GERS, "gers")
     for gate, later in (("o", set()), ("a", {3, 4, 5}), ("i", {3, 4, 5}), ("f", {3, 4, 5})):
-        way = {stage.name for stage in tg.explain(E, f"net.s_{gate}[2]", fold=False).stages}
+        way = {
+            stage.name
+            for stage in tg.explain(E, f"net.s_{gate}[2]", fold=False, style="stages").stages
+        }
         assert {k for k in range(3, T) if f"net.out[{k}]" in way} == later
         assert ("net.state[2]" in way) is (gate != "o")
 

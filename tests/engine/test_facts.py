@@ -126,7 +126,7 @@ def test_the_same_maths_under_another_name_has_the_same_adjoint_network(both):
 
 @pytest.mark.parametrize("name", ["W", "U", "V"])
 def test_the_same_maths_under_another_name_is_explained_alike(both, name):
-    ours, mine = (str(tg.explain(each, name)) for each in both)
+    ours, mine = (str(tg.explain(each, name, style="stages")) for each in both)
     assert ours == renamed(mine)
 
 
@@ -203,7 +203,7 @@ def test_what_works_entry_by_entry_is_seen():
 
 def test_a_product_of_a_users_own_is_explained_by_its_own_partials():
     a, b = (tg.Tensor(value, requires_grad=True, name=name) for value, name in ((X, "a"), (Y, "b")))
-    text = str(tg.explain(tg.sum(half(a, b)), "a"))
+    text = str(tg.explain(tg.sum(half(a, b)), "a", style="stages"))
     assert "∂half/∂a = b / 2 =" in text
     adjoint = tg.graph(tg.sum(half(a, b))).adjoint()
     assert [str(node.label) for node in adjoint.nodes if node.label] == ["b / 2", "a / 2"]
@@ -212,7 +212,9 @@ def test_a_product_of_a_users_own_is_explained_by_its_own_partials():
 
 def test_a_linear_map_of_a_users_own_is_explained_by_its_own_weights():
     a = tg.Tensor(X, requires_grad=True, name="a")
-    assert "3 for every entry that is taken" in str(tg.explain(tg.sum(triple(a)), "a"))
+    assert "3 for every entry that is taken" in str(
+        tg.explain(tg.sum(triple(a)), "a", style="stages")
+    )
 
 
 @pytest.mark.parametrize("activation", [swish, "swish"], ids=["primitive", "name"])
@@ -251,7 +253,7 @@ def test_a_rule_that_does_not_run_on_symbols_is_written_by_its_name():
     x = tg.Tensor(X, requires_grad=True, name="x")
     (gain,) = [n for n in tg.graph(tg.sum(bent(x))).adjoint().nodes if n.label is not None]
     assert str(gain.label) == "bent: partial 0(x, bent)"
-    assert "bent" in str(tg.explain(tg.sum(bent(x)), "x"))
+    assert "bent" in str(tg.explain(tg.sum(bent(x)), "x", style="stages"))
 
 
 def test_symbols_write_numpys_functions():

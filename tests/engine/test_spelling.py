@@ -73,7 +73,8 @@ except tg.SignalError as error:
     print(error)
 for shown in (
     report, report.rows, report.blame, report.mistakes, report.corrections, report.text(),
-    tg.explain(loss, "lstm.W.i"), tg.explain(loss, "lstm.W.i").stages, lstm, dense, loss, [loss],
+    tg.explain(loss, "lstm.W.i"), lstm, dense, loss, [loss],
+    tg.explain(loss, "lstm.W.i", style="stages"), tg.derive(loss).text(values=0),
     tg.matmul.derivatives(), tg.tanh.derivatives()["x"], network, network.adjoint().nodes,
     tg.signals(loss), tg.adequacy(loss, seconds=0.5), tg.gradcheck(tg.tanh, [np.ones(2)]),
 ):

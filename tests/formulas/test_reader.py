@@ -108,12 +108,12 @@ def read_by_hand():
 
 
 def test_an_explanation_calls_a_part_by_what_it_is_read_from():
-    text = str(tg.explain(read_by_hand(), "x", fold=False))
+    text = str(tg.explain(read_by_hand(), "x", fold=False, style="stages"))
     assert "= x[2] + h1 W" in text and "δ(x → x[2]) = scatter(δx[2], 2, (3, 2))" in text
     assert "getitem" not in text
 
 
 def test_two_readings_of_one_part_are_told_apart():
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
-    text = str(tg.explain(tg.sin(x[0]) * tg.cos(x[0]), "x"))
+    text = str(tg.explain(tg.sin(x[0]) * tg.cos(x[0]), "x", style="stages"))
     assert "δ(x → getitem)" in text and "δ(x → getitem_2)" in text

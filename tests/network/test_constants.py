@@ -93,7 +93,7 @@ def recorded(
 def check(loss: tg.Tensor, several: Sequence[str]) -> None:
     """Have all that reads a network read one, and find out wrong gradients of it."""
     x = tg.signals(loss)["x"].tensor
-    told = tg.explain(loss, "x")
+    told = tg.explain(loss, "x", style="stages")
     assert np.allclose(told.value, x.grad, atol=1e-12) and str(told)
     assert tg.compare(loss, {"x": x.grad}).ok
     for wrong in several:
@@ -147,7 +147,7 @@ def test_a_loop_may_start_from_an_unnamed_constant(cell, steps, start):
 def test_the_number_of_a_constant_is_written_where_the_user_works_entry_by_entry():
     x = tg.Tensor([[1.0, 2.0]], requires_grad=True, name="x")
     loss = (x * np.full((1, 2), 3.0) @ np.full((2, 2), 0.5)).sum()
-    told = str(tg.explain(loss, "x"))
+    told = str(tg.explain(loss, "x", style="stages"))
     assert "hadamard = 3 x" in told
     assert "matmul = hadamard constant" in told
 
@@ -158,7 +158,7 @@ def test_truth_values_count_as_numbers_in_an_equation():
     assert ((a > 0) + (b > 0)).value.tolist() == [2.0, 1.0]
     assert (-(a > 0)).value.tolist() == [-1.0, 0.0]
     loss = (tg.relu(x) - x * np.array([True, False])).sum()
-    assert tg.explain(loss, "x").value.tolist() == [-1.0, 1.0]
+    assert tg.explain(loss, "x", style="stages").value.tolist() == [-1.0, 1.0]
 
 
 def test_the_whole_of_a_number_may_be_taken():

@@ -648,7 +648,7 @@ def test_a_part_that_somebody_named_is_known_by_its_name(named_rows):
     assert report.unplaced == [] and report.blame.signal == "net.x[3]"
     dot = tg.draw(loss, highlight="net.x", fold=True).dot
     assert "x(k)" in dot and "x(k−1)" in dot and "(k)(" not in dot
-    told = tg.explain(loss, "net.x", fold=True)
+    told = tg.explain(loss, "net.x", fold=True, style="stages")
     assert "δnet.x(k) = " in str(told)
     np.testing.assert_allclose(told.value, right, rtol=1e-12)
 

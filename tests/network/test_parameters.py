@@ -388,7 +388,7 @@ def test_the_index_that_varies_is_in_the_picture_and_in_the_explanation():
     picture = tg.draw(loss, view="both").dot
     assert "E[index(k)]" in picture and "[index(k)]" in picture
     assert "E[index(k)]: index(k) = 3, 1, 1, 0, 3" in picture
-    told = str(tg.explain(loss, "W", fold=True))
+    told = str(tg.explain(loss, "W", fold=True, style="stages"))
     assert "[index(k)]\n" in told and "where index(k) = 1, 1, 0, 3, 2" in told
 
 
@@ -410,8 +410,12 @@ def test_a_network_that_is_not_the_recorded_one_is_not_used(monkeypatch):
                 network, reason = fold_if_true(recorded)
                 assert network is recorded and node.name in reason
                 assert tg.compare(loss, {"U": np.ones((H, H))}).evidence[0].reason == reason
-                assert reason in str(tg.explain(loss, "U", fold=None)).replace("\n", " ") or T < 6
-                assert not tg.explain(loss, "U").steps
+                assert (
+                    reason
+                    in str(tg.explain(loss, "U", fold=None, style="stages")).replace("\n", " ")
+                    or T < 6
+                )
+                assert not tg.explain(loss, "U", style="stages").steps
                 assert "unrolled, since" in tg.draw(loss).dot
                 with pytest.raises(UsageError, match="would not be what was recorded"):
                     fold_truly(recorded)

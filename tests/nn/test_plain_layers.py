@@ -101,9 +101,9 @@ def test_a_layer_is_drawn_and_explained(make, shape):
     loss.backward()
     for view in ("forward", "adjoint"):
         assert "digraph" in tg.draw(loss, view=view).dot
-    laws.near(tg.explain(loss, "x").value, x.grad, 1e-12)
+    laws.near(tg.explain(loss, "x", style="stages").value, x.grad, 1e-12)
     for tensor in layer.parameters():
-        laws.near(tg.explain(loss, tensor.label()).value, tensor.grad, 1e-12)
+        laws.near(tg.explain(loss, tensor.label(), style="stages").value, tensor.grad, 1e-12)
 
 
 @EVERY

@@ -29,6 +29,7 @@ from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..formulas.derivation import Derivation
 from ..formulas.derive import derive
+from ..formulas.explain import STYLES as EXPLANATIONS
 from ..formulas.explain import explain
 from ..interruption import INTERRUPTED
 from .silence import Terminal, silence
@@ -169,12 +170,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=_draw)
 
     sub = commands.add_parser(
-        "explain", parents=[loss], help="explain a gradient, stage by stage",
-        description="Walk back from the loss that a Python file computes to one signal.",
+        "explain", parents=[loss], help="explain one gradient",
+        description="Walk back from the loss that a Python file computes to one signal: by the "
+        "part of the derivation that leads to it, or stage by stage.",
     )  # fmt: skip
     sub.add_argument("--wrt", required=True, metavar="NAME", help="the signal, as in lstm.W.i")
+    sub.add_argument("--style", choices=EXPLANATIONS, default="derivation",
+                     help="default: derivation")  # fmt: skip
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
-                      help="one step for all (default: where there are many)")  # fmt: skip
+                      help="one step for all (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_explain)
 
     sub = commands.add_parser(
@@ -274,7 +278,8 @@ def _draw(chosen: argparse.Namespace, terminal: Terminal) -> bool:
 
 
 def _explain(chosen: argparse.Namespace, terminal: Terminal) -> bool:
-    print(explain(tensor_from(chosen.network, chosen.of), chosen.wrt, fold=chosen.fold))
+    loss = tensor_from(chosen.network, chosen.of)
+    print(explain(loss, chosen.wrt, style=chosen.style, fold=chosen.fold))
     return True
 
 

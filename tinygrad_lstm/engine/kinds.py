@@ -74,15 +74,18 @@ def _total(terms: list[Array]) -> Array:
 
 
 class _Table:
-    """The primitives of users: declared outside of the engine.
+    """The primitives that are declared, in the engine or by users.
 
     Attributes
     ----------
+    engine : dict of forward function to Primitive
+        The primitives that the engine's modules declare, of those that are loaded.
     others : mapping of str to Primitive
-        The primitives outside of the table, while somebody holds them; of one name the latest.
+        The primitives outside of the engine, while somebody holds them; of one name the latest.
     """
 
     def __init__(self) -> None:
+        self.engine: dict[Rule, Primitive] = {}
         self.others: WeakValueDictionary[str, Primitive] = WeakValueDictionary()
 
 
@@ -99,6 +102,7 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
         if module.startswith(f"{__package__}."):
             primitive = constructor(*args, **options)
             primitive.__module__ = module  # where a pickle looks for it
+            table.engine[primitive.forward] = primitive
             return primitive
         from .trial import try_out  # nobody else needs it
 

@@ -22,6 +22,7 @@ from ..engine.symbol import ITEM, Notation, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.adjoint import alive, delta
+from ..network.condense import condense
 from ..network.flow import DELAYS, SOURCES, Node
 from ..network.graph import Graph, graph
 from ..network.parameters import Varying, key_of, varying
@@ -76,7 +77,7 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
         raise UsageError("derive: found nothing recorded, expected a Tensor computed from others")
     fold = optional(flag, "derive: fold", fold)
     starting_cotangent(loss, None)
-    recorded = graph(loss)
+    recorded = condense(graph(loss))
     network, reason = fold_for_reading(recorded, fold, MOST_STEPS)
     varies = _what_varies(network)
     if varies:
@@ -129,9 +130,9 @@ class _Derivation:
     def __init__(self, network: Graph, reason: str, loss: Tensor, recorded: Graph) -> None:
         self.network, self.reason = network, reason
         self.one = as_symbol(1.0, loss.data)  # δ of the loss
-        self.leaves = {
-            name for x, name in Signals(loss).names.items() if not x.inputs and x.requires_grad
-        }
+        self.signals = Signals(loss)
+        names = self.signals.names
+        self.leaves = {name for x, name in names.items() if not x.inputs and x.requires_grad}
         self.parts = {
             node.name: tuple(node.parts)
             for node in recorded.nodes
@@ -175,7 +176,7 @@ class _Derivation:
             self._packed(recorded, parts),
             self.reason,
             self.sequences,
-            Recorded(self.network),
+            Recorded(self.network, self.signals),
         )
 
     # --- forward ---------------------------------------------------------------------------------

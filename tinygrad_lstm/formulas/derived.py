@@ -178,8 +178,8 @@ class Derived:
         Why every step has equations of its own, where one was to stand for all; else empty.
     recorded : Recorded
         The numbers of the signals and of their δ.
-    is_part : bool
-        Whether it leads to some gradients alone, and has no backward equation of the others.
+    wrt : str
+        The name of the signal to whose gradient alone it leads; empty if it has all gradients.
     left_out : frozenset of int
         Of such a part, the wires of the forward equations that a reader does not need; a program
         needs all.
@@ -196,6 +196,11 @@ class Derived:
     reason: str = ""
     sequences: tuple[str, ...] = ()
     recorded: Recorded | None = field(default=None, repr=False)
-    is_part: bool = False
+    wrt: str = ""
     left_out: frozenset[int] = frozenset()
     together: Callable[[], Derived] | None = field(default=None, repr=False)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it has the backward equations alone that lead to some gradients."""
+        return bool(self.wrt)

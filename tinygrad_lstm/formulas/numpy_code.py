@@ -15,7 +15,6 @@ import keyword
 import re
 import textwrap
 from collections.abc import Callable, Set
-from functools import cache
 from typing import Any
 from unicodedata import normalize
 
@@ -24,7 +23,6 @@ import numpy as np
 from ..engine import symbol as notations
 from ..engine.kinds import table
 from ..engine.primitive import Primitive
-from ..engine.primitives import TABLE
 from ..engine.symbol import ATOM, HADAMARD, ITEM, MATMUL, PRODUCT, RAISE, RESHAPE, TRANSPOSE, Symbol
 from ..errors import UsageError
 from ..network.parameters import Varying
@@ -329,14 +327,9 @@ def _takes(function: Any, parameters: tuple[str, ...]) -> bool:
         return set(parameters) <= {"axis"}
 
 
-@cache
-def _of_the_table() -> dict[Any, Primitive]:
-    return {primitive.forward: primitive for primitive in TABLE.values()}
-
-
 def by_forward() -> dict[Any, Primitive]:
     """Return the primitives by what they compute."""
-    return _of_the_table() | {primitive.forward: primitive for primitive in table.others.values()}
+    return table.engine | {primitive.forward: primitive for primitive in table.others.values()}
 
 
 def _plain_source(function: Any) -> str | None:

@@ -23,19 +23,20 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
     ----------
     derivation : Derived
     name : str
-        As `compare` and `signals` know it (``lstm.W``, ``lstm.W.i``, ``lstm.state``), or as the
-        derivation calls it (``W_i``, ``state``).
+        As `compare` and `signals` know it (``lstm.W``, ``lstm.W.i``, ``lstm.state``, or at one
+        step ``lstm.state[1]``), or as the derivation calls it (``W_i``, ``state``).
 
     Raises
     ------
     SignalError
-        If no gradient has the name; the message lists the nearest.
+        If no line is that of the signal, or the loss does not depend on it; the message lists the
+        nearest names.
     """
     backward = [x for x in derivation.equations if x.stage is not Stage.FORWARD]
-    asked = [x for x in backward if name in _names(derivation, x)]
+    asked = _of_signal(derivation, backward, name)
     if not asked:
         known = [known for x in backward for known in _names(derivation, x)]
-        raise SignalError(f"derive: no gradient is called {name!r}; {nearest(name, known)}")
+        raise SignalError(f"derive: {_reason(derivation, name)}; {nearest(name, known)}")
     by_wire = {x.signal.wire: x for x in backward}
     needed: dict[int, Equation] = {}
     waiting = asked
@@ -51,8 +52,37 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
     return replace(
         derivation,
         equations=(*forward, *(x for x in backward if x.signal.wire in needed)),
-        is_part=True,
+        wrt=name,
         left_out=frozenset(without) - read - needed.keys(),
+    )
+
+
+def _of_signal(derivation: Derived, lines: list[Equation], name: str) -> list[Equation]:
+    """Return the lines of a signal: by its full name, or else as the derivation calls it."""
+    wires = _wires(derivation, name)
+    own = [x for x in lines if x.signal.wire in wires and x.stage is not Stage.HANDED]
+    return own or [x for x in lines if name in _names(derivation, x)]
+
+
+def _wires(derivation: Derived, name: str) -> set[int]:
+    """Return the wires of a signal: of its parts, if it is packed, or of its steps."""
+    if derivation.recorded is None:
+        return set()
+    locations = derivation.recorded.locations
+    return {locations.at[member][0] for member in locations.members(name)}
+
+
+def _reason(derivation: Derived, name: str) -> str:
+    """Return why a signal has no line."""
+    recorded = derivation.recorded
+    signals = recorded.signals if recorded is not None else None
+    if signals is None or (name not in signals.by_name and name not in signals.sequences):
+        return f"no gradient is called {name!r}"
+    if recorded is not None and recorded.is_reached(_wires(derivation, name)):
+        return f"{name} has no line of its own: it stands in the line of what is made of it"
+    return (
+        f"the loss does not depend on {name}: {name} is a constant, or its derivative is cut off "
+        "on the way"
     )
 
 

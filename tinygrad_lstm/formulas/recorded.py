@@ -5,6 +5,7 @@ Knows networks, and runs their adjoint.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,8 @@ from ..engine.kind import Kind
 from ..network.adjoint import alive
 from ..network.flow import Node
 from ..network.graph import Graph
+from ..network.locate import Locations
+from ..network.signals import Signals
 from .reader import Variable
 
 MOST = 6  # entries of a row that are written
@@ -26,10 +29,17 @@ class Recorded:
     ----------
     network : Graph
         Forward, with the recorded values on its wires.
+    signals : Signals
+        The names that `compare` knows.
     """
 
-    def __init__(self, network: Graph) -> None:
-        self.network = network
+    def __init__(self, network: Graph, signals: Signals) -> None:
+        self.network, self.signals = network, signals
+
+    @cached_property
+    def locations(self) -> Locations:
+        """The wires of the signals that `compare` knows by a name."""
+        return Locations(self.network, self.signals)
 
     @cached_property
     def deltas(self) -> dict[int, np.ndarray]:
@@ -47,6 +57,10 @@ class Recorded:
                 ]
                 δ[whole] = δ[whole] + np.concatenate(shares, axis=-1)
         return δ
+
+    def is_reached(self, wires: Set[int]) -> bool:
+        """Return whether anything comes back to signals: to one at least, or they are not told."""
+        return not wires or not wires.isdisjoint(alive(self.network))
 
     def at(self, signal: Variable, step: int) -> Any:
         """Return a signal, or its δ, at one step of its loop; outside of loops its only value."""

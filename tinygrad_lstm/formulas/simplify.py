@@ -133,6 +133,9 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
             return first
         if numbers[0] == 0 and old.ndim == np.ndim(getattr(second, "value", second)):
             return second if notation is ADD else -second
+        opposite = _opposite_of_negative(second)
+        if opposite is not None:
+            return first - opposite if notation is ADD else first + opposite
     if notation is NEGATIVE and _is_negative(operands[0]):
         return operands[0].operands[0]
     if notation is RAISE and numbers[1] == 1:
@@ -158,6 +161,17 @@ def _not_spread(old: Symbol, operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _is_negative(formula: Any) -> bool:
     return isinstance(formula, Symbol) and formula.notation is NEGATIVE
+
+
+def _opposite_of_negative(formula: Any) -> Any:
+    """Return -f for a formula f that is written with a minus in front, or else None."""
+    if _is_negative(formula):
+        return formula.operands[0]
+    if isinstance(formula, Symbol) and formula.notation is HADAMARD:
+        number, rest = _number(formula.operands[0]), formula.operands[1]
+        if number is not None and number < 0:
+            return _product(formula, (-number, rest), [-number, None])
+    return None
 
 
 def _of_entries_put_in_place(old: Symbol, whole: Any) -> Any:
