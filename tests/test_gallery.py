@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 import tinygrad_lstm as tg
-from support.pictures import WAYS, Layout, arrows, nodes, rendered, texts, texts_of
+from support.pictures import WAYS, Layout, all_nodes, arrows, pieces, rendered, texts, texts_of
 from tinygrad_lstm import gallery
 from tinygrad_lstm.gallery import PICTURES
 
 GOLDEN = Path(__file__).with_name("golden")
+MARGIN = 2  # points by which an arrow is nearer to its own label than any other arrow
 NETWORKS = [name for name, (_, options) in PICTURES.items() if options.get("style") != "tape"]
 BOTH = [name for name in NETWORKS if PICTURES[name][1].get("view") == "both"]
 # no numbers, whose last digit may differ from machine to machine, and nothing twice
@@ -47,10 +48,8 @@ layout = cache(Layout)
 @by_picture
 def test_every_place_arrow_and_label_is_drawn(name, way):
     dot, made = drawn(name), layout(drawn(name), way)
-    assert sorted(made.places) == sorted(node.id for node in nodes(dot))
-    assert Counter(frozenset(arrow[:2]) for arrow in made.arrows) == Counter(
-        frozenset(arrow[:2]) for arrow in arrows(dot)
-    )
+    assert sorted(made.places) == sorted(node.id for node in all_nodes(dot))
+    assert Counter(line[:2] for line in made.arrows) == Counter(line[:2] for line in pieces(dot))
     assert all(points.size for *_, points in made.arrows)
     assert made.written == texts(dot)
 
@@ -71,6 +70,12 @@ def test_words_fit_into_their_box(name, way):
 @by_picture
 def test_no_arrow_passes_through_a_box(name, way):
     assert layout(drawn(name), way).crossings() == []
+
+
+@by_way
+@by_network
+def test_every_label_is_nearest_to_its_own_arrow(name, way):
+    assert layout(drawn(name), way).strays(MARGIN) == []
 
 
 # --- the adjoint over the network -----------------------------------------------------------------

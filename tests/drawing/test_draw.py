@@ -256,9 +256,10 @@ def test_the_legend_tells_products_apart():
 
 def test_the_δ_of_a_factor_is_multiplied_by_the_transpose_of_a_constant():
     W = tg.Tensor(np.ones((2, 3)), True, name="W")
-    for loss in (tg.tanh(np.eye(2) * [1, 2] @ W).sum(), tg.tanh(W @ (np.eye(3) * [1, 2, 3])).sum()):
-        dot = tg.draw(loss, view="adjoint").dot
-        assert [line for arrow in arrows(dot) for line in arrow.lines if "c" in line] == ["cᵀ"]
+    left, right = np.eye(2) * [1, 2] @ W, W @ (np.eye(3) * [1, 2, 3])
+    for product, factor in ((left, "cᵀ ·"), (right, "cᵀ")):
+        dot = tg.draw(tg.tanh(product).sum(), view="adjoint").dot
+        assert [line for arrow in arrows(dot) for line in arrow.lines if "c" in line] == [factor]
 
 
 def test_an_index_that_varies_is_in_one_pair_of_brackets():

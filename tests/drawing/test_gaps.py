@@ -122,7 +122,8 @@ def test_the_gap_stands_between_the_steps_beside_it():
     [gap] = [node for node, text in words.items() if text.startswith("…")]
     before = [words[each.tail] for each in arrows(dot) if each.head == gap]
     after = [words[each.head] for each in arrows(dot) if each.tail == gap]
-    assert before == ["h[1] σ"] and after == ["Σ"]
+    assert before == ["σ"] and after == ["Σ"]
+    assert [each.lines for each in arrows(dot) if each.head == gap] == [["h[1]"]]
 
 
 @pytest.mark.parametrize("count", [2, 6, 7])

@@ -63,12 +63,13 @@ def test_an_arrow_of_a_weight_says_which_it_is_and_its_number():
 def test_a_weight_leads_from_its_row_to_its_column(view):
     dot = tg.draw(network(sizes=(2, 3)), view=view, level="scalar").dot
     ends = {node.id: node.lines[0] for node in nodes(dot)}
+    behind = {each.head: each.tail for each in arrows(dot)}
+    ahead = {each.tail: each.head for each in arrows(dot)}
     leads = {}
     for arrow in arrows(dot):
-        if arrow.lines and arrow.lines[0][0] == "W":
-            leads.setdefault(arrow.lines[0][1], set()).add(
-                ends[arrow.tail if view == "forward" else arrow.head].lstrip("δ")
-            )
+        if arrow.lines and arrow.lines[0][0] == "W":  # behind the branch point of x, or its sum
+            end = behind[arrow.tail] if view == "forward" else ahead[arrow.head]
+            leads.setdefault(arrow.lines[0][1], set()).add(ends[end].lstrip("δ"))
     assert leads == {"₁": {"x₁"}, "₂": {"x₂"}}
 
 

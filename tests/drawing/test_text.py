@@ -18,7 +18,7 @@ from support.pictures import (
     texts,
     texts_of,
 )
-from tinygrad_lstm.drawing.text import LONGEST, clip_text, pad_lines
+from tinygrad_lstm.drawing.text import LONGEST, clip_text
 
 NAMES = {
     "quote": '"', "apostrophe": "'", "html": "<b>bold</b>", "tag": "<", "entity": "&lt;&#65;&amp",
@@ -124,10 +124,3 @@ def test_a_name_in_angle_brackets_is_no_html(options):
     x = tg.Tensor(np.ones(1), requires_grad=True, name="<b>x</b>")
     dot = tg.draw(tg.tanh(x), title="<i>title</i>", **options).dot
     assert "<b>x</b>" in dot and "<" not in re.sub(QUOTED, "", dot)
-
-
-def test_lines_are_padded_to_the_longest_of_both_views():
-    forward, adjoint = ["U"], ["δh", "Uᵀ + 1"]
-    rows = [pad_lines(each, forward, adjoint) for each in (forward, adjoint)]
-    assert [[len(line) for line in each] for each in rows] == [[6, 6], [6, 6]]
-    assert [plain(line) for line in rows[0]] == ["U", ""]

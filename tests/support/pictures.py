@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from matplotlib.ft2font import FT2Font
 
 from tinygrad_lstm.drawing import dotless, render
-from tinygrad_lstm.drawing.text import MONO
+from tinygrad_lstm.drawing.text import FONT, MONO, is_label
 
 SVG = "{http://www.w3.org/2000/svg}"
 QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -26,7 +27,6 @@ STATEMENT = re.compile(rf"\t+(?:(\w+) -> )?(\w+)(?: \[((?:{QUOTED}|[^\]\"])*)\])
 ATTRIBUTE = re.compile(rf"(\w+)=({QUOTED}|[^\s\]]+)")
 BLANKS = "\N{NO-BREAK SPACE} "
 MARGIN = 0.5  # points that boxes may share
-MONO_WIDTH = 0.602  # of a letter, for its size
 
 # --- the text ---------------------------------------------------------------------------------
 
@@ -70,7 +70,7 @@ def plain(text):
     return " ".join(text.split())
 
 
-def nodes(dot):
+def all_nodes(dot):
     return [
         Node(head, lines(look.get("label", "")), look)
         for tail, head, look in statements(dot)
@@ -78,13 +78,42 @@ def nodes(dot):
     ]
 
 
+def nodes(dot):
+    """Return the nodes that are no labels on arrows."""
+    return [node for node in all_nodes(dot) if not is_label(node.id)]
+
+
+def labels(dot):
+    """Return the labels on arrows."""
+    return [node for node in all_nodes(dot) if is_label(node.id)]
+
+
+def pieces(dot):
+    """Return the ends of each line, as written, and its look."""
+    return [(tail, head, look) for tail, head, look in statements(dot) if tail]
+
+
 def arrows(dot):
-    """Return the arrows in the direction in which they point."""
-    return [
-        Arrow(*(tail, head)[:: -1 if look.get("dir") == "back" else 1],
-              lines(look.get("label", "")), look)
-        for tail, head, look in statements(dot) if tail
-    ]  # fmt: skip
+    """Return the arrows in the direction in which they point, whole, with their labels in order.
+
+    The look is that of the line at the head of the arrow.
+    """
+    said = {node.id: node for node in labels(dot)}
+    found, stops, looks, back = [], [], [], False
+    for tail, head, look in pieces(dot):
+        assert not stops or stops[-1] == tail, "the lines of one arrow stand one after the other"
+        stops += [head] if stops else [tail, head]
+        back |= look.get("dir") == "back"
+        looks.append(look)
+        if is_label(head):
+            continue
+        if back:
+            stops, looks = stops[::-1], looks[::-1]
+        between = [said[stop] for stop in stops[1:-1]]
+        words = [line for label in between for line in label.lines]
+        found.append(Arrow(stops[0], stops[-1], words, looks[-1]))
+        stops, looks, back = [], [], False
+    return found
 
 
 def frames(dot):
@@ -194,11 +223,13 @@ class Layout:
     outside : list of the words that are larger than their node
     written : Counter of the lines that can be seen
     arrows : list of (tail, head, (2, n) points along it), as written
+    labelled : dict of the boxes of the words of each label on an arrow
     """
 
     def __init__(self, dot, way):
         graph = json.loads(rendered(dot, "json", way))
         self.places, self.boxes, self.outside, self.arrows = {}, [], [], []
+        self.labelled = {}
         self.written = Counter()
         objects = graph.get("objects", [])
         self.boxes += self._read(graph, "legend")
@@ -209,7 +240,9 @@ class Layout:
                 self.boxes += self._read(each, each["name"])
         for number, each in enumerate(graph.get("edges", [])):
             tail, head = (objects[each[end]]["name"] for end in ("tail", "head"))
-            self.boxes += self._read(each, f"{tail} -> {head} ({number})")
+            words = self._read(each, f"{tail} -> {head} ({number})")
+            self.boxes += words
+            self.labelled[f"{tail} -> {head} ({number})"] = words
             self.arrows.append((tail, head, curve(each)))
 
     def _node(self, each):
@@ -217,6 +250,9 @@ class Layout:
         wide, high = (72 * float(each[key]) for key in ("width", "height"))
         self.places[name] = x, y, wide, high
         words = self._read(each, name)
+        if is_label(name):  # a factor stands in a box, which is the label
+            box = Box(name, each["label"], x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+            self.labelled[name] = words if each["shape"] == "plaintext" else [box]
         if each["shape"] == "plaintext":  # an open end is its words alone
             self.boxes += words
             return
@@ -261,16 +297,46 @@ class Layout:
             found += [(tail, head, node) for node in sorted(through - {tail, head})]
         return found
 
+    def strays(self, margin):
+        """Return the labels that are not nearer to their own arrow than to any other, by points."""
+        found = []
+        for name, words in self.labelled.items():
+            for box in words:
+                away = {True: [], False: []}  # of its own lines, and of others
+                for number, (tail, head, points) in enumerate(self.arrows):
+                    is_own = name in (tail, head, f"{tail} -> {head} ({number})")
+                    away[is_own].append(distance(box, points))
+                if max(away[True]) + margin > min(away[False], default=np.inf):
+                    found.append((box, max(away[True]), min(away[False])))
+        return found
+
+
+def distance(box, points):
+    """Return how far a curve passes from a box, in points."""
+    x, y = points
+    aside = np.maximum(np.maximum(box.left - x, x - box.right), 0)
+    above = np.maximum(np.maximum(box.low - y, y - box.high), 0)
+    return float(np.hypot(aside, above).min(initial=np.inf))
+
 
 def text_box(step, size, owner, font):
     """Return the box of a text without the blanks around it, as wide as the font makes it."""
     (x, y), text, width = step["pt"], step["text"], step["width"]
-    if font == MONO:
-        width = MONO_WIDTH * size * len(text)
+    width = advance(text, font) * size
     core, letter = text.strip(BLANKS), width / len(text)
     before = len(text) - len(text.lstrip(BLANKS))
     left = x - {"l": 0, "c": 0.5, "r": 1}[step["align"]] * width + letter * before
     return Box(owner, core, left, y - 0.2 * size, left + letter * len(core), y + 0.75 * size)
+
+
+@cache
+def advance(text, font):
+    """Return how wide a font writes a text, for its size."""
+    files = {FONT: "DejaVuSans.ttf", MONO: "DejaVuSansMono.ttf"}
+    shapes = FT2Font(str(dotless.FONTS / files[font]))
+    shapes.set_size(1000, 72)  # where hints change next to nothing
+    shapes.set_text(text, 0.0)
+    return shapes.get_width_height()[0] / 64 / 1000
 
 
 def curve(each):

@@ -5,7 +5,9 @@ Knows skeletons.
 
 from __future__ import annotations
 
-from .skeleton import Role, Skeleton, Vertex, merge, within
+from dataclasses import replace
+
+from .skeleton import Role, Skeleton, Vertex, merge, named, within
 
 
 def collapse(drawn: Skeleton, depth: int) -> Skeleton:
@@ -37,7 +39,13 @@ def collapse(drawn: Skeleton, depth: int) -> Skeleton:
         if inner:
             joined.add((arc.tail, arc.head))
             arc.weight = None
-            name = arc.shown
-            arc.forward, arc.adjoint = (name,), (f"δ{name}" if name else "",)
+            arc.labels = named(arc.shown)
+        arc.labels = tuple(replace(label, scope=_outer(label.scope, depth)) for label in arc.labels)
         shown.arcs.append(arc)
     return shown
+
+
+def _outer(scope: tuple[str, ...], depth: int) -> tuple[str, ...]:
+    """Return the frames of a scope that are still drawn."""
+    steps, modules = within(scope)
+    return (*steps, *modules[:depth])

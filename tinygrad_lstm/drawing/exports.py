@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element, fromstring
 
 from ..formulas.derivation_latex import words
+from .text import is_label
 
 SVG = "{http://www.w3.org/2000/svg}"
 HEAD = r"""\documentclass{article}
@@ -50,19 +51,47 @@ def mermaid(svg: bytes) -> bytes:
     root = fromstring(svg)
     known: dict[str, str] = {}
     lines = ["flowchart LR"]
+    labels: dict[str, str] = {}
     for group in _groups(root, "node"):
-        name = group.findtext(f"{SVG}title") or ""
-        known[name] = f"n{len(known)}"
-        lines.append(f'  {known[name]}["{_mermaid_text(group) or " "}"]')
-    for group in _groups(root, "edge"):
-        ends = (group.findtext(f"{SVG}title") or "").split("->")
-        tail, head = (known.get(end.partition(":")[0], "") for end in (ends[0], ends[-1]))
-        if _points_back(group):  # an arrow that was laid out against its direction
-            tail, head = head, tail
-        label = _mermaid_text(group)
+        name, text = group.findtext(f"{SVG}title") or "", _mermaid_text(group)
+        if is_label(name):
+            is_factor = group.find(f"{SVG}polygon") is not None
+            labels[name] = f"× {text}" if is_factor and text else text
+        else:
+            known[name] = f"n{len(known)}"
+            lines.append(f'  {known[name]}["{text or " "}"]')
+    for stops, points_back in _arrows(root):
+        texts = [labels[stop] for stop in stops[1:-1] if labels.get(stop)]
+        if points_back:  # an arrow that was laid out against its direction
+            stops, texts = stops[::-1], texts[::-1]
+        tail, head, label = known.get(stops[0]), known.get(stops[-1]), "<br>".join(texts)
         if tail and head:
             lines.append(f"  {tail} -->" + f'|"{label}"|' * bool(label) + f" {head}")
     return "\n".join([*lines, ""]).encode()
+
+
+def _arrows(root: Element) -> Iterator[tuple[list[str], bool]]:
+    """Return the nodes along each arrow, the labels in it among them, and whether it points back.
+
+    An arrow is drawn as lines from label to label.
+    """
+    behind: dict[str, tuple[str, bool]] = {}  # the next node of a label, and as below
+    starts = []
+    for group in _groups(root, "edge"):
+        ends = (group.findtext(f"{SVG}title") or "").split("->")
+        tail, head = (end.partition(":")[0] for end in (ends[0], ends[-1]))
+        points_back = _points_back(group)
+        if is_label(tail):
+            behind[tail] = head, points_back
+        else:
+            starts.append((tail, head, points_back))
+    for tail, head, points_back in starts:
+        stops = [tail, head]
+        while stops[-1] in behind:
+            following, turns = behind[stops[-1]]
+            stops.append(following)
+            points_back |= turns
+        yield stops, points_back
 
 
 def _groups(root: Element, kind: str) -> Iterator[Element]:

@@ -7,7 +7,7 @@ would be all that comes back to the signal.
 from __future__ import annotations
 
 from .labels import step_words
-from .skeleton import Arc, Reading, Role, Share, Skeleton, Vertex, merge
+from .skeleton import Arc, Reading, Role, Share, Skeleton, Sort, Vertex, merge, named
 
 
 def share_ends(drawn: Skeleton) -> Skeleton:
@@ -17,7 +17,7 @@ def share_ends(drawn: Skeleton) -> Skeleton:
     ``x[3]`` is ``x(k)`` at the last step. Where two vertices read an entry otherwise, both read it
     from the whole sequence.
     """
-    return _splice(_fork(_read_whole(_merge_readings(drawn))))
+    return _splice(fork(_read_whole(_merge_readings(drawn))))
 
 
 def _merge_readings(drawn: Skeleton) -> Skeleton:
@@ -49,9 +49,7 @@ def _merge_readings(drawn: Skeleton) -> Skeleton:
             continue
         step = words.get(arc.tail, "")
         if step:
-            arc.forward, arc.adjoint = (
-                (step, *filter(None, lines)) for lines in (arc.forward, arc.adjoint)
-            )
+            arc.labels = (*named(step, step), *arc.labels)
         arc.tail, arc.head = places[arc.tail], places[arc.head]
         shown.arcs.append(arc)
     return shown
@@ -77,31 +75,33 @@ def _read_whole(drawn: Skeleton) -> Skeleton:
     return drawn
 
 
-def _fork(drawn: Skeleton) -> Skeleton:
-    """Put a branch point behind each other vertex that several arcs come from."""
+def fork(drawn: Skeleton) -> Skeleton:
+    """Put a branch point behind each other vertex that several arcs come from.
+
+    The arc to the branch point has the name of the signal: a name and its δ are of the whole.
+    """
     ways: dict[int, list[Arc]] = {}
     for arc in drawn.arcs:
         ways.setdefault(arc.tail, []).append(arc)
     for at, arcs in ways.items():
         vertex = drawn.vertices[at]
-        if len(arcs) < 2 or vertex.role is Role.BRANCH:
+        if len(arcs) < 2 or vertex.role in (Role.BRANCH, Role.GAP):
             continue
         live = [arc for arc in arcs if arc.is_live]
         point = Vertex(
             Role.BRANCH, name=vertex.name, scope=vertex.scope, wire=vertex.wire, step=vertex.step,
             is_still=not live,
         )  # fmt: skip
-        name = arcs[0].shown
-        has_name = bool(name) and any(name in arc.forward for arc in arcs)
+        firsts = [label for arc in arcs for label in arc.labels[:1] if label.sort is Sort.NAME]
+        said = [label for label in firsts if label.forward != label.adjoint]  # but not the step
         stem = Arc(
-            at, len(drawn.vertices), (name,) if has_name else (), (f"δ{name}",) if has_name else (),
-            vertex.wire, arcs[0].name, name, bool(live), any(arc.is_carry for arc in arcs),
+            at, len(drawn.vertices), tuple(said[:1]), vertex.wire, arcs[0].name, arcs[0].shown,
+            bool(live), any(arc.is_carry for arc in arcs), entry=arcs[0].entry,
             shares=vertex.shares,
         )  # fmt: skip
         for arc in arcs:
             arc.tail = stem.head
-            arc.forward = tuple(line for line in arc.forward if line != name)
-            arc.adjoint = tuple(line for line in arc.adjoint if line != f"δ{name}")
+            arc.labels = arc.labels[arc.labels[:1] in [(label,) for label in said] :]
         drawn.vertices.append(point)
         drawn.arcs.append(stem)
     return drawn
@@ -123,8 +123,7 @@ def _splice(drawn: Skeleton) -> Skeleton:
     for at in gone:
         (before,), (after,) = coming[at], leaving[at]
         after.tail, after.name = before.tail, before.name
-        after.forward = tuple(filter(None, (*before.forward, *after.forward)))
-        after.adjoint = tuple(filter(None, (*before.adjoint, *after.adjoint)))
+        after.labels = (*before.labels, *after.labels)
         after.is_carry |= before.is_carry
         after.shown = before.shown
         leaving[before.tail] = [after if arc is before else arc for arc in leaving[before.tail]]

@@ -14,12 +14,12 @@ from itertools import groupby
 from typing import Any
 
 from ..formulas.names import minus
-from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, merge
+from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, merge, named
 
 MOST_STEPS = 6  # of a loop that are all drawn
 KEPT_STEPS = 2  # at either end of a longer one
 MOST_RANKS = 40  # one behind the other that are all drawn of what was recorded without steps
-KEPT_RANKS = 10  # at either end of more of them
+KEPT_RANKS = 8  # at either end of more of them
 STEP = re.compile(r"\[(-?\d+)\]")
 
 Gap = tuple[object, ...]  # what tells a gap from others, and the words in its box
@@ -201,10 +201,9 @@ def _one_for_all(arcs: list[Arc], tail: int, head: int, *, into_gap: bool) -> Ar
     first = replace(arcs[0], tail=tail, head=head, is_live=any(arc.is_live for arc in arcs))
     if into_gap:  # a weight on the way belongs to what is left out
         name = first.shown if len({arc.shown for arc in arcs}) == 1 else ""
-        back = f"δ{name}" if name else ""
-        return replace(first, forward=(name,), adjoint=(back,), weight=None, weight_name="")
-    if len({arc.forward for arc in arcs}) > 1:
-        return replace(first, forward=(), adjoint=(), weight=None, weight_name="")
+        return replace(first, labels=named(name), weight=None, weight_name="")
+    if len({arc.labels for arc in arcs}) > 1:
+        return replace(first, labels=(), weight=None, weight_name="")
     return first
 
 

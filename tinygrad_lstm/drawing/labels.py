@@ -19,7 +19,7 @@ from ..engine.symbol import Symbol, bare, constant_text
 from ..formulas.names import minus
 from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader
-from ..formulas.rewriting import rename, rewrite
+from ..formulas.rewriting import rewrite
 from ..network.flow import SOURCES, Flow, Node
 
 DEEPEST = 2  # operations of an unnamed signal that are written out, one in the other
@@ -39,25 +39,37 @@ class Labels(Reader):
         return label(self.signal(wire))
 
     def factor(self, node: Node, port: int) -> str:
-        """Return the factor of δ at an operand's arc."""
-        return label(self.gain(node, port))
+        """Return the factor of δ at an operand's arc; a dot says that it stands to the left."""
+        text = label(self.gain(node, port))
+        is_left = node.kind is Kind.BILINEAR and node.operation.sides[port] < 0
+        return f"{text} ·" if is_left and text else text
 
     def function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the text in the box of a function, and in the box of its gain."""
         slope = f"{operation_name(node)}′"
         if len(node.inputs) == 1:
             gain = self.gain(node, 0)
-            slope = label(rename(gain, without_step)) if gain is not None else ""
-        if not node.is_named:
-            return (operation_name(node),), (slope,)
-        return (short_name(node), operation_name(node)), (f"δ{short_name(node)}", slope)
+            slope = label(gain) if gain is not None else ""
+        return (operation_name(node),), (slope,)
 
-    def weight(self, node: Node, port: int) -> tuple[list[str], list[str]]:
-        """Return the text at an arc that stands for a product with a weight."""
+    def weight(self, node: Node, port: int) -> tuple[str, str]:
+        """Return the texts at an arc that stands for a product with a weight."""
         name, other = self.text(node.inputs[port]), self.factor(node, 1 - port)
-        if port or node.works_by_entry:
-            return [name], [other]
-        return [f"{name} ·"], [f"{other} ·"]
+        return (name, other) if port or node.works_by_entry else (f"{name} ·", other)
+
+    def signal_name(self, node: Node) -> str:
+        """Return the name of the signal that a node makes; nothing if a person would give none.
+
+        The net input of p is s_p.
+        """
+        if node.kind is Kind.COLLECT:
+            return self.sequence(node)
+        if node.is_named:
+            return short_name(node)
+        (wire, *_) = node.outputs
+        user = self.network.user[wire]
+        is_net_input = user.kind is Kind.ELEMENTWISE and len(user.inputs) == 1 and user.is_named
+        return f"s_{short_name(user)}" if is_net_input else ""
 
     def sequence(self, node: Node) -> str:
         """Return the name of the steps that a loop hands out, or "" if nobody named them."""
@@ -79,8 +91,9 @@ class Labels(Reader):
 
     def result(self, node: Node, step: int | None) -> Any:
         (wire, *_) = node.outputs
-        name = short_name(node) if node.is_named else operation_name(node)
-        return self.variable(name, wire, step, self.value(wire, step))
+        if not node.is_named:
+            return self.write_out(node, step)
+        return self.variable(short_name(node), wire, step, self.value(wire, step))
 
     def _name_of(self, wire: int, step: int | None) -> str | None:
         node = self.maker[wire]
@@ -174,5 +187,5 @@ def step_words(at: int, steps: Sequence[int]) -> str:
 
 
 def without_step(name: str) -> str:
-    """Return a name without its step k: inside a box, every signal is of step k."""
+    """Return a name without its step k, as the sequence of all steps has it."""
     return name.replace("(k)", "")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import SignalError, nearest
 from ..formulas.names import NUMBERED, minus
-from .skeleton import Arc, Role, Skeleton, Vertex
+from .skeleton import Arc, Label, Role, Skeleton, Sort, Vertex, common
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
 MOST = 4  # entries that are written out
@@ -40,10 +41,41 @@ def write_values(
             value, back = (x if x is None else _entry(x, arc.entry) for x in (value, back))
         lines = number(value), number(back) if arc.is_live else ""
         tail = drawn.vertices[arc.tail]
-        written = tail if tail.role is Role.ALIAS else arc  # a short arrow has no room for it
-        if tail.role is not Role.ALIAS or tail.name:
-            written.forward = (*filter(None, written.forward), lines[0])
-            written.adjoint = (*filter(None, written.adjoint), lines[1])
+        if tail.role is not Role.ALIAS:
+            is_weight = arc.number is not None
+            scope = common((tail.scope, drawn.vertices[arc.head].scope))
+            labels = arc.labels or (Label(Sort.NAME, scope=scope),)
+            arc.labels = (_with_weight if is_weight else _with_signal)(labels, *lines)
+        elif tail.name:  # a short arrow has no room for it
+            tail.forward, tail.adjoint = (*tail.forward, lines[0]), (*tail.adjoint, lines[1])
+
+
+def _with_signal(labels: tuple[Label, ...], forward: str, adjoint: str) -> tuple[Label, ...]:
+    """Return the labels with the numbers of the signal that comes to the head of the arc.
+
+    They stand under the name of this signal, if the arc says the name.
+    """
+    before = [*labels]
+    after = [before.pop()] if before and before[-1].sort is Sort.GAIN else []
+    is_said = before and before[-1].sort is Sort.NAME
+    name = before.pop() if is_said else Label(Sort.NAME, scope=(before or after)[-1].scope)
+    return (*before, _with_number(name, forward, adjoint), *after)
+
+
+def _with_weight(labels: tuple[Label, ...], forward: str, adjoint: str) -> tuple[Label, ...]:
+    """Return the labels with the number of the weight under its name."""
+    return tuple(
+        _with_number(label, forward, adjoint) if label.sort is Sort.WEIGHT else label
+        for label in labels
+    )
+
+
+def _with_number(label: Label, forward: str, adjoint: str) -> Label:
+    forward_lines, adjoint_lines = (
+        (*filter(None, lines), number)
+        for lines, number in ((label.forward, forward), (label.adjoint, adjoint))
+    )
+    return replace(label, forward=forward_lines, adjoint=adjoint_lines)
 
 
 def total(arc: Arc, δ: Mapping[int, Any], step: int | None) -> Any:

@@ -6,7 +6,6 @@ does, a signal passes the border of a loop unseen, and a loss is the end of the 
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,21 @@ from .forks import share_ends
 from .labels import Labels, constant_label, operation, short_name, step_words, transpose_text
 from .loss import Loss
 from .shared import say_shared
-from .skeleton import LOOSE, Arc, Reading, Role, Share, Skeleton, Vertex, frames, is_matmul
+from .skeleton import (
+    LOOSE,
+    Arc,
+    Label,
+    Reading,
+    Role,
+    Share,
+    Skeleton,
+    Sort,
+    Vertex,
+    common,
+    frames,
+    is_matmul,
+    named,
+)
 
 Weight = tuple[Node, int]  # a product with a weight, and the operand that is the weight
 THROUGH = (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.COLLECT)
@@ -222,10 +235,6 @@ class _Outline:
         elif node.kind is not Kind.BRANCH:
             text = operation(node)
             forward, adjoint, role = (text,), (transpose_text(text),), Role.BOX
-            if node.kind is Kind.COLLECT:
-                name = self.labels.sequence(node)
-            if node.is_named and name:
-                forward, adjoint = (name, *forward), (f"δ{name}", *adjoint)
         still = role is Role.END and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
         scope = self._frames(node)
@@ -261,9 +270,8 @@ class _Outline:
             own = ()
         users = [self.user[wire] for wire in node.outputs]
         led_to = [frames(user) for user in users if id(user) not in self.hidden]
-        levels = takewhile(lambda names: len(set(names)) == 1, zip(*led_to, strict=False))
-        common = tuple(names[0] for names in levels)
-        return common if common[: len(own)] == own else own
+        shared = common(led_to)
+        return shared if shared[: len(own)] == own else own
 
     def _put(self, node: Node, vertex: Vertex) -> None:
         self.vertex[id(node)] = len(self.skeleton.vertices)
@@ -282,34 +290,51 @@ class _Outline:
             self._alias(node, port, wire)
             return
         way = self._way(wire)
-        maker, weight = way.maker, way.weight
-        if id(maker) not in self.vertex:
-            return
-        sign = "−" if node.signs and port < len(node.signs) and node.signs[port] < 0 else ""
-        forward, adjoint = self.labels.weight(*weight) if weight else ([], [])
+        if id(way.maker) in self.vertex:
+            self._join(way, node, self._gain(node, port), wire)
+
+    def _gain(self, node: Node, port: int) -> tuple[Label, ...]:
+        """Return the label of the factor by which a vertex multiplies an operand, or its δ."""
+        if node.signs and port < len(node.signs) and node.signs[port] < 0:
+            return (Label(Sort.GAIN, ("−1",), ("−1",), frames(node)),)
         if node.kind is Kind.BILINEAR or (node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1):
             factor = self.labels.factor(node, port)
-            adjoint.append(f"({factor})" if adjoint and " " in factor else factor)
-        elif maker.kind in (Kind.JUNCTION, Kind.BILINEAR) and maker.is_named and weight is None:
-            forward, adjoint = [short_name(maker)], [f"δ{short_name(maker)}"]
-        if maker.kind in DELAYS:
-            forward.insert(0, short_name(maker))
-        lines = [*forward[:-1], sign + "".join(forward[-1:])]
-        self._join(way, node, tuple(lines), (sign + " ".join(adjoint),), wire)
+            return (Label(Sort.GAIN, (), (factor,), frames(node)),) if factor else ()
+        return ()
 
-    def _join(
-        self, way: Way, node: Node, forward: tuple[str, ...], adjoint: tuple[str, ...], wire: int
-    ) -> Arc:
+    def _name(self, maker: Node) -> tuple[Label, ...]:
+        """Return the label of the signal that a vertex makes, if the signal has a name.
+
+        A source says its name itself. What a delay hands on has no δ of its own: it is a part of
+        the δ that the delay was given.
+        """
+        if maker.kind in DELAYS:
+            return named(short_name(maker), "", frames(maker))
+        vertex = self.skeleton.vertices[self.vertex[id(maker)]]
+        if maker.kind is Kind.BRANCH or vertex.role in LOOSE:
+            return ()
+        return named(self.labels.signal_name(maker), scope=vertex.scope)
+
+    def _join(self, way: Way, node: Node, gain: tuple[Label, ...], wire: int) -> Arc:
         """Add the arc of a way to a vertex."""
         maker, weight, step = way
+        labels = self._name(maker)
         if step:
-            forward, adjoint = ((step, *filter(None, lines)) for lines in (forward, adjoint))
+            labels += named(step, step, frames(maker))
+        if weight is not None:
+            (forward, adjoint), scope = self.labels.weight(*weight), frames(weight[0])
+            labels += (Label(Sort.WEIGHT, (forward,), (adjoint,), scope),)
+            labels += named(self.labels.signal_name(weight[0]), scope=scope)
+        labels += gain
+        head = self.skeleton.vertices[self.vertex[id(node)]]
+        if head.role is Role.END and labels and labels[-1].forward == head.forward:
+            labels = labels[:-1]  # the end says the name
         is_carry = node.kind in DELAYS or maker.kind in DELAYS
         shown = short_name(maker) if maker.is_named else ""
         product, port = weight or (None, 0)
         weight_name = self._origin(product.inputs[port]).name if product else ""
         arc = Arc(
-            self.vertex[id(maker)], self.vertex[id(node)], forward, adjoint, wire, maker.name,
+            self.vertex[id(maker)], self.vertex[id(node)], labels, wire, maker.name,
             shown, wire in self.alive, is_carry, product, weight_name,
         )  # fmt: skip
         self.skeleton.arcs.append(arc)
@@ -326,11 +351,10 @@ class _Outline:
         back = f"δ{name}" if live else name
         scope, source = frames(node), origin.outputs[0]
         self._add(node, Vertex(Role.ALIAS, (name,), (back,), origin.name, scope, source, not live))
-        sign = "−" if node.signs and node.signs[port] < 0 else ""
-        other = self.labels.factor(node, port) if node.kind is Kind.BILINEAR else ""
+        gain = self._gain(node, port)
         self.skeleton.arcs.append(
-            Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], (sign,), (sign + other,),
-                wire, origin.name, name, live)
+            Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], gain, wire, origin.name,
+                name, live)
         )  # fmt: skip
 
     def _way(self, wire: int) -> Way:
@@ -378,5 +402,4 @@ class _Outline:
                 last = self.maker[last.inputs[0]]
             name = short_name(last)
             self._put(node, Vertex(Role.END, (name,), (f"∂L/∂{name}",), last.name, (), wire))
-            forward, adjoint = self.labels.weight(*weight) if weight else ([""], [""])
-            self.ends[key] = self._join(way, node, tuple(forward), tuple(adjoint), wire)
+            self.ends[key] = self._join(way, node, (), wire)

@@ -14,7 +14,8 @@ import numpy as np
 from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
-from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_matmul
+from .forks import fork
+from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex, is_matmul
 
 MOST = 400  # vertices and arcs that a picture can hold and still be read
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -60,6 +61,7 @@ class _Expansion:
             )
         for arc in self.drawn.arcs:
             self._connect(arc)
+        fork(self.expanded)
         return self.expanded
 
     def _size(self, vertex: Vertex) -> int:
@@ -84,7 +86,7 @@ class _Expansion:
         for entry in range(count):
             self.entries[-1].append(len(self.expanded.vertices))
             mark = str(entry + 1) if count > 1 else ""
-            names = vertex.role in LOOSE or len(vertex.forward) > 1
+            names = vertex.role in LOOSE
             forward, adjoint = (
                 (with_index(lines[0], mark), *lines[1:]) if lines and names else lines
                 for lines in (vertex.forward, vertex.adjoint)
@@ -103,23 +105,25 @@ class _Expansion:
         wide = max(len(tails), len(heads))
         if self._is_matrix(arc):
             weights, separator = self._weights(arc), "" if wide < 10 else ","
-            *above, name = arc.forward or ("",)
+            at = [label.sort for label in arc.labels].index(Sort.WEIGHT)
+            (name,) = arc.labels[at].forward
             for (row, tail), (column, head) in product(enumerate(tails), enumerate(heads)):
                 text = with_index(name, f"{row + 1}{separator}{column + 1}")
+                labels = (
+                    *(indexed(label, row + 1, tails) for label in arc.labels[:at]),
+                    replace(arc.labels[at], forward=(text,), adjoint=(text,)),
+                    *(indexed(label, column + 1, heads) for label in arc.labels[at + 1 :]),
+                )
                 self.expanded.arcs.append(
-                    replace(arc, tail=tail, head=head, forward=(*above, text), adjoint=(text,),
-                            number=weights[row, column])
-                )  # fmt: skip
+                    replace(arc, tail=tail, head=head, labels=labels, number=weights[row, column])
+                )
             return
         for entry in range(wide):
             tail, head = tails[entry % len(tails)], heads[entry % len(heads)]
-            mark = str(entry + 1) if wide > 1 else ""
-            forward, adjoint = (
-                tuple(with_index(line, mark) for line in lines)
-                for lines in (arc.forward, arc.adjoint)
-            )
+            ends = tails if len(tails) == wide else heads
+            labels = tuple(indexed(label, entry + 1, ends) for label in arc.labels)
             self.expanded.arcs.append(
-                replace(arc, tail=tail, head=head, forward=forward, adjoint=adjoint, entry=entry)
+                replace(arc, tail=tail, head=head, labels=labels, entry=entry)
             )
 
     def _weights(self, arc: Arc) -> Any:
@@ -133,6 +137,15 @@ class _Expansion:
             if value.shape == shape:
                 return value
         return value.reshape(shape)
+
+
+def indexed(label: Label, entry: int, entries: list[int]) -> Label:
+    """Return a label of one of several entries."""
+    mark = str(entry) if len(entries) > 1 else ""
+    forward, adjoint = (
+        tuple(with_index(line, mark) for line in lines) for lines in (label.forward, label.adjoint)
+    )
+    return replace(label, forward=forward, adjoint=adjoint)
 
 
 def with_index(name: str, mark: str) -> str:

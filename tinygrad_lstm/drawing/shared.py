@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from .skeleton import Role, Skeleton, Vertex, frames, within
 
@@ -36,9 +37,16 @@ def say_shared(drawn: Skeleton) -> None:
         )
     titles = _titles(uses)
     for vertex in drawn.vertices:
-        vertex.scope = tuple(
-            titles.get(vertex.scope[: at + 1], frame) for at, frame in enumerate(vertex.scope)
+        vertex.scope = _titled(vertex.scope, titles)
+    for arc in drawn.arcs:
+        arc.labels = tuple(
+            replace(label, scope=_titled(label.scope, titles)) for label in arc.labels
         )
+
+
+def _titled(scope: tuple[str, ...], titles: dict[tuple[str, ...], str]) -> tuple[str, ...]:
+    """Return the frames of a scope, of which some have titles."""
+    return tuple(titles.get(scope[: at + 1], frame) for at, frame in enumerate(scope))
 
 
 def _uses(drawn: Skeleton) -> Iterator[tuple[str, tuple[str, ...], Vertex | None]]:

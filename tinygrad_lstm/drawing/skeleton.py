@@ -6,13 +6,16 @@ each vertex and each arc says what it is in the network and in the adjoint netwo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import takewhile
+from typing import NamedTuple, TypeVar
 
 from ..engine.kind import Kind
 from ..network.flow import SOURCES, Node
+
+Item = TypeVar("Item")
 
 
 class Role(StrEnum):
@@ -106,6 +109,36 @@ class Vertex:
     shares: tuple[Share, ...] = ()
 
 
+class Sort(StrEnum):
+    """The sort of a label: what it says of its arrow."""
+
+    NAME = "name"
+    WEIGHT = "weight"
+    GAIN = "gain"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label on an arc: the name of a signal, or a factor that multiplies the signal.
+
+    Attributes
+    ----------
+    sort : Sort
+        ``name`` of what the arc carries at this place; ``weight``, which is a parameter, or
+        ``gain``, any other factor.
+    forward, adjoint : tuple of str
+        What is written, line by line, in the network and in its adjoint; nothing if the label is
+        in the other alone.
+    scope : tuple of str
+        The frames that it stands in.
+    """
+
+    sort: Sort
+    forward: tuple[str, ...] = ()
+    adjoint: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Arc:
     """A signal's way between two vertices.
@@ -114,10 +147,10 @@ class Arc:
     ----------
     tail, head : int
         Places, as positions in the skeleton's list.
-    forward, adjoint : tuple of str
-        What is written at it, line by line.
+    labels : tuple of Label
+        From its tail to its head.
     wire : int
-        Of the signal at its head.
+        Of the signal that comes to its head, before a gain of the head.
     shares : tuple of Share
         What else its δ is the sum of, beside the δ on its wire.
     name, shown : str
@@ -141,8 +174,7 @@ class Arc:
 
     tail: int
     head: int
-    forward: tuple[str, ...] = ()
-    adjoint: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
     wire: int = -1
     name: str = ""
     shown: str = ""
@@ -165,6 +197,12 @@ class Skeleton:
     vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def named(name: str, δ: str | None = None, scope: tuple[str, ...] = ()) -> tuple[Label, ...]:
+    """Return the label that says the name of a signal, and of its δ; none without a name."""
+    back = f"δ{name}" if δ is None else δ
+    return (Label(Sort.NAME, (name,), (back,), scope),) if name else ()
 
 
 def merge(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[int]]:
@@ -204,6 +242,12 @@ def frames(node: Node) -> tuple[str, ...]:
             name = f"{scopes.pop()}.{name}"
         scopes.append(name)
     return (*step, *scopes)
+
+
+def common(rows: Iterable[tuple[Item, ...]]) -> tuple[Item, ...]:
+    """Return what several scopes, or rows of labels, begin with alike."""
+    columns = takewhile(lambda items: len(set(items)) == 1, zip(*rows, strict=False))
+    return tuple(items[0] for items in columns)
 
 
 def within(scope: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from .joints import join_lines_to_names
+
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
 
 
@@ -21,10 +23,10 @@ def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str
     program : function of these three for one graph; of the format ``places`` it returns DOT text
     """
     graphs = graphs_in(dot)
-    if len(graphs) < 2:
+    if engine != "dot" or (len(graphs) < 2 and "port=" not in dot):  # nothing is in a line
         return program(dot, format, engine)
-    places = [program(graph, "places", engine).decode() for graph in graphs]
-    return program(stack_graphs(places), format, "nop2")
+    places = [join_lines_to_names(program(graph, "places", engine).decode()) for graph in graphs]
+    return program(stack_graphs(places) if len(places) > 1 else places[0], format, "nop2")
 
 
 def graphs_in(dot: str) -> list[str]:

@@ -5,7 +5,9 @@ Knows characters alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import html
+import re
+from collections.abc import Iterable
 
 import graphviz
 
@@ -13,6 +15,9 @@ FONT, MONO = "DejaVu Sans", "DejaVu Sans Mono"
 LONGEST = 80  # characters of a name
 WIDTH, HEIGHT = 0.097, 0.19  # inches of a character and of a line at 11 points
 ROOM = 0.12  # inches around a text
+LABEL_WIDTH, LABEL_HEIGHT = 0.084, 0.16  # the same of a label on an arrow, at 10 points
+MONO_WIDTH = 0.602  # of a letter of MONO, for its size
+LABEL_ROOM, POINT = 0.06, 0.08
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -37,6 +42,16 @@ def join_lines(lines: Iterable[str]) -> str:
     return label
 
 
+def unescape_lines(label: str) -> list[str]:
+    """Return the lines of a label as they are shown.
+
+    >>> unescape_lines(r"a\\\\b\\nc &amp; d")
+    ['a\\\\b', 'c & d']
+    """
+    text = re.sub(r"\\(.)", lambda sign: "\n" if sign[1] == "n" else sign[1], label)
+    return html.unescape(text).split("\n")
+
+
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
     """Return the width and height of a box that has room for any of some texts, given as lines."""
     lines = [list(text) for text in texts]
@@ -46,10 +61,20 @@ def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
     return f"{max(0.3, longest * wide + ROOM):.2f}", f"{most * HEIGHT + ROOM:.2f}"
 
 
-def pad_lines(lines: Sequence[str], *others: Sequence[str]) -> list[str]:
-    """Return lines padded to the size of the largest of some other texts."""
-    lines = [clip_text(line) for line in lines]  # before there are blanks around them
-    width = max((min(len(line), LONGEST) for other in others for line in other), default=0)
-    count = max((len(other) for other in others if any(other)), default=0)
-    filled = [*lines, *[""] * (count - len(lines))][:count]
-    return [line.center(width, NO_BREAK) for line in filled] if width else []
+def label_id(arrow: str, position: int) -> str:
+    """Return the id of a label in an arrow."""
+    return f"{arrow}_{position}"
+
+
+def is_label(identity: str) -> bool:
+    """Return whether an id is that of a label in an arrow."""
+    return re.fullmatch(r"[fa]\d+_\d+", identity) is not None
+
+
+def label_size(*texts: Iterable[str], is_pointed: bool = False) -> tuple[str, str]:
+    """Return the width and height of a label on an arrow, with a point at one end if asked."""
+    lines = [[line for line in text if line] for text in texts]
+    longest = max((min(len(line), LONGEST) for text in lines for line in text), default=0)
+    most = max(map(len, lines))
+    room = LABEL_ROOM + POINT * is_pointed
+    return f"{longest * LABEL_WIDTH + room:.2f}", f"{most * LABEL_HEIGHT + room:.2f}"

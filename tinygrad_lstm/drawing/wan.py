@@ -8,14 +8,17 @@ before what it leads to, and the arrow into it is the one long way back.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from textwrap import wrap
 from typing import Any
 
 import graphviz
 
 from .frames import Frame
-from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_matmul
-from .text import FONT, MONO, escape, join_lines, pad_lines, size
+from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex, is_matmul
+from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
+
+Place = tuple[int, int | None]  # a vertex, or an arc and which of its labels
 
 INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
 # the look of a vertex by its role, where it is no white box
@@ -33,8 +36,14 @@ FRAME = {
 }  # fmt: skip
 WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
-DOTS: dict[str, tuple[Role, ...]] = {
-    "forward": (Role.BRANCH,), "adjoint": (Role.SUM, Role.PRODUCT, Role.MATMUL),
+THICK = "1.8"  # points across the line of a value that is carried over a step
+AT_DOT = "nonenormal"  # an arrowhead that keeps away from the middle of a dot
+DOTS: dict[str, dict[Role, str]] = {
+    "forward": {Role.BRANCH: "●"},
+    "adjoint": {Role.SUM: "●", Role.PRODUCT: "◆", Role.MATMUL: "◆"},
+}
+GAINS = {  # the look of a factor: a parameter, or what the network computes
+    Sort.WEIGHT: {"fillcolor": "#fff8e1"}, Sort.GAIN: {"fillcolor": "white"},
 }  # fmt: skip
 SIGNS = {Role.SUM: "Σ", Role.BRANCH: "Σ", Role.PRODUCT: "×", Role.MATMUL: "@"}
 LEGEND: dict[str, str] = {  # the same words in both views, so that both take the same room
@@ -75,7 +84,7 @@ class _View:
         self.beside: dict[int, list[int]] = {}  # the parameters and constants of a vertex
         for arc in drawn.arcs:
             tail, head = drawn.vertices[arc.tail], drawn.vertices[arc.head]
-            if tail.role is Role.ALIAS and head.role is not Role.DELAY:
+            if tail.role is Role.ALIAS and head.role is not Role.DELAY and not arc.labels:
                 self.beside.setdefault(arc.head, []).append(arc.tail)
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
@@ -84,7 +93,7 @@ class _View:
         graph = graphviz.Digraph(
             name=self.view,
             graph_attr={
-                "rankdir": "LR", "fontname": FONT, "fontsize": "10", "nodesep": "0.22",
+                "rankdir": "LR", "fontname": FONT, "fontsize": "10", "nodesep": "0.25",
                 "ranksep": "0.3", "bgcolor": "white", "newrank": "true", "labelloc": "b",
                 "labeljust": "l", "fontcolor": "#5f6368",
                 "label": self._legend() if legend else "",
@@ -96,12 +105,15 @@ class _View:
         with graph.subgraph(name=f"cluster_{self.view}") as page:
             page.attr(label=escape(f"{title}: {subject}" if title else subject), color="none",
                       fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
-            frames: Frame[int] = Frame()
+            frames: Frame[Place] = Frame()
             for number, vertex in enumerate(self.drawn.vertices):
-                frames.at(vertex.scope).contents.append(number)
+                frames.at(vertex.scope).contents.append((number, None))
+            for number, arc in enumerate(self.drawn.arcs):
+                for at, label in enumerate(arc.labels):
+                    frames.at(label.scope).contents.append((number, at))
             frames.write(page, page.name, self._put, **FRAME)
-            for arc in self.drawn.arcs:
-                self._arc(page, arc)
+            for number, arc in enumerate(self.drawn.arcs):
+                self._arc(page, number, arc)
         return str(graph.source)
 
     def _id(self, number: int) -> str:
@@ -118,10 +130,13 @@ class _View:
 
     # --- vertices --------------------------------------------------------------------------------
 
-    def _put(self, graph: Any, numbers: list[int]) -> None:
-        for number in numbers if graph.name.count("_") == 1 else reversed(numbers):
+    def _put(self, graph: Any, places: list[Place]) -> None:
+        for number, at in places if graph.name.count("_") == 1 else reversed(places):
             beside = self.beside.get(number, [])
-            if beside:
+            if at is not None:
+                arc = self.drawn.arcs[number]
+                graph.node(self._label_ids(number)[at], **self._label(arc, arc.labels[at]))
+            elif beside:
                 self._together(graph, [number, *beside])
             elif number not in self.repeated:
                 graph.node(self._id(number), **self._look(self.drawn.vertices[number]))
@@ -138,7 +153,7 @@ class _View:
         """Return the look of a junction, a product or a branch point, all of one size."""
         look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
         if role in DOTS[self.view]:
-            return {**look, "label": "●", "fontsize": "7", "color": "none"}
+            return {**look, "label": DOTS[self.view][role], "fontsize": "7", "color": "none"}
         return {**look, "label": SIGNS[role], "fontsize": "13"}
 
     def _box(self, vertex: Vertex) -> dict[str, str]:
@@ -161,35 +176,85 @@ class _View:
 
     # --- arcs ------------------------------------------------------------------------------------
 
-    def _arc(self, graph: Any, arc: Arc) -> None:
+    def _arc(self, graph: Any, number: int, arc: Arc) -> None:
+        """Write an arc as lines from label to label, from its tail to its head."""
         tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
-        dots = DOTS[self.view]
-        look = {"color": arc.color or (CARRY if arc.is_carry and not self.adjoint else self.ink)}
-        look["fontcolor"] = self.ink
-        if arc.is_carry or arc.width:
-            look["penwidth"] = arc.width or "1.8"
+        stops = [self._id(arc.tail), *self._label_ids(number), self._id(arc.head)]
+        ends = {0: arc.tail, len(stops) - 1: arc.head}
+        pointed = 0 if self.adjoint else len(stops) - 1
+        at = list(range(len(stops)))
+        if _is_way_back(tail, head):  # turned round, so that the delay stands left
+            at.reverse()
+        for one, other in pairwise(at):
+            look = self._line(arc, min(one, other))
+            if tail.role is Role.END and not tail.scope and one == 0:
+                look["minlen"] = "2" if arc.labels else "3"  # to stand left of what is in a frame
+            if _is_way_back(tail, head) and other == len(stops) - 2:
+                look["weight"] = "0"  # labels stand near the tail
+            for end, side, stop in (("tail", "e", one), ("head", "w", other)):
+                if stop not in ends:
+                    look[f"{end}port"] = side
+                elif self._is_dot(ends[stop]):
+                    look[f"{end}clip"] = "false"
+            if pointed in (one, other):
+                end = "tail" if pointed == one else "head"
+                look |= {"dir": "back"} if end == "tail" else {}
+                if self._is_dot(ends[pointed]):
+                    look[f"arrow{end}"] = AT_DOT
+            else:
+                look["dir"] = "none"
+            graph.edge(stops[one], stops[other], **look)
+
+    def _line(self, arc: Arc, at: int) -> dict[str, str]:
+        """Return the look of the line behind some of the labels of an arc."""
+        tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
+        gains = [number for number, label in enumerate(arc.labels) if label.sort is not Sort.NAME]
+        is_before, is_after = all(at <= gain for gain in gains), all(at > gain for gain in gains)
+        # a value carried over a step, before or behind which it is multiplied
+        is_carry = (tail.role is Role.DELAY and is_before) or (
+            head.role is Role.DELAY and is_after and tail.role not in LOOSE
+        )
+        look = {"color": arc.color or (CARRY if is_carry and not self.adjoint else self.ink)}
+        if is_carry or arc.width:
+            look["penwidth"] = arc.width or THICK
         if arc.is_marked:
             look |= {"color": MARK, "penwidth": "3"}
         if self.adjoint and not arc.is_live:
             look["color"] = "none"
-        lines = pad_lines(arc.adjoint if self.adjoint else arc.forward, arc.forward, arc.adjoint)
-        if lines:
-            look["label"] = join_lines(lines)
-            if self.adjoint and not arc.is_live:
-                look["fontcolor"] = "none"
-        if tail.role is Role.END and not tail.scope:
-            look["minlen"] = "2"  # to stand left of what is in a frame
-        ends = [("tail", tail, arc.tail), ("head", head, arc.head)]
-        arrow = "tail" if self.adjoint else "head"
-        if head.role is Role.DELAY and tail.role not in LOOSE:  # the way back: turned round
-            ends = [("tail", head, arc.head), ("head", tail, arc.tail)]
-            arrow = "head" if self.adjoint else "tail"
-            look["weight"] = "0"
-        for end, vertex, _ in ends:
-            if vertex.role in dots:
-                look[f"{end}clip"] = "false"
-        if any(end == arrow and vertex.role in dots for end, vertex, _ in ends):
-            look[f"arrow{arrow}"] = "none"
-        if arrow == "tail":
-            look["dir"] = "back"
-        graph.edge(self._id(ends[0][2]), self._id(ends[1][2]), **look)
+        return look
+
+    def _is_dot(self, number: int) -> bool:
+        return self.drawn.vertices[number].role in DOTS[self.view]
+
+    def _label_ids(self, number: int) -> list[str]:
+        count = len(self.drawn.arcs[number].labels)
+        return [label_id(self._id(number), at) for at in range(count)]
+
+    def _words(self, arc: Arc, label: Label) -> list[str]:
+        """Return what is to be seen of a label."""
+        lines = label.adjoint if self.adjoint else label.forward
+        return [line for line in lines if line] if arc.is_live or not self.adjoint else [""]
+
+    def _label(self, arc: Arc, label: Label) -> dict[str, str]:
+        """Return the look of a label: a name is written in the line, a factor in an arrowhead."""
+        lines = self._words(arc, label)
+        is_name = label.sort is Sort.NAME
+        width, height = label_size(label.forward, label.adjoint, is_pointed=not is_name)
+        look = {
+            "label": join_lines(lines), "width": width, "height": height, "fixedsize": "true",
+            "fontname": MONO if is_name or not any(lines) else FONT, "fontsize": "10",
+            "fontcolor": self.ink, "shape": "plaintext",
+        }  # fmt: skip
+        if not is_name and any(lines):
+            tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
+            points_left = self.adjoint != _is_way_back(tail, head)
+            look |= {"shape": "trapezium", "orientation": "90" if points_left else "-90"}
+            look |= {"style": "filled", **GAINS[label.sort], "color": self.ink}
+        if arc.is_marked and any(lines):
+            look |= {"color": MARK, "penwidth": "3"}
+        return look
+
+
+def _is_way_back(tail: Vertex, head: Vertex) -> bool:
+    """Return whether an arc leads back to a delay, which stands left of what it leads to."""
+    return head.role is Role.DELAY and tail.role not in LOOSE

@@ -1,0 +1,108 @@
+"""Lines as they are drawn: led on to the names that are written in them, and without loops.
+
+Knows the DOT text with places that a layout program writes. A name and its δ take the same room, so
+that the network and its adjoint are laid out alike; a line that ends at the border of this room is
+drawn on to the word in it, or through it if nothing is written. The program bends some long lines
+far beyond the points between which they lead.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .text import MONO, MONO_WIDTH, unescape_lines
+
+QUOTED = r'"(?:[^"\\]|\\[\s\S])*"'
+STATEMENT = re.compile(
+    rf"(?m)^(\s*(\w+)(?::\w+)?(?: -> (\w+)(?::\w+)?)?\s+\[)((?:{QUOTED}|[^\]\"])*)\]"
+)
+ATTRIBUTE = re.compile(rf"(\w+)=({QUOTED}|[^\s,\]]+)")
+AWAY = 2.0  # points between a word and a line
+LINE = 1.25  # the height of a line of text, for its size
+
+
+class Word(NamedTuple):
+    """What is written in a line: the middle of its place, and half its width and height."""
+
+    middle: complex
+    width: float
+    height: float
+
+
+def join_lines_to_names(places: str) -> str:
+    """Return a DOT text with places, in which lines lead on to the names in them."""
+    text = places.replace("\\\n", "")
+    words = {name: word for name, _, word in map(_word, STATEMENT.finditer(text)) if word}
+
+    def draw_on(match: re.Match[str]) -> str:
+        before, tail, head, inside = match.groups()
+        if head is None:
+            return match[0]
+        inside = re.sub(
+            r'\bpos="([^"]*)"', lambda pos: _drawn_on(pos[1], words.get(tail), words.get(head)),
+            inside,
+        )  # fmt: skip
+        return f"{before}{inside}]"
+
+    return STATEMENT.sub(draw_on, text)
+
+
+def _word(match: re.Match[str]) -> tuple[str, str | None, Word | None]:
+    """Return the word of a statement that puts a name in a line."""
+    _, name, head, inside = match.groups()
+    look = {key: text.strip('"') for key, text in ATTRIBUTE.findall(inside)}
+    if head is not None or look.get("fontname") != MONO or "pos" not in look:
+        return name, head, None
+    lines, size = unescape_lines(look.get("label", "")), float(look.get("fontsize", "10"))
+    if not any(lines):
+        return name, head, Word(_point(look["pos"]), 0.0, 0.0)
+    width = max(map(len, lines)) * MONO_WIDTH * size / 2 + AWAY
+    return name, head, Word(_point(look["pos"]), width, len(lines) * LINE * size / 2)
+
+
+def _drawn_on(pos: str, tail: Word | None, head: Word | None) -> str:
+    """Return the points of a line, led on to the words at its ends."""
+    arrows = [part for part in pos.split() if part[0] in "se"]
+    points = _without_loops([_point(part) for part in pos.split() if part[0] not in "se"])
+    if tail is not None:
+        points = [*_segment(_edge(tail, points[0]), points[0])[:-1], *points]
+    if head is not None:
+        points = [*points, *_segment(points[-1], _edge(head, points[-1]))[1:]]
+    text = " ".join([*arrows, *(f"{point.real:.5g},{point.imag:.5g}" for point in points)])
+    return f'pos="{text}"'
+
+
+def _without_loops(points: list[complex]) -> list[complex]:
+    """Return the points of a curve, of which no piece turns back from left to right."""
+    for at in range(0, len(points) - 3, 3):
+        start, end = points[at], points[at + 3]
+        width = abs((end - start).real)
+        for knot, control in ((start, at + 1), (end, at + 2)):
+            way = points[control] - knot
+            is_inside = (
+                min(start.real, end.real) <= points[control].real <= max(start.real, end.real)
+            )
+            if width and not is_inside and abs(way.real) > width:
+                points[control] = knot + way * (width / 2 / abs(way.real))
+    return points
+
+
+def _segment(one: complex, other: complex) -> list[complex]:
+    """Return the points of a straight line."""
+    return [one + (other - one) * part / 3 for part in range(4)]
+
+
+def _edge(word: Word, start: complex) -> complex:
+    """Return where the straight line from a point to the middle of a word meets the word."""
+    way = word.middle - start
+    parts = [
+        (abs(length) - half) / abs(length)
+        for length, half in ((way.real, word.width), (way.imag, word.height)) if abs(length) > half
+    ]  # fmt: skip
+    return start + way * max(parts, default=0.0)
+
+
+def _point(text: str) -> complex:
+    x, y = text.split(",")
+    return complex(float(x), float(y))
