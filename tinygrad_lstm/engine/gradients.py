@@ -19,6 +19,7 @@ from . import numerics
 from .arguments import as_array
 from .arrays import as_floats, plain
 from .cotangent import Sums
+from .reading import Reading
 from .tape import pull_back
 
 _ndarray = np.ndarray
@@ -35,19 +36,12 @@ NO_LEAF = (
 )
 
 
-class Gradients:
+class Gradients(Reading):
     """The gradient of a Tensor, and the backward pass."""
 
     __slots__ = ("_grad",)
 
-    _array: np.ndarray
     _grad: np.ndarray | None
-    inputs: tuple[Any, ...]
-    requires_grad: bool
-    serial: int
-    shape: Any
-    dtype: Any
-    label: Any
 
     @property
     def grad(self) -> np.ndarray | None:

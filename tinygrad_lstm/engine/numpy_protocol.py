@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DetachError, DTypeError, UsageError
+from ..errors import DTypeError, UsageError
 from . import functions, numpys_options
 from .arrays import plain
+from .reading import Reading
 
 JOINING = (
     "NumPy does not look for Tensors inside a list: to make one of them, write tg.array([…]) or "
@@ -20,14 +21,10 @@ JOINING = (
 )
 
 
-class NumPyProtocol:
+class NumPyProtocol(Reading):
     """The methods through which NumPy computes with a Tensor."""
 
     __slots__ = ()
-
-    _array: np.ndarray
-    requires_grad: bool
-    label: Any
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc in functions.PLAIN and method == "__call__":
@@ -73,13 +70,6 @@ class NumPyProtocol:
         raise DTypeError(
             f"found a masked array beside {self.label()}, expected an array without a mask; say "
             "what stands in the masked places with .filled(number), or leave them out with where"
-        )
-
-    def _refusal(self, action: str, remedy: str = "") -> DetachError:
-        """Return the error for an action that computes without the tape."""
-        return DetachError(
-            f"{action} is not differentiable here and would leave the tape at {self.label()}; "
-            f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
         )
 
 

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError, TinygradError, UsageError
+from ..errors import ShapeError, TinygradError, UsageError
 from . import primitives as p
 from .arguments import flag as checked_flag
 from .arguments import operand as checked_operand
@@ -173,28 +172,6 @@ class Tensor(Gradients, NumPyProtocol, Methods):
         self._array = new
         self.serial = replaced.latest = next(_serials)  # younger now than whatever used it
 
-    shape = property(attrgetter("_array.shape"), doc="The sizes of the axes.")
-    dtype = property(attrgetter("_array.dtype"), doc="The floating point type.")
-    ndim = property(attrgetter("_array.ndim"), doc="The number of axes.")
-    size = property(attrgetter("_array.size"), doc="The number of entries.")
-
-    def numpy(self) -> np.ndarray:
-        """Return a copy of the numbers."""
-        return self._array.copy()
-
-    def item(self) -> float:
-        """Return the number in a Tensor of one entry."""
-        if self.size != 1:
-            raise ShapeError(
-                f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
-            )
-        number: float = self._array.item()
-        return number
-
-    def tolist(self) -> Any:
-        """Return the numbers as nested lists."""
-        return self._array.tolist()
-
     def detach(self) -> Tensor:
         """Return the same numbers as a constant, off the tape."""
         return constant(self._array)
@@ -215,26 +192,6 @@ class Tensor(Gradients, NumPyProtocol, Methods):
         known = {*Tensor.__slots__, *Gradients.__slots__}
         slots = {slot: value for slot, value in state[1].items() if slot not in known}
         return _copied, (type(self), *fields), (state[0], slots) if state[0] or slots else None
-
-    # --- how it is recorded and shown ------------------------------------------------------------
-
-    def label(self) -> str:
-        """Return the name in messages: the scopes and the name, or the primitive."""
-        name = self.name or (self.primitive.name if self.primitive else "a leaf")
-        path, _, step = self.place.path().partition("[")
-        step = f"[{step}" if step else ""
-        return f"{path}.{name}{step}" if path else f"{name}{step}"
-
-    def __repr__(self) -> str:
-        numbers = np.array2string(self._array, separator=", ", prefix="Tensor(")
-        facts = [f"name={str(self.name)!r}"] if self.name else []
-        facts += [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
-        facts += [f"from {self.primitive.name}"] if self.primitive else []
-        facts += ["requires_grad=True"] if self.requires_grad and not self.primitive else []
-        return f"Tensor({', '.join([numbers, *facts])})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self._array.item() if self.ndim == 0 else self._array, spec)
 
     # --- operators -------------------------------------------------------------------------------
     # fmt: off
@@ -296,31 +253,8 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             "build a new one with where, stack or concatenate, or replace a leaf's .data"
         )
 
-    def __len__(self) -> int:
-        if self.ndim == 0:
-            raise UsageError(f"{self.label()} is a single number and has no length")
-        return len(self._array)
-
     def __iter__(self) -> Iterator[Tensor]:
         return (self[k] for k in range(len(self)))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ArgumentError(
-                f"the truth of {self.label()}, of shape {self.shape}, is ambiguous; "
-                "compare it and use .all() or .any()"
-            )
-        return bool(self._array)
-
-    def __float__(self) -> float:
-        if self.requires_grad:
-            raise self._refusal("float")
-        return float(self.item())
-
-    def __int__(self) -> int:
-        if self.requires_grad:
-            raise self._refusal("int")
-        return int(self.item())
 
 
 # --- recording ----------------------------------------------------------------------------------

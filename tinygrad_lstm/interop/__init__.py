@@ -10,11 +10,12 @@
 ``stacked`` is the layout of those who derive on [h; x] and columns.
 """
 
-from .framework import Framework, frameworks, register
+from .framework import Framework
 from .keras_layout import keras
 from .onnx_file import onnx_model, save_onnx
 from .onnx_layout import onnx
 from .onnx_network import OnnxNetwork, load_onnx
+from .registry import frameworks, register
 from .saving import load, save
 from .stacked_layout import Stacked, stacked
 from .tmva_layout import tmva

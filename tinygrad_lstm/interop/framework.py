@@ -1,36 +1,26 @@
-"""Framework: another program's names and layout of the layers' arrays; and which ones are known.
+"""Framework: the weights and gradients of a whole module in another program's layout, and back.
 
-Knows the layers; no framework, each of which says what is peculiar to it in a file of its own.
+Knows the layout of one layer, and checks that all arrays fit before any of them is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from .. import nn
-from ..engine.arguments import as_array, by_name, of_kind, text
+from ..engine.arguments import as_array
 from ..engine.tensor import Tensor
-from ..errors import ArgumentError, DTypeError, GradientError, ShapeError, UsageError
+from ..errors import DTypeError, GradientError, ShapeError
 from ..nn.entries import check_entries
-from ..nn.equation_module import EquationModule
-from ..nn.equations import Equations
-from ..nn.gru import GRUEquations
-from ..nn.lstm_equations import BlockEquations, LSTMEquations
 from ..nn.module import Module
-from ..nn.rnn import RNNEquations
-from .layer_parts import LayerPart, joint, parts
-from .plain_layers import PLAIN
+from .layer_parts import LayerPart, joint
+from .layout import Arrays, Layout
 from .prefixes import under_prefix
 
-Arrays = dict[str, np.ndarray]
-# the layers over time that other programs have too
-LAYERS: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
-
-class Framework:
+class Framework(Layout):
     """Another program's layers: their weights and gradients as ours, and back.
 
     `weights`, `load`, `gradients` and `read_gradients` are for all. A subclass says how the arrays
@@ -72,15 +62,6 @@ class Framework:
     >>> sorted(tg.interop.frameworks)
     ['columns', 'keras', 'onnx', 'tmva', 'torch']
     """
-
-    name: str
-    title = ""
-    covers: tuple[type[Equations], ...] = (LSTMEquations, GRUEquations, RNNEquations)
-    layers: tuple[type[Module], ...] = (nn.Dense,)
-    has_peepholes = False
-    orders: Mapping[str, str] = {}
-
-    # --- for all ---------------------------------------------------------------------------------
 
     def weights(self, module: Module) -> Arrays:
         """Return the numbers of a layer in the framework's names and layout.
@@ -199,90 +180,6 @@ class Framework:
             for letter, array in ours.items()
         }
 
-    # --- for a subclass to define ----------------------------------------------------------------
-
-    def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
-        """Return the framework's arrays of a part by their names, from ours by our letters.
-
-        Parameters
-        ----------
-        part : LayerPart
-        ours : dict of str to array
-            W, U and b, with c, p or P where the part has them (see `LSTM`, `GRU`, `RNN`, `Dense`).
-            Of other layers without steps, the attributes that their docstrings name.
-        gradient : bool
-            Whether the arrays are gradients. The maps are linear and the same for both, except for
-            biases: two biases that are added up have one gradient.
-        """
-        raise NotImplementedError
-
-    def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
-        """Return our arrays of a part by our letters: what `pack` does, backwards."""
-        raise NotImplementedError
-
-    def key(self, part: LayerPart, name: str) -> str:
-        """Return what the framework calls an array of a part: its path before the name."""
-        return joint(part.stem, part.path, name)
-
-    def refuse(self, part: LayerPart) -> None:
-        """Call `no_equal` if the framework has no layer like a part."""
-
-    def gather(self, module: Module, arrays: Arrays) -> Arrays:
-        """Return the framework's arrays of a whole module, from those of its parts."""
-        return arrays
-
-    def scatter(self, module: Module, arrays: Arrays) -> Arrays:
-        """Return the arrays of the parts of a module: what `gather` does, backwards."""
-        return arrays
-
-    def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:
-        """Return the caller's arrays by their names."""
-        return by_name(who, arrays)
-
-    def plain(self, name: str) -> str:
-        """Return a name without what may be left out of it."""
-        return name
-
-    def to_order(self, part: LayerPart, blocks: Any) -> Any:
-        """Return blocks along the last axis in the framework's order, from ours."""
-        return reorder(blocks, part.gates, self.orders.get(part.gates, part.gates))
-
-    def from_order(self, part: LayerPart, blocks: Any) -> Any:
-        """Return blocks along the last axis in our order, from the framework's."""
-        return reorder(blocks, self.orders.get(part.gates, part.gates), part.gates)
-
-    def two_biases(
-        self, part: LayerPart, ours: Mapping[str, Any], gradient: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the biases of what comes in and of what comes back, in the framework's order.
-
-        The framework adds them up. Ours is the first, and c the last block of the second.
-        """
-        first = self.to_order(part, ours["b"])
-        second = first.copy() if gradient else np.zeros_like(first)
-        if "c" in ours:
-            second[-len(ours["c"]) :] = ours["c"]
-        return first, second
-
-    def one_bias(
-        self, part: LayerPart, first: np.ndarray, second: np.ndarray, gradient: bool
-    ) -> dict[str, Any]:
-        """Return b, and c if the part has it: what `two_biases` does, backwards."""
-        ours, second = {}, second.copy()
-        if "c" in part.parameters:
-            H = part.parameters["c"].size
-            ours["c"], second[-H:] = second[-H:].copy(), 0
-        if gradient:
-            second[:] = 0  # the gradient of the sum of two biases is that of each
-        return {"b": self.from_order(part, first + second)} | ours
-
-    def no_equal(self, part: LayerPart, what: str) -> NoReturn:
-        """Raise UsageError: the framework has no layer like a part."""
-        who = part.owner.place.path()
-        raise UsageError(f"{who}: {self.title or self.name} has no layer with {what}")
-
-    # --- a whole module --------------------------------------------------------------------------
-
     def load_as(self, who: str, module: Module, weights: Any, prefix: str | None = None) -> None:
         """Do as `load`, for a caller whose name messages begin with."""
         for part, ours in self._back(who, module, weights, prefix):
@@ -294,44 +191,6 @@ class Framework:
         """Return the shapes of the framework's arrays of a module, or of gradients, by name."""
         arrays = self._out_of(module, _blank, gradient)
         return {name: array.shape for name, array in arrays.items()}
-
-    def has(self, part: LayerPart) -> bool:
-        """Return whether a part is a layer of both; a Module of the user's own stays as it is."""
-        return part.equations is not None or isinstance(part.owner, self.layers)
-
-    def parts(self, module: Module) -> Iterator[LayerPart]:
-        """Yield the parts of a module, each once, if the framework has their equals.
-
-        Raises
-        ------
-        UsageError
-            If it has none; the message names the layer and what it is.
-        """
-        if not isinstance(module, Module):
-            raise UsageError(
-                f"found {type(module).__name__}, expected a layer or a Module of layers"
-            )
-        owners: set[Module] = set()
-        for part in parts(module):
-            owner, equations = part.owner, part.equations
-            if owner in owners:
-                continue
-            owners.add(owner)
-            if isinstance(owner, EquationModule):
-                if owner.learns_start:
-                    self.no_equal(part, "initial states that are learned")
-                if not isinstance(equations, self.covers):
-                    self.no_equal(part, f"the equations {type(equations).__name__}")
-                if isinstance(equations, BlockEquations):
-                    if equations.peephole and not self.has_peepholes:
-                        self.no_equal(part, "peepholes")
-                    if equations.cells > 1:
-                        self.no_equal(part, "several cells in a block")
-            elif isinstance(owner, PLAIN) and not isinstance(owner, self.layers):
-                self.no_equal(part, f"the equations of {type(owner).__name__}")
-            if self.has(part):
-                self.refuse(part)
-            yield part
 
     def _out(self, module: Module, gradient: bool = False) -> Arrays:
         """Return the framework's arrays of a module: its numbers, or its gradients."""
@@ -373,35 +232,6 @@ class Framework:
 
     def _pack(self, part: LayerPart, ours: Arrays, gradient: bool) -> Arrays:
         return self.pack(part, ours, gradient) if self.has(part) else ours
-
-
-frameworks: dict[str, Framework] = {}  # the registered ones, by their names
-
-
-def register(framework: Framework) -> Framework:
-    """Make a framework known to `save` and `load`, as ``layout=`` its name, and return it.
-
-    Raises
-    ------
-    UsageError, ArgumentError
-        If it is no `Framework`, or its name is taken.
-    """
-    of_kind("register", framework, Framework, "a Framework; write a class with that base")
-    name = text("register: the framework's name", getattr(framework, "name", None))
-    if name in ("", "ours") or type(frameworks.get(name, framework)) is not type(framework):
-        raise ArgumentError(f"register: the name {name!r} is taken; choose another")
-    frameworks[name] = framework
-    return framework
-
-
-def reorder(blocks: Any, order: str, wanted: str) -> Any:
-    """Return blocks along the last axis in another order.
-
-    >>> reorder(np.array([1, 2, 3, 4]), "aifo", "ifao").tolist()
-    [2, 3, 1, 4]
-    """
-    by_letter = dict(zip(order, np.split(blocks, len(order), axis=-1), strict=True))
-    return np.concatenate([by_letter[letter] for letter in wanted], axis=-1)
 
 
 def _blank(tensor: Tensor) -> np.ndarray:

@@ -34,9 +34,10 @@ from ..errors import ShapeError
 from ..nn.convolution import Conv
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
-from .framework import Framework, register
+from .framework import Framework
 from .layer_parts import LayerPart
 from .plain_layers import Tables, packed, same, unpacked
+from .registry import register
 
 
 def _kernel_last(W: Any) -> Any:

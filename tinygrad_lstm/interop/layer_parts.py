@@ -5,7 +5,7 @@ Knows the layers; no framework.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from .. import nn
@@ -13,6 +13,9 @@ from ..engine.tensor import Tensor
 from ..nn.equation_module import EquationModule
 from ..nn.equations import Equations
 from ..nn.module import Module
+
+# the layers over time that other programs have too
+LAYERS: dict[str, Callable[..., nn.Recurrent]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
 
 class LayerPart(NamedTuple):

@@ -25,9 +25,11 @@ from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
-from .framework import Arrays, Framework, register, reorder
+from .framework import Framework
 from .layer_parts import LayerPart, joint
+from .layout import Arrays, reorder
 from .plain_layers import PLAIN
+from .registry import register
 
 OPERATORS = {LSTMEquations: "LSTM", GRUEquations: "GRU", RNNEquations: "RNN"}
 # of a node over time: name, and alpha and beta of those that take them. 2σ(x) - 1 is tanh(x/2)

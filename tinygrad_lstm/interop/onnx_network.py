@@ -17,9 +17,10 @@ from ..engine.arguments import of_kind
 from ..engine.primitives import reshape, sigmoid, transpose
 from ..engine.tensor import Tensor
 from ..errors import ShapeError, TinygradError, UsageError, check_path
-from ..nn.module import Module, free_name
+from ..nn.contents import free_name
+from ..nn.module import Module
 from . import onnx_attributes as over_time
-from .framework import LAYERS
+from .layer_parts import LAYERS
 from .onnx_layout import SQUASHES, load_package, onnx
 from .onnx_operators import OPERATORS, PARTS, attributes
 from .onnx_over_time import OverTime

@@ -25,8 +25,9 @@ from ..files.npz import Entry, npz_entry, open_npz, refuse_device
 from ..files.whole import write_file
 from ..nn.entries import check_entries
 from ..nn.module import Module
-from .framework import Arrays, frameworks
+from .layout import Arrays
 from .prefixes import under_prefix
+from .registry import frameworks
 
 Entries = dict[str, Entry]
 

@@ -26,8 +26,9 @@ from ..errors import ArgumentError
 from ..nn.equation_module import EquationModule
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
-from .framework import Arrays, Framework, reorder
+from .framework import Framework
 from .layer_parts import LayerPart
+from .layout import Arrays, reorder
 from .plain_layers import PLAIN
 
 ORDERS = ("hx", "xh", None)

@@ -24,8 +24,10 @@ from ..engine.primitives import tanh
 from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
-from .framework import Arrays, Framework, register
+from .framework import Framework
 from .layer_parts import LayerPart, joint
+from .layout import Arrays
+from .registry import register
 from .tmva_network import LOSSES, network
 
 GATES = {"aifo": "cifo", "rzn": "ruc", "s": " "}  # ours and TMVA's letters, in our order

@@ -24,7 +24,7 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError, UsageError, nearest
 from ..nn import init
 from ..nn.inputs import size
-from .framework import LAYERS
+from .layer_parts import LAYERS
 
 
 def softsign(x: Tensor) -> Tensor:

@@ -36,9 +36,10 @@ from ..nn.gru import GRUEquations
 from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from ..nn.rnn import RNNEquations
-from .framework import Framework, register
+from .framework import Framework
 from .layer_parts import LayerPart, joint
 from .plain_layers import Tables, packed, same, turned, unpacked
+from .registry import register
 
 TABLES: Tables = {
     nn.Dense: {"W": ("weight", turned, turned), "b": ("bias", same, same)},

@@ -17,10 +17,10 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
-from ..engine.symbol import constant_text
 from ..errors import UsageError
 from .flow import Node, reachable
 from .parameters import is_same
+from .step_differences import steps_differ
 from .wiring import Element
 
 # how operations of two steps are matched, beside their kinds: by their names; by their parameters,
@@ -140,7 +140,9 @@ class _Alignment:
                 while at < len(self.commons) and not self._fits(element, self.commons[at], step):
                     at += 1
                 if at == len(self.commons):
-                    raise self._differs(element, self.commons[min(first, at - 1)].template)
+                    raise steps_differ(
+                        self.steps, element, self.commons[min(first, at - 1)].template
+                    )
                 self.commons[at].members[step] = element
                 self.where[element] = self.commons[at], step
                 at += 1
@@ -309,8 +311,8 @@ class _Alignment:
         later = [at for at in odd if at and known[at].operands[position].node.loop == loop]
         step = (later or odd or [0])[0]
         expected = known[next(at for at, source in sources.items() if source == usual)]
-        return self._differs(
-            known[step], expected,
+        return steps_differ(
+            self.steps, known[step], expected,
             f"operand {position + 1} is {sources[step]} at step {self._number(step)}, "
             f"{usual} elsewhere",
         )  # fmt: skip
@@ -326,44 +328,8 @@ class _Alignment:
         )
         return f"{common.template.node.stem} of {distance}"
 
-    # --- what differs ----------------------------------------------------------------------------
-
     def _number(self, step: int) -> int | None:
         return self.steps[step][0].node.step
-
-    def _differs(self, element: Element, expected: Element, why: str = "") -> UsageError:
-        properties = [*element.node.parameters, "shape", "type"]
-        differences = [self._difference(title, element, expected) for title in properties]
-        differs = "; ".join(filter(None, [*differences, why]))
-        return UsageError(
-            f"fold: the steps differ first at {element.node.name}: found {_in_words(element)}, "
-            f"expected {_in_words(expected)}, as in {expected.node.name}"
-            + (f" ({differs})" if differs else "")
-            + "; every step of tg.steps must record the same operations"
-        )
-
-    def _difference(self, title: str, element: Element, expected: Element) -> str:
-        """Return how a property differs from step to step, in words; "" if it does not."""
-        own, usual = _property(element, title), _property(expected, title)
-        if is_same(own, usual) or element.node.primitive is not expected.node.primitive:
-            return ""
-        others = [
-            x for step in self.steps for x in step
-            if x.node.stem == element.node.stem and x is not element
-        ]  # fmt: skip
-        elsewhere = all(is_same(_property(x, title), usual) for x in others)
-        at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
-        return (
-            f"{title} {constant_text(own)} at step {element.node.step}, "
-            f"{title} {constant_text(usual)} {at}"
-        )
-
-
-def _property(element: Element, title: str) -> Any:
-    if title in ("shape", "type"):
-        value = np.asarray(element.value)
-        return value.shape if title == "shape" else str(value.dtype)
-    return element.node.parameters.get(title)
 
 
 def _is_finite(node: Node, operands: Sequence[Any], value: Any) -> bool:
@@ -420,12 +386,6 @@ def is_one(one: Element, other: Element) -> bool:
         return True
     constant = one.node.kind is other.node.kind is Kind.CONSTANT
     return constant and is_same(np.asarray(one.value), np.asarray(other.value))
-
-
-def _in_words(element: Element) -> str:
-    node = element.node
-    operation = node.kind if node.primitive is None else node.primitive.name
-    return f"{operation} of {', '.join(x.node.name for x in element.operands)}"
 
 
 def compute(node: Node, operands: Sequence[Any]) -> Any:

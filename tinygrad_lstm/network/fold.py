@@ -10,7 +10,7 @@ step to the first has advances for delays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -20,8 +20,9 @@ from ..engine.limit import Interruptible
 from ..engine.memory import collector_paused
 from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
-from .alignment import Common, Earlier, Outside, Same, is_one, recurrence
+from .alignment import Common, Earlier, Outside, Same, is_one
 from .flow import AnyFlow, Flow, Loop, Node
+from .folded_loops import FoldedLoop, folded_loops
 from .loop_borders import LoopBorders, entry_read, has_own_name
 from .parameters import by_step, is_same
 from .sink import move_into_loops
@@ -56,36 +57,11 @@ def fold(graph: AnyFlow) -> AnyFlow:
         return cast(AnyFlow, _Folding(graph).result())
 
 
-@dataclass(eq=False)
-class _FoldedLoop:
-    """A loop that is folded.
-
-    Attributes
-    ----------
-    number : int
-        Its position in the graph's list.
-    steps : tuple of int
-        The steps, the earliest first.
-    backwards : bool
-        Whether it was recorded from the last step to the first.
-    commons : list of Common
-    """
-
-    number: int
-    steps: tuple[int, ...]
-    backwards: bool
-    commons: list[Common]
-
-    def in_time(self, series: Sequence[Any]) -> list[Any]:
-        """Return a series in the order of recording with the earliest step first."""
-        return list(reversed(series)) if self.backwards else list(series)
-
-
 class _Folding:
     def __init__(self, graph: Flow) -> None:
         self.graph = graph
         self.recorded = elements(graph)
-        self.runs = self._runs()
+        self.runs = folded_loops(self.recorded, graph.loops)
         self.where = {
             member: (run, common, step)
             for run in self.runs
@@ -119,55 +95,9 @@ class _Folding:
         order = in_order(leading_elements(outputs), lambda x: self.rank.get(x, -1))
         return rebuild(self.graph, order, self.borders.loops)
 
-    # --- which loops there are -------------------------------------------------------------------
-
-    def _runs(self) -> list[_FoldedLoop]:
-        operations: dict[int, dict[int, list[Element]]] = {}
-        for element in Interruptible(self.recorded):
-            loop, step = element.node.loop, element.node.step
-            if loop is not None and step is not None and element.operands:
-                operations.setdefault(loop, {}).setdefault(step, []).append(element)
-        loops = range(len(self.graph.loops))
-        before = [loop for loop in loops if self._is_before(loop, operations)]
-        runs = []
-        for loop, recorded in operations.items():
-            if loop in before:
-                continue
-            order = tuple(recorded)
-            is_after = any(self._leads(self.graph.loops[n], order, loop, +1) for n in before)
-            backwards = order[0] > order[-1] if len(order) > 1 else is_after
-            rows, commons = recurrence(list(recorded.values()))
-            runs.append(
-                _FoldedLoop(loop, tuple(sorted(order[at] for at in rows)), backwards, commons)
-            )
-        if not runs:
-            raise UsageError(
-                "fold: found no loop over steps; run the recurrence with "
-                "`for k in tg.steps(T):`, which records the step"
-            )
-        return runs
-
-    def _is_before(self, loop: int, operations: dict[int, dict[int, list[Element]]]) -> bool:
-        """Return whether a loop of one step holds the initial values of another loop."""
-        (step, *more), _ = self.graph.loops[loop]
-        if more or not all(map(_repeats, operations.get(loop, {}).get(step, ()))):
-            return False
-        return step < 0 or any(
-            self._leads(self.graph.loops[loop], tuple(steps), other, sign)
-            for other, steps in operations.items()
-            for sign in (-1, +1)
-            if other != loop
-        )
-
-    def _leads(self, before: Loop, order: tuple[int, ...], loop: int, sign: int) -> bool:
-        """Return whether the one step of a loop stands just before (-1) or after (+1) a loop."""
-        ahead = order[0] + sign
-        onwards = len(order) == 1 or (order[1] - order[0]) * sign < 0
-        return before == Loop((ahead,), self.graph.loops[loop].scope) and onwards
-
     # --- elements of the folded graph ------------------------------------------------------------
 
-    def _make_inside(self, run: _FoldedLoop, common: Common) -> None:
+    def _make_inside(self, run: FoldedLoop, common: Common) -> None:
         """Make the element of an operation of every step; `_connect` adds its operands."""
         node = common.template.node
         parameters = by_step(run.in_time(common.parameters), run.steps)
@@ -243,7 +173,7 @@ class _Folding:
         operands = [self._outer(x) for x in column]
         return Element(node, operands, _stack_values([x.value for x in column]))
 
-    def _series(self, column: Iterable[Element | None]) -> tuple[_FoldedLoop, Common, Any] | None:
+    def _series(self, column: Iterable[Element | None]) -> tuple[FoldedLoop, Common, Any] | None:
         """Return the loop, the operation and the steps that make all entries of a list, or None."""
         places = [None if x is None else self.where.get(x) for x in column]
         if not places or None in places:
@@ -272,7 +202,7 @@ class _Folding:
 
     # --- how the steps are connected -------------------------------------------------------------
 
-    def _connect(self, run: _FoldedLoop, common: Common) -> None:
+    def _connect(self, run: FoldedLoop, common: Common) -> None:
         inside = self.inside[common]
         read = common.template.node.takes_part
         for operand in common.operands:
@@ -285,7 +215,7 @@ class _Folding:
             else:
                 inside.operands.append(self._from_outside(run, operand, common))
 
-    def _delay(self, run: _FoldedLoop, operand: Earlier) -> Element:
+    def _delay(self, run: FoldedLoop, operand: Earlier) -> Element:
         """Return the signal of an earlier step, behind one delay for each step."""
         signal = self.read.get(self.inside[operand.of], self.inside[operand.of])
         for distance in range(1, operand.distance + 1):
@@ -306,7 +236,7 @@ class _Folding:
         name = f"{node.stem}(0)"
         return Element(Node(Kind.CONSTANT, name=name, stem=name), [], np.zeros_like(value))
 
-    def _from_outside(self, run: _FoldedLoop, operand: Outside, common: Common) -> Element:
+    def _from_outside(self, run: FoldedLoop, operand: Outside, common: Common) -> Element:
         """Return the signal that each step reads from outside of the loop."""
         known = run.in_time(operand.elements)
         before = self._signal_before(run, known[0])
@@ -329,7 +259,7 @@ class _Folding:
         each_step = self.borders.natural(run.number)
         return self.borders.tap(run.number, self._sequence_of(known), each_step)
 
-    def _signal_before(self, run: _FoldedLoop, element: Element) -> Element | None:
+    def _signal_before(self, run: FoldedLoop, element: Element) -> Element | None:
         """Return the signal of which an operand is the initial value, in a loop of one step."""
         node = element.node
         if len(run.steps) > 1 or node.step is None or node.loop == run.number:
@@ -367,7 +297,7 @@ class _Folding:
                     f"shape {kinds[0][0]} at step 0"
                 )
 
-    def _read(self, run: _FoldedLoop, common: Common, operand: Outside) -> bool:
+    def _read(self, run: FoldedLoop, common: Common, operand: Outside) -> bool:
         """Turn an operation into a tap if it takes another part at each step; return if it does."""
         members = run.in_time(common.members)
         column = run.in_time(operand.elements)
@@ -393,18 +323,6 @@ class _Folding:
                     tap.node.name = f"{tap.node.stem}(k)"
             self.read[inside] = tap
         return True
-
-
-def _repeats(element: Element) -> bool:
-    """Return whether an operation only passes its operand on, or repeats it along axes."""
-    if element.node.kind is not Kind.LINEAR:
-        return False
-    (operand,) = element.operands
-    try:
-        repeated = np.broadcast_to(operand.value, element.shape)
-    except ValueError:
-        return False
-    return np.array_equal(repeated, element.value, equal_nan=True)
 
 
 def _stack_values(series: Sequence[Any]) -> np.ndarray:

@@ -11,7 +11,8 @@ from typing import Any, cast
 from ..engine.arguments import excerpt, whole
 from ..engine.tensor import Tensor
 from ..errors import OutOfRangeError, UsageError
-from .module import Module, free_name
+from .contents import free_name
+from .module import Module
 
 
 class Sequential(Module):
