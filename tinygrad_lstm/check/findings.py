@@ -155,7 +155,7 @@ class GradReport:
     def _totals(self) -> tuple[str, str]:
         """How many failures there are, and how many kinks."""
         several = (("failure", self.failures), ("kink", self.kinks))
-        failures, kinks = (f"{len(x) or 'no'} {what}{'s' * (len(x) != 1)}" for what, x in several)
+        failures, kinks = (f"{len(x) or 'no'} {noun}{'s' * (len(x) != 1)}" for noun, x in several)
         return failures, kinks
 
 

@@ -41,7 +41,7 @@ class HandGradient(NamedTuple):
     value: np.ndarray
     is_sequence: bool
 
-    def each(self) -> Iterator[tuple[Signal, np.ndarray]]:
+    def parts(self) -> Iterator[tuple[Signal, np.ndarray]]:
         """Yield every signal with its gradient, as far as the shapes allow."""
         if not self.is_sequence:
             yield self.signals[0], self.value
@@ -128,8 +128,8 @@ def _real(name: str, gradient: Any) -> np.ndarray:
 
 def _refuse_contradiction(name: str, one: HandGradient, again: str, other: HandGradient) -> None:
     """Raise an error if two names stand for the same entries and give them different numbers."""
-    mine = {signal.tensor: (signal, value) for signal, value in one.each()}
-    for signal, value in other.each():
+    mine = {signal.tensor: (signal, value) for signal, value in one.parts()}
+    for signal, value in other.parts():
         if signal.tensor not in mine:
             continue
         known, before = mine[signal.tensor]

@@ -178,8 +178,8 @@ def _errors(random: np.random.Generator, recorder: Recorder, half_unit: HalfUnit
     """Draw an error of every signal that is kept, by wire and step."""
     errors: dict[int, Any] = {}
     for wire, steps in recorder.records.items():
-        drawn = _uniform(random, _most(np.stack(list(steps.values())), half_unit))
-        errors[wire] = dict(zip(steps, drawn, strict=True))
+        draws = _uniform(random, _most(np.stack(list(steps.values())), half_unit))
+        errors[wire] = dict(zip(steps, draws, strict=True))
     return errors
 
 

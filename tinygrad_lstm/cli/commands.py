@@ -340,8 +340,8 @@ def tensor_from(path: Path, name: str, quotes: bool = True) -> Tensor:
     except BaseException as error:  # a file may raise anything, SystemExit too
         where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
         line = f" in line {where[-1].lineno}" if where else ""
-        said = f": {_message(error)}" if quotes else ""
-        raise UsageError(f"{path}: {type(error).__name__}{line}{said}") from None
+        reason = f": {_message(error)}" if quotes else ""
+        raise UsageError(f"{path}: {type(error).__name__}{line}{reason}") from None
     if sys.stdout is not None and sys.stdout.closed:
         raise UsageError(f"{path}: found standard output closed by the file, expected it open")
     tensor = values.get(name)

@@ -68,7 +68,7 @@ def silence(until_the_end: bool) -> Iterator[Terminal]:
     for descriptor in OUTPUTS:
         with suppress(OSError):  # it may be closed
             copies[descriptor] = os.dup(descriptor)
-    terminal = Terminal(*(_kept(stream, copies) for stream in streams))
+    terminal = Terminal(*(_copy_of(stream, copies) for stream in streams))
     mute()
     try:
         yield terminal
@@ -81,7 +81,7 @@ def silence(until_the_end: bool) -> Iterator[Terminal]:
             sys.stdout, sys.stderr = streams
 
 
-def _kept(stream: TextIO | None, copies: Mapping[int, int]) -> TextIO | None:
+def _copy_of(stream: TextIO | None, copies: Mapping[int, int]) -> TextIO | None:
     """Return a stream that writes where this one does, on a copy of its descriptor."""
     try:
         copy = copies[stream.fileno()]  # type: ignore[union-attr]

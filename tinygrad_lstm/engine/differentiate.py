@@ -225,13 +225,13 @@ def _push(
                 moved[node] = tangent
 
 
-def _tangent(node: Any, coming: list[Tensor | None]) -> Tensor | None:
-    tangent: Tensor | None = node.primitive.jvp(coming, node, node.inputs, node.parameters)
+def _tangent(node: Any, tangents: list[Tensor | None]) -> Tensor | None:
+    tangent: Tensor | None = node.primitive.jvp(tangents, node, node.inputs, node.parameters)
     return tangent
 
 
 def _masked_tangent(
-    masked: dict[Tensor, np.ndarray], node: Any, coming: list[Tensor | None]
+    masked: dict[Tensor, np.ndarray], node: Any, tangents: list[Tensor | None]
 ) -> Tensor | None:
     """Return the tangent of a node, 0 where nothing reaches it, be the slope there infinite.
 
@@ -240,8 +240,8 @@ def _masked_tangent(
     arrays = [operand._array for operand in node.inputs]
     terms, moves = [], np.zeros(node.shape, bool)
     for port, operand in enumerate(node.inputs):
-        alone = [tangent if at == port else None for at, tangent in enumerate(coming)]
-        term = None if coming[port] is None else _tangent(node, alone)
+        alone = [tangent if at == port else None for at, tangent in enumerate(tangents)]
+        term = None if tangents[port] is None else _tangent(node, alone)
         if term is None:
             continue
         before = masked.get(operand, np.ones(operand.shape, bool))

@@ -293,10 +293,10 @@ class Primitive:
                 if arity is None
                 else f"{arity} operand{'s' * (arity != 1)}"
             )
-            got = len(operands) + (0 if names else len(extra))
+            count = len(operands) + (0 if names else len(extra))
             also = f" and {', '.join(names)}" if names else ""
             more = f" and {len(extra)} arguments" if names and extra else ""
-            raise UsageError(f"{self.name} takes {wanted}{also}, got {got}{more}")
+            raise UsageError(f"{self.name} takes {wanted}{also}, got {count}{more}")
         if extra:
             parameters = {**dict(zip(names, extra, strict=False)), **parameters}
         for name in parameters:

@@ -110,10 +110,10 @@ class Layout:
             second[:] = 0  # the gradient of the sum of two biases is that of each
         return {"b": self.from_order(part, first + second)} | ours
 
-    def no_equal(self, part: LayerPart, what: str) -> NoReturn:
+    def no_equal(self, part: LayerPart, feature: str) -> NoReturn:
         """Raise UsageError: the framework has no layer like a part."""
         who = part.owner.place.path()
-        raise UsageError(f"{who}: {self.title or self.name} has no layer with {what}")
+        raise UsageError(f"{who}: {self.title or self.name} has no layer with {feature}")
 
     def has(self, part: LayerPart) -> bool:
         """Return whether a part is a layer of both; a Module of the user's own stays as it is."""
@@ -154,11 +154,11 @@ class Layout:
             yield part
 
 
-def reorder(blocks: Any, order: str, wanted: str) -> Any:
+def reorder(blocks: Any, order: str, new_order: str) -> Any:
     """Return blocks along the last axis in another order.
 
     >>> reorder(np.array([1, 2, 3, 4]), "aifo", "ifao").tolist()
     [2, 3, 1, 4]
     """
     by_letter = dict(zip(order, np.split(blocks, len(order), axis=-1), strict=True))
-    return np.concatenate([by_letter[letter] for letter in wanted], axis=-1)
+    return np.concatenate([by_letter[letter] for letter in new_order], axis=-1)

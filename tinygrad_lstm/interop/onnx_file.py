@@ -133,14 +133,14 @@ class _Writer:
             axes = ["B", "T"] if over_time[0].batch_first else ["T", "B"]
         inputs: dict[str, list[Any]] = {"x": [*axes, _widths(layers[0])[0]]}
         outputs: dict[str, list[Any]] = {"out": [*axes, _widths(layers[-1])[1]]}
-        given: list[str] = []
+        starts: list[str] = []
         if isinstance(module, nn.Recurrent):
             count = module.num_layers * (1 + module.bidirectional)
-            for what, size in zip(module.equations.states, module.equations.sizes, strict=True):
-                outputs[f"{what}_n"] = [*([count] if count > 1 else []), "B", size]
+            for state, size in zip(module.equations.states, module.equations.sizes, strict=True):
+                outputs[f"{state}_n"] = [*([count] if count > 1 else []), "B", size]
                 if states:
-                    inputs[f"{what}_0"] = outputs[f"{what}_n"]
-                given.append(f"{what}_0" if states else "")
+                    inputs[f"{state}_0"] = outputs[f"{state}_n"]
+                starts.append(f"{state}_0" if states else "")
             if lengths:
                 inputs["lengths"] = ["B"]
         out, last = "x", []
@@ -148,8 +148,8 @@ class _Writer:
             if isinstance(layer, nn.Dense):
                 out = self.dense(layer, out)
             else:
-                starts = given or [""] * len(layer.equations.states)
-                out, *last = self.recurrent(layer, out, "lengths" if lengths else "", starts)
+                names = starts or [""] * len(layer.equations.states)
+                out, *last = self.recurrent(layer, out, "lengths" if lengths else "", names)
         for result, name in zip([out, *last], outputs):  # last states of a layer alone
             self.add("Identity", [result], output=name)
         floats = helper.np_dtype_to_tensor_dtype(self.dtype)

@@ -266,9 +266,9 @@ class _Builder:
         """Return which constant initial states do not fit recurrent weights, in words."""
         D, H = shape[0], shape[-1]
         return [
-            f"{what} has shape {start.shape}, expected ({D}, B, {H})"
-            for what, name in zip(("initial_h", "initial_c"), inputs[5:7], strict=False)
-            if (start := self.reader.arrays.get(name)) is not None
+            f"{name} has shape {start.shape}, expected ({D}, B, {H})"
+            for name, wire in zip(("initial_h", "initial_c"), inputs[5:7], strict=False)
+            if (start := self.reader.arrays.get(wire)) is not None
             and (len(start.shape) != 3 or start.shape[-1] != H)
         ]
 

@@ -140,37 +140,37 @@ class OnnxFile:
 
     def _array(self, tensor: Any) -> np.ndarray:
         """Return a constant."""
-        what = f"the constant {tensor.name}"
+        title = f"the constant {tensor.name}"
         if self._is_external(tensor):
-            return self._external(tensor, what)
+            return self._external(tensor, title)
         try:
             array = np.array(self.package.numpy_helper.to_array(tensor))
         except (ValueError, TypeError, KeyError) as error:
-            self.fail(f"{what} is not what it says: {error}")
-        self._cover_type(what, array.dtype)
+            self.fail(f"{title} is not what it says: {error}")
+        self._cover_type(title, array.dtype)
         return array
 
-    def _external(self, tensor: Any, what: str) -> np.ndarray:
+    def _external(self, tensor: Any, title: str) -> np.ndarray:
         """Return a constant that is in another file, beside the model."""
         kind = self._type(tensor.data_type)
-        if not self._cover_type(what, kind):
+        if not self._cover_type(title, kind):
             return np.zeros(0)
         entries = {entry.key: entry.value for entry in tensor.external_data}
         size = math.prod(tensor.dims) * kind.itemsize
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
         except ValueError:
-            self.fail(f"{what} is in another file, at a place that is no number: {entries}")
+            self.fail(f"{title} is in another file, at a place that is no number: {entries}")
         if min(tensor.dims, default=0) < 0 or length != size:
             self.fail(
-                f"{what} says that its shape is {tuple(tensor.dims)} of {kind}, {size} bytes, and "
+                f"{title} says that its shape is {tuple(tensor.dims)} of {kind}, {size} bytes, and "
                 f"that it has {length} bytes in another file"
             )
         location, checksum = entries.get("location", ""), entries.get("checksum")
         try:
             content = read_beside(self.path.parent, location, offset, size, checksum)
         except FileError as error:
-            self.fail(f"{what} is in another file: {error}")
+            self.fail(f"{title} is in another file: {error}")
         array = np.frombuffer(content, kind.newbyteorder("<"))
         return array.astype(kind).reshape(tuple(tensor.dims))
 
@@ -196,11 +196,11 @@ class OnnxFile:
 
     # --- what is covered -------------------------------------------------------------------------
 
-    def _cover_type(self, what: str, kind: np.dtype) -> bool:
+    def _cover_type(self, title: str, kind: np.dtype) -> bool:
         """Note a type of numbers that is not covered; return whether it is covered."""
         is_covered = is_number(kind)
         if not is_covered:
-            self.faults.append(f"{what} of type {kind}")
+            self.faults.append(f"{title} of type {kind}")
         return is_covered
 
     def _cover(self, node: Any) -> None:

@@ -193,8 +193,8 @@ def triangle(x: Any, k: Any = None, *, upper: int = 1) -> Any:
     """Return x with zeros below its diagonal k, or above."""
     rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
     offset = 0 if k is None else int(k)
-    kept = columns - rows >= offset if upper else columns - rows <= offset
-    return p.where(np.broadcast_to(kept, x.shape), x, np.zeros((), x.dtype))
+    is_inside = columns - rows >= offset if upper else columns - rows <= offset
+    return p.where(np.broadcast_to(is_inside, x.shape), x, np.zeros((), x.dtype))
 
 
 def depth_to_space(x: Any, *, blocksize: int, mode: str = "DCR") -> Any:

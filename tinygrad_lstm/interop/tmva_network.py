@@ -149,9 +149,9 @@ class _Reader:
     def layers(self) -> Iterator[list[Token]]:
         """Yield the parts of every layer."""
         parts: list[Token] = []
-        for found in re.finditer(r"([^|,]*)([|,]|$)", self.layout):
-            text, end = found[1].strip(), found[2]
-            part = Token(text, found.start() + 1 + len(found[1]) - len(found[1].lstrip()))
+        for match in re.finditer(r"([^|,]*)([|,]|$)", self.layout):
+            text, end = match[1].strip(), match[2]
+            part = Token(text, match.start() + 1 + len(match[1]) - len(match[1].lstrip()))
             if not text:
                 self.fail(part, "found nothing, expected a layer" if not parts else
                           "found nothing between two bars or at the end of a layer")  # fmt: skip
@@ -178,18 +178,18 @@ class _Reader:
         known = [*LAYERS, "RESHAPE", "DENSE", *ACTIVATIONS]
         self.fail(kind, f"there is no layer {kind.text!r}; {nearest(kind.text, known)}")
 
-    def size(self, part: Token, what: str) -> int:
+    def size(self, part: Token, title: str) -> int:
         if not part.text.isdecimal() or not int(part.text):
-            self.fail(part, f"found {part.text!r}, expected {what}, a whole number above 0")
+            self.fail(part, f"found {part.text!r}, expected {title}, a whole number above 0")
         return int(part.text)
 
     def recurrent(self, kind: Token, rest: list[Token]) -> list[Any]:
         flags = FLAGS if kind.text == "GRU" else FLAGS[:2]
         expected = (*SIZES, *flags)
         if not len(SIZES) <= len(rest) <= len(expected):
-            found = f"{len(rest)} parts after {kind.text}"
-            self.fail(kind, f"found {found}, expected {', '.join(SIZES)}[, {', '.join(flags)}]")
-        H, D, T = (self.size(part, f"the {what}") for part, what in zip(rest, SIZES))
+            number = f"{len(rest)} parts after {kind.text}"
+            self.fail(kind, f"found {number}, expected {', '.join(SIZES)}[, {', '.join(flags)}]")
+        H, D, T = (self.size(part, f"the {title}") for part, title in zip(rest, SIZES))
         on = dict.fromkeys(flags, False)
         for part, flag in zip(rest[len(SIZES) :], flags):
             if part.text not in ("0", "1"):

@@ -183,7 +183,7 @@ class Signals(Mapping[str, Signal]):
     def __init__(self, *outputs: Tensor) -> None:
         self.outputs = outputs
         self.names: dict[Tensor, str] = {}
-        self._taken: set[str] = set()
+        self._used: set[str] = set()
         self._repeats: dict[str, int] = {}  # so that n repeats cost n, not n²
         self._scopes: dict[tuple[str, Place], Spot] = {}  # by the first name asked for, and owner
         self._calls: dict[tuple[Spot, Place], Place] = {}
@@ -272,13 +272,13 @@ class Signals(Mapping[str, Signal]):
         spot = self._spots.get(place) or self.spot(place)
         stem = tensor.name or (tensor.primitive.name if tensor.primitive else _leaf(tensor))
         name = first = f"{spot.prefix}{stem}{spot.steps}"
-        while name in self._taken:
+        while name in self._used:
             again = self._repeats[first] = self._repeats.get(first, 1) + 1
             name = f"{spot.prefix}{stem}_{again}{spot.steps}"
-        self._taken.add(name)
+        self._used.add(name)
         self.names[tensor] = name
         if type(stem) is Packed:
-            self._taken.update(_parts(name, stem, spot))
+            self._used.update(_parts(name, stem, spot))
 
     def spot(self, place: Place) -> Spot:
         """Return where a place is, each of its scopes made unique."""
@@ -305,11 +305,11 @@ class Signals(Mapping[str, Signal]):
         first = f"{spot.prefix}{place.name}{spot.steps}."
         if (first, owner) not in self._scopes:
             name, path = place.name, first
-            while path in self._taken:
+            while path in self._used:
                 again = self._repeats[first] = self._repeats.get(first, 1) + 1
                 name = f"{place.name}_{again}"
                 path = f"{spot.prefix}{name}{spot.steps}."
-            self._taken.add(path)
+            self._used.add(path)
             outer = f"{spot.outer}{name}{spot.inner}."
             self._scopes[first, owner] = spot._replace(prefix=path, steps="", outer=outer, inner="")
         # a module that is called in two loops has one scope, and stands in the loop of the call

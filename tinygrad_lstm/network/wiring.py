@@ -251,6 +251,6 @@ def _sort(needs: dict[Item, set[Item]]) -> list[Item]:
             if not missing[user]:
                 heappush(ready, position[user])
     if len(order) < len(needs):
-        late = [x.node.name for x in items if isinstance(x, Element) and x not in set(order)]
-        raise UsageError(OUTSIDE.format(late[0] if late else "a signal"))
+        blocked = [x.node.name for x in items if isinstance(x, Element) and x not in set(order)]
+        raise UsageError(OUTSIDE.format(blocked[0] if blocked else "a signal"))
     return order

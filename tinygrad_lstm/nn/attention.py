@@ -124,8 +124,8 @@ class Attention(Module):
         given = self.input_size // self.heads if head_size is None else head_size
         self.head_size = size("Attention: head_size", given)
         self.key_size, self.value_size = (
-            size(f"Attention: {what}", self.input_size if width is None else width)
-            for what, width in (("key_size", key_size), ("value_size", value_size))
+            size(f"Attention: {option}", self.input_size if width is None else width)
+            for option, width in (("key_size", key_size), ("value_size", value_size))
         )
         self.causal = flag("Attention: causal", causal)
         self.batch_first = flag("Attention: batch_first", batch_first)

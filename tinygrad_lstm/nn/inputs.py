@@ -21,9 +21,9 @@ def size(who: str, value: Any, least: int = 1) -> int:
     return whole(who, value, least, MOST)
 
 
-def bias_of(shape: int | tuple[int, ...], wanted: Any, who: str, dtype: Any) -> Any:
+def bias_of(shape: int | tuple[int, ...], has_bias: Any, who: str, dtype: Any) -> Any:
     """Return a bias of zeros, or None if a layer is to have none."""
-    if not flag(f"{who}: bias", wanted):
+    if not flag(f"{who}: bias", has_bias):
         return None
     return Tensor(np.zeros(shape), requires_grad=True, dtype=dtype)
 

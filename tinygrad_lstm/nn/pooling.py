@@ -58,8 +58,8 @@ class Pool(Module):
         several = max(lengths) if max(lengths) > 1 else None
         self.axes = optional(whole, f"{who}: axes", axes, 1, checked.MOST_AXES) or several
         count = self.axes or 1
-        for what, value in (("width", self.width), ("stride", self.stride or 1)):
-            pooling.for_axes(f"{who}: {what}", value, count, least=1)
+        for option, value in (("width", self.width), ("stride", self.stride or 1)):
+            pooling.for_axes(f"{who}: {option}", value, count, least=1)
         if isinstance(padding, str):
             one_of(f"{who}: padding", padding, ("same", "valid"))
         else:

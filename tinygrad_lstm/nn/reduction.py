@@ -68,10 +68,10 @@ def takes_options(loss: F) -> F:
     def take(*args: Any, **options: Any) -> Tensor:
         if not options.keys() <= known:
             name = min(options.keys() - known)
-            raise UsageError(f"{loss.__name__}: found {name}=, expected {', '.join(shown)}")
+            raise UsageError(f"{loss.__name__}: found {name}=, expected {', '.join(names)}")
         return loss(*args, **options)
 
-    shown = [parameter.name for parameter in parameters]
+    names = [parameter.name for parameter in parameters]
     take.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return cast(F, take)
 
@@ -212,7 +212,7 @@ class Reduction:
         return np.broadcast_to(alive.reshape(alive.shape + rest), self.shape)
 
     def _fit(
-        self, what: str, array: np.ndarray, shape: tuple[int, ...] | None = None
+        self, option: str, array: np.ndarray, shape: tuple[int, ...] | None = None
     ) -> np.ndarray:
         """Return an array in the shape of the entries, as NumPy broadcasts it."""
         shape = self.shape if shape is None else shape
@@ -221,9 +221,9 @@ class Reduction:
         except ValueError:
             missing, remedy = len(shape) - array.ndim, ""
             if missing > 0 and array.shape == shape[: array.ndim]:
-                remedy = f"; write {what}[..., {', '.join(['None'] * missing)}]"
+                remedy = f"; write {option}[..., {', '.join(['None'] * missing)}]"
             raise ShapeError(
-                f"{self.who}: {what} has shape {array.shape}, expected {shape} or a shape that "
+                f"{self.who}: {option} has shape {array.shape}, expected {shape} or a shape that "
                 f"broadcasts to it{remedy}"
             ) from None
 

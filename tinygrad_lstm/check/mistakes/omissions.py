@@ -52,7 +52,7 @@ def _moves(nets: Networks, node: Node) -> bool:
         node.operation.forward(numbers, **at_step(node.parameters, step))
         for step in range(nets.steps(node) or 1)
     )
-    return not all(np.array_equal(mapped, numbers) for mapped in maps)
+    return not all(np.array_equal(results, numbers) for results in maps)
 
 
 def false_constants(nets: Networks) -> Iterator[Mistake]:

@@ -64,22 +64,22 @@ def _in_type(y: Array, dtype: Any) -> Array:
 
 def atleast_1d(*arys: Any) -> Any:
     """Return arrays with at least one axis."""
-    return _each(arys, lambda x: x if x.ndim else reshape(x, shape=(1,)), "atleast_1d")
+    return _change_all(arys, lambda x: x if x.ndim else reshape(x, shape=(1,)), "atleast_1d")
 
 
 def atleast_2d(*arys: Any) -> Any:
     """Return arrays with at least two axes; a vector becomes a row."""
-    return _each(arys, _rows, "atleast_2d")
+    return _change_all(arys, _rows, "atleast_2d")
 
 
 def atleast_3d(*arys: Any) -> Any:
     """Return arrays with at least three axes; a vector lies along the second, a matrix in front."""
-    return _each(arys, _layers, "atleast_3d")
+    return _change_all(arys, _layers, "atleast_3d")
 
 
-def _each(arys: Sequence[Any], change: Callable[[Array], Array], who: str) -> Any:
-    changed = tuple([change(checked.array(who, x)) for x in arys])
-    return changed[0] if len(changed) == 1 else changed
+def _change_all(arys: Sequence[Any], change: Callable[[Array], Array], who: str) -> Any:
+    results = tuple([change(checked.array(who, x)) for x in arys])
+    return results[0] if len(results) == 1 else results
 
 
 def _rows(x: Array) -> Array:
@@ -153,8 +153,8 @@ def full_like(
     shape: Any = None,
 ) -> Array:  # fmt: skip
     """Return an array of the shape of a, full of a value."""
-    wanted = a.dtype if dtype is None else dtype
-    return full(a.shape if shape is None else shape, fill_value, wanted)
+    dtype = a.dtype if dtype is None else dtype
+    return full(a.shape if shape is None else shape, fill_value, dtype)
 
 
 def linspace(

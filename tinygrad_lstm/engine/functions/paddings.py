@@ -85,20 +85,20 @@ def pad(
     return x
 
 
-def _pairs(what: str, value: Any, ndim: int) -> list[Any]:
+def _pairs(option: str, value: Any, ndim: int) -> list[Any]:
     """Return what holds before and after each axis."""
-    if value is None and what == "stat_length":
+    if value is None and option == "stat_length":
         return [(None, None)] * ndim
-    array = as_array(f"pad: {what}", value)
-    if array.dtype.kind not in ("iu" if what == "stat_length" else "iufb"):
-        raise UsageError(f"pad: {what} must be numbers, found {excerpt(value)}")
-    if what == "stat_length" and (array < 1).any():
+    array = as_array(f"pad: {option}", value)
+    if array.dtype.kind not in ("iu" if option == "stat_length" else "iufb"):
+        raise UsageError(f"pad: {option} must be numbers, found {excerpt(value)}")
+    if option == "stat_length" and (array < 1).any():
         raise ArgumentError(f"pad: stat_length must be at least 1, found {excerpt(value)}")
     try:
         pairs: list[Any] = np.broadcast_to(array, (ndim, 2)).tolist()
     except ValueError:
         raise ShapeError(
-            f"pad: {what} has shape {array.shape}, expected a number, a pair, or a pair for each "
+            f"pad: {option} has shape {array.shape}, expected a number, a pair, or a pair for each "
             f"of {ndim} axes"
         ) from None
     return pairs

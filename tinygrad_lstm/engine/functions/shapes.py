@@ -40,11 +40,11 @@ def matrix_transpose(x: Array) -> Array:
 def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Return x with some axes moved to other places."""
     x = checked.array("moveaxis", x)
-    taken, put = (checked.axes_apart("moveaxis", x, axes) for axes in (source, destination))
-    if len(taken) != len(put):
-        raise ShapeError(f"moveaxis: found {len(taken)} axes to move to {len(put)} places")
-    axes = [k for k in range(x.ndim) if k not in taken]
-    for place, axis in sorted(zip(put, taken, strict=True)):
+    sources, places = (checked.axes_apart("moveaxis", x, axes) for axes in (source, destination))
+    if len(sources) != len(places):
+        raise ShapeError(f"moveaxis: found {len(sources)} axes to move to {len(places)} places")
+    axes = [k for k in range(x.ndim) if k not in sources]
+    for place, axis in sorted(zip(places, sources, strict=True)):
         axes.insert(place, axis)
     return transpose(x, axes=tuple(axes))
 
