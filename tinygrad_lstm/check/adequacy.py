@@ -115,7 +115,8 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
         view = View(loss)
         watched = _Gradients(view)
         soon = Clock(LISTING * seconds)
-        rest = (x for x in all_mistakes(view) if x.change.at & watched.trials.leading)
+        every = all_mistakes(view)
+        rest = (mistake for mistake in every if mistake.change.at & watched.trials.leading)
         for mistake in rest:
             listed.append(mistake)
             if soon.is_over:
@@ -212,7 +213,7 @@ def _advice(view: View, unseen: list[Mistake]) -> list[str]:
         for node in network.nodes
         if node.kind is Kind.PARAMETER
     ]
-    square = [x for x in leaves if x.ndim == 2 and x.shape[0] == x.shape[1] > 1]
-    if any(np.allclose(x, x.T) for x in square):
+    square = [leaf for leaf in leaves if leaf.ndim == 2 and leaf.shape[0] == leaf.shape[1] > 1]
+    if any(np.allclose(array, array.T) for array in square):
         advice.append("take weights that are not symmetric")
     return advice or ["take random inputs, weights and targets"]

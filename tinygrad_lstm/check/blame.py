@@ -112,7 +112,7 @@ def judgements(
     allowed : one for each
         The tolerance of each (see `tolerances`).
     """
-    expected = run_on_given(adjoint, given, [x.value for x in given])
+    expected = run_on_given(adjoint, given, [gradient.value for gradient in given])
     return [Judgement(given[key], value, allowed[key]) for key, value in expected.items()]
 
 
@@ -124,13 +124,13 @@ def blame(view: View, several: Sequence[Judgement]) -> Blame | None:
     view : View
     several : the judgements, in the order in which the network makes them
     """
-    wrong = [x for x in several if not x.follows]
+    wrong = [judgement for judgement in several if not judgement.follows]
     if not wrong:
         return None
     first = wrong[0]
-    right = run_on_given(view.adjoint, [x.given for x in several], None)
+    right = run_on_given(view.adjoint, [judgement.given for judgement in several], None)
     numbers = (first.given.value, first.expected) if first.fits else (np.nan, np.nan)
-    found, expected = (float(np.asarray(x)[first.worst]) for x in numbers)
+    found, expected = (float(np.asarray(array)[first.worst]) for array in numbers)
     consequences = [
         x.given.name
         for key, x in enumerate(several)
@@ -139,7 +139,7 @@ def blame(view: View, several: Sequence[Judgement]) -> Blame | None:
     suspects = _Suspects(view, first.given.name, several)
     return Blame(
         first.given.name, first.worst, found, expected, tuple(suspects.region()),
-        tuple(x.given.name for x in wrong[1:]), tuple(consequences), suspects.best(),
+        tuple(other.given.name for other in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ class _Suspects:
     def __init__(self, folded: View, first: str, several: Sequence[Judgement]) -> None:
         self.folded, self.view = folded, (view := folded.unfolded)
         self.maker = view.adjoint.maker
-        self.known = {wire for x in several for wire in self._wires(x.given.name)}
+        self.known = {wire for judgement in several for wire in self._wires(judgement.given.name)}
         self.names: list[str] = []
         self.bits: dict[int, int] = {}  # of a wire with a name: which it is
         wires = {view.at[name][0]: name for name in view.named}

@@ -117,7 +117,7 @@ def _report(
         tape[name] = np.stack(several) if derived.is_sequence else several[0]
     hand = {name: derived.value for name, derived in chosen.items()}
     if rtol is None:  # of all, because results of float32 have its rounding too
-        rtol = max(_rounding(x.dtype) for x in (*tape.values(), *hand.values()))
+        rtol = max(_rounding(array.dtype) for array in (*tape.values(), *hand.values()))
     rows: list[Row] = []
     off: dict[int, np.ndarray] | None = None  # computed when a row needs it
     for name, value in hand.items():

@@ -66,7 +66,7 @@ class Comparison:
         given = view.given({n: v for n, v in self.hand.items() if n in finite})
         allowed = tolerances(view, given, self.rtol, self.digits)
         right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
-        agreeing = {x.name for x in view.given(right)}
+        agreeing = {gradient.name for gradient in view.given(right)}
         key_of = {x.name: key for key, x in enumerate(given)}
         for judgement in judgements(view.adjoint, given, allowed):
             if judgement.given.name in agreeing and not judgement.follows:
@@ -154,7 +154,9 @@ class Comparison:
     def is_small(self) -> bool:
         """Whether the search of single mistakes takes no more than a few seconds."""
         adjoint = self.evidence[0].adjoint
-        steps = [len(adjoint.loops[x.loop or 0].steps) if x.folded else 1 for x in adjoint.nodes]
+        steps = [
+            len(adjoint.loops[node.loop or 0].steps) if node.folded else 1 for node in adjoint.nodes
+        ]
         return sum(steps) <= UNASKED
 
     @cached_property
@@ -162,7 +164,7 @@ class Comparison:
         """The usual size of the differences, relative, if they look like noise; else None."""
         view, given, allowed = self.evidence
         several = judgements(view.adjoint, given, allowed)
-        return noise([x for x in several if not x.follows])
+        return noise([judgement for judgement in several if not judgement.follows])
 
     @property
     def corrections(self) -> list[Correction]:

@@ -99,7 +99,7 @@ def _correction(
     for name, wrong in _local_gradients(equations, changed):
         right = equations.right[name]
         if _differs(wrong, right):
-            author = next((x.value for x in given if x.name == name), None)
+            author = next((gradient.value for gradient in given if gradient.name == name), None)
             marks = _marks(adjoint, changed, len(equations.network.wires))
             equation = equations.of(name, marks, _right_steps(adjoint, changed))
             number = wrong if author is None else author

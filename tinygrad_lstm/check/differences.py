@@ -66,7 +66,7 @@ class Recorded:
     def __init__(self, run: Callable[[], tuple[Tensor, ...]], leaves: Sequence[Tensor]) -> None:
         self.run, self.leaves, self.outputs = run, leaves, run()
         self.values = _flat(out._array for out in self.outputs)
-        used = [x._array.dtype for x in (*leaves, *self.outputs)]
+        used = [leaf._array.dtype for leaf in (*leaves, *self.outputs)]
         self.dtype = max(used, key=lambda dtype: np.finfo(dtype).eps).type
         self.order = leading_to(set(leaves), history(self.outputs))
         self.is_analytic = all(node.primitive.analytic for node in self.order if node.inputs)

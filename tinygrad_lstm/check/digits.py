@@ -62,11 +62,11 @@ def half_unit_of(printed: Iterable[Any], digits: int) -> HalfUnit:
     more than so many in all (or one more, as ``%.3e`` prints), keeps so many in all everywhere. Of
     others the coarser counts.
     """
-    arrays = [np.ravel(np.asarray(x, float)) for x in printed]
-    parts = [x[at : at + AT_ONCE] for x in arrays for at in range(0, x.size, AT_ONCE)]
+    arrays = [np.ravel(np.asarray(array, float)) for array in printed]
+    parts = [array[at : at + AT_ONCE] for array in arrays for at in range(0, array.size, AT_ONCE)]
 
     def fits(style: int, count: int) -> bool:
-        units = ((x, 2 * _half_units(x, count)[style]) for x in Interruptible(parts))
+        units = ((part, 2 * _half_units(part, count)[style]) for part in Interruptible(parts))
         return all(_is_multiple(x, unit).all() for x, unit in units)
 
     if not fits(AFTER_POINT, digits):

@@ -30,10 +30,12 @@ def noise(several: Sequence[Judgement]) -> float | None:
     float or None
         None if they do not look like noise, or are too few to tell.
     """
-    if not all(x.fits for x in several):
+    if not all(judgement.fits for judgement in several):
         return None
     for by_entry in (True, False):  # noise of each entry's size, or of the largest one's
-        off = np.concatenate([_relative(x, by_entry) for x in several] or [np.empty(0)])
+        off = np.concatenate(
+            [_relative(judgement, by_entry) for judgement in several] or [np.empty(0)]
+        )
         size = float(np.sqrt(np.mean(off**2))) if off.size >= FEWEST else np.inf
         balance = abs(int(np.sum(np.sign(off))))
         if (

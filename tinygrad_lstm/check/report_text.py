@@ -177,7 +177,7 @@ def _best_mistakes(report: Comparison, wrong: int, answers: bool) -> Iterator[st
     for correction in report.corrections if answers else ():
         yield from _correction(correction)
     word = "explains as many" if first.left else "explains the same"
-    for other in [x for x in others if x.left == first.left][:2]:
+    for other in [one for one in others if one.left == first.left][:2]:
         yield f"{word}: {_sentence(other.says, answers)}"
     if first.apart:
         yield f"give {first.apart} to tell them apart"

@@ -50,23 +50,26 @@ def tolerances(
     digits : int, optional
         At how many the numbers were carried.
     """
-    values = [np.abs(x.value) for x in given]
+    values = [np.abs(gradient.value) for gradient in given]
     scale = run_on_given(absolute(view.adjoint), given, values, _sizes(view))
     largest: dict[int, float] = {}  # of a signal over its steps
     for key, size in Interruptible(scale.items()):
         known = largest.get(given[key].wire, 0.0)
         largest[given[key].wire] = max(np.max(x, initial=known) for x in (size, values[key]))
     floor = 0.1 * max(largest.values(), default=0.0)  # numbers that small are rounding
-    allowed = [np.full(x.value.shape, rtol * max(largest[x.wire], floor)) for x in given]
+    allowed = [
+        np.full(gradient.value.shape, rtol * max(largest[gradient.wire], floor))
+        for gradient in given
+    ]
     if digits is None:
         return allowed
     units = [half_unit_printed(value, digits) for value in Interruptible(values)]
-    half_unit = half_unit_of([x.value for x in given], digits)
+    half_unit = half_unit_of([gradient.value for gradient in given], digits)
     wires, random = set(_wires(view).values()), np.random.default_rng(1)
     exact = Recorder(wires)
 
     def follows(adjoint: Flow, is_rounded: bool) -> dict[int, np.ndarray]:
-        printed = [x.value for x in given]
+        printed = [gradient.value for gradient in given]
         if not is_rounded:
             return run_on_given(adjoint, given, printed, exact)
         moved = [x + _uniform(random, u) for x, u in zip(printed, units, strict=True)]
@@ -87,7 +90,7 @@ def _sizes(view: View) -> Intercepts:
     to step as the sum of all ways does, whose signs never let them cancel.
     """
     wires = set(_wires(view).values())
-    wires.update(x.outputs[0] for x in view.adjoint.nodes if x.kind is Kind.MATRIX)
+    wires.update(node.outputs[0] for node in view.adjoint.nodes if node.kind is Kind.MATRIX)
     exact = Recorder(wires)
     evaluate(view.adjoint, intercept=exact)
 

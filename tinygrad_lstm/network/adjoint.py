@@ -284,8 +284,8 @@ def delta(name: str) -> str:
 
 def alive(graph: Flow) -> set[int]:
     """Return the wires that have a δ: those on a way from an input or a parameter to an output."""
-    starts = [x for x in graph.nodes if x.kind in (Kind.INPUT, Kind.PARAMETER)]
-    ends = [x for x in graph.nodes if x.kind is Kind.OUTPUT]
+    starts = [node for node in graph.nodes if node.kind in (Kind.INPUT, Kind.PARAMETER)]
+    ends = [node for node in graph.nodes if node.kind is Kind.OUTPUT]
 
     def after(wire: int) -> list[int]:
         users = [user for user in graph.users.get(wire, ()) if wire in _differentiable_inputs(user)]
@@ -294,8 +294,8 @@ def alive(graph: Flow) -> set[int]:
     def before(wire: int) -> Sequence[int]:
         return _differentiable_inputs(graph.maker[wire]) if wire in graph.maker else ()
 
-    ahead = reachable([wire for x in starts for wire in x.outputs], after)
-    leading = reachable([wire for x in ends for wire in x.inputs], before)
+    ahead = reachable([wire for start in starts for wire in start.outputs], after)
+    leading = reachable([wire for end in ends for wire in end.inputs], before)
     return ahead & leading
 
 

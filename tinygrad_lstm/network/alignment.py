@@ -201,7 +201,7 @@ class _Alignment:
     def _source(self, common: Common, position: int) -> Same | Earlier | Outside | None:
         """Return where an operand comes from, or None if the steps do not agree."""
         column = [member and member.operands[position] for member in common.members]
-        owners = [None if x is None else self.where.get(x) for x in column]
+        owners = [None if entry is None else self.where.get(entry) for entry in column]
         sources = {id(owner[0]): owner[0] for owner in owners if owner is not None}
         if not sources:
             known = None not in column or (is_alike(column) and not _varies(common))
@@ -229,7 +229,7 @@ class _Alignment:
     def work_out(self) -> None:
         """Compute the results that a step lacks because nothing reads them."""
         for common in Interruptible(self.commons):
-            common.values = [x and x.value for x in common.members]
+            common.values = [member and member.value for member in common.members]
             common.parameters = _parameters(common)
         for step in Interruptible(range(len(self.steps))):
             for common in self.commons:
@@ -358,13 +358,13 @@ def _parameters(common: Common) -> list[Mapping[str, Any]]:
 
 def _varies(common: Common) -> bool:
     """Return whether the parameters differ from step to step."""
-    first, *others = [x.node.parameters for x in common.members if x is not None]
+    first, *others = [member.node.parameters for member in common.members if member is not None]
     return not all(is_same(other, first) for other in others)
 
 
 def is_alike(column: Sequence[Element | None]) -> bool:
     """Return whether an outer signal is the same at every step that has it."""
-    first, *others = [x for x in column if x is not None]
+    first, *others = [entry for entry in column if entry is not None]
     return all(is_one(x, first) for x in others)
 
 

@@ -247,7 +247,9 @@ class Flow:
     def __repr__(self) -> str:
         steps = [
             len(self.loops[n].steps)
-            for n in sorted({x.loop for x in self.nodes if x.loop is not None and x.folded})
+            for n in sorted(
+                {node.loop for node in self.nodes if node.loop is not None and node.folded}
+            )
         ]
         folded = f", folded over {' and '.join(map(str, steps))} steps" if steps else ""
         return f"<{type(self).__name__} of {len(self.nodes)} nodes{folded}>"

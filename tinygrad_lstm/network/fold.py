@@ -86,13 +86,15 @@ class _Folding:
             if element not in self.where:
                 self._make_outside(element)
         for run in self.runs:
-            for common in sorted(run.commons, key=lambda x: not x.template.node.takes_part):
+            for common in sorted(
+                run.commons, key=lambda common: not common.template.node.takes_part
+            ):
                 self._connect(run, common)
         outputs = [self.outside[x] for x in self.recorded if x.node.kind is Kind.OUTPUT]
         for element in Interruptible(leading_elements(outputs)):
-            element.operands = [self.read.get(x, x) for x in element.operands]
+            element.operands = [self.read.get(operand, operand) for operand in element.operands]
         move_into_loops(leading_elements(outputs), self.borders)
-        order = in_order(leading_elements(outputs), lambda x: self.rank.get(x, -1))
+        order = in_order(leading_elements(outputs), lambda element: self.rank.get(element, -1))
         return rebuild(self.graph, order, self.borders.loops)
 
     # --- elements of the folded graph ------------------------------------------------------------
@@ -124,10 +126,10 @@ class _Folding:
         outer = Element(replace(element.node), [], element.value)
         pieces = self._pieces(element.operands) if element.node.stacks else None
         if pieces is not None:
-            shapes = tuple(x.shape for x in pieces)
+            shapes = tuple(piece.shape for piece in pieces)
             outer.node.primitive, outer.node.parameters = concatenate, {"axis": 0}
             outer.node.shapes = shapes
-        outer.operands = pieces or [self._outer(x) for x in element.operands]
+        outer.operands = pieces or [self._outer(operand) for operand in element.operands]
         self.outside[element] = outer
         self.rank[outer] = self.rank[element]
         if element.node.kind is Kind.JUNCTION:
@@ -168,14 +170,14 @@ class _Folding:
         """Return the sequence of some signals that stand outside of the loops."""
         first = column[0].node
         name = first.name + ", …" * (len(column) > 1)
-        shapes = tuple(x.shape for x in column)
+        shapes = tuple(entry.shape for entry in column)
         node = Node(Kind.JOIN, name=name, primitive=stack, shapes=shapes, stem=name)
-        operands = [self._outer(x) for x in column]
-        return Element(node, operands, _stack_values([x.value for x in column]))
+        operands = [self._outer(entry) for entry in column]
+        return Element(node, operands, _stack_values([entry.value for entry in column]))
 
     def _series(self, column: Iterable[Element | None]) -> tuple[FoldedLoop, Common, Any] | None:
         """Return the loop, the operation and the steps that make all entries of a list, or None."""
-        places = [None if x is None else self.where.get(x) for x in column]
+        places = [None if entry is None else self.where.get(entry) for entry in column]
         if not places or None in places:
             return None
         known = [place for place in places if place is not None]
@@ -244,15 +246,17 @@ class _Folding:
             return self.borders.delay(before, 1, self._outer(known[0]), run.backwards)
         series = self._series(known)
         handed_on = series is not None and series[2] == run.steps
-        if all(is_one(x, known[0]) for x in known) and not handed_on:
+        if all(is_one(entry, known[0]) for entry in known) and not handed_on:
             return self.borders.hold(run.number, self._outer(known[0]))
         if series is not None:
             source, signal, steps = series
             index = [source.steps.index(step) for step in steps]
             return self.borders.tap(run.number, self.borders.collect(self.inside[signal]), index)
         whole = known[0].operands[0] if known[0].node.takes_part else None
-        if whole is not None and all(x.node.takes_part and x.operands[0] is whole for x in known):
-            indices = [x.node.parameters["index"] for x in known]
+        if whole is not None and all(
+            entry.node.takes_part and entry.operands[0] is whole for entry in known
+        ):
+            indices = [entry.node.parameters["index"] for entry in known]
             read = entry_read(indices, len(whole.shape))
             if read is not None and not read[1]:
                 return self.borders.tap(run.number, self._outer(whole), read[0])
@@ -267,20 +271,25 @@ class _Folding:
         if node.step != run.steps[0] + (1 if run.backwards else -1):
             return None
         return next(
-            (self.inside[x] for x in run.commons if x.template.node.stem == node.stem), None
+            (
+                self.inside[common]
+                for common in run.commons
+                if common.template.node.stem == node.stem
+            ),
+            None,
         )
 
     def _sequence_of(self, column: list[Element]) -> Element:
         """Return the sequence of signals that were computed outside, one for each step."""
         first = column[0].node
         self._refuse_unlike(column)
-        value = _stack_values([x.value for x in column])
-        if all(x.node.kind is Kind.CONSTANT for x in column):
+        value = _stack_values([entry.value for entry in column])
+        if all(entry.node.kind is Kind.CONSTANT for entry in column):
             return Element(Node(Kind.CONSTANT, name=first.stem, stem=first.stem), [], value)
         pieces = self._pieces(column)
         if pieces is None:
             return self._stack(column)
-        name, shapes = f"{first.stem}, …", tuple(x.shape for x in pieces)
+        name, shapes = f"{first.stem}, …", tuple(piece.shape for piece in pieces)
         node = Node(Kind.JOIN, name=name, primitive=concatenate, parameters={"axis": 0},
                     shapes=shapes, stem=name)  # fmt: skip
         return Element(node, pieces, value)
@@ -288,7 +297,7 @@ class _Folding:
     @staticmethod
     def _refuse_unlike(column: list[Element]) -> None:
         """Refuse to make a sequence of signals of several shapes or types."""
-        kinds = [(x.shape, str(np.asarray(x.value).dtype)) for x in column]
+        kinds = [(entry.shape, str(np.asarray(entry.value).dtype)) for entry in column]
         for at, (kind, element) in enumerate(zip(kinds, column, strict=True)):
             if kind != kinds[0]:
                 raise UsageError(
@@ -301,9 +310,9 @@ class _Folding:
         """Turn an operation into a tap if it takes another part at each step; return if it does."""
         members = run.in_time(common.members)
         column = run.in_time(operand.elements)
-        if None in members or not all(is_one(x, column[0]) for x in column):
+        if None in members or not all(is_one(entry, column[0]) for entry in column):
             return False
-        indices = [x.node.parameters["index"] for x in members]
+        indices = [member.node.parameters["index"] for member in members]
         whole = self._outer(column[0])
         alike = all(is_same(index, indices[0]) for index in indices)
         read = entry_read(indices, len(whole.shape))

@@ -156,7 +156,7 @@ class _GraphBuilder:
             if element.node.kind is Kind.JUNCTION:
                 self.terms[tensor] = self._sum(tensor)
             else:
-                element.operands = [self.element_of[x] for x in tensor.inputs]
+                element.operands = [self.element_of[operand] for operand in tensor.inputs]
             self.element_of[tensor] = element
         for tensor, terms in Interruptible(self.terms.items()):
             element = self.element_of[tensor]

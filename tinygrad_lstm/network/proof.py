@@ -178,7 +178,7 @@ def _agree(recorded: Any, computed: Any, operands: Any = ()) -> bool:
     finite = np.isfinite(one) & np.isfinite(other)
     if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
         return False
-    size = max(_largest(x) for x in (recorded, *operands))
+    size = max(_largest(array) for array in (recorded, *operands))
     off = np.abs(one - other).max(where=finite, initial=0.0)
     return bool(off <= ROUNDING * np.finfo(one.dtype).eps * size)
 

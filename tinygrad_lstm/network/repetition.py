@@ -81,7 +81,8 @@ def fold_plain_loops(
     None, if there is no plain loop that folds.
     """
     everything = elements(graph)
-    operations, parts = [x for x in everything if x.is_outside], parts_taken(everything)
+    parts = parts_taken(everything)
+    operations = [element for element in everything if element.is_outside]
     leaves = _leaves(everything, learned)
     folded: tuple[AnyFlow, dict[str, str]] | None = None
     marked, names = graph, dict[str, str]()
@@ -114,7 +115,7 @@ def _repetitions(operations: Sequence[Element], parts: Parts) -> list[Repetition
             best = Repetition(best.start + start, best.end + start, best.period)
             repetitions.append(best)
             waiting += [(start, best.start), (best.end, end)]
-    return sorted(repetitions, key=lambda x: x.start - x.end)
+    return sorted(repetitions, key=lambda repetition: repetition.start - repetition.end)
 
 
 def _codes(operations: Sequence[Element], parts: Parts) -> np.ndarray:
@@ -190,7 +191,7 @@ def _leaves(elements: Sequence[Element], learned: Container[str] | None) -> dict
             )
             leaves[element], bit = (bit, bit << 1) if is_learned else (0, bit)
         else:
-            leaves[element] = reduce(or_, (leaves[x] for x in element.operands), 0)
+            leaves[element] = reduce(or_, (leaves[operand] for operand in element.operands), 0)
     return leaves
 
 
@@ -217,7 +218,7 @@ def _mark(graph: AnyFlow, steps: Sequence[Sequence[Element]]) -> tuple[AnyFlow, 
     loop, fresh, names = len(graph.loops), dict[int, Node](), dict[str, str]()
     counts: Counter[str] = Counter()
     for column in Interruptible(zip(*steps, strict=True)):
-        nodes = [x.node for x in column]
+        nodes = [entry.node for entry in column]
         stem, scope = _stem([node.name for node in nodes]), _stem([x.scope for x in nodes])
         counts[stem] += 1
         again = f"_{counts[stem]}" if counts[stem] > 1 else ""

@@ -228,7 +228,9 @@ class Signals(Mapping[str, Signal]):
         sums = Sums(wanted)
         sums.add(output, starting_cotangent(output, None))
         cts = pull_back(sums)
-        return {x: np.asarray(cts.get(x, np.zeros_like(x._array))) for x in wanted}
+        return {
+            tensor: np.asarray(cts.get(tensor, np.zeros_like(tensor._array))) for tensor in wanted
+        }
 
     @cached_property
     def by_name(self) -> dict[str, Signal]:

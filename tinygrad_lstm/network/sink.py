@@ -76,7 +76,7 @@ class _Moving:
             self._move(source, loop, moved, index)
             for user in self.users.pop(tap):
                 self._replace(user, tap, source)
-            taps += [x for x in source.operands if x.node.kind is Kind.TAP]
+            taps += [operand for operand in source.operands if operand.node.kind is Kind.TAP]
             is_changed = True
         return is_changed
 
@@ -107,13 +107,21 @@ class _Moving:
     def _loop_for(self, element: Element, timed: list[bool]) -> int | None:
         """Return the loop that makes the operands of an element; a new one, if several do."""
         series = [x for x, has_steps in zip(element.operands, timed, strict=True) if has_steps]
-        collected = [x for x in series if x.node.kind is Kind.COLLECT]
-        loops = dict.fromkeys(x.node.loop for x in collected if x.node.loop is not None)
+        collected = [signal for signal in series if signal.node.kind is Kind.COLLECT]
+        loops = dict.fromkeys(
+            sequence.node.loop for sequence in collected if sequence.node.loop is not None
+        )
         steps = {self.borders.loops[loop].steps for loop in loops}
-        if len(steps) != 1 or any(len(x.value) != len(element.value) for x in collected):
+        if len(steps) != 1 or any(
+            len(sequence.value) != len(element.value) for sequence in collected
+        ):
             return None
         for loop in loops:
-            others = [x for x in element.operands if x.node.loop != loop or x not in collected]
+            others = [
+                operand
+                for operand in element.operands
+                if operand.node.loop != loop or operand not in collected
+            ]
             if not self._depends(others, loop):
                 return loop
         self.borders.loops.append(Loop(steps.pop(), element.node.scope))
@@ -149,13 +157,13 @@ class _Moving:
         node.shapes = tuple(x.shape for x in element.operands) if node.shapes else ()
 
     def _replace(self, user: Element, old: Element, new: Element) -> None:
-        user.operands = [new if x is old else x for x in user.operands]
+        user.operands = [new if operand is old else operand for operand in user.operands]
         self.users[new].append(user)
 
 
 def by_step(element: Element) -> AtStep | None:
     """Return how an operation on a sequence acts on each step, or None if it does not."""
-    node, shapes = element.node, [x.shape for x in element.operands]
+    node, shapes = element.node, [operand.shape for operand in element.operands]
     if not element.shape:
         return None
     if node.primitive is None:

@@ -48,10 +48,10 @@ def _difference(steps: Steps, title: str, element: Element, expected: Element) -
     if is_same(own, usual) or element.node.primitive is not expected.node.primitive:
         return ""
     others = [
-        x for step in steps for x in step
-        if x.node.stem == element.node.stem and x is not element
+        other for step in steps for other in step
+        if other.node.stem == element.node.stem and other is not element
     ]  # fmt: skip
-    elsewhere = all(is_same(_property(x, title), usual) for x in others)
+    elsewhere = all(is_same(_property(other, title), usual) for other in others)
     at = "elsewhere" if elsewhere else f"at step {expected.node.step}"
     return (
         f"{title} {constant_text(own)} at step {element.node.step}, "
@@ -69,4 +69,4 @@ def _property(element: Element, title: str) -> Any:
 def _in_words(element: Element) -> str:
     node = element.node
     operation = node.kind if node.primitive is None else node.primitive.name
-    return f"{operation} of {', '.join(x.node.name for x in element.operands)}"
+    return f"{operation} of {', '.join(operand.node.name for operand in element.operands)}"

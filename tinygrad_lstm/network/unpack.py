@@ -78,13 +78,13 @@ class _Unpacking:
                 part.node.name, part.node.stem = element.node.name, element.node.stem
         everything = Interruptible([*self.recorded, *self.parts.values()])
         for element in everything:
-            element.operands = [self.instead.get(x, x) for x in element.operands]
+            element.operands = [self.instead.get(operand, operand) for operand in element.operands]
         flat = {x: self._flat(x) for x in everything if x.node.kind is Kind.JUNCTION}
         for element, terms in flat.items():
             element.operands = [term for term, _ in terms]
             element.node.signs = tuple(sign for _, sign in terms)
         outputs = [x for x in self.recorded if x.node.kind is Kind.OUTPUT]
-        order = in_order(leading_elements(outputs), lambda x: self.rank.get(x, (-1, 0)))
+        order = in_order(leading_elements(outputs), lambda element: self.rank.get(element, (-1, 0)))
         return rebuild(self.graph, order, self.graph.loops)
 
     def _part(self, element: Element, lo: int, hi: int) -> Element:
@@ -102,8 +102,11 @@ class _Unpacking:
         if stem:
             node.stem = stem
             node.name = stem + element.node.name[len(element.node.stem) :]
-        operands = [self._part(x, lo, hi) if x in carriers else x for x in element.operands]
-        node.shapes = tuple(x.shape for x in operands) if node.shapes else ()
+        operands = [
+            self._part(operand, lo, hi) if operand in carriers else operand
+            for operand in element.operands
+        ]
+        node.shapes = tuple(operand.shape for operand in operands) if node.shapes else ()
         part = Element(node, operands, element.value[..., lo:hi])
         self.parts[element, lo, hi] = part
         self.rank[part] = self.rank[element][0], lo
@@ -148,13 +151,15 @@ def _carriers(element: Element) -> list[Element]:
     """Return the operands that carry the packed parts of an element."""
     node = element.node
     if node.kind in (Kind.JUNCTION, Kind.HOLD):
-        carrying = [x for x in element.operands if x.shape[-1:] == element.shape[-1:]]
+        carrying = [
+            operand for operand in element.operands if operand.shape[-1:] == element.shape[-1:]
+        ]
         return carrying if len(carrying) == len(element.operands) else []
     if _ends(element) is not None or _is_row(element):
         return element.operands
     if node.primitive is None or not element.operands:
         return []
-    ports = node.primitive.columns([x.shape for x in element.operands], node.parameters)
+    ports = node.primitive.columns([operand.shape for operand in element.operands], node.parameters)
     return [element.operands[port] for port in ports]
 
 

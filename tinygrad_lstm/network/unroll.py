@@ -84,7 +84,7 @@ class _Unrolling:
     def _add(self, node: Node, operands: list[Element], value: Any) -> Element:
         if self.shorter and operands and node.kind is not Kind.OUTPUT:
             try:
-                value = compute(node, [x.value for x in operands])
+                value = compute(node, [operand.value for operand in operands])
             except (IndexError, ValueError):
                 raise _needs_all(node) from None
         self.order.append(Element(node, operands, value))
@@ -149,7 +149,7 @@ class _Unrolling:
                 elif kind is Kind.TAP:
                     now[element] = self._read(element, at, steps[at])
                 elif kind not in DELAYS:
-                    operands = [now[x] for x in element.operands]
+                    operands = [now[operand] for operand in element.operands]
                     node = self._at(element.node.at(at), steps[at])
                     now[element] = self._add(node, operands, element.value[at])
             held = {delay: now[delay.operands[0]] for delay in held}

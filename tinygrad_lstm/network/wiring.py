@@ -199,18 +199,22 @@ def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> lis
         group_of[element] = element.node.loop if element.node.folded else element
         groups.setdefault(group_of[element], []).append(element)
     needs = {
-        group: {group_of[x] for user in inside for x in user.operands} - {group}
+        group: {group_of[operand] for user in inside for operand in user.operands} - {group}
         for group, inside in groups.items()
     }
     order = []
     for group in Interruptible(_sort(needs)):
         inside = groups[group]
         here = set(inside)
-        for x in (x for user in inside for x in user.operands):
+        for x in (operand for user in inside for operand in user.operands):
             if x in here and x.node.leaves_loop:
                 raise UsageError(OUTSIDE.format(x.node.name))
         within = {
-            user: {x for x in user.operands if x in here and user.node.kind not in DELAYS}
+            user: {
+                operand
+                for operand in user.operands
+                if operand in here and user.node.kind not in DELAYS
+            }
             for user in inside
         }
         order.extend(sorted(_sort(within), key=lambda x: x.node.leaves_loop))

@@ -227,4 +227,4 @@ def _rerun(nets: Networks, values: Mapping[int, Value]) -> dict[int, np.ndarray]
 def _ahead(nets: Networks, wire: int) -> tuple[set[int], tuple[Node, ...]]:
     """Return the wires that one leads to, itself among them, and the nodes that make them."""
     ahead = reachable([wire], lambda wire: nets.user[wire].outputs if wire in nets.user else ())
-    return ahead, tuple(x for x in nets.network.nodes if not ahead.isdisjoint(x.outputs))
+    return ahead, tuple(node for node in nets.network.nodes if not ahead.isdisjoint(node.outputs))

@@ -193,10 +193,14 @@ def _columns(indices: Sequence[Any]) -> Iterator[tuple[int | None, np.ndarray]]:
     first = indices[0]
     places = range(len(first)) if isinstance(first, tuple) else [None]
     for place in places:
-        column = [x if place is None else x[place] for x in indices]
-        arrays = [np.asarray(x) for x in column if isinstance(x, int | np.integer | np.ndarray)]
-        is_whole = len(arrays) == len(column) and all(x.dtype.kind in "iu" for x in arrays)
-        if is_whole and len({x.shape for x in arrays}) == 1:
+        column = [index if place is None else index[place] for index in indices]
+        arrays = [
+            np.asarray(entry)
+            for entry in column
+            if isinstance(entry, int | np.integer | np.ndarray)
+        ]
+        is_whole = len(arrays) == len(column) and all(array.dtype.kind in "iu" for array in arrays)
+        if is_whole and len({array.shape for array in arrays}) == 1:
             yield place, arrays[0] if len(arrays) == 1 else np.stack(arrays)
 
 
@@ -210,7 +214,7 @@ def _others(nets: Networks, node: Node) -> Iterator[tuple[np.ndarray, str]]:
 def _with_column(own: Sequence[Any], place: int | None, column: np.ndarray) -> list[Any]:
     """Return indices with another column in them, of the same types."""
     rows = [column] if len(own) == 1 else list(column)
-    fresh = [int(x) if np.ndim(x) == 0 else x for x in rows]
+    fresh = [int(row) if np.ndim(row) == 0 else row for row in rows]
     if place is None:
         return fresh
     return [(*was[:place], now, *was[place + 1 :]) for was, now in zip(own, fresh, strict=True)]

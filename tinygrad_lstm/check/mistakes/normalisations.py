@@ -73,7 +73,7 @@ def _before(nets: Networks, spread: Node) -> tuple[Node, ...]:
     senders = [nets.sender.get(node.outputs[0])]
     if node.kind is Kind.ELEMENTWISE and len(node.inputs) == 1:
         senders.append(nets.sender.get(node.inputs[0]))
-    return tuple(x for x in senders if x is not None)
+    return tuple(sender for sender in senders if sender is not None)
 
 
 def _missing(nets: Networks, normal: Normalisation) -> Iterator[Mistake]:

@@ -58,7 +58,7 @@ class _RuleRun:
                  slip: Operation = _first) -> None:  # fmt: skip
         self.at, self.slip = at, slip
         self.operations: list[tuple[str, bool]] = []
-        self.result = _bare(rule(*(_Operand(x, self) for x in operands)))
+        self.result = _bare(rule(*(_Operand(operand, self) for operand in operands)))
 
     def apply(self, sign: str, a: Any, b: Any) -> _Operand:
         is_wrong = len(self.operations) == self.at
@@ -85,7 +85,7 @@ class _Operand:
 
     @staticmethod
     def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> _Operand:
-        run = next(x.run for x in operands if isinstance(x, _Operand))
+        run = next(operand.run for operand in operands if isinstance(operand, _Operand))
         return _Operand(primitive(*map(_bare, operands), **parameters), run)
 
     def __getattr__(self, name: str) -> Any:
