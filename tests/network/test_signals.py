@@ -173,3 +173,83 @@ def test_what_requires_no_gradient_has_none():
 def test_outputs_without_a_gradient_are_refused(outputs, error, says):
     with pytest.raises(error, match=says):
         tg.signals(*outputs())["lstm.W"].gradient  # noqa: B018
+
+
+# --- one name at all doors ------------------------------------------------------------------------
+
+NAMES = [
+    "x", "lstm.W", "lstm.W.i", "lstm.s[1]", "lstm.s", "lstm.s_a[0]", "lstm.s_a", "lstm.state[2]",
+    "lstm.out", "lstm.out[2]", "lstm.out[-1]", "dense.W", "dense.z", "dense.z[2]", "dense.y[0]",
+    "squared_error.e", "squared_error.e[1]",
+]  # fmt: skip
+ENTRIES = ["lstm.W[1]", "lstm.W.i[1]", "dense.W[3]"]  # which no equation is printed for
+STRANGERS = ["lstm.out[3]", "lstm.W[2]", "dense.z[3]", "dense.z[-1]", "lstm.ou", "x[0][1]", ""]
+
+
+@pytest.fixture(scope="module")
+def loss():
+    lstm, dense = tg.nn.LSTM(2, 4, seed=0), tg.nn.Dense(4, 1, tg.sigmoid, seed=0)
+    rng = np.random.default_rng(0)
+    x = tg.Tensor(rng.normal(size=(3, 2)), requires_grad=True, name="x")
+    starts = [tg.Tensor(rng.normal(size=4), requires_grad=True) for _ in range(2)]
+    return tg.nn.squared_error(dense(lstm(x, starts)[0]), rng.normal(size=(3, 1)))
+
+
+def rows_of(gradient, name):
+    """Return a whole gradient's entries by the indices at the end of a name."""
+    return gradient[int(name[name.rindex("[") + 1 : -1])]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_signals_compare_and_explain_understand_the_same_names(loss, name):
+    signal = tg.signals(loss)[name]
+    assert name in tg.signals(loss)
+    assert signal.gradient.shape == signal.value.shape == signal.shape
+    assert np.abs(signal.gradient).max() > 0
+    assert tg.compare(loss, {name: signal.gradient}).ok
+    assert not tg.compare(loss, {name: 1.01 * signal.gradient}).ok
+    explained = tg.explain(loss, name, style="stages").value
+    np.testing.assert_allclose(explained, signal.gradient, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_of_a_signal_has_the_entries_of_its_gradient(loss, name):
+    whole = name[: name.rindex("[")]
+    signal = tg.signals(loss)[name]
+    assert np.array_equal(signal.gradient, rows_of(tg.signals(loss)[whole].gradient, name))
+    assert tg.compare(loss, {name: signal.gradient}).ok
+    with pytest.raises(SignalError, match=r"explain: no equation is printed for .*; ask for "):
+        tg.explain(loss, name, style="stages")
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_name_of_no_signal_is_refused_at_all_doors(loss, name):
+    assert name not in tg.signals(loss)
+    for who, door in (
+        ("signals", lambda: tg.signals(loss)[name]),
+        ("compare", lambda: tg.compare(loss, {name: 1.0})),
+        ("explain", lambda: tg.explain(loss, name, style="stages")),
+    ):
+        with pytest.raises(SignalError) as caught:
+            door()
+        assert str(caught.value).startswith(f"{who}: no signal is called {name!r}; the nearest")
+
+
+def test_a_step_of_a_whole_signal_equals_the_step_of_the_loop():
+    lstm = tg.nn.LSTM(2, 3, seed=0)
+    out, _ = lstm(np.ones((4, 5, 2)))
+    out.name = "all"
+    known = tg.signals(tg.sum(out * out))
+    assert np.array_equal(known["lstm.all[2]"].value, known["lstm.out[2]"].value)
+    assert np.array_equal(known["lstm.all"].value, known["lstm.out"].value)
+
+
+def test_a_sequence_whose_steps_have_several_shapes_has_no_value():
+    x = tg.Tensor(1.0, requires_grad=True, name="x")
+    total = x
+    for k in tg.steps(2):
+        y = tg.broadcast_to(x, shape=(k + 1,))
+        y.name = "y"
+        total = total + tg.sum(y)
+    with pytest.raises(tg.ShapeError, match=r"y has shapes \(1,\), \(2,\) at its steps"):
+        _ = tg.signals(total)["y"].value

@@ -92,7 +92,8 @@ def _array(
     if count[name] > 1:
         raise FileError(f"{path}: {name!r} is in it {count[name]} times; give it once")
     entry = npz_entry(path, archive, info, name)
-    shape, dtype = _shape(signals, name), np.dtype(entry.dtype)
+    shape = signals[name].shape if name in signals else None
+    dtype = np.dtype(entry.dtype)
     if shape is None or dtype.kind not in "fiu":
         return np.empty(0, dtype)  # `compare` complains of the name, or of the type
     if entry.shape != shape and math.prod(entry.shape) > MOST_NUMBERS:
@@ -101,11 +102,3 @@ def _array(
             f"than {MOST_NUMBERS} numbers are read"
         )
     return entry.read()
-
-
-def _shape(signals: Signals, name: str) -> tuple[int, ...] | None:
-    """Return the shape of the signal of a name, or of all its steps; None if there is none."""
-    if name in signals.by_name:
-        return signals.by_name[name].shape
-    steps = signals.sequences.get(name)
-    return (len(steps), *steps[0].shape) if steps else None

@@ -19,9 +19,8 @@ from ..errors import (
     SignalError,
     TinygradError,
     UsageError,
-    nearest,
 )
-from ..network.signals import Signal, Signals
+from ..network.signals import Signal, Signals, SignalSequence
 
 SAME = 1e-5  # relative to the largest entry: two that differ by less are no contradiction
 
@@ -96,13 +95,9 @@ def look_up(
 
 
 def _hand_gradient(signals: Signals, name: str, gradient: Any) -> HandGradient:
-    is_sequence = name not in signals.by_name
-    several = signals.sequences.get(name, []) if is_sequence else [signals.by_name[name]]
-    if not several:
-        raise SignalError(
-            f"compare: no signal is called {name!r}; "
-            f"{nearest(str(name), [*signals.by_name, *signals.sequences])}"
-        )
+    signal = signals.find(name, "compare")
+    is_sequence = isinstance(signal, SignalSequence)
+    several = signal.steps if isinstance(signal, SignalSequence) else [signal]
     for signal in several:
         if not signal.tensor.requires_grad:
             raise GradientError(

@@ -76,7 +76,7 @@ def _reason(derivation: Derived, name: str) -> str:
     """Return why a signal has no line."""
     recorded = derivation.recorded
     signals = recorded.signals if recorded is not None else None
-    if signals is None or (name not in signals.by_name and name not in signals.sequences):
+    if signals is None or name not in signals:
         return f"no gradient is called {name!r}"
     if recorded is not None and recorded.is_reached(_wires(derivation, name)):
         return f"{name} has no line of its own: it stands in the line of what is made of it"

@@ -26,7 +26,7 @@ from ..network.graph import Graph, graph
 from ..network.locate import Locations
 from ..network.parameters import varying
 from ..network.proof import fold_for_reading
-from ..network.signals import Signals
+from ..network.signals import Signal, Signals
 from .explanation import Explanation, Stage, in_numbers, numbers
 from .names import part_name
 from .reader import CROSSING, PASSING, Reader, Variable
@@ -107,14 +107,18 @@ class _Walk:
         members = self.signals.members(name)
         if not members:
             recorded = self.signals.recorded
-            known = [*self.signals.at, *filter(self.signals.members, recorded.sequences)]
-            reason = f"no signal is called {name!r}"
-            if name in recorded.by_name or name in recorded.sequences:
-                reason = (
-                    f"no equation is printed for {name}: nested sums are merged into one, and "
-                    "packed signals are split into their parts"
+            signal = recorded.find(name, "explain")
+            if isinstance(signal, Signal) and signal.row is not None:
+                whole = name.rpartition("[")[0]
+                raise SignalError(
+                    f"explain: no equation is printed for {name}, an entry of {whole}; "
+                    f"ask for {whole}"
                 )
-            raise SignalError(f"explain: {reason}; {nearest(name, known)}")
+            known = [*self.signals.at, *filter(self.signals.members, recorded.sequences)]
+            raise SignalError(
+                f"explain: no equation is printed for {name}: nested sums are merged into one, "
+                f"and packed signals are split into their parts; {nearest(name, known)}"
+            )
         return members
 
     def _ways(self) -> set[int]:

@@ -111,9 +111,14 @@ class Locations:
                 # what is recorded by the name may be another: the whole that a part is called
                 # like, or an operation of each step that one before the loop is called like
                 if known is None or _is_same(known, value if index is None else value[index]):
-                    if name not in self.at and index is not None:
+                    is_step = index is not None or (known is None and self._is_of_whole(node))
+                    if name not in self.at and is_step:
                         self.sequences.setdefault(node.stem, []).append(name)
                     self.at.setdefault(name, (wire, index))
+
+    def _is_of_whole(self, node: Node) -> bool:
+        """Return whether a node is one step of a signal that was recorded for all steps at once."""
+        return node.step is not None and node.stem in self.recorded.by_name
 
     def _is_namesake(self, node: Node) -> bool:
         """Return whether a node has the name of the signal that it passes on."""

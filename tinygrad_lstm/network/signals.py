@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -31,10 +31,12 @@ from ..engine.place import Initial, Packed, Place
 from ..engine.tape import history, pull_back
 from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError, nearest
+from .signal import Signal, SignalSequence
 
-__all__ = ["Signal", "Signals", "signals"]
+__all__ = ["Signal", "SignalSequence", "Signals", "signals"]
 
 STEP = re.compile(r"\[(-?\d+)\]")
+ENTRY = re.compile(r"(.+)\[(\d+)\]")  # of the first axis of a signal
 
 
 def signals(*outputs: Tensor) -> Signals:
@@ -75,67 +77,6 @@ def signals(*outputs: Tensor) -> Signals:
     return Signals(*outputs)
 
 
-@dataclass(frozen=True)
-class Signal:
-    """A named Tensor, or one of the parts packed along its last axis.
-
-    Attributes
-    ----------
-    name : str
-    tensor : Tensor
-    part : int
-        Which part it is.
-    widths : tuple of int
-        How wide the parts are, relative to each other; the whole is part 0 of one.
-    signals : Signals
-        All the signals that it is one of.
-    """
-
-    name: str
-    tensor: Tensor
-    signals: Signals = field(compare=False)
-    part: int = 0
-    widths: tuple[int, ...] = (1,)
-
-    def __repr__(self) -> str:
-        return f"<signal {self.name} {self.shape}>"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The sizes of its axes."""
-        return self.value.shape
-
-    @property
-    def value(self) -> np.ndarray:
-        """Its entries in the forward pass."""
-        return self.of(self.tensor.data)
-
-    @property
-    def gradient(self) -> np.ndarray | None:
-        """The derivative of the output by the signal; None if the signal requires no gradient.
-
-        Raises
-        ------
-        UsageError
-            If there are several outputs.
-        GradientError
-            If the output is not one number.
-        ChangedError
-            If the data of a leaf was replaced after the forward pass.
-        """
-        if not self.tensor.requires_grad:
-            return None
-        return self.of(self.signals.gradients[self.tensor])
-
-    def of(self, whole: np.ndarray) -> np.ndarray:
-        """Return the entries that belong to this signal in an array for the whole Tensor."""
-        if len(self.widths) == 1:
-            return whole
-        unit = whole.shape[-1] // sum(self.widths)
-        start = unit * sum(self.widths[: self.part])
-        return whole[..., start : start + unit * self.widths[self.part]]
-
-
 class Spot(NamedTuple):
     """The place of recording, as the names of signals show it: a prefix and the steps.
 
@@ -162,8 +103,12 @@ class Spot(NamedTuple):
         return f"{self.outer}{name[len(self.prefix) : len(name) - len(self.steps)]}{self.inner}"
 
 
-class Signals(Mapping[str, Signal]):
+class Signals(Mapping[str, Signal | SignalSequence]):
     """Every Tensor that the outputs were computed from, in the order of recording, with its name.
+
+    Two more kinds of names are understood, here as in `compare` and `explain`: ``lstm.out`` stands
+    for all of ``lstm.out[0]``, ``lstm.out[1]`` and so on, and ``dense.z[2]`` for entry 2 of
+    ``dense.z`` along its first axis, which is step 2 of a sequence.
 
     Parameters
     ----------
@@ -191,7 +136,7 @@ class Signals(Mapping[str, Signal]):
         for tensor in Interruptible(_in_order(outputs)):
             self._name(tensor)
 
-    def __getitem__(self, name: str) -> Signal:
+    def __getitem__(self, name: str) -> Signal | SignalSequence:
         """Return the signal of a name.
 
         Raises
@@ -199,12 +144,31 @@ class Signals(Mapping[str, Signal]):
         SignalError
             If there is none; the message lists the nearest names.
         """
-        if name not in self.by_name:
-            raise SignalError(f"no signal is called {name!r}; {nearest(name, self.by_name)}")
-        return self.by_name[name]
+        return self.find(name)
+
+    def find(self, name: str, who: str = "signals") -> Signal | SignalSequence:
+        """Return the signal of a name, for a caller whose name messages begin with."""
+        signal = self._known(name)
+        if signal is None:
+            known = [*self.by_name, *self.sequences]
+            raise SignalError(f"{who}: no signal is called {name!r}; {nearest(str(name), known)}")
+        return signal
+
+    def _known(self, name: object) -> Signal | SignalSequence | None:
+        if not isinstance(name, str):
+            return None
+        if name in self.by_name:
+            return self.by_name[name]
+        if name in self.sequences:
+            return SignalSequence(name, self.sequences[name])
+        entry = ENTRY.fullmatch(name)
+        whole = self.by_name.get(entry[1]) if entry else None
+        if entry is None or whole is None or int(entry[2]) >= (*whole.shape, 0)[0]:
+            return None
+        return replace(whole, name=name, row=int(entry[2]))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.by_name
+        return self._known(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.by_name)

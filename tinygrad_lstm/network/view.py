@@ -128,7 +128,7 @@ class View:
             if value.ndim and len(value) == len(steps):
                 for step, row in zip(steps, value, strict=True):
                     yield from self._locate(step, row)
-        elif value.shape[-1:] == self.signals[name].tensor.shape[-1:]:
+        elif value.shape[-1:] == self.signals[name].shape[-1:]:
             for part in self.signals.parts.get(name, ()):
                 yield from self._locate(part.name, part.of(value))
 
