@@ -163,6 +163,32 @@ def test_the_package_shows_what_people_use():
     assert not foreign & set(dir(tinygrad_lstm))
 
 
+def public_modules(module: ModuleType) -> dict[str, ModuleType]:
+    """Return a module and the modules that people reach through it, by their names."""
+    modules = {module.__name__: module}
+    for name in module.__all__:
+        value = getattr(module, name)
+        if isinstance(value, ModuleType):
+            modules |= public_modules(value)
+    return modules
+
+
+PUBLIC = public_modules(tinygrad_lstm)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_module_shows_its_public_names_alone(name):
+    module = PUBLIC[name]
+    assert dir(module) == sorted(set(module.__all__))
+    assert all(hasattr(module, public) for public in module.__all__)
+    assert not [public for public in module.__all__ if public.startswith("_")]
+
+
+def test_all_public_modules_are_looked_at():
+    assert {f"tinygrad_lstm.{name}" for name in ("nn", "optim", "interop", "check")} <= {*PUBLIC}
+    assert {"tinygrad_lstm.engine.fft", "tinygrad_lstm.derivations.gers"} <= {*PUBLIC}
+
+
 @EVERY
 def test_a_wing_needs_numpy_and_its_extras(module):
     assert outside(names_in(module)) <= EXTRAS.get(wing(module), set())

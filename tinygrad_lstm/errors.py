@@ -127,3 +127,7 @@ __all__ = [
     "OutOfRangeError", "PackageError", "RenderError", "ShapeError", "SignalError",
     "TinygradError", "UsageError", "check_path", "nearest",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

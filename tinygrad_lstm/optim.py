@@ -277,3 +277,7 @@ def _memory(optimizer: Any) -> dict[str, Any]:
 
 
 __all__ = ["SGD", "Adam", "Optimizer"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,3 +11,7 @@ from .row import Row
 __all__ = [
     "Adequacy", "Change", "GradReport", "Kind", "Mistake", "Report", "Row", "forget", "mistake",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

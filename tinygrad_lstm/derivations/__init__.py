@@ -7,3 +7,7 @@ from . import gers, gomez, mazur, question, tmva, wan
 from .numerical import complex_step
 
 __all__ = ["complex_step", "gers", "gomez", "mazur", "question", "tmva", "wan"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -207,3 +207,7 @@ __all__ = [
     "forward", "full_gradient", "loss", "outputs", "truncated_gradient",
     "truncated_gradient_of_stack",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

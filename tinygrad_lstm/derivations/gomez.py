@@ -171,3 +171,7 @@ def judge(name: str, exact: float) -> str:
 
 
 __all__ = ["FORMULAS", "GATES", "GIVEN", "PRINTED", "evaluate", "follow", "judge"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

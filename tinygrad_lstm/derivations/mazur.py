@@ -169,3 +169,7 @@ __all__ = [
     "GIVEN", "PRINTED", "PRINTED_AFTER", "WEIGHTS", "backward", "evaluate", "forward",
     "is_right", "train", "update",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -118,3 +118,7 @@ def asker_formulas(x: np.ndarray, y: np.ndarray, p: Arrays) -> Arrays:
 
 
 __all__ = ["asker_formulas", "backward", "forward"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

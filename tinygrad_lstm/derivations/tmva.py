@@ -362,3 +362,7 @@ __all__ = [
     "cross_entropy", "gru", "gru_backward", "lstm", "lstm_backward", "mean_squared_error",
     "richardson", "rnn", "rnn_backward", "softmax_cross_entropy",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -273,3 +273,7 @@ __all__ = [
     "control", "control_adjoint", "elman", "elman_adjoint", "fir", "fir_adjoint", "perceptron",
     "perceptron_adjoint",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -273,3 +273,7 @@ NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 NUMPY |= {np.fft.irfft: irfft, np.fft.irfft2: irfft2, np.fft.irfftn: irfftn}
 NUMPY |= {np.fft.fftshift: fftshift, np.fft.ifftshift: ifftshift}
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -288,3 +288,7 @@ __all__ = [
     "EighResult", "SVDResult", "SlogdetResult", "cholesky", "det", "eigh", "eigvalsh", "inv",
     "lstsq", "matrix_power", "pinv", "slogdet", "solve", "svd", "svdvals",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

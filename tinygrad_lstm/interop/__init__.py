@@ -25,3 +25,7 @@ __all__ = [
     "Framework", "OnnxNetwork", "Stacked", "frameworks", "keras", "load", "load_onnx", "onnx",
     "onnx_model", "register", "save", "save_onnx", "stacked", "tmva", "torch",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

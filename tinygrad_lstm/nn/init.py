@@ -15,6 +15,8 @@ from ..engine.arguments import excerpt, float_type, number, whole
 from ..engine.arguments import generator as generator
 from ..errors import ArgumentError, UsageError
 
+__all__ = ["glorot", "normal", "orthogonal", "uniform"]
+
 if TYPE_CHECKING:  # NumPy loads its generators only when asked for one
     Seed: TypeAlias = int | np.random.Generator | None
 
@@ -72,3 +74,7 @@ def _sizes(who: str, shape: Any, count: int | None = None) -> tuple[int, ...]:
     if math.prod(sizes) >= MOST:
         raise ArgumentError(f"{who}: found shape {sizes}, expected fewer than {MOST} entries")
     return sizes
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
