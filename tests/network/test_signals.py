@@ -208,6 +208,7 @@ def test_signals_compare_and_explain_understand_the_same_names(loss, name):
     assert np.abs(signal.gradient).max() > 0
     assert tg.compare(loss, {name: signal.gradient}).ok
     assert not tg.compare(loss, {name: 1.01 * signal.gradient}).ok
+    assert tg.explain(loss, name).wrt == name
     explained = tg.explain(loss, name, style="stages").value
     np.testing.assert_allclose(explained, signal.gradient, rtol=0, atol=1e-14)
 
