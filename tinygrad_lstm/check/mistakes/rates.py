@@ -12,6 +12,8 @@ import numpy as np
 from .mistake import Mistake
 
 ROUNDS = 12
+FREE = 2  # rounds after which each one has to halve what is left
+NOTHING = 1e-9  # left, relative to the slope by the rate
 SMALL = 1e-6  # of the largest: what is smaller does not hold a rate to anything
 
 # the differences that several mistakes leave from the author's numbers; None if they cannot be made
@@ -23,7 +25,8 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
 
     What is left is linear in the rate of a weight that is updated once: the first round of least
     squares finds it. Where a weight is used at every step, the slope is that between two rounds.
-    A rate that shows in one number alone explains nothing.
+    At a rate that explains all, each round leaves far less than the one before: a search that
+    does not get nearer is given up. A rate that shows in one number alone explains nothing.
     """
     fitted = list(several)
     for at, mistake in enumerate(several):
@@ -36,7 +39,7 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
             return missed([*fitted[:at], mistake.at_rate(rate), *fitted[at + 1 :]])
 
         earlier, now = left(before), left(rate)
-        for _ in range(ROUNDS):
+        for count in range(ROUNDS):
             if earlier is None or now is None:
                 break
             slope = (now - earlier) / (rate - before)
@@ -46,10 +49,19 @@ def with_rates(several: Sequence[Mistake], missed: Missed) -> tuple[Mistake, ...
             if abs(rate - before) <= 1e-12 * abs(rate):
                 break
             earlier, now = now, left(rate)
+            if count >= FREE and now is not None and not _is_nearer(now, earlier, slope):
+                rate = 1.0  # no rate explains the numbers
+                break
         else:
-            rate = 1.0  # it does not settle: no rate explains it
+            rate = 1.0
         fitted[at] = mistake.at_rate(rate)
     return tuple(fitted)
+
+
+def _is_nearer(now: np.ndarray, earlier: np.ndarray, slope: np.ndarray) -> bool:
+    """Return whether a round halved what is left, or nothing but rounding is left."""
+    left, before, scale = (float(np.linalg.norm(x)) for x in (now, earlier, slope))
+    return left <= max(0.5 * before, NOTHING * scale)
 
 
 def _count_large(slope: np.ndarray) -> int:
