@@ -14,6 +14,7 @@ from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM
 from tinygrad_lstm.formulas.columns import WIDTH
+from tinygrad_lstm.formulas.equations import DeltaEquations
 from tinygrad_lstm.formulas.rewriting import value_without_marks
 from tinygrad_lstm.network.signals import Signals
 from tinygrad_lstm.network.view import View
@@ -28,6 +29,10 @@ class Tape(dict):
         self.loss, self.signals = loss, Signals(loss)
 
     def __missing__(self, name):
+        self[name] = value = self._value(name)
+        return value
+
+    def _value(self, name):
         with suppress(ValueError):
             return np.array(float(name))  # a number, marked
         if name.startswith("δ"):
@@ -139,9 +144,10 @@ NETWORKS = {
 def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
     loss = NETWORKS[network]()
     view, tape, count = View(loss), Tape(loss), 0
+    equations = DeltaEquations(view)
     for mistake in mistakes(view):
         try:
-            found = corrections(view, [], Diagnosis((mistake,), 0.0, 0))
+            found = corrections(equations, [], Diagnosis((mistake,), 0.0, 0))
         except NO_ROOM:  # it cannot be made in this network
             continue
         for told in found:
@@ -294,19 +300,19 @@ def test_a_term_that_is_left_out_is_told_as_left_out(case):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network):
     loss = NETWORKS[network]()
-    view, count = View(loss), 0
+    view, tape, count = View(loss), Tape(loss), 0
+    equations = DeltaEquations(view)
     for mistake in mistakes(view):
         if mistake.what not in ("carry dropped", "branch forgotten", "overwritten"):
             continue
         try:
-            found = corrections(view, [], Diagnosis((mistake,), 0.0, 0))
+            found = corrections(equations, [], Diagnosis((mistake,), 0.0, 0))
         except NO_ROOM:
             continue
         for told in found:
             assert told.is_left_out, mistake.says
-            without = np.broadcast_to(
-                value_without_marks(told.equation), Tape(loss)[f"δ{told.signal}"].shape
-            )
+            shape = tape[f"δ{told.signal}"].shape
+            without = np.broadcast_to(value_without_marks(told.equation), shape)
             assert without[told.at] == pytest.approx(told.wrong, 1e-9, 1e-12)
             count += 1
     assert count

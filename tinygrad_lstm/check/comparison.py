@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.arguments import function, of_kind, text
 from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
+from ..formulas.equations import DeltaEquations
 from ..network.view import Given, View
 from .blame import Blame, blame, judgements
 from .corrections import Correction, corrections
@@ -169,8 +170,9 @@ class Comparison:
     @property
     def corrections(self) -> list[Correction]:
         """The right equation, and the numbers, of each mistake that explains the most."""
+        best = self.best  # first: the search may go on in the unfolded network
         view, given, _ = self.evidence
-        return corrections(view, given, self.best[0]) if self.best else []
+        return corrections(DeltaEquations(view), given, best[0]) if best else []
 
     @cached_property
     def unplaced(self) -> list[str]:

@@ -19,7 +19,7 @@ from ..formulas.rewriting import value_without_marks
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
-from ..network.view import Given, View
+from ..network.view import Given
 from .diagnosis import Diagnosis
 from .mistakes import Mistake
 from .runs import Recorder
@@ -72,12 +72,15 @@ class Correction:
         return f"δ{self.signal} = {self.equation}"
 
 
-def corrections(view: View, given: Sequence[Given], diagnosis: Diagnosis) -> list[Correction]:
+def corrections(
+    equations: DeltaEquations, given: Sequence[Given], diagnosis: Diagnosis
+) -> list[Correction]:
     """Return the correction of each mistake of a diagnosis.
 
     Parameters
     ----------
-    view : View
+    equations : DeltaEquations
+        Of the right network.
     given : the derived gradients
     diagnosis : Diagnosis
 
@@ -86,7 +89,6 @@ def corrections(view: View, given: Sequence[Given], diagnosis: Diagnosis) -> lis
     list of Correction
         Without the mistakes that show in no gradient of a signal with a name.
     """
-    equations = DeltaEquations(view)
     several = (_correction(equations, given, mistake) for mistake in diagnosis.mistakes)
     return [mistake for mistake in several if mistake is not None]
 
@@ -128,7 +130,8 @@ def _local_gradients(equations: DeltaEquations, changed: Flow) -> list[tuple[str
         return equations.right[name]
 
     with np.errstate(all="ignore"), suppress(*NO_ROOM):
-        evaluate(changed, intercept=Recorder({wire for wire, _ in names}, right_value))
+        intercept = Recorder({wire for wire, _ in names}, right_value)
+        evaluate(changed, intercept=intercept, actions=equations.actions)
     return gradients
 
 
@@ -158,11 +161,13 @@ def _marks(right: Flow, changed: Flow, wires: int) -> dict[int, set[int]]:
     marked: dict[int, set[int]] = {}
     for node in right.nodes:
         for wire in node.outputs:
-            other = now.get(wire)
-            marks = {ALL} if other is None or not _is_alike(node, other, wire) else set[int]()
-            if other is not None:
+            marks, other = set[int](), now.get(wire)
+            if other is None or not _is_alike(node, other, wire):
+                marks = {ALL}
+            if other is not None and other is not node:
                 marks |= set(node.inputs) - set(other.inputs)
-            if not np.array_equal(right.wires[wire].value, changed.wires[wire].value):
+            value, driven = right.wires[wire].value, changed.wires[wire].value
+            if value is not driven and not np.array_equal(value, driven):
                 marks = {ALL}  # an input, driven otherwise
             marks |= {wire for wire in node.inputs if wire >= wires and wire in marked}
             if marks:
@@ -191,6 +196,8 @@ def _right_steps(right: Flow, changed: Flow) -> dict[int, set[int]]:
 
 def _is_alike(node: Node, other: Node, wire: int) -> bool:
     """Return whether two nodes act alike on their inputs, on the way to a wire."""
+    if node is other:
+        return True
     ways = [(x.kind, x.primitive, x.transposed, x.port) for x in (node, other)]
     if ways[0] != ways[1] or not is_same(dict(node.parameters), dict(other.parameters)):
         return False

@@ -19,6 +19,7 @@ from ..network.adjoint import alive, delta
 from ..network.evaluate import evaluate
 from ..network.flow import DELAYS, Node
 from ..network.locate import NAMESAKES
+from ..network.operate import Actions
 from ..network.view import View
 from .names import part_name
 from .reader import PASSING, Reader, Variable
@@ -49,6 +50,8 @@ class DeltaEquations:
         The wires whose δ the adjoint network has on another wire, by wire (see `continued`).
     right : dict of str to array
         The right gradients of these.
+    actions : Actions
+        Those of the adjoint network's nodes.
     """
 
     def __init__(self, view: View) -> None:
@@ -56,7 +59,8 @@ class DeltaEquations:
         self.reader = Reader(self.network, self._name_of)
         self.maker, self.user = self.network.maker, self.network.user
         self.alive, self.same = alive(self.network), view.adjoint.continued
-        back = evaluate(view.adjoint, everything=True)
+        self.actions = Actions(view.adjoint.nodes)
+        back = evaluate(view.adjoint, everything=True, actions=self.actions)
         self.δ = {w: back[view.adjoint.wires[self.same.get(w, w)].name] for w in self.alive}
         self.named: dict[WireStep, str] = {}
         for name in view.named:
