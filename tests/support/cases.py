@@ -1,0 +1,86 @@
+"""Many cases of one parametrized test run as one item: pytest's work for an item costs more.
+
+Knows pytest and planted cases. Every case runs, and each case that fails is reported with its own
+id, under which pytest runs the case alone.
+"""
+
+from itertools import groupby
+
+import pytest
+
+AT_ONCE = 25  # cases in an item: few enough that the items spread over the cores
+PLAIN = {"parametrize"}  # the marks of a test that needs nothing but its arguments
+
+
+class Cases(pytest.Item):
+    """Several cases of one test."""
+
+    def __init__(self, *, members, **more):
+        super().__init__(**more)
+        self.members = members
+
+    def runtest(self):
+        failures, skipped = [], []
+        for member in self.members:
+            try:
+                member.obj(**member.callspec.params)
+            except pytest.skip.Exception as skip:
+                skipped.append(skip)
+            except (Exception, pytest.fail.Exception):
+                failures.append((member, pytest.ExceptionInfo.from_current()))
+        if failures:
+            raise CasesFailed(failures)
+        if skipped:
+            pytest.skip(f"{len(skipped)} of {len(self.members)} cases: {skipped[0]}")
+
+    def repr_failure(self, excinfo):
+        if not isinstance(excinfo.value, CasesFailed):
+            return super().repr_failure(excinfo)
+        (failures,) = excinfo.value.args
+        parts = [f"{member.nodeid} failed:\n{member.repr_failure(e)}" for member, e in failures]
+        return "\n\n".join([f"{len(failures)} of {len(self.members)} cases failed", *parts])
+
+    def reportinfo(self):
+        path, line, _ = self.members[0].reportinfo()
+        return path, line, self.name
+
+
+class CasesFailed(Exception):
+    """The cases that failed, with the error of each."""
+
+
+def joined(items):
+    """Return items with neighbouring cases of one test as one item, `AT_ONCE` at most.
+
+    All cases of one planted network go to one process of xdist: their reports are made once.
+    """
+    joint = []
+    for place, group in groupby(items, _place):
+        members = list(group)
+        size = 1 if place is None else AT_ONCE
+        for at in range(0, len(members), size):
+            part, network = members[at : at + size], place and place[-1]
+            alone = len(part) == 1 and not network
+            joint.append(part[0] if alone else _as_one(part, network))
+    return joint
+
+
+def _place(item):
+    """Return what cases of one test share; None for a test that has to run by itself."""
+    if type(item) is not pytest.Function or not hasattr(item, "callspec"):
+        return None
+    needs_more = set(item.fixturenames) - set(item.callspec.params)
+    marks = {mark.name for mark in item.iter_markers()}
+    if needs_more or marks - PLAIN or getattr(item.obj, "is_hypothesis_test", False):
+        return None
+    case = item.callspec.params.get("case")
+    return item.parent, item.originalname, getattr(case, "network", "")
+
+
+def _as_one(members, network):
+    first, more = members[0], len(members) - 1
+    name = f"{first.name.removesuffix(']')} and {more} more]" if more else first.name
+    # what xdist reads in an id: the rest after "@" is sent to one process
+    group = f"@{network}" if network and hasattr(first.config, "workerinput") else ""
+    nodeid = f"{first.parent.nodeid}::{name}{group}"
+    return Cases.from_parent(first.parent, name=name, nodeid=nodeid, members=members)
