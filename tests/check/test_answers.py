@@ -18,6 +18,7 @@ import pytest
 
 import tinygrad_lstm as tg
 from support import planted
+from support.children import Parent
 from support.networks import loop
 from tinygrad_lstm.cli import commands as cli
 
@@ -395,17 +396,23 @@ CHATTER = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def parent():
+    with Parent() as process:
+        yield process
+
+
 @pytest.mark.parametrize("chatter", CHATTER.values(), ids=CHATTER.keys())
-def test_nothing_that_the_network_prints_reaches_students(network, right, tmp_path, chatter):
+def test_nothing_that_the_network_prints_reaches_students(
+    network, right, tmp_path, chatter, parent
+):
     network.write_text(
         f"{NETWORK}\nloss.backward()\ntold = f'SECRET {{dense.b.grad}}\\n'\n{chatter}\n"
     )
     path = tmp_path / "hand.npz"
     np.savez(path, **(right | {"dense.b": 2 * right["dense.b"]}))
     for more in ([], ["--json"]):
-        command = [sys.executable, "-m", "tinygrad_lstm", "check", str(network), "--hand",
-                   str(path), "--no-answers", *more]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = parent.run(["check", str(network), "--hand", str(path), "--no-answers", *more])
         assert "SECRET" not in done.stdout + done.stderr
         assert not leaks(done.stdout + done.stderr, [right["dense.b"]])
         if "raise" not in chatter and "sys.exit" not in chatter:
