@@ -24,7 +24,8 @@ from tinygrad_lstm.errors import PackageError, UsageError
 from tinygrad_lstm.formulas.as_read import OVER_STEPS
 from tinygrad_lstm.formulas.derivation import Derivation
 from tinygrad_lstm.formulas.derived import Stage
-from tinygrad_lstm.formulas.layout import Line, page
+from tinygrad_lstm.formulas.layout import page
+from tinygrad_lstm.formulas.lines import Line
 from tinygrad_lstm.formulas.reader import Variable, leaves
 from tinygrad_lstm.formulas.recorded import Recorded
 from tinygrad_lstm.gallery import PICTURES
@@ -416,6 +417,8 @@ def sum_of(numbers: Numbers, line: Line, derivation: Derivation, shape: Any, k: 
             loop = numbers.network.maker[leaves(term.formula)[0].wire].loop
             last = len(derivation.loops[loop].steps) - 1
             total = total + numbers.value(term.formula, 0 if term.starts == "first" else last)
+        elif term.only is not None and k is None:
+            total[term.only[0]] += numbers.value(term.formula, k)
         elif term.only is not None and term.only[0] != k:
             continue
         elif term.loop is None:
@@ -499,8 +502,9 @@ def test_a_softmax_has_no_broadcast_and_no_sum_over_zeros():
     s = drawn(2, 4, name="s") * 2.0
     text = str(check(tg.nn.softmax_cross_entropy(s, [1, 3]) + tg.sum(tg.softmax(s, axis=1) ** 2)))
     assert "broadcast" not in text and "Σ (−" not in text and "1 /" not in text
-    assert "softmax(" in text and "exp(" not in text and "stop(" not in text
-    assert "scatter_add(x, i, shape) is" in text
+    legend, _, body = text.partition("\nForward")
+    assert "softmax(" in body and "exp(" not in body and "stop(" not in body
+    assert ("scatter_add(" in body) == ("scatter_add(x, i, shape) is" in legend)
 
 
 def test_numbers_of_a_product_are_one_number_and_come_first():
@@ -616,6 +620,87 @@ def test_a_program_of_what_is_no_leaf_is_refused():
     assert "δstateₖ" in str(part)
     with pytest.raises(UsageError, match="leaves"):
         part.numpy()
+
+
+ELEMENTARY = {
+    "tanh", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "sinh", "cosh", "sqrt", "sign",
+    "arctan", "arctanh", "arcsinh", "hypot", "erf", "erfc", "det", "softmax",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_legend_says_what_every_mark_means(name):
+    legend, _, body = str(tg.derive(NETWORKS[name]())).partition("\nForward")
+    called = set(re.findall(r"(?<![\w.])([a-z_]+)\(", body)) - ELEMENTARY
+    legend = " ".join(legend.split())
+    assert {f for f in called if f"{f}(" not in legend} == set()
+    for mark, words in {
+        "ᵀ": "ᵀ transposes", "σ(": "σ(x) is", " > 0]": "[x > 0]", "Σₖ": "Σₖ is", "via ": '"via y"',
+        "at every step k]": "[x at every step k]", "softmax(": "softmax(x) is",
+    }.items():  # fmt: skip
+        assert (mark in body) <= (words in legend)
+
+
+def numbers_in(line: str) -> np.ndarray:
+    return np.array([float(x) for x in re.findall(r"-?[\d.]+(?:e-?\d+)?", line)])
+
+
+@pytest.mark.parametrize("name", ["lstm.U.i", "dense.W", "lstm.b"])
+def test_what_each_step_adds_and_the_gradient_in_full_are_those_of_the_tape(name):
+    loss, _ = network(T=4)
+    loss.backward()
+    gradient = tg.signals(loss)[name].gradient
+    lines = tg.explain(loss, name).text(values=-1).splitlines()
+    if name != "lstm.b":  # whose four parts are told in one line
+        shares = [numbers_in(x.partition("adds")[2]) for x in lines if " adds " in x]
+        assert len(shares) == 4
+        row = np.atleast_2d(gradient)[0]
+        np.testing.assert_allclose(np.sum(shares, axis=0), row, rtol=0, atol=4e-4)
+        (start,) = (n for n, x in enumerate(lines) if x.startswith("δ") and x.endswith(" ="))
+        matrix = np.array([numbers_in(x) for x in lines[start + 1 :]])
+        np.testing.assert_allclose(matrix, np.atleast_2d(gradient), rtol=6e-4)
+    else:
+        assert [x.split()[0] for x in lines[-12:] if x.startswith("δ")] == [
+            "δb_a", "δb_i", "δb_f", "δb_o",
+        ]  # fmt: skip
+
+
+def test_norms_stand_in_one_table_of_steps_and_signals():
+    loss, _ = network(T=4)
+    loss.backward()
+    signals = tg.signals(loss)
+    lines = tg.derive(loss).text(values=0).splitlines()
+    lines = lines[lines.index("Norms, from the last step to the first") + 1 :]
+    heads = [n for n, line in enumerate(lines) if line.split()[0] == "k"]
+    read: dict[str, list[float]] = {}
+    for n in heads:
+        names = [name.strip("‖δ") for name in lines[n].split()[1:]]
+        rows = [line.split() for line in lines[n + 1 : n + 5]]
+        assert [row[0] for row in rows] == ["3", "2", "1", "0"]
+        read |= {name: [float(row[at + 1]) for row in rows] for at, name in enumerate(names)}
+    for name in ("state", "s_f", "out"):
+        norms = [np.linalg.norm(signals[f"lstm.{name}[{k}]"].gradient) for k in (3, 2, 1, 0)]
+        np.testing.assert_allclose(read[name], norms, rtol=6e-4)
+    assert max(map(len, tg.derive(recurrence(300)).text(values=[0, -1]).splitlines())) <= 80
+    assert tg.derive(recurrence(300)).text(values=0).count("…") > 10
+
+
+def test_numbers_of_several_steps_stand_below_one_another():
+    loss, _ = network(T=4)
+    loss.backward()
+    text = tg.derive(loss).text(values=(-1, 1))
+    assert "step 3 (the last) and step 1" in " ".join(text.split())
+    after = text.partition(" δstateₖ = ")[2]
+    for k in (3, 1):
+        δ = tg.signals(loss)[f"lstm.state[{k}]"].gradient
+        assert f"k = {k}: [{', '.join(f'{x:.4g}' for x in δ)}]" in after
+
+
+def test_the_class_of_each_step_is_read_at_that_step():
+    text = str(check(characters()))
+    assert "loss = −0.25 Σₖ log softmax(yₖ)[index(k)]" in " ".join(text.split())
+    assert "δyₖ = −0.25 onehot(index(k)) + 0.25 softmax(yₖ)" in text
+    assert "index(k) = 3, 2, 4, 1." in text and "scatter" not in text
 
 
 # --- forms --------------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     sub.add_argument("--to", choices=FORMS, default="text", help="default: text")
     sub.add_argument("--wrt", metavar="NAME", help="the one signal to derive, as in lstm.W.i")
-    sub.add_argument("--values", type=int, metavar="K",
+    sub.add_argument("--values", type=int, nargs="+", metavar="K",
                      help="of text: write the numbers of step K")  # fmt: skip
     sub.add_argument("--fast", action="store_true",
                      help="of numpy: packed gates together, and little in the loop")  # fmt: skip

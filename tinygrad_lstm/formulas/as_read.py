@@ -11,10 +11,43 @@ import numpy as np
 
 from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
 from ..network.parameters import Varying
+from .by_step import PUT
 from .derived import name_step
 from .rewriting import outer_product, rewrite, with_operands
+from .simplify import is_number
 
+OF_STEPS = Notation("Σₖ {0}", r"\sum_k {0}", TOTAL.level, TOTAL.needs)
 OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
+ONE_HOT = Notation("onehot({index})", r"\operatorname{{onehot}}\left({index}\right)")
+
+
+def _in_one_place(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    """Return zeros with a number in one place of each row as a multiple of onehot; else None."""
+    (x,), index, shape = operands, old.parameters["index"], old.parameters["shape"]
+    entries = np.ravel(getattr(x, "value", x))
+    if (isinstance(x, Symbol) and not is_number(x)) or not entries.size:
+        return None
+    rows: Any = None
+    if len(shape) == 2 and isinstance(index, tuple) and len(index) == 2:
+        rows, index = index
+        if not isinstance(rows, np.ndarray) or not np.array_equal(rows, np.arange(shape[0])):
+            return None
+    values = index.values if isinstance(index, Varying) else (index,)
+    width = 0 if rows is None else 1
+    if len(shape) != 1 + width or not all(np.ndim(one) == width for one in values):
+        return None
+    if not all(np.asarray(one).dtype.kind in "iu" for one in values):
+        return None
+
+    def place(index: Any, shape: Any) -> np.ndarray:
+        whole = np.zeros(shape)
+        whole[index if rows is None else (rows, index)] = 1.0
+        return whole
+
+    parameters = {"index": index, "shape": shape}
+    one: Any = Symbol.of(ONE_HOT, place, (), parameters)
+    number = float(entries[0])
+    return one if number == 1 else -one if number == -1 else number * one
 
 
 def _is_every_step(formula: Any) -> bool:
@@ -29,7 +62,10 @@ def as_read(formula: Any) -> Any:
         is_whole = old.notation is TOTAL and old.parameters.get("axis") is None
         if is_whole and _is_every_step(inner):
             assert old.apply is not None
-            return Symbol.of(OVER_STEPS, old.apply, inner.operands)
+            is_number = np.ndim(getattr(inner.operands[0], "value", 0)) == 0
+            return Symbol.of(OF_STEPS if is_number else OVER_STEPS, old.apply, inner.operands)
+        if old.apply in PUT and (placed := _in_one_place(old, operands)) is not None:
+            return placed
         index = old.parameters.get("index")
         if old.notation is ITEM and isinstance(index, int) and _is_every_step(inner):
             count = inner.parameters["steps"]

@@ -5,9 +5,12 @@ Knows the printers: of text, of LaTeX and Markdown, of HTML and of programs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from ..engine.arguments import flag, optional, whole
+from ..engine.arguments import flag, whole
 from ..engine.place import checked_name
 from ..errors import UsageError
 from .derivation_html import html
@@ -34,21 +37,25 @@ class Derivation(Derived):
     def __str__(self) -> str:
         return text(self)
 
-    def text(self, values: int | None = None) -> str:
+    def text(self, values: int | Sequence[int] | None = None) -> str:
         """Return the derivation as text, 80 columns wide.
 
         Parameters
         ----------
-        values : int, optional
-            A step, counted from 0, or from the last one if below 0: every line is followed by what
-            was recorded at that step, of the first row of a batch, with four digits.
+        values : int, or several, optional
+            Steps, counted from 0, or from the last one if below 0. Every line is followed by what
+            was recorded there, of the first row of a batch, with four digits; where there are few
+            steps, a gradient by what each step adds to it. At the end there are the norms of every
+            δ at every step, and of a part of a derivation the gradient in full.
 
         Raises
         ------
         OutOfRangeError
             If there is no such step; the message says how many there are.
         """
-        return text(self, optional(whole, "text: values", values))
+        several = isinstance(values, Sequence) and not isinstance(values, str)
+        chosen: Any = () if values is None else values if several else (values,)
+        return text(self, tuple(whole("text: values", step) for step in chosen))
 
     def leading_to(self, name: str) -> Derivation:
         """Return the part of the derivation that leads to the gradient of one signal.

@@ -13,7 +13,8 @@ from typing import Any
 from ..errors import PackageError
 from .derivation_latex import backward, formula, forward_rows, symbol
 from .derived import Derived
-from .layout import Group, Line, page
+from .layout import page
+from .lines import Group, Line
 from .reader import Variable
 
 STYLE = """

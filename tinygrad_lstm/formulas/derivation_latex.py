@@ -12,7 +12,8 @@ from typing import Any
 from ..engine.spelling import spell
 from ..engine.symbol import Symbol
 from .derived import Derived, Term
-from .layout import Group, Line, Page, page
+from .layout import Page, page
+from .lines import Group, Line
 from .reader import Variable
 from .rewriting import rewrite
 

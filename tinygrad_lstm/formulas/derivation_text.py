@@ -6,31 +6,27 @@ Knows the layout; decides no mathematics.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..engine.symbol import Symbol
-from ..errors import OutOfRangeError
+from .derivation_numbers import Numbers, named
 from .derived import Derived, Term
-from .layout import Group, Line, page
+from .layout import page
+from .lines import Group, Line
 from .reader import Variable
-from .recorded import row
 from .rewriting import rewrite
 
 WIDTH = 80
-SUBSCRIPTS = str.maketrans("k+-0123456789", "ₖ₊₋₀₁₂₃₄₅₆₇₈₉")
 
 
-def text(derivation: Derived, values: int | None = None) -> str:
-    """Return the derivation as text, with the numbers of a step if one is asked for."""
+def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
+    """Return the derivation as text, with the numbers of some steps if they are asked for."""
     layout = page(derivation)
-    numbers = _numbers(derivation, values)
+    numbers = Numbers(derivation, steps)
     lines = [f"Derivation of {layout.title}", ""]
-    for sentence in layout.legend:
+    for sentence in (*layout.legend, *numbers.legend()):
         lines += textwrap.wrap(sentence, WIDTH)
-    if values is not None:
-        which = "the last step" if values == -1 else f"step {values}"
-        lines.append(f"The numbers are those of {which}, of the first row of each array.")
     lines += ["", f"Forward{', ' if layout.steps else ''}{layout.steps}"]
     for which, starts in layout.starts:
         starts_text = "; ".join(f"{written(state)} = {written(start)}" for state, start in starts)
@@ -40,7 +36,7 @@ def text(derivation: Derived, values: int | None = None) -> str:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
             lines += _forward(line, width)
-            lines += numbers(line.left, width + 9)
+            lines += numbers.of(line, width + 9)
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
     if layout.carried:
         names = ", ".join(map(written, layout.carried))
@@ -49,27 +45,8 @@ def text(derivation: Derived, values: int | None = None) -> str:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
             lines += _backward(line)
-            if not line.subscripts:
-                lines += numbers(line.left, len(named(line.left)) + 5)
-    return "\n".join(lines)
-
-
-def _numbers(derivation: Derived, step: int | None) -> Callable[[Variable, int], list[str]]:
-    """Return a function that writes what was recorded of a signal, under its line."""
-    recorded = derivation.recorded
-    if step is None or recorded is None:
-        return lambda signal, indent: []
-    count = max((len(loop.steps) for loop in derivation.loops.values()), default=1)
-    if not -count <= step < count:
-        raise OutOfRangeError(
-            f"text: values is {step}, expected a step from {-count} to {count - 1}"
-        )
-
-    def write(signal: Variable, indent: int) -> list[str]:
-        value = recorded.at(signal, step)
-        return [] if value is None else [f"{'':{indent}}= {row(value)}"]
-
-    return write
+            lines += numbers.of(line, len(named(line.left)) + 5)
+    return "\n".join([*lines, *numbers.tables(layout)])
 
 
 def _wrapped(sentence: str) -> list[str]:
@@ -83,18 +60,6 @@ def written(formula: Any) -> str:
 
 def _leaf(leaf: Any) -> Any:
     return Symbol(named(leaf), leaf.value) if isinstance(leaf, Variable) else leaf
-
-
-def named(signal: Variable) -> str:
-    """Return a signal's name with its step.
-
-    >>> named(Variable("out", None, 0, offset=-1)), named(Variable("δs", None, 0, offset=0))
-    ('outₖ₋₁', 'δsₖ')
-    """
-    if signal.offset is None:
-        return signal.name
-    step = "k" + (f"{signal.offset:+d}" if signal.offset else "")
-    return signal.name + step.translate(SUBSCRIPTS)
 
 
 def _left_width(groups: tuple[Group, ...]) -> int:
@@ -117,7 +82,7 @@ def _backward(line: Line) -> Iterator[str]:
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
         note = f"via {_way(term.via)}" if term.via and len(line.terms) > 1 else ""
-        if term.starts and (not line.starts or at == len(line.terms) - 1):
+        if term.starts:
             note += ", " * bool(note) + f"at the {term.starts} step"
         note += ", " * bool(note and term.when) + term.when
         if line.subscripts and at == 0:

@@ -9,7 +9,7 @@ Knows folded networks and the reader; it has no rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from ..engine.arguments import flag, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
-from ..engine.primitives import broadcast_to, scatter
+from ..engine.primitives import broadcast_to
 from ..engine.symbol import ITEM, Notation, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
@@ -25,18 +25,19 @@ from ..network.adjoint import alive, delta
 from ..network.condense import condense
 from ..network.flow import DELAYS, SOURCES, Node
 from ..network.graph import Graph, graph
-from ..network.parameters import Varying, key_of, varying
+from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
+from .by_step import Sequences
 from .derivation import Derivation
 from .derived import Equation, Initial, Repetition, Source, Stage, Term
-from .letter_reader import LetterReader, at_step, of_every_step, shifted
+from .letter_reader import LetterReader, of_every_step
 from .named_signals import NamedSignals
 from .names import Names
 from .reader import Variable
 from .recorded import Recorded, parts_of
-from .rewriting import form
 from .simplify import as_symbol, simplify, total
+from .terms import at_its_step, counted, is_of_one_step, later, starting
 
 SIDE_BY_SIDE = Notation(
     "[{operands}]", r"\left[{operands}\right]", code="np.concatenate([{operands}], axis=-1)"
@@ -103,25 +104,14 @@ def _what_varies(network: Graph) -> str:
     return ""
 
 
-def name_apart(network: Graph) -> tuple[str, ...]:
-    """Name the parameters that vary by no rule so that equal names mean equal values.
-
-    Returns
-    -------
-    tuple of str
-        The values of each at the first steps.
-    """
-    known: dict[Hashable, Varying] = {}
-    names = Names()
+def name_apart(network: Graph) -> Sequences:
+    """Name the parameters that vary by no rule so that equal names mean equal values."""
+    sequences = Sequences()
     for node in network.nodes:
         for parameter, value in node.parameters.items():
-            if not isinstance(value, Varying) or value.is_explicit:
-                continue
-            key = value.name, key_of(value.values)
-            if key not in known:
-                known[key] = replace(value, name=names.free(value.name))
-            node.parameters = {**node.parameters, parameter: known[key]}
-    return tuple(value.list_values() for value in known.values())
+            if isinstance(value, Varying) and not value.is_explicit:
+                node.parameters = {**node.parameters, parameter: sequences.named(value)}
+    return sequences
 
 
 class _Derivation:
@@ -175,7 +165,7 @@ class _Derivation:
             tuple(self._initial_values()),
             self._packed(recorded, parts),
             self.reason,
-            self.sequences,
+            self.sequences.texts(),
             Recorded(self.network, self.signals),
         )
 
@@ -194,7 +184,7 @@ class _Derivation:
             formula = of_every_step(inner, value)
         else:
             formula = self.reader.formula(node)
-        formula = as_symbol(simplify(formula), value)
+        formula = as_symbol(self.sequences.taken_by_step(simplify(formula)), value)
         if formula.shape != np.shape(value):
             formula = broadcast_to(formula, shape=np.shape(value))
         return self._line(Stage.FORWARD, node, (Term(formula),), self._letter(wire))
@@ -264,14 +254,22 @@ class _Derivation:
             terms = tuple(self._terms(wire))
             signal = self.reader.written_at(wire)
             δ = self.reader.letter(self.handed[wire], wire, signal.value, signal.offset, True)
-            yield self._line(Stage.HANDED, node, _counted(terms), δ)
+            yield self._line(Stage.HANDED, node, counted(terms), δ)
         elif wire in self.names and wire in self.alive and not self._is_loss(wire):
             terms = (*self._from_parts(node), *self._terms(wire))
+            if node.kind is Kind.COLLECT:  # a reader sees what one step alone gets back
+                count = len(self.reader.steps(node))
+                terms = tuple(
+                    replace(term, closed=(at_its_step(term, count),))
+                    if is_of_one_step(term)
+                    else term
+                    for term in terms
+                )
             stage = Stage.GRADIENT if node.kind in SOURCES else Stage.BACKWARD
             value = self.reader.value(wire)
             offset = 0 if node.is_timed else None
             δ = self.reader.letter(delta(self.names[wire]), wire, value, offset, True)
-            yield self._line(stage, node, _counted(terms), δ)
+            yield self._line(stage, node, counted(terms), δ)
 
     def _from_parts(self, node: Node) -> Iterator[Term]:
         """Return δ of the parts of a packed parameter, of one that is used as a whole too."""
@@ -340,10 +338,10 @@ class _Derivation:
         if port == 1:  # the initial value
             which = "last" if delay.kind is Kind.ADVANCE else "first"
             δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset, True)
-            closed = tuple(_starting(term, which) for term in self._terms(out))
+            closed = tuple(starting(term, which) for term in self._terms(out))
             yield Term(δ, loop=delay.loop, starts=which, handed=out, closed=closed)
             return
-        closed = tuple(_later(term, by) for term in self._terms(out))
+        closed = tuple(later(term, by) for term in self._terms(out))
         δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset + by, True)
         yield Term(δ, signal.name, handed=out, closed=closed)
 
@@ -359,15 +357,15 @@ class _Derivation:
             return
         inner = self.reader.value(collect.inputs[0])
         if all(term.loop is None for term in terms):
-            at_k = [simplify(at_step(term.formula, inner)) for term in terms]
+            at_k = [simplify(self.sequences.at_step(term.formula, inner)) for term in terms]
             if all(not isinstance(x, Symbol) or x.notation is not ITEM for x in at_k):
                 for term, formula in zip(terms, at_k, strict=True):
                     yield Term(as_symbol(formula, inner), term.via)
                 return
         is_by_step = self._is_by_step(collect, terms)
         closed = tuple(replace(term, loop=None, place=None) for term in terms) if is_by_step else ()
-        if all(_is_of_one_step(term) for term in terms):
-            closed = tuple(_at_its_step(term, len(self.reader.steps(collect))) for term in terms)
+        if all(is_of_one_step(term) for term in terms):
+            closed = tuple(at_its_step(term, len(self.reader.steps(collect))) for term in terms)
         if out not in self.stacked:
             name = self.names.get(collect.inputs[0], "u") + "_all"
             self.stacked[out] = Names([*self.names.values(), *self.stacked.values()]).free(name)
@@ -375,7 +373,7 @@ class _Derivation:
             δ = self.reader.letter(delta(self.stacked[out]), out, value, None, True)
             stage = Stage.KEPT if closed else Stage.BACKWARD
             self.extra.append(
-                Equation(stage, δ, _counted(terms), np.shape(value), None, collect.scope)
+                Equation(stage, δ, counted(terms), np.shape(value), None, collect.scope)
             )
         δ = self.reader.letter(delta(self.stacked[out]), out, inner, 0, True)
         yield Term(δ, terms[0].via, closed=closed)
@@ -401,45 +399,3 @@ class _Derivation:
         elif terms:
             value = self.reader.value(wire)
             yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
-
-
-def _is_of_one_step(term: Term) -> bool:
-    """Return whether a summand of δ of all steps of a signal is that of one step alone."""
-    formula = term.formula
-    is_placed = term.loop is None and formula.apply is scatter.forward
-    return is_placed and isinstance(formula.parameters["index"], int)
-
-
-def _at_its_step(term: Term, count: int) -> Term:
-    """Return a summand of δ of all steps as a summand of δ of the step that it belongs to."""
-    (formula,), index = term.formula.operands, term.formula.parameters["index"]
-    return replace(term, formula=formula, only=(index % count, count))
-
-
-def _later(term: Term, by: int) -> Term:
-    """Return a term as it is some steps later, for what this step gets back from there."""
-    return replace(
-        term,
-        only=None if term.only is None else (term.only[0] - by, term.only[1]),
-        formula=shifted(term.formula, by),
-        via=f"{term.via}|{by:+d}",
-        closed=tuple(_later(inner, by) for inner in term.closed),
-    )
-
-
-def _starting(term: Term, which: str) -> Term:
-    """Return a term as it comes back to an initial value, from the first step or the last."""
-    closed = tuple(_starting(inner, which) for inner in term.closed)
-    return replace(term, starts=which, closed=closed)
-
-
-def _counted(terms: tuple[Term, ...]) -> tuple[Term, ...]:
-    """Return terms of which equal ones are one, times their number."""
-    groups: dict[Hashable, list[Term]] = {}
-    for term in terms:
-        place = None if term.place is None else key_of(term.place["index"])
-        key = form(term.formula), term.loop, place, term.handed
-        groups.setdefault(key, []).append(term)
-    return tuple(
-        replace(same[0], formula=total([term.formula for term in same])) for same in groups.values()
-    )

@@ -14,57 +14,13 @@ import numpy as np
 from ..engine.primitives import broadcast_to
 from ..engine.symbol import Symbol
 from .as_read import as_read
-from .columns import WIDTH, cut
 from .derived import Derived, Equation, Stage, Term
+from .legend import legend
+from .lines import Group, Line
 from .reader import Variable, leaves, spread
 from .rewriting import rewrite, with_operands
 
-WORDS = {
-    "stop(": "stop(x) is x, and nothing comes back through it.",
-    "scatter(": "scatter(x, i, shape) is 0 everywhere but at i, where it is x.",
-    "scatter_add(": "scatter_add(x, i, shape) is 0 everywhere but at i, where x is added.",
-    "logsumexp(": "logsumexp(x) is log Σ exp(x).",
-}
 LEAVES = "Inputs and other leaves"
-
-
-@dataclass(frozen=True)
-class Line:
-    """An equation as it is told.
-
-    Attributes
-    ----------
-    left : Variable
-    terms : tuple of Term
-        The summands, each with the way that it comes; of a forward equation one.
-    forward : Equation or None
-        Of a backward line: the forward equation of the signal.
-    subscripts : tuple of str
-        What the letter g in the line stands for, if it stands for several.
-    number : int
-        Of a forward line.
-    """
-
-    left: Variable
-    terms: tuple[Term, ...]
-    forward: Line | None = None
-    subscripts: tuple[str, ...] = ()
-    number: int = 0
-
-    @property
-    def starts(self) -> str:
-        """The step that all summands come from, if they come back to an initial value."""
-        steps = {term.starts for term in self.terms}
-        return steps.pop() if len(steps) == 1 else ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Lines under a heading."""
-
-    title: str
-    lines: tuple[Line, ...]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,11 +63,14 @@ def page(derivation: Derived) -> Page:
         lines = list(_together(derivation, chosen))
         if lines:
             backward_groups.append((title, lines))
+    forward = tuple(Group(title, tuple(lines)) for title, lines in forward_groups)
+    backward = tuple(Group(title, tuple(lines)) for title, lines in backward_groups)
+    title = derivation.loss + (f" by {derivation.wrt}" if derivation.wrt else "")
     return Page(
-        derivation.loss,
-        tuple(_legend(derivation)),
-        tuple(Group(title, tuple(lines)) for title, lines in forward_groups),
-        tuple(Group(title, tuple(lines)) for title, lines in backward_groups),
+        title,
+        tuple(legend(derivation, forward, backward)),
+        forward,
+        backward,
         _steps(derivation),
         tuple(_starts(derivation)),
         tuple(_carried(derivation)),
@@ -196,7 +155,8 @@ def _with_letter(equations: list[Equation]) -> Line | None:
         Term(formula, "", term.loop, term.place)
         for term, formula in zip(first.terms, formulas, strict=True)
     )
-    return Line(left, terms, subscripts=tuple(letters))
+    each = tuple(x.signal for x in equations)
+    return Line(left, terms, subscripts=tuple(letters), each=each)
 
 
 def _subscripted(formula: Any, letter: str) -> Any:
@@ -239,32 +199,3 @@ def _carried(derivation: Derived) -> Iterator[Variable]:
                     if leaf.is_delta and leaf.offset and not inner.starts:
                         found.setdefault((abs(leaf.offset), leaf.name), leaf)
     return iter(found[key] for key in sorted(found, key=lambda key: key[0]))
-
-
-def _legend(derivation: Derived) -> Iterator[str]:
-    yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
-    yield "∘ multiplies entry by entry; x W is a product of matrices; ᵀ transposes."
-    if derivation.loops:
-        yield "The subscript k is the step; Σₖ is the sum over all steps."
-    if any(len(x.terms) > 1 for x in derivation.equations if x.stage is Stage.BACKWARD):
-        yield "A signal that is used in several places gets back the sum from all of them."
-    if derivation.loops and any(
-        term.loop is not None for x in derivation.equations for term in x.terms
-    ):
-        yield "A parameter is the same at every step, so its gradient is a sum over the steps."
-    names = {x.full_name: x.signal.name for x in derivation.sources}
-    for whole, parts in derivation.packed.items():
-        own = ", ".join(names.get(name, name) for name, _ in parts)
-        yield f"{names.get(whole, whole)} = [{own}], side by side."
-    yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
-    lines = (
-        x
-        for x in derivation.equations
-        if x.stage is not Stage.KEPT and x.signal.wire not in derivation.left_out
-    )
-    written = {str(term.formula) for x in lines for term in x.terms}
-    for word, sentence in WORDS.items():
-        if any(word in text for text in written):
-            yield sentence
-    if derivation.reason:
-        yield f"Every step has lines of its own, since {derivation.reason}."

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
-from ..engine.primitives import broadcast_to
 from ..engine.symbol import ATOM, COMPARE, ITEM, Notation, Symbol
 from ..network.flow import DELAYS, Node
 from ..network.graph import Graph
@@ -125,14 +124,3 @@ def of_every_step(formula: Any, value: Any) -> Symbol:
 def _repeated(x: Any, steps: int) -> np.ndarray:
     """Return an array that has the shape of x at every step."""
     return np.broadcast_to(x, (steps, *np.shape(x)))
-
-
-def at_step(whole: Any, value: Any) -> Any:
-    """Return a sequence at step k."""
-    if not isinstance(whole, Symbol):
-        return whole
-    if whole.apply is broadcast_to.forward and np.ndim(whole.operands[0].value) == 0:
-        same = whole.operands[0]  # the same number at every step
-        return broadcast_to(same, shape=np.shape(value)) if np.ndim(value) else same
-    index = Varying("k", (0,), (0,))
-    return Symbol.of(ITEM, lambda x, index: x[index], (whole,), {"index": index})

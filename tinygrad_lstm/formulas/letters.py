@@ -18,6 +18,7 @@ def letters(
     nodes: Iterable[Node],
     is_named: Callable[[Node], bool],
     user_of: Callable[[int], list[Node]],
+    step_of: Callable[[Node], int],
 ) -> dict[int, str]:
     """Return the name of each node's signal, by the wire on which the signal leaves the node.
 
@@ -29,6 +30,8 @@ def letters(
         Whether somebody named its signal.
     user_of : (wire) -> nodes
         What is made of a signal, behind branch points.
+    step_of : (node) -> wire
+        The signal whose steps a node collects.
     """
     nodes = list(nodes)
     named = {node.outputs[0]: node for node in nodes if is_named(node)}
@@ -41,7 +44,9 @@ def letters(
     for node in nodes:
         wire = node.outputs[0]
         if wire not in names:
-            names[wire] = others.free(_letter(node, user_of(wire), names))
+            step = names.get(step_of(node)) if node.kind is Kind.COLLECT else None
+            letter = _letter(node, user_of(wire), names) if step is None else f"{step}_all"
+            names[wire] = others.free(letter)
     return names
 
 
@@ -68,7 +73,8 @@ def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
         return "loss"
     if node.kind in SOURCES:
         return "c"
-    if len(users) == 1 and users[0].kind is Kind.ELEMENTWISE and users[0].outputs[0] in names:
+    functions = Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION
+    if len(users) == 1 and users[0].kind in functions and users[0].outputs[0] in names:
         return f"s_{names[users[0].outputs[0]]}"
     if node.kind is Kind.JUNCTION:
         return "s"

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
+from ..engine.primitives import TABLE
 from ..network.flow import DELAYS, SOURCES, Node, number_in_formula
 from .letter_reader import LetterReader
 from .letters import MOST_OPERATIONS, letters
@@ -32,7 +33,10 @@ class NamedSignals:
     def letters(self) -> dict[int, str]:
         """Return what they are called, by the wire on which each leaves its node."""
         return letters(
-            list(self.nodes()), self._is_named, lambda wire: [n for n, _ in self._uses(wire)]
+            list(self.nodes()),
+            self._is_named,
+            lambda wire: [n for n, _ in self._uses(wire)],
+            lambda node: self.network.source(node.inputs[0], PASSING).outputs[0],
         )
 
     def nodes(self) -> Iterator[Node]:
@@ -55,7 +59,8 @@ class NamedSignals:
         wire = node.outputs[0]
         uses = list(self._uses(wire))
         if node.kind is Kind.COLLECT:
-            return sum(user.kind is not Kind.TAP for user, _ in uses) > 1
+            whole = [user for user, _ in uses if user.kind is not Kind.TAP]
+            return len(whole) > 1 or any(user.kind is Kind.MATRIX_FUNCTION for user in whole)
         if node.kind is Kind.CONSTANT:
             entries = np.ravel(self.network.wires[wire].value)
             if entries.size and np.all(entries == entries[0]):
@@ -77,9 +82,8 @@ class NamedSignals:
             after = [one for one, _ in self._uses(user.outputs[0])]
             if len(after) > 1 or after[0].kind is Kind.TAP:
                 return True
-        is_net_input = node.kind is Kind.JUNCTION and user.kind in (
-            Kind.ELEMENTWISE,
-            Kind.REDUCTION,
+        is_net_input = user.kind is Kind.MATRIX_FUNCTION or (
+            node.kind is Kind.JUNCTION and user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
         )
         return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
 
@@ -87,6 +91,9 @@ class NamedSignals:
         """Return whether somebody named a signal; a step of a signal is named if the signal is."""
         if node.kind is Kind.CONSTANT and node.stem.rpartition(".")[2].startswith("constant"):
             return False
+        if node.kind is Kind.COLLECT:  # recorded as a stack, if not as the steps of a signal
+            own, _, number = node.stem.rpartition(".")[2].rpartition("_")
+            return (own if number.isdigit() else node.stem.rpartition(".")[2]) not in TABLE
         of = self.reader.step_read(node) if node.takes_part else None
         return node.is_named and (of is None or self.maker[of[0]].is_named)
 

@@ -62,6 +62,13 @@ class Recorded:
         """Return whether anything comes back to signals: to one at least, or they are not told."""
         return not wires or not wires.isdisjoint(alive(self.network))
 
+    def shares(self, wire: int) -> np.ndarray | None:
+        """Return what each step adds to the gradient of what all steps of one loop use; or None."""
+        user = self.network.user.get(wire)
+        if user is None or user.kind is not Kind.HOLD:
+            return None
+        return self.deltas.get(user.outputs[0])
+
     def at(self, signal: Variable, step: int) -> Any:
         """Return a signal, or its δ, at one step of its loop; outside of loops its only value."""
         of = self.deltas if signal.is_delta else None

@@ -53,10 +53,16 @@ def as_symbol(formula: Any, value: Any) -> Symbol:
     return Symbol(f"{formula:g}", np.full(np.shape(value), float(formula), dtype))
 
 
+def is_number(formula: Symbol) -> bool:
+    """Return whether a Symbol is a number, or an array of equal entries written as the number."""
+    if type(formula) is not Symbol or formula.apply is not None or formula.value is None:
+        return False
+    return bool(np.size(formula.value)) and _is_text_of_number(formula.name)
+
+
 def _plain(leaf: Any) -> Any:
     """Return a number for the Symbol of one; any other name as it is."""
-    is_number = type(leaf) is Symbol and leaf.apply is None and np.size(leaf.value)
-    if not is_number or leaf.value is None or not _is_text_of_number(leaf.name):
+    if not isinstance(leaf, Symbol) or not is_number(leaf):
         return leaf
     return float(np.ravel(leaf.value)[0])
 
