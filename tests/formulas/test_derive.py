@@ -708,7 +708,8 @@ def test_the_class_of_each_step_is_read_at_that_step():
 NAMES = [
     "np", "k", "d", "lambda", "x y", "δ", "signals", r"\input{/etc/passwd}", "$x$", "a'b", 'a"b',
     '"""); import os; os.abort() #', "<script>alert(1)</script>", "line\nbreak", "# comment", "ℌ",
-    "H", "{0}", "%s", "a_b", "a_b_2", "out[-1]", "loss", "日本",
+    "H", "{0}", "%s", "a_b", "a_b_2", "out[-1]", "loss", "日本", "|a|", "δx", "x", "δx y", "a⁽⁰⁾",
+    "red\x1b[31m", "\u202eback", "nul\x00", "&lt;", "~^\\",
 ]  # fmt: skip
 
 
@@ -728,7 +729,13 @@ def test_no_name_is_run_or_read_as_a_command():
     assert "os" not in names
     latex = derivation.latex(standalone=True)
     assert r"\input{/etc" not in latex and "import os" not in derivation.latex().replace("\\,", "")
-    assert "<script" not in derivation.html() and "<script" not in derivation.markdown()
+    assert "<script" not in derivation.html()
+    assert not re.search(r"(?<!\\)<script", derivation.markdown())
+    for wrt in ("", *NAMES):
+        part = derivation.leading_to(wrt) if wrt else derivation
+        for text in (part.text(values=0), part.latex(), part.markdown(), part.html(), part.numpy()):
+            assert all(sign.isprintable() or sign == "\n" for sign in text)
+            assert "\nbreak" not in text
 
 
 def test_html_is_whole_and_fetches_nothing():

@@ -116,12 +116,10 @@ def backward(line: Line) -> list[str]:
 
 def _under(term: Term) -> str:
     text = _summed(term)
-    name, *steps = term.via.split("|")
-    by = sum(map(int, steps))
-    if not name:
+    if not term.via:
         return text
-    step = rf"\text{{ of step }} k{by:+d}" if by else ""
-    return rf"\underbrace{{{text}}}_{{\text{{via }} {_named(name)}{step}}}"
+    step = rf"\text{{ of step }} k{term.by:+d}" if term.by else ""
+    return rf"\underbrace{{{text}}}_{{\text{{via }} {_named(term.via)}{step}}}"
 
 
 def _summed(term: Term) -> str:

@@ -81,7 +81,7 @@ def _backward(line: Line) -> Iterator[str]:
         sign = lead if at == 0 else " " * (len(lead) - 2) + "+ "
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
-        note = f"via {_way(term.via)}" if term.via and len(line.terms) > 1 else ""
+        note = f"via {_way(term)}" if term.via and len(line.terms) > 1 else ""
         if term.starts:
             note += ", " * bool(note) + f"at the {term.starts} step"
         note += ", " * bool(note and term.when) + term.when
@@ -90,10 +90,8 @@ def _backward(line: Line) -> Iterator[str]:
         yield from _broken(sign, formula, note)
 
 
-def _way(via: str) -> str:
-    name, *steps = via.split("|")
-    by = sum(map(int, steps))
-    return f"{name} of step k{by:+d}" if by else name
+def _way(term: Term) -> str:
+    return f"{term.via} of step k{term.by:+d}" if term.by else term.via
 
 
 def _summed(term: Term) -> str:

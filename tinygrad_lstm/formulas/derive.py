@@ -21,7 +21,7 @@ from ..engine.primitives import broadcast_to
 from ..engine.symbol import ITEM, Notation, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
-from ..network.adjoint import alive, delta
+from ..network.adjoint import alive
 from ..network.condense import condense
 from ..network.flow import DELAYS, SOURCES, Node
 from ..network.graph import Graph, graph
@@ -240,7 +240,7 @@ class _Derivation:
     def _handed_names(self) -> dict[int, str]:
         """Return the names of δ of what each delay hands on, by the delay's wire."""
         return {
-            node.outputs[0]: delta(self.reader.signal(node.outputs[0]).name)
+            node.outputs[0]: f"δ{self.reader.signal(node.outputs[0]).name}"
             for node in self.network.nodes
             if node.kind in DELAYS and node.outputs[0] in self.alive
         }
@@ -268,7 +268,7 @@ class _Derivation:
             stage = Stage.GRADIENT if node.kind in SOURCES else Stage.BACKWARD
             value = self.reader.value(wire)
             offset = 0 if node.is_timed else None
-            δ = self.reader.letter(delta(self.names[wire]), wire, value, offset, True)
+            δ = self.reader.letter(f"δ{self.names[wire]}", wire, value, offset, True)
             yield self._line(stage, node, counted(terms), δ)
 
     def _from_parts(self, node: Node) -> Iterator[Term]:
@@ -327,7 +327,7 @@ class _Derivation:
             yield Term(self.one, name)
         elif wire in self.alive:
             offset = 0 if self.maker[wire].is_timed else None
-            yield Term(self.reader.letter(delta(name), wire, value, offset, True), name)
+            yield Term(self.reader.letter(f"δ{name}", wire, value, offset, True), name)
 
     def _from_delay(self, delay: Node, port: int) -> Iterator[Term]:
         out = delay.outputs[0]
@@ -350,7 +350,7 @@ class _Derivation:
         out = collect.outputs[0]
         if out in self.names and out in self.alive:
             name, entry = self.names[out], self.reader.value(collect.inputs[0])
-            yield Term(self.reader.letter(delta(name), out, entry, 0, True), name)
+            yield Term(self.reader.letter(f"δ{name}", out, entry, 0, True), name)
             return
         terms = tuple(self._terms(out))
         if not terms:
@@ -360,7 +360,7 @@ class _Derivation:
             at_k = [simplify(self.sequences.at_step(term.formula, inner)) for term in terms]
             if all(not isinstance(x, Symbol) or x.notation is not ITEM for x in at_k):
                 for term, formula in zip(terms, at_k, strict=True):
-                    yield Term(as_symbol(formula, inner), term.via)
+                    yield replace(term, formula=as_symbol(formula, inner))
                 return
         is_by_step = self._is_by_step(collect, terms)
         closed = tuple(replace(term, loop=None, place=None) for term in terms) if is_by_step else ()
@@ -370,12 +370,12 @@ class _Derivation:
             name = self.names.get(collect.inputs[0], "u") + "_all"
             self.stacked[out] = Names([*self.names.values(), *self.stacked.values()]).free(name)
             value = self.network.wires[out].value
-            δ = self.reader.letter(delta(self.stacked[out]), out, value, None, True)
+            δ = self.reader.letter(f"δ{self.stacked[out]}", out, value, None, True)
             stage = Stage.KEPT if closed else Stage.BACKWARD
             self.extra.append(
                 Equation(stage, δ, counted(terms), np.shape(value), None, collect.scope)
             )
-        δ = self.reader.letter(delta(self.stacked[out]), out, inner, 0, True)
+        δ = self.reader.letter(f"δ{self.stacked[out]}", out, inner, 0, True)
         yield Term(δ, terms[0].via, closed=closed)
 
     def _is_by_step(self, collect: Node, terms: tuple[Term, ...]) -> bool:

@@ -45,6 +45,8 @@ class Term:
     formula : Symbol
     via : str
         Of a δ: the signal through which it comes back.
+    by : int
+        How many steps later that signal is.
     loop : int or None
         The loop over whose steps it is summed; None if it is not summed.
     place : dict of str to value, or None
@@ -64,6 +66,7 @@ class Term:
 
     formula: Any
     via: str = ""
+    by: int = 0
     loop: int | None = None
     place: Mapping[str, Any] | None = None
     adds: bool = False

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .names import printable
+
 MOST_PRINTED = 6  # entries of an array
 MOST_IN_ROWS = 16  # of an array with rows
 WIDTH = 80  # columns
@@ -109,7 +111,8 @@ class Explanation:
     reason: str = ""
 
     def __str__(self) -> str:
-        return "\n\n".join([self._head(), *map(str, self.stages), self._end()])
+        text = "\n\n".join([self._head(), *map(str, self.stages), self._end()])
+        return "\n".join(map(printable, text.split("\n")))
 
     def _repr_markdown_(self) -> str:
         return f"```text\n{self}\n```"

@@ -17,6 +17,7 @@ from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
 from .legend import legend
 from .lines import Group, Line
+from .names import printable
 from .reader import Variable, leaves, spread
 from .rewriting import rewrite, with_operands
 
@@ -65,7 +66,7 @@ def page(derivation: Derived) -> Page:
             backward_groups.append((title, lines))
     forward = tuple(Group(title, tuple(lines)) for title, lines in forward_groups)
     backward = tuple(Group(title, tuple(lines)) for title, lines in backward_groups)
-    title = derivation.loss + (f" by {derivation.wrt}" if derivation.wrt else "")
+    title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
     return Page(
         title,
         tuple(legend(derivation, forward, backward)),
@@ -88,7 +89,7 @@ def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
 
 
 def _title(x: Equation) -> str:
-    return x.scope or "Outside of modules"
+    return printable(x.scope) or "Outside of modules"
 
 
 def _closed(term: Term) -> Iterator[Term]:
@@ -152,7 +153,7 @@ def _with_letter(equations: list[Equation]) -> Line | None:
         return None
     first, (left, formulas) = equations[0], sides[0]
     terms = tuple(
-        Term(formula, "", term.loop, term.place)
+        Term(formula, loop=term.loop, place=term.place)
         for term, formula in zip(first.terms, formulas, strict=True)
     )
     each = tuple(x.signal for x in equations)

@@ -12,6 +12,7 @@ from ..engine.symbol import MATMUL, Symbol
 from .columns import WIDTH, cut
 from .derived import Derived, Term
 from .lines import Group
+from .names import printable
 from .rewriting import rewrite, with_operands
 
 # a mark, as a pattern in the text of a formula, and what it means
@@ -75,8 +76,8 @@ def legend(
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
     names = {x.full_name: x.signal.name for x in derivation.sources}
     for whole, parts in derivation.packed.items():
-        own = ", ".join(names.get(name, name) for name, _ in parts)
-        yield f"{names.get(whole, whole)} = [{own}], side by side."
+        own = ", ".join(names.get(name, printable(name)) for name, _ in parts)
+        yield f"{names.get(whole, printable(whole))} = [{own}], side by side."
     yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
     for mark, sentence in MARKS.items():
         if any(re.search(mark, text) for text in written):

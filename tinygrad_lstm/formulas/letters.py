@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from ..engine.kind import Kind
 from ..network.flow import SOURCES, Node
-from .names import Names, short_name
+from .names import Names, printable, short_name
 
 MOST_OPERATIONS = 7  # in the formula of one signal
 
@@ -36,10 +36,10 @@ def letters(
     nodes = list(nodes)
     named = {node.outputs[0]: node for node in nodes if is_named(node)}
     own = {
-        wire: short_name(node).replace("(k)", "") + "_all" * (node.kind is Kind.COLLECT)
+        wire: printable(short_name(node).replace("(k)", "")) + "_all" * (node.kind is Kind.COLLECT)
         for wire, node in named.items()
     }
-    names = _apart(own, {wire: node.scope for wire, node in named.items()})
+    names = _apart(own, {wire: printable(node.scope) for wire, node in named.items()})
     others = Names(names.values())
     for node in nodes:
         wire = node.outputs[0]
@@ -63,7 +63,7 @@ def _apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
             if count[name] > 1 and parts:
                 is_number = parts[max(len(parts) - depth, 0)].isdigit()  # of a list: layers.0
                 names[wire] = ".".join([*parts[-depth - is_number :], own[wire]])
-    apart = Names()
+    apart = Names(f"δ{name}" for name in names.values())  # which are the names of their δ
     return {wire: apart.free(name) for wire, name in names.items()}
 
 

@@ -65,3 +65,12 @@ def part_name(network: Flow, node: Node) -> str | None:
 def minus(text: str) -> str:
     """Return text with the sign of subtraction for a hyphen."""
     return text.replace("-", "−")
+
+
+def printable(name: str) -> str:
+    """Return a name in which a character that no page shows is written as its code.
+
+    >>> printable("a\\x1b[31m"), printable("δ ŷ")
+    ('a\\\\x1b[31m', 'δ ŷ')
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name)

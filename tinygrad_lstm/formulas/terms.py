@@ -35,7 +35,7 @@ def later(term: Term, by: int) -> Term:
         term,
         only=None if term.only is None else (term.only[0] - by, term.only[1]),
         formula=shifted(term.formula, by),
-        via=f"{term.via}|{by:+d}",
+        by=term.by + by,
         closed=tuple(later(inner, by) for inner in term.closed),
     )
 

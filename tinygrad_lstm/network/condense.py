@@ -42,6 +42,7 @@ class _Condensing:
         self.uses = Counter(x for user in self.elements for x in user.operands)
         self.names: Counter[tuple[Any, ...]] = Counter()
         self.patterns: dict[tuple[Any, ...], list[Pattern]] = {}
+        self.last_operations = _last_operations()
 
     def result(self, graph: AnyFlow) -> AnyFlow:
         rank = {element: at for at, element in enumerate(self.elements)}
@@ -62,13 +63,10 @@ class _Condensing:
 
     def _patterns_for(self, element: Element) -> Iterator[Pattern]:
         """Return the composites whose last operation is that of an element."""
-        node = element.node
-        last = [
-            x for x in _last_operations() if _does(node, x) and len(x.inputs) == len(node.inputs)
-        ]
-        if not last or not element.shape or 0 in element.shape:
+        node, shape = element.node, element.shape
+        if not any(_does(node, x) for x in self.last_operations) or not shape or 0 in shape:
             return
-        key = element.shape, np.asarray(element.value).dtype
+        key = shape, np.asarray(element.value).dtype
         if key not in self.patterns:
             self.patterns[key] = list(_patterns(*key))
         yield from self.patterns[key]
