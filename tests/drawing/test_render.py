@@ -70,8 +70,9 @@ def test_both_ways_show_the_same(monkeypatch, tmp_path):
     monkeypatch.setattr(render.shutil, "which", lambda program: None)
     without = picture()._repr_svg_()
     assert sorted(texts(with_dot)) == sorted(texts(without))
-    for kind in ("node", "edge", "cluster"):
-        assert with_dot.count(f'class="{kind}"') == without.count(f'class="{kind}"') > 0
+    for kind in ("node", "edge", "cluster"):  # bridges are where lines cross, which may differ
+        groups = re.compile(rf'class="{kind}">\s*<title>(?!\w+_bridge)')
+        assert len(groups.findall(with_dot)) == len(groups.findall(without)) > 0
     widths = [float(re.search(r'width="(\d+)pt"', svg)[1]) for svg in (with_dot, without)]
     assert widths[0] == pytest.approx(widths[1], rel=0.1)
 

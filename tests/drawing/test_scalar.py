@@ -62,7 +62,7 @@ def test_an_arrow_of_a_weight_says_which_it_is_and_its_number():
 @pytest.mark.parametrize("view", ["forward", "adjoint"])
 def test_a_weight_leads_from_its_row_to_its_column(view):
     dot = tg.draw(network(sizes=(2, 3)), view=view, level="scalar").dot
-    ends = {node.id: node.lines[0] for node in nodes(dot)}
+    ends = {node.id: "".join(node.lines) for node in nodes(dot)}
     behind = {each.head: each.tail for each in arrows(dot)}
     ahead = {each.tail: each.head for each in arrows(dot)}
     leads = {}

@@ -19,7 +19,7 @@ import pytest
 from matplotlib.ft2font import FT2Font
 
 from tinygrad_lstm.drawing import dotless, render
-from tinygrad_lstm.drawing.text import FONT, MONO, is_label
+from tinygrad_lstm.drawing.text import FONT, MONO, is_beside, is_label
 
 SVG = "{http://www.w3.org/2000/svg}"
 QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -202,6 +202,11 @@ def texts_of(svg):
     )
 
 
+def is_bridge(name):
+    """Return whether a node is none, but carries the bridges where lines cross."""
+    return name.endswith("_bridge")
+
+
 class Box(NamedTuple):
     """A rectangle on the page, in points, and whose it is."""
 
@@ -224,21 +229,26 @@ class Layout:
     written : Counter of the lines that can be seen
     arrows : list of (tail, head, (2, n) points along it), as written
     labelled : dict of the boxes of the words of each label on an arrow
+    beside : dict of the boxes of the words beside a label
     """
 
     def __init__(self, dot, way):
         graph = json.loads(rendered(dot, "json", way))
         self.places, self.boxes, self.outside, self.arrows = {}, [], [], []
-        self.labelled = {}
+        self.labelled, self.beside = {}, {}
         self.written = Counter()
         objects = graph.get("objects", [])
+        bridges = {number for number, each in enumerate(objects) if is_bridge(each["name"])}
         self.boxes += self._read(graph, "legend")
-        for each in objects:
+        for number, each in enumerate(objects):
+            if number in bridges:
+                continue
             if "pos" in each:
                 self._node(each)
             else:
                 self.boxes += self._read(each, each["name"])
-        for number, each in enumerate(graph.get("edges", [])):
+        edges = [each for each in graph.get("edges", []) if each["tail"] not in bridges]
+        for number, each in enumerate(edges):
             tail, head = (objects[each[end]]["name"] for end in ("tail", "head"))
             words = self._read(each, f"{tail} -> {head} ({number})")
             self.boxes += words
@@ -250,7 +260,9 @@ class Layout:
         wide, high = (72 * float(each[key]) for key in ("width", "height"))
         self.places[name] = x, y, wide, high
         words = self._read(each, name)
-        if is_label(name):  # a factor stands in a box, which is the label
+        if is_beside(name):
+            self.beside[name] = words
+        elif is_label(name):  # a factor stands in a box, which is the label
             box = Box(name, each["label"], x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
             self.labelled[name] = words if each["shape"] == "plaintext" else [box]
         if each["shape"] == "plaintext":  # an open end is its words alone
@@ -308,7 +320,21 @@ class Layout:
                     away[is_own].append(distance(box, points))
                 if max(away[True]) + margin > min(away[False], default=np.inf):
                     found.append((box, max(away[True]), min(away[False])))
+        for name, words in self.beside.items():
+            for box in words:
+                away = {label: distance(box, corners(self.labelled[label][0]))
+                        for label in self.labelled if self.labelled[label]}  # fmt: skip
+                own = away.pop(name.rpartition("_")[0])
+                if own + margin > min(away.values(), default=np.inf):
+                    found.append((box, own, min(away.values())))
         return found
+
+
+def corners(box):
+    """Return points all around a box."""
+    x, y = np.linspace(box.left, box.right, 20), np.linspace(box.low, box.high, 20)
+    return np.concatenate([[x, x * 0 + box.low], [x, x * 0 + box.high],
+                           [y * 0 + box.left, y], [y * 0 + box.right, y]], axis=1)  # fmt: skip
 
 
 def distance(box, points):

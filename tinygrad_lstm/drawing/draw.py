@@ -73,7 +73,7 @@ def draw(
     values : int, optional
         Write the numbers of a step at the arrows; True if there are no steps.
     heat : bool
-        Draw arrows the darker and thicker, the larger |δ|.
+        Draw arrows the darker, the larger |δ|.
     depth : int, optional
         How many frames deep to look into modules; 0 makes each one box.
     level : {"tensor", "scalar"}

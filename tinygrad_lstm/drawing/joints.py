@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .text import MONO, MONO_WIDTH, unescape_lines
+from .text import MONO, MONO_WIDTH, is_beside, unescape_lines
 
 QUOTED = r'"(?:[^"\\]|\\[\s\S])*"'
 STATEMENT = re.compile(
     rf"(?m)^(\s*(\w+)(?::\w+)?(?: -> (\w+)(?::\w+)?)?\s+\[)((?:{QUOTED}|[^\]\"])*)\]"
 )
 ATTRIBUTE = re.compile(rf"(\w+)=({QUOTED}|[^\s,\]]+)")
+NEAR = 17.0  # points between the middles of a label and of what stands beside it
 AWAY = 2.0  # points between a word and a line
 LINE = 1.25  # the height of a line of text, for its size
 
@@ -35,10 +36,12 @@ def join_lines_to_names(places: str) -> str:
     text = places.replace("\\\n", "")
     words = {name: word for name, _, word in map(_word, STATEMENT.finditer(text)) if word}
 
+    middles = {match[2]: _middle(match[4]) for match in STATEMENT.finditer(text) if not match[3]}
+
     def draw_on(match: re.Match[str]) -> str:
         before, tail, head, inside = match.groups()
         if head is None:
-            return match[0]
+            return match[0] if not is_beside(tail) else _moved_near(match, middles)
         inside = re.sub(
             r'\bpos="([^"]*)"', lambda pos: _drawn_on(pos[1], words.get(tail), words.get(head)),
             inside,
@@ -46,6 +49,19 @@ def join_lines_to_names(places: str) -> str:
         return f"{before}{inside}]"
 
     return STATEMENT.sub(draw_on, text)
+
+
+def _middle(inside: str) -> complex:
+    pos = re.search(r'\bpos="([^"]*)"', inside)
+    return _point(pos[1]) if pos else 0j
+
+
+def _moved_near(match: re.Match[str], middles: dict[str, complex]) -> str:
+    """Return a statement of what stands beside a label, moved near to the label."""
+    own, label = middles[match[2]], middles[match[2].rpartition("_")[0]]
+    near = complex(own.real, label.imag + (NEAR if own.imag > label.imag else -NEAR))
+    inside = re.sub(r'\bpos="[^"]*"', f'pos="{near.real:.5g},{near.imag:.5g}"', match[4])
+    return f"{match[1]}{inside}]"
 
 
 def _word(match: re.Match[str]) -> tuple[str, str | None, Word | None]:
@@ -64,13 +80,18 @@ def _word(match: re.Match[str]) -> tuple[str, str | None, Word | None]:
 def _drawn_on(pos: str, tail: Word | None, head: Word | None) -> str:
     """Return the points of a line, led on to the words at its ends."""
     arrows = [part for part in pos.split() if part[0] in "se"]
-    points = _without_loops([_point(part) for part in pos.split() if part[0] not in "se"])
+    points = _without_loops(curve(pos))
     if tail is not None:
         points = [*_segment(_edge(tail, points[0]), points[0])[:-1], *points]
     if head is not None:
         points = [*points, *_segment(points[-1], _edge(head, points[-1]))[1:]]
     text = " ".join([*arrows, *(f"{point.real:.5g},{point.imag:.5g}" for point in points)])
     return f'pos="{text}"'
+
+
+def curve(pos: str) -> list[complex]:
+    """Return the points of the curves that a line is made of, without its arrowheads."""
+    return [_point(part) for part in pos.split() if part[0] not in "se"]
 
 
 def _without_loops(points: list[complex]) -> list[complex]:

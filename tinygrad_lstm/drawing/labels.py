@@ -7,6 +7,7 @@ numbers have four digits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,14 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.primitives import TABLE
 from ..engine.symbol import Symbol, bare, constant_text
-from ..formulas.names import minus
+from ..formulas.names import Names, minus
 from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader
-from ..formulas.rewriting import rewrite
+from ..formulas.rewriting import rename, rewrite
 from ..network.flow import SOURCES, Flow, Node
 
+STEP = re.compile(r"(\([^()]*\)|\[[^\[\]]*\])$")  # at the end of a name
+NAMELESS = "\N{REPLACEMENT CHARACTER}"  # before the wire of a signal that nobody named
 DEEPEST = 2  # operations of an unnamed signal that are written out, one in the other
 HYPHEN = "\N{NON-BREAKING HYPHEN}"  # stands for the one in a name
 LONGEST = 20  # letters of an unnamed signal that is written out
@@ -33,14 +36,18 @@ class Labels(Reader):
     def __init__(self, network: Flow) -> None:
         super().__init__(network, self._name_of)
         self._depth = DEEPEST
+        self._letters: dict[tuple[str, str], str] = {}  # by scope and stem
+        self._names = Names(
+            node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named
+        )
 
     def text(self, wire: int) -> str:
         """Return the signal on a wire."""
-        return label(self.signal(wire))
+        return self._written(self.signal(wire))
 
     def factor(self, node: Node, port: int) -> str:
         """Return the factor of δ at an operand's arc; a dot says that it stands to the left."""
-        text = label(self.gain(node, port))
+        text = self._written(self.gain(node, port))
         is_left = node.kind is Kind.BILINEAR and node.operation.sides[port] < 0
         return f"{text} ·" if is_left and text else text
 
@@ -49,7 +56,7 @@ class Labels(Reader):
         slope = f"{operation_name(node)}′"
         if len(node.inputs) == 1:
             gain = self.gain(node, 0)
-            slope = label(gain) if gain is not None else ""
+            slope = self._written(gain) if gain is not None else ""
         return (operation_name(node),), (slope,)
 
     def weight(self, node: Node, port: int) -> tuple[str, str]:
@@ -60,7 +67,7 @@ class Labels(Reader):
     def signal_name(self, node: Node) -> str:
         """Return the name of the signal that a node makes; nothing if a person would give none.
 
-        The net input of p is s_p.
+        The net input of p is s_p; a signal that a factor reads has a letter.
         """
         if node.kind is Kind.COLLECT:
             return self.sequence(node)
@@ -69,7 +76,41 @@ class Labels(Reader):
         (wire, *_) = node.outputs
         user = self.network.user[wire]
         is_net_input = user.kind is Kind.ELEMENTWISE and len(user.inputs) == 1 and user.is_named
-        return f"s_{short_name(user)}" if is_net_input else ""
+        if is_net_input:
+            return f"s_{short_name(user)}"
+        return self.letter(node) if (node.scope, node.stem) in self._letters else ""
+
+    def letter(self, node: Node, wish: str = "") -> str:
+        """Return a letter for a signal that nobody named, with its step, and keep the letter."""
+        key = node.scope, node.stem
+        if key not in self._letters:
+            self._letters[key] = self._names.free(
+                wish or ("s" if node.kind is Kind.JUNCTION else "u")
+            )
+        step = STEP.search(short_name(node))
+        return self._letters[key] + (step[0] if step else "")
+
+    def gradient(self, node: Node, port: int) -> str:
+        """Return the equation of a weight's gradient, as in ``δW = Σₖ x(k)ᵀ δs(k)``.
+
+        Nothing for one step of many.
+        """
+        weight = self.network.source(node.inputs[port], (Kind.BROADCAST, Kind.HOLD))
+        if node.step is not None or weight.kind not in SOURCES:
+            return ""
+        δ = self._delta(node)
+        (wire, *_) = node.outputs
+        back = self._written(self.back(node, port, Symbol(δ, self.value(wire))))
+        over = "Σₖ " if node.folded else ""
+        return f"δ{short_name(weight)} = {over}{back}"
+
+    def _delta(self, node: Node) -> str:
+        """Return the name of the δ of a product: its own, or that of the sum it goes into."""
+        (wire, *_) = node.outputs
+        user = self.network.user[wire]
+        is_term = user.kind is Kind.JUNCTION and user.signs[user.inputs.index(wire)] > 0
+        signal = node if self.signal_name(node) or not is_term else user
+        return f"δ{self.signal_name(signal) or self.letter(signal)}"
 
     def sequence(self, node: Node) -> str:
         """Return the name of the steps that a loop hands out, or "" if nobody named them."""
@@ -84,10 +125,20 @@ class Labels(Reader):
             self._depth -= 1
             formula = super().write_out(node, step)
             self._depth += 1
-            if len(label(formula)) <= LONGEST:
+            text = label(formula)
+            if len(text) <= LONGEST and NAMELESS not in text:
                 return formula
         (wire, *_) = node.outputs
-        return self.variable(short_name(node), wire, step, self.value(wire, step))
+        name = self.signal_name(node) or f"{NAMELESS}{wire}"
+        return self.variable(name, wire, step, self.value(wire, step))
+
+    def _written(self, formula: Any) -> str:
+        """Return a formula as text; a signal in it that nobody named is given a letter."""
+        return label(rename(formula, self._with_letter))
+
+    def _with_letter(self, name: str) -> str:
+        is_nameless = name.startswith(NAMELESS)
+        return self.letter(self.maker[int(name[1:])]) if is_nameless else name
 
     def result(self, node: Node, step: int | None) -> Any:
         (wire, *_) = node.outputs

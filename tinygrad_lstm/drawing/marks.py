@@ -110,7 +110,7 @@ def number(value: Any) -> str:
 
 
 def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> None:
-    """Draw arrows the darker and thicker, the larger their δ, at one step or at all."""
+    """Draw arrows the darker, the larger their δ, at one step or at all."""
     totals = {id(arc): total(arc, δ, step) for arc in drawn.arcs if arc.is_live}
     sizes = {key: float(np.linalg.norm(δ)) for key, δ in totals.items() if δ is not None}
     known = [size for size in sizes.values() if 0 < size < np.inf]
@@ -123,9 +123,9 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> 
         if 0 < size < np.inf:
             part = (np.log10(size) - least) / max(most - least, 1e-9)
         level = min(int(part * len(HEAT)), len(HEAT) - 1)
-        arc.color, arc.width = HEAT[level], f"{0.8 + 0.8 * level:.1f}"
+        arc.color = HEAT[level]
     drawn.notes.append(
-        f"|δ| from {10**least:.2g} (pale, thin) to {10**most:.2g} (dark, thick), by powers of ten"
+        f"|δ| from {10**least:.2g} (pale) to {10**most:.2g} (dark), by powers of ten"
     )
 
 

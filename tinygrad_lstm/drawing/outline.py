@@ -69,6 +69,7 @@ class _Outline:
         self.hidden = Loss(graph).nodes()
         self.skeleton = Skeleton()
         self.vertex: dict[int, int] = {}  # of a node, by identity
+        self.unsaid: list[tuple[Arc, Way, Node, tuple[Label, ...]]] = []  # whose labels wait
         self.ends: dict[tuple[int, int, str], Arc] = {}  # to the loss, one for each signal
 
     def build(self) -> Skeleton:
@@ -81,6 +82,8 @@ class _Outline:
             elif id(node) in self.vertex:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
+        for arc, way, node, gain in self.unsaid:  # now that all factors are known
+            arc.labels = self._labels(way, node, gain)
         # what no δ comes to or goes from is not in the adjoint network, but for its ends
         live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, vertex in enumerate(self.skeleton.vertices):
@@ -239,9 +242,11 @@ class _Outline:
         adjoint = forward if still else adjoint
         scope = self._frames(node)
         reading = self._reading(node) if role is Role.END else None
+        meaning = node.primitive.definition if node.primitive is not None else ""
         return Vertex(
-            role, forward, adjoint, node.name, scope, wire, still, whole=whole, reading=reading
-        )
+            role, forward, adjoint, node.name, scope, wire, still, whole=whole, reading=reading,
+            meaning=meaning,
+        )  # fmt: skip
 
     def _reading(self, node: Node) -> Reading | None:
         """Return what a node reads of a sequence that is given, if it reads one entry at a time."""
@@ -317,28 +322,35 @@ class _Outline:
 
     def _join(self, way: Way, node: Node, gain: tuple[Label, ...], wire: int) -> Arc:
         """Add the arc of a way to a vertex."""
+        maker, weight, _ = way
+        is_carry = node.kind in DELAYS or maker.kind in DELAYS
+        shown = short_name(maker) if maker.is_named else ""
+        product, port = weight or (None, 0)
+        weight_name = self._origin(product.inputs[port]).name if product else ""
+        arc = Arc(
+            self.vertex[id(maker)], self.vertex[id(node)], (), wire, maker.name, shown,
+            wire in self.alive, is_carry, product, weight_name,
+        )  # fmt: skip
+        self.skeleton.arcs.append(arc)
+        self.unsaid.append((arc, way, node, gain))
+        return arc
+
+    def _labels(self, way: Way, node: Node, gain: tuple[Label, ...]) -> tuple[Label, ...]:
+        """Return the labels of a way to a vertex, which multiplies the signal by a gain."""
         maker, weight, step = way
         labels = self._name(maker)
         if step:
             labels += named(step, step, frames(maker))
         if weight is not None:
             (forward, adjoint), scope = self.labels.weight(*weight), frames(weight[0])
-            labels += (Label(Sort.WEIGHT, (forward,), (adjoint,), scope),)
+            gradient = self.labels.gradient(*weight)
+            labels += (Label(Sort.WEIGHT, (forward,), (adjoint,), scope, gradient),)
             labels += named(self.labels.signal_name(weight[0]), scope=scope)
         labels += gain
         head = self.skeleton.vertices[self.vertex[id(node)]]
         if head.role is Role.END and labels and labels[-1].forward == head.forward:
-            labels = labels[:-1]  # the end says the name
-        is_carry = node.kind in DELAYS or maker.kind in DELAYS
-        shown = short_name(maker) if maker.is_named else ""
-        product, port = weight or (None, 0)
-        weight_name = self._origin(product.inputs[port]).name if product else ""
-        arc = Arc(
-            self.vertex[id(maker)], self.vertex[id(node)], labels, wire, maker.name,
-            shown, wire in self.alive, is_carry, product, weight_name,
-        )  # fmt: skip
-        self.skeleton.arcs.append(arc)
-        return arc
+            return labels[:-1]  # the end says the name
+        return labels
 
     def _alias(self, node: Node, port: int, wire: int) -> None:
         """Repeat a parameter or a constant beside its use."""
@@ -398,8 +410,8 @@ class _Outline:
                 self.ends[key].shares += (Share(wire),)
                 continue
             last = self.maker[wire]
-            while not last.is_named and last is not maker:
+            while not last.is_named and last not in (maker, weight and weight[0]):
                 last = self.maker[last.inputs[0]]
-            name = short_name(last)
+            name = self.labels.signal_name(last) or self.labels.letter(last, "y")
             self._put(node, Vertex(Role.END, (name,), (f"∂L/∂{name}",), last.name, (), wire))
             self.ends[key] = self._join(way, node, (), wire)

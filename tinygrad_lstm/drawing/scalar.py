@@ -111,7 +111,7 @@ class _Expansion:
                 text = with_index(name, f"{row + 1}{separator}{column + 1}")
                 labels = (
                     *(indexed(label, row + 1, tails) for label in arc.labels[:at]),
-                    replace(arc.labels[at], forward=(text,), adjoint=(text,)),
+                    replace(arc.labels[at], forward=(text,), adjoint=(text,), gradient=""),
                     *(indexed(label, column + 1, heads) for label in arc.labels[at + 1 :]),
                 )
                 self.expanded.arcs.append(

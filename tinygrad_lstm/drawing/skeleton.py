@@ -89,6 +89,8 @@ class Vertex:
         The loop that it belongs to, and the step if the loop is not folded.
     whole : str
         The full name of the signal that it reads a part of, if it does.
+    meaning : str
+        What its function is, if not everybody knows.
     reading : Reading or None
         What it reads of a sequence.
     shares : tuple of Share
@@ -105,6 +107,7 @@ class Vertex:
     is_marked: bool = False
     step: tuple[int, int | None] | None = None
     whole: str = ""
+    meaning: str = ""
     reading: Reading | None = None
     shares: tuple[Share, ...] = ()
 
@@ -131,12 +134,15 @@ class Label:
         in the other alone.
     scope : tuple of str
         The frames that it stands in.
+    gradient : str
+        Of a weight, the equation of its gradient, which stands beside it in the adjoint.
     """
 
     sort: Sort
     forward: tuple[str, ...] = ()
     adjoint: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
+    gradient: str = ""
 
 
 @dataclass(slots=True)
@@ -167,7 +173,7 @@ class Arc:
         Which entry of its signal it stands for, if not for all of it.
     number : float or None
         The weight that it stands for, if it is one number.
-    color, width : str
+    color : str
         How it is to be drawn, if not as usual.
     is_marked : bool
     """
@@ -185,7 +191,6 @@ class Arc:
     entry: int | None = None
     number: float | None = None
     color: str = ""
-    width: str = ""
     is_marked: bool = False
     shares: tuple[Share, ...] = ()
 

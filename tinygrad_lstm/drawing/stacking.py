@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from .bridges import bridge
 from .joints import join_lines_to_names
 
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
@@ -25,7 +26,8 @@ def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str
     graphs = graphs_in(dot)
     if engine != "dot" or (len(graphs) < 2 and "port=" not in dot):  # nothing is in a line
         return program(dot, format, engine)
-    places = [join_lines_to_names(program(graph, "places", engine).decode()) for graph in graphs]
+    places = [program(graph, "places", engine).decode() for graph in graphs]
+    places = [bridge(join_lines_to_names(text)) for text in places]
     return program(stack_graphs(places) if len(places) > 1 else places[0], format, "nop2")
 
 

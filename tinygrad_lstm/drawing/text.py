@@ -67,8 +67,13 @@ def label_id(arrow: str, position: int) -> str:
 
 
 def is_label(identity: str) -> bool:
-    """Return whether an id is that of a label in an arrow."""
-    return re.fullmatch(r"[fa]\d+_\d+", identity) is not None
+    """Return whether an id is that of a label in an arrow, or of what stands beside the label."""
+    return re.fullmatch(r"[fa]\d+(_\d+)+", identity) is not None
+
+
+def is_beside(identity: str) -> bool:
+    """Return whether an id is that of what stands beside a label."""
+    return re.fullmatch(r"[fa]\d+_\d+_\d+", identity) is not None
 
 
 def label_size(*texts: Iterable[str], is_pointed: bool = False) -> tuple[str, str]:

@@ -9,13 +9,13 @@ before what it leads to, and the arrow into it is the one long way back.
 from __future__ import annotations
 
 from itertools import pairwise
-from textwrap import wrap
 from typing import Any
 
 import graphviz
 
 from .frames import Frame
-from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex, is_matmul
+from .legend import below, says_gradients_at_arrows
+from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex
 from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
 
 Place = tuple[int, int | None]  # a vertex, or an arc and which of its labels
@@ -34,7 +34,6 @@ FRAME = {
     "color": "#9aa0a6", "fontsize": "12", "margin": "10", "fontcolor": "#5f6368",
     "labeljust": "l", "labelloc": "b",
 }  # fmt: skip
-WIDEST = 110  # letters of a line of the legend
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
 THICK = "1.8"  # points across the line of a value that is carried over a step
 AT_DOT = "nonenormal"  # an arrowhead that keeps away from the middle of a dot
@@ -46,18 +45,6 @@ GAINS = {  # the look of a factor: a parameter, or what the network computes
     Sort.WEIGHT: {"fillcolor": "#fff8e1"}, Sort.GAIN: {"fillcolor": "white"},
 }  # fmt: skip
 SIGNS = {Role.SUM: "Σ", Role.BRANCH: "Σ", Role.PRODUCT: "×", Role.MATMUL: "@"}
-LEGEND: dict[str, str] = {  # the same words in both views, so that both take the same room
-    Role.SUM: "Σ  sum; in the adjoint network a branch point ●",
-    Role.BRANCH: "●  branch point; in the adjoint network a sum Σ of what comes back",
-    Role.PRODUCT: "×  product; in the adjoint network δ of each is times the other",
-    Role.MATMUL: "@  matrix product A B; in the adjoint network δA = δ Bᵀ and δB = Aᵀ δ",
-    Role.FUNCTION: "f  function; in the adjoint network a gain, its slope at the recorded signal",
-    Role.DELAY: "q⁻¹  one step later; in the adjoint network one step earlier, q⁺¹ (thick arrows)",
-    Role.GAP: "…  steps that are left out, in the adjoint network too",
-    "weight": "W at an arrow  times W; in the adjoint network times Wᵀ",
-    "factor": "p at an arrow  times p, entry by entry; in the adjoint network times p",
-    "any": "δs = ∂L/∂s;  ∂L/∂W = Σ of (what goes into W)ᵀ δ(what comes out of it)",
-}
 
 
 def dot(drawn: Skeleton, view: str, title: str = "", *, legend: bool = True) -> str:
@@ -81,11 +68,13 @@ class _View:
     def __init__(self, drawn: Skeleton, view: str) -> None:
         self.drawn, self.view, self.adjoint = drawn, view, view == "adjoint"
         self.ink = DELTA if self.adjoint else INK
+        self.has_gradients = says_gradients_at_arrows(drawn)
         self.beside: dict[int, list[int]] = {}  # the parameters and constants of a vertex
         for arc in drawn.arcs:
             tail, head = drawn.vertices[arc.tail], drawn.vertices[arc.head]
             if tail.role is Role.ALIAS and head.role is not Role.DELAY and not arc.labels:
                 self.beside.setdefault(arc.head, []).append(arc.tail)
+        self.idle = self._idle()
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
     def text(self, title: str, legend: bool) -> str:
@@ -96,7 +85,7 @@ class _View:
                 "rankdir": "LR", "fontname": FONT, "fontsize": "10", "nodesep": "0.25",
                 "ranksep": "0.3", "bgcolor": "white", "newrank": "true", "labelloc": "b",
                 "labeljust": "l", "fontcolor": "#5f6368",
-                "label": self._legend() if legend else "",
+                "label": below(self.drawn) if legend else "",
             },
             node_attr={"fontname": FONT, "fontsize": "11", "margin": "0", "color": INK},
             edge_attr={"fontname": MONO, "fontsize": "10", "arrowsize": "0.6"},
@@ -116,17 +105,18 @@ class _View:
                 self._arc(page, number, arc)
         return str(graph.source)
 
+    def _idle(self) -> set[int]:
+        """Return the sums and branch points that nothing is added at, and nothing branches off."""
+        ways = [0] * len(self.drawn.vertices)
+        for arc in self.drawn.arcs:
+            if arc.is_live or not self.adjoint:
+                ways[arc.tail] += 1
+                ways[arc.head] += 1
+        vertices = enumerate(self.drawn.vertices)
+        return {at for at, vertex in vertices if vertex.role in SIGNS and ways[at] == 2}
+
     def _id(self, number: int) -> str:
         return f"{self.view[0]}{number}"
-
-    def _legend(self) -> str:
-        words = {"any", *(vertex.role for vertex in self.drawn.vertices)}
-        weights = [arc.weight for arc in self.drawn.arcs if arc.weight is not None]
-        words |= {"weight" if is_matmul(weight) else "factor" for weight in weights}
-        lines = [text for word, text in LEGEND.items() if word in words]
-        for note in self.drawn.notes:
-            lines += wrap(note, WIDEST, subsequent_indent="  ")
-        return "".join(escape(line, longest=200) + r"\l" for line in lines)
 
     # --- vertices --------------------------------------------------------------------------------
 
@@ -134,17 +124,39 @@ class _View:
         for number, at in places if graph.name.count("_") == 1 else reversed(places):
             beside = self.beside.get(number, [])
             if at is not None:
-                arc = self.drawn.arcs[number]
-                graph.node(self._label_ids(number)[at], **self._label(arc, arc.labels[at]))
+                self._put_label(graph, number, at)
             elif beside:
                 self._together(graph, [number, *beside])
             elif number not in self.repeated:
-                graph.node(self._id(number), **self._look(self.drawn.vertices[number]))
+                graph.node(self._id(number), **self._look(number))
 
-    def _look(self, vertex: Vertex) -> dict[str, str]:
+    def _put_label(self, graph: Any, number: int, at: int) -> None:
+        """Write a label, and beside a weight the equation of its gradient."""
+        arc, identity = self.drawn.arcs[number], self._label_ids(number)[at]
+        label = arc.labels[at]
+        if not (label.gradient and self.has_gradients):
+            graph.node(identity, **self._label(arc, label))
+            return
+        width, _ = label_size((label.gradient,))
+        is_seen = self.adjoint and arc.is_live
+        with graph.subgraph(name=f"cluster_{identity}") as pair:
+            pair.attr(color="none", label="", margin="1")
+            with pair.subgraph() as same:
+                same.attr(rank="same")
+                same.node(identity, **self._label(arc, label))
+                same.node(
+                    label_id(identity, 0), label=escape(label.gradient) if is_seen else "",
+                    shape="plaintext", fontsize="9", fontcolor=self.ink, width=width,
+                    height="0.01", fixedsize="true",
+                )  # fmt: skip
+
+    def _look(self, number: int) -> dict[str, str]:
+        vertex = self.drawn.vertices[number]
         look = self._circle(vertex.role) if vertex.role in SIGNS else self._box(vertex)
         if self.adjoint and vertex.is_still:
             look |= {"color": "none", "fillcolor": "none", "fontcolor": "none"}
+        if number in self.idle:  # the line is drawn through it
+            look |= {"label": "", "color": "none", "fontname": MONO}
         if vertex.is_marked:
             look |= {"color": MARK, "penwidth": "3"}
         return look
@@ -153,7 +165,8 @@ class _View:
         """Return the look of a junction, a product or a branch point, all of one size."""
         look = {"shape": "circle", "width": CIRCLE, "height": CIRCLE, "fixedsize": "true"}
         if role in DOTS[self.view]:
-            return {**look, "label": DOTS[self.view][role], "fontsize": "7", "color": "none"}
+            return {**look, "label": DOTS[self.view][role], "color": "none",
+                    "fontsize": "7" if role in (Role.SUM, Role.BRANCH) else "10"}  # fmt: skip
         return {**look, "label": SIGNS[role], "fontsize": "13"}
 
     def _box(self, vertex: Vertex) -> dict[str, str]:
@@ -172,7 +185,7 @@ class _View:
             with pair.subgraph() as same:
                 same.attr(rank="same")
                 for number in numbers:
-                    same.node(self._id(number), **self._look(self.drawn.vertices[number]))
+                    same.node(self._id(number), **self._look(number))
 
     # --- arcs ------------------------------------------------------------------------------------
 
@@ -199,7 +212,9 @@ class _View:
             if pointed in (one, other):
                 end = "tail" if pointed == one else "head"
                 look |= {"dir": "back"} if end == "tail" else {}
-                if self._is_dot(ends[pointed]):
+                if ends[pointed] in self.idle:
+                    look[f"arrow{end}"] = "none"
+                elif self._is_dot(ends[pointed]):
                     look[f"arrow{end}"] = AT_DOT
             else:
                 look["dir"] = "none"
@@ -208,23 +223,26 @@ class _View:
     def _line(self, arc: Arc, at: int) -> dict[str, str]:
         """Return the look of the line behind some of the labels of an arc."""
         tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
-        gains = [number for number, label in enumerate(arc.labels) if label.sort is not Sort.NAME]
+        gains = [
+            number for number, label in enumerate(arc.labels)
+            if label.sort is not Sort.NAME and any(self._words(arc, label))
+        ]  # fmt: skip
         is_before, is_after = all(at <= gain for gain in gains), all(at > gain for gain in gains)
         # a value carried over a step, before or behind which it is multiplied
         is_carry = (tail.role is Role.DELAY and is_before) or (
             head.role is Role.DELAY and is_after and tail.role not in LOOSE
         )
         look = {"color": arc.color or (CARRY if is_carry and not self.adjoint else self.ink)}
-        if is_carry or arc.width:
-            look["penwidth"] = arc.width or THICK
+        if is_carry:
+            look["penwidth"] = THICK
         if arc.is_marked:
-            look |= {"color": MARK, "penwidth": "3"}
+            look["color"] = MARK
         if self.adjoint and not arc.is_live:
             look["color"] = "none"
         return look
 
     def _is_dot(self, number: int) -> bool:
-        return self.drawn.vertices[number].role in DOTS[self.view]
+        return number in self.idle or self.drawn.vertices[number].role in DOTS[self.view]
 
     def _label_ids(self, number: int) -> list[str]:
         count = len(self.drawn.arcs[number].labels)

@@ -89,6 +89,8 @@ class Primitive:
         Of a product, ``(a, b) -> gain`` for each operand: what the cotangent is multiplied by.
     sides : (int, int)
         Where these gains stand: -1 to the left of the cotangent, +1 to the right, 0 either.
+    definition : str
+        What the function is, for readers who do not know its name; empty if all know it.
     words : str
         The partial derivative of a linear map or a join, in words.
     steps : (shapes, shape of the result, parameters) -> (which operands have steps, parameters)
@@ -142,6 +144,7 @@ class Primitive:
         steps: StepRule | None = None,
         columns: Callable[[Sequence[tuple[int, ...]]], list[int]] | None = None,
         words: str = "",
+        definition: str = "",
     ) -> None:
         self.name, self.kind = name, kind
         self.forward, self.pull, self.jvp = forward, pull, jvp
@@ -154,6 +157,7 @@ class Primitive:
         }
         self.is_differentiable = kind is not Kind.CUT
         self._steps, self._columns, self._words = steps, columns, words
+        self.definition = definition
         if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):
             self.is_entrywise = True
         self.rules: tuple[Rule | None, ...] = ()

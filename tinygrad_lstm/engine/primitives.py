@@ -123,8 +123,8 @@ sin      = _unary(np.sin,          lambda x, y: cos(x),            r"\sin")
 cos      = _unary(np.cos,          lambda x, y: -sin(x),           r"\cos")
 tanh     = _unary(np.tanh,         lambda x, y: one(y) - y * y,    r"\tanh")
 sigmoid  = _unary(digits.sigmoid,  lambda x, y: y * (one(y) - y),
-                  function("σ", r"\sigma", code="1 / (1 + np.exp(-{0}))"))
-softplus = _unary(digits.softplus, lambda x, y: sigmoid(x))
+                  function("σ", r"\sigma", code="1 / (1 + np.exp(-{0}))"), definition="σ(s) = 1 / (1 + exp(−s))")
+softplus = _unary(digits.softplus, lambda x, y: sigmoid(x), definition="softplus(s) = ln(1 + exp(s))")
 relu     = elementwise("relu", _relu, lambda x, y: x > 0, notation=function("relu"), samples=UNARY, analytic=False,
                        scale=_masked)
 abs      = elementwise("abs", np.abs, lambda x, y: sign(x), notation=Notation("|{0}|", r"\left|{0}\right|"),

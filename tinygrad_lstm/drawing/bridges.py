@@ -1,0 +1,129 @@
+"""Bridges where lines cross: the one line is interrupted beside the other.
+
+Knows the DOT text with places that a layout program writes. A bridge is a white stroke along the
+upper line, and the line drawn anew on top of the stroke.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+from typing import NamedTuple
+
+from .joints import ATTRIBUTE, STATEMENT, curve
+
+PIECES = 12  # straight pieces of each curve
+HALF = 5.0  # points from the middle of a bridge to its end
+GAP = 2.0  # points between a bridge and the line below, on either side
+CLEAR = 9.0  # points between a bridge and the ends of its lines
+STEEP = 0.2  # the least sine of the angle between lines that a bridge tells apart
+
+
+class Line(NamedTuple):
+    """A line: its points, the box around them, and its look."""
+
+    points: list[complex]
+    box: tuple[float, float, float, float]
+    ends: frozenset[str]
+    look: dict[str, str]
+
+
+def bridge(places: str) -> str:
+    """Return a DOT text with places, with a bridge wherever two lines cross."""
+    lines = list(_lines(places))
+    strokes = [stroke for pair in combinations(lines, 2) for stroke in _strokes(*pair, lines)]
+    if not strokes:
+        return places
+    name = re.search(r"digraph (\w+)", places)
+    identity = f"{name[1] if name else ''}_bridge"
+    first = strokes[0][0][0]
+    more = [f'{identity} [style=invis, width=0.01, height=0.01, pos="{_text([first])}"];']
+    for points, look in strokes:
+        width = float(look.get("penwidth", "1"))
+        pos = _text([point for one, other in pairwise(points) for point in (one, one, other)])
+        pos = f"{pos} {_text(points[-1:])}"
+        for color, wide in (("white", width + 2 * GAP), (look.get("color", '"black"'), width)):
+            drawn = f'color={color}, penwidth={wide:g}, dir=none, pos="{pos}"'
+            more.append(f"{identity} -> {identity} [{drawn}];")
+    body, _, end = places.rpartition("}")
+    return body + "\n".join(more) + "\n}" + end
+
+
+def _lines(places: str) -> Iterator[Line]:
+    for match in STATEMENT.finditer(places):
+        _, tail, head, inside = match.groups()
+        look = dict(ATTRIBUTE.findall(inside))
+        if head is None or "pos" not in look or look.get("color") == "none":
+            continue
+        knots = curve(look["pos"].strip('"'))
+        points = [knots[0], *_along(knots)]
+        xs, ys = [point.real for point in points], [point.imag for point in points]
+        yield Line(points, (min(xs), min(ys), max(xs), max(ys)), frozenset((tail, head)), look)
+
+
+def _along(knots: list[complex]) -> Iterator[complex]:
+    """Yield points along a curve behind its first point."""
+    for at in range(0, len(knots) - 3, 3):
+        a, b, c, d = knots[at : at + 4]
+        for piece in range(1, PIECES + 1):
+            t = piece / PIECES
+            u = 1 - t
+            yield u**3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t**3 * d
+
+
+def _strokes(
+    one: Line, other: Line, lines: list[Line]
+) -> Iterator[tuple[list[complex], dict[str, str]]]:
+    """Yield the points and the look of each bridge of two lines."""
+    if not _touch(one.box, other.box) or one.ends & other.ends:
+        return
+    for place, along_one, along_other in _crossings(one.points, other.points):
+        is_level = abs(along_one.real) >= abs(along_other.real)
+        upper, way = (one, along_one) if is_level else (other, along_other)
+        ends = (*one.points[:: len(one.points) - 1], *other.points[:: len(other.points) - 1])
+        is_clear = min(abs(place - end) for end in ends) > CLEAR
+        thirds = (line for line in lines if line is not one and line is not other)
+        if is_clear and not any(_passes(line, place) for line in thirds):
+            yield [place - HALF * way, place + HALF * way], upper.look
+
+
+def _crossings(
+    points: list[complex], others: list[complex]
+) -> Iterator[tuple[complex, complex, complex]]:
+    """Yield each point where two lines cross, and the directions of the lines there."""
+    for a, b in pairwise(points):
+        for c, d in pairwise(others):
+            if max(a.real, b.real) < min(c.real, d.real) or max(c.real, d.real) < min(
+                a.real, b.real
+            ):
+                continue
+            one, other = b - a, d - c
+            area = _cross(one, other)
+            if abs(area) <= STEEP * abs(one) * abs(other):
+                continue
+            s, t = _cross(c - a, other) / area, _cross(c - a, one) / area
+            if 0 <= s < 1 and 0 <= t < 1:
+                yield a + s * one, one / abs(one), other / abs(other)
+
+
+def _passes(line: Line, place: complex) -> bool:
+    """Return whether a line passes so near that a bridge would interrupt it too."""
+    left, low, right, high = line.box
+    if not (left - HALF < place.real < right + HALF and low - HALF < place.imag < high + HALF):
+        return False
+    return min(abs(point - place) for point in line.points) < 2 * HALF
+
+
+def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return (
+        one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
+    )  # fmt: skip
+
+
+def _cross(one: complex, other: complex) -> float:
+    return (one.conjugate() * other).imag
+
+
+def _text(points: list[complex]) -> str:
+    return " ".join(f"{point.real:.5g},{point.imag:.5g}" for point in points)
