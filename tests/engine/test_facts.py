@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import re
 
@@ -262,3 +263,17 @@ def test_symbols_write_numpys_functions():
     assert str(X * x) and str(np.multiply(x, y)) == "x ∘ y" and str(np.add(2.0, x)) == "2 + x"
     np.testing.assert_allclose(np.maximum(x, y).value, np.maximum(X, Y))
     assert reduced_shape((2, 3), 1) == (2, 1) and symbol.HADAMARD is TABLE["hadamard"].notation
+
+
+def test_a_primitive_that_is_freed_leaves_another_of_its_name_in_the_table():
+    """The later of two is found by their name, and the earlier once the later is freed."""
+    first, second = (likewise("namesake_of_two", "tanh") for _ in range(2))
+    assert kinds.table.others["namesake_of_two"] is second
+    assert tg.nn.Dense(1, 1, "namesake_of_two").activation is second
+    del second
+    gc.collect()
+    assert kinds.table.others["namesake_of_two"] is first
+    assert tg.nn.Dense(1, 1, "namesake_of_two").activation is first
+    del first
+    gc.collect()
+    assert "namesake_of_two" not in kinds.table.others

@@ -21,6 +21,7 @@ import operator
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -81,12 +82,22 @@ class _Table:
     engine : dict of forward function to Primitive
         The primitives that the engine's modules declare, of those that are loaded.
     others : mapping of str to Primitive
-        The primitives outside of the engine, while somebody holds them; of one name the latest.
+        The primitives outside of the engine, while somebody holds them; of one name the latest that
+        somebody holds.
     """
 
     def __init__(self) -> None:
         self.engine: dict[Rule, Primitive] = {}
-        self.others: WeakValueDictionary[str, Primitive] = WeakValueDictionary()
+        self._others: WeakValueDictionary[int, Primitive] = WeakValueDictionary()
+        self._count = count()
+
+    @property
+    def others(self) -> dict[str, Primitive]:
+        return {primitive.name: primitive for _, primitive in sorted(self._others.items())}
+
+    def add(self, primitive: Primitive) -> None:
+        """Add a primitive outside of the engine."""
+        self._others[next(self._count)] = primitive
 
 
 table = _Table()
@@ -108,7 +119,7 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
 
         primitive = try_out(constructor, args, options)
         primitive.__module__ = module
-        table.others[primitive.name] = primitive
+        table.add(primitive)
         return primitive
 
     return declare
