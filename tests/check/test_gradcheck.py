@@ -606,3 +606,15 @@ BAD = {
 def test_bad_input(fn, inputs, options, error, message):
     with pytest.raises(error, match=message):
         tg.gradcheck(fn, inputs, **options)
+
+
+def test_a_function_with_dropout_is_said_to_give_different_values():
+    dropout, x = tg.nn.Dropout(0.5, seed=0), np.linspace(0.5, 1.5, 8)
+    report = tg.gradcheck(lambda x: tg.sum(dropout(x)), x)
+    text = " ".join(str(report).split())
+    assert not report.ok
+    assert "The function gives different values in two calls with equal inputs" in text
+    assert "call .eval() of a Dropout" in text
+    dropout.eval()
+    report = tg.gradcheck(lambda x: tg.sum(dropout(x)), x)
+    assert report.ok and "different values" not in str(report)

@@ -21,6 +21,11 @@ UNRECORDED = (
     "Only differences of the function disagree: the derivative of what the function recorded is "
     "right, but a value leaves the tape (.detach(), .numpy(), a branch)."
 )
+RANDOM = (
+    "The function gives different values in two calls with equal inputs, and no derivative can be "
+    "checked. Let it draw the same random numbers in every call: call .eval() of a Dropout, or "
+    "make the generator from a seed inside of the function."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +151,8 @@ class GradReport:
         tried, failed = ({entry.method for entry in some} for some in (self.checks, self.failures))
         if "complex step" in tried and failed == {"central difference"}:
             lines.append(UNRECORDED)
+        if "called again" in failed:
+            lines.append(RANDOM)
         return "\n".join([*table(head, body), *(x for line in lines for x in wrap(line))])
 
     def _repr_markdown_(self) -> str:
