@@ -150,3 +150,39 @@ def test_the_gradient_of_std_is_zero_where_all_entries_are_equal(axis):
 def test_split_takes_numpy_integers():
     pieces = tg.split(tg.Tensor([1.0, 2.0]), np.int64(2))
     assert [each.tolist() for each in pieces] == [[1.0], [2.0]]
+
+
+# --- lists of Tensors -----------------------------------------------------------------------------
+
+OF_A_LIST = {
+    "sum": (tg.sum, np.sum), "max": (tg.max, np.max), "tanh": (tg.tanh, np.tanh),
+    "norm": (tg.norm, np.linalg.norm), "mean": (tg.mean, np.mean),
+    "transpose": (tg.transpose, np.transpose),
+    "add": (lambda a: tg.add(a, 1.0), lambda a: np.add(a, 1.0)),
+    "multiply": (lambda a: a[0] * a, lambda a: np.multiply(a[0], a)),
+    "where": (
+        lambda a: tg.where([True, False], a, a[1]), lambda a: np.where([True, False], a, a[1])
+    ),
+    "matmul": (lambda a: tg.matmul(a, a[0]), lambda a: np.matmul(a, a[0])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_A_LIST)
+def test_a_list_of_tensors_is_one_operand_as_for_numpy(name):
+    ours, numpys = OF_A_LIST[name]
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    y = tg.Tensor([3.0, -4.0], requires_grad=True, name="y")
+    result = ours([x, y])
+    np.testing.assert_allclose(result.data, numpys(np.array([x.data, y.data])), rtol=1e-15)
+    gradients = tg.grad(tg.sum(result), [x, y])
+    stacked = tg.grad(tg.sum(ours(tg.stack([x, y]))), [x, y])
+    assert any(np.abs(gradient.data).max() > 0 for gradient in gradients)
+    for gradient, expected in zip(gradients, stacked, strict=True):
+        np.testing.assert_allclose(gradient.data, expected.data, rtol=1e-15)
+
+
+def test_a_list_that_holds_itself_is_refused():
+    endless = [tg.Tensor(1.0, requires_grad=True)]
+    endless.append(endless)
+    with pytest.raises(tg.ShapeError, match="in itself"):
+        tg.sum(endless)

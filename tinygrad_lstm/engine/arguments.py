@@ -93,6 +93,25 @@ _ROWS = frozenset([list, tuple])
 _NUMBERS = frozenset([int, float, bool, complex, np.float64, np.float32, np.bool, np.int64])
 
 
+def tensor_in(value: Any) -> Any:
+    """Return the first Tensor or Symbol in a list, or in the lists in it; None if there is none."""
+    lists, visited = [value], {id(value)}  # a list may hold itself
+    while lists:
+        for entry in lists.pop():
+            if hasattr(entry, "__interpret__"):
+                return entry
+            if isinstance(entry, list | tuple) and id(entry) not in visited:
+                visited.add(id(entry))
+                lists.append(entry)
+    return None
+
+
+def joined(value: Any) -> Any:
+    """Return a list that holds Tensors as one Tensor, and anything else as it is."""
+    tensor = tensor_in(value) if isinstance(value, list | tuple) else None
+    return np.array(value, like=tensor) if hasattr(tensor, "__array_function__") else value
+
+
 def operand(who: str, value: Any) -> Any:
     """Return an operand as it is if it is a Tensor, a Symbol, an array or a number, else an array.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import UsageError
 from . import facts, steps
+from .arguments import joined
 from .arguments import operand as checked_operand
 from .cotangent import PlainSums
 from .forms import Form, complaint, frozen
@@ -253,6 +254,9 @@ class Primitive:
 
         The rules call primitives on arrays that fit all the time, and must not pay for the checks.
         """
+        tensors = tuple(map(joined, operands))
+        if any(hasattr(x, "__interpret__") for x in tensors):
+            return self(*tensors, **parameters)
         operands = tuple([checked_operand(self.name, x) for x in operands])
         asked = parameters
         try:

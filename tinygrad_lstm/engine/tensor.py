@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import ShapeError, TinygradError, UsageError
 from . import primitives as p
 from .arguments import flag as checked_flag
+from .arguments import joined
 from .arguments import operand as checked_operand
 from .arrays import Frozen, as_floats, beside, plain
 from .forms import complaint, entries, is_basic
@@ -367,6 +368,7 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
         del tensors[0]  # a condition has no say in the type of what is chosen
     constants = []
     for position, operand in enumerate(operands):
+        operand = joined(operand)
         if type(operand) is float:
             operand = _weak(operand, tensors[0])
         elif not isinstance(operand, Tensor):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import DTypeError, ShapeError, UsageError
 from .. import forms, numerics
-from ..arguments import excerpt, operand, whole
+from ..arguments import excerpt, operand, tensor_in, whole
 from ..forms import complaint
 from ..numerics import Array
 from ..primitives import stack
@@ -24,25 +24,12 @@ MOST_AXES = 64  # of an array of NumPy
 
 def array(who: str, x: Any, depth: int = 0) -> Array:
     """Return an operand that knows its shape; a list that holds Tensors is joined to one."""
-    if isinstance(x, list | tuple) and holds_tensors(x):
+    if isinstance(x, list | tuple) and tensor_in(x) is not None:
         if depth == MOST_AXES:
             raise ShapeError(f"{who}: found a list in more than {MOST_AXES} lists, or in itself")
         return stack([array(who, entry, depth + 1) for entry in x])
     x = operand(who, x)
     return x if hasattr(x, "shape") else np.asarray(x)
-
-
-def holds_tensors(x: Any) -> bool:
-    """Return whether a list, or a list in it, holds a Tensor or a Symbol."""
-    lists, known = [x], {id(x)}  # a list may hold itself
-    while lists:
-        for entry in lists.pop():
-            if hasattr(entry, "__interpret__"):
-                return True
-            if isinstance(entry, list | tuple) and id(entry) not in known:
-                known.add(id(entry))
-                lists.append(entry)
-    return False
 
 
 def is_plain(x: Any) -> bool:
