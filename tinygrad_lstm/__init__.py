@@ -22,6 +22,7 @@ from .engine.functions import (
     moveaxis, outer, prod, ravel, softmax, split, square, squeeze, std, swapaxes, unstack, var,
 )
 from .engine.memory import keep_freed_memory
+from .engine.other_names import FUNCTIONS, unknown
 from .engine.place import enable_grad, no_grad, scope, steps
 from .engine.primitives import (
     TABLE, abs, add, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, astype,
@@ -159,7 +160,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name not in _LATER and name not in _SUBJECTS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise unknown(f"module {__name__!r}", name, FUNCTIONS)
         module = import_module(f".{_SUBJECTS.get(name) or _LATER[name]}", __name__)
         globals()[name] = value = module if name in _SUBJECTS else getattr(module, name)
         return value

@@ -6,11 +6,12 @@ Knows the array and the place of a Tensor; not how a Tensor is made or recorded.
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArgumentError, DetachError, ShapeError, UsageError
+from .other_names import TENSOR, unknown
 from .place import Place
 from .primitive import Primitive
 
@@ -49,6 +50,13 @@ class Reading:
     def tolist(self) -> Any:
         """Return the numbers as nested lists."""
         return self._array.tolist()
+
+    if not TYPE_CHECKING:  # which would take every attribute for known
+
+        def __getattr__(self, name):
+            if name not in TENSOR:
+                return object.__getattribute__(self, name)  # which raises Python's own error
+            raise unknown("Tensor", name, TENSOR)
 
     # --- its name and its text -------------------------------------------------------------------
 

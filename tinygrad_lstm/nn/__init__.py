@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..engine.other_names import LAYERS, unknown
 from . import init
 from .cell import Cell
 from .cross_entropy import (
@@ -54,7 +55,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise unknown(f"module {__name__!r}", name, LAYERS)
         globals()[name] = layer = getattr(import_module(f".{_LATER[name]}", __name__), name)
         return layer
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from itertools import count
 from types import MemberDescriptorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..engine.other_names import MODULE, unknown
 from ..engine.place import Home, Place
 from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError
@@ -44,6 +45,13 @@ class Holder:
             if isinstance(value, list | dict) and attribute not in self._growing:
                 object.__setattr__(self, "_growing", (*self._growing, attribute))
         object.__setattr__(self, attribute, value)  # or else a property sets what it likes
+
+    if not TYPE_CHECKING:  # which would take every attribute for known
+
+        def __getattr__(self, name):
+            if name not in MODULE:
+                return object.__getattribute__(self, name)  # which raises Python's own error
+            raise unknown(type(self).__name__, name, MODULE)
 
     def __delattr__(self, attribute: str) -> None:
         object.__delattr__(self, attribute)
