@@ -1,4 +1,4 @@
-"""Is a check good enough? Every mistake planted in turn, and which of them it cannot see.
+"""The mistakes that a check cannot detect: every mistake is planted in turn.
 
 Knows mistakes and networks. A small set-up is blind: with one step nothing is carried over, with a
 zero start the factors of the initial state do not show, with one hidden unit a matrix is its

@@ -214,7 +214,7 @@ class _Suspects:
         return list(dict.fromkeys(whole.get(name, name) for name in self._names_of(self.suspected)))
 
     def best(self) -> str:
-        """Return the signal to give next: it leaves the fewest suspects in the worst case.
+        """Return the signal whose gradient to give next, which leaves the fewest suspects at most.
 
         A signal that leads to every wrong gradient is preferred.
         """

@@ -63,7 +63,7 @@ class Correction:
 
     @property
     def substitute(self) -> str:
-        """What stands in place of the marked part, in the words of the mistake; 0 if left out."""
+        """The author's substitute for the marked part, as the mistake says; 0 if there is none."""
         return self.mistake.wrong or "0" * self.is_left_out
 
     @property

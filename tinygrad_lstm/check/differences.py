@@ -193,7 +193,7 @@ class Recorded:
         return _Difference(h, slope, (up - y) / h, (y - down) / h, rounding / h)
 
     def _at(self, k: int, direction: np.ndarray, step: float) -> np.ndarray:
-        """Return the outputs a step from leaf k, computed once: a failure is looked at often."""
+        """Return the outputs at a step from leaf k; they are computed once, and read often."""
         key = k, direction.tobytes(), step
         if key not in self.outputs_at:
             moved = self.leaves[k]._array + step * direction
@@ -209,7 +209,7 @@ class Recorded:
         leaves: Mapping[Tensor, np.ndarray],
         moved: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> np.ndarray:
-        """Return the outputs on the tape with other numbers in some leaves; a value cut off stays.
+        """Return the outputs on the tape with other numbers in some leaves; cut values stay.
 
         ``moved`` changes every value that is computed.
         """
@@ -232,7 +232,7 @@ class Recorded:
         return _flat(values.get(out, out._array) for out in self.outputs)
 
     def _evaluate(self, k: int, moved: np.ndarray) -> np.ndarray:
-        """Return the function's outputs with other numbers in leaf k, and put its own back."""
+        """Return the function's outputs with other numbers in leaf k, then restore the leaf."""
         leaf = self.leaves[k]
         point = leaf._array
         leaf._array = np.asarray(moved, point.dtype)

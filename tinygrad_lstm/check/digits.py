@@ -1,4 +1,4 @@
-"""The last digit of a printed number: after the point, or among so many digits in all.
+"""The last digit of a printed number: by digits after the point, or by digits in all.
 
 Knows numbers alone. Numbers themselves show in which way their author counts digits.
 """
@@ -77,7 +77,7 @@ def half_unit_of(printed: Iterable[Any], digits: int) -> HalfUnit:
 
 
 def _half_units(value: np.ndarray, digits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return half a unit of the last digit: of so many after the point, and of so many in all."""
+    """Return half a unit of the last digit: counted after the point, and counted in all."""
     size = np.abs(value)
     with np.errstate(all="ignore"):
         places = np.floor(np.log10(size, out=np.full(size.shape, -np.inf), where=size > 0))

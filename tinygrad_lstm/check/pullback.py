@@ -28,7 +28,7 @@ NEAR = 1e-8  # a length so far below 1 is the function's own, and steps are take
 
 
 class Options(NamedTuple):
-    """How to compare, as `gradcheck` explains it."""
+    """The options of a comparison, which `gradcheck` explains."""
 
     jacobian: str
     seed: int

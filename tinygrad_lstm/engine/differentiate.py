@@ -61,7 +61,7 @@ def grad(
     Parameters
     ----------
     outputs : Tensor or sequence of Tensors
-        Several outputs' gradients are added.
+        The gradients of several outputs are added.
     inputs : Tensor or sequence of Tensors
         Leaves or intermediate results.
     grad_outputs : array_like or sequence of them, optional
@@ -152,7 +152,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     -------
     output, tangent : Tensor, or tuples of them
         The tangent has the output's shape. Both can be differentiated again. As in reverse mode,
-        what is masked out (by relu, where, max, …) is 0, be a slope after the mask infinite.
+        what is masked out (by relu, where, max, …) is 0, even if a later slope is infinite.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def jvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def push_forward(outputs: Sequence[Tensor], moved: dict[Any, Tensor]) -> None:
-    """Walk the tape forwards, and add to the tangents of what moves those of all it moves.
+    """Walk the tape forwards, and compute the tangent of every Tensor that a moved one leads to.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def _tangent(node: Any, tangents: list[Tensor | None]) -> Tensor | None:
 def _masked_tangent(
     masked: dict[Tensor, np.ndarray], node: Any, tangents: list[Tensor | None]
 ) -> Tensor | None:
-    """Return the tangent of a node, 0 where nothing reaches it, be the slope there infinite.
+    """Return the tangent of a node: 0 where no input reaches it, even if the slope is infinite.
 
     Where a tangent moves is added to ``masked``, unless it moves in every entry.
     """

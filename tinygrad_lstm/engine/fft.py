@@ -90,7 +90,7 @@ def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 
 
 def rfft(a: Array, n: int | None = None, axis: int = -1, norm: str | None = None) -> Spectrum:
-    """Return the n // 2 + 1 terms of the transform of a real signal that say everything."""
+    """Return terms 0 to n // 2 of the transform of a real signal; they determine the others."""
     if isinstance(a, tuple):
         raise DTypeError("rfft: found two parts, expected a real signal; fft takes a Spectrum")
     parts = _transform("rfft", a, n, axis, norm, -1)
@@ -137,7 +137,7 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> S
 
 
 def rfftn(a: Array, s: Any = None, axes: Any = None, norm: str | None = None) -> Spectrum:
-    """Return the transform of a real signal, the last axis with the terms that say everything."""
+    """Return the transform of a real signal along several axes, the last one by `rfft`."""
     *first, last = _lengths("rfftn", checked.array("rfftn", a), s, axes)
     spectrum = rfft(a, last[1], last[0], norm)
     for axis, n in reversed(first):

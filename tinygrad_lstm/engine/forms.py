@@ -117,7 +117,7 @@ def keepdims(value: Any, x: Any) -> bool:
 
 
 def widths(value: Any, x: Any) -> tuple[tuple[int, int], ...]:
-    """Return how much is put before and after each axis."""
+    """Return the number of entries put before and after each axis."""
     if isinstance(value, dict):
         pairs = [(0, 0)] * x.ndim
         for axis, width in value.items():
@@ -222,7 +222,7 @@ def frozen(value: Any, x: Any = None) -> Any:
 def complaint(
     error: Exception, name: str, operands: Sequence[Any], parameters: dict[str, Any] | None
 ) -> Exception:
-    """Return NumPy's complaint as one that names the operation, the signals and their shapes."""
+    """Return an error that names the operation, the signals, their shapes, and NumPy's reason."""
     if isinstance(error, TinygradError):
         return error
     described = " and ".join(map(_description, operands))

@@ -30,7 +30,7 @@ def passes(
     y: np.ndarray,
     parameters: dict[str, Any],
 ) -> np.ndarray:
-    """Return where the result moves if one operand moves where it is said to.
+    """Return the entries of the result that move if some entries of one operand move.
 
     Parameters
     ----------

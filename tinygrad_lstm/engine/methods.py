@@ -73,7 +73,7 @@ class Methods:
         return _of(_later("cumprod"), self, axis)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
-        """Return every entry so many times, one after the other."""
+        """Return each entry several times in a row."""
         return _of(_later("repeat"), self, repeats, axis)
 
     def take(self, indices: Any, axis: int | None = None) -> Self:

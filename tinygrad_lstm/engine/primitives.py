@@ -68,12 +68,12 @@ def _no_zero(b: Array) -> Array:
 
 
 def _is_expression(x: Array) -> bool:
-    """Return whether a rule is being written, and not worked out: rounding does not matter."""
+    """Return whether a rule runs on a Symbol: it is printed, so that rounding does not matter."""
     return isinstance(x, Symbol) or getattr(x, "__array_ufunc__", None) is None
 
 
 def _power_of_base(a: Array, b: Array, y: Array) -> Array:
-    """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, be a as small as it may.
+    """Return b aᵇ⁻¹, the partial by the base: 0 where b is 0, for every a.
 
     The exponent of 0⁰ stays 0, so that neither its value nor its slope is infinite.
     """

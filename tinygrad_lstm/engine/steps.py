@@ -152,7 +152,7 @@ def acts_apart(
 
 
 def _have(shapes: Shapes, shape: Shape) -> list[bool]:
-    """Return which operands have the steps, as the shapes tell."""
+    """Return which operands have an axis of steps, as their shapes show."""
     return [own[:1] == shape[:1] for own in shapes]
 
 

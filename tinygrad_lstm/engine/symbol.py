@@ -269,7 +269,7 @@ def _power_of_ten(text: str) -> str:
 
 
 def _idiom(expression: Symbol) -> tuple[Notation, tuple[Any, ...]]:
-    """Return the form in which people write it: ``y²`` for ``y ∘ y``, ``2 x`` for ``2 ∘ x``."""
+    """Return an expression as people write it: ``y²`` for ``y ∘ y``, ``2 x`` for ``2 ∘ x``."""
     notation, operands = expression.notation, expression.operands
     assert notation is not None
     if notation is HADAMARD:

@@ -158,7 +158,7 @@ def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, An
 
 
 def _watch(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
-    """Return a rule that refuses a result that cannot be meant.
+    """Return a rule that refuses a result of a wrong kind.
 
     A rule that does not run on Symbols is written with its name, and its operands.
     """

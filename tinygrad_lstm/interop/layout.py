@@ -51,11 +51,11 @@ class Layout:
         raise NotImplementedError
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
-        """Return our arrays of a part by our letters: what `pack` does, backwards."""
+        """Return our arrays of a part by our letters: the inverse of `pack`."""
         raise NotImplementedError
 
     def key(self, part: LayerPart, name: str) -> str:
-        """Return what the framework calls an array of a part: its path before the name."""
+        """Return the framework's name of an array of a part, with the path to the part."""
         return joint(part.stem, part.path, name)
 
     def refuse(self, part: LayerPart) -> None:
@@ -66,7 +66,7 @@ class Layout:
         return arrays
 
     def scatter(self, module: Module, arrays: Arrays) -> Arrays:
-        """Return the arrays of the parts of a module: what `gather` does, backwards."""
+        """Return the arrays of the parts of a module: the inverse of `gather`."""
         return arrays
 
     def name_all(self, who: str, module: Module, arrays: Any) -> Mapping[str, Any]:
@@ -74,7 +74,7 @@ class Layout:
         return by_name(who, arrays)
 
     def plain(self, name: str) -> str:
-        """Return a name without what may be left out of it."""
+        """Return a name without the parts that callers may leave out."""
         return name
 
     def to_order(self, part: LayerPart, blocks: Any) -> Any:
@@ -88,7 +88,7 @@ class Layout:
     def two_biases(
         self, part: LayerPart, ours: Mapping[str, Any], gradient: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the biases of what comes in and of what comes back, in the framework's order.
+        """Return the biases of the input and of the recurrent input, in the framework's order.
 
         The framework adds them up. Ours is the first, and c the last block of the second.
         """
@@ -101,7 +101,7 @@ class Layout:
     def one_bias(
         self, part: LayerPart, first: np.ndarray, second: np.ndarray, gradient: bool
     ) -> dict[str, Any]:
-        """Return b, and c if the part has it: what `two_biases` does, backwards."""
+        """Return b, and c if the part has c: the inverse of `two_biases`."""
         ours, second = {}, second.copy()
         if "c" in part.parameters:
             H = part.parameters["c"].size

@@ -1,4 +1,4 @@
-"""What the attributes of ONNX' LSTM, GRU and RNN mean, and which of them are covered.
+"""The meaning of the attributes of ONNX' LSTM, GRU and RNN, and which of them are covered.
 
 Knows the functions that squash, and shapes; no files, no steps. Source: ONNX's documentation, the
 page Operators, LSTM, GRU and RNN.
@@ -62,7 +62,7 @@ FUNCTIONS = {
 
 
 def faults(kind: str, settings: dict[str, Any]) -> list[str]:
-    """Return what is not covered of a node's attributes."""
+    """Return the attributes of a node that are not covered."""
     known = SHARED | COVERED[kind]
     noted = [
         f"the attribute {name} = {value}" for name, value in settings.items() if name not in known
@@ -116,7 +116,7 @@ def ways_of(settings: dict[str, Any]) -> int:
 
 
 def misfits(kind: str, weights: dict[str, Any], settings: dict[str, Any]) -> list[str]:
-    """Return what does not fit of W, R, B and P, in words.
+    """Return which of W, R, B and P do not fit, in words.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def identity(x: Any) -> Any:
 
 
 def divide(a: Any, b: Any) -> Any:
-    """Return a / b; of whole numbers without what stands behind the point."""
+    """Return a / b; for whole numbers, without the digits after the point."""
     if is_whole(a, b):
         return np.trunc(a / b).astype(np.asarray(a).dtype) if np.any(a % b) else a // b
     return p.divide(a, b)
@@ -48,7 +48,7 @@ def power(x: Any, y: Any) -> Any:
 
 
 def modulo(a: Any, b: Any, *, fmod: int = 0) -> Any:
-    """Return what is left of a / b: with the sign of b, or that of a with fmod."""
+    """Return the remainder of a / b, with the sign of b; with fmod, the sign of a."""
     return p.fmod(a, b) if fmod else p.remainder(a, b)
 
 
@@ -122,7 +122,7 @@ def selu(x: Any, *, alpha: float = 1.67326319217681884765625,
 
 
 def gelu(x: Any, *, approximate: str = "none") -> Any:
-    """Return x Φ(x), or what is near it by tanh."""
+    """Return x Φ(x), or its approximation by tanh."""
     return act.gelu(x, approximate)
 
 

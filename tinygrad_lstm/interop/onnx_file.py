@@ -171,7 +171,7 @@ class _Writer:
         )
 
     def recurrent(self, layer: nn.Recurrent, x: str, lengths: str, given: list[str]) -> list[str]:
-        """Add a layer over time; return what its output and its last states are called.
+        """Add a layer over time; return the names of its output and of its last states.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class _Writer:
         return [self.add("Reshape", [turned, shape]), *outputs[1:]]
 
     def dense(self, layer: nn.Dense, x: str) -> str:
-        """Add a dense layer; return what its output is called."""
+        """Add a dense layer; return the name of its output."""
         part = self.parts[layer]
         W, *b = (
             self.constant(name, self.arrays[name])
@@ -257,25 +257,25 @@ class _Writer:
         onnx.no_equal(part, f"the activation {name}")
 
     def add(self, operator: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
-        """Add a node of one output, and return what that is called."""
+        """Add a node of one output, and return the name of the output."""
         output = output or f"{operator.lower()}_{len(self.nodes)}"
         make = self.package.helper.make_node
         self.nodes.append(make(operator, inputs, [output], f"to_{output}", **attributes))
         return output
 
     def constant(self, name: str, value: np.ndarray) -> str:
-        """Add a constant, and return what it is called."""
+        """Add a constant, and return its name."""
         self.constants[name] = np.ascontiguousarray(value)
         return name
 
 
 def _widths(layer: Any) -> tuple[int, int]:
-    """Return how many features go into a layer and come out of it."""
+    """Return the numbers of features into a layer and out of it."""
     if isinstance(layer, nn.Dense):
         return layer.input_size, layer.output_size
     return layer.input_size, layer.equations.sizes[0] * (1 + layer.bidirectional)
 
 
 def _squash(function: Any) -> tuple[str, tuple[float, ...]]:
-    """Return what ONNX calls a function, and its alpha and beta."""
+    """Return ONNX' name of a function, and its alpha and beta."""
     return next(spelling for known, spelling in SQUASHES if known is function)

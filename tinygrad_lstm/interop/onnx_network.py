@@ -234,7 +234,7 @@ class _Builder:
         self.names: dict[str, Any] = {}
 
     def step(self, node: Any) -> Step:
-        """Return what a node does."""
+        """Return the step that a node stands for."""
         settings, kind = self.reader.attributes(node), node.op_type
         inputs, outputs = tuple(node.input), tuple(node.output)
         if kind in OPERATORS:

@@ -153,7 +153,7 @@ class OverTime:
         return _lstm(U, peepholes, blocks, squashes, clip, coupled), xW
 
     def _bound(self) -> Function:
-        """Return what keeps the arguments of functions within bounds."""
+        """Return the function that keeps the arguments of functions within bounds."""
         clip = self.settings.get("clip")
         if clip is None:
             return lambda x: x

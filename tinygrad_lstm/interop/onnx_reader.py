@@ -175,7 +175,7 @@ class OnnxFile:
         return array.astype(kind).reshape(tuple(tensor.dims))
 
     def _constant(self, node: Any) -> np.ndarray:
-        """Return what a node Constant holds."""
+        """Return the array that a node Constant holds."""
         ((name, value),) = self.attributes(node).items()
         if name not in ("value", "value_int", "value_ints", "value_float", "value_floats"):
             self.faults.append(f"{place(node)}: the attribute {name}")
@@ -204,7 +204,7 @@ class OnnxFile:
         return is_covered
 
     def _cover(self, node: Any) -> None:
-        """Note what a node has that is not covered."""
+        """Note the parts of a node that are not covered."""
         kind, where = node.op_type, place(node)
         is_over_time = kind in over_time.GATES
         if node.domain not in ("", "ai.onnx") or (kind not in OPERATORS and not is_over_time):
@@ -261,7 +261,7 @@ def _fixed_constants(nodes: Any, arrays: dict[str, np.ndarray]) -> set[str]:
 
 
 def _complete(info: Any, kind: int) -> None:
-    """Give an output without a shape or a type what the checker wants to see."""
+    """Give an output without a shape or a type the fields that the checker requires."""
     described = info.type.tensor_type
     if info.type.WhichOneof("value") in (None, "tensor_type"):
         if not described.HasField("shape"):

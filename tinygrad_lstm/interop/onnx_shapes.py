@@ -85,7 +85,7 @@ def split(
 
 
 def cut(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
-    """Return what stands from starts to ends along axes, by steps."""
+    """Return the entries from starts to ends along axes, by steps."""
     starts, ends = wholes(starts), wholes(ends)
     axes = range(len(starts)) if axes is None else wholes(axes)
     steps = [1] * len(starts) if steps is None else wholes(steps)
@@ -185,7 +185,7 @@ def expand(x: Any, shape: Any) -> Any:
 
 
 def tile(x: Any, repeats: Any) -> Any:
-    """Return the whole of x so many times along each axis."""
+    """Return copies of x side by side along each axis."""
     return arrangements.tile(x, tuple(wholes(repeats)))
 
 

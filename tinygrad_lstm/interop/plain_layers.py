@@ -40,7 +40,7 @@ def packed(tables: Tables, layer: Module, ours: Mapping[str, Any]) -> dict[str, 
 
 
 def unpacked(tables: Tables, layer: Module, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return our arrays by our letters: what `packed` does, backwards."""
+    """Return our arrays by our letters: the inverse of `packed`."""
     return {
         letter: back(theirs[name])
         for letter, (name, _, back) in rows(tables, layer)

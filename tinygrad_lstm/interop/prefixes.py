@@ -25,7 +25,7 @@ def under_prefix(
     prefix: str | None = None,
     plain: Callable[[str], str] = str,
 ) -> dict[str, Any]:
-    """Return what a module takes of a state dictionary, by the names that the module expects.
+    """Return the entries of a state dictionary that a module takes, by the names that it expects.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _by_number(part: Mapping[str, Any], names: list[str]) -> dict[str, Any] | No
 
 
 def _part(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return what stands under a path, by the names after it."""
+    """Return the entries under a path, by the rest of their names."""
     start = f"{path}." if path else ""
     return {
         name.removeprefix(start): value

@@ -163,7 +163,7 @@ class _Reader:
                 return
 
     def layer(self, parts: list[Token]) -> list[Any]:
-        """Return what one layer of the string is made of."""
+        """Return the layers that one part of the string stands for."""
         kind, *rest = parts
         if kind.text in LAYERS:
             return self.recurrent(kind, rest)

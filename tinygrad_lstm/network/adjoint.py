@@ -167,7 +167,7 @@ class _Transposition:
             )  # fmt: skip
 
     def _delay(self, node: Node) -> None:
-        """Turn a delay into an advance, and back; before its first step it holds nothing."""
+        """Turn a delay into an advance, and an advance into a delay; it starts from zeros."""
         kind = Kind.ADVANCE if node.kind is Kind.DELAY else Kind.DELAY
         ports = tuple(wire if wire in self.alive else -1 for wire in node.inputs)
         turned = node.turned(self._ct(node), ports, delta(node.name))
@@ -206,7 +206,7 @@ class _Transposition:
         return (self._from(node.outputs[0]),)
 
     def _fork(self, node: Node, wires: tuple[int, ...], signs: tuple[int, ...]) -> None:
-        """Branch the δ of what a node makes to some wires."""
+        """Pass the δ of a node's signal to several wires, through a branch point."""
         name = delta(node.name)
         self._add(Node(Kind.BRANCH, self._ct(node), wires, name, signs=signs), node)
 

@@ -59,7 +59,7 @@ class Common:
 
 @dataclass(eq=False)
 class Same:
-    """An operand made in the same step.
+    """An operand that is computed in the same step.
 
     ``instead`` has the constant that stands in its place at a step that lacks it: the caller
     computed it without recording.

@@ -125,7 +125,7 @@ def graph(*outputs: Tensor) -> Graph:
 
 
 def structure(*outputs: Tensor) -> Graph:
-    """Return the same graph, even if a leaf's data was replaced later: then its numbers are old."""
+    """Return the same graph, with old numbers if a leaf's data was replaced later."""
     for output in outputs:
         if not isinstance(output, Tensor) or not output.inputs:
             raise UsageError(

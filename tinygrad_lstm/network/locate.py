@@ -1,7 +1,7 @@
 """The places of named signals in a network: on which wire, at which step.
 
-Knows graphs and names. A network may be folded or not, and its packed signals taken apart: what is
-called by the name of the whole consists of its parts, and a sequence of its steps.
+Knows graphs and names. A network may be folded, and its packed signals may be split: a packed
+signal consists of its parts, and a sequence consists of its steps.
 """
 
 from __future__ import annotations

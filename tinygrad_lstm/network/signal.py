@@ -15,7 +15,7 @@ from ..errors import ShapeError
 
 
 class Recording(Protocol):
-    """All signals that belong together, as far as one of them asks: their gradients."""
+    """The gradients of all signals of a recording, which each signal shares."""
 
     @property
     def gradients(self) -> dict[Tensor, np.ndarray]: ...

@@ -290,7 +290,7 @@ def _parts(name: str, packed: Packed, spot: Spot) -> list[str]:
 
 
 def _step_spot(spot: Spot, place: Place) -> Spot:
-    """Return a step inside a spot; the outermost is the one that all the others stand in."""
+    """Return a step inside a spot; all other steps stand inside the outermost step."""
     text = f"[{place.step}]"
     if spot.step is None:
         return spot._replace(steps=text, step=place.step, loop=place.parent)

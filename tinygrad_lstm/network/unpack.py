@@ -125,7 +125,7 @@ class _Unpacking:
         return terms
 
     def _take(self, element: Element, lo: int, hi: int) -> Element:
-        """Return a part taken where it can be taken no earlier."""
+        """Return the part of a signal, at the earliest operation where a part can be taken."""
         node = Node(Kind.LINEAR, name=f"{element.node.name}[{lo}:{hi}]", primitive=getitem,
                     parameters={"index": (..., slice(lo, hi))}, shapes=(element.shape,),
                     stem=element.node.stem, scope=element.node.scope, loop=element.node.loop,

@@ -237,7 +237,7 @@ def _number_repeats(elements: Iterable[Element]) -> None:
 
 
 def _sort(needs: dict[Item, set[Item]]) -> list[Item]:
-    """Return items in an order in which each stands behind its needs, else in their own order."""
+    """Return items in an order in which each item stands after the items that it needs."""
     position = {item: at for at, item in enumerate(needs)}
     users: dict[Item, list[Item]] = {item: [] for item in needs}
     missing = {item: len(needed) for item, needed in needs.items()}

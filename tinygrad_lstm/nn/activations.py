@@ -80,7 +80,7 @@ def as_function(who: str, function: Activation) -> Function:
 
 
 def entrywise(who: str, function: Activation) -> Function:
-    """Return an activation that has worked entry by entry, and on the tape, when it was tried.
+    """Return an activation, after a trial that it works entry by entry and on the tape.
 
     Raises
     ------

@@ -209,7 +209,7 @@ class Attention(Module):
         mask : (T, S), (B, T, S), (B, heads, T, S), or what broadcasts to that, optional
             Truth values: whether a step sees a key. Or numbers, which are added to the scores.
         lengths : (B,) of integers, optional
-            How many keys each sequence has. What follows them is padding, which no step sees. If
+            How many keys each sequence has. The keys after them are padding, which no step sees. If
             the sequence looks at itself, its outputs there are 0.
 
         Returns
@@ -275,7 +275,7 @@ class Attention(Module):
         return transpose(x, axes=_ORDERS[x.ndim - 3 and 1 + self.batch_first])
 
     def _join(self, h: Any) -> Any:
-        """Return the heads side by side: what `_split` does, backwards."""
+        """Return the heads side by side: the inverse of `_split`."""
         order = _ORDERS[h.ndim - 3 and 1 + self.batch_first]
         h = transpose(h, axes=tuple(sorted(range(h.ndim), key=order.__getitem__)))
         return reshape(h, shape=(*h.shape[:-2], self.heads * self.head_size))

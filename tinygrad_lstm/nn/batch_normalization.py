@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class BatchNorm(Normalization):
-    """Each feature, less its mean over the batch, over its spread there.
+    """Each feature, minus its mean over the batch, divided by its deviation over the batch.
 
         y = g ∘ (x - mean) / √(var + eps) + b
 
     In training, the mean and the variance are those of the batch, and gradients go through them. In
-    use (after ``eval()``), they are the running ones, which training has kept.
+    use (after ``eval()``), they are the running mean and variance that training left.
 
     S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network training by reducing
     internal covariate shift", ICML 2015, algorithms 1 and 2; g and b are their γ and β.
@@ -106,7 +106,7 @@ class BatchNorm(Normalization):
             self._set_buffer(name_, array)
 
     def _set_buffer(self, name: str, array: np.ndarray) -> None:
-        """Set a running value anew: what has been recorded of the old one stays as it was."""
+        """Replace a running value; recordings that used the old value keep the old value."""
         buffer = constant(np.array(array, self.dtype), name=name)
         buffer.place = self.place
         setattr(self, name, buffer)

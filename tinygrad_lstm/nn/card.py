@@ -83,7 +83,7 @@ def layer_card(layer: Any, y: Symbol, conventions: str = "") -> str:
 
 
 def step_definitions(equations: Equations, bias: bool = True) -> Lines:
-    """Return what a step computes, with biases or without: each signal's name, and its formula.
+    """Return the signals that a step computes, with their formulas; with biases or without.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def definitions(
 
 
 class _Parameters:
-    """What a step takes its parameters from."""
+    """The parameters of a step, as attributes."""
 
 
 class _Parameter(Symbol):
@@ -192,7 +192,7 @@ class _CardWriter:
         return _again(expression, operands)
 
     def _name(self, name: str, start: int, stop: int) -> str:
-        """Return what the columns of a packed signal are called: ``s_a``, ``W.rz``."""
+        """Return the name of columns of a packed signal: ``s_a``, ``W.rz``."""
         if not isinstance(name, Packed):
             return name
         total = self.widths.get(str(name)) or sum(self.gates[part[-1]] for part in name.parts)

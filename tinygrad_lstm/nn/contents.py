@@ -87,7 +87,7 @@ class Holder:
         return contents
 
     def _name(self, content: Any, path: str, old: Any) -> None:
-        """Call a parameter or a module by its path, unless it has a name, or is another's too."""
+        """Name a parameter or a module by its path, unless it has a name or another holder."""
         if isinstance(content, Holder):
             content._set_parent(self, path)
             inside, named = content.place.parent is self.place, content._has_name
@@ -107,7 +107,7 @@ class Holder:
         )
 
     def _rename(self, old: Any, path: str) -> None:
-        """Call what no longer stands at the path of its name by the path where it does, if any."""
+        """Rename an item that has left the path it was named by; its new path is its new name."""
         items = (item for contents in self._contents.values() for item in contents.items())
         new = next((other for other, content in items if content is old), None)
         if new is None:
@@ -121,7 +121,7 @@ class Holder:
     def _find_frozen(
         self, before: dict[str, Any], contents: dict[str, Any], value: Any, start: str
     ) -> dict[str, Any]:
-        """Return the parameters before that are frozen now; refuse a value that loses another."""
+        """Return the former parameters that are frozen now; refuse a value that loses one."""
         nodes, frozen = dict(_nodes(value, start)), {}
         for path, old in before.items():
             place = path

@@ -280,7 +280,7 @@ class Conv2d(Conv):
 
 
 def _text(value: Any) -> str:
-    """Return an option of windows as short as possible: one number if all are equal."""
+    """Return the text of an option of windows: one number if all numbers are equal."""
     if not isinstance(value, tuple):
         return str(value)
     shortest = [_text(entry) for entry in value]

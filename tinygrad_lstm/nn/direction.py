@@ -29,9 +29,9 @@ def run(
         Holds the equations and their parameters.
     x : (T, in) or (T, B, in)
     start : one value for each state
-        What to start from; None for the module's own.
+        The initial states; None for the module's own.
     alive : (T, B, 1) of truth values, optional
-        Which sequences have not ended at a step. One that has keeps its state, and its output is 0.
+        Which sequences have not ended at a step. The others keep their state; their output is 0.
     backward : bool
         Run from the last step to the first.
     truncate : int, optional

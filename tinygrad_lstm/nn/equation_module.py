@@ -53,7 +53,7 @@ class LayerOptions(TypedDict, total=False):
 
 
 class EquationModule(Module):
-    """Base of what takes the steps of equations: of cells, and of layers that run over time.
+    """Base of the cells and of the layers over time, which take the steps of equations.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class EquationModule(Module):
     Attributes
     ----------
     W, U, b
-        And what else the equations have, if the parameters are its own and not its children's.
+        And the other parameters of the equations, unless children hold the parameters.
     """
 
     W: Tensor
@@ -119,7 +119,7 @@ class EquationModule(Module):
         count: int = 1,
         reason: str = "",
     ) -> list[Start]:
-        """Return what each of ``count`` recurrences starts from, if the caller's states all fit.
+        """Return the initial states of ``count`` recurrences, if the caller's states all fit.
 
         Parameters
         ----------

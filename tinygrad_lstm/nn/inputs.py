@@ -1,4 +1,4 @@
-"""What callers give to layers and losses, checked: sizes, inputs, lengths, targets.
+"""Checks of the arguments of layers and losses: sizes, inputs, lengths, targets.
 
 Knows Tensors and places; no layer.
 """

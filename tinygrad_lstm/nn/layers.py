@@ -143,7 +143,7 @@ class Dropout(Module):
 
     N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, "Dropout: a simple
     way to prevent neural networks from overfitting", JMLR 15, 2014; scaled in training, so that
-    nothing is left to do in use.
+    the layer does nothing in use.
 
     Parameters
     ----------

@@ -56,8 +56,8 @@ class LSTM(RecurrentOf[OutAndState]):
         ``"4σ-2"`` and ``"2σ-1"``, also written ``"4sigmoid-2"`` (F. Gers, "Long short-term memory
         in recurrent neural networks", dissertation, 2001: activation=("4σ-2", "2σ-1")).
     truncate : int or "gers", optional
-        Steps after which no gradient is sent further back; or, with ``"gers"``, none is sent back
-        from any gate or candidate to out(k-1), nor through a peephole: what is left goes from state
+        Steps after which no gradient flows further back; or, with ``"gers"``, none flows back
+        from any gate or candidate to out(k-1), nor through a peephole: the rest flows from state
         to state (Gers 2001, ch. 3).
 
     Attributes

@@ -179,7 +179,7 @@ class BlockEquations(LSTMEquations):
 
 
 def _thirds(H: int) -> tuple[Any, Any, Any]:
-    """Return where i, f and o stand in what holds the three."""
+    """Return the indices of i, f and o in an array that holds the three side by side."""
     return (..., slice(0, H)), (..., slice(H, 2 * H)), (..., slice(2 * H, 3 * H))
 
 

@@ -80,7 +80,7 @@ class Module(Holder):
             self._has_name = True
 
     def __repr__(self) -> str:
-        """Return one line: what it is. ``print`` and notebooks show its card, or what is in it."""
+        """Return its name and class. ``print`` and notebooks show its card, or its tree."""
         return f"<{self._summary()}>"
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ class Module(Holder):
         return ": ".join(filter(None, [self.place.path(), type(self).__name__]))
 
     def _title(self) -> str:
-        """Return what its tree says of it, beside its name."""
+        """Return the text of its line in a tree, beside its name."""
         return self._summary().removeprefix(f"{self.place.path()}: ")
 
     @classmethod
@@ -106,7 +106,7 @@ class Module(Holder):
         return cls.__name__.lower()
 
     def forward(self, *args: Any, **options: Any) -> Any:
-        """Compute the output; every module says how."""
+        """Compute the output; every module defines its own."""
         raise NotImplementedError(
             f"{type(self).__name__} does not say how to compute: define forward"
         )
@@ -157,7 +157,7 @@ class Module(Holder):
                     yield name, content
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
-        """Yield what its tree shows inside it, with the names that lead there."""
+        """Yield the items that its tree shows inside it, with their names."""
         return self.children()
 
     def _own_parameters(self) -> Iterator[tuple[str, Tensor]]:
@@ -209,7 +209,7 @@ class Module(Holder):
         return iter(parameters.items())
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Yield what belongs to the state and is not trained, as running means, by its path."""
+        """Yield the Tensors of its state that are not trained, such as running means, by path."""
         text("named_buffers: prefix", prefix)
         for start, module in self._modules(prefix):
             for attribute in module._buffers:
@@ -224,7 +224,7 @@ class Module(Holder):
         return [parameter for _, parameter in self.named_parameters()]
 
     def train(self, mode: bool = True) -> Module:
-        """Set it and all modules in it to training, in which dropout drops; return it.
+        """Set it and all modules in it to training, in which dropout acts; return it.
 
         Raises
         ------

@@ -111,7 +111,7 @@ class Normalization(Module):
 
 
 class LayerNorm(Normalization):
-    """Each sample, less its mean, over its spread: y = g ∘ (x - mean) / √(var + eps) + b.
+    """Each sample, minus its mean, divided by its deviation: y = g ∘ (x - mean) / √(var + eps) + b.
 
     J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450, 2016, eq. 4.
 
@@ -120,9 +120,9 @@ class LayerNorm(Normalization):
     input_size : int, or one for each of the last axes
         Features, over which the mean and the variance are taken.
     eps : float
-        What is added to the variance.
+        The number added to the variance.
     scale, bias : bool
-        Whether there is g, and b; else that is None.
+        Whether there is g, and whether there is b; if not, the attribute is None.
     name, dtype
         Of the layer, of its parameters, which begin as 1 and 0.
 
@@ -194,7 +194,7 @@ class LayerNorm(Normalization):
 
 
 class GroupNorm(Normalization):
-    """Each sample in groups of features, less the mean of the group, over its spread there.
+    """Each group of features of a sample, minus its mean, divided by its deviation.
 
         y = g ∘ (x - mean) / √(var + eps) + b
 
@@ -286,7 +286,7 @@ class GroupNorm(Normalization):
 
 
 class RMSNorm(Normalization):
-    """Each sample over the root of the mean of its squares: y = g ∘ x / √(mean x² + eps).
+    """Each sample divided by the root of the mean of its squares: y = g ∘ x / √(mean x² + eps).
 
     B. Zhang and R. Sennrich, "Root mean square layer normalization", NeurIPS 2019, eq. 4.
 

@@ -53,15 +53,15 @@ class Recurrent(EquationModule):
     bias : bool
         Whether there are biases; else all parameters that the equations call so are None.
     bidirectional : bool
-        Run through the steps from both ends (M. Schuster and K. Paliwal, "Bidirectional recurrent
-        neural networks", IEEE Transactions on Signal Processing 45(11), 1997), with parameters for
-        each direction; the outputs are joined along the last axis, those of ``forward`` first.
+        Run through the steps in both directions (M. Schuster and K. Paliwal, "Bidirectional
+        recurrent neural networks", IEEE Transactions on Signal Processing 45(11), 1997), each with
+        its own parameters; the outputs are joined along the last axis, those of ``forward`` first.
     dropout : float in [0, 1)
         Rate at which outputs between layers are dropped in training.
     truncate : int, optional
-        Steps after which no gradient is sent further back: ``state_cut[k]`` and so on are what goes
-        into step k, cut or not. (``"gers"`` is for `LSTM` and `MemoryBlocks`, whose equations cut
-        it.)
+        Steps after which no gradient flows further back: ``state_cut[k]`` and so on are the signals
+        that step k reads, cut or not. (``"gers"`` is for `LSTM` and `MemoryBlocks`, whose equations
+        cut the gradient.)
     stateful : bool
         Start from the last states of the call before, through which no gradient goes back, until
         ``reset_state()``; a state that the caller gives goes before them.
@@ -128,8 +128,8 @@ class Recurrent(EquationModule):
             )
         if self.stateful and self.bidirectional:
             raise ArgumentError(
-                f"{who}: stateful and bidirectional exclude each other: what runs backwards comes "
-                "from later batches, which are not there yet"
+                f"{who}: stateful and bidirectional exclude each other: the backward direction "
+                "starts from the next batch, which has not run yet"
             )
         learns_start = one_of(f"{who}: initial", initial, ("zeros", "learned")) == "learned"
         random = init.generator(seed)
@@ -159,7 +159,7 @@ class Recurrent(EquationModule):
         return super()._conventions() + both
 
     def _paths(self) -> Iterator[tuple[str, int, bool]]:
-        """Yield what each layer and direction is called, which layer it is, and if it is backward.
+        """Yield the name of each layer and direction, the layer's number, and if it runs backward.
 
         In PyTorch's order: layer after layer, forward before backward.
         """
@@ -173,7 +173,7 @@ class Recurrent(EquationModule):
 
     @property
     def layers(self) -> tuple[Any, ...]:
-        """What holds the parameters of each layer; a pair (forward, backward) if bidirectional."""
+        """The holder of each layer's parameters; a pair (forward, backward) if bidirectional."""
         directions = tuple(self._directions.values()) or (self,)
         if not self.bidirectional:
             return directions
@@ -198,7 +198,7 @@ class Recurrent(EquationModule):
             the call before.
         lengths : (B,) of integers, optional
             How many steps each sequence has, in any order. What follows them in x is padding: it
-            takes no part, its outputs are 0, and its gradients too. If any is shorter than x,
+            takes no part, and its outputs and gradients are 0. If a sequence is shorter than x,
             ``state_held[k]`` and ``out_held[k]`` are what goes on from step k.
 
         Returns

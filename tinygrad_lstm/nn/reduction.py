@@ -1,4 +1,4 @@
-"""Which entries of a loss count, how much, and how the entries become one number.
+"""How the entries of a loss become its result: which entries count, and how much.
 
 Knows Tensors and the primitives; no loss. An entry has a share in the result: its weight, 0 where
 the mask leaves the entry out, and in a mean divided by the sum of the weights.
@@ -120,7 +120,7 @@ class Reduction:
         self.counts = ~entries if self.counts is None else self.counts & ~entries
 
     def only(self, x: Tensor, filler: float) -> Tensor:
-        """Return x where its entries count, else a number: what does not count may be nan."""
+        """Return x where its entries count, else a number, in place of what may be nan."""
         if self.counts is None:
             return x
         counts = self.counts.reshape(self.shape + (1,) * (x.ndim - len(self.shape)))

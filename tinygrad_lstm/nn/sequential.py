@@ -69,7 +69,7 @@ class Sequential(Module):
         return iter(tuple(self._stages.values()))
 
     def __getitem__(self, index: Any) -> Any:
-        """Return the module or function at a place; of a slice, a Sequential of the same ones.
+        """Return the module or function at a place; for a slice, a Sequential of its items.
 
         Raises
         ------

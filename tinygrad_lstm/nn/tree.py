@@ -27,7 +27,7 @@ def tree(module: Any) -> str:
 
 
 class _TreeWriter:
-    """Collects the rows of a tree: what it is, how many parameters are in it, which are its own."""
+    """Collects the rows of a tree: a title, the number of parameters, and the module's own ones."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, str]] = []

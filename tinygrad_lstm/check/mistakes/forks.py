@@ -67,7 +67,7 @@ def halved_forks(nets: Networks) -> Iterator[Mistake]:
 
 
 def scaled_branches(nets: Networks) -> Iterator[Mistake]:
-    """Take all parts of one reader of a fork twice, half, or with a wrong sign."""
+    """Double, halve or negate all parts of δ that come from one reader of a fork."""
     for node in nets.junctions():
         where, arms = nets.makes(node), nets.arms(node)
         groups: dict[int, list[int]] = {}

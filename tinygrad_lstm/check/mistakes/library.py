@@ -200,7 +200,7 @@ def mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
 
 
 def any_size(view: View) -> Iterator[Mistake]:
-    """Yield the mistakes of a factor of any size, which is to be found from the author's numbers.
+    """Yield the mistakes of a factor of any size; the author's numbers determine the size.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
     every mistake of a known size.

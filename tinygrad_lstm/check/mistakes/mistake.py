@@ -1,4 +1,4 @@
-"""What a mistake is: a change of an adjoint network, and the sentence that describes it.
+"""A mistake: a change of an adjoint network, and the sentence that describes the change.
 
 Knows graphs; nothing of which mistakes there are.
 """
@@ -57,7 +57,7 @@ class Mistake:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """What to sort mistakes by, the likeliest first (see `likelihood`)."""
+        """The sort key of a mistake: the likeliest first (see `likelihood`)."""
         return rank(self.ranked_as or self.what, self.distance)
 
 

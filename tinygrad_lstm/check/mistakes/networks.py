@@ -145,7 +145,7 @@ class Networks:
         return np.ndim(values[0]) == np.ndim(values[1]) == 0 and bool(values[0] == values[1])
 
     def leaves_alike(self, wire: int) -> Iterator[tuple[Node, Any, int]]:
-        """Yield the other leaves of the shape of one, as large as the one is used."""
+        """Yield the other leaves that have the shape of one leaf at its use."""
         own, shape = self.leaf(wire), np.shape(self.value(wire))
         if not self.takes_others or own is None or own.kind not in LEAVES:
             return

@@ -109,7 +109,7 @@ def _leaf(nets: Networks, node: Node, maker: Node, size: float, text: str, what:
 
 
 def any_factors(nets: Networks) -> Iterator[Mistake]:
-    """Scale everything, or the gradient of a leaf, by any number: its rate is found later."""
+    """Scale everything, or the gradient of a leaf, by any number, which `rates` determines."""
     makes: list[Callable[[float, str], Mistake]] = [
         partial(_everything, nets, node, what="factor")
         for node in nets.nodes

@@ -42,7 +42,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 
 
 def selu(x: Array) -> Array:
-    """Return elu, scaled so that mean 0 and variance 1 stay (Klambauer et al., 2017)."""
+    """Return elu, scaled to keep a mean of 0 and a variance of 1 (Klambauer et al., 2017)."""
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 

@@ -25,7 +25,7 @@ from .shapes import moveaxis, split, swapaxes
 
 
 def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
-    """Return every entry so many times, one after the other (of all entries, as a vector, if None).
+    """Return each entry several times in a row, along an axis (of all entries as a vector if None).
 
     ``repeats`` is a number, or one for each entry along the axis.
     """
@@ -45,7 +45,7 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
 
 
 def tile(A: Array, reps: Any) -> Array:
-    """Return the whole of an array so many times along each axis, the last one for one number."""
+    """Return copies of an array side by side along each axis; one number is for the last axis."""
     x, counts = checked.array("tile", A), list(checked.wholes("tile: reps", reps))
     if any(count < 0 for count in counts):
         raise ArgumentError(f"tile: reps must not be negative, found {excerpt(reps)}")
