@@ -22,6 +22,7 @@ from .kind import Kind
 from .primitive import Primitive
 
 
+@np.errstate(all="ignore")
 def passes(
     primitive: Primitive,
     port: int,
@@ -48,18 +49,6 @@ def passes(
     array of bool
         Of y's shape.
     """
-    with np.errstate(all="ignore"):
-        return np.asarray(_passes(primitive, port, moves, xs, y, parameters))
-
-
-def _passes(
-    primitive: Primitive,
-    port: int,
-    moves: np.ndarray,
-    xs: Sequence[np.ndarray],
-    y: np.ndarray,
-    parameters: dict[str, Any],
-) -> Any:
     kind = primitive.kind
     if kind is Kind.MATRIX_FUNCTION:  # every entry of a matrix moves with every other
         return np.full(y.shape, moves.any())
@@ -69,11 +58,11 @@ def _passes(
         moves = moves & (share != 0)
     if kind is Kind.REDUCTION:
         along = {name: parameters[name] for name in ("axis", "keepdims") if name in parameters}
-        return np.any(moves, **along).reshape(y.shape)
+        return np.reshape(np.any(moves, **along), y.shape)
     if kind is Kind.ELEMENTWISE:
         return np.broadcast_to(moves, y.shape)
     # a weight for each entry that moves, such that no sum of them is 0 by accident
     weights = np.where(moves, np.random.default_rng(0).uniform(1.0, 2.0, moves.shape), 0.0)
     tangents = [weights if at == port else None for at in range(len(xs))]
     ones = [np.ones(x.shape) for x in xs]
-    return primitive.jvp(tangents, y, ones, parameters) != 0
+    return np.asarray(primitive.jvp(tangents, y, ones, parameters) != 0)

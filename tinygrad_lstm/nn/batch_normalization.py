@@ -122,10 +122,7 @@ class BatchNorm(Normalization):
     def _equations(self, x: Symbol) -> Symbol:
         if self.training:
             return super()._equations(x)
-        z = _in_use(x, Symbol("running_mean"), Symbol("running_var"), self.eps)
-        names = (name if getattr(self, name) is not None else None for name in "gb")
-        y: Symbol = scaled(z, *(name and Symbol(name) for name in names))
-        return y
+        return self._output(_in_use(x, Symbol("running_mean"), Symbol("running_var"), self.eps))
 
     def _axes(self, ndim: int) -> tuple[int, ...]:
         return tuple([axis for axis in range(ndim) if axis != self.axis % ndim])

@@ -16,7 +16,7 @@ from ..engine.tensor import Tensor, constant
 from ..errors import UsageError
 from . import init
 from .activations import Activation, as_function, writable
-from .card import card, definitions, layer_card
+from .card import layer_card
 from .inputs import bias_of, input_tensor, size
 from .module import Module
 from .old_names import OldAttribute, renamed
@@ -97,8 +97,7 @@ class Dense(Module):
         y.name = "y"
         biases = "no bias" if self.b is None else "one bias"
         conventions = f"A sample is a row, weights are (in, out); {biases}"
-        shapes = {name: x.shape for name, x in self.named_parameters()}
-        return card(self._summary(), definitions([y], {}, {}), conventions, shapes)
+        return layer_card(self, y, conventions)
 
     def _summary(self) -> str:
         return f"{super()._summary()}, {self.input_size} features to {self.output_size}"

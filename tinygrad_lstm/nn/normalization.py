@@ -97,7 +97,10 @@ class Normalization(Module):
         return mean(x, self._axes(np.ndim(x) if isinstance(x, np.ndarray) else x.ndim), True)
 
     def _equations(self, x: Symbol) -> Symbol:
-        z, *_ = standardized(x, self._average, self.eps)
+        return self._output(standardized(x, self._average, self.eps)[0])
+
+    def _output(self, z: Symbol) -> Symbol:
+        """Return the output as a Symbol."""
         names = (name if getattr(self, name) is not None else None for name in "gb")
         y: Symbol = scaled(z, *(name and Symbol(name) for name in names))
         return y
