@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from support.programs import PROGRAMS
 from tinygrad_lstm.cli.commands import FORMS
 from tinygrad_lstm.cli.commands import main as command
 from tinygrad_lstm.engine import elementwise, function
+from tinygrad_lstm.engine.place import Packed
 from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import PackageError, UsageError
 from tinygrad_lstm.formulas.as_read import OVER_STEPS
@@ -28,6 +30,7 @@ from tinygrad_lstm.formulas.layout import page
 from tinygrad_lstm.formulas.lines import Line
 from tinygrad_lstm.formulas.reader import Variable, leaves
 from tinygrad_lstm.formulas.recorded import Recorded
+from tinygrad_lstm.formulas.rewriting import rewrite
 from tinygrad_lstm.gallery import PICTURES
 from tinygrad_lstm.network.condense import condense
 from tinygrad_lstm.network.parameters import Varying
@@ -236,6 +239,34 @@ def pooled_by_attention() -> tg.Tensor:
     return tg.sum(tg.sum(share * out, axis=0) ** 2)
 
 
+def hopfield(*batch: int) -> Callable[[], tg.Tensor]:
+    """Return a network whose state is drawn to patterns by attention, time after time."""
+
+    def loss() -> tg.Tensor:
+        X, W, state = drawn(5, 3, name="X"), drawn(3, 3, name="W"), drawn(*batch, 3, name="q")
+        for _ in tg.steps(4):
+            p = tg.softmax(2.0 * state @ X.T)
+            p.name = "p"
+            state = p @ X @ W
+            state.name = "q"
+        return tg.sum(state * state)
+
+    return loss
+
+
+def packed_scalar_products() -> tg.Tensor:
+    """Return a network in which parts of a packed vector are multiplied with the state."""
+    p, W = drawn(9), drawn(2, 3, name="W")
+    p.name = Packed("p", ("p.a", "p.b", "p.c"))
+    x, h, loss = drawn(4, 2), drawn(3, name="h"), 0.0
+    for k in tg.steps(4):
+        a, b = tg.sigmoid(h @ p[:3]), tg.tanh(h @ p[3:6])
+        h = tg.tanh(a * (x[k] @ W) + b * h + p[6:])
+        h.name = "h"
+        loss = loss + tg.sum(h * h)
+    return loss
+
+
 def classes_of_single_precision() -> tg.Tensor:
     lstm = tg.nn.LSTM(3, 2, seed=0, dtype="float32")
     out, _ = lstm(np.eye(3, dtype=np.float32)[[0, 2, 1, 0]])
@@ -289,6 +320,19 @@ NETWORKS = {
     ),
     "a part of both ends": lambda: tg.sum(
         tg.nn.RNN(2, 3, seed=0)(drawn(5, 2))[0][-2:][None] ** 2
+    ),
+    "hopfield": hopfield(),
+    "hopfield of a batch": hopfield(2),
+    "packed scalar products": packed_scalar_products,
+    "one hidden unit": lambda: tg.sum(tg.nn.LSTM(2, 1, seed=0, peephole=True)(drawn(4, 2))[0] ** 2),
+    "multi-head attention": lambda: tg.sum(
+        tg.nn.Attention(4, heads=2, seed=0)(drawn(3, 4)) ** 2
+    ),
+    "classes of a batch": lambda: tg.nn.softmax_cross_entropy(
+        tg.nn.GRU(2, 3, seed=0)(drawn(4, 2, 2))[0], [[0, 1], [2, 2], [1, 0], [0, 0]]
+    ),
+    "classes with ignored ones": lambda: tg.nn.softmax_cross_entropy(
+        tg.nn.GRU(2, 3, seed=0)(drawn(4, 2))[0], [0, -1, 2, 1], ignore_index=-1
     ),
     "classes of single precision": classes_of_single_precision,
 }  # fmt: skip
@@ -409,10 +453,10 @@ class Numbers:
         return formula.apply(*operands, **parameters)
 
 
-def sum_of(numbers: Numbers, line: Line, derivation: Derivation, shape: Any, k: int | None) -> Any:
+def sum_of(numbers: Numbers, terms: Any, derivation: Derivation, shape: Any, k: int | None) -> Any:
     """Return the right side of a backward line as a reader would work it out."""
     total = np.zeros(shape)
-    for term in line.terms:
+    for term in terms:
         if term.starts:
             loop = numbers.network.maker[leaves(term.formula)[0].wire].loop
             last = len(derivation.loops[loop].steps) - 1
@@ -442,16 +486,39 @@ def test_every_backward_line_is_true_at_every_step(name):
     lines = [line for group in page(derivation).backward for line in group.lines]
     assert lines
     for line in lines:
-        if line.subscripts:
-            continue  # each of its parts is the same but for a letter
-        δ = numbers.δ[line.left.wire]
-        for k in [None] if line.left.offset is None else range(len(δ)):
-            found = δ if k is None else δ[k]
-            right = sum_of(numbers, line, derivation, np.shape(found), k)
-            close = 1e-13 * units(loss)
-            np.testing.assert_allclose(
-                right, found, rtol=10 * close, atol=close, err_msg=line.left.name
-            )
+        for left, terms in read_for_each_letter(line, derivation):
+            δ = numbers.δ[left.wire]
+            for k in [None] if left.offset is None else range(len(δ)):
+                found = δ if k is None else δ[k]
+                right = sum_of(numbers, terms, derivation, np.shape(found), k)
+                close = 1e-13 * units(loss)
+                np.testing.assert_allclose(
+                    right, found, rtol=10 * close, atol=close, err_msg=left.name
+                )
+
+
+def read_for_each_letter(line: Line, derivation: Derivation) -> list[tuple[Variable, Any]]:
+    """Return a line, or what it says for each letter that g stands for, by the names alone."""
+    if not line.subscripts:
+        return [(line.left, line.terms)]
+    known = {x.signal.name: x.signal for x in (*derivation.sources, *derivation.equations)}
+
+    def put(letter: str) -> Callable[[Any], Any]:
+        def leaf(old: Any) -> Any:
+            if not isinstance(old, Variable) or not old.name.endswith("_g"):
+                return old
+            own = known[f"{old.name.removesuffix('g')}{letter}"]
+            return Variable(own.name, own.value, own.wire, None, own.is_delta, old.offset)
+
+        return leaf
+
+    return [
+        (
+            put(letter)(line.left),
+            [replace(x, formula=rewrite(x.formula, leaf=put(letter))) for x in line.terms],
+        )
+        for letter in line.subscripts
+    ]
 
 
 # --- what is said -------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def _with_letter(equations: list[Equation]) -> Line | None:
         )
         for x, letter in zip(equations, letters, strict=True)
     ]
-    if len({(str(left), *map(str, terms)) for left, terms in sides}) > 1:
+    if len({tuple(_with_steps(x) for x in (left, *terms)) for left, terms in sides}) > 1:
         return None
     first, (left, formulas) = equations[0], sides[0]
     terms = tuple(
@@ -158,6 +158,16 @@ def _with_letter(equations: list[Equation]) -> Line | None:
     )
     each = tuple(x.signal for x in equations)
     return Line(left, terms, subscripts=tuple(letters), each=each)
+
+
+def _with_steps(formula: Any) -> str:
+    """Return the text of a formula in which each signal has its step."""
+
+    def put(leaf: Any) -> Any:
+        is_signal = isinstance(leaf, Variable)
+        return Symbol(f"{leaf.name}@{leaf.offset}", leaf.value) if is_signal else leaf
+
+    return str(rewrite(formula, leaf=put))
 
 
 def _subscripted(formula: Any, letter: str) -> Any:

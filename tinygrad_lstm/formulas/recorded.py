@@ -49,11 +49,11 @@ class Recorded:
         same = adjoint.continued
         δ = {wire: back[adjoint.wires[same.get(wire, wire)].name] for wire in alive(self.network)}
         for node in self.network.nodes:
-            whole = node.outputs[0] if node.parts else None
+            parts = parts_of(self.network, node)
+            whole = node.outputs[0] if parts else None
             if whole in δ:  # which is used as a whole, and in parts
                 shares = [
-                    δ.get(wire, np.zeros((*δ[whole].shape[:-1], width)))
-                    for wire, width in parts_of(self.network, node)
+                    δ.get(wire, np.zeros((*δ[whole].shape[:-1], width))) for wire, width in parts
                 ]
                 δ[whole] = δ[whole] + np.concatenate(shares, axis=-1)
         return δ
