@@ -80,6 +80,15 @@ def test_an_attribute_of_such_a_name_may_be_set():
     layer.device = "here"
     layer.to = lambda place: place
     assert (layer.device, layer.to(3)) == ("here", 3)
+    assert {"device", "to"} <= set(dir(layer)) and "cuda" not in dir(layer)
+
+
+def test_a_method_of_such_a_name_may_be_defined():
+    class Movable(tg.nn.Module):
+        def to(self, place):
+            return place
+
+    assert Movable().to(3) == 3 and "to" in dir(Movable()) and "cpu" not in dir(Movable())
 
 
 def pickle_copy(value):

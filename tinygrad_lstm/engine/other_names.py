@@ -7,6 +7,7 @@ for any other name gets Python's own message.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 _NO_DEVICE = "leave it out: all numbers are in the memory of this machine"
 _NEW = "a Tensor is not changed in place: write {} and use the result"
@@ -67,6 +68,27 @@ FUNCTIONS = {
     "load": "tg.interop.load", "autograd": "tg.grad, tg.jvp and tg.vjp", "cuda": _NO_DEVICE,
     "device": _NO_DEVICE, "inference_mode": "tg.no_grad",
 }  # fmt: skip
+
+
+class Elsewhere:
+    """An attribute that a class has not: it raises the error that says what to write."""
+
+    def __init__(self, name: str, table: Mapping[str, str]) -> None:
+        self.name, self.table = name, table
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        raise unknown(type(instance).__name__, self.name, self.table)
+
+
+def refuse(cls: type, table: Mapping[str, str]) -> None:
+    """Let the objects of a class say what to write for the names in a table.
+
+    A ``__getattr__`` of the class would do it too, and slow down the reading of every attribute.
+    """
+    for name in table:
+        setattr(cls, name, Elsewhere(name, table))
 
 
 def unknown(who: str, name: str, table: Mapping[str, str]) -> AttributeError:

@@ -6,12 +6,12 @@ Knows the array and the place of a Tensor; not how a Tensor is made or recorded.
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, DetachError, ShapeError, UsageError
-from .other_names import TENSOR, unknown
+from .other_names import TENSOR, refuse
 from .place import Place
 from .primitive import Primitive
 
@@ -51,12 +51,8 @@ class Reading:
         """Return the numbers as nested lists."""
         return self._array.tolist()
 
-    if not TYPE_CHECKING:  # which would take every attribute for known
-
-        def __getattr__(self, name):
-            if name not in TENSOR:
-                return object.__getattribute__(self, name)  # which raises Python's own error
-            raise unknown("Tensor", name, TENSOR)
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in TENSOR]
 
     # --- its name and its text -------------------------------------------------------------------
 
@@ -109,3 +105,6 @@ class Reading:
             f"{action} is not differentiable here and would leave the tape at {self.label()}; "
             f"{remedy}if that is meant, write .detach().numpy(), or .item() for a single number"
         )
+
+
+refuse(Reading, TENSOR)

@@ -37,6 +37,7 @@ _serials = count()
 _where_am_i = here.get
 _ndarray = np.ndarray
 _NO_PARAMETERS: dict[str, Any] = {}
+_LISTS = frozenset([list, tuple])
 
 _Method = Callable[["Tensor", Any], "Tensor"]
 
@@ -368,7 +369,8 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
         del tensors[0]  # a condition has no say in the type of what is chosen
     constants = []
     for position, operand in enumerate(operands):
-        operand = joined(operand)
+        if type(operand) in _LISTS:
+            operand = joined(operand)
         if type(operand) is float:
             operand = _weak(operand, tensors[0])
         elif not isinstance(operand, Tensor):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from itertools import count
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..engine.other_names import MODULE, unknown
+from ..engine.other_names import MODULE, Elsewhere, refuse
 from ..engine.place import Home, Place
 from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError
@@ -46,12 +46,13 @@ class Holder:
                 object.__setattr__(self, "_growing", (*self._growing, attribute))
         object.__setattr__(self, attribute, value)  # or else a property sets what it likes
 
-    if not TYPE_CHECKING:  # which would take every attribute for known
-
-        def __getattr__(self, name):
-            if name not in MODULE:
-                return object.__getattribute__(self, name)  # which raises Python's own error
-            raise unknown(type(self).__name__, name, MODULE)
+    def __dir__(self) -> list[str]:
+        kind, own = type(self), vars(self)
+        return [
+            name
+            for name in super().__dir__()
+            if name in own or not isinstance(getattr(kind, name, None), Elsewhere)
+        ]
 
     def __delattr__(self, attribute: str) -> None:
         object.__delattr__(self, attribute)
@@ -165,6 +166,9 @@ class Holder:
         self.place.parent = holder.place
         if not self._has_name:
             self.place.name = name
+
+
+refuse(Holder, MODULE)
 
 
 def free_name(stem: str, taken: Container[str]) -> str:
