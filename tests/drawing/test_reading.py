@@ -3,13 +3,16 @@
 Where things stand is read off the layout programs' own geometry.
 """
 
+import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from support.pictures import WAYS, Layout
+from support.pictures import WAYS, Layout, arrows, labels, legend, nodes, pieces
+from tinygrad_lstm.drawing.bridges import bridge
+from tinygrad_lstm.drawing.text import FONT, MONO, is_beside
 
 MARGIN = 2  # points by which an arrow is nearer to its own label than any other arrow
 
@@ -92,3 +95,161 @@ def test_every_label_is_nearest_to_its_own_arrow(name, way):
     for view in ("forward", "adjoint"):
         layout = Layout(tg.draw(network(), view=view, **options).dot, way)
         assert layout.strays(MARGIN) == [] and layout.overlaps() == []
+
+
+# --- names and factors ----------------------------------------------------------------------------
+
+
+def drawn(name, view="adjoint", **more):
+    network, options = CASES[name]
+    return tg.draw(network(), view=view, **options | more).dot
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint"])
+@by_case
+def test_a_name_and_a_factor_look_different(name, view):
+    seen = [label for label in labels(drawn(name, view)) if label.lines and not is_beside(label.id)]
+    fonts = {(label.look["shape"], label.look["fontname"]) for label in seen}
+    assert fonts == {("plaintext", MONO), ("trapezium", FONT)}
+    for label in seen:
+        if label.look["shape"] == "trapezium":
+            assert not any(line.startswith("δ") for line in label.lines)
+
+
+@pytest.mark.parametrize(("view", "tip"), [("forward", "-90"), ("adjoint", "90")])
+def test_a_factor_points_along_its_arrow(view, tip):
+    wedges = [x.look for x in labels(drawn("gru", view)) if x.look["shape"] == "trapezium"]
+    assert wedges and {look["orientation"] for look in wedges} == {tip}
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint"])
+def test_what_enters_and_what_leaves_a_function_stands_on_its_lines(view):
+    dot = drawn("gru", view)
+    function = {"r": "σ", "z": "σ", "n": "tanh"}
+    for gate, operation in function.items():
+        enters, leaves = (f"s_{gate}(k)", f"{gate}(k)")
+        inside = operation
+        if view == "adjoint":
+            enters, leaves = f"δ{leaves}", f"δ{enters}"
+            inside = f"1 − {gate}(k)²" if gate == "n" else f"{gate}(k) ∘ (1 − {gate}(k))"
+        (to,) = [arrow for arrow in arrows(dot) if arrow.lines[-1:] == [enters]]
+        (box,) = [node for node in nodes(dot) if node.id == to.head]
+        assert box.lines == [inside]
+        assert {arrow.lines[0] for arrow in arrows(dot) if arrow.tail == box.id} == {leaves}
+
+
+def test_signals_are_called_alike_in_boxes_and_on_arrows():
+    for view in ("forward", "adjoint"):
+        dot = drawn("gru", view, legend=False)
+        for part in (*nodes(dot), *labels(dot)):
+            for line in part.lines:
+                assert not re.search(r"(?<![_\w])(out|n|r|z|x)\b(?!\()", line), line
+
+
+def test_a_signal_that_a_factor_reads_has_a_name():
+    forward = {line for label in labels(drawn("custom cell", "forward")) for line in label.lines}
+    adjoint = {line for part in (*labels(drawn("custom cell")), *nodes(drawn("custom cell")))
+               for line in part.lines}  # fmt: skip
+    assert {"σ(s(k))", "softplus(s(k)) − 0.5"} <= adjoint and "s(k)" in forward
+    assert not any("_" in line for line in adjoint if "add" in line or "subtract" in line)
+
+
+def test_one_number_for_several_entries_is_the_sum_of_what_comes_back():
+    x, e = leaf("x", 3), leaf("e")
+    dot = tg.draw(tg.sum(tg.tanh(x) * tg.sigmoid(e)), view="adjoint").dot
+    (to,) = [arrow for arrow in arrows(dot) if "Σ" in arrow.lines]
+    assert to.lines == ["tanh(x)", "Σ"]
+    assert any("adds the entries up" in line for line in legend(dot))
+
+
+# --- gradients of weights -------------------------------------------------------------------------
+
+GRADIENTS = {
+    "two steps back": ["δW = Σₖ x(k)ᵀ δs_h(k)", "δU1 = Σₖ h(k−1)ᵀ δs_h(k)",
+                       "δU2 = Σₖ h(k−2)ᵀ δs_h(k)", "δV = Σₖ h(k)ᵀ δy(k)"],
+    "custom cell": ["δp = Σₖ δs_f(k) ∘ c(k−1)", "δU = Σₖ (f(k) ∘ c(k−1))ᵀ δs(k)"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_weight_s_gradient_stands_beside_the_weight(name):
+    dot = drawn(name)
+    by_id = {label.id: label for label in labels(dot)}
+    beside = {label.lines[0]: by_id[label.id.rpartition("_")[0]] for label in by_id.values()
+              if is_beside(label.id)}  # fmt: skip
+    assert beside.keys() >= set(GRADIENTS[name])
+    for text, weight in beside.items():
+        called = text.removeprefix("δ").partition(" ")[0]
+        assert weight.lines in ([called], [f"{called}ᵀ"])
+
+
+def test_many_gradients_stand_below():
+    dot = drawn("directions")
+    assert not any(is_beside(label.id) for label in labels(dot))
+    words = " ".join(legend(dot))
+    assert "δW_a = Σₖ x(k)ᵀ δs_a(k)" in words and "δp_o = Σₖ δs_o(k) ∘ state(k)" in words
+
+
+# --- marks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint"])
+@by_case
+def test_a_thick_line_is_a_value_that_is_carried_over_a_step(name, view):
+    dot = drawn(name, view)
+    delays = {node.id for node in nodes(dot) if node.lines in (["q⁻¹"], ["q⁺¹"])}
+    lines = [(*ends, look) for *ends, look in pieces(dot) if look["color"] != "none"]
+    reached, before = delays, None
+    while reached != before:  # from a delay through names, and no factor
+        before = reached
+        names = {x.id for x in labels(dot) if x.look["shape"] == "plaintext"} & reached
+        ends = [{tail, head} for tail, head, _ in lines if {tail, head} & (delays | names)]
+        reached = delays.union(*ends)
+    for tail, head, look in lines:
+        assert ("penwidth" in look) <= ({tail, head} <= reached)
+    assert any("penwidth" in look for *_, look in lines) == bool(delays)
+
+
+@by_case
+def test_a_dot_branches(name):
+    dot = drawn(name)
+    visible = [arrow for arrow in arrows(dot) if arrow.look["color"] != "none"]
+    for node in nodes(dot):
+        if node.lines in (["●"], ["◆"], ["Σ"]) and node.look["shape"] == "circle":
+            seen = node.look.get("fontcolor") != "none"
+            assert not seen or sum(node.id in arrow[:2] for arrow in visible) > 2
+
+
+def test_the_branch_point_of_a_product_is_a_diamond():
+    forward, adjoint = ({node.id[1:]: node.lines for node in nodes(drawn("gru", view))}
+                        for view in ("forward", "adjoint"))  # fmt: skip
+    products = {place for place, lines in forward.items() if lines == ["×"]}
+    assert {place for place, lines in adjoint.items() if lines == ["◆"]} == products
+    assert len(products) == 3
+
+
+def test_an_arrow_between_dots_has_a_head():
+    dot = drawn("gru")
+    dots = {node.id for node in nodes(dot) if node.lines in (["●"], ["◆"])}
+    between = [arrow for arrow in arrows(dot) if {arrow.tail, arrow.head} <= dots]
+    assert between and all("nonenormal" in arrow.look.values() for arrow in between)
+
+
+def test_the_legend_says_what_functions_are_where_they_are_used():
+    custom, directions = (" ".join(legend(drawn(name))) for name in ("custom cell", "directions"))
+    assert "softplus(s) = ln(1 + exp(s))" in custom and "softplus" not in directions
+    assert "σ(s) = 1 / (1 + exp(−s))" in custom and "σ(s)" in directions
+    assert "σ(s)" not in " ".join(legend(drawn("two steps back")))
+    assert "q⁺¹, output(k) = input(k+1), zero after the last step: run k backwards" in custom
+
+
+def test_where_lines_cross_one_has_a_bridge():
+    ends = {"a": "0,50", "b": "100,50", "c": "50,0", "d": "50,100"}
+    places = "\n".join(f'{name} [pos="{at}"];' for name, at in ends.items())
+    level = 'a -> b [pos="0,50 30,50 60,50 100,50"];'
+    upright = 'c -> d [pos="50,0 50,30 50,60 50,100"];'
+    text = f"digraph f {{\n{places}\n{level}\n{upright}\n}}\n"
+    assert re.findall(r'color=(\S+), .*pos="(\S+) .* (\S+)"\];', bridge(text)) == [
+        ("white", "45,50", "55,50"), ('"black"', "45,50", "55,50")]  # fmt: skip
+    assert bridge(text.replace(upright, "")) == text.replace(upright, "")
+    assert bridge(text.replace("c -> d", "a -> d")).count("bridge") == 0  # of one fork

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from .skeleton import Role, Skeleton, Sort, is_matmul
+from .skeleton import SPREAD, Role, Skeleton, Sort, is_matmul
 from .text import NO_BREAK, escape
 
 WIDEST = 110  # letters of a line
@@ -24,13 +24,17 @@ LEGEND: dict[str, str] = {
     "δB = Aᵀ δ",
     Role.FUNCTION: "f  function; in the adjoint network a gain: δ is times its slope, entry by "
     "entry",
+    Role.BOX: "f in a sharp box is an operation on whole arrays; fᵀ is its transpose: Σᵀ gives the "
+    "δ of a sum to each term",
     Role.DELAY: "q⁻¹  output(k) = input(k−1); in the adjoint network q⁺¹, output(k) = input(k+1), "
-    "zero after the last step: run k backwards. A thick line carries a value over a step",
+    "zero after the last step: run k backwards. A thick line carries a value over a step, "
+    "in the colour of its q⁻¹",
     Role.GAP: "…  steps that are left out, in the adjoint network too",
     "weight": "▷W  a wedge multiplies: x becomes x W; in the adjoint network δ becomes δ Wᵀ, and "
     "δW = Σ over k of (what enters W)ᵀ δ(what leaves W)",
     "left": "▷W ·  the same from the left: x becomes W x, and δ becomes Wᵀ δ",
     "factor": "▷p  multiplies entry by entry: x becomes x ∘ p, and δ becomes δ ∘ p",
+    SPREAD: "▷Σ  adds the entries up, for the signal is one number for several entries",
     Role.ALIAS: "b in a box is a parameter or a constant; δb is the sum, over k and the batch, of "
     "the δ that enters its box",
 }
@@ -59,6 +63,8 @@ def _texts(drawn: Skeleton) -> list[str]:
         words.add("factor")
     if any(line.endswith(" ·") for label in labels for line in (*label.forward, *label.adjoint)):
         words.add("left")
+    if any(label.adjoint == (SPREAD,) for label in labels):
+        words.add(SPREAD)
     texts = [text for word, text in LEGEND.items() if word in words]
     texts += dict.fromkeys(vertex.meaning for vertex in drawn.vertices if vertex.meaning)
     if not says_gradients_at_arrows(drawn):

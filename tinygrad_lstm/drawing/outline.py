@@ -18,6 +18,7 @@ from .loss import Loss
 from .shared import say_shared
 from .skeleton import (
     LOOSE,
+    SPREAD,
     Arc,
     Label,
     Reading,
@@ -40,11 +41,13 @@ class Way(NamedTuple):
     """The way of a signal to a vertex: the vertex it comes from, what it passes, and the one step.
 
     ``step`` says which step is picked of all that a loop hands out; empty if none is.
+    ``is_spread`` says that the signal stands for several entries, to each of which it is broadcast.
     """
 
     maker: Node
     weight: Weight | None
     step: str
+    is_spread: bool
 
 
 def outline(graph: Flow, alive: set[int]) -> Skeleton:
@@ -322,7 +325,7 @@ class _Outline:
 
     def _join(self, way: Way, node: Node, gain: tuple[Label, ...], wire: int) -> Arc:
         """Add the arc of a way to a vertex."""
-        maker, weight, _ = way
+        maker, weight = way.maker, way.weight
         is_carry = node.kind in DELAYS or maker.kind in DELAYS
         shown = short_name(maker) if maker.is_named else ""
         product, port = weight or (None, 0)
@@ -337,7 +340,7 @@ class _Outline:
 
     def _labels(self, way: Way, node: Node, gain: tuple[Label, ...]) -> tuple[Label, ...]:
         """Return the labels of a way to a vertex, which multiplies the signal by a gain."""
-        maker, weight, step = way
+        maker, weight, step, is_spread = way
         labels = self._name(maker)
         if step:
             labels += named(step, step, frames(maker))
@@ -346,6 +349,8 @@ class _Outline:
             gradient = self.labels.gradient(*weight)
             labels += (Label(Sort.WEIGHT, (forward,), (adjoint,), scope, gradient),)
             labels += named(self.labels.signal_name(weight[0]), scope=scope)
+        if is_spread:
+            labels += (Label(Sort.GAIN, (), (SPREAD,), frames(node)),)
         labels += gain
         head = self.skeleton.vertices[self.vertex[id(node)]]
         if head.role is Role.END and labels and labels[-1].forward == head.forward:
@@ -372,8 +377,9 @@ class _Outline:
     def _way(self, wire: int) -> Way:
         """Return the way of the signal on a wire, back to the vertex that it comes from."""
         weight: Weight | None = None
-        node, step = self.maker[wire], ""
+        node, step, is_spread = self.maker[wire], "", False
         while True:
+            is_spread |= node.kind is Kind.BROADCAST
             if node.kind is Kind.BILINEAR and (port := self._weight(node)) is not None:
                 weight = node, port
                 node = self.maker[node.inputs[1 - port]]
@@ -384,7 +390,7 @@ class _Outline:
             elif self._is_through(node):
                 node = self.maker[node.inputs[0]]
             else:
-                return Way(node, weight, step)
+                return Way(node, weight, step, is_spread)
 
     def _is_through(self, node: Node) -> bool:
         """Return whether a node hands its signal on unseen."""
@@ -401,7 +407,7 @@ class _Outline:
             branch = self.maker[wire]
             if branch.kind is Kind.BRANCH and wire in self._idle(branch):
                 continue
-            maker, weight, step = way = self._way(wire)
+            maker, weight, step, _ = way = self._way(wire)
             is_end = maker.kind in SOURCES or self._is_reading(maker)
             if is_end or id(maker) in self.hidden or id(maker) not in self.vertex:
                 continue

@@ -33,6 +33,7 @@ class Role(StrEnum):
     BOX = "box"
 
 
+SPREAD = "Σ"  # the factor of the δ of a number that stands for several entries
 LOOSE = (Role.ALIAS, Role.END)  # vertices that stand at the edge of the network
 
 

@@ -8,7 +8,7 @@ before what it leads to, and the arrow into it is the one long way back.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import graphviz
@@ -20,12 +20,13 @@ from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
 
 Place = tuple[int, int | None]  # a vertex, or an arc and which of its labels
 
-INK, DELTA, CARRY, MARK = "#202124", "#b3261e", "#00695c", "#f9a825"
+INK, DELTA, MARK = "#202124", "#b3261e", "#f9a825"
+CARRIES = "#00695c", "#3949ab", "#6a1b9a", "#5d4037"  # a colour for each delay and its lines
 # the look of a vertex by its role, where it is no white box
 BOXES: dict[Role, dict[str, str]] = {
     Role.FUNCTION: {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
     Role.BOX: {"fillcolor": "#f1f3f4"},
-    Role.DELAY: {"fillcolor": "#e0f2f1", "color": CARRY, "penwidth": "1.6", "fontsize": "12"},
+    Role.DELAY: {"fillcolor": "#e0f2f1", "penwidth": "1.6", "fontsize": "12"},
     Role.GAP: {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"},
     Role.ALIAS: {"fillcolor": "#fff8e1", "color": "#bf9000", "fontsize": "10"},
     Role.END: {"shape": "plaintext", "style": "", "fontsize": "13"},
@@ -75,6 +76,8 @@ class _View:
             if tail.role is Role.ALIAS and head.role is not Role.DELAY and not arc.labels:
                 self.beside.setdefault(arc.head, []).append(arc.tail)
         self.idle = self._idle()
+        delays = [at for at, vertex in enumerate(drawn.vertices) if vertex.role is Role.DELAY]
+        self.carries = dict(zip(delays, cycle(CARRIES), strict=False))
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
     def text(self, title: str, legend: bool) -> str:
@@ -157,6 +160,8 @@ class _View:
             look |= {"color": "none", "fillcolor": "none", "fontcolor": "none"}
         if number in self.idle:  # the line is drawn through it
             look |= {"label": "", "color": "none", "fontname": MONO}
+        if number in self.carries:
+            look["color"] = self.carries[number]
         if vertex.is_marked:
             look |= {"color": MARK, "penwidth": "3"}
         return look
@@ -232,7 +237,8 @@ class _View:
         is_carry = (tail.role is Role.DELAY and is_before) or (
             head.role is Role.DELAY and is_after and tail.role not in LOOSE
         )
-        look = {"color": arc.color or (CARRY if is_carry and not self.adjoint else self.ink)}
+        delay = arc.tail if tail.role is Role.DELAY and is_before else arc.head
+        look = {"color": arc.color or (self.carries[delay] if is_carry else self.ink)}
         if is_carry:
             look["penwidth"] = THICK
         if arc.is_marked:
