@@ -740,3 +740,25 @@ def test_a_stack_of_two_signals_in_turn_is_the_sequence_of_neither():
     back = network.adjoint().evaluate()
     for name, leaf in (("x", x), ("W", W)):
         np.testing.assert_allclose(back[f"δ{name}"], tg.grad(loss, leaf).numpy(), rtol=1e-11)
+
+
+# --- loops of one step, and loops that begin before step 0 ----------------------------------------
+
+
+def test_a_loop_that_begins_before_step_0_folds_though_its_steps_only_pass_a_signal_on():
+    p, out = leaf("p", H), []
+    for _ in tg.steps(range(-2, 2)):
+        out.append(tg.reshape(p, (1, H)))
+    f = folded(tg.sum(tg.concatenate(out) ** 2))
+    assert [len(f.loops[loop].steps) for loop in loops(f)] == [4]
+
+
+@pytest.mark.parametrize(("at", "count"), [(-1, 1), (1, 2)], ids=["before", "within"])
+def test_what_one_step_passes_on_stands_before_a_loop_if_its_step_comes_before(at, count):
+    """At a step that the loop itself has, it is a loop of its own."""
+    p, h = leaf("p", H), np.zeros((1, H))
+    for _ in tg.steps(range(at, at + 1)):
+        h = tg.reshape(p, (1, H))
+    for _ in tg.steps(T):
+        h = tg.tanh(h)
+    assert len(loops(folded(tg.sum(h**2)))) == count

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.networks import holds
 from tinygrad_lstm.engine.primitives import TABLE
 from tinygrad_lstm.engine.steps import along_axes, of_join, of_part, of_transpose
 
@@ -121,3 +122,48 @@ def test_what_uses_a_sequence_in_several_ways_is_moved_into_its_one_loop(after):
     found = network.adjoint().evaluate()
     for leaf_, gradient in zip(["x", "rnn.W", "rnn.U", "rnn.b"], expected, strict=True):
         np.testing.assert_allclose(found[f"δ{leaf_}"], gradient.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def states(net, steps):
+    """Return all h(k) = tanh(net(k) + h(k-1)), over steps in some order, the earliest first."""
+    h, out = np.zeros(net.shape[1:]), {}
+    for k in tg.steps(steps):
+        h = out[k] = tg.tanh(net[k] + h)
+    return tg.stack([out[k] for k in sorted(out)])
+
+
+def matrices(x):
+    """Return the product of all states of a matrix and of the last state."""
+    h, out = np.zeros((H, H)), []
+    for k in tg.steps(T):
+        h = tg.tanh(x[k] + h)
+        out.append(h)
+    return tg.stack(out) @ h
+
+
+SEVERAL = {
+    "a sequence that was not collected, times one that was": (H, lambda x: x @ states(x, range(H))),
+    "backwards and forwards": (
+        H,
+        lambda x: states(x, range(H)) * states(tg.sin(x), range(H - 1, -1, -1)),
+    ),
+    "a sequence and the last of it": (T, matrices),
+}
+
+
+@pytest.mark.parametrize(("count", "program"), SEVERAL.values(), ids=SEVERAL)
+def test_what_depends_on_several_sequences_keeps_its_value_and_gradient(count, program):
+    x = leaf("x", T, H, H) if count == T else leaf("x", H, H)
+    loss = tg.sum(program(x) ** 2)
+    holds(loss, tg.graph(loss).fold())
+
+
+def test_sequences_of_other_steps_meet_outside_of_their_loops():
+    """Inside of a loop, step k of one would be written as step k of the other."""
+    x = leaf("x", H, H)
+    y = states(x, range(2)) * states(tg.sin(x), range(1, 3))
+    loss = tg.sum(y**2)
+    network = tg.graph(loss).fold()
+    holds(loss, network)
+    products = [node for node in network.nodes if node.stem == "hadamard"]
+    assert len(products) == 1 and not products[0].folded

@@ -135,3 +135,20 @@ def gated(steps):
 def formula():
     x, a = (tg.Tensor(value, requires_grad=True, name=n) for n, value in (("x", 0.5), ("a", 2.0)))
     return named(tg.sin(a * x) / x - x * tg.exp(-x), "y")
+
+
+def leaf(name, *shape):
+    rng = np.random.default_rng(len(name) + sum(shape))
+    return tg.Tensor(rng.normal(size=shape), requires_grad=True, name=name)
+
+
+def holds(loss, graph):
+    """Hold a graph, and its adjoint network, to the value and all gradients of the tape."""
+    leaves = [signal.tensor for name, signal in tg.signals(loss).items()
+              if signal.tensor.requires_grad and not signal.tensor.inputs]  # fmt: skip
+    (value,) = graph.evaluate().values()
+    np.testing.assert_allclose(value, loss.numpy(), rtol=1e-12)
+    deltas = graph.adjoint().evaluate()
+    for tensor, gradient in zip(leaves, tg.grad(loss, leaves), strict=True):
+        right = gradient.numpy()
+        np.testing.assert_allclose(deltas[f"δ{tensor.name}"], right, rtol=1e-11, atol=1e-13)

@@ -235,7 +235,9 @@ class _Alignment:
             for common in self.commons:
                 if common.members[step] is None:
                     values = [self._value(operand, step) for operand in common.operands]
-                    common.values[step] = value = compute(common.at(step), values)
+                    with np.errstate(all="ignore"):  # nobody computed it
+                        value = compute(common.at(step), values)
+                    common.values[step] = value
                     if not _is_finite(common.template.node, values, value):
                         raise UsageError(
                             f"fold: step {self._number(step)} lacks {common.template.node.stem}; "

@@ -86,7 +86,6 @@ def _is_before(loop: int, operations: Operations, loops: Sequence[Loop]) -> bool
         _leads(loops[loop], tuple(steps), loops[other], sign)
         for other, steps in operations.items()
         for sign in (-1, +1)
-        if other != loop
     )
 
 
