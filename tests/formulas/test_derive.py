@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -870,11 +871,27 @@ def test_what_cannot_be_derived_is_refused_by_its_reason():
         tg.derive(tg.sum(drawn(2) * 2.0), fold="yes")
 
 
-def test_an_operation_without_a_form_in_numpy_is_refused_by_name():
-    x = tg.Tensor(np.eye(2) * 2.0, requires_grad=True, name="x")
-    derivation = tg.derive(tg.sum(tg.linalg.cholesky(x)))
+HIDDEN = 2.0
+
+
+def doubled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return wraps(function)(lambda x: 2.0 * function(x))
+
+
+@doubled
+def decorated(x):
+    return x
+
+
+@pytest.mark.parametrize("forward", [lambda x: x * HIDDEN, decorated, lambda x: decorated(x)])
+def test_an_operation_without_a_form_in_numpy_is_refused_by_name(forward):
+    of_its_own = elementwise(
+        "of_its_own", forward, lambda x, y: y / x, notation=function("own"),
+        samples=lambda: [((np.array([0.5]),), {})],
+    )  # fmt: skip
+    derivation = tg.derive(tg.sum(of_its_own(drawn(2))))
     assert str(derivation)
-    with pytest.raises(UsageError, match=r"primitive cholesky has no form in NumPy"):
+    with pytest.raises(UsageError, match=r"primitive of_its_own has no form in NumPy"):
         derivation.numpy()
 
 
@@ -893,6 +910,54 @@ def test_a_primitive_of_a_user_is_written_into_the_program():
     U = drawn(3, 3, name="U")
     derivation = check(recurrent(lambda x, h: of_bump(x + h @ U), np.zeros((2, 3))))
     assert "def bump(x):" in derivation.numpy()
+
+
+def grown(x: np.ndarray, *, rate: float = 0.5) -> np.ndarray:
+    """Return x grown at a rate."""
+    return bump(x) + rate * x
+
+
+def test_a_primitive_of_a_lambda_or_with_types_is_written_into_the_program():
+    double, other = (
+        elementwise(name, forward, slope, notation=function(name), samples=of_half)
+        for name, forward, slope in (
+            ("double", lambda x: 2.0 * x, lambda x, y: 2.0 + 0.0 * x),
+            ("grown", grown, lambda x, y: -2.0 * x * tg.exp(-x * x) + 0.5),
+        )
+    )
+    x = drawn(3)
+    y = double(other(x))
+    y.name = "grown"  # as the function is
+    source = check(tg.sum(y * y)).numpy()
+    assert "def double(x):\n    return 2.0 * x" in source
+    assert "(x, *, rate=0.5):\n    return bump(x) + rate * x" in source
+
+
+def of_half() -> list[Any]:
+    return [((np.array([0.5]),), {})]
+
+
+def spectra(transform: Callable[..., Any]) -> tg.Tensor:
+    spectrum = transform(drawn(2, 6))
+    return tg.sum(spectrum.real**3) + tg.sum(spectrum.imag**2)
+
+
+def factored(factor: Callable[..., Any]) -> tg.Tensor:
+    A = drawn(3, 3, name="A")
+    return sum((tg.sum(part**3) for part in factor(A @ A.T + 0.5 * np.eye(3))), tg.sum(A))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: factored(lambda A: [tg.linalg.cholesky(A)]), lambda: factored(tg.linalg.eigh),
+        lambda: factored(tg.linalg.svd), lambda: factored(lambda A: [tg.linalg.pinv(A)]),
+        lambda: spectra(tg.fft.fft), lambda: spectra(tg.fft.rfft), lambda: spectra(tg.fft.fft2),
+    ],
+)  # fmt: skip
+def test_matrices_and_spectra_have_a_form_in_numpy(make):
+    source = check(make()).numpy()
+    assert "np.linalg." in source or "np.fft." in source
 
 
 def test_the_loss_is_called_by_one_name():

@@ -78,12 +78,12 @@ def even(x: Array) -> Array:
     return 0.5 * (x + turned(x))
 
 
-@symbolic(Notation("I", "I"))
+@symbolic(Notation("I", "I", code="np.eye(np.shape({0})[-1]{typed})"))
 def identity(x: Array) -> Array:
     return np.eye(x.shape[-1], dtype=x.dtype)
 
 
-@symbolic(function("diag", r"\operatorname{{diag}}"))
+@symbolic(function("diag", code="np.apply_along_axis(np.diag, -1, {0})"))
 def diagonal(v: Array) -> Array:
     """Return the matrix with a vector on its diagonal."""
     return v[..., None, :] * identity(v)

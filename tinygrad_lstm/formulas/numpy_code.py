@@ -9,11 +9,9 @@ Knows Symbols and the primitives.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import keyword
 import re
-import textwrap
 from collections.abc import Callable, Set
 from typing import Any
 from unicodedata import normalize
@@ -28,6 +26,7 @@ from ..errors import UsageError
 from ..network.parameters import Varying
 from . import plain_functions
 from .names import Names
+from .plain_source import plain_source
 from .reader import Variable
 from .rewriting import rewrite
 
@@ -140,12 +139,16 @@ class Code:
         primitive = by_forward().get(apply)
         if primitive is not None:
             return self._of_primitive(primitive)
-        if getattr(np, getattr(apply, "__name__", ""), None) is apply:
-            return f"np.{apply.__name__}({{operands}}{{options}})"
-        raise UsageError(
-            f"numpy: found {text.partition('(')[0]}, expected operations with a form in NumPy; "
-            "print the derivation instead, or give the operation's notation code='…'"
-        )
+        name = getattr(apply, "__name__", "")
+        if getattr(np, name, None) is apply:
+            return f"np.{name}({{operands}}{{options}})"
+        called = self._helper(apply, name) if name.isidentifier() else None
+        if called is None:
+            raise UsageError(
+                f"numpy: found {text.partition('(')[0]}, expected operations with a form in NumPy; "
+                "print the derivation instead, or give the operation's notation code='…'"
+            )
+        return f"{called}({{operands}}{{options}})"
 
     def _of_primitive(self, primitive: Primitive) -> str:
         many = "[{operands}]" if primitive.arity is None else "{operands}"
@@ -153,18 +156,32 @@ class Code:
             name = function.__name__
             if getattr(np, name, None) is function and _takes(function, primitive.parameters):
                 return f"np.{name}({many}{{options}})"
-        helper = getattr(plain_functions, primitive.name, None)
-        source = _plain_source(primitive.forward) if helper is None else inspect.getsource(helper)
-        if source is None:
+        called = self._helper(primitive.forward, primitive.name)
+        if called is None:
             raise UsageError(
                 f"numpy: the primitive {primitive.name} has no form in NumPy; write its forward "
-                "function with def and NumPy's functions alone, or give its notation code='…'"
+                "function with NumPy's functions alone, or give its notation code='…'"
             )
-        name = primitive.forward.__name__ if helper is None else primitive.name
-        self.helpers.setdefault(name, source.rstrip())
+        helper = getattr(plain_functions, primitive.name, None)
         takes = () if helper is None else inspect.signature(helper).parameters
         is_typed = "dtype" in takes and "dtype" not in primitive.parameters
-        return f"{name}({many}{{options}}{'{typed}' * is_typed})"
+        return f"{called}({many}{{options}}{'{typed}' * is_typed})"
+
+    def _helper(self, function: Callable[..., Any], name: str) -> str | None:
+        """Write a function into the program, and return what it is called there.
+
+        It is one of the `plain_functions`, or else itself; None if it needs more than NumPy.
+        """
+        helper = getattr(plain_functions, name, None)
+        if helper is not None:
+            self.helpers[name] = inspect.getsource(helper).rstrip()
+            return name
+        called = self.name(f"the function {name}", name)
+        sources = plain_source(function, called)
+        if sources is None:
+            return None
+        self.helpers |= sources
+        return called
 
     def variable(self, signal: Variable) -> str:
         """Return a signal, read at its step if it is kept for all of them."""
@@ -330,19 +347,3 @@ def _takes(function: Any, parameters: tuple[str, ...]) -> bool:
 def by_forward() -> dict[Any, Primitive]:
     """Return the primitives by what they compute."""
     return table.engine | {primitive.forward: primitive for primitive in table.others.values()}
-
-
-def _plain_source(function: Any) -> str | None:
-    """Return the source of a function that needs NumPy alone, or None."""
-    try:
-        function = inspect.unwrap(function)  # a user's primitive is watched
-        source = textwrap.dedent(inspect.getsource(function))
-        (definition,) = ast.parse(source).body
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
-    if not isinstance(definition, ast.FunctionDef) or definition.decorator_list:
-        return None
-    code, known = function.__code__, function.__globals__
-    needed = {name for name in code.co_names if name in known}
-    is_plain = needed <= {"np"} and known.get("np", np) is np and not code.co_freevars
-    return source if is_plain else None

@@ -70,6 +70,11 @@ def log_softmax(x, axis):
     return y - np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
 
 
+def gaps(v):
+    away = v[..., None, :] - v[..., :, None]
+    return np.where(away == 0, 0, 1 / np.where(away == 0, 1, away))
+
+
 def norm(x, axis=None, keepdims=False):
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 

@@ -1,0 +1,99 @@
+"""The source of a function that needs NumPy alone, as it can stand in a program.
+
+Knows Python's syntax; no formulas. Functions that it calls are taken along if they need NumPy alone
+too. Types are left out: what they name is not there.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import textwrap
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+
+def plain_source(function: Callable[..., Any], name: str) -> dict[str, str] | None:
+    """Return the sources of a function and of those that it calls, by name; None if it has none.
+
+    Parameters
+    ----------
+    function : callable
+        Defined by ``def`` or ``lambda``.
+    name : str
+        What the function is to be called.
+
+    Examples
+    --------
+    >>> plain_source(textwrap.dedent, "dedent") is None  # which needs the module re
+    True
+    """
+    is_wrapped = hasattr(function, "__wrapped__")
+    function = inspect.unwrap(function)  # a user's primitive is watched
+    if not isinstance(function, FunctionType) or function.__code__.co_freevars:
+        return None
+    definition = _definition(function)
+    if definition is None or (definition.decorator_list and is_wrapped):
+        return None
+    definition.name, definition.decorator_list = name, []
+    arguments = definition.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    for argument in (*every, arguments.vararg, arguments.kwarg):
+        if argument is not None:
+            argument.annotation = None
+    definition.returns = None
+    if ast.get_docstring(definition) is not None and len(definition.body) > 1:
+        del definition.body[0]
+    sources: dict[str, str] = {}
+    for needed in sorted(_names(function.__code__)):
+        if needed not in function.__globals__ or needed == function.__name__:
+            continue
+        other = function.__globals__[needed]
+        if needed == "np" and getattr(other, "__name__", "") == "numpy":
+            continue
+        inner = plain_source(other, needed) if isinstance(other, FunctionType) else None
+        if inner is None:
+            return None
+        sources |= inner
+    return {**sources, name: ast.unparse(definition)}
+
+
+def _names(code: Any) -> set[str]:
+    """Return the global names that a function reads, and the functions within it."""
+    own = {x.argval for x in dis.get_instructions(code) if x.opname == "LOAD_GLOBAL"}
+    return own.union(*(_names(const) for const in code.co_consts if hasattr(const, "co_code")))
+
+
+def _definition(function: FunctionType) -> ast.FunctionDef | None:
+    """Return the definition of a function; of a lambda one that returns the same."""
+    try:
+        if function.__name__ != "<lambda>":
+            (found,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+            return found if isinstance(found, ast.FunctionDef) else None
+        lines, _ = inspect.findsource(function)
+        first = function.__code__.co_firstlineno
+        (of_lambda,) = (
+            node
+            for node in ast.walk(ast.parse("".join(lines)))
+            if isinstance(node, ast.Lambda) and node.lineno == first and _is_of(function, node)
+        )
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    text = f"def f({ast.unparse(of_lambda.args)}):\n    return {ast.unparse(of_lambda.body)}"
+    (definition,) = ast.parse(text).body
+    assert isinstance(definition, ast.FunctionDef)
+    return definition
+
+
+def _is_of(function: FunctionType, node: ast.Lambda) -> bool:
+    """Return whether a lambda in a file is the function: its code does the same."""
+    module = compile(ast.Expression(node), "", "eval")
+    codes = [const for const in module.co_consts if hasattr(const, "co_code")]
+    own = function.__code__
+    return any(
+        (code.co_code, code.co_consts, code.co_names, code.co_varnames)
+        == (own.co_code, own.co_consts, own.co_names, own.co_varnames)
+        for code in codes
+    )
