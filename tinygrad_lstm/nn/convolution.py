@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,39 +29,23 @@ if TYPE_CHECKING:
 CONVOLVED = Notation("{0} ⋆ {1}", r"{0} \star {1}", PRODUCT, (PREFIX, PREFIX))
 
 
-class ConvOptions(TypedDict, total=False):
-    """The keywords of `Conv1d` and `Conv2d`, each of which says what they do."""
-
-    stride: int | Sequence[int]
-    padding: int | str | Sequence[Any]
-    dilation: int | Sequence[int]
-    groups: int
-    activation: Activation | None
-    bias: bool
-    name: str | None
-    dtype: DTypeLike
-    seed: init.Seed
-
-
 class Conv(Module):
     """Base of the convolutional layers: y = f(W ⋆ x + b) along the last axes.
 
     Parameters
     ----------
-    axes : int
-        Along how many axes.
     input_size, output_size, kernel_size, stride, padding, dilation, groups, activation, bias
         As in `Conv1d`.
     name, dtype, seed
         Of the layer, of its parameters, of their initial values.
     """
 
+    axes: int  # along how many
     W: Tensor
     b: Tensor
 
     def __init__(
         self,
-        axes: int,
         input_size: int,
         output_size: int,
         kernel_size: int | Sequence[int],
@@ -77,8 +61,7 @@ class Conv(Module):
         seed: init.Seed = None,
     ) -> None:
         super().__init__(name)
-        who = type(self).__name__
-        self.axes = axes
+        who, axes = type(self).__name__, self.axes
         self.input_size = size(f"{who}: input_size", input_size)
         self.output_size = size(f"{who}: output_size", output_size)
         self.kernel_size = for_axes(f"{who}: kernel_size", kernel_size, axes, least=1)
@@ -219,14 +202,7 @@ class Conv1d(Conv):
     (5, 4, 7)
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        kernel_size: int | Sequence[int],
-        **options: Unpack[ConvOptions],
-    ) -> None:
-        super().__init__(1, input_size, output_size, kernel_size, **options)
+    axes = 1
 
 
 class Conv2d(Conv):
@@ -269,14 +245,7 @@ class Conv2d(Conv):
     156 parameters
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        kernel_size: int | Sequence[int],
-        **options: Unpack[ConvOptions],
-    ) -> None:
-        super().__init__(2, input_size, output_size, kernel_size, **options)
+    axes = 2
 
 
 def _text(value: Any) -> str:
