@@ -154,6 +154,23 @@ def test_a_signal_that_a_factor_reads_has_a_name():
     assert not any("_" in line for line in adjoint if "add" in line or "subtract" in line)
 
 
+@pytest.mark.parametrize("name", [*NETWORKS, "unrolled", "numbers"])
+def test_every_signal_that_is_read_stands_on_a_line(name):
+    signal = re.compile(r"[\w.]+\([k−+\d]*\)")
+    forward = {line for part in (*labels(drawn(name, "forward")), *nodes(drawn(name, "forward")))
+               for line in part.lines}  # fmt: skip
+    dot = drawn(name)
+    read = " ".join(line for part in (*labels(dot), *nodes(dot)) for line in part.lines)
+    below = " ".join(line for line in legend(dot) if " = Σₖ " in line)
+    for word in signal.findall(f"{read} {below}"):
+        assert word.removeprefix("∂L").removeprefix("δ") in forward, word
+
+
+def test_weights_of_one_name_are_told_apart_below():
+    words = " ".join(legend(drawn("three layers")))
+    assert "in gru layers.0 δW_n" in words and "in gru layers.2 δW_n" in words
+
+
 def test_one_number_for_several_entries_is_the_sum_of_what_comes_back():
     x, e = leaf("x", 3), leaf("e")
     dot = tg.draw(tg.sum(tg.tanh(x) * tg.sigmoid(e)), view="adjoint").dot

@@ -6,6 +6,7 @@ room.
 
 from __future__ import annotations
 
+from collections import Counter
 from textwrap import wrap
 
 from .skeleton import SPREAD, Role, Skeleton, Sort, is_matmul
@@ -76,4 +77,9 @@ def _texts(drawn: Skeleton) -> list[str]:
 def _gradients(drawn: Skeleton) -> list[str]:
     """Return the equations of the gradients of weights, each once."""
     labels = [label for arc in drawn.arcs if arc.is_live for label in arc.labels]
-    return list(dict.fromkeys(label.gradient for label in labels if label.gradient))
+    equations = {(label.gradient, label.scope): None for label in labels if label.gradient}
+    weights = Counter(equation.partition(" ")[0] for equation, _ in equations)
+    return [
+        f"in {' '.join(scope)} {equation}" if weights[equation.partition(" ")[0]] > 1 else equation
+        for equation, scope in equations
+    ]

@@ -72,7 +72,7 @@ class _Outline:
         self.hidden = Loss(graph).nodes()
         self.skeleton = Skeleton()
         self.vertex: dict[int, int] = {}  # of a node, by identity
-        self.unsaid: list[tuple[Arc, Way, Node, tuple[Label, ...]]] = []  # whose labels wait
+        self.unsaid: list[tuple[Arc, Way, Node, tuple[Label, ...], str]] = []  # whose labels wait
         self.ends: dict[tuple[int, int, str], Arc] = {}  # to the loss, one for each signal
 
     def build(self) -> Skeleton:
@@ -85,8 +85,8 @@ class _Outline:
             elif id(node) in self.vertex:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
-        for arc, way, node, gain in self.unsaid:  # now that all factors are known
-            arc.labels = self._labels(way, node, gain)
+        for arc, way, node, gain, gradient in self.unsaid:  # now that it is known what is read
+            arc.labels = self._labels(way, node, gain, gradient)
         # what no δ comes to or goes from is not in the adjoint network, but for its ends
         live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, vertex in enumerate(self.skeleton.vertices):
@@ -335,10 +335,13 @@ class _Outline:
             wire in self.alive, is_carry, product, weight_name,
         )  # fmt: skip
         self.skeleton.arcs.append(arc)
-        self.unsaid.append((arc, way, node, gain))
+        gradient = self.labels.gradient(*weight) if weight is not None else ""
+        self.unsaid.append((arc, way, node, gain, gradient))
         return arc
 
-    def _labels(self, way: Way, node: Node, gain: tuple[Label, ...]) -> tuple[Label, ...]:
+    def _labels(
+        self, way: Way, node: Node, gain: tuple[Label, ...], gradient: str
+    ) -> tuple[Label, ...]:
         """Return the labels of a way to a vertex, which multiplies the signal by a gain."""
         maker, weight, step, is_spread = way
         labels = self._name(maker)
@@ -346,7 +349,6 @@ class _Outline:
             labels += named(step, step, frames(maker))
         if weight is not None:
             (forward, adjoint), scope = self.labels.weight(*weight), frames(weight[0])
-            gradient = self.labels.gradient(*weight)
             labels += (Label(Sort.WEIGHT, (forward,), (adjoint,), scope, gradient),)
             labels += named(self.labels.signal_name(weight[0]), scope=scope)
         if is_spread:
