@@ -771,6 +771,25 @@ def test_the_class_of_each_step_is_read_at_that_step():
     assert "index(k) = 3, 2, 4, 1." in text and "scatter" not in text
 
 
+def test_a_number_is_told_so_that_a_reader_can_type_it():
+    x, y = drawn(3), drawn(4, name="y")
+    derivation = check(0.1 * tg.mean(x * x) + tg.sum(tg.tanh(y) * (1 / np.sqrt(3))))
+    text, latex = str(derivation), derivation.latex()
+    assert "(1/30)" in text and "(1/√3)" in text and "(1/15) x" in text and "0.0333" not in text
+    assert r"(1/\sqrt{3})" in latex and "(1/30)" in latex
+
+
+def test_nothing_is_transposed_twice():
+    q, K, M = drawn(4, name="q"), drawn(4, 4, name="K"), drawn(5, 4, name="M")
+    text = str(check(tg.sum(tg.softmax(q @ K @ M.T) @ M)))
+    assert not re.search(r"ᵀ\)ᵀ|\)ᵀ$", text, re.MULTILINE) and "δM = δuᵀ (q K)" in text
+
+
+def test_a_forward_line_tells_the_shape():
+    text = str(tg.derive(network(T=4, batch=(5,))[0]))
+    assert re.search(r"\(9\) stateₖ = .* \(5, 4\)$", text, re.MULTILINE)
+
+
 # --- forms --------------------------------------------------------------------------------------
 
 NAMES = [

@@ -14,6 +14,7 @@ from ..engine.symbol import Symbol
 from .derived import Derived, Term
 from .layout import Page, page
 from .lines import Group, Line
+from .names import Exact
 from .reader import Variable
 from .rewriting import rewrite
 
@@ -136,11 +137,14 @@ def _summed(term: Term) -> str:
 def formula(expression: Any) -> str:
     """Return a formula in LaTeX, with the step of each signal as its subscript."""
     put = rewrite(expression, leaf=_leaf)
-    return put.latex() if isinstance(put, Symbol) else f"{put:g}"
+    text = put.latex() if isinstance(put, Symbol) else f"{put:g}"
+    return re.sub(r"√(\d+)", r"\\sqrt{\1}", text)
 
 
 def _leaf(leaf: Any) -> Any:
-    return Symbol(symbol(leaf), leaf.value) if isinstance(leaf, Variable) else leaf
+    if isinstance(leaf, Variable):
+        return Symbol(symbol(leaf), leaf.value)
+    return Exact(leaf) if isinstance(leaf, float) else leaf
 
 
 def symbol(signal: Variable) -> str:

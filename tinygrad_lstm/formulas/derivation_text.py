@@ -9,13 +9,17 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..engine.symbol import Symbol
 from .derivation_numbers import Numbers, named
 from .derived import Derived, Term
 from .layout import page
 from .lines import Group, Line
+from .names import Exact
 from .reader import Variable
 from .rewriting import rewrite
+from .simplify import is_number
 
 WIDTH = 80
 
@@ -59,7 +63,11 @@ def written(formula: Any) -> str:
 
 
 def _leaf(leaf: Any) -> Any:
-    return Symbol(named(leaf), leaf.value) if isinstance(leaf, Variable) else leaf
+    if isinstance(leaf, Variable):
+        return Symbol(named(leaf), leaf.value)
+    if isinstance(leaf, Symbol) and is_number(leaf):
+        return Symbol(f"{Exact(np.ravel(leaf.value)[0]):g}", leaf.value)
+    return Exact(leaf) if isinstance(leaf, float) else leaf
 
 
 def _left_width(groups: tuple[Group, ...]) -> int:
@@ -68,7 +76,8 @@ def _left_width(groups: tuple[Group, ...]) -> int:
 
 def _forward(line: Line, width: int) -> Iterator[str]:
     head = f"  {f'({line.number})':>5} {named(line.left):<{width}} = "
-    return _broken(head, written(line.terms[0].formula))
+    shape = np.shape(line.left.value)
+    return _broken(head, written(line.terms[0].formula), str(shape) if shape else "")
 
 
 def _backward(line: Line) -> Iterator[str]:

@@ -58,7 +58,11 @@ def legend(
     back = [line for group in backward for line in group.lines]
     written = [str(term.formula) for term in terms]
     yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
-    yield "∘ multiplies entry by entry; x W is a product of matrices; a vector is a row."
+    yield (
+        "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘; a vector "
+        "is a row."
+    )
+    yield "To the right of a forward line stands the shape of its signal, at one step."
     if any(_multiplies_vectors(term) for term in terms):
         yield "The product x y of two vectors is a number, Σ x ∘ y."
     if derivation.loops:

@@ -5,6 +5,7 @@ Knows nodes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -74,3 +75,22 @@ def printable(name: str) -> str:
     ('a\\\\x1b[31m', 'δ ŷ')
     """
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name)
+
+
+class Exact(float):
+    """A number that is written so that a reader can type it: as few digits or as 1/n tell it.
+
+    >>> f"{Exact(0.25):g}", f"{Exact(1 / 30):g}", f"{Exact(3**-0.5):g}", f"{Exact(-1 / 3):g}"
+    ('0.25', '(1/30)', '(1/√3)', '-(1/3)')
+    """
+
+    def __format__(self, form: str) -> str:
+        number, text = float(self), f"{float(self):g}"
+        if number == 0 or not math.isfinite(number) or float(text) == number:
+            return text
+        sign, size = "-" * (number < 0), abs(number)
+        for power, root in ((1, ""), (2, "√")):
+            n = round(size**-power) if size > 1e-6 else 0
+            if n > 1 and math.isclose(n ** (-1 / power), size, rel_tol=4e-16):
+                return f"{sign}(1/{root}{n})"
+        return repr(number)

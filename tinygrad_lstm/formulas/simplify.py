@@ -25,6 +25,7 @@ from ..engine.symbol import (
     RESHAPE,
     SUBTRACT,
     TOTAL,
+    TRANSPOSE,
     Symbol,
 )
 from .rewriting import form, multiple, rewrite, with_operands
@@ -144,6 +145,8 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
             return first - opposite if notation is ADD else first + opposite
     if notation is NEGATIVE and _is_negative(operands[0]):
         return operands[0].operands[0]
+    if notation is TRANSPOSE and (turned := _transposed_twice(operands[0])) is not None:
+        return turned
     if notation is RAISE and numbers[1] == 1:
         return operands[0]
     if notation not in (ADD, SUBTRACT, DIVIDE, NEGATIVE, RAISE):  # it may ask for the shapes
@@ -167,6 +170,19 @@ def _not_spread(old: Symbol, operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _is_negative(formula: Any) -> bool:
     return isinstance(formula, Symbol) and formula.notation is NEGATIVE
+
+
+def _transposed_twice(formula: Any) -> Any:
+    """Return the transpose of Xᵀ, or of Xᵀ Y, without a transpose of X; None of another formula."""
+    if not isinstance(formula, Symbol) or formula.ndim != 2:
+        return None
+    if formula.notation is TRANSPOSE:
+        return formula.operands[0]
+    if formula.notation is MATMUL:
+        x, y = formula.operands
+        if isinstance(x, Symbol) and x.notation is TRANSPOSE and x.ndim == 2 == np.ndim(y.value):
+            return y.T @ x.operands[0]
+    return None
 
 
 def _opposite_of_negative(formula: Any) -> Any:
