@@ -788,6 +788,7 @@ def test_nothing_is_transposed_twice():
 def test_a_forward_line_tells_the_shape():
     text = str(tg.derive(network(T=4, batch=(5,))[0]))
     assert re.search(r"\(9\) stateₖ = .* \(5, 4\)$", text, re.MULTILINE)
+    assert "stands the shape" in text and "shape" not in tg.derive(network()[0]).latex()
 
 
 # --- forms --------------------------------------------------------------------------------------

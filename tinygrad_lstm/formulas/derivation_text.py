@@ -22,6 +22,7 @@ from .rewriting import rewrite
 from .simplify import is_number
 
 WIDTH = 80
+SHAPES = "To the right of a forward line stands the shape of its signal, at one step."
 
 
 def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
@@ -29,7 +30,7 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
     layout = page(derivation)
     numbers = Numbers(derivation, steps)
     lines = [f"Derivation of {layout.title}", ""]
-    for sentence in (*layout.legend, *numbers.legend()):
+    for sentence in (*layout.legend, SHAPES, *numbers.legend()):
         lines += textwrap.wrap(sentence, WIDTH)
     lines += ["", f"Forward{', ' if layout.steps else ''}{layout.steps}"]
     for which, starts in layout.starts:

@@ -62,7 +62,6 @@ def legend(
         "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘; a vector "
         "is a row."
     )
-    yield "To the right of a forward line stands the shape of its signal, at one step."
     if any(_multiplies_vectors(term) for term in terms):
         yield "The product x y of two vectors is a number, Σ x ∘ y."
     if derivation.loops:
