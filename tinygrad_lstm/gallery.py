@@ -131,7 +131,8 @@ PICTURES: dict[str, tuple[Callable[[], Tensor], dict[str, Any]]] = {
     "question_unrolled": (
         question, {"view": "both", "fold": False, "title": "LSTM and dense layer, unrolled"}),
     "peepholes": (peepholes, {"view": "both", "title": "LSTM with peepholes"}),
-    "gomez": (gomez, {"view": "both", "values": 1, "title": "Gomez's example at k = 1"}),
+    "gomez": (
+        gomez, {"view": "both", "values": 1, "digits": 4, "title": "Gomez's example at k = 1"}),
     "gomez_heat": (
         gomez, {"view": "adjoint", "heat": True, "highlight": ["lstm.state"],
                 "title": "Gomez's example, |δ|, the error carousel marked"}),

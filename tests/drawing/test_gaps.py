@@ -113,7 +113,7 @@ def test_the_first_and_the_last_steps_are_drawn_and_the_others_counted(view):
     for note in picture.notes:
         assert note in words
     assert picture.notes[0].startswith("unrolled, since the steps differ first at h[")
-    assert "left out: 56 steps, k = 2 to 57" in picture.notes[1]
+    assert any("left out: 56 steps, k = 2 to 57" in note for note in picture.notes)
 
 
 def test_the_gap_stands_between_the_steps_beside_it():
@@ -146,7 +146,7 @@ def test_a_marked_step_is_drawn():
 def test_every_step_is_drawn_on_request():
     dot = tg.draw(elman(), fold=False).dot
     assert steps(dot) == list(range(60)) and not gaps(dot)
-    assert tg.draw(elman(), fold=False).notes == ()
+    assert not any("left out" in note for note in tg.draw(elman(), fold=False).notes)
 
 
 def test_more_than_can_be_drawn_is_refused(monkeypatch):

@@ -41,7 +41,7 @@ def numbers(dot):
 
 
 def drawn(**options):
-    return tg.draw(gallery.gomez(), **options).dot
+    return tg.draw(gallery.gomez(), **{"digits": 4} | options).dot
 
 
 def as_printed(text):
@@ -84,7 +84,7 @@ def test_without_values_there_are_no_numbers():
         dot = drawn(view="both", values=none)
         lines = [line for part in (*arrows(dot), *nodes(dot)) for line in part.lines]
         assert not any(map(is_number, lines))
-    assert size(dot) == size(drawn(view="both", values=1))
+    assert size(dot)[:2] == size(drawn(view="both", values=1))[:2]
 
 
 def test_where_there_are_steps_one_must_be_said():
@@ -107,9 +107,9 @@ def test_without_steps_values_are_true():
 
 @pytest.mark.parametrize(
     ("array", "text"),
-    [(np.array(-0.5), "−0.5"), (np.array([[2.0]]), "2"), (np.array([1.0, -2.0]), "(1 −2)"),
-     (np.full(4, 0.25), "(0.25 0.25 0.25 0.25)"), (np.ones(9), "‖3‖"), (None, "")],
-    ids=["number", "one entry", "some", "four", "many", "none"],
+    [(np.array(-0.5), ["−0.5"]), (np.array([[2.0]]), ["2"]), (np.array([1.0, -2.0]), ["(1 −2)"]),
+     (np.full(3, 0.25), ["(0.25 0.25", "0.25)"]), (np.ones(9), ["‖3‖"]), (None, [])],
+    ids=["number", "one entry", "some", "three", "many", "none"],
 )  # fmt: skip
 def test_an_array_is_written_out_if_itis_small(array, text):
     assert number(array) == text
@@ -143,7 +143,7 @@ def test_colours_get_darker():
 
 def test_the_legend_says_what_the_colours_mean(hot):
     *_, line, numbers_of = legend(drawn(view="adjoint", heat=True, values=1))
-    assert numbers_of == "numbers: the signals and the δ of step 1"
+    assert numbers_of == "numbers: the signals and the δ of step 1, 4 digits"
     least, most = (min(size for size, *_ in hot if size), max(hot)[0])
     assert f"from {least:.2g} (pale) to {most:.2g} (dark)" in line
 
@@ -277,3 +277,33 @@ def test_what_a_step_reads_is_marked_by_the_name_of_the_whole(count):
     loss.backward()
     tg.draw(tg.compare(loss, {"x": -x.grad}), fold=False)
     tg.draw(tg.compare(loss, {"x": -x.grad}))
+
+
+# --- digits, and the size limit -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digits", [1, 2, 5])
+def test_numbers_have_as_many_digits_as_asked(digits):
+    x = tg.Tensor([1 / 3, -200 / 3], requires_grad=True, name="x")
+    dot = tg.draw(tg.tanh(x), values=True, digits=digits).dot
+    written = next(arrow.lines[-1] for arrow in arrows(dot) if arrow.lines)
+    assert written == f"({1 / 3:.{digits}g} {-200 / 3:.{digits}g})".replace("-", "−")
+    assert any(f"{digits} digits" in line for line in legend(dot))
+
+
+@pytest.mark.parametrize(("entries", "is_norm"), [(1, True), (2, False), (5, False)])
+def test_a_signal_of_more_entries_than_asked_has_its_norm_and_the_legend_says_so(entries, is_norm):
+    x = tg.Tensor([3.0, -4.0], requires_grad=True, name="x")
+    dot = tg.draw(tg.tanh(x), values=True, entries=entries).dot
+    lines = [line for arrow in arrows(dot) for line in arrow.lines]
+    assert ("‖5‖" in lines, "(3 −4)" in lines) == (is_norm, not is_norm)
+    assert is_norm == any(f"√Σ v² of more than {entries} entries" in line for line in legend(dot))
+
+
+def test_a_small_range_of_δ_is_not_stretched_over_all_colours():
+    x = tg.Tensor([0.5], requires_grad=True, name="x")
+    dot = tg.draw(tg.sum(1.2 * (1.5 * x + tg.sin(x))), view="adjoint", heat=True).dot
+    levels = {
+        HEAT.index(arrow.look["color"]) for arrow in arrows(dot) if arrow.look["color"] in HEAT
+    }
+    assert len(HEAT) - 1 in levels and min(levels) >= len(HEAT) - 2

@@ -52,7 +52,7 @@ def test_an_arrow_of_a_weight_says_which_it_is_and_its_number():
     layer = tg.nn.Dense(2, 3, tg.tanh, seed=0)
     x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     loss = tg.nn.squared_error(layer(x), np.zeros(3))
-    found, _ = weights(tg.draw(loss, level="scalar", values=True).dot)
+    found, _ = weights(tg.draw(loss, level="scalar", values=True, digits=4).dot)
     assert sorted(found) == [f"W{i}{j}" for i in "₁₂" for j in "₁₂₃"]
     for (i, j), weight in np.ndenumerate(layer.W.numpy()):
         (number,) = found[f"W{'₁₂'[i]}{'₁₂₃'[j]}"]
@@ -87,7 +87,7 @@ def test_a_batch_has_no_neurons():
 
 
 def test_what_is_not_done_entry_by_entry_has_no_neurons():
-    with pytest.raises(UsageError, match=r'found max; .*level="tensor"'):
+    with pytest.raises(UsageError, match=r'found log softmax; .*level="tensor"'):
         tg.draw(gallery.formula(), level="scalar")
 
 

@@ -162,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                        help="one step for all (default: where there is a recurrence)")  # fmt: skip
     sub.add_argument("--values", type=int, metavar="K", help="write the numbers of step K")
+    sub.add_argument("--digits", type=int, default=3, metavar="D", help="of each number")
+    sub.add_argument("--entries", type=int, default=3, metavar="N",
+                     help="of a signal that are written out; of more, the norm is")  # fmt: skip
     sub.add_argument("--heat", action="store_true", help="the larger |δ|, the darker")
     sub.add_argument("--depth", type=int, help="how many frames deep to look into modules")
     sub.add_argument("--highlight", nargs="+", default=(), metavar="NAME")
@@ -270,6 +273,7 @@ def _draw(chosen: argparse.Namespace, terminal: Terminal) -> bool:
         tensor_from(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
         fold=chosen.fold, values=chosen.values, heat=chosen.heat, depth=chosen.depth,
         highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
+        digits=chosen.digits, entries=chosen.entries,
     )  # fmt: skip
     for note in picture.notes:
         _tell(terminal, note)

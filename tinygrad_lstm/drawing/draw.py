@@ -16,6 +16,7 @@ from ..engine.symbol import bare
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..network.adjoint import alive
+from ..network.condense import condense
 from ..network.graph import Graph, graph, structure
 from ..network.loop_borders import has_own_name
 from ..network.parameters import varying
@@ -42,6 +43,8 @@ def draw(
     style: str = "wan",
     fold: bool | None = None,
     values: int | bool | None = None,
+    digits: int = 3,
+    entries: int = 3,
     heat: bool = False,
     depth: int | None = None,
     level: str = "tensor",
@@ -72,6 +75,9 @@ def draw(
         drawn, with those of marked signals. False draws every step, up to 10,000 places.
     values : int, optional
         Write the numbers of a step at the arrows; True if there are no steps.
+    digits, entries : int
+        How many digits a number has, and up to how many entries of a signal are written out; of
+        more, the Euclidean norm ‖·‖ is.
     heat : bool
         Draw arrows the darker, the larger |δ|.
     depth : int, optional
@@ -102,6 +108,7 @@ def draw(
     heat, legend = flag("draw: heat", heat), flag("draw: legend", legend)
     fold = optional(flag, "draw: fold", fold)
     depth = optional(whole, "draw: depth", depth, 0)
+    digits, entries = whole("draw: digits", digits, 1), whole("draw: entries", entries, 0)
     title = text("draw: title", title)
     names = signal_names("draw: highlight", highlight)
     if path is not None:
@@ -127,7 +134,19 @@ def draw(
             dot = _in_style(style, own, network, view, title)
     else:
         dot, notes = _wan(
-            drawn, view, fold, values, heat, depth, level, names, title, legend, wrong or _Wrong()
+            drawn,
+            view,
+            fold,
+            values,
+            heat,
+            depth,
+            level,
+            names,
+            title,
+            legend,
+            wrong or _Wrong(),
+            digits,
+            entries,
         )
     picture = Picture(dot, notes)
     if path is not None:
@@ -181,20 +200,21 @@ def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -
 def _wan(
     of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
     depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
-    wrong: _Wrong,
+    wrong: _Wrong, digits: int, entries: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and the notes of its legend on this picture alone."""
     from .collapse import collapse
     from .gaps import shorten
     from .marks import heat_up, mark, unknown, write_values
     from .outline import outline
+    from .rows import wrap
     from .scalar import scalars
     from .wan import dot
 
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
-    drawn.notes += [*notes, *_notes_on_varying(network)]
+    drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -210,9 +230,7 @@ def _wan(
             "draw the network folded, or do without fold=False, so that steps are left out"
         )
     if values is not None:
-        write_values(drawn, forward, δ, values)
-        if any(node.folded for node in network.nodes):
-            drawn.notes.append(f"numbers: the signals and the δ of step {values}")
+        write_values(drawn, forward, δ, values, digits, entries)
     if depth is not None:
         drawn = collapse(drawn, depth)
     at_mistake = bool(wrong.places) and not unknown(drawn, wrong.places)
@@ -224,6 +242,7 @@ def _wan(
     if highlight:
         drawn.notes.append(f"orange: {', '.join(highlight)}")
     drawn.notes += wrong.remarks
+    wrap(drawn)
     return dot(drawn, view, title, legend=legend), drawn.notes
 
 
@@ -238,6 +257,7 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
         recorded, current = of, True
     elif isinstance(of, Tensor) and of.inputs:
         recorded, current = _graph_of(of, numbers)
+        recorded = condense(recorded)
     else:
         raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
     network, reason = fold_for_reading(recorded, fold, 1, current)

@@ -28,11 +28,24 @@ class Frame(Generic[Content]):
         return frame
 
     def write(
-        self, graph: Any, path: str, put: Callable[[Any, list[Content]], None], **look: str
+        self,
+        graph: Any,
+        path: str,
+        put: Callable[[Any, list[Content]], None],
+        titled: set[tuple[str, ...]] | None = None,
+        names: tuple[str, ...] = (),
+        **look: str,
     ) -> None:
-        """Write the contents with ``put``, then the frames inside; ids begin with ``path``."""
+        """Write the contents with ``put``, then the frames inside; ids begin with ``path``.
+
+        A frame with a title, whose names are in ``titled``, goes on without a title.
+        """
+        titled = set() if titled is None else titled
         put(graph, self.contents)
         for position, (name, frame) in enumerate(self.inside.items()):
+            own = (*names, name)
             with graph.subgraph(name=f"{path}_{position}") as cluster:
-                cluster.attr(label=escape(name), style="rounded", **look)
-                frame.write(cluster, f"{path}_{position}", put, **look)
+                title = "" if own in titled else escape(name)
+                cluster.attr(label=title, style="rounded", **look)
+                titled.add(own)
+                frame.write(cluster, f"{path}_{position}", put, titled, own, **look)

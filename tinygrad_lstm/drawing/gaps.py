@@ -88,8 +88,8 @@ def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
     counted : list of bool
         Whether each vertex makes a way longer. The others are not in the middle.
     """
-    tails, heads = _neighbours(drawn)
-    before, after = _ranks(tails, heads, counted), _ranks(heads, tails, counted)
+    tails, heads = neighbours(drawn)
+    before, after = ranks_of(tails, heads, counted), ranks_of(heads, tails, counted)
     most = max(before, default=0)
     if most <= MOST_RANKS:
         return []
@@ -101,7 +101,7 @@ def _middle(drawn: Skeleton, counted: list[bool]) -> list[int]:
     ]  # fmt: skip
 
 
-def _ranks(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) -> list[int]:
+def ranks_of(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) -> list[int]:
     """Return how many counted vertices are on the longest way to each vertex, itself included."""
     ranks = [int(counts) for counts in counted]
     waiting = [len(before) for before in tails]
@@ -116,7 +116,7 @@ def _ranks(tails: list[list[int]], heads: list[list[int]], counted: list[bool]) 
     return ranks
 
 
-def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
+def neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
     """Return the tails of the arcs to each vertex, and the heads of those from each vertex.
 
     The way back to a delay is none of them, so that there are no cycles.
@@ -133,7 +133,7 @@ def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
 
 def _with_neighbours(drawn: Skeleton, gaps: dict[int, Gap], free: list[bool]) -> dict[int, Gap]:
     """Return the gaps with the free vertices that lead to gaps alone, or come from gaps alone."""
-    tails, heads = _neighbours(drawn)
+    tails, heads = neighbours(drawn)
     is_alias = [vertex.role is Role.ALIAS for vertex in drawn.vertices]
     sources = [[at for at in before if not is_alias[at]] for before in tails]
     after = _closure(gaps, free, tails=heads, heads=sources)

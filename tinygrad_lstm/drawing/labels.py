@@ -27,6 +27,9 @@ STEP = re.compile(r"(\([^()]*\)|\[[^\[\]]*\])$")  # at the end of a name
 NAMELESS = "\N{REPLACEMENT CHARACTER}"  # before the wire of a signal that nobody named
 DEEPEST = 2  # operations of an unnamed signal that are written out, one in the other
 HYPHEN = "\N{NON-BREAKING HYPHEN}"  # stands for the one in a name
+HANDING_ON = (Kind.BRANCH, Kind.HOLD, Kind.COLLECT)
+TWICE = re.compile(r"\((\w+(?:\(k[^()]*\))?)ᵀ\)ᵀ")  # transposed twice
+LONGEST_BACK = 30  # letters of what such a function hands back
 LONGEST = 20  # letters of an unnamed signal that is written out
 
 
@@ -63,6 +66,12 @@ class Labels(Reader):
         """Return the texts at an arc that stands for a product with a weight."""
         name, other = self.text(node.inputs[port]), self.factor(node, 1 - port)
         return (name, other) if port or node.works_by_entry else (f"{name} ·", other)
+
+    def backward(self, node: Node) -> str:
+        """Return what a function of several entries hands back, or "" if that is too long."""
+        (wire, *_) = node.outputs
+        text = label(self.back(node, 0, self.variable("δ", wire, None, self.value(wire))))
+        return text if len(text) <= LONGEST_BACK else ""
 
     def signal_name(self, node: Node) -> str:
         """Return the name of the signal that a node makes; nothing if a person would give none.
@@ -120,7 +129,33 @@ class Labels(Reader):
             return short_name(node)
         return without_step(short_name(inner)) if inner.is_named else ""
 
+    def rearranged(self, node: Node) -> str:
+        """Return the name of the signal whose entries an unnamed signal has in another order.
+
+        "" if there is no such signal, or if the order is that of the transpose of a matrix.
+        """
+        behind = node
+        while behind.kind in HANDING_ON or (not behind.is_named and self._is_rearranging(behind)):
+            behind = self.maker[behind.inputs[0]]
+        if behind is node or not behind.is_named or behind.kind in HANDING_ON:
+            return ""
+        name = short_name(behind)
+        return name if node.folded and node.kind is not Kind.COLLECT else without_step(name)
+
+    def _is_rearranging(self, node: Node) -> bool:
+        if node.kind is not Kind.LINEAR or len(node.inputs) != 1 or node.takes_part:
+            return False
+        (before,), after = node.shapes, self.network.wires[node.outputs[0]].value
+        count = np.size(after) // (len(after) if node.folded else 1)
+        axes = node.parameters.get("axes", ())
+        axes = tuple(range(len(before)))[::-1] if axes is None else axes
+        turned = (*range(len(before) - 2), len(before) - 1, len(before) - 2)
+        return bool(count == np.prod(before) and (not axes or tuple(axes) != turned))
+
     def write_out(self, node: Node, step: int | None) -> Any:
+        (wire, *_) = node.outputs
+        if name := self.rearranged(node):
+            return self.variable(name, wire, step, self.value(wire, step))
         if self._depth:
             self._depth -= 1
             formula = super().write_out(node, step)
@@ -128,7 +163,6 @@ class Labels(Reader):
             text = label(formula)
             if len(text) <= LONGEST and NAMELESS not in text:
                 return formula
-        (wire, *_) = node.outputs
         name = self.signal_name(node) or f"{NAMELESS}{wire}"
         return self.variable(name, wire, step, self.value(wire, step))
 
@@ -153,7 +187,7 @@ class Labels(Reader):
         if node.kind in (*SOURCES, Kind.TAP):
             return short_name(node)
         if node.kind is Kind.COLLECT:
-            return self.sequence(node) or None
+            return self.sequence(node) or self.rearranged(node) or None
         is_read_on = node.kind in (*PASSING, Kind.COLLECT) or not node.is_named
         return None if is_read_on else short_name(node)
 
@@ -174,7 +208,8 @@ def label(formula: Any) -> str:
     """
     short = rewrite(formula, leaf=_short)
     text = minus(str(short) if isinstance(short, Symbol) else constant_text(short))
-    return text.replace(HYPHEN, "-").replace("ᵀᵀ", "")  # the transpose of a signal called Eᵀ
+    text = TWICE.sub(r"\1", text.replace(HYPHEN, "-"))
+    return text.replace("ᵀᵀ", "")  # the transpose of a signal called Eᵀ
 
 
 def _short(leaf: Any) -> Any:

@@ -43,8 +43,9 @@ LEGEND: dict[str, str] = {
 
 def below(drawn: Skeleton) -> str:
     """Return the words below a picture, as a label of DOT."""
-    lines = [line for text in _texts(drawn) for line in wrap(text, WIDEST, subsequent_indent="  ")]
-    return "".join(escape(line, longest=200) + r"\l" for line in lines)
+    widest = 2 * WIDEST if drawn.rows else WIDEST
+    lines = [line for text in _texts(drawn) for line in wrap(text, widest, subsequent_indent="  ")]
+    return "".join(escape(line, longest=2 * WIDEST) + r"\l" for line in lines)
 
 
 def says_gradients_at_arrows(drawn: Skeleton) -> bool:

@@ -17,14 +17,22 @@ from ..formulas.names import NUMBERED, minus
 from .skeleton import Arc, Label, Role, Skeleton, Sort, Vertex, common
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
-MOST = 4  # entries that are written out
+DIGITS = 3  # of a number
+MOST = 3  # entries that are written out
+IN_A_LINE = 2  # of these
+DECADES = 2  # of |δ| that the colours cover at least, so that a small range is no large contrast
 STEP = re.compile(r"\([^()]*\)$|\[[^][]*\]")
 
 
 def write_values(
-    drawn: Skeleton, forward: Mapping[int, Any], δ: Mapping[int, Any], step: int | None = None
+    drawn: Skeleton,
+    forward: Mapping[int, Any],
+    δ: Mapping[int, Any],
+    step: int | None = None,
+    digits: int = DIGITS,
+    most: int = MOST,
 ) -> None:
-    """Write numbers at the arrows.
+    """Write numbers at the arrows, and in a note what numbers.
 
     Parameters
     ----------
@@ -32,25 +40,47 @@ def write_values(
     forward, δ : mapping of a wire to its signal in the network and in its adjoint
     step : int, optional
         The step that these signals are of; all steps if None.
+    digits : int
+        Of each number.
+    most : int
+        How many entries of a signal are written out; of more, their Euclidean norm is.
     """
+    is_norm = False
     for arc in drawn.arcs:
         value, back = forward.get(arc.wire), total(arc, δ, step)
         if arc.number is not None:
             value = back = arc.number
         elif arc.entry is not None:
             value, back = (x if x is None else _entry(x, arc.entry) for x in (value, back))
-        lines = number(value), number(back) if arc.is_live else ""
+        lines = number(value, digits, most), number(back, digits, most) if arc.is_live else []
+        is_norm |= any(line.startswith("‖") for line in (*lines[0], *lines[1]))
         tail = drawn.vertices[arc.tail]
+        if _is_term(drawn, arc):
+            continue
         if tail.role is not Role.ALIAS:
             is_weight = arc.number is not None
             scope = common((tail.scope, drawn.vertices[arc.head].scope))
             labels = arc.labels or (Label(Sort.NAME, scope=scope),)
             arc.labels = (_with_weight if is_weight else _with_signal)(labels, *lines)
         elif tail.name:  # a short arrow has no room for it
-            tail.forward, tail.adjoint = (*tail.forward, lines[0]), (*tail.adjoint, lines[1])
+            tail.forward, tail.adjoint = (*tail.forward, *lines[0]), (*tail.adjoint, *lines[1])
+    is_folded = any(vertex.step and vertex.step[1] is None for vertex in drawn.vertices)
+    of = f" of step {step}" if is_folded else ""
+    norm = f"; ‖v‖ = √Σ v² of more than {most} entries" if is_norm else ""
+    drawn.notes.append(f"numbers: the signals and the δ{of}, {digits} digits{norm}")
 
 
-def _with_signal(labels: tuple[Label, ...], forward: str, adjoint: str) -> tuple[Label, ...]:
+def _is_term(drawn: Skeleton, arc: Arc) -> bool:
+    """Return whether an arc brings a sum one of its unnamed terms, as δ comes back to all alike."""
+    is_named = any(label.sort is Sort.NAME for label in arc.labels)
+    tail, head = drawn.vertices[arc.tail], drawn.vertices[arc.head]
+    is_term = head.role is Role.SUM and tail.role is not Role.ALIAS
+    return is_term and arc.number is None and not is_named
+
+
+def _with_signal(
+    labels: tuple[Label, ...], forward: list[str], adjoint: list[str]
+) -> tuple[Label, ...]:
     """Return the labels with the numbers of the signal that comes to the head of the arc.
 
     They stand under the name of this signal, if the arc says the name.
@@ -62,7 +92,9 @@ def _with_signal(labels: tuple[Label, ...], forward: str, adjoint: str) -> tuple
     return (*before, _with_number(name, forward, adjoint), *after)
 
 
-def _with_weight(labels: tuple[Label, ...], forward: str, adjoint: str) -> tuple[Label, ...]:
+def _with_weight(
+    labels: tuple[Label, ...], forward: list[str], adjoint: list[str]
+) -> tuple[Label, ...]:
     """Return the labels with the number of the weight under its name."""
     return tuple(
         _with_number(label, forward, adjoint) if label.sort is Sort.WEIGHT else label
@@ -70,10 +102,10 @@ def _with_weight(labels: tuple[Label, ...], forward: str, adjoint: str) -> tuple
     )
 
 
-def _with_number(label: Label, forward: str, adjoint: str) -> Label:
+def _with_number(label: Label, forward: list[str], adjoint: list[str]) -> Label:
     forward_lines, adjoint_lines = (
-        (*filter(None, lines), number)
-        for lines, number in ((label.forward, forward), (label.adjoint, adjoint))
+        (*filter(None, lines), *numbers)
+        for lines, numbers in ((label.forward, forward), (label.adjoint, adjoint))
     )
     return replace(label, forward=forward_lines, adjoint=adjoint_lines)
 
@@ -98,15 +130,23 @@ def _entry(value: Any, entry: int) -> Any:
     return entries[entry % len(entries)]
 
 
-def number(value: Any) -> str:
-    """Return an array as text: its entries, or its length if there are too many."""
+def number(value: Any, digits: int = DIGITS, most: int = MOST) -> list[str]:
+    """Return an array as lines of text: its entries, or its norm if there are too many.
+
+    >>> number([1.0, -0.25, 3.0]), number([3.0, 4.0], most=1), number(2 / 3, digits=2)
+    (['(1 −0.25', '3)'], ['‖5‖'], ['0.67'])
+    """
     if value is None:
-        return ""
+        return []
     array = np.asarray(value)
-    if array.size > MOST:
-        return f"‖{np.linalg.norm(array):.3g}‖"
-    entries = [minus(f"{entry:.4g}") for entry in array.reshape(-1)]
-    return entries[0] if array.size == 1 else f"({' '.join(entries)})"
+    if array.size > max(most, 1):
+        return [f"‖{np.linalg.norm(array):.{digits}g}‖"]
+    entries = [minus(f"{entry:.{digits}g}") for entry in array.reshape(-1)]
+    if array.size != 1:
+        entries = [f"({entries[0]}", *entries[1:]] if entries else ["("]
+        entries[-1] += ")"
+    starts = range(0, len(entries), IN_A_LINE)
+    return [" ".join(entries[at : at + IN_A_LINE]) for at in starts]
 
 
 def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> None:
@@ -117,16 +157,16 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> 
     if not known:
         return
     least, most = np.log10(min(known)), np.log10(max(known))
+    span = max(most - least, DECADES)
     for arc in drawn.arcs:
         size = sizes.get(id(arc), 0.0)
         part = 0.0 if size == 0 else 1.0  # of what is infinite, or no number
         if 0 < size < np.inf:
-            part = (np.log10(size) - least) / max(most - least, 1e-9)
-        level = min(int(part * len(HEAT)), len(HEAT) - 1)
+            part = 1 - (most - np.log10(size)) / span
+        level = max(0, min(int(part * len(HEAT)), len(HEAT) - 1))
         arc.color = HEAT[level]
-    drawn.notes.append(
-        f"|δ| from {10**least:.2g} (pale) to {10**most:.2g} (dark), by powers of ten"
-    )
+    palest = 10 ** (most - span)
+    drawn.notes.append(f"|δ| from {palest:.2g} (pale) to {10**most:.2g} (dark), by powers of ten")
 
 
 def mark(drawn: Skeleton, names: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..network.flow import DELAYS, SOURCES, Flow, Node
+from .chains import join_boxes
 from .forks import share_ends
 from .labels import Labels, constant_label, operation, short_name, step_words, transpose_text
 from .loss import Loss
@@ -92,7 +93,7 @@ class _Outline:
         for at, vertex in enumerate(self.skeleton.vertices):
             vertex.is_still |= vertex.role not in LOOSE and at not in live
         say_shared(self.skeleton)
-        return share_ends(self.skeleton)
+        return join_boxes(share_ends(self.skeleton))
 
     # --- which nodes are vertices ----------------------------------------------------------------
 
@@ -241,6 +242,8 @@ class _Outline:
         elif node.kind is not Kind.BRANCH:
             text = operation(node)
             forward, adjoint, role = (text,), (transpose_text(text),), Role.BOX
+            if node.kind is Kind.MATRIX_FUNCTION and (back := self.labels.backward(node)):
+                adjoint = (back,)
         still = role is Role.END and node.kind is not Kind.OUTPUT and wire not in self.alive
         adjoint = forward if still else adjoint
         scope = self._frames(node)

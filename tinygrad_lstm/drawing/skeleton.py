@@ -177,6 +177,8 @@ class Arc:
     color : str
         How it is to be drawn, if not as usual.
     is_marked : bool
+    turns : bool
+        Whether it leads from one row of the picture to another.
     """
 
     tail: int
@@ -194,15 +196,17 @@ class Arc:
     color: str = ""
     is_marked: bool = False
     shares: tuple[Share, ...] = ()
+    turns: bool = False
 
 
 @dataclass
 class Skeleton:
-    """The vertices and arcs of a picture, and the notes of its legend."""
+    """The vertices and arcs of a picture, the notes of its legend, and the row of each vertex."""
 
     vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
 
 
 def named(name: str, δ: str | None = None, scope: tuple[str, ...] = ()) -> tuple[Label, ...]:

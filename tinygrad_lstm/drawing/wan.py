@@ -8,13 +8,14 @@ before what it leads to, and the arrow into it is the one long way back.
 
 from __future__ import annotations
 
-from itertools import cycle, pairwise
+from itertools import cycle, pairwise, takewhile
 from typing import Any
 
 import graphviz
 
 from .frames import Frame
 from .legend import below, says_gradients_at_arrows
+from .rows import SMALL
 from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex
 from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
 
@@ -78,6 +79,7 @@ class _View:
         self.idle = self._idle()
         delays = [at for at, vertex in enumerate(drawn.vertices) if vertex.role is Role.DELAY]
         self.carries = dict(zip(delays, cycle(CARRIES), strict=False))
+        self.titled: set[tuple[str, ...]] = set()  # the frames that have their title
         self.repeated = {number for beside in self.beside.values() for number in beside}
 
     def text(self, title: str, legend: bool) -> str:
@@ -85,8 +87,10 @@ class _View:
         graph = graphviz.Digraph(
             name=self.view,
             graph_attr={
-                "rankdir": "LR", "fontname": FONT, "fontsize": "10", "nodesep": "0.25",
-                "ranksep": "0.3", "bgcolor": "white", "newrank": "true", "labelloc": "b",
+                "rankdir": "LR", "fontname": FONT, "fontsize": "9" if self.drawn.rows else "10",
+                "nodesep": "0.2" if self.drawn.rows else "0.25",
+                "ranksep": "0.08" if self.drawn.rows else "0.3",  # rows are for narrow pages
+                "bgcolor": "white", "newrank": "true", "labelloc": "b",
                 "labeljust": "l", "fontcolor": "#5f6368",
                 "label": below(self.drawn) if legend else "",
             },
@@ -97,13 +101,12 @@ class _View:
         with graph.subgraph(name=f"cluster_{self.view}") as page:
             page.attr(label=escape(f"{title}: {subject}" if title else subject), color="none",
                       fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
-            frames: Frame[Place] = Frame()
-            for number, vertex in enumerate(self.drawn.vertices):
-                frames.at(vertex.scope).contents.append((number, None))
-            for number, arc in enumerate(self.drawn.arcs):
-                for at, label in enumerate(arc.labels):
-                    frames.at(label.scope).contents.append((number, at))
-            frames.write(page, page.name, self._put, **FRAME)
+            if not self.drawn.rows:
+                self._row(page, 0)
+            for row in range(max(self.drawn.rows, default=-1) + 1):
+                with page.subgraph(name=f"{page.name}_row{row}") as line:
+                    line.attr(label="", color="none", margin="0")
+                    self._row(line, row)
             for number, arc in enumerate(self.drawn.arcs):
                 self._arc(page, number, arc)
         return str(graph.source)
@@ -117,6 +120,28 @@ class _View:
                 ways[arc.head] += 1
         vertices = enumerate(self.drawn.vertices)
         return {at for at, vertex in vertices if vertex.role in SIGNS and ways[at] == 2}
+
+    def _row(self, graph: Any, row: int) -> None:
+        """Write the vertices of a row, and the labels on the arcs to them, in their frames."""
+        rows = self.drawn.rows or [0] * len(self.drawn.vertices)
+        frames: Frame[Place] = Frame()
+        for number, vertex in enumerate(self.drawn.vertices):
+            if rows[number] == row:
+                frames.at(vertex.scope).contents.append((number, None))
+        for number, arc in enumerate(self.drawn.arcs):
+            turn = self._turn(arc)
+            for at, label in enumerate(arc.labels):
+                if rows[arc.tail if at < turn else arc.head] == row:
+                    frames.at(label.scope).contents.append((number, at))
+        frames.write(graph, graph.name, self._put, self.titled, (), **FRAME)
+
+    def _turn(self, arc: Arc) -> int:
+        """Return how many labels of an arc stand in the row that it comes from."""
+        if not arc.turns:
+            return 0
+        scopes = [self.drawn.vertices[end].scope for end in (arc.tail, arc.head)]
+        at_tail = (label.scope == scopes[0] != scopes[1] for label in arc.labels)
+        return sum(1 for _ in takewhile(bool, at_tail))
 
     def _id(self, number: int) -> str:
         return f"{self.view[0]}{number}"
@@ -181,7 +206,8 @@ class _View:
             "label": join_lines(lines), "width": width, "height": height, "fixedsize": "true",
             "shape": "box", "style": "filled", "fillcolor": "white",
         }  # fmt: skip
-        return look | BOXES[role] | ({"fontcolor": self.ink} if role is Role.END else {})
+        look |= BOXES[role] | ({"fontcolor": self.ink} if role is Role.END else {})
+        return self._narrow(look)
 
     def _together(self, graph: Any, numbers: list[int]) -> None:
         """Write a vertex, and beside it the parameters and constants that belong to it."""
@@ -209,6 +235,8 @@ class _View:
                 look["minlen"] = "2" if arc.labels else "3"  # to stand left of what is in a frame
             if _is_way_back(tail, head) and other == len(stops) - 2:
                 look["weight"] = "0"  # labels stand near the tail
+            if arc.turns and min(one, other) == self._turn(arc):
+                look["constraint"] = "false"
             for end, side, stop in (("tail", "e", one), ("head", "w", other)):
                 if stop not in ends:
                     look[f"{end}port"] = side
@@ -276,7 +304,14 @@ class _View:
             look |= {"style": "filled", **GAINS[label.sort], "color": self.ink}
         if arc.is_marked and any(lines):
             look |= {"color": MARK, "penwidth": "3"}
-        return look
+        return self._narrow(look)
+
+    def _narrow(self, look: dict[str, str]) -> dict[str, str]:
+        """Return the look of a text in smaller letters if the picture has rows."""
+        if not self.drawn.rows:
+            return look
+        width, letters = float(look["width"]) * SMALL, float(look.get("fontsize", "11")) * SMALL
+        return {**look, "width": f"{width:.2f}", "fontsize": f"{letters:g}"}
 
 
 def _is_way_back(tail: Vertex, head: Vertex) -> bool:
