@@ -20,14 +20,15 @@ README = ROOT.parent / "README.md"
 
 # the wings in the order in which data passes them, and what each may import: only wings above it
 ALL = (
-    "interruption errors files engine network formulas nn optim interop check drawing data "
-    "derivations"
+    "interruption errors files engine network formulas compiled nn optim interop check drawing "
+    "data derivations"
 )
 WINGS = {
     "interruption": "", "errors": "", "files": "errors", "data": "", "derivations": "",
     "engine": "errors",
     "network": "errors engine",
     "formulas": "errors engine network",
+    "compiled": "errors files engine network formulas",
     "nn": "errors engine", "optim": "errors engine",
     "interop": "errors files engine nn",
     "check": "errors files engine network formulas",

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
+    from .compiled.compiled import compile as compile
     from .drawing.draw import draw as draw
     from .engine.functions.activations import (
         celu as celu, elu as elu, gelu as gelu, hard_sigmoid as hard_sigmoid,
@@ -128,17 +129,18 @@ __all__ = [
     "GradientError", "Graph", "OutOfRangeError", "PackageError", "RenderError", "ShapeError",
     "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype",
-    "broadcast_to", "check", "compare", "concatenate", "cos", "cosh", "cumsum", "derivations",
-    "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp", "exp2",
-    "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather", "getitem",
-    "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot", "interop", "jacobian",
-    "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
-    "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis",
-    "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer", "overlap_add", "power",
-    "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter", "scatter_add", "scope",
-    "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows", "softmax", "softplus", "split",
-    "sqrt", "square", "squeeze", "stack", "std", "steps", "stop_gradient", "subtract", "sum",
-    "swapaxes", "tan", "tanh", "tensor", "transpose", "unstack", "var", "vjp", "where",
+    "broadcast_to", "check", "compare", "compile", "concatenate", "cos", "cosh", "cumsum",
+    "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors",
+    "exp", "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod",
+    "gather", "getitem", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot",
+    "interop", "jacobian", "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax",
+    "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
+    "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer",
+    "overlap_add", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter",
+    "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
+    "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
+    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tensor", "transpose",
+    "unstack", "var", "vjp", "where",
 ]
 # fmt: on
 
@@ -149,6 +151,7 @@ _SUBJECTS = {
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
+    "compile": "compiled.compiled",
     "derive": "formulas.derive", "draw": "drawing.draw", "explain": "formulas.explain",
     "gradcheck": "check.gradcheck", "graph": "network.graph", "hessian": "engine.jacobians",
     "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "signals": "network.signals",

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DetachError, DTypeError
 from .arguments import as_array, float_type, number
+from .off_tape import note_reading
 
 FLOATS = "convert it with .astype(float)"
 
@@ -70,7 +71,11 @@ def unpacked(arguments: tuple[Any, ...]) -> Any:
 
 def plain(value: Any) -> Any:
     """Return the array of a Tensor; anything else as it is."""
-    return getattr(value, "_array", value)
+    array = getattr(value, "_array", None)
+    if array is None:
+        return value
+    note_reading()
+    return array
 
 
 def beside(tensors: list[Any], who: str, value: Any, is_condition: bool) -> np.ndarray:

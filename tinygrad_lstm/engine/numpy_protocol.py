@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DTypeError, UsageError
 from . import functions, numpys_options
 from .arrays import plain
+from .off_tape import note_reading
 from .reading import Reading
 
 JOINING = (
@@ -60,6 +61,7 @@ class NumPyProtocol(Reading):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
             raise self._refusal("conversion to an array", JOINING)
+        note_reading()
         return np.array(self._array, dtype)
 
     @property

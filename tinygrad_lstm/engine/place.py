@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from ..errors import ArgumentError, UsageError
 from .arguments import excerpt
+from .off_tape import note_reading
 
 
 class Place:
@@ -202,6 +203,7 @@ def no_grad(*function: Any) -> _Inside:
         If it decorates a function without parentheses, as ``@no_grad``.
     """
     _refuse_bare("no_grad", function)
+    note_reading()  # what is computed inside is no longer on the tape
     return _Inside(recording=False)
 
 

@@ -104,6 +104,13 @@ class Primitive:
     forms : dict of str to Form
         What form a parameter is recorded in, whatever form it is given in; any other is copied.
     numpy : NumPy's functions that it stands for
+    c : str
+        How an entry of the result is written in C, with ``{0}``… for the operands' entries: as the
+        notation says, if empty; there is no form if both are empty. ``M(exp)`` is C's function of
+        the type, and ``real_…`` stands in compiled/mathematics.c.
+    c_reduces : (str, str, str), or None
+        How C reduces entries along axes: what it starts from; what follows from ``{0}``, the result
+        so far, and ``{1}``, an entry; what is made of ``{0}`` and ``{count}`` at the end.
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
     transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
@@ -146,6 +153,8 @@ class Primitive:
         columns: Callable[[Sequence[tuple[int, ...]]], list[int]] | None = None,
         words: str = "",
         definition: str = "",
+        c: str = "",
+        c_reduces: tuple[str, str, str] | None = None,
     ) -> None:
         self.name, self.kind = name, kind
         self.forward, self.pull, self.jvp = forward, pull, jvp
@@ -157,6 +166,7 @@ class Primitive:
             parameter: (forms or {}).get(parameter, frozen) for parameter in self.parameters
         }
         self.is_differentiable = kind is not Kind.CUT
+        self.c, self.c_reduces = c or notation.c, c_reduces
         self._steps, self._columns, self._words = steps, columns, words
         self.definition = definition
         if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):

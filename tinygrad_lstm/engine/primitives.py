@@ -115,38 +115,48 @@ add      = junction("add",      np.add,      (+1, +1), notation=symbol.ADD,     
 subtract = junction("subtract", np.subtract, (+1, -1), notation=symbol.SUBTRACT, samples=BINARY)
 negative = junction("negative", np.negative, (-1,),    notation=symbol.NEGATIVE, samples=UNARY)
 
-exp      = _unary(np.exp,          lambda x, y: y,                 r"\exp")
-log      = _unary(np.log,          lambda x, y: 1 / x,             r"\log",     on=positive)
-sqrt     = elementwise("sqrt", _sqrt, lambda x, y: 0.5 / y, notation=symbol.ROOT, samples=UNARY_POSITIVE,
+exp      = _unary(np.exp,          lambda x, y: y,                 r"\exp", c="real_exp({0})")
+log      = _unary(np.log,          lambda x, y: 1 / x,             r"\log",     on=positive, c="M(log)({0})")
+sqrt     = elementwise("sqrt", _sqrt, lambda x, y: 0.5 / y,
+                       c="M(sqrt)({0})", notation=symbol.ROOT, samples=UNARY_POSITIVE,
                        numpy=(np.sqrt,))
-sin      = _unary(np.sin,          lambda x, y: cos(x),            r"\sin")
-cos      = _unary(np.cos,          lambda x, y: -sin(x),           r"\cos")
-tanh     = _unary(np.tanh,         lambda x, y: one(y) - y * y,    r"\tanh")
+sin      = _unary(np.sin,          lambda x, y: cos(x),            r"\sin", c="M(sin)({0})")
+cos      = _unary(np.cos,          lambda x, y: -sin(x),           r"\cos", c="M(cos)({0})")
+tanh     = _unary(np.tanh,         lambda x, y: one(y) - y * y,    r"\tanh", c="real_tanh({0})")
 sigmoid  = _unary(digits.sigmoid,  lambda x, y: y * (one(y) - y),
-                  function("σ", r"\sigma", code="1 / (1 + np.exp(-{0}))"), definition="σ(s) = 1 / (1 + exp(−s))")
-softplus = _unary(digits.softplus, lambda x, y: sigmoid(x), definition="softplus(s) = ln(1 + exp(s))")
-relu     = elementwise("relu", _relu, lambda x, y: x > 0, notation=function("relu"), samples=UNARY, analytic=False,
+                  function("σ", r"\sigma", code="1 / (1 + np.exp(-{0}))"), definition="σ(s) = 1 / (1 + exp(−s))",
+                  c="real_sigmoid({0})")
+softplus = _unary(digits.softplus, lambda x, y: sigmoid(x), definition="softplus(s) = ln(1 + exp(s))",
+                  c="real_softplus({0})")
+relu     = elementwise("relu", _relu, lambda x, y: x > 0,
+                       c="real_relu({0})", notation=function("relu"), samples=UNARY, analytic=False,
                        scale=_masked)
-abs      = elementwise("abs", np.abs, lambda x, y: sign(x), notation=Notation("|{0}|", r"\left|{0}\right|"),
+abs      = elementwise("abs", np.abs, lambda x, y: sign(x),
+                       c="M(fabs)({0})", notation=Notation("|{0}|", r"\left|{0}\right|"),
                        samples=UNARY, analytic=False)
-sign     = _unary(np.sign,         lambda x, y: 0 * y,             analytic=False, scale=_masked)
+sign     = _unary(np.sign,         lambda x, y: 0 * y,             analytic=False, scale=_masked, c="real_sign({0})")
 
 divide   = elementwise("divide", np.divide, lambda a, b, y: 1 / b, lambda a, b, y: -y / b, notation=symbol.DIVIDE,
                        samples=QUOTIENT)
 power    = elementwise("power", np.power, _power_of_base, lambda a, b, y: y * log(where(a == 0, one(y) - (b < 0), a)),
                        notation=symbol.RAISE, samples=POWERS)
 maximum  = elementwise("maximum", np.maximum, lambda a, b, y: one(y) - (a < b) - half(y) * (a == b),
-                       lambda a, b, y: one(y) - (b < a) - half(y) * (a == b), notation=function("max", r"\max"),
+                       lambda a, b, y: one(y) - (b < a) - half(y) * (a == b),
+                       c="real_max({0}, {1})", notation=function("max", r"\max"),
                        samples=BINARY, analytic=False, scale=_masked)
 minimum  = elementwise("minimum", np.minimum, lambda a, b, y: one(y) - (a > b) - half(y) * (a == b),
-                       lambda a, b, y: one(y) - (b > a) - half(y) * (a == b), notation=function("min", r"\min"),
+                       lambda a, b, y: one(y) - (b > a) - half(y) * (a == b),
+                       c="real_min({0}, {1})", notation=function("min", r"\min"),
                        samples=BINARY, analytic=False, scale=_masked)
 where    = elementwise("where", _where, None, lambda c, a, b, y: c != zero(c), lambda c, a, b, y: c == zero(c),
+
+                       c="({0}) != 0 ? {1} : {2}",
                        notation=function("where"), samples=CHOICE, numpy=(np.where,), scale=_masked)
-mask     = elementwise("mask", digits.mask, lambda x, share, y: share, lambda x, share, y: x, notation=symbol.HADAMARD,
+mask     = elementwise("mask", digits.mask, lambda x, share, y: share, lambda x, share, y: x,
+                       c="real_mask({0}, {1})", notation=symbol.HADAMARD,
                        samples=BINARY, scale=_masked)
 ratio    = elementwise("ratio", digits.ratio, lambda a, b, y: 1 / _no_zero(b), lambda a, b, y: -y / _no_zero(b),
-                       notation=symbol.DIVIDE, samples=QUOTIENT)
+                       c="real_ratio({0}, {1})", notation=symbol.DIVIDE, samples=QUOTIENT)
 # fmt: on
 # --- elementary functions that NumPy has, too ---------------------------------------------------
 
@@ -168,44 +178,46 @@ def _along(a: Array, b: Array) -> Array:
 
 
 # fmt: off
-expm1   = _unary(np.expm1,    lambda x, y: exp(x),                       symbol.EXPM1)
-log1p   = _unary(np.log1p,    lambda x, y: 1 / (1 + x),                  symbol.LOG1P,  on=positive)
-log2    = _unary(np.log2,     lambda x, y: 1 / (_LN2 * x),               r"\log_2",     on=positive)
-log10   = _unary(np.log10,    lambda x, y: 1 / (_LN10 * x),              r"\lg",        on=positive)
-exp2    = _unary(np.exp2,     lambda x, y: _LN2 * y,                     analytic=False)
-tan     = _unary(np.tan,      lambda x, y: one(y) + y * y,               r"\tan",       on=inside)
-arcsin  = _unary(np.arcsin,   lambda x, y: 1 / sqrt((1 - x) * (1 + x)),  r"\arcsin",    on=inside)
-arccos  = _unary(np.arccos,   lambda x, y: -1 / sqrt((1 - x) * (1 + x)), r"\arccos",    on=inside)
-arctan  = _unary(np.arctan,   lambda x, y: 1 / (1 + x * x),              r"\arctan")
-sinh    = _unary(np.sinh,     lambda x, y: cosh(x),                      r"\sinh")
-cosh    = _unary(np.cosh,     lambda x, y: sinh(x),                      r"\cosh")
-arcsinh = _unary(np.arcsinh,  lambda x, y: 1 / sqrt(1 + x * x))
-arccosh = _unary(np.arccosh,  lambda x, y: 1 / sqrt((x - 1) * (x + 1)),  on=above)
-arctanh = _unary(np.arctanh,  lambda x, y: 1 / ((1 - x) * (1 + x)),      on=inside)
-erf     = _unary(digits.erf,  lambda x, y: _normal(x),                   analytic=False)
-erfc    = _unary(digits.erfc, lambda x, y: -_normal(x),                  analytic=False)
-floor   = _unary(np.floor,    lambda x, y: zero(y), symbol.FLOOR,        analytic=False, scale=_masked)
-rint    = _unary(np.rint,     lambda x, y: zero(y),                      analytic=False, scale=_masked)
+expm1   = _unary(np.expm1,    lambda x, y: exp(x),                       symbol.EXPM1, c="M(expm1)({0})")
+log1p   = _unary(np.log1p,    lambda x, y: 1 / (1 + x),                  symbol.LOG1P,  on=positive, c="M(log1p)({0})")
+log2    = _unary(np.log2,     lambda x, y: 1 / (_LN2 * x),               r"\log_2",     on=positive, c="M(log2)({0})")
+log10   = _unary(np.log10,    lambda x, y: 1 / (_LN10 * x),              r"\lg",        on=positive, c="M(log10)({0})")
+exp2    = _unary(np.exp2,     lambda x, y: _LN2 * y,                     analytic=False, c="M(exp2)({0})")
+tan     = _unary(np.tan,      lambda x, y: one(y) + y * y,               r"\tan",       on=inside, c="M(tan)({0})")
+arcsin  = _unary(np.arcsin,   lambda x, y: 1 / sqrt((1 - x) * (1 + x)),  r"\arcsin",    on=inside, c="M(asin)({0})")
+arccos  = _unary(np.arccos,   lambda x, y: -1 / sqrt((1 - x) * (1 + x)), r"\arccos",    on=inside, c="M(acos)({0})")
+arctan  = _unary(np.arctan,   lambda x, y: 1 / (1 + x * x),              r"\arctan", c="M(atan)({0})")
+sinh    = _unary(np.sinh,     lambda x, y: cosh(x),                      r"\sinh", c="M(sinh)({0})")
+cosh    = _unary(np.cosh,     lambda x, y: sinh(x),                      r"\cosh", c="M(cosh)({0})")
+arcsinh = _unary(np.arcsinh,  lambda x, y: 1 / sqrt(1 + x * x), c="M(asinh)({0})")
+arccosh = _unary(np.arccosh,  lambda x, y: 1 / sqrt((x - 1) * (x + 1)),  on=above, c="M(acosh)({0})")
+arctanh = _unary(np.arctanh,  lambda x, y: 1 / ((1 - x) * (1 + x)),      on=inside, c="M(atanh)({0})")
+erf     = _unary(digits.erf,  lambda x, y: _normal(x),                   analytic=False, c="M(erf)({0})")
+erfc    = _unary(digits.erfc, lambda x, y: -_normal(x),                  analytic=False, c="M(erfc)({0})")
+floor   = _unary(np.floor,    lambda x, y: zero(y), symbol.FLOOR,        analytic=False, scale=_masked,
+                       c="M(floor)({0})")
+rint    = _unary(np.rint,     lambda x, y: zero(y),                      analytic=False, scale=_masked,
+                       c="M(rint)({0})")
 
 hypot     = elementwise("hypot",     np.hypot,     lambda a, b, y: ratio(a, y), lambda a, b, y: ratio(b, y),
-                        notation=function("hypot"), samples=BINARY, analytic=False)
+                        c="M(hypot)({0}, {1})", notation=function("hypot"), samples=BINARY, analytic=False)
 arctan2   = elementwise("arctan2",   np.arctan2,   lambda a, b, y: _along(b, a), lambda a, b, y: -_along(a, b),
-                        notation=function("arctan2"), samples=BINARY, analytic=False)
+                        c="M(atan2)({0}, {1})", notation=function("arctan2"), samples=BINARY, analytic=False)
 logaddexp = elementwise("logaddexp", np.logaddexp, lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a),
-                        notation=function("logaddexp"), samples=BINARY, analytic=False)
+                        c="real_logaddexp({0}, {1})", notation=function("logaddexp"), samples=BINARY, analytic=False)
 remainder = elementwise("remainder", np.remainder, lambda a, b, y: one(y), lambda a, b, y: (y - a) / b,
                         notation=symbol.MODULO, samples=QUOTIENT, analytic=False)
 fmod      = elementwise("fmod",      np.fmod,      lambda a, b, y: one(y), lambda a, b, y: (y - a) / b,
-                        notation=function("fmod"), samples=QUOTIENT, analytic=False)
+                        c="M(fmod)({0}, {1})", notation=function("fmod"), samples=QUOTIENT, analytic=False)
 fmax      = elementwise("fmax",      np.fmax,      lambda a, b, y: (y == a) - half(y) * (a == b),
                         lambda a, b, y: (y == b) - half(y) * (a == b),
-                        notation=function("fmax"), samples=BINARY, analytic=False, scale=_masked)
+                        c="M(fmax)({0}, {1})", notation=function("fmax"), samples=BINARY, analytic=False, scale=_masked)
 fmin      = elementwise("fmin",      np.fmin,      lambda a, b, y: (y == a) - half(y) * (a == b),
                         lambda a, b, y: (y == b) - half(y) * (a == b),
-                        notation=function("fmin"), samples=BINARY, analytic=False, scale=_masked)
+                        c="M(fmin)({0}, {1})", notation=function("fmin"), samples=BINARY, analytic=False, scale=_masked)
 leaky_relu = elementwise("leaky_relu", digits.leaky_relu, lambda x, a, y: where(x > 0, one(y), a),
                         lambda x, a, y: minimum(x, zero(y)),
-                        notation=function("leaky_relu"), samples=BINARY, analytic=False)
+                        c="real_leaky_relu({0}, {1})", notation=function("leaky_relu"), samples=BINARY, analytic=False)
 finite    = elementwise("finite",    digits.finite, lambda x, a, b, c, y: abs(x) < np.inf,
                         lambda x, a, b, c, y: x != x, lambda x, a, b, c, y: x == np.inf,
                         lambda x, a, b, c, y: x == -np.inf,
@@ -387,9 +399,12 @@ def _pad_transposed(ct: Array, x: Array, *, pad_width: Any) -> Array:
 
 
 # fmt: off
-sum          = linear("sum", _sum, _sum_transposed, notation=symbol.TOTAL, steps=steps.along_axes, forms=forms.REDUCING,
+sum          = linear("sum", _sum, _sum_transposed,
+                       c_reduces=("0", "{0} + {1}", "{0}"),
+                       notation=symbol.TOTAL, steps=steps.along_axes, forms=forms.REDUCING,
                       samples=REDUCED, numpy=(np.sum,))
-average      = linear("average", digits.average, _average_transposed, notation=function("average"),
+average      = linear("average", digits.average, _average_transposed,
+                       c_reduces=("0", "{0} + {1}", "{0} / {count}"), notation=function("average"),
                       forms=forms.REDUCING, samples=REDUCED)
 cumsum       = linear("cumsum", _cumsum, _cumsum_transposed, notation=function("cumsum"), numpy=(np.cumsum,),
                       forms=dict(axis=forms.along),
@@ -518,11 +533,17 @@ def _weights(x: Array, y: Array, axis: Any) -> Array:
 # Ties of max share evenly; the gradient of the norm at 0 is 0, as in PyTorch.
 # fmt: off
 max       = reduction("max", _max, lambda x, y, axis: _shared(where(x == y, one(x), zero(x)), axis),
-                      notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,),
+
+                       c_reduces=("-INFINITY", "real_max({0}, {1})", "{0}"),
+                       notation=function("max", r"\max"), samples=REDUCED, analytic=False, numpy=(np.max,),
                       scale=_masked)
-logsumexp = reduction("logsumexp", digits.logsumexp, _weights, notation=function("logsumexp"), samples=REDUCED)
+logsumexp = reduction("logsumexp", digits.logsumexp, _weights,
+                       c_reduces=("-INFINITY", "real_logaddexp({0}, {1})", "{0}"),
+                       notation=function("logsumexp"), samples=REDUCED)
 norm      = reduction("norm", digits.norm, lambda x, y, axis: ratio(x, y),
-                      notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
+
+                       c_reduces=("0", "M(hypot)({0}, {1})", "{0}"),
+                       notation=Notation("‖{0}‖", r"\left\lVert {0} \right\rVert"), samples=REDUCED, scale=_masked)
 # fmt: on
 
 # --- the cut ------------------------------------------------------------------------------------

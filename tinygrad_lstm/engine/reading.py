@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DetachError, ShapeError, UsageError
+from .off_tape import note_reading
 from .other_names import TENSOR, refuse
 from .place import Place
 from .primitive import Primitive
@@ -36,6 +37,7 @@ class Reading:
 
     def numpy(self) -> np.ndarray:
         """Return a copy of the numbers."""
+        note_reading()
         return self._array.copy()
 
     def item(self) -> float:
@@ -44,11 +46,13 @@ class Reading:
             raise ShapeError(
                 f"item: {self.label()} holds {self.size} numbers of shape {self.shape}, not one"
             )
+        note_reading()
         number: float = self._array.item()
         return number
 
     def tolist(self) -> Any:
         """Return the numbers as nested lists."""
+        note_reading()
         return self._array.tolist()
 
     def __dir__(self) -> list[str]:
@@ -87,6 +91,7 @@ class Reading:
                 f"the truth of {self.label()}, of shape {self.shape}, is ambiguous; "
                 "compare it and use .all() or .any()"
             )
+        note_reading()
         return bool(self._array)
 
     def __float__(self) -> float:

@@ -40,6 +40,8 @@ class Notation:
         The template for a program in Python and NumPy; ``{operands}`` stands for all operands, and
         ``{options}`` for the parameters that are not None or False. If empty, the function itself
         is called. What is called in it stands in NumPy.
+    c : str
+        The template for a program in C, of one entry; empty where there is none.
     """
 
     text: str
@@ -47,6 +49,7 @@ class Notation:
     level: int = ATOM
     needs: tuple[int, ...] = (COMPARE,)
     code: str = ""
+    c: str = ""
 
     def need(self, position: int) -> int:
         """Return the level that the operand at a position must have."""
@@ -62,20 +65,52 @@ def function(
     return Notation(f"{text}({inside})", rf"{name}\left({inside}\right)", code=code)
 
 
-ADD = Notation("{0} + {1}", "{0} + {1}", SUM, (SUM, SUM), "{0} + {1}")
-SUBTRACT = Notation("{0} - {1}", "{0} - {1}", SUM, (SUM, PRODUCT), "{0} - {1}")
-HADAMARD = Notation("{0} ∘ {1}", r"{0} \circ {1}", PRODUCT, (PRODUCT, PRODUCT), "{0} * {1}")
+ADD = Notation("{0} + {1}", "{0} + {1}", SUM, (SUM, SUM), "{0} + {1}", c="{0} + {1}")
+SUBTRACT = Notation("{0} - {1}", "{0} - {1}", SUM, (SUM, PRODUCT), "{0} - {1}", c="{0} - {1}")
+HADAMARD = Notation(
+    "{0} ∘ {1}", r"{0} \circ {1}", PRODUCT, (PRODUCT, PRODUCT), "{0} * {1}", c="{0} * {1}"
+)
 SCALE = Notation("{0} {1}", r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT))
-DIVIDE = Notation("{0} / {1}", r"{0} / {1}", PRODUCT, (PRODUCT, PREFIX), "{0} / {1}")
-NEGATIVE = Notation("-{0}", "-{0}", SUM, (PRODUCT,), "-{0}")
-RAISE = Notation("{0}^{1}", "{{{0}}}^{{{1}}}", POWER, (ATOM, ATOM), "{0} ** {1}")
+DIVIDE = Notation("{0} / {1}", r"{0} / {1}", PRODUCT, (PRODUCT, PREFIX), "{0} / {1}", c="{0} / {1}")
+NEGATIVE = Notation("-{0}", "-{0}", SUM, (PRODUCT,), "-{0}", c="-{0}")
+RAISE = Notation(
+    "{0}^{1}", "{{{0}}}^{{{1}}}", POWER, (ATOM, ATOM), "{0} ** {1}", c="M(pow)({0}, {1})"
+)
 MATMUL = Notation("{0} {1}", r"{0} \, {1}", MATRIX, (MATRIX, PREFIX), "{0} @ {1}")
 TRANSPOSE = Notation("{0}ᵀ", r"{{{0}}}^\top", POWER, (ATOM,))
 ITEM = Notation("{0}[{index}]", "{0}[{index}]", ATOM, (ATOM,), "{0}[{index}]")
-GREATER = Notation("[{0} > {1}]", r"\left[{0} > {1}\right]", ATOM, (SUM, SUM), "({0} > {1})")
-LESS = Notation("[{0} < {1}]", r"\left[{0} < {1}\right]", ATOM, (SUM, SUM), "({0} < {1})")
-EQUAL = Notation("[{0} = {1}]", r"\left[{0} = {1}\right]", ATOM, (SUM, SUM), "({0} == {1})")
-UNEQUAL = Notation("[{0} ≠ {1}]", r"\left[{0} \neq {1}\right]", ATOM, (SUM, SUM), "({0} != {1})")
+GREATER = Notation(
+    "[{0} > {1}]",
+    r"\left[{0} > {1}\right]",
+    ATOM,
+    (SUM, SUM),
+    "({0} > {1})",
+    c="{0} > {1} ? (real) 1 : 0",
+)
+LESS = Notation(
+    "[{0} < {1}]",
+    r"\left[{0} < {1}\right]",
+    ATOM,
+    (SUM, SUM),
+    "({0} < {1})",
+    c="{0} < {1} ? (real) 1 : 0",
+)
+EQUAL = Notation(
+    "[{0} = {1}]",
+    r"\left[{0} = {1}\right]",
+    ATOM,
+    (SUM, SUM),
+    "({0} == {1})",
+    c="{0} == {1} ? (real) 1 : 0",
+)
+UNEQUAL = Notation(
+    "[{0} ≠ {1}]",
+    r"\left[{0} \neq {1}\right]",
+    ATOM,
+    (SUM, SUM),
+    "({0} != {1})",
+    c="{0} != {1} ? (real) 1 : 0",
+)
 EXPM1 = Notation("exp({0}) - 1", r"\exp\left({0}\right) - 1", SUM)
 LOG1P = Notation("log(1 + {0})", r"\log\left(1 + {0}\right)", ATOM, (SUM,))
 FLOOR = Notation("⌊{0}⌋", r"\left\lfloor {0} \right\rfloor")

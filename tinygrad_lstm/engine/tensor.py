@@ -29,6 +29,7 @@ from .forms import complaint, entries, is_basic
 from .gradients import Gradients
 from .methods import Methods
 from .numpy_protocol import NumPyProtocol
+from .off_tape import note_reading
 from .place import Place, checked_name, here
 from .primitive import Primitive
 from .tape import replaced
@@ -54,7 +55,7 @@ def _operator(primitive: Primitive) -> tuple[_Method, _Method]:
                 pass  # `record` says what does not fit
             else:
                 requires_grad = self.requires_grad or other.requires_grad
-                return _write(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
+                return written(primitive, data, (self, other), _NO_PARAMETERS, requires_grad)
         elif type(other) is float:
             return method(self, _weak(other, self))
         return record(primitive, (self, other))
@@ -72,6 +73,7 @@ def _comparison(compare: np.ufunc, is_equality: bool = False) -> Any:
     """
 
     def method(self: Tensor, other: Any) -> Any:
+        note_reading()
         try:
             if type(other) is not float and not isinstance(other, Tensor):
                 other = checked_operand(compare.__name__, other)
@@ -158,6 +160,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
     @property
     def data(self) -> np.ndarray:
         """The numbers, read-only. Assign to it to replace a leaf's numbers."""
+        note_reading()
         view = self._array.view(Frozen)
         view.flags.writeable = False
         return view
@@ -176,6 +179,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
 
     def detach(self) -> Tensor:
         """Return the same numbers as a constant, off the tape."""
+        note_reading()
         return constant(self._array)
 
     def astype(self, dtype: Any) -> Tensor:
@@ -235,7 +239,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             data = self._array[index]
         except (IndexError, ValueError):
             return record(p.getitem, (self,), taking)  # which says what does not fit
-        return _write(p.getitem, data, (self,), taking, self.requires_grad)
+        return written(p.getitem, data, (self,), taking, self.requires_grad)
 
     def _part(self, index: Any) -> Tensor:
         """Return a part by an index that can be changed, or that may name an entry twice."""
@@ -247,7 +251,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             data = self._array[settled]
         except (ValueError, TypeError, IndexError) as error:
             raise complaint(error, primitive.name, (self,), {"index": index}) from None
-        return _write(primitive, data, (self,), {"index": settled}, self.requires_grad)
+        return written(primitive, data, (self,), {"index": settled}, self.requires_grad)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise UsageError(
@@ -283,10 +287,10 @@ def record(
             data = primitive.forward(*[x._array for x in operands])
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise complaint(error, primitive.name, operands, asked) from None
-    return _write(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
+    return written(primitive, data, operands, parameters or _NO_PARAMETERS, requires_grad)
 
 
-def _write(
+def written(
     primitive: Primitive,
     data: Any,
     operands: tuple[Tensor, ...],

@@ -21,6 +21,7 @@ class Holder:
 
     place: Place
     _has_name = False
+    _bookkeeping = ("_contents", "_growing")  # attributes that say what the others hold
     _growing: tuple[str, ...] = ()  # attributes that may hold more when called than when assigned
     _slotted: tuple[str, ...] = ()  # attributes in __slots__ of the class
     _unnamed: str | None = None  # an attribute whose items are called by their keys alone

@@ -1,0 +1,254 @@
+"""Holds compiled functions to the tape: the same numbers, or the function itself and a reason."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from support.programs import PROGRAMS
+from tinygrad_lstm.compiled.build import compiler
+from tinygrad_lstm.errors import GradientError, PackageError, UsageError
+
+RNG = np.random.default_rng(0)
+needs_a_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="there is no C compiler"
+)
+
+
+def drawn(*shape: int, name: str = "x", dtype: Any = float) -> tg.Tensor:
+    return tg.Tensor((RNG.normal(size=shape) * 0.7).astype(dtype), True, name=name)
+
+
+def agrees(function: Callable[..., tg.Tensor], leaves: list[tg.Tensor], *args: Any) -> Any:
+    """See that a function runs as native code, and gives the loss and gradients of the tape."""
+    step = tg.compile(function, strict=True)
+    for numbers in (args, tuple(np.flip(x) * 0.9 for x in args)):  # the second run is not recorded
+        results = []
+        for way in (function, step):
+            for leaf in leaves:
+                leaf.grad = None
+            loss = way(*numbers)
+            loss.backward()
+            results.append([loss.data, *(leaf.grad for leaf in leaves)])
+        units = 1e4 * np.finfo(loss.dtype).eps
+        for right, given in zip(*results, strict=True):
+            assert (right is None) == (given is None)
+            if right is not None:
+                assert (given.shape, given.dtype) == (right.shape, right.dtype)
+                close = units * max(1.0, np.abs(right).max())
+                np.testing.assert_allclose(given, right, rtol=0, atol=close)
+    return step
+
+
+def layer(make: Callable[..., Any], **options: Any) -> tuple[Any, ...]:
+    """Return the loss of a recurrent layer with a dense layer, its leaves and its arguments."""
+    dtype = options.get("dtype", float)
+    net = make(3, 4, seed=0, **options)
+    width = 4 * (1 + options.get("bidirectional", False))
+    dense = tg.nn.Dense(width, 2, tg.tanh, seed=1, dtype=dtype)
+
+    def loss_of(x: Any, target: Any) -> tg.Tensor:
+        return tg.nn.squared_error(dense(net(x)[0]), target)
+
+    x, target = RNG.normal(size=(5, 6, 3)).astype(dtype), RNG.normal(size=(5, 6, 2)).astype(dtype)
+    return loss_of, [*net.parameters(), *dense.parameters()], x, target
+
+
+LAYERS = {
+    "lstm": lambda: layer(tg.nn.LSTM),
+    "lstm of single precision": lambda: layer(tg.nn.LSTM, dtype="float32"),
+    "peepholes": lambda: layer(tg.nn.LSTM, peephole=True),
+    "two layers": lambda: layer(tg.nn.LSTM, num_layers=2),
+    "gru": lambda: layer(tg.nn.GRU),
+    "both directions": lambda: layer(tg.nn.GRU, bidirectional=True),
+    "rnn": lambda: layer(tg.nn.RNN),
+}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_gives_the_numbers_of_the_tape(name):
+    loss_of, leaves, *args = LAYERS[name]()
+    agrees(loss_of, leaves, *args)
+
+
+@needs_a_compiler
+def test_a_cell_of_ones_own_gives_the_numbers_of_the_tape():
+    W, U, V = drawn(3, 4, name="W"), drawn(4, 4, name="U"), drawn(4, 4, name="V")
+
+    def loss_of(x: Any) -> tg.Tensor:
+        r = h = before = np.zeros(4)
+        for k in tg.steps(7):
+            q = tg.sigmoid(x[k] @ W + before @ V)
+            r = r * q + tg.tanh(h @ U) * (1 - q)
+            before, h = h, tg.sin(r) * q + tg.relu(r)
+        return tg.sum(h * h) + tg.mean(tg.softmax(h) * r)
+
+    agrees(loss_of, [W, U, V], RNG.normal(size=(7, 3)))
+
+
+@needs_a_compiler
+def test_attention_gives_the_numbers_of_the_tape():
+    net, Q = tg.nn.LSTM(3, 4, seed=0), drawn(4, 4, name="Q")
+
+    def loss_of(x: Any) -> tg.Tensor:
+        out, (last, _) = net(x)
+        context = tg.softmax(out @ (last @ Q)) @ out
+        return tg.sum(context**2)
+
+    agrees(loss_of, [*net.parameters(), Q], RNG.normal(size=(5, 3)))
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("number", range(0, len(PROGRAMS), 7))
+def test_a_random_composition_gives_the_numbers_of_the_tape_or_a_reason(number):
+    program = PROGRAMS[number]
+    program = program.values[0] if hasattr(program, "values") else program
+    leaves = program.leaves()
+    step = tg.compile(lambda: program.run(tg, leaves))
+    results = []
+    for way in (step.loss_of, step):
+        for leaf in leaves:
+            leaf.grad = None
+        loss = way()
+        loss.backward()
+        results.append([loss.data, *(leaf.grad for leaf in leaves)])
+    for right, given in zip(*results, strict=True):
+        np.testing.assert_allclose(given, right, rtol=1e-11, atol=1e-11)
+    assert bool(step.source) == (step.reason == "")
+
+
+@needs_a_compiler
+def test_other_sizes_are_the_same_text():
+    loss_of, *_ = layer(tg.nn.LSTM)
+    step, texts = tg.compile(loss_of, strict=True), set()
+    for T, B in ((11, 9), (13, 10), (21, 17)):
+        step(RNG.normal(size=(T, B, 3)), RNG.normal(size=(T, B, 2))).backward()
+        texts.add(step.source)
+    assert len(texts) == 1
+
+
+@needs_a_compiler
+def test_training_goes_on_with_the_new_weights():
+    loss_of, leaves, x, target = layer(tg.nn.LSTM)
+    step, update = tg.compile(loss_of, strict=True), tg.optim.Adam(leaves, 0.05)
+    losses = []
+    for _ in range(40):
+        update.zero_grad()
+        loss = step(x, target)
+        assert abs(loss.item() - loss_of(x, target).item()) < 1e-10
+        loss.backward()
+        update.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@needs_a_compiler
+def test_an_argument_gets_its_gradient():
+    w = drawn(3, name="w")
+    step = tg.compile(lambda x: tg.sum(tg.tanh(x * w)), strict=True)
+    for _ in range(2):
+        x = drawn(3)
+        step(x).backward()
+        np.testing.assert_allclose(x.grad, w.data / np.cosh(x.data * w.data) ** 2, rtol=1e-12)
+
+
+def test_what_is_captured_and_changed_is_seen():
+    w, mask, options = drawn(3, name="w"), np.array([1.0, 0.0, 1.0]), {"scale": 2.0}
+    step = tg.compile(lambda x: options["scale"] * tg.sum(x * w * mask))
+    x = np.ones(3)
+    for change in (
+        lambda: None,
+        lambda: mask.__setitem__(1, 5.0),
+        lambda: options.update(scale=7.0),
+        lambda: setattr(w, "data", [1.0, 2.0, 3.0]),
+    ):
+        change()
+        right = options["scale"] * np.sum(w.data * mask)
+        assert abs(step(x).item() - right) < 1e-12
+
+
+REFUSED = {
+    "reads numbers": lambda x: tg.sum(x * x) if x.sum().item() > 0 else tg.sum(x),
+    "compares": lambda x: tg.sum(tg.where(x > 0, x, 2 * x)),
+    "reads data": lambda x: tg.sum(x * float(np.abs(x.data).max())),
+    "sorts": lambda x: tg.sum(tg.sort(x) * np.arange(3.0)),
+    "draws": lambda x: tg.sum(x * np.random.normal(size=3)),
+    "goes off the tape": lambda x: tg.sum(x * x.detach()),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_numbers_may_decide_runs_eagerly_with_a_reason(name):
+    w = drawn(3, name="w")
+    step = tg.compile(lambda x: REFUSED[name](x * w))
+    for x in ([1.0, 2.0, 3.0], [-3.0, 1.0, -2.0]):
+        np.random.seed(1)
+        given = step(np.array(x)).item()
+        np.random.seed(1)
+        assert abs(given - REFUSED[name](np.array(x) * w).item()) < 1e-12 or name == "draws"
+        assert step.source == "" and step.report().startswith("runs eagerly, since ")
+    with pytest.raises(UsageError, match="compile: "):
+        tg.compile(step.loss_of, strict=True)(np.ones(3))
+
+
+def test_without_a_compiler_the_function_itself_runs(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(PackageError, match="no C compiler"):
+        compiler()
+    w = drawn(3, name="w")
+    step = tg.compile(lambda x: tg.sum(tg.exp(x * w)))
+    step(np.ones(3)).backward()
+    np.testing.assert_allclose(w.grad, np.exp(w.data))
+    assert "no C compiler" in step.report()
+
+
+@needs_a_compiler
+def test_a_wrong_program_is_found_on_the_recorded_numbers(monkeypatch):
+    from tinygrad_lstm.compiled import build
+
+    text = build.mathematics().replace("real y = e / (e + 2);", "real y = e / (e + 3);")
+    assert text != build.mathematics()
+    monkeypatch.setattr(build, "mathematics", lambda: text)
+    step = tg.compile(lambda x: tg.sum(tg.tanh(x)))
+    x = drawn(3)
+    step(x).backward()
+    np.testing.assert_allclose(x.grad, 1 - np.tanh(x.data) ** 2)
+    assert "does not give what the tape gives" in step.report()
+
+
+@needs_a_compiler
+def test_the_functions_of_a_program_keep_their_digits():
+    for dtype, most in ((np.float64, 4), (np.float32, 4)):
+        w = tg.Tensor(np.ones(1, dtype), requires_grad=True, name="w")
+        x = np.concatenate([RNG.uniform(-a, a, 500) for a in (1e-9, 1e-3, 3, 30, 90)]).astype(dtype)
+        x = np.append(x, [np.inf, -np.inf, np.nan, 0]).astype(dtype)
+        for name, exact in (
+            ("tanh", np.tanh),
+            ("exp", np.exp),
+            ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+        ):
+            function = getattr(tg, name)
+            with np.errstate(all="ignore"):
+                step = tg.compile(lambda x, f=function, w=w: tg.sum(f(x) * w), strict=True)
+                for value in x[::25]:
+                    right = exact(np.longdouble(value))
+                    given = step(np.array([value])).item()
+                    off = abs(np.longdouble(given) - right)
+                    unit = np.spacing(np.abs(dtype(right)))
+                    assert off <= most * unit or given == dtype(right) or given != given
+
+
+def test_bad_input():
+    with pytest.raises(UsageError, match="expected a function"):
+        tg.compile(3)
+    x = drawn(2)
+    step = tg.compile(lambda x: tg.sum(x**3))
+    with pytest.raises(GradientError, match="gradient of a gradient"):
+        tg.grad(step(x), x, create_graph=True)

@@ -1,0 +1,1 @@
+"""Compiled: the derivation as native code."""

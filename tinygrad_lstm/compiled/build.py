@@ -1,0 +1,154 @@
+"""A C program made a function: the compiler, and the cache of what it made.
+
+Knows files and compilers; no network. A library is stored under a name made of all that it depends
+on: the text, the compiler, the options and the processor. Any failure of the cache leaves the
+library in a temporary folder; any failure of the compiler is an error that the caller answers by
+running without.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+from contextlib import suppress
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import PackageError
+from ..files.cache import read_cache, write_cache
+
+OPTIONS = (
+    "-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math",
+    "-fopenmp-simd", "-shared", "-fPIC", "-w",
+)  # fmt: skip
+SECONDS = 60  # for a compiler
+
+
+class CompilerError(PackageError):
+    """There is no C compiler that works; the message says which was tried, and what it said."""
+
+
+def compiler() -> list[str]:
+    """Return the command of a C compiler.
+
+    Raises
+    ------
+    CompilerError
+        If there is none.
+    """
+    chosen = os.environ.get("CC", "")
+    for command in filter(None, (chosen, "cc", "gcc", "clang")):
+        words = shlex.split(command)
+        if words and shutil.which(words[0]):
+            return words
+    raise CompilerError("compile: found no C compiler (cc, gcc, clang), expected one; set CC")
+
+
+def mathematics() -> str:
+    """Return the text of the functions that a program calls."""
+    return files(__package__).joinpath("mathematics.c").read_text("utf-8")
+
+
+_loaded: dict[str, Any] = {}
+_lock = threading.Lock()
+
+
+def load(text: str) -> Any:
+    """Return the function ``run`` of a program in C.
+
+    Raises
+    ------
+    CompilerError
+        If no compiler works; the message says what the compiler said.
+    """
+    whole = text.replace('#include "mathematics.c"', mathematics())
+    command = compiler()
+    with _lock:
+        key = "\n".join([whole, *command, *OPTIONS, _version(tuple(command)), _processor()])
+        name = f"{hashlib.sha256(key.encode()).hexdigest()}.so"
+        if name not in _loaded:
+            content = read_cache(name)
+            library = None if content is None else _library(content)
+            if library is None:
+                content = _compile(whole, command)
+                write_cache(name, content)
+                library = _library(content)
+            if library is None:
+                raise CompilerError("compile: the library that the compiler made does not load")
+            run = library.run
+            run.restype = None
+            run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
+            _loaded[name] = run
+        return _loaded[name]
+
+
+def _compile(text: str, command: list[str]) -> bytes:
+    """Return the library that a compiler makes of a text."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder, "derivation.c"), Path(folder, "derivation.so")
+        source.write_text(text, "utf-8")
+        line = [*command, *OPTIONS, "-o", str(library), str(source), "-lm"]
+        try:
+            done = subprocess.run(
+                line, capture_output=True, text=True, timeout=SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CompilerError(f"compile: {command[0]} failed: {error}") from None
+        if done.returncode or not library.exists():
+            said = done.stderr.strip().splitlines()[:3]
+            raise CompilerError(f"compile: {command[0]} failed: {' '.join(said)}")
+        return library.read_bytes()
+
+
+def _library(content: bytes) -> Any:
+    """Return a library that is loaded from a file of its own, or None if it cannot be."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "derivation.so")
+        path.write_bytes(content)
+        with suppress(OSError):
+            return ctypes.CDLL(str(path))
+    return None
+
+
+@cache
+def _version(command: tuple[str, ...]) -> str:
+    """Return what a compiler says of itself."""
+    try:
+        said = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout
+
+
+@cache
+def _processor() -> str:
+    """Return what the processor can do, as far as the system tells."""
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+        return next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return " ".join(platform.uname())
+
+
+@cache
+def gemm(dtype: np.dtype[Any]) -> Any:
+    """Return the address of NumPy's own product of matrices, or None if it cannot be had."""
+    folder = Path(np.__file__).parent.parent / "numpy.libs"
+    letter = "s" if dtype.itemsize == 4 else "d"
+    for path in sorted(folder.glob("*openblas64*")):
+        with suppress(OSError, AttributeError):
+            function = getattr(ctypes.CDLL(str(path)), f"scipy_cblas_{letter}gemm64_")
+            return ctypes.cast(function, ctypes.c_void_p)
+    return None
