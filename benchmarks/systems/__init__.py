@@ -35,6 +35,8 @@ SYSTEMS = {
     "tape64": System(
         "tinygrad_lstm float64", "benchmarks.systems.tape:build", dtype="float64", networks=ALL
     ),
+    "compiled": System("compiled, float32", "benchmarks.systems.compiled:build"),
+    "compiled64": System("compiled, float64", "benchmarks.systems.compiled:build", dtype="float64"),
     "derived": System("derived, as fast NumPy", "benchmarks.systems.derived:build", networks=ALL),
     "torch": System(
         "torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch", networks=ALL

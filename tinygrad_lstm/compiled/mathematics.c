@@ -4,6 +4,7 @@
    the last digit); tanh, expm1 and sigmoid follow from it. No branch, so that loops over them run on
    vectors. The errors are below 4 units of the last digit, at inf, nan and subnormal numbers too. */
 
+#define MANY 128 /* columns of a row that no longer stays in registers */
 #define LARGE 200000.0 /* multiplications of a product that a library does sooner */
 
 #include <math.h>
@@ -188,6 +189,22 @@ BLOCK(1, 8)
 BLOCK(1, 4)
 BLOCK(1, 1)
 
+/* c (n) += a (k) B (k, n) for many columns: four rows of B at a time, in the order of memory */
+static void multiply_row(long n, long k, const real *restrict a, const real *restrict b,
+                         real *restrict c, long a_column, long b_row)
+{
+    long l = 0;
+    for (; l + 4 <= k; l += 4) {
+        const real *p = b + l * b_row;
+        real a0 = a[l * a_column], a1 = a[(l + 1) * a_column], a2 = a[(l + 2) * a_column],
+             a3 = a[(l + 3) * a_column];
+        for (long j = 0; j < n; j++)
+            c[j] += a0 * p[j] + a1 * p[b_row + j] + a2 * p[2 * b_row + j] + a3 * p[3 * b_row + j];
+    }
+    for (; l < k; l++)
+        for (long j = 0; j < n; j++) c[j] += a[l * a_column] * b[l * b_row + j];
+}
+
 /* C (m, n) += A (m, k) B (k, n), by blocks; the entries of a row of B, and of C, lie together */
 static void multiply_blocks(long m, long n, long k, const real *a, const real *b, real *c,
                             long a_row, long a_column, long b_row, long c_row)
@@ -210,6 +227,10 @@ static void multiply_blocks(long m, long n, long k, const real *a, const real *b
         const real *ai = a + i * a_row;
         real *ci = c + i * c_row;
         long j = 0;
+        if (n > MANY) {
+            multiply_row(n, k, ai, b, ci, a_column, b_row);
+            continue;
+        }
         for (; j + 8 * LANES <= n; j += 8 * LANES)
             block_1_8(k, ai, a_row, a_column, b + j, b_row, ci + j, c_row);
         for (; j + 4 * LANES <= n; j += 4 * LANES)
