@@ -12,6 +12,8 @@ import pytest
 import tinygrad_lstm as tg
 from support.programs import PROGRAMS
 from tinygrad_lstm.compiled.build import compiler
+from tinygrad_lstm.compiled.c_forms import number_text
+from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import GradientError, PackageError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -131,6 +133,18 @@ def test_other_sizes_are_the_same_text():
         step(RNG.normal(size=(T, B, 3)), RNG.normal(size=(T, B, 2))).backward()
         texts.add(step.source)
     assert len(texts) == 1
+
+
+@needs_a_compiler
+def test_an_array_of_one_number_in_a_product_is_filled():
+    W = drawn(3, 4, name="W")  # its gradient is xᵀ 1, with an array of ones without a name
+    agrees(lambda x: tg.sum(x @ W), [W], RNG.normal(size=(2, 3)))
+
+
+def test_an_array_without_a_name_says_how_to_name_it():
+    assert number_text(Symbol("1", np.ones((2, 3)))) == "((real) 1.0)"
+    with pytest.raises(UsageError, match="an array without a name; name it: x.name"):
+        number_text(Symbol("c", np.arange(3.0)))
 
 
 @needs_a_compiler

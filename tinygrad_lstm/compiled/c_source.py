@@ -464,7 +464,7 @@ class _CWriter:
             used.append(wide)
             return self._at(wide)
         if formula.apply is None:
-            return number_text(np.ravel(formula.value)[0])
+            return number_text(formula)
         if formula.notation is ZEROS:
             return number_text(0.0)
         form = c_form(formula)
@@ -498,14 +498,15 @@ class _CWriter:
     def _temporary(self, formula: Symbol) -> Accessor:
         """Compute a part of a formula into an array of its own."""
         is_known = (
-            formula.notation is MATMUL
+            formula.apply is None  # numbers; those that are not all alike need a name
+            or formula.notation is MATMUL
             or moves(formula) is not None
             or reduces(formula) is not None
             or self._joined(formula) is not None
         )
         if not is_known and c_form(formula) is None:
             known = by_forward().get(formula.apply)
-            name = known.name if known else getattr(formula.notation, "text", "?")
+            name = known.name if known else getattr(formula.notation, "text", str(formula))
             raise NotCompiled(f"compile: found {name}, which has no form in C")
         place = self._work("u", formula.shape)
         self._assign(place, formula)
