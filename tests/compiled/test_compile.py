@@ -143,7 +143,7 @@ def test_an_array_of_one_number_in_a_product_is_filled():
 
 def test_an_array_without_a_name_says_how_to_name_it():
     assert number_text(Symbol("1", np.ones((2, 3)))) == "((real) 1.0)"
-    with pytest.raises(UsageError, match="an array without a name; name it: x.name"):
+    with pytest.raises(UsageError, match=r"an array without a name; name it: x\.name"):
         number_text(Symbol("c", np.arange(3.0)))
 
 
