@@ -534,7 +534,7 @@ def test_text_reads_as_a_person_would_write_it():
         "δstateₖ = δstateₖ₊₁ ∘ fₖ₊₁                             via state of step k+1",
         "+ δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)                           via out",
         "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                                       g = a, i, f, o",
-        "What would come back from a step that is not there is 0",
+        "A summand drops out where its step is not there",
     ):
         assert line in text
     assert max(map(len, text.splitlines())) <= 80

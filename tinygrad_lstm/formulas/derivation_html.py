@@ -45,7 +45,7 @@ def html(derivation: Derived) -> str:
     parts.append("<h2>Backward</h2>")
     if layout.carried:
         names = ", ".join(to_math(symbol(x)) for x in layout.carried)
-        parts.append(f"<p>What would come back from a step that is not there is 0: {names}.</p>")
+        parts.append(f"<p>A summand drops out where its step is not there: {names}.</p>")
     parts += [_group(group, _backward, to_math) for group in layout.backward]
     return "\n".join([*parts, "</body></html>\n"])
 

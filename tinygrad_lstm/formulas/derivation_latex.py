@@ -57,7 +57,7 @@ def markdown(derivation: Derived) -> str:
     parts += ["### Backward", ""]
     if layout.carried:
         names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-        parts += [f"What would come back from a step that is not there is 0: {names}.", ""]
+        parts += [f"A summand drops out where its step is not there: {names}.", ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
     return "\n".join(parts)
@@ -227,7 +227,7 @@ def _ends(layout: Page) -> list[str]:
     if not layout.carried:
         return []
     names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-    return [f"What would come back from a step that is not there is 0: {names}."]
+    return [f"A summand drops out where its step is not there: {names}."]
 
 
 def _aligned(rows: list[str]) -> str:

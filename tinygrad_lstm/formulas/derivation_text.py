@@ -45,7 +45,7 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
     if layout.carried:
         names = ", ".join(map(written, layout.carried))
-        lines += _wrapped(f"What would come back from a step that is not there is 0: {names}.")
+        lines += _wrapped(f"A summand drops out where its step is not there: {names}.")
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:

@@ -21,7 +21,8 @@ from .names import printable
 from .reader import Variable, leaves, spread
 from .rewriting import rewrite, with_operands
 
-LEAVES = "Inputs and other leaves"
+LEAVES = "Inputs"
+OUTSIDE, ALONE = "Outside of modules", "Network"  # beside modules, and where there are none
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ def page(derivation: Derived) -> Page:
         lines = list(_together(derivation, chosen))
         if lines:
             backward_groups.append((title, lines))
+    if {title for title, _ in forward_groups} == {OUTSIDE}:
+        forward_groups = [(ALONE, lines) for _, lines in forward_groups]
+        backward_groups = [(t if t != OUTSIDE else ALONE, lines) for t, lines in backward_groups]
     forward = tuple(Group(title, tuple(lines)) for title, lines in forward_groups)
     backward = tuple(Group(title, tuple(lines)) for title, lines in backward_groups)
     title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
@@ -89,7 +93,7 @@ def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
 
 
 def _title(x: Equation) -> str:
-    return printable(x.scope) or "Outside of modules"
+    return printable(x.scope) or OUTSIDE
 
 
 def _closed(term: Term) -> Iterator[Term]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from ..engine.symbol import MATMUL, Symbol
 from .columns import WIDTH, cut
 from .derived import Derived, Term
 from .lines import Group
 from .names import printable
+from .reader import leaves
 from .rewriting import rewrite, with_operands
 
 # a mark, as a pattern in the text of a formula, and what it means
@@ -27,6 +30,7 @@ MARKS = {
     r"logsumexp\(": "logsumexp(x) is log Σ exp(x).",
     r"logaddexp\(": "logaddexp(x, y) is log(exp(x) + exp(y)).",
     r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[x > 0], a condition, is 1 where it holds, else 0.",
+    r"\[\d*:\d*\]": "x[i:j] has the entries i to j − 1 of x, counted from 0.",
     r"where\(": "where(c, x, y) is x where the condition c holds, and y elsewhere.",
     r"\|": "|x| is the absolute value of each entry.",
     r"‖": "‖x‖ is the square root of Σ x².",
@@ -58,14 +62,20 @@ def legend(
     back = [line for group in backward for line in group.lines]
     written = [str(term.formula) for term in terms]
     yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
-    yield (
-        "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘; a vector "
-        "is a row."
-    )
+    yield "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘."
+    if any(line.left.ndim == 1 for line in lines):
+        yield (
+            "A vector is a row, but to the right of a matrix a column; xᵀ y of two vectors is the "
+            "product of each entry with each."
+        )
+    yield from _given(derivation, terms)
     if any(_multiplies_vectors(term) for term in terms):
         yield "The product x y of two vectors is a number, Σ x ∘ y."
     if derivation.loops:
-        yield "The subscript k is the step; Σₖ is the sum over all steps."
+        yield (
+            "The subscript k is the step, and a name without one is the same at every step; Σₖ is "
+            "the sum over all steps."
+        )
     if any(len(line.terms) > 1 for line in back):
         yield (
             "A signal that is used in several places gets back the sum from all of them; "
@@ -87,6 +97,17 @@ def legend(
             yield sentence
     if derivation.reason:
         yield f"Every step has lines of its own, since {derivation.reason}."
+
+
+def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
+    """Return the shapes of what comes from outside, and which of it has the steps on an axis."""
+    named = [(x.signal, np.shape(x.value)) for x in derivation.sources if np.ndim(x.value)]
+    if named:
+        yield f"Given are {', '.join(f'{signal.name} {shape}' for signal, shape in named)}."
+    read = {x.wire for term in terms for x in leaves(term.formula) if x.offset is not None}
+    sequences = [signal.name for signal, _ in named if signal.wire in read]
+    if sequences:
+        yield f"The first axis of {' and of '.join(sequences)} is that of the steps."
 
 
 def _multiplies_vectors(term: Term) -> bool:
