@@ -161,10 +161,15 @@ __all__ += sorted(_OF_SUBJECTS)
 
 if not TYPE_CHECKING:
 
+    def _picture_in_notebook(shown):
+        return import_module(".drawing.draw", __name__).in_notebook(shown)
+
     def __getattr__(name):
         if name not in _LATER and name not in _SUBJECTS:
             raise unknown(f"module {__name__!r}", name, FUNCTIONS)
         module = import_module(f".{_SUBJECTS.get(name) or _LATER[name]}", __name__)
+        if name in ("Graph", "graph"):  # which shows itself by its picture
+            module.Graph._repr_svg_ = _picture_in_notebook
         globals()[name] = value = module if name in _SUBJECTS else getattr(module, name)
         return value
 

@@ -1,6 +1,7 @@
 """Whether a set-up is good enough to see the mistakes that people make."""
 
 from functools import cache
+from html import escape
 from importlib import import_module
 from itertools import count
 
@@ -154,7 +155,7 @@ def test_a_toy_is_told_what_to_change(sizes, unseen, advice):
     assert "do not show, such as" in str(found)
     assert repr(found) == f"<Adequacy: {len(found.unseen)} of {found.planted} mistakes do not show>"
     assert max(map(len, str(found).splitlines())) <= WIDTH
-    assert str(found) in found._repr_markdown_()
+    assert escape(str(found)) in found._repr_html_()
 
 
 def test_the_printed_report_lists_the_first_mistakes_alone():

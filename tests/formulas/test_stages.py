@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from itertools import combinations
 
 import numpy as np
@@ -395,7 +396,7 @@ def test_numbers_are_written_so_that_they_can_be_compared(value, text):
 def test_the_text_has_at_most_80_columns(network, signal):
     told = tg.explain(NETWORKS[network](), signal, style="stages")
     assert max(map(len, str(told).splitlines())) <= 80
-    assert told._repr_markdown_() == f"```text\n{told}\n```"
+    assert told._repr_html_() == f"<pre>{escape(str(told))}</pre>"
 
 
 # --- what is printed ------------------------------------------------------------------------------

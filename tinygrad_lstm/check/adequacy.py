@@ -16,6 +16,7 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.limit import Clock, Interruptible, TimeUp
+from ..engine.notebook import ShownAsText
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrap
@@ -31,7 +32,7 @@ LISTING = 0.2  # of the time, after which mistakes are no longer counted before 
 
 
 @dataclass(frozen=True)
-class Adequacy:
+class Adequacy(ShownAsText):
     """The mistakes that a set-up cannot detect.
 
     Attributes
@@ -71,9 +72,6 @@ class Adequacy:
         lines += [f"change: {sentence}" for sentence in self.advice]
         lines += [self._cut] * self.is_cut
         return "\n".join(line for text in lines for line in wrap(text))
-
-    def _repr_markdown_(self) -> str:
-        return f"```text\n{self}\n```"
 
     @property
     def _total(self) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.notebook import ShownAsText
 from ..formulas.columns import table, wrap
 
 SHOWN = 10  # failures, and kinks, that are printed
@@ -115,7 +116,7 @@ class Check(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GradReport:
+class GradReport(ShownAsText):
     """The checks of a function and their failures. ``print(report)`` shows them in 80 columns.
 
     Attributes
@@ -154,9 +155,6 @@ class GradReport:
         if "called again" in failed:
             lines.append(RANDOM)
         return "\n".join([*table(head, body), *(x for line in lines for x in wrap(line))])
-
-    def _repr_markdown_(self) -> str:
-        return f"```text\n{self}\n```"
 
     @property
     def _totals(self) -> tuple[str, str]:

@@ -331,7 +331,7 @@ def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int
     return forward, δ
 
 
-def _in_notebook(shown: Graph) -> str | None:
+def in_notebook(shown: Graph) -> str | None:
     """Return a graph's picture; None for an adjoint network, or a graph too large to be of use."""
     if len(shown.nodes) > MOST_SHOWN:
         return None
@@ -339,6 +339,3 @@ def _in_notebook(shown: Graph) -> str | None:
         return draw(shown)._repr_svg_()
     except UsageError:
         return None
-
-
-Graph._repr_svg_ = _in_notebook  # type: ignore[attr-defined]  # so that it shows itself

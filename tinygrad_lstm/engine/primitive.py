@@ -22,6 +22,7 @@ from .arguments import operand as checked_operand
 from .cotangent import PlainSums
 from .forms import Form, complaint, frozen
 from .kind import Kind
+from .notebook import ShownAsText
 from .numerics import Array
 from .steps import StepRule
 from .symbol import Notation, Symbol
@@ -66,7 +67,7 @@ class Interpreted(Protocol):
 AnyInterpreted = TypeVar("AnyInterpreted", bound=Interpreted)
 
 
-class Primitive:
+class Primitive(ShownAsText):
     """One operation of the table: how it is computed, differentiated, written and tried out.
 
     Attributes
@@ -184,6 +185,12 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name} ({self.kind})>"
+
+    def __str__(self) -> str:
+        """Return its name, what it computes and its rules: the cotangent of each operand."""
+        from .primitive_card import card  # only who prints a primitive needs it
+
+        return card(self)
 
     def __reduce__(self) -> str:
         """Return the name by which a copy finds the primitive itself, where it was declared."""
@@ -339,15 +346,24 @@ class Primitive:
         self.pull(Record(y, True, self, operands, parameters), ct, sums)
         return [sums.take(operand) for operand in operands]
 
+    def _sample_symbols(self) -> tuple[tuple[Symbol, ...], dict[str, Any]]:
+        """Return a Symbol for each operand of the first sample, and the parameters there."""
+        operands, parameters = self.samples()[0]
+        names = "x" if len(operands) == 1 else "abcdefgh"
+        return tuple(map(Symbol, names, operands)), parameters
+
+    def formula(self) -> Symbol:
+        """Write what it computes, of the operands and the parameters of its first sample."""
+        xs, parameters = self._sample_symbols()
+        return Symbol.of(self.notation, self.forward, xs, parameters)
+
     def derivatives(self) -> dict[str, Symbol]:
         """Run the reverse rule on Symbols: one expression for each operand's cotangent.
 
         The shapes in it, if any, are those of the first sample.
         """
-        operands, parameters = self.samples()[0]
-        names = "x" if len(operands) == 1 else "abcdefgh"
-        xs = tuple(Symbol(name, value) for name, value in zip(names, operands, strict=False))
-        value = self.forward(*operands, **parameters)
+        xs, parameters = self._sample_symbols()
+        value = self.forward(*(x.value for x in xs), **parameters)
         needs = (True,) * len(xs)
         cts = self.vjp(Symbol("δ", value), Symbol("y", value), xs, needs, parameters)
         return {x.name: ct for x, ct in zip(xs, cts, strict=True) if ct is not None}

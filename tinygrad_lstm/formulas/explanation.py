@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.notebook import ShownAsText
 from .names import printable
 
 MOST_PRINTED = 6  # entries of an array
@@ -86,7 +87,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(ShownAsText):
     """Why a gradient is what it is. ``print(explanation)`` writes it from the loss back.
 
     Attributes
@@ -113,9 +114,6 @@ class Explanation:
     def __str__(self) -> str:
         text = "\n\n".join([self._head(), *map(str, self.stages), self._end()])
         return "\n".join(map(printable, text.split("\n")))
-
-    def _repr_markdown_(self) -> str:
-        return f"```text\n{self}\n```"
 
     def _head(self) -> str:
         forks = sum(stage.kind == "fork" for stage in self.stages)

@@ -13,6 +13,7 @@ import numpy as np
 from ..engine.arguments import Constructor, check_arguments, flag, of_kind, text
 from ..engine.arrays import as_floats
 from ..engine.gradients import replace_data
+from ..engine.notebook import ShownAsText
 from ..engine.place import Home, Place, checked_name, here
 from ..engine.tensor import Tensor
 from ..errors import SignalError, UsageError
@@ -31,7 +32,7 @@ class _Forward(Protocol[P, Output]):
     def forward(self, *args: P.args, **options: P.kwargs) -> Output: ...
 
 
-class Module(Holder):
+class Module(ShownAsText, Holder):
     """Base of layers and networks.
 
     Tensors that require a gradient become parameters when assigned to an attribute, Modules become
@@ -88,11 +89,6 @@ class Module(Holder):
         from .tree import tree  # only who prints a module needs it
 
         return tree(self)
-
-    def _repr_html_(self) -> str:
-        from html import escape  # only a notebook needs it
-
-        return f"<pre>{escape(str(self))}</pre>"
 
     def _summary(self) -> str:
         return ": ".join(filter(None, [self.place.path(), type(self).__name__]))
