@@ -205,7 +205,7 @@ def words(text: str) -> str:
     """Return text in which nothing is a command of LaTeX."""
     return "".join(
         WRITTEN.get(sign) or (f"\\{sign}" if sign in "#$%&_{}" else
-        rf"\{sign}{{}}" if sign in "^~" else sign if sign.isascii() else spell(sign))
+        rf"\{sign}{{}}" if sign in "^~" else sign if sign.isascii() else words(spell(sign)))
         for sign in text
     )  # fmt: skip
 

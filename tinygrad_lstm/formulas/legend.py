@@ -103,9 +103,10 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     """Return the shapes of what comes from outside, and which of it has the steps on an axis."""
     named = [(x.signal, np.shape(x.value)) for x in derivation.sources if np.ndim(x.value)]
     if named:
-        yield f"Given are {', '.join(f'{signal.name} {shape}' for signal, shape in named)}."
+        shapes = [f"{printable(signal.name)} {shape}" for signal, shape in named]
+        yield f"Given are {', '.join(shapes)}."
     read = {x.wire for term in terms for x in leaves(term.formula) if x.offset is not None}
-    sequences = [signal.name for signal, _ in named if signal.wire in read]
+    sequences = [printable(signal.name) for signal, _ in named if signal.wire in read]
     if sequences:
         yield f"The first axis of {' and of '.join(sequences)} is that of the steps."
 
