@@ -92,6 +92,8 @@ class _Outline:
         live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, vertex in enumerate(self.skeleton.vertices):
             vertex.is_still |= vertex.role not in LOOSE and at not in live
+            if vertex.is_still and vertex.role is Role.END and at in live:  # data
+                vertex.is_still, vertex.adjoint = False, tuple(f"δ{x}" for x in vertex.forward)
         say_shared(self.skeleton)
         return join_boxes(share_ends(self.skeleton))
 
@@ -154,10 +156,7 @@ class _Outline:
             return True
         if node.kind is not Kind.TAP and not (taken and node.step is not None):
             return False
-        origin = self._origin(node.inputs[0])  # constants stand beside each use
-        return origin.kind in SOURCES and (
-            node.kind is not Kind.TAP or origin.kind is not Kind.CONSTANT
-        )
+        return self._origin(node.inputs[0]).kind in SOURCES
 
     def _is_renaming(self, node: Node) -> bool:
         """Return whether a node gives a leaf another name, such as that of an initial value."""
@@ -203,7 +202,10 @@ class _Outline:
     def _is_aside(self, wire: int) -> bool:
         """Return whether a signal is a parameter or a constant, repeated beside each use."""
         origin = self._origin(wire)
-        return origin.kind in (Kind.PARAMETER, Kind.CONSTANT) or id(origin) in self.weights
+        if origin.kind is Kind.CONSTANT:  # but for data
+            nearest = self.graph.source(wire, (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH))
+            return nearest.kind is not Kind.TAP
+        return origin.kind is Kind.PARAMETER or id(origin) in self.weights
 
     def _origin(self, wire: int) -> Node:
         return self.graph.source(wire, (Kind.BROADCAST, Kind.HOLD, Kind.TAP, Kind.BRANCH))
@@ -298,7 +300,8 @@ class _Outline:
     def _arc(self, node: Node, port: int, wire: int) -> None:
         """Add the arc that brings a signal to a vertex."""
         if self._is_aside(wire):
-            self._alias(node, port, wire)
+            if node.kind is not Kind.TAP or self._origin(wire).kind is not Kind.CONSTANT:
+                self._alias(node, port, wire)  # but data, which the tap stands for
             return
         way = self._way(wire)
         if id(way.maker) in self.vertex:

@@ -21,6 +21,7 @@ from ..engine.memory import collector_paused
 from ..engine.primitives import concatenate, getitem, stack
 from ..errors import UsageError
 from .alignment import Common, Earlier, Outside, Same, is_one
+from .data_names import name_data
 from .flow import AnyFlow, Flow, Loop, Node
 from .folded_loops import FoldedLoop, folded_loops
 from .loop_borders import LoopBorders, entry_read, has_own_name
@@ -95,6 +96,7 @@ class _Folding:
             element.operands = [self.read.get(operand, operand) for operand in element.operands]
         move_into_loops(leading_elements(outputs), self.borders)
         order = in_order(leading_elements(outputs), lambda element: self.rank.get(element, -1))
+        name_data(order)
         return rebuild(self.graph, order, self.borders.loops)
 
     # --- elements of the folded graph ------------------------------------------------------------
