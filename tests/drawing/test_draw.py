@@ -10,7 +10,13 @@ import pytest
 import tinygrad_lstm as tg
 from support.pictures import arrows, frames, legend, nodes, size
 from tinygrad_lstm import gallery
-from tinygrad_lstm.errors import ArgumentError, ChangedError, TinygradError, UsageError
+from tinygrad_lstm.errors import (
+    ArgumentError,
+    ChangedError,
+    SignalError,
+    TinygradError,
+    UsageError,
+)
 
 PICTURES = Path(__file__).parents[2] / "notebooks" / "pictures"
 
@@ -116,8 +122,8 @@ ZOO = (
 
 @pytest.mark.parametrize(
     "option",
-    ["path", "view", "style", "fold", "values", "heat", "depth", "level", "highlight", "title",
-     "legend"],
+    ["path", "view", "style", "fold", "values", "heat", "depth", "open", "level", "highlight",
+     "title", "legend"],
 )  # fmt: skip
 def test_a_wrong_value_of_any_option_is_an_error_of_the_package(loss, option):
     for wrong in ZOO:
@@ -208,6 +214,35 @@ def test_depth_0_makes_each_module_a_box(loss):
     assert sorted(ends.values()) == ["dense", "lstm", "x(k)", "y(k)"]
     assert sorted((ends[each.tail], ends[each.head]) for each in arrows(dot)) == [
         ("dense", "y(k)"), ("lstm", "dense"), ("x(k)", "lstm")]  # fmt: skip
+
+
+def test_open_draws_what_is_in_one_module_and_its_weights_alone(loss):
+    dot = tg.draw(loss, open="dense").dot
+    assert tg.draw(loss, depth=0, open=["dense"]).dot == dot
+    assert sorted(" ".join(node.lines) for node in nodes(dot)) == [
+        "b", "lstm", "x(k)", "y(k)", "Σ", "σ"]  # fmt: skip
+    assert "▷W" in " ".join(legend(dot)) and "▷W" not in " ".join(
+        legend(tg.draw(loss, depth=0).dot)
+    )
+    assert frames(dot) == ["network", "dense"]
+    everything = tg.draw(loss, open=["lstm", "dense"]).dot
+    assert size(everything) == size(tg.draw(loss).dot)
+    with pytest.raises(SignalError, match=r"no module is called 'dens'; the nearest .* dense"):
+        tg.draw(loss, open="dens")
+
+
+def test_an_array_of_numpy_that_each_step_reads_is_x():
+    rng = np.random.default_rng(0)
+    data, keep = rng.normal(size=(3, 2, 2)), rng.normal(size=(3, 2, 2)) > 0
+    W, U = map(weight, "WU")
+    h = tg.Tensor(np.zeros((2, 2)))
+    for k in tg.steps(3):
+        h = tg.where(keep[k], tg.tanh(data[k] @ W + h @ U), h)
+    dot = tg.draw(h.sum(), view="both").dot
+    ends = {" ".join(node.lines) for node in nodes(dot)}
+    assert {"x(k)", "δx(k)", "c(k)"} <= ends and not {"c", "@", "δc(k)"} & ends
+    assert "constant" not in dot and "δW = Σₖ x(k)ᵀ δs(k)" in dot
+    assert "xₖ W + hₖ₋₁ U" in str(tg.derive(h.sum()))
 
 
 def test_depth_opens_one_frame_after_the_other():

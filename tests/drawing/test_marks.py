@@ -238,6 +238,18 @@ def test_the_legend_says_what_is_orange_and_which_mistake_it_is():
     assert f"mistake: {report.best[0].says}" in " ".join(seen)
 
 
+def test_the_picture_of_a_report_says_the_first_wrong_step():
+    _, loss = recurrence()
+    step = tg.signals(loss)["h[1]"].gradient
+    report = tg.compare(loss, {"h[1]": np.where(step == step.max(), 7.0, step)})
+    dot = tg.draw(report).dot
+    assert "first wrong: h[1]: adjoint network" in dot
+    assert any(x.startswith("first wrong: h[1] at (") for x in legend(dot))
+    assert "exercise 3: adjoint network" in tg.draw(report, title="exercise 3").dot
+    right = tg.compare(loss, {"h[1]": step})
+    assert "first wrong" not in tg.draw(right).dot
+
+
 @pytest.mark.parametrize("mistake", ["df = dstate * state[k]", "do = dout * state[k]"])
 def test_a_report_marks_the_signal_at_which_the_mistake_was_made(mistake):
     """Not the weights whose gradients are wrong because of the mistake."""

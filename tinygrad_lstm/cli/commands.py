@@ -167,6 +167,13 @@ def _parser() -> argparse.ArgumentParser:
                      help="of a signal that are written out; of more, the norm is")  # fmt: skip
     sub.add_argument("--heat", action="store_true", help="the larger |δ|, the darker")
     sub.add_argument("--depth", type=int, help="how many frames deep to look into modules")
+    sub.add_argument(
+        "--open",
+        nargs="+",
+        default=(),
+        metavar="MODULE",
+        help="look into these modules alone (with --depth, into these too)",
+    )
     sub.add_argument("--highlight", nargs="+", default=(), metavar="NAME")
     sub.add_argument("--title", default="")
     sub.add_argument("--legend", action=argparse.BooleanOptionalAction, default=True)
@@ -272,7 +279,7 @@ def _draw(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     picture = draw(
         tensor_from(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
         fold=chosen.fold, values=chosen.values, heat=chosen.heat, depth=chosen.depth,
-        highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
+        open=chosen.open, highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
         digits=chosen.digits, entries=chosen.entries,
     )  # fmt: skip
     for note in picture.notes:

@@ -5,12 +5,16 @@ Knows skeletons.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from .skeleton import Role, Skeleton, Vertex, merge, named, within
+from ..errors import SignalError, nearest
+from .skeleton import Role, Skeleton, Sort, Vertex, merge, named, within
+
+Path = tuple[str, ...]  # the names of frames, from the outermost in
 
 
-def collapse(drawn: Skeleton, depth: int) -> Skeleton:
+def collapse(drawn: Skeleton, depth: int, opened: Iterable[str] = ()) -> Skeleton:
     """Return a skeleton in which each frame deeper than ``depth`` is one box.
 
     Parameters
@@ -19,13 +23,23 @@ def collapse(drawn: Skeleton, depth: int) -> Skeleton:
     depth : int
         How many frames deep to look into modules; 0 draws every module as a box. The frames of
         steps do not count.
+    opened : names of modules
+        To look into, however deep they lie, and into the modules around them: ``attention``, or
+        ``decoder.attention`` for one of several.
+
+    Raises
+    ------
+    SignalError
+        If a name is no module's in the picture; the message lists the nearest.
     """
-    boxes: dict[tuple[str, ...], Vertex] = {}
+    paths = _paths_of(drawn, opened)
+    boxes: dict[Path, Vertex] = {}
     box_at: dict[int, Vertex] = {}
     for at, vertex in enumerate(drawn.vertices):
         steps, modules = within(vertex.scope)
-        if len(modules) > depth:
-            path, name = modules[: depth + 1], modules[depth]
+        seen = _depth_seen(modules, depth, paths)
+        if len(modules) > seen:
+            path, name = modules[: seen + 1], modules[seen]
             texts, scope = ((name,), (f"{name}′ᵀ",)), (*steps, *path[:-1])
             box = Vertex(Role.FUNCTION, *texts, ".".join(path), scope)
             box_at[at] = boxes.setdefault((*steps, *path), box)
@@ -34,18 +48,48 @@ def collapse(drawn: Skeleton, depth: int) -> Skeleton:
     for arc in drawn.arcs:
         inner = arc.head in box_at or arc.tail in box_at
         arc.tail, arc.head = places[arc.tail], places[arc.head]
-        if inner and (arc.tail == arc.head or (arc.tail, arc.head) in joined):
+        factors = [
+            label for label in arc.labels
+            if label.sort is not Sort.NAME and _outer(label.scope, depth, paths) == label.scope
+        ] if inner else []  # fmt: skip
+        between = arc.tail, arc.head
+        if inner and (arc.tail == arc.head or (between in joined and not factors)):
             continue
         if inner:
-            joined.add((arc.tail, arc.head))
-            arc.weight = None
-            arc.labels = named(arc.shown)
-        arc.labels = tuple(replace(label, scope=_outer(label.scope, depth)) for label in arc.labels)
+            joined.add(between)
+            if all(label.sort is not Sort.WEIGHT for label in factors):
+                arc.weight = None
+            arc.labels = (*named(arc.shown), *factors)
+        arc.labels = tuple(
+            replace(label, scope=_outer(label.scope, depth, paths)) for label in arc.labels
+        )
         shown.arcs.append(arc)
     return shown
 
 
-def _outer(scope: tuple[str, ...], depth: int) -> tuple[str, ...]:
+def _paths_of(drawn: Skeleton, names: Iterable[str]) -> set[Path]:
+    """Return the paths of the modules of some names, and of the modules around them."""
+    scopes = {within(vertex.scope)[1] for vertex in drawn.vertices}
+    known = {scope[:end] for scope in scopes for end in range(1, len(scope) + 1)}
+    paths: set[Path] = set()
+    for name in names:
+        path = tuple(name.split("."))
+        inside = [module for module in known if module[-len(path) :] == path]
+        if not inside:
+            modules = sorted(".".join(module) for module in known)
+            raise SignalError(f"draw: no module is called {name!r}; {nearest(name, modules)}")
+        paths |= {module[:end] for module in inside for end in range(1, len(module) + 1)}
+    return paths
+
+
+def _depth_seen(modules: Path, depth: int, opened: set[Path]) -> int:
+    """Return how many of the modules around a vertex are drawn with what is in them."""
+    while depth < len(modules) and modules[: depth + 1] in opened:
+        depth += 1
+    return depth
+
+
+def _outer(scope: Path, depth: int, opened: set[Path]) -> Path:
     """Return the frames of a scope that are still drawn."""
     steps, modules = within(scope)
-    return (*steps, *modules[:depth])
+    return (*steps, *modules[: _depth_seen(modules, depth, opened)])

@@ -47,6 +47,7 @@ def draw(
     entries: int = 3,
     heat: bool = False,
     depth: int | None = None,
+    open: Iterable[str] = (),
     level: str = "tensor",
     highlight: Iterable[str] = (),
     title: str = "",
@@ -62,7 +63,8 @@ def draw(
     ----------
     of : Tensor, Graph or Report
         A Graph is drawn as it is, folded or unrolled. Of a Report, the adjoint network is drawn,
-        and marked where the mistake acts, or at the first wrong signal if no mistake is named.
+        and marked where the mistake acts, or at the first wrong signal if no mistake is named. The
+        title says the first wrong signal with its step, the legend the mistake.
     path : path ending in .png, .svg, .pdf, .tex (TikZ), .mmd (Mermaid), .dot or .gv, optional
         Where to save the picture.
     view : {"forward", "adjoint", "both"}
@@ -82,6 +84,8 @@ def draw(
         Draw arrows the darker, the larger |δ|.
     depth : int, optional
         How many frames deep to look into modules; 0 makes each one box.
+    open : name or names of modules
+        To look into where ``depth`` makes boxes, which is 0 if it is not given.
     level : {"tensor", "scalar"}
         Whether to draw every neuron and every weight of a small network.
     highlight : name or names of signals, at all steps or at one
@@ -111,6 +115,10 @@ def draw(
     digits, entries = whole("draw: digits", digits, 1), whole("draw: entries", entries, 0)
     title = text("draw: title", title)
     names = signal_names("draw: highlight", highlight)
+    modules = signal_names("draw: open", open)
+    depth = 0 if modules and depth is None else depth
+    if wrong is not None and wrong.title and not title:
+        title = wrong.title
     if path is not None:
         path = check_path("draw", path)
     from .render import Picture
@@ -140,6 +148,7 @@ def draw(
             values,
             heat,
             depth,
+            modules,
             level,
             names,
             title,
@@ -160,6 +169,7 @@ class _Wrong(NamedTuple):
     places: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    title: str = ""
 
 
 def _from_report(of: Any) -> tuple[Tensor | Graph, _Wrong | None]:
@@ -169,10 +179,14 @@ def _from_report(of: Any) -> tuple[Tensor | Graph, _Wrong | None]:
     blame = of.blame if of.is_wrong else None
     if blame is None:
         return of.loss, _Wrong()
+    title = f"first wrong: {blame.signal}"
+    entry = ", ".join(map(str, blame.at))
+    remarks = [title + f" at ({entry}{',' * (len(blame.at) == 1)})" * bool(blame.at)]
     if not of.best:
-        return of.loss, _Wrong(first=(blame.signal,))
+        return of.loss, _Wrong((), (blame.signal,), tuple(remarks), title)
     places = tuple(dict.fromkeys(mistake.where for mistake in of.best[0].mistakes))
-    return of.loss, _Wrong(places, (blame.signal,), (f"mistake: {of.best[0].says}",))
+    remarks.append(f"mistake: {of.best[0].says}")
+    return of.loss, _Wrong(places, (blame.signal,), tuple(remarks), title)
 
 
 def _tape(of: Tensor | Graph, view: str, title: str) -> str:
@@ -199,8 +213,8 @@ def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -
 
 def _wan(
     of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
-    depth: int | None, level: str, highlight: tuple[str, ...], title: str, legend: bool,
-    wrong: _Wrong, digits: int, entries: int,
+    depth: int | None, opened: tuple[str, ...], level: str, highlight: tuple[str, ...],
+    title: str, legend: bool, wrong: _Wrong, digits: int, entries: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and the notes of its legend on this picture alone."""
     from .collapse import collapse
@@ -232,7 +246,7 @@ def _wan(
     if values is not None:
         write_values(drawn, forward, δ, values, digits, entries)
     if depth is not None:
-        drawn = collapse(drawn, depth)
+        drawn = collapse(drawn, depth, opened)
     at_mistake = bool(wrong.places) and not unknown(drawn, wrong.places)
     marked = wrong.places if at_mistake else wrong.first
     mark(drawn, [*marked, *highlight])
