@@ -293,7 +293,8 @@ CALLS: dict[str, Call] = {
     "Graph.unroll": lambda: call(tg.graph(loss_of_steps()).fold().unroll, 2),
     "draw": lambda: call(
         tg.draw, loss_of_steps(), None, view="forward", style="wan", fold=None, values=0,
-        heat=False, depth=1, level="tensor", highlight=("w",), title="", legend=True,
+        heat=False, depth=1, level="tensor", highlight=("w",), title="", legend=True, digits=3,
+        entries=3, open=(),
     ),
     "draw of scalars": lambda: call(
         tg.draw, loss_of_row(), None, view="both", fold=None, values=None, heat=True,
@@ -301,6 +302,7 @@ CALLS: dict[str, Call] = {
     ),
     "signals": lambda: call(tg.signals, loss_of_steps()),
     "explain": lambda: call(tg.explain, loss_of_steps(), "w", style="stages", fold=None),
+    "compile": lambda: call(tg.compile, lambda x: tg.sum(x), strict=False),
     "derive": lambda: call(tg.derive, loss_of_steps(), fold=None),
     "derive: its text": lambda: call(tg.derive(loss_of_steps()).text, values=0),
     "derive: a part of it": lambda: call(tg.derive(loss_of_steps()).leading_to, "w"),
@@ -751,6 +753,7 @@ def test_every_parameter_has_a_valid_argument(name):
 
 # parameters that exclude the others of the call
 NOT_SAID: dict[str, list[str]] = {
-    "draw of scalars": ["style", "depth"], "LSTM of two layers.forward": ["lengths"],
+    "draw of scalars": ["style", "digits", "entries", "depth", "open"],
+    "LSTM of two layers.forward": ["lengths"],
     "no_grad": ["function"], "enable_grad": ["function"],  # refused whatever it is
 }  # fmt: skip

@@ -112,7 +112,7 @@ def draw(
     heat, legend = flag("draw: heat", heat), flag("draw: legend", legend)
     fold = optional(flag, "draw: fold", fold)
     depth = optional(whole, "draw: depth", depth, 0)
-    digits, entries = whole("draw: digits", digits, 1), whole("draw: entries", entries, 0)
+    digits, entries = whole("draw: digits", digits, 1, 18), whole("draw: entries", entries, 0)
     title = text("draw: title", title)
     names = signal_names("draw: highlight", highlight)
     modules = signal_names("draw: open", open)

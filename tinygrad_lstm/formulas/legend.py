@@ -100,15 +100,22 @@ def legend(
 
 
 def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
-    """Return the shapes of what comes from outside, and which of it has the steps on an axis."""
-    named = [(x.signal, np.shape(x.value)) for x in derivation.sources if np.ndim(x.value)]
-    if named:
-        shapes = [f"{printable(signal.name)} {shape}" for signal, shape in named]
-        yield f"Given are {', '.join(shapes)}."
+    """Return the shapes of what comes from outside; of what has the steps on an axis, at a step."""
+    named = [
+        (x.signal, np.shape(x.value))
+        for x in derivation.sources
+        if np.ndim(x.value) and re.fullmatch(r"[\w.]+", x.signal.name)
+    ]
     read = {x.wire for term in terms for x in leaves(term.formula) if x.offset is not None}
-    sequences = [printable(signal.name) for signal, _ in named if signal.wire in read]
-    if sequences:
-        yield f"The first axis of {' and of '.join(sequences)} is that of the steps."
+    once = [f"{x.name} {shape}" for x, shape in named if x.wire not in read]
+    at_each_step = [f"{x.name} {shape[1:]}" for x, shape in named if x.wire in read]
+    if once:
+        yield f"Given are {', '.join(once)}."
+    if at_each_step:
+        yield (
+            f"Given at each step are {', '.join(at_each_step)}; the first axis of the array is "
+            "that of the steps."
+        )
 
 
 def _multiplies_vectors(term: Term) -> bool:
