@@ -73,7 +73,7 @@ def explain(
     >>> import numpy as np
     >>> x, w = Tensor(0.5, name="x"), Tensor(2.0, requires_grad=True, name="w")
     >>> print(str(explain(np.tanh(x * w), "w")).partition("Backward")[2].strip())
-    Inputs and other leaves
+    Inputs
         δw = (1 − loss²) ∘ x
     """
     if not isinstance(loss, Tensor) or not loss.inputs:
