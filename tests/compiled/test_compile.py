@@ -172,6 +172,21 @@ def test_an_argument_gets_its_gradient():
         np.testing.assert_allclose(x.grad, w.data / np.cosh(x.data * w.data) ** 2, rtol=1e-12)
 
 
+@needs_a_compiler
+def test_an_array_that_each_step_reads_is_captured():
+    data, W = RNG.normal(size=(4, 3)), drawn(3, 3, name="W")
+
+    def loss_of() -> tg.Tensor:
+        h = np.zeros(3)
+        for k in tg.steps(4):
+            h = tg.tanh(data[k] @ W + h)
+        return tg.sum(h * h)
+
+    step = agrees(loss_of, [W])
+    data[2] = 3.0
+    assert abs(step().item() - loss_of().item()) < 1e-12
+
+
 def test_what_is_captured_and_changed_is_seen():
     w, mask, options = drawn(3, name="w"), np.array([1.0, 0.0, 1.0]), {"scale": 2.0}
     step = tg.compile(lambda x: options["scale"] * tg.sum(x * w * mask))

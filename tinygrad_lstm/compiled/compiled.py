@@ -288,8 +288,13 @@ class _Recorded:
     def sources(self, program: CProgram) -> list[Any]:
         """Return where each source of a program comes from: an argument, or a leaf."""
         position = {tensor: n for n, tensor in self.inputs.items()}
-        named = [x.source for x in program.buffers if x.role == "source"]
-        return [position.get(self.leaves[name], self.leaves[name]) for name in named]
+        values = {x.full_name: x.value for x in self.derived.sources}
+        places = []
+        for name in (x.source for x in program.buffers if x.role == "source"):
+            leaf = self.leaves.get(name)  # an array of a loop's steps has a name of its own there
+            leaf = constant(np.asarray(values[name])) if leaf is None else leaf
+            places.append(position.get(leaf, leaf))
+        return places
 
     def is_like(self, other: _Recorded) -> bool:
         """Return whether the leaves are the same, and constants have the same numbers."""
