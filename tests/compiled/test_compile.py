@@ -274,6 +274,30 @@ def test_the_functions_of_a_program_keep_their_digits():
                     assert off <= most * unit or given == dtype(right) or given != given
 
 
+def test_a_function_that_other_numbers_do_not_suit_runs_eagerly():
+    x, w, first = np.array([1.0, 2.0]), drawn(2, name="w"), list[float]()
+
+    def loss_of(x: Any) -> tg.Tensor:
+        numbers = list(getattr(x, "_array", x))
+        if not first:
+            first.extend(numbers)
+        elif numbers != first:
+            raise ValueError("not these numbers")
+        return tg.sum(x * w)
+
+    step = tg.compile(loss_of)
+    assert abs(step(x).item() - x @ w.data) < 1e-15 and "not these numbers" in step.report()
+
+
+@needs_a_compiler
+def test_gradients_of_one_loss_add_up():
+    w = drawn(3, name="w")
+    loss = tg.compile(lambda x: tg.sum(x * w), strict=True)(np.arange(3.0))
+    for count in (1, 2, 3):
+        loss.backward()
+        np.testing.assert_array_equal(w.grad, count * np.arange(3.0))
+
+
 def test_bad_input():
     with pytest.raises(UsageError, match="expected a function"):
         tg.compile(3)

@@ -33,6 +33,7 @@ from .state import Watch, random_state
 
 MOST = 32  # recordings that are kept
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+READ = "it reads numbers off the tape, which may decide what it does"
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
@@ -232,13 +233,18 @@ def _record(step: Compiled, args: tuple[Any, ...], options: dict[str, Any]) -> _
     try:
         first = _Recorded(step, args, options, is_turned=False)
         watch = Watch(step.loss_of)
-        other = _Recorded(step, args, options, is_turned=True)
+        if first.was_read:
+            return _Recording(watch, READ)
+        try:
+            other = _Recorded(step, args, options, is_turned=True)
+        except Exception as error:  # of the function itself, which the first numbers suited
+            return _Recording(watch, f"other numbers end in an error: {error}")
         if random_state() != drawn or watch.has_changed():
             return _Recording(
                 Watch(step.loss_of), "it changes what it reads, such as random numbers or a state"
             )
-        if first.was_read or other.was_read:
-            return _Recording(watch, "it reads numbers off the tape, which may decide what it does")
+        if other.was_read:
+            return _Recording(watch, READ)
         program = c_program(first.derived)
         if not first.is_like(other) or c_program(other.derived).text != program.text:
             return _Recording(watch, "other numbers give another program")
