@@ -290,6 +290,26 @@ def test_a_function_that_other_numbers_do_not_suit_runs_eagerly():
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("place", ["assignments.Assignments.assign", "compiled._Recording.run"])
+def test_an_error_of_the_compiler_itself_runs_the_function_with_a_reason(monkeypatch, place):
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyError("planted")
+
+    module = place.partition(".")[0]
+    loss_of, w = lambda x: tg.sum(x * w), drawn(3, name="w")
+    step, strict = tg.compile(loss_of), tg.compile(loss_of, strict=True)
+    if module == "compiled":
+        step(np.ones(3))
+        strict(np.ones(3))
+    monkeypatch.setattr(f"tinygrad_lstm.compiled.{place}", fail)
+    for _ in range(2):
+        assert step(np.arange(3.0)).item() == loss_of(np.arange(3.0)).item()
+        assert "failed: KeyError: 'planted'" in step.report() and not step.source
+        with pytest.raises(UsageError, match="planted"):
+            strict(np.arange(3.0))
+
+
+@needs_a_compiler
 def test_gradients_of_one_loss_add_up():
     w = drawn(3, name="w")
     loss = tg.compile(lambda x: tg.sum(x * w), strict=True)(np.arange(3.0))

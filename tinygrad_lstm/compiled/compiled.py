@@ -33,6 +33,7 @@ from .state import Watch, random_state
 
 MOST = 32  # recordings that are kept
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+INTERNAL = "the compiler of this package failed"
 READ = "it reads numbers off the tape, which may decide what it does"
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
@@ -101,10 +102,19 @@ class Compiled:
                 recording = self._recordings[key] = _record(self, args, options)
             self.source, self.reason = recording.source, recording.reason
             if recording.program is None:
-                if self.strict:
-                    raise UsageError(f"compile: {recording.reason}")
-                return self.loss_of(*args, **options)
-            return recording.run([*args, *options.values()], is_recording)
+                return self._eagerly(recording.reason, args, options)
+            try:
+                return recording.run([*args, *options.values()], is_recording)
+            except Exception as error:  # of this program, which is not to be the user's
+                reason = internal(error)
+                self._recordings[key] = _Recording(recording.watch, reason)
+                return self._eagerly(reason, args, options)
+
+    def _eagerly(self, reason: str, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+        self.source, self.reason = "", reason
+        if self.strict:
+            raise UsageError(f"compile: {reason}")
+        return self.loss_of(*args, **options)
 
     def report(self) -> str:
         """Return what ran the last call, and what was not compiled and why."""
@@ -113,6 +123,11 @@ class Compiled:
         moved = [x.strip()[3:-3] for x in self.source.splitlines() if x.strip().startswith("/*")]
         notes = [f"  {x}" for x in dict.fromkeys(moved) if ":" in x or "operation" in x]
         return "\n".join(["runs as native code", *notes])
+
+
+def internal(error: Exception) -> str:
+    """Return the reason for an error that nobody expected."""
+    return f"{INTERNAL}: {type(error).__name__}: {error}"
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:
@@ -230,49 +245,71 @@ def _address(array: np.ndarray) -> int:
 def _record(step: Compiled, args: tuple[Any, ...], options: dict[str, Any]) -> _Recording:
     """Record a function twice, with the numbers in other places the second time; compile it."""
     drawn = random_state()
+    first = _Recorded(step, args, options, is_turned=False)
     try:
-        first = _Recorded(step, args, options, is_turned=False)
-        watch = Watch(step.loss_of)
-        if first.was_read:
-            return _Recording(watch, READ)
-        try:
-            other = _Recorded(step, args, options, is_turned=True)
-        except Exception as error:  # of the function itself, which the first numbers suited
-            return _Recording(watch, f"other numbers end in an error: {error}")
-        if random_state() != drawn or watch.has_changed():
-            return _Recording(
-                Watch(step.loss_of), "it changes what it reads, such as random numbers or a state"
-            )
-        if other.was_read:
-            return _Recording(watch, READ)
-        program = c_program(first.derived)
-        if not first.is_like(other) or c_program(other.derived).text != program.text:
-            return _Recording(watch, "other numbers give another program")
-        recording = _Recording(watch)
-        recording.bind(program, first.sources(program))
-        wrong = recording.compare(first, [*args, *options.values()])
-        if wrong:
-            return _Recording(watch, f"the native code does not give what the tape gives: {wrong}")
+        return _compiled(step, first, args, options, drawn)
     except TinygradError as error:
         return _Recording(Watch(step.loss_of), str(error).removeprefix("compile: "))
+    except Exception as error:  # of this program, which is not to be the user's
+        return _Recording(Watch(step.loss_of), internal(error))
+
+
+def _compiled(
+    step: Compiled,
+    first: _Recorded,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    drawn: Hashable,
+) -> _Recording:
+    """Return the native code of a recording, or why there is none."""
+    if first.refused:
+        return _Recording(Watch(step.loss_of), first.refused)
+    first.derive()
+    watch = Watch(step.loss_of)
+    try:
+        other = _Recorded(step, args, options, is_turned=True)
+    except Exception as error:  # of the function itself, which the first numbers suited
+        return _Recording(watch, f"other numbers end in an error: {error}")
+    if random_state() != drawn or watch.has_changed():
+        return _Recording(
+            Watch(step.loss_of), "it changes what it reads, such as random numbers or a state"
+        )
+    if other.refused:
+        return _Recording(watch, other.refused)
+    other.derive()
+    program = c_program(first.derived)
+    if not first.is_like(other) or c_program(other.derived).text != program.text:
+        return _Recording(watch, "other numbers give another program")
+    recording = _Recording(watch)
+    recording.bind(program, first.sources(program))
+    wrong = recording.compare(first, [*args, *options.values()])
+    if wrong:
+        return _Recording(watch, f"the native code does not give what the tape gives: {wrong}")
     return recording
 
 
 class _Recorded:
-    """One recording of a function: its derivation, and the leaves that it reads."""
+    """One recording of a function: the loss, and what it was computed from.
+
+    Attributes
+    ----------
+    refused : str
+        Why there can be no program of it; empty if there may be one.
+    """
 
     def __init__(
         self, step: Compiled, args: tuple[Any, ...], options: dict[str, Any], is_turned: bool
     ) -> None:
         names = [*step._names[: len(args)], *[""] * (len(args) - len(step._names)), *options]
         self.inputs: dict[int, Tensor] = {}
+        self.refused = ""
         values = []
         for n, (name, value) in enumerate(zip(names, [*args, *options.values()], strict=True)):
             is_input = isinstance(value, np.ndarray) and value.dtype in FLOATS
             if is_input or isinstance(value, Tensor):
                 array = value._array if isinstance(value, Tensor) else value
                 if isinstance(value, Tensor) and value.inputs:
-                    raise UsageError("an argument was computed, expected arrays and leaves")
+                    self.refused = "an argument was computed, expected arrays and leaves"
                 is_asked = isinstance(value, Tensor) and value.requires_grad
                 name = (value.name if isinstance(value, Tensor) else "") or name or f"x{n}"
                 own = Tensor(_turned(array) if is_turned else array, is_asked, name=name)
@@ -281,15 +318,18 @@ class _Recorded:
         before = OffTape.count
         with np.errstate(all="ignore"):
             loss = step.loss_of(*values[: len(args)], **dict(zip(options, values[len(args) :])))
-        self.was_read = OffTape.count != before
+        if OffTape.count != before:
+            self.refused = self.refused or READ
         if not isinstance(loss, Tensor) or loss.size != 1 or loss.ndim:
-            raise UsageError("it does not return a Tensor of one number")
+            self.refused = self.refused or "it does not return a Tensor of one number"
         self.loss = loss
-        derivation = derive(loss)
-        together = derivation.together
-        assert together is not None
-        self.derived: Derived = together()
-        self.leaves = {name: x for x, name in Signals(loss).names.items() if not x.inputs}
+
+    def derive(self) -> None:
+        """Derive the backward pass."""
+        derivation = derive(self.loss)
+        assert derivation.together is not None
+        self.derived: Derived = derivation.together()
+        self.leaves = {name: x for x, name in Signals(self.loss).names.items() if not x.inputs}
 
     def sources(self, program: CProgram) -> list[Any]:
         """Return where each source of a program comes from: an argument, or a leaf."""

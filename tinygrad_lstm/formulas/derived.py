@@ -5,10 +5,11 @@ Knows formulas. `derive` makes them; printers that decide no mathematics print t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from itertools import groupby
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -207,3 +208,17 @@ class Derived:
     def is_part(self) -> bool:
         """Whether it has the backward equations alone that lead to some gradients."""
         return bool(self.wrt)
+
+
+class _OfLoop(Protocol):
+    @property
+    def loop(self) -> int | None: ...
+
+
+_Item = TypeVar("_Item", bound=_OfLoop)
+
+
+def by_loop(items: Iterable[_Item]) -> Iterator[tuple[int | None, list[_Item]]]:
+    """Return equations, or lines, that follow one another in the same loop, together."""
+    for loop, group in groupby(items, lambda x: x.loop):
+        yield loop, [*group]

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..network.parameters import key_of
-from .derived import Derived, Equation, Stage, Term
+from .derived import Derived, Equation, Stage, Term, by_loop
 from .numpy_code import Code, typed, with_one_delta
 
 INDENT = "    "
@@ -82,7 +82,7 @@ class _Program:
 
     def _forward(self) -> str:
         body = [self._taken_apart(name) for name in self.derivation.packed]
-        for loop, lines in _by_loop(self.forward_lines):
+        for loop, lines in by_loop(self.forward_lines):
             if loop is None:
                 body += [self._line(x) for x in lines]
             else:
@@ -129,7 +129,7 @@ class _Program:
         sums = [(x, t) for x in self.backward_lines for t in x.terms if _is_sum(x, t)]
         loops = {x.loop for x in self.backward_lines}
         body: list[str] = []
-        for loop, lines in _by_loop(self.backward_lines):
+        for loop, lines in by_loop(self.backward_lines):
             if loop is not None:
                 own = [(x, t) for x, t in sums if t.loop == loop]
                 body += self._backward_loop(loop, lines, own)
@@ -313,18 +313,6 @@ def _zeros(x: Equation) -> str:
 def _is_sum(x: Equation, term: Term) -> bool:
     """Return whether a term of an equation outside of the loops is added to at every step."""
     return x.loop is None and term.loop is not None and term.handed is None
-
-
-def _by_loop(lines: list[Equation]) -> Iterator[tuple[int | None, list[Equation]]]:
-    """Return equations that follow one another in the same loop, together."""
-    group: list[Equation] = []
-    for x in lines:
-        if group and group[-1].loop != x.loop:
-            yield group[0].loop, group
-            group = []
-        group.append(x)
-    if group:
-        yield group[0].loop, group
 
 
 def _by_equation(sums: list[tuple[Equation, Term]]) -> Iterator[tuple[Equation, list[Term]]]:

@@ -14,6 +14,7 @@ import numpy as np
 from ...engine.primitives import scatter
 from ...engine.symbol import ADD, ITEM, RESHAPE, TRANSPOSE, Symbol
 from ...network.parameters import Varying
+from ..derived import Initial
 from ..reader import Variable, leaves
 from .lifting import SWAPPED, Whole
 
@@ -171,6 +172,14 @@ def _counts(parts: Pieces, shape: tuple[int, ...]) -> np.ndarray:
     for _, index in parts:
         counts[index] += 1
     return counts
+
+
+def in_order(block: Block, initial: Iterable[Initial]) -> list[Line]:
+    """Return the lines of a step, with what it hands on last, the nearest state's first."""
+    distance = {x.delay: abs(x.state.offset or 0) for x in initial}
+    handed = [line for line in block.lines if line.is_handed]
+    handed.sort(key=lambda line: distance.get(line.signal.wire, 0))
+    return [line for line in block.lines if not line.is_handed] + handed
 
 
 # --- which lines lead to which --------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ..program import INDENT, filled, from_outside, quotable, with_shape
 from ..reader import Variable, leaves
 from .code import FastCode
 from .lifting import Whole
-from .lines import Block, Key, Line, cover, is_row, key_of_signal, pieces
+from .lines import Block, Key, Line, cover, in_order, is_row, key_of_signal, pieces
 from .schedule import schedule
 
 MOST = 4096  # entries of a signal at one step, of which a gain is computed for all steps at once
@@ -115,7 +115,9 @@ class _FastProgram:
         yield from self._before_the_loop(block, count)
         yield f"for k in {f'reversed(range({count}))' if block.is_reversed else f'range({count})'}:"
         inside = [*self._rows(block)]
-        inside += [text for line in self._in_order(block) for text in self._step(line)]
+        inside += [
+            text for line in in_order(block, self.derivation.initial) for text in self._step(line)
+        ]
         yield from (textwrap.indent(text, INDENT) for text in inside)
 
     def _once(self, line: Line) -> Iterator[str]:
@@ -181,13 +183,6 @@ class _FastProgram:
                 ):
                     rows[self.code.variable(leaf)] = self.code.row(leaf)
         yield from (f"{name} = {row}" for name, row in rows.items())
-
-    def _in_order(self, block: Block) -> list[Line]:
-        """Return the lines of a step, with what it hands on last, the nearest state's first."""
-        distance = {x.delay: abs(x.state.offset or 0) for x in self.derivation.initial}
-        handed = [line for line in block.lines if line.is_handed]
-        handed.sort(key=lambda line: distance.get(line.signal.wire, 0))
-        return [line for line in block.lines if not line.is_handed] + handed
 
     # --- one step --------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.symbol import MATMUL, TOTAL, TRANSPOSE, Symbol, function
-from ..derived import Derived, Equation, Stage, Term
+from ..derived import Derived, Equation, Stage, Term, by_loop
 from ..letter_reader import EVERY
 from ..names import Names
 from ..reader import Variable, leaves
@@ -161,7 +161,7 @@ class _Scheduler:
     # --- blocks ----------------------------------------------------------------------------------
 
     def _blocks(self, lines: list[Line], is_forward: bool) -> Iterator[Block]:
-        for loop, group in _by_loop(lines):
+        for loop, group in by_loop(lines):
             group = [
                 replace(line, formula=rewrite(line.formula, self._without_every)) for line in group
             ]
@@ -301,15 +301,3 @@ def _sum_over_steps(lifted: Symbol, value: Any) -> Symbol:
         lifted, axes = reshaped(lifted, (rows, *lifted.shape[lead:])), {0}
     axis = tuple(sorted(axes)) if len(axes) > 1 else 0
     return with_value(TOTAL, np.sum, (lifted,), {"axis": axis, "keepdims": False}, value)
-
-
-def _by_loop(lines: list[Line]) -> Iterator[tuple[int | None, list[Line]]]:
-    """Return lines that follow one another in the same loop, together."""
-    group: list[Line] = []
-    for line in lines:
-        if group and group[-1].loop != line.loop:
-            yield group[0].loop, group
-            group = []
-        group.append(line)
-    if group:
-        yield group[0].loop, group

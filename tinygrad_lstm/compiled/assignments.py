@@ -1,0 +1,311 @@
+"""A formula as the statements that compute it into a place.
+
+Knows formulas and places; no schedule, and not how a statement is written. A function of entries is
+a loop over the entries; what only takes, turns or spreads is a place in memory, and computes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..engine.primitives import scatter
+from ..engine.symbol import ADD, MATMUL, RAISE, SUBTRACT, Symbol
+from ..formulas.fast.lines import is_view
+from ..formulas.fast.schedule import ZEROS
+from ..formulas.numpy_code import by_forward
+from ..formulas.reader import Variable, leaves
+from .accessors import Accessor, spread, view, with_axis
+from .c_forms import (
+    SUM,
+    NotCompiled,
+    c_form,
+    has_notation,
+    is_entrywise,
+    may_be_view,
+    moves,
+    number_text,
+    part_of,
+    reduces,
+    terms_of,
+)
+from .places import Places
+from .statements import Entries, Move, Product, Statement, Table, Total, Turn, is_small
+
+
+class Assignments:
+    """Makes the statements of one program.
+
+    Parameters
+    ----------
+    places : Places
+    n : (a size) -> str
+        How a size is written.
+
+    Attributes
+    ----------
+    body : list of Statement
+        Where statements are put at the moment, and
+    before : list of Statement, or None
+        those before the loop over steps that is being made.
+    """
+
+    def __init__(self, places: Places, n: Callable[[int], str]) -> None:
+        self.places, self.n = places, n
+        self.body: list[Statement] = []
+        self.before: list[Statement] | None = None
+        self.turned: dict[Accessor, Accessor] = {}
+
+    def assign(self, target: Accessor, formula: Any, adds: bool = False) -> None:
+        """Put the statements that compute a formula into a place, or add it there.
+
+        Raises
+        ------
+        NotCompiled
+            If an operation has no form in C; the message names the operation.
+        """
+        is_symbol = isinstance(formula, Symbol)
+        if is_symbol and self._reads_across(formula, target):
+            self._by_copy(target, formula, adds)
+        elif self._joined(formula) is not None:
+            self._assign_joined(target, formula, adds)
+        elif is_view(formula) and self._access(formula) is not None:
+            self._entries(target, formula, adds)
+        elif is_symbol and moves(formula) is not None:
+            self._move(target, formula, adds)
+        elif has_notation(formula, MATMUL):
+            self._product(target, formula, adds)
+        elif is_symbol and formula.notation in (ADD, SUBTRACT) and not adds:
+            self._sum_with_products(target, formula)
+        elif is_symbol and reduces(formula) is not None:
+            if adds and reduces(formula) != SUM:
+                self._by_copy(target, formula, adds)
+            else:
+                self._reduced(target, formula, adds)
+        else:
+            self._entries(target, formula, adds)
+
+    def fill(self, target: Accessor, number: float) -> None:
+        """Put one number into every entry of a place."""
+        self.body.append(Entries(target, number_text(number)))
+
+    def assign_part(self, target: Accessor, index: Any, formula: Any, adds: bool = False) -> None:
+        """Assign to a part of a place."""
+        piece = view(target, part_of(target.shape, index))
+        if piece is None:
+            raise NotCompiled("compile: found a place that is no part by slices")
+        self.assign(piece, formula, adds)
+
+    def _by_copy(self, target: Accessor, formula: Symbol, adds: bool) -> None:
+        copy = self.places.work("u", target.shape)
+        self.assign(copy, formula)
+        self._copy(target, copy, adds)
+
+    def _copy(self, target: Accessor, source: Accessor, adds: bool = False) -> None:
+        self.body.append(Entries(target, "{0}", [source], adds))
+
+    def _reads_across(self, formula: Symbol, target: Accessor) -> bool:
+        """Return whether a formula reads the place that it is written into at other entries."""
+        bases = {self.places.place(x).base for x in leaves(formula)}
+        return target.base in bases and not target.step and not is_entrywise(formula)
+
+    # --- pieces ----------------------------------------------------------------------------------
+
+    def _joined(self, formula: Any) -> tuple[list[Any], tuple[Any, ...], bool] | None:
+        """Return the places of what is joined, what it is, and whether it covers all; or None."""
+        primitive = by_forward().get(getattr(formula, "apply", None))
+        if primitive is None:
+            return None
+        if primitive is scatter:
+            return [formula.parameters["index"]], formula.operands, False
+        if primitive.pieces is None:
+            return None
+        shapes = [np.shape(getattr(x, "value", x)) for x in formula.operands]
+        return [*primitive.pieces(shapes, **formula.parameters)], formula.operands, True
+
+    def _assign_joined(self, target: Accessor, formula: Any, adds: bool) -> None:
+        joined = self._joined(formula)
+        assert joined is not None
+        indices, operands, is_whole = joined
+        if not is_whole and not adds:
+            self.fill(target, 0.0)
+        for index, x in zip(indices, operands, strict=True):
+            self.assign_part(target, index, x, adds)
+
+    def _move(self, target: Accessor, formula: Symbol, adds: bool) -> None:
+        """Write entries at other places, by a table of places."""
+        moved = moves(formula)
+        assert moved is not None
+        source = self._operand(formula.operands[0])
+        if not source.is_contiguous:
+            copy = self.places.work("u", source.shape)
+            self._copy(copy, source)
+            source = copy
+        if adds or not target.is_contiguous:
+            copy = self.places.work("u", target.shape)
+            self._move(copy, formula, False)
+            self._copy(target, copy, adds)
+            return
+        if not moved.are_sources:
+            self.fill(target, 0.0)
+        table = self.places.name("at")
+        move = Move(target, source, table, moved.places.size, moved.are_sources)
+        self.body.append(Table(table, moved.places.ravel().tolist(), [move]))
+
+    # --- entries ---------------------------------------------------------------------------------
+
+    def _entries(self, target: Accessor, formula: Any, adds: bool) -> None:
+        """Put the loop over the entries of a formula."""
+        reads: list[Accessor] = []
+        text = self._entry(formula, target.shape, reads)
+        self.body.append(Entries(target, text, reads, adds))
+
+    def _entry(self, formula: Any, shape: tuple[int, ...], reads: list[Accessor]) -> str:
+        """Return an entry of a formula as C text; statements before it compute what it needs."""
+        if not isinstance(formula, Symbol):
+            return number_text(formula)
+        accessor = self._access(formula)
+        if accessor is not None:
+            return _read(accessor, shape, reads)
+        if formula.apply is None:
+            return number_text(formula)
+        if formula.notation is ZEROS:
+            return number_text(0.0)
+        form = c_form(formula)
+        if form is None:
+            return _read(self._temporary(formula), shape, reads)
+        if formula.notation is RAISE and not isinstance(formula.operands[1], Symbol):
+            power = float(formula.operands[1])
+            if power in (2.0, 3.0):
+                x = self._entry(formula.operands[0], shape, reads)
+                return f"({' * '.join([x] * int(power))})"
+        operands = [self._entry(x, shape, reads) for x in formula.operands]
+        return f"({form.format(*operands)})"
+
+    def _access(self, formula: Symbol) -> Accessor | None:
+        """Return where a formula lies that computes nothing, or None."""
+        if isinstance(formula, Variable):
+            return self.places.place(formula)
+        if formula.apply is None or len(formula.operands) != 1 or c_form(formula) is not None:
+            return None
+        (inner,) = formula.operands
+        if not isinstance(inner, Symbol):
+            return None
+        whole = self._access(inner)
+        if whole is None and inner.apply is not None and may_be_view(formula):
+            whole = self._temporary(inner)
+        return None if whole is None else view(whole, formula)
+
+    def _temporary(self, formula: Symbol) -> Accessor:
+        """Compute a part of a formula into an array of its own."""
+        is_known = (
+            formula.apply is None  # numbers; those that are not all alike need a name
+            or formula.notation is MATMUL
+            or moves(formula) is not None
+            or reduces(formula) is not None
+            or self._joined(formula) is not None
+        )
+        if not is_known and c_form(formula) is None:
+            known = by_forward().get(formula.apply)
+            name = known.name if known else getattr(formula.notation, "text", str(formula))
+            raise NotCompiled(f"compile: found {name}, which has no form in C")
+        place = self.places.work("u", formula.shape)
+        self.assign(place, formula)
+        return place
+
+    # --- products and sums -----------------------------------------------------------------------
+
+    def _operand(self, formula: Any) -> Accessor:
+        if not isinstance(formula, Symbol):
+            raise NotCompiled("compile: found a product with a number without a name")
+        accessor = self._access(formula)
+        return self._temporary(formula) if accessor is None else accessor
+
+    def _sum_with_products(self, target: Accessor, formula: Symbol) -> None:
+        """Add products of matrices to the rest of a sum, in place."""
+        terms = [*terms_of(formula)]
+        products = [
+            (sign, x) for sign, x in terms
+            if sign > 0 and has_notation(x, MATMUL) and x.shape == target.shape
+        ]  # fmt: skip
+        rest = [(sign, x) for sign, x in terms if not any(x is y for _, y in products)]
+        if not products or (not rest and len(products) == 1):
+            self._entries(target, formula, False)
+            return
+        if rest:
+            sign, total = rest[0]
+            total = total if sign > 0 else -total
+            for sign, x in rest[1:]:
+                total = total + x if sign > 0 else total - x
+            self._entries(target, total, False)
+        for number, (_, x) in enumerate(products):
+            self._product(target, x, adds=bool(rest or number))
+
+    def _product(self, target: Accessor, formula: Symbol, adds: bool) -> None:
+        """Put a product of matrices, of vectors, or of batches of matrices."""
+        a, b = map(self._operand, formula.operands)
+        c = target
+        if len(a.shape) == 1:
+            a = with_axis(a, 0)
+            c = with_axis(c, len(c.shape) - (len(b.shape) > 1))
+        if len(b.shape) == 1:
+            b = with_axis(b, 1)
+            c = with_axis(c, len(c.shape))
+        batch = c.shape[:-2]
+        a, b = (spread(x, (*batch, *x.shape[-2:])) for x in (a, b))
+        product = Product(c, a, b, adds)
+        if self.before is not None and not is_small(product) and not batch:
+            product.b = self._in_rows(b)
+        self.body.append(product)
+
+    def _in_rows(self, b: Accessor) -> Accessor:
+        """Return a matrix with its entries in rows; columns are turned once, before the loop."""
+        if b.strides[-1] == 1 or b.shape[-1] == 1 or b.step:
+            return b
+        if b not in self.turned:
+            assert self.before is not None
+            self.turned[b] = self.places.work("turned", b.shape)
+            self.before.append(Turn(self.turned[b], b))
+        return self.turned[b]
+
+    def _reduced(self, target: Accessor, formula: Symbol, adds: bool) -> None:
+        """Put a sum along axes, or another reduction."""
+        start, step, end = reduces(formula) or ("", "", "")
+        (x,), axis = formula.operands, formula.parameters.get("axis")
+        if not isinstance(x, Symbol):
+            raise NotCompiled("compile: found a reduction of a number")
+        axes = range(x.ndim) if axis is None else [n % x.ndim for n in np.atleast_1d(axis).tolist()]
+        reads: list[Accessor] = []
+        entry = self._entry(x, x.shape, reads)
+        if not adds or start != "0":
+            self.body.append(Entries(target, start))
+        wide = _along(target, x.shape, axes, formula.parameters.get("keepdims", False))
+        if (step, end) == SUM[1:] and not any(wide.strides):
+            one = replace(target, shape=(), strides=())
+            self.body.append(Total(one, entry, reads, x.shape))
+            return
+        text = step.format(f"{{{len(reads)}}}", entry)
+        self.body.append(Entries(wide, text, [*reads, wide]))
+        if end != "{0}":
+            count = self.n(int(np.prod([x.shape[n] for n in axes])))
+            self.body.append(Entries(target, end.format("{0}", count=count), [target]))
+
+
+def _read(x: Accessor, shape: tuple[int, ...], reads: list[Accessor]) -> str:
+    """Return the text for an entry of a place, which is added to those that are read."""
+    reads.append(spread(x, shape))
+    return f"{{{len(reads) - 1}}}"
+
+
+def _along(target: Accessor, shape: tuple[int, ...], axes: Any, keeps: bool) -> Accessor:
+    """Return the place of a reduction as one of the shape that is reduced."""
+    own = [*target.strides]
+    if keeps:
+        own = [stride for n, stride in enumerate(own) if n not in axes]
+    rest = iter(own)
+    strides = tuple(0 if n in axes else next(rest) for n in range(len(shape)))
+    return replace(target, shape=shape, strides=strides)

@@ -1,0 +1,291 @@
+"""The statements of a program in C, as data, and their text.
+
+Knows places in memory; no formula, and no derivation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .accessors import Accessor
+
+SMALL = 256  # multiplications of a product that is written as loops
+Size = Callable[[int], str]
+
+
+@dataclass(eq=False)
+class Entries:
+    """An expression for every entry of a place; a place that is read has its shape.
+
+    Attributes
+    ----------
+    target : Accessor
+    text : str
+        The expression, with ``{0}``, ``{1}``… for the entries that it reads.
+    reads : sequence of Accessor
+    adds : bool
+        Whether the values are added to the target.
+    """
+
+    target: Accessor
+    text: str
+    reads: Sequence[Accessor] = ()
+    adds: bool = False
+
+
+@dataclass(eq=False)
+class Total:
+    """The sum of an expression over all entries, added to one number."""
+
+    target: Accessor
+    text: str
+    reads: Sequence[Accessor]
+    shape: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Product:
+    """A product of matrices, or of batches of matrices: the last two axes are theirs."""
+
+    target: Accessor
+    a: Accessor
+    b: Accessor
+    adds: bool = False
+
+
+@dataclass(eq=False)
+class Turn:
+    """The columns of a matrix as the rows of another array."""
+
+    target: Accessor
+    b: Accessor
+
+
+@dataclass(eq=False)
+class Move:
+    """Entries of a whole array at other places; a place below 0 is nowhere.
+
+    Attributes
+    ----------
+    target, source : Accessor
+        Whole arrays.
+    table : str
+        The name of the table of places: of the source if ``are_sources``, else of the target.
+    """
+
+    target: Accessor
+    source: Accessor
+    table: str
+    size: int
+    are_sources: bool
+
+
+@dataclass(eq=False)
+class Table:
+    """A table of whole numbers, and the statements that use it."""
+
+    name: str
+    numbers: Sequence[int]
+    body: list[Statement]
+
+
+@dataclass(eq=False)
+class Steps:
+    """Statements that run at each step of a loop."""
+
+    count: int
+    is_reversed: bool
+    body: list[Statement] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Remark:
+    """A comment."""
+
+    text: str
+
+
+@dataclass(eq=False)
+class Backward:
+    """The border between the passes: what follows runs only if gradients are asked for."""
+
+
+Statement = Entries | Total | Product | Turn | Move | Table | Steps | Remark | Backward
+
+
+def write(statements: Iterable[Statement], n: Size, depth: int = 1) -> Iterator[str]:
+    """Return the lines of a program.
+
+    Parameters
+    ----------
+    statements : iterable of Statement
+    n : (a size) -> str
+        How a size is written.
+    depth : int
+        How far the lines are indented.
+    """
+    indent = "    " * depth
+    for x in statements:
+        if isinstance(x, Table | Steps):
+            head, body = _head(x, n), write(x.body, n, depth + 1)
+            yield from (indent + head, *body, indent + "}")
+        else:
+            yield from (indent + line for line in _lines(x, n))
+
+
+def _head(x: Table | Steps, n: Size) -> str:
+    if isinstance(x, Table):
+        return f"{{ static const int {x.name}[] = {{{', '.join(map(str, x.numbers))}}};"
+    if x.is_reversed:
+        return f"for (long k = {n(x.count)} - 1; k >= 0; k--) {{"
+    return f"for (long k = 0; k < {n(x.count)}; k++) {{"
+
+
+def _lines(x: Any, n: Size) -> Iterator[str]:
+    if isinstance(x, Remark):
+        yield f"/* {x.text} */"
+    elif isinstance(x, Backward):
+        yield "if (!with_gradients) return;"
+    elif isinstance(x, Entries):
+        target, *reads = merged([x.target, *x.reads])
+        text = x.text.format(*(entry(y, n) for y in reads))
+        yield from _nest(target.shape, f"{entry(target, n)} {'+=' if x.adds else '='} {text};", n)
+    elif isinstance(x, Total):
+        one = Accessor("sum", 0, x.shape, (0,) * len(x.shape))
+        one, *reads = merged([one, *x.reads])
+        text = x.text.format(*(entry(y, n) for y in reads))
+        yield "{ real sum = 0;"
+        if len(one.shape) == 1:
+            yield "#pragma omp simd reduction(+ : sum)"
+        yield from _nest(one.shape, f"sum += {text};", n)
+        yield f"{entry(x.target, n)} += sum; }}"
+    elif isinstance(x, Product):
+        yield from _product(x, n)
+    elif isinstance(x, Turn):
+        strides = ", ".join(n(s or 1) for s in x.b.strides)
+        rows, columns = map(n, x.b.shape)
+        yield f"turn({rows}, {columns}, {_start(x.b, n)}, {strides}, {_start(x.target, n)});"
+    elif isinstance(x, Move):
+        to, source = f"({_start(x.target, n)})", f"({_start(x.source, n)})"
+        yield f"for (long i = 0; i < {n(x.size)}; i++)"
+        if x.are_sources:
+            yield f"    {to}[i] = {x.table}[i] < 0 ? 0 : {source}[{x.table}[i]];"
+        else:
+            yield f"    if ({x.table}[i] >= 0) {to}[{x.table}[i]] += {source}[i];"
+
+
+# --- loops over entries ---------------------------------------------------------------------------
+
+
+def merged(places: Sequence[Accessor]) -> list[Accessor]:
+    """Return places of one shape with as few axes as they need in common.
+
+    Two axes are one where each place has the entries of both at one distance.
+    """
+    axes: list[list[int]] = []  # of each that is left: its size, and its stride in each place
+    for axis, size in enumerate(places[0].shape):
+        own = [x.strides[axis] for x in places]
+        if size == 1:
+            continue
+        if axes and axes[-1][1:] == [size * stride for stride in own]:
+            axes[-1] = [axes[-1][0] * size, *own]
+        else:
+            axes.append([size, *own])
+    shape = tuple(axis[0] for axis in axes)
+    return [
+        replace(x, shape=shape, strides=tuple(axis[1 + number] for axis in axes))
+        for number, x in enumerate(places)
+    ]
+
+
+def _nest(shape: Sequence[int], body: str, n: Size, names: Sequence[str] = "") -> Iterator[str]:
+    """Return a statement in a loop for each axis."""
+    depth = 0
+    for axis, size in enumerate(shape):
+        if size != 1:
+            i = names[axis] if names else f"i{axis}"
+            yield f"{depth * '    '}for (long {i} = 0; {i} < {n(size)}; {i}++)"
+            depth += 1
+    yield depth * "    " + body
+
+
+def entry(x: Accessor, n: Size, names: Sequence[str] = ()) -> str:
+    """Return an entry of a place at the indices of loops, as C text."""
+    return f"{x.base}[{_at(x, n, names)}]"
+
+
+def _start(x: Accessor, n: Size) -> str:
+    """Return the pointer to the first entry of a place."""
+    return f"&{entry(replace(x, shape=(), strides=()), n)}"
+
+
+def _at(x: Accessor, n: Size, names: Sequence[str]) -> str:
+    ahead, offset = divmod(x.offset, x.row) if x.step and x.row else (0, x.offset)
+    terms = [f"({x.step} + {ahead}) * {n(x.row)}" if ahead else f"{x.step} * {n(x.row)}"]
+    terms = [terms[0].replace("+ -", "- ")] if x.step else []
+    if offset:
+        terms.append(n(offset))
+    for axis, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
+        if size != 1 and stride:
+            i = names[axis] if names else f"i{axis}"
+            terms.append(i if stride == 1 else f"{i} * {n(stride)}")
+    return " + ".join(terms) or "0"
+
+
+# --- products -------------------------------------------------------------------------------------
+
+
+def is_small(x: Product) -> bool:
+    """Return whether a product is written as loops, and calls no function."""
+    m, columns = x.target.shape[-2:]
+    is_scattered = columns != 1 and x.target.strides[-1] != 1
+    return bool(m * columns * x.a.shape[-1] <= SMALL or is_scattered)
+
+
+def _product(x: Product, n: Size) -> Iterator[str]:
+    batch = x.target.shape[:-2]
+    write_one = _loops if is_small(x) else _call
+    if not batch:
+        yield from write_one(x, n)
+        return
+    *heads, _ = _nest(batch, "", n)
+    indent = len(heads) * "    "
+    yield from heads
+    yield indent + "{"
+    yield from (f"{indent}    {line}" for line in write_one(x, n))
+    yield indent + "}"
+
+
+def _call(x: Product, n: Size) -> Iterator[str]:
+    (m, columns), inner = x.target.shape[-2:], x.a.shape[-1]
+    starts = (f"&{entry(replace(y, shape=(*y.shape[:-2], 1, 1)), n)}" for y in (x.a, x.b, x.target))
+    strides = (n(s or 1) for y in (x.a, x.b) for s in y.strides[-2:])
+    arguments = (
+        *map(n, (m, columns, inner)), *starts, *strides, n(x.target.strides[-2] or columns),
+        str(int(x.adds)),
+    )  # fmt: skip
+    yield f"multiply(gemm, {', '.join(arguments)});"
+
+
+def _loops(x: Product, n: Size) -> Iterator[str]:
+    (m, columns), inner = x.target.shape[-2:], x.a.shape[-1]
+    batch = [f"i{axis}" for axis in range(len(x.target.shape) - 2)]
+    sizes = {"i": m, "j": columns, "l": inner}
+    ci, ai, bi = (
+        entry(y, n, [*batch, *names])
+        for y, names in ((x.target, "ij"), (x.a, "il"), (x.b, "lj"))
+    )  # fmt: skip
+
+    def nest(order: str, body: str) -> Iterator[str]:
+        return _nest([sizes[name] for name in order], body, n, order)
+
+    if not x.adds:
+        yield from nest("ij", f"{ci} = 0;")
+    if x.b.strides[-1] == 1 or columns == 1:  # rows of b are added to rows of c
+        yield from nest("lij" if inner > m else "ilj", f"{ci} += {ai} * {bi};")
+    else:
+        *head, _ = _nest([inner], "", n, "l")
+        loop = head[0] if head else ""
+        yield from nest("ij", f"{{ real sum = 0; {loop} sum += {ai} * {bi}; {ci} += sum; }}")
