@@ -617,7 +617,40 @@ def test_names_are_as_short_as_can_be_told_apart():
     names = {x.signal.name for x in tg.derive(network()[0]).sources}
     assert {"x", "W_a", "U_o", "b_f", "W", "b"} <= names
     two = tg.derive(layer(tg.nn.LSTM, 4, 2, num_layers=2)())
-    assert {"layers.0.W_a", "layers.1.W_a"} <= {x.signal.name for x in two.sources}
+    assert {"W_a⁽⁰⁾", "W_a⁽¹⁾"} <= {x.signal.name for x in two.sources}
+    text = " ".join(str(two).split())
+    assert "s_a⁽⁰⁾ is s_a of " in text and "W_g⁽¹⁾ (3, 3)" in text and "out⁽¹⁾[−1]" in text
+    assert "δW_g⁽¹⁾ = Σₖ out⁽⁰⁾ₖᵀ δs_g⁽¹⁾ₖ" in text
+    assert r"{s_{a,k}^{(0)}}" in two.latex() and "W_a_0" in two.numpy()
+    parts = [two.leading_to(name) for name in ("W_a⁽⁰⁾", "layers.0.W.a", "lstm.layers.0.W.a")]
+    assert len({str(part).partition("\n")[2] for part in parts}) == 1
+
+
+def test_modules_of_equal_numbers_in_two_lists_are_told_apart():
+    class Net(tg.nn.Module):
+        def __init__(self):
+            self.up = [tg.nn.Dense(2, 2, tg.tanh, seed=n) for n in range(2)]
+            self.down = [tg.nn.Dense(2, 2, tg.tanh, seed=n) for n in range(2)]
+
+        def forward(self, x):
+            for one in (*self.up, *self.down):
+                x = one(x)
+            return x
+
+    names = {x.signal.name for x in tg.derive(tg.sum(Net()(np.ones((1, 2))) ** 2)).sources}
+    assert {"up.W⁽⁰⁾", "up.W⁽¹⁾", "down.W⁽⁰⁾", "down.W⁽¹⁾"} <= names
+
+
+def test_no_letter_stands_for_two_things():
+    """The letter of a net input is no signal's, and the letter for all gates is no gate's."""
+    W, x = drawn(2, 3, name="W"), drawn(4, 2)
+    s = tg.tanh(x @ W)
+    s.name = "s"
+    p = tg.sigmoid(s * 2.0 + 1.0)
+    p.name = "p"
+    derivation = tg.derive(tg.sum(p * p * s))
+    names = {x.signal.name for x in derivation.equations}
+    assert {"s", "z_p"} <= names and "s_p" not in names
 
 
 @pytest.mark.parametrize("reduce", [tg.sum, tg.max, tg.mean, tg.logsumexp, tg.softmax, tg.norm])
@@ -842,7 +875,7 @@ def test_html_says_what_is_missing(monkeypatch):
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex (Debian: texlive)")
 @pytest.mark.parametrize(
-    "name", ["lstm", "attention", "normalized", "both directions", "odd names"]
+    "name", ["lstm", "two layers", "attention", "normalized", "both directions", "odd names"]
 )
 def test_latex_compiles(name, tmp_path):
     make = NETWORKS.get(name, named_oddly)

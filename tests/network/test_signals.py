@@ -254,3 +254,32 @@ def test_a_sequence_whose_steps_have_several_shapes_has_no_value():
         total = total + tg.sum(y)
     with pytest.raises(tg.ShapeError, match=r"y has shapes \(1,\), \(2,\) at its steps"):
         _ = tg.signals(total)["y"].value
+
+
+def test_outer_scopes_may_be_left_out_where_one_signal_ends_so():
+    class Net(tg.nn.Module):
+        def __init__(self):
+            self.lstm = tg.nn.LSTM(2, 3, num_layers=2, seed=0)
+            self.dense = tg.nn.Dense(3, 1, seed=1)
+
+        def forward(self, x):
+            return self.dense(self.lstm(x)[0])
+
+    net = Net()
+    loss = tg.sum(net(np.ones((4, 2))) ** 2)
+    signals = tg.signals(loss)
+    for short in dict(net.named_parameters()):
+        assert signals[short].name == f"net.{short}"
+    assert signals["dense.y[2]"].name == "net.dense.y[2]"
+    assert signals["layers.1.out"].name == "net.lstm.layers.1.out"
+    with pytest.raises(SignalError, match=r"several signals end in 'U'.*layers\.0\.U"):
+        signals["U"]
+    assert "U" not in signals and "ayers.0.U" not in signals
+    hand = {name: signals[name].gradient for name in dict(net.named_parameters())}
+    assert tg.compare(loss, hand).ok
+    hand["dense.W"] = 2 * hand["dense.W"]
+    assert tg.compare(loss, hand).blame.signal == "net.dense.W"
+    with pytest.raises(SignalError, match="given twice"):
+        tg.compare(loss, [("dense.b", hand["dense.b"]), ("net.dense.b", hand["dense.b"])])
+    for style in ("derivation", "stages"):
+        assert "net.dense.W" in str(tg.explain(loss, "dense.W", style=style))

@@ -82,6 +82,7 @@ def look_up(
                 raise SignalError(
                     f"compare: {excerpt(name)} is no name; give names as in 'lstm.W.i'"
                 )
+            name = signals.full_name(name)
             if name in gradients:
                 raise SignalError(f"compare: {name!r} is given twice; the first is taken")
             derived = _hand_gradient(signals, name, gradient)

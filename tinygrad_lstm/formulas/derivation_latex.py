@@ -13,6 +13,7 @@ from ..engine.spelling import spell
 from ..engine.symbol import Symbol
 from .derived import Derived, Term
 from .layout import Page, page
+from .letters import base_and_number
 from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
@@ -108,7 +109,7 @@ def backward(line: Line) -> list[str]:
         rows.append(f"&{text}" if at else f"{symbol(line.left)} &= {text}")
     note = ""
     if line.subscripts:
-        note = r"\qquad g = " + ", ".join(map(_letters, line.subscripts))
+        note = rf"\qquad {line.letter} = " + ", ".join(map(_letters, line.subscripts))
     if line.starts:
         note = rf"\qquad \text{{at the {line.starts} step}}"
     rows[-1] += note
@@ -160,6 +161,7 @@ def symbol(signal: Variable) -> str:
 def _named(name: str, step: str = "") -> str:
     delta = r"\delta " if name.startswith("δ") else ""
     *scopes, own = name.removeprefix("δ").split(".")
+    own, number = base_and_number(own)
     own, _, index = own.partition("[")
     base, _, below = own.partition("_")
     if not base:
@@ -167,7 +169,8 @@ def _named(name: str, step: str = "") -> str:
     scope = rf"\mathrm{{{'.'.join(map(_letters_of_text, scopes))}.}}" if scopes else ""
     parts = [_letters(below), _letters_of_text(index.rstrip("]")), step]
     under = ",".join(filter(None, parts))
-    return f"{delta}{scope}{_letters(base)}" + (f"_{{{under}}}" if under else "")
+    text = f"{scope}{_letters(base)}" + (f"_{{{under}}}" if under else "")
+    return delta + (f"{{{text}^{{({_letters_of_text(number)})}}}}" if number else text)
 
 
 def _letters(text: str) -> str:

@@ -96,7 +96,7 @@ def _backward(line: Line) -> Iterator[str]:
             note += ", " * bool(note) + f"at the {term.starts} step"
         note += ", " * bool(note and term.when) + term.when
         if line.subscripts and at == 0:
-            note = f"g = {', '.join(line.subscripts)}"
+            note = f"{line.letter} = {', '.join(line.subscripts)}"
         yield from _broken(sign, formula, note)
 
 

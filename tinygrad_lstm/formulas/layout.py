@@ -16,6 +16,7 @@ from ..engine.symbol import Symbol
 from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
 from .legend import legend
+from .letters import base_and_number, letter_for, subscripted
 from .lines import Group, Line
 from .names import printable
 from .reader import Variable, leaves, spread
@@ -145,13 +146,14 @@ def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, 
 
 def _with_letter(equations: list[Equation]) -> Line | None:
     """Return one line for equations that differ in a subscript alone, or None."""
-    letters = [x.signal.name.rpartition("_")[2] for x in equations]
+    subscripts = [base_and_number(x.signal.name)[0].rpartition("_")[2] for x in equations]
+    letter = letter_for(subscripts)
     sides = [
         (
-            _subscripted(x.signal, letter),
-            tuple(_subscripted(as_read(term.formula), letter) for term in x.terms),
+            _subscripted(x.signal, subscript, letter),
+            tuple(_subscripted(as_read(term.formula), subscript, letter) for term in x.terms),
         )
-        for x, letter in zip(equations, letters, strict=True)
+        for x, subscript in zip(equations, subscripts, strict=True)
     ]
     if len({tuple(_with_steps(x) for x in (left, *terms)) for left, terms in sides}) > 1:
         return None
@@ -161,7 +163,7 @@ def _with_letter(equations: list[Equation]) -> Line | None:
         for term, formula in zip(first.terms, formulas, strict=True)
     )
     each = tuple(x.signal for x in equations)
-    return Line(left, terms, subscripts=tuple(letters), each=each)
+    return Line(left, terms, subscripts=tuple(subscripts), letter=letter, each=each)
 
 
 def _with_steps(formula: Any) -> str:
@@ -174,12 +176,14 @@ def _with_steps(formula: Any) -> str:
     return str(rewrite(formula, leaf=put))
 
 
-def _subscripted(formula: Any, letter: str) -> Any:
+def _subscripted(formula: Any, subscript: str, letter: str) -> Any:
+    """Return a formula with a letter in place of one of the subscripts that it stands for."""
+
     def put(leaf: Any) -> Any:
-        if isinstance(leaf, Variable) and leaf.name.endswith(f"_{letter}"):
-            name = f"{leaf.name.removesuffix(letter)}g"
-            return Variable(name, leaf.value, leaf.wire, leaf.step, leaf.is_delta, leaf.offset)
-        return leaf
+        if not isinstance(leaf, Variable):
+            return leaf
+        name = subscripted(leaf.name, subscript, letter)
+        return Variable(name, leaf.value, leaf.wire, leaf.step, leaf.is_delta, leaf.offset)
 
     return rewrite(formula, leaf=put)
 

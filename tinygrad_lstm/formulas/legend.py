@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..engine.primitives import matmul
 from ..engine.symbol import MATMUL, Symbol
 from .columns import WIDTH, cut
 from .derived import Derived, Term
+from .letters import base_and_number, letter_for, subscripted
 from .lines import Group
 from .names import printable
 from .reader import leaves
@@ -61,6 +63,7 @@ def legend(
     terms = [term for line in lines for term in line.terms]
     back = [line for group in backward for line in group.lines]
     written = [str(term.formula) for term in terms]
+    products = [product for term in terms for product in _products(term)]
     yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
     yield "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘."
     if any(line.left.ndim == 1 for line in lines):
@@ -69,7 +72,22 @@ def legend(
             "product of each entry with each."
         )
     yield from _given(derivation, terms)
-    if any(_multiplies_vectors(term) for term in terms):
+    numbers = [
+        (x.signal, x.scope) for x in derivation.equations if base_and_number(x.signal.name)[1]
+    ]
+    if numbers:
+        signal, scope = numbers[0]
+        yield (
+            f"A number above a name is that of the module: {signal.name} is "
+            f"{base_and_number(signal.name)[0]} of {printable(scope)}."
+        )
+    if products:
+        rules = matmul.derivatives()
+        yield (
+            f"A product a b sends {rules['a']} back to a and {rules['b']} to b, where δ is that of "
+            "the product; a sum sends its δ to every summand."
+        )
+    if any(all(getattr(x, "ndim", 0) == 1 for x in old.operands) for old in products):
         yield "The product x y of two vectors is a number, Σ x ∘ y."
     if derivation.loops:
         yield (
@@ -101,16 +119,22 @@ def legend(
 
 def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     """Return the shapes of what comes from outside; of what has the steps on an axis, at a step."""
-    named = [
-        (x.signal, np.shape(x.value))
+    named = {
+        x.full_name: (x.signal, np.shape(x.value))
         for x in derivation.sources
-        if np.ndim(x.value) and re.fullmatch(r"[\w.]+", x.signal.name)
-    ]
+        if np.ndim(x.value) and re.fullmatch(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+", x.signal.name)
+    }
     read = {x.wire for term in terms for x in leaves(term.formula) if x.offset is not None}
-    once = [f"{x.name} {shape}" for x, shape in named if x.wire not in read]
-    at_each_step = [f"{x.name} {shape[1:]}" for x, shape in named if x.wire in read]
+    at_each_step = [f"{x.name} {shape[1:]}" for x, shape in named.values() if x.wire in read]
+    once = {key: (x.name, shape) for key, (x, shape) in named.items() if x.wire not in read}
     if once:
-        yield f"Given are {', '.join(once)}."
+        given = list(_with_letters(once, derivation))
+        letters = {several for _, several in given if several}
+        shared = letters.pop() if len(letters) == 1 else ""
+        names = ", ".join(
+            text + (f" for {several}" if several and not shared else "") for text, several in given
+        )
+        yield f"Given are {names}{f', with {shared}' if shared else ''}."
     if at_each_step:
         yield (
             f"Given at each step are {', '.join(at_each_step)}; the first axis of the array is "
@@ -118,14 +142,38 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
         )
 
 
-def _multiplies_vectors(term: Term) -> bool:
-    """Return whether two vectors are multiplied to one number in a term."""
+def _with_letters(
+    given: dict[str, tuple[str, tuple[int, ...]]], derivation: Derived
+) -> Iterator[tuple[str, str]]:
+    """Return a name with its shape, and what its letter stands for: the parts of a parameter."""
+    packs = [[name for name, _ in parts] for parts in derivation.packed.values()]
+    whole = {parts[0]: parts for parts in packs if all(name in given for name in parts)}
+    done: set[str] = set()
+    for full_name, (name, shape) in given.items():
+        if full_name in done:
+            continue
+        parts = whole.get(full_name, [])
+        subscripts = [base_and_number(given[x][0])[0].rpartition("_")[2] for x in parts]
+        letter = letter_for(subscripts)
+        alike = {
+            (subscripted(given[x][0], subscript, letter), given[x][1])
+            for x, subscript in zip(parts, subscripts, strict=True)
+        }
+        if len(alike) == 1:
+            done.update(parts)
+            yield f"{alike.pop()[0]} {shape}", f"{letter} = {', '.join(subscripts)}"
+        else:
+            yield f"{name} {shape}", ""
+
+
+def _products(term: Term) -> list[Symbol]:
+    """Return the matrix products in a term."""
     products: list[Symbol] = []
 
     def put(old: Symbol, operands: tuple[object, ...]) -> object:
-        if old.notation is MATMUL and all(getattr(x, "ndim", 0) == 1 for x in operands):
+        if old.notation is MATMUL:
             products.append(old)
         return with_operands(old, operands)
 
     rewrite(term.formula, put)
-    return bool(products)
+    return products

@@ -12,6 +12,10 @@ from ..network.flow import SOURCES, Node
 from .names import Names, printable, short_name
 
 MOST_OPERATIONS = 7  # in the formula of one signal
+GATES = "gjmnpqrstuvw"  # letters for one of several gates
+NET_INPUTS = "szn"  # letters for a net input; the first that no signal is called
+RAISED = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
+LOWERED = {raised: plain for plain, raised in RAISED.items()}
 
 
 def letters(
@@ -40,12 +44,16 @@ def letters(
         for wire, node in named.items()
     }
     names = _apart(own, {wire: printable(node.scope) for wire, node in named.items()})
+    net_input = _free_letter(NET_INPUTS, names.values())
     others = Names(names.values())
     for node in nodes:
         wire = node.outputs[0]
         if wire not in names:
             step = names.get(step_of(node)) if node.kind is Kind.COLLECT else None
-            letter = _letter(node, user_of(wire), names) if step is None else f"{step}_all"
+            if step is None:
+                letter = _letter(node, user_of(wire), names, net_input)
+            else:
+                letter = with_ending(step, "_all")
             names[wire] = others.free(letter)
     return names
 
@@ -61,13 +69,74 @@ def _apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
         for wire, name in names.items():
             parts = scopes[wire].split(".") if scopes[wire] else []
             if count[name] > 1 and parts:
-                is_number = parts[max(len(parts) - depth, 0)].isdigit()  # of a list: layers.0
-                names[wire] = ".".join([*parts[-depth - is_number :], own[wire]])
+                number = parts.pop() if parts[-1].isdecimal() else ""  # of a list: layers.0
+                outer = parts[max(len(parts) + bool(number) - depth, 0) :]
+                names[wire] = ".".join([*outer, numbered(own[wire], number)])
     apart = Names(f"δ{name}" for name in names.values())  # which are the names of their δ
     return {wire: apart.free(name) for wire, name in names.items()}
 
 
-def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
+def numbered(name: str, number: str) -> str:
+    """Return a name with the number of its module in a list; the name if there is no number.
+
+    >>> numbered("s_a", "12"), numbered("out[−1]", "0"), numbered("s", "")
+    ('s_a⁽¹²⁾', 'out⁽⁰⁾[−1]', 's')
+    """
+    own, bracket, index = name.partition("[")
+    return own + (f"({number})".translate(RAISED) if number else "") + bracket + index
+
+
+def base_and_number(name: str) -> tuple[str, str]:
+    """Return a name without the number of its module in a list, and the number.
+
+    >>> base_and_number("s_a⁽¹²⁾"), base_and_number("s_a")
+    (('s_a', '12'), ('s_a', ''))
+    """
+    before, _, rest = name.partition("⁽")
+    number, _, after = rest.partition("⁾")
+    return before + after, number.translate(LOWERED)
+
+
+def letter_for(subscripts: Iterable[str]) -> str:
+    """Return a letter that stands for several subscripts and is none of them.
+
+    >>> letter_for(["a", "i"]), letter_for(["i", "f", "g"])
+    ('g', 'j')
+    """
+    taken = set(subscripts)
+    return next(letter for letter in GATES if letter not in taken)
+
+
+def subscripted(name: str, subscript: str, letter: str) -> str:
+    """Return a name with a letter for a subscript that it ends in; any other name as it is.
+
+    >>> subscripted("W_a⁽⁰⁾", "a", "g"), subscripted("out", "a", "g")
+    ('W_g⁽⁰⁾', 'out')
+    """
+    base, number = base_and_number(name)
+    if not base.endswith(f"_{subscript}"):
+        return name
+    return numbered(base.removesuffix(subscript) + letter, number)
+
+
+def with_ending(name: str, ending: str) -> str:
+    """Return a name with an ending, before the number of its module.
+
+    >>> with_ending("out⁽¹⁾", "_all")
+    'out_all⁽¹⁾'
+    """
+    base, number = base_and_number(name)
+    return numbered(base + ending, number)
+
+
+def _free_letter(letters: Iterable[str], names: Iterable[str]) -> str:
+    """Return the first letter that is no name; the first of all if each of them is one."""
+    first, *others = letters
+    own = {base_and_number(name)[0].rpartition(".")[2] for name in names}
+    return next((letter for letter in (first, *others) if letter not in own), first)
+
+
+def _letter(node: Node, users: list[Node], names: dict[int, str], net_input: str) -> str:
     """Return what a person would call a signal without a name."""
     if any(user.kind is Kind.OUTPUT for user in users):
         return "loss"
@@ -75,9 +144,10 @@ def _letter(node: Node, users: list[Node], names: dict[int, str]) -> str:
         return "c"
     functions = Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION
     if len(users) == 1 and users[0].kind in functions and users[0].outputs[0] in names:
-        return f"s_{names[users[0].outputs[0]]}"
+        scope, _, own = names[users[0].outputs[0]].rpartition(".")
+        return f"{scope}.{net_input}_{own}" if scope else f"{net_input}_{own}"
     if node.kind is Kind.JUNCTION:
-        return "s"
+        return net_input
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
     return "u"

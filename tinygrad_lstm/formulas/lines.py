@@ -23,7 +23,9 @@ class Line:
     forward : Equation or None
         Of a backward line: the forward equation of the signal.
     subscripts : tuple of str
-        What the letter g in the line stands for, if it stands for several.
+        What the letter in the line stands for, if it stands for several.
+    letter : str
+        The subscript that stands for several, such as g.
     number : int
         Of a forward line.
     each : tuple of Variable
@@ -34,6 +36,7 @@ class Line:
     terms: tuple[Term, ...]
     forward: Line | None = None
     subscripts: tuple[str, ...] = ()
+    letter: str = "g"
     number: int = 0
     each: tuple[Variable, ...] = ()
 

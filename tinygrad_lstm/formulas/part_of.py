@@ -24,7 +24,8 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
     derivation : Derived
     name : str
         As `compare` and `signals` know it (``lstm.W``, ``lstm.W.i``, ``lstm.state``, or at one
-        step ``lstm.state[1]``), or as the derivation calls it (``W_i``, ``state``).
+        step ``lstm.state[1]``), or as the derivation calls it (``W_i``, ``state``). The outer
+        scopes may be left out where one signal alone ends so.
 
     Raises
     ------
@@ -34,6 +35,9 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
     """
     backward = [x for x in derivation.equations if x.stage is not Stage.FORWARD]
     asked = _of_signal(derivation, backward, name)
+    if not asked and derivation.recorded is not None:
+        name = derivation.recorded.signals.full_name(name)
+        asked = _of_signal(derivation, backward, name)
     if not asked:
         known = [known for x in backward for known in _names(derivation, x)]
         raise SignalError(f"derive: {_reason(derivation, name)}; {nearest(name, known)}")

@@ -88,6 +88,7 @@ class _Walk:
         self.path: set[int] = set()
 
     def explanation(self, name: str, reason: str = "") -> Explanation:
+        name = self.signals.recorded.full_name(name)
         self.targets = {self.signals.at[member][0] for member in self._members(name)}
         self.path = self._ways()
         if not self.path:

@@ -108,7 +108,8 @@ class Signals(Mapping[str, Signal | SignalSequence]):
 
     Two more kinds of names are understood, here as in `compare` and `explain`: ``lstm.out`` stands
     for all of ``lstm.out[0]``, ``lstm.out[1]`` and so on, and ``dense.z[2]`` for entry 2 of
-    ``dense.z`` along its first axis, which is step 2 of a sequence.
+    ``dense.z`` along its first axis, which is step 2 of a sequence. The outer scopes of a name may
+    be left out where one signal alone ends so: ``dense.z`` for ``net.dense.z``.
 
     Parameters
     ----------
@@ -148,11 +149,28 @@ class Signals(Mapping[str, Signal | SignalSequence]):
 
     def find(self, name: str, who: str = "signals") -> Signal | SignalSequence:
         """Return the signal of a name, for a caller whose name messages begin with."""
-        signal = self._known(name)
+        signal = self._known(self.full_name(name))
         if signal is None:
-            known = [*self.by_name, *self.sequences]
-            raise SignalError(f"{who}: no signal is called {name!r}; {nearest(str(name), known)}")
+            several = self._ending_in(name)
+            known = several or [*self.by_name, *self.sequences]
+            fault = "several signals end in" if several else "no signal is called"
+            raise SignalError(f"{who}: {fault} {name!r}; {nearest(str(name), known)}")
         return signal
+
+    def full_name(self, name: Any) -> Any:
+        """Return the whole name of the one signal that ends in a name; else the name as it is."""
+        if self._known(name) is not None:
+            return name
+        ending = self._ending_in(name)
+        return ending[0] if len(ending) == 1 else name
+
+    def _ending_in(self, name: object) -> list[str]:
+        """Return the names that end in a name, with the same entry of each, if it has one."""
+        entry = ENTRY.fullmatch(name) if isinstance(name, str) else None
+        known = [x for x in (*self.by_name, *self.sequences) if x.endswith(f".{name}")]
+        if entry and not known:
+            known = [f"{x}[{entry[2]}]" for x in self.by_name if x.endswith(f".{entry[1]}")]
+        return known
 
     def _known(self, name: object) -> Signal | SignalSequence | None:
         if not isinstance(name, str):
@@ -168,7 +186,7 @@ class Signals(Mapping[str, Signal | SignalSequence]):
         return replace(whole, name=name, row=int(entry[2]))
 
     def __contains__(self, name: object) -> bool:
-        return self._known(name) is not None
+        return self._known(self.full_name(name)) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.by_name)
