@@ -161,8 +161,14 @@ def checked_gradient(leaf: Any) -> np.ndarray:
     return grad
 
 
-def replace_data(leaves: Mapping[Any, Any]) -> None:
+def replace_data(leaves: Mapping[Any, Any], *, is_own: bool = False) -> None:
     """Replace the numbers of several leaves: of all of them, or of none.
+
+    Parameters
+    ----------
+    leaves : mapping of Tensor to array_like
+    is_own : bool
+        Whether the arrays fit, and nobody else writes into them, so that they need no copy.
 
     Raises
     ------
@@ -172,7 +178,10 @@ def replace_data(leaves: Mapping[Any, Any]) -> None:
     before = [(leaf, leaf._array, leaf.serial) for leaf in leaves]
     try:
         for leaf, array in leaves.items():
-            leaf.data = array
+            if is_own:
+                leaf.hold(array)
+            else:
+                leaf.data = array
     except BaseException:  # an interrupt too
         for leaf, array, serial in before:
             leaf._array, leaf.serial = array, serial

@@ -177,6 +177,14 @@ class Tensor(Gradients, NumPyProtocol, Methods):
         self._array = new
         self.serial = replaced.latest = next(_serials)  # younger now than whatever used it
 
+    def hold(self, array: np.ndarray) -> None:
+        """Replace a leaf's numbers by an array that fits, without copying it."""
+        if type(self) is not Tensor:  # whose own data may do more
+            self.data = array
+            return
+        self._array = array
+        self.serial = replaced.latest = next(_serials)
+
     def detach(self) -> Tensor:
         """Return the same numbers as a constant, off the tape."""
         note_reading()
