@@ -83,6 +83,16 @@ def optimizer(kind):
     return kind([parameter], 0.1)
 
 
+class ConstantLR(optim.LRScheduler):
+    def rate(self, base, k):
+        return base
+
+
+def sequence():
+    update = optimizer(optim.Adam)
+    return update, [optim.LinearLR(update), optim.StepLR(update, 3)], [5]
+
+
 X = np.linspace(-1.0, 1.0, 8).reshape(4, 2)
 RECURRENT = dict(bias=True, bidirectional=False, dropout=0.0, truncate=None, stateful=False,
                  batch_first=False, initial="zeros", name="layer", dtype=float, seed=0)  # fmt: skip
@@ -511,6 +521,40 @@ CALLS: dict[str, Call] = {
     ),
     "Optimizer.load_state_dict": lambda: call(
         optimizer(optim.Adam).load_state_dict, optimizer(optim.Adam).state_dict()
+    ),
+    "EMA": lambda: call(optim.EMA, [leaf(3)], decay=0.9),
+    "EMA.load_state_dict": lambda: call(
+        optim.EMA([leaf(3)]).load_state_dict, {"decay": 0.9, "averages": {0: np.ones(3)}}
+    ),
+    "LRScheduler": lambda: call(ConstantLR, optimizer(optim.Adam)),
+    "LRScheduler.load_state_dict": lambda: call(
+        optim.StepLR(optimizer(optim.Adam), 1).load_state_dict,
+        optim.StepLR(optimizer(optim.Adam), 1).state_dict(),
+    ),
+    "LambdaLR": lambda: call(optim.LambdaLR, optimizer(optim.Adam), lambda k: 0.5**k),
+    "StepLR": lambda: call(optim.StepLR, optimizer(optim.Adam), 3, gamma=0.1),
+    "CosineAnnealingLR": lambda: call(
+        optim.CosineAnnealingLR, optimizer(optim.Adam), 30, eta_min=0.001
+    ),
+    "LinearLR": lambda: call(
+        optim.LinearLR, optimizer(optim.Adam), start_factor=0.1, end_factor=1.0, total_iters=3
+    ),
+    "OneCycleLR": lambda: call(
+        optim.OneCycleLR, optimizer(optim.Adam), 0.1, 30, pct_start=0.3, anneal_strategy="cos",
+        cycle_momentum=True, base_momentum=0.8, max_momentum=0.9, div_factor=25.0,
+        final_div_factor=100.0,
+    ),
+    "SequentialLR": lambda: call(optim.SequentialLR, *sequence()),
+    "ReduceLROnPlateau": lambda: call(
+        optim.ReduceLROnPlateau, optimizer(optim.Adam), mode="min", factor=0.1, patience=3,
+        threshold=1e-4, threshold_mode="rel", cooldown=0, min_lr=0.0, eps=1e-8,
+    ),
+    "ReduceLROnPlateau.step": lambda: call(
+        optim.ReduceLROnPlateau(optimizer(optim.Adam)).step, 1.0
+    ),
+    "ReduceLROnPlateau.load_state_dict": lambda: call(
+        optim.ReduceLROnPlateau(optimizer(optim.Adam)).load_state_dict,
+        optim.ReduceLROnPlateau(optimizer(optim.Adam)).state_dict(),
     ),
     "clip_grad_norm_": lambda: call(optim.clip_grad_norm_, [leaf(3)], 1.0, norm_type=2.0),
     "clip_grad_value_": lambda: call(optim.clip_grad_value_, [leaf(3)], 1.0),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 # fmt: off
 # isort: off
 from . import interruption as interruption  # before NumPy
-from . import nn, optim
+from . import nn
 from .engine.differentiate import grad, jvp
 from .engine.functions import (
     LATER as _OF_SUBJECTS, dot, expand_dims, getitem, log_softmax, matrix_transpose, mean, min,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from . import check as check
     from . import derivations as derivations
     from . import interop as interop
+    from . import optim as optim
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
@@ -147,7 +148,7 @@ __all__ = [
 # what is loaded when it is first asked for, which halves the time that the package takes to import
 _SUBJECTS = {
     "check": "check", "derivations": "derivations", "fft": "engine.fft", "interop": "interop",
-    "linalg": "engine.linalg",
+    "linalg": "engine.linalg", "optim": "optim",
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",

@@ -6,14 +6,27 @@ Knows parameters (leaves with ``.data`` and ``.grad``) and NumPy; no layers, no 
 from __future__ import annotations
 
 from .adam import Adam, AdamW
+from .average import EMA
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .optimizer import Optimizer
+from .plateau import ReduceLROnPlateau
 from .rmsprop import RMSprop
 from .rprop import Rprop
+from .schedules import (
+    CosineAnnealingLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    SequentialLR,
+    StepLR,
+)
 from .sgd import SGD
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_",
+    "EMA", "SGD", "Adam", "AdamW", "CosineAnnealingLR", "LRScheduler", "LambdaLR", "LinearLR",
+    "OneCycleLR", "Optimizer", "RMSprop", "ReduceLROnPlateau", "Rprop", "SequentialLR", "StepLR",
+    "clip_grad_norm_", "clip_grad_value_",
 ]  # fmt: skip
 
 

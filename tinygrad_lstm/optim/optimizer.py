@@ -12,12 +12,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..engine.arguments import Constructor, check_arguments, excerpt, of_kind, whole
-from ..engine.arrays import as_floats
 from ..engine.gradients import replace_data
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ShapeError, UsageError
 from .bundle import Bundle, Memory, bundles
-from .options import Check, Group, Option, check_leaves, groups_of, number, parameters
+from .options import (
+    Check,
+    Group,
+    Option,
+    array_like,
+    check_entries,
+    check_leaves,
+    groups_of,
+    number,
+    parameters,
+)
 
 GRADIENT = "look in the network for the log of 0, a division by 0, or numbers that overflow"
 UPDATE = "take a smaller lr, or clip the gradients"
@@ -283,7 +292,7 @@ class Optimizer:
             If a memory has another shape than its parameter; nothing has been loaded.
         """
         who = type(self).__name__
-        state = _entries(who, state_dict, ("rule", "state", "param_groups"))
+        state = check_entries(who, state_dict, ("rule", "state", "param_groups"))
         if state["rule"] != who:
             raise ArgumentError(
                 f"{who}: found the state of {excerpt(state['rule'])}, expected {who}"
@@ -296,7 +305,7 @@ class Optimizer:
             )
         counted = 0
         for own, other in zip(self.param_groups, given, strict=True):
-            other = _entries(who, other, self.checks)
+            other = check_entries(who, other, self.checks)
             expected = list(range(counted, counted + len(own["params"])))
             if other["params"] != expected:
                 raise ArgumentError(
@@ -317,33 +326,16 @@ class Optimizer:
                     f"{who}: found the state of parameter {excerpt(n)}, expected 0 to {counted - 1}"
                 )
             x, group = by_number[n]
-            memory = _entries(who, memory, ("step", *self.remembers(group)))
+            memory = check_entries(who, memory, ("step", *self.remembers(group)))
             steps = whole(f"{who}: step", memory.pop("step"), 1)
             remembered[x] = (
                 steps,
                 {
-                    name: _memory(f"{who}: {name} of {x.label()}", array, x)
+                    name: array_like(f"{who}: {name} of {x.label()}", array, x)
                     for name, array in memory.items()
                 },
             )
-        self.param_groups, self._bundles, self._movers = groups, [], []
+        for own, group in zip(self.param_groups, groups, strict=True):
+            own.data = group.data
+        self._bundles, self._movers = [], []
         self._resting = remembered
-
-
-def _memory(who: str, value: Any, x: Tensor) -> np.ndarray:
-    array = as_floats(value, None, who)
-    if array.shape != x.shape:
-        raise ShapeError(f"{who} has shape {array.shape}, expected {x.shape}")
-    return array
-
-
-def _entries(who: str, value: Any, names: Iterable[str]) -> dict[str, Any]:
-    """Return a mapping that has these entries and no others."""
-    names = tuple(names)
-    entries = dict(of_kind(f"{who}: state_dict", value, Mapping, "what state_dict() returned"))
-    if set(map(str, entries)) != set(names):
-        raise ArgumentError(
-            f"{who}: found a state of {excerpt(', '.join(map(str, entries)))}, expected "
-            f"{', '.join(names)}: what state_dict() of the same rule with the same options returned"
-        )
-    return entries

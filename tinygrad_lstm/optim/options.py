@@ -11,10 +11,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..engine.arguments import excerpt, flag
+from ..engine.arguments import excerpt, flag, of_kind
 from ..engine.arguments import number as checked_number
+from ..engine.arrays import as_floats
 from ..engine.tensor import Tensor
-from ..errors import ArgumentError, UsageError
+from ..errors import ArgumentError, ShapeError, UsageError
 
 T = TypeVar("T")
 Check = Callable[[str, Any], T]
@@ -79,6 +80,7 @@ class Group(UserDict[str, Any]):
 
     def __init__(self, who: str, checks: Mapping[str, Check[Any]], values: Mapping[str, Any]):
         self.who, self.checks = who, checks
+        self.initial_lr: float | None = None  # before the first schedule
         for name in values:
             check_known(who, name, checks)
         for name in checks:
@@ -98,6 +100,26 @@ def check_known(who: str, name: Any, known: Iterable[str]) -> None:
     """Refuse an option that a rule does not have."""
     if name not in known:
         raise ArgumentError(f"{who}: found the option {excerpt(name)}, expected {', '.join(known)}")
+
+
+def check_entries(who: str, state: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return a copy of a state that has entries of these names and no others."""
+    names = tuple(names)
+    entries = dict(of_kind(f"{who}: state_dict", state, Mapping, "what state_dict() returned"))
+    if set(map(str, entries)) != set(names):
+        raise ArgumentError(
+            f"{who}: found a state of {excerpt(', '.join(map(str, entries)))}, expected "
+            f"{', '.join(names)}: what state_dict() of the same rule with the same options returned"
+        )
+    return entries
+
+
+def array_like(who: str, value: Any, x: Tensor) -> np.ndarray:
+    """Return a copy of an array of a state, which has the shape of a parameter."""
+    array = as_floats(value, None, who)
+    if array.shape != x.shape:
+        raise ShapeError(f"{who} has shape {array.shape}, expected {x.shape}")
+    return array
 
 
 # --- checks ---------------------------------------------------------------------------------------
