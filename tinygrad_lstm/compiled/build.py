@@ -88,7 +88,7 @@ def load(text: str) -> Any:
                 raise CompilerError("compile: the library that the compiler made does not load")
             run = library.run
             run.restype = None
-            run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
+            run.argtypes = [ctypes.c_void_p] * 5
             _loaded[name] = run
         return _loaded[name]
 

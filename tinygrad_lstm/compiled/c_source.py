@@ -21,21 +21,46 @@ from ..formulas.fast.schedule import schedule
 from .accessors import contiguous
 from .assignments import Assignments
 from .c_forms import NotCompiled, as_operand, opened
-from .places import Buffer, Places, Sizes, row
+from .places import ROLES, Buffer, Places, Sizes, row
 from .statements import Backward, Remark, Statement, Steps, Table, write
 
 NO_LIMIT = 1 << 62
-HEAD = "void run(real **arrays, const long *sizes, gemm_function *gemm, int with_gradients)"
+HEAD = (
+    "void run(real **sources, real *gradients, real *work, const long *sizes, gemm_function *gemm)"
+)
+LINE = 16  # entries, which begin a line of the processor's cache
 
 
 @dataclass(frozen=True)
 class CProgram:
-    """The text of a program, the arrays that the function takes, and the sizes."""
+    """The text of a program, and the memory that the function takes.
+
+    Attributes
+    ----------
+    text : str
+    dtype : dtype
+        Of all numbers.
+    sources : tuple of Buffer
+        Each is an array of its own.
+    gradients : tuple of (Buffer, int)
+        Each with its place in one array, in entries.
+    sizes : tuple of int
+        And where each gradient, and each array that the program works in, begins.
+    work : int
+        How many entries of memory the program works in; the first one is the loss.
+    """
 
     text: str
-    buffers: tuple[Buffer, ...]
-    sizes: tuple[int, ...]
     dtype: np.dtype[Any]
+    sources: tuple[Buffer, ...]
+    gradients: tuple[tuple[Buffer, int], ...]
+    sizes: tuple[int, ...]
+    work: int
+
+    @property
+    def results(self) -> int:
+        """How many entries all gradients have."""
+        return sum(buffer.size for buffer, _ in self.gradients)
 
 
 def c_program(derivation: Derived) -> CProgram:
@@ -71,21 +96,23 @@ class _CWriter:
         missing = [name for key, name in places.gradients.items() if key not in places.known]
         if missing:
             raise NotCompiled(f"compile: found no gradient of {', '.join(missing)}")
-        text, buffers = self._text(), tuple(places.buffers)
-        return CProgram(text, buffers, tuple(self.n.names), self.dtype)
-
-    def _text(self) -> str:
         lines = [*write(self.put.body, self.n)]
-        arrays = [
-            f"    real *restrict {x.name} = arrays[{n}]; /* {x.role} */"
-            for n, x in enumerate(self.places.buffers)
+        of = {role: [x for x in places.buffers if x.role == role] for role in ROLES}
+        gradients, _ = _one_after_another(of["gradient"], 1)
+        work, size = _one_after_another([*of["loss"], *of["work"]], LINE)
+        first = len(self.n.names)
+        pointers = [(x, f"sources[{n}]") for n, x in enumerate(of["source"])]
+        pointers += [
+            (x, f"{'work' if n >= len(gradients) else 'gradients'} + sizes[{first + n}]")
+            for n, (x, _) in enumerate([*gradients, *work])
         ]
-        sizes = [
-            f"    const long {name} = sizes[{n}];" for n, name in enumerate(self.n.names.values())
-        ]
+        arrays = [f"    real *restrict {x.name} = {at}; /* {x.role} */" for x, at in pointers]
+        sizes = [f"    const long {x} = sizes[{n}];" for n, x in enumerate(self.n.names.values())]
         kind = ["#define REAL_IS_FLOAT"] if self.dtype.itemsize == 4 else []
         head = [*kind, '#include "mathematics.c"', "", HEAD, "{"]
-        return "\n".join([*head, *arrays, *sizes, *lines, "}", ""])
+        text = "\n".join([*head, *sizes, *arrays, *lines, "}", ""])
+        numbers = (*self.n.names, *(at for _, at in (*gradients, *work)))
+        return CProgram(text, self.dtype, tuple(of["source"]), tuple(gradients), numbers, size)
 
     def _say(self, statement: Statement) -> None:
         self.put.body.append(statement)
@@ -160,6 +187,15 @@ class _CWriter:
         self.put.assign(place, line.formula, adds=True)
         self.put.body = before
         self._say(table)
+
+
+def _one_after_another(buffers: list[Buffer], unit: int) -> tuple[list[tuple[Buffer, int]], int]:
+    """Return where each buffer begins in one array, and the size of the array."""
+    places, end = [], 0
+    for buffer in buffers:
+        places.append((buffer, end))
+        end += -(-buffer.size // unit) * unit
+    return places, end
 
 
 def _dtype(derivation: Derived) -> np.dtype[Any]:

@@ -17,11 +17,13 @@ from ..formulas.fast.lines import Handed, Key, Schedule, key_of_signal
 from ..formulas.reader import Variable
 from .accessors import Accessor, array, contiguous
 
+ROLES = ("source", "gradient", "loss", "work")
 RESERVED = {
-    "real", "bits", "natural", "lanes", "run", "arrays", "sizes", "gemm", "multiply", "sum", "k",
+    "sources", "gradients", "work",
+    "real", "bits", "natural", "lanes", "run", "sizes", "gemm", "multiply", "sum", "k",
     "int", "long", "float", "double", "if", "for", "return", "static", "const", "while", "do",
     "char", "short", "void", "M", "auto", "case", "else", "enum", "goto", "switch", "union",
-    "struct", "signed", "unsigned", "y0", "y1", "j0", "j1", "yn", "jn", "gamma", "with_gradients",
+    "struct", "signed", "unsigned", "y0", "y1", "j0", "j1", "yn", "jn", "gamma",
     "restrict", "inline", "default", "break", "continue", "register", "sizeof", "typedef",
     "volatile", "extern", "exp", "log", "tanh", "sin", "cos", "load", "store", "turn",
 }  # fmt: skip
@@ -36,7 +38,7 @@ class Buffer:
     name : str
     shape : tuple of int
     role : str
-        ``source``, ``gradient``, ``loss`` or ``work``.
+        One of `ROLES`.
     source : str
         The full name of a source, or of what a gradient belongs to.
     """
@@ -45,6 +47,11 @@ class Buffer:
     shape: tuple[int, ...]
     role: str
     source: str = ""
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape))
 
 
 class Sizes:

@@ -1,8 +1,9 @@
 """What a function reads beside its arguments, and whether any of it has changed.
 
 Knows functions, modules and arrays. What is watched is the content of each dictionary, list, array
-and variable that the function can reach. Of a leaf that requires a gradient the identity counts,
-and not the numbers: these are read at every call.
+and variable that the function can reach; all of it is found once, and looked at before every call.
+Of a leaf that requires a gradient the identity counts, and not the numbers: these are read at every
+call.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from __future__ import annotations
 import operator
 import random
 import types
-from collections.abc import Callable, Hashable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
+from ..engine.primitive import Primitive
 from ..engine.tensor import Tensor
 
 OWN = ("tinygrad_lstm", "numpy", "builtins")
-PLAIN = (
-    type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, type, slice, range,
-    types.ModuleType, types.BuiltinFunctionType, np.ufunc,
-)  # fmt: skip
+NUMBERS = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, slice, range)
+FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc, Primitive)
+END = object()
 
 
 def random_state() -> Hashable:
@@ -31,105 +35,145 @@ def random_state() -> Hashable:
 
 
 class Watch:
-    """What a function reads beside its arguments, as it is now."""
+    """What a function reads beside its arguments, as it is now.
+
+    What can be looked at by going through a list stands in such lists, whose entries are compared
+    by identity at once; a second look, at the values, is taken only if an entry is another one.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.known: dict[int, Any] = {}  # which keeps the objects, so that no other gets an id
-        self.containers: list[tuple[Any, tuple[Any, ...]]] = []  # with the entries that they had
+        self.kept: dict[int, Any] = {}  # the objects, so that no other gets an id
+        self.contents: list[Iterable[Any]] = []  # lists, and the keys and values of dictionaries
+        self.holders: list[Any] = []  # of attributes
+        self.attributes: list[str] = []
+        self.scopes: list[dict[str, Any]] = []  # of variables
+        self.variables: list[str] = []
         self.arrays: list[tuple[np.ndarray, bytes]] = []
-        self.variables: list[tuple[Callable[[], Any], Any]] = []
+        self.generators: list[tuple[np.random.Generator, str]] = []
         self._see(function)
+        self.entries = [*self._entries()]
 
     def has_changed(self) -> bool:
         """Return whether something is not what it was."""
-        for container, entries in self.containers:
-            own = _entries(container)
-            if len(own) != len(entries):
-                return True
-            is_identical = all(map(operator.is_, own, entries))  # which is known the soonest
-            if not is_identical and not all(map(_is_same, own, entries)):
-                return True
-        return any(not _is_same(read(), value) for read, value in self.variables) or any(
-            array.tobytes() != content for array, content in self.arrays
+        try:
+            if not all(map(operator.is_, self._entries(), self.entries)):
+                entries = [*self._entries()]
+                if len(entries) != len(self.entries) or not all(
+                    map(_is_same, entries, self.entries)
+                ):
+                    return True
+                self.entries = entries
+        except (RuntimeError, ValueError):  # it grows meanwhile, or a variable is empty
+            return True
+        return any(array.tobytes() != content for array, content in self.arrays) or any(
+            repr(x.bit_generator.state) != state for x, state in self.generators
         )
 
+    def _entries(self) -> Iterator[Any]:
+        return chain(
+            chain.from_iterable(self.contents),
+            map(getattr, self.holders, self.attributes, repeat(None)),
+            map(dict.get, self.scopes, self.variables),
+            (END,),
+        )
+
+    # --- what there is to see --------------------------------------------------------------------
+
     def _see(self, value: Any) -> None:
-        if isinstance(value, PLAIN) or id(value) in self.known:
+        if isinstance(value, NUMBERS + FIXED) or id(value) in self.kept:
             return
-        self.known[id(value)] = value
+        self.kept[id(value)] = value
         if isinstance(value, np.ndarray):
             self.arrays.append((value, value.tobytes()))
         elif isinstance(value, Tensor):
-            self._variable(lambda: value.requires_grad)
-            if not value.requires_grad:
-                self._variable(lambda: value._array)
-        elif isinstance(value, dict | list | tuple | set | frozenset):
-            self._container(value)
+            self._attribute(value, "requires_grad")
+            if not value.requires_grad:  # whose array is replaced, and never written into
+                self.kept[id(value._array)] = value._array
+                self._attribute(value, "_array")
+        elif isinstance(value, dict):
+            self._content(value.keys())
+            self._content(value.values())
+        elif isinstance(value, tuple | frozenset):
+            for entry in value:
+                self._see(entry)
+        elif isinstance(value, list | set | deque):
+            self._content(value)
         elif isinstance(value, np.random.Generator):
-            self._variable(lambda: repr(value.bit_generator.state))
+            self.generators.append((value, repr(value.bit_generator.state)))
         elif isinstance(value, types.MethodType):
             self._see(value.__self__)
             self._see(value.__func__)
+        elif isinstance(value, staticmethod | classmethod):
+            self._see(value.__func__)
+        elif isinstance(value, property):
+            self._see(value.fget)
+        elif isinstance(value, partial):
+            for part in (value.func, value.args, value.keywords):
+                self._see(part)
         elif isinstance(value, types.FunctionType):
-            self._of_function(value)
+            self._see_function(value)
         else:
-            self._of_object(value)
+            self._see_object(value)
 
-    def _container(self, value: Any) -> None:
-        entries = _entries(value)
-        self.containers.append((value, entries))
-        for entry in entries:
+    def _content(self, content: Iterable[Any]) -> None:
+        self.contents.append(content)
+        for entry in content:
             self._see(entry)
 
-    def _variable(self, read: Callable[[], Any]) -> None:
-        value = read()
-        self.variables.append((read, value))
-        self._see(value)
+    def _attribute(self, holder: Any, name: str) -> None:
+        self.holders.append(holder)
+        self.attributes.append(name)
+        self._see(getattr(holder, name, None))
 
-    def _of_function(self, function: types.FunctionType) -> None:
-        self._variable(lambda: function.__code__.co_code)
+    def _see_function(self, function: types.FunctionType) -> None:
+        self.holders.append(function)
+        self.attributes.append("__code__")
         if (function.__module__ or "").partition(".")[0] in OWN:
             return
         for cell in function.__closure__ or ():
-            self._variable(lambda cell=cell: _content(cell))  # type: ignore[misc]
-        self._variable(lambda: function.__defaults__)
-        self._variable(lambda: function.__kwdefaults__)
-        variables = function.__globals__
-        for name in sorted(_names(function.__code__) & variables.keys()):
-            self._variable(lambda name=name: variables.get(name))  # type: ignore[misc]
+            if _is_full(cell):
+                self._attribute(cell, "cell_contents")
+        self._attribute(function, "__defaults__")
+        self._attribute(function, "__kwdefaults__")
+        for name in sorted(_names(function.__code__) & function.__globals__.keys()):
+            self.scopes.append(function.__globals__)
+            self.variables.append(name)
+            self._see(function.__globals__[name])
 
-    def _of_object(self, value: Any) -> None:
+    def _see_object(self, value: Any) -> None:
         module = type(value).__module__.partition(".")[0]
         if module in OWN[1:]:
             return
         if module not in OWN:
-            for kind in type(value).__mro__[:-1]:
-                self._see({x: y for x, y in vars(kind).items() if callable(y)})
+            for kind in type(value).__mro__:
+                self._see_class(kind)
         if hasattr(value, "__dict__"):
             for name in getattr(value, "_bookkeeping", ()):  # of a module; it decides nothing
-                self.known[id(value.__dict__.get(name))] = value.__dict__.get(name)
-            self._container(value.__dict__)
+                self.kept[id(value.__dict__.get(name))] = value.__dict__.get(name)
+            self._see(value.__dict__)
         for kind in type(value).__mro__:
             for name in getattr(kind, "__slots__", ()):
                 if hasattr(value, name) and not name.startswith("__"):
-                    self._variable(lambda name=name: getattr(value, name, None))  # type: ignore[misc]
+                    self._attribute(value, name)
 
-
-def _entries(container: Any) -> tuple[Any, ...]:
-    return (*container, *container.values()) if isinstance(container, dict) else (*container,)
+    def _see_class(self, kind: type) -> None:
+        """Watch what a class of somebody holds: its functions, and what all its objects share."""
+        if id(kind) not in self.kept and kind.__module__.partition(".")[0] not in OWN:
+            self.kept[id(kind)] = kind
+            self._content(vars(kind).values())
 
 
 def _is_same(one: Any, other: Any) -> bool:
     if one is other:
         return True
-    return isinstance(one, PLAIN) and type(one) is type(other) and bool(one == other)
+    return isinstance(one, NUMBERS) and type(one) is type(other) and bool(one == other)
 
 
-def _content(cell: Any) -> Any:
+def _is_full(cell: Any) -> bool:
     try:
-        return cell.cell_contents
+        return cell.cell_contents is not END
     except ValueError:  # nothing is in it yet
-        return None
+        return False
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -147,7 +147,7 @@ def _lines(x: Any, n: Size) -> Iterator[str]:
     if isinstance(x, Remark):
         yield f"/* {x.text} */"
     elif isinstance(x, Backward):
-        yield "if (!with_gradients) return;"
+        yield "if (!gradients) return;"
     elif isinstance(x, Entries):
         target, *reads = merged([x.target, *x.reads])
         text = x.text.format(*(entry(y, n) for y in reads))

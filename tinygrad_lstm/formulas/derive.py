@@ -30,7 +30,7 @@ from ..network.proof import fold_for_reading
 from ..network.signals import Signals
 from .by_step import Sequences
 from .derivation import Derivation
-from .derived import Equation, Initial, Repetition, Source, Stage, Term
+from .derived import Derived, Equation, Initial, Repetition, Source, Stage, Term
 from .letter_reader import LetterReader, of_every_step
 from .named_signals import NamedSignals
 from .names import Names
@@ -43,6 +43,7 @@ SIDE_BY_SIDE = Notation(
     "[{operands}]", r"\left[{operands}\right]", code="np.concatenate([{operands}], axis=-1)"
 )
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
+MOST_APART = 2000  # nodes of a network that a program writes step by step
 
 
 def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
@@ -91,6 +92,35 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
         return _Derivation(packed, reason, loss, recorded).done(recorded)
 
     return replace(_Derivation(network, reason, loss, recorded).done(recorded), together=together)
+
+
+def derive_packed(loss: Tensor) -> Derived:
+    """Derive the backward pass for a program: with packed signals together, folded if possible.
+
+    Parameters
+    ----------
+    loss : Tensor
+        One number.
+
+    Raises
+    ------
+    UsageError
+        If steps that are not alike are too many to be written one by one; the message says why
+        they are not alike.
+    """
+    recorded = condense(graph(loss))
+    network, reason = recorded, ""
+    if any(len(loop.steps) > MOST_STEPS for loop in recorded.loops):
+        try:
+            network = recorded.fold()
+            reason = _what_varies(network)
+        except UsageError as error:
+            reason = str(error).partition(": ")[2]
+    if reason:
+        network = recorded
+        if len(network.nodes) > MOST_APART:
+            raise UsageError(f"derive: found steps that are not alike, since {reason}")
+    return _Derivation(network, reason, loss, recorded).done(recorded)
 
 
 def _what_varies(network: Graph) -> str:

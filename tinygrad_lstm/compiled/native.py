@@ -1,0 +1,131 @@
+"""A program in C as a function of arrays that gives a loss on the tape.
+
+Knows the program, and the tape; nothing of how either was made. What a call needs is prepared once:
+the arrays of the program, their addresses, and where each source comes from.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..engine.kind import Kind
+from ..engine.primitive import Primitive
+from ..engine.symbol import function as named
+from ..engine.tensor import Tensor, constant, written
+from ..errors import GradientError, UsageError
+from .build import gemm, load
+from .c_source import CProgram
+
+
+def _by_interface(array: np.ndarray) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _by_layout(array: np.ndarray) -> int | None:
+    """Return the address that stands behind the head of the object, as NumPy's ABI says."""
+    return _pointer_at(id(array) + _HEAD).value
+
+
+_HEAD, _pointer_at = object.__basicsize__, ctypes.c_void_p.from_address
+_sample = np.empty(3)
+_address = _by_layout if _by_layout(_sample) == _by_interface(_sample) else _by_interface
+
+
+class Native:
+    """A program that is ready to run.
+
+    Parameters
+    ----------
+    program : CProgram
+    sources : sequence
+        For each source of the program the position of its argument, or its leaf.
+    """
+
+    def __init__(self, program: CProgram, sources: Sequence[Any]) -> None:
+        self.dtype = dtype = program.dtype
+        self.function, self.gemm = load(program.text), gemm(dtype)
+        self.arrays: list[Any] = [None] * len(sources)  # that the pointers belong to
+        self.pointers = (ctypes.c_void_p * max(1, len(sources)))()
+        self.sizes = (ctypes.c_long * max(1, len(program.sizes)))(*program.sizes)
+        self.work = np.empty(program.work, dtype)
+        self.work_at, self.loss = _address(self.work), self.work[:1].reshape(())
+        self.inputs = [(n, x) for n, x in enumerate(sources) if isinstance(x, int)]
+        self.leaves = [(n, x) for n, x in enumerate(sources) if not isinstance(x, int)]
+        of = {buffer.source: x for buffer, x in zip(program.sources, sources, strict=True)}
+        self.wanted = [of[buffer.source] for buffer, _ in program.gradients]
+        self.are_leaves = not any(isinstance(x, int) for x in self.wanted)
+        self.operands = tuple(self.wanted)
+        self.results = program.results
+        self.parts = np.dtype({
+            "names": [f"{n}" for n in range(len(self.wanted))],
+            "formats": [(dtype, buffer.shape) for buffer, _ in program.gradients],
+            "offsets": [at * dtype.itemsize for _, at in program.gradients],
+            "itemsize": self.results * dtype.itemsize,
+        })  # fmt: skip
+
+    def run(self, args: Sequence[Any], is_recording: bool) -> Tensor:
+        """Run the program, and return the loss."""
+        arrays, pointers = self.arrays, self.pointers
+        for n, leaf in self.leaves:
+            if leaf._array is not arrays[n]:
+                self._point(n, leaf._array)
+        for n, position in self.inputs:
+            value = args[position]
+            array = value._array if isinstance(value, Tensor) else value
+            if array is not arrays[n]:
+                self._point(n, array)
+        if not is_recording:
+            self.function(pointers, None, self.work_at, self.sizes, self.gemm)
+            return constant(self.loss.copy())
+        gradients = np.empty(self.results, self.dtype)
+        self.function(pointers, _address(gradients), self.work_at, self.sizes, self.gemm)
+        operands = self.operands
+        if not self.are_leaves:
+            operands = tuple([args[x] if type(x) is int else x for x in self.wanted])
+
+        def taken() -> list[np.ndarray]:
+            """Return copies of the gradients: whoever gets one may change it."""
+            copy = np.ndarray((), self.parts, gradients.copy())
+            return [copy[name] for name in self.parts.names or ()]
+
+        return written(COMPILED, self.loss.copy(), operands, {"gradients": taken}, bool(operands))
+
+    def _point(self, n: int, array: np.ndarray) -> None:
+        """Let a pointer point to an array; an array that the program cannot read is copied."""
+        flags = array.flags
+        if array.dtype != self.dtype or not (flags.c_contiguous and flags.aligned):
+            array = np.array(array, self.dtype, order="C")
+        self.arrays[n], self.pointers[n] = array, _address(array)
+
+
+# --- the loss on the tape -------------------------------------------------------------------------
+
+
+def _pull(entry: Any, ct: Any, sums: Any) -> None:
+    if not isinstance(ct, np.ndarray | np.generic):
+        raise GradientError(
+            "compile: the gradient of a gradient is not compiled; call the function itself"
+        )
+    factor, operands = ct.item(), entry.inputs
+    gradients = entry.parameters["gradients"]()
+    if factor == 1 and not sums.total:
+        sums.total.update(zip(operands, gradients, strict=True))
+        sums.own.update(operands)
+        return
+    for operand, gradient in zip(operands, gradients, strict=True):
+        sums.add(operand, ct * gradient)
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise UsageError("compile: a compiled loss has no network; record the function itself")
+
+
+COMPILED = Primitive(
+    "compiled", Kind.MATRIX_FUNCTION, lambda *xs, gradients: _refuse(), _pull, _refuse,
+    notation=named("compiled"), samples=list,
+)  # fmt: skip
