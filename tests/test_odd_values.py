@@ -257,6 +257,7 @@ CALLS: dict[str, Call] = {
     "jacobian": lambda: call(tg.jacobian, tg.tanh, np.ones(3), create_graph=False),
     "hessian": lambda: call(tg.hessian, tg.sum, np.ones(3), create_graph=False),
     "hvp": lambda: call(tg.hvp, tg.sum, np.ones(3), np.ones(3)),
+    "gnvp": lambda: call(tg.gnvp, tg.tanh, np.ones(3), np.ones(3), loss=tg.sum),
     # matrices and spectra
     "linalg.solve": lambda: call(tg.linalg.solve, regular(), leaf(3)),
     "linalg.inv": lambda: call(tg.linalg.inv, regular()),

@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     )
     from .engine import fft as fft
     from .engine import linalg as linalg
+    from .engine.jacobians import gnvp as gnvp
     from .engine.jacobians import hessian as hessian
     from .engine.jacobians import hvp as hvp
     from .engine.jacobians import jacobian as jacobian
@@ -133,8 +134,8 @@ __all__ = [
     "broadcast_to", "check", "compare", "compile", "concatenate", "cos", "cosh", "cumsum",
     "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors",
     "exp", "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod",
-    "gather", "getitem", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot",
-    "interop", "jacobian", "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax",
+    "gather", "getitem", "gnvp", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp",
+    "hypot", "interop", "jacobian", "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax",
     "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
     "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer",
     "overlap_add", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter",
@@ -154,7 +155,8 @@ _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
     "compile": "compiled.compiled",
     "derive": "formulas.derive", "draw": "drawing.draw", "explain": "formulas.explain",
-    "gradcheck": "check.gradcheck", "graph": "network.graph", "hessian": "engine.jacobians",
+    "gnvp": "engine.jacobians", "gradcheck": "check.gradcheck", "graph": "network.graph",
+    "hessian": "engine.jacobians",
     "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "signals": "network.signals",
     "vjp": "engine.jacobians",
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip

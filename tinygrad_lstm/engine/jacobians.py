@@ -1,4 +1,4 @@
-"""vjp, jacobian, hessian and hvp: derivatives of functions, beside `grad` of results and `jvp`.
+"""vjp, jacobian, hessian, hvp and gnvp: derivatives of functions, beside `grad` and `jvp`.
 
 Knows `grad` and the walk forwards; no layers, no graph.
 """
@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import ShapeError
 from . import primitives as p
 from .arguments import flag, function
+from .arrays import plain
 from .differentiate import checked_output, grad, is_several, jvp, moving, push_forward
 from .place import enable_grad, no_grad
 from .tensor import Tensor, constant
@@ -164,6 +165,55 @@ def hvp(fn: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     return outs[0], moved[1:] if is_several(primals) else moved[1]
 
 
+def gnvp(
+    fn: Callable[..., Any], primals: Any, tangents: Any, loss: Callable[..., Any] | None = None
+) -> tuple[Any, Any]:
+    """Return fn(*primals) and the Gauss–Newton matrix of loss(fn(*primals)) times the tangents.
+
+        G t = Jᵀ H J t
+
+    with the Jacobian J of fn, and the Hessian H of the loss by what fn returns. G is the Hessian
+    without the curvature of fn, and has no negative eigenvalue where the loss is convex
+    (N. Schraudolph, Neural Computation 14, 2002, sec. 4). It is never formed.
+
+    Parameters
+    ----------
+    fn : (*Tensors) -> Tensor or sequence of Tensors
+        Such as a network, from its parameters to its outputs.
+    primals : array, number or Tensor, or a tuple or list of them, one for each argument
+    tangents : of the same structure and shapes
+    loss : (*Tensors) -> Tensor, optional
+        One number, from what fn returns. ½ Σ y² if left out, for which H is 1.
+
+    Returns
+    -------
+    output : Tensor, or a tuple of them
+    product : Tensor, or a tuple of them if primals is a tuple or a list
+        Each of its primal's shape.
+
+    Raises
+    ------
+    ShapeError
+        If the loss returns more than one number, or a tangent's shape is not its primal's.
+
+    Examples
+    --------
+    >>> x, t = np.array([1.0, 2.0]), np.array([1.0, 10.0])
+    >>> output, product = gnvp(lambda x: x * x, x, t)
+    >>> product.numpy()         # J is diag(2 x)
+    array([  4., 160.])
+    """
+    run = _FunctionRun("gnvp", fn, primals)
+    if loss is not None:
+        function("gnvp: loss", loss, "a function of Tensors")
+    cts = run.push("gnvp", tangents if run.is_sequence else (tangents,))
+    if loss is not None:
+        _, cts = hvp(loss, [out.detach() for out in run.outs], cts)
+    outs = tuple(out.detach() for out in run.outs)
+    product = run.by_primal(run.pull(dict(enumerate(cts)), create_graph=False))
+    return (outs if run.has_several else outs[0]), product
+
+
 # --- how ----------------------------------------------------------------------------------------
 
 
@@ -214,15 +264,29 @@ class _FunctionRun:
                 for k, out in enumerate(self.outs)
             ]
         with enable_grad() if create_graph else no_grad():
-            columns = [[self._push(x, t) for t in _units(x)] for x in self.seeds]
+            columns = [[self._push({x: constant(t)}) for t in _units(x)] for x in self.seeds]
             return [
                 [_matrix([c[k] for c in columns[j]], -1, out, x) for j, x in enumerate(self.seeds)]
                 for k, out in enumerate(self.outs)
             ]
 
-    def _push(self, seed: Tensor, tangent: np.ndarray) -> list[Tensor]:
-        """Return the tangents of the outputs from the tangent of one primal."""
-        moved: dict[Any, Tensor] = {seed: constant(tangent)}
+    def push(self, who: str, tangents: Sequence[Any]) -> list[Tensor]:
+        """Return the tangents of the outputs from those of all primals."""
+        if not is_several(tangents) or len(tangents) != len(self.seeds):
+            count = len(tangents) if is_several(tangents) else 1
+            raise ShapeError(f"{who}: found {count} tangents for {len(self.seeds)} primals")
+        moved: dict[Any, Tensor] = {}
+        for position, (x, tangent) in enumerate(zip(self.seeds, tangents, strict=True)):
+            moved[x] = Tensor(plain(tangent), dtype=x.dtype)
+            if moved[x].shape != x.shape:
+                raise ShapeError(
+                    f"{who}: tangent {position} has shape {moved[x].shape}, its primal {x.shape}"
+                )
+        with no_grad():
+            return self._push(moved)
+
+    def _push(self, moved: dict[Any, Tensor]) -> list[Tensor]:
+        """Return the tangents of the outputs from those of some primals."""
         push_forward(self.outs, moved)
         return [moved[out] if out in moved else _zeros(out) for out in self.outs]
 
