@@ -588,13 +588,13 @@ def test_an_outer_product_is_written_as_a_product_of_vectors():
     assert "uᵀ v" in text and "u ∘ v" not in text and "vᵀ u" not in text
 
 
-def test_a_loss_that_is_added_up_is_its_last_step():
+def test_a_loss_that_is_added_up_is_a_sum_over_the_steps():
     x, h, loss = drawn(4, 3), np.zeros(3), 0.0
     for k in tg.steps(4):
         h = tg.tanh(x[k] + h)
         loss = loss + tg.sum(h * h)
     text = str(check(loss))
-    assert "loss = s_2ₖ at the last step" in text or "loss = sₖ at the last step" in text
+    assert "loss = Σₖ Σ hₖ²" in text or "loss = Σₖ (Σ hₖ²)" in text
     assert re.search(r"\+ 1 +via loss, at the last step", text) and "add" not in text
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.primitives import concatenate
 from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
 from ..network.parameters import Varying
 from .by_step import PUT
@@ -18,6 +19,9 @@ from .simplify import is_number
 
 OF_STEPS = Notation("Σₖ {0}", r"\sum_k {0}", TOTAL.level, TOTAL.needs)
 OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
+SIDE_BY_SIDE = Notation(
+    "[{operands}]", r"\left[{operands}\right]", code="np.concatenate([{operands}], axis=-1)"
+)
 ONE_HOT = Notation("onehot({index})", r"\operatorname{{onehot}}\left({index}\right)")
 
 
@@ -74,6 +78,8 @@ def as_read(formula: Any) -> Any:
                 f"{{0}} {phrase}", rf"{{0}} \text{{{{ {phrase}}}}}", COMPARE, (COMPARE,)
             )
             return Symbol.of(form, lambda x: x, inner.operands)
+        if old.apply is concatenate.forward and _goes_along_last_axis(old, operands):
+            return with_operands(old, operands, SIDE_BY_SIDE)
         outer = outer_product(old, operands)
         if outer is not None:
             return outer
@@ -83,6 +89,11 @@ def as_read(formula: Any) -> Any:
         return with_operands(old, operands)
 
     return rewrite(formula, put)
+
+
+def _goes_along_last_axis(old: Symbol, operands: tuple[Any, ...]) -> bool:
+    axis, ndim = old.parameters.get("axis", 0), np.ndim(getattr(operands[0], "value", operands[0]))
+    return isinstance(axis, int) and ndim > 0 and axis % ndim == ndim - 1
 
 
 def _axes(old: Symbol, operands: tuple[Any, ...]) -> str:

@@ -18,7 +18,7 @@ from ..engine.arguments import flag, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.primitives import broadcast_to
-from ..engine.symbol import ITEM, Notation, Symbol
+from ..engine.symbol import ITEM, Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.adjoint import alive
@@ -28,6 +28,7 @@ from ..network.graph import Graph, graph
 from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
+from .as_read import SIDE_BY_SIDE
 from .by_step import Sequences
 from .derivation import Derivation
 from .derived import Derived, Equation, Initial, Repetition, Source, Stage, Term
@@ -39,9 +40,6 @@ from .recorded import Recorded, parts_of
 from .simplify import as_symbol, simplify, total
 from .terms import at_its_step, counted, is_of_one_step, later, starting
 
-SIDE_BY_SIDE = Notation(
-    "[{operands}]", r"\left[{operands}\right]", code="np.concatenate([{operands}], axis=-1)"
-)
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
 MOST_APART = 2000  # nodes of a network that a program writes step by step
 

@@ -57,7 +57,7 @@ def page(derivation: Derived) -> Page:
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
     states = {x.start_wire for x in derivation.initial}
     titles = {
-        x.full_name: "Parameters" if x.full_name in parameters
+        x.full_name: "Parameters" if x.full_name in parameters or _is_sum_over_steps(x)
         else "Initial values" if x.signal.wire in states else LEAVES
         for x in gradients
     }  # fmt: skip
@@ -81,6 +81,10 @@ def page(derivation: Derived) -> Page:
         tuple(_starts(derivation)),
         tuple(_carried(derivation)),
     )
+
+
+def _is_sum_over_steps(x: Equation) -> bool:
+    return any(term.loop is not None and term.place is None for term in x.terms)
 
 
 def _read(term: Term) -> Term:

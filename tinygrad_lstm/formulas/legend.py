@@ -42,6 +42,7 @@ MARKS = {
     r"\b(max|min)\(": "max(x) and min(x) share δ evenly among entries that are equal.",
     r"reshape\(": "reshape(x, shape) has the entries of x in their order, in another shape.",
     r"broadcast\(": "broadcast(x, shape) repeats x along the axes that it lacks.",
+    r"(?<!\w)\[[^\[\]]*, (?!…)": "[x, y, …] is x, y, … side by side, along the last axis.",
     r"concatenate\(": "concatenate(x, y, …) joins arrays along an axis that they have.",
     r"stack\(": "stack(x, y, …) joins arrays along a new axis.",
     r"pad\(": "pad(x, n) puts zeros around x, n of them at each end of an axis.",

@@ -147,7 +147,7 @@ def _letter(node: Node, users: list[Node], names: dict[int, str], net_input: str
         scope, _, own = names[users[0].outputs[0]].rpartition(".")
         return f"{scope}.{net_input}_{own}" if scope else f"{net_input}_{own}"
     if node.kind is Kind.JUNCTION:
-        return net_input
+        return "e" if set(node.signs) == {1, -1} else net_input  # a difference is an error
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
     return "u"

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from ..engine.primitives import scatter
+from ..engine.symbol import Symbol
 from ..network.parameters import key_of
 from .derived import Term
 from .letter_reader import shifted
@@ -19,8 +20,8 @@ from .simplify import total
 def is_of_one_step(term: Term) -> bool:
     """Return whether a summand of δ of all steps of a signal is that of one step alone."""
     formula = term.formula
-    is_placed = term.loop is None and formula.apply is scatter.forward
-    return is_placed and isinstance(formula.parameters["index"], int)
+    is_placed = isinstance(formula, Symbol) and formula.apply is scatter.forward
+    return term.loop is None and is_placed and isinstance(formula.parameters["index"], int)
 
 
 def at_its_step(term: Term, count: int) -> Term:

@@ -20,20 +20,21 @@ from ..engine.limit import Interruptible
 from ..engine.tensor import Tensor
 from .flow import AnyFlow, Flow, Node
 from .parameters import is_same
+from .step_sums import sum_over_steps
 from .wiring import Element, elements, in_order, leading_elements, rebuild
 
 Pattern = tuple[Composite, int, Tensor]  # a composite along an axis, as its body records it
 
 
 def condense(graph: AnyFlow) -> AnyFlow:
-    """Return a graph in which each composite function is one node.
+    """Return a graph in which each composite function is one node, and a sum over steps one sum.
 
     Parameters
     ----------
     graph : Flow
         As recorded, neither folded nor transposed; not changed.
     """
-    return _Condensing(graph).result(graph)
+    return sum_over_steps(_Condensing(graph).result(graph))
 
 
 class _Condensing:
