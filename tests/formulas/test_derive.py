@@ -595,7 +595,7 @@ def test_a_loss_that_is_added_up_is_a_sum_over_the_steps():
         loss = loss + tg.sum(h * h)
     text = str(check(loss))
     assert "loss = Σₖ Σ hₖ²" in text or "loss = Σₖ (Σ hₖ²)" in text
-    assert re.search(r"\+ 1 +via loss, at the last step", text) and "add" not in text
+    assert re.search(r"\+ 2 hₖ +via loss", text) and "add" not in text
 
 
 def test_every_signal_with_a_gradient_has_one_backward_line():
