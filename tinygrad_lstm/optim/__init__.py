@@ -8,6 +8,7 @@ from __future__ import annotations
 from .adam import Adam, AdamW
 from .average import EMA
 from .clipping import clip_grad_norm_, clip_grad_value_
+from .minimization import minimize
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau
 from .rmsprop import RMSprop
@@ -26,7 +27,7 @@ from .sgd import SGD
 __all__ = [
     "EMA", "SGD", "Adam", "AdamW", "CosineAnnealingLR", "LRScheduler", "LambdaLR", "LinearLR",
     "OneCycleLR", "Optimizer", "RMSprop", "ReduceLROnPlateau", "Rprop", "SequentialLR", "StepLR",
-    "clip_grad_norm_", "clip_grad_value_",
+    "clip_grad_norm_", "clip_grad_value_", "minimize",
 ]  # fmt: skip
 
 
