@@ -13,6 +13,8 @@ import pytest
 
 import tinygrad_lstm as tg
 from support.programs import PROGRAMS
+from support.recurrences import Recurrence
+from tinygrad_lstm.compiled import build
 from tinygrad_lstm.compiled.build import compiler
 from tinygrad_lstm.compiled.c_forms import number_text
 from tinygrad_lstm.engine.symbol import Symbol
@@ -125,6 +127,30 @@ def test_a_random_composition_gives_the_numbers_of_the_tape_or_a_reason(number):
     for right, given in zip(*results, strict=True):
         np.testing.assert_allclose(given, right, rtol=1e-11, atol=1e-11)
     assert bool(step.source) == (step.reason == "")
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("seed", range(60))
+def test_a_random_recurrence_gives_the_numbers_of_the_tape(seed, monkeypatch):
+    monkeypatch.setattr(build, "FAST", "-O0")  # which the compiler needs the least time for
+    program = Recurrence(seed)
+    step = tg.compile(program.loss)
+    step(*program.args)
+    if "not alike" not in step.reason:
+        assert step.reason == ""
+    args = [-x for x in program.args]
+    results = []
+    for way in (program.loss, step):
+        for leaf in program.leaves:
+            leaf.grad = None
+        loss = way(*args)
+        loss.backward()
+        zeros = (
+            np.zeros(leaf.shape) if leaf.grad is None else leaf.grad for leaf in program.leaves
+        )
+        results.append([loss.data, *zeros])
+    for right, given in zip(*results, strict=True):
+        np.testing.assert_allclose(given, right, rtol=1e-11, atol=1e-11)
 
 
 @needs_a_compiler
@@ -327,8 +353,6 @@ def test_without_a_compiler_the_function_itself_runs(monkeypatch):
 
 @needs_a_compiler
 def test_a_wrong_program_is_found_on_the_recorded_numbers(monkeypatch):
-    from tinygrad_lstm.compiled import build
-
     text = build.mathematics().replace("real y = e / (e + 2);", "real y = e / (e + 3);")
     assert text != build.mathematics()
     monkeypatch.setattr(build, "mathematics", lambda: text)

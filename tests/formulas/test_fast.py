@@ -108,3 +108,10 @@ def test_a_program_that_is_changed_gives_other_gradients():
         exec(source.replace(old, new), module)
         wrong = module["backward"](**module["forward"](**derivation.arrays(fast=True))[1])
         assert any(not np.allclose(wrong[name], right[name]) for name in right)
+
+
+def test_a_loop_may_read_a_part_of_a_longer_sequence():
+    x, W, h = drawn(6, 3), drawn(3, 3, name="W"), np.zeros(3)
+    for k in tg.steps(5):  # entry 5 is read outside of it
+        h = tg.tanh(x[k] @ W + h)
+    gradients(tg.sum(h * x[5]))

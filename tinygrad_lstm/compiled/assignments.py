@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import scatter
-from ..engine.symbol import ADD, MATMUL, RAISE, SUBTRACT, Symbol
+from ..engine.symbol import ADD, MATMUL, RAISE, RESHAPE, SUBTRACT, Symbol
 from ..formulas.fast.lines import is_view
 from ..formulas.fast.schedule import ZEROS
 from ..formulas.numpy_code import by_forward
 from ..formulas.reader import Variable, leaves
-from .accessors import Accessor, spread, view, with_axis
+from .accessors import Accessor, contiguous, spread, view, with_axis
 from .c_forms import (
     SUM,
     NotCompiled,
@@ -77,7 +77,7 @@ class Assignments:
             self._entries(target, formula, adds)
         elif is_symbol and moves(formula) is not None:
             self._move(target, formula, adds)
-        elif has_notation(formula, MATMUL):
+        elif _into_product(target, formula) is not None:
             self._product(target, formula, adds)
         elif is_symbol and formula.notation in (ADD, SUBTRACT) and not adds:
             self._sum_with_products(target, formula)
@@ -91,7 +91,7 @@ class Assignments:
 
     def fill(self, target: Accessor, number: float) -> None:
         """Put one number into every entry of a place."""
-        self.body.append(Entries(target, number_text(number)))
+        self.body.append(Entries(target, (), number_text(number)))
 
     def assign_part(self, target: Accessor, index: Any, formula: Any, adds: bool = False) -> None:
         """Assign to a part of a place."""
@@ -106,7 +106,7 @@ class Assignments:
         self._copy(target, copy, adds)
 
     def _copy(self, target: Accessor, source: Accessor, adds: bool = False) -> None:
-        self.body.append(Entries(target, "{0}", [source], adds))
+        self.body.append(Entries(target, [source], "{0}", adds))
 
     def _reads_across(self, formula: Symbol, target: Accessor) -> bool:
         """Return whether a formula reads the place that it is written into at other entries."""
@@ -153,7 +153,7 @@ class Assignments:
         if not moved.are_sources:
             self.fill(target, 0.0)
         table = self.places.name("at")
-        move = Move(target, source, table, moved.places.size, moved.are_sources)
+        move = Move(target, [source], table, moved.places.size, moved.are_sources)
         self.body.append(Table(table, moved.places.ravel().tolist(), [move]))
 
     # --- entries ---------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Assignments:
         """Put the loop over the entries of a formula."""
         reads: list[Accessor] = []
         text = self._entry(formula, target.shape, reads)
-        self.body.append(Entries(target, text, reads, adds))
+        self.body.append(Entries(target, reads, text, adds))
 
     def _entry(self, formula: Any, shape: tuple[int, ...], reads: list[Accessor]) -> str:
         """Return an entry of a formula as C text; statements before it compute what it needs."""
@@ -176,6 +176,8 @@ class Assignments:
         if formula.notation is ZEROS:
             return number_text(0.0)
         form = c_form(formula)
+        if form is None and not leaves(formula):
+            return number_text(formula)
         if form is None:
             return _read(self._temporary(formula), shape, reads)
         if formula.notation is RAISE and not isinstance(formula.operands[1], Symbol):
@@ -198,7 +200,14 @@ class Assignments:
         whole = self._access(inner)
         if whole is None and inner.apply is not None and may_be_view(formula):
             whole = self._temporary(inner)
-        return None if whole is None else view(whole, formula)
+        if whole is None:
+            return None
+        place = view(whole, formula)
+        if place is None and not whole.is_contiguous and is_view(formula):
+            copy = self.places.work("u", whole.shape)
+            self._copy(copy, whole)
+            place = view(copy, formula)
+        return place
 
     def _temporary(self, formula: Symbol) -> Accessor:
         """Compute a part of a formula into an array of its own."""
@@ -230,7 +239,7 @@ class Assignments:
         terms = [*terms_of(formula)]
         products = [
             (sign, x) for sign, x in terms
-            if sign > 0 and has_notation(x, MATMUL) and x.shape == target.shape
+            if sign > 0 and _into_product(target, x) is not None
         ]  # fmt: skip
         rest = [(sign, x) for sign, x in terms if not any(x is y for _, y in products)]
         if not products or (not rest and len(products) == 1):
@@ -247,8 +256,10 @@ class Assignments:
 
     def _product(self, target: Accessor, formula: Symbol, adds: bool) -> None:
         """Put a product of matrices, of vectors, or of batches of matrices."""
+        place = _into_product(target, formula)
+        assert place is not None
+        c, formula = place
         a, b = map(self._operand, formula.operands)
-        c = target
         if len(a.shape) == 1:
             a = with_axis(a, 0)
             c = with_axis(c, len(c.shape) - (len(b.shape) > 1))
@@ -257,9 +268,9 @@ class Assignments:
             c = with_axis(c, len(c.shape))
         batch = c.shape[:-2]
         a, b = (spread(x, (*batch, *x.shape[-2:])) for x in (a, b))
-        product = Product(c, a, b, adds)
+        product = Product(c, [a, b], adds)
         if self.before is not None and not is_small(product) and not batch:
-            product.b = self._in_rows(b)
+            product.reads = [a, self._in_rows(b)]
         self.body.append(product)
 
     def _in_rows(self, b: Accessor) -> Accessor:
@@ -269,7 +280,7 @@ class Assignments:
         if b not in self.turned:
             assert self.before is not None
             self.turned[b] = self.places.work("turned", b.shape)
-            self.before.append(Turn(self.turned[b], b))
+            self.before.append(Turn(self.turned[b], [b]))
         return self.turned[b]
 
     def _reduced(self, target: Accessor, formula: Symbol, adds: bool) -> None:
@@ -282,17 +293,28 @@ class Assignments:
         reads: list[Accessor] = []
         entry = self._entry(x, x.shape, reads)
         if not adds or start != "0":
-            self.body.append(Entries(target, start))
+            self.body.append(Entries(target, (), start))
         wide = _along(target, x.shape, axes, formula.parameters.get("keepdims", False))
         if (step, end) == SUM[1:] and not any(wide.strides):
             one = replace(target, shape=(), strides=())
-            self.body.append(Total(one, entry, reads, x.shape))
+            self.body.append(Total(one, reads, entry, x.shape))
             return
         text = step.format(f"{{{len(reads)}}}", entry)
-        self.body.append(Entries(wide, text, [*reads, wide]))
+        self.body.append(Entries(wide, [*reads, wide], text))
         if end != "{0}":
             count = self.n(int(np.prod([x.shape[n] for n in axes])))
-            self.body.append(Entries(target, end.format("{0}", count=count), [target]))
+            self.body.append(Entries(target, [target], end.format("{0}", count=count)))
+
+
+def _into_product(target: Accessor, formula: Any) -> tuple[Accessor, Symbol] | None:
+    """Return a product whose entries in another shape are the formula, and its place; or None."""
+    if getattr(formula, "shape", None) != target.shape:
+        return None
+    while has_notation(formula, RESHAPE) and target.is_contiguous:
+        (formula,) = formula.operands
+        shape = np.shape(getattr(formula, "value", formula))
+        target = replace(target, shape=shape, strides=contiguous(shape))
+    return (target, formula) if has_notation(formula, MATMUL) else None
 
 
 def _read(x: Accessor, shape: tuple[int, ...], reads: list[Accessor]) -> str:

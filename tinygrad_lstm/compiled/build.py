@@ -29,9 +29,10 @@ from ..errors import PackageError
 from ..files.cache import read_cache, write_cache
 
 OPTIONS = (
-    "-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math",
+    "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math",
     "-fopenmp-simd", "-shared", "-fPIC", "-w",
 )  # fmt: skip
+FAST, LONG = "-O3", 500  # lines, of which a compiler makes fast code for minutes
 SECONDS = 60  # for a compiler
 
 
@@ -73,7 +74,7 @@ def load(text: str) -> Any:
         If no compiler works; the message says what the compiler said.
     """
     whole = text.replace('#include "mathematics.c"', mathematics())
-    command = compiler()
+    command = [*compiler(), FAST if text.count("\n") < LONG else "-O1"]
     with _lock:
         key = "\n".join([whole, *command, *OPTIONS, _version(tuple(command)), _processor()])
         name = f"{hashlib.sha256(key.encode()).hexdigest()}.so"

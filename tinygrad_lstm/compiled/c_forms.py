@@ -136,11 +136,9 @@ def terms_of(formula: Any, sign: int = 1) -> Iterator[tuple[int, Any]]:
     """Return the terms of a sum, with their signs."""
     if isinstance(formula, Symbol) and formula.notation in (ADD, SUBTRACT):
         a, b = formula.operands
-        shapes = {np.shape(getattr(x, "value", x)) for x in (a, b)}
-        if shapes == {formula.shape}:
-            yield from terms_of(a, sign)
-            yield from terms_of(b, sign if formula.notation is ADD else -sign)
-            return
+        yield from terms_of(a, sign)
+        yield from terms_of(b, sign if formula.notation is ADD else -sign)
+        return
     yield sign, formula
 
 

@@ -9,7 +9,7 @@ arguments of the function: the same text serves other sizes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,46 +21,11 @@ from ..formulas.fast.schedule import schedule
 from .accessors import contiguous
 from .assignments import Assignments
 from .c_forms import NotCompiled, as_operand, opened
-from .places import ROLES, Buffer, Places, Sizes, row
-from .statements import Backward, Remark, Statement, Steps, Table, write
+from .c_text import CProgram, c_text
+from .places import Places, Sizes, row
+from .statements import Remark, Statement, Steps, Table
 
-NO_LIMIT = 1 << 62
-HEAD = (
-    "void run(real **sources, real *gradients, real *work, const long *sizes, gemm_function *gemm)"
-)
-LINE = 16  # entries, which begin a line of the processor's cache
-
-
-@dataclass(frozen=True)
-class CProgram:
-    """The text of a program, and the memory that the function takes.
-
-    Attributes
-    ----------
-    text : str
-    dtype : dtype
-        Of all numbers.
-    sources : tuple of Buffer
-        Each is an array of its own.
-    gradients : tuple of (Buffer, int)
-        Each with its place in one array, in entries.
-    sizes : tuple of int
-        And where each gradient, and each array that the program works in, begins.
-    work : int
-        How many entries of memory the program works in; the first one is the loss.
-    """
-
-    text: str
-    dtype: np.dtype[Any]
-    sources: tuple[Buffer, ...]
-    gradients: tuple[tuple[Buffer, int], ...]
-    sizes: tuple[int, ...]
-    work: int
-
-    @property
-    def results(self) -> int:
-        """How many entries all gradients have."""
-        return sum(buffer.size for buffer, _ in self.gradients)
+NO_GAINS = 0  # entries of a gain that is computed outside of its loop: a step computes it sooner
 
 
 def c_program(derivation: Derived) -> CProgram:
@@ -80,39 +45,23 @@ class _CWriter:
     def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation
         self.dtype = _dtype(derivation)
-        self.schedule = schedule(derivation, NO_LIMIT)
+        self.schedule = schedule(derivation, NO_GAINS)
         self.places, self.n = Places(derivation, self.schedule), Sizes(derivation)
         self.put = Assignments(self.places, self.n)
 
     def program(self) -> CProgram:
-        self._say(Remark("forward"))
-        for block in self.schedule.forward:
-            self._block(block)
-        self._say(Backward())
-        self._say(Remark("backward"))
-        for block in self.schedule.backward:
-            self._block(block)
+        forward, backward = map(self._pass, (self.schedule.forward, self.schedule.backward))
         places = self.places
         missing = [name for key, name in places.gradients.items() if key not in places.known]
         if missing:
             raise NotCompiled(f"compile: found no gradient of {', '.join(missing)}")
-        lines = [*write(self.put.body, self.n)]
-        of = {role: [x for x in places.buffers if x.role == role] for role in ROLES}
-        gradients, _ = _one_after_another(of["gradient"], 1)
-        work, size = _one_after_another([*of["loss"], *of["work"]], LINE)
-        first = len(self.n.names)
-        pointers = [(x, f"sources[{n}]") for n, x in enumerate(of["source"])]
-        pointers += [
-            (x, f"{'work' if n >= len(gradients) else 'gradients'} + sizes[{first + n}]")
-            for n, (x, _) in enumerate([*gradients, *work])
-        ]
-        arrays = [f"    real *restrict {x.name} = {at}; /* {x.role} */" for x, at in pointers]
-        sizes = [f"    const long {x} = sizes[{n}];" for n, x in enumerate(self.n.names.values())]
-        kind = ["#define REAL_IS_FLOAT"] if self.dtype.itemsize == 4 else []
-        head = [*kind, '#include "mathematics.c"', "", HEAD, "{"]
-        text = "\n".join([*head, *sizes, *arrays, *lines, "}", ""])
-        numbers = (*self.n.names, *(at for _, at in (*gradients, *work)))
-        return CProgram(text, self.dtype, tuple(of["source"]), tuple(gradients), numbers, size)
+        return c_text(forward, backward, tuple(places.buffers), self.n, self.dtype)
+
+    def _pass(self, blocks: list[Block]) -> list[Statement]:
+        self.put.body = []
+        for block in blocks:
+            self._block(block)
+        return self.put.body
 
     def _say(self, statement: Statement) -> None:
         self.put.body.append(statement)
@@ -187,15 +136,6 @@ class _CWriter:
         self.put.assign(place, line.formula, adds=True)
         self.put.body = before
         self._say(table)
-
-
-def _one_after_another(buffers: list[Buffer], unit: int) -> tuple[list[tuple[Buffer, int]], int]:
-    """Return where each buffer begins in one array, and the size of the array."""
-    places, end = [], 0
-    for buffer in buffers:
-        places.append((buffer, end))
-        end += -(-buffer.size // unit) * unit
-    return places, end
 
 
 def _dtype(derivation: Derived) -> np.dtype[Any]:

@@ -22,7 +22,8 @@ from ..engine.tensor import Tensor, constant
 from ..errors import TinygradError, UsageError
 from ..formulas.derive import derive_packed
 from ..formulas.derived import Derived
-from .c_source import CProgram, c_program
+from .c_source import c_program
+from .c_text import CProgram
 from .native import Native
 from .recording import FLOATS, Recording
 from .state import Watch, random_state

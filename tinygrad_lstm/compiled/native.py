@@ -18,7 +18,7 @@ from ..engine.symbol import function as named
 from ..engine.tensor import Tensor, constant, written
 from ..errors import GradientError, UsageError
 from .build import gemm, load
-from .c_source import CProgram
+from .c_text import CProgram
 
 
 def _by_interface(array: np.ndarray) -> int:

@@ -17,7 +17,6 @@ from ..formulas.fast.lines import Handed, Key, Schedule, key_of_signal
 from ..formulas.reader import Variable
 from .accessors import Accessor, array, contiguous
 
-ROLES = ("source", "gradient", "loss", "work")
 RESERVED = {
     "sources", "gradients", "work",
     "real", "bits", "natural", "lanes", "run", "sizes", "gemm", "multiply", "sum", "k",
@@ -38,7 +37,7 @@ class Buffer:
     name : str
     shape : tuple of int
     role : str
-        One of `ROLES`.
+        ``source``, ``gradient``, ``loss`` or ``work``.
     source : str
         The full name of a source, or of what a gradient belongs to.
     """

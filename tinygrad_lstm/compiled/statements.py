@@ -5,6 +5,7 @@ Knows places in memory; no formula, and no derivation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,70 +17,97 @@ Size = Callable[[int], str]
 
 
 @dataclass(eq=False)
-class Entries:
-    """An expression for every entry of a place; a place that is read has its shape.
+class Writing:
+    """A statement that writes one place, and reads others."""
+
+    target: Accessor
+    reads: Sequence[Accessor]
+
+    @property
+    def places(self) -> list[Accessor]:
+        """The target, and what is read."""
+        return [self.target, *self.reads]
+
+    @property
+    def written(self) -> list[Accessor]:
+        """What is written."""
+        return [self.target]
+
+
+@dataclass(eq=False)
+class Entries(Writing):
+    """An expression for every entry of the target; a place that is read has its shape.
 
     Attributes
     ----------
-    target : Accessor
     text : str
         The expression, with ``{0}``, ``{1}``… for the entries that it reads.
-    reads : sequence of Accessor
     adds : bool
         Whether the values are added to the target.
     """
 
-    target: Accessor
     text: str
-    reads: Sequence[Accessor] = ()
     adds: bool = False
 
 
 @dataclass(eq=False)
-class Total:
-    """The sum of an expression over all entries, added to one number."""
+class Total(Writing):
+    """The sum of an expression over all entries of a shape, added to one number."""
 
-    target: Accessor
     text: str
-    reads: Sequence[Accessor]
     shape: tuple[int, ...]
 
 
 @dataclass(eq=False)
-class Product:
-    """A product of matrices, or of batches of matrices: the last two axes are theirs."""
+class Product(Writing):
+    """A product of two matrices, or of batches of matrices: the last two axes are theirs."""
 
-    target: Accessor
-    a: Accessor
-    b: Accessor
     adds: bool = False
 
 
 @dataclass(eq=False)
-class Turn:
+class Turn(Writing):
     """The columns of a matrix as the rows of another array."""
-
-    target: Accessor
-    b: Accessor
 
 
 @dataclass(eq=False)
-class Move:
+class Move(Writing):
     """Entries of a whole array at other places; a place below 0 is nowhere.
 
     Attributes
     ----------
-    target, source : Accessor
-        Whole arrays.
     table : str
-        The name of the table of places: of the source if ``are_sources``, else of the target.
+        The name of the table of places: of what is read if ``are_sources``, else of the target.
     """
 
-    target: Accessor
-    source: Accessor
     table: str
     size: int
     are_sources: bool
+
+
+@dataclass(eq=False)
+class Group:
+    """Expressions of one shape that are computed together, entry by entry.
+
+    Attributes
+    ----------
+    parts : list of Entries
+    variables : set of str
+        The arrays that are variables of the loop, since nothing else reads them.
+    """
+
+    parts: list[Entries]
+    variables: set[str] = field(default_factory=set)
+
+    @property
+    def places(self) -> list[Accessor]:
+        """All places that are written or read."""
+        return [x for part in self.parts for x in part.places]
+
+    @property
+    def written(self) -> list[Accessor]:
+        """What is written."""
+        return [part.target for part in self.parts]
 
 
 @dataclass(eq=False)
@@ -107,12 +135,7 @@ class Remark:
     text: str
 
 
-@dataclass(eq=False)
-class Backward:
-    """The border between the passes: what follows runs only if gradients are asked for."""
-
-
-Statement = Entries | Total | Product | Turn | Move | Table | Steps | Remark | Backward
+Statement = Writing | Group | Table | Steps | Remark
 
 
 def write(statements: Iterable[Statement], n: Size, depth: int = 1) -> Iterator[str]:
@@ -146,12 +169,12 @@ def _head(x: Table | Steps, n: Size) -> str:
 def _lines(x: Any, n: Size) -> Iterator[str]:
     if isinstance(x, Remark):
         yield f"/* {x.text} */"
-    elif isinstance(x, Backward):
-        yield "if (!gradients) return;"
     elif isinstance(x, Entries):
-        target, *reads = merged([x.target, *x.reads])
-        text = x.text.format(*(entry(y, n) for y in reads))
+        target, *reads = merged(x.places)
+        text = _bare(x.text).format(*(entry(y, n) for y in reads))
         yield from _nest(target.shape, f"{entry(target, n)} {'+=' if x.adds else '='} {text};", n)
+    elif isinstance(x, Group):
+        yield from _group(x, n)
     elif isinstance(x, Total):
         one = Accessor("sum", 0, x.shape, (0,) * len(x.shape))
         one, *reads = merged([one, *x.reads])
@@ -164,11 +187,12 @@ def _lines(x: Any, n: Size) -> Iterator[str]:
     elif isinstance(x, Product):
         yield from _product(x, n)
     elif isinstance(x, Turn):
-        strides = ", ".join(n(s or 1) for s in x.b.strides)
-        rows, columns = map(n, x.b.shape)
-        yield f"turn({rows}, {columns}, {_start(x.b, n)}, {strides}, {_start(x.target, n)});"
+        (b,) = x.reads
+        strides = ", ".join(n(s or 1) for s in b.strides)
+        rows, columns = map(n, b.shape)
+        yield f"turn({rows}, {columns}, {_start(b, n)}, {strides}, {_start(x.target, n)});"
     elif isinstance(x, Move):
-        to, source = f"({_start(x.target, n)})", f"({_start(x.source, n)})"
+        to, source = f"({_start(x.target, n)})", f"({_start(x.reads[0], n)})"
         yield f"for (long i = 0; i < {n(x.size)}; i++)"
         if x.are_sources:
             yield f"    {to}[i] = {x.table}[i] < 0 ? 0 : {source}[{x.table}[i]];"
@@ -211,6 +235,52 @@ def _nest(shape: Sequence[int], body: str, n: Size, names: Sequence[str] = "") -
     yield depth * "    " + body
 
 
+def _group(group: Group, n: Size) -> Iterator[str]:
+    """Return the one loop of several expressions; what a later one reads is a variable."""
+    places = iter(merged(group.places))
+    later = [place for part in group.parts for place in part.reads]
+    shape: tuple[int, ...] = ()
+    variables: dict[Accessor, str] = {}
+    names: Counter[str] = Counter()
+    lines = []
+    for part in group.parts:
+        target, *reads = (next(places) for _ in part.places)
+        shape, place = target.shape, entry(target, n)
+        operands = [variables.get(x) or entry(x, n) for x in reads]
+        text = _bare(part.text).format(*operands)
+        is_variable = target.base in group.variables
+        if not is_variable and part.target not in later:
+            lines.append(f"{place} = {text};")
+            continue
+        stem = target.base.removesuffix("_all")
+        number = f"_{names[stem] + 1}" if names[stem] else ""
+        names[stem] += 1
+        name = variables[target] = f"{stem}{number}_"
+        lines.append(f"const real {name} = {text};")
+        if not is_variable:
+            lines.append(f"{place} = {name};")
+    *loops, _ = _nest(shape, "", n)
+    indent = len(loops) * "    "
+    if len(lines) > 1:
+        loops[-1:] = [f"{loops[-1]} {{" if loops else "{"]
+        lines = [*(indent + line for line in lines), f"{indent[4:]}}}"]
+    else:
+        lines = [indent + lines[0]]
+    if shape:
+        loops.insert(-1, "#pragma omp simd")
+    yield from (*loops, *lines)
+
+
+def _bare(text: str) -> str:
+    """Return an expression without brackets around all of it."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return text[1:-1] if text[:1] == "(" and at == len(text) - 1 else text
+    return text
+
+
 def entry(x: Accessor, n: Size, names: Sequence[str] = ()) -> str:
     """Return an entry of a place at the indices of loops, as C text."""
     return f"{x.base}[{_at(x, n, names)}]"
@@ -241,7 +311,7 @@ def is_small(x: Product) -> bool:
     """Return whether a product is written as loops, and calls no function."""
     m, columns = x.target.shape[-2:]
     is_scattered = columns != 1 and x.target.strides[-1] != 1
-    return bool(m * columns * x.a.shape[-1] <= SMALL or is_scattered)
+    return bool(m * columns * x.reads[0].shape[-1] <= SMALL or is_scattered)
 
 
 def _product(x: Product, n: Size) -> Iterator[str]:
@@ -259,9 +329,9 @@ def _product(x: Product, n: Size) -> Iterator[str]:
 
 
 def _call(x: Product, n: Size) -> Iterator[str]:
-    (m, columns), inner = x.target.shape[-2:], x.a.shape[-1]
-    starts = (f"&{entry(replace(y, shape=(*y.shape[:-2], 1, 1)), n)}" for y in (x.a, x.b, x.target))
-    strides = (n(s or 1) for y in (x.a, x.b) for s in y.strides[-2:])
+    (m, columns), inner = x.target.shape[-2:], x.reads[0].shape[-1]
+    starts = (f"&{entry(replace(y, shape=(*y.shape[:-2], 1, 1)), n)}" for y in (*x.reads, x.target))
+    strides = (n(s or 1) for y in x.reads for s in y.strides[-2:])
     arguments = (
         *map(n, (m, columns, inner)), *starts, *strides, n(x.target.strides[-2] or columns),
         str(int(x.adds)),
@@ -270,12 +340,12 @@ def _call(x: Product, n: Size) -> Iterator[str]:
 
 
 def _loops(x: Product, n: Size) -> Iterator[str]:
-    (m, columns), inner = x.target.shape[-2:], x.a.shape[-1]
+    (m, columns), inner = x.target.shape[-2:], x.reads[0].shape[-1]
     batch = [f"i{axis}" for axis in range(len(x.target.shape) - 2)]
     sizes = {"i": m, "j": columns, "l": inner}
     ci, ai, bi = (
         entry(y, n, [*batch, *names])
-        for y, names in ((x.target, "ij"), (x.a, "il"), (x.b, "lj"))
+        for y, names in zip(x.places, ("ij", "il", "lj"), strict=True)
     )  # fmt: skip
 
     def nest(order: str, body: str) -> Iterator[str]:
@@ -283,7 +353,7 @@ def _loops(x: Product, n: Size) -> Iterator[str]:
 
     if not x.adds:
         yield from nest("ij", f"{ci} = 0;")
-    if x.b.strides[-1] == 1 or columns == 1:  # rows of b are added to rows of c
+    if x.reads[1].strides[-1] == 1 or columns == 1:  # rows of b are added to rows of c
         yield from nest("lij" if inner > m else "ilj", f"{ci} += {ai} * {bi};")
     else:
         *head, _ = _nest([inner], "", n, "l")

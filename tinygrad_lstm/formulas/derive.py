@@ -41,7 +41,7 @@ from .simplify import as_symbol, simplify, total
 from .terms import at_its_step, counted, is_of_one_step, later, starting
 
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
-MOST_APART = 2000  # nodes of a network that a program writes step by step
+MOST_APART = 500  # nodes of a network that a program writes step by step
 
 
 def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.symbol import MATMUL, TOTAL, TRANSPOSE, Symbol, function
+from ...engine.primitives import getitem
+from ...engine.symbol import ITEM, MATMUL, TOTAL, TRANSPOSE, Symbol, function
 from ..derived import Derived, Equation, Stage, Term, by_loop
 from ..letter_reader import EVERY
 from ..names import Names
@@ -66,6 +67,11 @@ class _Scheduler:
             key_of_signal(x.signal): x.loop
             for x in derivation.equations
             if x.loop is not None and x.stage is not Stage.HANDED
+        }
+        sequences = [x.signal for x in derivation.sources]
+        sequences += [x.signal for x in derivation.equations if x.loop is None]
+        self.outside = {  # how many entries a sequence has that no loop makes
+            key_of_signal(x): len(x.value) for x in sequences if np.ndim(x.value)
         }
         self.handed = {
             δ.wire: Handed(f"{δ.name}_handed", δ.value, δ.wire, None, True)
@@ -130,10 +136,17 @@ class _Scheduler:
         def whole(signal: Variable) -> Symbol | None:
             if isinstance(signal, Handed):
                 return None
-            if key_of_signal(signal) in self.loop_of:
-                self.kept.add(key_of_signal(signal))
+            key = key_of_signal(signal)
+            if key in self.loop_of:
+                self.kept.add(key)
             value = repeated(signal.value, count)
-            return Whole(signal.name, value, signal.wire, None, signal.is_delta, signal.offset)
+            rows, start = self.outside.get(key, count), signal.offset or 0
+            if rows == count:
+                return Whole(signal.name, value, signal.wire, None, signal.is_delta, signal.offset)
+            entries = repeated(signal.value, rows)  # of which the loop reads some
+            whole = Whole(signal.name, entries, signal.wire, None, signal.is_delta, 0)
+            index = {"index": slice(start, start + count)}
+            return with_value(ITEM, getitem.forward, (whole,), index, value)
 
         return whole
 
