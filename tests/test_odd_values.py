@@ -564,6 +564,23 @@ CALLS: dict[str, Call] = {
         optim.minimize, lambda: tg.sum(THREE * THREE), [THREE], method="L-BFGS-B", tol=1e-6,
         options={"maxiter": 2}, callback=abs,
     ),
+    "DEKF": lambda: call(
+        optim.DEKF, [leaf(3)], lr=0.1, measurement_noise=1.0, process_noise=0.1, covariance=10.0
+    ),
+    "DEKF.start": lambda: call(lambda state: optim.DEKF([leaf(3)]).start(state), np.ones(2)),
+    "DEKF.step": lambda: call(optim.DEKF([THREE]).step, THREE * 2.0, np.ones(3), ()),
+    "DEKF.load_state_dict": lambda: call(
+        optim.DEKF([leaf(3)]).load_state_dict, {"covariances": [np.eye(3)]}
+    ),
+    "HessianFree": lambda: call(
+        optim.HessianFree, [leaf(3)], damping=0.1, structural=0.1, iterations=3
+    ),
+    "HessianFree.step": lambda: call(
+        optim.HessianFree([THREE]).step, lambda: THREE * THREE, lambda y: tg.sum(y * y)
+    ),
+    "HessianFree.load_state_dict": lambda: call(
+        optim.HessianFree([leaf(3)]).load_state_dict, {"damping": 0.1, "direction": np.ones(3)}
+    ),
     "clip_grad_norm_": lambda: call(optim.clip_grad_norm_, [leaf(3)], 1.0, norm_type=2.0),
     "clip_grad_value_": lambda: call(optim.clip_grad_value_, [leaf(3)], 1.0),
     # elsewhere

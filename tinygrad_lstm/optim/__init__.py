@@ -8,6 +8,8 @@ from __future__ import annotations
 from .adam import Adam, AdamW
 from .average import EMA
 from .clipping import clip_grad_norm_, clip_grad_value_
+from .dekf import DEKF
+from .hessian_free import HessianFree
 from .minimization import minimize
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau
@@ -25,9 +27,26 @@ from .schedules import (
 from .sgd import SGD
 
 __all__ = [
-    "EMA", "SGD", "Adam", "AdamW", "CosineAnnealingLR", "LRScheduler", "LambdaLR", "LinearLR",
-    "OneCycleLR", "Optimizer", "RMSprop", "ReduceLROnPlateau", "Rprop", "SequentialLR", "StepLR",
-    "clip_grad_norm_", "clip_grad_value_", "minimize",
+    "DEKF",
+    "EMA",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "HessianFree",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "OneCycleLR",
+    "Optimizer",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "Rprop",
+    "SequentialLR",
+    "StepLR",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "minimize",
 ]  # fmt: skip
 
 
