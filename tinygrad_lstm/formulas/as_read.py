@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import concatenate
-from ..engine.symbol import COMPARE, ITEM, TOTAL, Notation, Symbol
+from ..engine.symbol import COMPARE, ITEM, RESHAPE, TOTAL, TRANSPOSE, Notation, Symbol
 from ..network.parameters import Varying
 from .by_step import PUT
 from .derived import name_step
 from .rewriting import outer_product, rewrite, with_operands
-from .simplify import is_number
+from .simplify import is_entrywise, is_number
 
 OF_STEPS = Notation("Σₖ {0}", r"\sum_k {0}", TOTAL.level, TOTAL.needs)
 OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
@@ -83,6 +83,8 @@ def as_read(formula: Any) -> Any:
         outer = outer_product(old, operands)
         if outer is not None:
             return outer
+        if is_entrywise(old):
+            operands = tuple(_column(x) if np.ndim(old.value) == 2 else x for x in operands)
         axes = _axes(old, operands)
         if axes:
             return with_operands(old, operands, _along(old.notation, axes))
@@ -94,6 +96,15 @@ def as_read(formula: Any) -> Any:
 def _goes_along_last_axis(old: Symbol, operands: tuple[Any, ...]) -> bool:
     axis, ndim = old.parameters.get("axis", 0), np.ndim(getattr(operands[0], "value", operands[0]))
     return isinstance(axis, int) and ndim > 0 and axis % ndim == ndim - 1
+
+
+def _column(operand: Any) -> Any:
+    """Return a vector of which a column is made as the vector transposed: a vector is a row."""
+    if not isinstance(operand, Symbol) or operand.notation is not RESHAPE:
+        return operand
+    inner, rows = operand.operands[0], operand.shape[:1]
+    is_column = operand.shape == (*rows, 1) and np.shape(getattr(inner, "value", 0)) == rows
+    return with_operands(operand, operand.operands, TRANSPOSE) if is_column else operand
 
 
 def _axes(old: Symbol, operands: tuple[Any, ...]) -> str:
@@ -112,6 +123,6 @@ def _along(notation: Notation | None, axes: str) -> Notation:
     assert notation is not None
     if notation is TOTAL:
         latex = rf"\sum_{{{{\text{{{{{axes}}}}}}}}} {{0}}"
-        return Notation(f"Σ over {axes} of {{0}}", latex, COMPARE, (COMPARE,))
+        return Notation(f"Σ over {axes} of {{0}}", latex, COMPARE, notation.needs)
     text, latex = f"{notation.text} along {axes}", rf"{notation.latex} \text{{{{ along {axes}}}}}"
     return Notation(text, latex, COMPARE, notation.needs)

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import PackageError
 from .derivation_latex import backward, formula, forward_rows, symbol
 from .derived import Derived
-from .layout import page
+from .layout import BEYOND, page
 from .lines import Group, Line
 from .reader import Variable
 
@@ -45,7 +45,7 @@ def html(derivation: Derived) -> str:
     parts.append("<h2>Backward</h2>")
     if layout.carried:
         names = ", ".join(to_math(symbol(x)) for x in layout.carried)
-        parts.append(f"<p>A summand drops out where its step is not there: {names}.</p>")
+        parts.append(f"<p>{BEYOND}: {names}.</p>")
     parts += [_group(group, _backward, to_math) for group in layout.backward]
     return "\n".join([*parts, "</body></html>\n"])
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.spelling import spell
 from ..engine.symbol import Symbol
 from .derived import Derived, Term
-from .layout import Page, page
+from .layout import BEYOND, Page, page
 from .letters import base_and_number
 from .lines import Group, Line
 from .names import Exact
@@ -58,7 +58,7 @@ def markdown(derivation: Derived) -> str:
     parts += ["### Backward", ""]
     if layout.carried:
         names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-        parts += [f"A summand drops out where its step is not there: {names}.", ""]
+        parts += [f"{BEYOND}: {names}.", ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
     return "\n".join(parts)
@@ -67,7 +67,8 @@ def markdown(derivation: Derived) -> str:
 def forward_rows(group: Group) -> list[str]:
     """Return the rows of forward lines, each with & before the sign of equality."""
     return [
-        rf"{symbol(line.left)} &= {formula(line.terms[0].formula)} \tag{{{line.number}}}"
+        rf"{symbol(line.left)} &= {formula(line.terms[0].formula)}{_for_each(line)} "
+        rf"\tag{{{line.number}}}"
         for line in group.lines
     ]
 
@@ -107,13 +108,17 @@ def backward(line: Line) -> list[str]:
         if at:
             text = r"\quad " + ("" if text.startswith("-") else "+ ") + text
         rows.append(f"&{text}" if at else f"{symbol(line.left)} &= {text}")
-    note = ""
-    if line.subscripts:
-        note = rf"\qquad {line.letter} = " + ", ".join(map(_letters, line.subscripts))
+    note = _for_each(line)
     if line.starts:
         note = rf"\qquad \text{{at the {line.starts} step}}"
     rows[-1] += note
     return rows
+
+
+def _for_each(line: Line) -> str:
+    """Return what the letter of a line stands for, if the line stands for several."""
+    names = ", ".join(map(_letters, line.subscripts))
+    return rf"\qquad {line.letter} = {names}" if names else ""
 
 
 def _under(term: Term) -> str:
@@ -126,6 +131,10 @@ def _under(term: Term) -> str:
 
 def _summed(term: Term) -> str:
     text = formula(term.formula)
+    if term.subscripts:
+        is_sum = re.search(r" [+-] ", text) is not None
+        over = rf"\sum_{{{term.letter}={','.join(map(_letters, term.subscripts))}}}"
+        return rf"{over} \left({text}\right)" if is_sum else rf"{over} {text}"
     if term.loop is None:
         return text
     if term.place is not None:
@@ -230,7 +239,7 @@ def _ends(layout: Page) -> list[str]:
     if not layout.carried:
         return []
     names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-    return [f"A summand drops out where its step is not there: {names}."]
+    return [f"{words(BEYOND)}: {names}."]
 
 
 def _aligned(rows: list[str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.symbol import Symbol
 from .derivation_numbers import Numbers, named
 from .derived import Derived, Term
-from .layout import page
+from .layout import BEYOND, page
 from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
@@ -45,7 +45,7 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
     if layout.carried:
         names = ", ".join(map(written, layout.carried))
-        lines += _wrapped(f"A summand drops out where its step is not there: {names}.")
+        lines += _wrapped(f"{BEYOND}: {names}.")
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
@@ -78,7 +78,9 @@ def _left_width(groups: tuple[Group, ...]) -> int:
 def _forward(line: Line, width: int) -> Iterator[str]:
     head = f"  {f'({line.number})':>5} {named(line.left):<{width}} = "
     shape = np.shape(line.left.value)
-    return _broken(head, written(line.terms[0].formula), str(shape) if shape else "")
+    notes = [f"{line.letter} = {', '.join(line.subscripts)}"] if line.subscripts else []
+    notes += [str(shape)] if shape else []
+    return _broken(head, written(line.terms[0].formula), "  ".join(notes))
 
 
 def _backward(line: Line) -> Iterator[str]:
@@ -91,10 +93,13 @@ def _backward(line: Line) -> Iterator[str]:
         sign = lead if at == 0 else " " * (len(lead) - 2) + "+ "
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
-        note = f"via {_way(term)}" if term.via and len(line.terms) > 1 else ""
+        is_told = len(line.terms) > 1 or line.forward is not None
+        note = f"via {_way(term)}" if term.via and is_told else ""
         if term.starts:
             note += ", " * bool(note) + f"at the {term.starts} step"
         note += ", " * bool(note and term.when) + term.when
+        if term.subscripts:
+            note += f", {term.letter} = {', '.join(term.subscripts)}"
         if line.subscripts and at == 0:
             note = f"{line.letter} = {', '.join(line.subscripts)}"
         yield from _broken(sign, formula, note)
@@ -106,6 +111,9 @@ def _way(term: Term) -> str:
 
 def _summed(term: Term) -> str:
     formula = written(term.formula)
+    if term.subscripts:
+        is_sum = " + " in formula or " − " in formula
+        return f"Σ_{term.letter} ({formula})" if is_sum else f"Σ_{term.letter} {formula}"
     if term.loop is None:
         return formula
     if term.place is not None:

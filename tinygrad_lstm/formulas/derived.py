@@ -60,6 +60,10 @@ class Term:
         The wire of the state that is handed to the next step, if this is what comes back from it.
     only : (int, int), or None
         Of what comes back at one step alone: the step, and the number of steps.
+    subscripts : tuple of str
+        What the letter stands for, if the summand is the sum of what differs in a subscript alone.
+    letter : str
+        The subscript that stands for several, such as g.
     closed : tuple of Term
         The same as a reader sees it, who has the δ of all steps before him: with that of the next
         step for what it hands on.
@@ -74,6 +78,8 @@ class Term:
     starts: str = ""
     handed: int | None = None
     only: tuple[int, int] | None = None
+    subscripts: tuple[str, ...] = ()
+    letter: str = "g"
     closed: tuple[Term, ...] = ()
 
     @property

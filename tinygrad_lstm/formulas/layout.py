@@ -15,13 +15,14 @@ from ..engine.primitives import broadcast_to
 from ..engine.symbol import Symbol
 from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
+from .gates import gates_of, one_for_gates, over_gates, with_letter
 from .legend import legend
-from .letters import base_and_number, letter_for, subscripted
 from .lines import Group, Line
 from .names import printable
 from .reader import Variable, leaves, spread
 from .rewriting import rewrite, with_operands
 
+BEYOND = "Beyond the last step, or before the first, δ is 0"
 LEAVES = "Inputs"
 OUTSIDE, ALONE = "Outside of modules", "Network"  # beside modules, and where there are none
 
@@ -41,24 +42,32 @@ class Page:
 
 def page(derivation: Derived) -> Page:
     """Return the layout of a derivation."""
+    gates = gates_of(derivation)
     numbers: dict[int, Line] = {}
     forward_groups: list[tuple[str, list[Line]]] = []
-    for x in derivation.equations:
-        if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out:
-            line = Line(x.signal, (Term(as_read(x.terms[0].formula)),), number=len(numbers) + 1)
-            numbers[x.signal.wire] = line
-            _put(forward_groups, _title(x), line)
+    told = [
+        x for x in derivation.equations
+        if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out
+    ]  # fmt: skip
+    for number, same in enumerate(one_for_gates(told, gates), start=1):
+        for x in same:
+            formula = as_read(x.terms[0].formula)
+            numbers[x.signal.wire] = Line(x.signal, (Term(formula),), number=number)
+        line = with_letter(same) or numbers[same[0].signal.wire]
+        _put(forward_groups, _title(same[0]), replace(line, number=number))
     backward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.BACKWARD:
-            terms = tuple(_read(term) for one in x.terms for term in _closed(one))
-            _put(backward_groups, _title(x), Line(x.signal, terms, numbers.get(x.signal.wire)))
+            terms = [_read(term) for one in x.terms for term in _closed(one)]
+            terms.sort(key=lambda term: abs(term.by))  # of this step first, then of the next
+            line = Line(x.signal, over_gates(terms, gates), numbers.get(x.signal.wire))
+            _put(backward_groups, _title(x), line)
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
     states = {x.start_wire for x in derivation.initial}
     titles = {
-        x.full_name: "Parameters" if x.full_name in parameters or _is_sum_over_steps(x)
-        else "Initial values" if x.signal.wire in states else LEAVES
+        x.full_name: "Initial values" if x.signal.wire in states
+        else "Parameters" if x.full_name in parameters or _is_sum_over_steps(x) else LEAVES
         for x in gradients
     }  # fmt: skip
     for title in ("Initial values", "Parameters", LEAVES):
@@ -79,7 +88,7 @@ def page(derivation: Derived) -> Page:
         backward,
         _steps(derivation),
         tuple(_starts(derivation)),
-        tuple(_carried(derivation)),
+        tuple(_carried(backward)),
     )
 
 
@@ -131,10 +140,11 @@ def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
             (parts for parts in derivation.packed.values() if x.full_name in dict(parts)), ()
         )
         same = [by_name[name] for name, _ in whole if name in by_name]
-        line = _with_letter(same) if len(same) > 1 else None
+        line = with_letter(same)
         if line is None:
-            terms = tuple(_read(term) for one in x.terms for term in _closed(one))
-            yield Line(*_at_each_step(x.signal, terms))
+            terms = [_read(term) for one in x.terms for term in _closed(one)]
+            signal, at_each = _at_each_step(x.signal, tuple(terms))
+            yield Line(signal, over_gates(list(at_each), gates_of(derivation)))
         else:
             done.update(y.full_name for y in same)
             yield line
@@ -146,50 +156,6 @@ def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, 
         return signal, terms
     entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
     return entry, tuple(replace(term, loop=None, place=None) for term in terms)
-
-
-def _with_letter(equations: list[Equation]) -> Line | None:
-    """Return one line for equations that differ in a subscript alone, or None."""
-    subscripts = [base_and_number(x.signal.name)[0].rpartition("_")[2] for x in equations]
-    letter = letter_for(subscripts)
-    sides = [
-        (
-            _subscripted(x.signal, subscript, letter),
-            tuple(_subscripted(as_read(term.formula), subscript, letter) for term in x.terms),
-        )
-        for x, subscript in zip(equations, subscripts, strict=True)
-    ]
-    if len({tuple(_with_steps(x) for x in (left, *terms)) for left, terms in sides}) > 1:
-        return None
-    first, (left, formulas) = equations[0], sides[0]
-    terms = tuple(
-        Term(formula, loop=term.loop, place=term.place)
-        for term, formula in zip(first.terms, formulas, strict=True)
-    )
-    each = tuple(x.signal for x in equations)
-    return Line(left, terms, subscripts=tuple(subscripts), letter=letter, each=each)
-
-
-def _with_steps(formula: Any) -> str:
-    """Return the text of a formula in which each signal has its step."""
-
-    def put(leaf: Any) -> Any:
-        is_signal = isinstance(leaf, Variable)
-        return Symbol(f"{leaf.name}@{leaf.offset}", leaf.value) if is_signal else leaf
-
-    return str(rewrite(formula, leaf=put))
-
-
-def _subscripted(formula: Any, subscript: str, letter: str) -> Any:
-    """Return a formula with a letter in place of one of the subscripts that it stands for."""
-
-    def put(leaf: Any) -> Any:
-        if not isinstance(leaf, Variable):
-            return leaf
-        name = subscripted(leaf.name, subscript, letter)
-        return Variable(name, leaf.value, leaf.wire, leaf.step, leaf.is_delta, leaf.offset)
-
-    return rewrite(formula, leaf=put)
 
 
 def _steps(derivation: Derived) -> str:
@@ -212,13 +178,11 @@ def _starts(
             yield step, tuple(chosen.values())
 
 
-def _carried(derivation: Derived) -> Iterator[Variable]:
+def _carried(backward: tuple[Group, ...]) -> Iterator[Variable]:
     """Return the δ of other steps that the backward lines name, the nearest step's first."""
-    found: dict[tuple[int, str], Variable] = {}
-    for x in derivation.equations:
-        for term in x.terms if x.stage is Stage.BACKWARD else ():
-            for inner in _closed(term):
-                for leaf in leaves(inner.formula):
-                    if leaf.is_delta and leaf.offset and not inner.starts:
-                        found.setdefault((abs(leaf.offset), leaf.name), leaf)
-    return iter(found[key] for key in sorted(found, key=lambda key: key[0]))
+    carried: dict[tuple[int, str], Variable] = {}
+    for term in (x for group in backward for line in group.lines for x in line.terms):
+        for leaf in leaves(term.formula):
+            if leaf.is_delta and leaf.offset and not term.starts:
+                carried.setdefault((abs(leaf.offset), leaf.name), leaf)
+    return iter(carried[key] for key in sorted(carried, key=lambda key: key[0]))

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from ..engine.primitives import matmul
-from ..engine.symbol import MATMUL, Symbol
+from ..engine.composites import COMPOSITES
+from ..engine.kind import Kind
+from ..engine.primitive import Primitive
+from ..engine.primitives import TABLE
+from ..engine.symbol import MATMUL, TRANSPOSE, Symbol
 from .columns import WIDTH, cut
 from .derived import Derived, Term
 from .letters import base_and_number, letter_for, subscripted
 from .lines import Group
-from .names import printable
+from .names import minus, printable
 from .reader import leaves
-from .rewriting import rewrite, with_operands
+from .rewriting import OUTER, rewrite, with_operands
 
+NAME = re.compile(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+(\[−?\d+\])?")  # of what is given
+RULED = (Kind.ELEMENTWISE, Kind.BILINEAR, Kind.MATRIX_FUNCTION)  # operations whose rules are told
+LONGEST_RULE = 60
 # a mark, as a pattern in the text of a formula, and what it means
 MARKS = {
     r"ᵀ": "ᵀ transposes.",
@@ -59,63 +66,75 @@ MARKS = {
 def legend(
     derivation: Derived, forward: tuple[Group, ...], backward: tuple[Group, ...]
 ) -> Iterator[str]:
-    """Return what the marks of some lines mean, a sentence each."""
-    lines = [line for group in (*forward, *backward) for line in group.lines]
-    terms = [term for line in lines for term in line.terms]
-    back = [line for group in backward for line in group.lines]
-    written = [str(term.formula) for term in terms]
-    products = [product for term in terms for product in _products(term)]
-    yield f"δv is ∂{derivation.loss}/∂v: all that comes back to v, the sum of its ways."
-    yield "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘."
-    if any(line.left.ndim == 1 for line in lines):
-        yield (
-            "A vector is a row, but to the right of a matrix a column; xᵀ y of two vectors is the "
-            "product of each entry with each."
-        )
+    """Return what is given, what the marks of some lines mean, and the rules; a sentence each."""
+    terms = [x for group in (*forward, *backward) for line in group.lines for x in line.terms]
     yield from _given(derivation, terms)
-    numbers = [
-        (x.signal, x.scope) for x in derivation.equations if base_and_number(x.signal.name)[1]
-    ]
-    if numbers:
-        signal, scope = numbers[0]
-        yield (
-            f"A number above a name is that of the module: {signal.name} is "
-            f"{base_and_number(signal.name)[0]} of {printable(scope)}."
-        )
-    if products:
-        rules = matmul.derivatives()
-        yield (
-            f"A product a b sends {rules['a']} back to a and {rules['b']} to b, where δ is that of "
-            "the product; a sum sends its δ to every summand."
-        )
-    if any(all(getattr(x, "ndim", 0) == 1 for x in old.operands) for old in products):
-        yield "The product x y of two vectors is a number, Σ x ∘ y."
+    yield from _notation(derivation, terms)
+    yield from _rules(derivation, forward, backward)
+    if derivation.reason:
+        yield f"Every step has lines of its own, since {derivation.reason}."
+
+
+def _notation(derivation: Derived, terms: list[Term]) -> Iterator[str]:
+    """Return what the marks of some terms mean."""
+    written = [str(term.formula) for term in terms]
+    operations = [x for term in terms for x in _operations(term.formula)]
+    products = [x.operands for x in operations if x.notation is MATMUL]
+    turned = [x.operands for x in operations if x.notation in (OUTER, TRANSPOSE)]
     if derivation.loops:
         yield (
             "The subscript k is the step, and a name without one is the same at every step; Σₖ is "
             "the sum over all steps."
         )
-    if any(len(line.terms) > 1 for line in back):
+    yield "∘ multiplies entry by entry; x W is a product of matrices, and comes before ∘."
+    if any(getattr(x, "ndim", 0) == 1 for operands in (*products, *turned) for x in operands):
         yield (
-            "A signal that is used in several places gets back the sum from all of them; "
-            '"via y" says that a summand comes back through y.'
+            "A vector is a row, but to the right of a matrix a column; xᵀ y of two vectors is the "
+            "product of each entry with each."
         )
-    if any(term.only is not None or term.starts for line in back for term in line.terms):
-        yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
-    if any(term.place is not None for line in back for term in line.terms):
-        yield 'A summand with "at i" is added to the entry i alone, at every step k.'
-    if any(term.loop is not None for line in back for term in line.terms):
-        yield "A parameter is the same at every step, so its gradient is a sum over the steps."
-    names = {x.full_name: x.signal.name for x in derivation.sources}
-    for whole, parts in derivation.packed.items():
-        own = ", ".join(names.get(name, printable(name)) for name, _ in parts)
-        yield f"{names.get(whole, printable(whole))} = [{own}], side by side."
-    yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
+    if any(all(getattr(x, "ndim", 0) == 1 for x in operands) for operands in products):
+        yield "The product x y of two vectors is a number, Σ x ∘ y."
+    yield (
+        "What has fewer rows or entries than the rest of its line stands for all of them, and its "
+        "δ is the sum over them."
+    )
     for mark, sentence in MARKS.items():
         if any(re.search(mark, text) for text in written):
             yield sentence
-    if derivation.reason:
-        yield f"Every step has lines of its own, since {derivation.reason}."
+
+
+def _rules(
+    derivation: Derived, forward: tuple[Group, ...], backward: tuple[Group, ...]
+) -> Iterator[str]:
+    """Return how the backward lines come about, by the rules of the primitives."""
+    back = [term for group in backward for line in group.lines for term in line.terms]
+    loss = derivation.loss
+    yield f"δv is ∂{loss}/∂v, the sum of all that comes back to v, and δ{loss} is 1."
+    yield (
+        "Above each δ stands the line that defines its signal; the δ follows from the lines that "
+        'use the signal: "via y" says that a summand comes back through y.'
+    )
+    known: dict[Any, Primitive] = {
+        x.forward: x for x in (*TABLE.values(), *(one.primitive for one in COMPOSITES))
+    }
+    lines = [line for group in forward for line in group.lines]
+    used = [x.apply for line in lines for x in _operations(line.terms[0].formula)]
+    rules = dict.fromkeys(known[x] for x in used if x in known and known[x].kind in RULED)
+    told = [rule for x in rules if (rule := _rule(x))]
+    yield f"The rules, with δ that of y: {'; '.join([*told, 'a sum gives δ to every summand'])}."
+    if any(term.only is not None or term.starts for term in back):
+        yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
+    if any(term.place is not None for term in back):
+        yield 'A summand with "at i" is added to the entry i alone, at every step k.'
+    if any(term.loop is not None for term in back):
+        yield "A parameter is the same at every step, so its gradient is a sum over the steps."
+
+
+def _rule(primitive: Primitive) -> str:
+    """Return a primitive's rule in words; "" if it is too long for a legend."""
+    gives = [f"δ{name} = {δ}" for name, δ in primitive.derivatives().items()]
+    text = f"y = {primitive.formula()} gives {' and '.join(gives)}"
+    return minus(text) if len(text) <= LONGEST_RULE else ""
 
 
 def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
@@ -123,7 +142,7 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     named = {
         x.full_name: (x.signal, np.shape(x.value))
         for x in derivation.sources
-        if np.ndim(x.value) and re.fullmatch(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+", x.signal.name)
+        if np.ndim(x.value) and NAME.fullmatch(x.signal.name)
     }
     read = {x.wire for term in terms for x in leaves(term.formula) if x.offset is not None}
     at_each_step = [f"{x.name} {shape[1:]}" for x, shape in named.values() if x.wire in read]
@@ -141,6 +160,20 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
             f"Given at each step are {', '.join(at_each_step)}; the first axis of the array is "
             "that of the steps."
         )
+    numbers = [
+        (x.signal, x.scope) for x in derivation.equations if base_and_number(x.signal.name)[1]
+    ]
+    if numbers:
+        signal, scope = numbers[0]
+        yield (
+            f"A number above a name is that of the module: {signal.name} is "
+            f"{base_and_number(signal.name)[0]} of {printable(scope)}."
+        )
+    called = {x.full_name: x.signal.name for x in derivation.sources}
+    for whole, parts in derivation.packed.items():
+        own = ", ".join(called.get(name, printable(name)) for name, _ in parts)
+        yield f"{called.get(whole, printable(whole))} = [{own}], side by side."
+    yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
 
 
 def _with_letters(
@@ -167,14 +200,13 @@ def _with_letters(
             yield f"{name} {shape}", ""
 
 
-def _products(term: Term) -> list[Symbol]:
-    """Return the matrix products in a term."""
-    products: list[Symbol] = []
+def _operations(formula: Any) -> list[Symbol]:
+    """Return the operations in a formula."""
+    operations: list[Symbol] = []
 
-    def put(old: Symbol, operands: tuple[object, ...]) -> object:
-        if old.notation is MATMUL:
-            products.append(old)
+    def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        operations.append(old)
         return with_operands(old, operands)
 
-    rewrite(term.formula, put)
-    return products
+    rewrite(formula, put)
+    return operations

@@ -45,13 +45,16 @@ def letters(
     }
     names = _apart(own, {wire: printable(node.scope) for wire, node in named.items()})
     net_input = _free_letter(NET_INPUTS, names.values())
+    functions = [user for node in nodes for user in user_of(node.outputs[0])]
+    has_net_inputs = any(_is_function_of_one(x) and x.outputs[0] in names for x in functions)
+    other_sum = "u" if has_net_inputs else net_input  # so that none looks like s_p beside s
     others = Names(names.values())
     for node in nodes:
         wire = node.outputs[0]
         if wire not in names:
             step = names.get(step_of(node)) if node.kind is Kind.COLLECT else None
             if step is None:
-                letter = _letter(node, user_of(wire), names, net_input)
+                letter = _letter(node, user_of(wire), names, net_input, other_sum)
             else:
                 letter = with_ending(step, "_all")
             names[wire] = others.free(letter)
@@ -136,7 +139,13 @@ def _free_letter(letters: Iterable[str], names: Iterable[str]) -> str:
     return next((letter for letter in (first, *others) if letter not in own), first)
 
 
-def _letter(node: Node, users: list[Node], names: dict[int, str], net_input: str) -> str:
+def _is_function_of_one(node: Node) -> bool:
+    return node.kind in (Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION) and len(node.inputs) == 1
+
+
+def _letter(
+    node: Node, users: list[Node], names: dict[int, str], net_input: str, other_sum: str
+) -> str:
     """Return what a person would call a signal without a name."""
     if any(user.kind is Kind.OUTPUT for user in users):
         return "loss"
@@ -147,7 +156,7 @@ def _letter(node: Node, users: list[Node], names: dict[int, str], net_input: str
         scope, _, own = names[users[0].outputs[0]].rpartition(".")
         return f"{scope}.{net_input}_{own}" if scope else f"{net_input}_{own}"
     if node.kind is Kind.JUNCTION:
-        return "e" if set(node.signs) == {1, -1} else net_input  # a difference is an error
+        return "e" if set(node.signs) == {1, -1} else other_sum  # a difference is an error
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
     return "u"
