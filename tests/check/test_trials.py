@@ -8,8 +8,9 @@ import pytest
 from support import planted
 from tinygrad_lstm.check.blame import judgements
 from tinygrad_lstm.check.mistakes import Change, leading_to, mistakes
+from tinygrad_lstm.check.screen import Screen
 from tinygrad_lstm.check.together import Together, chunks
-from tinygrad_lstm.check.trials import NO_ROOM, Screen, Trials
+from tinygrad_lstm.check.trials import NO_ROOM, Trials
 from tinygrad_lstm.engine.limit import Clock, TimeUp
 from tinygrad_lstm.errors import ArgumentError
 from tinygrad_lstm.network.view import View

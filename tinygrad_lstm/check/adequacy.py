@@ -23,8 +23,9 @@ from ..formulas.columns import wrap
 from ..network.flow import SOURCES
 from ..network.view import Given, View
 from .mistakes import Mistake, all_mistakes
+from .screen import Screen
 from .together import Together, chunks
-from .trials import NO_ROOM, SECONDS, Screen, Trials
+from .trials import NO_ROOM, SECONDS, Trials
 
 SEEN = 1e-9  # the least relative change of a gradient that shows
 LISTED = 8  # mistakes that do not show, in the printed report

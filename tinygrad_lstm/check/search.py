@@ -20,11 +20,12 @@ from ..network.view import Given, View
 from .blame import Judgement
 from .diagnosis import Diagnoses, Diagnosis
 from .effects import Effects, Pair
-from .mistakes import Mistake, any_size, mistakes, with_rates, without
+from .mistakes import MayBe, Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
 from .runs import given_places, run_on_given
+from .screen import Screen
 from .together import Together, chunks
-from .trials import NO_ROOM, SECONDS, Screen, Trials
+from .trials import NO_ROOM, SECONDS, Trials
 
 MORE = 200  # pairs that are tried after one that explains all
 MOST = 10  # diagnoses in the result
@@ -142,10 +143,12 @@ class Search:
             return all(mistake.change.at & wires for wires in at_fault)
 
         near = set.intersection(*at_fault)
-        may_explain = self._screen()
+        screen = self._make_screen()
+        may_explain = self._screen(screen)
         known: set[str] = set()
         listed: list[Mistake] = []
-        for chunk in chunks(filter(covers, self._mistakes(near)), self.together.most):
+        singles = self._mistakes(near, None if parts else screen.may_be)
+        for chunk in chunks(filter(covers, singles), self.together.most):
             listed += chunk if self.together.is_small else []
             for mistake in may_explain(chunk):
                 known.add(mistake.says)
@@ -167,9 +170,9 @@ class Search:
         for mistake in self._unsettled(any_size(self.view)):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
 
-    def _mistakes(self, wires: set[int]) -> Iterator[Mistake]:
+    def _mistakes(self, wires: set[int], may_be: MayBe | None = None) -> Iterator[Mistake]:
         """Yield the mistakes at some wires, without their changes where all gradients are right."""
-        return self._unsettled(mistakes(self.view, wires))
+        return self._unsettled(mistakes(self.view, wires, may_be))
 
     def _unsettled(self, several: Iterable[Mistake]) -> Iterator[Mistake]:
         """Yield mistakes without their changes where all gradients are right."""
@@ -282,7 +285,11 @@ class Search:
         except NO_ROOM:
             return None
 
-    def _screen(self) -> Callable[[Sequence[Mistake]], list[Mistake]]:
+    def _make_screen(self) -> Screen:
+        aims = {key: x.given.value - x.expected for key, x in self.base.items() if x.fits}
+        return Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
+
+    def _screen(self, screen: Screen) -> Callable[[Sequence[Mistake]], list[Mistake]]:
         """Return a function that selects the mistakes that may explain all wrong gradients.
 
         Where only a run of the mistake can tell, the function runs the network up to one wrong
@@ -290,9 +297,7 @@ class Search:
         """
         ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
         leading = min(ways, key=len)
-        aims = {key: x.given.value - x.expected for key, x in self.base.items() if x.fits}
-        screen = Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
-        is_shaped = len(aims) == len(self.base)
+        is_shaped = all(x.fits for x in self.base.values())
 
         def screened(mistake: Mistake) -> bool | None:
             """Whether a mistake may explain them; None if only a run of the mistake can tell."""

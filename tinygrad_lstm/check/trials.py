@@ -2,9 +2,7 @@
 
 Knows networks and changes; no mistakes. The network runs once on the gradients that an author gave,
 and every signal is recorded. A change shows at its nodes, and at the signals that they lead to, up
-to the next given gradients, which stay as they are. An adjoint network is linear: so one more pass,
-the other way, gives the effect of a small difference on any wire on a weighted sum of all given
-gradients. Where that sum differs from the author's, the change is not run at all.
+to the next given gradients, which stay as they are.
 """
 
 from __future__ import annotations
@@ -21,9 +19,9 @@ from ..engine.limit import Interruptible
 from ..engine.memory import collector_paused
 from ..network.adjoint import adjoint as transpose
 from ..network.adjoint import delta
-from ..network.evaluate import Intercept, evaluate
+from ..network.evaluate import Intercept, Known, evaluate
 from ..network.flow import Flow, Node, reachable
-from ..network.operate import Actions
+from ..network.operate import Actions, whole
 from ..network.view import Given
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
@@ -311,76 +309,86 @@ class Trials:
 
         None if the changed nodes run again on a signal that they lead to.
         """
+        if change.sources is not None:
+            return self._exchanged(change, change.sources)
         patch = self.patch([change], self.leading) if change.edits else None
         if patch is None:
             return None
-        ahead = self.ahead(change.at)
         inputs = {wire for wire, _ in self._outer_inputs(patch)}.union(
             *(self.nodes[x].inputs for x in patch)
         )
-        if not inputs.isdisjoint(ahead - self.fixed):
+        if self._is_again(change.at, inputs):
             return None
-        recorder = Recorder(set(change.at))
+        nodes = self._patched_nodes(patch, set())
+        if not any(node.folded for node in nodes):
+            now = self._run_alone(nodes, change.at)
+        elif len(nodes) == 1 and self.scales_known(nodes[0]):
+            (node,) = nodes
+            now = {node.outputs[0]: node.scale(self.known[node.inputs[0]], node.gain)}
+        else:
+            now = self._run_nodes(nodes, change.at)
+        return None if now is None else [(wire, self.own_value(wire), now[wire]) for wire in now]
+
+    def own_value(self, wire: int) -> Any:
+        """Return the network's own value on a wire, whatever the author's is."""
+        return self.own[wire] if wire in self.own else self.known[wire]
+
+    def scales_known(self, node: Node) -> bool:
+        """Whether a node multiplies a known signal, entry by entry, at all steps in one call."""
+        if node.kind is not Kind.GAIN or node.inputs[0] not in self.known:
+            return False
+        return bool(np.shape(self.known[node.inputs[0]]) == np.shape(node.gain))
+
+    def runs_again(self, node: Node) -> bool:
+        """Whether a node runs again on a signal that it leads to."""
+        return self._is_again(frozenset(node.outputs), set(node.inputs))
+
+    def _is_again(self, starts: frozenset[int], inputs: set[int]) -> bool:
+        ahead = self.ahead(starts)
+        return any(wire in ahead and wire not in self.fixed for wire in inputs)
+
+    def _exchanged(
+        self, change: Change, sources: Mapping[int, int]
+    ) -> list[tuple[int, np.ndarray, np.ndarray]] | None:
+        """Return the shifts where a wire's signal comes on another wire."""
+        if not all(wire in self.known for wire in sources):
+            return None
+        inputs = {wire for own in sources.values() for wire in self.nodes[self.at[own]].inputs}
+        if self._is_again(change.at, inputs):
+            return None
+        return [(wire, self.own_value(wire), self.own_value(own)) for wire, own in sources.items()]
+
+    def _run_alone(self, nodes: Iterable[Node], wires: frozenset[int]) -> dict[int, Any] | None:
+        """Run nodes outside of loops on known signals; return what comes on some wires."""
+        on, now = Known(self.known), dict[int, Any]()
+        for node in nodes:
+            self.actions(node)(on, None)
+            for wire in wires.intersection(node.outputs):
+                now[wire] = whole(on[wire])
+                try:
+                    on[wire] = self._intercept(wire, {})(None, now[wire])
+                except _OtherShape:
+                    return None
+        return now
+
+    def _run_nodes(self, nodes: Sequence[Node], wires: frozenset[int]) -> dict[int, Any] | None:
+        """Run nodes on known signals; return what comes on some wires."""
+        recorder = Recorder(set(wires))
 
         def intercept_at(wire: int) -> Intercept:
             record, given = recorder[wire], self._intercept(wire, {})
             return lambda step, value: given(step, record(step, value))
 
-        flow = replace(self.adjoint, nodes=tuple(self._patched_nodes(patch, set())))
         try:
-            intercepts = {wire: intercept_at(wire) for wire in change.at}
-            evaluate(flow, intercept=intercepts, known=self.known, actions=self.actions)
+            evaluate(
+                replace(self.adjoint, nodes=tuple(nodes)),
+                intercept={wire: intercept_at(wire) for wire in wires},
+                known=self.known,
+                actions=self.actions,
+            )
         except _OtherShape:
             return None
-        now = recorder.series()
-        return [(wire, self.own.get(wire, self.known[wire]), now[wire]) for wire in now]
-
-
-class Screen:
-    """A test whether a change may give the author's gradients, without running the change.
-
-    Parameters
-    ----------
-    trials : Trials
-    aims : mapping of the position of a given gradient to its difference from the expected one
-    allowed : mapping of the position of a given gradient to its tolerance
-    """
-
-    def __init__(
-        self, trials: Trials, aims: Mapping[int, np.ndarray], allowed: Mapping[int, np.ndarray]
-    ) -> None:
-        random = np.random.default_rng(0)
-        self.trials = trials
-        weights, sums = {}, []
-        for key, aim in Interruptible(aims.items()):
-            bound = np.isfinite(allowed[key])  # any number is right elsewhere
-            weights[key] = np.where(bound, random.normal(size=np.shape(aim)), 0.0)
-            least = np.where(bound, allowed[key], 0.0)
-            sums.append((np.sum(weights[key] * aim), np.sum(np.abs(weights[key]) * least)))
-        self.slopes = trials.weigh(weights)
-        self.aim = float(sum(aim for aim, _ in sums))
-        self.least = float(sum(least for _, least in sums))
-
-    def moves(self, change: Change) -> tuple[float, float] | None:
-        """Return by how much a change moves the weighted sum, and the tolerance of that.
-
-        None if only a run of the change can tell.
-        """
-        shifts = self.trials.shifts(change)
-        if shifts is None:
-            return None
-        moved, size = 0.0, 0.0
-        for wire, was, now in shifts:
-            slope = self.slopes.get(wire)
-            if np.shape(was) != np.shape(now) or slope is None:
-                return None
-            effect = slope * (now - was)
-            moved += float(np.sum(effect))
-            size += float(np.sum(np.abs(slope) * (np.abs(now) + np.abs(was))))
-        if not np.isfinite(moved) or not np.isfinite(size):
-            return None
-        precision = 1e5 * np.finfo(np.result_type(now, np.float32)).eps if shifts else 0.0
-        return moved, precision * size
+        return recorder.series()
 
 
 class _OtherShape(Exception):

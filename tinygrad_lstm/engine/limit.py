@@ -95,6 +95,8 @@ class Interruptible(Generic[Item]):
         return iter(self.items) if clock is None else self._looking(clock)
 
     def _looking(self, clock: Clock) -> Iterator[Item]:
+        until = clock.until
         for item in self.items:
-            clock()
+            if monotonic() >= until:  # not by a call of the clock: some items take less time
+                raise TimeUp
             yield item

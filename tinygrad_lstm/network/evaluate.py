@@ -68,7 +68,7 @@ def evaluate(
                 raise SignalError(
                     f"evaluate: no source is called {name!r}; {nearest(name, sources)}"
                 )
-    on: dict[int, Any] = {} if known is None else _Known(known)
+    on: dict[int, Any] = {} if known is None else Known(known)
     intercepts, actions = dict(intercept or {}), actions or Actions()
     results: dict[str, np.ndarray] = {}
     for loop, nodes in groupby(graph.nodes, lambda node: node.loop if node.folded else None):
@@ -88,7 +88,7 @@ def evaluate(
     return results
 
 
-class _Known(dict[int, Any]):
+class Known(dict[int, Any]):
     """The signals on wires: computed ones first, and behind them known ones.
 
     Parameters
@@ -144,7 +144,7 @@ class _LoopRun:
         held = [self._initial(node) for node in self.delays]
         acts = [(node, self._act(node), self._is_watched(node)) for node in self.inside]
         for step in reversed(range(self.count)) if backwards else range(self.count):
-            now = _Known(self.on, step) if isinstance(self.on, _Known) else dict[int, Any]()
+            now = Known(self.on, step) if isinstance(self.on, Known) else dict[int, Any]()
             for node, value in zip(self.delays, held, strict=True):
                 now[node.outputs[0]] = value
                 _intercept(self.intercepts, node, step, now, 1)

@@ -8,9 +8,10 @@ from .changes import Change, leading_to
 from .library import GENERATORS, all_mistakes, any_size, forget, mistakes
 from .library import mistake as mistake_kind
 from .mistake import Mistake, without
+from .networks import MayBe
 from .rates import with_rates
 
 __all__ = [
-    "GENERATORS", "Change", "Mistake", "all_mistakes", "any_size", "forget", "leading_to",
+    "GENERATORS", "Change", "MayBe", "Mistake", "all_mistakes", "any_size", "forget", "leading_to",
     "mistake_kind", "mistakes", "with_rates", "without",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ KeyError is raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -34,12 +34,16 @@ class Change:
         Whether it changes nothing, because the substitute equals what belongs in its place.
     edits : tuple of (Node, Edit), or None
         The same as edits of single nodes, whose order does not matter; None if it is more.
+    sources : mapping of a wire to a wire, or None
+        The wires on which another wire's signal comes, and of which, if the change does no more
+        than that.
     """
 
     apply: Callable[[Flow], Flow]
     at: frozenset[int]
     is_none: bool = False
     edits: tuple[tuple[Node, Edit], ...] | None = None
+    sources: Mapping[int, int] | None = None
 
     def __call__(self, graph: Flow) -> Flow:
         return self.apply(graph)
@@ -55,7 +59,7 @@ class Change:
     @classmethod
     def to(cls, node: Node, **fields: Any) -> Change:
         """Return how to give a node other fields: a gain, inputs, signs."""
-        return cls.by(node, lambda now, wire: [replace(now, **fields)])
+        return cls.by(node, lambda now, wire: [now.copy(**fields)])
 
     @classmethod
     def select(cls, node: Node, arms: Sequence[int]) -> Change:
@@ -63,7 +67,7 @@ class Change:
 
         def edit(now: Node, wire: int) -> list[Node]:
             inputs, signs = ([ports[at] for at in arms] for ports in (now.inputs, now.signs))
-            return [replace(now, inputs=tuple(inputs), signs=tuple(signs))]
+            return [now.copy(inputs=tuple(inputs), signs=tuple(signs))]
 
         return cls.by(node, edit)
 
@@ -83,8 +87,8 @@ class Change:
         """Return how to put another node behind one, outside of the loop if it is not folded."""
 
         def edit(now: Node, wire: int) -> list[Node]:
-            after = replace(fresh, inputs=(wire,), outputs=now.outputs, name=now.name)
-            return [replace(now, outputs=(wire,)), after]
+            after = fresh.copy(inputs=(wire,), outputs=now.outputs, name=now.name)
+            return [now.copy(outputs=(wire,)), after]
 
         return cls.by(node, edit)
 
@@ -140,10 +144,10 @@ def _put_before(port: int, fresh: Node) -> Edit:
     """Return how to put another node before one of a node's ports."""
 
     def edit(now: Node, wire: int) -> list[Node]:
-        before = replace(fresh, inputs=(now.inputs[port],), outputs=(wire,),
-                         name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
+        before = fresh.copy(inputs=(now.inputs[port],), outputs=(wire,),
+                            name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
         inputs = tuple(wire if at == port else old for at, old in enumerate(now.inputs))
-        return [before, replace(now, inputs=inputs)]
+        return [before, now.copy(inputs=inputs)]
 
     return edit
 

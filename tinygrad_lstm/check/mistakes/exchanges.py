@@ -84,12 +84,16 @@ def _permutation(nodes: list[Node], to: list[int]) -> Change:
     def apply(graph: Flow) -> Flow:
         now = [node_in_place_of(graph, node) for node in nodes]
         places = {
-            id(node): replace(node, outputs=nodes[at].outputs)
-            for node, at in zip(now, to, strict=True)
+            id(node): node.copy(outputs=nodes[at].outputs) for node, at in zip(now, to, strict=True)
         }
         return in_order(replace(graph, nodes=tuple(places.get(id(x), x) for x in graph.nodes)))
 
-    return Change(apply, frozenset(wire for node in nodes for wire in node.outputs))
+    sources = {
+        wire: own
+        for node, at in zip(nodes, to, strict=True)
+        for wire, own in zip(nodes[at].outputs, node.outputs, strict=True)
+    }
+    return Change(apply, frozenset(sources), sources=sources)
 
 
 def wrong_gradient_deltas(nets: Networks) -> Iterator[Mistake]:

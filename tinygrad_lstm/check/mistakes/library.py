@@ -30,7 +30,7 @@ from .forward import forward_slips
 from .indices import overwritten_parts, single_class_gradients, wrong_indices, wrong_reads
 from .likelihood import RANK
 from .mistake import Mistake, joint_mistakes
-from .networks import Networks
+from .networks import MayBe, Networks
 from .normalisations import wrong_normalisations
 from .omissions import false_constants, omitted_maps, omitted_paths
 from .products import (
@@ -145,7 +145,9 @@ def forget(generator: Generator) -> None:
     del RANK[OWN.pop(generator)]
 
 
-def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
+def all_mistakes(
+    view: View, wires: Set[int] | None = None, may_be: MayBe | None = None
+) -> Iterator[Mistake]:
     """Yield every mistake that can be made in a network, even a mistake that changes nothing.
 
     The likeliest come first: those at one node, those made at several at once, and then those that
@@ -157,8 +159,12 @@ def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]
     wires : set of int, optional
         Of the adjoint network: a mistake at a node that makes no such wire is left out, except
         where it is made together with others.
+    may_be : (node, gain) -> bool, optional
+        Whether to yield a single mistake that puts the gain in place of the node's: where a search
+        needs none that does not explain the author's numbers.
     """
-    nets = Networks(view)
+    nets = Networks(view, may_be)
+    of_groups = nets.without_singles()  # where a mistake counts only together with others
     nodes = nets.adjoint.nodes
     here = [x for x in nodes if wires is None or not wires.isdisjoint(x.outputs)]
     chosen = {id(node) for node in here}
@@ -166,7 +172,7 @@ def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]
     groups: list[Mistake] = []
 
     def at(
-        place: Sequence[Node], generators: Sequence[Generator], takes_others: bool
+        place: Sequence[Node], generators: Sequence[Generator], takes_others: bool, nets: Networks
     ) -> Iterator[Mistake]:
         for generator in generators:
             yield from note_groups(generator(nets.at(place, generator.__name__, takes_others)))
@@ -180,23 +186,26 @@ def all_mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]
         yield from joint_mistakes(groups, nets.position)
         groups.clear()
 
-    yield from at(here, AT_A_NODE, False)
+    yield from at(here, AT_A_NODE, False, nets)
     for generator in OF_SEVERAL:
         yield from note_groups(generator(nets))
-    deque(at(away, AT_A_NODE, False), 0)  # for their groups
+    deque(at(away, AT_A_NODE, False, of_groups), 0)
     yield from joint()
     for generator in OF_FORWARD:
         yield from generator(nets)
-    yield from at(here, TAKING_OTHERS, True)
-    deque(at(away, TAKING_OTHERS, True), 0)
+    yield from at(here, TAKING_OTHERS, True, nets)
+    deque(at(away, TAKING_OTHERS, True, of_groups), 0)
     for generator in OF_TWO:
         yield from generator(nets)
     yield from joint()
 
 
-def mistakes(view: View, wires: Set[int] | None = None) -> Iterator[Mistake]:
+def mistakes(
+    view: View, wires: Set[int] | None = None, may_be: MayBe | None = None
+) -> Iterator[Mistake]:
     """Yield every mistake that changes a network (see `all_mistakes`)."""
-    return (mistake for mistake in all_mistakes(view, wires) if not mistake.change.is_none)
+    several = all_mistakes(view, wires, may_be)
+    return (mistake for mistake in several if not mistake.change.is_none)
 
 
 def any_size(view: View) -> Iterator[Mistake]:

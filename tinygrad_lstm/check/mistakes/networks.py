@@ -5,7 +5,7 @@ Knows graphs, and what was recorded on their wires; no mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from .likelihood import distance_between
 
 LEAVES = (Kind.INPUT, Kind.PARAMETER)
 UNUSED = (Kind.BRANCH, Kind.BROADCAST, Kind.OUTPUT, Kind.COLLECT, Kind.PARAMETER)  # as substitutes
+MayBe = Callable[[Node, Any], bool]  # whether a gain may stand in place of a node's
 LAYER = 4  # how many signals on from a product its layer's output may be
 
 
@@ -48,9 +49,12 @@ class Networks:
     Parameters
     ----------
     view : View
+    may_be : (node, gain) -> bool, optional
+        Whether a gain may stand in place of a node's.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, may_be: MayBe | None = None) -> None:
+        self.may_be: MayBe = may_be or (lambda node, gain: True)
         self.view, self.network, self.adjoint = view, view.network, view.adjoint
         self.nodes: Iterable[Node] = Interruptible(self.adjoint.nodes)
         self.everywhere = self
@@ -93,6 +97,12 @@ class Networks:
         other.nodes, other.listing = Interruptible(nodes), listing
         if takes_others:
             other.others = self.everywhere
+        return other
+
+    def without_singles(self) -> Networks:
+        """Return the same nets, with no gain in place of a node's but those of groups."""
+        other = copy(self)
+        other.may_be = lambda node, gain: False
         return other
 
     @property

@@ -65,6 +65,8 @@ def substitutions(
         if key in keys or not np.any(substitute.gain):
             continue
         keys.add(key)
+        if substitute.group is None and not nets.may_be(node, substitute.gain):
+            continue
         chosen = substitute if substitute.distance is None else _as_number(nets, node, substitute)
         is_none = np.shape(chosen.gain) == np.shape(node.gain) and _is_same(chosen.gain, node.gain)
         change = replace(Change.to(node, gain=chosen.gain), is_none=is_none)
