@@ -273,3 +273,9 @@ def test_what_a_network_s_file_changes_for_all_is_undone(tmp_path, monkeypatch, 
     assert cli.main(["draw", "beside/network.py", "--of", "error", "-o", "net.gv"]) == 0
     assert (tmp_path / "net.gv").exists()
     assert (sys.argv, sys.path) == before
+
+
+def test_the_cache_is_cleared(monkeypatch, capsys):
+    monkeypatch.setattr("tinygrad_lstm.cli.commands.clear_cache", lambda: 1)
+    assert cli.main(["cache", "--clear"]) == 0
+    assert capsys.readouterr().out == "removed 1 file\n"

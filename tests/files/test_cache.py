@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("platformdirs", reason="an extra of the pictures")
 from tinygrad_lstm.files import cache
-from tinygrad_lstm.files.cache import read_cache, write_cache
+from tinygrad_lstm.files.cache import clear_cache, read_cache, write_cache
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no owners in modes here")
 
@@ -28,6 +28,23 @@ def test_what_was_kept_is_found(place):
         write_cache("a", content)
         assert read_cache("a") == content
     assert [each.name for each in place.iterdir()] == ["a"]
+
+
+def test_a_cache_is_cleared(place):
+    assert clear_cache() == 0
+    write_cache("a", b"x")
+    write_cache("b", b"y")
+    assert clear_cache() == 2
+    assert read_cache("a") is None and not list(place.iterdir())
+
+
+@posix
+def test_a_folder_of_others_is_not_cleared(place):
+    write_cache("a", b"x")
+    place.chmod(0o777)
+    with pytest.raises(PermissionError):
+        clear_cache()
+    assert (place / "a").exists()
 
 
 @posix

@@ -27,6 +27,7 @@ from ..drawing.styles import STYLES
 from ..engine.spelling import spell_what_is_unknown
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
+from ..files.cache import clear_cache
 from ..formulas.derivation import Derivation
 from ..formulas.derive import derive
 from ..formulas.explain import STYLES as EXPLANATIONS
@@ -205,6 +206,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                      help="one line for all steps (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_derive)
+
+    sub = commands.add_parser(
+        "cache", help="remove what is kept between runs",
+        description="Remove the files in the user's cache: the libraries that tg.compile made, and "
+        "the program for layouts. They are made again when they are needed.",
+    )  # fmt: skip
+    sub.add_argument("--clear", action="store_true", required=True, help="remove all files")
+    sub.set_defaults(run=_cache)
     return parser
 
 
@@ -309,6 +318,12 @@ def _derive(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     else:
         written = FORMS[chosen.to](derivation)
     print(written.rstrip("\n"))
+    return True
+
+
+def _cache(chosen: argparse.Namespace, terminal: Terminal) -> bool:
+    count = clear_cache()
+    _print(terminal, f"removed {count} {'file' if count == 1 else 'files'}")
     return True
 
 

@@ -15,11 +15,13 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ OPTIONS = (
     "-fopenmp-simd", "-shared", "-fPIC", "-w",
 )  # fmt: skip
 FAST, LONG = "-O3", 500  # lines, of which a compiler makes fast code for minutes
-SECONDS = 60  # for a compiler
+SECONDS = 120  # for a compiler; the first call of ziglang takes half a minute
 
 
 class CompilerError(PackageError):
@@ -49,11 +51,16 @@ def compiler() -> list[str]:
         If there is none.
     """
     chosen = os.environ.get("CC", "")
-    for command in filter(None, (chosen, "cc", "gcc", "clang")):
+    for command in (chosen,) if chosen else ("cc", "gcc", "clang"):
         words = shlex.split(command)
         if words and shutil.which(words[0]):
             return words
-    raise CompilerError("compile: found no C compiler (cc, gcc, clang), expected one; set CC")
+    if not chosen and find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise CompilerError(
+        f"compile: found no C compiler ({chosen or 'cc, gcc, clang'}), expected one; "
+        "set CC, or install ziglang"
+    )
 
 
 def mathematics() -> str:

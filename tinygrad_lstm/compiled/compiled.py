@@ -22,14 +22,16 @@ from ..engine.tensor import Tensor, constant
 from ..errors import TinygradError, UsageError
 from ..formulas.derive import derive_packed
 from ..formulas.derived import Derived
+from .build import CompilerError
 from .c_source import c_program
-from .c_text import CProgram
 from .native import Native
+from .plain import Plain
 from .recording import FLOATS, Recording
 from .state import Watch, random_state
 
 MOST = 32  # recordings that are kept
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+HOW = "runs as native code"
 INTERNAL = "the compiler of this package failed"
 
 
@@ -75,13 +77,14 @@ class Compiled:
     Attributes
     ----------
     source : str
-        The program in C of the last call; empty if it ran eagerly.
+        The program of the last call, in C, or in NumPy if there is no C compiler; empty if it ran
+        eagerly.
     """
 
     def __init__(self, loss_of: Callable[..., Tensor], strict: bool = False) -> None:
         self.loss_of, self.strict = loss_of, strict
         self.source = ""
-        self.reason = "it was not called yet"
+        self.reason, self._note = "it was not called yet", ""
         self._recordings: dict[Hashable, _Compilation] = {}
         self._lock = threading.RLock()
         self._names = _parameter_names(loss_of)
@@ -97,11 +100,12 @@ class Compiled:
                 if len(self._recordings) >= MOST:
                     self._recordings.clear()
                 known = self._recordings[key] = _compilation(self, args, options)
-            native, self.source, self.reason = known.native, known.source, known.reason
-            if native is None:
+            program, self.source, self.reason = known.program, known.source, known.reason
+            self._note = known.note
+            if program is None:
                 return self._eagerly(args, options)
             try:
-                return native.run((*args, *options.values()) if options else args, is_recording)
+                return program.run((*args, *options.values()) if options else args, is_recording)
             except Exception as error:  # of this program, which is not to be the user's
                 self._recordings[key] = _Compilation(known.watch, _internal(error))
                 self.source, self.reason = "", _internal(error)
@@ -116,9 +120,11 @@ class Compiled:
         """Return what ran the last call, and what was not compiled and why."""
         if self.reason:
             return f"runs eagerly, since {self.reason}"
-        moved = [x.strip()[3:-3] for x in self.source.splitlines() if x.strip().startswith("/*")]
+        lines = (line.strip() for line in self.source.splitlines())
+        moved = [x.strip("/*# ") for x in lines if x.startswith(("/* ", "# "))]
         notes = [f"  {x}" for x in dict.fromkeys(moved) if ":" in x or "operation" in x]
-        return "\n".join(["runs as native code", *notes])
+        how = f"runs as a program in NumPy, since {self._note}" if self._note else HOW
+        return "\n".join([how, *notes])
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:
@@ -156,14 +162,20 @@ class _Compilation:
         What the function reads beside its arguments.
     reason : str
         Why there is no program; empty if there is one.
-    native : Native or None
-    source : str
+    program : Native, Plain or None
+    note : str
+        Why it is no program in C.
     """
 
     def __init__(
-        self, watch: Watch, reason: str = "", native: Native | None = None, source: str = ""
+        self,
+        watch: Watch,
+        reason: str = "",
+        program: Native | Plain | None = None,
+        note: str = "",
     ) -> None:
-        self.watch, self.reason, self.native, self.source = watch, reason, native, source
+        self.watch, self.reason, self.program, self.note = watch, reason, program, note
+        self.source = "" if program is None else program.source
 
 
 def _compilation(step: Compiled, args: tuple[Any, ...], options: dict[str, Any]) -> _Compilation:
@@ -211,33 +223,39 @@ def _compiled(
     if other.refused or not first.is_like(other):
         return _Compilation(watch, other.refused or "other numbers give another program")
     derived = derive_packed(other.loss)
-    program = c_program(derived)
-    native = Native(program, _sources(program, derived, other))
-    wrong = _wrong(native, first, values)
-    if wrong:
-        return _Compilation(watch, f"the native code does not give what the tape gives: {wrong}")
-    return _Compilation(watch, "", native, program.text)
+    places = _places(derived, other)
+    why, ways = "", (lambda: Native(c_program(derived), places), lambda: Plain(derived, places))
+    for way in ways:
+        try:
+            program = way()
+        except CompilerError as error:
+            why = str(error).removeprefix("compile: ")
+            continue
+        wrong = _wrong(program, first, values)
+        if wrong:
+            return _Compilation(watch, f"the program does not give what the tape gives: {wrong}")
+        return _Compilation(watch, "", program, why)
+    raise AssertionError
 
 
-def _sources(program: CProgram, derived: Derived, recording: Recording) -> list[Any]:
-    """Return where each source of a program comes from: an argument, or a leaf."""
+def _places(derived: Derived, recording: Recording) -> dict[str, Any]:
+    """Return where each source of a program comes from: an argument's position, or a leaf."""
     position = {tensor: n for n, tensor in recording.inputs.items()}
-    values = {x.full_name: x.value for x in derived.sources}
     assert derived.recorded is not None
     leaves = {name: x for x, name in derived.recorded.signals.names.items() if not x.inputs}
-    places: list[Any] = []
-    for name in (x.source for x in program.sources):
-        leaf = leaves.get(name)  # an array of a loop's steps has a name of its own there
-        leaf = constant(np.asarray(values[name])) if leaf is None else leaf
-        places.append(position.get(leaf, leaf))
+    places: dict[str, Any] = {}
+    for source in derived.sources:
+        leaf = leaves.get(source.full_name)  # what a loop's steps read has a name of its own there
+        leaf = constant(np.asarray(source.value)) if leaf is None else leaf
+        places[source.full_name] = position.get(leaf, leaf)
     return places
 
 
-def _wrong(native: Native, recorded: Recording, values: Sequence[Any]) -> str:
+def _wrong(program: Native | Plain, recorded: Recording, values: Sequence[Any]) -> str:
     """Return what a program gives and the tape does not, on the recorded numbers; or ""."""
-    loss = native.run(values, True)
+    loss = program.run(values, True)
     assert loss.parameters is not None
-    own = [recorded.inputs[x] if isinstance(x, int) else x for x in native.wanted]
+    own = [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
     expected = grad(recorded.loss, own, allow_unused=True) if own else []
     pairs = [("the loss", loss._array, recorded.loss._array)]
     for leaf, given, right in zip(own, loss.parameters["gradients"](), expected, strict=True):

@@ -7,7 +7,7 @@ the arrays of the program, their addresses, and where each source comes from.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,18 @@ class Native:
     Parameters
     ----------
     program : CProgram
-    sources : sequence
-        For each source of the program the position of its argument, or its leaf.
+    places : mapping of str to int or Tensor
+        For each source, by its full name, the position of its argument, or its leaf.
+
+    Raises
+    ------
+    CompilerError
+        If no compiler works; the message says what the compiler said.
     """
 
-    def __init__(self, program: CProgram, sources: Sequence[Any]) -> None:
+    def __init__(self, program: CProgram, places: Mapping[str, Any]) -> None:
+        self.source = program.text
+        sources = [places[buffer.source] for buffer in program.sources]
         self.dtype = dtype = program.dtype
         self.function, self.gemm = load(program.text), gemm(dtype)
         self.arrays: list[Any] = [None] * len(sources)  # that the pointers belong to
@@ -56,8 +63,7 @@ class Native:
         self.work_at, self.loss = _address(self.work), self.work[:1].reshape(())
         self.inputs = [(n, x) for n, x in enumerate(sources) if isinstance(x, int)]
         self.leaves = [(n, x) for n, x in enumerate(sources) if not isinstance(x, int)]
-        of = {buffer.source: x for buffer, x in zip(program.sources, sources, strict=True)}
-        self.wanted = [of[buffer.source] for buffer, _ in program.gradients]
+        self.wanted = [places[buffer.source] for buffer, _ in program.gradients]
         self.are_leaves = not any(isinstance(x, int) for x in self.wanted)
         self.operands = tuple(self.wanted)
         self.results = program.results

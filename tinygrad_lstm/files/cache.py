@@ -49,6 +49,28 @@ def write_cache(name: str, content: bytes, spare: Path | None = None) -> None:
             return
 
 
+def clear_cache() -> int:
+    """Remove what is stored in the user's cache, and return how many files that were.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be used, or a file cannot be removed.
+    """
+    try:
+        folder = _folder()
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise OSError(f"cache: found no folder for the cache: {error}") from None
+    if not folder.is_dir():
+        return 0
+    if os.open in os.supports_dir_fd:
+        os.close(_open(folder, folder=True))
+    paths = [path for path in folder.iterdir() if not path.is_dir() or path.is_symlink()]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
 def _folder(place: Path | None = None) -> Path:
     """Return the folder of the cache: the user's, unless the caller names another folder.
 

@@ -120,7 +120,7 @@ class Lifting:
 
     def _lifted(self, part: Symbol) -> tuple[Any, bool]:
         if isinstance(part, Variable):
-            if part.offset is None:
+            if part.offset is None or isinstance(part, Whole):  # the same at every step
                 return part, False
             whole = self.whole(part)
             if whole is None:

@@ -29,6 +29,7 @@ from .lines import (
     Key,
     Line,
     Schedule,
+    is_row,
     is_view,
     key_of_signal,
     led_to,
@@ -279,7 +280,7 @@ class _Scheduler:
                 return with_operands(part, tuple(put(x, name, new) for x in part.operands))
             has_product = any(x.notation is MATMUL for x in operations(part))
             is_large = np.size(part.value) > self.most and not has_product
-            is_same = not any(leaf.offset is not None for leaf in signals)
+            is_same = not any(map(is_row, signals))
             if is_same or is_large or is_view(part) or self._lift(part, loop) is None:
                 return part
             is_gain = name.startswith("δ") and not has_product
