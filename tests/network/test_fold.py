@@ -7,6 +7,7 @@ import tinygrad_lstm as tg
 from support.laws import near_all
 from support.networks import gates, network
 from support.programs import SMOOTH
+from tinygrad_lstm.engine.kind import Kind
 from tinygrad_lstm.errors import ArgumentError, UsageError
 from tinygrad_lstm.network.unpack import unpack
 
@@ -762,3 +763,24 @@ def test_what_one_step_passes_on_stands_before_a_loop_if_its_step_comes_before(a
     for _ in tg.steps(T):
         h = tg.tanh(h)
     assert len(loops(folded(tg.sum(h**2)))) == count
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+@pytest.mark.parametrize("shape, axis", [((2,), 0), ((3, 2), 1), ((2, 1), 0)])
+def test_a_first_step_may_join_plain_arrays(shape, axis, start):
+    """NumPy joins a plain h and x[0], so that the tape has a constant there: ``[h, x[k]] @ W``."""
+    rng = np.random.default_rng(0)
+    W = tg.Tensor(rng.normal(size=(4, 2)), requires_grad=True, name="W")
+    x, h, loss = rng.normal(size=(4, *shape)), np.full(shape, start), 0.0
+    for k in tg.steps(4):
+        both = np.concatenate([h, x[k]], axis=axis)
+        h = tg.tanh(tg.transpose(W) @ both if shape == (2, 1) else both @ W)
+        h.name = "h"
+        loss = loss + tg.sum(h * h)
+    folded = tg.graph(loss).fold()
+    taps = [folded.wires[node.outputs[0]].value for node in folded.nodes if node.kind is Kind.TAP]
+    assert any(np.array_equal(value, x) for value in taps)
+    delays = [node for node in folded.nodes if node.kind is Kind.DELAY]
+    assert any(np.all(folded.wires[node.outputs[0]].value[0] == start) for node in delays)
+    loss.backward()
+    np.testing.assert_allclose(folded.adjoint().evaluate()["δW"], W.grad, rtol=1e-12)

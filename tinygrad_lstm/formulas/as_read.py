@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.primitives import concatenate
-from ..engine.symbol import COMPARE, ITEM, RESHAPE, TOTAL, TRANSPOSE, Notation, Symbol
+from ..engine.primitives import concatenate, scatter
+from ..engine.symbol import (
+    COMPARE,
+    ITEM,
+    RESHAPE,
+    TOTAL,
+    TRANSPOSE,
+    Notation,
+    Symbol,
+    bare,
+    constant_text,
+)
 from ..network.parameters import Varying
 from .by_step import PUT
 from .derived import name_step
@@ -71,6 +81,12 @@ def as_read(formula: Any) -> Any:
         if old.apply in PUT and (placed := _in_one_place(old, operands)) is not None:
             return placed
         index = old.parameters.get("index")
+        if old.apply is scatter.forward and _is_of_slices(index):
+            place = bare(constant_text(index))
+            form = Notation(
+                f"{{0}} at [{place}]", rf"{{0}} \;\text{{{{at }}}} [{place}]", COMPARE, (COMPARE,)
+            )
+            return with_operands(old, operands, form)
         if old.notation is ITEM and isinstance(index, int) and _is_every_step(inner):
             count = inner.parameters["steps"]
             phrase = name_step(index % count, count)
@@ -91,6 +107,11 @@ def as_read(formula: Any) -> Any:
         return with_operands(old, operands)
 
     return rewrite(formula, put)
+
+
+def _is_of_slices(index: Any) -> bool:
+    several = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(x, slice) for x in several)
 
 
 def _goes_along_last_axis(old: Symbol, operands: tuple[Any, ...]) -> bool:

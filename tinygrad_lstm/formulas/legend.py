@@ -57,6 +57,7 @@ MARKS = {
     r"overlap_add\(": "overlap_add(w, shape) adds the windows w up, each in its place.",
     r"stop\(": "stop(x) is x, and nothing comes back through it.",
     r"onehot\(": "onehot(i) is 1 at i, and 0 elsewhere; of several i, a row for each.",
+    r" at \[": "x at [i:j] is x in the entries i to j − 1, and 0 in the others.",
     r"scatter\(": "scatter(x, i, shape) is 0 everywhere but at i, where it is x.",
     r"scatter_add\(": "scatter_add(x, i, shape) is 0 everywhere but at i, where x is added.",
     r"at every step k\]": "[x at every step k] is the sequence of x at all steps.",

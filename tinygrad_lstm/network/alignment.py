@@ -228,6 +228,10 @@ class _Alignment:
 
     def work_out(self) -> None:
         """Compute the results that a step lacks because nothing reads them."""
+        for operand in (operand for common in self.commons for operand in common.operands):
+            if isinstance(operand, Same):
+                for step, constant in operand.instead.items():
+                    _take_apart(operand.of, step, constant)
         for common in Interruptible(self.commons):
             common.values = [member and member.value for member in common.members]
             common.parameters = _parameters(common)
@@ -332,6 +336,24 @@ class _Alignment:
 
     def _number(self, step: int) -> int | None:
         return self.steps[step][0].node.step
+
+
+def _take_apart(common: Common, step: int, constant: Element) -> None:
+    """Read the operands of a join off the constant that stands for the join at a step.
+
+    So a step that joins a state and data, ``[h, x[k]]``, may start from a plain array.
+    """
+    node = common.template.node
+    if node.primitive is None or node.primitive.pieces is None or common.members[step] is not None:
+        return
+    places = node.primitive.pieces(node.shapes, **node.parameters)
+    for operand, place in zip(common.operands, places, strict=True):
+        value = np.asarray(constant.value)[place]
+        part = Element(replace(constant.node, parts=()), [], value)
+        if isinstance(operand, Outside):
+            operand.elements[step] = part
+        elif isinstance(operand, Earlier) and step < operand.distance:
+            operand.initial[step] = operand.initial[step] or (part if value.any() else None)
 
 
 def _is_finite(node: Node, operands: Sequence[Any], value: Any) -> bool:

@@ -140,6 +140,9 @@ class _Folding:
     def _outer(self, element: Element) -> Element:
         """Return the element that outer operations read in place of a recorded one."""
         if element not in self.where or element in self.outside:
+            if element not in self.outside:  # a part of a constant, known since the alignment
+                self.rank.setdefault(element, -1)
+                self._make_outside(element)
             return self.outside[element]
         run, common, step = self.where[element]
         node = replace(
