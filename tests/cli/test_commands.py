@@ -37,6 +37,7 @@ def network(tmp_path):
         (["--view", "forward", "--title", "mine"], "mine: network"),
         (["--style", "tape"], "matmul"),
         (["--no-fold"], "k = 2"),
+        (["--no-fold", "--every-step"], "k = 1"),
         (["--values", "1", "--heat", "--highlight", "lstm.state"], "penwidth=3"),
         (["--depth", "0", "--no-legend"], "lstm"),
     ],

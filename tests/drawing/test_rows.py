@@ -9,6 +9,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.pictures import Layout, arrows, frames, nodes, rendered
 from tinygrad_lstm import gallery
+from tinygrad_lstm.drawing.text import is_label
 
 SLIDE = 1920, 1080
 PIXELS = 96 / 72  # in a point
@@ -27,10 +28,28 @@ def layers(count=12):
     return tg.nn.squared_error(net(x), np.zeros((3, 4)))
 
 
+def unrolled(steps=6):
+    lstm, dense = tg.nn.LSTM(3, 4, seed=0), tg.nn.Dense(4, 2, seed=1)
+    x = np.random.default_rng(0).normal(size=(steps, 3))
+    return tg.nn.squared_error(dense(lstm(x)[0]), np.zeros((steps, 2)))
+
+
+def two_steps_back(steps=5):
+    x = tg.Tensor(np.ones((steps, 2)), name="x")
+    W, U, V = (tg.Tensor(np.eye(2), requires_grad=True, name=name) for name in ("W", "U", "V"))
+    h = [tg.Tensor(np.zeros(2), requires_grad=True, name=name) for name in ("h0", "h1")]
+    for k in tg.steps(steps):
+        h.append(tg.tanh(x[k] @ W + h[-1] @ U + h[-2] @ V))
+        h[-1].name = "h"
+    return tg.nn.squared_error(tg.stack(h[2:]), np.zeros((steps, 2)))
+
+
+UNROLLED = {"unrolled": unrolled, "two steps back": two_steps_back}
 PICTURES = {
     "attention": (attention, {}),
     "values": (gallery.question, {"values": 1}),
     "layers": (layers, {}),
+    **{name: (network, {"fold": False}) for name, network in UNROLLED.items()},
 }
 by_picture = pytest.mark.parametrize("name", PICTURES)
 by_view = pytest.mark.parametrize("view", ["forward", "adjoint"])
@@ -86,7 +105,7 @@ def test_rows_stand_one_below_the_other(name):
         assert min(heights[above]) > max(heights[below])
 
 
-@by_picture
+@pytest.mark.parametrize("name", [name for name in PICTURES if name not in UNROLLED])
 def test_a_module_is_in_one_row(name):
     words = [word for word in frames(drawn(name)) if word not in ("network", "sequential")]
     assert sorted(words) == sorted(set(words))
@@ -114,3 +133,72 @@ def test_rows_have_all_that_the_long_picture_has(monkeypatch):
         node.lines for node in nodes(long)
     )
     assert len(arrows(wrapped)) == len(arrows(long))
+
+
+# --- steps that are not folded --------------------------------------------------------------------
+
+
+def steps_of(dot):
+    """Return the step of each node that stands in the frame of a step, or is the gap."""
+    steps, inside, depth, start = {}, None, 0, 0
+    for line in dot.splitlines():
+        depth += line.rstrip().endswith("{") - (line.strip() == "}")
+        if match := re.search(r'label="k = (\d+)"', line):
+            inside, start = int(match[1]), depth
+        if inside is not None and depth < start:
+            inside = None
+        if match := re.match(r"\t+([fa]\d+(?:_\d+)*) \[", line):
+            if inside is not None:
+                steps[match[1]] = inside
+            elif 'label="…' in line:
+                steps[match[1]] = 2
+    return steps
+
+
+@by_view
+@pytest.mark.parametrize("name", UNROLLED)
+def test_each_step_stands_below_the_step_before(name, view):
+    dot = drawn(name, view=view)
+    steps, heights = steps_of(dot), defaultdict(list)
+    for node, (_, y, *_) in Layout(dot, "dot").places.items():
+        if node in steps:
+            heights[steps[node]].append(y)
+    assert sorted(heights) == ([0, 1, 2, 4, 5] if name == "unrolled" else [0, 1, 2, 3, 4])
+    for above, below in zip(sorted(heights), sorted(heights)[1:]):
+        assert min(heights[above]) > max(heights[below])
+
+
+@by_view
+def test_unrolled_steps_are_as_wide_as_a_page(view):
+    svg = rendered(drawn("unrolled", view=view), "svg", "dot").decode()
+    assert int(re.search(r'width="(\d+)pt"', svg)[1]) * PIXELS <= SLIDE[0]
+
+
+@by_view
+def test_equal_steps_are_drawn_alike(view):
+    dot = drawn("unrolled", view=view)
+    steps, places = steps_of(dot), Layout(dot, "dot").places
+    columns = [
+        sorted(
+            round(places[node][0])
+            for node, at in steps.items()
+            if at == step and not is_label(node)
+        )
+        for step in (1, 4)
+    ]
+    assert columns[0] == columns[1] and len(columns[0]) > 20
+
+
+@by_view
+@pytest.mark.parametrize("name", UNROLLED)
+def test_a_line_between_rows_passes_no_box(name, view):
+    dot = drawn(name, view=view)
+    layout, rows = Layout(dot, "dot"), rows_of(dot)
+    turns = [line for line in layout.arrows if rows[line[0]] != rows[line[1]]]
+    assert turns
+    boxes = {node.id for node in nodes(dot) if node.look["shape"] == "box"}
+    for tail, head, (x, y) in turns:
+        for box in boxes - {tail, head}:
+            middle_x, middle_y, wide, high = layout.places[box]
+            inside = (abs(x - middle_x) < wide / 2) & (abs(y - middle_y) < high / 2)
+            assert not inside.any(), (tail, head, box)

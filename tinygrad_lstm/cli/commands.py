@@ -163,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                        help="one step for all (default: where there is a recurrence)")  # fmt: skip
     sub.add_argument("--values", type=int, metavar="K", help="write the numbers of step K")
+    sub.add_argument("--every-step", action="store_true",
+                     help="of what is not folded, leave no step out")  # fmt: skip
     sub.add_argument("--digits", type=int, default=3, metavar="D", help="of each number")
     sub.add_argument("--entries", type=int, default=3, metavar="N",
                      help="of a signal that are written out; of more, the norm is")  # fmt: skip
@@ -287,8 +289,9 @@ def _draw(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     view = "forward" if chosen.style == "tape" else chosen.view
     picture = draw(
         tensor_from(chosen.network, chosen.of), view=view, style=chosen.style, level=chosen.level,
-        fold=chosen.fold, values=chosen.values, heat=chosen.heat, depth=chosen.depth,
-        open=chosen.open, highlight=chosen.highlight, title=chosen.title, legend=chosen.legend,
+        fold=chosen.fold, every_step=chosen.every_step, values=chosen.values, heat=chosen.heat,
+        depth=chosen.depth, open=chosen.open, highlight=chosen.highlight, title=chosen.title,
+        legend=chosen.legend,
         digits=chosen.digits, entries=chosen.entries,
     )  # fmt: skip
     for note in picture.notes:

@@ -42,6 +42,7 @@ def draw(
     view: str = "forward",
     style: str = "wan",
     fold: bool | None = None,
+    every_step: bool = False,
     values: int | bool | None = None,
     digits: int = 3,
     entries: int = 3,
@@ -73,8 +74,11 @@ def draw(
         Signal flow, or the operations as recorded; `drawing.style` adds a style.
     fold : bool, optional
         Whether to draw one step for all; if None, where there is a recurrence whose steps are
-        alike. If they are not, the legend says why, and the first and the last steps alone are
-        drawn, with those of marked signals. False draws every step, up to 10,000 places.
+        alike; if they are not, the legend says why. Of a loop that is not folded, the first two
+        and the last two steps are drawn, with those of marked signals; if they do not fit in one
+        line, each stands below the other.
+    every_step : bool
+        Leave out no step of what is not folded, up to 10,000 places.
     values : int, optional
         Write the numbers of a step at the arrows; True if there are no steps.
     digits, entries : int
@@ -110,6 +114,7 @@ def draw(
     style = one_of("draw: style", style, style_names())
     level = one_of("draw: level", level, LEVELS)
     heat, legend = flag("draw: heat", heat), flag("draw: legend", legend)
+    every_step = flag("draw: every_step", every_step)
     fold = optional(flag, "draw: fold", fold)
     depth = optional(whole, "draw: depth", depth, 0)
     digits, entries = whole("draw: digits", digits, 1, 18), whole("draw: entries", entries, 0)
@@ -128,7 +133,8 @@ def draw(
         asked = {
             "fold": fold is not None and own is None,
             "values": values is not None and values is not False,
-            "heat": heat, "depth": depth is not None, "level": level != "tensor",
+            "every_step": every_step, "heat": heat, "depth": depth is not None,
+            "level": level != "tensor",
             "highlight": bool(names or (wrong and wrong.first)),
         }  # fmt: skip
         for name, is_asked in asked.items():
@@ -145,6 +151,7 @@ def draw(
             drawn,
             view,
             fold,
+            every_step,
             values,
             heat,
             depth,
@@ -212,9 +219,9 @@ def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -
 
 
 def _wan(
-    of: Tensor | Graph, view: str, fold: bool | None, values: int | bool | None, heat: bool,
-    depth: int | None, opened: tuple[str, ...], level: str, highlight: tuple[str, ...],
-    title: str, legend: bool, wrong: _Wrong, digits: int, entries: int,
+    of: Tensor | Graph, view: str, fold: bool | None, every_step: bool,
+    values: int | bool | None, heat: bool, depth: int | None, opened: tuple[str, ...], level: str,
+    highlight: tuple[str, ...], title: str, legend: bool, wrong: _Wrong, digits: int, entries: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and the notes of its legend on this picture alone."""
     from .collapse import collapse
@@ -235,13 +242,13 @@ def _wan(
             heat_up(drawn, δ, values)
     if level == "scalar":
         drawn = scalars(drawn, network)
-    elif fold is not False:
+    elif not every_step:
         named = (*highlight, *wrong.places, *wrong.first)
         drawn = shorten(drawn, [*named, *notes])  # steps that differ are drawn
     elif len(drawn.vertices) > MOST_PLACES:
         raise ArgumentError(
             f"draw: found {len(drawn.vertices)} places to draw, expected {MOST_PLACES} at most; "
-            "draw the network folded, or do without fold=False, so that steps are left out"
+            "draw the network folded, or do without every_step=True, so that steps are left out"
         )
     if values is not None:
         write_values(drawn, forward, δ, values, digits, entries)

@@ -16,8 +16,7 @@ from typing import Any
 from ..formulas.names import minus
 from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, merge, named
 
-MOST_STEPS = 6  # of a loop that are all drawn
-KEPT_STEPS = 2  # at either end of a longer one
+KEPT_STEPS = 2  # at either end of a loop, of which the others are left out
 MOST_RANKS = 40  # one behind the other that are all drawn of what was recorded without steps
 KEPT_RANKS = 8  # at either end of more of them
 STEP = re.compile(r"\[(-?\d+)\]")
@@ -72,8 +71,6 @@ def _vertices_by_step(drawn: Skeleton) -> dict[int, dict[int, list[int]]]:
 
 def _runs(steps: list[int], wanted: set[int]) -> list[list[int]]:
     """Return the runs of steps that are left out."""
-    if len(steps) <= MOST_STEPS:
-        return []
     shown = {*steps[:KEPT_STEPS], *steps[-KEPT_STEPS:], *wanted}
     runs = [list(run) for is_shown, run in groupby(steps, shown.__contains__) if not is_shown]
     return [run for run in runs if len(run) > 1]  # one step takes no more room than its gap
@@ -177,10 +174,11 @@ def _closure(
 
 
 def _without(drawn: Skeleton, gaps: Mapping[int, Gap]) -> Skeleton:
-    boxes = {}
-    for gap in dict.fromkeys(gaps.values()):
+    boxes: dict[Gap, Vertex] = {}
+    for at, gap in gaps.items():
         lines = ("…", *map(str, gap[1:]))
-        boxes[gap] = Vertex(Role.GAP, lines, lines)
+        box = boxes.setdefault(gap, Vertex(Role.GAP, lines, lines))
+        box.step = box.step or drawn.vertices[at].step  # it stands where the first of them would
     shown, places = merge(drawn, {at: boxes[gap] for at, gap in gaps.items()})
     shown.notes.append(_note(gaps))
     between: dict[tuple[int, int], list[Arc]] = {}
@@ -209,4 +207,4 @@ def _one_for_all(arcs: list[Arc], tail: int, head: int, *, into_gap: bool) -> Ar
 
 def _note(gaps: Mapping[int, Gap]) -> str:
     words = dict.fromkeys(", ".join(map(str, gap[1:])) for gap in gaps.values())
-    return f"left out: {'; '.join(words)} (fold=False, or --no-fold, draws every step)"
+    return f"left out: {'; '.join(words)} (every_step=True, or --every-step, draws all)"

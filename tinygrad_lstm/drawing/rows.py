@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from .gaps import neighbours, ranks_of
-from .skeleton import Arc, Role, Share, Skeleton, within
+from .skeleton import Arc, Role, Share, Skeleton, Vertex, within
 from .text import label_size, size
 
 WIDEST = 14  # inches of a row: a slide of 1,920 pixels has 20
@@ -26,10 +26,8 @@ TOO_WIDE = 10  # and so much an inch that does not fit
 def wrap(drawn: Skeleton, widest: float = WIDEST) -> None:
     """Put each vertex in a row, and mark the arcs that lead from one row to another.
 
-    Steps that stand side by side stay together.
+    Of a loop that is not folded, each step has a row of its own.
     """
-    if len({vertex.step for vertex in drawn.vertices if vertex.step and vertex.step[1]}) > 1:
-        return
     is_alias = [vertex.role is Role.ALIAS for vertex in drawn.vertices]
     tails, heads = neighbours(drawn)
     tails = [[at for at in before if not is_alias[at]] for before in tails]
@@ -41,25 +39,68 @@ def wrap(drawn: Skeleton, widest: float = WIDEST) -> None:
     rank = [of - min(rank) for of in rank]
     if sum(_lengths(drawn, rank, 1.0, SPACE)) <= LEAST * widest:
         return
-    lengths = _lengths(drawn, rank, SMALL, LITTLE)
-    ends = _ends_of_rows(lengths, _costs(drawn, rank, len(lengths)), widest)
-    rows = [sum(end < of for end in ends) for of in rank]
+    steps = {vertex.step[1] for vertex in drawn.vertices if vertex.step} - {None}
+    if len(steps) > 1:
+        rows = _steps_of(drawn, rank, tails, heads)
+    else:
+        lengths = _lengths(drawn, rank, SMALL, LITTLE)
+        ends = _ends_of_rows(lengths, _costs(drawn, rank, len(lengths)), widest)
+        rows = [sum(end < of for end in ends) for of in rank]
     drawn.rows = [sorted(set(rows)).index(row) for row in rows]
     for arc in drawn.arcs:
         arc.turns = drawn.rows[arc.tail] != drawn.rows[arc.head]
     _lead_on_once(drawn)
 
 
+def _steps_of(
+    drawn: Skeleton, rank: list[int], tails: list[list[int]], heads: list[list[int]]
+) -> list[int]:
+    """Return the step of each vertex; outside of the loops, that of what leads there, or is led to.
+
+    Steps of several loops that have the same number stand side by side, as in the frames.
+    """
+    steps = [_step_of(vertex) for vertex in drawn.vertices]
+    onward = sorted(range(len(steps)), key=rank.__getitem__)
+    for order, beside, choose in ((onward, tails, max), (reversed(onward), heads, min)):
+        for at in order:
+            known = [step for step in (steps[other] for other in beside[at]) if step is not None]
+            if steps[at] is None and known:
+                steps[at] = choose(known)
+    numbers = {step for step in steps if step is not None}
+    first, last = min(numbers), max(numbers)
+    beyond = {first: first - 1, last: last + 1}
+    for at, vertex in enumerate(drawn.vertices):  # initial values stand before the steps
+        step = steps[at]
+        if (
+            vertex.role is Role.END
+            and not tails[at]
+            and _step_of(vertex) is None
+            and step in beyond
+        ):
+            steps[at] = beyond[step]
+    return [first if step is None else step for step in steps]
+
+
+def _step_of(vertex: Vertex) -> int | None:
+    """Return the step whose frame a vertex stands in; of a gap, the first that is left out."""
+    if vertex.role is Role.GAP:
+        return vertex.step and vertex.step[1]
+    frames, _ = within(vertex.scope)
+    return int(frames[0].removeprefix("k = ")) if frames else None
+
+
 def _lead_on_once(drawn: Skeleton) -> None:
     """Let one arc alone lead a signal to another row, to a branch point there."""
-    ways: dict[tuple[int, int], list[Arc]] = {}
+    ways: dict[tuple[int, int, str], list[Arc]] = {}
     for arc in drawn.arcs:
         if arc.turns and not arc.is_carry:
-            ways.setdefault((arc.tail, drawn.rows[arc.head]), []).append(arc)
-    for (tail, row), arcs in ways.items():
+            ways.setdefault((arc.tail, drawn.rows[arc.head], arc.name), []).append(arc)
+    for (tail, row, _), arcs in ways.items():
         vertex = drawn.vertices[tail]
-        if len(arcs) < 2 or vertex.role is not Role.BRANCH:
+        if len(arcs) < 2 or vertex.role not in (Role.BRANCH, Role.GAP):
             continue
+        if vertex.role is Role.GAP:
+            vertex = Vertex(Role.BRANCH, name=arcs[0].name)
         scopes = [drawn.vertices[arc.head].scope for arc in arcs]
         same = takewhile(lambda names: len(set(names)) == 1, zip(*scopes, strict=False))
         live = any(arc.is_live for arc in arcs)

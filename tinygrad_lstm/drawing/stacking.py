@@ -11,6 +11,7 @@ from functools import partial
 
 from .bridges import bridge
 from .joints import join_lines_to_names
+from .turns import put_in_rows, without_turns
 
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
 
@@ -26,8 +27,11 @@ def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str
     graphs = graphs_in(dot)
     if engine != "dot" or (len(graphs) < 2 and "port=" not in dot):  # nothing is in a line
         return program(dot, format, engine)
-    places = [program(graph, "places", engine).decode() for graph in graphs]
-    places = [bridge(join_lines_to_names(text)) for text in places]
+    places = []
+    for graph in graphs:
+        connected, turns = without_turns(graph)
+        text = put_in_rows(program(connected, "places", engine).decode(), turns)
+        places.append(bridge(join_lines_to_names(text)))
     return program(stack_graphs(places) if len(places) > 1 else places[0], format, "nop2")
 
 

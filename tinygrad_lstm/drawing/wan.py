@@ -18,6 +18,7 @@ from .legend import below, says_gradients_at_arrows
 from .rows import SMALL
 from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex
 from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
+from .turns import ROW_MARGIN
 
 Place = tuple[int, int | None]  # a vertex, or an arc and which of its labels
 
@@ -36,6 +37,7 @@ FRAME = {
     "color": "#9aa0a6", "fontsize": "12", "margin": "10", "fontcolor": "#5f6368",
     "labeljust": "l", "labelloc": "b",
 }  # fmt: skip
+NARROW = {"fontsize": "10", "margin": "5"}  # of the frames in rows
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
 THICK = "1.8"  # points across the line of a value that is carried over a step
 AT_DOT = "nonenormal"  # an arrowhead that keeps away from the middle of a dot
@@ -105,7 +107,7 @@ class _View:
                 self._row(page, 0)
             for row in range(max(self.drawn.rows, default=-1) + 1):
                 with page.subgraph(name=f"{page.name}_row{row}") as line:
-                    line.attr(label="", color="none", margin="0")
+                    line.attr(label="", color="none", margin=f"{ROW_MARGIN:g}")
                     self._row(line, row)
             for number, arc in enumerate(self.drawn.arcs):
                 self._arc(page, number, arc)
@@ -133,7 +135,8 @@ class _View:
             for at, label in enumerate(arc.labels):
                 if rows[arc.tail if at < turn else arc.head] == row:
                     frames.at(label.scope).contents.append((number, at))
-        frames.write(graph, graph.name, self._put, self.titled, (), **FRAME)
+        frames.write(graph, graph.name, self._put, self.titled, (),
+                     **(FRAME | NARROW if self.drawn.rows else FRAME))  # fmt: skip
 
     def _turn(self, arc: Arc) -> int:
         """Return how many labels of an arc stand in the row that it comes from."""
@@ -310,8 +313,9 @@ class _View:
         """Return the look of a text in smaller letters if the picture has rows."""
         if not self.drawn.rows:
             return look
-        width, letters = float(look["width"]) * SMALL, float(look.get("fontsize", "11")) * SMALL
-        return {**look, "width": f"{width:.2f}", "fontsize": f"{letters:g}"}
+        width, height = (f"{float(look[side]) * SMALL:.2f}" for side in ("width", "height"))
+        letters = float(look.get("fontsize", "11")) * SMALL
+        return {**look, "width": width, "height": height, "fontsize": f"{letters:g}"}
 
 
 def _is_way_back(tail: Vertex, head: Vertex) -> bool:
