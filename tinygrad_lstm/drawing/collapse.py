@@ -41,7 +41,7 @@ def collapse(drawn: Skeleton, depth: int, opened: Iterable[str] = ()) -> Skeleto
         if len(modules) > seen:
             path, name = modules[: seen + 1], modules[seen]
             texts, scope = ((name,), (f"{name}′ᵀ",)), (*steps, *path[:-1])
-            box = Vertex(Role.FUNCTION, *texts, ".".join(path), scope)
+            box = Vertex(Role.FUNCTION, *texts, ".".join(path), scope, step=vertex.step)
             box_at[at] = boxes.setdefault((*steps, *path), box)
     shown, places = merge(drawn, box_at)
     joined = set()

@@ -235,7 +235,9 @@ def _wan(
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
-    drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
+    drawn.notes = [
+        *_ranges(network), *notes, *_notes_on_varying(network), *drawn.notes
+    ]  # fmt: skip
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -293,6 +295,17 @@ def _graph_of(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
         if numbers:
             raise
         return structure(of), False
+
+
+def _ranges(network: Graph) -> list[str]:
+    """Return a note on the steps that k runs over, in each loop that is folded."""
+    ranges: dict[str, None] = {}
+    for node in network.nodes:
+        if node.folded and node.loop is not None:
+            steps, scope = network.loops[node.loop]
+            ranges[f"k = {steps[0]} … {steps[-1]}" + f" in {scope}" * bool(scope)] = None
+    alike = {text.partition(" in ")[0] for text in ranges}
+    return [f"steps: {'; '.join(ranges if len(alike) > 1 else alike)}"] if ranges else []
 
 
 def _notes_on_varying(network: Graph) -> list[str]:

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from ..formulas.names import minus
-from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, merge, named
+from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_way_back, merge, named
 
 KEPT_STEPS = 2  # at either end of a loop, of which the others are left out
 MOST_RANKS = 40  # one behind the other that are all drawn of what was recorded without steps
@@ -121,7 +121,7 @@ def neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
     tails: list[list[int]] = [[] for _ in drawn.vertices]
     heads: list[list[int]] = [[] for _ in drawn.vertices]
     for arc in drawn.arcs:
-        if drawn.vertices[arc.head].role is Role.DELAY:
+        if is_way_back(drawn.vertices[arc.tail], drawn.vertices[arc.head]):
             continue
         tails[arc.head].append(arc.tail)
         heads[arc.tail].append(arc.head)

@@ -31,6 +31,8 @@ HANDING_ON = (Kind.BRANCH, Kind.HOLD, Kind.COLLECT)
 TWICE = re.compile(r"\((\w+(?:\(k[^()]*\))?)ᵀ\)ᵀ")  # transposed twice
 LONGEST_BACK = 30  # letters of what such a function hands back
 LONGEST = 20  # letters of an unnamed signal that is written out
+MOST_JOINED = 4  # operands of a join that are written out
+BRANCHES = "◆"  # in the box of the gain of a function of several operands
 
 
 class Labels(Reader):
@@ -39,7 +41,7 @@ class Labels(Reader):
     def __init__(self, network: Flow) -> None:
         super().__init__(network, self._name_of)
         self._depth = DEEPEST
-        self._letters: dict[tuple[str, str], str] = {}  # by scope and stem
+        self._letters: dict[tuple[str, str, int | None], str] = {}  # by scope, stem and loop
         self._names = Names(
             node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named
         )
@@ -54,13 +56,28 @@ class Labels(Reader):
         is_left = node.kind is Kind.BILINEAR and node.operation.sides[port] < 0
         return f"{text} ·" if is_left and text else text
 
-    def function(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the text in the box of a function, and in the box of its gain."""
-        slope = f"{operation_name(node)}′"
+    def function(self, node: Node, live: list[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the text in the box of a function, and in the box of its gain.
+
+        Of several operands to which δ comes back, each has its own factor on its way.
+        """
+        name = self.formula_of(node) or operation_name(node)
+        gain = self.gain(node, live[0]) if len(live) == 1 else None
+        return (name,), (self._written(gain) if gain is not None else BRANCHES * (len(live) > 1),)
+
+    def formula_of(self, node: Node) -> str:
+        """Return the formula of a function of several operands, or "" if it is too long."""
         if len(node.inputs) == 1:
-            gain = self.gain(node, 0)
-            slope = self._written(gain) if gain is not None else ""
-        return (operation_name(node),), (slope,)
+            return ""
+        text = self._written(self.formula(node))
+        return text if len(text) <= LONGEST_BACK else ""
+
+    def joined(self, node: Node) -> str:
+        """Return the operands that a node joins, in their order."""
+        names = [self.text(wire) for wire in node.inputs]
+        if len(names) > MOST_JOINED:
+            names = [*names[: MOST_JOINED - 1], "…", names[-1]]
+        return f"[{', '.join(names)}]"
 
     def weight(self, node: Node, port: int) -> tuple[str, str]:
         """Return the texts at an arc that stands for a product with a weight."""
@@ -87,11 +104,11 @@ class Labels(Reader):
         is_net_input = user.kind is Kind.ELEMENTWISE and len(user.inputs) == 1 and user.is_named
         if is_net_input:
             return f"s_{short_name(user)}"
-        return self.letter(node) if (node.scope, node.stem) in self._letters else ""
+        return self.letter(node) if (node.scope, node.stem, node.loop) in self._letters else ""
 
     def letter(self, node: Node, wish: str = "") -> str:
         """Return a letter for a signal that nobody named, with its step, and keep the letter."""
-        key = node.scope, node.stem
+        key = node.scope, node.stem, node.loop
         if key not in self._letters:
             self._letters[key] = self._names.free(
                 wish or ("s" if node.kind is Kind.JUNCTION else "u")
@@ -99,19 +116,27 @@ class Labels(Reader):
         step = STEP.search(short_name(node))
         return self._letters[key] + (step[0] if step else "")
 
+    def constant(self, node: Node) -> str:
+        """Return the number that a constant is, or a letter."""
+        (wire, *_) = node.outputs
+        return constant_label(self.network.wires[wire].value) or self.letter(node, "c")
+
     def gradient(self, node: Node, port: int) -> str:
         """Return the equation of a weight's gradient, as in ``δW = Σₖ x(k)ᵀ δs(k)``.
 
-        Nothing for one step of many.
+        Of a weight that is used in several places, the equation of a share. Nothing for one step of
+        many.
         """
-        weight = self.network.source(node.inputs[port], (Kind.BROADCAST, Kind.HOLD))
-        if node.step is not None or weight.kind not in SOURCES:
+        through = (Kind.BROADCAST, Kind.HOLD)
+        weight = self.network.source(node.inputs[port], (*through, Kind.BRANCH))
+        if node.step is not None or weight.kind not in (Kind.INPUT, Kind.PARAMETER):
             return ""
+        is_share = self.network.source(node.inputs[port], through) is not weight
         δ = self._delta(node)
         (wire, *_) = node.outputs
         back = self._written(self.back(node, port, Symbol(δ, self.value(wire))))
         over = "Σₖ " if node.folded else ""
-        return f"δ{short_name(weight)} = {over}{back}"
+        return f"{'share of ' * is_share}δ{short_name(weight)} = {over}{back}"
 
     def _delta(self, node: Node) -> str:
         """Return the name of the δ of a product: its own, or that of the sum it goes into."""
@@ -183,7 +208,7 @@ class Labels(Reader):
     def _name_of(self, wire: int, step: int | None) -> str | None:
         node = self.maker[wire]
         if node.kind is Kind.CONSTANT:
-            return constant_label(self.network.wires[wire].value)
+            return self.constant(node)
         if node.kind in (*SOURCES, Kind.TAP):
             return short_name(node)
         if node.kind is Kind.COLLECT:
@@ -220,10 +245,10 @@ def _short(leaf: Any) -> Any:
 
 
 def constant_label(value: Any) -> str:
-    """Return the label of a constant: its number, if it is one."""
+    """Return the label of a constant: its number, or "" if it has several."""
     array = np.asarray(value)
     first = array.reshape(-1)[:1]
-    return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else "c"
+    return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else ""
 
 
 def operation_name(node: Node) -> str:

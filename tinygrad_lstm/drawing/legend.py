@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from textwrap import wrap
 
+from .labels import BRANCHES
 from .skeleton import SPREAD, Role, Skeleton, Sort, is_matmul
 from .text import NO_BREAK, escape
 
@@ -34,6 +35,7 @@ LEGEND: dict[str, str] = {
     "weight": "▷W  a wedge multiplies: x becomes x W; in the adjoint network δ becomes δ Wᵀ, and "
     "δW = Σ over k of (what enters W)ᵀ δ(what leaves W)",
     "left": "▷W ·  the same from the left: x becomes W x, and δ becomes Wᵀ δ",
+    BRANCHES: "◆ in the box of a function: δ goes to each operand, times the factor on its way",
     "factor": "▷p  multiplies entry by entry: x becomes x ∘ p, and δ becomes δ ∘ p",
     SPREAD: "▷Σ  adds the entries up, for the signal is one number for several entries",
     Role.ALIAS: "b in a box is a parameter or a constant; δb is the sum, over k and the batch, of "
@@ -50,7 +52,7 @@ def below(drawn: Skeleton) -> str:
 
 def says_gradients_at_arrows(drawn: Skeleton) -> bool:
     """Return whether there is room for the gradients of the weights beside the weights."""
-    return len(_gradients(drawn)) <= MOST_AT_ARROWS
+    return not drawn.rows and len(_gradients(drawn)) <= MOST_AT_ARROWS
 
 
 def _texts(drawn: Skeleton) -> list[str]:
@@ -67,9 +69,11 @@ def _texts(drawn: Skeleton) -> list[str]:
         words.add("left")
     if any(label.adjoint == (SPREAD,) for label in labels):
         words.add(SPREAD)
+    if any(BRANCHES in vertex.adjoint for vertex in drawn.vertices):
+        words.add(BRANCHES)
     texts = [text for word, text in LEGEND.items() if word in words]
     texts += dict.fromkeys(vertex.meaning for vertex in drawn.vertices if vertex.meaning)
-    if not says_gradients_at_arrows(drawn):
+    if _gradients(drawn) and not says_gradients_at_arrows(drawn):
         equations = (line.replace(" ", NO_BREAK) for line in _gradients(drawn))
         texts.append("gradients:  " + ",  ".join(equations))
     return [*texts, *drawn.notes]
@@ -79,8 +83,10 @@ def _gradients(drawn: Skeleton) -> list[str]:
     """Return the equations of the gradients of weights, each once."""
     labels = [label for arc in drawn.arcs if arc.is_live for label in arc.labels]
     equations = {(label.gradient, label.scope): None for label in labels if label.gradient}
-    weights = Counter(equation.partition(" ")[0] for equation, _ in equations)
+    weights = Counter(equation.partition(" = ")[0] for equation, _ in equations)
     return [
-        f"in {' '.join(scope)} {equation}" if weights[equation.partition(" ")[0]] > 1 else equation
+        f"in {' '.join(scope)} {equation}"
+        if weights[equation.partition(" = ")[0]] > 1
+        else equation
         for equation, scope in equations
     ]

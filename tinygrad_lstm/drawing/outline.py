@@ -232,11 +232,14 @@ class _Outline:
         elif node.kind is Kind.BILINEAR:
             role = Role.MATMUL if is_matmul(node) else Role.PRODUCT
         elif node.kind is Kind.ELEMENTWISE:
-            role, (forward, adjoint) = Role.FUNCTION, self.labels.function(node)
+            role, (forward, adjoint) = (
+                Role.FUNCTION, self.labels.function(node, self._live(node)))  # fmt: skip
         elif node.kind in DELAYS:
             signs = ("⁻", "⁺") if node.kind is Kind.DELAY else ("⁺", "⁻")
             forward, adjoint, role = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), Role.DELAY
         elif node.kind in (Kind.INPUT, Kind.TAP, Kind.OUTPUT) or self._is_reading(node):
+            if node.kind is Kind.OUTPUT:
+                _, name = self._end_name(node.inputs[0])
             if node.kind is Kind.LINEAR and not self._is_renaming(node):
                 origin = self._origin(node.inputs[0])
                 name, whole = f"{short_name(origin)}[{node.parameters['index']}]", origin.name
@@ -244,6 +247,9 @@ class _Outline:
         elif node.kind is not Kind.BRANCH:
             text = operation(node)
             forward, adjoint, role = (text,), (transpose_text(text),), Role.BOX
+            if node.kind is Kind.JOIN:
+                parts = self.labels.joined(node)
+                forward, adjoint = (*forward, parts), (*adjoint, parts)
             if node.kind is Kind.MATRIX_FUNCTION and (back := self.labels.backward(node)):
                 adjoint = (back,)
         still = role is Role.END and node.kind is not Kind.OUTPUT and wire not in self.alive
@@ -251,6 +257,10 @@ class _Outline:
         scope = self._frames(node)
         reading = self._reading(node) if role is Role.END else None
         meaning = node.primitive.definition if node.primitive is not None else ""
+        if node.kind is Kind.JOIN:
+            meaning = (
+                "[a, b]  a, and then b; in the adjoint network δ is cut into the δ of a and of b"
+            )
         return Vertex(
             role, forward, adjoint, node.name, scope, wire, still, whole=whole, reading=reading,
             meaning=meaning,
@@ -311,10 +321,16 @@ class _Outline:
         """Return the label of the factor by which a vertex multiplies an operand, or its δ."""
         if node.signs and port < len(node.signs) and node.signs[port] < 0:
             return (Label(Sort.GAIN, ("−1",), ("−1",), frames(node)),)
-        if node.kind is Kind.BILINEAR or (node.kind is Kind.ELEMENTWISE and len(node.inputs) > 1):
+        if node.kind is Kind.BILINEAR or (
+            node.kind is Kind.ELEMENTWISE and len(self._live(node)) > 1
+        ):
             factor = self.labels.factor(node, port)
             return (Label(Sort.GAIN, (), (factor,), frames(node)),) if factor else ()
         return ()
+
+    def _live(self, node: Node) -> list[int]:
+        """Return the operands of a node to which a δ comes back."""
+        return [port for port, wire in enumerate(node.inputs) if wire in self.alive]
 
     def _name(self, maker: Node) -> tuple[Label, ...]:
         """Return the label of the signal that a vertex makes, if the signal has a name.
@@ -370,8 +386,14 @@ class _Outline:
         origin = self._origin(wire)
         if node.kind in DELAYS and not np.any(self.graph.wires[wire].value):
             return
-        value = self.graph.wires[origin.outputs[0]].value
-        name = constant_label(value) if origin.kind is Kind.CONSTANT else short_name(origin)
+        is_said = node.kind is Kind.ELEMENTWISE and self.labels.formula_of(node)
+        if (
+            is_said
+            and origin.kind is Kind.CONSTANT
+            and constant_label(self.graph.wires[origin.outputs[0]].value)
+        ):
+            return  # a number in the formula
+        name = self.labels.constant(origin) if origin.kind is Kind.CONSTANT else short_name(origin)
         live = wire in self.alive and origin.kind is not Kind.CONSTANT
         back = f"δ{name}" if live else name
         scope, source = frames(node), origin.outputs[0]
@@ -409,6 +431,15 @@ class _Outline:
         is_handing_on = node.kind in (*THROUGH, Kind.BRANCH) or self._is_same(node)
         return is_handing_on and not self._is_vertex(node)
 
+    def _end_name(self, wire: int) -> tuple[Node, str]:
+        """Return the last signal with a name before the end of the network, and the name."""
+        maker, weight, _, _ = self._way(wire)
+        last = self.maker[wire]
+        while not last.is_named and last not in (maker, weight and weight[0]):
+            last = self.maker[last.inputs[0]]
+        letter = "y" if np.ndim(self.labels.value(wire)) else "L"
+        return last, self.labels.signal_name(last) or self.labels.letter(last, letter)
+
     def _ends(self, node: Node) -> None:
         """End the network where the loss begins: once for each signal, however often used."""
         for wire in node.inputs:
@@ -423,9 +454,6 @@ class _Outline:
             if key in self.ends:
                 self.ends[key].shares += (Share(wire),)
                 continue
-            last = self.maker[wire]
-            while not last.is_named and last not in (maker, weight and weight[0]):
-                last = self.maker[last.inputs[0]]
-            name = self.labels.signal_name(last) or self.labels.letter(last, "y")
+            last, name = self._end_name(wire)
             self._put(node, Vertex(Role.END, (name,), (f"∂L/∂{name}",), last.name, (), wire))
             self.ends[key] = self._join(way, node, (), wire)

@@ -177,8 +177,9 @@ class Arc:
     color : str
         How it is to be drawn, if not as usual.
     is_marked : bool
-    turns : bool
-        Whether it leads from one row of the picture to another.
+    turn : int
+        Of an arc from one row of the picture to another, how many labels stand in the first row;
+        0 if it stays in its row.
     """
 
     tail: int
@@ -196,7 +197,7 @@ class Arc:
     color: str = ""
     is_marked: bool = False
     shares: tuple[Share, ...] = ()
-    turns: bool = False
+    turn: int = 0
 
 
 @dataclass
@@ -213,6 +214,12 @@ def named(name: str, δ: str | None = None, scope: tuple[str, ...] = ()) -> tupl
     """Return the label that says the name of a signal, and of its δ; none without a name."""
     back = f"δ{name}" if δ is None else δ
     return (Label(Sort.NAME, (name,), (back,), scope),) if name else ()
+
+
+def is_way_back(tail: Vertex, head: Vertex) -> bool:
+    """Return whether an arc brings a delay what the next step reads, and not its initial value."""
+    same_loop = tail.step is not None and head.step is not None and tail.step[0] == head.step[0]
+    return head.role is Role.DELAY and tail.role not in LOOSE and same_loop
 
 
 def merge(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[int]]:

@@ -1,93 +1,230 @@
 """The rows of a picture, one below the other in order, and the lines from one row to another.
 
 Knows DOT text, and the places in it that a layout program writes. The program lays out rows that no
-line connects. Here they are put in order; a line leads through the space between two rows.
+line connects. Here they are put in order; a line leaves a row at its right border, and leads
+between two rows to the left border of another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from .columns import narrowed
 from .joints import ATTRIBUTE, STATEMENT
-from .text import is_label
 
-ROW_MARGIN = 4.0  # points between what is in a row and its border
-LANE = 8.0  # points between two lines in the space between rows
-BEND = 8.0  # points of a corner, and of the slanted way to a place
-STEP_ASIDE = 4.0  # points between two ways that are tried
-MOST_TRIED = 200
-CLEAR = 4.0  # points between a line and what it passes
-ARROW = 6.0  # points of an arrowhead
+ROW_MARGIN = 2.0  # points between what is in a row and its border
+LANE = 7.0  # points between two lines beside each other
+BEND = 8.0  # points of a corner
+STRENGTH = 50  # by which the ends of a row are drawn to its borders
 ROW = re.compile(r"subgraph \w+_row(\d+) {")
 BOX = re.compile(r'\bbb="([^"]*)"')
 POSITION = re.compile(r'\b(bb|lp|pos)="([^"]*)"')
 POINT = re.compile(r"(-?[\d.]+(?:e[+-]?\d+)?),(-?[\d.]+(?:e[+-]?\d+)?)")
+STATEMENTS = re.compile(STATEMENT.pattern + ";?")
+BESIDE = re.compile(r"\{\s*rank=same\s*(\w+ \[[^]]*\])[^{}]*\}")  # one above the other, of one rank
+UNSEEN = 'style=invis, width="0.01", height="0.01", fixedsize=true, label=""'
+
+Move = tuple[Callable[[float], float], float]  # across, and up
+Line = re.Match[str]  # a statement of DOT text; its tail and head are groups 2 and 3
 
 
-class Place(NamedTuple):
-    """Where something stands: its middle, half its width and height, and what it is."""
+class Turn(NamedTuple):
+    """A line from one row to another: its statement, the rows, and the points at its ends."""
 
-    middle: complex
-    width: float
-    height: float
-    is_label: bool = False
-    is_dot: bool = False
+    line: Line
+    tail: int
+    head: int
+    start: complex
+    end: complex
+
+    @property
+    def goes_down(self) -> bool:
+        """Whether it leads to a lower row."""
+        return self.tail < self.head
+
+    @property
+    def space(self) -> int:
+        """The row below which it leads back to the left."""
+        return self.head - self.goes_down
+
+    @property
+    def passed(self) -> range:
+        """The rows to the right of which it stands upright."""
+        first, last = (self.tail, self.head - 1) if self.goes_down else (self.head + 1, self.tail)
+        return range(first, last + 1)
+
+    @property
+    def heights(self) -> tuple[int, int]:
+        """The first and the last of these rows, twice, and one more for the space below a row."""
+        first, last = 2 * self.passed[0], 2 * self.passed[-1]
+        return (first, last + 1) if self.goes_down else (first - 1, last)
 
 
-def without_turns(dot: str) -> tuple[str, list[re.Match[str]]]:
-    """Return a DOT text without the lines from one row to another, and these lines."""
-    turns = [line for line in STATEMENT.finditer(dot) if line[3] and "constraint=false" in line[4]]
-    return STATEMENT.sub(lambda line: "" if "constraint=false" in line[4] else line[0], dot), turns
+def without_turns(dot: str) -> tuple[str, list[Line]]:
+    """Return a DOT text without the lines from one row to another, and these lines.
+
+    The ends of the lines stand at the borders of their rows.
+    """
+    lines = [line for line in STATEMENT.finditer(dot) if line[3]]
+    turns = [line for line in lines if "constraint=false" in line[4]]
+    if not turns:
+        return dot, []
+    exits, entries = {line[2] for line in turns}, {line[3] for line in turns}
+    kept = [line for line in lines if "constraint=false" not in line[4]]
+    tails, heads = {line[2] for line in kept}, {line[3] for line in kept}
+    text, inside = dot, ""
+    for row, (start, end) in sorted(_rows(dot), key=lambda item: -item[1][0]):
+        in_frames = BESIDE.sub(r"\1", _without_words(dot[start:end]))
+        at_border = exits | entries | set(_names(_outside_of_frames(in_frames)))
+        for name in _names(in_frames):
+            look = f"[style=invis, weight={STRENGTH if name in at_border else 0}];\n"
+            if name not in heads:
+                inside += f"border_l{row} -> {name} {look}"
+            if name not in tails:
+                inside += f"{name} -> border_r{row} {look}"
+        borders = f"border_l{row} [{UNSEEN}];\nborder_r{row} [{UNSEEN}];\n"
+        text = f"{text[:start]}\n{borders}{text[start:]}"
+    same = "; ".join(f"border_l{row}" for row, _ in _rows(dot))
+    text = STATEMENT.sub(lambda line: "" if "constraint=false" in line[4] else line[0], text)
+    body, _, end = text.rpartition("}")
+    return f"{body}{inside}{{rank=same; {same}}}\n}}{end}", turns
 
 
-def put_in_rows(text: str, turns: list[re.Match[str]]) -> str:
+def put_in_rows(text: str, lines: list[Line]) -> str:
     """Return a DOT text with places, its rows in order, and with lines from one to another."""
-    text = text.replace("\\\n", "")
+    text = STATEMENTS.sub(
+        lambda line: "" if "border_" in f"{line[2]} {line[3]}" else line[0],
+        re.sub(r"(?m)^\s*border_\w+;\n", "", text.replace("\\\n", "")),
+    )
     spans = dict(_rows(text))
-    if len(spans) < 2:
+    if not spans:
         return text
     row_of = {
         match[2]: row for row, (start, end) in spans.items()
         for match in STATEMENT.finditer(text, start, end) if not match[3]
     }  # fmt: skip
-    lines = [0] * len(spans)  # in the space below each row
-    spaces: list[tuple[int, int]] = []  # those at the two ends of each line
-    for turn in turns:
-        tail, head = row_of[turn[2]], row_of[turn[3]]
-        ends = (tail, head - 1) if tail < head else (tail - 1, head)
-        spaces.append(ends)
-        for space in set(ends):
-            lines[space] += 1
-    boxes = [_corners(text[slice(*spans[row])]) for row in sorted(spans)]
-    bottom, top = min(box[1] for box in boxes), max(box[3] for box in boxes)
-    heights = [box[3] - box[1] for box in boxes]
-    between = [(number + 1) * LANE for number in lines[:-1]]
-    more = sum(heights) + sum(between) - (top - bottom)
-    ups: list[float] = []
-    roofs: list[float] = []
-    roof = top + more
-    for box, height, room in zip(boxes, heights, [*between, 0.0], strict=True):
-        ups.append(roof - box[3])
-        roofs.append(roof)
-        roof -= height + room
-    text = _moved(text, spans, row_of, ups, more)
-    places = {match[2]: _place(match) for match in STATEMENT.finditer(text) if not match[3]}
-    passed = [place for place in places.values() if place.width]
-    used = [0] * len(spans)
-    drawn = ""
-    for turn, ends in zip(turns, spaces, strict=True):
-        lanes = []
-        for space in dict.fromkeys(ends):
-            used[space] += 1
-            lanes.append(roofs[space] - heights[space] - LANE * used[space])
-        way = _way(places[turn[2]], places[turn[3]], lanes, passed)
-        drawn += f'{turn[1]}{turn[4]} pos="{_curve(way, turn[4])}"];\n'
-    body, _, end = text.rpartition("}")
+    rows = [_corners(text[slice(*spans[row])]) for row in sorted(spans)]
+    counts = [0] * len(rows)  # of lines in the space below each row
+    for line in lines:
+        counts[Turn(line, row_of[line[2]], row_of[line[3]], 0, 0).space] += 1
+    low, high = min(row[1] for row in rows), max(row[3] for row in rows)
+    rooms = [(count + 1) * LANE for count in counts[:-1]] + [counts[-1] * LANE]
+    more = sum(row[3] - row[1] for row in rows) + sum(rooms) - (high - low)
+    roof, ups = high + more, []
+    for row, room in zip(rows, rooms, strict=True):
+        ups.append(roof - row[3])
+        roof -= row[3] - row[1] + room
+    moves = list(zip(narrowed([text[slice(*spans[row])] for row in sorted(spans)]), ups))
+    text = _moved(text, spans, row_of, moves, more)
+    rows = [_corners(text[slice(*span)]) for _, span in sorted(_rows(text))]
+    places = {match[2]: match for match in STATEMENT.finditer(text) if not match[3]}
+    turns = [
+        Turn(line, row_of[line[2]], row_of[line[3]], _side(places[line[2]], 1),
+             _side(places[line[3]], -1)) for line in lines
+    ]  # fmt: skip
+    ways = list(_ways(turns, rows))
+    drawn = "".join(f'{turn.line[1]}{turn.line[4]} pos="{_curve(way)}"];\n' for turn, way in ways)
+    right = max([row[2] for row in rows] + [point.real for _, way in ways for point in way])
+    graph, page, rest = text.partition("subgraph cluster_")
+    rest = BOX.sub(lambda box: re.sub(r"[^,]*(,[^,]*)$", rf"{right:.6g}\1", box[0]), rest, count=1)
+    body, _, end = f"{graph}{page}{rest}".rpartition("}")
     return f"{body}{drawn}}}{end}"
+
+
+# --- the lines between rows -----------------------------------------------------------------------
+
+
+def _ways(turns: list[Turn], rows: list[list[float]]) -> Iterator[tuple[Turn, list[complex]]]:
+    """Yield each line with its corners: to the right, along rows, between rows to the left, and in.
+
+    Of two lines side by side, that from the upper place is outside, so that they do not cross.
+    """
+    rights = _beside(
+        {turn: max(rows[row][2] for row in turn.passed) for turn in turns},
+        {turn: turn.heights for turn in turns},
+        lambda turn: (len(turn.passed), turn.start.imag * (1 if turn.goes_down else -1)), 1,
+    )  # fmt: skip
+    lefts = _beside(
+        {turn: rows[turn.head][0] for turn in turns},
+        {turn: (2 * turn.head - turn.goes_down, 2 * turn.head + (not turn.goes_down))
+         for turn in turns},
+        lambda turn: turn.end.imag * (-1 if turn.goes_down else 1), -1,
+    )  # fmt: skip
+    used = [0] * len(rows)
+    for turn in sorted(turns, key=lambda x: (x.goes_down, rights[x] * (1 if x.goes_down else -1))):
+        used[turn.space] += 1
+        lane = rows[turn.space][1] - LANE * used[turn.space]
+        right, left = rights[turn], lefts[turn]
+        yield turn, [
+            turn.start, complex(right, turn.start.imag), complex(right, lane),
+            complex(left, lane), complex(left, turn.end.imag), turn.end,
+        ]  # fmt: skip
+
+
+def _beside(
+    borders: dict[Turn, float], heights: dict[Turn, tuple[int, int]],
+    order: Callable[[Turn], Any], side: int,
+) -> dict[Turn, float]:  # fmt: skip
+    """Return where each line stands upright beside the rows: nearest to them the first in order.
+
+    Lines at common heights stand beside each other.
+    """
+    places: dict[Turn, float] = {}
+    for turn in sorted(borders, key=order):
+        low, high = heights[turn]
+        taken = [x for other, x in places.items()
+                 if heights[other][0] <= high and low <= heights[other][1]]  # fmt: skip
+        x = borders[turn] + side * LANE
+        while any(abs(x - other) < LANE for other in taken):
+            x += side * LANE / 2
+        places[turn] = x
+    return places
+
+
+def _side(match: Line, side: int) -> complex:
+    """Return the middle of a node's left or right side."""
+    look = {key: text.strip('"') for key, text in ATTRIBUTE.findall(match[4])}
+    x, y = map(float, look["pos"].split(","))
+    return complex(x + side * 36 * float(look["width"]), y)
+
+
+def _curve(corners: list[complex]) -> str:
+    """Return the points of a line with round corners."""
+    points = [corners[0]]
+    for one, at, other in zip(corners, corners[1:], corners[2:], strict=False):
+        enter, leave = (
+            at + (end - at) / abs(end - at) * min(BEND, abs(end - at) / 2) for end in (one, other)
+        )
+        points += [*_straight(points[-1], enter), (enter + 2 * at) / 3, (leave + 2 * at) / 3, leave]
+    points += _straight(points[-1], corners[-1])
+    return " ".join(f"{point.real:.5g},{point.imag:.5g}" for point in points)
+
+
+def _straight(one: complex, other: complex) -> list[complex]:
+    return [one + (other - one) * part / 3 for part in (1, 2, 3)]
+
+
+# --- the rows -------------------------------------------------------------------------------------
+
+
+def _without_words(row: str) -> str:
+    """Return the text of a row without what is written in the picture."""
+    return re.sub(r'"(?:[^"\\]|\\[\s\S])*"', '""', row.rpartition("}")[0])
+
+
+def _outside_of_frames(row: str) -> str:
+    """Return the text of a row without what stands in a frame inside of the row."""
+    count = 1
+    while count:
+        row, count = re.subn(r"\{[^{}]*\}", "", row)
+    return row
+
+
+def _names(text: str) -> Iterator[str]:
+    yield from (match[2] for match in STATEMENT.finditer(text))
 
 
 def _rows(text: str) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -109,139 +246,34 @@ def _corners(text: str) -> list[float]:
 
 
 def _moved(
-    text: str, spans: dict[int, tuple[int, int]], row_of: dict[str, int], ups: list[float],
+    text: str, spans: dict[int, tuple[int, int]], row_of: dict[str, int], moves: list[Move],
     more: float,
 ) -> str:  # fmt: skip
-    """Return a text in which each row, its title and its lines stand higher by so many points."""
+    """Return a text in which each row and its lines are moved, and the page is so much higher."""
     pieces, before = [], 0
     for row, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
-        pieces += [_higher(text[before:start], row_of, ups, more)]
-        pieces += [POSITION.sub(partial(_up, by=ups[row]), text[start:end])]
+        pieces += [_outside_of_rows(text[before:start], row_of, moves, more)]
+        pieces += [POSITION.sub(partial(_move, by=moves[row]), text[start:end])]
         before = end
-    return "".join([*pieces, _higher(text[before:], row_of, ups, more)])
+    return "".join([*pieces, _outside_of_rows(text[before:], row_of, moves, more)])
 
 
-def _higher(text: str, row_of: dict[str, int], ups: list[float], more: float) -> str:
+def _outside_of_rows(text: str, row_of: dict[str, int], moves: list[Move], more: float) -> str:
     """Return what stands outside of rows: lines, each in a row, and the frame around the rows."""
     text = re.sub(
         r'\bbb="([^"]*),([^",]*)"', lambda box: f'bb="{box[1]},{float(box[2]) + more:g}"', text
     )
     page, title, rest = text.partition("subgraph cluster_")
-    rest = re.sub(r'\blp="[^"]*"', partial(_up_title, by=more), rest)
+    rest = re.sub(r'\b(lp)="([^"]*)"', partial(_move, by=(float, more)), rest)
     return STATEMENT.sub(
-        lambda line: POSITION.sub(partial(_up, by=ups[row_of[line[2]]]), line[0])
+        lambda line: POSITION.sub(partial(_move, by=moves[row_of[line[2]]]), line[0])
         if line[3] and line[2] in row_of else line[0],
         page + title + rest,
     )  # fmt: skip
 
 
-def _up(match: re.Match[str], by: float) -> str:
-    places = POINT.sub(lambda xy: f"{xy[1]},{float(xy[2]) + by:.6g}", match[2])
+def _move(match: re.Match[str], by: Move) -> str:
+    """Return the places of an attribute, moved."""
+    across, up = by
+    places = POINT.sub(lambda xy: f"{across(float(xy[1])):.6g},{float(xy[2]) + up:.6g}", match[2])
     return f'{match[1]}="{places}"'
-
-
-def _up_title(match: re.Match[str], by: float) -> str:
-    return POINT.sub(lambda xy: f"{xy[1]},{float(xy[2]) + by:.6g}", match[0])
-
-
-def _place(match: re.Match[str]) -> Place:
-    look = {key: text.strip('"') for key, text in ATTRIBUTE.findall(match[4])}
-    if "pos" not in look or "width" not in look:
-        return Place(0j, 0.0, 0.0, False, False)
-    x, y = map(float, look["pos"].split(","))
-    width, height = (float(look[side]) * 36 for side in ("width", "height"))
-    is_dot = look.get("shape") == "circle" and look.get("label", "") in ("", "●", "◆")
-    return Place(complex(x, y), width, height, is_label(match[2]), is_dot)
-
-
-def _way(tail: Place, head: Place, lanes: list[float], passed: list[Place]) -> list[complex]:
-    """Return the corners of the way from a place to another, through the lanes between rows.
-
-    The way is added to what other lines keep away from.
-    """
-    first = _to_lane(tail, lanes[0], passed, 1)
-    last = _to_lane(head, lanes[-1], passed, -1)
-    between = []
-    if len(lanes) > 1:  # past the rows between
-        x = _free(last[-1].real, lanes[0], lanes[1], passed, (1, -1))
-        between = [complex(x, lanes[0]), complex(x, lanes[1])]
-    way = [*first, *between, *reversed(last)]
-    for one, other in pairwise(way):
-        if one.real == other.real:
-            passed.append(Place((one + other) / 2, 0.0, abs(one - other) / 2 - 1))
-    return way
-
-
-def _to_lane(place: Place, lane: float, passed: list[Place], side: int) -> list[complex]:
-    """Return the corners of the way from a place to a lane; names are written at their sides."""
-    down = 1.0 if lane > place.middle.imag else -1.0
-    start, x = place.middle, place.middle.real
-    sides: tuple[int, ...] = (side,)
-    if place.is_label:
-        start += side * place.width
-        x = start.real + side * BEND
-        sides = (side, -side)
-    elif place.is_dot:
-        sides = (1, -1)
-    elif side < 0:
-        x -= BEND + place.width  # other lines come to the middle of the left
-    leave = start.imag + down * (place.height + BEND)
-    others = [other for other in passed if other is not place]
-    x = _free(x, leave, lane, others, sides)
-    return [_edge(place, start, complex(x, leave)), complex(x, leave), complex(x, lane)]
-
-
-def _free(x: float, one: float, other: float, passed: list[Place], sides: tuple[int, ...]) -> float:
-    """Return where an upright line between two heights passes nothing, as near as can be."""
-    low, high = sorted((one, other))
-    near = [
-        (place.middle.real, place.width + CLEAR) for place in passed
-        if low < place.middle.imag + place.height and high > place.middle.imag - place.height
-    ]  # fmt: skip
-    for aside in range(MOST_TRIED):
-        for side in sides:
-            here = x + side * aside * STEP_ASIDE
-            if all(abs(here - middle) >= width for middle, width in near):
-                return here
-    return x
-
-
-def _edge(place: Place, start: complex, to: complex) -> complex:
-    """Return where a line from the middle of a place leaves the place; of a dot, its middle."""
-    way = to - place.middle
-    if place.is_label or place.is_dot or not way:
-        return start
-    if abs(place.width - place.height) < 1:  # a circle
-        return place.middle + way / abs(way) * place.width
-    return place.middle + way * min(
-        half / abs(length)
-        for length, half in ((way.real, place.width), (way.imag, place.height))
-        if length
-    )
-
-
-def _curve(corners: list[complex], look: str) -> str:
-    """Return the points of a line with round corners, with an arrowhead where it has one."""
-    corners = [corners[0], *(other for one, other in pairwise(corners) if abs(other - one) > 0.1)]
-    options = dict(ATTRIBUTE.findall(look.replace(" ", ",")))
-    sign, end, beside, kind = "e", -1, -2, options.get("arrowhead", "normal")
-    if options.get("dir") == "back":
-        sign, end, beside, kind = "s", 0, 1, options.get("arrowtail", "normal")
-    arrows = []
-    if options.get("dir") != "none" and kind != "none":
-        tip, way = corners[end], corners[beside] - corners[end]
-        arrows = [f"{sign},{tip.real:.5g},{tip.imag:.5g}"]
-        length = ARROW * (1 + kind.startswith("none"))
-        corners[end] = tip + way / abs(way) * min(length, 0.8 * abs(way))
-    points = [corners[0]]
-    for one, at, other in zip(corners, corners[1:], corners[2:], strict=False):
-        enter, leave = (
-            at + (end - at) / abs(end - at) * min(BEND, abs(end - at) / 2) for end in (one, other)
-        )
-        points += [*_straight(points[-1], enter), (enter + 2 * at) / 3, (leave + 2 * at) / 3, leave]
-    points += _straight(points[-1], corners[-1])
-    return " ".join([*arrows, *(f"{point.real:.5g},{point.imag:.5g}" for point in points)])
-
-
-def _straight(one: complex, other: complex) -> list[complex]:
-    return [one + (other - one) * part / 3 for part in (1, 2, 3)]

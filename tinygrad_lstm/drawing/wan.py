@@ -8,7 +8,7 @@ before what it leads to, and the arrow into it is the one long way back.
 
 from __future__ import annotations
 
-from itertools import cycle, pairwise, takewhile
+from itertools import cycle, pairwise
 from typing import Any
 
 import graphviz
@@ -16,7 +16,7 @@ import graphviz
 from .frames import Frame
 from .legend import below, says_gradients_at_arrows
 from .rows import SMALL
-from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex
+from .skeleton import Arc, Label, Role, Skeleton, Sort, Vertex, is_way_back
 from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
 from .turns import ROW_MARGIN
 
@@ -37,7 +37,7 @@ FRAME = {
     "color": "#9aa0a6", "fontsize": "12", "margin": "10", "fontcolor": "#5f6368",
     "labeljust": "l", "labelloc": "b",
 }  # fmt: skip
-NARROW = {"fontsize": "10", "margin": "5"}  # of the frames in rows
+NARROW = {"fontsize": "10", "margin": "3"}  # of the frames in rows
 CIRCLE = "0.26"  # inches across a junction, a product and a branch point
 THICK = "1.8"  # points across the line of a value that is carried over a step
 AT_DOT = "nonenormal"  # an arrowhead that keeps away from the middle of a dot
@@ -91,7 +91,7 @@ class _View:
             graph_attr={
                 "rankdir": "LR", "fontname": FONT, "fontsize": "9" if self.drawn.rows else "10",
                 "nodesep": "0.2" if self.drawn.rows else "0.25",
-                "ranksep": "0.08" if self.drawn.rows else "0.3",  # rows are for narrow pages
+                "ranksep": "0.06" if self.drawn.rows else "0.3",  # rows are for narrow pages
                 "bgcolor": "white", "newrank": "true", "labelloc": "b",
                 "labeljust": "l", "fontcolor": "#5f6368",
                 "label": below(self.drawn) if legend else "",
@@ -131,20 +131,11 @@ class _View:
             if rows[number] == row:
                 frames.at(vertex.scope).contents.append((number, None))
         for number, arc in enumerate(self.drawn.arcs):
-            turn = self._turn(arc)
             for at, label in enumerate(arc.labels):
-                if rows[arc.tail if at < turn else arc.head] == row:
+                if rows[arc.tail if at < arc.turn else arc.head] == row:
                     frames.at(label.scope).contents.append((number, at))
         frames.write(graph, graph.name, self._put, self.titled, (),
                      **(FRAME | NARROW if self.drawn.rows else FRAME))  # fmt: skip
-
-    def _turn(self, arc: Arc) -> int:
-        """Return how many labels of an arc stand in the row that it comes from."""
-        if not arc.turns:
-            return 0
-        scopes = [self.drawn.vertices[end].scope for end in (arc.tail, arc.head)]
-        at_tail = (label.scope == scopes[0] != scopes[1] for label in arc.labels)
-        return sum(1 for _ in takewhile(bool, at_tail))
 
     def _id(self, number: int) -> str:
         return f"{self.view[0]}{number}"
@@ -225,21 +216,23 @@ class _View:
 
     def _arc(self, graph: Any, number: int, arc: Arc) -> None:
         """Write an arc as lines from label to label, from its tail to its head."""
-        tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
+        tail = self.drawn.vertices[arc.tail]
         stops = [self._id(arc.tail), *self._label_ids(number), self._id(arc.head)]
         ends = {0: arc.tail, len(stops) - 1: arc.head}
         pointed = 0 if self.adjoint else len(stops) - 1
         at = list(range(len(stops)))
-        if _is_way_back(tail, head):  # turned round, so that the delay stands left
+        if self._is_way_back(arc):  # turned round, so that the delay stands left
             at.reverse()
         for one, other in pairwise(at):
             look = self._line(arc, min(one, other))
-            if tail.role is Role.END and not tail.scope and one == 0:
+            if tail.role is Role.END and not tail.scope and one == 0 and not self.drawn.rows:
                 look["minlen"] = "2" if arc.labels else "3"  # to stand left of what is in a frame
-            if _is_way_back(tail, head) and other == len(stops) - 2:
+            if self._is_way_back(arc) and other == len(stops) - 2:
                 look["weight"] = "0"  # labels stand near the tail
-            if arc.turns and min(one, other) == self._turn(arc):
+            if arc.turn and one == arc.turn:
                 look["constraint"] = "false"
+            elif arc.turn and one > arc.turn + 1:
+                look["weight"] = "4"  # labels stand near the head
             for end, side, stop in (("tail", "e", one), ("head", "w", other)):
                 if stop not in ends:
                     look[f"{end}port"] = side
@@ -265,9 +258,7 @@ class _View:
         ]  # fmt: skip
         is_before, is_after = all(at <= gain for gain in gains), all(at > gain for gain in gains)
         # a value carried over a step, before or behind which it is multiplied
-        is_carry = (tail.role is Role.DELAY and is_before) or (
-            head.role is Role.DELAY and is_after and tail.role not in LOOSE
-        )
+        is_carry = (tail.role is Role.DELAY and is_before) or (is_way_back(tail, head) and is_after)
         delay = arc.tail if tail.role is Role.DELAY and is_before else arc.head
         look = {"color": arc.color or (self.carries[delay] if is_carry else self.ink)}
         if is_carry:
@@ -277,6 +268,11 @@ class _View:
         if self.adjoint and not arc.is_live:
             look["color"] = "none"
         return look
+
+    def _is_way_back(self, arc: Arc) -> bool:
+        """Return whether an arc leads back to a delay, left of what it leads to, in its row."""
+        tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
+        return is_way_back(tail, head) and not arc.turn
 
     def _is_dot(self, number: int) -> bool:
         return number in self.idle or self.drawn.vertices[number].role in DOTS[self.view]
@@ -301,8 +297,7 @@ class _View:
             "fontcolor": self.ink, "shape": "plaintext",
         }  # fmt: skip
         if not is_name and any(lines):
-            tail, head = self.drawn.vertices[arc.tail], self.drawn.vertices[arc.head]
-            points_left = self.adjoint != _is_way_back(tail, head)
+            points_left = self.adjoint != self._is_way_back(arc)
             look |= {"shape": "trapezium", "orientation": "90" if points_left else "-90"}
             look |= {"style": "filled", **GAINS[label.sort], "color": self.ink}
         if arc.is_marked and any(lines):
@@ -316,8 +311,3 @@ class _View:
         width, height = (f"{float(look[side]) * SMALL:.2f}" for side in ("width", "height"))
         letters = float(look.get("fontsize", "11")) * SMALL
         return {**look, "width": width, "height": height, "fontsize": f"{letters:g}"}
-
-
-def _is_way_back(tail: Vertex, head: Vertex) -> bool:
-    """Return whether an arc leads back to a delay, which stands left of what it leads to."""
-    return head.role is Role.DELAY and tail.role not in LOOSE
