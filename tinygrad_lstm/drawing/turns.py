@@ -89,8 +89,8 @@ def without_turns(dot: str) -> tuple[str, list[Line]]:
         text = f"{text[:start]}\n{borders}{text[start:]}"
     same = "; ".join(f"border_l{row}" for row, _ in _rows(dot))
     text = STATEMENT.sub(lambda line: "" if "constraint=false" in line[4] else line[0], text)
-    body, _, end = text.rpartition("}")
-    return f"{body}{inside}{{rank=same; {same}}}\n}}{end}", turns
+    body, _, rest = text.rpartition("}")
+    return f"{body}{inside}{{rank=same; {same}}}\n}}{rest}", turns
 
 
 def put_in_rows(text: str, lines: list[Line]) -> str:
