@@ -284,3 +284,76 @@ def test_where_lines_cross_one_has_a_bridge():
         ("white", "45,50", "55,50"), ('"black"', "45,50", "55,50")]  # fmt: skip
     assert bridge(text.replace(upright, "")) == text.replace(upright, "")
     assert bridge(text.replace("c -> d", "a -> d")).count("bridge") == 0  # of one fork
+
+
+# --- what a reader of the picture alone needs -----------------------------------------------------
+
+
+def joined():
+    """Record steps that read a join and a mask, and a loss that nobody named."""
+    x, W, V, h, total = (
+        leaf("x", 6, 2),
+        leaf("W", 5, 3),
+        leaf("V", 3, 2),
+        tg.Tensor(np.zeros(3)),
+        0.0,
+    )
+    mask = (np.arange(6) % 3 > 0).astype(float)[:, None] * np.ones((6, 3))
+    for k in tg.steps(6):
+        h = mask[k] * tg.tanh(tg.concatenate((x[k], h), axis=-1) @ W)
+        h.name = "h"
+        y = h @ V + (x[k] * x[k] + 1.0) ** 1.5
+        total = total + tg.sum(y * y)
+    return total * 0.5
+
+
+def words_of(network, view="adjoint"):
+    dot = tg.draw(network(), view=view).dot
+    return [line for part in (*nodes(dot), *labels(dot)) for line in part.lines], legend(dot)
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint"])
+def test_a_join_says_its_operands_in_order(view):
+    words, below = words_of(joined, view)
+    assert "[x(k), h(k−1)]" in words and any("[a, b] a, and then b" in line for line in below)
+
+
+def test_the_gain_of_a_function_of_several_operands_is_its_slope():
+    words, _ = words_of(joined)
+    assert any(line.startswith("1.5 (") for line in words) and not any("′" in x for x in words)
+
+
+def test_a_function_of_several_signals_says_which_is_which():
+    words, below = words_of(lambda: tg.sum(leaf("a", 3) * 2.0 / tg.exp(leaf("e", 3))))
+    assert "◆" in words and any(line.startswith("◆ in the box of a function") for line in below)
+    words, _ = words_of(lambda: tg.sum(leaf("a", 3) * 2.0 / tg.exp(leaf("e", 3))), "forward")
+    assert "a ∘ 2 / exp(e)" in words or "2 a / exp(e)" in words
+
+
+def test_a_loss_and_a_mask_that_nobody_named_are_called_as_a_person_would():
+    words, _ = words_of(joined)
+    assert "δL" in words and "m(k)" in words
+
+
+def test_the_legend_says_the_steps_that_k_runs_over():
+    assert "steps: k = 0 … 5" in words_of(joined)[1]
+    encoder, decoder = (tg.nn.RNN(2, 3, seed=0, name=name) for name in ("encoder", "decoder"))
+
+    def network():
+        out, _ = decoder(leaf("u", 3, 2), encoder(leaf("x", 5, 2))[1])
+        return tg.nn.squared_error(out, np.zeros((3, 3)))
+
+    assert "steps: k = 0 … 4 in encoder; k = 0 … 2 in decoder" in words_of(network)[1]
+
+
+def test_a_constant_has_no_gradient():
+    assert not any("constant" in line for line in words_of(joined)[1])
+
+
+def test_a_sum_before_a_loss_is_one_end():
+    def network():
+        h = tg.tanh(leaf("x", 3, 2) @ leaf("W", 2, 2))
+        return tg.nn.squared_error(h + tg.tanh(h @ leaf("V", 2, 2)), np.zeros((3, 2)))
+
+    words, _ = words_of(network)
+    assert sum(line.startswith("∂L/∂") for line in words) == 1

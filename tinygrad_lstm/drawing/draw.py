@@ -235,9 +235,7 @@ def _wan(
     values = None if values is False else values  # False, which is not step 0
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
-    drawn.notes = [
-        *_ranges(network), *notes, *_notes_on_varying(network), *drawn.notes
-    ]  # fmt: skip
+    drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -266,7 +264,9 @@ def _wan(
         drawn.notes.append(f"orange: {', '.join(highlight)}")
     drawn.notes += wrong.remarks
     wrap(drawn)
-    return dot(drawn, view, title, legend=legend), drawn.notes
+    notes = drawn.notes
+    drawn.notes = [*_ranges(network), *notes]
+    return dot(drawn, view, title, legend=legend), notes
 
 
 def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:

@@ -87,7 +87,7 @@ class Labels(Reader):
     def backward(self, node: Node) -> str:
         """Return what a function of several entries hands back, or "" if that is too long."""
         (wire, *_) = node.outputs
-        text = label(self.back(node, 0, self.variable("δ", wire, None, self.value(wire))))
+        text = self._written(self.back(node, 0, self.variable("δ", wire, None, self.value(wire))))
         return text if len(text) <= LONGEST_BACK else ""
 
     def signal_name(self, node: Node) -> str:
