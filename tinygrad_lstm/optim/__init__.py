@@ -11,6 +11,7 @@ from .clipping import clip_grad_norm_, clip_grad_value_
 from .dekf import DEKF
 from .hessian_free import HessianFree
 from .minimization import minimize
+from .one_cycle import OneCycleLR
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau
 from .rmsprop import RMSprop
@@ -20,7 +21,6 @@ from .schedules import (
     LambdaLR,
     LinearLR,
     LRScheduler,
-    OneCycleLR,
     SequentialLR,
     StepLR,
 )
