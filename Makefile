@@ -33,7 +33,7 @@ types: .venv/.dev ## check the type hints
 	@$(BIN)/mypy
 
 bench: .venv/.bench ## measure speed, beside the peers that are installed
-	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.graphs
+	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.graphs && $(BIN)/python -m benchmarks.updates
 
 notebooks: .venv/.notebooks ## execute the notebooks
 	@cd notebooks && for each in *.ipynb; do ../$(BIN)/jupyter-execute $$each || exit 1; done

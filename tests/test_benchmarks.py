@@ -6,6 +6,7 @@ import pytest
 from benchmarks.by_hand import check
 from benchmarks.problem import NETWORKS, Size, make
 from benchmarks.systems import tape
+from benchmarks.updates import Counter, word
 
 EVERY = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
 
@@ -38,3 +39,28 @@ def test_sequences_that_are_padded_have_unsorted_lengths():
     lengths = make(Size(20, 8, 2, 2), NETWORKS["padded"]).lengths
     assert lengths.max() <= 20 and lengths.min() >= 10 and len(set(lengths)) > 3
     assert list(lengths) != sorted(lengths) and list(lengths) != sorted(lengths)[::-1]
+
+
+def test_a_word_says_what_may_follow():
+    x, y = word(2)
+    letters = ["Sabc"[k] for k in x.argmax(1)]
+    follows = ["".join(np.array([*"abcT"])[row > 0]) for row in y]
+    assert letters == [*"Saabbcc"]
+    assert follows == ["a", "ab", "ab", "b", "c", "c", "T"]
+
+
+def test_the_filter_learns_from_words():
+    counter = Counter(0)
+
+    def error():
+        state, total = (np.zeros(4), np.zeros(4)), 0.0
+        for letter, follows in zip(*word(3), strict=True):
+            state = counter.cell(letter, state)
+            total += ((counter.dense(state[0]).data - follows) ** 2).mean()
+        return total / 10
+
+    before = error()
+    for k in range(8):
+        counter.learn(k / 100)
+    assert error() < 0.5 * before
+    assert not counter.cell.U.data.any()
