@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -438,6 +439,50 @@ def test_an_error_of_the_compiler_itself_runs_the_function_with_a_reason(monkeyp
         assert "failed: KeyError: 'planted'" in step.report() and not step.source
         with pytest.raises(UsageError, match="planted"):
             strict(np.arange(3.0))
+
+
+@needs_a_compiler
+def test_one_step_and_a_batch_of_none():
+    loss_of, leaves, x, target = layer(tg.nn.LSTM)
+    agrees(loss_of, leaves, x[:1], target[:1])
+    W, U = drawn(3, 4, name="W"), drawn(4, 4, name="U")
+
+    def own(x: Any) -> tg.Tensor:
+        h = np.zeros((x.shape[1], 4))
+        for k in tg.steps(3):
+            h = tg.tanh(x[k] @ W + h @ U)
+        return tg.sum(h * h)
+
+    agrees(own, [W, U], np.zeros((3, 0, 3)))
+
+
+@needs_a_compiler
+def test_threads_may_call_one_compiled_function():
+    loss_of, _, x, target = layer(tg.nn.LSTM)
+    step = tg.compile(loss_of, strict=True)
+    numbers = [(x * n, target + n) for n in range(1, 9)]
+    right = [loss_of(*pair).item() for pair in numbers]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            given = [loss.item() for loss in pool.map(lambda pair: step(*pair), numbers)]
+            np.testing.assert_allclose(given, right, rtol=1e-12)
+
+
+@needs_a_compiler
+def test_entries_are_taken_by_a_table_and_remainders_have_the_sign_of_the_divisor():
+    w, at = drawn(5, name="w"), np.array([3, 0, 3, 1])
+    agrees(lambda x: tg.sum((x * w)[at] ** 2), [w], np.arange(1.0, 6.0))
+    agrees(lambda x: tg.sum((x * w) % -0.7 + (x * w) % 0.3), [w], RNG.normal(size=5))
+
+
+def test_an_argument_that_is_part_of_the_program_and_often_changes_runs_eagerly():
+    w = drawn(4, name="w")
+    step = tg.compile(lambda mask: tg.sum(tg.where(mask, w, w * w)))
+    for number in range(1, 13):
+        mask = np.array([bool(number & bit) for bit in (1, 2, 4, 8)])
+        right = np.where(mask, w.data, w.data**2).sum()
+        assert abs(step(mask).item() - right) < 1e-12
+    assert "often changes" in step.report()
 
 
 @needs_a_compiler

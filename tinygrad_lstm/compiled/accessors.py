@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..engine.symbol import ITEM, Symbol
+from ..formulas.fast.lines import VIEWS
 from ..formulas.simplify import is_spread
 
 
@@ -64,6 +65,8 @@ def array(base: str, shape: tuple[int, ...]) -> Accessor:
 
 def view(whole: Accessor, operation: Symbol) -> Accessor | None:
     """Return the accessor of what an operation takes of an array, or None if it is no view."""
+    if 0 in whole.shape and operation.notation in VIEWS:  # no entry, wherever they may lie
+        return replace(whole, shape=operation.shape, strides=contiguous(operation.shape))
     reach = sum(max(0, (n - 1) * s) for n, s in zip(whole.shape, whole.strides, strict=True))
     memory = np.empty(whole.offset + reach + 1, np.int8)  # one byte an entry, and never filled
     place = as_strided(memory[whole.offset :], whole.shape, whole.strides)

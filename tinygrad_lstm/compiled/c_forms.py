@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine.composites import COMPOSITES
 from ..engine.kind import Kind
-from ..engine.symbol import ADD, MATMUL, SUBTRACT, TOTAL, Notation, Symbol
+from ..engine.symbol import ADD, ITEM, MATMUL, SUBTRACT, TOTAL, Notation, Symbol
 from ..errors import UsageError
 from ..formulas.fast.lines import operations
 from ..formulas.numpy_code import by_forward
@@ -39,7 +39,9 @@ def opened(formula: Any) -> Any:
 def number_text(number: Any) -> str:
     """Return a number as C text."""
     entries = np.ravel(getattr(number, "value", number))
-    if not entries.size or not np.all((entries == entries[0]) | np.isnan(entries)):
+    if not entries.size:
+        return "((real) 0.0)"
+    if not np.all((entries == entries[0]) | np.isnan(entries)):
         raise NotCompiled("compile: found an array without a name; name it: x.name = …")
     value = float(entries[0])
     if np.isnan(value):
@@ -72,10 +74,15 @@ def moves(formula: Any) -> Moves | None:
 
     The operation, or its transpose, is run on the numbers of the entries, and then on others.
     """
-    primitive = by_forward().get(getattr(formula, "apply", None))
-    if primitive is None or primitive.kind is not Kind.LINEAR or primitive.is_entrywise:
+    apply = getattr(formula, "apply", None)
+    primitive = by_forward().get(apply)
+    if apply is None or (primitive is None and formula.notation is not ITEM):
         return None
-    if primitive.c_reduces is not None:
+    if primitive is not None and (
+        primitive.kind is not Kind.LINEAR
+        or primitive.is_entrywise
+        or primitive.c_reduces is not None
+    ):
         return None
     (x,), parameters = formula.operands, formula.parameters
     shape = np.shape(getattr(x, "value", x))
@@ -85,9 +92,11 @@ def moves(formula: Any) -> Moves | None:
         return None
     if any(isinstance(value, Varying) for value in parameters.values()):
         return None
-    places = _places(lambda x: primitive.forward(x, **parameters), shape)
+    places = _places(lambda x: apply(x, **parameters), shape)
     if places is not None:
         return Moves(places, True)
+    if primitive is None:
+        return None
     blank = np.zeros(shape)
     places = _places(lambda ct: primitive.transposed(ct, blank, **parameters), formula.shape)
     return None if places is None else Moves(places, False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from .recording import FLOATS, Recording
 from .state import Watch, random_state
 
 MOST = 32  # recordings that are kept
+MOST_VALUES = 8  # of whole numbers and truth values, which are part of a program
+MANY = "an argument of whole numbers or truth values, which are part of the program, often changes"
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
 HOW = "runs as native code"
 INTERNAL = "the compiler of this package failed"
@@ -86,6 +89,7 @@ class Compiled:
         self.source = ""
         self.reason, self._note = "it was not called yet", ""
         self._recordings: dict[Hashable, _Compilation] = {}
+        self._values: Counter[Hashable] = Counter()  # of the same kind, that were recorded
         self._lock = threading.RLock()
         self._names = _parameter_names(loss_of)
 
@@ -97,9 +101,7 @@ class Compiled:
             is_recording = here.get().recording
             known = self._recordings.get(key)
             if known is None or known.watch.has_changed():
-                if len(self._recordings) >= MOST:
-                    self._recordings.clear()
-                known = self._recordings[key] = _compilation(self, args, options)
+                known = self._record(key, args, options)
             program, self.source, self.reason = known.program, known.source, known.reason
             self._note = known.note
             if program is None:
@@ -110,6 +112,21 @@ class Compiled:
                 self._recordings[key] = _Compilation(known.watch, _internal(error))
                 self.source, self.reason = "", _internal(error)
                 return self._eagerly(args, options)
+
+    def _record(
+        self, key: Hashable, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> _Compilation:
+        """Record the function, unless it was recorded for many values of the same arguments."""
+        forms = [*map(_form, (*args, *options.values()))]
+        kinds = tuple(form[:3] if form[0] == "data" else form for form in forms)
+        if kinds != tuple(forms):
+            self._values[kinds] += 1
+            if self._values[kinds] > MOST_VALUES:
+                return _Compilation(Watch(_form), MANY)
+        if len(self._recordings) >= MOST:
+            self._recordings.clear()
+        known = self._recordings[key] = _compilation(self, args, options)
+        return known
 
     def _eagerly(self, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
         if self.strict:
@@ -134,7 +151,7 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
         return []
 
 
-def _form(value: Any) -> Hashable:
+def _form(value: Any) -> tuple[Any, ...]:
     """Return what a program depends on of an argument."""
     if isinstance(value, np.ndarray):
         if value.dtype in FLOATS:

@@ -144,6 +144,13 @@ static inline real real_mask(real x, real share)
     memcpy(&y, &pattern, sizeof y);
     return y;
 }
+/* a mod b has the sign of b */
+static inline real real_remainder(real a, real b)
+{
+    real rest = M(fmod)(a, b);
+    if (rest == 0) return M(copysign)(rest, b);
+    return rest < 0 != b < 0 ? rest + b : rest;
+}
 static inline real real_ratio(real a, real b) { return b == 0 ? 0 : a / b; }
 
 /* --- products of matrices --------------------------------------------------------------------- */

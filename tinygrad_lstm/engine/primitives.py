@@ -206,7 +206,7 @@ arctan2   = elementwise("arctan2",   np.arctan2,   lambda a, b, y: _along(b, a),
 logaddexp = elementwise("logaddexp", np.logaddexp, lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a),
                         c="real_logaddexp({0}, {1})", notation=function("logaddexp"), samples=BINARY, analytic=False)
 remainder = elementwise("remainder", np.remainder, lambda a, b, y: one(y), lambda a, b, y: (y - a) / b,
-                        notation=symbol.MODULO, samples=QUOTIENT, analytic=False)
+                        c="real_remainder({0}, {1})", notation=symbol.MODULO, samples=QUOTIENT, analytic=False)
 fmod      = elementwise("fmod",      np.fmod,      lambda a, b, y: one(y), lambda a, b, y: (y - a) / b,
                         c="M(fmod)({0}, {1})", notation=function("fmod"), samples=QUOTIENT, analytic=False)
 fmax      = elementwise("fmax",      np.fmax,      lambda a, b, y: (y == a) - half(y) * (a == b),
