@@ -33,6 +33,7 @@ from .by_step import Sequences
 from .derivation import Derivation
 from .derived import Derived, Equation, Initial, Repetition, Source, Stage, Term
 from .letter_reader import LetterReader, of_every_step
+from .letters import with_ending
 from .named_signals import NamedSignals
 from .names import Names
 from .reader import Variable
@@ -395,7 +396,8 @@ class _Derivation:
         if all(is_of_one_step(term) for term in terms):
             closed = tuple(at_its_step(term, len(self.reader.steps(collect))) for term in terms)
         if out not in self.stacked:
-            name = self.names.get(collect.inputs[0], "u") + "_all"
+            step = self.network.source(collect.inputs[0], (Kind.BRANCH,)).outputs[0]
+            name = with_ending(self.names.get(step, "u"), "_all")
             self.stacked[out] = Names([*self.names.values(), *self.stacked.values()]).free(name)
             value = self.network.wires[out].value
             δ = self.reader.letter(f"δ{self.stacked[out]}", out, value, None, True)

@@ -60,7 +60,8 @@ class NamedSignals:
         uses = list(self._uses(wire))
         if node.kind is Kind.COLLECT:
             whole = [user for user, _ in uses if user.kind is not Kind.TAP]
-            return len(whole) > 1 or any(user.kind is Kind.MATRIX_FUNCTION for user in whole)
+            kinds = (Kind.MATRIX_FUNCTION, Kind.BILINEAR)
+            return len(whole) > 1 or any(user.kind in kinds for user in whole)
         if node.kind is Kind.CONSTANT:
             entries = np.ravel(self.network.wires[wire].value)
             if entries.size and np.all(entries == entries[0]):
