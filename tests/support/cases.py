@@ -52,35 +52,44 @@ class CasesFailed(Exception):
 def joined(items):
     """Return items with neighbouring cases of one test as one item, `AT_ONCE` at most.
 
-    All cases of one planted network go to one process of xdist: their reports are made once.
+    All cases that share what is cached, such as those of one planted network, go to one process of
+    xdist, whose cache has it: their reports, or layouts, are made once.
     """
     joint = []
-    for place, group in groupby(items, _place):
-        members = list(group)
-        size = 1 if place is None else AT_ONCE
-        for at in range(0, len(members), size):
-            part, network = members[at : at + size], place and place[-1]
-            alone = len(part) == 1 and not network
-            joint.append(part[0] if alone else _as_one(part, network))
+    for test, group in groupby(items, _test):
+        by_cache = {}
+        for item in group:
+            by_cache.setdefault(_cache(item) if test else "", []).append(item)
+        for cache, members in by_cache.items():
+            size = AT_ONCE if test else 1
+            for at in range(0, len(members), size):
+                part = members[at : at + size]
+                alone = len(part) == 1 and not cache
+                joint.append(part[0] if alone else _as_one(part, cache))
     return joint
 
 
-def _place(item):
-    """Return what cases of one test share; None for a test that has to run by itself."""
+def _test(item):
+    """Return the test of a case; None for a test that has to run by itself."""
     if type(item) is not pytest.Function or not hasattr(item, "callspec"):
         return None
     needs_more = set(item.fixturenames) - set(item.callspec.params)
     marks = {mark.name for mark in item.iter_markers()}
     if needs_more or marks - PLAIN or getattr(item.obj, "is_hypothesis_test", False):
         return None
-    case = item.callspec.params.get("case")
-    return item.parent, item.originalname, getattr(case, "network", "")
+    return item.parent, item.originalname
 
 
-def _as_one(members, network):
+def _cache(item):
+    """Return which of the cached results a case reads: its planted network's, or its renderer's."""
+    params = item.callspec.params
+    return getattr(params.get("case"), "network", params.get("way", ""))
+
+
+def _as_one(members, cache):
     first, more = members[0], len(members) - 1
     name = f"{first.name.removesuffix(']')} and {more} more]" if more else first.name
     # what xdist reads in an id: the rest after "@" is sent to one process
-    group = f"@{network}" if network and hasattr(first.config, "workerinput") else ""
+    group = f"@{cache}" if cache and hasattr(first.config, "workerinput") else ""
     nodeid = f"{first.parent.nodeid}::{name}{group}"
     return Cases.from_parent(first.parent, name=name, nodeid=nodeid, members=members)

@@ -15,11 +15,14 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..network.flow import BORDERS, DELAYS, Flow, Node
-from ..network.operate import Action, Actions, Region, signed_sum, whole
+from ..network.operate import Action, Actions, Region, action_of, signed_sum, whole
 from ..network.parameters import varying
 
 Rows = dict[int, np.ndarray]  # signals by wire, each (rows, ...)
-ByRow = dict[tuple[int, int | None], bool]  # whether a node acts row by row, at a step if it varies
+# how a node does all rows at once, if it can; at a step if it varies
+ByRow = dict[tuple[int, int | None], str]
+TRIED = 7  # rows
+PLAIN, WIDE, APART = "plain", "wide", "apart"  # as it is; told of a shape with rows; not at all
 
 
 class RowsRun:
@@ -44,6 +47,7 @@ class RowsRun:
         self.graph, self.nodes, self.count = graph, graph.nodes, count
         self.known, self.actions, self.by_row = known, actions, by_row
         self.on: Rows = {}
+        self.wide: dict[int, Action] = {}  # of nodes that are told of shapes with rows
 
     def replace(self, wire: int, step: int | None, rows: np.ndarray) -> np.ndarray:
         """Return the rows that go on in place of a signal's."""
@@ -173,18 +177,23 @@ class RowsRun:
     ) -> np.ndarray:
         """Return the only signal of a node of which rows change one operand."""
         node = self.nodes[at]
-        wire = node.inputs[port]
-        others = Row(self, 0, {}, step)
+        wire, others = node.inputs[port], Row(self, 0, {}, step)
 
-        def of(value: np.ndarray) -> np.ndarray:
+        def of(value: np.ndarray, act: Action = act) -> np.ndarray:
             signals: dict[int, Any] = {x: others[x] for x in node.inputs if x != wire}
             return self._signal(act, node, signals | {wire: value}, step)
 
         x = on[wire]
         key = at, step if node.residuals or varying(node.parameters) else None
         if key not in self.by_row:
-            self.by_row[key] = _acts_by_row(of, x.shape[1:], x.dtype)
-        return of(x) if self.by_row[key] else np.stack([of(row) for row in x])
+            self.by_row[key] = _way(node, of, x.shape[1:], x.dtype)
+        if self.by_row[key] == PLAIN:
+            return of(x)
+        if self.by_row[key] == APART:
+            return np.stack([of(row) for row in x])
+        if at not in self.wide:
+            self.wide[at] = _wide_action(node, self.count)
+        return of(x, self.wide[at])
 
     @staticmethod
     def _signal(act: Action, node: Node, signals: dict[int, Any], step: int | None) -> np.ndarray:
@@ -235,20 +244,33 @@ class Row(dict[int, Any]):
         return known if self.step is None else known[self.step]
 
 
-def _acts_by_row(
-    of: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], dtype: np.dtype
-) -> bool:
-    """Return whether a function acts on each row of an array by itself, as a trial shows."""
+def _wide_action(node: Node, count: int) -> Action:
+    """Return the action of a node that is told of shapes with a row for each run."""
+    return action_of(node.copy(shapes=tuple((count, *shape) for shape in node.shapes)))
+
+
+def _way(node: Node, of: Callable[..., np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> str:
+    """Return how a node does all rows at once, as a trial shows."""
     if dtype.kind != "f":
-        return False
-    rows = np.random.default_rng(0).normal(size=(7, *shape)).astype(dtype)
+        return APART
+    rows = np.random.default_rng(0).normal(size=(TRIED, *shape)).astype(dtype)
     apart = np.stack([of(row) for row in rows])
+    if _is_same(of, rows, apart):
+        return PLAIN
+    if node.transposed and node.shapes:
+        wide = _wide_action(node, TRIED)
+        return WIDE if _is_same(lambda rows: of(rows, wide), rows, apart) else APART
+    return APART
+
+
+def _is_same(of: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, apart: np.ndarray) -> bool:
+    """Whether a function of all rows at once is that of each row, but for rounding."""
     try:
         at_once = of(rows)
     except Exception:  # whatever the rule of a primitive raises
         return False
     if (at_once.shape, at_once.dtype) != (apart.shape, apart.dtype):
         return False
-    precision = 100 * np.finfo(dtype).eps
+    precision = 100 * np.finfo(apart.dtype).eps
     size = np.abs(apart).max(initial=0.0)
     return bool(np.allclose(at_once, apart, rtol=precision, atol=precision * size, equal_nan=True))

@@ -37,6 +37,8 @@ class Change:
     sources : mapping of a wire to a wire, or None
         The wires on which another wire's signal comes, and of which, if the change does no more
         than that.
+    alone : Change, or None
+        The same change of a network in which nothing else is changed, as an edit.
     """
 
     apply: Callable[[Flow], Flow]
@@ -44,6 +46,7 @@ class Change:
     is_none: bool = False
     edits: tuple[tuple[Node, Edit], ...] | None = None
     sources: Mapping[int, int] | None = None
+    alone: Change | None = None
 
     def __call__(self, graph: Flow) -> Flow:
         return self.apply(graph)

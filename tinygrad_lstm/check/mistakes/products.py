@@ -7,7 +7,6 @@ entry, or through the transpose of a matrix.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -208,11 +207,14 @@ def _early_update(nets: Networks, node: Node, weight: Node, rate: float) -> Mist
             everywhere.gradients if is_right else evaluate(graph, actions=everywhere.actions)
         )
         step = rate * gradients[f"δ{weight.name}"]
-        return edit_node(graph, node, lambda now, wire: [replace(now, gain=now.gain - step)])
+        return edit_node(graph, node, lambda now, wire: [now.copy(gain=now.gain - step)])
 
+    update = rate * nets.everywhere.gradients[f"δ{weight.name}"]
+    change = Change(
+        apply, frozenset(node.outputs), rate == 0, alone=Change.to(node, gain=node.gain - update)
+    )
     return Mistake(what="weight updated before use", where=where, says=f"{weight.stem} was "
                    f"updated, with the rate {rate:.6g}, before it was used to compute δ{where}",
                    right=right, wrong=f"({weight.stem} - {rate:.6g} δ{weight.stem})",
-                   change=Change(apply, frozenset(node.outputs)),
-                   groups=(nets.whole(weight.stem), "all"),
+                   change=change, groups=(nets.whole(weight.stem), "all"),
                    at_rate=lambda other: _early_update(nets, node, weight, other))  # fmt: skip
