@@ -27,7 +27,7 @@ def set_up(**sizes):
 
 
 def key(mistake):
-    return mistake.what, mistake.says
+    return mistake.kind, mistake.says
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_what_the_networks_of_our_tests_do_not_show(network):
     assert set(found.advice) == set(OURS[network])
     for each in found.unseen:
         told = f"{each.says} {each.where}"
-        assert each.what in UNSEEN or any(says in told for says in NEVER[network])
+        assert each.kind in UNSEEN or any(says in told for says in NEVER[network])
 
 
 UNSEEN = {
@@ -148,7 +148,7 @@ NEVER = {  # what is no mistake in these networks, whatever the numbers: where i
 )
 def test_a_toy_is_told_what_to_change(sizes, unseen, advice):
     found = set_up(**sizes)
-    kinds = {each.what for each in found.unseen}
+    kinds = {each.kind for each in found.unseen}
     assert not found.ok
     assert unseen in kinds
     assert any(advice in each for each in found.advice)

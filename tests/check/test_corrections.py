@@ -303,7 +303,7 @@ def test_what_is_told_as_left_out_gives_the_wrong_numbers_when_left_out(network)
     view, tape, count = View(loss), Tape(loss), 0
     equations = DeltaEquations(view)
     for mistake in mistakes(view):
-        if mistake.what not in ("carry dropped", "branch forgotten", "overwritten"):
+        if mistake.kind not in ("carry dropped", "branch forgotten", "overwritten"):
             continue
         try:
             found = corrections(equations, [], Diagnosis((mistake,), 0.0, 0))

@@ -45,7 +45,7 @@ def is_named(case, found, given):
     """
     taken, known = {stem(each.where) for each in found.mistakes}, {stem(name) for name in given}
     is_there = case.named in FORWARD or taken & known <= {stem(name) for name in case.where}
-    is_kind = found.what in case.named.split(" or ")
+    is_kind = found.kind in case.named.split(" or ")
     return found.left == 0 and found.residual < 1e-9 and is_kind and is_there
 
 
@@ -90,7 +90,7 @@ def test_given_parameters_alone_a_mistake_is_named_first_in_95_of_100():
 def test_what_is_stacked_after_a_loop_is_no_signal_of_the_folded_network(case):
     """What is wrong with it is told of the signal that it goes to."""
     first = report(case).mistakes[0]
-    assert first.left == 0 and first.what == case.named and first.where == "lstm.out(k)"
+    assert first.left == 0 and first.kind == case.named and first.where == "lstm.out(k)"
 
 
 @pytest.mark.parametrize("case", THE_19, ids=id_of)
@@ -110,7 +110,7 @@ def test_the_rate_of_weights_updated_too_early_is_found(rate, given):
     hand["hidden.W"] = np.outer(n["x"], hand["hidden.z"])
     names = hand if given == "all" else ("output.W", "hidden.W")
     first = tg.compare(planted.mazur_network(), {name: hand[name] for name in names}).mistakes[0]
-    assert first.left == 0 and first.what == "weight updated before use" and first.unique
+    assert first.left == 0 and first.kind == "weight updated before use" and first.unique
     assert f"with the rate {rate:g}," in first.says
 
 
@@ -135,7 +135,7 @@ def test_two_mistakes_are_named_together(names, given):
     case = planted.case(*names)
     found = report(case, None if given == "all" else case.parameters).mistakes
     assert found[0].left == 0
-    kinds = [{each.what for each in one.mistakes} for one in found[:3]]
+    kinds = [{each.kind for each in one.mistakes} for one in found[:3]]
     assert set(case.named.split(" and ")) in kinds
 
 
@@ -262,7 +262,7 @@ def test_a_mistake_at_every_step_of_a_plain_loop_is_named_once(mistake, given):
     names = hand if given == "deltas" else "WUbV"
     found = tg.compare(loss, {name: hand[name] for name in names}).diagnose(seconds=20)
     assert found and found[0].left == 0
-    assert mistake in {each.what for each in found[:2]}
+    assert mistake in {each.kind for each in found[:2]}
     assert not found.is_cut
 
 
@@ -375,7 +375,7 @@ def test_another_library_s_order_of_what_is_packed_is_named():
     case = planted.case("lstm", "gate-order")
     for names in (None, case.parameters):
         first = report(case, names).mistakes[0]
-        assert first.left == 0 and first.what == "order of what is packed"
+        assert first.left == 0 and first.kind == "order of what is packed"
         assert ", where the order a, i, f, o belongs" in first.says
 
 
@@ -417,7 +417,7 @@ def test_a_file_that_knows_a_layer_is_caught(tmp_path):
 
 def test_every_kind_of_mistake_is_planted_somewhere():
     kinds = {
-        each.what for case in planted.correct_cases() for each in all_mistakes(View(case.loss()))
+        each.kind for case in planted.correct_cases() for each in all_mistakes(View(case.loss()))
     }  # fmt: skip
     names = [*(case.named for case in PLANTED), planted.case("lstm", "V-missing").named]
     assert kinds == {kind for name in names for kind in re.split(" and | or ", name)}

@@ -75,7 +75,7 @@ def test_a_term_of_a_norm_that_is_forgotten_is_told_first(size, given, axis, los
         if given == "parameters":
             del hand["S"]
         mistake = first(layer_norm(*leaves, axis), hand)
-        assert mistake.what == "branch forgotten", (seed, mistake.says)
+        assert mistake.kind == "branch forgotten", (seed, mistake.says)
 
 
 def test_what_is_taken_for_a_constant_is_named():
@@ -98,7 +98,7 @@ def test_softmax_taken_entry_by_entry_is_told_first(seed):
     dp = p @ V @ V.T
     dz = dp * p * (1 - p)
     hand = {"p": dp, "V": p.T @ p @ V, "z": dz, "W": x.numpy().T @ dz}
-    assert first(loss, hand).what == "off-diagonal terms dropped"
+    assert first(loss, hand).kind == "off-diagonal terms dropped"
 
 
 # --- what happens to be a number ------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_a_gradient_that_is_left_at_0_is_told_as_that():
     hand = layer_norm_by_hand(*leaves, "")
     for name in ("V", "W"):
         mistake = first(layer_norm(*leaves), hand | {name: np.zeros_like(hand[name])})
-        assert (mistake.what, mistake.where) == ("path left out", name), mistake.says
+        assert (mistake.kind, mistake.where) == ("path left out", name), mistake.says
 
 
 @pytest.mark.parametrize("value", [1.0, 0.7, -2.0])
@@ -122,7 +122,7 @@ def test_a_signal_that_is_the_same_everywhere_is_no_partner(value):
     loss = tg.sum(p * c)
     slope = 1 - np.tanh(2 * x * x) ** 2
     mistake = first(loss, {"p": same, "u": same * slope * value, "v": same * slope * x})
-    assert mistake.what == ("factor missing" if value == 1 else "factor"), mistake.says
+    assert mistake.kind == ("factor missing" if value == 1 else "factor"), mistake.says
 
 
 def classifier(steps):
@@ -189,7 +189,7 @@ def test_a_multiple_that_is_noisy_is_no_multiple():
 
 def test_every_kind_has_its_place_in_the_order():
     kinds = {
-        each.ranked_as or each.what
+        each.ranked_as or each.kind
         for case in planted.correct_cases()
         for each in all_mistakes(View(case.loss()))
     }  # fmt: skip
@@ -304,7 +304,7 @@ def test_a_kind_of_one_s_own_is_named_until_it_is_forgotten():
     own = check.mistake("slope cubed", as_likely_as="derivative twice")(cubed_slopes)
     try:
         (only,) = report.diagnose()
-        assert (only.what, only.where, only.left) == ("slope cubed", "x", 0)
+        assert (only.kind, only.where, only.left) == ("slope cubed", "x", 0)
         assert only.says == "the slope of y is cubed"
     finally:
         check.forget(own)

@@ -64,7 +64,7 @@ def test_the_error_in_the_text_beside_the_table_is_named():
     report = tg.compare(loss, {**published(), "lstm.b": wrong}, digits=5)
     assert [row.name for row in report.rows if not row.ok] == ["lstm.b"]
     assert report.blame.signal.startswith("lstm.b")
-    assert report.mistakes[0].what == "sum over steps missing" and report.mistakes[0].left == 0
+    assert report.mistakes[0].kind == "sum over steps missing" and report.mistakes[0].left == 0
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])

@@ -205,7 +205,7 @@ def _advice(view: View, unseen: list[Mistake]) -> list[str]:
     ]  # fmt: skip
     if any(not np.any(start) for start in starts):
         advice.append("start from states that are not zero")
-    if any(mistake.what == "last error alone" for mistake in unseen):
+    if any(mistake.kind == "last error alone" for mistake in unseen):
         advice.append("let every step add to the loss, not the last one alone")
     leaves = [
         np.asarray(network.wires[node.outputs[0]].value)

@@ -40,8 +40,8 @@ class Diagnosis:
     effect: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
-    def what(self) -> str:
-        return " and ".join(mistake.what for mistake in self.mistakes)
+    def kind(self) -> str:
+        return " and ".join(mistake.kind for mistake in self.mistakes)
 
     @property
     def where(self) -> str:

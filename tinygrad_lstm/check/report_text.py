@@ -111,7 +111,7 @@ def _mistakes(report: Comparison, answers: bool) -> Iterator[dict[str, Any]]:
     for at, diagnosis in enumerate(report.best[:LISTED]):
         says = _sentence(diagnosis.says, answers)
         entry = {
-            "what": diagnosis.what, "where": diagnosis.where, "says": says,
+            "kind": diagnosis.kind, "where": diagnosis.where, "says": says,
             "left": diagnosis.left, "unique": diagnosis.unique, "apart": diagnosis.apart,
         }  # fmt: skip
         if answers:

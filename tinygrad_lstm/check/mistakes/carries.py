@@ -29,14 +29,14 @@ def wrong_carries(nets: Networks) -> Iterator[Mistake]:
         steps = nets.adjoint.loops[loop].steps
         for at, keep in enumerate(1 - np.eye(len(steps))[:-1] if len(steps) > 2 else ()):
             if meetings:
-                yield Mistake(what="cut at a step", where=where[0], says="nothing flows back "
+                yield Mistake(kind="cut at a step", where=where[0], says="nothing flows back "
                               f"from step {steps[at + 1]} to step {steps[at]}: earlier steps get "
                               "no δ from later steps",
                               change=Change.all(Change.weigh(node, arm, keep)
                                                 for node, carried, _ in meetings
                                                 for arm in carried))  # fmt: skip
         if len(meetings) > 1:
-            yield Mistake(what="all carries dropped", where=where[0], says="nothing flows back "
+            yield Mistake(kind="all carries dropped", where=where[0], says="nothing flows back "
                           f"from the next step to {list_names(where)}",
                           change=Change.all(Change.select(node, fresh)
                                             for node, _, fresh in meetings))  # fmt: skip
@@ -62,7 +62,7 @@ def _overwritten(nets: Networks, node: Node, fresh: list[int]) -> Mistake:
     arms, where = nets.arms(node), nets.makes(node)
     keep = _only_last(nets, node)
     carried = list_names([arm for at, arm in enumerate(arms) if at not in fresh])
-    return Mistake(what="overwritten by the carry", where=where, says=f"the part of δ{where} that "
+    return Mistake(kind="overwritten by the carry", where=where, says=f"the part of δ{where} that "
                    f"flows back from the next step, through {carried}, overwrites the other "
                    "parts, where all parts should be added up", right=f"δ({carried}) + …",
                    change=Change.all(Change.weigh(node, at, keep) for at in fresh))  # fmt: skip
@@ -94,7 +94,7 @@ def truncations(nets: Networks) -> Iterator[Mistake]:
         if ways:
             where = nets.makes(ways[0])
             places = list_names(list(dict.fromkeys(nets.makes(node) for node in ways)))
-            yield Mistake(what="truncated", where=where, says="the flow back through weights to "
+            yield Mistake(kind="truncated", where=where, says="the flow back through weights to "
                           f"{places} is cut: a truncated gradient stands where the whole one "
                           "belongs", wrong="0",
                           change=Change.all(Change.to(node,
@@ -118,7 +118,7 @@ def last_errors(nets: Networks) -> Iterator[Mistake]:
             node.kind is Kind.COLLECT
         ):  # fmt: skip
             fresh = Node(Kind.GAIN, loop=node.loop, gain=_only_last(nets, node))
-            yield Mistake(what="last error alone", where=nets.makes(node), says="only the last "
+            yield Mistake(kind="last error alone", where=nets.makes(node), says="only the last "
                           f"step of δ{nets.makes(node)} flows back, where every step belongs",
                           change=Change.behind(node, fresh))  # fmt: skip
 
@@ -139,7 +139,7 @@ def reversed_loops(nets: Networks) -> Iterator[Mistake]:
         advances = [n for n in nets.adjoint.nodes if n.kind is Kind.ADVANCE and n.loop == loop]
         if advances:
             at = frozenset(wire for node in advances for wire in node.outputs if wire >= 0)
-            yield Mistake(what="steps in the wrong order", where=nets.makes(advances[0]),
+            yield Mistake(kind="steps in the wrong order", where=nets.makes(advances[0]),
                           says="the "
                           "backward pass runs from the first step to the last: δ of the previous "
                           "step stands where δ of the next step belongs", right="δ of the next "

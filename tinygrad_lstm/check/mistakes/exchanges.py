@@ -37,7 +37,7 @@ def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
 
 def _exchange(nets: Networks, one: Node, other: Node, wrong: str) -> Mistake:
     names = nets.makes(one), nets.makes(other)
-    return Mistake(what="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
+    return Mistake(kind="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
                    "exchanged", right=f"δ{names[0]}", wrong=wrong,
                    change=_permutation([one, other], [1, 0]))  # fmt: skip
 
@@ -126,7 +126,7 @@ def wrong_gradient_deltas(nets: Networks) -> Iterator[Mistake]:
             wire = other.outputs[0]
             if wire != root:
                 name = _signal(nets, wire)
-                yield Mistake(what="another's δ", where=where, says=f"the gradient of {where} is "
+                yield Mistake(kind="another's δ", where=where, says=f"the gradient of {where} is "
                               f"computed from δ{name}, not from δ{right}", right=f"δ{right}",
                               wrong=f"δ{name}",
                               change=Change.all([Change.to(node,
@@ -144,7 +144,7 @@ def wrong_layouts(nets: Networks) -> Iterator[Mistake]:
         whole = nets.whole(where)
         if len(shape) == 2:
             fresh = Node(Kind.LINEAR, primitive=transpose)
-            yield Mistake(what="gradient transposed", where=where, says=f"the gradient of {where} "
+            yield Mistake(kind="gradient transposed", where=where, says=f"the gradient of {where} "
                           "is transposed", right=f"δ{where}", wrong=f"(δ{where})ᵀ",
                           change=Change.behind(maker, fresh), groups=(whole,))  # fmt: skip
         ways = {"less": tuple(size for size in shape if size > 1)}
@@ -152,7 +152,7 @@ def wrong_layouts(nets: Networks) -> Iterator[Mistake]:
         for way, other in ways.items():
             if other != shape:
                 fresh = Node(Kind.LINEAR, primitive=reshape, parameters={"shape": other})
-                yield Mistake(what="axis of length 1", where=where, says="the gradient of "
+                yield Mistake(kind="axis of length 1", where=where, says="the gradient of "
                               f"{where} has the right numbers in the shape {other}, where {shape} "
                               "belongs", right=str(shape), change=Change.behind(maker, fresh),
                               groups=(f"{whole} {way}",))  # fmt: skip
@@ -173,7 +173,7 @@ def packing_orders(nets: Networks) -> Iterator[Mistake]:
         for order in list(permutations(range(len(widths))))[1:]:
             wrong = ", ".join(names[order.index(at)] for at in range(len(names)))
             members = tuple(
-                Mistake(what="order of what is packed", where=nets.makes(nodes[0]), says="the "
+                Mistake(kind="order of what is packed", where=nets.makes(nodes[0]), says="the "
                         f"packed parts stand in the order {wrong}, where the order "
                         f"{', '.join(names)} belongs", right=", ".join(names), wrong="the part "
                         f"at that place in the order {wrong}",
@@ -191,7 +191,7 @@ def skipped_slopes(nets: Networks) -> Iterator[Mistake]:
         slope = nets.sender.get(nets.root(node.inputs[0]))
         if nets.leaf(node.outputs[0]) is None and slope is not None and slope.kind is Kind.GAIN:
             where = nets.makes(node)
-            yield Mistake(what="derivative not sent on", where=where, says=f"δ{where} is computed "
+            yield Mistake(kind="derivative not sent on", where=where, says=f"δ{where} is computed "
                           f"from δ of the function's output: the derivative {slope.label} is left "
                           "out", right=str(slope.label), wrong="1",
                           change=Change.to(node, inputs=slope.inputs))  # fmt: skip

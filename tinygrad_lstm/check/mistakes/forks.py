@@ -30,16 +30,16 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                 continue
             for lost in combinations(every, count):
                 rest = [at for at in every if at not in lost]
-                what, source = "branch forgotten", uses([arms[at] for at in lost])
+                kind, source = "branch forgotten", uses([arms[at] for at in lost])
                 if all(is_carried[at] for at in lost):
-                    what, source = "carry dropped", "the next step, through " + list_names(
+                    kind, source = "carry dropped", "the next step, through " + list_names(
                         [arms[at].rpartition(" → ")[2] for at in lost])  # fmt: skip
                 says = f"δ{where} lacks the part that flows back from {source}"
                 if len(rest) == 1 and len({readers[at] for at in lost}) > 1:
-                    what = "overwritten"
+                    kind = "overwritten"
                     says = f"δ{where} is only the part that flows back from " \
                            f"{uses([arms[rest[0]]])}: overwritten, not added to"  # fmt: skip
-                yield Mistake(what=what, where=where, says=says, right=_sum(arms),
+                yield Mistake(kind=kind, where=where, says=says, right=_sum(arms),
                               change=Change.select(node, rest))  # fmt: skip
 
 
@@ -50,17 +50,17 @@ def halved_forks(nets: Networks) -> Iterator[Mistake]:
         every, mean = range(len(arms)), 1 / len(arms)
         word = "half of the sum" if len(arms) == 2 else "the mean"
         halves = [_before(nets, node, at, mean) for at in every]
-        yield Mistake(what="mean of branches", where=where, says=f"δ{where} is {word} of the "
+        yield Mistake(kind="mean of branches", where=where, says=f"δ{where} is {word} of the "
                       "parts that flow back, where their sum belongs", right=_sum(arms),
                       wrong=f"1/{len(arms)} "
                       "of it", change=Change.all(halves))  # fmt: skip
         for at in every:
-            yield Mistake(what="branch halved", where=where, says=f"δ{where} has only half of the "
+            yield Mistake(kind="branch halved", where=where, says=f"δ{where} has only half of the "
                           f"part that flows back from {uses([arms[at]])}", right=f"δ({arms[at]})",
                           wrong="½ "
                           f"δ({arms[at]})", change=_before(nets, node, at, 0.5))  # fmt: skip
             if at:
-                yield Mistake(what="sign", where=where, says=f"the part of δ{where} that flows "
+                yield Mistake(kind="sign", where=where, says=f"the part of δ{where} that flows "
                               f"back from {uses([arms[at]])} has the wrong sign",
                               right=f"δ({arms[at]})", wrong=f"−δ({arms[at]})",
                               change=_before(nets, node, at, -1.0))  # fmt: skip
@@ -77,8 +77,8 @@ def scaled_branches(nets: Networks) -> Iterator[Mistake]:
             chosen = [arms[at] for at in group]
             names = list_names(chosen)
             for size in (2.0, 0.5, -1.0) if len(group) > 1 else (2.0,):
-                text, what = factor_text(size), "sign" if size < 0 else "factor"
-                yield Mistake(what=what, where=where, says=f"the part of δ{where} that flows back "
+                text, kind = factor_text(size), "sign" if size < 0 else "factor"
+                yield Mistake(kind=kind, where=where, says=f"the part of δ{where} that flows back "
                               f"from {uses(chosen)} is {text} times what it should be",
                               right=f"δ({names})", wrong=f"{text} δ({names})",
                               change=Change.all(_before(nets, node, at, size)

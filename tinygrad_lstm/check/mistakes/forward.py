@@ -52,12 +52,12 @@ def _functions(nets: Networks) -> Iterator[Mistake]:
         change = run_again(nets, {y: left_out})
         if change is not None:
             whole = Change.all([change, Change.to(node, gain=np.ones_like(node.gain))])
-            yield Mistake(what="function missing", where=name, says="the forward pass has "
+            yield Mistake(kind="function missing", where=name, says="the forward pass has "
                           f"{source} where {name} = {f}({source}) belongs", right=f"{f}({source})",
                           wrong=source, change=whole)  # fmt: skip
         change = run_again(nets, {y: twice})
         if change is not None:
-            yield Mistake(what="function twice", where=name, says=f"the forward pass applies {f} "
+            yield Mistake(kind="function twice", where=name, says=f"the forward pass applies {f} "
                           f"twice: to {source}, and again to the result", right=f"{f}({source})",
                           wrong=f"{f}({f}({source}))", change=change)  # fmt: skip
 
@@ -78,7 +78,7 @@ def _normalised_twice(nets: Networks) -> Iterator[Mistake]:
 
         change = run_again(nets, {wire: probabilities})
         if change is not None:
-            yield Mistake(what="normalised twice", where=name, says=f"{name} is normalised twice: "
+            yield Mistake(kind="normalised twice", where=name, says=f"{name} is normalised twice: "
                           f"its shares stand where {name} itself belongs", right=name, wrong="its "
                           "shares", change=change)  # fmt: skip
 
@@ -109,7 +109,7 @@ def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
 
 def _along_other_axis(nets: Networks, wire: int, axis: int, change: Change) -> Mistake:
     name = nets.source(_wire_before_shift(nets, wire)).name
-    return Mistake(what="normalised along the wrong axis", where=nets.source(wire).name,
+    return Mistake(kind="normalised along the wrong axis", where=nets.source(wire).name,
                    says=f"{name} "
                    f"is normalised along axis {1 - axis}, where axis {axis} belongs", right="Σ "
                    f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
@@ -158,7 +158,7 @@ def _broadcast(nets: Networks) -> Iterator[Mistake]:
         change = run_again(nets, {node.outputs[0]: row})
         if change is not None:
             name, shape = nets.makes(node), np.shape(whole)
-            yield Mistake(what="silent broadcast", where=name, says=f"{name} has the shape "
+            yield Mistake(kind="silent broadcast", where=name, says=f"{name} has the shape "
                           f"{shape[:-1]}, where {shape} belongs: each entry is combined with "
                           "every entry of the other operand", right=str(shape),
                           wrong=str(shape[:-1]), change=change)  # fmt: skip

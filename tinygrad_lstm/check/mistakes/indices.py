@@ -58,7 +58,7 @@ def overwritten_parts(nets: Networks) -> Iterator[Mistake]:
                     for part in _survivors(nodes[0].shapes[0], group, is_backwards)]  # fmt: skip
             if all(np.all(part) for part in keep):
                 continue  # no entry is read twice
-            yield Mistake(what="parts overwritten", where=whole.name, says="the parts that "
+            yield Mistake(kind="parts overwritten", where=whole.name, says="the parts that "
                           f"belong at the same entry of δ{whole.name} overwrite each other, where "
                           f"they should be added up: {loss}", right="their sum",
                           wrong="the part that is written last",
@@ -144,7 +144,7 @@ def _read_at(nets: Networks, node: Node, reader: Node, other: OtherIndex) -> Val
 
 
 def _mistake(where: str, error: str, other: OtherIndex, change: Change) -> Mistake:
-    return Mistake(what="wrong index", where=where, says=f"{error} at {other.text}", right="its "
+    return Mistake(kind="wrong index", where=where, says=f"{error} at {other.text}", right="its "
                    "own index", wrong=other.text, change=change)  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def single_class_gradients(nets: Networks) -> Iterator[Mistake]:
         where, arms = nets.makes(node), nets.arms(node)
         others = [arms[at] for at in rest]
         part = next(arms[at] for at, mask in enumerate(entries) if mask is not None)
-        yield Mistake(what="off-diagonal terms dropped", where=where, says=f"δ{where} is 0 at all "
+        yield Mistake(kind="off-diagonal terms dropped", where=where, says=f"δ{where} is 0 at all "
                       f"entries but the entry of {part}: the part that flows back from "
                       f"{uses(others)} is left out at the other entries",
                       right=f"δ({' and '.join(others)})", wrong="0 at the other entries",

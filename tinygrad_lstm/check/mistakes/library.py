@@ -67,7 +67,7 @@ OF_TWO: tuple[Generator, ...] = (exchanged_slopes,)
 GENERATORS = tuple(dict.fromkeys((*AT_A_NODE, *OF_SEVERAL, *OF_FORWARD, *TAKING_OTHERS, *OF_TWO)))
 
 
-def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]:
+def mistake(kind: str, *, as_likely_as: str) -> Callable[[Generator], Generator]:
     """Add a kind of mistake of your own to the library: a diagnosis tries it and names it.
 
     The decorated function takes the `Networks` and yields a `Mistake` for every place at which
@@ -76,7 +76,7 @@ def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
 
     Parameters
     ----------
-    what : str
+    kind : str
         The name of the kind, in a few words; the function need not repeat it.
     as_likely_as : str
         A kind of the library that people make as often.
@@ -105,12 +105,12 @@ def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
     >>> y = tg.tanh(x)
     >>> y.name = "y"
     >>> report = tg.compare(tg.sum(y), {"x": (1 - y.numpy() ** 2) ** 3})
-    >>> report.mistakes[0].what, report.mistakes[0].says
+    >>> report.mistakes[0].kind, report.mistakes[0].says
     ('slope cubed', 'the slope of y is cubed')
     >>> forget(cubed_slopes)
     """
-    if text("mistake: the name of the kind", what) in RANK:
-        raise ArgumentError(f"mistake: the kind {what!r} is in the library already; give another")
+    if text("mistake: the name of the kind", kind) in RANK:
+        raise ArgumentError(f"mistake: the kind {kind!r} is in the library already; give another")
     one_of("mistake: as_likely_as", as_likely_as, RANK)
 
     def register(generator: Generator) -> Generator:
@@ -118,11 +118,11 @@ def mistake(what: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
 
         @wraps(generator)
         def named(nets: Networks) -> Iterator[Mistake]:
-            return (replace(mistake, what=what) for mistake in generator(nets))
+            return (replace(mistake, kind=kind) for mistake in generator(nets))
 
-        RANK[what] = RANK[as_likely_as]
+        RANK[kind] = RANK[as_likely_as]
         AT_A_NODE.append(named)
-        OWN[named] = what
+        OWN[named] = kind
         return named
 
     return register

@@ -20,7 +20,7 @@ class Mistake:
 
     Attributes
     ----------
-    what : str
+    kind : str
         Its kind, in a few words; a generator that `mistake` decorates leaves it out.
     where : str
         The signal whose δ comes out wrong first.
@@ -36,14 +36,14 @@ class Mistake:
     at_rate : (rate) -> Mistake, or None
         The same mistake with another rate, if there is a rate to be found.
     ranked_as : str
-        Its kind in the list of `likelihood`, where that is finer than ``what``.
+        Its kind in the list of `likelihood`, where that is finer than ``kind``.
     distance : int
         How far the substitute lies from what belongs in its place; 0 without a substitute.
     members : tuple of Mistake
         The single mistakes, if it is several made at once.
     """
 
-    what: str = ""
+    kind: str = ""
     where: str
     says: str
     right: str = ""
@@ -58,7 +58,7 @@ class Mistake:
     @property
     def rank(self) -> tuple[int, int]:
         """The sort key of a mistake: the likeliest first (see `likelihood`)."""
-        return rank(self.ranked_as or self.what, self.distance)
+        return rank(self.ranked_as or self.kind, self.distance)
 
 
 def joint_mistakes(several: Iterable[Mistake], position: Mapping[int, int]) -> Iterator[Mistake]:
@@ -73,7 +73,7 @@ def joint_mistakes(several: Iterable[Mistake], position: Mapping[int, int]) -> I
     groups: dict[tuple[str, str], list[Mistake]] = {}
     for mistake in several:
         for group in mistake.groups:
-            groups.setdefault((mistake.what, group), []).append(mistake)
+            groups.setdefault((mistake.kind, group), []).append(mistake)
 
     def first(mistake: Mistake) -> int:
         return min((position.get(wire, 0) for wire in mistake.change.at), default=0)

@@ -87,7 +87,7 @@ def _missing(nets: Networks, normal: Normalisation) -> Iterator[Mistake]:
             if wire != node.outputs[0] and np.allclose(nets.value(wire), normal.shares, rtol=1e-9):
                 name = nets.makes(node)
                 change = Change.to(node, kind=Kind.JUNCTION, inputs=(wire,), signs=(1,), gain=None)
-                yield Mistake(what="normalisation missing", where=name, says=f"δ{name} equals "
+                yield Mistake(kind="normalisation missing", where=name, says=f"δ{name} equals "
                               f"δ{shares.name}: the derivative of the normalisation is left out",
                               right=f"δ{name}", wrong=f"δ{shares.name}", change=change)  # fmt: skip
                 break
@@ -138,7 +138,7 @@ def _over_other_axis(nets: Networks, normal: Normalisation, where: str) -> Itera
     if change is None:
         return
     axis = normal.spread.parameters["axis"] % 2
-    yield Mistake(what="sum over the wrong axis", where=where, says=f"the way back to δ{where} "
+    yield Mistake(kind="sum over the wrong axis", where=where, says=f"the way back to δ{where} "
                   f"sums over axis {1 - axis}, where the sum over axis {axis} belongs", right="Σ "
                   f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
 
@@ -150,7 +150,7 @@ def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
         slopes = normal.spread.gain
         if slopes is None:
             slopes = nets.at_every_step(normal.spread, 1.0)
-        yield Mistake(what="off-diagonal terms dropped", where=where, says="the entries are "
+        yield Mistake(kind="off-diagonal terms dropped", where=where, says="the entries are "
                       "normalised together, but treated as independent: only the diagonal of the "
                       f"Jacobian that leads to δ{where} is left", right="Σ over the entries",
                       wrong="each "
@@ -163,7 +163,7 @@ def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
             name = nets.makes(node)
             gain = normal.shares * (1 - normal.shares)
             ports = range(len(node.inputs))
-            yield Mistake(what="normalisation twice", where=name, says=f"δ{name} is multiplied by "
+            yield Mistake(kind="normalisation twice", where=name, says=f"δ{name} is multiplied by "
                           f"p ∘ (1 - p), the derivative of the normalisation, which δ{name} "
                           "already contains", right="1", wrong="p ∘ (1 - p)",
                           change=Change.all(Change.weigh(node, port, gain)

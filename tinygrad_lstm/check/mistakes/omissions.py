@@ -30,7 +30,7 @@ def omitted_paths(nets: Networks) -> Iterator[Mistake]:
         says = f"δ{where} lacks the part that flows back through {passed.name}"
         if nets.leaf(node.outputs[0]) is not None:
             says = f"the gradient of {where} is 0: it is left out"
-        yield Mistake(what="path left out", where=where, says=says, right=str(node.label),
+        yield Mistake(kind="path left out", where=where, says=says, right=str(node.label),
                       wrong="0", change=Change.to(node, gain=np.zeros_like(node.gain)))  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def omitted_maps(nets: Networks) -> Iterator[Mistake]:
         if shapes[0] == shapes[1] and passed.primitive is not None and _moves(nets, passed):
             where, name = nets.makes(node), passed.primitive.name
             change = Change.to(node, kind=Kind.JUNCTION, signs=(1,), primitive=None)
-            yield Mistake(what="map left out", where=where, says=f"{name} is left out on the way "
+            yield Mistake(kind="map left out", where=where, says=f"{name} is left out on the way "
                           f"to δ{where}", right=name, wrong="1", change=change)  # fmt: skip
 
 
@@ -78,6 +78,6 @@ def false_constants(nets: Networks) -> Iterator[Mistake]:
             of = results[of][1]
             partners.add(of)
         change = Change.weigh(node, 0, nets.at_every_step(node, 0.0))
-        yield Mistake(what="branch forgotten", where=name, says=f"{name} is taken for a constant: "
+        yield Mistake(kind="branch forgotten", where=name, says=f"{name} is taken for a constant: "
                       f"nothing flows back through {name}", right=f"δ{name}", wrong="0",
                       change=change, groups=(of,), ranked_as="taken for a constant")  # fmt: skip

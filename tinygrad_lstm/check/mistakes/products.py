@@ -33,7 +33,7 @@ def _factors(nets: Networks, node: Node, product: Node, port: int) -> Iterator[S
     partner = product.inputs[1 - port]
     for other, value, distance in (*nets.alike(partner), *nets.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
-            yield Substitute(what="wrong factor", says=f"{other.name} stands where {right} "
+            yield Substitute(kind="wrong factor", says=f"{other.name} stands where {right} "
                              f"belongs, on the way to δ{where}", wrong=other.name, gain=value,
                              distance=distance, is_number=other.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(nets, node, partner)
@@ -52,12 +52,12 @@ def _inputs(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Su
     right, where = str(node.label).removesuffix("ᵀ"), nets.makes(node)
     for name, value in nets.made_of(product):  # of another shape, so is the gradient
         if np.ndim(value) == np.ndim(node.gain):
-            yield Substitute(what="output for input", says=f"the layer's output {name} stands "
+            yield Substitute(kind="output for input", says=f"the layer's output {name} stands "
                              f"where its input {right} belongs, in the gradient of {where}",
                              wrong=name, gain=value)  # fmt: skip
     for other, value, distance in nets.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
-            yield Substitute(what="wrong factor", says=f"{other.name} stands where {right} "
+            yield Substitute(kind="wrong factor", says=f"{other.name} stands where {right} "
                              f"belongs, in the gradient of {where}", wrong=other.name, gain=value,
                              group=other.name, distance=distance,
                              is_number=other.kind is Kind.CONSTANT)  # fmt: skip
@@ -80,7 +80,7 @@ def at_other_steps(nets: Networks, node: Node, partner: int | None = None) -> It
     for gain, by, word in moved:
         if abs(by) < len(node.gain) and np.shape(gain) == np.shape(node.gain):
             for edge in ("0", "its own"):
-                yield Substitute(what="factor of the wrong step", says=f"{right} is taken at the "
+                yield Substitute(kind="factor of the wrong step", says=f"{right} is taken at the "
                                  f"{word}", wrong=f"{right} at the {word}",
                                  gain=shift(gain, by, edge), group=f"{word}, {edge}")  # fmt: skip
 
@@ -93,7 +93,7 @@ def zero_starts(nets: Networks) -> Iterator[Mistake]:
             gain, right = np.array(node.gain), str(node.label)
             gain[0 if delay.kind is Kind.DELAY else -1] = 0.0
             yield from substitutions(nets, node, [
-                Substitute(what="start taken as zero", says=f"{right} is taken as 0 at the first "
+                Substitute(kind="start taken as zero", says=f"{right} is taken as 0 at the first "
                            "step, whatever the initial state is", wrong="0 at the first step",
                            gain=gain, group="zero"),
             ], "start", f"start of {delay.name}")  # fmt: skip
@@ -132,13 +132,13 @@ def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
     right, where, shape = str(node.label), nets.makes(node), np.shape(node.gain)
     if shape[-1] == shape[-2]:
         is_weight = nets.leaf(nets.unmapped(partner)) is not None
-        yield Substitute(what=f"{'weight' if is_weight else 'factor'} not transposed",
+        yield Substitute(kind=f"{'weight' if is_weight else 'factor'} not transposed",
                          says=f"{right} "
                          f"is not transposed on the way to δ{where}", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2))  # fmt: skip
         yield omit("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
     for other, value, distance in nets.alike(partner):
-        yield Substitute(what="wrong factor", says=f"{other.name} stands where "
+        yield Substitute(kind="wrong factor", says=f"{other.name} stands where "
                          f"{right.removesuffix('ᵀ')} belongs, on the way to δ{where}",
                          wrong=other.name, gain=value, distance=distance)  # fmt: skip
 
@@ -148,7 +148,7 @@ def _transposed_deltas(nets: Networks, node: Node) -> Iterator[Mistake]:
     shape = np.shape(nets.value(nets.user[node.outputs[0]].outputs[0]))[node.folded :]
     if len(shape) == 2 and shape[0] == shape[1] > 1:
         where, name = nets.makes(node), nets.user[node.outputs[0]].name
-        yield Mistake(what="factor not transposed", where=where, says=f"δ{name} and its transpose "
+        yield Mistake(kind="factor not transposed", where=where, says=f"δ{name} and its transpose "
                       f"are exchanged on the way to δ{where}", right=f"δ{name}",
                       wrong=f"(δ{name})ᵀ",
                       change=Change.before(node, Node(Kind.LINEAR,
@@ -159,7 +159,7 @@ def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[
     right, where = str(node.label), nets.makes(node)
     shape = np.shape(node.gain)
     if shape[-1] == shape[-2]:
-        yield Substitute(what="weight not transposed", says=f"{right.removesuffix('ᵀ')} stands "
+        yield Substitute(kind="weight not transposed", says=f"{right.removesuffix('ᵀ')} stands "
                          f"where {right} belongs", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
         eye = np.broadcast_to(np.eye(shape[-1]), shape)
@@ -170,10 +170,10 @@ def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[
         is_another = weight is not None and weight is not own and other.loop == node.loop
         if is_another and np.shape(other.gain) == shape:
             assert weight is not None and own is not None
-            yield Substitute(what="wrong weight", says=f"{other.label} stands where {right} "
+            yield Substitute(kind="wrong weight", says=f"{other.label} stands where {right} "
                              f"belongs, on the way to δ{where}", wrong=str(other.label),
                              gain=other.gain, distance=distance_between(weight, own))  # fmt: skip
-    yield Substitute(what="weight's entries left out", says="the entries of δ are added up on "
+    yield Substitute(kind="weight's entries left out", says="the entries of δ are added up on "
                      f"the way to δ{where}, where δ {right} belongs", wrong="1",
                      gain=np.ones_like(node.gain), group="")  # fmt: skip
 
@@ -213,7 +213,7 @@ def _early_update(nets: Networks, node: Node, weight: Node, rate: float) -> Mist
     change = Change(
         apply, frozenset(node.outputs), rate == 0, alone=Change.to(node, gain=node.gain - update)
     )
-    return Mistake(what="weight updated before use", where=where, says=f"{weight.stem} was "
+    return Mistake(kind="weight updated before use", where=where, says=f"{weight.stem} was "
                    f"updated, with the rate {rate:.6g}, before it was used to compute δ{where}",
                    right=right, wrong=f"({weight.stem} - {rate:.6g} δ{weight.stem})",
                    change=change, groups=(nets.whole(weight.stem), "all"),

@@ -33,14 +33,14 @@ def loss_factors(nets: Networks) -> Iterator[Mistake]:
     for node in nets.nodes:
         if node.kind is Kind.INPUT:
             for size, text in sizes.items():
-                what = "sign" if size < 0 else "factor"
-                yield _everything(nets, node, size, text, what)
+                kind = "sign" if size < 0 else "factor"
+                yield _everything(nets, node, size, text, kind)
 
 
-def _everything(nets: Networks, node: Node, size: float, text: str, what: str) -> Mistake:
+def _everything(nets: Networks, node: Node, size: float, text: str, kind: str) -> Mistake:
     says = f"everything is {text} times what it should be: a factor of the loss"
-    change, ranked_as = _scaled_input(node.outputs[0], size), f"{what} of the loss"
-    return Mistake(what=what, where=nets.makes(node), says=says, right="1", wrong=text,
+    change, ranked_as = _scaled_input(node.outputs[0], size), f"{kind} of the loss"
+    return Mistake(kind=kind, where=nets.makes(node), says=says, right="1", wrong=text,
                    change=change, ranked_as=ranked_as)  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def branch_signs(nets: Networks) -> Iterator[Mistake]:
             arm = nets.adjoint.wires[wire].name.removeprefix("δ")
             wrong, right = ("δ", "−δ") if node.signs[at] < 0 else ("−δ", "δ")
             change = replace(Change.by(node, _flip(at)), at=frozenset([wire]))
-            yield Mistake(what="sign", where=arm, says=f"δ is passed on to {arm} with the wrong "
+            yield Mistake(kind="sign", where=arm, says=f"δ is passed on to {arm} with the wrong "
                           "sign", right=right, wrong=wrong, change=change)  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def signal_factors(nets: Networks) -> Iterator[Mistake]:
                 change = Change.all(Change.weigh(node, port, gain) for port in ports)
             else:
                 change = Change.by(node, _times(size))
-            yield Mistake(what="sign" if size < 0 else "factor", where=where, says=f"δ{where} is "
+            yield Mistake(kind="sign" if size < 0 else "factor", where=where, says=f"δ{where} is "
                           f"{text} times what it should be", right=right, wrong=f"{text} times it",
                           change=change)  # fmt: skip
 
@@ -95,27 +95,27 @@ def leaf_factors(nets: Networks) -> Iterator[Mistake]:
     """Scale the gradient of a leaf, or of all that is packed with it."""
     for node, maker in nets.leaves():
         for size, text in SIZES.items():
-            what = "sign" if size < 0 else "factor"
-            yield _leaf(nets, node, maker, size, text, what)
+            kind = "sign" if size < 0 else "factor"
+            yield _leaf(nets, node, maker, size, text, kind)
 
 
-def _leaf(nets: Networks, node: Node, maker: Node, size: float, text: str, what: str) -> Mistake:
+def _leaf(nets: Networks, node: Node, maker: Node, size: float, text: str, kind: str) -> Mistake:
     where = nets.makes(node)
     says = f"the gradient of {where} is {text} times what it should be"
     change = Change.behind(maker, Node(Kind.GAIN, gain=np.asarray(size)))
     group = f"{nets.whole(where)} {text}"
-    return Mistake(what=what, where=where, says=says, right="1", wrong=f"{text} times it",
+    return Mistake(kind=kind, where=where, says=says, right="1", wrong=f"{text} times it",
                    change=change, groups=(group,))  # fmt: skip
 
 
 def any_factors(nets: Networks) -> Iterator[Mistake]:
     """Scale everything, or the gradient of a leaf, by any number, which `rates` determines."""
     makes: list[Callable[[float, str], Mistake]] = [
-        partial(_everything, nets, node, what="factor")
+        partial(_everything, nets, node, kind="factor")
         for node in nets.nodes
         if node.kind is Kind.INPUT
     ]
-    makes += [partial(_leaf, nets, *both, what="factor") for both in nets.leaves()]
+    makes += [partial(_leaf, nets, *both, kind="factor") for both in nets.leaves()]
     for make in makes:
 
         def at_rate(rate: float, make: Callable[[float, str], Mistake] = make) -> Mistake:

@@ -34,7 +34,7 @@ def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
         with np.errstate(all="ignore"):
             wrong = _wrong_slopes(nets, node, function, port)
             for mistake in substitutions(nets, node, wrong, group):
-                if not mistake.change.is_none or mistake.what == "derivative missing":
+                if not mistake.change.is_none or mistake.kind == "derivative missing":
                     yield mistake  # else the rule does not ask for what was taken wrongly
 
 
@@ -47,7 +47,7 @@ def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
         ones = np.ones_like(node.gain)
         several = [
             omit("derivative missing", derivative, nets.makes(node), ones, ""),
-            Substitute(what="derivative of wrong form", says=f"{nets.source(x).name} itself stands "
+            Substitute(kind="derivative of wrong form", says=f"{nets.source(x).name} itself stands "
                        f"where {derivative} belongs", wrong=nets.source(x).name,
                        gain=nets.value(x)),
         ]  # fmt: skip
@@ -56,7 +56,7 @@ def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
             along = partial(_along, rule, axis)
             for word, gain in slips(along, *values) if values else ():
                 if np.shape(gain) == np.shape(node.gain):
-                    several.append(Substitute(what="derivative of wrong form", says=f"{derivative} "
+                    several.append(Substitute(kind="derivative of wrong form", says=f"{derivative} "
                                               f"has the wrong form: {word}", wrong=word, gain=gain,
                                               group=word))  # fmt: skip
         yield from substitutions(nets, node, several, f"{passed.scope}: {f}")
@@ -77,33 +77,33 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
     derivative = f"the derivative of {f}" + ("" if is_unary else f" by {inputs[port]}")
 
     yield omit("derivative missing", derivative, where, np.ones_like(y), "")
-    yield Substitute(what="function for derivative", says=f"{f} itself stands where its "
+    yield Substitute(kind="function for derivative", says=f"{f} itself stands where its "
                      "derivative belongs", wrong=name, gain=y, group="")  # fmt: skip
-    yield Substitute(what="derivative twice", says=f"{derivative} is applied twice",
+    yield Substitute(kind="derivative twice", says=f"{derivative} is applied twice",
                      wrong=f"({right})²", gain=np.square(node.gain), group="")  # fmt: skip
     yield from _slips(node, rule, derivative, [*xs, y], [*inputs, name])
     if is_unary:
-        yield Substitute(what="derivative at the output", says=f"{derivative} is taken at its "
+        yield Substitute(kind="derivative at the output", says=f"{derivative} is taken at its "
                          f"output {name}, not at its input", wrong=f"{f}′({name})",
                          gain=rule(y, primitive.forward(y)), group="")  # fmt: skip
-        yield Substitute(what="input for output", says=f"{inputs[0]} stands where {name} belongs "
+        yield Substitute(kind="input for output", says=f"{inputs[0]} stands where {name} belongs "
                          f"in {derivative}", wrong=f"{right} with {inputs[0]} for {name}",
                          gain=rule(*xs, xs[0]), group="")  # fmt: skip
-        yield Substitute(what="derivative of a power", says=f"{derivative} is that of a power",
+        yield Substitute(kind="derivative of a power", says=f"{derivative} is that of a power",
                          wrong=f"{inputs[0]} "
                          f"∘ {f}({inputs[0]} - 1)", gain=xs[0] * primitive.forward(xs[0] - 1),
                          group="")  # fmt: skip
         for g in CONFUSED:
             slope = g.rules[0]
             assert slope is not None
-            yield Substitute(what="another function's derivative", says="the derivative of "
+            yield Substitute(kind="another function's derivative", says="the derivative of "
                              f"{g.name} stands where that of {f} belongs", wrong=f"{g.name}′",
                              gain=slope(xs[0], y), group=g.name, distance=UNRELATED)  # fmt: skip
     yield from at_other_steps(nets, node)
     for signal, value, distance in nets.alike(function.outputs[0]):
         other = signal.name
         if is_unary and np.shape(value) == np.shape(xs[0]):
-            yield Substitute(what="derivative at another signal", says=f"{derivative} is taken at "
+            yield Substitute(kind="derivative at another signal", says=f"{derivative} is taken at "
                              f"{other}, not at {inputs[0]}", wrong=f"{f}′({other})",
                              gain=rule(value, primitive.forward(value)),
                              distance=distance)  # fmt: skip
@@ -111,7 +111,7 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
             operands = [*xs, y]
             if np.shape(operands[at]) == np.shape(value):
                 operands[at] = value
-                yield Substitute(what="derivative at another signal", says=f"{other} stands where "
+                yield Substitute(kind="derivative at another signal", says=f"{other} stands where "
                                  f"{stood} belongs in {derivative}", wrong=f"{right} with {other} "
                                  f"for {stood}", gain=rule(*operands),
                                  distance=distance)  # fmt: skip
@@ -130,5 +130,5 @@ def _slips(
         return
     for (word, gain), (_, wrong) in zip(numbers, formulas, strict=True):
         if np.shape(gain) == np.shape(node.gain):
-            yield Substitute(what="derivative of wrong form", says=f"{derivative} has the wrong "
+            yield Substitute(kind="derivative of wrong form", says=f"{derivative} has the wrong "
                              f"form: {word}", wrong=str(wrong), gain=gain, group=word)  # fmt: skip

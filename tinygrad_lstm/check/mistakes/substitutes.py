@@ -23,7 +23,7 @@ class Substitute(NamedTuple):
 
     Attributes
     ----------
-    what, says, wrong : str
+    kind, says, wrong : str
         As in `Mistake`.
     gain : array
     group : str or None
@@ -34,7 +34,7 @@ class Substitute(NamedTuple):
         Whether that signal is a plain number of the program.
     """
 
-    what: str
+    kind: str
     says: str
     wrong: str
     gain: Any
@@ -43,9 +43,9 @@ class Substitute(NamedTuple):
     is_number: bool = False
 
 
-def omit(what: str, factor: str, where: str, gain: Any, group: str | None = None) -> Substitute:
+def omit(kind: str, factor: str, where: str, gain: Any, group: str | None = None) -> Substitute:
     """Return 1, in its form as a gain, in place of a factor."""
-    return Substitute(what=what, says=f"{factor} is left out on the way to δ{where}", wrong="1",
+    return Substitute(kind=kind, says=f"{factor} is left out on the way to δ{where}", wrong="1",
                       gain=gain, group=group)  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def substitutions(
         is_none = np.shape(chosen.gain) == np.shape(node.gain) and _is_same(chosen.gain, node.gain)
         change = replace(Change.to(node, gain=chosen.gain), is_none=is_none)
         shared = () if chosen.group is None else tuple(f"{of}: {chosen.group}" for of in groups)
-        yield Mistake(what=chosen.what, where=where, says=chosen.says,
+        yield Mistake(kind=chosen.kind, where=where, says=chosen.says,
                       right=right, wrong=chosen.wrong, change=change, groups=shared,
                       distance=chosen.distance or 0)  # fmt: skip
 
@@ -88,13 +88,13 @@ def _as_number(nets: Networks, node: Node, substitute: Substitute) -> Substitute
     if ratio == 1:
         return substitute  # two signals of the same values
     if ratio is not None:
-        return Substitute(what="sign" if ratio == -1 else "factor", says=f"δ{where} is "
+        return Substitute(kind="sign" if ratio == -1 else "factor", says=f"δ{where} is "
                           f"{factor_text(ratio)} times what it should be",
                           wrong=f"{factor_text(ratio)} "
                           f"· {node.label}", gain=gain)  # fmt: skip
     number = _ratio(gain, np.ones_like(right))
     if number is not None:
-        return Substitute(what="factor", says=f"{node.label} is left out on the way to δ{where}, "
+        return Substitute(kind="factor", says=f"{node.label} is left out on the way to δ{where}, "
                           f"and {factor_text(number)} stands in its place",
                           wrong=factor_text(number), gain=gain)  # fmt: skip
     return substitute

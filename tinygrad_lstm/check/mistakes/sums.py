@@ -34,13 +34,13 @@ def step_sums(nets: Networks) -> Iterator[Mistake]:
             ("average over steps", "is averaged over the steps", f"1/{count} of it",
              np.full(count, 1 / count)),
         ][: None if count > 1 else 1])  # fmt: skip
-        yield Mistake(what="sum over steps missing", where=where, says=f"the gradient of {where} "
+        yield Mistake(kind="sum over steps missing", where=where, says=f"the gradient of {where} "
                       "has one entry for each step, not the sum over the steps", right="Σ over "
                       "the steps", change=separate_steps(nets, node),
                       groups=(nets.whole(where),))  # fmt: skip
         if np.shape(nets.value(node.outputs[0])) == (count,):
             summed = Node(Kind.LINEAR, primitive=total, parameters={"axis": -1})
-            yield Mistake(what="sum over the wrong axis", where=where, says="the gradient of "
+            yield Mistake(kind="sum over the wrong axis", where=where, says="the gradient of "
                           f"{where} sums over the entries at each step, where the sum over the "
                           "steps belongs at each entry", right="Σ over the steps", wrong="Σ over "
                           "the entries",
@@ -62,8 +62,8 @@ def _shares(
     ``shares`` has the kind of each, what its sentence says, its ``wrong``, and the weights.
     """
     where = nets.makes(node)
-    for what, share, wrong, weights in shares:
-        yield Mistake(what=what, where=where, says=f"the gradient of {where} {share}", right=right,
+    for kind, share, wrong, weights in shares:
+        yield Mistake(kind=kind, where=where, says=f"the gradient of {where} {share}", right=right,
                       wrong=wrong, change=Change.weigh(node, 0, weights),
                       groups=(f"{nets.whole(where)} {share}", f"all {share}"))  # fmt: skip
 
@@ -116,7 +116,7 @@ def elementwise_products(nets: Networks) -> Iterator[Mistake]:
             summed = nets.reader.get(node.outputs[0])
             if summed is not None and summed.kind is Kind.HOLD:
                 changes.append(separate_steps(nets, summed))
-            yield Mistake(what="entry by entry", where=where, says=f"the gradient of {where} is "
+            yield Mistake(kind="entry by entry", where=where, says=f"the gradient of {where} is "
                           f"the entrywise product δ ∘ {name}, where the matrix product {right} δ "
                           "belongs", right=f"{right} δ", wrong=f"δ ∘ {name}",
                           change=Change.all(changes))  # fmt: skip
@@ -139,11 +139,11 @@ def axis_sums(nets: Networks) -> Iterator[Mistake]:
             how = {"axis": axis, "keepdims": False}
             change = Change.to(node, kind=Kind.LINEAR, primitive=total, parameters=how,
                                    transposed=False)  # fmt: skip
-            yield Mistake(what="sum over the wrong axis", where=where, says="the gradient of "
+            yield Mistake(kind="sum over the wrong axis", where=where, says="the gradient of "
                           f"{where} is summed over {axes}", right=f"Σ over {right}", wrong="Σ "
                           f"over {wrong}", change=change,
                           groups=(f"{whole_name} {axes}",))  # fmt: skip
         change = Change.to(node, kind=Kind.GAIN, gain=nets.at_every_step(node, 1.0))
-        yield Mistake(what="sum over the batch missing", where=where, says="the gradient of "
+        yield Mistake(kind="sum over the batch missing", where=where, says="the gradient of "
                       f"{where} is not summed over the batch", right="Σ over the batch", wrong="δ",
                       change=change, groups=(f"{whole_name} apart",))  # fmt: skip
