@@ -68,6 +68,7 @@ class Recorded:
         self.values = _flat(out._array for out in self.outputs)
         used = [leaf._array.dtype for leaf in (*leaves, *self.outputs)]
         self.dtype = max(used, key=lambda dtype: np.finfo(dtype).eps).type
+        self.behind: dict[tuple[Tensor, ...], list[Any]] = {}
         self.order = leading_to(set(leaves), history(self.outputs))
         self.is_analytic = all(node.primitive.analytic for node in self.order if node.inputs)
         everything = history(self.outputs, everything=True)
@@ -216,9 +217,7 @@ class Recorded:
         values: dict[Any, np.ndarray] = dict(leaves)
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            for node in reversed(self.order):
-                if node in values or not any(operand in values for operand in node.inputs):
-                    continue
+            for node in self._computed_from(leaves):
                 operands = [values.get(operand, operand._array) for operand in node.inputs]
                 try:
                     result = node.primitive.forward(*operands, **node.parameters)
@@ -230,6 +229,18 @@ class Recorded:
                     ) from None
                 values[node] = moved(np.asarray(result))
         return _flat(values.get(out, out._array) for out in self.outputs)
+
+    def _computed_from(self, leaves: Iterable[Tensor]) -> list[Any]:
+        """Return the nodes of the tape that are computed from some leaves, in order."""
+        key = tuple(leaves)
+        if key not in self.behind:
+            reached: set[Any] = set(key)
+            nodes = self.behind[key] = []
+            for node in reversed(self.order):
+                if node not in reached and not reached.isdisjoint(node.inputs):
+                    reached.add(node)
+                    nodes.append(node)
+        return self.behind[key]
 
     def _evaluate(self, k: int, moved: np.ndarray) -> np.ndarray:
         """Return the function's outputs with other numbers in leaf k, then restore the leaf."""
