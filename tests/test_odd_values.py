@@ -26,7 +26,8 @@ from tinygrad_lstm.engine.primitive import Primitive
 from tinygrad_lstm.errors import TinygradError
 from tinygrad_lstm.nn.lstm_equations import LSTMEquations
 
-SECONDS = 10  # no call of a small function takes longer
+SECONDS = 10  # of work: no call of a small function takes longer
+WAIT = 10  # times as long, on a busy machine
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Call = Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
@@ -652,18 +653,21 @@ for _name, _entry in tg.TABLE.items():
 
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise an error in a call that does not end."""
+    """Raise an error in a call that does not end, or that waits, however busy the machine is."""
 
     def late(*_: Any) -> None:
-        raise AssertionError(f"no end after {seconds} s")
+        raise AssertionError(f"no end after {seconds} s of work, or {WAIT * seconds} s")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
+    before = {number: signal.signal(number, late) for number in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(WAIT * seconds)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
