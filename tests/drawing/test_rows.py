@@ -49,7 +49,7 @@ UNROLLED = {"unrolled": unrolled, "two steps back": two_steps_back}
 PICTURES = {
     "attention": (attention, {}),
     "values": (gallery.question, {"values": 1}),
-    "layers": (layers, {}),
+    "layers": (layers, {"every_step": True}),
     **{name: (network, {"fold": False}) for name, network in UNROLLED.items()},
 }
 by_picture = pytest.mark.parametrize("name", PICTURES)
@@ -258,3 +258,35 @@ def test_the_names_of_signals_stand_again_where_they_enter_a_row():
     assert sorted(arrow.lines[0] for arrow in between) == [
         "out[0]", "out[1]", "out[3]", "out[4]", "state[0]", "state[1]", "state[3]", "state[4]",
     ]  # fmt: skip
+
+
+# --- equal blocks ---------------------------------------------------------------------------------
+
+
+@by_view
+def test_equal_layers_are_drawn_once_with_their_number(view):
+    picture = tg.draw(layers(), view=view)
+    assert "dense × 12" in frames(picture.dot) and len(nodes(picture.dot)) == 5
+    assert any(note.startswith("dense × 12: so many equal blocks") for note in picture.notes)
+    assert "dense × 12" not in frames(tg.draw(layers(), view=view, every_step=True).dot)
+
+
+@pytest.mark.parametrize("odd", [0, 5, 11])
+def test_a_layer_that_differs_is_drawn(odd):
+    functions = [tg.sigmoid if k == odd else tg.tanh for k in range(12)]
+    net = tg.nn.Sequential(*(tg.nn.Dense(4, 4, f, seed=k) for k, f in enumerate(functions)))
+    x = tg.Tensor(np.ones((3, 4)), requires_grad=True, name="x")
+    dot = tg.draw(tg.nn.squared_error(net(x), np.zeros((3, 4)))).dot
+    assert sum(node.lines == ["σ"] for node in nodes(dot)) == 1
+    titles = [int(words.partition(" × ")[2]) for words in frames(dot) if " × " in words]
+    assert titles == {0: [11], 5: [6], 11: [11]}[odd] or titles == [5, 6]
+
+
+def test_a_layer_whose_output_is_read_elsewhere_is_drawn():
+    x, kept = tg.Tensor(np.ones((3, 4)), requires_grad=True, name="x"), []
+    h = x
+    for k in range(6):
+        h = tg.nn.Dense(4, 4, tg.tanh, seed=k, name="dense")(h)
+        kept.append(h)
+    dot = tg.draw(tg.nn.squared_error(h * kept[2], np.zeros((3, 4)))).dot
+    assert not any(" × " in words for words in frames(dot))

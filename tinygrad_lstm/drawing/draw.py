@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is
 
 MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
 MOST_PLACES = 10_000  # of a picture
+MOST_WHOLE = 200  # of a picture of which nothing more is left out when equal blocks are drawn once
 VIEWS, LEVELS = ("forward", "adjoint", "both"), ("tensor", "scalar")
 
 
@@ -78,7 +79,8 @@ def draw(
         and the last two steps are drawn, with those of marked signals; if they do not fit in one
         line, each stands below the other.
     every_step : bool
-        Leave out no step of what is not folded, up to 10,000 places.
+        Leave out no step of what is not folded, up to 10,000 places, and draw each of equal modules
+        that stand one behind the other. Otherwise the first stands for all, with their number.
     values : int, optional
         Write the numbers of a step at the arrows; True if there are no steps.
     digits, entries : int
@@ -224,6 +226,7 @@ def _wan(
     highlight: tuple[str, ...], title: str, legend: bool, wrong: _Wrong, digits: int, entries: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Return the DOT text, and the notes of its legend on this picture alone."""
+    from .blocks import draw_blocks_once
     from .collapse import collapse
     from .gaps import shorten
     from .marks import heat_up, mark, unknown, write_values
@@ -240,10 +243,14 @@ def _wan(
         forward, δ = _signals(network, values)
         if heat:
             heat_up(drawn, δ, values)
+    named, is_short = (*highlight, *wrong.places, *wrong.first), False
+    if fold is not False and not (every_step or heat or named) and values is depth is None:
+        count = len(drawn.vertices)
+        drawn = draw_blocks_once(drawn)
+        is_short = len(drawn.vertices) < min(count, MOST_WHOLE)
     if level == "scalar":
         drawn = scalars(drawn, network)
-    elif not every_step:
-        named = (*highlight, *wrong.places, *wrong.first)
+    elif not every_step and not is_short:
         drawn = shorten(drawn, [*named, *notes])  # steps that differ are drawn
     elif len(drawn.vertices) > MOST_PLACES:
         raise ArgumentError(
