@@ -210,8 +210,10 @@ def number_in_formula(source: Node, wire: int, users: Mapping[int, Node], value:
     value : array
         The constant, at one step or at all.
     """
-    entries = np.ravel(value)
-    if source.kind is not Kind.CONSTANT or entries.dtype == bool or not entries.size:
+    if source.kind is not Kind.CONSTANT:
+        return None
+    entries = np.ravel(value)  # a copy, of what is one array at all steps
+    if entries.dtype == bool or not entries.size:
         return None
     user = users[wire]
     while user.kind is Kind.BROADCAST:  # which is no stage of its own
