@@ -89,8 +89,7 @@ class Comparison:
     def diagnose(self, *, seconds: float = SECONDS, **how: Any) -> Diagnoses:
         """Look for the mistakes, for at most 30 s by default (see `diagnose`).
 
-        Processor time counts, and so does the time for making the network, before the
-        first mistake is tried.
+        The time for making the network, before the first mistake is tried, counts.
         """
         if "watch" in how:
             how["watch"] = _check_watch(how["watch"])

@@ -2,8 +2,7 @@
 
 Knows the clock alone. Whoever limits some work does it in ``with Clock(seconds):``. The long loops
 of that work go over `Interruptible` items, which read the clock before each item. Outside of a
-limit they read no clock. One call of NumPy is never interrupted. The clock counts the processor
-time of the thread: a busy machine finds as much as a quiet one, and takes longer.
+limit they read no clock. One call of NumPy is never interrupted.
 
     >>> with Clock(0):
     ...     sum(Interruptible([1, 2, 3]))
@@ -18,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar, Token
 from numbers import Real
-from time import thread_time
+from time import monotonic
 from typing import Generic, TypeVar
 
 from ..errors import ArgumentError
@@ -50,7 +49,7 @@ class Clock:
         if not is_number or not seconds >= 0:
             raise ArgumentError(f"seconds is {excerpt(seconds)}, expected a number from 0")
         outer = _limit.get()
-        until = thread_time() + float(seconds)
+        until = monotonic() + float(seconds)
         self.until: float = until if outer is None else min(until, outer.until)
         self.tokens: list[Token[Clock | None]] = []
 
@@ -63,18 +62,18 @@ class Clock:
 
     def __call__(self) -> None:
         """Raise TimeUp if the time is up."""
-        if thread_time() >= self.until:
+        if monotonic() >= self.until:
             raise TimeUp
 
     @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return thread_time() >= self.until
+        return monotonic() >= self.until
 
     @property
     def left(self) -> float:
         """How many seconds are left, from 0."""
-        return max(0.0, self.until - thread_time())
+        return max(0.0, self.until - monotonic())
 
 
 _limit: ContextVar[Clock | None] = ContextVar("limit", default=None)
@@ -98,6 +97,6 @@ class Interruptible(Generic[Item]):
     def _looking(self, clock: Clock) -> Iterator[Item]:
         until = clock.until
         for item in self.items:
-            if thread_time() >= until:  # not by a call of the clock: some items take less time
+            if monotonic() >= until:  # not by a call of the clock: some items take less time
                 raise TimeUp
             yield item
