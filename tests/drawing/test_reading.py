@@ -348,12 +348,3 @@ def test_the_legend_says_the_steps_that_k_runs_over():
 
 def test_a_constant_has_no_gradient():
     assert not any("constant" in line for line in words_of(joined)[1])
-
-
-def test_a_sum_before_a_loss_is_one_end():
-    def network():
-        h = tg.tanh(leaf("x", 3, 2) @ leaf("W", 2, 2))
-        return tg.nn.squared_error(h + tg.tanh(h @ leaf("V", 2, 2)), np.zeros((3, 2)))
-
-    words, _ = words_of(network)
-    assert sum(line.startswith("∂L/∂") for line in words) == 1

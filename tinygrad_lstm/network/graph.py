@@ -109,8 +109,8 @@ def graph(*outputs: Tensor) -> Graph:
     Graph
         Leaves that require a gradient and belong to a module are parameters, other named leaves
         inputs, the rest constants. Where an operand is broadcast, that is a linear map of its own.
-        A sum of which nothing but another sum in the same scope is made, and which has no name, is
-        one junction with it.
+        A sum of which nothing but another sum is made, and which has no name, is one junction with
+        it.
 
     Raises
     ------
@@ -186,10 +186,9 @@ class _GraphBuilder:
         return terms
 
     def _is_within(self, x: Tensor, outer: Tensor) -> bool:
-        spots = [self.signals.spot(tensor.place) for tensor in (x, outer)]
         return (
             x in self.terms and x.name is None and self.uses[x] == 1 and x.shape == outer.shape
-            and spots[0].scope == spots[1].scope and spots[0][4:] == spots[1][4:]
+            and self.signals.spot(x.place)[4:] == self.signals.spot(outer.place)[4:]
         )  # fmt: skip
 
     def _node(self, tensor: Tensor, name: str) -> Node:
