@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import PackageError
 from .derivation_latex import backward, formula, forward_rows, symbol
 from .derived import Derived
-from .layout import BEYOND, page
+from .layout import page
 from .lines import Group, Line
 from .reader import Variable
 
@@ -43,9 +43,10 @@ def html(derivation: Derived) -> str:
         parts.append(f"<p>At the {step} step {_listed(starts, to_math)}.</p>")
     parts += [_group(group, _forward, to_math) for group in layout.forward]
     parts.append("<h2>Backward</h2>")
-    if layout.carried:
-        names = ", ".join(to_math(symbol(x)) for x in layout.carried)
-        parts.append(f"<p>{BEYOND}: {names}.</p>")
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in layout.notes]
+    rows = [f"<tr><td>{escape(x)}</td><td>{escape(δ)}</td></tr>" for x, δ in layout.rules]
+    table = f"<h3>Rules, where δ is that of y</h3><table>{''.join(rows)}</table>"
+    parts += [table] if rows else []
     parts += [_group(group, _backward, to_math) for group in layout.backward]
     return "\n".join([*parts, "</body></html>\n"])
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.spelling import spell
 from ..engine.symbol import Symbol
 from .derived import Derived, Term
-from .layout import BEYOND, Page, page
+from .layout import Page, page
 from .letters import base_and_number
 from .lines import Group, Line
 from .names import Exact
@@ -56,9 +56,9 @@ def markdown(derivation: Derived) -> str:
     for group in layout.forward:
         parts += [f"**{_plain(group.title)}**", "", _display(forward_rows(group)), ""]
     parts += ["### Backward", ""]
-    if layout.carried:
-        names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-        parts += [f"{BEYOND}: {names}.", ""]
+    parts += [*map(_plain, layout.notes), ""]
+    parts += ["Rules, where δ is that of y:", ""] if layout.rules else []
+    parts += [*(f"- {_plain(x)}: {_plain(δ)}" for x, δ in layout.rules), ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
     return "\n".join(parts)
@@ -236,10 +236,12 @@ def _starts(layout: Page) -> list[str]:
 
 
 def _ends(layout: Page) -> list[str]:
-    if not layout.carried:
-        return []
-    names = ", ".join(f"${symbol(x)}$" for x in layout.carried)
-    return [f"{words(BEYOND)}: {names}."]
+    rows = [rf"\item {words(x)}: {words(δ)}" for x, δ in layout.rules]
+    title = words("Rules, where δ is that of y")
+    if not rows:
+        return [*map(words, layout.notes)]
+    return [*map(words, layout.notes), rf"\paragraph{{{title}}}",
+            r"\begin{itemize}", *rows, r"\end{itemize}"]  # fmt: skip
 
 
 def _aligned(rows: list[str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.symbol import Symbol
 from .derivation_numbers import Numbers, named
 from .derived import Derived, Term
-from .layout import BEYOND, page
+from .layout import page
 from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
@@ -43,9 +43,11 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
             lines += _forward(line, width)
             lines += numbers.of(line, width + 9)
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
-    if layout.carried:
-        names = ", ".join(map(written, layout.carried))
-        lines += _wrapped(f"{BEYOND}: {names}.")
+    for sentence in layout.notes:
+        lines += _wrapped(sentence)
+    lines += ["", "  Rules, where δ is that of y"] if layout.rules else []
+    wide = max((len(operation) for operation, _ in layout.rules), default=0)
+    lines += [f"    {operation:<{wide}}   {gives}" for operation, gives in layout.rules]
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:

@@ -6,7 +6,7 @@ Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,12 @@ from ..engine.symbol import Symbol
 from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
 from .gates import gates_of, one_for_gates, over_gates, with_letter
-from .legend import legend
+from .legend import how_to_read, legend, rules
 from .lines import Group, Line
 from .names import printable
-from .reader import Variable, leaves, spread
+from .reader import Variable, spread
 from .rewriting import rewrite, with_operands
 
-BEYOND = "Beyond the last step, or before the first, δ is 0"
 LEAVES = "Inputs"
 OUTSIDE, ALONE = "Outside of modules", "Network"  # beside modules, and where there are none
 
@@ -37,7 +36,8 @@ class Page:
     backward: tuple[Group, ...]
     steps: str = ""
     starts: tuple[tuple[str, tuple[tuple[Variable, Any], ...]], ...] = ()
-    carried: tuple[Variable, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    rules: tuple[tuple[str, str], ...] = ()
 
 
 def page(derivation: Derived) -> Page:
@@ -88,7 +88,8 @@ def page(derivation: Derived) -> Page:
         backward,
         _steps(derivation),
         tuple(_starts(derivation)),
-        tuple(_carried(backward)),
+        tuple(how_to_read(derivation, backward)),
+        tuple(rules(forward)),
     )
 
 
@@ -176,13 +177,3 @@ def _starts(
                 chosen.setdefault(f"{x.state} {x.state.offset} {x.start}", (x.state, x.start))
         if chosen:
             yield step, tuple(chosen.values())
-
-
-def _carried(backward: tuple[Group, ...]) -> Iterator[Variable]:
-    """Return the δ of other steps that the backward lines name, the nearest step's first."""
-    carried: dict[tuple[int, str], Variable] = {}
-    for term in (x for group in backward for line in group.lines for x in line.terms):
-        for leaf in leaves(term.formula):
-            if leaf.is_delta and leaf.offset and not term.starts:
-                carried.setdefault((abs(leaf.offset), leaf.name), leaf)
-    return iter(carried[key] for key in sorted(carried, key=lambda key: key[0]))

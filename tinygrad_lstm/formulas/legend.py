@@ -15,7 +15,8 @@ from ..engine.composites import COMPOSITES
 from ..engine.kind import Kind
 from ..engine.primitive import Primitive
 from ..engine.primitives import TABLE
-from ..engine.symbol import MATMUL, TRANSPOSE, Symbol
+from ..engine.symbol import ADD, MATMUL, SUBTRACT, TOTAL, TRANSPOSE, Symbol
+from .as_read import OF_STEPS, OVER_STEPS
 from .columns import WIDTH, cut
 from .derived import Derived, Term
 from .letters import base_and_number, letter_for, subscripted
@@ -26,7 +27,7 @@ from .rewriting import OUTER, rewrite, with_operands
 
 NAME = re.compile(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+(\[−?\d+\])?")  # of what is given
 RULED = (Kind.ELEMENTWISE, Kind.BILINEAR, Kind.MATRIX_FUNCTION)  # operations whose rules are told
-LONGEST_RULE = 60
+LONGEST_RULE = 48
 # a mark, as a pattern in the text of a formula, and what it means
 MARKS = {
     r"ᵀ": "ᵀ transposes.",
@@ -67,11 +68,10 @@ MARKS = {
 def legend(
     derivation: Derived, forward: tuple[Group, ...], backward: tuple[Group, ...]
 ) -> Iterator[str]:
-    """Return what is given, what the marks of some lines mean, and the rules; a sentence each."""
+    """Return what is given, and what the marks of some lines mean; a sentence each."""
     terms = [x for group in (*forward, *backward) for line in group.lines for x in line.terms]
     yield from _given(derivation, terms)
     yield from _notation(derivation, terms)
-    yield from _rules(derivation, forward, backward)
     if derivation.reason:
         yield f"Every step has lines of its own, since {derivation.reason}."
 
@@ -104,10 +104,8 @@ def _notation(derivation: Derived, terms: list[Term]) -> Iterator[str]:
             yield sentence
 
 
-def _rules(
-    derivation: Derived, forward: tuple[Group, ...], backward: tuple[Group, ...]
-) -> Iterator[str]:
-    """Return how the backward lines come about, by the rules of the primitives."""
+def how_to_read(derivation: Derived, backward: tuple[Group, ...]) -> Iterator[str]:
+    """Return what a reader of the backward lines needs to know, a sentence each."""
     back = [term for group in backward for line in group.lines for term in line.terms]
     loss = derivation.loss
     yield f"δv is ∂{loss}/∂v, the sum of all that comes back to v, and δ{loss} is 1."
@@ -115,14 +113,11 @@ def _rules(
         "Above each δ stands the line that defines its signal; the δ follows from the lines that "
         'use the signal: "via y" says that a summand comes back through y.'
     )
-    known: dict[Any, Primitive] = {
-        x.forward: x for x in (*TABLE.values(), *(one.primitive for one in COMPOSITES))
-    }
-    lines = [line for group in forward for line in group.lines]
-    used = [x.apply for line in lines for x in _operations(line.terms[0].formula)]
-    rules = dict.fromkeys(known[x] for x in used if x in known and known[x].kind in RULED)
-    told = [rule for x in rules if (rule := _rule(x))]
-    yield f"The rules, with δ that of y: {'; '.join([*told, 'a sum gives δ to every summand'])}."
+    offsets = [x.offset for term in back for x in leaves(term.formula) if x.is_delta and x.offset]
+    if any(offset > 0 for offset in offsets):
+        yield "Of a step after the last, δ is 0."
+    if any(offset < 0 for offset in offsets):
+        yield "Of a step before the first, δ is 0."
     if any(term.only is not None or term.starts for term in back):
         yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
     if any(term.place is not None for term in back):
@@ -131,11 +126,21 @@ def _rules(
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
 
 
-def _rule(primitive: Primitive) -> str:
-    """Return a primitive's rule in words; "" if it is too long for a legend."""
-    gives = [f"δ{name} = {δ}" for name, δ in primitive.derivatives().items()]
-    text = f"y = {primitive.formula()} gives {' and '.join(gives)}"
-    return minus(text) if len(text) <= LONGEST_RULE else ""
+def rules(forward: tuple[Group, ...]) -> Iterator[tuple[str, str]]:
+    """Return the operations of forward lines, and what comes back to their operands."""
+    known: dict[Any, Primitive] = {
+        x.forward: x for x in (*TABLE.values(), *(one.primitive for one in COMPOSITES))
+    }
+    lines = [line for group in forward for line in group.lines]
+    operations = [x for line in lines for x in _operations(line.terms[0].formula)]
+    for primitive in dict.fromkeys(known[x.apply] for x in operations if x.apply in known):
+        gives = ", ".join(f"δ{name} = {δ}" for name, δ in primitive.derivatives().items())
+        if primitive.kind in RULED and len(gives) <= LONGEST_RULE:
+            yield minus(f"y = {primitive.formula()}"), minus(gives)
+    if any(x.notation in (ADD, SUBTRACT) for x in operations):
+        yield "y = a + b", "δa = δ, δb = δ"
+    if any(x.notation in (TOTAL, OF_STEPS, OVER_STEPS) for x in operations):
+        yield "y = Σ x", "δx = δ for every entry of x"
 
 
 def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
