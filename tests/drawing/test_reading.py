@@ -12,7 +12,9 @@ import pytest
 import tinygrad_lstm as tg
 from support.pictures import WAYS, Layout, arrows, labels, legend, nodes, pieces
 from tinygrad_lstm.drawing.bridges import bridge
+from tinygrad_lstm.drawing.labels import Labels
 from tinygrad_lstm.drawing.text import FONT, MONO, is_beside
+from tinygrad_lstm.engine.kind import Kind
 
 MARGIN = 2  # points by which an arrow is nearer to its own label than any other arrow
 
@@ -348,3 +350,18 @@ def test_the_legend_says_the_steps_that_k_runs_over():
 
 def test_a_constant_has_no_gradient():
     assert not any("constant" in line for line in words_of(joined)[1])
+
+
+def test_two_signals_that_nobody_named_have_two_letters():
+    """The first product of each step, and that of all steps that is moved into the loop."""
+    A, q, x, s, states = leaf("A", 2, 3), leaf("q", 3), leaf("x", 5, 2), np.zeros(3), []
+    for k in tg.steps(5):
+        s = tg.relu(x[k] @ A) + tg.sin(s)
+        s.name = "s"
+        states.append(s)
+    weights = tg.softmax(tg.stack(states) @ q)
+    network = tg.graph(tg.sum(weights * weights)).fold()
+    products = [node for node in network.nodes if node.kind is Kind.BILINEAR and node.folded]
+    labels = Labels(network)
+    assert len({node.stem for node in products}) < len(products)
+    assert len({labels.letter(node) for node in products}) == len(products)

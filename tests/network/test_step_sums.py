@@ -129,3 +129,9 @@ def test_a_total_in_a_loop_in_a_loop():
             inner = inner + tg.sum(h)
         whole = whole + tg.exp(inner)
     check(whole)
+
+
+def test_the_zero_that_a_sum_starts_from_is_no_term():
+    network = condense(tg.graph(sum(errors()[0])))
+    (total,) = [node for node in network.nodes if node.kind is Kind.JUNCTION and node.step is None]
+    assert [network.maker[wire].kind for wire in total.inputs] == [Kind.LINEAR]

@@ -41,7 +41,7 @@ class Labels(Reader):
     def __init__(self, network: Flow) -> None:
         super().__init__(network, self._name_of)
         self._depth = DEEPEST
-        self._letters: dict[tuple[str, str, int | None], str] = {}  # by scope, stem and loop
+        self._letters: dict[tuple[str, str, int | None, str], str] = {}
         self._names = Names(
             node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named
         )
@@ -104,11 +104,11 @@ class Labels(Reader):
         is_net_input = user.kind is Kind.ELEMENTWISE and len(user.inputs) == 1 and user.is_named
         if is_net_input:
             return f"s_{short_name(user)}"
-        return self.letter(node) if (node.scope, node.stem, node.loop) in self._letters else ""
+        return self.letter(node) if _place_of(node) in self._letters else ""
 
     def letter(self, node: Node, wish: str = "") -> str:
         """Return a letter for a signal that nobody named, with its step, and keep the letter."""
-        key = node.scope, node.stem, node.loop
+        key = _place_of(node)
         if key not in self._letters:
             self._letters[key] = self._names.free(
                 wish or ("s" if node.kind is Kind.JUNCTION else "u")
@@ -295,6 +295,12 @@ def step_words(at: int, steps: Sequence[int]) -> str:
     if len(steps) > 1 and at in (0, len(steps) - 1):
         return "last step" if at else "first step"
     return f"step {steps[at]}"
+
+
+def _place_of(node: Node) -> tuple[str, str, int | None, str]:
+    """Return the scope, the stem and the loop of a node, and what tells nodes of one name apart."""
+    repeat = re.search(r" \(\d+\)$", node.name)
+    return node.scope, node.stem, node.loop, repeat[0] if repeat else ""
 
 
 def without_step(name: str) -> str:

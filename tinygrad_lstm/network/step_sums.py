@@ -122,7 +122,8 @@ class _StepSums:
                 new += _sum([by_step[step].pop() for step in steps], element.node)
                 terms.append((sign, new[-1]))
             terms += [(sign, x) for same in by_step.values() for x in same]
-        if new:
+        if new:  # and no more the 0 that Python's sum starts from
+            terms = [x for x in terms if x[1].node.kind is not Kind.CONSTANT or np.any(x[1].value)]
             element.operands = [x for _, x in terms]
             element.node = replace(element.node, signs=tuple(sign for sign, _ in terms))
         return new
