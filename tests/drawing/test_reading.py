@@ -15,6 +15,7 @@ from tinygrad_lstm.drawing.bridges import bridge
 from tinygrad_lstm.drawing.labels import Labels
 from tinygrad_lstm.drawing.text import FONT, MONO, is_beside
 from tinygrad_lstm.engine.kind import Kind
+from tinygrad_lstm.network.condense import condense
 
 MARGIN = 2  # points by which an arrow is nearer to its own label than any other arrow
 
@@ -365,3 +366,16 @@ def test_two_signals_that_nobody_named_have_two_letters():
     labels = Labels(network)
     assert len({node.stem for node in products}) < len(products)
     assert len({labels.letter(node) for node in products}) == len(products)
+
+
+def test_what_a_softmax_over_the_steps_hands_back_is_no_sum_of_its_entries():
+    q, x, s, states = leaf("q", 3), leaf("x", 5, 3), np.zeros(3), []
+    for k in tg.steps(5):
+        s = tg.tanh(x[k] + s)
+        s.name = "s"
+        states.append(s)
+    w = tg.softmax(tg.stack(states) @ q)
+    w.name = "w"
+    network = condense(tg.graph(tg.sum(w * w))).fold()
+    (node,) = [node for node in network.nodes if node.kind is Kind.MATRIX_FUNCTION]
+    assert Labels(network).backward(node) == "w ∘ (δ − Σ (δ ∘ w))"

@@ -22,8 +22,8 @@ LEGEND: dict[str, str] = {
     Role.BRANCH: "●  branch point; in the adjoint network a sum Σ of what comes back",
     Role.PRODUCT: "×  product, entry by entry; in the adjoint network a branch point ◆ to both "
     "factors: δ of each is times the other",
-    Role.MATMUL: "@  matrix product A B; in the adjoint network a branch point ◆: δA = δ Bᵀ and "
-    "δB = Aᵀ δ",
+    Role.MATMUL: "@  matrix product M N; in the adjoint network a branch point ◆: δM = δ Nᵀ and "
+    "δN = Mᵀ δ",
     Role.FUNCTION: "f  function; in the adjoint network a gain: δ is times its slope, entry by "
     "entry",
     Role.BOX: "f in a sharp box is an operation on whole arrays; fᵀ is its transpose: Σᵀ gives the "

@@ -95,15 +95,14 @@ def _backward(line: Line) -> Iterator[str]:
         sign = lead if at == 0 else " " * (len(lead) - 2) + "+ "
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
-        is_told = len(line.terms) > 1 or line.forward is not None
-        note = f"via {_way(term)}" if term.via and is_told else ""
-        if term.starts:
-            note += ", " * bool(note) + f"at the {term.starts} step"
-        note += ", " * bool(note and term.when) + term.when
-        if term.subscripts:
-            note += f", {term.letter} = {', '.join(term.subscripts)}"
-        if line.subscripts and at == 0:
-            note = f"{line.letter} = {', '.join(line.subscripts)}"
+        notes = [
+            f"via {_way(term)}" if term.via and (len(line.terms) > 1 or line.forward) else "",
+            f"at the {term.starts} step" if term.starts else "",
+            term.when,
+            f"{term.letter} = {', '.join(term.subscripts)}" if term.subscripts else "",
+            f"{line.letter} = {', '.join(line.subscripts)}" if line.subscripts and at == 0 else "",
+        ]
+        note = ", ".join(filter(None, notes))
         yield from _broken(sign, formula, note)
 
 

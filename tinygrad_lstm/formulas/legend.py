@@ -118,6 +118,9 @@ def how_to_read(derivation: Derived, backward: tuple[Group, ...]) -> Iterator[st
         yield "Of a step after the last, δ is 0."
     if any(offset < 0 for offset in offsets):
         yield "Of a step before the first, δ is 0."
+    whole = {x.signal.wire for x in derivation.equations if x.loop is None}
+    if any(x.offset is not None and x.wire in whole for term in back for x in leaves(term.formula)):
+        yield "Of a sequence v, vₖ is the entry k along its first axis."
     if any(term.only is not None or term.starts for term in back):
         yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
     if any(term.place is not None for term in back):
@@ -153,6 +156,7 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     read = {x.wire for term in terms for x in leaves(term.formula) if x.offset is not None}
     at_each_step = [f"{x.name} {shape[1:]}" for x, shape in named.values() if x.wire in read]
     once = {key: (x.name, shape) for key, (x, shape) in named.items() if x.wire not in read}
+    once = dict(sorted(once.items(), key=lambda item: "[" in item[1][0]))  # initial values last
     if once:
         given = list(_with_letters(once, derivation))
         letters = {several for _, several in given if several}

@@ -220,6 +220,9 @@ class Reader:
             return _cross(CROSSING[node.kind][1][port], δ, node)
         primitive = node.operation
         xs = [self.signal(wire, step) for wire in node.inputs]
+        if not node.works_by_entry:  # the rule of which asks for shapes
+            shapes = (np.shape(self.value(wire, step)) for wire in node.inputs)
+            xs = [spread(x, shape) for x, shape in zip(xs, shapes, strict=True)]
         if factor is not None and node.kind is Kind.ELEMENTWISE:
             return primitive.scale(δ, factor(self.gain(node, port, step)))
         if factor is not None and node.kind is Kind.BILINEAR:
