@@ -45,11 +45,11 @@ def page(derivation: Derived) -> Page:
     gates = gates_of(derivation)
     numbers: dict[int, Line] = {}
     forward_groups: list[tuple[str, list[Line]]] = []
-    told = [
+    equations = [
         x for x in derivation.equations
         if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out
     ]  # fmt: skip
-    for number, same in enumerate(one_for_gates(told, gates), start=1):
+    for number, same in enumerate(one_for_gates(equations, gates), start=1):
         for x in same:
             formula = as_read(x.terms[0].formula)
             numbers[x.signal.wire] = Line(x.signal, (Term(formula),), number=number)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..engine.tensor import Tensor
 from .flow import AnyFlow, Flow, Node
 from .parameters import is_same
 from .step_sums import sum_over_steps
-from .wiring import Element, elements, in_order, leading_elements, rebuild
+from .wiring import Element, elements, rebuild_changed
 
 Pattern = tuple[Composite, int, Tensor]  # a composite along an axis, as its body records it
 
@@ -57,10 +56,7 @@ class _Condensing:
                     break
         if not is_changed:
             return graph
-        for element in self.elements:
-            element.node = replace(element.node)  # whose wires are laid anew
-        outputs = [x for x in self.elements if x.node.kind is Kind.OUTPUT]
-        return rebuild(graph, in_order(leading_elements(outputs), rank.__getitem__), graph.loops)
+        return rebuild_changed(graph, self.elements, rank.__getitem__)
 
     def _patterns_for(self, element: Element) -> Iterator[Pattern]:
         """Return the composites whose last operation is that of an element."""

@@ -18,7 +18,7 @@ from ..engine.primitive import Primitive
 from ..engine.primitives import stack
 from ..engine.primitives import sum as total
 from .flow import AnyFlow, Loop, Node
-from .wiring import Element, elements, in_order, leading_elements, rebuild
+from .wiring import Element, elements, rebuild_changed
 
 Term = tuple[int, Element]  # an operand of a sum, with its sign
 
@@ -47,15 +47,12 @@ class _StepSums:
         for element in Interruptible(self.elements):
             element.operands = [self.new.get(x, x) for x in element.operands]
             if element.node.kind is Kind.JUNCTION:
-                made = self._of_running_total(element) or self._of_all_steps(element)
-                is_changed |= bool(made)
-                rank.update((x, (rank[element][0], 1 + at)) for at, x in enumerate(made))
+                sums = self._of_running_total(element) or self._of_all_steps(element)
+                is_changed |= bool(sums)
+                rank.update((x, (rank[element][0], 1 + at)) for at, x in enumerate(sums))
         if not is_changed:
             return graph
-        for element in self.elements:
-            element.node = replace(element.node)  # whose wires are laid anew
-        outputs = [x for x in self.elements if x.node.kind is Kind.OUTPUT]
-        return rebuild(graph, in_order(leading_elements(outputs), rank.__getitem__), graph.loops)
+        return rebuild_changed(graph, self.elements, rank.__getitem__)
 
     def _of_running_total(self, last: Element) -> list[Element]:
         """Make one sum of a total that every step of a loop adds to, if nobody reads it before."""

@@ -183,6 +183,25 @@ def rebuild(graph: AnyFlow, order: Sequence[Element], loops: Iterable[Loop]) -> 
     return replace(graph, nodes=nodes, wires=wires, loops=tuple(loops))
 
 
+def rebuild_changed(
+    graph: AnyFlow, recorded: Iterable[Element], rank: Callable[[Element], Any]
+) -> AnyFlow:
+    """Return a graph of its own elements after a pass over them; the graph itself stays.
+
+    Parameters
+    ----------
+    graph : Flow
+    recorded : the elements of the graph; their nodes are copied
+    rank : (element) -> which comes first where there is a choice
+    """
+    outputs = []
+    for element in recorded:
+        element.node = replace(element.node)  # whose wires are laid anew
+        if element.node.kind is Kind.OUTPUT:
+            outputs.append(element)
+    return rebuild(graph, in_order(leading_elements(outputs), rank), graph.loops)
+
+
 def in_order(elements: Iterable[Element], rank: Callable[[Element], Any]) -> list[Element]:
     """Return elements in an order in which they can be run, each loop's together.
 
