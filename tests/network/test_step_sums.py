@@ -135,3 +135,20 @@ def test_the_zero_that_a_sum_starts_from_is_no_term():
     network = condense(tg.graph(sum(errors()[0])))
     (total,) = [node for node in network.nodes if node.kind is Kind.JUNCTION and node.step is None]
     assert [network.maker[wire].kind for wire in total.inputs] == [Kind.LINEAR]
+
+
+NAMES = {
+    "each its own": lambda k: f"e{k}",
+    "one for all": lambda k: "e",
+    "at the last step": lambda k: "e" if k == 3 else None,
+    "at the first step": lambda k: "e" if k == 0 else None,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_names_of_the_steps_do_not_matter(name):
+    for total in (sum, lambda losses: sum(losses) - 0.5 * losses[-1]):
+        losses, _ = errors()
+        for k, one in enumerate(losses):
+            one.name = NAMES[name](k)
+        assert "Σ" in check(total(losses)).partition("Forward")[2].partition("Backward")[0]

@@ -28,6 +28,7 @@ from ..network.graph import Graph, graph
 from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
+from ..network.step_sums import collect_sums
 from .as_read import SIDE_BY_SIDE
 from .by_step import Sequences
 from .derivation import Derivation
@@ -147,6 +148,7 @@ class _Derivation:
     """Builds the equations of one network."""
 
     def __init__(self, network: Graph, reason: str, loss: Tensor, recorded: Graph) -> None:
+        network = collect_sums(network)
         self.network, self.reason = network, reason
         self.one = as_symbol(1.0, loss.data)  # δ of the loss
         self.signals = Signals(loss)

@@ -17,7 +17,7 @@ from ..engine.limit import Interruptible
 from ..engine.primitive import Primitive
 from ..engine.primitives import stack
 from ..engine.primitives import sum as total
-from .flow import AnyFlow, Loop, Node
+from .flow import AnyFlow, Loop, Node, Wire
 from .wiring import Element, elements, rebuild_changed
 
 Term = tuple[int, Element]  # an operand of a sum, with its sign
@@ -32,6 +32,43 @@ def sum_over_steps(graph: AnyFlow) -> AnyFlow:
         As recorded, neither folded nor transposed; not changed.
     """
     return _StepSums(graph).result(graph)
+
+
+def collect_sums(graph: AnyFlow) -> AnyFlow:
+    """Return a folded graph in which the sum that a transposed hold makes is that of a sequence.
+
+    A fold makes such a hold where a sum has one signal of every step for its operands, whatever
+    the steps are called.
+
+    Parameters
+    ----------
+    graph : Flow
+        Forward; not changed.
+    """
+    nodes: list[Node] = []
+    wires = list(graph.wires)
+    totals: dict[int | None, list[Node]] = {}  # which stand after their loop
+    for node in Interruptible(graph.nodes):
+        if node.kind is not Kind.HOLD or not node.transposed:
+            nodes.append(node)
+            continue
+        source = graph.source(node.inputs[0], (Kind.BRANCH,))
+        value = graph.wires[node.inputs[0]].value
+        wires.append(Wire(f"{source.stem} (all steps)", value))
+        whole = len(wires) - 1
+        nodes.append(
+            replace(node, kind=Kind.COLLECT, outputs=(whole,), transposed=False, stem=source.stem)
+        )
+        over_steps = _outside(node, total.kind, total.name, total, (np.shape(value),))
+        parameters = {} if np.ndim(value) == 1 else {"axis": 0}
+        sums = replace(over_steps, inputs=(whole,), outputs=node.outputs, parameters=parameters)
+        totals.setdefault(node.loop, []).append(sums)
+    if not totals:
+        return graph
+    for loop, after in totals.items():
+        last = max(at for at, node in enumerate(nodes) if node.folded and node.loop == loop)
+        nodes[last + 1 : last + 1] = after
+    return replace(graph, nodes=tuple(nodes), wires=tuple(wires))
 
 
 class _StepSums:
@@ -162,4 +199,4 @@ def _without(element: Element, port: int) -> Element:
     return Element(replace(element.node, signs=signs), operands, value)
 
 
-__all__ = ["sum_over_steps"]
+__all__ = ["collect_sums", "sum_over_steps"]
