@@ -4,7 +4,7 @@ Every signal that has a name, that is used more than once or that is handed to a
 line; any other stands in the line of what is made of it. A backward line has one summand for each
 way on which something comes back. Its formula is the rule of a primitive, run on Symbols.
 
-Knows folded networks and the reader; it has no rule of its own.
+Knows folded networks, the reader and the ways back; it has no rule of its own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from ..engine.arguments import flag, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.primitives import broadcast_to
-from ..engine.symbol import ITEM, Symbol
+from ..engine.symbol import Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
-from ..network.adjoint import alive
 from ..network.condense import condense
 from ..network.flow import DELAYS, SOURCES, Node
 from ..network.graph import Graph, graph
@@ -34,13 +33,12 @@ from .by_step import Sequences
 from .derivation import Derivation
 from .derived import Derived, Equation, Initial, Repetition, Source, Stage, Term
 from .letter_reader import LetterReader, of_every_step
-from .letters import with_ending
 from .named_signals import NamedSignals
-from .names import Names
 from .reader import Variable
 from .recorded import Recorded, parts_of
-from .simplify import as_symbol, simplify, total
-from .terms import at_its_step, counted, is_of_one_step, later, starting
+from .simplify import as_symbol, simplify
+from .terms import at_its_step, counted, is_of_one_step
+from .ways_back import WaysBack
 
 MOST_STEPS = 1  # of a recurrence that is derived step by step unasked
 MOST_APART = 500  # nodes of a network that a program writes step by step
@@ -150,7 +148,6 @@ class _Derivation:
     def __init__(self, network: Graph, reason: str, loss: Tensor, recorded: Graph) -> None:
         network = collect_sums(network)
         self.network, self.reason = network, reason
-        self.one = as_symbol(1.0, loss.data)  # δ of the loss
         self.signals = Signals(loss)
         names = self.signals.names
         self.leaves = {name for x, name in names.items() if not x.inputs and x.requires_grad}
@@ -160,32 +157,29 @@ class _Derivation:
             if node.kind is Kind.PARAMETER and node.parts
         }
         self.sequences = name_apart(network)
-        self.maker, self.user = network.maker, network.user
-        self.alive = alive(network)
         self.names: dict[int, str] = {}
         self.reader = LetterReader(network, self.names)
         self.names.update(NamedSignals(self.reader).letters())
-        self.handed = self._handed_names()
-        self.stacked: dict[int, str] = {}  # δ of all steps of a signal at once, by wire
-        self.extra: list[Equation] = []
+        self.ways = WaysBack(self.reader, self.sequences, as_symbol(1.0, loss.data))
+        self.alive = self.ways.alive
 
     def done(self, recorded: Graph) -> Derivation:
         forward = [self._forward(node) for node in self.network.nodes if self._has_line(node)]
         backward: list[Equation] = []
         for node in reversed(self.network.nodes):
             lines = list(self._backward(node))
-            if self.extra:  # outside of the loop, and before it
+            if self.ways.extra:  # outside of the loop, and before it
                 loops = [x.loop for x in backward]
                 is_begun = node.is_timed and node.loop in loops
                 first = loops.index(node.loop) if is_begun else len(loops)
-                backward[first:first] = self.extra
-                self.extra = []
+                backward[first:first] = self.ways.extra
+                self.ways.extra = []
             backward.extend(lines)
         inputs = [node for node in self.network.nodes if node.kind in SOURCES]
         parts = self.parts
         backward.sort(key=lambda x: x.full_name in parts)  # after the δ of its parts
         return Derivation(
-            next(name for wire, name in self.names.items() if self._is_loss(wire)),
+            next(name for wire, name in self.names.items() if self.ways.is_loss(wire)),
             tuple(self._source(node, parts) for node in inputs if node.outputs[0] in self.names),
             (*forward, *backward),
             {
@@ -268,26 +262,18 @@ class _Derivation:
 
     # --- backward --------------------------------------------------------------------------------
 
-    def _handed_names(self) -> dict[int, str]:
-        """Return the names of δ of what each delay hands on, by the delay's wire."""
-        return {
-            node.outputs[0]: f"δ{self.reader.signal(node.outputs[0]).name}"
-            for node in self.network.nodes
-            if node.kind in DELAYS and node.outputs[0] in self.alive
-        }
-
     def _backward(self, node: Node) -> Iterator[Equation]:
         """Return the backward line of a signal, if it has one, after those that it needs."""
         if not node.outputs:
             return
         wire = node.outputs[0]
         if node.kind in DELAYS and wire in self.alive:
-            terms = tuple(self._terms(wire))
+            terms = tuple(self.ways.terms(wire))
             signal = self.reader.written_at(wire)
-            δ = self.reader.letter(self.handed[wire], wire, signal.value, signal.offset, True)
+            δ = self.reader.letter(self.ways.handed[wire], wire, signal.value, signal.offset, True)
             yield self._line(Stage.HANDED, node, counted(terms), δ)
-        elif wire in self.names and wire in self.alive and not self._is_loss(wire):
-            terms = (*self._from_parts(node), *self._terms(wire))
+        elif wire in self.names and wire in self.alive and not self.ways.is_loss(wire):
+            terms = (*self._from_parts(node), *self.ways.terms(wire))
             if node.kind is Kind.COLLECT:  # a reader sees what one step alone gets back
                 count = len(self.reader.steps(node))
                 terms = tuple(
@@ -313,121 +299,10 @@ class _Derivation:
                 SIDE_BY_SIDE,
                 lambda *δs: np.concatenate(δs, axis=-1),
                 tuple(
-                    next(self._whole(wire)).formula
+                    next(self.ways.whole(wire)).formula
                     if wire in self.names and wire in self.alive
                     else as_symbol(0.0, whole[..., :width])
                     for wire, width in parts
                 ),
             )
         )
-
-    def _is_loss(self, wire: int) -> bool:
-        return self.user[wire].kind is Kind.OUTPUT
-
-    def _terms(self, wire: int) -> Iterator[Term]:
-        """Return the summands of δ of the signal on a wire."""
-        user = self.user.get(wire)
-        if user is None or wire not in self.alive:
-            return
-        port = user.inputs.index(wire)
-        if user.kind is Kind.BRANCH:
-            for out in user.outputs:
-                yield from self._terms(out)
-        elif user.kind is Kind.OUTPUT:
-            yield Term(self.one, "")
-        elif user.kind in DELAYS:
-            yield from self._from_delay(user, port)
-        elif user.kind is Kind.HOLD:
-            for term in self._terms(user.outputs[0]):
-                yield term if term.loop is not None else replace(term, loop=user.loop)
-        elif user.kind is Kind.TAP:
-            adds, out = user.operation.add_part is not None, user.outputs[0]
-            terms = self._terms(out) if out not in self.names else self._whole(out)
-            for term in terms:
-                yield replace(term, loop=user.loop, place=user.parameters, adds=adds)
-        elif user.kind is Kind.COLLECT:
-            yield from self._from_collected(user)
-        else:
-            for term in self._of_result(user.outputs[0]):
-                yield replace(term, formula=simplify(self.reader.back(user, port, term.formula)))
-
-    def _whole(self, wire: int) -> Iterator[Term]:
-        """Return δ of a signal that has a line, as one summand."""
-        name, value = self.names[wire], self.reader.value(wire)
-        if self._is_loss(wire):
-            yield Term(self.one, name)
-        elif wire in self.alive:
-            offset = 0 if self.maker[wire].is_timed else None
-            yield Term(self.reader.letter(f"δ{name}", wire, value, offset, True), name)
-
-    def _from_delay(self, delay: Node, port: int) -> Iterator[Term]:
-        out = delay.outputs[0]
-        if out not in self.alive:
-            return
-        signal = self.reader.written_at(out)
-        by = +1 if delay.kind is Kind.DELAY else -1
-        if port == 1:  # the initial value
-            which = "last" if delay.kind is Kind.ADVANCE else "first"
-            δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset, True)
-            closed = tuple(starting(term, which) for term in self._terms(out))
-            yield Term(δ, loop=delay.loop, starts=which, handed=out, closed=closed)
-            return
-        closed = tuple(later(term, by) for term in self._terms(out))
-        δ = self.reader.letter(self.handed[out], out, signal.value, signal.offset + by, True)
-        yield Term(δ, signal.name, handed=out, closed=closed)
-
-    def _from_collected(self, collect: Node) -> Iterator[Term]:
-        """Return what comes back to a signal at step k from where all its steps are used."""
-        out = collect.outputs[0]
-        if out in self.names and out in self.alive:
-            name, entry = self.names[out], self.reader.value(collect.inputs[0])
-            yield Term(self.reader.letter(f"δ{name}", out, entry, 0, True), name)
-            return
-        terms = tuple(self._terms(out))
-        if not terms:
-            return
-        inner = self.reader.value(collect.inputs[0])
-        if all(term.loop is None for term in terms):
-            at_k = [simplify(self.sequences.at_step(term.formula, inner)) for term in terms]
-            if all(not isinstance(x, Symbol) or x.notation is not ITEM for x in at_k):
-                for term, formula in zip(terms, at_k, strict=True):
-                    yield replace(term, formula=as_symbol(formula, inner))
-                return
-        is_by_step = self._is_by_step(collect, terms)
-        closed = tuple(replace(term, loop=None, place=None) for term in terms) if is_by_step else ()
-        if all(is_of_one_step(term) for term in terms):
-            closed = tuple(at_its_step(term, len(self.reader.steps(collect))) for term in terms)
-        if out not in self.stacked:
-            step = self.network.source(collect.inputs[0], (Kind.BRANCH,)).outputs[0]
-            name = with_ending(self.names.get(step, "u"), "_all")
-            self.stacked[out] = Names([*self.names.values(), *self.stacked.values()]).free(name)
-            value = self.network.wires[out].value
-            δ = self.reader.letter(f"δ{self.stacked[out]}", out, value, None, True)
-            stage = Stage.KEPT if closed else Stage.BACKWARD
-            self.extra.append(
-                Equation(stage, δ, counted(terms), np.shape(value), None, collect.scope)
-            )
-        δ = self.reader.letter(f"δ{self.stacked[out]}", out, inner, 0, True)
-        yield Term(δ, terms[0].via, closed=closed)
-
-    def _is_by_step(self, collect: Node, terms: tuple[Term, ...]) -> bool:
-        """Return whether another loop reads at step k what this one makes at step k."""
-        count = len(self.reader.steps(collect))
-        return all(
-            term.place is not None
-            and isinstance(index := term.place["index"], Varying)
-            and index.values == tuple(range(count))
-            for term in terms
-        )
-
-    def _of_result(self, wire: int) -> Iterator[Term]:
-        """Return δ of the signal on a wire, by its name or as it follows; one summand if it can."""
-        if wire in self.names:
-            yield from self._whole(wire)
-            return
-        terms = list(self._terms(wire))
-        if any(term.loop is not None for term in terms):  # a sum over steps, which stays outside
-            yield from terms
-        elif terms:
-            value = self.reader.value(wire)
-            yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
