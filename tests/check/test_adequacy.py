@@ -15,7 +15,7 @@ from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM, Trials
 from tinygrad_lstm.errors import UsageError
 from tinygrad_lstm.formulas.columns import WIDTH
-from tinygrad_lstm.network.view import Given, View
+from tinygrad_lstm.network.view import Answer, View
 
 EXACT = dict(rtol=1e-9, atol=1e-12)
 
@@ -44,7 +44,7 @@ def the_19():
 
     planted_ones = {x: leaves(planted.lstm_by_hand(planted.NUMBERS, x)) for x in planted.LSTM}
     found = {name: set() for name in planted_ones}
-    ends = [Given(node.name, node.inputs[0], None, np.empty(0))
+    ends = [Answer(node.name, node.inputs[0], None, np.empty(0))
             for node in view.adjoint.nodes if node.kind == "output"]  # fmt: skip
     trials = Trials(view.adjoint, ends, False)
     for each in mistakes(view):

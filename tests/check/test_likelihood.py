@@ -282,8 +282,8 @@ def test_noise_is_no_mistake(kind):
 def test_no_planted_mistake_looks_like_noise():
     for case in planted.CASES:
         if case.where:
-            view, given, allowed = tg.compare(case.loss(), case.hand()).evidence
-            several = judgements(view.adjoint, given, allowed)
+            view, answers, allowed = tg.compare(case.loss(), case.hand()).evidence
+            several = judgements(view.adjoint, answers, allowed)
             assert noise([each for each in several if not each.follows]) is None, case.id
 
 

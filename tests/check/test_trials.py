@@ -33,16 +33,18 @@ def set_up(case, names):
     """Return what an author derived with noise in it, the trials, and some mistakes."""
     (view, several), rng = some_mistakes(case), np.random.default_rng(6)
     noisy = {n: v * (1 + 0.01 * rng.normal(size=v.shape)) for n, v in case.hand().items()}
-    given = view.given({name: noisy[name] for name in names if name in noisy})
-    return view, given, Trials(view.adjoint, given, True), several
+    answers = view.answers({name: noisy[name] for name in names if name in noisy})
+    return view, answers, Trials(view.adjoint, answers, True), several
 
 
-def whole(view, given, change):
+def whole(view, answers, change):
     """Return what the whole changed network makes of the given gradients."""
-    allowed = [np.zeros(each.value.shape) for each in given]
-    network = leading_to(change(view.adjoint), {each.wire for each in given})
-    position = {id(each): key for key, each in enumerate(given)}
-    return {position[id(each.given)]: each.expected for each in judgements(network, given, allowed)}
+    allowed = [np.zeros(each.value.shape) for each in answers]
+    network = leading_to(change(view.adjoint), {each.wire for each in answers})
+    position = {id(each): key for key, each in enumerate(answers)}
+    return {
+        position[id(each.answer)]: each.expected for each in judgements(network, answers, allowed)
+    }
 
 
 def attempt(run, *arguments):
@@ -74,12 +76,12 @@ def run_together(trials, several):
 def test_only_what_a_mistake_leads_to_runs_again(case, which, count):
     """Each mistake, or each with the next one, run alone and in one run with all others."""
     names = case.hand() if which == "all" else case.parameters
-    view, given, trials, mistakes = set_up(case, names)
+    view, answers, trials, mistakes = set_up(case, names)
     several = [[x.change for x in mistakes[at : at + count]] for at in range(len(mistakes))]
     results = run_together(trials, several)
     assert sum(result is not None for result in results) > len(several) / 3
     for mistake, changes, result in zip(mistakes, several, results, strict=True):
-        right = attempt(whole, view, given, Change.all(changes))
+        right = attempt(whole, view, answers, Change.all(changes))
         alone = attempt(trials.run, changes)
         assert (right is None) == (alone is None), mistake.says
         assert result is None or result.keys() == alone.keys(), mistake.says
@@ -93,11 +95,11 @@ def test_only_what_a_mistake_leads_to_runs_again(case, which, count):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_mistake_moves_given_gradients_as_the_screen_says(case, which):
     names = case.hand() if which == "all" else case.parameters
-    _, given, trials, several = set_up(case, names)
+    _, answers, trials, several = set_up(case, names)
     aims = {
-        key: given[key].value - value
+        key: answers[key].value - value
         for key, value in trials.expected.items()
-        if given[key].value.shape == value.shape
+        if answers[key].value.shape == value.shape
     }
     screen = Screen(trials, aims, {key: np.zeros_like(aim) for key, aim in aims.items()})
     weights = np.random.default_rng(0)
@@ -118,7 +120,7 @@ def test_the_network_is_left_when_the_time_is_up():
     case = planted.case("lstm")
     view = View(case.loss())
     with pytest.raises(TimeUp), Clock(0):
-        Trials(view.adjoint, view.given(case.hand()), True)
+        Trials(view.adjoint, view.answers(case.hand()), True)
 
 
 @pytest.mark.parametrize("seconds", ["1", None, float("nan"), True, -1, -0.5])

@@ -21,7 +21,7 @@ from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrap
 from ..network.flow import SOURCES
-from ..network.view import Given, View
+from ..network.view import Answer, View
 from .mistakes import Mistake, all_mistakes
 from .screen import Screen
 from .together import Together, chunks
@@ -144,7 +144,7 @@ class _Gradients:
 
     def __init__(self, view: View) -> None:
         ends = [
-            Given(node.name, node.inputs[0], None, np.empty(0))
+            Answer(node.name, node.inputs[0], None, np.empty(0))
             for node in view.adjoint.nodes
             if node.kind is Kind.OUTPUT and node.name.removeprefix("δ") in view.named
         ]
@@ -196,8 +196,8 @@ def _advice(view: View, unseen: list[Mistake]) -> list[str]:
     network = view.network
     if any(len(loop.steps) == 1 and max(loop.steps) >= 0 for loop in network.loops):
         advice.append("take two steps or more; take three to see mistakes in the carry")
-    given = [node.outputs[0] for node in network.nodes if node.kind in SOURCES]
-    if any(1 in np.shape(network.wires[wire].value) for wire in given):
+    sources = [node.outputs[0] for node in network.nodes if node.kind in SOURCES]
+    if any(1 in np.shape(network.wires[wire].value) for wire in sources):
         advice.append("make no axis 1 long: batch, features, hidden units")
     starts = [
         network.wires[node.inputs[1]].value for node in network.nodes

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from ..network.flow import Flow, Node
-from ..network.view import Given, View
-from .runs import run_on_given
+from ..network.view import Answer, View
+from .runs import run_on_answers
 
 
 @dataclass(frozen=True)
@@ -24,26 +24,26 @@ class Judgement:
 
     Attributes
     ----------
-    given : Given
+    answer : Answer
     expected : array
         The gradient that follows from the author's own gradients above it.
     allowed : array
         The tolerance of each entry.
     """
 
-    given: Given
+    answer: Answer
     expected: np.ndarray
     allowed: np.ndarray
 
     @property
     def fits(self) -> bool:
         """Whether the given gradient has the shape of the expected one."""
-        return self.given.value.shape == self.expected.shape
+        return self.answer.value.shape == self.expected.shape
 
     @property
     def difference(self) -> np.ndarray:
         """The absolute difference of each entry, where the shape fits."""
-        return np.asarray(np.abs(self.given.value - self.expected))
+        return np.asarray(np.abs(self.answer.value - self.expected))
 
     @cached_property
     def follows(self) -> bool:
@@ -55,7 +55,7 @@ class Judgement:
         """The largest difference, relative to the largest entry."""
         if not self.fits:
             return float("inf")
-        scale = np.maximum(np.abs(self.expected), np.abs(self.given.value)).max(initial=1e-300)
+        scale = np.maximum(np.abs(self.expected), np.abs(self.answer.value)).max(initial=1e-300)
         return float(self.difference.max(initial=0.0) / scale)
 
     @property
@@ -101,19 +101,19 @@ class Blame:
 
 
 def judgements(
-    adjoint: Flow, given: Sequence[Given], allowed: Sequence[np.ndarray]
+    adjoint: Flow, answers: Sequence[Answer], allowed: Sequence[np.ndarray]
 ) -> list[Judgement]:
     """Return a judgement of every derived gradient, in the order in which the network makes them.
 
     Parameters
     ----------
     adjoint : Flow
-    given : the derived gradients
+    answers : the derived gradients
     allowed : one for each
         The tolerance of each (see `tolerances`).
     """
-    expected = run_on_given(adjoint, given, [gradient.value for gradient in given])
-    return [Judgement(given[key], value, allowed[key]) for key, value in expected.items()]
+    expected = run_on_answers(adjoint, answers, [gradient.value for gradient in answers])
+    return [Judgement(answers[key], value, allowed[key]) for key, value in expected.items()]
 
 
 def blame(view: View, several: Sequence[Judgement]) -> Blame | None:
@@ -128,18 +128,18 @@ def blame(view: View, several: Sequence[Judgement]) -> Blame | None:
     if not wrong:
         return None
     first = wrong[0]
-    right = run_on_given(view.adjoint, [judgement.given for judgement in several], None)
-    numbers = (first.given.value, first.expected) if first.fits else (np.nan, np.nan)
+    right = run_on_answers(view.adjoint, [judgement.answer for judgement in several], None)
+    numbers = (first.answer.value, first.expected) if first.fits else (np.nan, np.nan)
     found, expected = (float(np.asarray(array)[first.worst]) for array in numbers)
     consequences = [
-        x.given.name
+        x.answer.name
         for key, x in enumerate(several)
-        if x.follows and np.any(np.abs(x.given.value - right[key]) > 10 * x.allowed)
+        if x.follows and np.any(np.abs(x.answer.value - right[key]) > 10 * x.allowed)
     ]
-    suspects = _Suspects(view, first.given.name, several)
+    suspects = _Suspects(view, first.answer.name, several)
     return Blame(
-        first.given.name, first.worst, found, expected, tuple(suspects.region()),
-        tuple(other.given.name for other in wrong[1:]), tuple(consequences), suspects.best(),
+        first.answer.name, first.worst, found, expected, tuple(suspects.region()),
+        tuple(other.answer.name for other in wrong[1:]), tuple(consequences), suspects.best(),
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ class _Suspects:
     def __init__(self, folded: View, first: str, several: Sequence[Judgement]) -> None:
         self.folded, self.view = folded, (view := folded.unfolded)
         self.maker = view.adjoint.maker
-        self.known = {wire for judgement in several for wire in self._wires(judgement.given.name)}
+        self.known = {wire for judgement in several for wire in self._wires(judgement.answer.name)}
         self.names: list[str] = []
         self.bits: dict[int, int] = {}  # of a wire with a name: which it is
         wires = {view.at[name][0]: name for name in view.named}
@@ -165,11 +165,11 @@ class _Suspects:
         self.suspected = self._above(first, self.leading)
         for x in several:
             if x.follows:
-                self.suspected &= ~self._above(x.given.name, without_zeros)
+                self.suspected &= ~self._above(x.answer.name, without_zeros)
         self.shared = self.suspected  # those that lead to every gradient that is wrong by itself
         for x in several:
             if not x.follows:
-                self.shared &= self._above(x.given.name, self.leading)
+                self.shared &= self._above(x.answer.name, self.leading)
 
     def _wires(self, name: str) -> list[int]:
         """Return the wires of a signal, of the whole that its step belongs to, or of its parts."""
@@ -218,10 +218,10 @@ class _Suspects:
 
         A signal that leads to every wrong gradient is preferred.
         """
-        chosen = self.shared or self.suspected
-        sequences = self._sequences(chosen)
+        suspects = self.shared or self.suspected
+        sequences = self._sequences(suspects)
         ways = {name: steps for name, steps in sequences.items() if len(steps) > 1}
-        ways = ways or {name: [name] for name in self._names_of(chosen)}
+        ways = ways or {name: [name] for name in self._names_of(suspects)}
         return min(ways, key=lambda name: self._most_left(ways[name]), default="")
 
     def _most_left(self, names: Sequence[str]) -> int:
@@ -233,11 +233,11 @@ class _Suspects:
             most, cleared = max(most, if_wrong.bit_count()), cleared | self.leading[wire]
         return max(most, (self.suspected & ~cleared).bit_count())
 
-    def _names_of(self, chosen: int) -> list[str]:
-        return [name for at, name in enumerate(self.names) if chosen >> at & 1]
+    def _names_of(self, suspects: int) -> list[str]:
+        return [name for at, name in enumerate(self.names) if suspects >> at & 1]
 
-    def _sequences(self, chosen: int) -> dict[str, list[str]]:
-        """Return the chosen steps of each signal, in the order in which their δ is made."""
+    def _sequences(self, suspects: int) -> dict[str, list[str]]:
+        """Return the suspected steps of each signal, in the order in which their δ is made."""
         of = {
             step.name: name
             for name, steps in self.view.signals.sequences.items()
@@ -245,7 +245,7 @@ class _Suspects:
             if len(steps) > 1
         }
         sequences: dict[str, list[str]] = {}
-        for name in self._names_of(chosen):
+        for name in self._names_of(suspects):
             if name in of:
                 sequences.setdefault(of[name], []).append(name)
         return sequences

@@ -85,11 +85,11 @@ def compare(
         raise ArgumentError(
             f"compare: digits is {excerpt(digits)}, expected an integer of 1 or more"
         )
-    given = pairs(hand)
+    named = pairs(hand)
     seed = starting_cotangent(loss, None)
     signals = Signals(loss)
-    chosen, complaints = look_up(signals, given)
-    report = _report(loss, seed, chosen, rtol, digits) if chosen else None
+    derived, complaints = look_up(signals, named)
+    report = _report(loss, seed, derived, rtol, digits) if derived else None
     if complaints:
         error = type(complaints[0])("\n".join(map(str, complaints)))
         error.report = report
@@ -101,21 +101,25 @@ def compare(
 
 
 def _report(
-    loss: Tensor, seed: Any, chosen: dict[str, HandGradient], rtol: float | None, digits: int | None
+    loss: Tensor,
+    seed: Any,
+    derived: dict[str, HandGradient],
+    rtol: float | None,
+    digits: int | None,
 ) -> Report:
-    wanted = {signal.tensor for derived in chosen.values() for signal in derived.signals}
+    wanted = {signal.tensor for one in derived.values() for signal in one.signals}
     sums = Sums(wanted)
     sums.add(loss, seed)
     gradients = pull_back(sums)
     view = None if digits is None else View(loss)
     tape = {}
-    for name, derived in chosen.items():
+    for name, one in derived.items():
         several = [
             signal.of(np.asarray(gradients.get(signal.tensor, np.zeros(signal.tensor.shape))))
-            for signal in derived.signals
+            for signal in one.signals
         ]
-        tape[name] = np.stack(several) if derived.is_sequence else several[0]
-    hand = {name: derived.value for name, derived in chosen.items()}
+        tape[name] = np.stack(several) if one.is_sequence else several[0]
+    hand = {name: one.value for name, one in derived.items()}
     if rtol is None:  # of all, because results of float32 have its rounding too
         rtol = max(_rounding(array.dtype) for array in (*tape.values(), *hand.values()))
     rows: list[Row] = []
@@ -133,7 +137,7 @@ def _report(
             steps += [steps[0] + np.minimum(bound, most), steps[0] + bound]
             row = _row(name, tape[name], value, rtol, steps)
         if row.verdict == "differs" and digits is None and row.max_abs <= rtol**0.5 * row.max_rel:
-            row = _as_cancelled(row, chosen[name], loss, seed, rtol)
+            row = _as_cancelled(row, derived[name], loss, seed, rtol)
         rows.append(row)
     report = Report(tuple(rows), loss, hand, rtol, digits, view)
     if digits is None or report.blame is None:

@@ -17,7 +17,7 @@ from ..engine.arguments import function, of_kind, text
 from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
 from ..formulas.equations import DeltaEquations
-from ..network.view import Given, View
+from ..network.view import Answer, View
 from .blame import Blame, blame, judgements
 from .corrections import Correction, corrections
 from .diagnosis import Diagnoses
@@ -52,7 +52,7 @@ class Comparison:
     view: View | None = field(default=None, repr=False)
 
     @cached_property
-    def evidence(self) -> tuple[View, list[Given], list[np.ndarray]]:
+    def evidence(self) -> tuple[View, list[Answer], list[np.ndarray]]:
         """The network, the derived gradients that are finite, and the tolerance of each.
 
         A gradient that equals the tape's to its own last digit is right, whatever its operands. A
@@ -61,26 +61,26 @@ class Comparison:
         """
         return self._look()
 
-    def _look(self, view: View | None = None) -> tuple[View, list[Given], list[np.ndarray]]:
+    def _look(self, view: View | None = None) -> tuple[View, list[Answer], list[np.ndarray]]:
         view = view or self.view or View(self.loss)
         finite = {row.name for row in self.rows if row.finite}
-        given = view.given({n: v for n, v in self.hand.items() if n in finite})
-        allowed = tolerances(view, given, self.rtol, self.digits)
+        answers = view.answers({n: v for n, v in self.hand.items() if n in finite})
+        allowed = tolerances(view, answers, self.rtol, self.digits)
         right = {row.name: self.hand[row.name] for row in self.rows if row.ok and row.as_printed}
-        agreeing = {gradient.name for gradient in view.given(right)}
-        key_of = {x.name: key for key, x in enumerate(given)}
-        for judgement in judgements(view.adjoint, given, allowed):
-            if judgement.given.name in agreeing and not judgement.follows:
-                key = key_of[judgement.given.name]
+        agreeing = {gradient.name for gradient in view.answers(right)}
+        key_of = {x.name: key for key, x in enumerate(answers)}
+        for judgement in judgements(view.adjoint, answers, allowed):
+            if judgement.answer.name in agreeing and not judgement.follows:
+                key = key_of[judgement.answer.name]
                 allowed[key] = np.full(allowed[key].shape, np.inf)
-        return view, given, allowed
+        return view, answers, allowed
 
     @cached_property
     def blame(self) -> Blame | None:
         if all(row.ok and row.as_printed for row in self.rows):
             return None
-        view, given, allowed = self.evidence
-        return blame(view, judgements(view.adjoint, given, allowed))
+        view, answers, allowed = self.evidence
+        return blame(view, judgements(view.adjoint, answers, allowed))
 
     @cached_property
     def mistakes(self) -> Diagnoses:
@@ -163,16 +163,16 @@ class Comparison:
     @cached_property
     def noise(self) -> float | None:
         """The usual size of the differences, relative, if they look like noise; else None."""
-        view, given, allowed = self.evidence
-        several = judgements(view.adjoint, given, allowed)
+        view, answers, allowed = self.evidence
+        several = judgements(view.adjoint, answers, allowed)
         return noise([judgement for judgement in several if not judgement.follows])
 
     @property
     def corrections(self) -> list[Correction]:
         """The right equation, and the numbers, of each mistake that explains the most."""
         best = self.best  # first: the search may go on in the unfolded network
-        view, given, _ = self.evidence
-        return corrections(DeltaEquations(view), given, best[0]) if best else []
+        view, answers, _ = self.evidence
+        return corrections(DeltaEquations(view), answers, best[0]) if best else []
 
     @cached_property
     def unplaced(self) -> list[str]:
@@ -183,7 +183,9 @@ class Comparison:
         """
         view, _, _ = self.evidence
         wrong = {row.name: row for row in self.rows if row.is_wrong}
-        return [n for n, row in wrong.items() if not (row.finite and view.given({n: self.hand[n]}))]
+        return [
+            n for n, row in wrong.items() if not (row.finite and view.answers({n: self.hand[n]}))
+        ]
 
     def given_name(self, signal: str) -> str:
         """Return the name under which the gradient of a signal was given.

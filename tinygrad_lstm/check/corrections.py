@@ -19,7 +19,7 @@ from ..formulas.rewriting import value_without_marks
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
-from ..network.view import Given
+from ..network.view import Answer
 from .diagnosis import Diagnosis
 from .mistakes import Mistake
 from .runs import Recorder
@@ -73,7 +73,7 @@ class Correction:
 
 
 def corrections(
-    equations: DeltaEquations, given: Sequence[Given], diagnosis: Diagnosis
+    equations: DeltaEquations, answers: Sequence[Answer], diagnosis: Diagnosis
 ) -> list[Correction]:
     """Return the correction of each mistake of a diagnosis.
 
@@ -81,7 +81,7 @@ def corrections(
     ----------
     equations : DeltaEquations
         Of the right network.
-    given : the derived gradients
+    answers : the derived gradients
     diagnosis : Diagnosis
 
     Returns
@@ -89,19 +89,19 @@ def corrections(
     list of Correction
         Without the mistakes that show in no gradient of a signal with a name.
     """
-    several = (_correction(equations, given, mistake) for mistake in diagnosis.mistakes)
+    several = (_correction(equations, answers, mistake) for mistake in diagnosis.mistakes)
     return [mistake for mistake in several if mistake is not None]
 
 
 def _correction(
-    equations: DeltaEquations, given: Sequence[Given], mistake: Mistake
+    equations: DeltaEquations, answers: Sequence[Answer], mistake: Mistake
 ) -> Correction | None:
     adjoint = equations.view.adjoint
     changed = mistake.change(adjoint)
     for name, wrong in _local_gradients(equations, changed):
         right = equations.right[name]
         if _differs(wrong, right):
-            author = next((gradient.value for gradient in given if gradient.name == name), None)
+            author = next((gradient.value for gradient in answers if gradient.name == name), None)
             marks = _marks(adjoint, changed, len(equations.network.wires))
             equation = equations.of(name, marks, _right_steps(adjoint, changed))
             number = wrong if author is None else author

@@ -35,10 +35,10 @@ class Effects:
         self.slices: dict[int, slice] = {}
         count = 0
         for key, judgement in Interruptible(base.items()):
-            values = judgement.given.value, judgement.expected
+            values = judgement.answer.value, judgement.expected
             largest = [np.abs(value).max(initial=0.0) for value in values]
             self.sizes[key] = (float(max(largest)) or 1.0) if judgement.fits else 0.0
-            entries = judgement.given.value.size if judgement.fits else 1
+            entries = judgement.answer.value.size if judgement.fits else 1
             self.slices[key] = slice(count, count + entries)
             count += entries
         random = np.random.default_rng(0)
@@ -75,7 +75,7 @@ class Effects:
         None if there are no gradients.
         """
         parts = [
-            self._part(key, x.expected, x.follows) - self._part(key, x.given.value, True)
+            self._part(key, x.expected, x.follows) - self._part(key, x.answer.value, True)
             for key, x in sorted(changed.items())
         ]
         return np.concatenate(parts) if parts else None
@@ -96,7 +96,7 @@ class Effects:
         aim = np.zeros(self.width)
         for key, x in self.base.items():
             right = self._part(key, x.expected, x.follows)
-            self._add(aim, key, self._part(key, x.given.value, True) - right)
+            self._add(aim, key, self._part(key, x.answer.value, True) - right)
         effects = np.array([pair.effect for pair in tried])
         blocks = []
         for start in Interruptible(range(0, len(effects), BLOCK)):

@@ -57,7 +57,7 @@ def pairs(hand: Any) -> list[tuple[str, Any]]:
         If it is neither a mapping nor pairs, or empty.
     """
     try:
-        given = [
+        several = [
             (name, value) for name, value in (hand.items() if isinstance(hand, Mapping) else hand)
         ]
     except (TypeError, ValueError):
@@ -65,9 +65,9 @@ def pairs(hand: Any) -> list[tuple[str, Any]]:
             f"compare: hand is {type(hand).__name__}; give a dictionary, or pairs, of a signal's "
             "name and its gradient"
         ) from None
-    if not given:
+    if not several:
         raise UsageError("compare: hand is empty; give at least one signal's gradient by its name")
-    return given
+    return several
 
 
 def look_up(
@@ -110,8 +110,8 @@ def _hand_gradient(signals: Signals, name: str, gradient: Any) -> HandGradient:
 
 def _real(name: str, gradient: Any) -> np.ndarray:
     try:
-        given = gradient._array if isinstance(gradient, Tensor) else gradient
-        array = as_array(f"compare: {name!r}", given)
+        numbers = gradient._array if isinstance(gradient, Tensor) else gradient
+        array = as_array(f"compare: {name!r}", numbers)
     except ShapeError:
         raise DTypeError(
             f"compare: {name!r} is no array of numbers: its rows have unequal lengths, or it holds "

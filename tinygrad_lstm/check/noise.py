@@ -51,5 +51,5 @@ def _relative(gradient: Judgement, by_entry: bool) -> np.ndarray:
     """Return the differences relative to the entries, or to the largest one, where it is not 0."""
     sizes = np.abs(gradient.expected)
     sizes = sizes if by_entry else np.full(sizes.shape, sizes.max(initial=0.0))
-    differences = gradient.given.value - gradient.expected
+    differences = gradient.answer.value - gradient.expected
     return np.ravel(differences[sizes > 0] / sizes[sizes > 0])

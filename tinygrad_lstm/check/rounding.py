@@ -19,10 +19,10 @@ from ..network.adjoint import gain_of
 from ..network.evaluate import evaluate
 from ..network.flow import SOURCES, Flow, Node
 from ..network.operate import Action, Actions, action_of
-from ..network.view import Given, View
+from ..network.view import Answer, View
 from .digits import HalfUnit, half_unit_of, half_unit_printed
 from .rows import Rows, RowsRun
-from .runs import Intercepts, Recorder, given_places, run_on_given
+from .runs import Intercepts, Recorder, answer_places, run_on_answers
 
 Errors = dict[int, dict[int | None, np.ndarray]]  # by wire and step, each in rows
 
@@ -35,7 +35,7 @@ GAINS = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.PULLBACK)  # of an adjoint 
 
 
 def tolerances(
-    view: View, given: Sequence[Given], rtol: float, digits: int | None
+    view: View, answers: Sequence[Answer], rtol: float, digits: int | None
 ) -> list[np.ndarray]:
     """Return the tolerance of each derived gradient, relative to the author's gradients above it.
 
@@ -46,34 +46,34 @@ def tolerances(
     Parameters
     ----------
     view : View
-    given : the derived gradients
+    answers : the derived gradients
     rtol : float
         The rounding of the machine, relative to the largest number in a sum.
     digits : int, optional
         At how many the numbers were carried.
     """
-    values = [np.abs(gradient.value) for gradient in given]
-    scale = run_on_given(absolute(view.adjoint), given, values, _sizes(view))
+    values = [np.abs(gradient.value) for gradient in answers]
+    scale = run_on_answers(absolute(view.adjoint), answers, values, _sizes(view))
     largest: dict[int, float] = {}  # of a signal over its steps
     for key, size in Interruptible(scale.items()):
-        known = largest.get(given[key].wire, 0.0)
-        largest[given[key].wire] = max(np.max(x, initial=known) for x in (size, values[key]))
+        known = largest.get(answers[key].wire, 0.0)
+        largest[answers[key].wire] = max(np.max(x, initial=known) for x in (size, values[key]))
     floor = 0.1 * max(largest.values(), default=0.0)  # numbers that small are rounding
     allowed = [
         np.full(gradient.value.shape, rtol * max(largest[gradient.wire], floor))
-        for gradient in given
+        for gradient in answers
     ]
     if digits is None:
         return allowed
     units = [half_unit_printed(value, digits) for value in Interruptible(values)]
-    half_unit = half_unit_of([gradient.value for gradient in given], digits)
+    half_unit = half_unit_of([gradient.value for gradient in answers], digits)
     wires, random = set(_wires(view).values()), np.random.default_rng(1)
     exact = Recorder(wires)
-    printed = [gradient.value for gradient in given]
-    right = run_on_given(view.adjoint, given, printed, exact)
+    printed = [gradient.value for gradient in answers]
+    right = run_on_answers(view.adjoint, answers, printed, exact)
     moved = [x + _uniform(random, unit) for x, unit in zip(printed, units, strict=True)]
     with np.errstate(all="ignore"):
-        run = _Draws(view, half_unit, _errors(random, exact, half_unit), given, moved)
+        run = _Draws(view, half_unit, _errors(random, exact, half_unit), answers, moved)
     off = {key: _bound(run.values.get(key, value[None]), value) for key, value in right.items()}
     return [
         one + units[key] + (off[key] if one.shape == off[key].shape else 0.0)
@@ -228,7 +228,7 @@ class _Draws(RowsRun):
         Half a unit of the last digit of numbers that are carried.
     errors : Errors
         Of the signals of the passes back.
-    given : the derived gradients, optional
+    answers : the derived gradients, optional
         In whose place, where their shape fits, other gradients go on.
     moved : sequence of arrays
         These, in rows.
@@ -244,14 +244,14 @@ class _Draws(RowsRun):
         view: View,
         half_unit: HalfUnit,
         errors: Errors,
-        given: Sequence[Given] = (),
+        answers: Sequence[Answer] = (),
         moved: Sequence[np.ndarray] = (),
     ) -> None:
         adjoint = view.adjoint
         sources = [node.outputs[0] for node in adjoint.nodes if node.kind in SOURCES]
         known = {wire: adjoint.wires[wire].value for wire in sources}
         super().__init__(adjoint, DRAWS, known, Actions(adjoint.nodes), {})
-        self.errors, self.moved, self.places = errors, moved, given_places(given)
+        self.errors, self.moved, self.places = errors, moved, answer_places(answers)
         self.values: dict[int, np.ndarray] = {}
         self.steps: dict[int, dict[int | None, np.ndarray]] = {}
         self.gains: dict[int, np.ndarray] = {}

@@ -13,26 +13,26 @@ import numpy as np
 
 from ..network.evaluate import Intercept, evaluate
 from ..network.flow import Flow
-from ..network.view import Given
+from ..network.view import Answer
 
 Intercepts = Mapping[int, Intercept]
 NO_INTERCEPTS: Intercepts = MappingProxyType({})
 
 
-def given_places(given: Sequence[Given]) -> dict[int, dict[int | None, list[int]]]:
+def answer_places(answers: Sequence[Answer]) -> dict[int, dict[int | None, list[int]]]:
     """Return the positions of given gradients, by wire and step.
 
     There are several at one place, where one signal is a plain copy of another.
     """
     places: dict[int, dict[int | None, list[int]]] = {}
-    for key, x in enumerate(given):
+    for key, x in enumerate(answers):
         places.setdefault(x.wire, {}).setdefault(x.step, []).append(key)
     return places
 
 
-def run_on_given(
+def run_on_answers(
     adjoint: Flow,
-    given: Sequence[Given],
+    answers: Sequence[Answer],
     values: Sequence[Any] | None,
     others: Intercepts = NO_INTERCEPTS,
 ) -> dict[int, np.ndarray]:
@@ -41,7 +41,7 @@ def run_on_given(
     Parameters
     ----------
     adjoint : Flow
-    given : the derived gradients
+    answers : the derived gradients
     values : sequence of array, or None
         Go on in place of the network's own values, if there are any.
     others : mapping of a wire to its intercept, optional
@@ -54,7 +54,7 @@ def run_on_given(
         where it makes nothing.
     """
     own: dict[int, np.ndarray] = {}
-    places = given_places(given)
+    places = answer_places(answers)
 
     def at(wire: int) -> Intercept:
         def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ def run_on_given(
         return intercept
 
     evaluate(adjoint, intercept={wire: at(wire) for wire in {*places, *others}})
-    for key, x in enumerate(given):
+    for key, x in enumerate(answers):
         own.setdefault(key, np.zeros(x.value.shape))
     return own
 

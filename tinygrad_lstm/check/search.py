@@ -16,13 +16,13 @@ import numpy as np
 from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, reachable
-from ..network.view import Given, View
+from ..network.view import Answer, View
 from .blame import Judgement
 from .diagnosis import Diagnoses, Diagnosis
 from .effects import Effects, Pair
 from .mistakes import MayBe, Mistake, any_size, mistakes, with_rates, without
 from .noise import noise
-from .runs import given_places, run_on_given
+from .runs import answer_places, run_on_answers
 from .screen import Screen
 from .together import Together, chunks
 from .trials import NO_ROOM, SECONDS, Trials
@@ -36,7 +36,7 @@ LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
 
 def diagnose(
     view: View,
-    given: Sequence[Given],
+    answers: Sequence[Answer],
     allowed: Sequence[np.ndarray],
     *,
     seconds: float = SECONDS,
@@ -50,7 +50,7 @@ def diagnose(
     Parameters
     ----------
     view : View
-    given : the derived gradients
+    answers : the derived gradients
     allowed : the tolerance of each (see `tolerances`)
     seconds : float
         After which no more mistakes are tried; the result says so (``is_cut``).
@@ -68,7 +68,7 @@ def diagnose(
     with np.errstate(all="ignore"), Clock(seconds):  # a mistake may divide by 0
         with suppress(TimeUp):
             if search is None:
-                search = Search(view, given, allowed)
+                search = Search(view, answers, allowed)
                 if search.wrong:
                     search.try_singles(parts and not search.is_noise)  # noise has no parts
             if pairs and search.wrong and not search.is_explained and not search.is_noise:
@@ -87,7 +87,7 @@ def diagnose(
         apart = ""
         with suppress(TimeUp):
             others = best[1:COMPARED] if whole else []
-            signals = (_apart(view, (best[0], other), given) for other in others)
+            signals = (_apart(view, (best[0], other), answers) for other in others)
             apart = next(filter(None, signals), "")
     result.extend(replace(x, unique=is_only, apart=apart, effect=None) for x in best)
     return result
@@ -110,12 +110,14 @@ class Search:
         The diagnoses that explain some of them.
     """
 
-    def __init__(self, view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> None:
-        self.view, self.given, self.allowed = view, given, allowed
-        self.trials = Trials(view.adjoint, given, True)
+    def __init__(
+        self, view: View, answers: Sequence[Answer], allowed: Sequence[np.ndarray]
+    ) -> None:
+        self.view, self.answers, self.allowed = view, answers, allowed
+        self.trials = Trials(view.adjoint, answers, True)
         self.together = Together(self.trials)
         self.base = {
-            key: Judgement(given[key], value, allowed[key])
+            key: Judgement(answers[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
         }
         self.wrong = _count_wrong(self.base.values())
@@ -123,8 +125,8 @@ class Search:
         residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
         self.residuals = sorted(residuals, reverse=True)
         self.maker = view.adjoint.maker
-        self.known = _known_wires(view, given)
-        self.settled = _settled_wires(view, given, allowed) if self.wrong else set[int]()
+        self.known = _known_wires(view, answers)
+        self.settled = _settled_wires(view, answers, allowed) if self.wrong else set[int]()
         self.diagnoses: list[Diagnosis] = []
         self.paired: list[Diagnosis] = []
         self.effects = Effects(self.base)
@@ -136,7 +138,7 @@ class Search:
 
     def try_singles(self, parts: bool) -> None:
         """Try single mistakes: those that may explain all, and then, if asked for, the others."""
-        above = [(x.follows, self._above(x.given.wire)) for x in self.base.values()]
+        above = [(x.follows, self._above(x.answer.wire)) for x in self.base.values()]
         at_fault = [wires for follows, wires in above if not follows]
 
         def covers(mistake: Mistake) -> bool:
@@ -277,7 +279,9 @@ class Search:
         return self._judge(self.trials.run([x.change for x in several], leading))
 
     def _judge(self, values: Mapping[int, np.ndarray]) -> dict[int, Judgement]:
-        return {key: Judgement(self.given[key], x, self.allowed[key]) for key, x in values.items()}
+        return {
+            key: Judgement(self.answers[key], x, self.allowed[key]) for key, x in values.items()
+        }
 
     def _residual(self, several: Sequence[Mistake]) -> np.ndarray | None:
         try:
@@ -286,7 +290,7 @@ class Search:
             return None
 
     def _make_screen(self) -> Screen:
-        aims = {key: x.given.value - x.expected for key, x in self.base.items() if x.fits}
+        aims = {key: x.answer.value - x.expected for key, x in self.base.items() if x.fits}
         return Screen(self.trials, aims, {key: self.allowed[key] for key in aims})
 
     def _screen(self, screen: Screen) -> Callable[[Sequence[Mistake]], list[Mistake]]:
@@ -295,7 +299,9 @@ class Search:
         Where only a run of the mistake can tell, the function runs the network up to one wrong
         gradient: the one that the fewest signals lead to.
         """
-        ways = (self.trials.leading_to({x.given.wire}) for x in self.base.values() if not x.follows)
+        ways = (
+            self.trials.leading_to({x.answer.wire}) for x in self.base.values() if not x.follows
+        )
         leading = min(ways, key=len)
         is_shaped = all(x.fits for x in self.base.values())
 
@@ -334,7 +340,7 @@ class Search:
         return may_explain
 
 
-def _apart(view: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
+def _apart(view: View, two: Sequence[Diagnosis], answers: Sequence[Answer]) -> str:
     """Return a signal that is not given and differs between two diagnoses; empty if none does."""
     both = []
     for diagnosis in two:
@@ -346,7 +352,7 @@ def _apart(view: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
         except NO_ROOM:
             return ""
         both.append([values.get(wire.name) for wire in network.wires])
-    known = {x.name for x in given}
+    known = {x.name for x in answers}
     for name in view.named:
         wire, step = view.at[name]
         one, other = (values[wire] for values in both)
@@ -358,22 +364,26 @@ def _apart(view: View, two: Sequence[Diagnosis], given: Sequence[Given]) -> str:
     return ""
 
 
-def _known_wires(view: View, given: Sequence[Given]) -> set[int]:
+def _known_wires(view: View, answers: Sequence[Answer]) -> set[int]:
     """Return the wires on which δ is given at every step."""
     nodes, loops = view.adjoint.nodes, view.adjoint.loops
     counts = {w: len(loops[x.loop or 0].steps) for x in nodes if x.folded for w in x.outputs}
-    steps = given_places(given)
+    steps = answer_places(answers)
     return {  # a signal that leaves a loop is given without a step
         w for w, known in steps.items() if None in known or len(known) >= counts.get(w, 1)
     }
 
 
-def _settled_wires(view: View, given: Sequence[Given], allowed: Sequence[np.ndarray]) -> set[int]:
+def _settled_wires(
+    view: View, answers: Sequence[Answer], allowed: Sequence[np.ndarray]
+) -> set[int]:
     """Return the wires on which δ is given at every step, and right: no mistake shows there."""
-    right = run_on_given(view.adjoint, given, None)
-    several = (Judgement(given[k], value, allowed[k]) for k, value in Interruptible(right.items()))
-    off = {x.given.wire for x in several if not x.follows}
-    return _known_wires(view, given) - off
+    right = run_on_answers(view.adjoint, answers, None)
+    several = (
+        Judgement(answers[k], value, allowed[k]) for k, value in Interruptible(right.items())
+    )
+    off = {x.answer.wire for x in several if not x.follows}
+    return _known_wires(view, answers) - off
 
 
 def _count_wrong(several: Iterable[Judgement]) -> int:

@@ -109,7 +109,7 @@ class _Run(RowsRun):
     def results(self) -> list[dict[int, np.ndarray] | None]:
         trials, wires = self.trials, set[int]().union(*(ahead for _, ahead in self.plans))
         self.run(sorted({trials.at[wire] for wire in wires}.union(self.patches)))
-        keys = {key: trials.given[key].wire for key in self.values}
+        keys = {key: trials.answers[key].wire for key in self.values}
         results: list[dict[int, np.ndarray] | None] = [
             {key: self.values[key][row] for key, wire in keys.items() if wire in ahead}
             for row, (_, ahead) in enumerate(self.plans)
@@ -123,9 +123,9 @@ class _Run(RowsRun):
         """Note the values of given gradients, and go on with the author's where `Trials` does."""
         for key in self.trials.places.get(wire, {}).get(step, ()):
             self.values[key] = rows
-            given = self.trials.given[key].value
-            if self.trials.uses_given and np.shape(given) == rows.shape[1:]:
-                rows = self.repeat(given)
+            answer = self.trials.answers[key].value
+            if self.trials.uses_answers and np.shape(answer) == rows.shape[1:]:
+                rows = self.repeat(answer)
         return rows
 
     def signals(self, at: int, on: Rows, step: int | None) -> list[np.ndarray]:

@@ -22,10 +22,10 @@ from ..network.adjoint import delta
 from ..network.evaluate import Intercept, Known, evaluate
 from ..network.flow import Flow, Node, reachable
 from ..network.operate import Actions, whole
-from ..network.view import Given
+from ..network.view import Answer
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
-from .runs import Recorder, given_places
+from .runs import Recorder, answer_places
 
 SECONDS = 30.0  # after which no more mistakes are tried, by default
 NO_ROOM = (KeyError, ValueError, IndexError)  # when the shapes, or another change, leave none
@@ -38,7 +38,7 @@ class Trials:
     Parameters
     ----------
     adjoint : Flow
-    given : the derived gradients, or the ones to observe
+    answers : the derived gradients, or the ones to observe
     uses_given : bool
         Whether the run goes on with given gradients in place of the network's own.
 
@@ -50,22 +50,22 @@ class Trials:
     """
 
     @collector_paused()
-    def __init__(self, adjoint: Flow, given: Sequence[Given], uses_given: bool) -> None:
-        self.adjoint, self.given, self.uses_given = adjoint, given, uses_given
+    def __init__(self, adjoint: Flow, answers: Sequence[Answer], uses_answers: bool) -> None:
+        self.adjoint, self.answers, self.uses_answers = adjoint, answers, uses_answers
         self.nodes = adjoint.nodes
         self.at = {wire: at for at, x in enumerate(self.nodes) for wire in x.outputs if wire >= 0}
         self.readers: dict[int, list[int]] = {}
         for at, node in enumerate(Interruptible(self.nodes)):
             for wire in node.inputs:
                 self.readers.setdefault(wire, []).append(at)
-        self.places = given_places(given)
+        self.places = answer_places(answers)
         self.actions = Actions(self.nodes)
         self.reached: dict[frozenset[int], set[int]] = {}
         self.known: dict[int, Any] = {}
         self.own: dict[int, Any] = {}  # the network's values on wires with a given gradient
         self.fixed: set[int] = set()
         self.expected = self._run_all()
-        if self.uses_given:
+        if self.uses_answers:
             self.fixed = {wire for wire, steps in self.places.items() if self._is_fixed(wire)}
         self.leading = self.leading_to(self.places)
 
@@ -74,17 +74,17 @@ class Trials:
         expected: dict[int, np.ndarray] = {}
 
         def intercept_at(wire: int) -> Intercept:
-            record, given = known[wire], self._intercept(wire, expected)
+            record, exchange = known[wire], self._intercept(wire, expected)
 
             def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
-                return record(step, given(step, own[wire](step, value)))
+                return record(step, exchange(step, own[wire](step, value)))
 
             return intercept if wire in self.places else record
 
         intercept = {wire: intercept_at(wire) for wire in Interruptible(self.at)}
         evaluate(self.adjoint, intercept=intercept, actions=self.actions)
         self.known, self.own = known.series(), own.series()
-        for key, x in enumerate(self.given):
+        for key, x in enumerate(self.answers):
             expected.setdefault(key, np.zeros(x.value.shape))
         return expected
 
@@ -97,9 +97,9 @@ class Trials:
         def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
             for key in keys_at.get(step, ()):
                 values[key] = np.array(value)
-                given = self.given[key].value
-                if self.uses_given and np.shape(given) == value.shape:
-                    value = given  # a gradient of another shape leads nowhere
+                answer = self.answers[key].value
+                if self.uses_answers and np.shape(answer) == value.shape:
+                    value = answer  # a gradient of another shape leads nowhere
                 elif wire in self.fixed:
                     raise _OtherShape
             return value
@@ -112,7 +112,7 @@ class Trials:
         count = 1 if None in steps else len(own) if own.ndim else 0
         shape = own.shape if None in steps else own.shape[1:]
         return len(steps) >= count > 0 and all(
-            np.shape(self.given[key].value) == shape for keys in steps.values() for key in keys
+            np.shape(self.answers[key].value) == shape for keys in steps.values() for key in keys
         )
 
     def leading_to(self, wires: Iterable[int]) -> set[int]:
@@ -297,7 +297,9 @@ class Trials:
             for step, keys in steps.items():
                 known = [weights[key] for key in keys if key in weights]
                 if known and wire in wires:  # of copies, only the first is the network's own
-                    sums[wires[wire], step] = known[0] if self.uses_given else reduce(np.add, known)
+                    sums[wires[wire], step] = (
+                        known[0] if self.uses_answers else reduce(np.add, known)
+                    )
         still = {
             delta(node.name): np.zeros(np.shape(self.known[node.inputs[0]]))
             for node in self.nodes
@@ -308,7 +310,7 @@ class Trials:
             weight = sums.get((wire, step))
             if weight is None:
                 return value
-            return weight if self.uses_given else value + weight
+            return weight if self.uses_answers else value + weight
 
         recorder = Recorder(set(wires.values()), add_weight)
         evaluate(back, still, intercept=recorder)
@@ -387,8 +389,8 @@ class Trials:
         recorder = Recorder(set(wires))
 
         def intercept_at(wire: int) -> Intercept:
-            record, given = recorder[wire], self._intercept(wire, {})
-            return lambda step, value: given(step, record(step, value))
+            record, exchange = recorder[wire], self._intercept(wire, {})
+            return lambda step, value: exchange(step, record(step, value))
 
         try:
             evaluate(

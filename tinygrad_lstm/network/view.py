@@ -22,7 +22,7 @@ from .unpack import unpack
 
 
 @dataclass(frozen=True)
-class Given:
+class Answer:
     """A derived gradient of one signal, at one step if it has steps.
 
     Attributes
@@ -109,7 +109,7 @@ class View:
         """The view of the same loss without folding."""
         return View(self.loss, fold=False) if self.network.folded else self
 
-    def given(self, hand: Mapping[str, np.ndarray]) -> list[Given]:
+    def answers(self, hand: Mapping[str, np.ndarray]) -> list[Answer]:
         """Return the derived gradients, the last signal of the forward pass first.
 
         A gradient is left out if its signal is on no wire, or if it has no room for all parts.
@@ -121,9 +121,9 @@ class View:
         ]
         return sorted(parts, key=lambda part: -self.places.at[part.name][0])
 
-    def _locate(self, name: str, value: np.ndarray) -> Iterator[Given]:
+    def _locate(self, name: str, value: np.ndarray) -> Iterator[Answer]:
         if name in self.at:
-            yield Given(name, *self.at[name], value)
+            yield Answer(name, *self.at[name], value)
         elif steps := self.places.steps(name):
             if value.ndim and len(value) == len(steps):
                 for step, row in zip(steps, value, strict=True):
