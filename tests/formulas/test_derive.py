@@ -28,6 +28,7 @@ from tinygrad_lstm.formulas.as_read import OVER_STEPS
 from tinygrad_lstm.formulas.derivation import Derivation
 from tinygrad_lstm.formulas.derived import Stage
 from tinygrad_lstm.formulas.layout import page
+from tinygrad_lstm.formulas.letters import subscripted
 from tinygrad_lstm.formulas.lines import Line
 from tinygrad_lstm.formulas.reader import Variable, leaves
 from tinygrad_lstm.formulas.recorded import Recorded
@@ -539,14 +540,29 @@ def test_text_reads_as_a_person_would_write_it():
         "δxₖ = Σ_g δs_gₖ W_gᵀ",
         "(6) stateₖ = iₖ ∘ aₖ + fₖ ∘ stateₖ₋₁",
         "δeₖ = eₖ",  # of ½ Σ e²
-        "δstateₖ = δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)                           via out",
-        "+ δstateₖ₊₁ ∘ fₖ₊₁                             via state of step k+1",
-        "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g of step k+1, g = a, i, f, o",
-        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                                       g = a, i, f, o",
+        "δstateₖ = δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)                       via out (7)",
+        "+ δstateₖ₊₁ ∘ fₖ₊₁                         via state (6) of step k+1",
+        "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1, g = a, i, f, o",
+        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                          via s_g (1), g = a, i, f, o",
         "Of a step after the last, δ is 0.",
         "y = tanh(x)   δx = δ ∘ (1 − y²)",
     ):
         assert line in text
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_way_back_has_the_number_of_the_line_that_defines_its_signal(name):
+    layout = page(tg.derive(NETWORKS[name]()))
+    defined = {
+        line.number: {x.name for x in line.each or (line.left,)}
+        for group in layout.forward
+        for line in group.lines
+    }
+    backward = [line for group in layout.backward for line in group.lines]
+    for line, term in [(x, term) for x in backward for term in x.terms if term.via]:
+        of = term if term.subscripts else line
+        via = {subscripted(term.via, of.letter, x) for x in of.subscripts} or {term.via}
+        assert via <= set().union(*(defined[number] for number in term.numbers)), line.left
 
 
 @pytest.mark.parametrize("step, phrase", [(0, "first step"), (2, "step 2"), (-1, "last step")])
@@ -554,7 +570,7 @@ def test_one_step_of_a_loop_is_told_by_that_step(step, phrase):
     out, _ = tg.nn.RNN(2, 3, seed=0)(drawn(5, 2))
     text = str(check(tg.nn.squared_error(tg.nn.Dense(3, 2, seed=1)(out[step]), np.ones(2))))
     assert f" = outₖ at the {phrase}".replace("the step", "step") in text
-    assert re.search(rf"[+=] δ\w+ +via \w+, at (the )?{phrase}", text)
+    assert re.search(rf"[+=] δ\w+ +via \w+ \(\d+\), at (the )?{phrase}", text)
     assert "scatter" not in text and "getitem" not in text
 
 
@@ -746,7 +762,7 @@ def test_the_legend_says_what_every_mark_means(name):
     legend = " ".join(legend.split())
     assert {f for f in called if f"{f}(" not in legend} == set()
     for mark, words in {
-        "ᵀ": "ᵀ transposes", "σ(": "σ(x) is", " > 0]": "[x > 0]", "Σₖ": "Σₖ is", "via ": '"via y"',
+        "ᵀ": "ᵀ transposes", "σ(": "σ(x) is", " > 0]": "[x > 0]", "Σₖ": "Σₖ is", "via ": '"via ',
         "at every step k]": "[x at every step k]", "softmax(": "softmax(x) is",
     }.items():  # fmt: skip
         assert (mark in body) <= (words in legend)

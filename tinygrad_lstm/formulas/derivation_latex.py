@@ -109,6 +109,8 @@ def backward(line: Line) -> list[str]:
             text = r"\quad " + ("" if text.startswith("-") else "+ ") + text
         rows.append(f"&{text}" if at else f"{symbol(line.left)} &= {text}")
     note = _for_each(line)
+    if not several and line.terms[0].via:
+        note = rf"\qquad {_way(line.terms[0])}{note}"
     if line.starts:
         note = rf"\qquad \text{{at the {line.starts} step}}"
     rows[-1] += note
@@ -125,8 +127,14 @@ def _under(term: Term) -> str:
     text = _summed(term)
     if not term.via:
         return text
+    return rf"\underbrace{{{text}}}_{{{_way(term)}}}"
+
+
+def _way(term: Term) -> str:
+    """Return the signal through which a summand comes back, and the number of its line."""
+    numbers = rf"\,({', '.join(map(str, term.numbers))})" if term.numbers else ""
     step = rf"\text{{ of step }} k{term.by:+d}" if term.by else ""
-    return rf"\underbrace{{{text}}}_{{\text{{via }} {_named(term.via)}{step}}}"
+    return rf"\text{{via }} {_named(term.via)}{numbers}{step}"
 
 
 def _summed(term: Term) -> str:

@@ -96,7 +96,7 @@ def _backward(line: Line) -> Iterator[str]:
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
         notes = [
-            f"via {_way(term)}" if term.via and (len(line.terms) > 1 or line.forward) else "",
+            f"via {_way(term)}" if term.via else "",
             f"at the {term.starts} step" if term.starts else "",
             term.when,
             f"{term.letter} = {', '.join(term.subscripts)}" if term.subscripts else "",
@@ -107,7 +107,8 @@ def _backward(line: Line) -> Iterator[str]:
 
 
 def _way(term: Term) -> str:
-    return f"{term.via} of step k{term.by:+d}" if term.by else term.via
+    numbers = f" ({', '.join(map(str, term.numbers))})" if term.numbers else ""
+    return term.via + numbers + (f" of step k{term.by:+d}" if term.by else "")
 
 
 def _summed(term: Term) -> str:

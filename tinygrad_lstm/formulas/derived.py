@@ -46,6 +46,8 @@ class Term:
     formula : Symbol
     via : str
         Of a δ: the signal through which it comes back.
+    numbers : tuple of int
+        Of a summand as it is told: the numbers of the forward lines of that signal.
     by : int
         How many steps later that signal is.
     loop : int or None
@@ -81,6 +83,7 @@ class Term:
     subscripts: tuple[str, ...] = ()
     letter: str = "g"
     closed: tuple[Term, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     @property
     def when(self) -> str:

@@ -73,7 +73,7 @@ def explain(
     >>> import numpy as np
     >>> x, w = Tensor(0.5, name="x"), Tensor(2.0, requires_grad=True, name="w")
     >>> print(str(explain(np.tanh(x * w), "w")).partition("Inputs")[2].strip())
-    δw = (1 − loss²) ∘ x
+    δw = (1 − loss²) ∘ x                                            via loss (1)
     """
     if not isinstance(loss, Tensor) or not loss.inputs:
         raise UsageError("explain: found nothing recorded, expected a Tensor computed from others")

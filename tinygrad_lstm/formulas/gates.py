@@ -97,7 +97,9 @@ def with_letter(equations: list[Equation]) -> Line | None:
         return None
     first, (left, formulas) = equations[0], sides[0]
     terms = tuple(
-        Term(formula, loop=term.loop, place=term.place)
+        Term(
+            formula, subscripted(term.via, subscripts[0], letter), loop=term.loop, place=term.place
+        )
         for term, formula in zip(first.terms, formulas, strict=True)
     )
     each = tuple(x.signal for x in equations)

@@ -17,6 +17,7 @@ from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
 from .gates import gates_of, one_for_gates, over_gates, with_letter
 from .legend import how_to_read, legend, rules
+from .letters import subscripted
 from .lines import Group, Line
 from .names import printable
 from .reader import Variable, spread
@@ -79,7 +80,11 @@ def page(derivation: Derived) -> Page:
         forward_groups = [(ALONE, lines) for _, lines in forward_groups]
         backward_groups = [(t if t != OUTSIDE else ALONE, lines) for t, lines in backward_groups]
     forward = tuple(Group(title, tuple(lines)) for title, lines in forward_groups)
-    backward = tuple(Group(title, tuple(lines)) for title, lines in backward_groups)
+    by_name = {line.left.name: line.number for line in numbers.values()}
+    backward = tuple(
+        Group(title, tuple(_with_numbers(line, by_name) for line in lines))
+        for title, lines in backward_groups
+    )
     title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
     return Page(
         title,
@@ -157,6 +162,21 @@ def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, 
         return signal, terms
     entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
     return entry, tuple(replace(term, loop=None, place=None) for term in terms)
+
+
+def _with_numbers(line: Line, numbers: dict[str, int]) -> Line:
+    """Return a backward line of which each summand knows the lines that use the signal."""
+
+    def used(term: Term) -> Iterator[int]:
+        letter, subscripts = (
+            (term.letter, term.subscripts) if term.subscripts else (line.letter, line.subscripts)
+        )
+        for name in {subscripted(term.via, letter, x): 0 for x in subscripts} or [term.via]:
+            if name in numbers:
+                yield numbers[name]
+
+    terms = tuple(replace(x, numbers=tuple(dict.fromkeys(used(x)))) for x in line.terms)
+    return replace(line, terms=terms)
 
 
 def _steps(derivation: Derived) -> str:

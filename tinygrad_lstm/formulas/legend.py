@@ -109,10 +109,14 @@ def how_to_read(derivation: Derived, backward: tuple[Group, ...]) -> Iterator[st
     back = [term for group in backward for line in group.lines for term in line.terms]
     loss = derivation.loss
     yield f"δv is ∂{loss}/∂v, the sum of all that comes back to v, and δ{loss} is 1."
-    yield (
-        "Above each δ stands the line that defines its signal; the δ follows from the lines that "
-        'use the signal: "via y" says that a summand comes back through y.'
-    )
+    example = next((term for term in back if term.numbers), None)
+    if example is not None:
+        way = f"{example.via} ({example.numbers[0]})"
+        yield (
+            "Above each δ stands the line that defines its signal; the δ follows from the lines "
+            f'that use the signal: "via {way}" names such a line, ({example.numbers[0]}), and the '
+            f"signal that it defines, {example.via}."
+        )
     offsets = [x.offset for term in back for x in leaves(term.formula) if x.is_delta and x.offset]
     if any(offset > 0 for offset in offsets):
         yield "Of a step after the last, δ is 0."
