@@ -55,7 +55,8 @@ class _CWriter:
         missing = [name for key, name in places.gradients.items() if key not in places.known]
         if missing:
             raise NotCompiled(f"compile: found no gradient of {', '.join(missing)}")
-        return c_text(forward, backward, tuple(places.buffers), self.n, self.dtype)
+        result = "gradient" if self.derivation.loss else "output"
+        return c_text(forward, backward, tuple(places.buffers), self.n, self.dtype, result)
 
     def _pass(self, blocks: list[Block]) -> list[Statement]:
         self.put.body = []

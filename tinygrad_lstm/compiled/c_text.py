@@ -33,7 +33,7 @@ class CProgram:
     dtype : dtype
         Of all numbers.
     sources : tuple of Buffer
-        Each is an array of its own.
+        Those that it reads; each is an array of its own.
     gradients : tuple of (Buffer, int)
         Each with its place in one array, in entries.
     sizes : tuple of int
@@ -61,6 +61,7 @@ def c_text(
     buffers: Sequence[Buffer],
     n: Sizes,
     dtype: np.dtype[Any],
+    result: str,
 ) -> CProgram:
     """Return a program of two passes.
 
@@ -74,11 +75,14 @@ def c_text(
         How a size is written.
     dtype : dtype
         Of all numbers.
+    result : str
+        What an array of the second pass is that the caller is given: ``gradient``.
     """
     of = {role: [x for x in buffers if x.role == role] for role in ("source", "gradient", "loss")}
     inner = [x for x in buffers if x.role == "work"]
     passes = fuse([forward, backward], {x.name for x in inner})
     before, after = map(arrays_of, passes)
+    sources = tuple(x for x in of["source"] if x.name in before | after)
     kept, end = _laid([*of["loss"], *(x for x in inner if x.name in before & after)], 0)
     first, first_end = _laid([x for x in inner if x.name in before - after], end)
     second, second_end = _laid([x for x in inner if x.name in after - before], end)
@@ -98,18 +102,18 @@ def c_text(
         *(f"const long {x} = sizes[{number}];" for number, x in enumerate(n.names.values())),
         *(
             f"const real *restrict {x.name} = sources[{number}];"
-            for number, x in enumerate(of["source"])
+            for number, x in enumerate(sources)
         ),
-        *pointers("work", kept, " /* kept for the backward pass */"),
+        *pointers("work", kept, " /* kept for the second pass */"),
     ]
     inside = [
-        "{ /* forward */",
+        "{ /* the forward pass */",
         *(f"    {x}" for x in pointers("work", first, "")),
         *(x[4:] for x in lines[0]),
         "}",
         "if (!gradients) return;",
-        "{ /* backward */",
-        *(f"    {x}" for x in pointers("gradients", results, " /* a gradient */")),
+        f"{{ /* the {result}s */",
+        *(f"    {x}" for x in pointers("gradients", results, f" /* {result} */")),
         *(f"    {x}" for x in pointers("work", second, "")),
         *(x[4:] for x in lines[1]),
         "}",
@@ -120,8 +124,8 @@ def c_text(
         *(f"    {x}" for x in (*head, *inside)), "}", "",
     ])  # fmt: skip
     sizes = (*n.names, *starts)
-    work = max(first_end, second_end)
-    return CProgram(text, dtype, tuple(of["source"]), tuple(results), sizes, work)
+    work = max(first_end, second_end, 1)
+    return CProgram(text, dtype, sources, tuple(results), sizes, work)
 
 
 def _laid(buffers: Sequence[Buffer], start: int, unit: int = LINE) -> tuple[Laid, int]:

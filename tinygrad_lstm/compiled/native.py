@@ -76,15 +76,8 @@ class Native:
 
     def run(self, args: Sequence[Any], is_recording: bool) -> Tensor:
         """Run the program, and return the loss."""
-        arrays, pointers = self.arrays, self.pointers
-        for n, leaf in self.leaves:
-            if leaf._array is not arrays[n]:
-                self._point(n, leaf._array)
-        for n, position in self.inputs:
-            value = args[position]
-            array = value._array if isinstance(value, Tensor) else value
-            if array is not arrays[n]:
-                self._point(n, array)
+        self._point_to(args)
+        pointers = self.pointers
         if not is_recording:
             self.function(pointers, None, self.work_at, self.sizes, self.gemm)
             return constant(self.loss.copy())
@@ -94,12 +87,35 @@ class Native:
         if not self.are_leaves:
             operands = tuple([args[x] if type(x) is int else x for x in self.wanted])
 
-        def taken() -> list[np.ndarray]:
+        def taken(ct: Any) -> list[np.ndarray]:
             """Return copies of the gradients: whoever gets one may change it."""
-            copy = np.ndarray((), self.parts, gradients.copy())
-            return [copy[name] for name in self.parts.names or ()]
+            return self._split(gradients.copy() if ct == 1 else gradients * self.dtype.type(ct))
 
         return written(COMPILED, self.loss.copy(), operands, {"gradients": taken}, bool(operands))
+
+    def compute(self, args: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the loss and the gradients."""
+        self._point_to(args)
+        gradients = np.empty(self.results, self.dtype)
+        self.function(self.pointers, _address(gradients), self.work_at, self.sizes, self.gemm)
+        return self.loss.copy(), self._split(gradients)
+
+    def _split(self, gradients: np.ndarray) -> list[np.ndarray]:
+        """Return the gradients that stand in one array."""
+        record = np.ndarray((), self.parts, gradients)
+        return [record[name] for name in self.parts.names or ()]
+
+    def _point_to(self, args: Sequence[Any]) -> None:
+        """Let all pointers point to what a call reads."""
+        arrays = self.arrays
+        for n, leaf in self.leaves:
+            if leaf._array is not arrays[n]:
+                self._point(n, leaf._array)
+        for n, position in self.inputs:
+            value = args[position]
+            array = value._array if isinstance(value, Tensor) else value
+            if array is not arrays[n]:
+                self._point(n, array)
 
     def _point(self, n: int, array: np.ndarray) -> None:
         """Let a pointer point to an array; an array that the program cannot read is copied."""
@@ -117,14 +133,14 @@ def _pull(entry: Any, ct: Any, sums: Any) -> None:
         raise GradientError(
             "compile: the gradient of a gradient is not compiled; call the function itself"
         )
-    factor, operands = ct.item(), entry.inputs
-    gradients = entry.parameters["gradients"]()
-    if factor == 1 and not sums.total:
+    operands = entry.inputs
+    gradients = entry.parameters["gradients"](ct)
+    if not sums.total and not any([x.inputs for x in operands]):
         sums.total.update(zip(operands, gradients, strict=True))
         sums.own.update(operands)
         return
     for operand, gradient in zip(operands, gradients, strict=True):
-        sums.add(operand, ct * gradient)
+        sums.add(operand, gradient)
 
 
 def _refuse(*_: Any, **__: Any) -> Any:

@@ -40,26 +40,41 @@ class Plain:
         self.forward, self.backward = program["forward"], program["backward"]
         names = [*from_outside(derived)]
         self.places = dict(zip(fast_arguments(derived), map(places.__getitem__, names)))
-        self.names = [x.full_name for x in derived.sources if x.requires_grad]
+        self.names = {
+            x.full_name: (np.shape(x.value), x.value.dtype)
+            for x in derived.sources
+            if x.requires_grad
+        }
         self.wanted = [places[name] for name in self.names]
 
     def run(self, args: Sequence[Any], is_recording: bool) -> Tensor:
         """Run the program, and return the loss."""
-        leaves = {name: args[x] if isinstance(x, int) else x for name, x in self.places.items()}
-        arrays = {name: getattr(x, "_array", x) for name, x in leaves.items()}
-        with np.errstate(all="ignore"):
-            loss, signals = self.forward(**arrays)
-            value = np.array(loss)
-            if not is_recording:
-                return constant(value)
-            gradients = self.backward(**signals)
+        if not is_recording:
+            return constant(np.array(self._forward(args)[0]))
+        loss, gradients = self.compute(args)
         operands = tuple(args[x] if isinstance(x, int) else x for x in self.wanted)
 
-        def taken() -> list[np.ndarray]:
+        def taken(ct: Any) -> list[np.ndarray]:
             """Return copies of the gradients: whoever gets one may change it."""
-            return [
-                np.broadcast_to(gradients[name], x.shape).astype(x.dtype)
-                for name, x in zip(self.names, operands, strict=True)
-            ]
+            return [x * x.dtype.type(ct) for x in gradients]
 
-        return written(COMPILED, value, operands, {"gradients": taken}, bool(operands))
+        return written(COMPILED, loss, operands, {"gradients": taken}, bool(operands))
+
+    def compute(self, args: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the loss and the gradients."""
+        loss, signals = self._forward(args)
+        with np.errstate(all="ignore"):
+            gradients = self.backward(**signals)
+        return np.array(loss), [
+            np.broadcast_to(gradients[name], shape).astype(dtype)
+            for name, (shape, dtype) in self.names.items()
+        ]
+
+    def _forward(self, args: Sequence[Any]) -> Any:
+        """Run the forward pass; what is not given is not read."""
+        arrays = {}
+        for name, x in self.places.items():
+            leaf = (args[x] if x < len(args) else None) if isinstance(x, int) else x
+            arrays[name] = getattr(leaf, "_array", leaf)
+        with np.errstate(all="ignore"):
+            return self.forward(**arrays)

@@ -6,29 +6,50 @@ Knows Tensors and the tape; no network, and no program.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from ..engine.off_tape import OffTape
+from ..engine.place import ROOT, here
+from ..engine.primitives import sum as total
 from ..engine.tensor import Tensor
 from ..network.parameters import is_same
+from .state import NUMBERS
+from .structure import Structure, put_together, take_apart
 
+under_way: ContextVar[bool] = ContextVar("under_way", default=False)  # a recording
 READ = "it reads numbers off the tape, which may decide what it does"
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
+
+
+def is_floats(value: Any) -> bool:
+    """Return whether a value is an array whose numbers are arguments of a program."""
+    return isinstance(value, np.ndarray) and value.dtype in FLOATS
+
+
+class Output(NamedTuple):
+    """The position of an output."""
+
+    position: int
 
 
 class Recording:
     """A function as the eager tape records it.
 
+    Where it gives no loss, its outputs are recorded as one: Σ seed ∘ output, whose gradient by a
+    seed is the output.
+
     Parameters
     ----------
     function : callable
-    args : sequence
-        All arguments, those with a keyword last.
-    keywords : sequence of str
+    items : sequence
+        What stands in its arguments.
+    structure : Structure
+        Of ``(args, options)``, with which these are put together of the items.
     names : sequence of str
-        What an array is called, of the first arguments.
+        What each item is called.
     is_changed : bool
         Whether to record it with other numbers than those of the arguments.
 
@@ -36,7 +57,12 @@ class Recording:
     ----------
     loss : Tensor
     inputs : dict of int to Tensor
-        What stands for an argument, by the argument's position.
+        What stands for an item, by its position; the seeds come after the items.
+    outputs : list of Tensor
+        Empty if it gives a loss.
+    result : (Structure, tuple)
+        How its outputs stand in what it returns, and by which items: the position of an output, or
+        a value that is no Tensor.
     refused : str
         Why there can be no program of it; empty if there may be one.
     """
@@ -44,39 +70,67 @@ class Recording:
     def __init__(
         self,
         function: Callable[..., Any],
-        args: Sequence[Any],
-        keywords: Sequence[str],
+        items: Sequence[Any],
+        structure: Structure,
         names: Sequence[str],
         is_changed: bool = False,
     ) -> None:
         self.inputs: dict[int, Tensor] = {}
-        self.refused = ""
-        count = len(args) - len(keywords)
-        known = {**dict(enumerate(names[:count])), **dict(enumerate(keywords, count))}
-        values = list(args)
-        for n, value in enumerate(args):
+        self.outputs: list[Tensor] = []
+        own = [*items]
+        for n, value in enumerate(items):
             if isinstance(value, Tensor):
-                if value.inputs:
-                    self.refused = "an argument was computed, expected arrays and leaves"
                 array, name, is_asked = value._array, value.name, value.requires_grad
-            elif isinstance(value, np.ndarray) and value.dtype in FLOATS:
+            elif is_floats(value):
                 array, name, is_asked = value, None, False
             else:
                 continue
             array = _others(array, n) if is_changed else array
-            own = Tensor(array, is_asked, name=name or known.get(n) or f"x{n}")
-            values[n] = self.inputs[n] = own
-        before = OffTape.count
-        with np.errstate(all="ignore"):
-            loss = function(*values[:count], **dict(zip(keywords, values[count:], strict=True)))
-        if OffTape.count != before:
-            self.refused = self.refused or READ
-        if not isinstance(loss, Tensor) or loss.ndim:
-            self.refused = self.refused or "it does not return a Tensor of one number"
-        self.loss = loss
+            own[n] = self.inputs[n] = Tensor(array, is_asked, name=name or names[n])
+        args, options = put_together(structure, iter(own))
+        before, started, outside = OffTape.count, under_way.set(True), here.set(ROOT)
+        try:
+            with np.errstate(all="ignore"):
+                result = function(*args, **options)
+                self.refused = READ if OffTape.count != before else ""
+                self.result = self._apart(result)
+                self.loss = self._loss(result, len(items))
+        finally:
+            here.reset(outside)
+            under_way.reset(started)
+
+    def _apart(self, result: Any) -> tuple[Structure, tuple[Any, ...]]:
+        """Return how outputs stand in a result, each with its position."""
+        items: list[Any] = []
+        structure = take_apart(result, items)
+        position: dict[Tensor, Output] = {}
+        for n, item in enumerate(items):
+            if isinstance(item, Tensor):
+                items[n] = position.setdefault(item, Output(len(position)))
+            elif not isinstance(item, NUMBERS):
+                kind = type(item).__name__
+                self.refused = self.refused or f"it returns a value of type {kind}, beside Tensors"
+        self.outputs = [*position]
+        return structure, tuple(items)
+
+    def _loss(self, result: Any, start: int) -> Tensor:
+        loss: Any = None
+        if isinstance(result, Tensor) and not result.ndim:
+            self.outputs = []
+            return result
+        if not self.outputs:
+            self.refused = self.refused or "it returns no Tensor"
+        for n, y in enumerate(self.outputs):
+            seed = _others(np.ones(y.shape, y.dtype), n)
+            self.inputs[start + n] = Tensor(seed, requires_grad=True, name=f"seed_{n}")
+            part = total(y * self.inputs[start + n])
+            loss = part if loss is None else loss + part
+        return cast(Tensor, loss)
 
     def is_like(self, other: Recording) -> bool:
         """Return whether another recording did the same to the numbers of its own inputs."""
+        if self.result[0] != other.result[0] or not is_same(self.result[1], other.result[1]):
+            return False
         twins = {x: other.inputs[n] for n, x in self.inputs.items()}
         waiting = [(self.loss, other.loss)]
         while waiting:

@@ -12,7 +12,7 @@ import operator
 import random
 import types
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
@@ -35,13 +35,13 @@ def random_state() -> Hashable:
 
 
 class Watch:
-    """What a function reads beside its arguments, as it is now.
+    """What values hold, such as what a function reads beside its arguments, as it is now.
 
     What can be looked at by going through a list stands in such lists, whose entries are compared
     by identity at once; a second look, at the values, is taken only if an entry is another one.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, *values: Any) -> None:
         self.kept: dict[int, Any] = {}  # the objects, so that no other gets an id
         self.contents: list[Iterable[Any]] = []  # lists, and the keys and values of dictionaries
         self.holders: list[Any] = []  # of attributes
@@ -50,7 +50,8 @@ class Watch:
         self.variables: list[str] = []
         self.arrays: list[tuple[np.ndarray, bytes]] = []
         self.generators: list[tuple[np.random.Generator, str]] = []
-        self._see(function)
+        for value in values:
+            self._see(value)
         self.entries = [*self._entries()]
 
     def has_changed(self) -> bool:
@@ -141,8 +142,13 @@ class Watch:
             self._see(function.__globals__[name])
 
     def _see_object(self, value: Any) -> None:
-        module = type(value).__module__.partition(".")[0]
+        kind = type(value)
+        module = kind.__module__.partition(".")[0]
         if module in OWN[1:]:
+            return
+        for name in vars(kind).get("_decides", ()):  # which no other attribute does
+            self._attribute(value, name)
+        if "_decides" in vars(kind):
             return
         if module not in OWN:
             for kind in type(value).__mro__:

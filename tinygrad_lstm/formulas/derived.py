@@ -178,6 +178,7 @@ class Derived:
     Attributes
     ----------
     loss : str
+        Its name; empty if a program is to give gradients alone.
     sources : tuple of Source
     equations : tuple of Equation
         In the order of the forward pass, then of the backward pass.

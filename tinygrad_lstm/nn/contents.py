@@ -183,6 +183,7 @@ def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     waiting, visited = [(path, value)], set()
     while waiting:
         path, value = waiting.pop()
+        value = meant(value)
         yield path, value
         if isinstance(value, list | tuple | dict) and id(value) not in visited:
             visited.add(id(value))
@@ -193,6 +194,7 @@ def _nodes(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def inside(value: Any, path: str) -> dict[str, Any]:
     """Return the modules and parameters in an attribute by their paths."""
+    value = meant(value)
     if isinstance(value, Holder) or is_parameter(value):
         return {path: value}
     contents: dict[str, Any] = {}
@@ -207,6 +209,12 @@ def inside(value: Any, path: str) -> dict[str, Any]:
                     "choose other keys"
                 )
     return contents
+
+
+def meant(value: Any) -> Any:
+    """Return the module that a value stands for, such as a compiled module, or else the value."""
+    name = getattr(type(value), "_stands_for", None)
+    return value if name is None else vars(value)[name]
 
 
 def is_parameter(value: Any) -> bool:

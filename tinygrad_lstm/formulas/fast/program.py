@@ -62,7 +62,8 @@ class _FastProgram:
     def _forward(self) -> str:
         body = [text for block in self.schedule.forward for text in self._block(block)]
         loss = [x.signal for x in self.derivation.equations if x.stage is Stage.FORWARD][-1]
-        body.append(f"return {self.code.variable(loss)}, dict(locals())")
+        value = self.code.variable(loss) if self.derivation.loss else None
+        body.append(f"return {value}, dict(locals())")
         says = f"Return {quotable(self.derivation.loss)}, and every signal on the way, by its name."
         return self._function("forward", [self.argument(name) for name in self.outside], says, body)
 

@@ -36,7 +36,7 @@ from .lines import (
     operations,
     recurrent,
 )  # fmt: skip
-from .shorten import share, write_out
+from .shorten import needed, share, write_out
 
 BEFORE = "no other step leads to these: they are computed for all steps at once, before the loop"
 AFTER = "these lead to no other step: they are computed for all steps at once, after the loop"
@@ -98,12 +98,17 @@ class _Scheduler:
             and (x.stage is not Stage.GRADIENT or x.full_name in asked)
             for line in self._parts(x)
         ]
-        states = {key_of_signal(x.state) for x in self.derivation.initial}
-        lines = write_out(share([*forward, *backward], self._new_signal), states, forward[-1])
+        initial, loss = self.derivation.initial, forward[-1]
+        results = {key_of_signal(x.signal) for x in equations if x.stage is Stage.GRADIENT}
+        results |= {loss.key} if self.derivation.loss else set()
+        lines = needed([*forward, *backward], results, initial)
+        kept = {line.key for line in lines}
+        states = {key_of_signal(x.state) for x in initial} & kept
+        lines = write_out(share(lines, self._new_signal), states, loss)
         count = next((n for n, line in enumerate(lines) if line.signal.is_delta), len(lines))
         blocks, back = [*self._blocks(lines[:count], True)], [*self._blocks(lines[count:], False)]
         result = Schedule(blocks, back, self.counts, self.loop_of, self.kept | states)
-        for start in self.derivation.initial:
+        for start in initial:
             key, offset = key_of_signal(start.state), start.state.offset or 0
             rows = result.before if offset < 0 else result.after
             rows[key] = max(rows.get(key, 0), abs(offset))

@@ -1,4 +1,4 @@
-"""Two passes over the lines of a program: nothing is computed twice, and nothing named for nothing.
+"""Passes over the lines of a program: nothing is computed twice, or for nothing, or named so.
 
 Knows lines; no derivation. The formula of a line is replaced, and its value is not changed.
 """
@@ -6,10 +6,11 @@ Knows lines; no derivation. The formula of a line is replaced, and its value is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from ...engine.symbol import MATMUL, TOTAL, Symbol
+from ..derived import Initial
 from ..letter_reader import EVERY, shifted
 from ..numpy_code import INFIX
 from ..reader import Variable, leaves
@@ -89,6 +90,34 @@ def _name(part: Symbol) -> str:
     assert part.notation is not None
     function, bracket, _ = part.notation.text.partition("(")
     return "_".join([function if bracket else "u", *(x.name for x in leaves(part)[:2])])
+
+
+def needed(lines: list[Line], results: Iterable[Key], initial: Iterable[Initial]) -> list[Line]:
+    """Return the lines that lead to a result.
+
+    Parameters
+    ----------
+    lines : list of Line
+    results : iterable of Key
+    initial : iterable of Initial
+        What states start from.
+    """
+    of: dict[tuple[Key, bool], list[Line]] = {}
+    for line in lines:
+        of.setdefault((line.key, line.is_handed), []).append(line)
+    starts: dict[Key, list[Variable]] = {}
+    for x in initial:
+        starts.setdefault(key_of_signal(x.state), []).extend(leaves(x.start))
+    waiting = [(key, False) for key in results]
+    known = set(waiting)
+    for key, is_handed in waiting:
+        read = [leaf for line in of.get((key, is_handed), ()) for leaf in leaves(line.formula)]
+        for leaf in [*read, *starts.get(key, ())]:
+            source = key_of_signal(leaf), isinstance(leaf, Handed)
+            if source not in known:
+                known.add(source)
+                waiting.append(source)
+    return [line for line in lines if (line.key, line.is_handed) in known]
 
 
 def write_out(lines: list[Line], states: set[Key], loss: Line) -> list[Line]:

@@ -1,0 +1,184 @@
+"""From a function to a program: recorded twice, derived, written in C, and held to the tape.
+
+Knows recordings, the C program of a derivation, and how it is run. What does not hold for other
+numbers, or has no form in C, has no program, and a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.differentiate import grad
+from ..engine.memory import collector_paused
+from ..engine.place import ROOT, here
+from ..engine.tensor import Tensor, constant
+from ..errors import TinygradError
+from ..formulas.derive import derive_packed
+from ..formulas.derived import Derived
+from .build import CompilerError
+from .c_source import c_program
+from .native import Native
+from .outputs import Outputs
+from .plain import Plain
+from .recording import Recording
+from .state import Watch, random_state
+from .structure import Structure
+
+ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+INTERNAL = "the compiler of this package failed"
+
+
+class Function(NamedTuple):
+    """A function, and how its arguments are put together of items.
+
+    Attributes
+    ----------
+    function : callable
+    structure : Structure
+        Of ``(args, options)``.
+    names : list of str
+        What each item is called.
+    """
+
+    function: Callable[..., Any]
+    structure: Structure
+    names: list[str]
+
+    def record(self, items: Sequence[Any], is_changed: bool = False) -> Recording:
+        """Record it with its items, or with other numbers."""
+        return Recording(self.function, items, self.structure, self.names, is_changed)
+
+    def watch(self, items: Sequence[Any]) -> Watch:
+        """Return the watch over what it reads beside numbers."""
+        return Watch(self.function, *(x for x in items if not isinstance(x, np.ndarray | Tensor)))
+
+
+class Compilation:
+    """What came of the recording of a function.
+
+    Attributes
+    ----------
+    watch : Watch
+        What the function reads beside its arguments.
+    reason : str
+        Why there is no program; empty if there is one.
+    program : Native, Plain, Outputs or None
+    note : str
+        Why it is no program in C.
+    """
+
+    def __init__(
+        self,
+        watch: Watch,
+        reason: str = "",
+        program: Native | Plain | Outputs | None = None,
+        note: str = "",
+    ) -> None:
+        self.watch, self.reason, self.program, self.note = watch, reason, program, note
+        self.source = "" if program is None else program.source
+
+
+def compilation(function: Function, items: Sequence[Any]) -> Compilation:
+    """Record a function, and compile it; what is wrong with that is the reason not to."""
+    drawn, outside = random_state(), here.set(ROOT)  # where recording goes on inside of no_grad
+    try:
+        with collector_paused():
+            first = function.record(items)
+            watch = function.watch(items)
+            try:
+                return _compiled(function, items, first, watch, drawn)
+            except TinygradError as error:
+                reason = str(error).removeprefix("compile: ")
+            except Exception as error:  # of this program, which is not to be the user's
+                reason = internal(error)
+            return Compilation(function.watch(items), reason)
+    finally:
+        here.reset(outside)
+
+
+def internal(error: Exception) -> str:
+    """Return the reason that an error of this package is."""
+    return f"{INTERNAL}: {type(error).__name__}: {error}"
+
+
+def _compiled(
+    function: Function, items: Sequence[Any], first: Recording, watch: Watch, drawn: Hashable
+) -> Compilation:
+    """Return the program of a recording, or why there is none.
+
+    The program is derived from a second recording, of other numbers: no two of these are equal by
+    chance, as zeros are.
+    """
+    if first.refused:
+        return Compilation(watch, first.refused)
+    try:
+        other = function.record(items, is_changed=True)
+    except Exception as error:  # of the function itself, which the first numbers suited
+        return Compilation(watch, f"other numbers end in an error: {error}")
+    if random_state() != drawn or watch.has_changed():
+        reason = "it changes what it reads, such as random numbers or a state"
+        return Compilation(function.watch(items), reason)
+    if other.refused or not first.is_like(other):
+        return Compilation(watch, other.refused or "other numbers give another program")
+    derived: Derived = derive_packed(other.loss)
+    places = _places(derived, other)
+    operands = [places[x.full_name] for x in derived.sources if x.requires_grad]
+    if first.outputs:
+        derived = _for_outputs(derived, places, len(items))
+    why, ways = "", (lambda: Native(c_program(derived), places), lambda: Plain(derived, places))
+    for way in ways:
+        try:
+            program = way()
+        except CompilerError as error:
+            why = str(error).removeprefix("compile: ")
+            continue
+        wrong = _wrong(program, first, items)
+        if wrong:
+            return Compilation(watch, f"the program does not give what the tape gives: {wrong}")
+        if first.outputs:
+            own = [x for x in operands if not isinstance(x, int) or x < len(items)]
+            return Compilation(watch, "", Outputs(program, function.record, first, own), why)
+        return Compilation(watch, "", program, why)
+    raise AssertionError
+
+
+def _places(derived: Derived, recording: Recording) -> dict[str, Any]:
+    """Return where each source of a program comes from: an argument's position, or a leaf."""
+    position = {tensor: n for n, tensor in recording.inputs.items()}
+    assert derived.recorded is not None
+    leaves = {name: x for x, name in derived.recorded.signals.names.items() if not x.inputs}
+    places: dict[str, Any] = {}
+    for source in derived.sources:
+        leaf = leaves.get(source.full_name)  # what a loop's steps read has a name of its own there
+        leaf = constant(np.asarray(source.value)) if leaf is None else leaf
+        places[source.full_name] = position.get(leaf, leaf)
+    return places
+
+
+def _for_outputs(derived: Derived, places: dict[str, Any], count: int) -> Derived:
+    """Return the derivation of outputs, which are the gradients by the seeds, and of no more."""
+    sources = tuple(
+        replace(x, requires_grad=isinstance(at := places[x.full_name], int) and at >= count)
+        for x in derived.sources
+    )
+    return replace(derived, loss="", sources=sources)
+
+
+def _wrong(program: Native | Plain, recorded: Recording, items: Sequence[Any]) -> str:
+    """Return what a program gives and the tape does not, on the recorded numbers; or ""."""
+    loss, gradients = program.compute(items)
+    own = [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
+    expected = grad(recorded.loss, own, allow_unused=True) if own else []
+    pairs = [] if recorded.outputs else [("the loss", loss, recorded.loss._array)]
+    for leaf, given, right in zip(own, gradients, expected, strict=True):
+        pairs.append((leaf.label(), given, np.zeros_like(given) if right is None else right._array))
+    for name, given, right in pairs:
+        scale = float(np.max(np.abs(right), where=np.isfinite(right), initial=1e-30))
+        close = ROUNDING * float(np.finfo(given.dtype).eps) * scale
+        if not np.allclose(given, right, rtol=0, atol=close, equal_nan=True):
+            return name
+    return ""
