@@ -163,7 +163,7 @@ def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
     assert not whole.is_cut and whole[0].left == 0 and len(shown) > 2
 
     clock = count()  # a second for every mistake that is tried
-    monkeypatch.setattr("tinygrad_lstm.engine.limit.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tinygrad_lstm.engine.limit.thread_time", lambda: next(clock))
     singles = found.diagnose(pairs=False, seconds=10**9)
     assert singles and not singles.is_cut and all(each.left for each in singles)
     took = next(clock) * 51 // 50  # some more for the pairs

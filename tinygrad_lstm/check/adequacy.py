@@ -97,7 +97,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     loss : Tensor
         Recorded with the sizes, initial states, batch and inputs of the check.
     seconds : float
-        After which no more mistakes are tried; the report says so (``is_cut``).
+        Of processor time, after which no more mistakes are tried; the report says so (``is_cut``).
 
     Returns
     -------

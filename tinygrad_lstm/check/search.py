@@ -53,7 +53,7 @@ def diagnose(
     answers : the derived gradients
     allowed : the tolerance of each (see `tolerances`)
     seconds : float
-        After which no more mistakes are tried; the result says so (``is_cut``).
+        Of processor time, after which no more mistakes are tried; the result says so (``is_cut``).
     pairs : bool
         Whether to try two mistakes at once where no single one explains all wrong gradients.
     parts : bool

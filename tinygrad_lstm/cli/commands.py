@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--rtol", type=float,
                          help="what counts as rounding, relative to the largest entry")  # fmt: skip
     sub.add_argument("--seconds", type=float, default=SECONDS,
-                         help="for how long to look for the mistake (default: %(default)g)"
+                         help="processor time for the search of the mistake (default: %(default)g)"
                          )  # fmt: skip
     sub.add_argument("--json", action="store_true", help="write plain data")
     sub.add_argument("--no-answers", dest="answers", action="store_false",

@@ -1,8 +1,9 @@
-"""A time limit for long work, in all modules that do a part of the work.
+"""A limit on the processor time of long work, in all modules that do a part of the work.
 
-Knows the clock alone. Whoever limits some work does it in ``with Clock(seconds):``. The long loops
-of that work go over `Interruptible` items, which read the clock before each item. Outside of a
-limit they read no clock. One call of NumPy is never interrupted.
+Knows the clock alone: the processor time of the thread, so that a busy machine does not decide what
+a search finds. Whoever limits some work does it in ``with Clock(seconds):``. The long loops of that
+work go over `Interruptible` items, which read the clock before each item. Outside of a limit they
+read no clock. One call of NumPy is never interrupted.
 
     >>> with Clock(0):
     ...     sum(Interruptible([1, 2, 3]))
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar, Token
 from numbers import Real
-from time import monotonic
+from time import thread_time
 from typing import Generic, TypeVar
 
 from ..errors import ArgumentError
@@ -31,12 +32,12 @@ class TimeUp(Exception):
 
 
 class Clock:
-    """A time limit for the work in a ``with`` block.
+    """A limit on the processor time of the work in a ``with`` block.
 
     Parameters
     ----------
     seconds : float
-        From now on; no longer than a limit that holds already.
+        Of this thread's processor time, from now on; no longer than a limit that holds already.
 
     Raises
     ------
@@ -49,7 +50,7 @@ class Clock:
         if not is_number or not seconds >= 0:
             raise ArgumentError(f"seconds is {excerpt(seconds)}, expected a number from 0")
         outer = _limit.get()
-        until = monotonic() + float(seconds)
+        until = thread_time() + float(seconds)
         self.until: float = until if outer is None else min(until, outer.until)
         self.tokens: list[Token[Clock | None]] = []
 
@@ -62,18 +63,18 @@ class Clock:
 
     def __call__(self) -> None:
         """Raise TimeUp if the time is up."""
-        if monotonic() >= self.until:
+        if thread_time() >= self.until:
             raise TimeUp
 
     @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return monotonic() >= self.until
+        return thread_time() >= self.until
 
     @property
     def left(self) -> float:
         """How many seconds are left, from 0."""
-        return max(0.0, self.until - monotonic())
+        return max(0.0, self.until - thread_time())
 
 
 _limit: ContextVar[Clock | None] = ContextVar("limit", default=None)
@@ -97,6 +98,6 @@ class Interruptible(Generic[Item]):
     def _looking(self, clock: Clock) -> Iterator[Item]:
         until = clock.until
         for item in self.items:
-            if monotonic() >= until:  # not by a call of the clock: some items take less time
+            if thread_time() >= until:  # not by a call of the clock: some items take less time
                 raise TimeUp
             yield item
