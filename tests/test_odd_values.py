@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from support.odd_values import ZOO
+from support.odd_values import ZOO, wrong_call
 from support.peers import peer
-from tinygrad_lstm import check, interop, nn, optim
+from tinygrad_lstm import check, interop, nn, optim, tasks
 from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.engine.primitive import Primitive
 from tinygrad_lstm.errors import TinygradError
@@ -609,6 +609,35 @@ CALLS: dict[str, Call] = {
     ),
     "interop.OnnxNetwork": lambda: call(interop.OnnxNetwork, None, name="net"),
 }  # fmt: skip
+CALLS |= {
+    "tasks.adding": lambda: call(tasks.adding, T=20),
+    "tasks.temporal_order": lambda: call(tasks.temporal_order, T=20),
+    "tasks.copy": lambda: call(tasks.copy, length=2, lag=3),
+    "tasks.reber": lambda: call(tasks.reber, count=4),
+    "tasks.continual_reber": lambda: call(tasks.continual_reber, window=20, test=50),
+    "tasks.anbn": lambda: call(tasks.anbn, n=2, test=3),
+    "tasks.anbncn": lambda: call(tasks.anbncn, n=2, test=3),
+    "tasks.mackey_glass": lambda: call(tasks.mackey_glass, most=0.02),
+    "tasks.sunspots": lambda: call(tasks.sunspots, window=3, most=0.1),
+    "tasks.digits": lambda: call(tasks.digits, least=0.9),
+    "tasks.characters": lambda: call(tasks.characters, "ab" * 500, window=3),
+    "tasks.NoForgetGate": lambda: call(tasks.NoForgetGate, 2),
+    "tasks.Task": lambda: call(
+        tasks.Task, name="n", source="s", criterion="c", input_size=1, output_size=1, kind="bits",
+        draw_from=wrong_call, judge_with=wrong_call,
+    ),
+    "tasks.Task.draw": lambda: call(tasks.adding(20).draw, count=2, seed=0),
+    "tasks.Task.judge": lambda: call(tasks.anbn().judge, never_right, seed=0),
+    "tasks.Task.loss": lambda: call(
+        tasks.anbn().loss, leaf(2, 3, 1), np.ones((2, 3, 1)), np.ones((2, 3, 1))
+    ),
+}  # fmt: skip
+
+
+def never_right(x, state=None):
+    return 0 * x, state
+
+
 for _name, _framework in interop.frameworks.items():
 
     def _pulled(name=_name):
@@ -702,6 +731,8 @@ def replaced(name: str) -> Iterator[tuple[str, str, Callable[[], Any]]]:
 def test_valid_call_is_accepted(name):
     if name.startswith("interop") and "onnx" in name.lower():
         peer("onnx")
+    if name == "tasks.digits":
+        pytest.importorskip("sklearn")
     function, args, options = CALLS[name]()
     if name in REFUSING:
         with pytest.raises(REFUSING[name]):
@@ -783,7 +814,7 @@ def public() -> Iterator[tuple[str, Any]]:
     """Yield what the package offers to be called, by the name that the table has for it."""
     for prefix, space in (("", tg), ("", nn), ("init.", nn.init), ("", optim),
                           ("interop.", interop), ("", check), ("linalg.", tg.linalg),
-                          ("fft.", tg.fft)):  # fmt: skip
+                          ("fft.", tg.fft), ("tasks.", tasks)):  # fmt: skip
         for name in dir(space):
             each = getattr(space, name)
             if name.startswith("_") or not callable(each) or is_typeddict(each):
@@ -800,7 +831,7 @@ def public() -> Iterator[tuple[str, Any]]:
 RESULTS = {
     "Graph", "Symbol", "Adequacy", "GradReport", "Report", "Row", "Blame", "Mistake", "Change",
     "Kind", "mistake", "forget", "linalg.EighResult", "linalg.SVDResult", "linalg.SlogdetResult",
-    "fft.Spectrum",
+    "fft.Spectrum", "tasks.Sample", "tasks.Verdict",
 }  # fmt: skip
 
 

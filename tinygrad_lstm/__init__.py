@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from . import derivations as derivations
     from . import interop as interop
     from . import optim as optim
+    from . import tasks as tasks
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
@@ -142,15 +143,15 @@ __all__ = [
     "overlap_add", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter",
     "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
     "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
-    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tensor", "transpose", "unstack",
-    "var", "vjp", "where",
+    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor",
+    "transpose", "unstack", "var", "vjp", "where",
 ]
 # fmt: on
 
 # what is loaded when it is first asked for, which halves the time that the package takes to import
 _SUBJECTS = {
     "check": "check", "derivations": "derivations", "fft": "engine.fft", "interop": "interop",
-    "linalg": "engine.linalg", "optim": "optim",
+    "linalg": "engine.linalg", "optim": "optim", "tasks": "tasks",
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
