@@ -31,12 +31,9 @@ from tinygrad_lstm.formulas.layout import page
 from tinygrad_lstm.formulas.letters import subscripted
 from tinygrad_lstm.formulas.lines import Line
 from tinygrad_lstm.formulas.reader import Variable, leaves
-from tinygrad_lstm.formulas.recorded import Recorded
 from tinygrad_lstm.formulas.rewriting import rewrite
 from tinygrad_lstm.gallery import PICTURES
-from tinygrad_lstm.network.condense import condense
 from tinygrad_lstm.network.parameters import Varying
-from tinygrad_lstm.network.proof import fold_for_reading
 
 RNG = np.random.default_rng(0)
 
@@ -409,10 +406,9 @@ def test_what_varies_over_the_steps_has_lines_of_its_own():
 class Numbers:
     """The recorded signals of a network and their δ, by wire and step."""
 
-    def __init__(self, loss: tg.Tensor, derivation: Derivation) -> None:
-        fold = None if derivation.loops else False
-        self.network, _ = fold_for_reading(condense(tg.graph(loss)), fold, 1)
-        self.δ = Recorded(self.network, tg.signals(loss)).deltas
+    def __init__(self, derivation: Derivation) -> None:
+        assert derivation.recorded is not None
+        self.network, self.δ = derivation.recorded.network, derivation.recorded.deltas
         self.start = {x.state.name: x for x in derivation.initial}
         self.initial = {(x.state.name, x.state.offset, x.loop): x.start for x in derivation.initial}
 
@@ -484,7 +480,7 @@ def sum_of(numbers: Numbers, terms: Any, derivation: Derivation, shape: Any, k: 
 def test_every_backward_line_is_true_at_every_step(name):
     loss = NETWORKS[name]()
     derivation = tg.derive(loss)
-    numbers = Numbers(loss, derivation)
+    numbers = Numbers(derivation)
     lines = [line for group in page(derivation).backward for line in group.lines]
     assert lines
     for line in lines:
@@ -611,6 +607,18 @@ def test_an_outer_product_is_written_as_a_product_of_vectors():
     u, v, M = drawn(2, name="u"), drawn(3, name="v"), drawn(2, 3, name="M")
     text = str(check(tg.sum(M**2 * (1 - tg.outer(u, v))) + tg.sum(u[:, np.newaxis] * M)))
     assert "uᵀ v" in text and "u ∘ v" not in text and "vᵀ u" not in text
+
+
+def test_summands_through_one_signal_are_one_product():
+    W, U, V = (drawn(3, 3, name=name) for name in "WUV")
+    x, h, loss = drawn(4, 3), np.zeros(3), 0.0
+    for k in tg.steps(4):
+        z, c = tg.sigmoid(x[k] @ W + h @ U), tg.tanh(x[k] @ V)
+        z.name, c.name = "z", "c"
+        h = z * h + (1 - z) * c
+        h.name = "h"
+        loss = loss + tg.sum(h * h)
+    assert "δzₖ = δhₖ ∘ (hₖ₋₁ − cₖ)" in str(check(loss))
 
 
 def test_a_loss_that_is_added_up_is_a_sum_over_the_steps():
@@ -826,7 +834,7 @@ def test_numbers_of_several_steps_stand_below_one_another():
 def test_the_class_of_each_step_is_read_at_that_step():
     text = str(check(characters()))
     assert "loss = −0.25 Σₖ log softmax(yₖ)[index(k)]" in " ".join(text.split())
-    assert "δyₖ = −0.25 onehot(index(k)) + 0.25 softmax(yₖ)" in text
+    assert "δyₖ = 0.25 (softmax(yₖ) − onehot(index(k)))" in text
     assert "index(k) = 3, 2, 4, 1." in text and "scatter" not in text
 
 

@@ -22,6 +22,7 @@ from ..engine.symbol import Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.condense import condense
+from ..network.data_names import share_data
 from ..network.flow import DELAYS, SOURCES, Node
 from ..network.graph import Graph, graph
 from ..network.parameters import Varying, varying
@@ -146,7 +147,7 @@ class _Derivation:
     """Builds the equations of one network."""
 
     def __init__(self, network: Graph, reason: str, loss: Tensor, recorded: Graph) -> None:
-        network = collect_sums(network)
+        network = share_data(collect_sums(network))
         self.network, self.reason = network, reason
         self.signals = Signals(loss)
         names = self.signals.names

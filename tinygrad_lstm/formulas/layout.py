@@ -5,7 +5,7 @@ Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine.primitives import broadcast_to
 from ..engine.symbol import Symbol
+from ..network.parameters import key_of
 from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
 from .gates import gates_of, one_for_gates, over_gates, with_letter
@@ -22,6 +23,7 @@ from .lines import Group, Line
 from .names import printable
 from .reader import Variable, spread
 from .rewriting import rewrite, with_operands
+from .tidy import sum_of, tidy
 
 LEAVES = "Inputs"
 OUTSIDE, ALONE = "Outside of modules", "Network"  # beside modules, and where there are none
@@ -59,8 +61,7 @@ def page(derivation: Derived) -> Page:
     backward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.BACKWARD:
-            terms = [_read(term) for one in x.terms for term in _closed(one)]
-            terms.sort(key=lambda term: abs(term.by))  # of this step first, then of the next
+            terms = _told(x.terms)
             line = Line(x.signal, over_gates(terms, gates), numbers.get(x.signal.wire))
             _put(backward_groups, _title(x), line)
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
@@ -102,8 +103,20 @@ def _is_sum_over_steps(x: Equation) -> bool:
     return any(term.loop is not None and term.place is None for term in x.terms)
 
 
-def _read(term: Term) -> Term:
-    return replace(term, formula=as_read(term.formula))
+def _told(terms: tuple[Term, ...]) -> list[Term]:
+    """Return summands as they are told: those of this step first, and one for each way back."""
+    by_way: dict[Hashable, list[Term]] = {}
+    for one in terms:
+        for term in _closed(one):
+            read = replace(term, formula=tidy(as_read(term.formula)))
+            place = None if term.place is None else key_of(term.place["index"])
+            way = term.via, term.by, term.loop, place, term.starts, term.only
+            by_way.setdefault((way, np.shape(read.formula.value)), []).append(read)
+    told = [
+        replace(same[0], formula=sum_of([term.formula for term in same]))
+        for same in by_way.values()
+    ]
+    return sorted(told, key=lambda term: abs(term.by))
 
 
 def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
@@ -148,20 +161,19 @@ def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
         same = [by_name[name] for name, _ in whole if name in by_name]
         line = with_letter(same)
         if line is None:
-            terms = [_read(term) for one in x.terms for term in _closed(one)]
-            signal, at_each = _at_each_step(x.signal, tuple(terms))
-            yield Line(signal, over_gates(list(at_each), gates_of(derivation)))
+            signal, terms = _at_each_step(x.signal, _told(x.terms))
+            yield Line(signal, over_gates(terms, gates_of(derivation)))
         else:
             done.update(y.full_name for y in same)
             yield line
 
 
-def _at_each_step(signal: Variable, terms: tuple[Term, ...]) -> tuple[Variable, tuple[Term, ...]]:
+def _at_each_step(signal: Variable, terms: list[Term]) -> tuple[Variable, list[Term]]:
     """Return the line of a sequence as that of its entry at step k, if every term is one of it."""
     if not all(term.place is not None and str(term.place["index"]) == "k" for term in terms):
         return signal, terms
     entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
-    return entry, tuple(replace(term, loop=None, place=None) for term in terms)
+    return entry, [replace(term, loop=None, place=None) for term in terms]
 
 
 def _with_numbers(line: Line, numbers: dict[str, int]) -> Line:

@@ -1,58 +1,148 @@
-"""The names of data: an array without a name that each step reads is called x, a mask m.
+"""The names of data: an array without a name is called for its use, x, a target t, a mask m.
 
 Knows elements. A loop over an array of NumPy, `data[k] @ W`, records a constant for each step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, count
 
 import numpy as np
 
 from ..engine.kind import Kind
-from .flow import DELAYS
-from .wiring import Element
+from .flow import DELAYS, SOURCES, AnyFlow, reachable
+from .parameters import key_of
+from .wiring import Element, elements, rebuild_changed
 
 
-def name_data(order: Iterable[Element]) -> None:
-    """Name the constants that each step reads: ``x``, ``x_2`` and so on, in the order of use.
+def share_data(graph: AnyFlow) -> AnyFlow:
+    """Return a graph in which equal constants are one, and each is called for its use.
 
-    A condition is called ``c``. Zeros and ones that multiply entry by entry are a mask, ``m``.
+    An array of NumPy that a program uses twice is recorded as two constants.
 
     Parameters
     ----------
-    order : elements of a folded graph, in the order of recording; their nodes are renamed in place
+    graph : Flow
+        Forward, folded or not; not changed.
+    """
+    recorded = elements(graph)
+    first: dict[Hashable, Element] = {}
+    same: dict[Element, Element] = {}
+    for element in recorded:
+        if element.node.kind is Kind.CONSTANT and not _is_number(element):
+            key: Hashable = key_of(np.asarray(element.value))
+        elif element.node.kind is Kind.TAP:
+            (source,) = element.operands
+            key = same.get(source, source), element.node.loop, key_of(element.node.parameters)
+        else:
+            continue
+        known = first.setdefault(key, element)
+        if known is not element:
+            same[element] = known
+    for element in recorded:
+        element.operands = [same.get(x, x) for x in element.operands]
+    kept = [element for element in recorded if element not in same]
+    for element in kept:
+        element.node = replace(element.node)  # which is named anew
+    name_data(kept, outside=True)
+    rank = {element: at for at, element in enumerate(kept)}
+    return rebuild_changed(graph, kept, rank.__getitem__)
+
+
+def name_data(order: Iterable[Element], outside: bool = False) -> None:
+    """Name constants for their use: ``x``, ``x_2`` and so on, in the order of use.
+
+    A target is called ``t``, a condition ``c``. Zeros and ones that multiply entry by entry are a
+    mask, ``m``, or the classes of a loss.
+
+    Parameters
+    ----------
+    order : elements of a graph, in the order of recording; their nodes are renamed in place
+    outside : bool
+        Whether to name the constants that no loop reads, too.
     """
     order = list(order)
-    factors = {id(x) for element in order if _multiplies(element) for x in _read(element)}
-    taken = {name for element in order for name in (element.node.stem, element.node.name)}
+    users: dict[Element, list[Element]] = {element: [] for element in order}
+    for element in order:
+        for operand in element.operands:
+            users[operand].append(element)
+    data = {
+        x: None for x in order
+        if x.node.kind is Kind.CONSTANT
+        and (any(y.node.kind is Kind.TAP for y in users[x]) or (outside and not _is_number(x)))
+    }  # fmt: skip
+    followers = {
+        x: x.operands[0]
+        for x in order
+        if x.node.kind in (Kind.TAP, *DELAYS) and x.operands[0] in data
+    }
+    others = [x for x in order if x not in data and x not in followers]
+    taken = {name for x in others for name in (x.node.stem, x.node.name)}
+    letters = {name.rpartition(".")[2].partition("[")[0] for name in taken}
     names: dict[Element, tuple[str, str]] = {}  # the old and the new name of what comes of data
-    for tap in (operand for element in order for operand in element.operands):
-        source = tap.operands[0] if tap.node.kind is Kind.TAP else None
-        if source is None or source.node.kind is not Kind.CONSTANT or source in names:
-            continue
-        letter = "c" if np.asarray(source.value).dtype == bool else "x"
-        if letter == "x" and id(tap) in factors and np.all(np.isin(source.value, (0, 1))):
-            letter = "m"
+    known = _Uses(order, users)
+    for source in data:
         scope, dot, _ = source.node.stem.rpartition(".")
+        letter = known.letter(source)
+        if letter == "t" and "t" in letters:
+            letter = "target"
         numbered = chain([letter], (f"{letter}_{number}" for number in count(2)))
         name = next(x for x in (f"{scope}{dot}{own}" for own in numbered) if x not in taken)
         taken.add(name)
         names[source] = source.node.stem, name
-    for element in order:
-        if element.node.kind in (Kind.TAP, *DELAYS) and element.operands[0] in names:
-            names[element] = names[element.operands[0]]
+    names |= {element: names[source] for element, source in followers.items()}
     for element, (old, new) in names.items():
         node = element.node
         if node.name.startswith(old):
             node.name, node.stem = new + node.name.removeprefix(old), new
 
 
+class _Uses:
+    """What the constants among some elements are used for."""
+
+    def __init__(self, order: Sequence[Element], users: dict[Element, list[Element]]) -> None:
+        self.users = users
+        known = [x for x in order if x.node.kind in SOURCES and x.node.kind is not Kind.CONSTANT]
+        self.varies = reachable(known, users.__getitem__)
+
+    def letter(self, source: Element) -> str:
+        """Return what a person would call a constant."""
+        borders = (Kind.TAP, Kind.HOLD)
+        read = [x for x in self.users[source] if x.node.kind in borders] or [source]
+        uses = [(x, user) for x in read for user in self.users[x]]
+        if np.asarray(source.value).dtype == bool:
+            return "c"
+        zeros_and_ones = bool(np.all(np.isin(source.value, (0, 1))))
+        is_class = zeros_and_ones and bool(np.all(np.sum(source.value, axis=-1) == 1))
+        if uses and all(self._is_compared(x, user, is_class) for x, user in uses):
+            return "t"
+        return "m" if zeros_and_ones and any(_multiplies(user) for _, user in uses) else "x"
+
+    def _is_compared(self, x: Element, user: Element, is_class: bool) -> bool:
+        """Return whether a constant meets, entry by entry, what the loss alone is made of."""
+        others = [operand for operand in user.operands if operand is not x]
+        is_difference = user.node.kind is Kind.JUNCTION and len(set(user.node.signs)) == 2
+        if not (is_difference or (is_class and _multiplies(user))):
+            return False
+        if not self.varies.intersection(others):
+            return False
+        return all(_adds_up(y) for y in reachable([user], self.users.__getitem__))
+
+
+def _adds_up(element: Element) -> bool:
+    """Return whether an operation acts entry by entry, or takes entries or adds them up."""
+    kind = element.node.kind
+    adds = kind in (Kind.REDUCTION, Kind.LINEAR, Kind.JOIN, Kind.COLLECT, Kind.OUTPUT)
+    return adds or element.node.works_by_entry
+
+
+def _is_number(element: Element) -> bool:
+    """Return whether all entries of a constant are equal: a formula writes the number."""
+    entries = np.ravel(element.value)
+    return bool(not entries.size or np.all(entries == entries[0]))
+
+
 def _multiplies(element: Element) -> bool:
     return element.node.kind is Kind.BILINEAR and element.node.works_by_entry
-
-
-def _read(element: Element) -> list[Element]:
-    """Return the operands of an element before they are broadcast."""
-    return [x.operands[0] if x.node.kind is Kind.BROADCAST else x for x in element.operands]

@@ -1,0 +1,224 @@
+"""Products and sums of a backward line, as a person would tidy them up on paper.
+
+Knows Symbols; no network. The number of a product comes first, a product has one fraction bar, and
+summands with a common factor become one product. A formula keeps its value, but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from ..engine.symbol import (
+    ADD,
+    DIVIDE,
+    HADAMARD,
+    MATMUL,
+    NEGATIVE,
+    RAISE,
+    SUBTRACT,
+    TOTAL,
+    TRANSPOSE,
+    Symbol,
+)
+from .rewriting import form, rewrite, with_operands
+
+Powers = dict[Hashable, tuple[Any, float]]  # the factors and their exponents, by their forms
+
+
+def tidy(formula: Any) -> Any:
+    """Return a formula with its products and sums tidied up.
+
+    >>> a, b, c = map(Symbol, "abc")
+    >>> tidy(a / b * c / b), tidy(a @ (-b * 0.5)), tidy(a * b - a * c), tidy(-(a * 0.5) + b * 0.5)
+    (a ∘ c / b², -0.5 a b, a ∘ (b - c), 0.5 (b - a))
+    """
+    return rewrite(formula, _tidied)
+
+
+def sum_of(terms: list[Any]) -> Any:
+    """Return the sum of tidy formulas, with those that have a common factor as one product.
+
+    >>> a, b, c = map(Symbol, "abc")
+    >>> sum_of([-(a * b), c, a * c])
+    a ∘ (c - b) + c
+    """
+    products = [_product_of(term) for term in terms]
+    done: list[Any] = []
+    while products:
+        first, *products = products
+        alike = _alike(first, products)
+        joined = _in_brackets([first, *alike]) if alike else None
+        if joined is not None:
+            products = [x for x in products if x not in alike]
+        done.append(first.written() if joined is None else joined)
+    positive = [x for x in done if not _is_negative(x)]
+    negative = [x.operands[0] for x in done if _is_negative(x)]
+    if not positive:
+        return -reduce(lambda a, b: a + b, negative)
+    return reduce(lambda a, b: a - b, negative, reduce(lambda a, b: a + b, positive))
+
+
+@dataclass(frozen=True, eq=False)
+class _Product:
+    """A number times some factors, over others."""
+
+    number: float
+    above: Powers
+    below: Powers
+
+    def times(self, other: _Product) -> _Product:
+        above, below = _both(self.above, other.above), _both(self.below, other.below)
+        return _Product(self.number * other.number, above, below)
+
+    def over(self, other: _Product) -> _Product:
+        return self.times(_Product(1 / other.number, other.below, other.above))
+
+    def without(self, number: float, above: Powers, below: Powers) -> _Product:
+        return _Product(self.number / number, _less(self.above, above), _less(self.below, below))
+
+    def cancelled(self) -> _Product:
+        common = _common([self.above, self.below])
+        return self.without(1.0, common, common)
+
+    def written(self) -> Any:
+        size, above = abs(self.number), _written(self.above)
+        product = size if above is None else above if size == 1 else size * above
+        below = _written(self.below)
+        if below is not None:
+            product = product / below
+        return -product if self.number < 0 else product
+
+
+def _both(one: Powers, other: Powers) -> Powers:
+    both = dict(one)
+    for key, (factor, power) in other.items():
+        both[key] = factor, power + both.get(key, (factor, 0.0))[1]
+    return both
+
+
+def _less(powers: Powers, common: Powers) -> Powers:
+    less = {
+        key: (factor, power - common[key][1] if key in common else power)
+        for key, (factor, power) in powers.items()
+    }
+    return {key: (factor, power) for key, (factor, power) in less.items() if power}
+
+
+def _common(several: list[Powers]) -> Powers:
+    first, *others = several
+    return {
+        key: (factor, min(power, *(x[key][1] for x in others)))
+        for key, (factor, power) in first.items()
+        if all(key in x for x in others)
+    }
+
+
+def _written(powers: Powers) -> Any:
+    factors = [factor if power == 1 else factor**power for factor, power in powers.values()]
+    return reduce(lambda a, b: a * b, factors) if factors else None
+
+
+def _alike(first: _Product, others: list[_Product]) -> list[_Product]:
+    """Return the products that have a factor of the first, else those of the same number."""
+    by_factor = [[x for x in others if key in x.above] for key in first.above]
+    most = max(by_factor, key=len, default=[])
+    size = abs(first.number)
+    return most or [x for x in others if abs(x.number) == size != 1]
+
+
+def _in_brackets(products: list[_Product]) -> Any:
+    """Return a sum as what its terms have in common times the rest; None if that is no shorter."""
+    sizes = {abs(x.number) for x in products}
+    number = sizes.pop() if len(sizes) == 1 else 1.0
+    common = _Product(number, _common([x.above for x in products]), {})
+    common = replace(common, below=_common([x.below for x in products]))
+    rest = [x.without(number, common.above, common.below).written() for x in products]
+    inner = sum_of(rest) if all(isinstance(x, Symbol) for x in rest) else reduce(_plus, rest)
+    sign = -1.0 if _is_negative(inner) else 1.0
+    inner = inner.operands[0] if sign < 0 else inner
+    outer = common.above | {form(inner): (inner, 1.0)}
+    joined = replace(common, number=sign * number, above=outer).written()
+    apart = reduce(_plus, (x.written() for x in products))
+    is_whole = np.shape(joined.value) == np.shape(apart.value)
+    return joined if is_whole and len(str(joined)) < len(str(apart)) else None
+
+
+def _plus(a: Any, b: Any) -> Any:
+    return a - b.operands[0] if _is_negative(b) else a + b
+
+
+def _is_negative(formula: Any) -> bool:
+    return isinstance(formula, Symbol) and formula.notation is NEGATIVE
+
+
+def _product_of(formula: Any) -> _Product:
+    """Return a tidy formula as a product."""
+    if not isinstance(formula, Symbol):
+        return _Product(float(formula), {}, {})
+    operands = formula.operands
+    if formula.notation is NEGATIVE:
+        return _Product(-1.0, {}, {}).times(_product_of(operands[0]))
+    is_square = formula.notation is HADAMARD and operands[0] is operands[1]
+    if formula.notation is HADAMARD and not is_square:
+        return _product_of(operands[0]).times(_product_of(operands[1]))
+    if formula.notation is DIVIDE and (divisor := _product_of(operands[1])).number:
+        return _product_of(operands[0]).over(divisor)
+    base, power = operands if formula.notation is RAISE else (formula, 1)
+    if isinstance(power, Symbol) or np.ndim(power) or power <= 0 or not isinstance(base, Symbol):
+        base, power = formula, 1
+    return _Product(1.0, {form(base): (base, float(power))}, {})
+
+
+def _tidied(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    same = with_operands(old, operands)
+    if not all(isinstance(x, Symbol) or np.ndim(x) == 0 for x in operands):
+        return same
+    new = same
+    if old.notation in (HADAMARD, DIVIDE, NEGATIVE):
+        product = _product_of(same)
+        new = product.cancelled().written()
+        if np.shape(getattr(new, "value", new)) != np.shape(old.value):  # a factor spread the rest
+            new = product.written()
+    elif old.notation in (ADD, SUBTRACT) and all(isinstance(x, Symbol) for x in operands):
+        new = sum_of(_summands(same))
+    elif old.notation in (MATMUL, TRANSPOSE, TOTAL):
+        new = _number_first(same)
+    is_whole = isinstance(new, Symbol) and np.shape(new.value) == np.shape(old.value)
+    return new if is_whole else same
+
+
+def _summands(formula: Any) -> list[Any]:
+    """Return the summands of a sum, each with its sign."""
+    if isinstance(formula, Symbol) and formula.notation in (ADD, SUBTRACT):
+        first, second = map(_summands, formula.operands)
+        return [*first, *(second if formula.notation is ADD else [-x for x in second])]
+    return [formula]
+
+
+def _number_first(formula: Symbol) -> Any:
+    """Return a linear map of products with the numbers before the map."""
+    number, operands = 1.0, []
+    for operand in formula.operands:
+        product = _product_of(operand)
+        if product.above and not isinstance(operand, float):
+            number *= product.number
+            operand = replace(product, number=1.0).written() if product.number != 1 else operand
+        operands.append(operand)
+    inner = with_operands(formula, tuple(operands))
+    if formula.notation is MATMUL:
+        inner = reduce(lambda a, b: a @ b, _chain(inner))
+    return _Product(number, {form(inner): (inner, 1.0)}, {}).written() if number != 1 else inner
+
+
+def _chain(formula: Any) -> list[Any]:
+    """Return the factors of a product of matrices: in brackets or not, it is the same."""
+    if not isinstance(formula, Symbol) or formula.notation is not MATMUL:
+        return [formula]
+    if any(np.ndim(getattr(x, "value", x)) != 2 for x in formula.operands):
+        return [formula]
+    return [factor for operand in formula.operands for factor in _chain(operand)]
