@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar, Token
 from numbers import Real
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Generic, TypeVar
 
 from ..errors import ArgumentError
@@ -52,6 +52,7 @@ class Clock:
         outer = _limit.get()
         until = thread_time() + float(seconds)
         self.until: float = until if outer is None else min(until, outer.until)
+        self.safe = -float("inf")  # by the wall's clock, which is read in a tenth of the time
         self.tokens: list[Token[Clock | None]] = []
 
     def __enter__(self) -> Clock:
@@ -63,13 +64,18 @@ class Clock:
 
     def __call__(self) -> None:
         """Raise TimeUp if the time is up."""
-        if thread_time() >= self.until:
+        if self.is_over:
             raise TimeUp
 
     @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return thread_time() >= self.until
+        now = monotonic()
+        if now < self.safe:
+            return False
+        left = self.left
+        self.safe = now + left  # a thread's clock does not run ahead of the wall's
+        return left <= 0
 
     @property
     def left(self) -> float:
@@ -96,8 +102,7 @@ class Interruptible(Generic[Item]):
         return iter(self.items) if clock is None else self._looking(clock)
 
     def _looking(self, clock: Clock) -> Iterator[Item]:
-        until = clock.until
         for item in self.items:
-            if thread_time() >= until:  # not by a call of the clock: some items take less time
-                raise TimeUp
+            if monotonic() >= clock.safe:  # not by a call of the clock: some items take less time
+                clock()
             yield item
