@@ -13,6 +13,7 @@ import pytest
 import tinygrad_lstm as tg
 from tinygrad_lstm.compiled import build
 from tinygrad_lstm.compiled.build import compiler
+from tinygrad_lstm.compiled.compilation import compilation
 from tinygrad_lstm.compiled.structure import put_together, take_apart
 from tinygrad_lstm.errors import ChangedError, PackageError, UsageError
 
@@ -287,3 +288,41 @@ def test_a_structure_is_put_together_as_it_was():
     assert items == [1, 2, 3, 4, None]
     assert put_together(structure, iter(items)) == value
     assert type(put_together(structure, iter(items))[1][1]["b"]) is Pair
+
+
+CHANGES_ITSELF: dict[str, Callable[[], Any]] = {
+    "dropout": lambda: tg.nn.LSTM(3, 4, 2, seed=0, dropout=0.5),
+    "a state": lambda: tg.nn.BatchNorm(2),
+}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", CHANGES_ITSELF)
+def test_what_changes_at_every_call_is_not_recorded_at_every_call(name, monkeypatch):
+    net, records = CHANGES_ITSELF[name](), []
+
+    def counted(*args: Any) -> Any:
+        records.append(args)
+        return compilation(*args)
+
+    monkeypatch.setattr("tinygrad_lstm.compiled.compiled.compilation", counted)
+    step, x = tg.compile(net), inputs(net, 5, 2, 3)
+    for _ in range(20):
+        step(x)
+    assert step.reason and len(records) <= 3
+    net.eval()
+    are_same(step(x), net(x))
+    assert step.reason == ""
+
+
+def test_what_grows_at_every_call_is_recorded_at_some_calls():
+    calls = list[float]()
+
+    def loss_of(x: Any) -> tg.Tensor:
+        calls.append(1.0)
+        return tg.sum(x * len(calls))
+
+    step = tg.compile(loss_of)
+    for _ in range(64):
+        step(np.ones(3))
+    assert step.reason and len(calls) < 64 + 2 * 8

@@ -25,6 +25,7 @@ from .native import Native
 from .outputs import Outputs
 from .plain import Plain
 from .recording import Recording
+from .spread import Spread
 from .state import Watch, random_state
 from .structure import Structure
 
@@ -42,15 +43,19 @@ class Function(NamedTuple):
         Of ``(args, options)``.
     names : list of str
         What each item is called.
+    is_open : bool
+        Whether arrays of whole numbers are arguments of a program, and no part of it.
     """
 
     function: Callable[..., Any]
     structure: Structure
     names: list[str]
+    is_open: bool
 
     def record(self, items: Sequence[Any], is_changed: bool = False) -> Recording:
         """Record it with its items, or with other numbers."""
-        return Recording(self.function, items, self.structure, self.names, is_changed)
+        names, is_open = self.names, self.is_open
+        return Recording(self.function, items, self.structure, names, is_changed, is_open)
 
     def watch(self, items: Sequence[Any]) -> Watch:
         """Return the watch over what it reads beside numbers."""
@@ -69,7 +74,12 @@ class Compilation:
     program : Native, Plain, Outputs or None
     note : str
         Why it is no program in C.
+    is_open : bool
+        Whether whole numbers are arguments of the program.
     """
+
+    is_open = False
+    _wait = _calls = 0  # how many calls it waits after a change, and has waited
 
     def __init__(
         self,
@@ -81,6 +91,23 @@ class Compilation:
         self.watch, self.reason, self.program, self.note = watch, reason, program, note
         self.source = "" if program is None else program.source
 
+    def has_changed(self) -> bool:
+        """Return whether to record the function anew."""
+        if self._calls < self._wait:
+            self._calls += 1
+            return False
+        return self.watch.has_changed()
+
+    def follow(self, before: Compilation | None) -> None:
+        """Ignore what has changed, if that led to no program again; or wait longer.
+
+        What changes at every call, such as random numbers, is not recorded at every call.
+        """
+        if before is None or self.program is not None or before.program is not None:
+            return
+        if not self.watch.ignore_changes(before.watch):
+            self._wait = 2 * before._wait + 1
+
 
 def compilation(function: Function, items: Sequence[Any]) -> Compilation:
     """Record a function, and compile it; what is wrong with that is the reason not to."""
@@ -90,12 +117,14 @@ def compilation(function: Function, items: Sequence[Any]) -> Compilation:
             first = function.record(items)
             watch = function.watch(items)
             try:
-                return _compiled(function, items, first, watch, drawn)
+                result = _compiled(function, items, first, watch, drawn)
             except TinygradError as error:
                 reason = str(error).removeprefix("compile: ")
+                result = Compilation(function.watch(items), reason)
             except Exception as error:  # of this program, which is not to be the user's
-                reason = internal(error)
-            return Compilation(function.watch(items), reason)
+                result = Compilation(function.watch(items), internal(error))
+            result.is_open = function.is_open
+            return result
     finally:
         here.reset(outside)
 
@@ -124,6 +153,10 @@ def _compiled(
         return Compilation(function.watch(items), reason)
     if other.refused or not first.is_like(other):
         return Compilation(watch, other.refused or "other numbers give another program")
+    if any(isinstance(x, Spread) for x in first.inputs) and not _is_as_eager(
+        function, items, first
+    ):
+        return Compilation(watch, "an array of whole numbers is no array there")
     derived: Derived = derive_packed(other.loss)
     places = _places(derived, other)
     operands = [places[x.full_name] for x in derived.sources if x.requires_grad]
@@ -144,6 +177,22 @@ def _compiled(
             return Compilation(watch, "", Outputs(program, function.record, first, own), why)
         return Compilation(watch, "", program, why)
     raise AssertionError
+
+
+def _is_as_eager(function: Function, items: Sequence[Any], first: Recording) -> bool:
+    """Return whether what stands for whole numbers gives what the numbers give."""
+    plain = function._replace(is_open=False).record(items)
+    pairs = zip([first.loss, *first.outputs], [plain.loss, *plain.outputs], strict=True)
+    return all(
+        x.shape == y.shape and x.dtype == y.dtype and _are_close(x._array, y._array)
+        for x, y in pairs
+    )
+
+
+def _are_close(given: np.ndarray, right: np.ndarray) -> bool:
+    scale = float(np.max(np.abs(right), where=np.isfinite(right), initial=1e-30))
+    close = ROUNDING * float(np.finfo(given.dtype).eps) * scale
+    return np.allclose(given, right, rtol=0, atol=close, equal_nan=True)
 
 
 def _places(derived: Derived, recording: Recording) -> dict[str, Any]:
@@ -177,8 +226,6 @@ def _wrong(program: Native | Plain, recorded: Recording, items: Sequence[Any]) -
     for leaf, given, right in zip(own, gradients, expected, strict=True):
         pairs.append((leaf.label(), given, np.zeros_like(given) if right is None else right._array))
     for name, given, right in pairs:
-        scale = float(np.max(np.abs(right), where=np.isfinite(right), initial=1e-30))
-        close = ROUNDING * float(np.finfo(given.dtype).eps) * scale
-        if not np.allclose(given, right, rtol=0, atol=close, equal_nan=True):
+        if not _are_close(given, right):
             return name
     return ""

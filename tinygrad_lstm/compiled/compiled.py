@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,14 +21,17 @@ from ..engine.tensor import Tensor
 from ..errors import UsageError
 from .compilation import Compilation, Function, compilation, internal
 from .recording import FLOATS, under_way
+from .spread import Outside, is_whole
 from .state import NUMBERS, Watch
 from .structure import CONTAINERS, name_arguments, take_apart
 
 MOST = 32  # recordings that are kept
 MOST_VALUES = 8  # of what is part of a program
-MANY = "an argument that is part of the program often changes: it is no array of floating point"
+MANY = "an argument that is part of the program often changes"
 HOW = "runs as native code"
 PLAIN = (FunctionType, BuiltinFunctionType, MethodType)
+Args: TypeAlias = tuple[Any, ...]
+Options: TypeAlias = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -38,10 +41,12 @@ def compile(function: F, *, strict: bool = False) -> F:
     Parameters
     ----------
     function : (*args) -> Tensor of one number, or a Module, or any function of arrays
-        As written for the eager tape. Arrays of floating point are arguments of the native code, in
-        lists, tuples and dictionaries too; any other argument is part of the program. A loss has
-        its gradients from the native code. Of any other output the native code gives the values;
-        its gradients, if asked for, are the tape's.
+        As written for the eager tape. Arrays are arguments of the native code, in lists, tuples and
+        dictionaries too; any other argument is part of the program. So is an array of whole numbers
+        or truth values, unless it is only looked up, as in ``embedding(tokens)``,
+        ``softmax_cross_entropy(z, classes)`` and ``where(mask, a, b)``. A loss has its gradients
+        from the native code. Of any other output the native code gives the values; its gradients,
+        if asked for, are the tape's.
     strict : bool
         Whether what cannot be compiled is an error. If not, it runs eagerly, and the report says
         why.
@@ -111,37 +116,69 @@ class Compiled:
         with self._lock:
             is_recording = here.get().recording
             known = self._recordings.get(key)
-            if known is None or known.watch.has_changed():
-                known = self._record(key, args, options)
+            if known is None or known.has_changed():
+                known = self._record(key, args, options, known)
+            if known.is_open and known.program is None:  # a program for each value of the numbers
+                items, key = self._with_values(args, options)
+                why, known = known.reason, self._recordings.get(key)
+                if known is None or known.has_changed():
+                    known = self._record_values(key, args, options, known, why)
             program = known.program
             own["source"], own["reason"], own["_note"] = known.source, known.reason, known.note
             if program is None:
                 return self._eagerly(args, options)
             try:
                 return program.run(items, is_recording)
+            except Outside as error:  # which the function itself refuses, or counts from the end
+                own["source"], own["reason"] = "", str(error)
+                return self.loss_of(*args, **options)
             except Exception as error:  # of this program, which is not to be the user's
                 self._recordings[key] = Compilation(known.watch, internal(error))
                 own["source"], own["reason"] = "", internal(error)
                 return self._eagerly(args, options)
 
-    def _record(self, key: Hashable, args: tuple[Any, ...], options: dict[str, Any]) -> Compilation:
+    def _record(
+        self, key: Hashable, args: Args, options: Options, before: Compilation | None
+    ) -> Compilation:
+        """Record the function with its whole numbers as arguments, if there are any."""
+        items: list[Any] = []
+        structure = take_apart((args, options), items)
+        if not any(map(is_whole, items)):
+            return self._record_values(key, args, options, before, "")
+        names = name_arguments(structure, self._names)
+        return self._keep(key, Function(self.loss_of, structure, names, True), items, before)
+
+    def _record_values(
+        self, key: Hashable, args: Args, options: Options, before: Compilation | None, why: str
+    ) -> Compilation:
         """Record the function, unless it was recorded for many values of the same arguments."""
         items: list[Any] = []
         structure = take_apart((args, options), items)
-        forms = [*map(_form, items)]
-        kinds = structure, tuple(x[:-1] if x[0] in VALUES else x for x in forms)
+        forms = [*map(_value_form, items)]
         if any(x[0] in VALUES for x in forms):
+            kinds = structure, tuple(x[:-1] if x[0] in VALUES else x for x in forms)
             self._values[kinds] += 1
             if self._values[kinds] > MOST_VALUES:
-                return Compilation(Watch(_form), MANY)
+                return Compilation(Watch(_form), f"{MANY}, since {why}" if why else MANY)
+        names = name_arguments(structure, self._names)
+        return self._keep(key, Function(self.loss_of, structure, names, False), items, before)
+
+    def _keep(
+        self, key: Hashable, function: Function, items: list[Any], before: Compilation | None
+    ) -> Compilation:
         if len(self._recordings) >= MOST:
             self._recordings.clear()
-        names = name_arguments(structure, self._names)
-        known = compilation(Function(self.loss_of, structure, names), items)
-        self._recordings[key] = known
+        known = self._recordings[key] = compilation(function, items)
+        known.follow(before)
         return known
 
-    def _eagerly(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def _with_values(self, args: Args, options: Options) -> tuple[list[Any], Hashable]:
+        """Return the items, and a key that holds the values of whole numbers."""
+        items: list[Any] = []
+        structure = take_apart((args, options), items)
+        return items, ("values", structure, tuple(map(_value_form, items)))
+
+    def _eagerly(self, args: Args, options: Options) -> Any:
         if self.strict:
             raise UsageError(f"compile: {self.reason}")
         return self.loss_of(*args, **options)
@@ -199,6 +236,8 @@ def _form(value: Any) -> tuple[Any, ...]:
     if isinstance(value, np.ndarray):
         if value.dtype in FLOATS:
             return value.shape, value.dtype
+        if is_whole(value):
+            return "whole", value.shape, value.dtype.str
         return "data", value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, Tensor):
         is_leaf = not value.inputs
@@ -206,3 +245,10 @@ def _form(value: Any) -> tuple[Any, ...]:
     if isinstance(value, NUMBERS):
         return "value", type(value), repr(value)
     return "object", type(value), id(value)  # which a recording keeps, and watches
+
+
+def _value_form(value: Any) -> tuple[Any, ...]:
+    """Return the same where whole numbers are part of a program."""
+    if is_whole(value):
+        return "data", value.shape, value.dtype.str, value.tobytes()
+    return _form(value)

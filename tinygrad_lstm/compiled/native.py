@@ -19,6 +19,7 @@ from ..engine.tensor import Tensor, constant, written
 from ..errors import GradientError, UsageError
 from .build import gemm, load
 from .c_text import CProgram
+from .spread import Spread
 
 
 def _by_interface(array: np.ndarray) -> int:
@@ -42,7 +43,7 @@ class Native:
     Parameters
     ----------
     program : CProgram
-    places : mapping of str to int or Tensor
+    places : mapping of str to int, Spread or Tensor
         For each source, by its full name, the position of its argument, or its leaf.
 
     Raises
@@ -62,7 +63,10 @@ class Native:
         self.work = np.empty(program.work, dtype)
         self.work_at, self.loss = _address(self.work), self.work[:1].reshape(())
         self.inputs = [(n, x) for n, x in enumerate(sources) if isinstance(x, int)]
-        self.leaves = [(n, x) for n, x in enumerate(sources) if not isinstance(x, int)]
+        self.spread = [(n, x) for n, x in enumerate(sources) if isinstance(x, Spread)]
+        self.leaves = [(n, x) for n, x in enumerate(sources) if isinstance(x, Tensor)]
+        for n, _ in self.spread:
+            self._point(n, np.empty(program.sources[n].shape, dtype))
         self.wanted = [places[buffer.source] for buffer, _ in program.gradients]
         self.are_leaves = not any(isinstance(x, int) for x in self.wanted)
         self.operands = tuple(self.wanted)
@@ -111,6 +115,8 @@ class Native:
         for n, leaf in self.leaves:
             if leaf._array is not arrays[n]:
                 self._point(n, leaf._array)
+        for n, spread in self.spread:
+            spread.array(args[spread.position], arrays[n])
         for n, position in self.inputs:
             value = args[position]
             array = value._array if isinstance(value, Tensor) else value

@@ -15,6 +15,7 @@ from ..formulas.derived import Derived
 from ..formulas.fast.program import fast_arguments, fast_program
 from ..formulas.program import from_outside
 from .native import COMPILED
+from .spread import Spread
 
 
 class Plain:
@@ -72,8 +73,11 @@ class Plain:
 
     def _forward(self, args: Sequence[Any]) -> Any:
         """Run the forward pass; what is not given is not read."""
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for name, x in self.places.items():
+            if isinstance(x, Spread):
+                arrays[name] = x.array(args[x.position])
+                continue
             leaf = (args[x] if x < len(args) else None) if isinstance(x, int) else x
             arrays[name] = getattr(leaf, "_array", leaf)
         with np.errstate(all="ignore"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from ..engine.off_tape import OffTape
 from ..engine.place import ROOT, here
 from ..engine.primitives import sum as total
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, constant
+from ..engine.whole_numbers import WholeNumbers
 from ..network.parameters import is_same
+from .spread import Spread, is_whole
 from .state import NUMBERS
 from .structure import Structure, put_together, take_apart
 
@@ -52,11 +55,13 @@ class Recording:
         What each item is called.
     is_changed : bool
         Whether to record it with other numbers than those of the arguments.
+    is_open : bool
+        Whether arrays of whole numbers are arguments of the program too.
 
     Attributes
     ----------
     loss : Tensor
-    inputs : dict of int to Tensor
+    inputs : dict of int or Spread to Tensor
         What stands for an item, by its position; the seeds come after the items.
     outputs : list of Tensor
         Empty if it gives a loss.
@@ -74,11 +79,15 @@ class Recording:
         structure: Structure,
         names: Sequence[str],
         is_changed: bool = False,
+        is_open: bool = False,
     ) -> None:
-        self.inputs: dict[int, Tensor] = {}
+        self.inputs: dict[int | Spread, Tensor] = {}
         self.outputs: list[Tensor] = []
         own = [*items]
         for n, value in enumerate(items):
+            if is_open and is_whole(value):
+                own[n] = WholeNumbers(value, partial(self._spread, n, value, names[n], is_changed))
+                continue
             if isinstance(value, Tensor):
                 array, name, is_asked = value._array, value.name, value.requires_grad
             elif is_floats(value):
@@ -98,6 +107,25 @@ class Recording:
         finally:
             here.reset(outside)
             under_way.reset(started)
+
+    def _spread(
+        self,
+        position: int,
+        numbers: np.ndarray,
+        name: str,
+        is_changed: bool,
+        count: int | None,
+        dtype: Any,
+    ) -> Tensor:
+        """Return whole numbers on the tape, outside of any step that they are used in."""
+        key = Spread(position, count, np.dtype(dtype).str)
+        if key not in self.inputs:
+            array = key.array(numbers)
+            array = _others(array, 7919 * (position + 1) + (count or 0)) if is_changed else array
+            place = here.set(ROOT)
+            self.inputs[key] = constant(array, name)
+            here.reset(place)
+        return self.inputs[key]
 
     def _apart(self, result: Any) -> tuple[Structure, tuple[Any, ...]]:
         """Return how outputs stand in a result, each with its position."""
@@ -130,6 +158,8 @@ class Recording:
     def is_like(self, other: Recording) -> bool:
         """Return whether another recording did the same to the numbers of its own inputs."""
         if self.result[0] != other.result[0] or not is_same(self.result[1], other.result[1]):
+            return False
+        if self.inputs.keys() != other.inputs.keys():
             return False
         twins = {x: other.inputs[n] for n, x in self.inputs.items()}
         waiting = [(self.loss, other.loss)]

@@ -14,7 +14,7 @@ import types
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,8 @@ class Watch:
         self.generators: list[tuple[np.random.Generator, str]] = []
         for value in values:
             self._see(value)
-        self.entries = [*self._entries()]
+        self.counts: list[bool] = []  # which entries do, unless all
+        self.entries = self._all_entries = [*self._entries()]
 
     def has_changed(self) -> bool:
         """Return whether something is not what it was."""
@@ -70,13 +71,29 @@ class Watch:
             repr(x.bit_generator.state) != state for x, state in self.generators
         )
 
+    def ignore_changes(self, before: Watch) -> bool:
+        """Ignore from now on what was different before; return whether that could be told."""
+        if len(before._all_entries) != len(self._all_entries):
+            return False
+        self.counts = [
+            _is_same(x, y) for x, y in zip(before._all_entries, self._all_entries, strict=True)
+        ]
+        if before.counts:
+            self.counts = [x and y for x, y in zip(before.counts, self.counts, strict=True)]
+        self.entries = [*compress(self._all_entries, self.counts)]
+        same = {id(x) for x, content in before.arrays if x.tobytes() == content}
+        self.arrays = [pair for pair in self.arrays if id(pair[0]) in same]
+        self.generators = []  # of which one number more leads to no program either
+        return True
+
     def _entries(self) -> Iterator[Any]:
-        return chain(
+        entries = chain(
             chain.from_iterable(self.contents),
             map(getattr, self.holders, self.attributes, repeat(None)),
             map(dict.get, self.scopes, self.variables),
             (END,),
         )
+        return compress(entries, self.counts) if self.counts else entries
 
     # --- what there is to see --------------------------------------------------------------------
 

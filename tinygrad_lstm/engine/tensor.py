@@ -33,6 +33,7 @@ from .off_tape import note_reading
 from .place import Place, checked_name, here
 from .primitive import Primitive
 from .tape import replaced
+from .whole_numbers import WholeNumbers, take_rows
 
 _serials = count()
 _where_am_i = here.get
@@ -251,6 +252,9 @@ class Tensor(Gradients, NumPyProtocol, Methods):
 
     def _part(self, index: Any) -> Tensor:
         """Return a part by an index that can be changed, or that may name an entry twice."""
+        if type(index) is WholeNumbers and self.ndim and index.are_below(len(self)):
+            rows: Tensor = take_rows(self, index)
+            return rows
         primitive = p.getitem
         try:
             settled = entries(index, self._array)
@@ -385,6 +389,8 @@ def _as_tensors(primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor
             operand = joined(operand)
         if type(operand) is float:
             operand = _weak(operand, tensors[0])
+        elif type(operand) is WholeNumbers:
+            operand = operand.tensor(tensors[0].dtype)
         elif not isinstance(operand, Tensor):
             is_condition = bool(rules) and rules[position] is None
             operand = constant(beside(tensors, primitive.name, operand, is_condition))

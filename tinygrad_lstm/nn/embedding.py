@@ -5,7 +5,7 @@ Knows the composites of the engine; nothing of graphs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ..engine.functions import choices
 from ..engine.primitives import gather, stop_gradient, where
 from ..engine.symbol import ATOM, Notation, Symbol
 from ..engine.tensor import Tensor
+from ..engine.whole_numbers import WholeNumbers, stay_argument, take_rows
 from . import init
 from .card import layer_card
 from .inputs import size
@@ -112,10 +113,16 @@ class Embedding(Module):
         DTypeError, OutOfRangeError
             If an index is no whole number or out of range; the message names the layer.
         """
-        places = choices.numbers_below(self.place.path(), index, self.count)
-        y: Any = gather(self.E, index=places)
-        if self.padding is not None:
-            y = where((places == self.padding)[..., None], stop_gradient(y), y)
+        y: Any
+        if stay_argument(index, self.count):
+            is_padding = (np.arange(self.count) == self.padding)[:, None]
+            E = self.E if self.padding is None else where(is_padding, stop_gradient(self.E), self.E)
+            y = take_rows(E, cast(WholeNumbers, index))
+        else:
+            places = choices.numbers_below(self.place.path(), index, self.count)
+            y = gather(self.E, index=places)
+            if self.padding is not None:
+                y = where((places == self.padding)[..., None], stop_gradient(y), y)
         y.name = "y"
         tensor: Tensor = y
         return tensor

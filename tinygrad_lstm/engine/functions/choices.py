@@ -14,6 +14,7 @@ from ...errors import DTypeError, OutOfRangeError, ShapeError
 from ..arguments import MOST, as_array, float_type, generator, number, whole
 from ..numerics import Array
 from ..primitives import gather
+from ..whole_numbers import stay_argument, take_rows
 from . import checked
 
 
@@ -37,10 +38,12 @@ def embedding(table: Array, index: Any) -> Array:
     table = checked.array("embedding", table)
     if not table.ndim:
         raise ShapeError("embedding: found a number, expected a table of rows")
+    if stay_argument(index, table.shape[0]):
+        return take_rows(table, index)
     return gather(table, index=numbers_below("embedding", index, table.shape[0]))
 
 
-def one_hot(index: Any, count: int, dtype: Any = np.float64) -> np.ndarray:
+def one_hot(index: Any, count: int, dtype: Any = np.float64) -> Any:
     """Return 1 at each index, and 0 elsewhere, along a new last axis.
 
     Parameters
@@ -65,6 +68,8 @@ def one_hot(index: Any, count: int, dtype: Any = np.float64) -> np.ndarray:
            [0., 0., 1.]])
     """
     count, kind = whole("one_hot: count", count, 1, MOST), float_type("one_hot", dtype)
+    if stay_argument(index, count):
+        return index.one_hot(count, kind)
     index = numbers_below("one_hot", index, count)
     y: np.ndarray = (index[..., None] == np.arange(count)).astype(kind)
     return y

@@ -1,0 +1,59 @@
+"""Arrays of whole numbers as arguments of a program: 1 at each number, 0 elsewhere.
+
+Knows arrays; no program, and no Tensor.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Outside(Exception):
+    """A number that a program has no row for; the function itself says what is wrong, if it is."""
+
+
+class Spread(NamedTuple):
+    """An argument of whole numbers as a program reads it.
+
+    Attributes
+    ----------
+    position : int
+        Of the argument.
+    length : int or None
+        Of a new last axis, with 1 at the number and 0 elsewhere; if None, the numbers
+        are read as they are.
+    dtype : str
+        Of what is read.
+    """
+
+    position: int
+    length: int | None
+    dtype: str
+
+    def array(self, numbers: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """Return what a program reads of numbers, in a given array or a new one.
+
+        Raises
+        ------
+        Outside
+            If a number is below 0, or not below the length.
+        """
+        if self.length is None:
+            if into is None:
+                return numbers.astype(self.dtype)
+            into[...] = numbers
+            return into
+        if into is None:
+            into = np.empty((*numbers.shape, self.length), self.dtype)
+        if numbers.size and (numbers.min() < 0 or numbers.max() >= self.length):
+            raise Outside(f"a whole number is below 0 or above {self.length - 1}")
+        into.fill(0)
+        into.reshape(-1, self.length)[np.arange(numbers.size), numbers.ravel()] = 1
+        return into
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is an array of whole numbers or truth values."""
+    return type(value) is np.ndarray and value.dtype.kind in "iub"
