@@ -6,7 +6,7 @@ BIN := .venv/bin
 SOURCES := tinygrad_lstm tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery test peers doctest lint types bench notebooks clean
+.PHONY: help demo gallery test testall peers doctest lint types bench notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -17,7 +17,10 @@ demo: .venv/.demo ## see the main job run on real data; pictures go to out/
 gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
 	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
 
-test: .venv/.test ## run the tests on all cores, and say which were skipped and why
+test: .venv/.test ## run the tests on all cores, six cases of each at most; say which were skipped
+	@$(BIN)/python -m pytest -rs -n auto --dist loadgroup --most-cases 6
+
+testall: .venv/.test ## run every case of every test, as the checks of a change do
 	@$(BIN)/python -m pytest -rs -n auto --dist loadgroup
 
 peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure

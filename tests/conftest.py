@@ -6,12 +6,23 @@ import pytest
 
 pytest.register_assert_rewrite("support")
 
-from support.cases import joined  # noqa: E402
+from support.cases import joined, sample  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--most-cases", type=int, metavar="N",
+        help="run N cases of each test at most, spread over all of them (default: every case)",
+    )  # fmt: skip
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Join the cases that are chosen to run."""
+    most = config.getoption("--most-cases")
+    if most:
+        items[:], left_out = sample(items, most)
+        config.hook.pytest_deselected(items=left_out)
     items[:] = joined(items)
 
 

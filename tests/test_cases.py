@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.cases import Cases, CasesFailed
+from support.cases import Cases, CasesFailed, sample
 
 
 def members(*results):
@@ -43,6 +43,16 @@ def test_a_case_that_is_skipped_is_told():
     with pytest.raises(pytest.skip.Exception, match="1 of 3 cases: nothing here"):
         Cases.runtest(item)
     assert ran == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, [0]), (3, [0, 1, 2]), (7, [0, 2, 4]),
+                                             (300, [0, 100, 200])])  # fmt: skip
+def test_a_sample_is_spread_over_the_cases_of_each_test(count, kept):
+    one, other = ([SimpleNamespace(parent="file", originalname=name, at=at) for at in range(n)]
+                  for name, n in (("one", count), ("other", 1)))  # fmt: skip
+    chosen, left_out = sample([*one, *other], 3)
+    assert [case.at for case in chosen] == [*kept, 0] and chosen[-1] is other[0]
+    assert len(chosen) + len(left_out) == count + 1
 
 
 @pytest.mark.parametrize("case", range(3))

@@ -49,6 +49,21 @@ class CasesFailed(Exception):
     """The cases that failed, with the error of each."""
 
 
+def sample(items, most):
+    """Return items with at most so many cases of each test, and the items that are left out.
+
+    The cases that stay are spread evenly over all cases of the test, the first among them.
+    """
+    chosen, left_out = [], []
+    for _, group in groupby(items, lambda item: (item.parent, getattr(item, "originalname", item))):
+        cases = list(group)
+        count = min(most, len(cases))
+        places = {at * len(cases) // count for at in range(count)}
+        for at, case in enumerate(cases):
+            (chosen if at in places else left_out).append(case)
+    return chosen, left_out
+
+
 def joined(items):
     """Return items with neighbouring cases of one test as one item, `AT_ONCE` at most.
 
