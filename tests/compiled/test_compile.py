@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.programs import PROGRAMS
 from support.recurrences import Recurrence
-from tinygrad_lstm.compiled import build
+from tinygrad_lstm.compiled import build, recording
 from tinygrad_lstm.compiled.build import compiler
 from tinygrad_lstm.compiled.c_forms import number_text
 from tinygrad_lstm.engine.symbol import Symbol
@@ -147,6 +148,7 @@ def test_a_random_composition_gives_the_numbers_of_the_tape_or_a_reason(number):
 @pytest.mark.parametrize("seed", range(60))
 def test_a_random_recurrence_gives_the_numbers_of_the_tape(seed, monkeypatch):
     monkeypatch.setattr(build, "FAST", "-O0")  # which the compiler needs the least time for
+    monkeypatch.setattr(recording, "LARGE", 1024 if seed % 2 else 1)
     holds_for_a_recurrence(seed)
 
 
@@ -499,3 +501,23 @@ def test_bad_input():
     step = tg.compile(lambda x: tg.sum(x**3))
     with pytest.raises(GradientError, match="gradient of a gradient"):
         tg.grad(step(x), x, create_graph=True)
+
+
+def most_memory(function: Callable[[], Any]) -> int:
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@needs_a_compiler
+def test_the_first_call_takes_no_more_memory_than_the_tape_and_later_calls_less():
+    loss_of, _, *_ = layer(tg.nn.LSTM)
+    step = tg.compile(loss_of, strict=True)
+    step(RNG.normal(size=(2, 400, 3)), RNG.normal(size=(2, 400, 2)))  # what is made once
+    args = RNG.normal(size=(20, 400, 3)), RNG.normal(size=(20, 400, 2))
+    of_tape = most_memory(lambda: loss_of(*args).backward())
+    assert most_memory(lambda: step(*args).backward()) < 1.3 * of_tape
+    assert most_memory(lambda: step(*args).backward()) < 0.1 * of_tape

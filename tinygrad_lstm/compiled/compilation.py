@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.differentiate import grad
-from ..engine.memory import collector_paused
+from ..engine.memory import collector_paused, give_back_memory
 from ..engine.place import ROOT, here
+from ..engine.tape import history
 from ..engine.tensor import Tensor, constant
 from ..errors import TinygradError
 from ..formulas.derive import derive_packed
@@ -127,6 +128,7 @@ def compilation(function: Function, items: Sequence[Any]) -> Compilation:
             return result
     finally:
         here.reset(outside)
+        give_back_memory()  # of the tapes, which no later call needs
 
 
 def internal(error: Exception) -> str:
@@ -144,6 +146,12 @@ def _compiled(
     """
     if first.refused:
         return Compilation(watch, first.refused)
+    if any(isinstance(x, Spread) for x in first.inputs) and not _is_as_eager(
+        function, items, first
+    ):
+        return Compilation(watch, "an array of whole numbers is no array there")
+    right = _right(first)
+    first.forget()
     try:
         other = function.record(items, is_changed=True)
     except Exception as error:  # of the function itself, which the first numbers suited
@@ -153,10 +161,7 @@ def _compiled(
         return Compilation(function.watch(items), reason)
     if other.refused or not first.is_like(other):
         return Compilation(watch, other.refused or "other numbers give another program")
-    if any(isinstance(x, Spread) for x in first.inputs) and not _is_as_eager(
-        function, items, first
-    ):
-        return Compilation(watch, "an array of whole numbers is no array there")
+    other.forget()
     derived: Derived = derive_packed(other.loss)
     places = _places(derived, other)
     operands = [places[x.full_name] for x in derived.sources if x.requires_grad]
@@ -169,7 +174,7 @@ def _compiled(
         except CompilerError as error:
             why = str(error).removeprefix("compile: ")
             continue
-        wrong = _wrong(program, first, items)
+        wrong = _wrong(program, first, right, items)
         if wrong:
             return Compilation(watch, f"the program does not give what the tape gives: {wrong}")
         if first.outputs:
@@ -217,15 +222,24 @@ def _for_outputs(derived: Derived, places: dict[str, Any], count: int) -> Derive
     return replace(derived, loss="", sources=sources)
 
 
-def _wrong(program: Native | Plain, recorded: Recording, items: Sequence[Any]) -> str:
+Right = tuple[np.ndarray, dict[Any, np.ndarray]]
+
+
+def _right(recorded: Recording) -> Right:
+    """Return the loss, and the gradient by every leaf that has one."""
+    leaves = [x for x in history([recorded.loss]) if not x.inputs and x.requires_grad]
+    gradients = grad(recorded.loss, leaves) if leaves else ()
+    pairs = zip(leaves, gradients, strict=True)
+    return recorded.loss._array, {leaf: gradient._array for leaf, gradient in pairs}
+
+
+def _wrong(program: Native | Plain, recorded: Recording, right: Right, items: Sequence[Any]) -> str:
     """Return what a program gives and the tape does not, on the recorded numbers; or ""."""
-    loss, gradients = program.compute(items)
+    (loss, gradients), (right_loss, of) = program.compute(items), right
     own = [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
-    expected = grad(recorded.loss, own, allow_unused=True) if own else []
-    pairs = [] if recorded.outputs else [("the loss", loss, recorded.loss._array)]
-    for leaf, given, right in zip(own, gradients, expected, strict=True):
-        pairs.append((leaf.label(), given, np.zeros_like(given) if right is None else right._array))
-    for name, given, right in pairs:
-        if not _are_close(given, right):
-            return name
+    if not recorded.outputs and not _are_close(loss, right_loss):
+        return "the loss"
+    for leaf, given in zip(own, gradients, strict=True):
+        if not _are_close(given, of.get(leaf, np.zeros_like(given))):
+            return leaf.label()
     return ""

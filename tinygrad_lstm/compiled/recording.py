@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..engine.off_tape import OffTape
 from ..engine.place import ROOT, here
 from ..engine.primitives import sum as total
@@ -23,6 +24,7 @@ from .state import NUMBERS
 from .structure import Structure, put_together, take_apart
 
 under_way: ContextVar[bool] = ContextVar("under_way", default=False)  # a recording
+LARGE = 1024  # entries of a result that is forgotten
 READ = "it reads numbers off the tape, which may decide what it does"
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
@@ -155,6 +157,29 @@ class Recording:
             loss = part if loss is None else loss + part
         return cast(Tensor, loss)
 
+    def forget(self) -> None:
+        """Keep the shapes of large intermediate results, and one number in place of each.
+
+        No network that is derived depends on these numbers; an operation that repeats its operand
+        still does.
+        """
+        reached = {self.loss}
+        for entry in (waiting := [self.loss]):
+            waiting.extend(x for x in entry.inputs if x not in reached)
+            reached.update(entry.inputs)
+        entries = [x for x in reached if x.inputs and x._array.size >= LARGE]
+        entries.sort(key=lambda x: x.serial)
+        draw, number = np.random.default_rng(0).uniform, dict[Tensor, Any]()
+        for entry in entries:
+            operand = entry.inputs[0]
+            if not _repeats(entry, operand):
+                number[entry] = draw(0.5, 1.5)
+            elif operand in number:
+                number[entry] = number[operand]
+        for entry, value in number.items():
+            one = np.array(value, entry._array.dtype)
+            entry._array = np.broadcast_to(one, entry._array.shape)
+
     def is_like(self, other: Recording) -> bool:
         """Return whether another recording did the same to the numbers of its own inputs."""
         if self.result[0] != other.result[0] or not is_same(self.result[1], other.result[1]):
@@ -174,6 +199,17 @@ class Recording:
                 return False
             waiting.extend(zip(one.inputs, same.inputs, strict=True))
         return len(set(twins.values())) == len(twins)
+
+
+def _repeats(entry: Tensor, operand: Tensor) -> bool:
+    """Return whether an operation only passes its operand on, or repeats it along axes."""
+    primitive, own, shape = entry.primitive, operand._array, entry._array.shape
+    if primitive is None or primitive.kind is not Kind.LINEAR:
+        return False
+    lead = len(shape) - own.ndim
+    if lead < 0 or any(m not in (1, n) for m, n in zip(own.shape, shape[lead:], strict=True)):
+        return False
+    return np.array_equal(np.broadcast_to(own, shape), entry._array, equal_nan=True)
 
 
 def _is_alike(one: Tensor, other: Tensor) -> bool:

@@ -31,6 +31,15 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(TRIM_THRESHOLD, KEPT) and mallopt(MMAP_THRESHOLD, LARGEST))
 
 
+def give_back_memory() -> bool:
+    """Give freed memory back to the system now; return whether the C library could do so."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # not glibc
+        return False
+    return bool(trim(0))
+
+
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Pause the garbage collector in a ``with`` block that makes many objects and drops few.

@@ -341,5 +341,7 @@ class _Folding:
 
 def _stack_values(series: Sequence[Any]) -> np.ndarray:
     """Return many arrays stacked into one, faster than NumPy's stack."""
-    shape = np.shape(series[0])
+    shape, first = np.shape(series[0]), series[0]
+    if shape and not any(first.strides) and first.size > 1:  # whose numbers were forgotten
+        return np.broadcast_to(first, (len(series), *shape))
     return np.concatenate(series).reshape(len(series), *shape) if shape else np.array(series)
