@@ -21,7 +21,7 @@ INNER: list[dict[str, int]] = [
     {"P": 4, "V": 6}, {"E": -1},
 ]  # fmt: skip
 MULTIPLE = 16  # of the number of steps of padded strings
-STREAMS = 10
+STREAMS, CHUNK = 10, 200  # that the judge reads, and how many symbols of each at once
 
 
 def string(random: np.random.Generator) -> tuple[list[int], list[set[int]]]:
@@ -112,7 +112,7 @@ def continual_reber(window: int = 200, test: int = 100_000) -> Task:
         state: Any = None
         read = 0
         while read < test:
-            T = min(max(100, read), 1000, test - read)
+            T = min(CHUNK, test - read)
             parts = [stream.read(T) for stream in streams]
             x = np.eye(7)[np.array([symbols for symbols, _ in parts]).T]
             z, state = predict(x, state)
