@@ -1,6 +1,7 @@
 """The arrays of an .npz file: the header of an array is checked against the bytes after it.
 
-Knows NumPy's format alone. Nothing is unpickled. The numbers of an array are read on demand.
+Knows NumPy's format alone. Nothing is pickled or unpickled. The numbers of an array are read on
+demand.
 
 "NumPy's format for several arrays", numpy.lib.format in NumPy's documentation.
 """
@@ -13,7 +14,7 @@ import os
 import stat
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -174,6 +175,41 @@ def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name:
         return array.reshape(header.shape, order="F" if header.in_columns else "C")
 
     return Entry(header.shape, str(header.dtype), read)
+
+
+@contextmanager
+def npz_entries(path: Path) -> Iterator[dict[str, Entry]]:
+    """Open an .npz file in which all members are arrays, and describe the arrays by their names.
+
+    Raises
+    ------
+    FileError
+        If the file is no .npz file, holds something else, or holds a name twice; the message begins
+        with the path.
+    OSError
+        If the file cannot be opened.
+    """
+    with open_npz(path) as archive:
+        entries: dict[str, Entry] = {}
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name == info.filename:
+                raise FileError(f"{path}: {name!r} in it is no array")
+            if name in entries:
+                raise FileError(f"{path}: {name} is in it twice")
+            entries[name] = npz_entry(path, archive, info, name)
+        yield entries
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return the bytes of an .npz file; the same for the same arrays, as it holds no time."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+    return stream.getvalue()
 
 
 @contextmanager

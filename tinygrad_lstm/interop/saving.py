@@ -9,9 +9,7 @@ file states are compared with the module's, and with the file's size, before a n
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +19,7 @@ import numpy as np
 
 from ..engine.arguments import excerpt
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
-from ..files.npz import Entry, npz_entry, open_npz, refuse_device
+from ..files.npz import Entry, npz_bytes, npz_entries, refuse_device
 from ..files.whole import write_file
 from ..nn.entries import check_entries
 from ..nn.module import Module
@@ -153,34 +151,6 @@ def _hint(module: Module, layout: str, entries: Mapping[str, Any]) -> str:
     return ""
 
 
-# --- .npz ---------------------------------------------------------------------------------------
-
-
-def _npz(arrays: Arrays) -> bytes:
-    """Return the bytes of an .npz file; the same for the same arrays, as it holds no time."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
-    return stream.getvalue()
-
-
-@contextmanager
-def _in_npz(path: Path) -> Iterator[Entries]:
-    with open_npz(path) as archive:
-        entries: Entries = {}
-        for info in archive.infolist():
-            name = info.filename.removesuffix(".npy")
-            if name == info.filename:
-                raise FileError(f"{path}: {name!r} in it is no array")
-            if name in entries:
-                raise FileError(f"{path}: {name} is in it twice")
-            entries[name] = npz_entry(path, archive, info, name)
-        yield entries
-
-
 # --- .safetensors -------------------------------------------------------------------------------
 
 
@@ -243,7 +213,7 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    ".npz": Format(_npz, _in_npz),
+    ".npz": Format(npz_bytes, npz_entries),
     ".safetensors": Format(_as_safetensors, _in_safetensors),
 }
 
