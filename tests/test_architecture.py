@@ -163,7 +163,7 @@ def test_nothing_hides_a_module(module):
 def test_the_package_shows_what_people_use():
     assert dir(tinygrad_lstm) == sorted(tinygrad_lstm.__all__)
     modules = {x for x in dir(tinygrad_lstm) if isinstance(getattr(tinygrad_lstm, x), ModuleType)}
-    wings = {"check", "derivations", "errors", "interop", "nn", "optim", "tasks"}
+    wings = {"check", "derivations", "errors", "interop", "nn", "optim", "tasks", "train"}
     assert modules == wings | {"fft", "linalg"}
     foreign = {"Any", "TYPE_CHECKING", "import_module", "keep_freed_memory", "annotations"}
     assert not foreign & set(dir(tinygrad_lstm))

@@ -20,7 +20,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.odd_values import ZOO, wrong_call
 from support.peers import peer
-from tinygrad_lstm import check, interop, nn, optim, tasks
+from tinygrad_lstm import check, interop, nn, optim, tasks, train
 from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.engine.primitive import Primitive
 from tinygrad_lstm.errors import TinygradError
@@ -634,6 +634,25 @@ CALLS |= {
 }  # fmt: skip
 
 
+CALLS["train.fit"] = lambda: call(
+    train.fit, net := dense(), [(np.ones(2), np.zeros(3))] * 3,
+    lambda x, target: nn.squared_error(net(x), target), tg.optim.SGD(net.parameters(), 0.1),
+    epochs=1, batch=2, validation=[(np.ones(2), np.zeros(3))], patience=1, schedule=None, clip=1.0,
+    seed=0, folder="fit", resume=False, save_every=1.0, progress=False,
+)  # fmt: skip
+CALLS["train.restore"] = lambda: call(
+    lambda path, model, update, schedule: train.restore(path, model, update, schedule),
+    *written(dense()), None,
+)  # fmt: skip
+
+
+def written(net):
+    """Return the path of a checkpoint, its model and its update."""
+    update = tg.optim.SGD(net.parameters(), 0.1)
+    train.fit(net, [np.ones(2)], lambda x: tg.sum(net(x)), update, epochs=1, folder="written")
+    return "written/last.npz", net, update
+
+
 def never_right(x, state=None):
     return 0 * x, state
 
@@ -754,7 +773,7 @@ def test_wrong_values_get_the_packages_own_errors(name):
                 warnings.simplefilter("ignore")
                 attempt()
         except OSError:  # a file that cannot be opened, as its docstring says
-            if not name.startswith("interop.load"):
+            if not name.startswith(("interop.load", "train.restore")):
                 problems.append(f"{where} = {what}: OSError")
         except TinygradError as error:
             if not str(error):
@@ -814,7 +833,7 @@ def public() -> Iterator[tuple[str, Any]]:
     """Yield what the package offers to be called, by the name that the table has for it."""
     for prefix, space in (("", tg), ("", nn), ("init.", nn.init), ("", optim),
                           ("interop.", interop), ("", check), ("linalg.", tg.linalg),
-                          ("fft.", tg.fft), ("tasks.", tasks)):  # fmt: skip
+                          ("fft.", tg.fft), ("tasks.", tasks), ("train.", train)):  # fmt: skip
         for name in dir(space):
             each = getattr(space, name)
             if name.startswith("_") or not callable(each) or is_typeddict(each):
@@ -832,6 +851,7 @@ RESULTS = {
     "Graph", "Symbol", "Adequacy", "GradReport", "Report", "Row", "Blame", "Mistake", "Change",
     "Kind", "mistake", "forget", "linalg.EighResult", "linalg.SVDResult", "linalg.SlogdetResult",
     "fft.Spectrum", "tasks.Sample", "tasks.Verdict",
+    "train.History",
 }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from . import interop as interop
     from . import optim as optim
     from . import tasks as tasks
+    from . import train as train
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
@@ -144,14 +145,14 @@ __all__ = [
     "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
     "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
     "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor",
-    "transpose", "unstack", "var", "vjp", "where",
+    "train", "transpose", "unstack", "var", "vjp", "where",
 ]
 # fmt: on
 
 # what is loaded when it is first asked for, which halves the time that the package takes to import
 _SUBJECTS = {
     "check": "check", "derivations": "derivations", "fft": "engine.fft", "interop": "interop",
-    "linalg": "engine.linalg", "optim": "optim", "tasks": "tasks",
+    "linalg": "engine.linalg", "optim": "optim", "tasks": "tasks", "train": "train",
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
