@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.limit import Interruptible
 from ..network.flow import Node
 from .mistakes import Change
+from .shifts import Shifts
 from .trials import Trials
 
 PRECISION = 1e5  # of a weighted sum, in units of the rounding of its signals
@@ -42,7 +43,8 @@ class Screen:
             weights[key] = np.where(bound, random.normal(size=np.shape(aim)), 0.0)
             least = np.where(bound, allowed[key], 0.0)
             sums.append((np.sum(weights[key] * aim), np.sum(np.abs(weights[key]) * least)))
-        self.slopes = trials.weigh(weights)
+        self.shifts = Shifts(trials)
+        self.slopes = self.shifts.weigh(weights)
         self.aim = float(sum(aim for aim, _ in sums))
         self.least = float(sum(least for _, least in sums))
         self.scaled: dict[int, _Scaled | None] = {}
@@ -52,7 +54,7 @@ class Screen:
 
         None if only a run of the change can tell.
         """
-        shifts = self.trials.shifts(change)
+        shifts = self.shifts.of(change)
         if shifts is None:
             return None
         moved, size = 0.0, 0.0
@@ -90,9 +92,9 @@ class Screen:
         slope = self.slopes.get(wire)
         if slope is None or node.scale is not mul or wire not in trials.leading:
             return None
-        if not trials.scales_known(node) or trials.runs_again(node):
+        if not self.shifts.scales_known(node) or self.shifts.runs_again(node):
             return None
-        x, was = trials.known[node.inputs[0]], trials.own_value(wire)
+        x, was = trials.known[node.inputs[0]], self.shifts.own_value(wire)
         if not np.shape(was) == np.shape(x) == np.shape(slope):
             return None
         eps = np.finfo(np.result_type(was, np.float32)).eps

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.memory import collector_paused
-from ..network.adjoint import adjoint as transpose
-from ..network.adjoint import delta
-from ..network.evaluate import Intercept, Known, evaluate
+from ..network.evaluate import Intercept, evaluate
 from ..network.flow import Flow, Node, reachable
-from ..network.operate import Actions, whole
+from ..network.operate import Actions
 from ..network.view import Answer
 from .mistakes import Change
 from .mistakes.changes import leading_to, place_of
@@ -74,7 +70,7 @@ class Trials:
         expected: dict[int, np.ndarray] = {}
 
         def intercept_at(wire: int) -> Intercept:
-            record, exchange = known[wire], self._intercept(wire, expected)
+            record, exchange = known[wire], self.intercept(wire, expected)
 
             def intercept(step: int | None, value: np.ndarray) -> np.ndarray:
                 return record(step, exchange(step, own[wire](step, value)))
@@ -88,7 +84,7 @@ class Trials:
             expected.setdefault(key, np.zeros(x.value.shape))
         return expected
 
-    def _intercept(
+    def intercept(
         self, wire: int, values: dict[int, np.ndarray]
     ) -> Callable[[int | None, np.ndarray], np.ndarray]:
         """Return the intercept of a wire: it records the value, and passes the given one on."""
@@ -101,7 +97,7 @@ class Trials:
                 if self.uses_answers and np.shape(answer) == value.shape:
                     value = answer  # a gradient of another shape leads nowhere
                 elif wire in self.fixed:
-                    raise _OtherShape
+                    raise OtherShape
             return value
 
         return intercept
@@ -153,13 +149,13 @@ class Trials:
         nodes, wires, ahead = self._nodes_to_run(changes, leading)
         outputs = {wire for node in nodes for wire in node.outputs}  # not ahead: other branches
         intercept = {
-            wire: self._intercept(wire, values if wire in ahead else {})
+            wire: self.intercept(wire, values if wire in ahead else {})
             for wire in outputs.intersection(self.places)
         }
         flow = replace(self.adjoint, nodes=tuple(nodes), wires=wires)
         try:
             evaluate(flow, intercept=intercept, known=self.known, actions=self.actions)
-        except _OtherShape:
+        except OtherShape:
             return self._run_wholly(changes)
         return values
 
@@ -178,9 +174,7 @@ class Trials:
         fixed, self.fixed = self.fixed, set()
         try:
             graph = leading_to(graph, set(self.places))
-            intercept: dict[int, Any] = {
-                wire: self._intercept(wire, values) for wire in self.places
-            }
+            intercept: dict[int, Any] = {wire: self.intercept(wire, values) for wire in self.places}
             evaluate(graph, intercept=intercept, actions=self.actions)
         finally:
             self.fixed = fixed
@@ -197,7 +191,7 @@ class Trials:
             if self.is_in_order(patch, ahead):
                 ahead = ahead & leading
                 places = {self.at[wire] for wire in ahead}
-                return self._patched_nodes(patch, places), self.adjoint.wires, ahead
+                return self.patched_nodes(patch, places), self.adjoint.wires, ahead
         graph: Flow = self.adjoint
         for change in changes:
             graph = change(graph)
@@ -207,7 +201,7 @@ class Trials:
         nodes = [node for node in graph.nodes if not ahead.isdisjoint(node.outputs)]
         return nodes, graph.wires, ahead
 
-    def _patched_nodes(self, patch: Mapping[int, list[Node]], places: set[int]) -> list[Node]:
+    def patched_nodes(self, patch: Mapping[int, list[Node]], places: set[int]) -> list[Node]:
         """Return nodes in order, with a patch; nodes that leave a loop stand after the loop."""
         nodes: list[Node] = []
         after: list[Node] = []
@@ -266,7 +260,7 @@ class Trials:
             self.reached[starts] = ahead
         return ahead
 
-    def _outer_inputs(self, patch: dict[int, list[Node]]) -> Iterator[tuple[int, int]]:
+    def outer_inputs(self, patch: dict[int, list[Node]]) -> Iterator[tuple[int, int]]:
         """Yield the inputs of a patch from outside of it, each with the position of the patch."""
         for at, nodes in patch.items():
             inside = {wire for node in nodes for wire in node.outputs}
@@ -275,134 +269,11 @@ class Trials:
 
     def is_in_order(self, patch: dict[int, list[Node]], ahead: set[int]) -> bool:
         """Return whether a patch reads only those changed wires that its place read before."""
-        for wire, at in self._outer_inputs(patch):
+        for wire, at in self.outer_inputs(patch):
             if wire in ahead and wire not in self.fixed and wire not in self.nodes[at].inputs:
                 return False
         return True
 
-    # --- a change, screened ----------------------------------------------------------------------
 
-    def weigh(self, weights: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """Return the slope of a weighted sum of the expected gradients by the signal on each wire.
-
-        Parameters
-        ----------
-        weights : mapping of the position of a given gradient to an array of its shape
-        """
-        with collector_paused():
-            back = transpose(self.adjoint)
-        wires = {wire: back.continued.get(wire, wire) for wire in self.at}
-        sums: dict[tuple[int, int | None], np.ndarray] = {}
-        for wire, steps in self.places.items():
-            for step, keys in steps.items():
-                known = [weights[key] for key in keys if key in weights]
-                if known and wire in wires:  # of copies, only the first is the network's own
-                    sums[wires[wire], step] = (
-                        known[0] if self.uses_answers else reduce(np.add, known)
-                    )
-        still = {
-            delta(node.name): np.zeros(np.shape(self.known[node.inputs[0]]))
-            for node in self.nodes
-            if node.kind is Kind.OUTPUT
-        }
-
-        def add_weight(wire: int, step: int | None, value: np.ndarray) -> np.ndarray:
-            weight = sums.get((wire, step))
-            if weight is None:
-                return value
-            return weight if self.uses_answers else value + weight
-
-        recorder = Recorder(set(wires.values()), add_weight)
-        evaluate(back, still, intercept=recorder)
-        slopes = recorder.series()
-        return {wire: slopes[to] for wire, to in wires.items() if to in slopes}
-
-    def shifts(self, change: Change) -> list[tuple[int, np.ndarray, np.ndarray]] | None:
-        """Return the wires on which a change shows at once, with their old and new values.
-
-        None if the changed nodes run again on a signal that they lead to.
-        """
-        if change.sources is not None:
-            return self._exchanged(change, change.sources)
-        patch = self.patch([change], self.leading) if change.edits else None
-        if patch is None:
-            return None
-        inputs = {wire for wire, _ in self._outer_inputs(patch)}.union(
-            *(self.nodes[x].inputs for x in patch)
-        )
-        if self._is_again(change.at, inputs):
-            return None
-        nodes = self._patched_nodes(patch, set())
-        if not any(node.folded for node in nodes):
-            now = self._run_alone(nodes, change.at)
-        elif len(nodes) == 1 and self.scales_known(nodes[0]):
-            (node,) = nodes
-            now = {node.outputs[0]: node.scale(self.known[node.inputs[0]], node.gain)}
-        else:
-            now = self._run_nodes(nodes, change.at)
-        return None if now is None else [(wire, self.own_value(wire), now[wire]) for wire in now]
-
-    def own_value(self, wire: int) -> Any:
-        """Return the network's own value on a wire, whatever the author's is."""
-        return self.own[wire] if wire in self.own else self.known[wire]
-
-    def scales_known(self, node: Node) -> bool:
-        """Whether a node multiplies a known signal, entry by entry, at all steps in one call."""
-        if node.kind is not Kind.GAIN or node.inputs[0] not in self.known:
-            return False
-        return bool(np.shape(self.known[node.inputs[0]]) == np.shape(node.gain))
-
-    def runs_again(self, node: Node) -> bool:
-        """Whether a node runs again on a signal that it leads to."""
-        return self._is_again(frozenset(node.outputs), set(node.inputs))
-
-    def _is_again(self, starts: frozenset[int], inputs: set[int]) -> bool:
-        ahead = self.ahead(starts)
-        return any(wire in ahead and wire not in self.fixed for wire in inputs)
-
-    def _exchanged(
-        self, change: Change, sources: Mapping[int, int]
-    ) -> list[tuple[int, np.ndarray, np.ndarray]] | None:
-        """Return the shifts where a wire's signal comes on another wire."""
-        if not all(wire in self.known for wire in sources):
-            return None
-        inputs = {wire for own in sources.values() for wire in self.nodes[self.at[own]].inputs}
-        if self._is_again(change.at, inputs):
-            return None
-        return [(wire, self.own_value(wire), self.own_value(own)) for wire, own in sources.items()]
-
-    def _run_alone(self, nodes: Iterable[Node], wires: frozenset[int]) -> dict[int, Any] | None:
-        """Run nodes outside of loops on known signals; return what comes on some wires."""
-        on, now = Known(self.known), dict[int, Any]()
-        for node in nodes:
-            self.actions(node)(on, None)
-            for wire in wires.intersection(node.outputs):
-                now[wire] = whole(on[wire])
-                try:
-                    on[wire] = self._intercept(wire, {})(None, now[wire])
-                except _OtherShape:
-                    return None
-        return now
-
-    def _run_nodes(self, nodes: Sequence[Node], wires: frozenset[int]) -> dict[int, Any] | None:
-        """Run nodes on known signals; return what comes on some wires."""
-        recorder = Recorder(set(wires))
-
-        def intercept_at(wire: int) -> Intercept:
-            record, exchange = recorder[wire], self._intercept(wire, {})
-            return lambda step, value: exchange(step, record(step, value))
-
-        try:
-            evaluate(
-                replace(self.adjoint, nodes=tuple(nodes)),
-                intercept={wire: intercept_at(wire) for wire in wires},
-                known=self.known,
-                actions=self.actions,
-            )
-        except _OtherShape:
-            return None
-        return recorder.series()
-
-
-class _OtherShape(Exception):
+class OtherShape(Exception):
     """A gradient has another shape than the given one, and is passed on."""
