@@ -189,6 +189,24 @@ def test_a_share_is_the_gradient_of_a_copy_that_one_step_alone_uses(loop):
         np.testing.assert_allclose(share, copy.grad, rtol=0, atol=1e-14)
 
 
+def test_a_weight_with_a_mask_has_the_shares_of_what_the_steps_read():
+    loss, w = own_loop(masked)
+    masks = np.tri(3)
+    read = tg.Tensor(w.numpy() * masks, requires_grad=True, name="w")
+    x = tg.Tensor(numbers(4, 2, 3, seed=1), name="x")
+    expected = masks * tg.ledger(stacked(read, x, 4), "w").array
+    np.testing.assert_allclose(tg.ledger(loss, "w").array, expected, rtol=0, atol=1e-14)
+
+
+def test_a_row_that_two_steps_read_has_a_share_of_each():
+    loss, w = own_loop(two_taps)
+    x = numbers(4, 2, 3, seed=1)
+    for k, share in zip((1, 2, 3), tg.ledger(loss, "w").array, strict=True):
+        y = np.tanh((x[k] + x[k - 1]) @ w.numpy())
+        expected = (x[k] + x[k - 1]).T @ (2 * y * (1 - y**2))
+        np.testing.assert_allclose(share, expected, rtol=0, atol=1e-13)
+
+
 def test_a_penalty_belongs_to_no_step():
     loss, w = own_loop(summed_in_a_list)
     whole = loss + 0.5 * tg.sum(w * w)
