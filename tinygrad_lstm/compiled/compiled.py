@@ -10,6 +10,7 @@ import inspect
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, TypeAlias, TypeVar
 
@@ -128,7 +129,11 @@ class Compiled:
             if program is None:
                 return self._eagerly(args, options)
             try:
-                return program.run(items, is_recording)
+                result = program.run(items, is_recording)
+                if isinstance(result, Tensor) and "gradients" in (result.parameters or ()):
+                    assert result.parameters is not None  # for whoever wants to see the signals
+                    result.parameters["again"] = partial(self.loss_of, *args, **options)
+                return result
             except Outside as error:  # which the function itself refuses, or counts from the end
                 own["source"], own["reason"] = "", str(error)
                 return self.loss_of(*args, **options)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import warnings
 from _thread import RLock  # as in threading, which takes 1 ms to load
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Set
+from contextvars import ContextVar
+from typing import Any, Protocol, Self
 from weakref import ref
 
 import numpy as np
@@ -28,6 +29,20 @@ _retained: dict[int, ref[Any]] = {}  # the Tensors of retain_grad(), by serial n
 _adding = RLock()
 if hasattr(os, "register_at_fork"):  # a child has no thread that could release it
     os.register_at_fork(after_in_child=_adding._at_fork_reinit)  # type: ignore[attr-defined]
+
+
+class Watcher(Protocol):
+    """Whoever looks on while ``backward`` runs, in the threads and tasks that ask for it."""
+
+    def wanted(self, loss: Any) -> Set[Any]:
+        """Return the computed Tensors whose gradients to keep for `note`."""
+
+    def note(self, loss: Any, gradients: Mapping[Any, np.ndarray]) -> None:
+        """Look at the gradients; those of the leaves stand in ``.grad``."""
+
+
+watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+_watchers_now, _NOBODY = watchers.get, frozenset[Any]()
 
 NO_LEAF = (
     "{0} was computed, and backward() gives .grad to leaves alone. To keep the gradient of "
@@ -83,9 +98,14 @@ class Gradients(Reading):
             If a leaf's data was replaced since it was used; the message names the leaf.
         """
         seed = starting_cotangent(self, gradient)
-        sums = Sums(_retained_now() if _retained else frozenset())
+        retained, watching = _retained_now() if _retained else _NOBODY, _watchers_now()
+        watched = _NOBODY.union(*[x.wanted(self) for x in watching]) if watching else _NOBODY
+        sums = Sums(retained | watched if watched else retained)
         sums.add(self, seed)
         cts = pull_back(sums)
+        seen = {x: cts[x] for x in watched if x in cts}
+        for x in seen.keys() - retained:
+            del cts[x]
         own = sums.own
         with _adding:
             for node in cts:
@@ -94,6 +114,8 @@ class Gradients(Reading):
             for node, ct in cts.items():
                 ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
                 node._grad = ct if node._grad is None else np.asarray(node._grad + ct, ct.dtype)
+        for watcher in watching:
+            watcher.note(self, seen)
 
     def retain_grad(self) -> Self:
         """Keep this Tensor's gradient too when ``backward`` passes, though it is no leaf."""

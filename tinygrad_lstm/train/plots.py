@@ -71,6 +71,6 @@ def logarithmic(array: Any) -> Any:
     """Return the scale of colours of sizes that differ by many powers of ten."""
     from matplotlib.colors import LogNorm
 
-    largest = float(array.max(where=array < float("inf"), initial=0.0)) or 1.0
+    largest = float(array.max(where=array > 0, initial=0.0)) or 1.0  # which nan is not
     least = float(array.min(where=array > LOWEST * largest, initial=largest))
     return LogNorm(vmin=min(least, largest / 10), vmax=largest)

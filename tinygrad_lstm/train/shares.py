@@ -223,7 +223,7 @@ class Shares:
         Whose shares are added now; None for what belongs to no step.
     """
 
-    def __init__(self, shared: set[Node], sums: _LeafSums) -> None:
+    def __init__(self, shared: set[Node], sums: LeafSums) -> None:
         self.sums, self.total, self.own = sums, sums.total, sums.own
         self.step: Step | None = None
         self.of: dict[Node, list[tuple[Step | None, Any]]] = {x: [] for x in shared}
@@ -305,7 +305,7 @@ class _Part(NamedTuple):
             add(whole, index, self.ct)
 
 
-class _LeafSums(Sums):
+class LeafSums(Sums):
     """Sums without the matrix products of weights that nobody asks for."""
 
     __slots__ = ()
@@ -333,7 +333,7 @@ def split(
     arrivals : dict of Node to array
         If it stops: the cotangents of the signals in the steps where it stopped.
     """
-    sums = _LeafSums()
+    sums = LeafSums()
     shares, arrivals = Shares(recording.shared, sums), dict[Node, Any]()
     sums.add(loss, starting_cotangent(loss, None))
     total, turns, waiting = sums.total, sums.turns, sums.waiting
@@ -407,7 +407,7 @@ def pull_by_loss_step(
         by_step.setdefault(step, []).append((node, ct))
     result = {}
     for step in sorted(by_step):
-        sums = _LeafSums(frozenset(targets))
+        sums = LeafSums(frozenset(targets))
         for node, ct in by_step[step]:
             sums.add(node, ct)
         result[step] = pull_back(sums)
