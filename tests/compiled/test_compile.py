@@ -15,11 +15,17 @@ import pytest
 import tinygrad_lstm as tg
 from support.programs import PROGRAMS
 from support.recurrences import Recurrence
-from tinygrad_lstm.compiled import build, recording
+from tinygrad_lstm.compiled import build, recording, state
 from tinygrad_lstm.compiled.build import compiler
 from tinygrad_lstm.compiled.c_forms import number_text
 from tinygrad_lstm.engine.symbol import Symbol
-from tinygrad_lstm.errors import GradientError, PackageError, UsageError
+from tinygrad_lstm.errors import (
+    ChangedError,
+    GradientError,
+    PackageError,
+    ShapeError,
+    UsageError,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -264,7 +270,7 @@ class Scale:
         self.own = 3.0
 
     def __call__(self, x: Any) -> Any:
-        return x * self.of_all * self.own
+        return x * self.of_all * vars(self).get("own", 13.0)
 
 
 @pytest.fixture
@@ -287,6 +293,7 @@ CHANGES = {
     "an attribute of the class": lambda x: setattr(type(x["scale"]), "of_all", 5.0),
     "a method": lambda x: setattr(type(x["scale"]), "__call__", lambda self, x: x * 11.0),
     "a deque": lambda x: x["deque"].append(4.0),
+    "another name": lambda x: vars(x["scale"]).update(other=vars(x["scale"]).pop("own")),
     "a list in a list": lambda x: x["list"][0].append(9.0),
     "an option of a partial function": lambda x: x["partial"].args[0].update(by=3.0),
     "a constant": lambda x: setattr(x["tensor"], "data", [4.0, 5.0, 6.0]),
@@ -294,8 +301,11 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("has_versions", [True, False])  # of dictionaries, by the interpreter
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_change_of_what_is_captured_is_seen(captured, name):
+def test_every_change_of_what_is_captured_is_seen(captured, name, has_versions, monkeypatch):
+    if not has_versions:
+        monkeypatch.setattr(state, "versions", lambda dictionaries: [])
     w = drawn(3, name="w")
 
     def loss_of(x: Any) -> tg.Tensor:
@@ -521,3 +531,35 @@ def test_the_first_call_takes_no_more_memory_than_the_tape_and_later_calls_less(
     of_tape = most_memory(lambda: loss_of(*args).backward())
     assert most_memory(lambda: step(*args).backward()) < 1.3 * of_tape
     assert most_memory(lambda: step(*args).backward()) < 0.1 * of_tape
+
+
+@needs_a_compiler
+def test_a_backward_pass_from_the_loss_alone_is_that_of_the_tape():
+    """The leaves get their gradients sooner then; whatever is unusual takes the usual way."""
+    w, v = drawn(3, name="w"), drawn(3, name="v")
+    step = tg.compile(lambda x: tg.sum(x * w * w), strict=True)
+    x, right = np.arange(3.0), 2 * np.arange(3.0) * w.data
+    for given in (lambda y: y.backward(), lambda y: y.backward(1.0), lambda y: (y * 1).backward()):
+        w.grad = None
+        given(step(x))
+        np.testing.assert_allclose(w.grad, right, rtol=1e-14)
+    w.grad = np.ones(3)
+    step(x).backward(np.array(2.0))
+    np.testing.assert_allclose(w.grad, 1 + 2 * right, rtol=1e-14)
+    w.grad = np.ones(2)
+    with pytest.raises(ShapeError, match=r"the gradient of w has shape \(2,\), expected \(3,\)"):
+        step(x).backward()
+    w.grad = None
+    loss = step(x)
+    w.data = [1.0, 2.0, 3.0]
+    with pytest.raises(ChangedError, match="the data of w was replaced"):
+        loss.backward()
+    loss = step(x)
+    loss.retain_grad()
+    loss.backward()
+    assert loss.grad == 1 and w.grad is not None
+    square = v * v
+    tg.compile(lambda x: tg.sum(x * 2), strict=True)(square).backward()
+    np.testing.assert_allclose(v.grad, 4 * v.data, rtol=1e-14)
+    with tg.no_grad(), pytest.raises(GradientError, match="depends on no leaf"):
+        step(x).backward()

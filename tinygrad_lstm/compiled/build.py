@@ -158,5 +158,5 @@ def gemm(dtype: np.dtype[Any]) -> Any:
     for path in sorted(folder.glob("*openblas64*")):
         with suppress(OSError, AttributeError):
             function = getattr(ctypes.CDLL(str(path)), f"scipy_cblas_{letter}gemm64_")
-            return ctypes.cast(function, ctypes.c_void_p)
+            return ctypes.cast(function, ctypes.c_void_p).value
     return None

@@ -94,7 +94,7 @@ class Compilation:
 
     def has_changed(self) -> bool:
         """Return whether to record the function anew."""
-        if self._calls < self._wait:
+        if self._wait and self._calls < self._wait:
             self._calls += 1
             return False
         return self.watch.has_changed()

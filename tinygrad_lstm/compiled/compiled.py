@@ -21,15 +21,17 @@ from ..engine.place import here
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from .compilation import Compilation, Function, compilation, internal
+from .loss import Loss
 from .recording import FLOATS, under_way
 from .spread import Outside, is_whole
 from .state import NUMBERS, Watch
-from .structure import CONTAINERS, name_arguments, take_apart
+from .structure import name_arguments, take_apart
 
 MOST = 32  # recordings that are kept
 MOST_VALUES = 8  # of what is part of a program
 MANY = "an argument that is part of the program often changes"
 HOW = "runs as native code"
+SINGLE = frozenset({np.ndarray, Tensor, int, float, bool, str, type(None)})  # no containers
 PLAIN = (FunctionType, BuiltinFunctionType, MethodType)
 Args: TypeAlias = tuple[Any, ...]
 Options: TypeAlias = dict[str, Any]
@@ -81,41 +83,43 @@ def compile(function: F, *, strict: bool = False) -> F:
 
 
 class Compiled:
-    """A function, or a module, that runs as native code where that can be.
-
-    Attributes
-    ----------
-    source : str
-        The program of the last call, in C, or in NumPy if there is no C compiler; empty if it ran
-        eagerly.
-    """
+    """A function, or a module, that runs as native code where that can be."""
 
     _decides = ("loss_of",)  # what a call depends on, beside its arguments
     _stands_for = "loss_of"
+    _last: Compilation
 
     def __init__(self, loss_of: Callable[..., Any], strict: bool = False) -> None:
         own = self.__dict__
         own["loss_of"], own["strict"] = loss_of, strict
-        own["source"], own["reason"], own["_note"] = "", "it was not called yet", ""
+        own["_last"] = Compilation(Watch(_form), "it was not called yet")
         own["_recordings"] = {}
         own["_values"] = Counter()  # of the same kind, that were recorded
         own["_lock"] = threading.RLock()
         own["_names"] = _parameter_names(loss_of)
+
+    @property
+    def source(self) -> str:
+        """The program of the last call, in C, or in NumPy; empty if it ran eagerly."""
+        return self._last.source
+
+    @property
+    def reason(self) -> str:
+        """Why the last call ran eagerly; empty if it did not."""
+        return self._last.reason
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         if under_way.get():  # a part of what is recorded for another program
             return self.loss_of(*args, **options)
         items: Sequence[Any] = args
         key: Hashable
-        if options or any(type(x) in CONTAINERS or isinstance(x, tuple) for x in args):
+        if options or not SINGLE.issuperset(map(type, args)):
             items = []
             structure = take_apart((args, options), items)
             key = structure, tuple(map(_form, items))
         else:
             key = tuple(map(_form, args))
-        own = self.__dict__
         with self._lock:
-            is_recording = here.get().recording
             known = self._recordings.get(key)
             if known is None or known.has_changed():
                 known = self._record(key, args, options, known)
@@ -124,22 +128,21 @@ class Compiled:
                 why, known = known.reason, self._recordings.get(key)
                 if known is None or known.has_changed():
                     known = self._record_values(key, args, options, known, why)
-            program = known.program
-            own["source"], own["reason"], own["_note"] = known.source, known.reason, known.note
-            if program is None:
+            self.__dict__["_last"] = known
+            if known.program is None:
                 return self._eagerly(args, options)
             try:
-                result = program.run(items, is_recording)
-                if isinstance(result, Tensor) and "gradients" in (result.parameters or ()):
+                result = known.program.run(items, here.get().recording)
+                if type(result) is Loss:
                     assert result.parameters is not None  # for whoever wants to see the signals
                     result.parameters["again"] = partial(self.loss_of, *args, **options)
                 return result
             except Outside as error:  # which the function itself refuses, or counts from the end
-                own["source"], own["reason"] = "", str(error)
+                self.__dict__["_last"] = Compilation(known.watch, str(error))
                 return self.loss_of(*args, **options)
             except Exception as error:  # of this program, which is not to be the user's
-                self._recordings[key] = Compilation(known.watch, internal(error))
-                own["source"], own["reason"] = "", internal(error)
+                known = Compilation(known.watch, internal(error))
+                self._recordings[key] = self.__dict__["_last"] = known
                 return self._eagerly(args, options)
 
     def _record(
@@ -195,7 +198,8 @@ class Compiled:
         lines = (line.strip() for line in self.source.splitlines())
         moved = [x.strip("/*# ") for x in lines if x.startswith(("/* ", "# "))]
         notes = [f"  {x}" for x in dict.fromkeys(moved) if ":" in x or "operation" in x]
-        how = f"runs as a program in NumPy, since {self._note}" if self._note else HOW
+        note = self._last.note
+        how = f"runs as a program in NumPy, since {note}" if note else HOW
         return "\n".join([how, *notes])
 
     # --- in place of a module --------------------------------------------------------------------

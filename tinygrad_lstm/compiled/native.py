@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kind import Kind
-from ..engine.primitive import Primitive
-from ..engine.symbol import function as named
-from ..engine.tensor import Tensor, constant, written
-from ..errors import GradientError, UsageError
+from ..engine.tensor import Tensor, constant
 from .build import gemm, load
 from .c_text import CProgram
+from .loss import loss_on_tape
 from .spread import Spread
 
 
@@ -60,6 +57,8 @@ class Native:
         self.arrays: list[Any] = [None] * len(sources)  # that the pointers belong to
         self.pointers = (ctypes.c_void_p * max(1, len(sources)))()
         self.sizes = (ctypes.c_long * max(1, len(program.sizes)))(*program.sizes)
+        self.pointers_at = ctypes.addressof(self.pointers)
+        self.sizes_at = ctypes.addressof(self.sizes)
         self.work = np.empty(program.work, dtype)
         self.work_at, self.loss = _address(self.work), self.work[:1].reshape(())
         self.inputs = [(n, x) for n, x in enumerate(sources) if isinstance(x, int)]
@@ -80,13 +79,11 @@ class Native:
 
     def run(self, args: Sequence[Any], is_recording: bool) -> Tensor:
         """Run the program, and return the loss."""
-        self._point_to(args)
-        pointers = self.pointers
         if not is_recording:
-            self.function(pointers, None, self.work_at, self.sizes, self.gemm)
+            self._point_to(args)
+            self.function(self.pointers_at, None, self.work_at, self.sizes_at, self.gemm)
             return constant(self.loss.copy())
-        gradients = np.empty(self.results, self.dtype)
-        self.function(pointers, _address(gradients), self.work_at, self.sizes, self.gemm)
+        gradients = self._gradients(args)
         operands = self.operands
         if not self.are_leaves:
             operands = tuple([args[x] if type(x) is int else x for x in self.wanted])
@@ -95,14 +92,20 @@ class Native:
             """Return copies of the gradients: whoever gets one may change it."""
             return self._split(gradients.copy() if ct == 1 else gradients * self.dtype.type(ct))
 
-        return written(COMPILED, self.loss.copy(), operands, {"gradients": taken}, bool(operands))
+        return loss_on_tape(self.loss.copy(), operands, taken)
 
     def compute(self, args: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the loss and the gradients."""
+        gradients = self._gradients(args)
+        return self.loss.copy(), self._split(gradients)
+
+    def _gradients(self, args: Sequence[Any]) -> np.ndarray:
+        """Run the whole program, and return all gradients in one array."""
         self._point_to(args)
         gradients = np.empty(self.results, self.dtype)
-        self.function(self.pointers, _address(gradients), self.work_at, self.sizes, self.gemm)
-        return self.loss.copy(), self._split(gradients)
+        address = _address(gradients)
+        self.function(self.pointers_at, address, self.work_at, self.sizes_at, self.gemm)
+        return gradients
 
     def _split(self, gradients: np.ndarray) -> list[np.ndarray]:
         """Return the gradients that stand in one array."""
@@ -129,31 +132,3 @@ class Native:
         if array.dtype != self.dtype or not (flags.c_contiguous and flags.aligned):
             array = np.array(array, self.dtype, order="C")
         self.arrays[n], self.pointers[n] = array, _address(array)
-
-
-# --- the loss on the tape -------------------------------------------------------------------------
-
-
-def _pull(entry: Any, ct: Any, sums: Any) -> None:
-    if not isinstance(ct, np.ndarray | np.generic):
-        raise GradientError(
-            "compile: the gradient of a gradient is not compiled; call the function itself"
-        )
-    operands = entry.inputs
-    gradients = entry.parameters["gradients"](ct)
-    if not sums.total and not any([x.inputs for x in operands]):
-        sums.total.update(zip(operands, gradients, strict=True))
-        sums.own.update(operands)
-        return
-    for operand, gradient in zip(operands, gradients, strict=True):
-        sums.add(operand, gradient)
-
-
-def _refuse(*_: Any, **__: Any) -> Any:
-    raise UsageError("compile: a compiled loss has no network; record the function itself")
-
-
-COMPILED = Primitive(
-    "compiled", Kind.MATRIX_FUNCTION, lambda *xs, gradients: _refuse(), _pull, _refuse,
-    notation=named("compiled"), samples=list,
-)  # fmt: skip

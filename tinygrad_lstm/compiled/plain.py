@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor, constant, written
+from ..engine.tensor import Tensor, constant
 from ..formulas.derived import Derived
 from ..formulas.fast.program import fast_arguments, fast_program
 from ..formulas.program import from_outside
-from .native import COMPILED
+from .loss import loss_on_tape
 from .spread import Spread
 
 
@@ -59,7 +59,7 @@ class Plain:
             """Return copies of the gradients: whoever gets one may change it."""
             return [x * x.dtype.type(ct) for x in gradients]
 
-        return written(COMPILED, loss, operands, {"gradients": taken}, bool(operands))
+        return loss_on_tape(loss, operands, taken)
 
     def compute(self, args: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the loss and the gradients."""

@@ -8,12 +8,14 @@ call.
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import random
+import sys
 import types
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import chain, compress, repeat
 from typing import Any
 
@@ -43,7 +45,8 @@ class Watch:
 
     def __init__(self, *values: Any) -> None:
         self.kept: dict[int, Any] = {}  # the objects, so that no other gets an id
-        self.contents: list[Iterable[Any]] = []  # lists, and the keys and values of dictionaries
+        self.dictionaries: list[dict[Any, Any]] = []
+        self.contents: list[Iterable[Any]] = []  # of lists and the like
         self.holders: list[Any] = []  # of attributes
         self.attributes: list[str] = []
         self.scopes: list[dict[str, Any]] = []  # of variables
@@ -54,22 +57,35 @@ class Watch:
             self._see(value)
         self.counts: list[bool] = []  # which entries do, unless all
         self.entries = self._all_entries = [*self._entries()]
+        self.loose = [*self._loose()]
+        self.versions = versions(self.dictionaries)
+        self.known_versions = [x.value for x in self.versions]
 
     def has_changed(self) -> bool:
         """Return whether something is not what it was."""
         try:
-            if not all(map(operator.is_, self._entries(), self.entries)):
-                entries = [*self._entries()]
-                if len(entries) != len(self.entries) or not all(
-                    map(_is_same, entries, self.entries)
-                ):
+            known = [x.value for x in self.versions]
+            if not known or known != self.known_versions:
+                if not self._is_same(self.entries, self._entries()):
                     return True
-                self.entries = entries
+                self.known_versions = known
+            elif not all(map(operator.is_, self._loose(), self.loose)) and not self._is_same(
+                self.loose, self._loose()
+            ):
+                return True
         except (RuntimeError, ValueError):  # it grows meanwhile, or a variable is empty
             return True
         return any(array.tobytes() != content for array, content in self.arrays) or any(
             repr(x.bit_generator.state) != state for x, state in self.generators
         )
+
+    def _is_same(self, known: list[Any], entries: Iterator[Any]) -> bool:
+        """Return whether entries are what they were; numbers may be other objects."""
+        now = [*entries]
+        is_same = len(now) == len(known) and all(map(_is_same, now, known))
+        if is_same:
+            known[:] = now
+        return is_same
 
     def ignore_changes(self, before: Watch) -> bool:
         """Ignore from now on what was different before; return whether that could be told."""
@@ -84,15 +100,21 @@ class Watch:
         same = {id(x) for x, content in before.arrays if x.tobytes() == content}
         self.arrays = [pair for pair in self.arrays if id(pair[0]) in same]
         self.generators = []  # of which one number more leads to no program either
+        self.versions = []
         return True
 
-    def _entries(self) -> Iterator[Any]:
-        entries = chain(
+    def _loose(self) -> Iterator[Any]:
+        """Return the entries that stand in no dictionary of an object."""
+        return chain(
             chain.from_iterable(self.contents),
             map(getattr, self.holders, self.attributes, repeat(None)),
             map(dict.get, self.scopes, self.variables),
             (END,),
         )
+
+    def _entries(self) -> Iterator[Any]:
+        within = chain.from_iterable((*x.keys(), *x.values()) for x in self.dictionaries)
+        entries = chain(within, self._loose())
         return compress(entries, self.counts) if self.counts else entries
 
     # --- what there is to see --------------------------------------------------------------------
@@ -109,8 +131,9 @@ class Watch:
                 self.kept[id(value._array)] = value._array
                 self._attribute(value, "_array")
         elif isinstance(value, dict):
-            self._content(value.keys())
-            self._content(value.values())
+            self.dictionaries.append(value)
+            for entry in (*value.keys(), *value.values()):
+                self._see(entry)
         elif isinstance(value, tuple | frozenset):
             for entry in value:
                 self._see(entry)
@@ -163,9 +186,10 @@ class Watch:
         module = kind.__module__.partition(".")[0]
         if module in OWN[1:]:
             return
-        for name in vars(kind).get("_decides", ()):  # which no other attribute does
-            self._attribute(value, name)
-        if "_decides" in vars(kind):
+        decides = getattr(kind, "_decides", None)
+        if decides is not None:  # which no other attribute does
+            for name in decides:
+                self._attribute(value, name)
             return
         if module not in OWN:
             for kind in type(value).__mro__:
@@ -184,6 +208,51 @@ class Watch:
         if id(kind) not in self.kept and kind.__module__.partition(".")[0] not in OWN:
             self.kept[id(kind)] = kind
             self._content(vars(kind).values())
+
+
+# --- versions of dictionaries ---------------------------------------------------------------------
+
+VERSION_AT = object.__basicsize__ + ctypes.sizeof(ctypes.c_ssize_t)  # behind the head and the size
+
+
+def versions(dictionaries: Iterable[dict[Any, Any]]) -> list[ctypes.c_uint64]:
+    """Return where CPython counts the changes of each dictionary; none where it does not."""
+    if not has_versions():
+        return []
+    return [ctypes.c_uint64.from_address(id(x) + VERSION_AT) for x in dictionaries]
+
+
+@cache
+def has_versions() -> bool:
+    """Return whether a dictionary has a number that is another one after each change, and no other.
+
+    Python 3.11 and 3.12 have it; what is not so on a trial is not relied upon.
+    """
+    if sys.implementation.name != "cpython" or dict.__basicsize__ < VERSION_AT + 8:
+        return False
+    trial = types.SimpleNamespace(), _Own()
+    for holder in trial:
+        content = holder.__dict__
+        version = ctypes.c_uint64.from_address(id(content) + VERSION_AT)
+        numbers = [version.value]
+        for n in range(1, 100):  # so often that the interpreter has made its shortcuts
+            holder.x = n
+            numbers.append(version.value)
+            content["x"] = -n
+            numbers.append(version.value)
+            if holder.x != -n or version.value != numbers[-1]:
+                return False
+        del holder.x
+        numbers.append(version.value)
+        if len({*numbers}) < len(numbers):
+            return False
+    return True
+
+
+class _Own:
+    """An object with attributes."""
+
+    x: int
 
 
 def _is_same(one: Any, other: Any) -> bool:

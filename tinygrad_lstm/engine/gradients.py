@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from _thread import RLock  # as in threading, which takes 1 ms to load
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextvars import ContextVar
 from typing import Any, Protocol, Self
 from weakref import ref
@@ -21,7 +21,7 @@ from .arguments import as_array
 from .arrays import as_floats, plain
 from .cotangent import Sums
 from .reading import Reading
-from .tape import pull_back
+from .tape import pull_back, replaced
 
 _ndarray = np.ndarray
 _retained: dict[int, ref[Any]] = {}  # the Tensors of retain_grad(), by serial number
@@ -107,13 +107,13 @@ class Gradients(Reading):
         for x in seen.keys() - retained:
             del cts[x]
         own = sums.own
-        with _adding:
-            for node in cts:
-                if node._grad is not None:
-                    node._grad = checked_gradient(node)
-            for node, ct in cts.items():
-                ct = (np.asarray if node in own else np.array)(ct, node._array.dtype)
-                node._grad = ct if node._grad is None else np.asarray(node._grad + ct, ct.dtype)
+        leave_gradients(
+            cts,
+            (
+                (np.asarray if node in own else np.array)(ct, node._array.dtype)
+                for node, ct in cts.items()
+            ),
+        )
         for watcher in watching:
             watcher.note(self, seen)
 
@@ -128,6 +128,35 @@ class Gradients(Reading):
     def zero_grad(self) -> None:
         """Forget the gradient."""
         self._grad = None
+
+
+def leave_gradients(leaves: Iterable[Any], gradients: Iterable[np.ndarray]) -> None:
+    """Add gradients, which nobody else holds, to ``.grad`` of leaves.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If somebody set a ``.grad`` to what cannot be a gradient; then no ``.grad`` has changed.
+    """
+    with _adding:
+        for leaf in leaves:
+            if leaf._grad is not None:
+                leaf._grad = checked_gradient(leaf)
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            before = leaf._grad
+            leaf._grad = (
+                gradient if before is None else np.asarray(before + gradient, gradient.dtype)
+            )
+
+
+def is_plain_start(output: Any) -> bool:
+    """Return whether a backward pass from here needs no look at the tape.
+
+    No other signal keeps its gradient, nobody watches, and no leaf was replaced since the output
+    was computed.
+    """
+    is_alone = not _retained and not _watchers_now()
+    return bool(is_alone and output.requires_grad and replaced.latest < output.serial)
 
 
 def _retained_now() -> set[Any]:

@@ -25,6 +25,7 @@ class Place:
     """
 
     __slots__ = ("parent", "name", "step", "recording", "module")
+    _decides: tuple[str, ...] = ()  # attributes that a number depends on
 
     def __init__(
         self,
