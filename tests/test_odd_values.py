@@ -813,6 +813,8 @@ COMMANDS = {
              "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",
              "--title", "t"],
     "explain": ["explain", "net.py", "--wrt", "x", "--of", "loss"],
+    "train": ["train", "data.csv", "--target", "x", "--out", "run", "--epochs", "1", "--window", "2",
+              "--lr", "0.1", "--features", "x"],
     "derive": ["derive", "net.py", "--to", "numpy", "--wrt", "x", "--of", "loss"],
 }  # fmt: skip
 WORDS = ["", "a", "-1", "1e400", "nan", "0", "10**30", "é", "..", "a\0b", "net.py", "--", "x[9]"]
@@ -823,6 +825,8 @@ def test_wrong_words_on_the_command_line_end_in_a_status(command, capsys):
     with open("net.py", "w", encoding="utf-8") as file:
         file.write(NETWORK)
     np.savez("hand.npz", x=np.ones((3, 2)))
+    with open("data.csv", "w", encoding="utf-8") as file:
+        file.write("x\n" + "".join(f"{n}\n" for n in range(20)))
     words = COMMANDS[command]
     assert main(words) in (0, 1)
     for at in range(1, len(words)):

@@ -34,6 +34,7 @@ from ..formulas.explain import STYLES as EXPLANATIONS
 from ..formulas.explain import explain
 from ..interruption import INTERRUPTED
 from .silence import Terminal, silence
+from .training import add_commands
 
 # what a derivation can be written as, each a document or a program of its own
 FORMS: dict[str, Callable[[Derivation], str]] = {
@@ -208,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fold", action=argparse.BooleanOptionalAction,
                      help="one line for all steps (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_derive)
+
+    add_commands(commands)
 
     sub = commands.add_parser(
         "cache", help="remove what is kept between runs",

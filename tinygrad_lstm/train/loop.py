@@ -17,6 +17,8 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedules import LRScheduler
 from .session import History, Session
 
+LEAST = 1e-300  # of a norm that gradients are clipped to
+
 
 def fit(
     model: Module,
@@ -107,7 +109,7 @@ def fit(
     >>> history.rows[-1]["loss"] < 0.05 * history.rows[0]["loss"]
     True
     """
-    clip = optional(number, "fit: clip", clip, 1e-300)
+    clip = optional(number, "fit: clip", clip, LEAST)
     with Session(
         model, data, loss, update, epochs=epochs, batch=batch, validation=validation,
         patience=patience, schedule=schedule, seed=seed, folder=folder, resume=resume,

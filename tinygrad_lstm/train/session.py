@@ -163,7 +163,7 @@ class Session:
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True
-        if self.show and sys.stderr is not None:
+        if self.show and sys.stderr is not None and sys.stderr.isatty():
             sys.stderr.write("\ninterrupted: training ends after this update\n")
 
     # --- epochs and batches ------------------------------------------------------------------
