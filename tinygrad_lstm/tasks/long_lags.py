@@ -102,7 +102,7 @@ def temporal_order(T: int = 100) -> Task:
     )  # fmt: skip
 
 
-def copy(length: int = 5, lag: int = 20) -> Task:
+def copy(length: int = 5, lag: int = 10) -> Task:
     """Return the copying problem: say again, after a lag, the symbols that were read.
 
     The sequence is ``length`` of 8 symbols, then ``lag`` steps of which the last is the sign to
