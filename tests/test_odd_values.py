@@ -813,8 +813,8 @@ COMMANDS = {
              "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",
              "--title", "t"],
     "explain": ["explain", "net.py", "--wrt", "x", "--of", "loss"],
-    "train": ["train", "data.csv", "--target", "x", "--out", "run", "--epochs", "1", "--window", "2",
-              "--lr", "0.1", "--features", "x"],
+    "train": ["train", "data.csv", "--target", "x", "--out", "run", "--epochs", "1",
+              "--window", "2", "--lr", "0.1", "--features", "x"],
     "derive": ["derive", "net.py", "--to", "numpy", "--wrt", "x", "--of", "loss"],
 }  # fmt: skip
 WORDS = ["", "a", "-1", "1e400", "nan", "0", "10**30", "é", "..", "a\0b", "net.py", "--", "x[9]"]
