@@ -11,6 +11,7 @@ from tinygrad_lstm.check.blame import judgements
 from tinygrad_lstm.check.mistakes import all_mistakes, likelihood
 from tinygrad_lstm.check.noise import noise
 from tinygrad_lstm.errors import ArgumentError
+from tinygrad_lstm.network.evaluate import evaluate
 from tinygrad_lstm.network.view import View
 
 SIZES = [(4, 2, 3), (3, 4, 5), (6, 3, 4)]  # the batch, the width of x, of what is normalised
@@ -330,3 +331,52 @@ def test_a_kind_of_one_s_own_refuses_odd_values(odd):
     ):
         with pytest.raises(tg.TinygradError):
             wrong()
+
+
+def damped(nets):
+    for gain, _, _ in nets.ways(check.Kind.GAIN, through=check.Kind.ELEMENTWISE):
+        change = check.Change.weigh(gain, 0, 0.9)  # a number, of every step
+        yield check.Mistake(where=nets.makes(gain), says=f"{gain.name} damped", change=change)
+
+
+@pytest.fixture
+def declared():
+    """Return a function that declares a kind of mistake; what it declares is forgotten again."""
+    kinds = []
+
+    def declare(generator):
+        kinds.append(check.mistake("my own", as_likely_as="derivative twice")(generator))
+
+    yield declare
+    for kind in kinds:
+        check.forget(kind)
+
+
+def test_a_number_weighs_every_step(declared):
+    declared(damped)
+    lstm = tg.nn.RNN(2, 3, seed=0, name="rnn")
+    x = np.random.default_rng(0).normal(size=(4, 2, 2))
+    out = lstm(x)[0]
+    loss = tg.sum(out * out)
+    view = tg.compare(loss, {"rnn.b": np.zeros(3)}).evidence[0]
+    (mistake,) = [each for each in all_mistakes(view) if each.kind == "my own"]
+    hand = mistake.change(view.adjoint)
+    hand = {name: evaluate(hand)[f"δ{name}"] for name in ("rnn.W", "rnn.U", "rnn.b")}
+    assert tg.compare(loss, hand).mistakes[0].kind == "my own"
+
+
+@pytest.mark.parametrize(
+    ("generator", "says"),
+    [
+        (lambda nets: 5, "'int' object is not iterable"),
+        (lambda nets: ["text"], "found 'text', expected a Mistake"),
+        (lambda nets: [check.Mistake(where="x", says="odd", change=None)], "expected a Change"),
+        (lambda nets: nets.gains(), "no attribute 'gains'"),
+    ],
+    ids=["no list", "no mistake", "no change", "no method"],
+)
+def test_a_fault_in_a_mistake_of_the_user_is_told_by_its_kind(declared, generator, says):
+    declared(generator)
+    x = tg.Tensor([0.5, -1.0], requires_grad=True, name="x")
+    with pytest.raises(tg.UsageError, match=f"mistake 'my own': .*{says}"):
+        tg.compare(tg.sum(tg.tanh(x)), {"x": np.ones(2)}).diagnose()

@@ -68,7 +68,7 @@ def test_the_same_program_gives_the_same_text(loss):
 
 @pytest.mark.parametrize("nothing", [tg.Tensor(1.0), 3.0, None])
 def test_nothing_recorded_is_nothing_to_draw(nothing):
-    with pytest.raises(UsageError, match="nothing recorded"):
+    with pytest.raises(UsageError, match="expected a Tensor computed from others"):
         tg.draw(nothing)
 
 

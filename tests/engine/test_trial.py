@@ -281,3 +281,30 @@ def test_a_forward_that_gives_no_floats_for_floats_is_refused_by_name(kind):
             "odd", lambda x: x.astype(kind), lambda x, y: 0 * x,
             notation=function("odd"), samples=lambda: [((np.ones(2),), {})],
         )  # fmt: skip
+
+
+def bent(x):
+    return np.where(x > 0, 2.0 * x, -x)
+
+
+@pytest.mark.parametrize(
+    ("partial", "prints"),
+    [
+        (lambda x, y: np.where(x > 0, 2.0, -1.0), "where"),
+        (lambda x, y: np.select([x > 0], [2.0], -1.0), "where"),
+        (lambda x, y: 3.0 * (x > 0) - 1.0, "x > 0"),
+        (lambda x, y: np.array([2.0 if v > 0 else -1.0 for v in x]), "partial 0(x, y)"),
+        (lambda x, y: 3.0 * np.asarray(x > 0) - 1.0, "partial 0(x, y)"),
+        (lambda x, y: 2.0 if (x > 0).all() else 3.0 * (x > 0) - 1.0, "partial 0(x, y)"),
+        (lambda x, y: 2.0 if np.size(x) == 1 else 3.0 * (x > 0) - 1.0, "partial 0(x, y)"),
+    ],
+    ids=["where", "select", "truth", "entries", "asarray", "if", "size"],
+)
+def test_a_rule_prints_what_it_computes_or_its_name(partial, prints):
+    """Whatever a rule asks of its operands, what is printed has the values of the rule."""
+    x = np.array([-2.0, 0.5, 3.0])
+    entry = elementwise("bent", bent, partial, analytic=False, **at(x))
+    printed = entry.derivatives()["x"]
+    assert prints in str(printed)
+    values = {"x": x, "y": bent(x), "δ": np.array([1.0, 2.0, -1.0])}
+    np.testing.assert_array_equal(printed.evaluate(values), partial(x, bent(x)) * values["δ"])

@@ -55,7 +55,7 @@ def test_a_signal_of_several_has_the_lines_of_its_parts():
         (lambda: named(tg.stop_gradient(formula()) * formula(), "y"), "stop_gradient",
          tg.SignalError, "does not depend on stop_gradient"),
         (lambda: tg.Tensor(1.0, name="x"), "x", tg.UsageError, "nothing recorded"),
-        (lambda: 3.0, "x", tg.UsageError, "nothing recorded"),
+        (lambda: 3.0, "x", tg.UsageError, "found 3.0, expected a Tensor"),
         (mlp, 5, tg.UsageError, "found int, expected a name"),
         (lambda: formula() * [1.0, 1.0], "x", tg.GradientError, "one number"),
     ],

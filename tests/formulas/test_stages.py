@@ -530,7 +530,7 @@ def test_the_factors_and_terms_of_a_line_stand_above_it(network, signal):
         (lambda: named(tg.stop_gradient(formula()) * formula(), "y"), "stop_gradient",
          tg.SignalError, "does not depend on stop_gradient"),
         (lambda: tg.Tensor(1.0, name="x"), "x", tg.UsageError, "nothing recorded"),
-        (lambda: 3.0, "x", tg.UsageError, "nothing recorded"),
+        (lambda: 3.0, "x", tg.UsageError, "found 3.0, expected a Tensor"),
         (mlp, 5, tg.UsageError, "found int, expected a name"),
         (lambda: formula() * np.ones(2), "x", tg.GradientError, "one number"),
     ],

@@ -99,7 +99,7 @@ def test_a_long_chain_needs_no_recursion():
 
 @pytest.mark.parametrize("nothing", [tg.Tensor(1.0), 3.0, None])
 def test_nothing_recorded_is_no_graph(nothing):
-    with pytest.raises(UsageError, match="nothing recorded"):
+    with pytest.raises(UsageError, match="expected a Tensor computed from others"):
         tg.graph(nothing)
 
 

@@ -140,3 +140,34 @@ def test_its_steps_can_be_run_by_the_caller():
 def test_gates_and_sizes_that_cannot_be_are_refused(gates, sizes, words):
     with pytest.raises(tg.TinygradError, match=words):
         tg.nn.Equations(gates, sizes)
+
+
+def own(**methods):
+    """Return a layer of equations with some methods of its own."""
+    equations = type("Own", (MinimalGatedUnit,), methods)(H)
+    return tg.nn.Recurrent(equations, IN, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("stepper", "error", "says"),
+    [
+        (lambda self, p: None, tg.UsageError, "Own: stepper returned None, expected a function"),
+        (lambda self, p: lambda xW, out: out, tg.UsageError, r"returned \w+, expected "
+         r"a tuple of the next states: \(out,\)"),
+        (lambda self, p: lambda xW, out: (out, out), tg.UsageError, "the step returned 2 states"),
+        (lambda self, p: self.columns("z"), tg.ArgumentError, "columns must be one of 'f', 'h'"),
+        (tg.nn.Equations.stepper, NotImplementedError, "Own does not say .* define stepper"),
+    ],
+    ids=["no function", "no tuple", "too many", "no such gate", "no stepper"],
+)  # fmt: skip
+@pytest.mark.parametrize("use", [lambda layer: layer(sequence()), str], ids=["run", "card"])
+def test_a_fault_in_the_equations_is_told_by_their_name(use, stepper, error, says):
+    with pytest.raises(error, match=says):
+        use(own(stepper=stepper))
+
+
+def test_equations_are_an_object_with_gates_and_sizes():
+    with pytest.raises(tg.UsageError, match=r"give MinimalGatedUnit\(…\), not the class"):
+        tg.nn.Recurrent(MinimalGatedUnit, IN)
+    with pytest.raises(tg.UsageError, match=r"Own: .* call super\(\).__init__\(gates, sizes\)"):
+        own(__init__=lambda self, H: None)

@@ -21,6 +21,7 @@ from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..formulas.columns import wrap
 from ..network.flow import SOURCES
+from ..network.graph import check_recorded
 from ..network.view import Answer, View
 from .mistakes import Mistake, all_mistakes
 from .screen import Screen
@@ -108,6 +109,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     UsageError
         If nothing was recorded, or no leaf requires a gradient.
     """
+    check_recorded("adequacy", loss)
     planted, count, is_cut, is_counted = 0, 0, True, False
     unseen, listed = list[Mistake](), list[Mistake]()
     with suppress(TimeUp), np.errstate(all="ignore"), Clock(seconds):

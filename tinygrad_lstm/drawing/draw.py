@@ -17,7 +17,7 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..network.adjoint import alive
 from ..network.condense import condense
-from ..network.graph import Graph, graph, structure
+from ..network.graph import Graph, check_recorded, graph, structure
 from ..network.loop_borders import has_own_name
 from ..network.parameters import varying
 from ..network.proof import fold_for_reading
@@ -285,11 +285,9 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
         if fold is None:
             return unpack(of), []
         recorded, current = of, True
-    elif isinstance(of, Tensor) and of.inputs:
-        recorded, current = _graph_of(of, numbers)
-        recorded = condense(recorded)
     else:
-        raise UsageError("draw: found nothing recorded, expected a Tensor computed from others")
+        recorded, current = _graph_of(check_recorded("draw", of), numbers)
+        recorded = condense(recorded)
     network, reason = fold_for_reading(recorded, fold, 1, current)
     return network, [f"unrolled, since {reason}"] if reason else []
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -158,6 +158,9 @@ class Symbol:
 
     __slots__ = ("name", "notation", "apply", "operands", "parameters", "value")
 
+    # our function for one of NumPy's; `functions` sets it
+    ours_for: ClassVar[Callable[[Any], Callable[..., Any] | None]]
+
     def __init__(self, name: str, value: Any = None) -> None:
         self.name = name
         self.notation: Notation | None = None
@@ -192,6 +195,19 @@ class Symbol:
             return NotImplemented
         notation = _OPERATORS.get(ufunc.__name__) or function(ufunc.__name__)
         return Symbol.of(notation, ufunc, operands)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        """Write one of NumPy's functions that has a primitive, such as np.where."""
+        ours = type(self).ours_for(function)
+        return NotImplemented if ours is None else ours(*args, **options)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise TypeError(f"{self} is a Symbol, not an array")
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self} is a Symbol: whether it is true is not known")
+
+    __iter__ = None  # or an index would go on for ever
 
     @staticmethod
     def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> Symbol:

@@ -160,7 +160,8 @@ def _try_on(primitive: Any, xs: tuple[np.ndarray, ...], parameters: dict[str, An
 def _watch(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
     """Return a rule that refuses a result of a wrong kind.
 
-    A rule that does not run on Symbols is written with its name, and its operands.
+    A rule is written with its name and its operands where it does not run on Symbols, or gives
+    other numbers there than on arrays.
     """
     if rule is None and role.startswith("partial "):
         return None
@@ -168,15 +169,12 @@ def _watch(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
 
     @wraps(rule)
     def watched(*args: Any, **parameters: Any) -> Any:
-        try:
-            result = rule(*args, **parameters)
-        except Exception:
-            if not any(isinstance(x, Symbol) for x in args):
-                raise
-            return Symbol.of(symbol.function(f"{name}: {role}"), rule, args, parameters)
+        if any(isinstance(x, Symbol) for x in args):
+            return _write(f"{name}: {role}", rule, args, parameters)
+        result = rule(*args, **parameters)
         if result is None:
             raise UsageError(f"{name}: {role} returned None")
-        if isinstance(result, Symbol) or any(isinstance(x, Symbol) for x in args):
+        if isinstance(result, Symbol):
             return result
         if fits is not _as_many:
             _refuse_type(name, role, result, args)
@@ -188,6 +186,23 @@ def _watch(name: str, role: str, rule: Any, fits: Callable[..., str]) -> Any:
         return result
 
     return watched
+
+
+def _write(title: str, rule: Rule, args: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+    """Return what a rule gives on Symbols, or the rule's name with its operands."""
+    by_name = Symbol.of(symbol.function(title), rule, args, parameters)
+    try:
+        result = rule(*args, **parameters)
+    except Exception:  # of the caller's rule, which may raise anything
+        return by_name
+    value = result.value if isinstance(result, Symbol) else result
+    if by_name.value is None or value is None:
+        return result
+    try:
+        is_same = np.allclose(value, by_name.value, rtol=1e-9, atol=0, equal_nan=True)
+    except (TypeError, ValueError):  # no numbers, or shapes that do not fit
+        is_same = False
+    return result if is_same else by_name
 
 
 def _refuse_type(name: str, role: str, result: Any, args: Sequence[Any]) -> None:

@@ -24,7 +24,7 @@ from ..errors import UsageError
 from ..network.condense import condense
 from ..network.data_names import share_data
 from ..network.flow import DELAYS, SOURCES, Node
-from ..network.graph import Graph, graph
+from ..network.graph import Graph, check_recorded, graph
 from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
@@ -72,10 +72,7 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
     >>> print(derive(np.tanh(x) * x))
     Derivation of loss...
     """
-    if not isinstance(loss, Tensor):
-        raise UsageError(f"derive: found {type(loss).__name__}, expected a Tensor")
-    if not loss.inputs:
-        raise UsageError("derive: found nothing recorded, expected a Tensor computed from others")
+    check_recorded("derive", loss)
     fold = optional(flag, "derive: fold", fold)
     starting_cotangent(loss, None)
     recorded = condense(graph(loss))

@@ -11,6 +11,7 @@ from ..engine.arguments import flag, one_of, optional
 from ..engine.gradients import starting_cotangent
 from ..engine.tensor import Tensor
 from ..errors import UsageError
+from ..network.graph import check_recorded
 from .derivation import Derivation
 from .derive import derive
 from .explanation import Explanation
@@ -75,8 +76,7 @@ def explain(
     >>> print(str(explain(np.tanh(x * w), "w")).partition("Inputs")[2].strip())
     δw = (1 − loss²) ∘ x                                            via loss (1)
     """
-    if not isinstance(loss, Tensor) or not loss.inputs:
-        raise UsageError("explain: found nothing recorded, expected a Tensor computed from others")
+    check_recorded("explain", loss)
     if not isinstance(wrt, str):
         raise UsageError(f"explain: found {type(wrt).__name__}, expected a name as in 'lstm.W.i'")
     one_of("explain: style", style, STYLES)

@@ -10,8 +10,8 @@ import ast
 import dis
 import inspect
 import textwrap
-from collections.abc import Callable
-from types import FunctionType
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 
@@ -72,14 +72,13 @@ def _definition(function: FunctionType) -> ast.FunctionDef | None:
         if function.__name__ != "<lambda>":
             (found,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
             return found if isinstance(found, ast.FunctionDef) else None
-        lines, _ = inspect.findsource(function)
-        first = function.__code__.co_firstlineno
-        (of_lambda,) = (
-            node
-            for node in ast.walk(ast.parse("".join(lines)))
-            if isinstance(node, ast.Lambda) and node.lineno == first and _is_of(function, node)
-        )
+        text = "".join(inspect.findsource(function)[0])
+        if function.__code__ not in _codes(compile(text, "", "exec", dont_inherit=True)):
+            return None  # the file is another one by now
+        of_lambda = _lambda_at(function.__code__, ast.parse(text))
     except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    if of_lambda is None:
         return None
     text = f"def f({ast.unparse(of_lambda.args)}):\n    return {ast.unparse(of_lambda.body)}"
     (definition,) = ast.parse(text).body
@@ -87,13 +86,26 @@ def _definition(function: FunctionType) -> ast.FunctionDef | None:
     return definition
 
 
-def _is_of(function: FunctionType, node: ast.Lambda) -> bool:
-    """Return whether a lambda in a file is the function: its code does the same."""
-    module = compile(ast.Expression(node), "", "eval")
-    codes = [const for const in module.co_consts if hasattr(const, "co_code")]
-    own = function.__code__
-    return any(
-        (code.co_code, code.co_consts, code.co_names, code.co_varnames)
-        == (own.co_code, own.co_consts, own.co_names, own.co_varnames)
-        for code in codes
-    )
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a module, or of a function, and that of all functions within it."""
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _codes(const)
+
+
+def _lambda_at(code: CodeType, module: ast.Module) -> ast.Lambda | None:
+    """Return the lambda whose code it is: the innermost one around all instructions of the code."""
+    places = [place for place in code.co_positions() if None not in place and place[3]]
+    if not places:  # Python was told to leave them out
+        return None
+    start = min((line, column) for line, _, column, _ in places)
+    end = max((line, column) for _, line, _, column in places)
+    around = [
+        (*begins, node)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Lambda)
+        and (begins := (node.body.lineno, node.body.col_offset)) <= start
+        and (node.body.end_lineno or 0, node.body.end_col_offset or 0) >= end
+    ]
+    return max(around, key=lambda item: item[:2])[2] if around else None

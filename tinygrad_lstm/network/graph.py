@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import as_array, by_name, flag, optional, whole
+from ..engine.arguments import as_array, by_name, excerpt, flag, optional, whole
 from ..engine.arguments import operand as checked_operand
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
@@ -124,13 +124,31 @@ def graph(*outputs: Tensor) -> Graph:
     return recorded
 
 
+def check_recorded(who: str, value: Any) -> Tensor:
+    """Return a Tensor that was computed from others.
+
+    Raises
+    ------
+    UsageError
+        If the value is another one; the message begins with ``who``.
+    """
+    if isinstance(value, Tensor) and value.inputs:
+        return value
+    found, remedy = excerpt(value), ""
+    if isinstance(value, Tensor):
+        found = f"nothing recorded behind {value.label()}"
+    elif callable(value):
+        found = f"{type(value).__name__} {getattr(value, '__name__', '')}".rstrip()
+        remedy = "; call it first, and give what it returns"
+    elif isinstance(value, tuple | list) and any(isinstance(x, Tensor) for x in value):
+        found, remedy = f"a {type(value).__name__} of {len(value)}", "; give one of its Tensors"
+    raise UsageError(f"{who}: found {found}, expected a Tensor computed from others{remedy}")
+
+
 def structure(*outputs: Tensor) -> Graph:
     """Return the same graph, with old numbers if a leaf's data was replaced later."""
     for output in outputs:
-        if not isinstance(output, Tensor) or not output.inputs:
-            raise UsageError(
-                "graph: found nothing recorded, expected a Tensor computed from others"
-            )
+        check_recorded("graph", output)
     with collector_paused():
         return _GraphBuilder(Signals(*outputs), outputs).build()
 

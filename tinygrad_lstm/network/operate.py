@@ -64,7 +64,8 @@ def action_of(node: Node) -> Action:
 
 def _action(node: Node) -> Action:
     gain, inputs, outputs = node.gain, node.inputs, node.outputs
-    is_timed, is_whole = gain is not None and node.folded, all(wire >= 0 for wire in inputs)
+    is_timed = node.folded and np.ndim(gain) > 0  # a number is the gain of every step
+    is_whole = all(wire >= 0 for wire in inputs)
     if node.kind not in (Kind.JUNCTION, Kind.BRANCH, Kind.JOIN) and len(inputs) == is_whole == 1:
         make, (into,), (out,) = _rule_of_one(node), inputs, outputs
 

@@ -98,7 +98,7 @@ def step_definitions(equations: Equations, bias: bool = True) -> Lines:
         is_there = bias or name not in equations.biases
         setattr(p, str(name), _Parameter(name) if is_there else None)
     before = [Symbol(f"{state}(k-1)") for state in equations.states]
-    after = equations.stepper(p)(equations.from_input(Symbol("x(k)"), p), *before)
+    after = equations.checked_stepper(p)(equations.from_input(Symbol("x(k)"), p), *before)
     for name, state in zip(equations.states, after, strict=True):
         state.name = state.name or name
     return definitions(after, equations.gates, widths)

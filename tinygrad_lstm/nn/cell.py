@@ -71,7 +71,7 @@ class Cell(EquationModule):
         before = self._initial_states(start, batch, -1, rename=False)
         xW = self.equations.from_input(x, self)
         xW.name = "xW"
-        after = self.equations.stepper(self)(xW, *before)
+        after = self.equations.checked_stepper(self)(xW, *before)
         return after if len(after) > 1 else after[0]
 
 

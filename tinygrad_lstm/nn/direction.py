@@ -47,7 +47,7 @@ def run(
     state = p._initial_states(start, batch, T if backward else -1)
     xW = p.equations.from_input(x, p)  # of all steps at once
     xW.name = "xW"
-    step = p.equations.stepper(p)
+    step = p.equations.checked_stepper(p)
     order = range(T - 1, -1, -1) if backward else range(T)
     seam = None if truncate is None or truncate >= T else _seam(order, truncate)
     outs = []

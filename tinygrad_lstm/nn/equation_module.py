@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 
-from ..engine.arguments import flag
+from ..engine.arguments import excerpt, flag
 from ..engine.place import Initial, Place, here
 from ..engine.primitives import broadcast_to, where
 from ..engine.tensor import Tensor, constant
@@ -75,9 +75,16 @@ class EquationModule(Module):
     def __init__(self, equations: Equations, name: str | None = None, bias: bool = True) -> None:
         super().__init__(name)
         if not isinstance(equations, Equations):
+            is_class = isinstance(equations, type) and issubclass(equations, Equations)
+            remedy = f": give {equations.__name__}(…), not the class" if is_class else ""
             raise UsageError(
-                f"{type(self).__name__}: equations are {type(equations).__name__}, "
-                "expected Equations"
+                f"{type(self).__name__}: equations are {excerpt(equations)}, expected Equations"
+                f"{remedy}"
+            )
+        if not hasattr(equations, "sizes"):
+            raise UsageError(
+                f"{type(equations).__name__}: found no gates and sizes; call "
+                "super().__init__(gates, sizes) in its __init__"
             )
         self.equations = equations
         self.has_bias = flag(f"{type(self).__name__}: bias", bias)

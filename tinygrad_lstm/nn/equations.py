@@ -8,12 +8,12 @@ a layer's card is printed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import by_name, excerpt
+from ..engine.arguments import by_name, excerpt, one_of
 from ..engine.place import Packed
 from ..errors import ArgumentError, UsageError
 from . import init
@@ -147,6 +147,8 @@ class Equations:
     def columns(self, *parts: str) -> tuple[Any, ...]:
         """Return the index of each part along the last axis; ``ifo`` is three gates at once."""
         ends = dict(zip(self.gates, pairwise(accumulate(self.gates.values(), initial=0))))
+        for letter in chain.from_iterable(parts):
+            one_of(f"{type(self).__name__}: columns", letter, ends)
         return tuple((..., slice(ends[part[0]][0], ends[part[-1]][1])) for part in parts)
 
     def stepper(self, p: Any) -> Step:
@@ -159,4 +161,37 @@ class Equations:
         ----------
         p : whatever has the parameters as attributes
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how to compute a step: define stepper"
+        )
+
+    def checked_stepper(self, p: Any) -> Step:
+        """Return the step of `stepper`; a step that returns no tuple of states is an error.
+
+        Parameters
+        ----------
+        p : whatever has the parameters as attributes
+
+        Raises
+        ------
+        UsageError
+            If `stepper` returns no function.
+        """
+        step, states = self.stepper(p), ", ".join(self.states)
+        if not callable(step):
+            raise UsageError(
+                f"{type(self).__name__}: stepper returned {excerpt(step)}, expected a function of "
+                f"x(k) W + b, {states}"
+            )
+
+        def checked(xW: Any, *before: Any) -> tuple[Any, ...]:
+            after = step(xW, *before)
+            if type(after) is not tuple or len(after) != len(before):
+                found = f"{len(after)} states" if type(after) is tuple else type(after).__name__
+                raise UsageError(
+                    f"{type(self).__name__}: the step returned {found}, expected a tuple of the "
+                    f"next states: ({states},)"
+                )
+            return after
+
+        return checked

@@ -76,7 +76,10 @@ class Change:
 
     @classmethod
     def weigh(cls, node: Node, port: int, gain: Any) -> Change:
-        """Return how to put a gain before a port of a node, for each step if it has steps."""
+        """Return how to put a gain before a port of a node.
+
+        The gain is a number, or an array of the port's shape; inside of a loop of T steps (T, ...).
+        """
         is_none = bool(np.all(np.asarray(gain) == 1))
         return cls.by(node, _put_before(port, Node(Kind.GAIN, gain=gain)), is_none)
 

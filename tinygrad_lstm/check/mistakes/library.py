@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from functools import wraps
 
-from ...engine.arguments import function, one_of, text
-from ...errors import ArgumentError
+from ...engine.arguments import excerpt, function, one_of, text
+from ...engine.limit import TimeUp
+from ...errors import ArgumentError, TinygradError, UsageError
 from ...network.flow import Node
 from ...network.view import View
 from .carries import last_errors, reversed_loops, truncations, wrong_carries
+from .changes import Change
 from .exchanges import (
     exchanged_products,
     exchanged_slopes,
@@ -117,15 +119,34 @@ def mistake(kind: str, *, as_likely_as: str) -> Callable[[Generator], Generator]
         function("mistake", generator, "a function that yields mistakes")
 
         @wraps(generator)
-        def named(nets: Networks) -> Iterator[Mistake]:
-            return (replace(mistake, kind=kind) for mistake in generator(nets))
+        def of_kind(nets: Networks) -> Iterator[Mistake]:
+            return (replace(x, kind=kind) for x in _checked(kind, generator, nets))
 
         RANK[kind] = RANK[as_likely_as]
-        AT_A_NODE.append(named)
-        OWN[named] = kind
-        return named
+        AT_A_NODE.append(of_kind)
+        OWN[of_kind] = kind
+        return of_kind
 
     return register
+
+
+def _checked(kind: str, generator: Generator, nets: Networks) -> Iterator[Mistake]:
+    """Yield what a generator of the user yields; an error names the kind."""
+    who = f"mistake {kind!r}"
+    try:
+        for item in generator(nets):
+            if not isinstance(item, Mistake):
+                raise UsageError(f"{who}: found {excerpt(item)}, expected a Mistake")
+            if not isinstance(item.change, Change):
+                raise UsageError(f"{who}: change is {excerpt(item.change)}, expected a Change")
+            yield item
+    except (TinygradError, TimeUp):
+        raise
+    except Exception as error:  # of the user's function, which may raise anything
+        raise UsageError(
+            f"{who}: {generator.__name__} fails: {type(error).__name__}: {error}; it is given the "
+            "networks, and yields Mistakes"
+        ) from error
 
 
 OWN: dict[Generator, str] = {}  # the generators that `mistake` added, and their kinds

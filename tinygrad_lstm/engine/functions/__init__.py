@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..primitives import TABLE
+from ..symbol import Symbol
 from . import products, reductions, shapes
 from .products import dot, outer, square
 from .reductions import log_softmax, mean, min, prod, softmax, std, var
@@ -116,3 +117,5 @@ PLAIN = {
     np.argwhere, np.nonzero, np.flatnonzero, np.searchsorted, np.digitize, np.count_nonzero,
     np.any, np.all,
 }  # fmt: skip
+
+Symbol.ours_for = staticmethod(ours_for)
