@@ -95,6 +95,13 @@ def optimizer(kind):
 THREE = leaf(3)
 
 
+NET = nn.Dense(2, 2, seed=0, name="net")
+
+
+def loss_of_net(net):
+    return nn.squared_error(net(np.ones(2)), np.ones(2))
+
+
 class ConstantLR(optim.LRScheduler):
     def rate(self, base, k):
         return base
@@ -325,6 +332,11 @@ CALLS: dict[str, Call] = {
     ),
     "signals": lambda: call(tg.signals, loss_of_steps()),
     "ledger": lambda: call(tg.ledger, loss_of_steps(), "w", by="step"),
+    "cull": lambda: call(
+        tg.cull, NET, by="obd", share=0.0, loss=lambda: loss_of_net(NET), what="weights",
+        biases=False, damping=0.1, trials=2,
+    ),
+    "Tensor.mask": lambda: call(lambda mask: setattr(leaf(3), "mask", mask), np.ones(3)),
     "watch": lambda: call(tg.watch, dense(), every=2, closer=2, frames=2),
     "Watch.step": lambda: call(tg.watch(dense()).step, loss_of_row()),
     "Watch.deltas": lambda: call(watch_of_one().deltas, "lstm.out"),

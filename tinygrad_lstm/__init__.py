@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from .network.graph import Graph as Graph
     from .network.graph import graph as graph
     from .network.signals import signals as signals
+    from .train.cull import cull as cull
     from .train.ledger import ledger as ledger
     from .train.watch import watch as watch
 # isort: on
@@ -135,7 +136,7 @@ __all__ = [
     "GradientError", "Graph", "OutOfRangeError", "PackageError", "RenderError", "ShapeError",
     "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype",
-    "broadcast_to", "check", "compare", "compile", "concatenate", "cos", "cosh", "cumsum",
+    "broadcast_to", "check", "compare", "compile", "concatenate", "cos", "cosh", "cull", "cumsum",
     "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp",
     "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather",
     "getitem", "gnvp", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot",
@@ -145,8 +146,8 @@ __all__ = [
     "overlap_add", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter",
     "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
     "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
-    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor",
-    "train", "transpose", "unstack", "var", "vjp", "watch", "where",
+    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor", "train",
+    "transpose", "unstack", "var", "vjp", "watch", "where",
 ]
 # fmt: on
 
@@ -157,7 +158,7 @@ _SUBJECTS = {
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
-    "compile": "compiled.compiled",
+    "compile": "compiled.compiled", "cull": "train.cull",
     "derive": "formulas.derive", "draw": "drawing.draw", "explain": "formulas.explain",
     "gnvp": "engine.jacobians", "gradcheck": "check.gradcheck", "graph": "network.graph",
     "hessian": "engine.jacobians",

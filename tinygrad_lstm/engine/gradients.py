@@ -143,7 +143,9 @@ def leave_gradients(leaves: Iterable[Any], gradients: Iterable[np.ndarray]) -> N
             if leaf._grad is not None:
                 leaf._grad = checked_gradient(leaf)
         for leaf, gradient in zip(leaves, gradients, strict=True):
-            before = leaf._grad
+            before, mask = leaf._grad, leaf.mask
+            if mask is not None:
+                gradient[~mask] = 0
             leaf._grad = (
                 gradient if before is None else np.asarray(before + gradient, gradient.dtype)
             )

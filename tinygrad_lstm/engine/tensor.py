@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError, TinygradError, UsageError
+from ..errors import ArgumentError, ShapeError, TinygradError, UsageError
 from . import primitives as p
 from .arguments import flag as checked_flag
 from .arguments import joined
@@ -123,13 +123,14 @@ class Tensor(Gradients, NumPyProtocol, Methods):
     __interpret__: ClassVar[Callable[..., Tensor]]  # `record`, below
     __slots__ = (
         "_array", "primitive", "inputs", "parameters", "serial", "place",
-        "name", "requires_grad", "__weakref__",
+        "name", "requires_grad", "_mask", "__weakref__",
     )  # fmt: skip
 
     primitive: Primitive | None
     inputs: tuple[Tensor, ...]
     parameters: dict[str, Any] | None
     name: str | None
+    _mask: Any  # of leaves that have one
 
     def __init__(
         self,
@@ -175,7 +176,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             raise ShapeError(
                 f"{self.label()}: found data of shape {new.shape}, expected {self.shape}"
             )
-        self._array = new
+        self._array = new if self.mask is None else self._masked(new)
         self.serial = replaced.latest = next(_serials)  # younger now than whatever used it
 
     def hold(self, array: np.ndarray) -> None:
@@ -183,8 +184,42 @@ class Tensor(Gradients, NumPyProtocol, Methods):
         if type(self) is not Tensor:  # whose own data may do more
             self.data = array
             return
-        self._array = array
+        self._array = array if self.mask is None else self._masked(array)
         self.serial = replaced.latest = next(_serials)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """Which entries of a leaf can change: True for those that can; None if all can.
+
+        The other entries keep their numbers whatever is written into ``data``, and ``backward``
+        leaves 0 for them in ``.grad``.
+        """
+        mask: np.ndarray | None = getattr(self, "_mask", None)
+        return mask
+
+    @mask.setter
+    def mask(self, mask: Any) -> None:
+        if self.inputs:
+            raise UsageError(f"{self.label()} was computed; only a leaf can have a mask")
+        if mask is None:
+            self._mask = None
+            return
+        found = np.array(checked_operand("mask", mask))
+        if found.shape != self.shape:
+            raise ShapeError(
+                f"{self.label()}: found a mask of shape {found.shape}, expected {self.shape}"
+            )
+        if found.dtype != bool and not np.isin(found, (0, 1)).all():
+            raise ArgumentError(f"{self.label()}: found a mask of other numbers than 0 and 1")
+        self._mask = found.astype(bool)
+        self._mask.flags.writeable = False
+
+    def _masked(self, new: np.ndarray) -> np.ndarray:
+        """Return new numbers with the present ones where they cannot change, in place."""
+        if new is not self._array:
+            new = new if new.flags.writeable else new.copy()
+            np.copyto(new, self._array, where=~self._mask)
+        return new
 
     def detach(self) -> Tensor:
         """Return the same numbers as a constant, off the tape."""
@@ -202,7 +237,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
                 f"{self.label()} was computed, and a copy would leave the tape: "
                 "copy or pickle its .detach()"
             )
-        fields = (self._array, self.requires_grad, self.name, self.place, self._grad)
+        fields = (self._array, self.requires_grad, self.name, self.place, self._grad, self.mask)
         state: Any = object.__getstate__(self)  # of a subclass: its attributes and its slots
         known = {*Tensor.__slots__, *Gradients.__slots__}
         slots = {slot: value for slot, value in state[1].items() if slot not in known}
@@ -338,11 +373,14 @@ def _copied(
     name: str | None,
     place: Place,
     grad: Any,
+    mask: Any = None,
 ) -> Tensor:
     """Return a copy of a leaf from its fields."""
     result = constant(np.array(data), name, kind)
     result.place, result.requires_grad = place, requires_grad
     result._grad = None if grad is None else np.array(grad)
+    if mask is not None:
+        result._mask = np.array(mask)
     return result
 
 

@@ -21,7 +21,7 @@ from ..engine.arguments import excerpt
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
 from ..files.npz import Entry, npz_bytes, npz_entries, refuse_device
 from ..files.whole import write_file
-from ..nn.entries import check_entries
+from ..nn.entries import check_entries, with_masks
 from ..nn.module import Module
 from .layout import Arrays
 from .prefixes import under_prefix
@@ -111,6 +111,8 @@ def load(
     shapes = _shapes(module, layout)
     try:
         with format.reading(source) as entries:
+            if layout == "ours":
+                shapes = with_masks(entries, shapes)
             plain = str if layout == "ours" else frameworks[layout].plain
             chosen = under_prefix(f"load: {source}", entries, shapes, prefix, plain)
             hint = "" if chosen.keys() == shapes.keys() else _hint(module, layout, entries)

@@ -5,12 +5,23 @@ Knows shapes and names; no module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError, SignalError, nearest
+
+MASK = ".mask"  # ends the name of an entry that says which numbers of another entry can change
+
+
+def with_masks(
+    names: Iterable[object], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of entries, and those of the masks among some names."""
+    masks = {str(name) for name in names if str(name).endswith(MASK)}
+    own = {x: shape for x, shape in shapes.items() if any(m.endswith(x + MASK) for m in masks)}
+    return {**shapes, **{name + MASK: shape for name, shape in own.items()}}
 
 
 def check_entries(

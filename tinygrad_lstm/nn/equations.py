@@ -92,6 +92,7 @@ class Equations:
     states: tuple[str, ...] = ("out",)
     biases: Mapping[str, str] = {"b": "one bias"}
     notes = ""
+    removable = ""  # gates that can be left out (see `LSTMEquations.open_gates`)
 
     def __init__(self, gates: Mapping[str, int], sizes: Sequence[int]) -> None:
         who = type(self).__name__

@@ -20,6 +20,8 @@ from .activations import Activation, Function, entrywise
 from .equations import Equations, Step
 from .inputs import size
 
+OPEN = 50.0  # a bias of a gate, σ of which is 1 in every floating point type
+
 
 class LSTMEquations(Equations):
     """A long short-term memory without peepholes (see `LSTM`).
@@ -41,6 +43,7 @@ class LSTMEquations(Equations):
     """
 
     states = ("out", "state")
+    removable = "ifo"  # the gates without which the equations still hold
 
     def __init__(
         self,
@@ -88,6 +91,9 @@ class LSTMEquations(Equations):
         U, P = p.U, p.P if self.is_projected else None
         g, h, cut = self.g, self.h, self.cut
         (A, IFO, I, F, O), S = self._places, self._s
+        gone = self.open_gates(p)
+        if gone:
+            return self._step_without(p, gone)
 
         def step(xW: Any, out: Any, state: Any) -> tuple[Any, Any]:
             s = xW + (stop_gradient(out) if cut else out) @ U
@@ -99,6 +105,41 @@ class LSTMEquations(Equations):
             if P is not None:
                 out = out @ P
             s.name, a.name, i.name, f.name, o.name = S, "a", "i", "f", "o"
+            state.name, out.name = "state", "out"
+            return out, state
+
+        return step
+
+    def open_gates(self, p: Any) -> str:
+        """Return the gates that are 1 whatever comes: culled, with a bias that opens them."""
+        if any(getattr(x, "mask", None) is None for x in (p.W, p.U, p.b)):
+            return ""
+        return "".join(
+            gate
+            for gate, (at,) in ((gate, self.columns(gate)) for gate in self.removable)
+            if not any(x.mask[at].any() for x in (p.W, p.U, p.b))
+            and not (p.W._array[at].any() or p.U._array[at].any())
+            and (p.b._array[at] >= OPEN).all()
+        )
+
+    def _step_without(self, p: Any, gone: str) -> Step:
+        """Return one step without some gates, which are 1."""
+        U, P = p.U, p.P if self.is_projected else None
+        g, h, cut = self.g, self.h, self.cut
+        (A,), places = self.columns("a"), {gate: self.columns(gate)[0] for gate in self.removable}
+
+        def step(xW: Any, out: Any, state: Any) -> tuple[Any, Any]:
+            s = xW + (stop_gradient(out) if cut else out) @ U
+            a = g(s[A])
+            gates = {gate: sigmoid(s[at]) for gate, at in places.items() if gate not in gone}
+            i, f, o = (gates.get(gate) for gate in "ifo")
+            state = (a if i is None else i * a) + (state if f is None else f * state)
+            out = h(state) if o is None else o * h(state)
+            if P is not None:
+                out = out @ P
+            s.name, a.name = self._s, "a"
+            for gate, y in gates.items():
+                y.name = gate
             state.name, out.name = "state", "out"
             return out, state
 
@@ -118,6 +159,8 @@ class BlockEquations(LSTMEquations):
     **options
         As in `LSTMEquations`. Where it is cut, peepholes send no gradient back either.
     """
+
+    removable = ""
 
     def __init__(
         self, hidden_size: int, *, cells: int = 1, peephole: bool = True, **options: Any

@@ -16,10 +16,10 @@ from ..engine.gradients import replace_data
 from ..engine.notebook import ShownAsText
 from ..engine.place import Home, Place, checked_name, here
 from ..engine.tensor import Tensor
-from ..errors import SignalError, UsageError
+from ..errors import ArgumentError, SignalError, UsageError
 from .contents import Holder, inside, is_parameter
 from .copies import reduced, restore
-from .entries import check_entries
+from .entries import MASK, check_entries, with_masks
 from .old_names import with_new_names
 
 P = ParamSpec("P")
@@ -242,11 +242,20 @@ class Module(ShownAsText, Holder):
             parameter.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return a copy of the numbers of every parameter and buffer by its path."""
-        return {name: tensor.numpy() for name, tensor in self.named_state().items()}
+        """Return a copy of the numbers of every parameter and buffer by its path.
+
+        A parameter that has a mask, ``lstm.U``, has an entry ``lstm.U.mask`` too, of 0 and 1.
+        """
+        state = self.named_state()
+        masks = {
+            name + MASK: tensor.mask.astype(tensor.dtype)
+            for name, tensor in state.items()
+            if tensor.mask is not None
+        }
+        return {name: tensor.numpy() for name, tensor in state.items()} | masks
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Replace the numbers of every parameter and buffer.
+        """Replace the numbers of every parameter and buffer, and their masks by those in the state.
 
         Raises
         ------
@@ -256,12 +265,32 @@ class Module(ShownAsText, Holder):
         """
         of_kind("load_state_dict", state, Mapping, "a dictionary of arrays")
         known = self.named_state()
-        check_entries(
-            "load_state_dict", state, {name: tensor.shape for name, tensor in known.items()}
-        )
+        shapes = {name: tensor.shape for name, tensor in known.items()}
+        check_entries("load_state_dict", state, with_masks(state, shapes))
         # refuses what is no real number before anything changes
         arrays = {name: as_floats(state[name], None, name) for name in known}
-        replace_data({parameter: arrays[name] for name, parameter in known.items()})
+        masks = {name: checked_mask(name, state.get(name + MASK)) for name in known}
+        before = {name: tensor.mask for name, tensor in known.items()}
+        try:
+            for tensor in known.values():
+                tensor.mask = None  # so that all numbers are replaced
+            replace_data({parameter: arrays[name] for name, parameter in known.items()})
+        except BaseException:  # an interrupt too
+            masks = before
+            raise
+        finally:
+            for name, tensor in known.items():
+                tensor.mask = masks[name]
+
+
+def checked_mask(name: str, mask: Any) -> np.ndarray | None:
+    """Return a mask of a state dictionary as truth values; None if there is none."""
+    if mask is None:
+        return None
+    array = as_floats(mask, None, name + MASK)
+    if not np.isin(array, (0.0, 1.0)).all():
+        raise ArgumentError(f"{name}{MASK}: found other numbers than 0 and 1; nothing loaded")
+    return np.asarray(array != 0)
 
 
 def _name_once(

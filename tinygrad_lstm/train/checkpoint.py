@@ -19,7 +19,7 @@ from ..engine.arguments import excerpt, of_kind, optional
 from ..errors import FileError, check_path
 from ..files.npz import npz_bytes, npz_entries
 from ..files.whole import write_file
-from ..nn.entries import check_entries
+from ..nn.entries import check_entries, with_masks
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import LRScheduler
@@ -166,7 +166,7 @@ def restore(
     if missing:
         raise FileError(f"{path}: a checkpoint without {', '.join(sorted(missing))}")
     shapes = {name: tensor.shape for name, tensor in model.named_state().items()}
-    check_entries(f"{path} is of another model", state["model"], shapes)
+    check_entries(f"{path} is of another model", state["model"], with_masks(state["model"], shapes))
     before = state_of(model, update, schedule)
     try:
         load_state(state, model, update, schedule)
