@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.differentiate import grad
+from ..engine.cotangent import Sums
+from ..engine.gradients import starting_cotangent
 from ..engine.memory import collector_paused, give_back_memory
 from ..engine.place import ROOT, here
-from ..engine.tape import history
+from ..engine.tape import pull_back
 from ..engine.tensor import Tensor, constant
 from ..errors import TinygradError
 from ..formulas.derive import derive_packed
@@ -227,10 +228,12 @@ Right = tuple[np.ndarray, dict[Any, np.ndarray]]
 
 def _right(recorded: Recording) -> Right:
     """Return the loss, and the gradient by every leaf that has one."""
-    leaves = [x for x in history([recorded.loss]) if not x.inputs and x.requires_grad]
-    gradients = grad(recorded.loss, leaves) if leaves else ()
-    pairs = zip(leaves, gradients, strict=True)
-    return recorded.loss._array, {leaf: gradient._array for leaf, gradient in pairs}
+    loss = recorded.loss
+    if not loss.requires_grad:
+        return loss._array, {}
+    sums = Sums()
+    sums.add(loss, starting_cotangent(loss, None))
+    return loss._array, pull_back(sums)
 
 
 def _wrong(program: Native | Plain, recorded: Recording, right: Right, items: Sequence[Any]) -> str:

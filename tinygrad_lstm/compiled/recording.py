@@ -163,11 +163,13 @@ class Recording:
         No network that is derived depends on these numbers; an operation that repeats its operand
         still does.
         """
-        reached = {self.loss}
-        for entry in (waiting := [self.loss]):
-            waiting.extend(x for x in entry.inputs if x not in reached)
-            reached.update(entry.inputs)
-        entries = [x for x in reached if x.inputs and x._array.size >= LARGE]
+        reached, waiting = {self.loss}, [self.loss]
+        for entry in waiting:
+            for x in entry.inputs:
+                if x not in reached:
+                    reached.add(x)
+                    waiting.append(x)
+        entries = [x for x in waiting if x.inputs and x._array.size >= LARGE]
         entries.sort(key=lambda x: x.serial)
         draw, number = np.random.default_rng(0).uniform, dict[Tensor, Any]()
         for entry in entries:

@@ -24,7 +24,7 @@ from ..errors import UsageError
 from ..network.condense import condense
 from ..network.data_names import share_data
 from ..network.flow import DELAYS, SOURCES, Node
-from ..network.graph import Graph, check_recorded, graph
+from ..network.graph import Graph, check_recorded, graph, structure
 from ..network.parameters import Varying, varying
 from ..network.proof import fold_for_reading
 from ..network.signals import Signals
@@ -104,7 +104,8 @@ def derive_packed(loss: Tensor) -> Derived:
         If steps that are not alike are too many to be written one by one; the message says why
         they are not alike.
     """
-    recorded = condense(graph(loss))
+    signals = Signals(loss)
+    recorded = condense(structure(loss, signals=signals))
     network, reason = recorded, ""
     if any(len(loop.steps) > MOST_STEPS for loop in recorded.loops):
         try:
@@ -116,7 +117,7 @@ def derive_packed(loss: Tensor) -> Derived:
         network = recorded
         if len(network.nodes) > MOST_APART:
             raise UsageError(f"derive: found steps that are not alike, since {reason}")
-    return _Derivation(network, reason, loss, recorded).done(recorded)
+    return _Derivation(network, reason, loss, recorded, signals).done(recorded)
 
 
 def _what_varies(network: Graph) -> str:
@@ -143,10 +144,17 @@ def name_apart(network: Graph) -> Sequences:
 class _Derivation:
     """Builds the equations of one network."""
 
-    def __init__(self, network: Graph, reason: str, loss: Tensor, recorded: Graph) -> None:
+    def __init__(
+        self,
+        network: Graph,
+        reason: str,
+        loss: Tensor,
+        recorded: Graph,
+        signals: Signals | None = None,
+    ) -> None:
         network = share_data(collect_sums(network))
         self.network, self.reason = network, reason
-        self.signals = Signals(loss)
+        self.signals = Signals(loss) if signals is None else signals
         names = self.signals.names
         self.leaves = {name for x, name in names.items() if not x.inputs and x.requires_grad}
         self.parts = {

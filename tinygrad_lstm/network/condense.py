@@ -17,10 +17,10 @@ from ..engine.composites import COMPOSITES, Composite
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..engine.tensor import Tensor
-from .flow import AnyFlow, Flow, Node
+from .flow import AnyFlow, Node
 from .parameters import is_same
 from .step_sums import sum_over_steps
-from .wiring import Element, elements, rebuild_changed
+from .wiring import Element, elements, leading_elements, rebuild_changed
 
 Pattern = tuple[Composite, int, Tensor]  # a composite along an axis, as its body records it
 
@@ -33,19 +33,26 @@ def condense(graph: AnyFlow) -> AnyFlow:
     graph : Flow
         As recorded, neither folded nor transposed; not changed.
     """
-    return sum_over_steps(_Condensing(graph).result(graph))
+    recorded = elements(graph)
+    rank = {element: (at, 0) for at, element in enumerate(recorded)}
+    is_changed = _Condensing(recorded).change()
+    if is_changed:
+        alive = set(leading_elements(x for x in recorded if x.node.kind is Kind.OUTPUT))
+        recorded = [x for x in recorded if x in alive]
+    is_changed |= sum_over_steps(recorded, graph.loops, rank)
+    return rebuild_changed(graph, recorded, rank.__getitem__) if is_changed else graph
 
 
 class _Condensing:
-    def __init__(self, graph: Flow) -> None:
-        self.elements = elements(graph)
+    def __init__(self, recorded: list[Element]) -> None:
+        self.elements = recorded
         self.uses = Counter(x for user in self.elements for x in user.operands)
         self.names: Counter[tuple[Any, ...]] = Counter()
         self.patterns: dict[tuple[Any, ...], list[Pattern]] = {}
-        self.last_operations = _last_operations()
+        self.last_operations = {_kind_of(x) for x in _last_operations()}
 
-    def result(self, graph: AnyFlow) -> AnyFlow:
-        rank = {element: at for at, element in enumerate(self.elements)}
+    def change(self) -> bool:
+        """Make one element of what a composite recorded; return whether there is any."""
         is_changed = False
         for element in Interruptible(self.elements):
             for pattern in self._patterns_for(element):
@@ -54,14 +61,19 @@ class _Condensing:
                     self._replace(element, pattern, operand)
                     is_changed = True
                     break
-        if not is_changed:
-            return graph
-        return rebuild_changed(graph, self.elements, rank.__getitem__)
+        return is_changed
 
     def _patterns_for(self, element: Element) -> Iterator[Pattern]:
         """Return the composites whose last operation is that of an element."""
-        node, shape = element.node, element.shape
-        if not any(_does(node, x) for x in self.last_operations) or not shape or 0 in shape:
+        node = element.node
+        is_sum = node.kind is Kind.JUNCTION
+        if (
+            node.transposed
+            or (node.signs if is_sum else node.primitive) not in self.last_operations
+        ):
+            return
+        shape = element.shape
+        if not shape or 0 in shape:
             return
         key = shape, np.asarray(element.value).dtype
         if key not in self.patterns:
@@ -112,6 +124,13 @@ class _Condensing:
             Kind.MATRIX_FUNCTION, (), (), name, primitive, {"axis": axis}, stem=stem,
             shapes=(operand.shape,), scope=old.scope, step=old.step, loop=old.loop,
         )  # fmt: skip
+
+
+def _kind_of(tensor: Tensor) -> Any:
+    """Return what `_does` compares: the signs of a sum, or the primitive."""
+    primitive = tensor.primitive
+    assert primitive is not None
+    return primitive.signs if primitive.kind is Kind.JUNCTION else primitive
 
 
 def _does(node: Node, tensor: Tensor) -> bool:

@@ -145,12 +145,15 @@ def check_recorded(who: str, value: Any) -> Tensor:
     raise UsageError(f"{who}: found {found}, expected a Tensor computed from others{remedy}")
 
 
-def structure(*outputs: Tensor) -> Graph:
-    """Return the same graph, with old numbers if a leaf's data was replaced later."""
+def structure(*outputs: Tensor, signals: Signals | None = None) -> Graph:
+    """Return the same graph, with old numbers if a leaf's data was replaced later.
+
+    Whoever has the names of the signals already gives them.
+    """
     for output in outputs:
         check_recorded("graph", output)
     with collector_paused():
-        return _GraphBuilder(Signals(*outputs), outputs).build()
+        return _GraphBuilder(signals or Signals(*outputs), outputs).build()
 
 
 class _GraphBuilder:

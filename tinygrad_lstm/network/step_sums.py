@@ -7,6 +7,7 @@ same signal of every step for its operands (``sum(losses)``). Both are Σₖ e�
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,20 +19,25 @@ from ..engine.primitive import Primitive
 from ..engine.primitives import stack
 from ..engine.primitives import sum as total
 from .flow import AnyFlow, Loop, Node, Wire
-from .wiring import Element, elements, rebuild_changed
+from .wiring import Element
 
 Term = tuple[int, Element]  # an operand of a sum, with its sign
 
 
-def sum_over_steps(graph: AnyFlow) -> AnyFlow:
-    """Return a graph in which a sum over all steps of a loop is the sum of a sequence.
+def sum_over_steps(
+    recorded: list[Element], loops: Sequence[Loop], rank: dict[Element, Any]
+) -> bool:
+    """Make a sum over all steps of a loop the sum of a sequence; return whether there is any.
 
     Parameters
     ----------
-    graph : Flow
-        As recorded, neither folded nor transposed; not changed.
+    recorded : list of Element
+        As recorded, neither folded nor transposed; changed.
+    loops : sequence of Loop
+    rank : dict of Element to (int, int)
+        The place of each; new elements are added.
     """
-    return _StepSums(graph).result(graph)
+    return _StepSums(recorded, loops).change(rank)
 
 
 def collect_sums(graph: AnyFlow) -> AnyFlow:
@@ -72,14 +78,13 @@ def collect_sums(graph: AnyFlow) -> AnyFlow:
 
 
 class _StepSums:
-    def __init__(self, graph: AnyFlow) -> None:
-        self.loops = graph.loops
-        self.elements = elements(graph)
+    def __init__(self, recorded: list[Element], loops: Sequence[Loop]) -> None:
+        self.loops, self.elements = loops, recorded
         self.uses = Counter(x for user in self.elements for x in user.operands)
         self.new: dict[Element, Element] = {}  # what stands for a total
 
-    def result(self, graph: AnyFlow) -> AnyFlow:
-        rank = {element: (at, 0) for at, element in enumerate(self.elements)}
+    def change(self, rank: dict[Element, Any]) -> bool:
+        """Make the sums, and rank them before what reads them."""
         is_changed = False
         for element in Interruptible(self.elements):
             element.operands = [self.new.get(x, x) for x in element.operands]
@@ -87,9 +92,7 @@ class _StepSums:
                 sums = self._of_running_total(element) or self._of_all_steps(element)
                 is_changed |= bool(sums)
                 rank.update((x, (rank[element][0], 1 + at)) for at, x in enumerate(sums))
-        if not is_changed:
-            return graph
-        return rebuild_changed(graph, self.elements, rank.__getitem__)
+        return is_changed
 
     def _of_running_total(self, last: Element) -> list[Element]:
         """Make one sum of a total that every step of a loop adds to, if nobody reads it before."""

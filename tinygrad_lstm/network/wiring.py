@@ -46,7 +46,8 @@ class Element:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of its signal, at one step."""
-        shape: tuple[int, ...] = np.shape(self.value)
+        value = self.value
+        shape: tuple[int, ...] = value.shape if type(value) is np.ndarray else np.shape(value)
         return shape[1:] if self.node.is_timed else shape
 
     @property
