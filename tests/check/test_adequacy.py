@@ -103,7 +103,7 @@ def test_our_own_set_up_sees_every_mistake():
 ZERO = "start from states that are not zero"
 LAST = "let every step add to the loss, not the last one alone"
 RANDOM = "take random inputs, weights and targets"
-LONG = "make no axis 1 long: batch, features, hidden units"
+LONG = "use two or more samples, features and hidden units"
 OURS = {
     "lstm": (), "mlp": (), "softmax": (), "elman": (), "gru": (), "formula": (), "mazur": (),
     "fir": (ZERO,), "question": (LONG, ZERO), "gomez": (LONG, ZERO), "gers": (ZERO,), "tmva": (),
@@ -142,7 +142,7 @@ NEVER = {  # what is no mistake in these networks, whatever the numbers: where i
         ({"T": 1, "B": 1, "start": 0.0}, "derivative missing", "two steps or more"),
         ({"T": 1, "B": 3, "start": 0.0}, "carry dropped", "not zero"),
         ({"T": 2, "B": 1, "start": 0.0}, "sum over steps missing", "not zero"),
-        ({"H": 1}, "weight not transposed", "no axis 1 long"),
+        ({"H": 1}, "weight not transposed", "two or more samples"),
     ],
     ids=["one step", "one step of a batch", "zero start", "one hidden unit"],
 )

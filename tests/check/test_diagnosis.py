@@ -146,7 +146,7 @@ def test_what_two_mistakes_make_up_for_is_right_where_all_is_given():
     assert next(row for row in found.rows if row.name == "lstm.b").ok
     diagnosis = found.mistakes[0]
     assert diagnosis.left == 0 and "lstm.b" not in diagnosis.says
-    assert diagnosis.says == "everything is 3 times what it should be: a factor of the loss"
+    assert diagnosis.says == "every gradient is 3 times what it should be: a factor of the loss"
 
 
 def test_nothing_is_tried_when_the_time_is_over(monkeypatch):

@@ -200,7 +200,7 @@ def _advice(view: View, unseen: list[Mistake]) -> list[str]:
         advice.append("take two steps or more; take three to see mistakes in the carry")
     sources = [node.outputs[0] for node in network.nodes if node.kind in SOURCES]
     if any(1 in np.shape(network.wires[wire].value) for wire in sources):
-        advice.append("make no axis 1 long: batch, features, hidden units")
+        advice.append("use two or more samples, features and hidden units")
     starts = [
         network.wires[node.inputs[1]].value for node in network.nodes
         if node.kind in (Kind.DELAY, Kind.ADVANCE)

@@ -38,7 +38,7 @@ def compare(
     *,
     digits: int | None = None,
 ) -> Report:
-    """Hold gradients derived by hand against the tape's.
+    """Compare gradients derived by hand with the gradients of the tape.
 
     Parameters
     ----------
@@ -51,12 +51,11 @@ def compare(
         The tolerance, relative to the signal's largest entry: by default 1e-12 in float64, 1e-5 if
         a value is of float32.
     digits : int, optional
-        How many digits were printed. The numbers show whether these are digits after the point
-        (0.002) or, as in scientific notation, digits in all (4.12e-4) or all but the first (what
-        ``%.3e`` prints). A difference counts only
-        beyond half a unit of the last digit, of the value and of the values it was computed from.
-        Where zeros would pass as well, the verdict is ``too few digits``: the row neither agrees
-        nor differs.
+        How many digits were printed. Count the digits after the point (0.002), or all digits
+        (4.12e-4), or all digits but the first (``%.3e``); the numbers show which of these was
+        counted. A difference counts only if it is larger than half a unit of the last digit: of
+        the number, and of the numbers from which this number was computed. Where zeros would pass
+        too, the verdict is ``too few digits``: the row neither agrees nor differs.
 
     Returns
     -------
@@ -76,8 +75,8 @@ def compare(
     ArgumentError
         If ``rtol`` or ``digits`` is out of its range.
 
-    A fault in some of the gradients does not stop the others: the error has, as ``report``, the
-    Report on those.
+    A fault in some gradients does not stop the comparison of the others: ``error.report`` is the
+    Report on the other gradients.
     """
     if rtol is not None and not (isinstance(rtol, Real) and rtol >= 0):
         raise ArgumentError(f"compare: rtol is {excerpt(rtol)}, expected a number from 0")

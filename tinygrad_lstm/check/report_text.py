@@ -29,7 +29,7 @@ FACTOR = re.compile(r"[^\s;,]+ times what it should be")
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 TIME_UP = "the time was up before all mistakes were tried; diagnose(seconds=…) sets it"
 NOISE = (
-    "the wrong gradients are off by about {:.0e} of their size, in no pattern that a mistake would "
+    "the wrong gradients differ by about {:.0e} of their size, in no pattern that a mistake would "
     "leave: noise, or too few correct digits (digits=…, or --digits, says how many there are)"
 )
 UNASKED = "report.diagnose() looks for the mistake"
@@ -146,7 +146,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
         yield f"every step on its own, since {view.reason}"
     if report.unplaced:
         reasons = [f"{name} ({_why_unplaced(report, name)})" for name in report.unplaced]
-        yield f"compared, but not blamed: {_list(reasons)}"
+        yield f"differs, but not used to find the mistake: {_list(reasons)}"
     yield from _steps_of_plain_loops(report)
     blame = report.blame
     if blame is None:

@@ -23,7 +23,7 @@ from .kinds import matrix_function
 from .numerics import Array
 from .primitive import Primitive
 from .primitives import sum
-from .samples import tried
+from .samples import cases
 from .symbol import function
 
 
@@ -56,7 +56,7 @@ def _total(x: Array, axis: Any) -> Array:
     return sum(x, axis=axis, keepdims=True)
 
 
-SAMPLES = tried([(3,), dict(axis=-1)], [(2, 3), dict(axis=1)], [(2, 3, 2), dict(axis=-2)])
+SAMPLES = cases([(3,), dict(axis=-1)], [(2, 3), dict(axis=1)], [(2, 3, 2), dict(axis=-2)])
 
 softmax = matrix_function(
     "softmax", _softmax,

@@ -1,8 +1,8 @@
 """Sums of the cotangents that flow back to a signal, and the order in which signals are done.
 
 Knows what the kinds hand over and no Tensors. Signals take their turns in reverse order of
-recording: whatever used the latest of those that wait was recorded after it, so that its sum is
-complete. Leaves take no turn: their sums are complete when all computed signals have had a turn.
+recording: the latest waiting signal is next. All its users were recorded after it and had their
+turns, so its sum is complete. Leaves take no turn: their sums are complete at the end.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class PlainSums:
 class Sums(PlainSums):
     """Sums of cotangents that are arrays, at the speed of a backward pass written by hand.
 
-    A sum that this table made itself is added to in place; a first term, which others may hold,
-    is not. The cotangent of a part goes straight into one buffer for the whole, so that reading T
-    steps of a sequence costs T, not T². The products xᵀ δ of a shared weight are summed by large
-    matrix products over many stacked rows.
+    If this table made the sum, the next term is added in place. The first term may belong to
+    another owner, and is not changed. The cotangent of a part goes straight into one buffer for the
+    whole, so that reading T steps of a sequence costs T, not T². The products xᵀ δ of a shared
+    weight are summed by large matrix products over many stacked rows.
     """
 
     __slots__ = ("own", "stacked")

@@ -28,7 +28,7 @@ from .kinds import linear
 from .numerics import Array, floats
 from .primitive import Primitive
 from .primitives import concatenate, pad, stack
-from .samples import tried
+from .samples import cases
 from .symbol import Notation
 
 __all__ = [
@@ -62,7 +62,7 @@ def _fourier(x: Array, *, axis: int = -1, sign: int = -1) -> Array:
 fourier: Primitive = linear(
     "fourier", _fourier, lambda ct, x, axis=-1, sign=-1: fourier(ct, axis=axis, sign=-sign),
     notation=Notation("fourier({0}, {sign})", r"\mathcal{{F}}_{{{sign}}}\left({0}\right)"),
-    samples=tried([(2, 4), dict(axis=-1, sign=-1)], [(2, 3, 2), dict(axis=-2, sign=1)]),
+    samples=cases([(2, 4), dict(axis=-1, sign=-1)], [(2, 3, 2), dict(axis=-2, sign=1)]),
     analytic=False,
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ from .arguments import as_array
 from .arrays import as_floats, plain
 from .cotangent import Sums
 from .reading import Reading
-from .tape import pull_back, replaced
+from .tape import last_replacement, pull_back
 
 _ndarray = np.ndarray
 _retained: dict[int, ref[Any]] = {}  # the Tensors of retain_grad(), by serial number
@@ -158,7 +158,7 @@ def is_plain_start(output: Any) -> bool:
     was computed.
     """
     is_alone = not _retained and not _watchers_now()
-    return bool(is_alone and output.requires_grad and replaced.latest < output.serial)
+    return bool(is_alone and output.requires_grad and last_replacement.serial < output.serial)
 
 
 def _retained_now() -> set[Any]:

@@ -103,7 +103,7 @@ class _Table:
 table = _Table()
 
 
-def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
+def _with_trial(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
     """Return a constructor that runs the rules of a primitive outside of the engine at once."""
 
     @wraps(constructor)
@@ -125,7 +125,7 @@ def _tried(constructor: Callable[..., Primitive]) -> Callable[..., Primitive]:
     return declare
 
 
-@_tried
+@_with_trial
 def elementwise(
     name: str, forward: Rule, *partials: Rule | None, scale: Rule = operator.mul, **more: Any
 ) -> Primitive:
@@ -162,7 +162,7 @@ def elementwise(
     return primitive
 
 
-@_tried
+@_with_trial
 def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> Primitive:
     """Declare a signed sum, Σ ±x."""
 
@@ -192,7 +192,7 @@ def junction(name: str, forward: Rule, signs: tuple[int, ...], **more: Any) -> P
     return primitive
 
 
-@_tried
+@_with_trial
 def linear(
     name: str,
     forward: Rule,
@@ -223,7 +223,7 @@ def linear(
     return primitive
 
 
-@_tried
+@_with_trial
 def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     """Declare the joining of many operands by where each of them lies in the result.
 
@@ -245,7 +245,7 @@ def join(name: str, forward: Rule, pieces: Rule, **more: Any) -> Primitive:
     return primitive
 
 
-@_tried
+@_with_trial
 def bilinear(
     name: str,
     forward: Rule,
@@ -322,7 +322,7 @@ def _jacobian_first(ct: Array, partial: Array) -> Array:
     return partial * ct
 
 
-@_tried
+@_with_trial
 def reduction(
     name: str, forward: Rule, partial: Rule, *, scale: Rule = _jacobian_first, **more: Any
 ) -> Primitive:
@@ -345,7 +345,7 @@ def reduction(
     return primitive
 
 
-@_tried
+@_with_trial
 def matrix_function(
     name: str, forward: Rule, *pulls: Rule, pushes: Sequence[Rule], **more: Any
 ) -> Primitive:
@@ -376,7 +376,7 @@ def matrix_function(
     return primitive
 
 
-@_tried
+@_with_trial
 def cut(name: str, forward: Rule, **more: Any) -> Primitive:
     """Declare an operation that passes its operand on and no gradient back."""
     return Primitive(name, Kind.CUT, forward, lambda *_: None, lambda *_: None, **more)

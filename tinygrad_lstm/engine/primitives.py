@@ -47,10 +47,10 @@ from .samples import (
     UNARY,
     UNARY_POSITIVE,
     above,
+    cases,
     inside,
     positive,
     real,
-    tried,
 )
 from .symbol import Notation, Symbol, function
 
@@ -103,7 +103,7 @@ def _unary(
     """Declare a function of one number under its own name; ``written`` is its name in LaTeX."""
     name = forward.__name__
     notation = written if isinstance(written, Notation) else function(name, written)
-    samples = tried(*ONE, on=on)
+    samples = cases(*ONE, on=on)
     return elementwise(name, forward, partial, notation=notation, samples=samples, **more)
 
 
@@ -280,7 +280,7 @@ hadamard = bilinear("hadamard", np.multiply, lambda ct, a, b: ct * b, lambda ct,
 matmul   = bilinear("matmul", _matmul, _matmul_left, _matmul_right, notation=symbol.MATMUL, numpy=(np.matmul, np.dot),
                     rows=_matmul_rows, is_entrywise=False, gains=(lambda a, b: _turned(b), lambda a, b: _turned(a)),
                     sides=(+1, -1), steps=steps.of_matmul, columns=lambda shapes: [1] if len(shapes[1]) == 2 else [],
-                    samples=tried([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)],
+                    samples=cases([(2, 3), (3, 4)], [(3,), (3, 4)], [(2, 3), (3,)], [(3,), (3,)], [(5, 2, 3), (3, 4)],
                                   [(2, 3), (5, 3, 4)], [(5, 2, 3), (5, 3, 4)], [(5, 1, 2, 3), (4, 3, 2)],
                                   [(3,), (5, 3, 4)], [(5, 2, 3), (3,)], [(1, 2, 3), (5, 3, 1)]))
 # fmt: on
@@ -408,49 +408,49 @@ average      = linear("average", digits.average, _average_transposed,
                       forms=forms.REDUCING, samples=REDUCED)
 cumsum       = linear("cumsum", _cumsum, _cumsum_transposed, notation=function("cumsum"), numpy=(np.cumsum,),
                       forms=dict(axis=forms.along),
-                      samples=tried([(2, 3), dict(axis=1)], [(4,), dict(axis=0)], [(2, 3)], [(2, 3, 2), dict(axis=-2)]))
+                      samples=cases([(2, 3), dict(axis=1)], [(4,), dict(axis=0)], [(2, 3)], [(2, 3, 2), dict(axis=-2)]))
 astype       = linear("astype", _astype, _astype_transposed, notation=function("astype", parameters=("dtype",)),
                       forms=dict(dtype=forms.float_type), analytic=False,
-                      samples=tried([(2, 3), dict(dtype=np.dtype(float))], [(), dict(dtype=np.dtype(float))]))
+                      samples=cases([(2, 3), dict(dtype=np.dtype(float))], [(), dict(dtype=np.dtype(float))]))
 reshape      = linear("reshape", _reshape, lambda ct, x, shape: ct.reshape(x.shape), notation=symbol.RESHAPE,
                       steps=steps.of_reshape, numpy=(np.reshape,), forms=dict(shape=forms.sizes),
-                      samples=tried([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))],
+                      samples=cases([(2, 3), dict(shape=(3, 2))], [(2, 3), dict(shape=(-1,))],
                                     [(), dict(shape=(1, 1))]))
 transpose    = linear("transpose", _transpose, _transpose_transposed, notation=symbol.TRANSPOSE,
                       steps=steps.of_transpose, numpy=(np.transpose,), forms=dict(axes=forms.order),
-                      samples=tried([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
+                      samples=cases([(2, 3)], [(2, 3, 4), dict(axes=(1, 2, 0))], [(2, 3, 4), dict(axes=(-1, 0, 1))]))
 broadcast_to = linear("broadcast_to", _broadcast_to, _broadcast_to_transposed,
                       notation=function("broadcast", parameters=("shape",)), steps=steps.of_broadcast,
                       numpy=(np.broadcast_to,), forms=dict(shape=forms.sizes),
-                      samples=tried([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))],
+                      samples=cases([(3,), dict(shape=(2, 3))], [(2, 1), dict(shape=(4, 2, 3))],
                                     [(), dict(shape=(2,))]))
 getitem      = linear("getitem", _getitem, lambda ct, x, index: scatter(ct, index=index, shape=x.shape),
                       notation=symbol.ITEM, is_part=True, steps=steps.of_part, forms=dict(index=forms.part),
-                      samples=tried([(3, 2), dict(index=1)],
+                      samples=cases([(3, 2), dict(index=1)],
                                     [(4, 3), dict(index=(slice(1, None, 2), slice(None, None, -1)))],
                                     [(2, 3), dict(index=(Ellipsis, None, 1))]))
 scatter      = linear("scatter", _scatter, lambda ct, x, index, shape: getitem(ct, index=index),
                       notation=function("scatter", parameters=("index", "shape")),
                       forms=dict(index=forms.part, shape=forms.sizes),
-                      samples=tried([(2,), dict(index=1, shape=(3, 2))],
+                      samples=cases([(2,), dict(index=1, shape=(3, 2))],
                                     [(2, 3), dict(index=(slice(1, None, 2),), shape=(4, 3))]))
 gather       = linear("gather", _gather, lambda ct, x, index: scatter_add(ct, index=index, shape=x.shape),
                       notation=symbol.ITEM, is_part=True, add_part=digits.add_at, forms=dict(index=forms.entries),
-                      samples=tried([(4, 3), dict(index=np.array([2, 0, 2]))],
+                      samples=cases([(4, 3), dict(index=np.array([2, 0, 2]))],
                                     [(3, 4), dict(index=(np.array([0, 2, 0]), np.array([1, 3, 1])))],
                                     [(2, 3), dict(index=np.array([[True, False, True], [False, True, True]]))]))
 scatter_add  = linear("scatter_add", _scatter_add, lambda ct, x, index, shape: gather(ct, index=index),
                       notation=function("scatter_add", parameters=("index", "shape")),
                       forms=dict(index=forms.entries, shape=forms.sizes),
-                      samples=tried([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
+                      samples=cases([(3, 2), dict(index=np.array([1, 0, 1]), shape=(2, 2))]))
 pad          = linear("pad", _pad, _pad_transposed, notation=function("pad", parameters=("pad_width",)),
                       forms=dict(pad_width=forms.widths),
-                      samples=tried([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
+                      samples=cases([(2, 3), dict(pad_width=1)], [(2, 3), dict(pad_width=((0, 1), (2, 0)))]))
 sliding_windows = linear("sliding_windows", windows.sliding_windows,
         lambda ct, x, **windows: overlap_add(ct, **windows, shape=x.shape),
         notation=function("windows", parameters=("window_shape",)), numpy=(sliding_window_view,),
         forms=dict(window_shape=forms.sizes, axis=forms.apart, stride=forms.above_0, dilation=forms.above_0),
-        samples=tried([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))],
+        samples=cases([(5,), dict(window_shape=2)], [(4, 5), dict(window_shape=(2, 3))],
                       [(2, 5, 3), dict(window_shape=3, axis=1)],
                       [(8, 2, 7), dict(window_shape=(2, 3), axis=(-1, 0), stride=(2, 3), dilation=(3, 1))]))
 overlap_add  = linear("overlap_add", windows.overlap_add,
@@ -458,7 +458,7 @@ overlap_add  = linear("overlap_add", windows.overlap_add,
         notation=function("overlap_add", parameters=("shape",)),
         forms=dict(window_shape=forms.sizes, axis=forms.order, stride=forms.above_0, dilation=forms.above_0,
                    shape=forms.sizes),
-        samples=tried([(4, 2), dict(window_shape=2, shape=(5,))],
+        samples=cases([(4, 2), dict(window_shape=2, shape=(5,))],
                       [(2, 3, 3, 3), dict(window_shape=3, axis=1, shape=(2, 5, 3))],
                       [(2, 2, 3), dict(window_shape=3, axis=0, stride=4, dilation=2, shape=(10, 2))]))
 # fmt: on
@@ -499,9 +499,9 @@ def _stack_pieces(shapes: Sequence[tuple[int, ...]], axis: Any = 0) -> Any:
 # fmt: off
 concatenate = join("concatenate", _concatenate, _concatenate_pieces, notation=function("concatenate"),
                    numpy=(np.concatenate,),
-                   samples=tried([(2, 3), (1, 3)], [(2, 1), (2, 3), (2, 2), dict(axis=-1)], [(3,)]))
+                   samples=cases([(2, 3), (1, 3)], [(2, 1), (2, 3), (2, 2), dict(axis=-1)], [(3,)]))
 stack       = join("stack", _stack, _stack_pieces, notation=function("stack"), numpy=(np.stack,),
-                   samples=tried([(2, 3), (2, 3)], [(2,), (2,), (2,), dict(axis=-1)], [()]))
+                   samples=cases([(2, 3), (2, 3)], [(2,), (2,), (2,), dict(axis=-1)], [()]))
 # fmt: on
 
 # --- reductions ---------------------------------------------------------------------------------

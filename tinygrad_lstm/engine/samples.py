@@ -40,7 +40,7 @@ def truth(count: int, position: int) -> Array:
     return np.arange(count) % 3 != 1
 
 
-def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
+def cases(*several: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
     """Return samples for each case: the operands' shapes, then perhaps the parameters.
 
     ``on`` says where the operands lie: one domain for all, or one for each.
@@ -48,7 +48,7 @@ def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
 
     def samples() -> list[Sample]:
         sets = []
-        for case in cases:
+        for case in several:
             shapes = [entry for entry in case if isinstance(entry, tuple)]
             parameters = {
                 name: v for entry in case if isinstance(entry, dict) for name, v in entry.items()
@@ -66,15 +66,15 @@ def tried(*cases: list[Any], on: Any = real) -> Callable[[], list[Sample]]:
 
 ONE = ([(2, 3)], [(4,)], [()])
 TWO = ([(2, 3), (2, 3)], [(2, 3), (3,)], [(), (2, 1)], [(2, 1, 3), (4, 1)], [(1,), (1, 1)])
-UNARY, UNARY_POSITIVE = tried(*ONE), tried(*ONE, on=positive)
+UNARY, UNARY_POSITIVE = cases(*ONE), cases(*ONE, on=positive)
 BINARY, QUOTIENT, POWERS = (
-    tried(*TWO),
-    tried(*TWO, on=(real, positive)),
-    tried(*TWO, on=(positive, real)),
+    cases(*TWO),
+    cases(*TWO, on=(real, positive)),
+    cases(*TWO, on=(positive, real)),
 )
-REPLACED = tried([(2, 3), (), (), ()], [(3,), (), (), ()])
-CHOICE = tried([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real))
-REDUCED = tried(
+REPLACED = cases([(2, 3), (), (), ()], [(3,), (), (), ()])
+CHOICE = cases([(2, 3), (2, 3), (2, 3)], [(3,), (2, 1), ()], on=(truth, real, real))
+REDUCED = cases(
     [(2, 3), dict(axis=1)],
     [(2, 3)],
     [(2, 3, 2), dict(axis=(0, 2))],

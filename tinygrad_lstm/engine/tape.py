@@ -19,8 +19,8 @@ Node = Any
 def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
     """Return the outputs and all that they were computed from, the latest recorded first.
 
-    Only what a gradient flows through, unless ``everything`` is asked for: names and pictures need
-    no numbers, and may be had of a tape whose leaves were updated since.
+    By default only signals with a gradient. With ``everything`` all signals, even if a leaf was
+    updated after the recording: names and pictures need no numbers.
 
     Raises
     ------
@@ -30,25 +30,25 @@ def history(outputs: Iterable[Node], *, everything: bool = False) -> list[Node]:
     """
     by_serial = {node.serial: node for node in outputs if everything or node.requires_grad}
     nodes = list(by_serial.values())
-    for node in Interruptible(nodes):  # which grow
+    for node in Interruptible(nodes):  # the loop reaches the operands that it appends
         for operand in node.inputs:
             if (everything or operand.requires_grad) and operand.serial not in by_serial:
                 by_serial[operand.serial] = operand
                 nodes.append(operand)
     order = [by_serial[serial] for serial in sorted(by_serial, reverse=True)]
     oldest = next((node.serial for node in reversed(order) if node.inputs), 0)
-    if replaced.latest > oldest and not everything:
+    if last_replacement.serial > oldest and not everything:
         refuse_changes(order)
     return order
 
 
-class _Replaced:
-    """When a leaf's data was last replaced, so that most histories need not look."""
+class _LastReplacement:
+    """The serial number of the last replacement of a leaf's data: most histories are older."""
 
-    latest = -1
+    serial = -1
 
 
-replaced = _Replaced()
+last_replacement = _LastReplacement()
 
 
 def refuse_changes(order: list[Node]) -> None:
@@ -117,7 +117,7 @@ def pull_back(sums: Any) -> dict[Node, Any]:
             of_wanted[node] = ct
         pull = node.primitive.pull
         pull(node, ct, sums)
-    if node is not None and replaced.latest > node.serial:  # the oldest of all
+    if node is not None and last_replacement.serial > node.serial:  # the oldest of all
         history(outputs)  # which says what was replaced
     rest: dict[Any, Any] = sums.rest()
     return rest | of_wanted if of_wanted else rest

@@ -32,7 +32,7 @@ from .numpy_protocol import NumPyProtocol
 from .off_tape import note_reading
 from .place import Place, checked_name, here
 from .primitive import Primitive
-from .tape import replaced
+from .tape import last_replacement
 from .whole_numbers import WholeNumbers, take_rows
 
 _serials = count()
@@ -177,7 +177,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
                 f"{self.label()}: found data of shape {new.shape}, expected {self.shape}"
             )
         self._array = new if self.mask is None else self._masked(new)
-        self.serial = replaced.latest = next(_serials)  # younger now than whatever used it
+        self.serial = last_replacement.serial = next(_serials)  # younger now than whatever used it
 
     def hold(self, array: np.ndarray) -> None:
         """Replace a leaf's numbers by an array that fits, without copying it."""
@@ -185,7 +185,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             self.data = array
             return
         self._array = array if self.mask is None else self._masked(array)
-        self.serial = replaced.latest = next(_serials)
+        self.serial = last_replacement.serial = next(_serials)
 
     @property
     def mask(self) -> np.ndarray | None:

@@ -36,7 +36,7 @@ from ..nn.lstm_equations import LSTMEquations
 from ..nn.module import Module
 from .framework import Framework
 from .layer_parts import LayerPart
-from .plain_layers import Tables, packed, same, unpacked
+from .plain_layers import Tables, our_arrays, same, their_arrays
 from .registry import register
 
 
@@ -82,7 +82,7 @@ class Keras(Framework):
         if isinstance(part.owner, nn.Attention):
             return _attention(part.owner, ours)
         if part.equations is None:
-            return packed(TABLES, part.owner, ours)
+            return their_arrays(TABLES, part.owner, ours)
         arrays = {
             "kernel": self.to_order(part, ours["W"]),
             "recurrent_kernel": self.to_order(part, ours["U"]),
@@ -96,7 +96,7 @@ class Keras(Framework):
         if isinstance(part.owner, nn.Attention):
             return _from_attention(part.owner, theirs)
         if part.equations is None:
-            return unpacked(TABLES, part.owner, theirs)
+            return our_arrays(TABLES, part.owner, theirs)
         ours = {
             "W": self.from_order(part, theirs["kernel"]),
             "U": self.from_order(part, theirs["recurrent_kernel"]),

@@ -27,20 +27,20 @@ def same(array: Any) -> Any:
     return array
 
 
-def turned(matrix: Any) -> Any:
+def transpose(matrix: Any) -> Any:
     """Return a matrix transposed."""
     return matrix.T
 
 
-def packed(tables: Tables, layer: Module, ours: Mapping[str, Any]) -> dict[str, Any]:
+def their_arrays(tables: Tables, layer: Module, ours: Mapping[str, Any]) -> dict[str, Any]:
     """Return a framework's arrays by their names, from those of ours that a table has."""
     return {
         name: to(ours[letter]) for letter, (name, to, _) in rows(tables, layer) if letter in ours
     }
 
 
-def unpacked(tables: Tables, layer: Module, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return our arrays by our letters: the inverse of `packed`."""
+def our_arrays(tables: Tables, layer: Module, theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return our arrays by our letters: the inverse of `their_arrays`."""
     return {
         letter: back(theirs[name])
         for letter, (name, _, back) in rows(tables, layer)

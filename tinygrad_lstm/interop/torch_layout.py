@@ -38,11 +38,11 @@ from ..nn.module import Module
 from ..nn.rnn import RNNEquations
 from .framework import Framework
 from .layer_parts import LayerPart, joint
-from .plain_layers import Tables, packed, same, turned, unpacked
+from .plain_layers import Tables, our_arrays, same, their_arrays, transpose
 from .registry import register
 
 TABLES: Tables = {
-    nn.Dense: {"W": ("weight", turned, turned), "b": ("bias", same, same)},
+    nn.Dense: {"W": ("weight", transpose, transpose), "b": ("bias", same, same)},
     Conv: {"W": ("weight", same, same), "b": ("bias", same, same)},
     nn.LayerNorm: {"g": ("weight", same, same), "b": ("bias", same, same)},
     nn.GroupNorm: {"g": ("weight", same, same), "b": ("bias", same, same)},
@@ -54,7 +54,7 @@ TABLES: Tables = {
     },
     nn.Embedding: {"E": ("weight", same, same)},
     nn.Attention: {
-        "W_o": ("out_proj.weight", turned, turned), "b_o": ("out_proj.bias", same, same),
+        "W_o": ("out_proj.weight", transpose, transpose), "b_o": ("out_proj.bias", same, same),
     },
 }  # fmt: skip
 
@@ -91,7 +91,7 @@ class PyTorch(Framework):
 
     def pack(self, part: LayerPart, ours: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return _attention(part.owner, ours) | packed(TABLES, part.owner, ours)
+            return _attention(part.owner, ours) | their_arrays(TABLES, part.owner, ours)
         arrays = {
             "weight_ih": self.to_order(part, ours["W"]).T,
             "weight_hh": self.to_order(part, ours["U"]).T,
@@ -102,7 +102,7 @@ class PyTorch(Framework):
 
     def unpack(self, part: LayerPart, theirs: Mapping[str, Any], gradient: bool) -> dict[str, Any]:
         if part.equations is None:
-            return _from_attention(theirs) | unpacked(TABLES, part.owner, theirs)
+            return _from_attention(theirs) | our_arrays(TABLES, part.owner, theirs)
         ours = {
             "W": self.from_order(part, theirs["weight_ih"].T),
             "U": self.from_order(part, theirs["weight_hh"].T),

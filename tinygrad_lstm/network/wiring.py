@@ -1,8 +1,8 @@
 """Elements, which know their operands, and the wires between them.
 
 Knows nodes and wires. A program, recorded or folded, says which operands an element has. In a graph
-every wire has one producer and one consumer: what is used more than once passes through a branch
-point, and an operand given smaller than it is used through a broadcast.
+every wire has one producer and one consumer. A signal with several users passes a branch point, and
+an operand that is smaller than its use passes a broadcast.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Optimizer:
         Leaves that require gradients; or groups of them, each a dictionary of ``params`` and of the
         options in which the group differs.
     **options
-        Those of the rule: the values in all groups that do not say otherwise.
+        The options of the rule, for all groups that do not set an option themselves.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Optimizer:
 
     @property
     def params(self) -> list[Tensor]:
-        """All parameters; the list of the group itself where there is only one."""
+        """All parameters. With one group, this is the list of the group itself."""
         groups = groups_of(self, "params")
         own: list[Tensor] = groups[0]["params"]
         return own if len(groups) == 1 else [x for group in groups for x in group["params"]]

@@ -29,8 +29,8 @@ class ReduceLROnPlateau(LRScheduler):
     factor : float in [0, 1)
     patience : int, at least 0
     threshold : float, at least 0
-        What is better by no more than this is no better: a share of the best number in
-        threshold_mode "rel", a number in "abs".
+        A smaller improvement does not count. The threshold is a share of the best number in
+        threshold_mode "rel", and a number in "abs".
     threshold_mode : "rel" or "abs"
     cooldown : int, at least 0
         Steps after a change in which nothing is counted.
@@ -80,7 +80,7 @@ class ReduceLROnPlateau(LRScheduler):
         return {}
 
     def step(self, metrics: float) -> None:  # type: ignore[override]
-        """Take note of the number of this step; one that is not a number is no better.
+        """Record the number of this step; nan does not count as better.
 
         Raises
         ------

@@ -38,7 +38,7 @@ def loss_factors(nets: Networks) -> Iterator[Mistake]:
 
 
 def _everything(nets: Networks, node: Node, size: float, text: str, kind: str) -> Mistake:
-    says = f"everything is {text} times what it should be: a factor of the loss"
+    says = f"every gradient is {text} times what it should be: a factor of the loss"
     change, ranked_as = _scaled_input(node.outputs[0], size), f"{kind} of the loss"
     return Mistake(kind=kind, where=nets.makes(node), says=says, right="1", wrong=text,
                    change=change, ranked_as=ranked_as)  # fmt: skip
