@@ -24,7 +24,7 @@ from tinygrad_lstm.engine import elementwise, function
 from tinygrad_lstm.engine.place import Packed
 from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import PackageError, UsageError
-from tinygrad_lstm.formulas.as_read import OVER_STEPS
+from tinygrad_lstm.formulas.as_read import OF_STEPS, OVER_STEPS
 from tinygrad_lstm.formulas.derivation import Derivation
 from tinygrad_lstm.formulas.derived import Stage
 from tinygrad_lstm.formulas.layout import page
@@ -446,7 +446,7 @@ class Numbers:
             else x
             for name, x in formula.parameters.items()
         }
-        if formula.notation is OVER_STEPS:
+        if formula.notation in (OVER_STEPS, OF_STEPS):
             raise AssertionError("is printed alone")
         return formula.apply(*operands, **parameters)
 
@@ -836,6 +836,31 @@ def test_the_class_of_each_step_is_read_at_that_step():
     assert "loss = −0.25 Σₖ log softmax(yₖ)[index(k)]" in " ".join(text.split())
     assert "δyₖ = 0.25 (softmax(yₖ) − onehot(index(k)))" in text
     assert "index(k) = 3, 2, 4, 1." in text and "scatter" not in text
+
+
+def test_classes_of_a_batch_are_told_as_onehot():
+    W, x = drawn(3, 4, name="W"), drawn(5, 2, 3)
+    loss: Any = 0.0
+    for k in tg.steps(5):
+        z = x[k] @ W
+        z.name = "z"
+        loss = loss + tg.nn.softmax_cross_entropy(z, [[0, 3], [2, 1], [3, 3], [1, 0], [2, 2]][k])
+    text = " ".join(str(check(loss)).split())
+    assert "lossₖ = −0.5 Σ (onehot(index(k)) ∘ (log softmax(zₖ) along axis 1))" in text
+    assert "δzₖ = 0.5 δlossₖ ∘ ((softmax(zₖ) along axis 1) − onehot(index(k)))" in text
+
+
+def test_a_softmax_and_a_sum_over_steps_have_lines_of_their_own():
+    out, _ = tg.nn.RNN(2, 3, seed=0)(drawn(4, 2, 2))
+    weights = tg.softmax(tg.sum(out * drawn(3, name="v"), axis=2), axis=0)
+    mean = tg.sum(weights[:, :, None] * out, axis=0)
+    text = str(check(tg.sum(tg.tanh(mean @ drawn(3, 3, name="M")) * out[-1])))
+    for line in (
+        "= Σₖ (pₖᵀ ∘ outₖ)", "δpₖ = Σ over axis 1 of (δu_2 ∘ outₖ)", "+ δu_2 ∘ pₖᵀ",
+        "= p ∘ (δp − (Σ over axis 0 of (δp ∘ p)))",
+    ):  # fmt: skip
+        assert line in text, text
+    assert "scatter" not in text and "_all" not in text
 
 
 def test_a_number_is_told_so_that_a_reader_can_type_it():

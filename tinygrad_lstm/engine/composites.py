@@ -36,10 +36,13 @@ class Composite(NamedTuple):
         The function as one operation.
     body : (x, axis) -> y
         What records it.
+    letter : str
+        What a person calls the result; empty if there is no such custom.
     """
 
     primitive: Primitive
     body: Callable[..., Any]
+    letter: str = ""
 
 
 def _softmax(x: Array, *, axis: Any) -> Array:
@@ -73,6 +76,6 @@ log_softmax = matrix_function(
 )  # fmt: skip
 
 COMPOSITES = (
-    Composite(softmax, functions.softmax),
+    Composite(softmax, functions.softmax, letter="p"),
     Composite(log_softmax, functions.log_softmax),
 )

@@ -56,6 +56,22 @@ def slope_in_words(name: str, forward: Callable[..., Any], samples: Samples) -> 
     return TAKING if factor == 1.0 else SCALING.format(factor=factor)
 
 
+def reads_result(primitive: Any) -> bool:
+    """Return whether the reverse rule of a primitive, run on Symbols, is written with the result.
+
+    Parameters
+    ----------
+    primitive : Primitive
+    """
+
+    def has(expression: Any) -> bool:
+        if not isinstance(expression, Symbol):
+            return False
+        return expression.name == "y" or any(map(has, expression.operands))
+
+    return any(map(has, primitive.derivatives().values()))
+
+
 def gain(
     forward: Callable[..., Any], rule: Callable[..., Any], samples: Samples, a: Any, b: Any
 ) -> Any:

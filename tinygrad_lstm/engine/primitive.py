@@ -126,6 +126,8 @@ class Primitive(ShownAsText):
         was not chosen: then nothing passes, not even an infinite cotangent.
     does_mask : bool
         Whether that is so.
+    reads_result : bool
+        Whether the reverse rule of an operand is written with the result y.
     """
 
     # what each call reads; the dictionary of an object with more than 30 attributes is slow to read
@@ -208,6 +210,10 @@ class Primitive(ShownAsText):
     def does_mask(self) -> bool:
         with np.errstate(invalid="ignore"):
             return bool(self.scale(np.array(np.inf), np.array(0.0)) == 0)
+
+    @cached_property
+    def reads_result(self) -> bool:
+        return facts.reads_result(self)
 
     @cached_property
     def sides(self) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from ..network.parameters import Varying
 from .by_step import PUT
 from .derived import name_step
 from .rewriting import outer_product, rewrite, with_operands
-from .simplify import is_entrywise, is_number
+from .simplify import adds_axes, is_entrywise, is_number, is_spread, place_in_row
 
 OF_STEPS = Notation("Σₖ {0}", r"\sum_k {0}", TOTAL.level, TOTAL.needs)
 OVER_STEPS = Notation("Σₖ Σ {0}", r"\sum_k \sum {0}", TOTAL.level, TOTAL.needs)
@@ -36,32 +36,62 @@ ONE_HOT = Notation("onehot({index})", r"\operatorname{{onehot}}\left({index}\rig
 
 
 def _in_one_place(old: Symbol, operands: tuple[Any, ...]) -> Any:
-    """Return zeros with a number in one place of each row as a multiple of onehot; else None."""
-    (x,), index, shape = operands, old.parameters["index"], old.parameters["shape"]
-    entries = np.ravel(getattr(x, "value", x))
-    if (isinstance(x, Symbol) and not is_number(x)) or not entries.size:
+    """Return zeros with x in one place, or in one of each row, as x times onehot; else None."""
+    (x,), shape = operands, old.parameters["shape"]
+    one = _one_hot(old.parameters["index"], shape)
+    if one is None:
         return None
-    rows: Any = None
-    if len(shape) == 2 and isinstance(index, tuple) and len(index) == 2:
-        rows, index = index
-        if not isinstance(rows, np.ndarray) or not np.array_equal(rows, np.arange(shape[0])):
-            return None
+    number = _same_in_all(x)
+    if number is None:
+        is_row = np.shape(x.value) == shape[:1]
+        return _column(x.reshape((shape[0], 1))) * one if is_row else None
+    if isinstance(number, Symbol):
+        return number * one
+    return one if number == 1 else -one if number == -1 else number * one
+
+
+def _same_in_all(formula: Any) -> Any:
+    """Return a formula without a shape, if it is the same in all entries; else None."""
+    if not isinstance(formula, Symbol):
+        return float(formula) if np.ndim(formula) == 0 else None
+    if is_number(formula):
+        return float(np.ravel(formula.value)[0])
+    if formula.ndim == 0:
+        return formula
+    if is_spread(formula):
+        return _same_in_all(formula.operands[0])
+    operands = tuple(map(_same_in_all, formula.operands)) if is_entrywise(formula) else (None,)
+    return None if None in operands else with_operands(formula, operands)
+
+
+def _one_hot(index: Any, shape: tuple[int, ...]) -> Any:
+    """Return 1 at an index of a vector, or at one place of each row, and 0 elsewhere; else None."""
+    if len(shape) == 2:
+        index = place_in_row(index, shape[0])
     values = index.values if isinstance(index, Varying) else (index,)
-    width = 0 if rows is None else 1
-    if len(shape) != 1 + width or not all(np.ndim(one) == width for one in values):
+    width = len(shape) - 1
+    if width > 1 or index is None or not all(np.ndim(one) == width for one in values):
         return None
     if not all(np.asarray(one).dtype.kind in "iu" for one in values):
         return None
 
     def place(index: Any, shape: Any) -> np.ndarray:
         whole = np.zeros(shape)
-        whole[index if rows is None else (rows, index)] = 1.0
+        whole[(np.arange(len(whole)), index) if width else index] = 1.0
         return whole
 
-    parameters = {"index": index, "shape": shape}
-    one: Any = Symbol.of(ONE_HOT, place, (), parameters)
-    number = float(entries[0])
-    return one if number == 1 else -one if number == -1 else number * one
+    return Symbol.of(ONE_HOT, place, (), {"index": index, "shape": shape})
+
+
+def _one_of_each_row(formula: Any) -> Any:
+    """Return one entry of each row of a matrix as the matrix times onehot, to be added up."""
+    if not isinstance(formula, Symbol) or formula.notation is not ITEM:
+        return formula
+    (x,) = formula.operands
+    one = (
+        _one_hot(formula.parameters["index"], np.shape(x.value)) if np.ndim(x.value) == 2 else None
+    )
+    return formula if one is None else one * x
 
 
 def _is_every_step(formula: Any) -> bool:
@@ -73,14 +103,13 @@ def as_read(formula: Any) -> Any:
 
     def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
         inner = operands[0]
-        is_whole = old.notation is TOTAL and old.parameters.get("axis") is None
-        if is_whole and _is_every_step(inner):
-            assert old.apply is not None
-            is_number = np.ndim(getattr(inner.operands[0], "value", 0)) == 0
-            return Symbol.of(OF_STEPS if is_number else OVER_STEPS, old.apply, inner.operands)
+        if old.notation is TOTAL and (read := _sum_as_read(old, inner)) is not None:
+            return read
         if old.apply in PUT and (placed := _in_one_place(old, operands)) is not None:
             return placed
         index = old.parameters.get("index")
+        if old.notation is ITEM and isinstance(inner, Symbol) and adds_axes(index):
+            return inner.reshape(old.shape)
         if old.apply is scatter.forward and _is_of_slices(index):
             place = bare(constant_text(index))
             form = Notation(
@@ -107,6 +136,28 @@ def as_read(formula: Any) -> Any:
         return with_operands(old, operands)
 
     return rewrite(formula, put)
+
+
+def _sum_as_read(old: Symbol, inner: Any) -> Any:
+    """Return a sum over the steps, or of one entry of each row, as it is read; None of others."""
+    axis = old.parameters.get("axis")
+    assert old.apply is not None
+    if axis is None and _is_every_step(inner):
+        (at_step,) = inner.operands
+        is_number = np.ndim(getattr(at_step, "value", 0)) == 0
+        notation = OF_STEPS if is_number else OVER_STEPS
+        return Symbol.of(notation, old.apply, (_one_of_each_row(at_step),))
+    if axis is None:
+        one = _one_of_each_row(inner)
+        return None if one is inner else with_operands(old, (one,))
+    is_first = np.atleast_1d(axis).tolist() == [0] and not old.parameters.get("keepdims")
+    if is_first and _is_every_step(inner) and old.ndim:
+        return Symbol.of(OF_STEPS, _itself, inner.operands)
+    return None
+
+
+def _itself(x: Any) -> Any:
+    return x
 
 
 def _is_of_slices(index: Any) -> bool:

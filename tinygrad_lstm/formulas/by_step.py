@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import broadcast_to, scatter, scatter_add
-from ..engine.symbol import ITEM, Symbol
+from ..engine.symbol import ITEM, RESHAPE, Symbol
 from ..network.parameters import Varying, key_of
 from .letter_reader import EVERY, of_every_step
 from .names import Names
@@ -70,9 +70,13 @@ class Sequences:
         """Return a sequence at step k."""
         if not isinstance(whole, Symbol):
             return whole
-        if whole.apply is broadcast_to.forward and np.ndim(whole.operands[0].value) == 0:
-            same = whole.operands[0]  # the same number at every step
-            return broadcast_to(same, shape=np.shape(value)) if np.ndim(value) else same
+        if whole.apply is broadcast_to.forward:
+            same, shape = whole.operands[0], np.shape(value)
+            if same.ndim > len(shape) and same.shape[0] == 1:
+                is_longer = same.notation is RESHAPE and same.operands[0].shape == same.shape[1:]
+                same = same.operands[0] if is_longer else same.reshape(same.shape[1:])
+            if same.ndim <= len(shape):  # the same at every step
+                return same if same.shape == shape else broadcast_to(same, shape=shape)
         if whole.apply in PUT:
             (x,), shape = whole.operands, whole.parameters["shape"]
             index = self.of_index(whole.parameters["index"], shape[0])

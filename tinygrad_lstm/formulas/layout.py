@@ -61,8 +61,8 @@ def page(derivation: Derived) -> Page:
     backward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.BACKWARD:
-            terms = _told(x.terms)
-            line = Line(x.signal, over_gates(terms, gates), numbers.get(x.signal.wire))
+            signal, terms = _at_each_step(x.signal, _told(x.terms))
+            line = Line(signal, over_gates(terms, gates), numbers.get(x.signal.wire))
             _put(backward_groups, _title(x), line)
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
@@ -170,7 +170,8 @@ def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
 
 def _at_each_step(signal: Variable, terms: list[Term]) -> tuple[Variable, list[Term]]:
     """Return the line of a sequence as that of its entry at step k, if every term is one of it."""
-    if not all(term.place is not None and str(term.place["index"]) == "k" for term in terms):
+    are_all_by_step = [term.place is not None and str(term.place["index"]) == "k" for term in terms]
+    if not terms or not all(are_all_by_step):
         return signal, terms
     entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
     return entry, [replace(term, loop=None, place=None) for term in terms]

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..engine.composites import COMPOSITES
 from ..engine.kind import Kind
+from ..engine.primitive import Primitive
 from ..network.flow import SOURCES, Node
 from .names import Names, printable, short_name
 
 MOST_OPERATIONS = 7  # in the formula of one signal
 GATES = "gjmnpqrstuvw"  # letters for one of several gates
+LETTERS: dict[Primitive | None, str] = {x.primitive: x.letter for x in COMPOSITES}
 NET_INPUTS = "szn"  # letters for a net input; the first that no signal is called
 RAISED = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 LOWERED = {raised: plain for plain, raised in RAISED.items()}
@@ -159,4 +162,4 @@ def _letter(
         return "e" if set(node.signs) == {1, -1} else other_sum  # a difference is an error
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
-    return "u"
+    return LETTERS.get(node.primitive) or "u"

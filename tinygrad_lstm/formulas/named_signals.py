@@ -83,10 +83,43 @@ class NamedSignals:
             after = [one for one, _ in self._uses(user.outputs[0])]
             if len(after) > 1 or after[0].kind is Kind.TAP:
                 return True
+        if self._has_a_rule_of_its_result(node) or self._is_read_at_a_step(node, user):
+            return True
         is_net_input = user.kind is Kind.MATRIX_FUNCTION or (
-            node.kind is Kind.JUNCTION and user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
+            self._is_sum(node) and user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
         )
         return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
+
+    def _has_a_rule_of_its_result(self, node: Node) -> bool:
+        """Return whether the δ of an operand is told by the result, which is no single entry's."""
+        is_function = node.kind is Kind.MATRIX_FUNCTION and not node.transposed
+        return is_function and node.operation.reads_result
+
+    def _is_read_at_a_step(self, node: Node, user: Node) -> bool:
+        """Return whether a signal is a sum over all steps that the δ of one step is told by."""
+        if node.kind is not Kind.LINEAR or not node.inputs:
+            return False
+        whole = self.network.source(node.inputs[0], (Kind.BRANCH,))
+        shape = np.shape(self.network.wires[node.outputs[0]].value)
+        is_sum = whole.kind is Kind.COLLECT and not node.transposed and not node.takes_part
+        is_multiple = user.kind is Kind.BILINEAR and any(
+            self._as_number(self.network.source(wire, PASSING), port, user)
+            for port, wire in enumerate(user.inputs)
+        )
+        is_plain = is_multiple or user.kind in (Kind.OUTPUT, Kind.JUNCTION, Kind.LINEAR)
+        of_all = np.shape(self.network.wires[whole.outputs[0]].value)
+        return is_sum and not is_plain and shape in (of_all[1:], ())
+
+    def _is_sum(self, node: Node) -> bool:
+        """Return whether a signal is a sum; the opposite of one, or 1 − q, is written out."""
+        if node.kind is not Kind.JUNCTION:
+            return False
+        numbers = [
+            self._as_number(self.network.source(wire, PASSING), port, node)
+            for port, wire in enumerate(node.inputs)
+        ]
+        signs = [sign for sign, is_one in zip(node.signs, numbers, strict=True) if not is_one]
+        return signs != [-1]
 
     def _is_named(self, node: Node) -> bool:
         """Return whether somebody named a signal; a step of a signal is named if the signal is."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Hashable
+from dataclasses import replace
 from functools import cache, reduce
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..engine.symbol import (
     TRANSPOSE,
     Symbol,
 )
+from ..network.parameters import Varying
 from .rewriting import form, multiple, rewrite, with_operands
 
 ONE = Symbol("1", np.array(1.0))  # δ of the loss
@@ -132,6 +134,10 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
         number, inner = operands[0].operands
         if _number(number) is not None:
             return _product(old, (number, _simpler(old, (inner,))), [number, None])
+    if old.apply in (scatter.forward, scatter_add.forward):
+        inner, index = operands[0], old.parameters["index"]
+        if isinstance(inner, Symbol) and adds_axes(index):
+            return inner if inner.shape == old.shape else inner.reshape(old.shape)
     if notation is TOTAL and (same := _of_entries_put_in_place(old, operands[0])) is not None:
         return same
     if notation in (ADD, SUBTRACT):
@@ -155,6 +161,15 @@ def _simpler(old: Symbol, operands: tuple[Any, ...]) -> Any:
             for new, before in zip(operands, old.operands, strict=True)
         )
     return with_operands(old, operands)
+
+
+def adds_axes(index: Any) -> bool:
+    """Return whether an index takes all entries, on more axes: ``x[:, None]``."""
+    several = index if isinstance(index, tuple) else (index,)
+    return all(
+        one is None or one is Ellipsis or (isinstance(one, slice) and one == slice(None))
+        for one in several
+    )
 
 
 def _not_spread(old: Symbol, operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -207,11 +222,28 @@ def _of_entries_put_in_place(old: Symbol, whole: Any) -> Any:
     if len(axes) == whole.ndim:
         total = x.sum() if x.ndim else x
         return total if total.shape == old.shape else broadcast_to(total, shape=old.shape)
-    rows, *others = index if isinstance(index, tuple) else (index,)
-    one_in_a_row = len(others) == 1 and np.array_equal(rows, np.arange(len(whole.value)))
+    one_in_a_row = place_in_row(index, len(whole.value)) is not None
     if one_in_a_row and whole.ndim == 2 and list(axes) == [1] and x.ndim == 1:
         return x if x.shape == old.shape else x.reshape(old.shape)
     return None
+
+
+def place_in_row(index: Any, count: int) -> Any:
+    """Return the place that an index takes in each row of a matrix, if it takes one of each.
+
+    >>> place_in_row((np.arange(2), np.array([3, 1])), 2), place_in_row(slice(2), 2)
+    (array([3, 1]), None)
+    """
+    several = index.values if isinstance(index, Varying) else (index,)
+    for one in several:
+        if not isinstance(one, tuple) or len(one) != 2:
+            return None
+        rows, places = one
+        if not np.array_equal(rows, np.arange(count)) or np.shape(places) != (count,):
+            return None
+    if isinstance(index, Varying):
+        return replace(index, values=tuple(places for _, places in several))
+    return index[1]
 
 
 def is_entrywise(formula: Symbol) -> bool:

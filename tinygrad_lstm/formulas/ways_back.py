@@ -133,10 +133,10 @@ class WaysBack:
                 for term, formula in zip(terms, at_k, strict=True):
                     yield replace(term, formula=as_symbol(formula, inner))
                 return
-        is_by_step = self._is_by_step(collect, terms)
-        closed = tuple(replace(term, loop=None, place=None) for term in terms) if is_by_step else ()
-        if all(is_of_one_step(term) for term in terms):
-            closed = tuple(at_its_step(term, len(self.reader.steps(collect))) for term in terms)
+        count = len(self.reader.steps(collect))
+        at_one_step = tuple(_of_its_step(term, count) for term in terms)
+        closed = tuple(term for term in at_one_step if term is not None)
+        closed = closed if len(closed) == len(terms) else ()
         if out not in self.stacked:
             step = self.network.source(collect.inputs[0], (Kind.BRANCH,)).outputs[0]
             name = with_ending(self.names.get(step, "u"), "_all")
@@ -150,16 +150,6 @@ class WaysBack:
         δ = self.reader.letter(f"δ{self.stacked[out]}", out, inner, 0, True)
         yield Term(δ, terms[0].via, closed=closed)
 
-    def _is_by_step(self, collect: Node, terms: tuple[Term, ...]) -> bool:
-        """Return whether another loop reads at step k what this one makes at step k."""
-        count = len(self.reader.steps(collect))
-        return all(
-            term.place is not None
-            and isinstance(index := term.place["index"], Varying)
-            and index.values == tuple(range(count))
-            for term in terms
-        )
-
     def _of_result(self, wire: int) -> Iterator[Term]:
         """Return δ of the signal on a wire, by its name or as it follows; one summand if it can."""
         if wire in self.names:
@@ -171,3 +161,15 @@ class WaysBack:
         elif terms:
             value = self.reader.value(wire)
             yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
+
+
+def _of_its_step(term: Term, count: int) -> Term | None:
+    """Return a summand of δ of all steps of a signal as that of δ of the step that it is for.
+
+    None if there is no such step: the steps of another loop are not those of this one.
+    """
+    if is_of_one_step(term):
+        return at_its_step(term, count)
+    index = None if term.place is None else term.place["index"]
+    is_by_step = isinstance(index, Varying) and index.values == tuple(range(count))
+    return replace(term, loop=None, place=None) if is_by_step else None

@@ -110,7 +110,8 @@ class _Condensing:
         return operand
 
     def _replace(self, element: Element, pattern: Pattern, operand: Element) -> None:
-        (primitive, _), axis, _ = pattern
+        composite, axis, _ = pattern
+        primitive = composite.primitive
         old, name, stem = element.node, element.node.name, element.node.stem
         if not old.is_named:
             own = stem.rpartition(".")[2]
