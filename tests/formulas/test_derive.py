@@ -21,6 +21,7 @@ from support.programs import PROGRAMS
 from tinygrad_lstm.cli.commands import FORMS
 from tinygrad_lstm.cli.commands import main as command
 from tinygrad_lstm.engine import elementwise, function
+from tinygrad_lstm.engine.kind import Kind
 from tinygrad_lstm.engine.place import Packed
 from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import PackageError, UsageError
@@ -499,26 +500,29 @@ def read_for_each_letter(line: Line, derivation: Derivation) -> list[tuple[Varia
     """Return a line, or what it says for each letter that g stands for, by the names alone."""
     known = {x.signal.name: x.signal for x in (*derivation.sources, *derivation.equations)}
 
-    def put(letter: str) -> Callable[[Any], Any]:
+    def put(letter: str, of: str) -> Callable[[Any], Any]:
         def leaf(old: Any) -> Any:
-            if not isinstance(old, Variable) or not re.search("_g(⁽.*⁾)?$", old.name):
+            if not isinstance(old, Variable) or not re.search(f"_{of}(⁽.*⁾)?$", old.name):
                 return old
-            own = known[re.sub("g(⁽.*⁾)?$", rf"{letter}\1", old.name)]
+            own = known[re.sub(f"{of}(⁽.*⁾)?$", rf"{letter}\1", old.name)]
             return Variable(own.name, own.value, own.wire, None, own.is_delta, old.offset)
 
         return leaf
 
     if not line.subscripts:
         terms = [
-            replace(x, formula=rewrite(x.formula, leaf=put(letter))) if letter else x
+            replace(x, formula=rewrite(x.formula, leaf=put(letter, x.letter))) if letter else x
             for x in line.terms
             for letter in x.subscripts or ("",)
         ]
         return [(line.left, terms)]
     return [
         (
-            put(letter)(line.left),
-            [replace(x, formula=rewrite(x.formula, leaf=put(letter))) for x in line.terms],
+            put(letter, line.letter)(line.left),
+            [
+                replace(x, formula=rewrite(x.formula, leaf=put(letter, line.letter)))
+                for x in line.terms
+            ],
         )
         for letter in line.subscripts
     ]
@@ -541,7 +545,7 @@ def test_text_reads_as_a_person_would_write_it():
         "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1, g = a, i, f, o",
         "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                          via s_g (1), g = a, i, f, o",
         "Of a step after the last, δ is 0.",
-        "y = tanh(x)   δx = δ ∘ (1 − y²)",
+        "v = tanh(u)   δu = δ ∘ (1 − v²)",
     ):
         assert line in text
 
@@ -770,10 +774,48 @@ def test_the_legend_says_what_every_mark_means(name):
     legend = " ".join(legend.split())
     assert {f for f in called if f"{f}(" not in legend} == set()
     for mark, words in {
-        "ᵀ": "ᵀ transposes", "σ(": "σ(x) is", " > 0]": "[x > 0]", "Σₖ": "Σₖ is", "via ": '"via ',
-        "at every step k]": "[x at every step k]", "softmax(": "softmax(x) is",
+        "ᵀ": "ᵀ transposes", "σ(": r"σ\(\w\) is", " > 0]": r"\[\w > 0\]", "Σₖ": "Σₖ is",
+        "via ": '"via ', "at every step k]": r"\[\w at every step k\]",
+        "softmax(": r"softmax\(\w\) is", " axis ": "Axes count from 0",
     }.items():  # fmt: skip
-        assert (mark in body) <= (words in legend)
+        assert (mark in body) <= bool(re.search(words, legend)), mark
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_letter_of_the_legend_is_a_signal(name):
+    derivation = tg.derive(NETWORKS[name]())
+    names = {x.signal.name.removeprefix("δ") for x in (*derivation.sources, *derivation.equations)}
+    layout = page(derivation)
+    dummies = {layout.rules_title.split()[-1]}
+    dummies.update(*(re.findall(r"(?<!\w)δ?([^\W\dδ_])(?!\w)", x + "; " + gives)
+                     for x, gives in layout.rules if "entries" not in x))  # fmt: skip
+    legend = " ".join(layout.legend)
+    dummies.update(re.findall(r"(?<!\w)\w+\((\w)\) is", legend))
+    dummies.update(re.findall(r"entry; (\w) (\w) is a product", legend)[0])
+    assert dummies.isdisjoint(names - {"Σ"}) and len(dummies) > 2
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_rules_are_those_of_the_functions_that_a_gradient_passes(name):
+    derivation = tg.derive(NETWORKS[name]())
+    assert derivation.recorded is not None
+    network, δ = derivation.recorded.network, derivation.recorded.deltas
+    kinds = Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION, Kind.REDUCTION
+    functions = {
+        blank(str(x.primitive.formula()))
+        for x in network.nodes
+        if x.primitive
+        and x.kind in kinds
+        and len(x.inputs) != 2
+        and not δ.keys().isdisjoint(x.inputs)
+    }
+    told = {blank(operation.partition(" = ")[2]) for operation, _ in page(derivation).rules}
+    assert functions <= told and {x for x in told if "(" in x or "‖" in x} <= functions
+
+
+def blank(text: str) -> str:
+    """Return a formula without the letters that stand for anything."""
+    return re.sub(r"(?<!\w)[^\W\d](?!\w|\()", "·", text.replace("-", "−"))
 
 
 def numbers_in(line: str) -> np.ndarray:

@@ -5,6 +5,7 @@ Knows formulas.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..engine.symbol import (
 from ..network.parameters import Varying
 from .by_step import PUT
 from .derived import name_step
+from .reader import Variable
 from .rewriting import outer_product, rewrite, with_operands
 from .simplify import adds_axes, is_entrywise, is_number, is_spread, place_in_row
 
@@ -98,8 +100,15 @@ def _is_every_step(formula: Any) -> bool:
     return isinstance(formula, Symbol) and formula.parameters.keys() == {"steps"}
 
 
-def as_read(formula: Any) -> Any:
-    """Return a formula as it is read: sums say over which axes or steps they go."""
+def as_read(formula: Any, sequences: Set[int] = frozenset()) -> Any:
+    """Return a formula as it is read: sums say over which axes or steps they go.
+
+    Parameters
+    ----------
+    formula : Symbol
+    sequences : set of int
+        The wires of signals that have the steps on their first axis.
+    """
 
     def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
         inner = operands[0]
@@ -130,7 +139,7 @@ def as_read(formula: Any) -> Any:
             return outer
         if is_entrywise(old):
             operands = tuple(_column(x) if np.ndim(old.value) == 2 else x for x in operands)
-        axes = _axes(old, operands)
+        axes = _axes(old, operands, sequences)
         if axes:
             return with_operands(old, operands, _along(old.notation, axes))
         return with_operands(old, operands)
@@ -179,7 +188,23 @@ def _column(operand: Any) -> Any:
     return with_operands(operand, operand.operands, TRANSPOSE) if is_column else operand
 
 
-def _axes(old: Symbol, operands: tuple[Any, ...]) -> str:
+def _has_steps(formula: Any, sequences: Set[int]) -> bool:
+    """Return whether the first axis of a formula is that of the steps."""
+    if isinstance(formula, Variable):
+        return formula.offset is None and formula.wire in sequences
+    if not isinstance(formula, Symbol):
+        return False
+    if _is_every_step(formula):
+        return True
+    entrywise = formula.operands if is_entrywise(formula) else ()
+    return any(
+        x.shape == formula.shape and _has_steps(x, sequences)
+        for x in entrywise
+        if isinstance(x, Symbol)
+    )
+
+
+def _axes(old: Symbol, operands: tuple[Any, ...], sequences: Set[int]) -> str:
     """Return along which axes an operation goes, if it is not along all that its operand has."""
     axis, ndim = old.parameters.get("axis"), np.ndim(getattr(operands[0], "value", operands[0]))
     if axis is None or isinstance(axis, Varying):
@@ -187,6 +212,8 @@ def _axes(old: Symbol, operands: tuple[Any, ...]) -> str:
     axes = sorted({int(n) % ndim for n in np.atleast_1d(axis).tolist()}) if ndim else []
     if len(axes) == ndim:
         return ""
+    if axes == [0] and _has_steps(operands[0], sequences):
+        return "all steps"
     return ("axes " if len(axes) > 1 else "axis ") + " and ".join(map(str, axes))
 
 

@@ -45,7 +45,7 @@ def html(derivation: Derived) -> str:
     parts.append("<h2>Backward</h2>")
     parts += [f"<p>{escape(sentence)}</p>" for sentence in layout.notes]
     rows = [f"<tr><td>{escape(x)}</td><td>{escape(δ)}</td></tr>" for x, δ in layout.rules]
-    table = f"<h3>Rules, where δ is that of y</h3><table>{''.join(rows)}</table>"
+    table = f"<h3>{escape(layout.rules_title)}</h3><table>{''.join(rows)}</table>"
     parts += [table] if rows else []
     parts += [_group(group, _backward, to_math) for group in layout.backward]
     return "\n".join([*parts, "</body></html>\n"])
@@ -81,11 +81,13 @@ def _forward(line: Line, to_math: Callable[[str], str]) -> str:
 
 
 def _backward(line: Line, to_math: Callable[[str], str]) -> str:
-    before = ""
+    before = number = ""
     if line.forward is not None:
+        number = f"({line.forward.number})"
         before = to_math(_bare(forward_rows(Group("", (line.forward,)))[0]))
     rows = "<br>".join(to_math(_bare(row)) for row in backward(line))
-    return f'<tr class="line"><td>{before}</td><td>{rows}</td></tr>'
+    numbered = f'<td class="number">{number}</td><td>{before}</td>'
+    return f'<tr class="line">{numbered}<td>{rows}</td></tr>'
 
 
 def _bare(row: str) -> str:

@@ -57,7 +57,7 @@ def markdown(derivation: Derived) -> str:
         parts += [f"**{_plain(group.title)}**", "", _display(forward_rows(group)), ""]
     parts += ["### Backward", ""]
     parts += [*map(_plain, layout.notes), ""]
-    parts += ["Rules, where δ is that of y:", ""] if layout.rules else []
+    parts += [f"{_plain(layout.rules_title)}:", ""] if layout.rules else []
     parts += [*(f"- {_plain(x)}: {_plain(δ)}" for x, δ in layout.rules), ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
@@ -87,8 +87,8 @@ def _side_by_side(group: Group) -> list[str]:
         first, *rest = backward(line)
         left = "&"
         if line.forward is not None:
-            equation = f"{symbol(line.forward.left)} &= {formula(line.forward.terms[0].formula)}"
-            left = equation
+            right = formula(line.forward.terms[0].formula)
+            left = rf"{symbol(line.forward.left)} &= {right} \;\;({line.forward.number})"
         rows += [f"{left} & {first}", *(f"& & {row}" for row in rest)]
     return rows
 
@@ -245,7 +245,7 @@ def _starts(layout: Page) -> list[str]:
 
 def _ends(layout: Page) -> list[str]:
     rows = [rf"\item {words(x)}: {words(δ)}" for x, δ in layout.rules]
-    title = words("Rules, where δ is that of y")
+    title = words(layout.rules_title)
     if not rows:
         return [*map(words, layout.notes)]
     return [*map(words, layout.notes), rf"\paragraph{{{title}}}",

@@ -45,9 +45,10 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
     lines += ["", f"Backward{', from the last step to the first' if layout.steps else ''}"]
     for sentence in layout.notes:
         lines += _wrapped(sentence)
-    lines += ["", "  Rules, where δ is that of y"] if layout.rules else []
+    lines += ["", f"  {layout.rules_title}"] if layout.rules else []
     wide = max((len(operation) for operation, _ in layout.rules), default=0)
-    lines += [f"    {operation:<{wide}}   {gives}" for operation, gives in layout.rules]
+    for operation, gives in layout.rules:
+        lines += _broken(f"    {operation:<{wide}}   ", gives)
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:

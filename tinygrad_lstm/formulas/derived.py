@@ -15,6 +15,7 @@ import numpy as np
 
 from .reader import Variable
 from .recorded import Recorded
+from .rules import Use
 
 
 class Stage(StrEnum):
@@ -48,6 +49,8 @@ class Term:
         Of a δ: the signal through which it comes back.
     numbers : tuple of int
         Of a summand as it is told: the numbers of the forward lines of that signal.
+    uses : tuple of Use
+        The operations that it comes back through, whose rules it is told by.
     by : int
         How many steps later that signal is.
     loop : int or None
@@ -84,6 +87,7 @@ class Term:
     letter: str = "g"
     closed: tuple[Term, ...] = ()
     numbers: tuple[int, ...] = ()
+    uses: tuple[Use, ...] = ()
 
     @property
     def when(self) -> str:

@@ -5,7 +5,7 @@ Knows derivations and their lines; not how a formula is printed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,55 +17,59 @@ from .lines import Line
 from .reader import Variable
 from .rewriting import rewrite
 
+Gates = Mapping[tuple[str, ...], str]  # a letter for each list of subscripts
 
-def gates_of(derivation: Derived) -> list[tuple[str, ...]]:
-    """Return the subscripts of the parts of each packed parameter."""
+
+def gates_of(derivation: Derived) -> Gates:
+    """Return the subscripts of the parts of each packed parameter, and the letter for them all."""
     names = {x.full_name: base_and_number(x.signal.name)[0] for x in derivation.sources}
+    signals = (*derivation.sources, *derivation.equations)
+    taken = {base_and_number(x.signal.name)[0] for x in signals}
     packs = ([names.get(name, "") for name, _ in parts] for parts in derivation.packed.values())
-    return list(dict.fromkeys(tuple(x.rpartition("_")[2] for x in pack) for pack in packs))
+    several = dict.fromkeys(tuple(x.rpartition("_")[2] for x in pack) for pack in packs)
+    letters: dict[tuple[str, ...], str] = {}
+    for subscripts in several:
+        letters[subscripts] = letter_for(subscripts, taken.union(letters.values()))
+    return letters
 
 
-def one_for_gates(
-    equations: list[Equation], gates: list[tuple[str, ...]]
-) -> Iterator[list[Equation]]:
+def one_for_gates(equations: list[Equation], gates: Gates) -> Iterator[list[Equation]]:
     """Return equations one by one, but those of all gates together if a letter tells them apart."""
     at = 0
     while at < len(equations):
         several = [equations[at : at + len(subscripts)] for subscripts in gates]
         same = next(
-            (xs for xs, own in zip(several, gates, strict=True) if _are_of(xs, own)),
+            (xs for xs, own in zip(several, gates, strict=True) if _are_of(xs, own, gates)),
             equations[at : at + 1],
         )
         yield same
         at += len(same)
 
 
-def _are_of(equations: list[Equation], subscripts: tuple[str, ...]) -> bool:
+def _are_of(equations: list[Equation], subscripts: tuple[str, ...], gates: Gates) -> bool:
     """Return whether equations are those of some gates, and differ in the subscript alone."""
     own = tuple(base_and_number(x.signal.name)[0].rpartition("_")[2] for x in equations)
     is_one_group = len({x.scope for x in equations}) == 1
-    return (
-        len(own) > 1 and own == subscripts and is_one_group and with_letter(equations) is not None
-    )
+    is_several = len(own) > 1 and own == subscripts
+    return is_several and is_one_group and with_letter(equations, gates) is not None
 
 
-def over_gates(terms: list[Term], gates: list[tuple[str, ...]]) -> tuple[Term, ...]:
+def over_gates(terms: list[Term], gates: Gates) -> tuple[Term, ...]:
     """Return summands of which those of all gates are one sum, if a letter tells them apart."""
     new: list[Term] = []
     at = 0
     while at < len(terms):
         joined = None
-        for subscripts in gates:
+        for subscripts, letter in gates.items():
             several = terms[at : at + len(subscripts)]
-            joined = joined or _sum_over_gates(several, subscripts)
+            joined = joined or _sum_over_gates(several, subscripts, letter)
         new.append(joined or terms[at])
         at += len(joined.subscripts) if joined else 1
     return tuple(new)
 
 
-def _sum_over_gates(terms: list[Term], subscripts: tuple[str, ...]) -> Term | None:
+def _sum_over_gates(terms: list[Term], subscripts: tuple[str, ...], letter: str) -> Term | None:
     """Return summands as one sum over gates, or None if they differ in more than the subscript."""
-    letter = letter_for(subscripts)
     if not 1 < len(subscripts) == len(terms) or any(x.subscripts for x in terms):
         return None
     joined = [
@@ -80,12 +84,12 @@ def _sum_over_gates(terms: list[Term], subscripts: tuple[str, ...]) -> Term | No
     return joined[0] if len(alike) == 1 and not is_placed and letter in joined[0].via else None
 
 
-def with_letter(equations: list[Equation]) -> Line | None:
+def with_letter(equations: list[Equation], gates: Gates) -> Line | None:
     """Return one line for equations that differ in a subscript alone, or None."""
     if len(equations) < 2:
         return None
     subscripts = [base_and_number(x.signal.name)[0].rpartition("_")[2] for x in equations]
-    letter = letter_for(subscripts)
+    letter = gates.get(tuple(subscripts)) or letter_for(subscripts)
     sides = [
         (
             _subscripted(x.signal, subscript, letter),
@@ -98,7 +102,11 @@ def with_letter(equations: list[Equation]) -> Line | None:
     first, (left, formulas) = equations[0], sides[0]
     terms = tuple(
         Term(
-            formula, subscripted(term.via, subscripts[0], letter), loop=term.loop, place=term.place
+            formula,
+            subscripted(term.via, subscripts[0], letter),
+            loop=term.loop,
+            place=term.place,
+            uses=term.uses,
         )
         for term, formula in zip(first.terms, formulas, strict=True)
     )

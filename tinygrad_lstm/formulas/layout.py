@@ -5,7 +5,7 @@ Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +16,15 @@ from ..engine.symbol import Symbol
 from ..network.parameters import key_of
 from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
-from .gates import gates_of, one_for_gates, over_gates, with_letter
-from .legend import how_to_read, legend, rules
+from .dummies import Dummies
+from .gates import Gates, gates_of, one_for_gates, over_gates, with_letter
+from .legend import how_to_read, legend
 from .letters import subscripted
 from .lines import Group, Line
 from .names import printable
-from .reader import Variable, spread
+from .reader import Variable, leaves, spread
 from .rewriting import rewrite, with_operands
+from .rules import rules
 from .tidy import sum_of, tidy
 
 LEAVES = "Inputs"
@@ -40,12 +42,13 @@ class Page:
     steps: str = ""
     starts: tuple[tuple[str, tuple[tuple[Variable, Any], ...]], ...] = ()
     notes: tuple[str, ...] = ()
+    rules_title: str = ""
     rules: tuple[tuple[str, str], ...] = ()
 
 
 def page(derivation: Derived) -> Page:
     """Return the layout of a derivation."""
-    gates = gates_of(derivation)
+    gates, sequences = gates_of(derivation), _sequences(derivation)
     numbers: dict[int, Line] = {}
     forward_groups: list[tuple[str, list[Line]]] = []
     equations = [
@@ -54,14 +57,14 @@ def page(derivation: Derived) -> Page:
     ]  # fmt: skip
     for number, same in enumerate(one_for_gates(equations, gates), start=1):
         for x in same:
-            formula = as_read(x.terms[0].formula)
+            formula = as_read(x.terms[0].formula, sequences)
             numbers[x.signal.wire] = Line(x.signal, (Term(formula),), number=number)
-        line = with_letter(same) or numbers[same[0].signal.wire]
+        line = with_letter(same, gates) or numbers[same[0].signal.wire]
         _put(forward_groups, _title(same[0]), replace(line, number=number))
     backward_groups: list[tuple[str, list[Line]]] = []
     for x in derivation.equations:
         if x.stage is Stage.BACKWARD:
-            signal, terms = _at_each_step(x.signal, _told(x.terms))
+            signal, terms = _at_each_step(x.signal, _told(x.terms, sequences))
             line = Line(signal, over_gates(terms, gates), numbers.get(x.signal.wire))
             _put(backward_groups, _title(x), line)
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
@@ -74,7 +77,7 @@ def page(derivation: Derived) -> Page:
     }  # fmt: skip
     for title in ("Initial values", "Parameters", LEAVES):
         chosen = [x for x in gradients if titles[x.full_name] == title]
-        lines = list(_together(derivation, chosen))
+        lines = list(_together(derivation, chosen, gates, sequences))
         if lines:
             backward_groups.append((title, lines))
     if {title for title, _ in forward_groups} == {OUTSIDE}:
@@ -86,34 +89,55 @@ def page(derivation: Derived) -> Page:
         Group(title, tuple(_with_numbers(line, by_name) for line in lines))
         for title, lines in backward_groups
     )
+    back = [term for group in backward for line in group.lines for term in line.terms]
+    signals = (*derivation.sources, *derivation.equations)
+    dummies = Dummies([*(x.signal.name for x in signals), *gates.values()])
     title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
     return Page(
         title,
-        tuple(legend(derivation, forward, backward)),
+        tuple(legend(derivation, forward, backward, dummies)),
         forward,
         backward,
         _steps(derivation),
         tuple(_starts(derivation)),
-        tuple(how_to_read(derivation, backward)),
-        tuple(rules(forward)),
+        tuple(how_to_read(derivation, backward, dummies)),
+        f"Rules, where δ is that of {dummies['y']}",
+        tuple(rules((use for term in back for use in term.uses), dummies)),
     )
+
+
+def _sequences(derivation: Derived) -> set[int]:
+    """Return the wires of the signals that have the steps on their first axis."""
+    read = {
+        leaf.wire
+        for x in derivation.equations
+        for term in x.terms
+        for leaf in leaves(term.formula)
+        if leaf.offset is not None
+    }
+    inside = {x.signal.wire for x in derivation.equations if x.loop is not None}
+    return read - inside
 
 
 def _is_sum_over_steps(x: Equation) -> bool:
     return any(term.loop is not None and term.place is None for term in x.terms)
 
 
-def _told(terms: tuple[Term, ...]) -> list[Term]:
+def _told(terms: tuple[Term, ...], sequences: Set[int]) -> list[Term]:
     """Return summands as they are told: those of this step first, and one for each way back."""
     by_way: dict[Hashable, list[Term]] = {}
     for one in terms:
         for term in _closed(one):
-            read = replace(term, formula=tidy(as_read(term.formula)))
+            read = replace(term, formula=tidy(as_read(term.formula, sequences)))
             place = None if term.place is None else key_of(term.place["index"])
             way = term.via, term.by, term.loop, place, term.starts, term.only
             by_way.setdefault((way, np.shape(read.formula.value)), []).append(read)
     told = [
-        replace(same[0], formula=sum_of([term.formula for term in same]))
+        replace(
+            same[0],
+            formula=sum_of([term.formula for term in same]),
+            uses=tuple(use for term in same for use in term.uses),
+        )
         for same in by_way.values()
     ]
     return sorted(told, key=lambda term: abs(term.by))
@@ -147,7 +171,9 @@ def _spread_silently(old: Symbol, operands: tuple[Any, ...]) -> Any:
     return spread(operands[0], old.shape) if is_number else with_operands(old, operands)
 
 
-def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
+def _together(
+    derivation: Derived, chosen: list[Equation], gates: Gates, sequences: Set[int]
+) -> Iterator[Line]:
     """Return lines of which those of a packed parameter are one, if they differ in a letter."""
     by_name = {x.full_name: x for x in chosen}
     done: set[str] = set()
@@ -159,10 +185,10 @@ def _together(derivation: Derived, chosen: list[Equation]) -> Iterator[Line]:
             (parts for parts in derivation.packed.values() if x.full_name in dict(parts)), ()
         )
         same = [by_name[name] for name, _ in whole if name in by_name]
-        line = with_letter(same)
+        line = with_letter(same, gates)
         if line is None:
-            signal, terms = _at_each_step(x.signal, _told(x.terms))
-            yield Line(signal, over_gates(terms, gates_of(derivation)))
+            signal, terms = _at_each_step(x.signal, _told(x.terms, sequences))
+            yield Line(signal, over_gates(terms, gates))
         else:
             done.update(y.full_name for y in same)
             yield line

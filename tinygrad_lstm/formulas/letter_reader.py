@@ -20,7 +20,7 @@ from .rewriting import rewrite, with_operands
 from .simplify import as_symbol
 
 EVERY = Notation(
-    "[{0} at every step k]", r"\left[{0}\right]_{{k}}", ATOM, (COMPARE,),
+    "[{0} at every step k]", r"\left[{0} \;\text{{at every step }} k\right]", ATOM, (COMPARE,),
     "np.stack([{0} for k in range({steps})])",
 )  # fmt: skip
 

@@ -103,14 +103,14 @@ def base_and_number(name: str) -> tuple[str, str]:
     return before + after, number.translate(LOWERED)
 
 
-def letter_for(subscripts: Iterable[str]) -> str:
-    """Return a letter that stands for several subscripts and is none of them.
+def letter_for(subscripts: Iterable[str], taken: Iterable[str] = ()) -> str:
+    """Return a letter that stands for several subscripts, is none of them and not taken if it can.
 
-    >>> letter_for(["a", "i"]), letter_for(["i", "f", "g"])
-    ('g', 'j')
+    >>> letter_for(["a", "i"]), letter_for(["i", "f", "g"]), letter_for(["a", "i"], ["g", "W"])
+    ('g', 'j', 'j')
     """
-    taken = set(subscripts)
-    return next(letter for letter in GATES if letter not in taken)
+    free = [letter for letter in GATES if letter not in set(subscripts)]
+    return next((letter for letter in free if letter not in set(taken)), free[0])
 
 
 def subscripted(name: str, subscript: str, letter: str) -> str:

@@ -20,6 +20,7 @@ from .derived import Equation, Stage, Term
 from .letter_reader import LetterReader
 from .letters import with_ending
 from .names import Names
+from .rules import use_of
 from .simplify import as_symbol, simplify, total
 from .terms import at_its_step, counted, is_of_one_step, later, starting
 
@@ -88,8 +89,11 @@ class WaysBack:
         elif user.kind is Kind.COLLECT:
             yield from self._from_collected(user)
         else:
+            use = use_of(user, port, [self.reader.signal(x) for x in user.inputs])
             for term in self._of_result(user.outputs[0]):
-                yield replace(term, formula=simplify(self.reader.back(user, port, term.formula)))
+                formula = simplify(self.reader.back(user, port, term.formula))
+                uses = term.uses if use is None else (*term.uses, use)
+                yield replace(term, formula=formula, uses=uses)
 
     def whole(self, wire: int) -> Iterator[Term]:
         """Return δ of a signal that has a line, as one summand."""
@@ -160,7 +164,9 @@ class WaysBack:
             yield from terms
         elif terms:
             value = self.reader.value(wire)
-            yield Term(as_symbol(total([term.formula for term in terms]), value), terms[0].via)
+            uses = tuple(dict.fromkeys(use for term in terms for use in term.uses))
+            formula = as_symbol(total([term.formula for term in terms]), value)
+            yield Term(formula, terms[0].via, uses=uses)
 
 
 def _of_its_step(term: Term, count: int) -> Term | None:
