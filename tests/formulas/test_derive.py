@@ -905,6 +905,25 @@ def test_a_softmax_and_a_sum_over_steps_have_lines_of_their_own():
     assert "scatter" not in text and "_all" not in text
 
 
+def test_two_lists_of_gates_have_two_letters_and_no_name_a_step():
+    gru, cell = tg.nn.GRU(2, 3, seed=0, name="enc"), tg.nn.LSTMCell(3, 3, seed=1, name="dec")
+    _, h = gru(drawn(4, 2))
+    out, state, loss = h, np.zeros(3), 0.0
+    for _ in tg.steps(3):
+        out, state = cell(out, (out, state))
+        loss = loss + tg.sum(out * out)
+    text = " ".join(str(check(loss)).split())
+    assert "g = r, z, n" in text and "j = a, i, f, o" in text and "s_jₖ" in text
+    assert "dec[0]" not in text and " state[−1] (3,)" in text
+
+
+def test_latex_and_html_number_the_line_beside_each_delta():
+    derivation = tg.derive(network()[0])
+    rows = [x for x in derivation.latex().splitlines() if "& \\delta z_" in x]
+    assert len(rows) == 1 and r"W + b \;\;(8) &" in rows[0] and r"\text{via } y\,(9)" in rows[0]
+    assert '<td class="number">(8)</td><td><math' in derivation.html().partition("Backward")[2]
+
+
 def test_a_number_is_told_so_that_a_reader_can_type_it():
     x, y = drawn(3), drawn(4, name="y")
     derivation = check(0.1 * tg.mean(x * x) + tg.sum(tg.tanh(y) * (1 / np.sqrt(3))))

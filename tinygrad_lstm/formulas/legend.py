@@ -94,6 +94,7 @@ def _notation(derivation: Derived, terms: list[Term], dummies: Dummies) -> Itera
             "the sum over all steps."
         )
     x, W, y = dummies["x"], dummies["W"], dummies["y"]
+    yield "Letters in the sentences below that are no signals stand for anything."
     yield f"∘ multiplies entry by entry; {x} {W} is a product of matrices, and comes before ∘."
     if any(getattr(x, "ndim", 0) == 1 for operands in (*products, *turned) for x in operands):
         yield (

@@ -43,7 +43,7 @@ def letters(
     nodes = list(nodes)
     named = {node.outputs[0]: node for node in nodes if is_named(node)}
     own = {
-        wire: printable(short_name(node).replace("(k)", "")) + "_all" * (node.kind is Kind.COLLECT)
+        wire: printable(_own_name(node)) + "_all" * (node.kind is Kind.COLLECT)
         for wire, node in named.items()
     }
     names = _apart(own, {wire: printable(node.scope) for wire, node in named.items()})
@@ -62,6 +62,13 @@ def letters(
                 letter = with_ending(step, "_all")
             names[wire] = others.free(letter)
     return names
+
+
+def _own_name(node: Node) -> str:
+    """Return the name of a node's signal without its scope and the step of its recording."""
+    name = short_name(node).replace("(k)", "")
+    step, bracket, own = name.removeprefix(f"{node.scope}[").partition("].")
+    return own if bracket and step.isdecimal() and node.scope else name
 
 
 def _apart(own: dict[int, str], scopes: dict[int, str]) -> dict[int, str]:
