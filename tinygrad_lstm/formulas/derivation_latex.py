@@ -112,7 +112,7 @@ def backward(line: Line) -> list[str]:
     if not several and line.terms[0].via:
         note = rf"\qquad {_way(line.terms[0])}{note}"
     if line.starts:
-        note = rf"\qquad \text{{at the {line.starts} step}}"
+        note = rf"{note}\qquad \text{{at the {line.starts} step}}"
     rows[-1] += note
     return rows
 
@@ -140,16 +140,14 @@ def _way(term: Term) -> str:
 def _summed(term: Term) -> str:
     text = formula(term.formula)
     if term.subscripts:
-        is_sum = re.search(r" [+-] ", text) is not None
         over = rf"\sum_{{{term.letter}={','.join(map(_letters, term.subscripts))}}}"
-        return rf"{over} \left({text}\right)" if is_sum else rf"{over} {text}"
+        return rf"{over} \left({text}\right)" if term.is_sum else rf"{over} {text}"
     if term.loop is None:
         return text
     if term.place is not None:
         index = str(term.place["index"])
         return rf"{text} \;\text{{({'at step k' if index == 'k' else words(f'at {index}')})}}"
-    is_sum = re.search(r" [+-] ", text) is not None
-    return rf"\sum_k \left({text}\right)" if is_sum else rf"\sum_k {text}"
+    return rf"\sum_k \left({text}\right)" if term.is_sum else rf"\sum_k {text}"
 
 
 def formula(expression: Any) -> str:

@@ -115,15 +115,14 @@ def _way(term: Term) -> str:
 def _summed(term: Term) -> str:
     formula = written(term.formula)
     if term.subscripts:
-        is_sum = " + " in formula or " − " in formula
-        return f"Σ_{term.letter} ({formula})" if is_sum else f"Σ_{term.letter} {formula}"
+        return f"Σ_{term.letter} ({formula})" if term.is_sum else f"Σ_{term.letter} {formula}"
     if term.loop is None:
         return formula
     if term.place is not None:
         index = str(term.place["index"])
         where = "at step k" if index == "k" else f"at {index}"
         return f"{formula}, {where}"
-    return f"Σₖ ({formula})" if " + " in formula or " − " in formula else f"Σₖ {formula}"
+    return f"Σₖ ({formula})" if term.is_sum else f"Σₖ {formula}"
 
 
 def _broken(head: str, formula: str, note: str = "") -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from ..engine.symbol import ADD, NEGATIVE, SUBTRACT
 from .reader import Variable
 from .recorded import Recorded
 from .rules import Use
@@ -88,6 +89,11 @@ class Term:
     closed: tuple[Term, ...] = ()
     numbers: tuple[int, ...] = ()
     uses: tuple[Use, ...] = ()
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether the formula is a sum, or begins with a minus, so that Σ puts it in brackets."""
+        return getattr(self.formula, "notation", None) in (ADD, SUBTRACT, NEGATIVE)
 
     @property
     def when(self) -> str:
@@ -217,6 +223,12 @@ class Derived:
     wrt: str = ""
     left_out: frozenset[int] = frozenset()
     together: Callable[[], Derived] | None = field(default=None, repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """What the signals and their δ are called."""
+        lines = [x.signal.name for x in self.equations]
+        return [*(x.signal.name for x in self.sources), *lines]
 
     @property
     def is_part(self) -> bool:

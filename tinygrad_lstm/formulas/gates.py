@@ -23,8 +23,7 @@ Gates = Mapping[tuple[str, ...], str]  # a letter for each list of subscripts
 def gates_of(derivation: Derived) -> Gates:
     """Return the subscripts of the parts of each packed parameter, and the letter for them all."""
     names = {x.full_name: base_and_number(x.signal.name)[0] for x in derivation.sources}
-    signals = (*derivation.sources, *derivation.equations)
-    taken = {base_and_number(x.signal.name)[0] for x in signals}
+    taken = {base_and_number(name)[0] for name in derivation.names}
     packs = ([names.get(name, "") for name, _ in parts] for parts in derivation.packed.values())
     several = dict.fromkeys(tuple(x.rpartition("_")[2] for x in pack) for pack in packs)
     letters: dict[tuple[str, ...], str] = {}

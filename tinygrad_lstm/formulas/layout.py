@@ -90,8 +90,7 @@ def page(derivation: Derived) -> Page:
         for title, lines in backward_groups
     )
     back = [term for group in backward for line in group.lines for term in line.terms]
-    signals = (*derivation.sources, *derivation.equations)
-    dummies = Dummies([*(x.signal.name for x in signals), *gates.values()])
+    dummies = Dummies([*derivation.names, *gates.values()])
     title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
     return Page(
         title,

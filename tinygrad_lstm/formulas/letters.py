@@ -167,6 +167,8 @@ def _letter(
         return f"{scope}.{net_input}_{own}" if scope else f"{net_input}_{own}"
     if node.kind is Kind.JUNCTION:
         return "e" if set(node.signs) == {1, -1} else other_sum  # a difference is an error
+    if node.kind is Kind.BILINEAR and len(users) == 1 and users[0].kind in functions:
+        return other_sum
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):
         return "h"
     return LETTERS.get(node.primitive) or "u"

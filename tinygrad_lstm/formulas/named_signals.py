@@ -85,8 +85,15 @@ class NamedSignals:
                 return True
         if self._has_a_rule_of_its_result(node) or self._is_read_at_a_step(node, user):
             return True
-        is_net_input = user.kind is Kind.MATRIX_FUNCTION or (
-            self._is_sum(node) and user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
+        is_product = node.kind is Kind.BILINEAR and not node.works_by_entry
+        is_arranged = node.kind is Kind.LINEAR and user.kind is Kind.REDUCTION
+        is_net_input = (
+            is_arranged
+            or user.kind is Kind.MATRIX_FUNCTION
+            or (
+                (is_product or self._is_sum(node))
+                and user.kind in (Kind.ELEMENTWISE, Kind.REDUCTION)
+            )
         )
         return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
 

@@ -16,7 +16,7 @@ from ..engine.primitive import Primitive
 from ..engine.symbol import RESHAPE, TOTAL, TRANSPOSE, Symbol
 from ..network.flow import Node
 from .dummies import Dummies
-from .names import minus
+from .names import Exact, minus
 from .rewriting import rewrite
 from .simplify import adds_axes, simplify, total
 from .tidy import tidy
@@ -130,13 +130,18 @@ def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
     cts = primitive.vjp(Symbol("δ", value), Symbol(y, value), symbols, needs, parameters)
     formula = Symbol.of(primitive.notation, primitive.forward, tuple(symbols), parameters)
     if use.is_square:
-        return f"{y} = {formula}", f"δ{x} = {tidy(total([simplify(ct) for ct in cts]))}"
-    given = {letters[at]: tidy(simplify(cts[at])) for at in ports if cts[at] is not None}
+        return f"{y} = {formula}", f"δ{x} = {_exact(tidy(total([simplify(ct) for ct in cts])))}"
+    given = {letters[at]: _exact(tidy(simplify(cts[at]))) for at in ports if cts[at] is not None}
     if use.number >= 0 and primitive.kind is Kind.BILINEAR:
         number = symbols[use.number]
         formula = _with_number(formula, number)
         given = {letter: _with_number(ct, number) for letter, ct in given.items()}
     return f"{y} = {formula}", ", ".join(f"δ{letter} = {ct}" for letter, ct in given.items())
+
+
+def _exact(formula: Any) -> Any:
+    """Return a formula with its numbers as a reader can type them."""
+    return rewrite(formula, leaf=lambda leaf: Exact(leaf) if isinstance(leaf, float) else leaf)
 
 
 def _with_number(formula: Any, number: Symbol) -> Any:

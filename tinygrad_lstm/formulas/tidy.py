@@ -26,6 +26,7 @@ from ..engine.symbol import (
     Symbol,
 )
 from .rewriting import form, rewrite, with_operands
+from .simplify import is_spread
 
 Powers = dict[Hashable, tuple[Any, float]]  # the factors and their exponents, by their forms
 
@@ -57,7 +58,7 @@ def sum_of(terms: list[Any]) -> Any:
             products = [x for x in products if x not in alike]
         done.append(first.written() if joined is None else joined)
     positive = [x for x in done if not _is_negative(x)]
-    negative = [x.operands[0] for x in done if _is_negative(x)]
+    negative = [_opposite(x) for x in done if _is_negative(x)]
     if not positive:
         return -reduce(lambda a, b: a + b, negative)
     return reduce(lambda a, b: a - b, negative, reduce(lambda a, b: a + b, positive))
@@ -140,7 +141,7 @@ def _in_brackets(products: list[_Product]) -> Any:
     rest = [x.without(number, common.above, common.below).written() for x in products]
     inner = sum_of(rest) if all(isinstance(x, Symbol) for x in rest) else reduce(_plus, rest)
     sign = -1.0 if _is_negative(inner) else 1.0
-    inner = inner.operands[0] if sign < 0 else inner
+    inner = _opposite(inner) if sign < 0 else inner
     outer = common.above | {form(inner): (inner, 1.0)}
     joined = replace(common, number=sign * number, above=outer).written()
     apart = reduce(_plus, (x.written() for x in products))
@@ -149,11 +150,15 @@ def _in_brackets(products: list[_Product]) -> Any:
 
 
 def _plus(a: Any, b: Any) -> Any:
-    return a - b.operands[0] if _is_negative(b) else a + b
+    return a - _opposite(b) if _is_negative(b) else a + b
 
 
 def _is_negative(formula: Any) -> bool:
-    return isinstance(formula, Symbol) and formula.notation is NEGATIVE
+    return formula.notation is NEGATIVE if isinstance(formula, Symbol) else formula < 0
+
+
+def _opposite(formula: Any) -> Any:
+    return formula.operands[0] if isinstance(formula, Symbol) else -formula
 
 
 def _product_of(formula: Any) -> _Product:
@@ -163,6 +168,8 @@ def _product_of(formula: Any) -> _Product:
     operands = formula.operands
     if formula.notation is NEGATIVE:
         return _Product(-1.0, {}, {}).times(_product_of(operands[0]))
+    if is_spread(formula):  # which the rest of a product does
+        return _product_of(operands[0])
     is_square = formula.notation is HADAMARD and operands[0] is operands[1]
     if formula.notation is HADAMARD and not is_square:
         return _product_of(operands[0]).times(_product_of(operands[1]))
@@ -179,6 +186,8 @@ def _tidied(old: Symbol, operands: tuple[Any, ...]) -> Any:
     if not all(isinstance(x, Symbol) or np.ndim(x) == 0 for x in operands):
         return same
     new = same
+    if is_spread(old):
+        return same
     if old.notation in (HADAMARD, DIVIDE, NEGATIVE):
         product = _product_of(same)
         new = product.cancelled().written()
