@@ -33,6 +33,7 @@ def main() -> int:
             help="of " + ", ".join(known),
         )
     parser.add_argument("--processes", type=int, default=5, help="per system and task (default: 5)")
+    parser.add_argument("--threads", type=int, default=1, help="per process (default: 1)")
     parser.add_argument("--quick", action="store_true", help="one short process each: a look only")
     chosen = parser.parse_args()
     processes, seconds = (1, 0.2) if chosen.quick else (chosen.processes, 0.7)
@@ -48,7 +49,7 @@ def main() -> int:
     failures: list[str] = []
     for size in chosen.sizes:
         networks = [name for name in chosen.networks if size in NETWORKS[name].sizes]
-        found |= time_all(size, networks, systems, processes, seconds, failures)
+        found |= time_all(size, networks, systems, processes, seconds, failures, chosen.threads)
         for network in networks:
             print_size(network, size, found[network, size])
     print_ratios(found, systems)
@@ -71,6 +72,7 @@ def time_all(
     processes: int,
     seconds: float,
     failures: list[str],
+    threads: int,
 ) -> Found:
     """Time the systems on all tasks of one size, in turns; what fails is left out and written down.
 
@@ -91,7 +93,9 @@ def time_all(
                     where = f"{network}, {size}: {turn + 1}/{processes} {name}"
                     print(f"\r{where:50}", end="\r", file=sys.stderr)
                 try:
-                    results[name].append(fresh.time_system(name, network, SIZES[size], seconds))
+                    results[name].append(
+                        fresh.time_system(name, network, SIZES[size], seconds, threads=threads)
+                    )
                 except RuntimeError as error:
                     failures.append(f"{SYSTEMS[name].title}, {network}, {size}: {error}")
                     del results[name]

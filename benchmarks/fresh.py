@@ -1,4 +1,4 @@
-"""Fresh processes: each with one thread, the allocator and the collector as users have them."""
+"""Fresh processes: each with one thread or two, the allocator and the collector as users have."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import subprocess
 import sys
 from typing import Any
 
-AS_USERS_HAVE_IT = {  # but for the number of threads
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "NPROC": "1",  # the size of XLA's thread pool
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "JAX_PLATFORMS": "cpu",
-    "PYTHONDONTWRITEBYTECODE": "",  # byte code is kept, as users have it
-}
+
+def as_users_have_it(threads: int = 1) -> dict[str, str]:
+    """Return the environment, but for the number of threads."""
+    number = str(threads)
+    return {
+        "OMP_NUM_THREADS": number,
+        "OPENBLAS_NUM_THREADS": number,
+        "MKL_NUM_THREADS": number,
+        "VECLIB_MAXIMUM_THREADS": number,
+        "NPROC": number,  # the size of XLA's thread pool
+        "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} "
+        f"intra_op_parallelism_threads={number}",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONDONTWRITEBYTECODE": "",  # byte code is kept, as users have it
+    }
 
 
-def run(*arguments: object) -> Any:
+def run(*arguments: object, threads: int = 1) -> Any:
     """Run Python with these arguments, and return the JSON that it writes.
 
     Raises
@@ -30,7 +35,7 @@ def run(*arguments: object) -> Any:
     """
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(
-        command, env=os.environ | AS_USERS_HAVE_IT, capture_output=True, text=True
+        command, env=os.environ | as_users_have_it(threads), capture_output=True, text=True
     )
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1])
@@ -38,7 +43,13 @@ def run(*arguments: object) -> Any:
 
 
 def time_system(
-    system: str, network: str, size: tuple[int, ...], seconds: float, *flags: str
+    system: str,
+    network: str,
+    size: tuple[int, ...],
+    seconds: float,
+    *flags: str,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Time one system on one network and size in a fresh process."""
-    return run("-m", "benchmarks.child", system, network, *size, "--seconds", seconds, *flags)
+    command = ("-m", "benchmarks.child", system, network, *size, "--seconds", seconds, *flags)
+    return run(*command, threads=threads)

@@ -46,7 +46,14 @@ FAMILY = frozenset({"small", "medium"})  # sizes at which the whole family is ti
 class Network(NamedTuple):
     """What stands below the dense layer: ways through time, of which each has its own weights.
 
-    Gates are packed in the order a, i, f, o or r, z, n; a GRU's n has a second bias.
+    Gates are packed in the order a, i, f, o or r, z, n; a GRU's n has a second bias. The cell
+    "own", for which no library has a kernel, has a gate that reads the output before last:
+
+        s = x W + b + h(k-1) U, packed as q, p
+        q = σ(s_q + h(k-2) V)
+        p = tanh(s_p)
+        r = r(k-1) ∘ q + p ∘ (1 - q)
+        h = sin(r) ∘ q + p
     """
 
     kind: str = "lstm"
@@ -56,7 +63,7 @@ class Network(NamedTuple):
     sizes: frozenset[str] = FAMILY
 
 
-GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+GATES = {"lstm": 4, "gru": 3, "rnn": 1, "own": 2}
 PLAIN, PADDED = "lstm", "padded"
 NETWORKS = {
     PLAIN: Network(sizes=frozenset(SIZES)),
@@ -65,6 +72,7 @@ NETWORKS = {
     "stacked": Network(layers=2),
     "bidirectional": Network(directions=2),
     PADDED: Network(is_padded=True),
+    "own": Network("own"),
 }
 
 
@@ -76,7 +84,7 @@ class Problem:
     x: Array  # (T, B, in)
     target: Array  # (T, B, 1)
     ways: tuple[dict[str, Array], ...]  # W (in, gates H), U (H, gates H), b (gates H,), d (H,);
-    # layer after layer, forward before backward; d is the second bias of n in a GRU
+    # layer after layer, forward before backward; d is the second bias of n in a GRU, V of "own"
     w: Array  # (directions H, 1), of the dense layer
     c: Array  # (1,)
     lengths: Array | None  # (B,), unsorted, of padded sequences
@@ -133,7 +141,8 @@ def make(size: Size, network: Network = NETWORKS[PLAIN]) -> Problem:
             "U": normal(H, width, deviation=H**-0.5),
             "b": normal(width, deviation=0.1),
         }
-        return p | ({"d": normal(H, deviation=0.1)} if network.kind == "gru" else {})
+        more = {"gru": ("d", (H,), 0.1), "own": ("V", (H, H), H**-0.5)}.get(network.kind)
+        return p if more is None else p | {more[0]: normal(*more[1], deviation=more[2])}
 
     width = network.directions * H
     return Problem(

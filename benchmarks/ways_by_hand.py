@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN through time by hand: packed gates, x W of all steps at once, buffers kept.
+"""Recurrent cells through time by hand: packed gates, x W of all steps at once, buffers kept.
 
 Knows arrays alone. A way is made for one size, and is two functions: forward, from x (T, B, in) to
 the outputs (T, B, H); and backward, from their cotangents to that of x, with the weights' gradients
@@ -192,6 +192,62 @@ def rnn(
     return forward, backward
 
 
+def own(
+    p: Mapping[str, Array], T: int, B: int, turned: bool, alive: Array | None, found: Found
+) -> Way:
+    """Return the two functions of a cell that has no name; it runs forwards, without padding."""
+    W, U, V, b = p["W"], p["U"], p["V"], p["b"]
+    I, H, dtype = len(W), len(U), W.dtype
+    nets, gates, δs = (np.empty((T, B, 2 * H), dtype) for _ in range(3))
+    sines = np.empty((T, B, H), dtype)
+    states = np.zeros((T + 1, B, H), dtype)  # r
+    outs = np.zeros((T + 2, B, H), dtype)  # [k + 2] is h(k)
+    Q, P = slice(0, H), slice(H, 2 * H)
+    x_flat = np.empty((0, I), dtype)
+
+    def forward(x: Array) -> Array:
+        nonlocal x_flat
+        x_flat = x.reshape(T * B, I)
+        np.dot(x_flat, W, out=nets.reshape(T * B, 2 * H))
+        np.add(nets, b, out=nets)
+        for k in range(T):
+            s, q, p, r = nets[k], gates[k][:, Q], gates[k][:, P], states[k + 1]
+            s += outs[k + 1].dot(U)
+            s[:, Q] += outs[k].dot(V)
+            np.multiply(s[:, Q], 0.5, out=q)
+            np.tanh(q, out=q)
+            q *= 0.5
+            q += 0.5
+            np.tanh(s[:, P], out=p)
+            np.subtract(states[k], p, out=r)
+            r *= q
+            r += p
+            np.sin(r, out=sines[k])
+            np.multiply(sines[k], q, out=outs[k + 2])
+            outs[k + 2] += p
+        return outs[2:]
+
+    def backward(δy: Array) -> Array:
+        δh, δh_before, δr = np.zeros((3, B, H), dtype)
+        UT, VT = U.T, V.T
+        for k in range(T - 1, -1, -1):
+            q, p, δ = gates[k][:, Q], gates[k][:, P], δs[k]
+            δh = δh + δy[k]
+            δr = δr + δh * q * np.cos(states[k + 1])
+            δq = δh * sines[k] + δr * (states[k] - p)
+            np.multiply(δq, q * (1 - q), out=δ[:, Q])
+            np.multiply(δh + δr * (1 - q), 1 - p * p, out=δ[:, P])
+            δr *= q
+            δh, δh_before = δ.dot(UT) + δh_before, δ[:, Q].dot(VT)
+        δ = δs.reshape(T * B, 2 * H)
+        found["W"], found["b"] = x_flat.T.dot(δ), δ.sum(0)
+        found["U"] = outs[1:-1].reshape(T * B, H).T.dot(δ)
+        found["V"] = outs[:-2].reshape(T * B, H).T.dot(δ[:, Q])
+        return δ.dot(W.T).reshape(T, B, I)
+
+    return forward, backward
+
+
 def _carried(T: int, B: int, H: int, dtype: np.dtype, turned: bool) -> tuple[Array, Array, Array]:
     """Return one buffer three times: as run, of which [0] is the initial value and [k + 1] what the
     k-th step run puts out; of all steps in time; and the values before them, (T B, H).
@@ -202,4 +258,4 @@ def _carried(T: int, B: int, H: int, dtype: np.dtype, turned: bool) -> tuple[Arr
     return buffer, buffer[1:], buffer[:-1].reshape(T * B, H)
 
 
-BY_HAND = {"lstm": lstm, "gru": gru, "rnn": rnn}
+BY_HAND = {"lstm": lstm, "gru": gru, "rnn": rnn, "own": own}

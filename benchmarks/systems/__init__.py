@@ -14,6 +14,7 @@ from ..problem import NETWORKS, PLAIN, SIZES
 YARDSTICK = "hand"
 FEW = frozenset({"question", "small", "long"})  # for peers that take too long on the rest
 ALL = frozenset(NETWORKS)
+KNOWN = ALL - {"own"}  # what other libraries have layers for
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,37 @@ SYSTEMS = {
     "tape64": System(
         "tinygrad_lstm float64", "benchmarks.systems.tape:build", dtype="float64", networks=ALL
     ),
-    "compiled": System("compiled, float32", "benchmarks.systems.compiled:build"),
-    "compiled64": System("compiled, float64", "benchmarks.systems.compiled:build", dtype="float64"),
+    "compiled": System("compiled, float32", "benchmarks.systems.compiled:build", networks=ALL),
+    "compiled64": System(
+        "compiled, float64", "benchmarks.systems.compiled:build", dtype="float64", networks=ALL
+    ),
     "derived": System("derived, as fast NumPy", "benchmarks.systems.derived:build", networks=ALL),
     "torch": System(
-        "torch, same primitives", "benchmarks.systems.torch_primitives:build", "torch", networks=ALL
+        "torch, same primitives",
+        "benchmarks.systems.torch_primitives:build",
+        "torch",
+        networks=KNOWN,
     ),
     "torch-unbind": System(
         "torch, taken apart at once",
         "benchmarks.systems.torch_primitives:build_unbound",
         "torch",
-        networks=ALL,
+        networks=KNOWN,
     ),
     "torch-nn": System(
-        "torch.nn.LSTM, GRU, RNN", "benchmarks.systems.torch_layers:build", "torch", networks=ALL
+        "torch.nn.LSTM, GRU, RNN", "benchmarks.systems.torch_layers:build", "torch", networks=KNOWN
     ),
-    "jax": System("JAX jit + scan", "benchmarks.systems.jax_scan:build", "jax"),
+    "torch-nn64": System(
+        "torch.nn, float64",
+        "benchmarks.systems.torch_layers:build",
+        "torch",
+        dtype="float64",
+        networks=KNOWN,
+    ),
+    "jax": System("JAX jit + scan", "benchmarks.systems.jax_scan:build", "jax", networks=ALL),
+    "jax64": System(
+        "JAX, float64", "benchmarks.systems.jax_scan:build", "jax", dtype="float64", networks=ALL
+    ),
     "autograd": System(
         "autograd", "benchmarks.systems.autograd_steps:build", "autograd", sizes=FEW
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 import tinygrad_lstm as tg
 
 from ..problem import Array, Problem, named
@@ -23,6 +25,8 @@ class Recorded(NamedTuple):
 def record(problem: Problem) -> Recorded:
     """Return the loss of a problem, and its leaves by the names of the problem."""
     network, size, dtype = problem.network, problem.size, problem.x.dtype
+    if network.kind == "own":
+        return _record_own(problem)
     layer = LAYERS[network.kind](
         size.I, size.H, network.layers, bidirectional=network.directions == 2, dtype=dtype, seed=0
     )
@@ -46,6 +50,29 @@ def record(problem: Problem) -> Recorded:
     def loss() -> tg.Tensor:
         out, _ = layer(x, **padding)
         return tg.nn.squared_error(dense(out), target)
+
+    return Recorded(loss, leaves)
+
+
+def _record_own(problem: Problem) -> Recorded:
+    T, B, _, H = problem.size
+    leaves = {
+        name: tg.Tensor(each, requires_grad=True, name=name)
+        for name, each in problem.leaves.items()
+    }
+    W, U, V, b, w, c, x = (leaves[name] for name in "WUVbwcx")
+    target, start = tg.Tensor(problem.target), np.zeros((B, H), problem.x.dtype)
+
+    def loss() -> tg.Tensor:
+        before = h = r = start
+        outs, net = [], x @ W + b
+        for k in tg.steps(T):
+            s = net[k] + h @ U
+            q, p = tg.sigmoid(s[:, :H] + before @ V), tg.tanh(s[:, H:])
+            r = r * q + p * (1 - q)
+            before, h = h, tg.sin(r) * q + p
+            outs.append(h)
+        return tg.nn.squared_error(tg.sigmoid(tg.stack(outs) @ w + c), target)
 
     return Recorded(loss, leaves)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from .. import threads
 from ..problem import Array, Problem, named
 
 LAYERS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
@@ -21,11 +22,12 @@ FROM_TORCH = {"lstm": [2, 0, 1, 3], "gru": [0, 1, 2], "rnn": [0]}
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads.count())
     T, _, I, H = problem.size
     kind, D = problem.network.kind, problem.network.directions
-    layer = LAYERS[kind](I, H, problem.network.layers, bidirectional=D == 2)
-    dense = torch.nn.Linear(D * H, 1)
+    dtype = getattr(torch, str(problem.x.dtype))
+    layer = LAYERS[kind](I, H, problem.network.layers, bidirectional=D == 2, dtype=dtype)
+    dense = torch.nn.Linear(D * H, 1, dtype=dtype)
     marks = [f"_l{n // D}{'_reverse' * (n % D)}" for n in range(len(problem.ways))]
     theirs = dict(layer.named_parameters())
     with torch.no_grad():
