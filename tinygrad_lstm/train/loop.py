@@ -15,6 +15,7 @@ from ..nn.module import Module
 from ..optim.clipping import clip_grad_norm_
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import LRScheduler
+from .parallel import average
 from .session import History, Session
 
 LEAST = 1e-300  # of a norm that gradients are clipped to
@@ -39,6 +40,10 @@ def fit(
     progress: bool = True,
 ) -> History:
     """Train a model on mini-batches, and keep checkpoints from which training can go on.
+
+    Where ``mpiexec -n 4`` started the program, each of the 4 processes has a share of every batch,
+    and rank 0 writes the files. The numbers are those of one process, to rounding, if the loss is a
+    mean over the items of a batch.
 
     An interrupt (Ctrl-C) ends training after the update that is under way. A process that was
     killed at any moment, and goes on with ``resume=True``, ends with the same numbers to the last
@@ -120,6 +125,7 @@ def fit(
                 update.zero_grad()
                 value = session.finite(loss(*arrays, **lengths))
                 value.backward()
+                average(update.params, session.weight)
                 if clip is not None:
                     clip_grad_norm_(update.params, clip)
                 update.step()

@@ -27,6 +27,7 @@ from ..errors import ArgumentError, GradientError, UsageError, check_path
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import LRScheduler
+from . import parallel
 from .batches import Batches
 from .checkpoint import load_state, restore, state_of, write_checkpoint
 from .not_finite import first_not_finite
@@ -106,14 +107,17 @@ class Session:
         self.best_model: dict[str, np.ndarray] | None = None
         self.history = History()
         self.is_interrupted = False
+        self._saved = monotonic()
         for part in (self.data, self.validation):
             if part is not None:
                 self._check_call(part)
+        parallel.take_over(self.model.named_state().values())
         if flag("fit: resume", resume):
             if self.folder is None:
                 raise ArgumentError("fit: found resume without a folder, which holds the state")
             if (self.folder / "last.npz").exists():
                 self._resume(self.folder / "last.npz")
+        parallel.total([0.0])  # nobody writes a checkpoint that another one still has to read
 
     def _check_call(self, data: Batches) -> None:
         """Refuse a loss that does not take the arrays of a batch."""
@@ -132,17 +136,23 @@ class Session:
     # --- begin and end -----------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        self.save()  # which fails now if it cannot be done
+        parallel.at_first(self._prepare)
         self._mode = self.model.training
         self._judge = compile(self.loss.loss_of) if isinstance(self.loss, Compiled) else self.loss
         self._handler = None
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGINT, self._interrupt)
         total = self.count * len(self.data)
-        self._bar = progress(total, self.epoch * len(self.data) + self.position, self.show)
+        self._bar = progress(
+            total, self.epoch * len(self.data) + self.position, self.show and parallel.rank() == 0
+        )
         return self
+
+    def _prepare(self) -> None:
+        """Write the first checkpoint, which fails now if it cannot be done."""
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.save()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
@@ -151,6 +161,8 @@ class Session:
         if self._handler is not None:
             signal.signal(signal.SIGINT, self._handler)
         self.model.train(self._mode)
+        if error is not None:
+            parallel.end_all(error)
         if isinstance(error, GradientError) and kind is GradientError and self._arguments:
             raise GradientError(f"{error}; {self._blame()}{self._kept()}") from None
         if error is None:
@@ -184,7 +196,9 @@ class Session:
         """Yield the arguments of the loss for each batch that is left of the epoch."""
         self.model.train()
         for items in self.data.order(self.epoch)[self.position :]:
-            self._arguments = _arguments(self.data, items)
+            own = items[parallel.rank() :: parallel.size()]
+            self.weight = len(own)  # a rank without an item has one that does not count
+            self._arguments = _arguments(self.data, own if len(own) else items[:1])
             yield self._arguments
             if self.is_interrupted:
                 return
@@ -200,7 +214,11 @@ class Session:
     def note(self, value: Tensor) -> None:
         """Count an update, and save the state when it is time."""
         self.position += 1
-        self.losses.append(value.item())
+        loss, count, interrupts = parallel.total(
+            [self.weight * value.item(), self.weight, self.is_interrupted]
+        )
+        self.losses.append(float(loss / count))
+        self.is_interrupted = bool(interrupts)
         shown = {"loss": float(np.mean(self.losses))}
         if self.history.rows and "validation" in self.history.rows[-1]:
             shown["validation"] = self.history.rows[-1]["validation"]
@@ -225,7 +243,7 @@ class Session:
             self.best_model = self.model.state_dict()
         self.epoch, self.position, self.losses = self.epoch + 1, 0, []
         self.save()
-        if is_best and self.folder is not None:
+        if is_best and self.folder is not None and parallel.rank() == 0:
             write_checkpoint(self.state(), self.folder / "best.npz")
 
     def _validation_loss(self, data: Batches) -> float:
@@ -236,7 +254,7 @@ class Session:
             for items in data.order(None):
                 arrays, lengths = _arguments(data, items)
                 total += self._judge(*arrays, **lengths).item() * len(items)
-        return total / len(data.lengths)
+        return float(parallel.total([total])[0] / parallel.size() / len(data.lengths))
 
     def _without_gain(self) -> int:
         best = -1 if self.history.best is None else self.history.best
@@ -260,7 +278,7 @@ class Session:
     def save(self) -> None:
         """Write the state to ``last.npz``, if there is a folder."""
         self._saved = monotonic()
-        if self.folder is not None:
+        if self.folder is not None and parallel.rank() == 0:
             write_checkpoint(self.state(), self.folder / "last.npz")
 
     def _settings(self) -> dict[str, int]:
