@@ -48,11 +48,15 @@ def test_a_case_that_is_skipped_is_told():
 @pytest.mark.parametrize(("count", "kept"), [(1, [0]), (3, [0, 1, 2]), (7, [0, 2, 4]),
                                              (300, [0, 100, 200])])  # fmt: skip
 def test_a_sample_is_spread_over_the_cases_of_each_test(count, kept):
-    one, other = ([SimpleNamespace(parent="file", originalname=name, at=at) for at in range(n)]
-                  for name, n in (("one", count), ("other", 1)))  # fmt: skip
-    chosen, left_out = sample([*one, *other], 3)
+    def cases(name, n, mark=None):
+        closest = {mark: mark}.get
+        return [SimpleNamespace(parent="file", originalname=name, at=at, get_closest_marker=closest)
+                for at in range(n)]  # fmt: skip
+
+    one, long, other = cases("one", count), cases("long", 2, "long"), cases("other", 1)
+    chosen, left_out = sample([*one, *long, *other], 3)
     assert [case.at for case in chosen] == [*kept, 0] and chosen[-1] is other[0]
-    assert len(chosen) + len(left_out) == count + 1
+    assert len(chosen) + len(left_out) == count + 3
 
 
 @pytest.mark.parametrize("case", range(3))

@@ -149,6 +149,7 @@ def test_what_two_mistakes_make_up_for_is_right_where_all_is_given():
     assert diagnosis.says == "every gradient is 3 times what it should be: a factor of the loss"
 
 
+@pytest.mark.long
 def test_nothing_is_tried_when_the_time_is_over(monkeypatch):
     case = planted.case("lstm", "f-missing", "b-of-f-for-i")
     hand, shown = case.hand(), []
@@ -267,6 +268,7 @@ def test_a_mistake_at_every_step_of_a_plain_loop_is_named_once(mistake, given):
     assert not found.is_cut
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])
 def test_a_right_derivation_is_never_blamed(kind):
     digits = 5 if kind in ("digits", "decimals") else None

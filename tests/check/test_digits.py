@@ -148,6 +148,7 @@ def test_a_difference_beyond_a_small_share_of_the_signal_is_not_called_rounding(
     assert verdicts == ["rounding", "rounding", "too few digits", "differs"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("style", [decimals, significant])
 def test_mistakes_are_seen_in_four_digits(style):
     missed, right = [], list(planted.correct_cases())

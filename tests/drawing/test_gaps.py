@@ -164,6 +164,7 @@ def test_what_is_written_at_the_arrows_is_written_beside_a_gap_too():
         assert gaps(tg.draw(loss, **options).dot)
 
 
+@pytest.mark.long
 def test_a_report_marks_a_step_that_would_be_left_out():
     loss = elman()
     report = tg.compare(loss, {"h[30]": np.ones(2)})

@@ -9,7 +9,7 @@ from itertools import groupby
 import pytest
 
 AT_ONCE = 25  # cases in an item: few enough that the items spread over the cores
-PLAIN = {"parametrize"}  # the marks of a test that needs nothing but its arguments
+PLAIN = {"parametrize", "long"}  # the marks of a test that needs nothing but its arguments
 
 
 class Cases(pytest.Item):
@@ -52,12 +52,14 @@ class CasesFailed(Exception):
 def sample(items, most):
     """Return items with at most so many cases of each test, and the items that are left out.
 
-    The cases that stay are spread evenly over all cases of the test, the first among them.
+    The cases that stay are spread evenly over all cases of the test, the first among them. A test
+    that is marked as long is left out.
     """
     chosen, left_out = [], []
     for _, group in groupby(items, lambda item: (item.parent, getattr(item, "originalname", item))):
         cases = list(group)
-        count = min(most, len(cases))
+        is_long = cases[0].get_closest_marker("long") is not None
+        count = 0 if is_long else min(most, len(cases))
         places = {at * len(cases) // count for at in range(count)}
         for at, case in enumerate(cases):
             (chosen if at in places else left_out).append(case)
