@@ -710,6 +710,14 @@ def test_a_signal_without_a_name_is_called_by_its_function():
     assert "s_p" in {x.signal.name for x in derivation.equations}
 
 
+def test_a_difference_from_data_is_an_error_and_no_other_difference():
+    x, W, V = np.arange(1.0, 7.0).reshape(2, 3), drawn(3, 3, name="W"), drawn(3, 3, name="V")
+    text = str(tg.derive(tg.sum((x @ W - x[::-1]) ** 2)))
+    assert " e    = x W − t " in text
+    text = str(tg.derive(tg.sum((tg.tanh(x @ W) - tg.tanh(x @ V)) ** 2)))
+    assert " = tanh(s) − tanh(s_2) " in text and " e " not in text
+
+
 def test_the_part_that_leads_to_one_signal_has_no_other_line():
     whole = tg.derive(network()[0])
     part = whole.leading_to("dense.W")
@@ -917,10 +925,11 @@ def test_two_lists_of_gates_have_two_letters_and_no_name_a_step():
     assert "dec[0]" not in text and " state[−1] (3,)" in text
 
 
-def test_latex_and_html_number_the_line_beside_each_delta():
+def test_every_form_numbers_the_line_beside_each_delta():
     derivation = tg.derive(network()[0])
-    rows = [x for x in derivation.latex().splitlines() if "& \\delta z_" in x]
-    assert len(rows) == 1 and r"W + b \;\;(8) &" in rows[0] and r"\text{via } y\,(9)" in rows[0]
+    for text in (derivation.latex(), derivation.markdown()):
+        (row,) = (x for x in text.splitlines() if "& \\delta z_" in x)
+        assert r"W + b \;\;(8) &" in row and r"\text{via } y\,(9)" in row
     assert '<td class="number">(8)</td><td><math' in derivation.html().partition("Backward")[2]
 
 
@@ -1034,7 +1043,7 @@ def test_command_writes_every_form(form, tmp_path, capsys):
 def test_what_cannot_be_derived_is_refused_by_its_reason():
     with pytest.raises(UsageError, match="expected a Tensor computed from others"):
         tg.derive(tg.Tensor(1.0, requires_grad=True))
-    with pytest.raises(UsageError, match="found list"):
+    with pytest.raises(UsageError, match=r"found \[1.0\], expected a Tensor"):
         tg.derive([1.0])
     with pytest.raises(tg.GradientError):
         tg.derive(drawn(2) * 2.0)

@@ -60,7 +60,7 @@ def markdown(derivation: Derived) -> str:
     parts += [f"{_plain(layout.rules_title)}:", ""] if layout.rules else []
     parts += [*(f"- {_plain(x)}: {_plain(δ)}" for x, δ in layout.rules), ""]
     for group in layout.backward:
-        parts += [f"**{_plain(group.title)}**", "", _display(backward_rows(group)), ""]
+        parts += [f"**{_plain(group.title)}**", "", _display(_side_by_side(group)), ""]
     return "\n".join(parts)
 
 

@@ -26,6 +26,7 @@ def letters(
     is_named: Callable[[Node], bool],
     user_of: Callable[[int], list[Node]],
     step_of: Callable[[Node], int],
+    is_error: Callable[[Node], bool],
 ) -> dict[int, str]:
     """Return the name of each node's signal, by the wire on which the signal leaves the node.
 
@@ -39,6 +40,8 @@ def letters(
         What is made of a signal, behind branch points.
     step_of : (node) -> wire
         The signal whose steps a node collects.
+    is_error : (node) -> bool
+        Whether its signal is the difference of a signal and data.
     """
     nodes = list(nodes)
     named = {node.outputs[0]: node for node in nodes if is_named(node)}
@@ -57,7 +60,8 @@ def letters(
         if wire not in names:
             step = names.get(step_of(node)) if node.kind is Kind.COLLECT else None
             if step is None:
-                letter = _letter(node, user_of(wire), names, net_input, other_sum)
+                sums = "e" if is_error(node) else other_sum
+                letter = _letter(node, user_of(wire), names, net_input, sums)
             else:
                 letter = with_ending(step, "_all")
             names[wire] = others.free(letter)
@@ -166,7 +170,7 @@ def _letter(
         scope, _, own = names[users[0].outputs[0]].rpartition(".")
         return f"{scope}.{net_input}_{own}" if scope else f"{net_input}_{own}"
     if node.kind is Kind.JUNCTION:
-        return "e" if set(node.signs) == {1, -1} else other_sum  # a difference is an error
+        return other_sum
     if node.kind is Kind.BILINEAR and len(users) == 1 and users[0].kind in functions:
         return other_sum
     if any(user.kind in (Kind.DELAY, Kind.ADVANCE) for user in users):

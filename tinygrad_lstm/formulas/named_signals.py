@@ -37,7 +37,15 @@ class NamedSignals:
             self._is_named,
             lambda wire: [n for n, _ in self._uses(wire)],
             lambda node: self.network.source(node.inputs[0], PASSING).outputs[0],
+            self._is_error,
         )
+
+    def _is_error(self, node: Node) -> bool:
+        """Return whether a signal is the difference of a signal and data."""
+        if node.kind is not Kind.JUNCTION or sorted(node.signs) != [-1, 1]:
+            return False
+        makers = [self.network.source(wire, (*PASSING, Kind.TAP)).kind for wire in node.inputs]
+        return any(kind in (Kind.CONSTANT, Kind.INPUT) for kind in makers)
 
     def nodes(self) -> Iterator[Node]:
         """Return the nodes whose signals are called by a name; any other is written out."""
