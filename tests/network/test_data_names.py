@@ -14,6 +14,7 @@ from tinygrad_lstm.network.data_names import share_data
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2))
 CLASSES = np.eye(2)[[0, 1, 1, 0, 1]]
+W3 = RNG.normal(size=(3, 2))
 MASK = np.array([[1.0], [1.0], [0.0], [1.0], [0.0]])
 
 
@@ -67,3 +68,24 @@ def test_the_network_stays_the_same(make):
     assert before.keys() == after.keys()
     for name, value in before.items():
         laws.near(after[name], value, 1e-14)
+
+
+def states(start, second) -> int:
+    """Return how many delays there are of a state that is used twice, and of the state before."""
+    U, V, S = (leaf(2, 2, name=name) for name in "UVS")
+    last, also, before = np.full(2, start), np.full(2, second), np.zeros(2)
+    loss = 0.0
+    for k in tg.steps(5):
+        h = tg.tanh(X[k] @ W3 + last @ U + also @ V + before @ S)
+        last, also, before = h, h, last
+        loss = loss + tg.sum(h * h)
+    network = share_data(condense(tg.graph(loss)).fold())
+    gradients = network.adjoint().evaluate()
+    for x, right in zip((U, V, S), tg.grad(loss, [U, V, S]), strict=True):
+        laws.near(gradients[f"δ{x.name}"], right.numpy(), 1e-13)
+    return sum(x.kind is Kind.DELAY for x in network.nodes)
+
+
+@pytest.mark.parametrize(("start", "second", "delays"), [(0.0, 0.0, 2), (0.0, 0.5, 3)])
+def test_a_state_has_one_delay_for_each_start(start, second, delays):
+    assert states(start, second) == delays

@@ -20,7 +20,8 @@ from .wiring import Element, elements, rebuild_changed
 def share_data(graph: AnyFlow) -> AnyFlow:
     """Return a graph in which equal constants are one, and each is called for its use.
 
-    An array of NumPy that a program uses twice is recorded as two constants.
+    An array of NumPy that a program uses twice is recorded as two constants. So is the array at
+    which a state starts that is used twice; the state has one delay for both.
 
     Parameters
     ----------
@@ -28,27 +29,38 @@ def share_data(graph: AnyFlow) -> AnyFlow:
         Forward, folded or not; not changed.
     """
     recorded = elements(graph)
-    first: dict[Hashable, Element] = {}
     same: dict[Element, Element] = {}
-    for element in recorded:
-        if element.node.kind is Kind.CONSTANT and not _is_number(element):
-            key: Hashable = key_of(np.asarray(element.value))
-        elif element.node.kind is Kind.TAP:
-            (source,) = element.operands
-            key = same.get(source, source), element.node.loop, key_of(element.node.parameters)
-        else:
-            continue
-        known = first.setdefault(key, element)
-        if known is not element:
-            same[element] = known
-    for element in recorded:
-        element.operands = [same.get(x, x) for x in element.operands]
+    number = -1
+    while number < len(same):  # a delay of a delay is shared once that delay is
+        number = len(same)
+        first: dict[Hashable, Element] = {}
+        for element in recorded:
+            key = None if element in same else _read_key(element)
+            if key is not None and first.setdefault(key, element) is not element:
+                same[element] = first[key]
+        for element in recorded:
+            element.operands = [same.get(x, x) for x in element.operands]
     kept = [element for element in recorded if element not in same]
     for element in kept:
         element.node = replace(element.node)  # which is named anew
     name_data(kept, outside=True)
     rank = {element: at for at, element in enumerate(kept)}
     return rebuild_changed(graph, kept, rank.__getitem__)
+
+
+def _read_key(element: Element) -> Hashable | None:
+    """Return a key, equal for two elements that read the same data; None for others."""
+    node = element.node
+    if node.kind is Kind.CONSTANT and not _is_number(element):
+        return key_of(np.asarray(element.value))
+    if node.kind is Kind.TAP:
+        return element.operands[0], node.loop, key_of(node.parameters)
+    if node.kind in DELAYS:
+        before, start = element.operands
+        is_constant = start.node.kind is Kind.CONSTANT
+        value = key_of(np.asarray(start.value)) if is_constant else start
+        return node.kind, node.loop, before, value
+    return None
 
 
 def name_data(order: Iterable[Element], outside: bool = False) -> None:
