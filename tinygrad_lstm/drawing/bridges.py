@@ -14,8 +14,8 @@ from typing import NamedTuple
 from .joints import ATTRIBUTE, STATEMENT, curve
 
 PIECES = 12  # straight pieces of each curve
-HALF = 5.0  # points from the middle of a bridge to its end
-GAP = 2.0  # points between a bridge and the line below, on either side
+HALF = 6.0  # points from the middle of a bridge to its end
+GAP = 3.0  # points between a bridge and the line below, on either side
 CLEAR = 9.0  # points between a bridge and the ends of its lines
 STEEP = 0.2  # the least sine of the angle between lines that a bridge tells apart
 

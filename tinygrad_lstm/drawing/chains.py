@@ -9,6 +9,10 @@ from dataclasses import replace
 
 from .skeleton import Arc, Role, Skeleton, merge
 
+SEVERAL = (
+    "several lines in a box: operations one after the other, from the top; in the adjoint network "
+    "from the bottom"
+)
 MOST = 5  # operations in one box
 
 
@@ -35,17 +39,15 @@ def join_boxes(drawn: Skeleton) -> Skeleton:
         members = [drawn.vertices[at] for at in chain]
         forward = tuple(line for vertex in members for line in vertex.forward)
         adjoint = tuple(line for vertex in members for line in vertex.adjoint)
-        box = replace(members[-1], forward=forward, adjoint=adjoint)
+        meanings = dict.fromkeys(vertex.meaning for vertex in members if vertex.meaning)
+        meaning = "; ".join((*meanings, SEVERAL))
+        box = replace(members[-1], forward=forward, adjoint=adjoint, meaning=meaning)
         joined.update(dict.fromkeys(chain, box))
     shown, places = merge(drawn, joined)
     for arc in drawn.arcs:
         if behind.get(arc.tail) != arc.head or places[arc.tail] != places[arc.head]:
             arc.tail, arc.head = places[arc.tail], places[arc.head]
             shown.arcs.append(arc)
-    shown.notes.append(
-        "several lines in a box: operations one after the other, from the top; in the adjoint "
-        "network from the bottom"
-    )
     return shown
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..errors import SignalError, nearest
-from .skeleton import Role, Skeleton, Sort, Vertex, merge, named, within
+from .skeleton import Arc, Role, Skeleton, Sort, Vertex, common, merge, named, within
 
 Path = tuple[str, ...]  # the names of frames, from the outermost in
 
@@ -40,11 +40,11 @@ def collapse(drawn: Skeleton, depth: int, opened: Iterable[str] = ()) -> Skeleto
         seen = _depth_seen(modules, depth, paths)
         if len(modules) > seen:
             path, name = modules[: seen + 1], modules[seen]
-            texts, scope = ((name,), (f"{name}′ᵀ",)), (*steps, *path[:-1])
-            box = Vertex(Role.FUNCTION, *texts, ".".join(path), scope, step=vertex.step)
+            texts, scope = ((name,), (f"{name}ᵀ",)), (*steps, *path[:-1])
+            box = Vertex(Role.MODULE, *texts, ".".join(path), scope, step=vertex.step)
             box_at[at] = boxes.setdefault((*steps, *path), box)
     shown, places = merge(drawn, box_at)
-    joined = set()
+    joined: dict[tuple[int, int], Arc] = {}
     for arc in drawn.arcs:
         inner = arc.head in box_at or arc.tail in box_at
         arc.tail, arc.head = places[arc.tail], places[arc.head]
@@ -53,18 +53,36 @@ def collapse(drawn: Skeleton, depth: int, opened: Iterable[str] = ()) -> Skeleto
             if label.sort is not Sort.NAME and _outer(label.scope, depth, paths) == label.scope
         ] if inner else []  # fmt: skip
         between = arc.tail, arc.head
-        if inner and (arc.tail == arc.head or (between in joined and not factors)):
+        if inner and arc.tail == arc.head:
+            continue
+        if inner and between in joined and not factors:
+            _say_too(joined[between], arc)
             continue
         if inner:
-            joined.add(between)
+            joined.setdefault(between, arc)
             if all(label.sort is not Sort.WEIGHT for label in factors):
                 arc.weight = None
-            arc.labels = (*named(arc.shown), *factors)
+            tail, head = (shown.vertices[at] for at in between)
+            name = named(arc.shown, scope=common((tail.scope, head.scope)))
+            is_said = (arc.shown,) in (tail.forward, head.forward) or tail.role is Role.BRANCH
+            steps = tuple(x for x in arc.labels if x.sort is Sort.NAME and x.forward == x.adjoint)
+            arc.labels = (*(() if is_said else name), *steps, *factors)
         arc.labels = tuple(
             replace(label, scope=_outer(label.scope, depth, paths)) for label in arc.labels
         )
         shown.arcs.append(arc)
     return shown
+
+
+def _say_too(arc: Arc, other: Arc) -> None:
+    """Write the name of another signal, which goes the same way, under that of an arc."""
+    at = next((at for at, x in enumerate(arc.labels) if x.sort is Sort.NAME), None)
+    if at is None or not other.shown or other.shown in arc.labels[at].forward:
+        return
+    label = arc.labels[at]
+    lines = (*label.forward, other.shown), (*label.adjoint, f"δ{other.shown}")
+    both = replace(label, forward=lines[0], adjoint=lines[1])
+    arc.labels = (*arc.labels[:at], both, *arc.labels[at + 1 :])
 
 
 def _paths_of(drawn: Skeleton, names: Iterable[str]) -> set[Path]:

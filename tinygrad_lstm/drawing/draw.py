@@ -22,6 +22,7 @@ from ..network.loop_borders import has_own_name
 from ..network.parameters import varying
 from ..network.proof import fold_for_reading
 from ..network.unpack import unpack
+from .loss import split_sums
 from .styles import Style, style_named, style_names
 
 if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is something to draw
@@ -229,6 +230,7 @@ def _wan(
     from .blocks import draw_blocks_once
     from .collapse import collapse
     from .gaps import shorten
+    from .given import note_shapes
     from .marks import heat_up, mark, unknown, write_values
     from .outline import outline
     from .rows import wrap
@@ -270,9 +272,10 @@ def _wan(
     if highlight:
         drawn.notes.append(f"orange: {', '.join(highlight)}")
     drawn.notes += wrong.remarks
+    shapes = note_shapes(drawn, network) if level == "tensor" else []
     wrap(drawn)
     notes = drawn.notes
-    drawn.notes = [*_ranges(network), *notes]
+    drawn.notes = [*_ranges(network), *shapes, *notes]
     return dot(drawn, view, title, legend=legend), notes
 
 
@@ -283,13 +286,13 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
                if node.kind is not Kind.HOLD):  # fmt: skip
             raise UsageError('draw: found an adjoint network; draw the graph with view="adjoint"')
         if fold is None:
-            return unpack(of), []
+            return split_sums(unpack(of)), []
         recorded, current = of, True
     else:
         recorded, current = _graph_of(check_recorded("draw", of), numbers)
         recorded = condense(recorded)
     network, reason = fold_for_reading(recorded, fold, 1, current)
-    return network, [f"unrolled, since {reason}"] if reason else []
+    return split_sums(network), [f"unrolled, since {reason}"] if reason else []
 
 
 def _graph_of(of: Tensor, numbers: bool) -> tuple[Graph, bool]:

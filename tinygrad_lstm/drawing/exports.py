@@ -35,7 +35,9 @@ def tikz(svg: bytes) -> bytes:
     A figure for another document is what stands between ``\\begin{tikzpicture}`` and its end.
     """
     root = fromstring(svg)
-    _, _, width, height = map(float, root.get("viewBox", "0 0 1 1").split())
+    scaled = re.search(r'transform="scale\(([\d.]+)', svg.decode())  # of a picture made smaller
+    scale = float(scaled[1]) if scaled else 1.0
+    width, height = (float(x) / scale for x in root.get("viewBox", "0 0 1 1").split()[2:])
     lines = [HEAD % (width + 2, height + 2) + r"\begin{tikzpicture}[x=1bp,y=1bp]"]
     for group in root.findall(f"{SVG}g"):
         moved = re.search(r"translate\(([^)]*)\)", group.get("transform", ""))
@@ -55,8 +57,8 @@ def mermaid(svg: bytes) -> bytes:
     for group in _groups(root, "node"):
         name, text = group.findtext(f"{SVG}title") or "", _mermaid_text(group)
         if is_label(name):
-            is_factor = group.find(f"{SVG}polygon") is not None
-            labels[name] = f"× {text}" if is_factor and text else text
+            is_wedge = group.find(f"{SVG}polygon") is not None
+            labels[name] = f"▷ {text}" if is_wedge and text else text
         else:
             known[name] = f"n{len(known)}"
             lines.append(f'  {known[name]}["{text or " "}"]')

@@ -1,4 +1,4 @@
-"""Lines as they are drawn: led on to the names that are written in them, and without loops.
+"""Lines as they are drawn: led on to the names and factors in them, and without loops.
 
 Knows the DOT text with places that a layout program writes. A name and its δ take the same room, so
 that the network and its adjoint are laid out alike; a line that ends at the border of this room is
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .text import MONO, MONO_WIDTH, is_beside, unescape_lines
+from .text import FACTOR, MONO, MONO_WIDTH, is_beside, unescape_lines
 
 QUOTED = r'"(?:[^"\\]|\\[\s\S])*"'
 STATEMENT = re.compile(
@@ -24,7 +24,7 @@ LINE = 1.25  # the height of a line of text, for its size
 
 
 class Word(NamedTuple):
-    """What is written in a line: the middle of its place, and half its width and height."""
+    """A name or a factor in a line: the middle of its place, and half its width and height."""
 
     middle: complex
     width: float
@@ -68,7 +68,13 @@ def _word(match: re.Match[str]) -> tuple[str, str | None, Word | None]:
     """Return the word of a statement that puts a name in a line."""
     _, name, head, inside = match.groups()
     look = {key: text.strip('"') for key, text in ATTRIBUTE.findall(inside)}
-    if head is not None or look.get("fontname") != MONO or "pos" not in look:
+    if head is not None or "pos" not in look:
+        return name, head, None
+    if look.get("comment") == FACTOR and look.get("shape") != "plaintext":
+        # the layout leaves it more room than it takes
+        width, height = (36 * float(look[side]) for side in ("width", "height"))
+        return name, head, Word(_point(look["pos"]), width, height)
+    if look.get("fontname") != MONO:
         return name, head, None
     lines, size = unescape_lines(look.get("label", "")), float(look.get("fontsize", "10"))
     if not any(lines):

@@ -7,6 +7,7 @@ numbers have four digits.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,12 +17,13 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.primitives import TABLE
-from ..engine.symbol import Symbol, bare, constant_text
+from ..engine.symbol import PRODUCT, Notation, Symbol, bare, constant_text
 from ..formulas.names import Names, minus
 from ..formulas.names import short_name as name_without_scopes
-from ..formulas.reader import PASSING, Reader
-from ..formulas.rewriting import rename, rewrite
-from ..network.flow import SOURCES, Flow, Node
+from ..formulas.reader import PASSING, Reader, Variable
+from ..formulas.rewriting import rewrite
+from ..network.flow import DELAYS, SOURCES, Flow, Node
+from .skeleton import common, modules
 
 STEP = re.compile(r"(\([^()]*\)|\[[^\[\]]*\])$")  # at the end of a name
 NAMELESS = "\N{REPLACEMENT CHARACTER}"  # before the wire of a signal that nobody named
@@ -32,6 +34,10 @@ TWICE = re.compile(r"\((\w+(?:\(k[^()]*\))?)ᵀ\)ᵀ")  # transposed twice
 LONGEST_BACK = 30  # letters of what such a function hands back
 LONGEST = 20  # letters of an unnamed signal that is written out
 MOST_JOINED = 4  # operands of a join that are written out
+TIMES = Notation("× {0}", r"\times {0}", PRODUCT, (PRODUCT,))
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+AXES = re.compile("[₀-₉]")
+SHARE = "share of "  # before the gradient of a weight at one of several places
 BRANCHES = "◆"  # in the box of the gain of a function of several operands
 
 
@@ -45,14 +51,26 @@ class Labels(Reader):
         self._names = Names(
             node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named
         )
+        self._scopes: dict[str, set[str]] = {}  # in which a signal of some name stands
+        for node in network.nodes:
+            if node.is_named and node.kind not in (*SOURCES, Kind.TAP):
+                self._scopes.setdefault(STEP.sub("", short_name(node)), set()).add(node.scope)
 
-    def text(self, wire: int) -> str:
-        """Return the signal on a wire."""
-        return self._written(self.signal(wire))
+    @property
+    def count(self) -> int:
+        """How many signals have a letter."""
+        return len(self._letters)
+
+    def text(self, wire: int, home: Node) -> str:
+        """Return the signal on a wire, as the label of a node says it."""
+        return self._written(self.signal(wire), home)
 
     def factor(self, node: Node, port: int) -> str:
         """Return the factor of δ at an operand's arc; a dot says that it stands to the left."""
-        text = self._written(self.gain(node, port))
+        gain = self.gain(node, port)
+        if node.works_by_entry:
+            return self._written(times(gain), node) if gain is not None else ""
+        text = self._written(gain, node)
         is_left = node.kind is Kind.BILINEAR and node.operation.sides[port] < 0
         return f"{text} ·" if is_left and text else text
 
@@ -63,31 +81,40 @@ class Labels(Reader):
         """
         name = self.formula_of(node) or operation_name(node)
         gain = self.gain(node, live[0]) if len(live) == 1 else None
-        return (name,), (self._written(gain) if gain is not None else BRANCHES * (len(live) > 1),)
+        back = self._written(gain, node) if gain is not None else BRANCHES * (len(live) > 1)
+        return (name,), (back,)
 
     def formula_of(self, node: Node) -> str:
         """Return the formula of a function of several operands, or "" if it is too long."""
         if len(node.inputs) == 1:
             return ""
-        text = self._written(self.formula(node))
+        text = self._written(self.formula(node), node)
+        return text if len(text) <= LONGEST_BACK else ""
+
+    def product(self, node: Node) -> str:
+        """Return the product of two signals, or "" if it is too long."""
+        text = self._written(self.formula(node), node)
         return text if len(text) <= LONGEST_BACK else ""
 
     def joined(self, node: Node) -> str:
         """Return the operands that a node joins, in their order."""
-        names = [self.text(wire) for wire in node.inputs]
+        names = [self.text(wire, node) for wire in node.inputs]
         if len(names) > MOST_JOINED:
             names = [*names[: MOST_JOINED - 1], "…", names[-1]]
         return f"[{', '.join(names)}]"
 
     def weight(self, node: Node, port: int) -> tuple[str, str]:
         """Return the texts at an arc that stands for a product with a weight."""
-        name, other = self.text(node.inputs[port]), self.factor(node, 1 - port)
-        return (name, other) if port or node.works_by_entry else (f"{name} ·", other)
+        name, other = self.text(node.inputs[port], node), self.factor(node, 1 - port)
+        if node.works_by_entry:
+            return label(times(Symbol(name))), other
+        return (name, other) if port else (f"{name} ·", other)
 
     def backward(self, node: Node) -> str:
         """Return what a function of several entries hands back, or "" if that is too long."""
         (wire, *_) = node.outputs
-        text = self._written(self.back(node, 0, self.variable("δ", wire, None, self.value(wire))))
+        δ = Symbol("δ", self.value(wire))
+        text = self._written(self.back(node, 0, δ), node).replace("Σ ", f"Σ{axes_of(node)} ")
         return text if len(text) <= LONGEST_BACK else ""
 
     def signal_name(self, node: Node) -> str:
@@ -110,9 +137,8 @@ class Labels(Reader):
         """Return a letter for a signal that nobody named, with its step, and keep the letter."""
         key = _place_of(node)
         if key not in self._letters:
-            self._letters[key] = self._names.free(
-                wish or ("s" if node.kind is Kind.JUNCTION else "u")
-            )
+            usual = {(1, 1): "s", (1, -1): "e"}.get(node.signs, "s" if node.signs else "u")
+            self._letters[key] = self._names.free(wish or usual)
         step = STEP.search(short_name(node))
         return self._letters[key] + (step[0] if step else "")
 
@@ -134,9 +160,9 @@ class Labels(Reader):
         is_share = self.network.source(node.inputs[port], through) is not weight
         δ = self._delta(node)
         (wire, *_) = node.outputs
-        back = self._written(self.back(node, port, Symbol(δ, self.value(wire))))
+        back = self._written(self.back(node, port, Symbol(δ, self.value(wire))), node)
         over = "Σₖ " if node.folded else ""
-        return f"{'share of ' * is_share}δ{short_name(weight)} = {over}{back}"
+        return f"{SHARE * is_share}δ{short_name(weight)} = {over}{back}"
 
     def _delta(self, node: Node) -> str:
         """Return the name of the δ of a product: its own, or that of the sum it goes into."""
@@ -145,6 +171,13 @@ class Labels(Reader):
         is_term = user.kind is Kind.JUNCTION and user.signs[user.inputs.index(wire)] > 0
         signal = node if self.signal_name(node) or not is_term else user
         return f"δ{self.signal_name(signal) or self.letter(signal)}"
+
+    def entry_read(self, node: Node) -> str:
+        """Return the name of what a step reads of a sequence, by a letter if it has no name."""
+        source = self.network.source(node.inputs[0])
+        if source.is_named or source.kind is Kind.COLLECT:
+            return short_name(node)
+        return f"{self.letter(source)}(k)"
 
     def sequence(self, node: Node) -> str:
         """Return the name of the steps that a loop hands out, or "" if nobody named them."""
@@ -179,8 +212,9 @@ class Labels(Reader):
 
     def write_out(self, node: Node, step: int | None) -> Any:
         (wire, *_) = node.outputs
-        if name := self.rearranged(node):
-            return self.variable(name, wire, step, self.value(wire, step))
+        name = self.rearranged(node) or self.signal_name(node)
+        if name or node.kind in DELAYS or self._is_sum_of_signals(node):
+            return self.variable(name or self.letter(node), wire, step, self.value(wire, step))
         if self._depth:
             self._depth -= 1
             formula = super().write_out(node, step)
@@ -188,16 +222,37 @@ class Labels(Reader):
             text = label(formula)
             if len(text) <= LONGEST and NAMELESS not in text:
                 return formula
-        name = self.signal_name(node) or f"{NAMELESS}{wire}"
-        return self.variable(name, wire, step, self.value(wire, step))
+        return self.variable(f"{NAMELESS}{wire}", wire, step, self.value(wire, step))
 
-    def _written(self, formula: Any) -> str:
-        """Return a formula as text; a signal in it that nobody named is given a letter."""
-        return label(rename(formula, self._with_letter))
+    def _is_sum_of_signals(self, node: Node) -> bool:
+        """Return whether a node adds signals, and not a number to one, as in 1 − z."""
+        if node.kind is not Kind.JUNCTION:
+            return False
+        sources = (self.network.source(x, (Kind.BROADCAST, Kind.HOLD)) for x in node.inputs)
+        values = [
+            self.network.wires[x.outputs[0]].value for x in sources if x.kind is Kind.CONSTANT
+        ]
+        return len(node.inputs) - sum(map(bool, map(constant_label, values))) > 1
 
-    def _with_letter(self, name: str) -> str:
-        is_nameless = name.startswith(NAMELESS)
-        return self.letter(self.maker[int(name[1:])]) if is_nameless else name
+    def _written(self, formula: Any, home: Node) -> str:
+        """Return a formula as text, as the label of a node says it.
+
+        A signal in it that nobody named is given a letter.
+        """
+        return label(rewrite(formula, leaf=lambda leaf: self._in_label(leaf, home)))
+
+    def _in_label(self, leaf: Any, home: Node) -> Any:
+        """Return a signal by its letter, or with its module if others have a signal of the name."""
+        if not isinstance(leaf, Variable):
+            return leaf
+        node, name = self.maker[leaf.wire], leaf.name
+        if name.startswith(NAMELESS):
+            name = self.letter(node)
+        elif node.scope != home.scope and len(self._scopes.get(STEP.sub("", name), ())) > 1:
+            own, here = modules(node.scope), modules(home.scope)
+            alike = len(common((own, here)))
+            name = ".".join((*own[alike:], name))
+        return Symbol(name, leaf.value)
 
     def result(self, node: Node, step: int | None) -> Any:
         (wire, *_) = node.outputs
@@ -209,12 +264,23 @@ class Labels(Reader):
         node = self.maker[wire]
         if node.kind is Kind.CONSTANT:
             return self.constant(node)
-        if node.kind in (*SOURCES, Kind.TAP):
+        if node.kind is Kind.TAP:
+            return self.entry_read(node)
+        if node.kind in SOURCES:
             return short_name(node)
         if node.kind is Kind.COLLECT:
             return self.sequence(node) or self.rearranged(node) or None
         is_read_on = node.kind in (*PASSING, Kind.COLLECT) or not node.is_named
         return None if is_read_on else short_name(node)
+
+
+def times(factor: Any) -> Symbol:
+    """Return a factor that multiplies entry by entry.
+
+    >>> times(0.5), times(1 - Symbol("z"))
+    (× 0.5, × (1 - z))
+    """
+    return Symbol.of(TIMES, operator.pos, (factor,))
 
 
 def short_name(node: Node) -> str:
@@ -265,14 +331,25 @@ def _joins() -> set[str]:
 
 
 def operation(node: Node) -> str:
-    """Return a node's operation, as a box shows it."""
+    """Return a node's operation, as a box shows it, with its axes unless it takes all there are."""
     if node.kind is Kind.COLLECT:
         return "all k"
     if node.primitive is None:
         return node.kind
     if "index" in node.parameters:
-        return f"[{bare(constant_text(node.parameters['index']))}]"
-    return operation_name(node)
+        text = bare(constant_text(node.parameters["index"]))
+        return text if text.startswith("[") else f"[{text}]"
+    return operation_name(node) + axes_of(node)
+
+
+def axes_of(node: Node) -> str:
+    """Return the axes along which a node goes, as subscripts; "" if it goes along all there are."""
+    axis = node.parameters.get("axis")
+    count = len(node.shapes[0]) if node.shapes else 0
+    if axis is None or not count:
+        return ""
+    axes = sorted({int(x) % count for x in np.atleast_1d(axis)})
+    return "" if len(axes) == count else "".join(str(x).translate(SUBSCRIPTS) for x in axes)
 
 
 def transpose_text(text: str) -> str:

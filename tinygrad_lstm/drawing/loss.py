@@ -1,14 +1,17 @@
-"""The border between a network and its loss.
+"""The border between a network and its loss, and the one signal that a loss reads there.
 
 Knows graphs.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..engine.kind import Kind
-from ..network.flow import DELAYS, SOURCES, Flow, Node
+from ..network.flow import DELAYS, SOURCES, AnyFlow, Flow, Node
+from ..network.wiring import Element, elements, rebuild_changed
 
 SUMS = (
     Kind.JUNCTION, Kind.BRANCH, Kind.COLLECT, Kind.HOLD, Kind.BROADCAST, Kind.OUTPUT, *DELAYS,
@@ -85,3 +88,53 @@ class Loss:
             return True
         value = self.graph.wires[node.outputs[0]].value
         return np.ndim(value) - node.folded <= 0
+
+
+def split_sums(graph: AnyFlow) -> AnyFlow:
+    """Return a graph whose loss reads one signal where the record has the terms of a sum.
+
+    The record has one sum for ``x + f(x) - target``. Here the network ends in ``x + f(x)``, so that
+    one δ comes back to this sum.
+    """
+    hidden = Loss(graph).nodes()
+    recorded = elements(graph)
+    rank = {element: (at, 1) for at, element in enumerate(recorded)}
+    is_changed = False
+    for at, element in enumerate(recorded):
+        node = element.node
+        if node.kind is Kind.JUNCTION and id(node) in hidden and element.shape:
+            is_own = [id(operand.node) not in hidden for operand in element.operands]
+            if is_own.count(True) > 1 and not all(is_own):
+                rank[_split(element, is_own)] = at, 0
+                is_changed = True
+    return rebuild_changed(graph, recorded, rank.__getitem__) if is_changed else graph
+
+
+def _split(element: Element, is_own: list[bool]) -> Element:
+    """Let a sum read some of its terms as a sum of their own, and return the new sum."""
+    terms = list(zip(element.operands, element.node.signs, is_own, strict=True))
+    own = [(operand, sign) for operand, sign, is_inner in terms if is_inner]
+    rest = [(operand, sign) for operand, sign, is_inner in terms if not is_inner]
+    node = element.node
+    step = "(k)" if node.folded else node.name.removeprefix(node.stem)
+    inner = replace(
+        node,
+        name=f"add{step}",
+        stem="add",
+        scope="",
+        parts=(),
+        signs=tuple(sign for _, sign in own),
+    )
+    value = np.asarray(sum(sign * _aligned(operand, element) for operand, sign in own))
+    added = Element(inner, [operand for operand, _ in own], value)
+    element.operands = [added, *(operand for operand, _ in rest)]
+    node.signs = 1, *(sign for _, sign in rest)
+    return added
+
+
+def _aligned(operand: Element, user: Element) -> np.ndarray:
+    """Return the value of an operand, which can be smaller, with the axes of its user."""
+    value = np.asarray(operand.value)
+    axes = len(user.shape) - len(operand.shape)
+    own = user.node.is_timed
+    return value.reshape(*value.shape[:own], *(1,) * axes, *value.shape[own:])

@@ -159,6 +159,8 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> 
     least, most = np.log10(min(known)), np.log10(max(known))
     span = max(most - least, DECADES)
     for arc in drawn.arcs:
+        if arc.is_live and id(arc) not in sizes:  # of data, to which no δ is computed
+            continue
         size = sizes.get(id(arc), 0.0)
         part = 0.0 if size == 0 else 1.0  # of what is infinite, or no number
         if 0 < size < np.inf:

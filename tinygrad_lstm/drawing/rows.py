@@ -27,7 +27,7 @@ from .skeleton import (
 )
 from .text import label_size, size
 
-WIDEST = 18.6  # inches of a row: a slide of 1,920 pixels has 20
+WIDEST = 19.0  # inches of a row: a slide of 1,920 pixels has 20
 SMALL, LITTLE = 0.86, 0.12  # the size of letters in rows, and inches between two ranks there
 CIRCLE, SPACE = 0.26, 0.3  # inches across a junction, and between two ranks
 CUT_FRAME = 1000  # a row that ends inside of a module costs as much as so many arrows

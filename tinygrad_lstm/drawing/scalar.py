@@ -5,6 +5,8 @@ Knows skeletons and the shapes of what is in them.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -15,10 +17,12 @@ from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
 from .forks import fork
+from .labels import SUBSCRIPTS
 from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex, is_matmul
 
+INDICES = SUBSCRIPTS | str.maketrans("ij", "ᵢⱼ")
+OUTER = re.compile(r"(Σₖ )?([^ ()]+(?:\([^()]*\))?)ᵀ (δ\S+)")  # of two signals
 MOST = 400  # vertices and arcs that a picture can hold and still be read
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def scalars(drawn: Skeleton, network: Flow) -> Skeleton:
@@ -47,12 +51,24 @@ class _Expansion:
             wire for node in network.nodes if node.folded for wire in node.outputs
             if node.kind is not Kind.COLLECT
         }  # fmt: skip
-        self.expanded = Skeleton(notes=drawn.notes)
+        self.expanded = Skeleton(notes=[*drawn.notes])
         self.entries: list[list[int]] = []
+        self.names: list[str] = []  # of signals of several entries, the longest first
 
     def result(self) -> Skeleton:
-        for vertex in self.drawn.vertices:
-            self._expand(vertex)
+        sizes = [self._size(vertex) for vertex in self.drawn.vertices]
+        arcs = [arc for arc in self.drawn.arcs if max(sizes[arc.tail], sizes[arc.head]) > 1]
+        names = {
+            label.forward[0] for arc in arcs for label in arc.labels
+            if label.sort is Sort.NAME and label.forward
+        }  # fmt: skip
+        names |= {
+            vertex.forward[0] for vertex, size in zip(self.drawn.vertices, sizes, strict=True)
+            if size > 1 and vertex.role in LOOSE
+        }  # fmt: skip
+        self.names = sorted(names, key=len, reverse=True)
+        for vertex, size in zip(self.drawn.vertices, sizes, strict=True):
+            self._expand(vertex, size)
         total = len(self.expanded.vertices) + sum(self._count(arc) for arc in self.drawn.arcs)
         if total > MOST:
             raise ArgumentError(
@@ -61,8 +77,21 @@ class _Expansion:
             )
         for arc in self.drawn.arcs:
             self._connect(arc)
+        self.expanded.notes += dict.fromkeys(
+            f"gradients:  {self._gradient(arc, label)}"
+            for arc in self.drawn.arcs for label in arc.labels if label.gradient
+        )  # fmt: skip
         fork(self.expanded)
         return self.expanded
+
+    def _gradient(self, arc: Arc, label: Label) -> str:
+        """Return the equation of the gradient of one weight, from neuron i to neuron j."""
+        left, _, right = label.gradient.partition(" = ")
+        outer = OUTER.fullmatch(right)
+        if not self._is_matrix(arc) or outer is None:
+            return f"{with_index(left, 'i')} = {with_indices(right, 'i', self.names)}"
+        over, x, δ = outer.groups()
+        return f"{left}ᵢⱼ = {over or ''}{with_index(x, 'i')} {with_index(δ, 'j')}"
 
     def _size(self, vertex: Vertex) -> int:
         shape = np.shape(self.network.wires[vertex.wire].value)
@@ -80,17 +109,21 @@ class _Expansion:
             )
         return int(np.prod(shape))
 
-    def _expand(self, vertex: Vertex) -> None:
-        count = self._size(vertex)
+    def _expand(self, vertex: Vertex, count: int) -> None:
         self.entries.append([])
         for entry in range(count):
             self.entries[-1].append(len(self.expanded.vertices))
             mark = str(entry + 1) if count > 1 else ""
-            names = vertex.role in LOOSE
-            forward, adjoint = (
-                (with_index(lines[0], mark), *lines[1:]) if lines and names else lines
-                for lines in (vertex.forward, vertex.adjoint)
-            )
+            if vertex.role in LOOSE:
+                forward, adjoint = (
+                    (*(with_index(line, mark) for line in lines[:1]), *lines[1:])
+                    for lines in (vertex.forward, vertex.adjoint)
+                )
+            else:
+                forward, adjoint = (
+                    tuple(with_indices(line, mark, self.names) for line in lines)
+                    for lines in (vertex.forward, vertex.adjoint)
+                )
             self.expanded.vertices.append(replace(vertex, forward=forward, adjoint=adjoint))
 
     def _count(self, arc: Arc) -> int:
@@ -107,12 +140,15 @@ class _Expansion:
             weights, separator = self._weights(arc), "" if wide < 10 else ","
             at = [label.sort for label in arc.labels].index(Sort.WEIGHT)
             (name,) = arc.labels[at].forward
+            before, behind = arc.labels[:at], arc.labels[at + 1 :]
+            if len(tails) > 1 and self.drawn.vertices[arc.head].role is not Role.SUM:
+                heads, behind = self._sums(arc, heads, behind), ()
             for (row, tail), (column, head) in product(enumerate(tails), enumerate(heads)):
                 text = with_index(name, f"{row + 1}{separator}{column + 1}")
                 labels = (
-                    *(indexed(label, row + 1, tails) for label in arc.labels[:at]),
+                    *(self._indexed(label, row + 1, tails) for label in before),
                     replace(arc.labels[at], forward=(text,), adjoint=(text,), gradient=""),
-                    *(indexed(label, column + 1, heads) for label in arc.labels[at + 1 :]),
+                    *(self._indexed(label, column + 1, heads) for label in behind),
                 )
                 self.expanded.arcs.append(
                     replace(arc, tail=tail, head=head, labels=labels, number=weights[row, column])
@@ -121,10 +157,41 @@ class _Expansion:
         for entry in range(wide):
             tail, head = tails[entry % len(tails)], heads[entry % len(heads)]
             ends = tails if len(tails) == wide else heads
-            labels = tuple(indexed(label, entry + 1, ends) for label in arc.labels)
+            labels = tuple(self._indexed(label, entry + 1, ends) for label in arc.labels)
             self.expanded.arcs.append(
                 replace(arc, tail=tail, head=head, labels=labels, entry=entry)
             )
+
+    def _sums(self, arc: Arc, heads: list[int], labels: tuple[Label, ...]) -> list[int]:
+        """Put a sum before each entry that a matrix leads to, and return the sums."""
+        sums = []
+        for entry, head in enumerate(heads):
+            sums.append(len(self.expanded.vertices))
+            after = self.expanded.vertices[head]
+            scope = labels[0].scope if labels else after.scope
+            self.expanded.vertices.append(
+                Vertex(Role.SUM, name=arc.name, scope=scope, wire=arc.wire, step=after.step,
+                       is_still=not arc.is_live)
+            )  # fmt: skip
+            own = tuple(self._indexed(label, entry + 1, heads) for label in labels)
+            self.expanded.arcs.append(
+                replace(arc, tail=sums[-1], head=head, labels=own, weight=None, weight_name="",
+                        entry=entry)
+            )  # fmt: skip
+        return sums
+
+    def _indexed(self, label: Label, entry: int, entries: list[int]) -> Label:
+        """Return a label of one of several entries."""
+        mark = str(entry) if len(entries) > 1 else ""
+        is_formula = label.sort is Sort.GAIN
+        forward, adjoint = (
+            tuple(
+                with_indices(line, mark, self.names) if is_formula else with_index(line, mark)
+                for line in lines
+            )
+            for lines in (label.forward, label.adjoint)
+        )
+        return replace(label, forward=forward, adjoint=adjoint, gradient="")
 
     def _weights(self, arc: Arc) -> Any:
         """Return the numbers of a matrix, a row for each entry that goes into it."""
@@ -139,18 +206,22 @@ class _Expansion:
         return value.reshape(shape)
 
 
-def indexed(label: Label, entry: int, entries: list[int]) -> Label:
-    """Return a label of one of several entries."""
-    mark = str(entry) if len(entries) > 1 else ""
-    forward, adjoint = (
-        tuple(with_index(line, mark) for line in lines) for lines in (label.forward, label.adjoint)
-    )
-    return replace(label, forward=forward, adjoint=adjoint)
-
-
 def with_index(name: str, mark: str) -> str:
     """Return a signal's name with an index, before its step: ``h₂(k)``."""
     if not name or not mark or name == "−":
         return name
     at = min((name.find(c) for c in "([ᵀ" if c in name[1:]), default=len(name))
-    return f"{name[:at]}{mark.translate(SUBSCRIPTS)}{name[at:]}"
+    return f"{name[:at]}{mark.translate(INDICES)}{name[at:]}"
+
+
+def with_indices(formula: str, mark: str, names: Iterable[str]) -> str:
+    """Return a formula in which each signal of some names has an index.
+
+    >>> with_indices("1 − h(k)²", "2", ["h(k)"])
+    '1 − h₂(k)²'
+    """
+    known = "|".join(re.escape(name) for name in names)
+    if not mark or not known:
+        return formula
+    signal = re.compile(rf"(?<![\w.])δ?(?:{known})(?![A-Za-z_\d(])")
+    return signal.sub(lambda name: with_index(name[0], mark), formula)

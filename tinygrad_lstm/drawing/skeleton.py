@@ -31,6 +31,7 @@ class Role(StrEnum):
     ALIAS = "alias"
     GAP = "gap"
     BOX = "box"
+    MODULE = "module"
 
 
 SPREAD = "Σ"  # the factor of the δ of a number that stands for several entries
@@ -74,7 +75,7 @@ class Vertex:
     role : Role
         ``end`` of the network; ``alias``, which repeats a parameter or a constant beside its use;
         ``gap``, which stands for steps that are left out; ``box`` for an operation that has no role
-        of its own.
+        of its own; ``module`` for all that is in one.
     forward, adjoint : tuple of str
         What is written in it, line by line, in the network and in its adjoint.
     name : str
@@ -91,7 +92,7 @@ class Vertex:
     whole : str
         The full name of the signal that it reads a part of, if it does.
     meaning : str
-        What its function is, if not everybody knows.
+        What it does, if not everybody knows: its function; of a matrix product, what is multiplied.
     reading : Reading or None
         What it reads of a sequence.
     shares : tuple of Share
@@ -137,6 +138,9 @@ class Label:
         The frames that it stands in.
     gradient : str
         Of a weight, the equation of its gradient, which stands beside it in the adjoint.
+    works_by_entry : bool
+        Whether the factor multiplies entry by entry; if not, the factor is that of a matrix product
+        or of another map of whole arrays.
     """
 
     sort: Sort
@@ -144,6 +148,7 @@ class Label:
     adjoint: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
     gradient: str = ""
+    works_by_entry: bool = True
 
 
 @dataclass(slots=True)
@@ -253,12 +258,21 @@ def frames(node: Node) -> tuple[str, ...]:
     if node.kind in SOURCES:
         return ()
     step = () if node.step is None or node.loop is None else (f"k = {node.step}",)
-    scopes: list[str] = []
-    for name in node.scope.split(".") if node.scope else ():
-        if name.isdigit() and scopes:  # one of a list: layers.0
-            name = f"{scopes.pop()}.{name}"
-        scopes.append(name)
-    return (*step, *scopes)
+    return (*step, *modules(node.scope))
+
+
+def modules(scope: str) -> tuple[str, ...]:
+    """Return the modules of a scope, from the outermost in; one of a list has its number.
+
+    >>> modules("lstm.layers.0")
+    ('lstm', 'layers.0')
+    """
+    names: list[str] = []
+    for name in scope.split(".") if scope else ():
+        if name.isdigit() and names:
+            name = f"{names.pop()}.{name}"
+        names.append(name)
+    return tuple(names)
 
 
 def common(rows: Iterable[tuple[Item, ...]]) -> tuple[Item, ...]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from .bridges import bridge
+from .clearance import with_room, without_room
 from .joints import join_lines_to_names
 from .turns import put_in_rows, without_turns
 
+SLIDE = '"20,1000"'  # inches; a picture that is wider is made smaller as a whole
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
 
 
@@ -29,10 +31,12 @@ def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str
         return program(dot, format, engine)
     places = []
     for graph in graphs:
-        connected, turns = without_turns(graph)
-        text = put_in_rows(program(connected, "places", engine).decode(), turns)
+        connected, turns = without_turns(with_room(graph))
+        text = program(connected, "places", engine).decode().replace("\\\n", "")
+        text = put_in_rows(without_room(text), turns)
         places.append(bridge(join_lines_to_names(text)))
-    return program(stack_graphs(places) if len(places) > 1 else places[0], format, "nop2")
+    picture = stack_graphs(places) if len(places) > 1 else places[0]
+    return program(picture.replace("{", f"{{\nsize={SLIDE}\n", 1), format, "nop2")
 
 
 def graphs_in(dot: str) -> list[str]:

@@ -18,6 +18,7 @@ ROOM = 0.12  # inches around a text
 LABEL_WIDTH, LABEL_HEIGHT = 0.084, 0.16  # the same of a label on an arrow, at 10 points
 MONO_WIDTH = 0.602  # of a letter of MONO, for its size
 LABEL_ROOM, POINT = 0.06, 0.08
+FACTOR = "factor"  # the comment at a label that is a factor, seen or not
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 

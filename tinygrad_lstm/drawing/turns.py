@@ -129,9 +129,23 @@ def put_in_rows(text: str, lines: list[Line]) -> str:
     drawn = "".join(f'{turn.line[1]}{turn.line[4]} pos="{_curve(way)}"];\n' for turn, way in ways)
     right = max([row[2] for row in rows] + [point.real for _, way in ways for point in way])
     graph, page, rest = text.partition("subgraph cluster_")
-    rest = BOX.sub(lambda box: re.sub(r"[^,]*(,[^,]*)$", rf"{right:.6g}\1", box[0]), rest, count=1)
+    rest = _as_wide_as(rest, right)
+    graph = _as_wide_as(graph, max(right, _right_of_words(graph)))
     body, _, end = f"{graph}{page}{rest}".rpartition("}")
     return f"{body}{drawn}}}{end}"
+
+
+def _as_wide_as(text: str, right: float) -> str:
+    """Return a text in which the first box ends at a place on the right."""
+    return BOX.sub(lambda box: re.sub(r"[^,]*(,[^,]*)$", rf"{right:.6g}\1", box[0]), text, count=1)
+
+
+def _right_of_words(graph: str) -> float:
+    """Return where the words below a picture end, which stand in the attributes of its graph."""
+    look = {key: text.strip('"') for key, text in ATTRIBUTE.findall(graph)}
+    if "lp" not in look or "lwidth" not in look:
+        return 0.0
+    return float(look["lp"].split(",")[0]) + 36 * float(look["lwidth"])
 
 
 # --- the lines between rows -----------------------------------------------------------------------

@@ -17,7 +17,7 @@ from .frames import Frame
 from .legend import below, says_gradients_at_arrows
 from .rows import SMALL
 from .skeleton import Arc, Label, Role, Skeleton, Sort, Vertex, is_way_back
-from .text import FONT, MONO, escape, join_lines, label_id, label_size, size
+from .text import FACTOR, FONT, MONO, escape, join_lines, label_id, label_size, size
 from .turns import ROW_MARGIN
 
 Place = tuple[int, int | None]  # a vertex, or an arc and which of its labels
@@ -27,6 +27,7 @@ CARRIES = "#00695c", "#3949ab", "#6a1b9a", "#5d4037"  # a colour for each delay 
 # the look of a vertex by its role, where it is no white box
 BOXES: dict[Role, dict[str, str]] = {
     Role.FUNCTION: {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
+    Role.MODULE: {"style": "filled,rounded", "fillcolor": "#e6f4ea"},
     Role.BOX: {"fillcolor": "#f1f3f4"},
     Role.DELAY: {"fillcolor": "#e0f2f1", "penwidth": "1.6", "fontsize": "12"},
     Role.GAP: {"style": "filled,dashed", "color": "#5f6368", "fontcolor": "#5f6368"},
@@ -90,7 +91,7 @@ class _View:
             name=self.view,
             graph_attr={
                 "rankdir": "LR", "fontname": FONT, "fontsize": "9" if self.drawn.rows else "10",
-                "nodesep": "0.2" if self.drawn.rows else "0.25",
+                "nodesep": "0.15" if self.drawn.rows else "0.25",
                 "ranksep": "0.06" if self.drawn.rows else "0.3",  # rows are for narrow pages
                 "bgcolor": "white", "newrank": "true", "labelloc": "b",
                 "labeljust": "l", "fontcolor": "#5f6368",
@@ -287,19 +288,28 @@ class _View:
         return [line for line in lines if line] if arc.is_live or not self.adjoint else [""]
 
     def _label(self, arc: Arc, label: Label) -> dict[str, str]:
-        """Return the look of a label: a name is written in the line, a factor in an arrowhead."""
+        """Return the look of a label: a name is written in the line, a factor in a wedge.
+
+        A factor that multiplies entry by entry is in a round box, which points nowhere.
+        """
         lines = self._words(arc, label)
         is_name = label.sort is Sort.NAME
-        width, height = label_size(label.forward, label.adjoint, is_pointed=not is_name)
+        width, height = label_size(
+            label.forward, label.adjoint, is_pointed=not (is_name or label.works_by_entry)
+        )
         look = {
             "label": join_lines(lines), "width": width, "height": height, "fixedsize": "true",
             "fontname": MONO if is_name or not any(lines) else FONT, "fontsize": "10",
             "fontcolor": self.ink, "shape": "plaintext",
         }  # fmt: skip
+        look |= {} if is_name else {"comment": FACTOR}
         if not is_name and any(lines):
-            points_left = self.adjoint != self._is_way_back(arc)
-            look |= {"shape": "trapezium", "orientation": "90" if points_left else "-90"}
             look |= {"style": "filled", **GAINS[label.sort], "color": self.ink}
+            if label.works_by_entry:
+                look |= {"shape": "box", "style": "filled,rounded"}
+            else:
+                points_left = self.adjoint != self._is_way_back(arc)
+                look |= {"shape": "trapezium", "orientation": "90" if points_left else "-90"}
         if arc.is_marked and any(lines):
             look |= {"color": MARK, "penwidth": "3"}
         return self._narrow(look)

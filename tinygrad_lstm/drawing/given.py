@@ -1,0 +1,68 @@
+"""The shapes of what enters a picture: signals that are given, and parameters.
+
+Knows skeletons, and the shapes of the signals in the network.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..engine.kind import Kind
+from ..network.flow import Flow, Node
+from .selection import THROUGH as PASSING
+from .skeleton import Role, Skeleton, Sort, within
+
+THROUGH = (*PASSING, Kind.BRANCH)
+MOST = 8  # names of one shape that are listed
+
+
+def note_shapes(drawn: Skeleton, network: Flow) -> list[str]:
+    """Return a note with the shape of everything that enters a picture; none if nothing does.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+        One vertex for a signal, and one arc for a weight.
+    network : Flow
+        That it is of.
+    """
+    fed = {arc.head for arc in drawn.arcs}
+    given = [
+        (vertex.forward[0], vertex.scope, vertex.wire)
+        for at, vertex in enumerate(drawn.vertices)
+        if vertex.role in (Role.END, Role.ALIAS) and vertex.forward and at not in fed
+        and network.maker[vertex.wire].kind is not Kind.CONSTANT
+    ]  # fmt: skip
+    for arc in drawn.arcs:
+        for label in arc.labels:
+            if label.sort is Sort.WEIGHT and arc.weight is not None and label.gradient:
+                name = label.forward[0].removeprefix("× ").removesuffix(" ·")
+                given.append((name, label.scope, _wire_of(arc.weight, arc.weight_name, network)))
+    shapes: dict[str, dict[tuple[int, ...], str]] = {}
+    for name, scope, wire in given:
+        module = "".join(f"{frame}." for frame in within(scope)[1][-1:])
+        shapes.setdefault(name, {}).setdefault(_shape(network, wire), module)
+    by_shape: dict[tuple[int, ...], list[str]] = {}
+    for name, own in shapes.items():
+        for shape, module in own.items():
+            by_shape.setdefault(shape, []).append(module * (len(own) > 1) + name)
+    texts = [f"{_listed(names)} {shape}" for shape, names in by_shape.items() if shape]
+    at_step = " at each step" if any(node.folded for node in network.nodes) else ""
+    return [f"shapes{at_step}:  {';  '.join(texts)}"] if texts else []
+
+
+def _wire_of(product: Node, name: str, network: Flow) -> int:
+    """Return the wire of the operand of a product that has a name."""
+    sources = (network.source(wire, THROUGH) for wire in product.inputs)
+    return next(source.outputs[0] for source in sources if source.name == name)
+
+
+def _shape(network: Flow, wire: int) -> tuple[int, ...]:
+    """Return the shape of a signal, at one step."""
+    shape: tuple[int, ...] = np.shape(network.wires[wire].value)
+    return shape[1:] if network.maker[wire].is_timed else shape
+
+
+def _listed(names: list[str]) -> str:
+    more = names if len(names) <= MOST else [*names[: MOST - 1], "…", names[-1]]
+    return ", ".join(more)
