@@ -301,7 +301,7 @@ def test_an_index_that_varies_is_in_one_pair_of_brackets():
     for k in tg.steps(3):
         h = tg.tanh(h @ W)
         losses.append(tg.nn.softmax_cross_entropy(h, [1, 0, 1][k]))
-    note, _ = tg.draw(tg.stack(losses).sum()).notes
+    (note,) = tg.draw(tg.stack(losses).sum()).notes
     assert note.endswith("[index(k)]: index(k) = 1, 0, 1")
 
 
