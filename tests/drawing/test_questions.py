@@ -160,7 +160,7 @@ def test_the_legend_says_what_is_multiplied_and_along_which_axes():
 
 def test_the_legend_says_the_shapes_of_what_enters():
     below = legend(tg.draw(loop()).dot)
-    assert "shapes at each step: x_2(k) (2,); x(k), b (3,); W, U (3, 3); V (3, 2)" in below
+    assert "shapes at each step: t(k) (2,); x(k), b (3,); W, U (3, 3); V (3, 2)" in below
     _, loss = residual()
     assert "shapes: x (5, 4); b (4,); W (4, 4)" in legend(tg.draw(loss).dot)
 

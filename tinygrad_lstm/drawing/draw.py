@@ -17,6 +17,7 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..network.adjoint import alive
 from ..network.condense import condense
+from ..network.data_names import share_data
 from ..network.graph import Graph, check_recorded, graph, structure
 from ..network.loop_borders import has_own_name
 from ..network.parameters import varying
@@ -292,7 +293,7 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
         recorded, current = _graph_of(check_recorded("draw", of), numbers)
         recorded = condense(recorded)
     network, reason = fold_for_reading(recorded, fold, 1, current)
-    return split_sums(network), [f"unrolled, since {reason}"] if reason else []
+    return split_sums(share_data(network)), [f"unrolled, since {reason}"] if reason else []
 
 
 def _graph_of(of: Tensor, numbers: bool) -> tuple[Graph, bool]:

@@ -30,6 +30,7 @@ from .text import label_size, size
 WIDEST = 19.0  # inches of a row: a slide of 1,920 pixels has 20
 SMALL, LITTLE = 0.86, 0.12  # the size of letters in rows, and inches between two ranks there
 CIRCLE, SPACE = 0.26, 0.3  # inches across a junction, and between two ranks
+EDGES = 1.2  # inches left and right of one long row: borders, and arrows from what is given
 CUT_FRAME = 1000  # a row that ends inside of a module costs as much as so many arrows
 LETTERS = 24  # of a text that count: a long name is no reason for another row
 TOO_WIDE = 1000  # and so much an inch that does not fit
@@ -44,7 +45,7 @@ def wrap(drawn: Skeleton, widest: float = WIDEST) -> None:
     is_alias = [vertex.role is Role.ALIAS for vertex in drawn.vertices]
     tails = [[at for at in before if not is_alias[at]] for before in tails]
     rank = _ranks(drawn, tails, heads)
-    if sum(_lengths(drawn, rank, 1.0, SPACE, says_gradients_at_arrows(drawn))) <= widest:
+    if EDGES + sum(_lengths(drawn, rank, 1.0, SPACE, says_gradients_at_arrows(drawn))) <= widest:
         return
     steps, of_step = [0] * len(drawn.vertices), drawn
     if len({vertex.step[1] for vertex in drawn.vertices if vertex.step} - {None}) > 1:
