@@ -63,10 +63,10 @@ def collapse(drawn: Skeleton, depth: int, opened: Iterable[str] = ()) -> Skeleto
             if all(label.sort is not Sort.WEIGHT for label in factors):
                 arc.weight = None
             tail, head = (shown.vertices[at] for at in between)
-            name = named(arc.shown, scope=common((tail.scope, head.scope)))
+            own = named(arc.shown, scope=common((tail.scope, head.scope)))
             is_said = (arc.shown,) in (tail.forward, head.forward) or tail.role is Role.BRANCH
-            steps = tuple(x for x in arc.labels if x.sort is Sort.NAME and x.forward == x.adjoint)
-            arc.labels = (*(() if is_said else name), *steps, *factors)
+            picked = tuple(x for x in arc.labels if x.sort is Sort.NAME and x.forward == x.adjoint)
+            arc.labels = (*(() if is_said else own), *picked, *factors)
         arc.labels = tuple(
             replace(label, scope=_outer(label.scope, depth, paths)) for label in arc.labels
         )

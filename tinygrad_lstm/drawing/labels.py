@@ -137,7 +137,8 @@ class Labels(Reader):
         """Return a letter for a signal that nobody named, with its step, and keep the letter."""
         key = _place_of(node)
         if key not in self._letters:
-            usual = {(1, 1): "s", (1, -1): "e"}.get(node.signs, "s" if node.signs else "u")
+            is_difference = node.signs == (1, -1)
+            usual = ("e" if is_difference else "s") if node.signs else "u"
             self._letters[key] = self._names.free(wish or usual)
         step = STEP.search(short_name(node))
         return self._letters[key] + (step[0] if step else "")

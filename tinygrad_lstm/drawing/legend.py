@@ -148,8 +148,9 @@ def _with_free_letter(definition: str, drawn: Skeleton) -> str:
     letter = re.match(r"\w+\((\w)\)", definition)
     if letter is None:
         return definition
-    parts = [*drawn.vertices, *(label for arc in drawn.arcs for label in arc.labels)]
-    taken = {name for part in parts for line in part.forward for name in re.findall(r"\w+", line)}
+    texts = [vertex.forward for vertex in drawn.vertices]
+    texts += [label.forward for arc in drawn.arcs for label in arc.labels]
+    taken = {name for text in texts for line in text for name in re.findall(r"\w+", line)}
     free = next((x for x in (letter[1], *ascii_lowercase[::-1]) if x not in taken), letter[1])
     return re.sub(rf"\b{letter[1]}\b", free, definition)
 
