@@ -6,7 +6,7 @@ BIN := .venv/bin
 SOURCES := tinygrad_lstm tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery test testall peers doctest lint types bench notebooks clean
+.PHONY: help demo gallery test testall peers doctest lint types bench ladder notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -37,6 +37,9 @@ types: .venv/.dev ## check the type hints
 
 bench: .venv/.bench ## measure speed, beside the peers that are installed
 	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.graphs && $(BIN)/python -m benchmarks.updates
+
+ladder: .venv/.ladder ## train every classical task on five seeds; a table and plots go to out/
+	@$(BIN)/python -m benchmarks.ladder --out $(OUT)
 
 notebooks: .venv/.notebooks ## execute the notebooks
 	@cd notebooks && for each in *.ipynb; do ../$(BIN)/jupyter-execute $$each || exit 1; done

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks import ladder
 from benchmarks.by_hand import check
 from benchmarks.problem import NETWORKS, Size, make
 from benchmarks.systems import tape
@@ -64,3 +65,34 @@ def test_the_filter_learns_from_words():
         counter.learn(k / 100)
     assert error() < 0.5 * before
     assert not counter.cell.U.data.any()
+
+
+def test_a_task_is_trained_until_its_criterion_is_met():
+    recipe = ladder.RECIPES["aⁿbⁿcⁿ"]
+    watched = []
+    run = ladder.train(recipe, 100, lambda k, value: watched.append((k, value)))
+    assert run.is_met and run.updates < recipe.most and run.curve == watched
+    assert run.curve[-1] == (run.updates, 20.0) and run.seconds > 0
+    task = recipe.task()
+    net = ladder.build(recipe, task, 100)
+    assert not task.judge(net.predict, 0).is_met  # it was not born so
+    assert run.weights == sum(x.size for x in net.parameters())
+
+
+def test_a_task_that_is_not_solved_is_counted_so(tmp_path):
+    recipe = ladder.RECIPES["aⁿbⁿcⁿ"]._replace(most=2, every=1)
+    runs = [ladder.train(recipe, 0), ladder.Run(True, 7, 1.5, 452, [(7, 20.0)])]
+    assert runs[0][:2] == (False, 2) and len(runs[0].curve) == 2
+    row = ladder.row("aⁿbⁿcⁿ", recipe, runs)
+    assert row[2:6] == ["1 of 2", "7 (7)", "70", "1.5 (1.5)"]
+    assert ladder.row("aⁿbⁿcⁿ", recipe, runs[:1])[2:6] == ["0 of 1", "–", "–", "–"]
+    assert "\\|error\\| < 1" in ladder.table([["|error| < 1"]])
+    assert ladder.table([row]).splitlines()[2] == f"| {' | '.join(row)} |"
+    path = ladder.plot({"aⁿbⁿcⁿ": runs}, tmp_path / "x.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_input_gates_begin_as_the_recipe_says():
+    recipe = ladder.RECIPES["adding"]
+    biases = ladder.build(recipe, recipe.task(), 0).layer.b.numpy().reshape(4, -1)
+    assert biases.tolist() == [[b] * recipe.cells for b in (0.0, -4.0, 8.0, 0.0)]
