@@ -438,6 +438,17 @@ class Numbers:
             return np.stack(
                 [self.value(formula.operands[0], n) for n in range(formula.parameters["steps"])]
             )
+        at = re.search(r" at (the first|the last|) ?step ?(\d*)$", formula.notation.text)
+        if at:  # one step of what a loop makes
+            count = len(self.network.wires[leaves(formula)[0].wire].value)
+            one = {"the first": 0, "the last": count - 1}.get(at[1]) if at[1] else int(at[2])
+            return self.value(formula.operands[0], one)
+        if formula.notation in (OVER_STEPS, OF_STEPS):
+            loops = (self.network.maker[x.wire].loop for x in leaves(formula))
+            loop = next(loop for loop in loops if loop is not None)
+            steps = range(len(self.network.loops[loop].steps))
+            several = [self.value(formula.operands[0], n) for n in steps]
+            return np.sum(several) if formula.notation is OVER_STEPS else sum(several)
         operands = [self.value(x, k) for x in formula.operands]
         parameters = {
             name: k
@@ -447,8 +458,6 @@ class Numbers:
             else x
             for name, x in formula.parameters.items()
         }
-        if formula.notation in (OVER_STEPS, OF_STEPS):
-            raise AssertionError("is printed alone")
         return formula.apply(*operands, **parameters)
 
 
@@ -494,6 +503,19 @@ def test_every_backward_line_is_true_at_every_step(name):
                 np.testing.assert_allclose(
                     right, found, rtol=10 * close, atol=close, err_msg=left.name
                 )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_forward_line_is_true_at_every_step(name):
+    derivation = tg.derive(NETWORKS[name]())
+    numbers = Numbers(derivation)
+    for line in (line for group in page(derivation).forward for line in group.lines):
+        for left, (term,) in read_for_each_letter(line, derivation):
+            whole = numbers.network.wires[left.wire].value
+            for k in [None] if left.offset is None else range(len(whole)):
+                recorded = whole if k is None else whole[k]
+                right = np.broadcast_to(numbers.value(term.formula, k), np.shape(recorded))
+                np.testing.assert_allclose(right, recorded, 1e-12, 1e-13, err_msg=left.name)
 
 
 def read_for_each_letter(line: Line, derivation: Derivation) -> list[tuple[Variable, Any]]:
