@@ -563,3 +563,21 @@ def test_a_backward_pass_from_the_loss_alone_is_that_of_the_tape():
     np.testing.assert_allclose(v.grad, 4 * v.data, rtol=1e-14)
     with tg.no_grad(), pytest.raises(GradientError, match="depends on no leaf"):
         step(x).backward()
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_a_running_sum_follows_its_axis(axis):
+    w, W = drawn(3, 4, 2, name="w"), drawn(4, 4, name="W")
+    agrees(lambda x: tg.sum(np.cumsum(x * w, axis=axis) ** 2 * x), [w], RNG.normal(size=(3, 4, 2)))
+    agrees(
+        lambda x: tg.sum(np.cumsum(np.cumsum(x[0] @ W)[::-1]) ** 2), [W], RNG.normal(size=(1, 4))
+    )
+
+    def loss_of(x: Any) -> tg.Tensor:
+        h = np.zeros((3, 4))
+        for k in tg.steps(5):
+            h = tg.tanh(np.cumsum(x[k] @ W + h, axis=axis) * 0.3)
+        return tg.sum(np.cumsum(h, axis=axis) ** 2)
+
+    agrees(loss_of, [W], RNG.normal(size=(5, 3, 4)))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engine.primitives import scatter
 from ..engine.symbol import ADD, MATMUL, RAISE, RESHAPE, SUBTRACT, Symbol
-from ..formulas.fast.lines import is_view
+from ..formulas.fast.lines import VIEWS, is_view
 from ..formulas.fast.schedule import ZEROS
 from ..formulas.numpy_code import by_forward
 from ..formulas.reader import Variable, leaves
@@ -31,6 +31,7 @@ from .c_forms import (
     number_text,
     part_of,
     reduces,
+    scans,
     terms_of,
 )
 from .places import Places
@@ -81,6 +82,8 @@ class Assignments:
             self._product(target, formula, adds)
         elif is_symbol and formula.notation in (ADD, SUBTRACT) and not adds:
             self._sum_with_products(target, formula)
+        elif is_symbol and scans(formula) is not None:
+            self._scanned(target, formula, adds)
         elif is_symbol and reduces(formula) is not None:
             if adds and reduces(formula) != SUM:
                 self._by_copy(target, formula, adds)
@@ -203,7 +206,7 @@ class Assignments:
         if whole is None:
             return None
         place = view(whole, formula)
-        if place is None and not whole.is_contiguous and is_view(formula):
+        if place is None and not whole.is_contiguous and formula.notation in VIEWS:
             copy = self.places.work("u", whole.shape)
             self._copy(copy, whole)
             place = view(copy, formula)
@@ -216,6 +219,7 @@ class Assignments:
             or formula.notation is MATMUL
             or moves(formula) is not None
             or reduces(formula) is not None
+            or scans(formula) is not None
             or self._joined(formula) is not None
         )
         if not is_known and c_form(formula) is None:
@@ -282,6 +286,21 @@ class Assignments:
             self.turned[b] = self.places.work("turned", b.shape)
             self.before.append(Turn(self.turned[b], [b]))
         return self.turned[b]
+
+    def _scanned(self, target: Accessor, formula: Symbol, adds: bool) -> None:
+        """Put the results along an axis, of which each follows from the one before."""
+        text, axis = scans(formula) or ("", 0)
+        if adds:
+            self._by_copy(target, formula, adds)
+            return
+        self.assign(target, formula.operands[0])
+        lead = (slice(None),) * axis
+        first, rest = (
+            view(target, part_of(target.shape, (*lead, part)))
+            for part in (slice(None, -1), slice(1, None))
+        )
+        assert first is not None and rest is not None
+        self.body.append(Entries(rest, [first, rest], text.format("{0}", "{1}")))
 
     def _reduced(self, target: Accessor, formula: Symbol, adds: bool) -> None:
         """Put a sum along axes, or another reduction."""

@@ -125,6 +125,17 @@ def reduces(formula: Symbol) -> tuple[str, str, str] | None:
     return None if primitive is None else primitive.c_reduces
 
 
+def scans(formula: Symbol) -> tuple[str, int] | None:
+    """Return how an operation runs along an axis, and the axis, or None if it does not."""
+    primitive = by_forward().get(formula.apply)
+    if primitive is None or not primitive.c_scans:
+        return None
+    ndim, axis = formula.ndim, formula.parameters.get("axis")
+    if np.ndim(getattr(formula.operands[0], "value", 0)) != ndim or not ndim:
+        return None  # all entries in one row
+    return primitive.c_scans, (0 if axis is None else axis) % ndim
+
+
 def is_entrywise(formula: Any) -> bool:
     """Return whether a formula works entry by entry throughout."""
     if not isinstance(formula, Symbol) or formula.apply is None:

@@ -112,6 +112,9 @@ class Primitive(ShownAsText):
     c_reduces : (str, str, str), or None
         How C reduces entries along axes: what it starts from; what follows from ``{0}``, the result
         so far, and ``{1}``, an entry; what is made of ``{0}`` and ``{count}`` at the end.
+    c_scans : str
+        How C runs along an axis: what follows from ``{0}``, the result at the entry before, and
+        ``{1}``, an entry.
     rules, signs
         What was declared: the partials or transposes, one for each operand; a junction's signs.
     transposed : (ct, x, **parameters) -> Aᵀ ct, of a linear map
@@ -158,6 +161,7 @@ class Primitive(ShownAsText):
         definition: str = "",
         c: str = "",
         c_reduces: tuple[str, str, str] | None = None,
+        c_scans: str = "",
     ) -> None:
         self.name, self.kind = name, kind
         self.forward, self.pull, self.jvp = forward, pull, jvp
@@ -169,7 +173,7 @@ class Primitive(ShownAsText):
             parameter: (forms or {}).get(parameter, frozen) for parameter in self.parameters
         }
         self.is_differentiable = kind is not Kind.CUT
-        self.c, self.c_reduces = c or notation.c, c_reduces
+        self.c, self.c_reduces, self.c_scans = c or notation.c, c_reduces, c_scans
         self._steps, self._columns, self._words = steps, columns, words
         self.definition = definition
         if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):

@@ -407,7 +407,7 @@ average      = linear("average", digits.average, _average_transposed,
                        c_reduces=("0", "{0} + {1}", "{0} / {count}"), notation=function("average"),
                       forms=forms.REDUCING, samples=REDUCED)
 cumsum       = linear("cumsum", _cumsum, _cumsum_transposed, notation=function("cumsum"), numpy=(np.cumsum,),
-                      forms=dict(axis=forms.along),
+                      c_scans="{0} + {1}", forms=dict(axis=forms.along),
                       samples=cases([(2, 3), dict(axis=1)], [(4,), dict(axis=0)], [(2, 3)], [(2, 3, 2), dict(axis=-2)]))
 astype       = linear("astype", _astype, _astype_transposed, notation=function("astype", parameters=("dtype",)),
                       forms=dict(dtype=forms.float_type), analytic=False,
