@@ -9,6 +9,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.pictures import arrows, nodes
 from tinygrad_lstm import gallery
+from tinygrad_lstm.drawing.marks import ABSENT, FADED
 from tinygrad_lstm.drawing.scalar import MOST, with_index
 from tinygrad_lstm.errors import ArgumentError, UsageError
 
@@ -98,3 +99,31 @@ def test_what_is_not_done_entry_by_entry_has_no_neurons():
 )  # fmt: skip
 def test_an_index_stands_before_the_step(name, mark, shown):
     assert with_index(name, mark) == shown
+
+
+@pytest.mark.parametrize("view", ["forward", "adjoint"])
+def test_weights_of_0_are_grey_and_have_no_name(view):
+    layer = tg.nn.Dense(2, 3, tg.tanh, seed=0)
+    tg.cull(layer, share=0.5)
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    loss = tg.nn.squared_error(layer(x), np.zeros(3))
+    picture = tg.draw(loss, level="scalar", view=view)
+    named, _ = weights(picture.dot)
+    kept = {f"W{'₁₂'[i]}{'₁₂₃'[j]}" for i, j in zip(*np.nonzero(layer.W.mask), strict=True)}
+    assert set(named) == kept and len(kept) == 3
+    grey = [each for each in arrows(picture.dot) if each.look.get("color") == ABSENT]
+    assert len(grey) == 3
+    assert FADED in picture.notes
+
+
+def test_a_matrix_of_0_is_grey():
+    layer = tg.nn.LSTM(2, 2, seed=0)
+    U = layer.U.numpy()
+    U[:, 2:4] = 0  # of the input gate
+    layer.U.data = U
+    loss = tg.nn.squared_error(layer(np.ones((3, 2)))[0], np.zeros((3, 2)))
+    picture = tg.draw(loss)
+    assert picture.dot.count(ABSENT) >= 1 and FADED in picture.notes
+    layer.U.data = U + 0.1
+    loss = tg.nn.squared_error(layer(np.ones((3, 2)))[0], np.zeros((3, 2)))
+    assert ABSENT not in tg.draw(loss).dot

@@ -232,7 +232,7 @@ def _wan(
     from .collapse import collapse
     from .gaps import shorten
     from .given import note_shapes
-    from .marks import heat_up, mark, unknown, write_values
+    from .marks import fade, heat_up, mark, unknown, write_values
     from .outline import outline
     from .rows import wrap
     from .scalar import scalars
@@ -246,6 +246,8 @@ def _wan(
         forward, δ = _signals(network, values)
         if heat:
             heat_up(drawn, δ, values)
+    if level == "tensor":
+        fade(drawn, network)
     named, is_short = (*highlight, *wrong.places, *wrong.first), False
     if fold is not False and not (every_step or heat or named) and values is depth is None:
         count = len(drawn.vertices)

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..errors import SignalError, nearest
 from ..formulas.names import NUMBERED, minus
+from ..network.flow import Flow
 from .skeleton import Arc, Label, Role, Skeleton, Sort, Vertex, common
 
 HEAT = ("#f6c6c2", "#ee9c95", "#e06a61", "#c93a31", "#8c1410")  # from little to much
+ABSENT, FADED = "#dadce0", "grey: weights that are 0"
 DIGITS = 3  # of a number
 MOST = 3  # entries that are written out
 IN_A_LINE = 2  # of these
@@ -169,6 +172,22 @@ def heat_up(drawn: Skeleton, δ: Mapping[int, Any], step: int | None = None) -> 
         arc.color = HEAT[level]
     palest = 10 ** (most - span)
     drawn.notes.append(f"|δ| from {palest:.2g} (pale) to {10**most:.2g} (dark), by powers of ten")
+
+
+def fade(drawn: Skeleton, network: Flow) -> None:
+    """Draw in grey the arrows of matrices of which all weights are 0, as after culling."""
+    is_faded = False
+    for arc in drawn.arcs:
+        if arc.weight is None:
+            continue
+        held = [
+            x for x in arc.weight.inputs if network.maker[x].kind in (Kind.PARAMETER, Kind.HOLD)
+        ]
+        values = [network.wires[wire].value for wire in held]
+        if any(value is not None and value.size and not value.any() for value in values):
+            arc.color, is_faded = ABSENT, True
+    if is_faded:
+        drawn.notes.append(FADED)
 
 
 def mark(drawn: Skeleton, names: Sequence[str]) -> None:

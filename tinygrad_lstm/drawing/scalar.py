@@ -18,6 +18,7 @@ from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
 from .forks import fork
 from .labels import SUBSCRIPTS
+from .marks import ABSENT, FADED
 from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex, is_matmul
 
 INDICES = SUBSCRIPTS | str.maketrans("ij", "ᵢⱼ")
@@ -81,6 +82,8 @@ class _Expansion:
             f"gradients:  {self._gradient(arc, label)}"
             for arc in self.drawn.arcs for label in arc.labels if label.gradient
         )  # fmt: skip
+        if any(arc.color == ABSENT for arc in self.expanded.arcs):
+            self.expanded.notes.append(FADED)
         fork(self.expanded)
         return self.expanded
 
@@ -144,6 +147,11 @@ class _Expansion:
             if len(tails) > 1 and self.drawn.vertices[arc.head].role is not Role.SUM:
                 heads, behind = self._sums(arc, heads, behind), ()
             for (row, tail), (column, head) in product(enumerate(tails), enumerate(heads)):
+                if weights[row, column] == 0:  # which carries nothing, as one that was culled
+                    self.expanded.arcs.append(
+                        replace(arc, tail=tail, head=head, labels=(), number=0.0, color=ABSENT)
+                    )
+                    continue
                 text = with_index(name, f"{row + 1}{separator}{column + 1}")
                 labels = (
                     *(self._indexed(label, row + 1, tails) for label in before),
