@@ -11,8 +11,10 @@ from ..engine.kind import Kind
 from ..network.flow import Flow, Node
 from .selection import THROUGH as PASSING
 from .skeleton import Role, Skeleton, Sort, within
+from .text import clip_text
 
 THROUGH = (*PASSING, Kind.BRANCH)
+LETTERS = 24  # of a name
 MOST = 8  # names of one shape that are listed
 
 
@@ -45,7 +47,8 @@ def note_shapes(drawn: Skeleton, network: Flow) -> list[str]:
     by_shape: dict[tuple[int, ...], list[str]] = {}
     for name, own in shapes.items():
         for shape, module in own.items():
-            by_shape.setdefault(shape, []).append(module * (len(own) > 1) + name)
+            text = clip_text(module * (len(own) > 1) + name, LETTERS)
+            by_shape.setdefault(shape, []).append(text)
     texts = [f"{_listed(names)} {shape}" for shape, names in by_shape.items() if shape]
     at_step = " at each step" if any(node.folded for node in network.nodes) else ""
     return [f"shapes{at_step}:  {';  '.join(texts)}"] if texts else []
