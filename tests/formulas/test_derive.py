@@ -566,7 +566,7 @@ def test_text_reads_as_a_person_would_write_it():
         "+ δstateₖ₊₁ ∘ fₖ₊₁                         via state (6) of step k+1",
         "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1, g = a, i, f, o",
         "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                          via s_g (1), g = a, i, f, o",
-        "Of a step after the last, δ is 0.",
+        "so δwₖ has a summand of step k+1. Of a step after the last, every summand is 0.",
         "v = tanh(u)   δu = δ ∘ (1 − v²)",
     ):
         assert line in text
@@ -972,7 +972,8 @@ def test_nothing_is_transposed_twice():
 def test_a_forward_line_tells_the_shape():
     text = str(tg.derive(network(T=4, batch=(5,))[0]))
     assert re.search(r"\(6\) stateₖ = .* \(5, 4\)$", text, re.MULTILINE)
-    assert "stands the shape" in text and "shape" not in tg.derive(network()[0]).latex()
+    assert "stands the shape" in text
+    assert "stands the shape" not in tg.derive(network()[0]).latex()
 
 
 # --- forms --------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Set
+from collections.abc import Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,13 +80,11 @@ def page(derivation: Derived) -> Page:
         lines = list(_together(derivation, chosen, gates, sequences))
         if lines:
             backward_groups.append((title, lines))
-    if {title for title, _ in forward_groups} == {OUTSIDE}:
-        forward_groups = [(ALONE, lines) for _, lines in forward_groups]
-        backward_groups = [(t if t != OUTSIDE else ALONE, lines) for t, lines in backward_groups]
-    forward = tuple(Group(title, tuple(lines)) for title, lines in forward_groups)
+    headings = _headings([title for title, _ in forward_groups])
+    forward = tuple(Group(headings[title], tuple(lines)) for title, lines in forward_groups)
     by_name = {line.left.name: line.number for line in numbers.values()}
     backward = tuple(
-        Group(title, tuple(_with_numbers(line, by_name) for line in lines))
+        Group(headings.get(title, title), tuple(_with_numbers(line, by_name) for line in lines))
         for title, lines in backward_groups
     )
     back = [term for group in backward for line in group.lines for term in line.terms]
@@ -146,6 +144,17 @@ def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
     if not groups or groups[-1][0] != title:
         groups.append((title, []))
     groups[-1][1].append(line)
+
+
+def _headings(titles: Sequence[str]) -> dict[str, str]:
+    """Return the heading of each group, of which the last one computes the loss."""
+    headings = {title: title for title in titles}
+    last = titles[-1]
+    if titles.count(last) == 1 < len(titles) and last != OUTSIDE:
+        headings[last] = f"Loss: {last}"
+    if {OUTSIDE} in ({*titles}, {*titles} - {last}):
+        headings[OUTSIDE] = ALONE
+    return headings
 
 
 def _title(x: Equation) -> str:

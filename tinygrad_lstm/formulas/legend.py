@@ -91,11 +91,14 @@ def _notation(derivation: Derived, terms: list[Term], dummies: Dummies) -> Itera
     if derivation.loops:
         yield (
             "The subscript k is the step, and a name without one is the same at every step; Σₖ is "
-            "the sum over all steps."
+            "the sum over all steps, and Σ without an axis the sum over all entries."
         )
     x, W, y = dummies["x"], dummies["W"], dummies["y"]
-    yield "Letters in the sentences below that are no signals stand for anything."
-    yield f"∘ multiplies entry by entry; {x} {W} is a product of matrices, and comes before ∘."
+    yield f"{x}, {W}, {y} and other letters that are no signals stand for any signal or number."
+    yield (
+        f"∘ multiplies entry by entry; {x} {W} is a product of matrices, and comes before ∘; a "
+        f"number in front, as in 2 {x}, multiplies every entry."
+    )
     if any(getattr(x, "ndim", 0) == 1 for operands in (*products, *turned) for x in operands):
         yield (
             f"A vector is a row, but to the right of a matrix a column; {x}ᵀ {y} of two vectors is "
@@ -104,8 +107,8 @@ def _notation(derivation: Derived, terms: list[Term], dummies: Dummies) -> Itera
     if any(all(getattr(x, "ndim", 0) == 1 for x in operands) for operands in products):
         yield f"The product {x} {y} of two vectors is a number, Σ {x} ∘ {y}."
     yield (
-        "What has fewer rows or entries than the rest of its line stands for all of them, and its "
-        "δ is the sum over them."
+        "A smaller array in a line is repeated for every row, or entry, of the larger ones; so its "
+        "δ is the sum over them. A δ has the shape of its signal."
     )
     for mark, sentence in MARKS.items():
         if any(re.search(mark, text) for text in written):
@@ -123,15 +126,18 @@ def how_to_read(
     if example is not None:
         way = f"{example.via} ({example.numbers[0]})"
         yield (
-            "With each δ stands the line that defines its signal; the δ follows from the lines "
-            f'that use the signal: "via {way}" names such a line, ({example.numbers[0]}), and the '
-            f"signal that it defines, {example.via}."
+            "With each δ stands the line that defines its signal. The δ has a summand for each "
+            f'line that uses the signal, and no other: "via {way}" is the use in line '
+            f"({example.numbers[0]}), which defines {example.via}."
         )
     offsets = [x.offset for term in back for x in leaves(term.formula) if x.is_delta and x.offset]
     if any(offset > 0 for offset in offsets):
-        yield "Of a step after the last, δ is 0."
+        yield (
+            f"Where step k uses {v}ₖ₋₁, step k+1 uses {v}ₖ: so δ{v}ₖ has a summand of step k+1. "
+            "Of a step after the last, every summand is 0."
+        )
     if any(offset < 0 for offset in offsets):
-        yield "Of a step before the first, δ is 0."
+        yield "Of a step before the first, every summand is 0."
     whole = {x.signal.wire for x in derivation.equations if x.loop is None}
     if any(x.offset is not None and x.wire in whole for term in back for x in leaves(term.formula)):
         yield f"Of a sequence {v}, {v}ₖ is the entry k along its first axis."
@@ -139,6 +145,11 @@ def how_to_read(
         yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
     if any(term.place is not None for term in back):
         yield f'A summand with "at {i}" is added to the entry {i} alone, at every step k.'
+    if any(re.search(r"softmax.* − .*onehot", str(term.formula)) for term in back):
+        yield (
+            "A row of onehot sums to 1: so log softmax hands back softmax − onehot, "
+            "times the factor in front."
+        )
     if any(term.loop is not None for term in back):
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
 
@@ -164,9 +175,10 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
         ]
         yield f"Given are {'; '.join(groups)}."
     if at_each_step:
+        steps = next(shape[0] for x, shape in named.values() if x.wire in read)
         yield (
-            f"Given at each step are {', '.join(at_each_step)}; the first axis of the array is "
-            "that of the steps."
+            f"Given at each of {steps} steps are {', '.join(at_each_step)}; the first axis of the "
+            "array is that of the steps."
         )
     numbers = [
         (x.signal, x.scope) for x in derivation.equations if base_and_number(x.signal.name)[1]
