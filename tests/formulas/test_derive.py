@@ -1176,3 +1176,12 @@ def test_two_thousand_steps_are_derived_as_three_are():
     """More steps than Python's own limit of 1000 calls."""
     long, short = str(tg.derive(recurrence(2000))), str(tg.derive(recurrence(3)))
     assert long == short.replace("k = 0 … 2", "k = 0 … 1999")
+
+
+@pytest.mark.parametrize("of", [tg.derive, tg.draw, lambda loss: tg.explain(loss, "lstm.W")])
+def test_what_was_recorded_is_read_inside_no_grad_too(of):
+    loss = network()[0]
+    outside = of(loss)
+    with tg.no_grad():
+        inside = of(loss)
+    assert getattr(inside, "dot", str(inside)) == getattr(outside, "dot", str(outside))

@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.composites import COMPOSITES, Composite
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
+from ..engine.place import enable_grad
 from ..engine.tensor import Tensor
 from .flow import AnyFlow, Node
 from .parameters import is_same
@@ -25,6 +26,7 @@ from .wiring import Element, elements, leading_elements, rebuild_changed
 Pattern = tuple[Composite, int, Tensor]  # a composite along an axis, as its body records it
 
 
+@enable_grad()  # what a composite does is recorded here, even inside no_grad()
 def condense(graph: AnyFlow) -> AnyFlow:
     """Return a graph in which each composite function is one node, and a sum over steps one sum.
 
