@@ -67,6 +67,7 @@ def test_the_filter_learns_from_words():
     assert not counter.cell.U.data.any()
 
 
+@pytest.mark.long
 def test_a_task_is_trained_until_its_criterion_is_met():
     recipe = ladder.RECIPES["aⁿbⁿcⁿ"]
     watched = []

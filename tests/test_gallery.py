@@ -167,6 +167,7 @@ def all_texts():
     return hashlib.sha256("".join(text(name) for name in PICTURES).encode()).hexdigest()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", [os.defpath, "", None], ids=["with dot", "empty PATH", "no PATH"])
 def test_the_text_is_the_same_in_another_process(path):
     environment = {

@@ -30,6 +30,7 @@ REVEALED = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_mypy_agrees_with_this_file_and_says_what_comes_back(tmp_path: Path) -> None:
     """One run of mypy reads this file and a program of somebody else's."""
     if not find_spec("mypy"):

@@ -140,6 +140,7 @@ NETWORKS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_mistake_of_the_library_is_told_with_a_true_equation(network):
     loss = NETWORKS[network]()

@@ -151,7 +151,7 @@ def test_a_gradient_that_is_a_multiple_of_the_right_one_is_told_by_the_factor(fa
     loss, leaves = classifier(steps or tg.steps(5))
     right, size = right_gradients(loss, leaves), float(factor.replace("−", "-"))
     says = f"is {factor} times what it should be"
-    everything, alone = f"everything {says}: a factor of the loss", f"the gradient of U {says}"
+    everything, alone = f"every gradient {says}: a factor of the loss", f"the gradient of U {says}"
     for hand, expected in [
         ({"U": size * right["U"]}, everything),
         ({name: size * each for name, each in right.items()}, everything),
@@ -262,6 +262,7 @@ def test_a_right_gradient_made_of_a_wrong_one_is_not_blamed():
 # --- noise ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["each entry", "the largest", "one gradient"])
 def test_noise_is_no_mistake(kind):
     is_said = 0

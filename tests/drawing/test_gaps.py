@@ -82,6 +82,7 @@ def drawn(name, **options):
     return tg.draw(NETWORKS[name](), **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("view", ["forward", "adjoint"])
 @by_network

@@ -214,6 +214,7 @@ WIDE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("view", ["forward", "both"])
 @pytest.mark.parametrize("name", WIDE)
 def test_no_picture_is_wider_than_a_slide(name, view):

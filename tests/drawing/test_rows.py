@@ -163,6 +163,7 @@ def steps_of(dot):
     return steps
 
 
+@pytest.mark.long
 @by_view
 @pytest.mark.parametrize("name", UNROLLED)
 def test_each_step_stands_below_the_step_before(name, view):
@@ -176,6 +177,7 @@ def test_each_step_stands_below_the_step_before(name, view):
         assert min(heights[above]) > max(heights[below])
 
 
+@pytest.mark.long
 @by_view
 def test_unrolled_steps_are_as_wide_as_a_page(view):
     svg = rendered(drawn("unrolled", view=view), "svg", "dot").decode()

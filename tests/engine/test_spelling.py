@@ -91,6 +91,7 @@ def script(code, encoding):
     return process.stdout.decode(encoding.partition(":")[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "encoding", ["ascii", "latin-1", "cp1252", "cp437", "ascii:surrogateescape"]
 )

@@ -62,6 +62,7 @@ def test_diamond_is_walked_once():
     assert x.grad == 6.0
 
 
+@pytest.mark.long
 def test_chain_of_a_million_nodes_differentiates():
     x = leaf(1.0)
     y = x

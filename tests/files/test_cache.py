@@ -210,6 +210,7 @@ def times_compiled(home):
     return int(done.stdout)
 
 
+@pytest.mark.long
 @posix
 @pytest.mark.skipif(sys.platform != "linux", reason="the cache is elsewhere")
 def test_the_machine_is_compiled_once(tmp_path):

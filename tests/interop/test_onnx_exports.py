@@ -77,6 +77,7 @@ def exported(model, inputs, path, dynamo):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "torchscript"])
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_an_exported_model_computes_what_it_does_in_pytorch(tmp_path, make, dynamo, capsys):

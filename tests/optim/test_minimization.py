@@ -107,6 +107,7 @@ def test_least_squares_of_a_line(method):
     assert result.cost < 1e-18
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["L-BFGS-B", "Newton-CG", "trust-krylov", "lm"])
 def test_the_loss_of_a_network_falls(method):
     peer("scipy")

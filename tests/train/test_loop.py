@@ -242,6 +242,7 @@ def ended(process):
     return out.split("\n", 1)[1].strip()
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_bits(start, tmp_path):
     assert ended(start("whole", 0)) == "all epochs"
     last = tmp_path / "killed" / "last.npz"

@@ -205,7 +205,7 @@ class Symbol:
         raise TypeError(f"{self} is a Symbol, not an array")
 
     def __bool__(self) -> bool:
-        raise TypeError(f"{self} is a Symbol: whether it is true is not known")
+        raise TypeError(f"{self} is a Symbol, neither true nor false; for None write `is None`")
 
     __iter__ = None  # or an index would go on for ever
 
