@@ -165,10 +165,39 @@ def test_the_legend_says_the_shapes_of_what_enters():
     assert "shapes: x (5, 4); b (4,); W (4, 4)" in legend(tg.draw(loss).dot)
 
 
+def loss_said(loss):
+    """Return what the legend says of the loss, with plain spaces."""
+    lines = " ".join(legend(tg.draw(loss).dot)).replace("\N{NO-BREAK SPACE}", " ")
+    return " ".join(lines.split())
+
+
 def test_the_legend_says_what_drives_the_adjoint_network():
     assert "L is the loss: δL = 1" in legend(tg.draw(loop()).dot)
+    said = loss_said(loop(whole=True))
+    assert "L = 0.5 Σₖ Σ e(k)²; e(k) = y(k) − target(k); δy(k) = ∂L/∂y(k) = e(k)" in said
+    assert "comes from the loss" not in said
+
+
+def test_the_legend_says_the_factor_of_a_loss_and_its_targets():
+    z = named(tg.tanh(leaf("x", 2, 3)) @ leaf("W", 3, 3), "z")
+    said = loss_said(tg.nn.softmax_cross_entropy(z, [2, 0]))
+    assert "L = −0.5 Σ (onehot([2, 0]) ∘ (log softmax(z) along axis 1))" in said
+    assert "δz = ∂L/∂z = 0.5 ((softmax(z) along axis 1) − onehot([2, 0]))" in said
+
+
+def test_a_signal_that_the_network_reads_too_gets_more_than_the_loss_hands_back():
+    h, hs = np.zeros((2, 3)), []
+    W = leaf("W", 3, 3)
+    for _ in tg.steps(T):
+        h = named(tg.tanh(RNG.normal(size=(2, 3)) @ W + h @ W), "h")
+        hs.append(h)
+    said = loss_said(tg.nn.mean_squared_error(tg.stack(hs), np.zeros((T, 2, 3))))
+    assert "; ∂L/∂h(k) = (1/12) e(k)" in said and "δh(k) = ∂L" not in said
+
+
+def test_the_legend_names_a_loss_that_has_no_short_equations():
     _, loss = residual()
-    assert any("comes from the loss: squared_error" in line for line in legend(tg.draw(loss).dot))
+    assert "∂L/∂y_2 comes from the loss: squared_error" in loss_said(loss)
 
 
 def test_a_letter_in_the_legend_is_no_name_in_the_picture():

@@ -232,6 +232,7 @@ def _wan(
     from .collapse import collapse
     from .gaps import shorten
     from .given import note_shapes
+    from .loss_lines import say_loss
     from .marks import fade, heat_up, mark, unknown, write_values
     from .outline import outline
     from .rows import wrap
@@ -242,6 +243,8 @@ def _wan(
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
     drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
+    if legend and level == "tensor" and isinstance(of, Tensor):
+        say_loss(drawn, of, network)
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:

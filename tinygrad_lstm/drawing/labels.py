@@ -38,6 +38,7 @@ TIMES = Notation("× {0}", r"\times {0}", PRODUCT, (PRODUCT,))
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 AXES = re.compile("[₀-₉]")
 SHARE = "share of "  # before the gradient of a weight at one of several places
+DRIVES = "∂L/∂"  # before the name of a signal in which the network ends
 BRANCHES = "◆"  # in the box of the gain of a function of several operands
 
 

@@ -12,6 +12,7 @@ from ..network.flow import DELAYS, SOURCES, Flow, Node
 from .chains import join_boxes
 from .forks import share_ends
 from .labels import (
+    DRIVES,
     Labels,
     constant_label,
     label,
@@ -324,7 +325,7 @@ class _Outline(Selection):
                 self.ends[key].shares += (Share(wire),)
                 continue
             last, name = self._end_name(wire)
-            meaning = f"∂L/∂{name} comes from the loss: {', '.join(sorted(self.loss.scopes))}"
-            texts = (name,), (f"∂L/∂{name}",)
+            meaning = f"{DRIVES}{name} comes from the loss: {', '.join(sorted(self.loss.scopes))}"
+            texts = (name,), (f"{DRIVES}{name}",)
             self._put(node, Vertex(Role.END, *texts, last.name, (), wire, meaning=meaning))
             self.ends[key] = self._join(way, node, (), wire)

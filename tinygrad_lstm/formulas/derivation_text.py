@@ -92,7 +92,7 @@ def _backward(line: Line) -> Iterator[str]:
         yield from _broken(f"  {named(line.forward.left)} = ", formula, f"({line.forward.number})")
     lead = f"    {named(line.left)} = "
     for at, term in enumerate(line.terms):
-        formula = _summed(term)
+        formula = summed(term)
         sign = lead if at == 0 else " " * (len(lead) - 2) + "+ "
         if at and formula.startswith("−"):
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
@@ -112,7 +112,8 @@ def _way(term: Term) -> str:
     return term.via + numbers + (f" of step k{term.by:+d}" if term.by else "")
 
 
-def _summed(term: Term) -> str:
+def summed(term: Term) -> str:
+    """Return a summand as text, with what it is summed over."""
     formula = written(term.formula)
     if term.subscripts:
         return f"Σ_{term.letter} ({formula})" if term.is_sum else f"Σ_{term.letter} {formula}"

@@ -1,0 +1,171 @@
+"""The equations of a loss below a picture: the loss itself, and the δ that enters the adjoint.
+
+Knows derivations and skeletons. It has no rule of its own: every equation is a line of the
+derivation, in the names of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..engine.symbol import Symbol
+from ..engine.tensor import Tensor
+from ..errors import TinygradError
+from ..formulas.derivation_text import summed
+from ..formulas.derive import derive
+from ..formulas.derived import Term
+from ..formulas.layout import page
+from ..formulas.reader import Variable, leaves
+from ..formulas.rewriting import rewrite
+from ..network.graph import Graph
+from .labels import DRIVES
+from .skeleton import Skeleton
+from .text import NO_BREAK
+
+MOST_NODES = 300  # of a network that is derived for the sake of its legend
+MOST_ENDS = 3  # signals that a loss reads
+MOST_LINES = 4  # forward lines of a loss
+LOSS = "L"  # as in ∂L/∂y
+LONGEST = 100  # letters of an equation
+
+
+def say_loss(drawn: Skeleton, loss: Tensor, network: Graph) -> None:
+    """Write the equations of a loss in place of the sentence that names the loss.
+
+    The sentence stays where a network is large, or where the loss cannot be told in a few lines.
+    """
+    ends = [x for x in drawn.vertices if "".join(x.adjoint) == DRIVES + "".join(x.forward)]
+    if not 0 < len(ends) <= MOST_ENDS or len(network.nodes) > MOST_NODES:
+        return
+    fold = any(node.folded for node in network.nodes) if network.loops else None
+    try:
+        lines = _Lines(loss, fold, {x.name: x.forward[0].removesuffix("(k)") for x in ends})
+    except TinygradError:
+        return
+    equations = lines.equations({name for x in drawn.vertices for name in x.forward})
+    if equations and max(map(len, equations)) <= LONGEST:
+        said = ";  ".join(text.replace(" ", NO_BREAK) for text in equations)
+        values = [x for x in lines.values if any(x.split(" = ")[0] in text for text in equations)]
+        ends[0].meaning = "; ".join([f"the loss:  {said}", *values])
+        for end in ends[1:]:
+            end.meaning = ""
+
+
+class _Lines:
+    """The lines of a derivation that lead from the ends of a picture to the loss, and back.
+
+    Parameters
+    ----------
+    loss : Tensor
+    fold : bool or None
+        As of `derive`.
+    ends : dict of str to str
+        What the picture calls the signals in which the network ends, by their full names.
+    """
+
+    def __init__(self, loss: Tensor, fold: bool | None, ends: dict[str, str]) -> None:
+        derivation = derive(loss, fold=fold)
+        layout = page(derivation)
+        self.loss, self.values = derivation.loss, derivation.sequences
+        self.forward = {line.left.name: line for group in layout.forward for line in group.lines}
+        self.backward = {line.left.name: line for group in layout.backward for line in group.lines}
+        self.ends = {
+            x.signal.name: ends[x.full_name]
+            for x in derivation.equations
+            if x.full_name in ends and x.signal.name in self.forward
+        }
+        self.is_whole = len(self.ends) == len(ends)
+
+    def equations(self, taken: set[str]) -> list[str]:
+        """Return the equations; none if a signal of the loss has the name of another signal."""
+        names = self._inside()
+        inside = [self.forward[name] for name in names]
+        back = {f"δ{name}": self._back(f"δ{name}", names) for name in self.ends}
+        if (
+            not self.is_whole
+            or not 0 < len(names) <= MOST_LINES
+            or any(x.subscripts or x.each for x in inside)
+            or not all(back.values())
+            or any(self._text(x.left) in taken for x in inside if x.left.name != self.loss)
+        ):
+            return []
+        used = self._used([term for terms in back.values() for term in terms])
+        between = [self.backward[name] for name in used if name not in back]
+        texts = [self._line(x.left, x.terms) for x in inside]
+        texts += [self._line(x.left, x.terms) for x in between]
+        for name, terms in back.items():
+            line = self.backward[name]
+            signal = self._text(line.left).removeprefix("δ")
+            is_all = len(terms) == len(line.terms)
+            texts.append(f"δ{signal} = " * is_all + f"{DRIVES}{signal} = {self._sum(terms)}")
+        return texts
+
+    def _inside(self) -> list[str]:
+        """Return the names of the signals of the loss that have a line, the loss first."""
+        names = [self.loss]
+        for name in names:
+            if name not in self.forward or len(names) > MOST_LINES:
+                return []
+            read = [x.name for term in self.forward[name].terms for x in leaves(term.formula)]
+            names += [
+                x for x in dict.fromkeys(read)
+                if x in self.forward and x not in names and x not in self.ends
+            ]  # fmt: skip
+        return names
+
+    def _back(self, name: str, inside: list[str]) -> tuple[Term, ...]:
+        """Return the summands of a δ that come back through the loss.
+
+        A summand that is the δ of one signal alone is written as what this δ is.
+        """
+        line = self.backward.get(name)
+        if line is None or line.subscripts or line.each:
+            return ()
+        return tuple(self._followed(term) for term in line.terms if term.via in inside)
+
+    def _followed(self, term: Term) -> Term:
+        while isinstance(term.formula, Variable) and term.loop is None:
+            line = self.backward.get(term.formula.name)
+            if (
+                line is None
+                or len(line.terms) != 1
+                or line.left.name.removeprefix("δ") in self.ends
+            ):
+                break
+            term = replace(line.terms[0], via=term.via)
+        return term
+
+    def _used(self, terms: Iterable[Term]) -> list[str]:
+        """Return the names of the δ that some summands read, the first ones to compute first."""
+        names: dict[str, None] = {}
+        for term in terms:
+            for x in leaves(term.formula):
+                if x.name in self.backward:
+                    names |= dict.fromkeys([*self._used(self.backward[x.name].terms), x.name])
+        return [*names]
+
+    def _line(self, left: Variable, terms: tuple[Term, ...]) -> str:
+        return f"{self._text(left)} = {self._sum(terms)}"
+
+    def _sum(self, terms: Iterable[Term]) -> str:
+        texts = [summed(replace(x, formula=self._in_picture(x.formula))) for x in terms]
+        return " + ".join(texts).replace(" + −", " − ")
+
+    def _in_picture(self, formula: Any) -> Any:
+        def put(leaf: Any) -> Any:
+            is_signal = isinstance(leaf, Variable)
+            return Symbol(self._text(leaf), leaf.value) if is_signal else leaf
+
+        return rewrite(formula, leaf=put)
+
+    def _text(self, signal: Variable) -> str:
+        """Return a signal as the picture calls it, with its step: z(k)."""
+        mark = "δ" * signal.is_delta
+        name = signal.name.removeprefix(mark)
+        name = LOSS if name == self.loss else self.ends.get(name, name)
+        if signal.offset is None:
+            return mark + name
+        step = f"{signal.offset:+d}" if signal.offset else ""
+        return f"{mark}{name}(k{step})".replace("-", "−")
