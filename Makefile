@@ -17,8 +17,8 @@ demo: .venv/.demo ## see the main job run on real data; pictures go to out/
 gallery: .venv/.demo ## draw networks worth a look; pictures go to out/gallery
 	@$(BIN)/python -m tinygrad_lstm gallery --out $(OUT)/gallery
 
-test: .venv/.test ## run the tests on all cores, three cases of each at most; say which were skipped
-	@$(BIN)/python -m pytest -rs -n auto --dist loadgroup --most-cases 3
+test: .venv/.test ## run the tests on all cores, two cases of each at most; say which were skipped
+	@$(BIN)/python -m pytest -rs -n auto --dist loadgroup --most-cases 2
 
 testall: .venv/.test ## run every case of every test, as the checks of a change do
 	@$(BIN)/python -m pytest -rs -n auto --dist loadgroup

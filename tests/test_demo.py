@@ -60,6 +60,7 @@ def test_every_row_agrees_and_the_asker_s_formula_does_not():
     assert rows[0].verdict in ("exact", "rounding") and rows[1].verdict == "wrong shape"
 
 
+@pytest.mark.long
 def test_a_failed_comparison_is_a_failed_command(short, tmp_path, monkeypatch, capsys):
     right = question.backward
 
@@ -72,6 +73,7 @@ def test_a_failed_comparison_is_a_failed_command(short, tmp_path, monkeypatch, c
     assert "lstm.U" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_forecast_above_the_bar_is_a_failed_command(short, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "BAR", 0.0)
     assert cli.main(["demo", "--out", str(tmp_path)]) == 1

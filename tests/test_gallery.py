@@ -123,6 +123,7 @@ def test_svg_is_well_formed_and_says_what_the_text_says(name, way):
     assert texts_of(rendered(drawn(name), "svg", way)) == texts(drawn(name))
 
 
+@pytest.mark.long
 @by_picture
 def test_what_is_shown_does_not_depend_on_the_renderer(name):
     one, other = (texts_of(rendered(drawn(name), "svg", way)) for way in WAYS)

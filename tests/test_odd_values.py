@@ -833,6 +833,7 @@ COMMANDS = {
 WORDS = ["", "a", "-1", "1e400", "nan", "0", "10**30", "é", "..", "a\0b", "net.py", "--", "x[9]"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_words_on_the_command_line_end_in_a_status(command, capsys):
     with open("net.py", "w", encoding="utf-8") as file:

@@ -211,6 +211,7 @@ def bomb(shape):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + said.encode() + bytes(8 * HUGE)
 
 
+@pytest.mark.long
 def test_names_and_shapes_are_judged_before_numbers_are_read(network, right, tmp_path):
     path = tmp_path / "hand.npz"
     zeros = bomb((HUGE,))

@@ -282,6 +282,7 @@ def test_swapped_bytes_are_the_same_type(lstm_loss):
     assert tg.compare(lstm_loss, {"lstm.W": hand}).ok
 
 
+@pytest.mark.long
 def test_long_names_and_shapes_fit_a_terminal():
     scope = "a_module_with_a_name_that_nobody_would_want_to_type_" * 2
     with tg.scope(scope):

@@ -198,6 +198,7 @@ def test_a_limit_that_ends_the_work_is_told(fold, monkeypatch):
     assert "the time was up" in str(found)
 
 
+@pytest.mark.long
 def test_a_mistake_in_a_long_network_is_found_without_running_it_for_every_other(monkeypatch):
     monkeypatch.setattr("tinygrad_lstm.network.view.fold_plain_loops", lambda *_, **__: None)
     loss, gradient = chain(60)

@@ -121,6 +121,7 @@ def test_a_sum_that_does_not_follow_from_the_steps_beside_it_is_blamed(seed):
     assert [row.name for row in report.rows if not row.ok] == ["b"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("digits", [2, 3])
 def test_an_embedding_that_keeps_its_last_step_alone_is_no_rounding(digits):
     for seed in range(8):

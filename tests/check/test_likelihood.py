@@ -145,6 +145,7 @@ def right_gradients(loss, leaves):
     return {name: each.numpy() for name, each in zip(leaves, several, strict=True)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("factor", ["1.5", "−3.7", "0.123", "2"])
 @pytest.mark.parametrize("steps", [range(5), None], ids=["plain", "over steps"])
 def test_a_gradient_that_is_a_multiple_of_the_right_one_is_told_by_the_factor(factor, steps):
@@ -178,6 +179,7 @@ def test_one_number_is_no_multiple():
     assert not report.mistakes
 
 
+@pytest.mark.long
 def test_a_multiple_that_is_noisy_is_no_multiple():
     loss, leaves = classifier(range(5))
     right, rng = right_gradients(loss, leaves), np.random.default_rng(1)
@@ -281,6 +283,7 @@ def test_noise_is_no_mistake(kind):
     assert is_said >= 3
 
 
+@pytest.mark.long
 def test_no_planted_mistake_looks_like_noise():
     for case in planted.CASES:
         if case.where:

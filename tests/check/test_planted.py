@@ -198,6 +198,7 @@ def test_mazur_s_second_error(mistakes, published, digits):
 # --- networks at random ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_random_networks_are_right_but_for_rounding():
     for each in random_cases(200):
         loss, hand = each.loss(), each.hand()

@@ -36,6 +36,7 @@ def subsets(names, count, seed=0):
     ]
 
 
+@pytest.mark.long
 def test_a_published_table_is_no_false_alarm_whatever_part_of_it_is_given():
     *_, loss = gomez_network()
     hand = published()
@@ -67,6 +68,7 @@ def test_the_error_in_the_text_beside_the_table_is_named():
     assert report.mistakes[0].kind == "sum over steps missing" and report.mistakes[0].left == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["float64", "float32", "digits", "decimals"])
 def test_a_part_of_a_right_derivation_is_never_blamed(kind):
     digits = 5 if kind in ("digits", "decimals") else None
@@ -89,6 +91,7 @@ def long_sequence(steps=200):
     return loss, dict(zip(("lstm.W", "lstm.U", "lstm.b"), (t.numpy() for t in found), strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("digits", [None, 5])
 def test_a_long_sequence_is_judged_as_a_short_one(digits):
     """Sizes are not added up over all steps, where they would outgrow every mistake."""

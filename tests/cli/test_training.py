@@ -90,6 +90,7 @@ def test_a_folder_without_a_run_is_said(tmp_path, capsys):
         assert "holds no run" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_an_interrupt_keeps_what_was_trained_and_resume_ends_with_the_same_bits(tmp_path, data):
     def command(*words):

@@ -138,6 +138,7 @@ def agrees(loss_of: Callable[..., tg.Tensor], leaves: list[tg.Tensor], step: Any
     assert step.reason == "" and len(step._recordings) == 1
 
 
+@pytest.mark.long
 @needs_a_compiler
 @pytest.mark.parametrize("name", CASES)
 def test_whole_numbers_are_arguments(name):

@@ -219,6 +219,7 @@ def worst(kind, **options):
     return max(errors)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", TYPES)
 def test_its_own_test_holds_seven_orders_below_its_bar(kind):
     """Entry by entry, relative, as there; rememberState on, so no state before step 0 is 0."""

@@ -100,6 +100,7 @@ by_case = pytest.mark.parametrize("name", CASES)
 by_way = pytest.mark.parametrize("way", WAYS)
 
 
+@pytest.mark.long
 @by_way
 @by_case
 def test_every_label_is_nearest_to_its_own_arrow(name, way):

@@ -69,6 +69,7 @@ def test_a_slide_has_room_for_it(name, view):
     assert all(int(of) * PIXELS <= most for of, most in zip(points, SLIDE, strict=True))
 
 
+@pytest.mark.long
 @by_view
 @by_picture
 def test_what_is_written_is_large_enough(name, view):
@@ -184,6 +185,7 @@ def test_unrolled_steps_are_as_wide_as_a_page(view):
     assert int(re.search(r'width="(\d+)pt"', svg)[1]) * PIXELS <= SLIDE[0]
 
 
+@pytest.mark.long
 @by_view
 def test_equal_steps_are_drawn_alike(view):
     dot = drawn("unrolled", view=view)

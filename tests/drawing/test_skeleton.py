@@ -156,6 +156,7 @@ def test_a_layer_is_a_frame():
 # --- whatever the number of steps is --------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options", [{}, {"peephole": True}, {"num_layers": 2}, {"bidirectional": True}], ids=str
 )

@@ -1173,6 +1173,7 @@ def test_the_loss_is_called_by_one_name():
     assert "loss = " in text and "add" not in text
 
 
+@pytest.mark.long
 def test_two_thousand_steps_are_derived_as_three_are():
     """More steps than Python's own limit of 1000 calls."""
     long, short = (" ".join(str(tg.derive(recurrence(T))).split()) for T in (2000, 3))

@@ -96,6 +96,7 @@ def test_with_layout_1_the_batch_comes_first(tmp_path, kind, seed):
     near(results, [Y.transpose(2, 0, 1, 3), *(last.transpose(1, 0, 2) for last in lasts)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("seed", range(4))
 def test_gradients_are_differences(kind, seed):

@@ -261,6 +261,7 @@ def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_bits(start, 
     assert last.read_bytes() == (tmp_path / "whole" / "last.npz").read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_an_interrupt_ends_training_after_the_update_with_everything_saved(start, tmp_path):
     ended(start("whole", 0))
