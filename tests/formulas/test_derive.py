@@ -1187,3 +1187,21 @@ def test_what_was_recorded_is_read_inside_no_grad_too(of):
     with tg.no_grad():
         inside = of(loss)
     assert getattr(inside, "dot", str(inside)) == getattr(outside, "dot", str(outside))
+
+
+def test_a_weight_that_is_used_once_behind_the_loop_is_a_parameter():
+    x, V = drawn(4, 3), drawn(3, 2, name="V")
+    W = drawn(3, 3, name="W")
+    h = np.zeros(3)
+    for k in tg.steps(4):
+        h = tg.tanh(x[k] @ W + h)
+        h.name = "h"
+    text = str(check(tg.sum((h @ V) ** 2)))
+    headings = re.findall(
+        r"^  (\w+)$|^    δ(V|W|xₖ) =", text.partition("Backward")[2], re.MULTILINE
+    )
+    order = [heading or leaf for heading, leaf in headings]
+    at = order.index
+    assert at("Parameters") < min(at("V"), at("W")) and max(at("V"), at("W")) < at("Inputs") < at(
+        "xₖ"
+    )

@@ -70,9 +70,12 @@ def page(derivation: Derived) -> Page:
     gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
     states = {x.start_wire for x in derivation.initial}
+    parameters |= {x.full_name for x in gradients if _is_sum_over_steps(x)}
+    if derivation.loops:  # beside which a leaf that no step reads is used once
+        parameters |= {x.full_name for x in derivation.sources if x.signal.wire not in sequences}
     titles = {
         x.full_name: "Initial values" if x.signal.wire in states
-        else "Parameters" if x.full_name in parameters or _is_sum_over_steps(x) else LEAVES
+        else "Parameters" if x.full_name in parameters else LEAVES
         for x in gradients
     }  # fmt: skip
     for title in ("Initial values", "Parameters", LEAVES):
