@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 
-from ..engine.arguments import excerpt, flag
+from ..engine.arguments import flag
 from ..engine.place import Initial, Place, here
 from ..engine.primitives import broadcast_to, where
 from ..engine.tensor import Tensor, constant
@@ -78,8 +78,8 @@ class EquationModule(Module):
             is_class = isinstance(equations, type) and issubclass(equations, Equations)
             remedy = f": give {equations.__name__}(…), not the class" if is_class else ""
             raise UsageError(
-                f"{type(self).__name__}: equations are {excerpt(equations)}, expected Equations"
-                f"{remedy}"
+                f"{type(self).__name__}: equations are {type(equations).__name__}, expected "
+                f"Equations{remedy}"
             )
         if not hasattr(equations, "sizes"):
             raise UsageError(
