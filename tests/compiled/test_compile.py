@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.compilers import needs_a_compiler
 from support.programs import PROGRAMS
 from support.recurrences import Recurrence
 from tinygrad_lstm.compiled import build, recording, state
@@ -28,16 +29,6 @@ from tinygrad_lstm.errors import (
 )
 
 RNG = np.random.default_rng(0)
-
-
-def has_compiler() -> bool:
-    try:
-        return bool(compiler())
-    except PackageError:
-        return False
-
-
-needs_a_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
 
 
 @pytest.fixture

@@ -11,23 +11,13 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.compilers import needs_a_compiler
 from tinygrad_lstm.compiled import build
-from tinygrad_lstm.compiled.build import compiler
 from tinygrad_lstm.compiled.compilation import compilation
 from tinygrad_lstm.compiled.structure import put_together, take_apart
-from tinygrad_lstm.errors import ChangedError, PackageError, UsageError
+from tinygrad_lstm.errors import ChangedError, UsageError
 
 RNG = np.random.default_rng(0)
-
-
-def has_compiler() -> bool:
-    try:
-        return bool(compiler())
-    except PackageError:
-        return False
-
-
-needs_a_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
 
 
 class Pair(NamedTuple):

@@ -9,22 +9,14 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.compilers import needs_a_compiler
 from tinygrad_lstm.compiled import spread
-from tinygrad_lstm.compiled.build import compiler
-from tinygrad_lstm.errors import ArgumentError, OutOfRangeError, PackageError
+from tinygrad_lstm.errors import ArgumentError, OutOfRangeError
 
 RNG = np.random.default_rng(0)
 V, T, B = 7, 6, 3
 
 
-def has_compiler() -> bool:
-    try:
-        return bool(compiler())
-    except PackageError:
-        return False
-
-
-needs_a_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
 Case = tuple[Callable[..., tg.Tensor], list[tg.Tensor]]
 
 
