@@ -137,7 +137,7 @@ def sh(script):
     return b"#!/bin/sh\n" + script.encode()
 
 
-SLEEP = f"sleep 600.{os.getpid()}"  # this process's own
+SLEEP, YES = f"sleep 600.{os.getpid()}", f"yes {os.getpid()}"  # this process's own
 FAKES = {
     "garbage": (sh("echo garbage"), "is no SVG picture, or not all of one"),
     "nothing": (sh("exit 0"), "is no SVG picture"),
@@ -147,8 +147,8 @@ FAKES = {
     "a failure": (sh("echo broken >&2; exit 3"), "layout failed for 2 nodes: broken"),
     "a silent failure": (sh("exit 3"), "dot ended with status 3"),
     "a crash": (sh("kill -SEGV $$"), "dot ended with status -11"),
-    "an endless picture": (sh("exec yes"), "dot writes without an end"),
-    "an endless message": (sh("exec yes >&2"), r"took more than 2 s"),
+    "an endless picture": (sh(f"exec {YES}"), "dot writes without an end"),
+    "an endless message": (sh(f"exec {YES} >&2"), r"took more than 2 s"),
     "a program without end": (sh(f"exec {SLEEP}"), r"took more than 2 s"),
     "a child without end": (sh(f"{SLEEP} & wait"), r"took more than 2 s"),
     "a closed output without end": (sh(f"exec >&-; {SLEEP}"), r"took more than 2 s"),
@@ -181,7 +181,7 @@ def children():
         return []
     done = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True)
     lines = [line.split(None, 1) for line in done.stdout.splitlines()]
-    return [args for _, args in lines if args in (SLEEP, "yes")]
+    return [args for _, args in lines if args in (SLEEP, YES)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the programs are scripts")
