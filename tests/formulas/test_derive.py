@@ -563,12 +563,16 @@ def test_text_reads_as_a_person_would_write_it():
         "δxₖ = Σ_g δs_gₖ W_gᵀ",
         "(6) stateₖ = iₖ ∘ aₖ + fₖ ∘ stateₖ₋₁",
         "δeₖ = eₖ",  # of ½ Σ e²
-        "δstateₖ = δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)                       via out (7)",
-        "+ δstateₖ₊₁ ∘ fₖ₊₁                         via state (6) of step k+1",
-        "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1, g = a, i, f, o",
-        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                          via s_g (1), g = a, i, f, o",
-        "so δwₖ has a summand of step k+1. Of a step after the last, every summand is 0.",
-        "v = tanh(u)   δu = δ ∘ (1 − v²)",
+        "δstateₖ = δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)             via out (7) by R8, R9",
+        "+ δstateₖ₊₁ ∘ fₖ₊₁                   via state (6) of step k+1 by R8",
+        "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1 by R7, g = a, i, f, o",
+        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                    via s_g (1) by R7, g = a, i, f, o",
+        "so δvₖ has a summand of step k+1. At k = 2 drop the summands of step k+1: there is no",
+        "R9 u = tanh(w) δw = δ ∘ (1 − u²)",
+        "At k = 0, stateₖ₋₁ = state[−1]; outₖ₋₁ = out[−1].",
+        "lstm (at each step k) (1) s_gₖ",
+        "Loss: squared_error (at each step k) eₖ = yₖ − targetₖ",
+        "Loss: squared_error (once, after the loop) (11)",
     ):
         assert line in text
 
@@ -593,7 +597,7 @@ def test_one_step_of_a_loop_is_told_by_that_step(step, phrase):
     out, _ = tg.nn.RNN(2, 3, seed=0)(drawn(5, 2))
     text = str(check(tg.nn.squared_error(tg.nn.Dense(3, 2, seed=1)(out[step]), np.ones(2))))
     assert f" = outₖ at the {phrase}".replace("the step", "step") in text
-    assert re.search(rf"[+=] δ\w+ +via \w+ \(\d+\), at (the )?{phrase}", text)
+    assert re.search(rf"[+=] δ\w+ +via \w+ \(\d+\)( by R\d+)?, at (the )?{phrase}", text)
     assert "scatter" not in text and "getitem" not in text
 
 
@@ -607,11 +611,11 @@ def test_a_product_of_matrices_binds_tighter_than_one_of_entries():
 
 def test_two_sequences_have_two_names_and_their_values_are_listed():
     text = str(tg.derive(two_tokens_a_step()()))
-    one, other = re.search(r"E\[(\w+)\(k\)\] \+ E\[(\w+)\(k\)\]", text.replace("ₖ", "")).groups()
+    one, other = re.search(r"E\[(\w+)ₖ\] \+ E\[(\w+)ₖ\]", text).groups()
     assert one != other
     for name in (one, other):
-        assert re.search(rf"^{name}\(k\) = \d, \d, \d, \d\.$", text, re.MULTILINE)
-        assert f"at {name}(k)" in text
+        assert re.search(rf"^{name}ₖ = \d, \d, \d, \d\.$", text, re.MULTILINE)
+        assert f"at {name}ₖ" in text
 
 
 def test_a_softmax_has_no_broadcast_and_no_sum_over_zeros():
@@ -906,9 +910,9 @@ def test_numbers_of_several_steps_stand_below_one_another():
 
 def test_the_class_of_each_step_is_read_at_that_step():
     text = str(check(characters()))
-    assert "loss = −0.25 Σₖ log softmax(yₖ)[index(k)]" in " ".join(text.split())
-    assert "δyₖ = 0.25 (softmax(yₖ) − onehot(index(k)))" in text
-    assert "index(k) = 3, 2, 4, 1." in text and "scatter" not in text
+    assert "loss = −0.25 Σₖ log softmax(yₖ)[indexₖ]" in " ".join(text.split())
+    assert "δyₖ = 0.25 (softmax(yₖ) − onehot(indexₖ))" in text
+    assert "indexₖ = 3, 2, 4, 1." in text and "scatter" not in text
 
 
 def test_classes_of_a_batch_are_told_as_onehot():
@@ -919,8 +923,8 @@ def test_classes_of_a_batch_are_told_as_onehot():
         z.name = "z"
         loss = loss + tg.nn.softmax_cross_entropy(z, [[0, 3], [2, 1], [3, 3], [1, 0], [2, 2]][k])
     text = " ".join(str(check(loss)).split())
-    assert "lossₖ = −0.5 Σ (onehot(index(k)) ∘ (log softmax(zₖ) along axis 1))" in text
-    assert "δzₖ = 0.5 δlossₖ ∘ ((softmax(zₖ) along axis 1) − onehot(index(k)))" in text
+    assert "lossₖ = −0.5 Σ (onehot(tₖ) ∘ (log softmax(zₖ) along axis 1))" in text
+    assert "δzₖ = 0.5 ((softmax(zₖ) along axis 1) − onehot(tₖ))" in text
 
 
 def test_a_softmax_and_a_sum_over_steps_have_lines_of_their_own():
@@ -1177,7 +1181,9 @@ def test_the_loss_is_called_by_one_name():
 def test_two_thousand_steps_are_derived_as_three_are():
     """More steps than Python's own limit of 1000 calls."""
     long, short = (" ".join(str(tg.derive(recurrence(T))).split()) for T in (2000, 3))
-    assert long == short.replace("k = 0 … 2", "k = 0 … 1999").replace("of 3 steps", "of 2000 steps")
+    for few, many in {"0 … 2": "0 … 1999", "At k = 2": "At k = 1999", "of 3": "of 2000"}.items():
+        short = short.replace(few, many)
+    assert long == short
 
 
 @pytest.mark.parametrize("of", [tg.derive, tg.draw, lambda loss: tg.explain(loss, "lstm.W")])
@@ -1205,3 +1211,59 @@ def test_a_weight_that_is_used_once_behind_the_loop_is_a_parameter():
     assert at("Parameters") < min(at("V"), at("W")) and max(at("V"), at("W")) < at("Inputs") < at(
         "xₖ"
     )
+
+
+# --- what a reader needs to know at the borders ---------------------------------------------------
+
+
+def two_steps_back() -> tg.Tensor:
+    """Record a cell that reads h(k−1) and h(k−2), and adds its loss up in the loop."""
+    W, U, Z = (drawn(3, 3, name=name) for name in ("W", "U", "Z"))
+    before, last, x = drawn(2, 3, name="h_1"), drawn(2, 3, name="h_0"), drawn(4, 2, 3).data
+    loss: Any = 0.0
+    for k in tg.steps(4):
+        h = tg.tanh(x[k] @ W + last @ U + before @ Z)
+        h.name = "h"
+        before, last = last, h
+        loss = loss + tg.nn.squared_error(h, np.ones((2, 3)))
+    loss.name = "L"
+    return loss
+
+
+def test_the_borders_of_a_loop_are_told():
+    text = " ".join(str(check(two_steps_back())).split())
+    for words in (
+        "Derivation of L Given",  # not L[3], the step in which it got its name
+        "At k = 0, hₖ₋₂ = h_1; hₖ₋₁ = h_0. At k = 1, hₖ₋₂ = h_0.",
+        "At k = 3 drop the summands of step k+1, and at k ≥ 2 drop the summands of step k+2",
+        "Initial values (at k = 0) δh_0 = ",
+        "Loss: squared_error (once, after the loop)",
+    ):
+        assert words in text, words
+    assert "at the first step" not in text.partition("Backward")[2]
+
+
+def test_a_gradient_that_nobody_asked_for_is_not_told():
+    W, x = drawn(3, 2, name="W"), tg.Tensor(np.ones((4, 3)), name="x")
+    loss = tg.nn.squared_error(x @ W, np.zeros((4, 2)))
+    text = str(tg.derive(loss))
+    assert "δW = xᵀ" in text and "δx" not in text
+    assert "δx = δe Wᵀ" not in text and "δx =" in str(tg.explain(loss, "x"))
+
+
+def test_binary_cross_entropy_hands_back_what_a_person_would_write():
+    z, t = drawn(4, 2, name="z"), np.array([[0.0, 1.0]] * 4)
+    text = str(check(tg.nn.binary_cross_entropy_with_logits(z, t)))
+    assert "δz = 0.125 (σ(z) − target)" in text
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_summand_has_the_rules_of_the_operations_on_its_way(name):
+    layout = page(tg.derive(NETWORKS[name]()))
+    terms = [term for group in layout.backward for line in group.lines for term in line.terms]
+    for term in terms:
+        assert set(term.rules) <= set(range(1, 1 + len(layout.rules)))
+        assert bool(term.rules) == any(use.kind != "+" for use in term.uses)
+    told = {number for term in terms for number in term.rules}
+    sums = {at for at, (x, _) in enumerate(layout.rules, start=1) if re.search(r"= \w \+ \w$", x)}
+    assert told | sums == set(range(1, 1 + len(layout.rules)))

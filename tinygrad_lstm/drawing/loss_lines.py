@@ -13,7 +13,7 @@ from typing import Any
 from ..engine.symbol import Symbol
 from ..engine.tensor import Tensor
 from ..errors import TinygradError
-from ..formulas.derivation_text import summed
+from ..formulas.derivation_text import plain, summed
 from ..formulas.derive import derive
 from ..formulas.derived import Term
 from ..formulas.layout import page
@@ -150,7 +150,7 @@ class _Lines:
         return f"{self._text(left)} = {self._sum(terms)}"
 
     def _sum(self, terms: Iterable[Term]) -> str:
-        texts = [summed(replace(x, formula=self._in_picture(x.formula))) for x in terms]
+        texts = [summed(replace(x, formula=self._in_picture(x.formula)), plain) for x in terms]
         return " + ".join(texts).replace(" + −", " − ")
 
     def _in_picture(self, formula: Any) -> Any:

@@ -85,6 +85,13 @@ def _one_hot(index: Any, shape: tuple[int, ...]) -> Any:
     return Symbol.of(ONE_HOT, place, (), {"index": index, "shape": shape})
 
 
+def has_one_hot(formula: Any) -> bool:
+    """Return whether a formula is written with onehot."""
+    if not isinstance(formula, Symbol):
+        return False
+    return formula.notation is ONE_HOT or any(map(has_one_hot, formula.operands))
+
+
 def _one_of_each_row(formula: Any) -> Any:
     """Return one entry of each row of a matrix as the matrix times onehot, to be added up."""
     if not isinstance(formula, Symbol) or formula.notation is not ITEM:

@@ -5,7 +5,7 @@ Knows formulas, and parameters that vary over the steps; no network.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,22 +17,34 @@ from ..network.parameters import Varying, key_of
 from .letter_reader import EVERY, of_every_step
 from .names import Names
 from .rewriting import rewrite, with_operands
+from .simplify import place_in_row
 
 PUT = scatter.forward, scatter_add.forward
 
 
 class Sequences:
-    """The parameters that vary by no rule: equal names mean equal values."""
+    """The parameters that vary by no rule: equal names mean equal values.
 
-    def __init__(self) -> None:
+    An index that takes one entry of each row has the classes of a loss, and is called for them.
+
+    Parameters
+    ----------
+    taken : iterable of str
+        The names of signals, which no parameter gets.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self._known: dict[Hashable, Varying] = {}
-        self._names = Names()
+        taken = set(taken)
+        self._names = Names(taken)
+        self._classes = "target" if "t" in taken else "t"
 
     def named(self, value: Varying) -> Varying:
         """Return a parameter under a name that no other one has."""
         key = value.name, key_of(value.values)
         if key not in self._known:
-            self._known[key] = replace(value, name=self._names.free(value.name))
+            name = self._classes if _takes_one_of_each_row(value) else value.name
+            self._known[key] = replace(value, name=self._names.free(name))
         return self._known[key]
 
     def texts(self) -> tuple[str, ...]:
@@ -87,6 +99,12 @@ class Sequences:
                 parameters = {"index": index, "shape": shape[1:]}
                 return Symbol.of(placed.notation, placed.forward, (part,), parameters)
         return _item(whole, Varying("k", (0,), (0,)))
+
+
+def _takes_one_of_each_row(index: Varying) -> bool:
+    first = index.values[0]
+    is_pair = isinstance(first, tuple) and len(first) == 2 and np.ndim(first[0]) == 1
+    return is_pair and place_in_row(index, len(first[0])) is not None
 
 
 def _item(whole: Symbol, index: Varying) -> Symbol:

@@ -16,6 +16,7 @@ from .derived import Derived
 from .layout import page
 from .lines import Group, Line
 from .reader import Variable
+from .rules import rule_name
 
 STYLE = """
 body { font-family: Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
@@ -40,11 +41,14 @@ def html(derivation: Derived) -> str:
         "<h2>Forward</h2>",
     ]
     for step, starts in layout.starts:
-        parts.append(f"<p>At the {step} step {_listed(starts, to_math)}.</p>")
+        parts.append(f"<p>At {escape(step)}, {_listed(starts, to_math)}.</p>")
     parts += [_group(group, _forward, to_math) for group in layout.forward]
     parts.append("<h2>Backward</h2>")
     parts += [f"<p>{escape(sentence)}</p>" for sentence in layout.notes]
-    rows = [f"<tr><td>{escape(x)}</td><td>{escape(δ)}</td></tr>" for x, δ in layout.rules]
+    rows = [
+        f"<tr><td>{rule_name(number)}</td><td>{escape(x)}</td><td>{escape(δ)}</td></tr>"
+        for number, (x, δ) in enumerate(layout.rules, start=1)
+    ]
     table = f"<h3>{escape(layout.rules_title)}</h3><table>{''.join(rows)}</table>"
     parts += [table] if rows else []
     parts += [_group(group, _backward, to_math) for group in layout.backward]

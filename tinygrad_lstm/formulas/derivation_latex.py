@@ -18,6 +18,7 @@ from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
 from .rewriting import rewrite
+from .rules import rule_name
 
 # fmt: off
 GREEK = {
@@ -52,13 +53,14 @@ def markdown(derivation: Derived) -> str:
     layout = page(derivation)
     parts = [f"## Derivation of {_plain(layout.title)}", "", *map(_plain, layout.legend), ""]
     parts += ["### Forward", ""]
-    parts += [f"At the {step} step {_listed(starts)}.\n" for step, starts in layout.starts]
+    parts += [f"At {_plain(step)}, {_listed(starts)}.\n" for step, starts in layout.starts]
     for group in layout.forward:
         parts += [f"**{_plain(group.title)}**", "", _display(forward_rows(group)), ""]
     parts += ["### Backward", ""]
     parts += [*map(_plain, layout.notes), ""]
     parts += [f"{_plain(layout.rules_title)}:", ""] if layout.rules else []
-    parts += [*(f"- {_plain(x)}: {_plain(δ)}" for x, δ in layout.rules), ""]
+    rules = enumerate(layout.rules, start=1)
+    parts += [*(f"- {rule_name(number)}: {_plain(x)}: {_plain(δ)}" for number, (x, δ) in rules), ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(_side_by_side(group)), ""]
     return "\n".join(parts)
@@ -134,7 +136,8 @@ def _way(term: Term) -> str:
     """Return the signal through which a summand comes back, and the number of its line."""
     numbers = rf"\,({', '.join(map(str, term.numbers))})" if term.numbers else ""
     step = rf"\text{{ of step }} k{term.by:+d}" if term.by else ""
-    return rf"\text{{via }} {_named(term.via)}{numbers}{step}"
+    by = rf"\text{{ by {', '.join(map(rule_name, term.rules))}}}" if term.rules else ""
+    return rf"\text{{via }} {_named(term.via)}{numbers}{step}{by}"
 
 
 def _summed(term: Term) -> str:
@@ -239,11 +242,12 @@ def _listed(starts: tuple[tuple[Variable, Any], ...]) -> str:
 
 
 def _starts(layout: Page) -> list[str]:
-    return [f"At the {step} step {_listed(starts)}." for step, starts in layout.starts]
+    return [f"At {words(step)}, {_listed(starts)}.\n" for step, starts in layout.starts]
 
 
 def _ends(layout: Page) -> list[str]:
-    rows = [rf"\item {words(x)}: {words(δ)}" for x, δ in layout.rules]
+    rules = enumerate(layout.rules, start=1)
+    rows = [rf"\item[{rule_name(number)}] {words(x)}: {words(δ)}" for number, (x, δ) in rules]
     title = words(layout.rules_title)
     if not rows:
         return [*map(words, layout.notes)]

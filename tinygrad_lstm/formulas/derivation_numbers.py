@@ -17,7 +17,7 @@ from .lines import Line
 from .reader import Variable
 from .recorded import row
 
-SUBSCRIPTS = str.maketrans("k+-0123456789", "ₖ₊₋₀₁₂₃₄₅₆₇₈₉")
+SUBSCRIPTS = str.maketrans("k+-−0123456789", "ₖ₊₋₋₀₁₂₃₄₅₆₇₈₉")
 MOST_SHARES = 6  # steps of which each is said to add its share
 MOST_STEPS = 12  # rows of a table
 MOST_ENTRIES = 8  # of an axis of a matrix

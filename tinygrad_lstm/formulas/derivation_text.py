@@ -5,23 +5,26 @@ Knows the layout; decides no mathematics.
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..engine.symbol import Symbol
-from .derivation_numbers import Numbers, named
+from .derivation_numbers import SUBSCRIPTS, Numbers, named
 from .derived import Derived, Term
 from .layout import page
 from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
 from .rewriting import rewrite
+from .rules import rule_name
 from .simplify import is_number
 
 WIDTH = 80
+STEP = re.compile(r"(?<=\w)\(k([+−-]\d+)?\)")
 SHAPES = "To the right of a forward line stands the shape of its signal, at one step."
 
 
@@ -31,11 +34,11 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
     numbers = Numbers(derivation, steps)
     lines = [f"Derivation of {layout.title}", ""]
     for sentence in (*layout.legend, SHAPES, *numbers.legend()):
-        lines += textwrap.wrap(sentence, WIDTH)
+        lines += textwrap.wrap(_with_subscripts(sentence), WIDTH)
     lines += ["", f"Forward{', ' if layout.steps else ''}{layout.steps}"]
     for which, starts in layout.starts:
         starts_text = "; ".join(f"{written(state)} = {written(start)}" for state, start in starts)
-        lines += _wrapped(f"At the {which} step {starts_text}.")
+        lines += _wrapped(f"At {which}, {starts_text}.")
     width = _left_width(layout.forward)
     for group in layout.forward:
         lines += ["", f"  {group.title}"]
@@ -47,12 +50,12 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
         lines += _wrapped(sentence)
     lines += ["", f"  {layout.rules_title}"] if layout.rules else []
     wide = max((len(operation) for operation, _ in layout.rules), default=0)
-    for operation, gives in layout.rules:
-        lines += _broken(f"    {operation:<{wide}}   ", gives)
+    for number, (operation, gives) in enumerate(layout.rules, start=1):
+        lines += _broken(f"  {rule_name(number):>5}  {operation:<{wide}}   ", gives)
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
-            lines += _backward(line)
+            lines += _backward(line, is_dated=bool(group.starts))
             lines += numbers.of(line, len(named(line.left)) + 5)
     return "\n".join([*lines, *numbers.tables(layout)])
 
@@ -63,7 +66,21 @@ def _wrapped(sentence: str) -> list[str]:
 
 def written(formula: Any) -> str:
     """Return a formula as text, with the step of each signal as its subscript."""
+    return _with_subscripts(plain(formula))
+
+
+def plain(formula: Any) -> str:
+    """Return a formula as text, with the step of what no signal is in brackets: t(k)."""
     return str(rewrite(formula, leaf=_leaf)).replace("-", "−")
+
+
+def _with_subscripts(text: str) -> str:
+    """Return a text with a step in brackets as a subscript.
+
+    >>> _with_subscripts("onehot(t(k)) ∘ x[2k, index(k+1)]")
+    'onehot(tₖ) ∘ x[2k, indexₖ₊₁]'
+    """
+    return STEP.sub(lambda step: step[0][1:-1].translate(SUBSCRIPTS), text)
 
 
 def _leaf(leaf: Any) -> Any:
@@ -86,7 +103,8 @@ def _forward(line: Line, width: int) -> Iterator[str]:
     return _broken(head, written(line.terms[0].formula), "  ".join(notes))
 
 
-def _backward(line: Line) -> Iterator[str]:
+def _backward(line: Line, *, is_dated: bool = False) -> Iterator[str]:
+    """Return a backward line; the heading of its group may say the step that it comes from."""
     if line.forward is not None:
         formula = written(line.forward.terms[0].formula)
         yield from _broken(f"  {named(line.forward.left)} = ", formula, f"({line.forward.number})")
@@ -98,7 +116,7 @@ def _backward(line: Line) -> Iterator[str]:
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
         notes = [
             f"via {_way(term)}" if term.via else "",
-            f"at the {term.starts} step" if term.starts else "",
+            f"at the {term.starts} step" if term.starts and not is_dated else "",
             term.when,
             f"{term.letter} = {', '.join(term.subscripts)}" if term.subscripts else "",
             f"{line.letter} = {', '.join(line.subscripts)}" if line.subscripts and at == 0 else "",
@@ -109,18 +127,20 @@ def _backward(line: Line) -> Iterator[str]:
 
 def _way(term: Term) -> str:
     numbers = f" ({', '.join(map(str, term.numbers))})" if term.numbers else ""
-    return term.via + numbers + (f" of step k{term.by:+d}" if term.by else "")
+    step = f" of step k{term.by:+d}" if term.by else ""
+    by = f" by {', '.join(map(rule_name, term.rules))}" if term.rules else ""
+    return term.via + numbers + step + by
 
 
-def summed(term: Term) -> str:
+def summed(term: Term, write: Callable[[Any], str] = written) -> str:
     """Return a summand as text, with what it is summed over."""
-    formula = written(term.formula)
+    formula = write(term.formula)
     if term.subscripts:
         return f"Σ_{term.letter} ({formula})" if term.is_sum else f"Σ_{term.letter} {formula}"
     if term.loop is None:
         return formula
     if term.place is not None:
-        index = str(term.place["index"])
+        index = _with_subscripts(str(term.place["index"]))
         where = "at step k" if index == "k" else f"at {index}"
         return f"{formula}, {where}"
     return f"Σₖ ({formula})" if term.is_sum else f"Σₖ {formula}"

@@ -133,7 +133,7 @@ def _what_varies(network: Graph) -> str:
 
 def name_apart(network: Graph) -> Sequences:
     """Name the parameters that vary by no rule so that equal names mean equal values."""
-    sequences = Sequences()
+    sequences = Sequences(node.stem.rpartition(".")[2] for node in network.nodes if node.is_named)
     for node in network.nodes:
         for parameter, value in node.parameters.items():
             if isinstance(value, Varying) and not value.is_explicit:

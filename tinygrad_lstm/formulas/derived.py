@@ -51,7 +51,9 @@ class Term:
     numbers : tuple of int
         Of a summand as it is told: the numbers of the forward lines of that signal.
     uses : tuple of Use
-        The operations that it comes back through, whose rules it is told by.
+        The operations that it comes back through, whose rules it is told by, the first one first.
+    rules : tuple of int
+        Of a summand as it is told: the numbers of these rules.
     by : int
         How many steps later that signal is.
     loop : int or None
@@ -89,6 +91,7 @@ class Term:
     closed: tuple[Term, ...] = ()
     numbers: tuple[int, ...] = ()
     uses: tuple[Use, ...] = ()
+    rules: tuple[int, ...] = ()
 
     @property
     def is_sum(self) -> bool:

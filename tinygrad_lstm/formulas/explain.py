@@ -74,7 +74,7 @@ def explain(
     >>> import numpy as np
     >>> x, w = Tensor(0.5, name="x"), Tensor(2.0, requires_grad=True, name="w")
     >>> print(str(explain(np.tanh(x * w), "w")).partition("Inputs")[2].strip())
-    δw = (1 − loss²) ∘ x                                            via loss (1)
+    δw = (1 − loss²) ∘ x                                  via loss (1) by R1, R2
     """
     check_recorded("explain", loss)
     if not isinstance(wrt, str):

@@ -5,30 +5,26 @@ Knows derivations; not how a formula is printed. Text, LaTeX and HTML print the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from ..engine.primitives import broadcast_to
-from ..engine.symbol import Symbol
-from ..network.parameters import key_of
 from .as_read import as_read
 from .derived import Derived, Equation, Stage, Term
 from .dummies import Dummies
 from .gates import Gates, gates_of, one_for_gates, over_gates, with_letter
 from .legend import how_to_read, legend
-from .letters import subscripted
 from .lines import Group, Line
 from .names import printable
-from .reader import Variable, leaves, spread
-from .rewriting import rewrite, with_operands
-from .rules import rules
-from .tidy import sum_of, tidy
+from .reader import Variable, leaves
+from .rules import Rules
+from .summands import as_shown, at_each_step, only_number, put_in, summands, with_numbers
 
 LEAVES = "Inputs"
 OUTSIDE, ALONE = "Outside of modules", "Network"  # beside modules, and where there are none
+
+
+Starts = tuple[tuple[Variable, Any], ...]  # states, and the values that they start from
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Page:
     forward: tuple[Group, ...]
     backward: tuple[Group, ...]
     steps: str = ""
-    starts: tuple[tuple[str, tuple[tuple[Variable, Any], ...]], ...] = ()
+    starts: tuple[tuple[str, Starts], ...] = ()
     notes: tuple[str, ...] = ()
     rules_title: str = ""
     rules: tuple[tuple[str, str], ...] = ()
@@ -50,48 +46,72 @@ def page(derivation: Derived) -> Page:
     """Return the layout of a derivation."""
     gates, sequences = gates_of(derivation), _sequences(derivation)
     numbers: dict[int, Line] = {}
-    forward_groups: list[tuple[str, list[Line]]] = []
+    forward_groups: list[tuple[_Heading, list[Line]]] = []
     equations = [
         x for x in derivation.equations
         if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out
     ]  # fmt: skip
+    titles = _titles(derivation, equations)
+    when = _times(equations)
     for number, same in enumerate(one_for_gates(equations, gates), start=1):
         for x in same:
             formula = as_read(x.terms[0].formula, sequences)
             numbers[x.signal.wire] = Line(x.signal, (Term(formula),), number=number)
         line = with_letter(same, gates) or numbers[same[0].signal.wire]
-        _put(forward_groups, _title(same[0]), replace(line, number=number))
-    backward_groups: list[tuple[str, list[Line]]] = []
-    for x in derivation.equations:
-        if x.stage is Stage.BACKWARD:
-            signal, terms = _at_each_step(x.signal, _told(x.terms, sequences))
-            line = Line(signal, over_gates(terms, gates), numbers.get(x.signal.wire))
-            _put(backward_groups, _title(x), line)
-    gradients = [x for x in derivation.equations if x.stage is Stage.GRADIENT]
+        _put(
+            forward_groups,
+            (titles[same[0].signal.wire], when[same[0]]),
+            replace(line, number=number),
+        )
+    backward_groups: list[tuple[_Heading, list[Line]]] = []
+    back = [x for x in derivation.equations if x.stage is Stage.BACKWARD]
+    when = _times(back)
+    numbers_of_δ: dict[int, float] = {}  # of those that are one number in all entries
+    for x in back:
+        signal, terms = at_each_step(x.signal, summands(x.terms, sequences))
+        line = Line(signal, over_gates(terms, gates), numbers.get(x.signal.wire))
+        line = put_in(line, numbers_of_δ)
+        if (one := only_number(line.terms)) is not None:
+            numbers_of_δ[signal.wire] = one
+        _put(backward_groups, (titles.get(x.signal.wire, _title(x)), when[x]), line)
+    gradients = list(_asked(derivation))
     parameters = {x.full_name for x in derivation.sources if x.is_parameter}
     states = {x.start_wire for x in derivation.initial}
     parameters |= {x.full_name for x in gradients if _is_sum_over_steps(x)}
     if derivation.loops:  # beside which a leaf that no step reads is used once
         parameters |= {x.full_name for x in derivation.sources if x.signal.wire not in sequences}
-    titles = {
+    kinds = {
         x.full_name: "Initial values" if x.signal.wire in states
         else "Parameters" if x.full_name in parameters else LEAVES
         for x in gradients
     }  # fmt: skip
     for title in ("Initial values", "Parameters", LEAVES):
-        chosen = [x for x in gradients if titles[x.full_name] == title]
+        chosen = [x for x in gradients if kinds[x.full_name] == title]
         lines = list(_together(derivation, chosen, gates, sequences))
+        lines = [put_in(line, numbers_of_δ) for line in lines]
         if lines:
-            backward_groups.append((title, lines))
-    headings = _headings([title for title, _ in forward_groups])
-    forward = tuple(Group(headings[title], tuple(lines)) for title, lines in forward_groups)
-    by_name = {line.left.name: line.number for line in numbers.values()}
-    backward = tuple(
-        Group(headings.get(title, title), tuple(_with_numbers(line, by_name) for line in lines))
-        for title, lines in backward_groups
+            of = {line.starts for line in lines}
+            at = f"at {_start_step(derivation, of.pop())}" if len(of) == 1 and all(of) else ""
+            backward_groups.append(((title, at), lines))
+    headings = _headings([title for (title, _), _ in forward_groups])
+    forward = tuple(
+        Group(_heading(headings[title], at), tuple(lines)) for (title, at), lines in forward_groups
     )
-    back = [term for group in backward for line in group.lines for term in line.terms]
     dummies = Dummies([*derivation.names, *gates.values()])
+    assert dummies["v"]  # of any signal; the rules get other letters
+    shown = {line.left.name: line for line in numbers.values()}
+    told = [(key, [as_shown(line, shown) for line in lines]) for key, lines in backward_groups]
+    rules = Rules(
+        (use for _, lines in told for line in lines for term in line.terms for use in term.uses),
+        dummies,
+    )
+    backward = tuple(
+        Group(
+            _heading(headings.get(title, title), at),
+            tuple(with_numbers(line, shown, rules) for line in lines),
+        )
+        for (title, at), lines in told
+    )
     title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
     return Page(
         title,
@@ -102,8 +122,39 @@ def page(derivation: Derived) -> Page:
         tuple(_starts(derivation)),
         tuple(how_to_read(derivation, backward, dummies)),
         f"Rules, where δ is that of {dummies['y']}",
-        tuple(rules((use for term in back for use in term.uses), dummies)),
+        rules.texts,
     )
+
+
+_Heading = tuple[str, str]  # a title, and when its lines are computed
+
+
+def _heading(title: str, when: str) -> str:
+    return f"{title} ({when})" if when else title
+
+
+def _times(equations: Sequence[Equation]) -> dict[Equation, str]:
+    """Return when each equation is computed: at each step, or once, before or after a loop."""
+    looped = [at for at, x in enumerate(equations) if x.loop is not None]
+    times = {}
+    for at, x in enumerate(equations):
+        if not looped:
+            times[x] = ""
+        elif x.loop is not None:
+            times[x] = "at each step k"
+        elif at < looped[0]:
+            times[x] = "once, before the loop"
+        else:
+            times[x] = f"once, {'after the loop' if at > looped[-1] else 'between the loops'}"
+    return times
+
+
+def _asked(derivation: Derived) -> Iterator[Equation]:
+    """Return the equations of the gradients that somebody asked for."""
+    asked = {x.full_name for x in derivation.sources if x.requires_grad}
+    for x in derivation.equations:
+        if x.stage is Stage.GRADIENT and (x.full_name in asked or derivation.is_part):
+            yield x
 
 
 def _sequences(derivation: Derived) -> set[int]:
@@ -123,29 +174,9 @@ def _is_sum_over_steps(x: Equation) -> bool:
     return any(term.loop is not None and term.place is None for term in x.terms)
 
 
-def _told(terms: tuple[Term, ...], sequences: Set[int]) -> list[Term]:
-    """Return summands as they are told: those of this step first, and one for each way back."""
-    by_way: dict[Hashable, list[Term]] = {}
-    for one in terms:
-        for term in _closed(one):
-            read = replace(term, formula=tidy(as_read(term.formula, sequences)))
-            place = None if term.place is None else key_of(term.place["index"])
-            way = term.via, term.by, term.loop, place, term.starts, term.only
-            by_way.setdefault((way, np.shape(read.formula.value)), []).append(read)
-    told = [
-        replace(
-            same[0],
-            formula=sum_of([term.formula for term in same]),
-            uses=tuple(use for term in same for use in term.uses),
-        )
-        for same in by_way.values()
-    ]
-    return sorted(told, key=lambda term: abs(term.by))
-
-
-def _put(groups: list[tuple[str, list[Line]]], title: str, line: Line) -> None:
-    if not groups or groups[-1][0] != title:
-        groups.append((title, []))
+def _put(groups: list[tuple[_Heading, list[Line]]], heading: _Heading, line: Line) -> None:
+    if not groups or groups[-1][0] != heading:
+        groups.append((heading, []))
     groups[-1][1].append(line)
 
 
@@ -153,6 +184,7 @@ def _headings(titles: Sequence[str]) -> dict[str, str]:
     """Return the heading of each group, of which the last one computes the loss."""
     headings = {title: title for title in titles}
     last = titles[-1]
+    titles = [title for at, title in enumerate(titles) if titles[at - 1 : at] != [title]]
     if titles.count(last) == 1 < len(titles) and last != OUTSIDE:
         headings[last] = f"Loss: {last}"
     if {OUTSIDE} in ({*titles}, {*titles} - {last}):
@@ -160,26 +192,22 @@ def _headings(titles: Sequence[str]) -> dict[str, str]:
     return headings
 
 
+def _titles(derivation: Derived, equations: Sequence[Equation]) -> dict[int, str]:
+    """Return the titles of forward equations by their wires.
+
+    A loss that adds up the losses of the steps, outside of modules, stands with them.
+    """
+    titles = {x.signal.wire: _title(x) for x in equations}
+    for x in equations:
+        if x.signal.name == derivation.loss and titles[x.signal.wire] == OUTSIDE:
+            read = {titles.get(leaf.wire) for term in x.terms for leaf in leaves(term.formula)}
+            of = read.pop() if len(read) == 1 else None
+            titles[x.signal.wire] = of or OUTSIDE
+    return titles
+
+
 def _title(x: Equation) -> str:
     return printable(x.scope) or OUTSIDE
-
-
-def _closed(term: Term) -> Iterator[Term]:
-    """Return a term; what another step or loop hands on, as it follows from that step's own δ."""
-    if not term.closed or (term.loop is not None and not term.starts):
-        formula = term.formula
-        if isinstance(formula, Symbol) and formula.apply is broadcast_to.forward:
-            formula = formula.operands[0]  # a sum spreads its terms
-        yield replace(term, formula=rewrite(formula, _spread_silently))
-        return
-    for inner in term.closed:
-        yield from _closed(inner)
-
-
-def _spread_silently(old: Symbol, operands: tuple[Any, ...]) -> Any:
-    """Return a number that is spread to a shape as the number."""
-    is_number = old.apply is broadcast_to.forward and np.ndim(getattr(operands[0], "value", 0)) == 0
-    return spread(operands[0], old.shape) if is_number else with_operands(old, operands)
 
 
 def _together(
@@ -198,35 +226,11 @@ def _together(
         same = [by_name[name] for name, _ in whole if name in by_name]
         line = with_letter(same, gates)
         if line is None:
-            signal, terms = _at_each_step(x.signal, _told(x.terms, sequences))
+            signal, terms = at_each_step(x.signal, summands(x.terms, sequences))
             yield Line(signal, over_gates(terms, gates))
         else:
             done.update(y.full_name for y in same)
             yield line
-
-
-def _at_each_step(signal: Variable, terms: list[Term]) -> tuple[Variable, list[Term]]:
-    """Return the line of a sequence as that of its entry at step k, if every term is one of it."""
-    are_all_by_step = [term.place is not None and str(term.place["index"]) == "k" for term in terms]
-    if not terms or not all(are_all_by_step):
-        return signal, terms
-    entry = Variable(signal.name, None, signal.wire, None, signal.is_delta, 0)
-    return entry, [replace(term, loop=None, place=None) for term in terms]
-
-
-def _with_numbers(line: Line, numbers: dict[str, int]) -> Line:
-    """Return a backward line of which each summand knows the lines that use the signal."""
-
-    def used(term: Term) -> Iterator[int]:
-        letter, subscripts = (
-            (term.letter, term.subscripts) if term.subscripts else (line.letter, line.subscripts)
-        )
-        for name in {subscripted(term.via, letter, x): 0 for x in subscripts} or [term.via]:
-            if name in numbers:
-                yield numbers[name]
-
-    terms = tuple(replace(x, numbers=tuple(dict.fromkeys(used(x)))) for x in line.terms)
-    return replace(line, terms=terms)
 
 
 def _steps(derivation: Derived) -> str:
@@ -236,14 +240,34 @@ def _steps(derivation: Derived) -> str:
     return " and ".join(dict.fromkeys(f"k = 0 … {count - 1}" for count in counts))
 
 
-def _starts(
-    derivation: Derived,
-) -> Iterator[tuple[str, tuple[tuple[Variable, Any], ...]]]:
-    """Return what the states start from, at the first step and at the last."""
+def _starts(derivation: Derived) -> Iterator[tuple[str, Starts]]:
+    """Return at which steps states read their initial values, and these values.
+
+    Behind several delays, the second step reads one, too.
+    """
     for step in ("first", "last"):
-        chosen: dict[str, tuple[Variable, Any]] = {}
+        chosen: dict[tuple[str, int], tuple[Variable, Any]] = {}
         for x in derivation.initial:
             if derivation.loops[x.loop].backwards == (step == "last"):
-                chosen.setdefault(f"{x.state} {x.state.offset} {x.start}", (x.state, x.start))
-        if chosen:
-            yield step, tuple(chosen.values())
+                assert x.state.offset is not None
+                chosen.setdefault((x.state.name, x.state.offset), (x.state, x.start))
+        most = max((abs(offset) for _, offset in chosen), default=0)
+        for later in range(most):
+            by = later if step == "first" else -later
+            read = tuple(
+                (state, chosen[state.name, offset + by][1])
+                for (_, offset), (state, _) in chosen.items()
+                if abs(offset) > later and (state.name, offset + by) in chosen
+            )
+            if read:
+                yield _start_step(derivation, step, later), read
+
+
+def _start_step(derivation: Derived, which: str, later: int = 0) -> str:
+    """Return a step at a loop's beginning, "first", or at its end, "last", as people write it."""
+    counts = {len(x.steps) for x in derivation.loops.values()}
+    if which == "first":
+        return f"k = {later}"
+    if len(counts) == 1:
+        return f"k = {counts.pop() - 1 - later}"
+    return "the last step" if not later else f"the step that is {later} before the last"

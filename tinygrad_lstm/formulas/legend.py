@@ -21,6 +21,7 @@ from .lines import Group
 from .names import printable
 from .reader import leaves
 from .rewriting import OUTER, rewrite, with_operands
+from .rules import rule_name
 
 NAME = re.compile(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+(\[−?\d+\])?")  # of what is given
 # a mark, as a pattern in the text of a formula, and what it means; letters that stand for anything
@@ -130,14 +131,23 @@ def how_to_read(
             f'line that uses the signal, and no other: "via {way}" is the use in line '
             f"({example.numbers[0]}), which defines {example.via}."
         )
+    passed = max((term.rules for term in back), key=len, default=())
+    if passed:
+        names = ", ".join(map(rule_name, passed))
+        yield (
+            f'"by {names}" names the rules that δ passes on this way, in this order. A sum '
+            "hands δ on as it is, and is not named."
+        )
     offsets = [x.offset for term in back for x in leaves(term.formula) if x.is_delta and x.offset]
+    counts = {len(loop.steps) for loop in derivation.loops.values()}
+    count = counts.pop() if len(counts) == 1 else None
     if any(offset > 0 for offset in offsets):
         yield (
             f"Where step k uses {v}ₖ₋₁, step k+1 uses {v}ₖ: so δ{v}ₖ has a summand of step k+1. "
-            "Of a step after the last, every summand is 0."
+            + _beyond(sorted({x for x in offsets if x > 0}), count)
         )
     if any(offset < 0 for offset in offsets):
-        yield "Of a step before the first, every summand is 0."
+        yield _beyond(sorted({x for x in offsets if x < 0}, reverse=True), count)
     whole = {x.signal.wire for x in derivation.equations if x.loop is None}
     if any(x.offset is not None and x.wire in whole for term in back for x in leaves(term.formula)):
         yield f"Of a sequence {v}, {v}ₖ is the entry k along its first axis."
@@ -152,6 +162,24 @@ def how_to_read(
         )
     if any(term.loop is not None for term in back):
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
+
+
+def _beyond(offsets: list[int], count: int | None) -> str:
+    """Return at which steps the summands of later steps, or of earlier ones, are left out."""
+    texts = []
+    for offset in offsets:
+        near = 0 if offset < 0 else count and count - 1
+        step = "the last step" if near is None else f"k = {near}"
+        far = near is not None and near + (1 - offset if offset > 0 else -1 - offset)
+        if abs(offset) > 1:
+            step = (
+                f"k {'≥' if offset > 0 else '≤'} {far}"
+                if near is not None
+                else (f"the last {offset} steps" if offset > 0 else step)
+            )
+        texts.append(f"at {step} drop the summands of step k{offset:+d}")
+    text = ", and ".join(texts)
+    return f"{text[0].upper()}{text[1:]}: there is no such step.".replace("-", "−")
 
 
 def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:

@@ -5,6 +5,8 @@ Knows nodes. A signal that nobody named is named by what is made of it: the net 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ..engine.composites import COMPOSITES
@@ -14,9 +16,11 @@ from ..network.flow import SOURCES, Node
 from .names import Names, printable, short_name
 
 MOST_OPERATIONS = 7  # in the formula of one signal
+LOSS = "loss"
 GATES = "gjmnpqrstuvw"  # letters for one of several gates
 LETTERS: dict[Primitive | None, str] = {x.primitive: x.letter for x in COMPOSITES}
 NET_INPUTS = "szn"  # letters for a net input; the first that no signal is called
+LAST = re.compile(r"\w+\[−?\d+\]")  # a loss that was named in a step
 RAISED = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 LOWERED = {raised: plain for plain, raised in RAISED.items()}
 
@@ -49,6 +53,17 @@ def letters(
         wire: printable(_own_name(node)) + "_all" * (node.kind is Kind.COLLECT)
         for wire, node in named.items()
     }
+    own |= {
+        wire: own[wire].partition("[")[0]
+        for wire, node in named.items()
+        if any(user.kind is Kind.OUTPUT for user in user_of(wire)) and LAST.fullmatch(own[wire])
+    }
+    count = Counter(own.values())
+    own |= {  # which a loss calls e, as somebody calls another signal
+        wire: "error"
+        for wire, node in named.items()
+        if own[wire] == "e" and count["e"] > 1 and node.scope and is_error(node)
+    }
     names = _apart(own, {wire: printable(node.scope) for wire, node in named.items()})
     net_input = _free_letter(NET_INPUTS, names.values())
     functions = [user for node in nodes for user in user_of(node.outputs[0])]
@@ -62,6 +77,8 @@ def letters(
             if step is None:
                 sums = "e" if is_error(node) else other_sum
                 letter = _letter(node, user_of(wire), names, net_input, sums)
+                if letter == LOSS and LOSS in names.values():
+                    letter = "L"  # beside the loss of a step
             else:
                 letter = with_ending(step, "_all")
             names[wire] = others.free(letter)
@@ -162,7 +179,7 @@ def _letter(
 ) -> str:
     """Return what a person would call a signal without a name."""
     if any(user.kind is Kind.OUTPUT for user in users):
-        return "loss"
+        return LOSS
     if node.kind in SOURCES:
         return "c"
     functions = Kind.ELEMENTWISE, Kind.MATRIX_FUNCTION

@@ -53,4 +53,9 @@ class Group:
 
     title: str
     lines: tuple[Line, ...]
-    note: str = ""
+
+    @property
+    def starts(self) -> str:
+        """The step that all summands of all lines come from, if they come to initial values."""
+        steps = {line.starts for line in self.lines}
+        return steps.pop() if len(steps) == 1 else ""

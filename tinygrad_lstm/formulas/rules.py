@@ -5,7 +5,7 @@ Knows the table of primitives, whose rules run on Symbols, and the nodes of a ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from .rewriting import rewrite
 from .simplify import adds_axes, simplify, total
 from .tidy import tidy
 
+REPEATING = "a smaller array repeated beside a larger one"
+
 
 class Use(NamedTuple):
     """An operation that something comes back through, as its rule sees it.
@@ -28,7 +30,7 @@ class Use(NamedTuple):
     Attributes
     ----------
     kind : Primitive, or str
-        The signs of a junction; `TAKING`, if entries are taken or moved.
+        The signs of a junction; `TAKING`, if entries are taken or moved; `REPEATING`.
     port : int
         The operand that something comes back to.
     number : int
@@ -60,7 +62,9 @@ def use_of(node: Node, port: int, operands: Sequence[Any]) -> Use | None:
         signs = "".join(sorted({"+" if sign > 0 else "-" for sign in node.signs}))
         is_one = len(node.signs) == 1
         return None if is_one and signs == "+" else Use(f"{signs}x" if is_one else signs)
-    if primitive is None or node.kind in (Kind.BROADCAST, Kind.CUT):
+    if node.kind is Kind.BROADCAST:
+        return Use(REPEATING)
+    if primitive is None or node.kind is Kind.CUT:
         return None
     if node.kind is Kind.JOIN:
         return Use(TAKING)
@@ -86,8 +90,13 @@ def _is_as_before(node: Node, operands: Sequence[Any]) -> bool:
     return shape is None or [n for n in np.atleast_1d(shape) if n != 1] == before
 
 
-def rules(uses: Iterable[Use], dummies: Dummies) -> Iterator[tuple[str, str]]:
-    """Return some operations, and what comes back to their operands.
+class Rules:
+    """The rules that some operations are told by: each once, and numbered from 1.
+
+    Attributes
+    ----------
+    texts : tuple of (str, str)
+        An operation, and what comes back to its operands.
 
     Parameters
     ----------
@@ -95,11 +104,33 @@ def rules(uses: Iterable[Use], dummies: Dummies) -> Iterator[tuple[str, str]]:
     dummies : Dummies
         The letters of the rules.
     """
-    ports: dict[Use, set[int]] = {}
-    for use in uses:
-        ports.setdefault(use._replace(port=0), set()).add(use.port)
-    told = (_rule(use, sorted(used), dummies) for use, used in ports.items())
-    yield from dict.fromkeys((minus(operation), minus(gives)) for operation, gives in told)
+
+    def __init__(self, uses: Iterable[Use], dummies: Dummies) -> None:
+        ports: dict[Use, set[int]] = {}
+        for use in uses:
+            ports.setdefault(use._replace(port=0), set()).add(use.port)
+        told = {use: _rule(use, sorted(used), dummies) for use, used in ports.items()}
+        texts = {use: (minus(operation), minus(gives)) for use, (operation, gives) in told.items()}
+        whole: dict[str, str] = {}  # of operations that are written alike
+        for operation, gives in texts.values():
+            whole[operation] = max(whole.get(operation, ""), gives, key=len)
+        self.texts = tuple(whole.items())
+        places = {operation: number for number, operation in enumerate(whole, start=1)}
+        self._numbers = {use: places[operation] for use, (operation, _) in texts.items()}
+
+    def numbers(self, uses: Iterable[Use]) -> tuple[int, ...]:
+        """Return the numbers of the rules of some uses; a sum hands δ on as it is, and has none."""
+        numbers = (self._numbers[use._replace(port=0)] for use in uses if use.kind != "+")
+        return tuple(dict.fromkeys(numbers))
+
+
+def rule_name(number: int) -> str:
+    """Return what the rule of a number is called.
+
+    >>> rule_name(3)
+    'R3'
+    """
+    return f"R{number}"
 
 
 def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
@@ -108,6 +139,7 @@ def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
         a, b = dummies["a"], dummies["b"]
         return {
             TAKING: (f"{y} has entries of {x}", f"an entry of δ{x} is Σ δ over its places in {y}"),
+            REPEATING: (f"{y} repeats {x}", f"δ{x} is Σ δ over the copies of {x}"),
             "-x": (f"{y} = -{x}", f"δ{x} = -δ"),
             "+": (f"{y} = {a} + {b}", f"δ{a} = δ, δ{b} = δ"),
             "-": (f"{y} = -{a} - {b}", f"δ{a} = -δ, δ{b} = -δ"),

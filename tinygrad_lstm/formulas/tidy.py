@@ -6,9 +6,9 @@ summands with a common factor become one product. A formula keeps its value, but
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def sum_of(terms: list[Any]) -> Any:
     >>> sum_of([-(a * b), c, a * c])
     a ∘ (c - b) + c
     """
-    products = [_product_of(term) for term in terms]
+    products = _multiplied_out([_product_of(term) for term in terms])
     done: list[Any] = []
     while products:
         first, *products = products
@@ -146,7 +146,14 @@ def _in_brackets(products: list[_Product]) -> Any:
     joined = replace(common, number=sign * number, above=outer).written()
     apart = reduce(_plus, (x.written() for x in products))
     is_whole = np.shape(joined.value) == np.shape(apart.value)
-    return joined if is_whole and len(str(joined)) < len(str(apart)) else None
+    is_short = len(str(joined)) < len(str(apart)) or _leaves(joined) <= _leaves(apart)
+    return joined if is_whole and is_short else None
+
+
+def _leaves(formula: Any) -> int:
+    """Return how many signals and numbers a formula is written with."""
+    operands = formula.operands if isinstance(formula, Symbol) else ()
+    return sum(map(_leaves, operands)) if operands else 1
 
 
 def _plus(a: Any, b: Any) -> Any:
@@ -181,7 +188,79 @@ def _product_of(formula: Any) -> _Product:
     return _Product(1.0, {form(base): (base, float(power))}, {})
 
 
+def _multiplied_out(products: list[_Product]) -> list[_Product]:
+    """Return the terms of a sum with factors such as 1 - x multiplied out, if fewer terms remain.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> sum_of([x * (1 - y), -(y * (1 - x))]), sum_of([x * (1 - y), y])
+    (x - y, x ∘ (1 - y) + y)
+    """
+    same: dict[Hashable, _Product] = {}
+    for product in (part for whole in products for part in _parts_of(whole)):
+        powers = (frozenset((key, power) for key, (_, power) in x.items())
+                  for x in (product.above, product.below))  # fmt: skip
+        key = tuple(powers)
+        number = same[key].number if key in same else 0.0
+        same[key] = replace(product, number=number + product.number)
+    fewer = [x for x in same.values() if x.number]
+    leaves = sum(len(x.above) for x in fewer)
+    return fewer if fewer and leaves < sum(_size(x) for x in products) - 1 else products
+
+
+def _parts_of(product: _Product) -> Iterator[_Product]:
+    """Return a product as the terms of a sum: one factor that is a sum is multiplied out."""
+    for key, (factor, power) in product.above.items():
+        if power == 1 and isinstance(factor, Symbol) and factor.notation in (ADD, SUBTRACT):
+            rest = replace(product, above={k: x for k, x in product.above.items() if k != key})
+            for term in _summands(factor):
+                yield from _parts_of(rest.times(_product_of(term)))
+            return
+    yield product
+
+
+def _size(product: _Product) -> int:
+    """Return how many signals and numbers the factors of a product have, sums included."""
+    return sum(
+        len(_summands(factor)) if isinstance(factor, Symbol) else 1
+        for factor, _ in product.above.values()
+    )
+
+
+def _mirrored(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    """Return f(-x) by f(x), if f is even or odd, or c - f(x); None if it is not."""
+    operand = operands[0] if len(operands) == 1 else None
+    if not isinstance(operand, Symbol) or operand.notation is not NEGATIVE or old.parameters:
+        return None
+    same = with_operands(old, operand.operands)
+    sign, constant = _mirror(old.apply)
+    if not sign:
+        return None
+    return same if sign > 0 else -same if constant == 0 else constant - same
+
+
+@cache
+def _mirror(function: Any) -> tuple[int, float]:
+    """Return s and c of f(-x) = c + s f(x), as some numbers show them; s is 0 if there are none."""
+    x = np.array([0.3, 0.7, 1.1, 2.3])
+    with np.errstate(all="ignore"):
+        try:
+            after, before = np.asarray(function(x)), np.asarray(function(-x))
+        except Exception:  # of somebody's function
+            return 0, 0.0
+    if after.shape != x.shape or before.shape != x.shape or after.dtype.kind != "f":
+        return 0, 0.0
+    if np.allclose(before, after, rtol=1e-14, atol=0.0):
+        return 1, 0.0
+    total = before + after
+    if np.allclose(total, np.round(total[0]), rtol=0.0, atol=1e-14):
+        return -1, float(np.round(total[0]))
+    return 0, 0.0
+
+
 def _tidied(old: Symbol, operands: tuple[Any, ...]) -> Any:
+    mirrored = _mirrored(old, operands)
+    if mirrored is not None and np.shape(mirrored.value) == np.shape(old.value):
+        return mirrored
     same = with_operands(old, operands)
     if not all(isinstance(x, Symbol) or np.ndim(x) == 0 for x in operands):
         return same
