@@ -1,6 +1,8 @@
 """The sources of functions that a file of the user's defines, for the NumPy program."""
 
+import ast
 import importlib.util
+import linecache
 from itertools import count
 
 import numpy as np
@@ -36,6 +38,25 @@ def module(tmp_path, text):
 @pytest.mark.parametrize("which", FILES)
 def test_the_source_computes_what_the_function_does(which, tmp_path):
     f = module(tmp_path, FILES[which])[0].f
+    there = {"np": np}
+    for source in plain_source(f, "copy").values():
+        exec(source, there)
+    np.testing.assert_array_equal(there["copy"](X), f(X))
+
+
+def cell(text):
+    """Return what a notebook's cell defines: a notebook compiles statement by statement."""
+    name, there = f"<cell {next(NUMBER)}>", {}
+    text = f"import numpy as np\n\n{text}\n"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    for statement in ast.parse(text).body:
+        exec(compile(ast.Module([statement], []), name, "exec"), there)
+    return there
+
+
+@pytest.mark.parametrize("which", FILES)
+def test_the_source_in_a_cell_of_a_notebook_is_found_too(which):
+    f = cell(FILES[which])["f"]
     there = {"np": np}
     for source in plain_source(f, "copy").values():
         exec(source, there)

@@ -72,10 +72,10 @@ def _definition(function: FunctionType) -> ast.FunctionDef | None:
         if function.__name__ != "<lambda>":
             (found,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
             return found if isinstance(found, ast.FunctionDef) else None
-        text = "".join(inspect.findsource(function)[0])
-        if function.__code__ not in _codes(compile(text, "", "exec", dont_inherit=True)):
+        module = ast.parse("".join(inspect.findsource(function)[0]))
+        if function.__code__ not in _codes_in(module):
             return None  # the file is another one by now
-        of_lambda = _lambda_at(function.__code__, ast.parse(text))
+        of_lambda = _lambda_at(function.__code__, module)
     except (OSError, TypeError, SyntaxError, ValueError):
         return None
     if of_lambda is None:
@@ -84,6 +84,16 @@ def _definition(function: FunctionType) -> ast.FunctionDef | None:
     (definition,) = ast.parse(text).body
     assert isinstance(definition, ast.FunctionDef)
     return definition
+
+
+def _codes_in(module: ast.Module) -> Iterator[CodeType]:
+    """Yield the codes in a module, and those in a notebook, which compiles statement by statement.
+
+    The two may differ: Python calls ``np.exp`` in another way where it sees ``import numpy``.
+    """
+    units = [module, *(ast.Module([statement], []) for statement in module.body)]
+    for unit in units:
+        yield from _codes(compile(unit, "", "exec", dont_inherit=True))
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

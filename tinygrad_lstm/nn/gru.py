@@ -42,8 +42,9 @@ class GRU(RecurrentOf[Tensor]):
         Whether r acts on out(k-1) U_n, which then has a bias of its own, or on out(k-1).
     activation : function or name
         Of the candidate n; names as in `LSTM`.
-    num_layers, bias, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype,
-    seed
+    num_layers, bias, bidirectional, dropout, truncate, stateful, batch_first
+        As in `Recurrent`.
+    initial, name, dtype, seed
         As in `Recurrent`.
 
     Attributes

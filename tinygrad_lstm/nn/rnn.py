@@ -30,8 +30,9 @@ class RNN(RecurrentOf[Tensor]):
         Features in and out (H).
     activation : function or name
         f: ``"tanh"``, ``"relu"``, or any other as in `LSTM`.
-    num_layers, bias, bidirectional, dropout, truncate, stateful, batch_first, initial, name, dtype,
-    seed
+    num_layers, bias, bidirectional, dropout, truncate, stateful, batch_first
+        As in `Recurrent`.
+    initial, name, dtype, seed
         As in `Recurrent`.
 
     Attributes
