@@ -3,10 +3,10 @@
 PYTHON ?= python3
 OUT ?= out
 BIN := .venv/bin
-SOURCES := tinygrad_lstm tests benchmarks
+SOURCES := tinygrad_lstm tests benchmarks notebooks/*.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery test testall peers doctest lint types bench ladder notebooks clean
+.PHONY: help demo gallery test testall peers doctest lint types bench ladder notebooks book clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -44,8 +44,11 @@ ladder: .venv/.ladder ## train every classical task on five seeds; a table and p
 notebooks: .venv/.notebooks ## execute the notebooks
 	@cd notebooks && for each in *.ipynb; do ../$(BIN)/jupyter-execute $$each || exit 1; done
 
+book: .venv/.book ## build the book from the notebooks and the docstrings; it goes to out/book
+	@$(BIN)/python -m sphinx -q -W --keep-going -d $(OUT)/doctrees notebooks $(OUT)/book
+
 clean: ## remove everything that was made
-	@rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv out build notebooks/look_up *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.%: setup.cfg pyproject.toml | $(BIN)/pip
