@@ -165,7 +165,7 @@ def test_the_package_shows_what_people_use():
     modules = {x for x in dir(tinygrad_lstm) if isinstance(getattr(tinygrad_lstm, x), ModuleType)}
     wings = {"check", "derivations", "errors", "interop", "nn", "optim", "tasks", "train"}
     assert modules == wings | {"fft", "linalg", "parallel"}
-    foreign = {"Any", "TYPE_CHECKING", "import_module", "keep_freed_memory", "annotations"}
+    foreign = {"Any", "TYPE_CHECKING", "import_module", "annotations"}
     assert not foreign & set(dir(tinygrad_lstm))
 
 

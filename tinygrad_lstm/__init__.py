@@ -8,6 +8,7 @@
 array([1.1816, 1.1053])
 """
 
+import os as _os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from .engine.functions import (
     LATER as _OF_SUBJECTS, dot, expand_dims, getitem, log_softmax, matrix_transpose, mean, min,
     moveaxis, outer, prod, ravel, softmax, split, square, squeeze, std, swapaxes, unstack, var,
 )
-from .engine.memory import keep_freed_memory
+from .engine.memory import ASKED as _ASKED, keep_freed_memory
 from .engine.other_names import FUNCTIONS, unknown
 from .engine.place import enable_grad, no_grad, scope, steps
 from .engine.primitives import (
@@ -125,7 +126,8 @@ if TYPE_CHECKING:
 # isort: on
 # fmt: on
 
-keep_freed_memory()
+if _os.environ.get(_ASKED, "0") not in ("", "0"):
+    keep_freed_memory()
 spell_what_is_unknown(sys.stdout)
 multiply = hadamard
 tensor = Tensor
@@ -141,14 +143,14 @@ __all__ = [
     "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp",
     "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather",
     "getitem", "gnvp", "grad", "gradcheck", "graph", "hadamard", "hessian", "hvp", "hypot",
-    "interop", "jacobian", "jvp", "ledger", "linalg", "log", "log1p", "log2", "log10",
-    "log_softmax", "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean",
-    "min", "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad", "norm", "optim", "outer",
-    "overlap_add", "parallel", "power", "prod", "ravel", "relu", "remainder", "reshape", "rint",
-    "scatter", "scatter_add", "scope", "sigmoid", "sign", "signals", "sin", "sinh",
-    "sliding_windows", "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack", "std",
-    "steps", "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks", "tensor",
-    "train", "transpose", "unstack", "var", "vjp", "watch", "where",
+    "interop", "jacobian", "jvp", "keep_freed_memory", "ledger", "linalg", "log", "log1p", "log2",
+    "log10", "log_softmax", "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max",
+    "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad",
+    "norm", "optim", "outer", "overlap_add", "parallel", "power", "prod", "ravel", "relu",
+    "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "sigmoid", "sign", "signals",
+    "sin", "sinh", "sliding_windows", "softmax", "softplus", "split", "sqrt", "square", "squeeze",
+    "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks",
+    "tensor", "train", "transpose", "unstack", "var", "vjp", "watch", "where",
 ]
 # fmt: on
 

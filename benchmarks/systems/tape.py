@@ -79,6 +79,7 @@ def _record_own(problem: Problem) -> Recorded:
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
+    tg.keep_freed_memory()
     loss_of, leaves = record(problem)
 
     def step() -> object:

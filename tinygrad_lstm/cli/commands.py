@@ -24,6 +24,7 @@ from ..check.report import Report
 from ..check.trials import SECONDS
 from ..drawing.draw import LEVELS, VIEWS, draw
 from ..drawing.styles import STYLES
+from ..engine.memory import keep_freed_memory
 from ..engine.spelling import spell_what_is_unknown
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         spell_what_is_unknown(stream)
+    if arguments is None:
+        keep_freed_memory()  # of a process that is ours
     terminal = Terminal(sys.stdout, sys.stderr)
     with ExitStack() as stack:
         try:
