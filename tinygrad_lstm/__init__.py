@@ -171,6 +171,9 @@ _LATER = {
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
 __all__ += sorted(_OF_SUBJECTS)
 
+# the modules in which a name that is not here is looked for, for the message
+_HOMES = ("nn", "optim", "train", "tasks", "check", "interop")
+
 if not TYPE_CHECKING:
 
     def _picture_in_notebook(shown):
@@ -178,7 +181,9 @@ if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name not in _LATER and name not in _SUBJECTS:
-            raise unknown(f"module {__name__!r}", name, FUNCTIONS)
+            homes = () if name.startswith("_") else _HOMES
+            homes = (import_module(f".{home}", __name__) for home in homes)
+            raise unknown(f"module {__name__!r}", name, FUNCTIONS, homes)
         module = import_module(f".{_SUBJECTS.get(name) or _LATER[name]}", __name__)
         if name in ("Graph", "graph"):  # which shows itself by its picture
             module.Graph._repr_svg_ = _picture_in_notebook

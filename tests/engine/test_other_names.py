@@ -65,6 +65,14 @@ def test_any_other_name_gets_pythons_own_message(owner):
         _ = owner.shpe
 
 
+@pytest.mark.parametrize(
+    "name", ["nn.LSTM", "optim.Adam", "train.fit", "tasks.adding", "interop.stacked"]
+)
+def test_a_name_of_another_module_says_which_module(name):
+    with pytest.raises(AttributeError, match=rf"; write tg\.{re.escape(name)}$"):
+        getattr(tg, name.rpartition(".")[2])
+
+
 def test_a_property_that_fails_says_itself_why():
     class Broken(tg.nn.Module):
         @property

@@ -6,7 +6,8 @@ for any other name gets Python's own message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 _NO_DEVICE = "leave it out: all numbers are in the memory of this machine"
@@ -91,14 +92,23 @@ def refuse(cls: type, table: Mapping[str, str]) -> None:
         setattr(cls, name, Elsewhere(name, table))
 
 
-def unknown(who: str, name: str, table: Mapping[str, str]) -> AttributeError:
+def unknown(
+    who: str, name: str, table: Mapping[str, str], homes: Iterable[ModuleType] = ()
+) -> AttributeError:
     """Return the error for a name that ``who`` lacks; the message says what to write instead.
+
+    ``homes`` are public modules that the name may be one of.
 
     >>> print(unknown("Tensor", "view", TENSOR))
     Tensor has no 'view', which is PyTorch's name; write x.reshape(…)
     """
     if name not in table:
-        return AttributeError(f"{who} has no attribute {name!r}", name=name)
+        message = f"{who} has no attribute {name!r}"
+        for home in homes:
+            if name in home.__all__:
+                message += f"; write tg.{home.__name__.rpartition('.')[2]}.{name}"
+                break
+        return AttributeError(message, name=name)
     remedy = table[name]
     verb = "" if remedy.startswith(("leave", "a Tensor")) else "write "
     return AttributeError(f"{who} has no {name!r}, which is PyTorch's name; {verb}{remedy}")

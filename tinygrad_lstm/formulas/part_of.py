@@ -40,7 +40,7 @@ def leading_to(derivation: AnyDerived, name: str) -> AnyDerived:
         asked = _of_signal(derivation, backward, name)
     if not asked:
         known = [known for x in backward for known in _names(derivation, x)]
-        raise SignalError(f"derive: {_reason(derivation, name)}; {nearest(name, known)}")
+        raise SignalError(f"{_reason(derivation, name)}; {nearest(name, known)}")
     by_wire = {x.signal.wire: x for x in backward}
     needed: dict[int, Equation] = {}
     waiting = asked
