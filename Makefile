@@ -26,8 +26,8 @@ testall: .venv/.test ## run every case of every test, as the checks of a change 
 peers: .venv/.peers ## hold the layers to PyTorch, Keras and other systems; an absent one is a failure
 	@PEERS=required $(BIN)/python -m pytest $$(grep -rlE 'import (.*, )?peer(,|$$)' --include='test_*.py' tests)
 
-doctest: .venv/.test ## run the examples in the docstrings and in the README
-	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md tinygrad_lstm README.md
+doctest: .venv/.test ## run the examples in the docstrings, the README and the guide to extensions
+	@$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" tinygrad_lstm README.md notebooks/do/extend.md
 
 lint: .venv/.dev ## check style and format
 	@$(BIN)/ruff check $(SOURCES) && $(BIN)/ruff format --check $(SOURCES)
