@@ -429,3 +429,10 @@ def test_the_report_says_that_steps_differ():
     report = tg.compare(tg.sum(h * h), {"U": np.ones((H, H))})
     assert "every step on its own, since the steps differ first at sin[2]" in str(report).replace(
         "\n  ", " ")  # fmt: skip
+
+
+def test_a_list_of_values_shows_the_entry_that_follows_no_rule():
+    values = tuple((k, (7, [2, 0, 1][k % 3])) for k in range(4))
+    assert Varying("index", values, (0, 1, 2, 3)).list_values() == "index(k) = 2, 0, 1, 2"
+    values = tuple((k, np.array([k, 1])) for k in range(3))
+    assert Varying("index", values, (0, 1, 2)).list_values().startswith("index(k) = [0, 1], ")

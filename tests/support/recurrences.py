@@ -68,7 +68,7 @@ class Recurrence:
             zero = np.zeros((*self.B, H))
             states = [[zero if self.start is None else self.start] * d for d in delays]
             outs: list[Any] = []
-            steps = range(self.T)[::-1] if is_backward else range(self.T)
+            steps = range(len(y))[::-1] if is_backward else range(len(y))
             for k in tg.steps(steps):
                 z = xs[k] @ W + b if xs.ndim == 2 + len(self.B) else xs @ W + b
                 if V is not None:

@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,8 +33,10 @@ from .c_forms import (
     scans,
     terms_of,
 )
-from .places import Places
+from .places import Places, Sizes
 from .statements import Entries, Move, Product, Statement, Table, Total, Turn, is_small
+
+MOST_TIMES = 4  # of a reciprocal: the derivative of a mean of squares has 2 / n
 
 
 class Assignments:
@@ -44,7 +45,7 @@ class Assignments:
     Parameters
     ----------
     places : Places
-    n : (a size) -> str
+    n : Sizes
         How a size is written.
 
     Attributes
@@ -55,7 +56,7 @@ class Assignments:
         those before the loop over steps that is being made.
     """
 
-    def __init__(self, places: Places, n: Callable[[int], str]) -> None:
+    def __init__(self, places: Places, n: Sizes) -> None:
         self.places, self.n = places, n
         self.body: list[Statement] = []
         self.before: list[Statement] | None = None
@@ -170,17 +171,17 @@ class Assignments:
     def _entry(self, formula: Any, shape: tuple[int, ...], reads: list[Accessor]) -> str:
         """Return an entry of a formula as C text; statements before it compute what it needs."""
         if not isinstance(formula, Symbol):
-            return number_text(formula)
+            return self._number(formula)
         accessor = self._access(formula)
         if accessor is not None:
             return _read(accessor, shape, reads)
         if formula.apply is None:
-            return number_text(formula)
+            return self._number(formula)
         if formula.notation is ZEROS:
             return number_text(0.0)
         form = c_form(formula)
         if form is None and not leaves(formula):
-            return number_text(formula)
+            return self._number(formula)
         if form is None:
             return _read(self._temporary(formula), shape, reads)
         if formula.notation is RAISE and not isinstance(formula.operands[1], Symbol):
@@ -190,6 +191,16 @@ class Assignments:
                 return f"({' * '.join([x] * int(power))})"
         operands = [self._entry(x, shape, reads) for x in formula.operands]
         return f"({form.format(*operands)})"
+
+    def _number(self, number: Any) -> str:
+        """Return a number as C text: p / n if it is a few times the reciprocal of a size."""
+        text, entries = number_text(number), np.ravel(getattr(number, "value", number))
+        value: Any = entries[0] if entries.size else 0.0
+        for p in range(1, MOST_TIMES + 1) if 0 < value < 1 else ():
+            n = round(p / float(value))
+            if n in self.places.sizes and n not in self.n.fixed and type(value)(p / n) == value:
+                return f"((real) {p}.0 / {self.n(n)})"
+        return text
 
     def _access(self, formula: Symbol) -> Accessor | None:
         """Return where a formula lies that computes nothing, or None."""

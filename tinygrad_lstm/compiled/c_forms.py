@@ -51,6 +51,14 @@ def number_text(number: Any) -> str:
     return f"((real) {value!r})"
 
 
+def whole_of_reciprocal(number: Any) -> int | None:
+    """Return the whole number that a number is the reciprocal of, if it is one above 1; or None."""
+    if not 1 > number > 1e-9:
+        return None
+    whole = round(1 / float(number))
+    return whole if type(number)(1 / whole) == number else None
+
+
 def c_form(formula: Symbol) -> str | None:
     """Return the C template of an operation that works entry by entry, or None."""
     primitive = by_forward().get(formula.apply)

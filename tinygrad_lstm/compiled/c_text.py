@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,24 @@ LINE = 16  # entries, which begin a line of the processor's cache
 Laid = list[tuple[Buffer, int]]  # arrays, and where each begins
 
 
+class Arrays(NamedTuple):
+    """The arrays that a program writes.
+
+    Attributes
+    ----------
+    kept : tuple of Buffer
+        Those that the second pass reads too.
+    of_passes : (tuple of Buffer, tuple of Buffer)
+        Those of one pass alone.
+    results : tuple of Buffer
+        The gradients.
+    """
+
+    kept: tuple[Buffer, ...]
+    of_passes: tuple[tuple[Buffer, ...], tuple[Buffer, ...]]
+    results: tuple[Buffer, ...]
+
+
 @dataclass(frozen=True)
 class CProgram:
     """The text of a program, and the memory that the function takes.
@@ -34,25 +53,39 @@ class CProgram:
         Of all numbers.
     sources : tuple of Buffer
         Those that it reads; each is an array of its own.
-    gradients : tuple of (Buffer, int)
-        Each with its place in one array, in entries.
-    sizes : tuple of int
-        And where each gradient, and each array that the program works in, begins.
-    work : int
-        How many entries of memory the program works in; the first one is the loss.
+    named : tuple of int
+        The sizes that have a name in the text.
+    arrays : Arrays
     """
 
     text: str
     dtype: np.dtype[Any]
     sources: tuple[Buffer, ...]
-    gradients: tuple[tuple[Buffer, int], ...]
-    sizes: tuple[int, ...]
-    work: int
+    named: tuple[int, ...]
+    arrays: Arrays
+
+    @property
+    def gradients(self) -> list[tuple[Buffer, int]]:
+        """Each gradient with its place in one array, in entries."""
+        return _laid(self.arrays.results, 0, 1)[0]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes, and where each array begins that the program works in, and each gradient."""
+        kept, end = _laid(self.arrays.kept, 0)
+        parts = (kept, *(_laid(x, end)[0] for x in self.arrays.of_passes), self.gradients)
+        return (*self.named, *(start for laid in parts for _, start in laid))
+
+    @property
+    def work(self) -> int:
+        """How many entries of memory the program works in; the first one is the loss."""
+        _, end = _laid(self.arrays.kept, 0)
+        return max(1, *(_laid(x, end)[1] for x in self.arrays.of_passes))
 
     @property
     def results(self) -> int:
         """How many entries all gradients have."""
-        return sum(buffer.size for buffer, _ in self.gradients)
+        return sum(buffer.size for buffer in self.arrays.results)
 
 
 def c_text(
@@ -83,38 +116,31 @@ def c_text(
     passes = fuse([forward, backward], {x.name for x in inner})
     before, after = map(arrays_of, passes)
     sources = tuple(x for x in of["source"] if x.name in before | after)
-    kept, end = _laid([*of["loss"], *(x for x in inner if x.name in before & after)], 0)
-    first, first_end = _laid([x for x in inner if x.name in before - after], end)
-    second, second_end = _laid([x for x in inner if x.name in after - before], end)
-    results, _ = _laid(of["gradient"], 0, 1)
+    kept = (*of["loss"], *(x for x in inner if x.name in before & after))
+    first = tuple(x for x in inner if x.name in before - after)
+    second = tuple(x for x in inner if x.name in after - before)
+    results = tuple(of["gradient"])
     lines = [[*write(statements, n, 2)] for statements in passes]  # which say what sizes they need
-    starts: list[int] = []
+    number = count(len(n.names))
 
-    def pointers(base: str, laid: Laid, says: str) -> list[str]:
-        at = len(n.names) + len(starts)
-        starts.extend(start for _, start in laid)
-        return [
-            f"real *restrict {x.name} = {base} + sizes[{at + number}];{says}"
-            for number, (x, _) in enumerate(laid)
-        ]
+    def pointers(base: str, arrays: Sequence[Buffer], says: str) -> list[str]:
+        return [f"real *restrict {x.name} = {base} + sizes[{next(number)}];{says}" for x in arrays]
 
     head = [
-        *(f"const long {x} = sizes[{number}];" for number, x in enumerate(n.names.values())),
-        *(
-            f"const real *restrict {x.name} = sources[{number}];"
-            for number, x in enumerate(sources)
-        ),
+        *(f"const long {x} = sizes[{at}];" for at, x in enumerate(n.names.values())),
+        *(f"const real *restrict {x.name} = sources[{at}];" for at, x in enumerate(sources)),
         *pointers("work", kept, " /* kept for the second pass */"),
     ]
+    of_first, of_second = (pointers("work", x, "") for x in (first, second))
     inside = [
         "{ /* the forward pass */",
-        *(f"    {x}" for x in pointers("work", first, "")),
+        *(f"    {x}" for x in of_first),
         *(x[4:] for x in lines[0]),
         "}",
         "if (!gradients) return;",
         f"{{ /* the {result}s */",
         *(f"    {x}" for x in pointers("gradients", results, f" /* {result} */")),
-        *(f"    {x}" for x in pointers("work", second, "")),
+        *(f"    {x}" for x in of_second),
         *(x[4:] for x in lines[1]),
         "}",
     ]
@@ -123,9 +149,7 @@ def c_text(
         *kind, '#include "mathematics.c"', "", HEAD, "{",
         *(f"    {x}" for x in (*head, *inside)), "}", "",
     ])  # fmt: skip
-    sizes = (*n.names, *starts)
-    work = max(first_end, second_end, 1)
-    return CProgram(text, dtype, sources, tuple(results), sizes, work)
+    return CProgram(text, dtype, sources, (*n.names,), Arrays(kept, (first, second), results))
 
 
 def _laid(buffers: Sequence[Buffer], start: int, unit: int = LINE) -> tuple[Laid, int]:

@@ -21,10 +21,14 @@ from ..engine.tensor import Tensor, constant
 from ..errors import TinygradError
 from ..formulas.derive import derive_packed
 from ..formulas.derived import Derived
+from ..network.parameters import is_same as is_like
 from .build import CompilerError
 from .c_source import c_program
+from .listing import Different, Listener, Listing
+from .longer import FEW, OTHER_TEXT, lengthened, numbers_of_steps, shortened
 from .native import Native
 from .outputs import Outputs
+from .pattern import Follower, Pattern, memory
 from .plain import Plain
 from .recording import Recording
 from .spread import Spread
@@ -32,6 +36,8 @@ from .state import Watch, random_state
 from .structure import Structure
 
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+MOST_KEPT = 1 << 26  # bytes of a tape that is kept to compare the gradients of many steps
+WRONG = "the program does not give what the tape gives"
 INTERNAL = "the compiler of this package failed"
 
 
@@ -54,10 +60,12 @@ class Function(NamedTuple):
     names: list[str]
     is_open: bool
 
-    def record(self, items: Sequence[Any], is_changed: bool = False) -> Recording:
+    def record(
+        self, items: Sequence[Any], is_changed: bool = False, listener: Listener | None = None
+    ) -> Recording:
         """Record it with its items, or with other numbers."""
         names, is_open = self.names, self.is_open
-        return Recording(self.function, items, self.structure, names, is_changed, is_open)
+        return Recording(self.function, items, self.structure, names, is_changed, is_open, listener)
 
     def watch(self, items: Sequence[Any]) -> Watch:
         """Return the watch over what it reads beside numbers."""
@@ -116,6 +124,10 @@ def compilation(function: Function, items: Sequence[Any]) -> Compilation:
     drawn, outside = random_state(), here.set(ROOT)  # where recording goes on inside of no_grad
     try:
         with collector_paused():
+            result = _from_few_steps(function, items, drawn)
+            if result is not None:
+                result.is_open = function.is_open
+                return result
             first = function.record(items)
             watch = function.watch(items)
             try:
@@ -137,37 +149,41 @@ def internal(error: Exception) -> str:
     return f"{INTERNAL}: {type(error).__name__}: {error}"
 
 
+class Unsuited(Exception):
+    """There is no program of a recording; the message says why."""
+
+
+class Proved(NamedTuple):
+    """What is derived from a recording that is the same with other numbers.
+
+    Attributes
+    ----------
+    first : Recording
+    right : Right
+        The loss of it and its gradients.
+    derived : Derived
+    places : dict of str to int, Spread or Tensor
+        Where each source comes from.
+    operands : list of int or Tensor
+        What there is a gradient by.
+    """
+
+    first: Recording
+    right: Right
+    derived: Derived
+    places: dict[str, Any]
+    operands: list[Any]
+
+
 def _compiled(
     function: Function, items: Sequence[Any], first: Recording, watch: Watch, drawn: Hashable
 ) -> Compilation:
-    """Return the program of a recording, or why there is none.
-
-    The program is derived from a second recording, of other numbers: no two of these are equal by
-    chance, as zeros are.
-    """
-    if first.refused:
-        return Compilation(watch, first.refused)
-    if any(isinstance(x, Spread) for x in first.inputs) and not _is_as_eager(
-        function, items, first
-    ):
-        return Compilation(watch, "an array of whole numbers is no array there")
-    right = _right(first)
-    first.forget()
+    """Return the program of a recording, or why there is none."""
     try:
-        other = function.record(items, is_changed=True)
-    except Exception as error:  # of the function itself, which the first numbers suited
-        return Compilation(watch, f"other numbers end in an error: {error}")
-    if random_state() != drawn or watch.has_changed():
-        reason = "it changes what it reads, such as random numbers or a state"
-        return Compilation(function.watch(items), reason)
-    if other.refused or not first.is_like(other):
-        return Compilation(watch, other.refused or "other numbers give another program")
-    other.forget()
-    derived: Derived = derive_packed(other.loss)
-    places = _places(derived, other)
-    operands = [places[x.full_name] for x in derived.sources if x.requires_grad]
-    if first.outputs:
-        derived = _for_outputs(derived, places, len(items))
+        proved = _proved(function, items, first, watch, drawn)
+    except Unsuited as error:
+        return Compilation(function.watch(items), str(error))
+    derived, places = proved.derived, proved.places
     why, ways = "", (lambda: Native(c_program(derived), places), lambda: Plain(derived, places))
     for way in ways:
         try:
@@ -175,14 +191,124 @@ def _compiled(
         except CompilerError as error:
             why = str(error).removeprefix("compile: ")
             continue
-        wrong = _wrong(program, first, right, items)
+        wrong = _wrong(program, first, proved.right, items)
         if wrong:
-            return Compilation(watch, f"the program does not give what the tape gives: {wrong}")
-        if first.outputs:
-            own = [x for x in operands if not isinstance(x, int) or x < len(items)]
-            return Compilation(watch, "", Outputs(program, function.record, first, own), why)
-        return Compilation(watch, "", program, why)
+            return Compilation(watch, f"{WRONG}: {wrong}")
+        return _ready(program, function, first, proved.operands, len(items), watch, why)
     raise AssertionError
+
+
+def _ready(
+    program: Native | Plain,
+    function: Function,
+    first: Recording,
+    operands: Sequence[Any],
+    count: int,
+    watch: Watch,
+    why: str = "",
+) -> Compilation:
+    """Return what came of a recording with a program that gives what the tape gives."""
+    if not first.outputs:
+        return Compilation(watch, "", program, why)
+    own = [x for x in operands if not isinstance(x, int) or x < count]
+    return Compilation(watch, "", Outputs(program, function.record, first, own), why)
+
+
+def _proved(
+    function: Function, items: Sequence[Any], first: Recording, watch: Watch, drawn: Hashable
+) -> Proved:
+    """Return what is derived from a second recording, of other numbers, that is like the first.
+
+    No two of the other numbers are equal by chance, as zeros are.
+
+    Raises
+    ------
+    Unsuited
+        If there can be no program.
+    """
+    if first.refused:
+        raise Unsuited(first.refused)
+    if any(isinstance(x, Spread) for x in first.inputs) and not _is_as_eager(
+        function, items, first
+    ):
+        raise Unsuited("an array of whole numbers is no array there")
+    right = _right(first)
+    first.forget()
+    try:
+        other = function.record(items, is_changed=True)
+    except Exception as error:  # of the function itself, which the first numbers suited
+        raise Unsuited(f"other numbers end in an error: {error}") from None
+    if random_state() != drawn or watch.has_changed():
+        raise Unsuited("it changes what it reads, such as random numbers or a state")
+    if other.refused or not first.is_like(other):
+        raise Unsuited(other.refused or "other numbers give another program")
+    other.forget()
+    derived: Derived = derive_packed(other.loss)
+    places = _places(derived, other)
+    operands = [places[x.full_name] for x in derived.sources if x.requires_grad]
+    if first.outputs:
+        derived = _for_outputs(derived, places, len(items))
+    return Proved(first, right, derived, places, operands)
+
+
+def _from_few_steps(
+    function: Function, items: Sequence[Any], drawn: Hashable
+) -> Compilation | None:
+    """Return the program of many steps that follows from programs of few; None if none does."""
+    for count in numbers_of_steps(items):
+        for pair in FEW:
+            try:
+                return _lengthened(function, items, drawn, count, pair)
+            except Different as error:
+                if str(error) != OTHER_TEXT:  # other numbers of steps would not help
+                    break
+            except Exception:  # of the function itself, too, which few steps need not suit
+                break
+    return None
+
+
+def _lengthened(
+    function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
+) -> Compilation:
+    few = [shortened(items, count, n) for n in pair]
+    listings = Listing(), Listing()
+    firsts = [function.record(x, listener=own) for x, own in zip(few, listings, strict=True)]
+    loops = Pattern(*listings, pair).loops(count)
+    if not any(loop.middle for loop in loops):
+        raise Different("no step more")
+    watch = function.watch(items)
+    proved = [_proved(function, x, own, watch, drawn) for x, own in zip(few, firsts, strict=True)]
+    short = [c_program(x.derived) for x in proved]
+    program = lengthened(short[0], short[1], pair, count)
+    for x, own, text in zip(few, proved, short, strict=True):
+        if _wrong(Native(text, own.places), own.first, own.right, x):
+            raise Different(WRONG)
+    follower = Follower(loops, keeps=memory(loops) < MOST_KEPT)
+    whole = function.record(items, listener=follower)
+    follower.end()
+    is_same = all(
+        (x.result[0], is_like(x.result[1], whole.result[1])) == (whole.result[0], True)
+        for x in firsts
+    )
+    if whole.refused or not is_same or random_state() != drawn or watch.has_changed():
+        raise Different("other results")
+    buffers = ((*x.sources, *x.arrays.results) for x in short)
+    for x, y in zip(*buffers, strict=True):
+        if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
+            raise Different("other sources")
+    native = Native(program, proved[0].places)
+    right = _right(whole) if follower.keeps else (whole.loss._array, None)
+    if _wrong(native, whole, right, items):
+        raise Different(WRONG)
+    return _ready(native, function, whole, proved[0].operands, len(items), watch)
+
+
+def is_place(one: Any, other: Any) -> bool:
+    """Return whether two sources are the same argument, leaf or constant."""
+    if not isinstance(one, Tensor) or one is other:
+        return one is other or bool(one == other)
+    is_constant = isinstance(other, Tensor) and not one.requires_grad and not other.requires_grad
+    return is_constant and is_like(one._array, other._array)
 
 
 def _is_as_eager(function: Function, items: Sequence[Any], first: Recording) -> bool:
@@ -223,7 +349,7 @@ def _for_outputs(derived: Derived, places: dict[str, Any], count: int) -> Derive
     return replace(derived, loss="", sources=sources)
 
 
-Right = tuple[np.ndarray, dict[Any, np.ndarray]]
+Right = tuple[np.ndarray, dict[Any, np.ndarray] | None]  # without gradients if the tape is gone
 
 
 def _right(recorded: Recording) -> Right:
@@ -237,11 +363,18 @@ def _right(recorded: Recording) -> Right:
 
 
 def _wrong(program: Native | Plain, recorded: Recording, right: Right, items: Sequence[Any]) -> str:
-    """Return what a program gives and the tape does not, on the recorded numbers; or ""."""
-    (loss, gradients), (right_loss, of) = program.compute(items), right
-    own = [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
-    if not recorded.outputs and not _are_close(loss, right_loss):
+    """Return what a program gives and the tape does not, on the recorded numbers; or "".
+
+    Without the gradients to compare with, these are the loss, or the outputs.
+    """
+    loss, gradients = program.compute(items)
+    if not recorded.outputs and not _are_close(loss, right[0]):
         return "the loss"
+    if right[1] is None:
+        outputs = (recorded.outputs[x - len(items)] for x in program.wanted if recorded.outputs)
+        pairs = zip(gradients, outputs, strict=False)
+        return "" if all(_are_close(x, y._array) for x, y in pairs) else "an output"
+    of, own = right[1], [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
     for leaf, given in zip(own, gradients, strict=True):
         if not _are_close(given, of.get(leaf, np.zeros_like(given))):
             return leaf.label()

@@ -80,6 +80,8 @@ class Places:
     ----------
     buffers : list of Buffer
         In the order in which they are first written or read.
+    sizes : set of int
+        How many entries the signals have, at one step or at all.
     gradients : dict of Key to str
         Of each δ that the caller is given: the full name of what it belongs to.
     """
@@ -89,10 +91,15 @@ class Places:
         self.buffers: list[Buffer] = []
         self.known: dict[Any, Accessor] = {}
         self.names: set[str] = set()
+        lasts = [max(x.steps) for x in derivation.loops.values() if len(x.steps) > 1]
+        self.words = {n + 1: "end" for n in lasts} | dict.fromkeys(lasts, "last")
         for source in derivation.sources:
             name, shape = self.name(source.signal.name), np.shape(source.value)
             self.buffers.append(Buffer(name, shape, "source", source.full_name))
             self.known[key_of_signal(source.signal)] = array(name, shape)
+        values = [x.value for x in derivation.sources]
+        values += [x.signal.value for x in derivation.equations]
+        self.sizes = {n * np.size(x) for n in (1, *schedule.counts.values()) for x in values}
         asked = {x.full_name for x in derivation.sources if x.requires_grad}
         self.gradients: dict[Key, str] = {
             key_of_signal(x.signal): x.full_name
@@ -104,7 +111,7 @@ class Places:
 
     def name(self, name: str) -> str:
         """Return a name in C that nothing else has."""
-        text = name.replace("δ", "d")
+        text = re.sub(r"\[(\d+)\]", self._step, name.replace("δ", "d"))
         text = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_") or "u"
         text = f"{text}_" if text[0].isdigit() or text in RESERVED else text
         text = f"v{text}" if text[0].isdigit() else text
@@ -113,6 +120,11 @@ class Places:
             free, number = f"{text}_{number}", number + 1
         self.names.add(free)
         return free
+
+    def _step(self, index: re.Match[str]) -> str:
+        """Return a step as a word, if its number is another one where there are more steps."""
+        number = int(index[1])
+        return f"_{self.words[number]}" if number in self.words else index[0]
 
     def work(self, name: str, shape: tuple[int, ...]) -> Accessor:
         """Return an array for a part of a formula."""

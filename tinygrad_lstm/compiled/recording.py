@@ -14,11 +14,12 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.off_tape import OffTape
-from ..engine.place import ROOT, here
+from ..engine.place import ROOT, Place, here
 from ..engine.primitives import sum as total
 from ..engine.tensor import Tensor, constant
 from ..engine.whole_numbers import WholeNumbers
 from ..network.parameters import is_same
+from .listing import Listener
 from .spread import Spread, is_whole
 from .state import NUMBERS
 from .structure import Structure, put_together, take_apart
@@ -59,6 +60,8 @@ class Recording:
         Whether to record it with other numbers than those of the arguments.
     is_open : bool
         Whether arrays of whole numbers are arguments of the program too.
+    listener : Listener, optional
+        Who is told of each operation; the arguments are not copied then.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class Recording:
         names: Sequence[str],
         is_changed: bool = False,
         is_open: bool = False,
+        listener: Listener | None = None,
     ) -> None:
         self.inputs: dict[int | Spread, Tensor] = {}
         self.outputs: list[Tensor] = []
@@ -97,15 +101,24 @@ class Recording:
             else:
                 continue
             array = _others(array, n) if is_changed else array
-            own[n] = self.inputs[n] = Tensor(array, is_asked, name=name or names[n])
+            if listener is None:
+                own[n] = self.inputs[n] = Tensor(array, is_asked, name=name or names[n])
+            else:
+                own[n] = self.inputs[n] = constant(array, name or names[n])
+                own[n].requires_grad = is_asked
+        place = ROOT
+        if listener is not None:
+            listener.inputs, place = self.inputs, Place(None, recording=listener)
         args, options = put_together(structure, iter(own))
-        before, started, outside = OffTape.count, under_way.set(True), here.set(ROOT)
+        before, started, outside = OffTape.count, under_way.set(True), here.set(place)
         try:
             with np.errstate(all="ignore"):
                 result = function(*args, **options)
                 self.refused = READ if OffTape.count != before else ""
                 self.result = self._apart(result)
                 self.loss = self._loss(result, len(items))
+            if listener is not None:
+                listener.finish([self.loss, *self.outputs])
         finally:
             here.reset(outside)
             under_way.reset(started)

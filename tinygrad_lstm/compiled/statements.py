@@ -261,7 +261,7 @@ def _group(group: Group, n: Size) -> Iterator[str]:
             lines.append(f"{place} = {name};")
     *loops, _ = _nest(shape, "", n)
     indent = len(loops) * "    "
-    if len(lines) > 1:
+    if len(lines) > 1 or variables:  # a declaration is no statement of its own
         loops[-1:] = [f"{loops[-1]} {{" if loops else "{"]
         lines = [*(indent + line for line in lines), f"{indent[4:]}}}"]
     else:

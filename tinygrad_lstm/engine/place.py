@@ -11,17 +11,25 @@ from contextvars import ContextVar
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import index as as_integer
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from ..errors import ArgumentError, UsageError
 from .arguments import excerpt
 from .off_tape import note_reading
 
 
+class Listener(Protocol):
+    """Whoever is told of each operation that is recorded inside of a place."""
+
+    def note(self, entry: Any) -> None:
+        """Look at a new entry of the tape."""
+
+
 class Place:
     """A scope (``name``), a step (``step``) or a mode, inside the place around it (``parent``).
 
-    ``module`` is the place of the module that is being called, whose parameters live there.
+    ``module`` is the place of the module that is being called, whose parameters live there. Where
+    somebody listens, ``recording`` is the listener.
     """
 
     __slots__ = ("parent", "name", "step", "recording", "module")
@@ -32,7 +40,7 @@ class Place:
         parent: Place | None,
         name: str | None = None,
         step: int | None = None,
-        recording: bool | None = None,
+        recording: bool | Listener | None = None,
         module: Place | None = None,
     ) -> None:
         self.parent = parent
@@ -40,7 +48,9 @@ class Place:
         self.step = step
         if recording is None:
             recording = parent is None or parent.recording
-        self.recording: bool = recording
+        elif recording is True and parent is not None and parent.recording:
+            recording = parent.recording
+        self.recording: bool | Listener = recording
         self.module = module
 
     def __reduce__(self) -> tuple[Any, ...]:

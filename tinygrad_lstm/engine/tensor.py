@@ -349,16 +349,19 @@ def written(
     result._array = data if type(data) is _ndarray else np.asarray(data)
     result.place = place = _where_am_i()
     result.name = result._grad = None
-    if place.recording:
+    result.serial = next(_serials)
+    recording = place.recording
+    if recording:
         result.primitive = primitive
         result.inputs = operands
         result.parameters = parameters
         result.requires_grad = requires_grad
+        if recording is not True:
+            recording.note(result)
     else:
         result.primitive = result.parameters = None
         result.inputs = ()
         result.requires_grad = False
-    result.serial = next(_serials)
     return result
 
 

@@ -63,10 +63,7 @@ class Varying:
 
     def list_values(self) -> str:
         """Return the values of ``index(k)`` at the first steps: ``index(k) = 2, 0, 1, …``."""
-        values = self.values
-        if str(self) != f"{self.name}(k)":  # one entry of a tuple is told by no rule
-            columns = zip(*values, strict=True)
-            values = next(column for column in columns if not _rule(column, self.steps, self.name))
+        values = _without_rule(self.values, self.steps, self.name)
         more = ", …" * (len(values) > MOST)
         return f"{self.name}(k) = {', '.join(map(constant_text, values[:MOST]))}{more}"
 
@@ -162,6 +159,16 @@ def _rule(values: Sequence[Any], steps: Sequence[int], name: str) -> str:
             inside = ", ".join(text or f"{name}(k)" for text in entries)
             return f"({inside},)" if len(entries) == 1 else f"({inside})"
     return ""
+
+
+def _without_rule(values: Sequence[Any], steps: Sequence[int], name: str) -> Sequence[Any]:
+    """Return the part of the values at all steps that follows no short rule."""
+    own = f"{name}(k)"
+    if _rule(values, steps, name) and all(isinstance(value, tuple) for value in values):
+        for column in zip(*values, strict=True):
+            if own in (_rule(column, steps, name) or own):
+                return _without_rule(column, steps, name)
+    return values
 
 
 def _line(values: Sequence[int], steps: Sequence[int]) -> str:
