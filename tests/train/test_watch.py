@@ -10,6 +10,7 @@ import tinygrad_lstm as tg
 from tinygrad_lstm import nn
 from tinygrad_lstm.engine.gradients import watchers
 from tinygrad_lstm.errors import ArgumentError, PackageError, SignalError, UsageError
+from tinygrad_lstm.train.looks import statistics
 
 X = np.random.default_rng(0).normal(size=(6, 3, 2))
 Y = np.random.default_rng(1).uniform(size=(6, 3, 1))
@@ -63,6 +64,27 @@ def test_the_numbers_are_those_of_the_training():
             size, change = np.linalg.norm(value), np.linalg.norm(after - value)
             ratio = change / size if size else np.inf
             np.testing.assert_allclose(found["update / value"], ratio, rtol=1e-12)
+
+
+GROUPS = [
+    [],
+    [np.array([[3.0, 0.0], [-4.0, 0.0]]), np.array(5.0)],
+    [np.empty((0, 2))],
+    [np.array([0.0, -7.0])],
+    [np.array([np.nan, 2.0, -np.inf, 0.0])],
+]
+
+
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS[1:4], GROUPS[1:2], GROUPS[:1], []])
+def test_the_statistics_of_a_group_are_of_all_its_entries_alone(groups):
+    with np.errstate(invalid="ignore"):
+        table = statistics(groups)
+        assert table.shape == (len(groups), 5)
+        for row, group in zip(table, groups, strict=True):
+            x = np.concatenate([np.empty(0), *(array.ravel() for array in group)])
+            shares = [np.mean(x == 0), np.mean(~np.isfinite(x))] if x.size else [0.0, 0.0]
+            mean, largest = (x.mean(), np.fmax.reduce(abs(x))) if x.size else (0.0, 0.0)
+            np.testing.assert_array_equal(row, [np.sqrt(np.sum(x * x)), mean, largest, *shares])
 
 
 def test_a_watch_changes_nothing():

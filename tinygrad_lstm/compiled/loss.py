@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.gradients import is_plain_start, leave_gradients
+from ..engine.gradients import is_plain_start, leave_gradients, watchers
 from ..engine.kind import Kind
 from ..engine.primitive import Primitive
 from ..engine.symbol import function as named
@@ -31,7 +31,12 @@ class Loss(Tensor):
         operands = self.inputs
         if gradient is None and is_plain_start(self) and not any([x.inputs for x in operands]):
             assert self.parameters is not None
+            watching = watchers.get()
+            for watcher in watching:
+                watcher.wanted(self)  # no signal: there is none between the loss and the leaves
             leave_gradients(operands, self.parameters["gradients"](1))
+            for watcher in watching:
+                watcher.note(self, {})
         else:
             super().backward(gradient)
 

@@ -154,11 +154,10 @@ def leave_gradients(leaves: Iterable[Any], gradients: Iterable[np.ndarray]) -> N
 def is_plain_start(output: Any) -> bool:
     """Return whether a backward pass from here needs no look at the tape.
 
-    No other signal keeps its gradient, nobody watches, and no leaf was replaced since the output
-    was computed.
+    No other signal keeps its gradient, and no leaf was replaced since the output was computed.
     """
-    is_alone = not _retained and not _watchers_now()
-    return bool(is_alone and output.requires_grad and last_replacement.serial < output.serial)
+    is_alone = not _retained and output.requires_grad
+    return bool(is_alone and last_replacement.serial < output.serial)
 
 
 def _retained_now() -> set[Any]:

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,29 +148,53 @@ def find_series(order: Iterable[Node]) -> list[Series]:
 # --- the statistics -------------------------------------------------------------------------------
 
 
-def statistics(arrays: Sequence[np.ndarray]) -> list[float]:
-    """Return the norm, the mean, the largest |entry|, and the shares of 0 and of not finite."""
-    count = max(sum(x.size for x in arrays), 1)
-    squares = total = largest = 0.0
-    zeros = wild = 0
-    for x in arrays:
-        if not x.size:
-            continue
-        squares += float(np.vdot(x, x))
-        total += float(x.sum())
-        largest = max(largest, float(x.max()), -float(x.min()))
-        zeros += x.size - int(np.count_nonzero(x))
-        if not math.isfinite(squares):
-            wild += x.size - int(np.count_nonzero(np.isfinite(x)))
-    return [squares**0.5, total / count, largest, zeros / count, wild / count]
+def statistics(groups: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Return the statistics of groups of arrays: all numbers stand side by side, for few calls.
+
+    Parameters
+    ----------
+    groups : sequence of groups, n of them
+
+    Returns
+    -------
+    statistics : (n, 5)
+        The norm, the mean, the largest |entry|, and the shares of 0 and of not finite.
+    """
+    sizes = [x.size for group in groups for x in group]
+    if sum(sizes) == 0:
+        return np.zeros((len(groups), len(STATISTICS)))
+    flat = np.concatenate([x.ravel() for group in groups for x in group])
+    ends = np.cumsum([0, *sizes])[np.cumsum([0, *map(len, groups)])]
+    starts, counts = ends[:-1], ends[1:] - ends[:-1]
+    if not counts.all():  # reduceat knows no empty group
+        table = np.zeros((len(groups), len(STATISTICS)))
+        table[counts > 0] = _of_parts(flat, starts[counts > 0], counts[counts > 0])
+        return table
+    return _of_parts(flat, starts, counts)
+
+
+def _of_parts(flat: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the statistics (n, 5) of the parts of a flat array, none of them empty."""
+    table = np.zeros((len(STATISTICS), len(starts)))
+    table[0] = np.add.reduceat(flat * flat, starts)
+    table[1] = np.add.reduceat(flat, starts) / counts
+    table[2] = np.fmax.reduceat(np.abs(flat), starts)
+    if np.count_nonzero(flat) < flat.size:
+        table[3] = np.add.reduceat(flat == 0, starts, dtype=float) / counts
+    if not math.isfinite(table[0].sum()):
+        table[4] = np.add.reduceat(~np.isfinite(flat), starts, dtype=float) / counts
+    np.sqrt(table[0], out=table[0])
+    return table.T
 
 
 def take_look(update: int, loss: Node, parameters: Mapping[str, Node]) -> Look:
     """Return the statistics of parameters, after a backward pass."""
+    values = [[x._array] for x in parameters.values()]
+    slopes = [[] if x._grad is None else [x._grad] for x in parameters.values()]
     with np.errstate(all="ignore"):
-        values = [statistics([x._array]) for x in parameters.values()]
-        slopes = [statistics([] if x._grad is None else [x._grad]) for x in parameters.values()]
-    return Look(update, float(loss._array), [*parameters], np.array(values), np.array(slopes))
+        table = statistics([*values, *slopes])
+    n = len(values)
+    return Look(update, float(loss._array), [*parameters], table[:n], table[n:])
 
 
 # --- a closer look --------------------------------------------------------------------------------
@@ -189,15 +213,14 @@ def look_closer(
         for one in series:
             cts = [gradients.get(node) for node in one.nodes]
             back = [_NOTHING if ct is None else one.of(ct) for ct in cts]
-            values.append(statistics([one.of(node._array) for node in one.nodes]))
-            slopes.append(statistics(back))
+            values.append([one.of(node._array) for node in one.nodes])
+            slopes.append(back)
             look.names.append(one.name)
             if one.steps:
                 look.steps[one.name] = np.array(one.steps)
                 look.deltas[one.name] = np.sqrt([float(np.vdot(x, x)) for x in back])
-        if series:
-            look.values = np.concatenate([look.values, values])
-            look.gradients = np.concatenate([look.gradients, slopes])
+        look.values = np.concatenate([look.values, statistics(values)])
+        look.gradients = np.concatenate([look.gradients, statistics(slopes)])
         ways = _Ways(series)
         _follow(loss, order, ways)
         look.branches = ways.branches()
@@ -298,12 +321,18 @@ def _reach(one: Series) -> np.ndarray:
     last = max(one.nodes, key=lambda node: node.serial)
     if not last.requires_grad:
         return np.zeros(len(one.nodes))
-    seed = np.random.default_rng(0).choice([-1.0, 1.0], last.shape).astype(last.dtype)
+    seed = _signs(last.shape).astype(last.dtype)
     sums = LeafSums(frozenset(one.nodes))
     sums.add(last, seed)
     cts = pull_back(sums)
     sizes = [float(np.linalg.norm(cts[x])) if x in cts else 0.0 for x in one.nodes]
     return np.asarray(np.array(sizes) / np.linalg.norm(seed))
+
+
+@lru_cache(maxsize=16)
+def _signs(shape: tuple[int, ...]) -> np.ndarray:
+    """Return random numbers -1 and 1, the same for every look."""
+    return np.random.default_rng(0).choice([-1.0, 1.0], shape)
 
 
 def _note_slopes(look: Look, one: Series) -> None:
@@ -339,7 +368,9 @@ def _slope(node: Node) -> np.ndarray | None:
     if primitive is None or primitive.kind is not Kind.ELEMENTWISE or len(node.inputs) != 1:
         return None
     slope = np.asarray(primitive.rules[0](node.inputs[0]._array, node._array))
-    slope = np.broadcast_to(slope / _largest_slope(primitive), node.shape)
+    slope = slope / _largest_slope(primitive)
+    if slope.shape != node.shape:
+        slope = np.broadcast_to(slope, node.shape)
     for index in reversed(parts):
         slope = slope[index]
     return np.asarray(slope)
