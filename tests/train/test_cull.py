@@ -155,6 +155,33 @@ def test_masks_are_saved_and_loaded(trained, tmp_path, suffix):
     assert gone(again) == 0
 
 
+class Scaled(nn.Module):
+    """An LSTM behind a matrix that has the name of one of its weights."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.W, self.lstm = tg.Tensor(np.eye(2), requires_grad=True), nn.LSTM(2, 3, seed=seed)
+
+
+@pytest.mark.parametrize("part", ["", "lstm", "W"])
+def test_a_mask_belongs_to_the_entry_of_its_whole_name(tmp_path, part):
+    net, other = Scaled(), Scaled(seed=1)
+    if part == "W":
+        net.W.mask = np.eye(2)
+    else:
+        tg.cull(getattr(net, part, net), share=0.5)
+    other.load_state_dict(net.state_dict())
+    path = interop.save(net, tmp_path / "net.npz")
+    interop.load(third := Scaled(seed=2), path)
+    interop.load(lstm := nn.LSTM(2, 3, seed=3), path, prefix="lstm")
+    for one in (other, third):
+        for x, y in zip(net.parameters(), one.parameters(), strict=True):
+            np.testing.assert_array_equal(x.mask, y.mask)
+            np.testing.assert_array_equal(x.numpy(), y.numpy())
+    for x, y in zip(net.lstm.parameters(), lstm.parameters(), strict=True):
+        np.testing.assert_array_equal(x.mask, y.mask)
+
+
 def test_a_state_with_a_wrong_mask_changes_nothing(trained):
     net = trained()
     before = net.state_dict()

@@ -187,6 +187,42 @@ def test_training_that_goes_on_is_the_same_to_the_last_bit(tmp_path, epochs):
     assert files[0] == files[1]
 
 
+def masks_of(setup):
+    return [None if x.mask is None else x.mask.tolist() for x in setup.net.parameters()]
+
+
+def test_a_culled_network_goes_on_and_comes_back_with_its_masks(tmp_path):
+    whole, parts = Setup(), Setup()
+    for setup in (whole, parts):
+        setup.fit(epochs=1, validation=EQUAL)
+        tg.cull(setup.net, share=0.5, biases=True)
+    expected = masks_of(whole)
+    gone = np.concatenate([~x.mask.ravel() for x in whole.net.parameters()])
+    np.random.seed(5)
+    whole.fit(folder=tmp_path / "whole", validation=EQUAL)
+    np.random.seed(5)
+    parts.fit(folder=tmp_path / "parts", validation=EQUAL, epochs=2)
+    fresh = Setup(seed=9)  # with all its weights
+    fresh.fit(folder=tmp_path / "parts", resume=True, validation=EQUAL)
+    best = Setup(seed=8)
+    restore(tmp_path / "whole" / "best.npz", best.net)
+    for setup in (whole, fresh, best):
+        assert masks_of(setup) == expected
+        assert not setup.numbers()[gone].any() and setup.numbers()[~gone].all()
+    assert np.array_equal(fresh.numbers(), whole.numbers())
+    files = [(tmp_path / name / "last.npz").read_bytes() for name in ("whole", "parts")]
+    assert files[0] == files[1]
+
+
+def test_a_checkpoint_of_before_the_culling_takes_the_masks_off(tmp_path):
+    setup = Setup()
+    setup.fit(folder=tmp_path, epochs=1)
+    before = setup.numbers()
+    tg.cull(setup.net, share=0.5)
+    restore(tmp_path / "last.npz", setup.net)
+    assert masks_of(setup) == [None] * 5 and np.array_equal(setup.numbers(), before)
+
+
 def test_states_that_a_layer_carries_over_are_kept(tmp_path):
     def run(folder, epochs, resume=False):
         lstm = tg.nn.LSTM(2, 3, stateful=True, seed=0)

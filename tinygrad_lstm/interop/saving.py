@@ -21,7 +21,7 @@ from ..engine.arguments import excerpt
 from ..errors import ArgumentError, FileError, PackageError, UsageError, check_path, nearest
 from ..files.npz import Entry, npz_bytes, npz_entries, refuse_device
 from ..files.whole import write_file
-from ..nn.entries import check_entries, with_masks
+from ..nn.entries import MASK, check_entries, with_masks
 from ..nn.module import Module
 from .layout import Arrays
 from .prefixes import under_prefix
@@ -111,10 +111,13 @@ def load(
     shapes = _shapes(module, layout)
     try:
         with format.reading(source) as entries:
-            if layout == "ours":
-                shapes = with_masks(entries, shapes)
             plain = str if layout == "ours" else frameworks[layout].plain
-            chosen = under_prefix(f"load: {source}", entries, shapes, prefix, plain)
+            masks = {x + MASK for x in entries if x + MASK in entries} if layout == "ours" else {}
+            names = {name: name for name in entries if name not in masks}
+            names = under_prefix(f"load: {source}", names, shapes, prefix, plain)
+            names |= {x + MASK: y + MASK for x, y in names.items() if y + MASK in masks}
+            chosen = {name: entries[theirs] for name, theirs in names.items()}
+            shapes = with_masks(chosen, shapes)
             hint = "" if chosen.keys() == shapes.keys() else _hint(module, layout, entries)
             check_entries(f"load: {source}{hint}", chosen, shapes)
             arrays = {name: entry.read() for name, entry in chosen.items()}

@@ -18,10 +18,10 @@ MASK = ".mask"  # ends the name of an entry that says which numbers of another e
 def with_masks(
     names: Iterable[object], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of entries, and those of the masks among some names."""
-    masks = {str(name) for name in names if str(name).endswith(MASK)}
-    own = {x: shape for x, shape in shapes.items() if any(m.endswith(x + MASK) for m in masks)}
-    return {**shapes, **{name + MASK: shape for name, shape in own.items()}}
+    """Return the shapes of entries, and those of the masks that stand beside them in a state."""
+    known = {str(name) for name in names}
+    masks = {name + MASK: shape for name, shape in shapes.items() if name + MASK in known}
+    return {**shapes, **masks}
 
 
 def check_entries(
