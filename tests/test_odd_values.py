@@ -778,7 +778,7 @@ def test_valid_call_is_accepted(name):
     if name.startswith("interop") and "onnx" in name.lower():
         peer("onnx")
     if name == "tasks.digits":
-        pytest.importorskip("sklearn")
+        peer("sklearn")
     function, args, options = CALLS[name]()
     if name in REFUSING:
         with pytest.raises(REFUSING[name]):

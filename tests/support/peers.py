@@ -1,4 +1,4 @@
-"""Other systems to compare with: skipped where one is not installed, unless it has to be.
+"""Other packages that a test needs: skipped where one is not installed, unless it has to be.
 
 ``make peers`` sets PEERS=required, with which an absent one is a failure.
 """
@@ -13,9 +13,7 @@ import pytest
 
 
 def peer(name: str) -> Any:
-    """Import a package to compare with; at the head of a test file or in a test."""
+    """Import a package, such as one to compare with; at the head of a test file or in a test."""
     if os.environ.get("PEERS") == "required":
         return importlib.import_module(name)
-    return pytest.importorskip(
-        name, reason=f"{name} is not installed: nothing to compare with (make peers installs it)"
-    )
+    return pytest.importorskip(name, reason=f"{name} is not installed (make peers installs it)")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.peers import peer
 from tinygrad_lstm import tasks
 from tinygrad_lstm.errors import ArgumentError, PackageError, ShapeError, UsageError
 from tinygrad_lstm.tasks import counting, grammars, recognition, series
@@ -233,7 +234,7 @@ def test_a_model_of_pairs_needs_the_bits_of_the_pairs():
 
 
 def test_digits_are_read_row_by_row():
-    pytest.importorskip("sklearn")
+    peer("sklearn")
     task = tasks.digits()
     x, target, counts = task.draw(10, seed=0)
     assert x.shape == (8, 10, 8) and target[-1].sum(axis=-1).tolist() == [1.0] * 10

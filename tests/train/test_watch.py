@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.peers import peer
 from tinygrad_lstm import nn
 from tinygrad_lstm.engine.gradients import watchers
 from tinygrad_lstm.errors import ArgumentError, PackageError, SignalError, UsageError
@@ -384,7 +385,7 @@ def test_it_is_saved(seen, tmp_path):
 
 
 def test_it_is_a_table_of_pandas(seen):
-    pandas = pytest.importorskip("pandas")
+    pandas = peer("pandas")
     table = seen.frame()
     assert isinstance(table, pandas.DataFrame)
     assert (
