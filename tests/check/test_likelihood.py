@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
-from support import planted
+from support import planted, strangers
 from support.planted.random_networks import named, random_network
 from tinygrad_lstm import check
 from tinygrad_lstm.check.blame import judgements
-from tinygrad_lstm.check.mistakes import all_mistakes, likelihood
+from tinygrad_lstm.check.mistakes import all_mistakes, any_size, likelihood
 from tinygrad_lstm.check.noise import noise
 from tinygrad_lstm.errors import ArgumentError
 from tinygrad_lstm.network.evaluate import evaluate
@@ -191,7 +191,10 @@ def test_a_multiple_that_is_noisy_is_no_multiple():
 
 
 def test_every_kind_has_its_place_in_the_order():
-    kinds = {
+    views = [View(case.loss()) for case in strangers.correct_cases()]
+    several = (x for view in views for x in (*all_mistakes(view), *any_size(view, 1.0)))
+    kinds = {each.ranked_as or each.kind for each in several}
+    kinds |= {
         each.ranked_as or each.kind
         for case in planted.correct_cases()
         for each in all_mistakes(View(case.loss()))

@@ -6,6 +6,7 @@ Knows judgements and diagnoses; no mistake is made here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .diagnosis import Diagnosis
 
 PAIRS = 5000  # of the likeliest, that are tried
 WIDTH = 1024  # numbers to which the effect of a mistake comes down, when pairs are sought
+MOSTLY = 0.5  # the least weight of a mistake in a sum
 BLOCK = 250  # effects that are compared with the others between two looks at the clock
 Pair = tuple[Diagnosis, Diagnosis]
 
@@ -84,6 +86,24 @@ class Effects:
         at = self.slices[key]
         total += np.bincount(self.place[at], self.sign[at] * part, self.width)
 
+    @cached_property
+    def aim(self) -> np.ndarray:
+        """The author's differences, as one effect."""
+        aim = np.zeros(self.width)
+        for key, x in self.base.items():
+            right = self._part(key, x.expected, x.follows)
+            self._add(aim, key, self._part(key, x.answer.value, True) - right)
+        return aim
+
+    def adding_up(self, tried: Sequence[Diagnosis]) -> list[Diagnosis]:
+        """Return those of several mistakes whose effects add up best to the author's differences.
+
+        Each has a weight in the sum of least squares; those that come near 1 are taken.
+        """
+        effects = np.array([x.effect for x in tried])
+        weights = np.linalg.lstsq(effects.T, self.aim, rcond=None)[0]
+        return [x for x, weight in zip(tried, weights, strict=True) if weight > MOSTLY]
+
     def likely(self, tried: Sequence[Diagnosis]) -> list[Pair]:
         """Return pairs of mistakes, first those whose effects add up to the author's differences.
 
@@ -93,10 +113,7 @@ class Effects:
         """
         if len(tried) < 2:
             return []
-        aim = np.zeros(self.width)
-        for key, x in self.base.items():
-            right = self._part(key, x.expected, x.follows)
-            self._add(aim, key, self._part(key, x.answer.value, True) - right)
+        aim = self.aim
         effects = np.array([pair.effect for pair in tried])
         blocks = []
         for start in Interruptible(range(0, len(effects), BLOCK)):

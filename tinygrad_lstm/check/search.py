@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..engine.limit import Clock, Interruptible, TimeUp
-from ..network.evaluate import evaluate
-from ..network.flow import Flow, reachable
+from ..network.flow import reachable
 from ..network.view import Answer, View
 from .blame import Judgement
 from .diagnosis import Diagnoses, Diagnosis
 from .effects import Effects, Pair
-from .mistakes import MayBe, Mistake, any_size, mistakes, with_rates, without
+from .mistakes import MayBe, Mistake, any_size, joint_mistake, mistakes, with_rates, without
 from .noise import noise
-from .runs import answer_places, run_on_answers
 from .screen import Screen
+from .settled import known_wires, leading_only_to, settled_wires, signal_apart
 from .together import Together, chunks
 from .trials import NO_ROOM, SECONDS, Trials
 
@@ -87,7 +87,7 @@ def diagnose(
         apart = ""
         with suppress(TimeUp):
             others = best[1:COMPARED] if whole else []
-            signals = (_apart(view, (best[0], other), answers) for other in others)
+            signals = (signal_apart(view, (best[0], other), answers) for other in others)
             apart = next(filter(None, signals), "")
     result.extend(replace(x, unique=is_only, apart=apart, effect=None) for x in best)
     return result
@@ -125,8 +125,10 @@ class Search:
         residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
         self.residuals = sorted(residuals, reverse=True)
         self.maker = view.adjoint.maker
-        self.known = _known_wires(view, answers)
-        self.settled = _settled_wires(view, answers, allowed) if self.wrong else set[int]()
+        self.known = known_wires(view, answers)
+        self.settled = settled_wires(view, answers, allowed) if self.wrong else set[int]()
+        at_fault = {x.answer.wire for x in self.base.values() if not x.follows}
+        self.followed = leading_only_to(view.adjoint, self.known - at_fault, at_fault)
         self.diagnoses: list[Diagnosis] = []
         self.paired: list[Diagnosis] = []
         self.effects = Effects(self.base)
@@ -169,19 +171,53 @@ class Search:
             ways = suspected.union(*(wires for _, wires in above if wires & suspected))
             rest = (x for x in self._mistakes(ways) if x.change.at & ways and not covers(x))
             self.attempt_all((mistake,) for mistake in rest)
-        for mistake in self._unsettled(any_size(self.view)):
+            self.try_repeated()
+            if self.is_explained:
+                return
+        for mistake in self._unsettled(any_size(self.view, self._largest_of_leaves())):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
+
+    def _largest_of_leaves(self) -> float:
+        """Return the size of the largest entry of the author's gradients of leaves."""
+        ends = {x.inputs[0] for x in self.view.adjoint.nodes if x.kind is Kind.OUTPUT}
+        sizes = (np.abs(x.value).max(initial=0.0) for x in self.answers if x.wire in ends)
+        return float(max(sizes, default=0.0))
+
+    def try_repeated(self) -> None:
+        """Try each slip at those of its places where it explains the most: one slip, made there.
+
+        The places are those at which the effects add up to the author's differences.
+        """
+        slips: dict[tuple[str, str], list[Diagnosis]] = {}
+        for diagnosis in self.paired:
+            (mistake,) = diagnosis.mistakes
+            for group in mistake.groups:
+                slips.setdefault((mistake.kind, group), []).append(diagnosis)
+        position = {wire: at for at, x in enumerate(self.view.adjoint.nodes) for wire in x.outputs}
+        several = (
+            joint_mistake([x.mistakes[0] for x in self.effects.adding_up(members)], position)
+            for members in Interruptible(slips.values())
+            if len(members) > 2
+        )
+        self.attempt_all((mistake,) for mistake in several if mistake is not None)
 
     def _mistakes(self, wires: set[int], may_be: MayBe | None = None) -> Iterator[Mistake]:
         """Yield the mistakes at some wires, without their changes where all gradients are right."""
         return self._unsettled(mistakes(self.view, wires, may_be))
 
     def _unsettled(self, several: Iterable[Mistake]) -> Iterator[Mistake]:
-        """Yield mistakes without their changes where all gradients are right."""
+        """Yield mistakes without their changes where all gradients are right.
+
+        Of several made at once, also those alone that show where a gradient does not follow.
+        """
         for mistake in several:
             rest = without(mistake, self.settled)
             if rest is not None:
                 yield rest
+            if mistake.members and self.followed != self.settled:
+                own = without(mistake, self.followed)
+                if own is not None and own.members and own is not rest:
+                    yield own
 
     def _above(self, wire: int) -> set[int]:
         """Return the wires that lead to a wire, up to wires whose δ is given at every step."""
@@ -338,52 +374,6 @@ class Search:
             ]
 
         return may_explain
-
-
-def _apart(view: View, two: Sequence[Diagnosis], answers: Sequence[Answer]) -> str:
-    """Return a signal that is not given and differs between two diagnoses; empty if none does."""
-    both = []
-    for diagnosis in two:
-        network: Flow = view.adjoint
-        try:
-            for mistake in diagnosis.mistakes:
-                network = mistake.change(network)
-            values = evaluate(network, everything=True)
-        except NO_ROOM:
-            return ""
-        both.append([values.get(wire.name) for wire in network.wires])
-    known = {x.name for x in answers}
-    for name in view.named:
-        wire, step = view.at[name]
-        one, other = (values[wire] for values in both)
-        if name not in known and one is not None and other is not None:
-            at = ... if step is None else step
-            one, other = one[at], other[at]
-            if one.shape != other.shape or not np.allclose(one, other, rtol=1e-6, atol=0.0):
-                return name
-    return ""
-
-
-def _known_wires(view: View, answers: Sequence[Answer]) -> set[int]:
-    """Return the wires on which δ is given at every step."""
-    nodes, loops = view.adjoint.nodes, view.adjoint.loops
-    counts = {w: len(loops[x.loop or 0].steps) for x in nodes if x.folded for w in x.outputs}
-    steps = answer_places(answers)
-    return {  # a signal that leaves a loop is given without a step
-        w for w, known in steps.items() if None in known or len(known) >= counts.get(w, 1)
-    }
-
-
-def _settled_wires(
-    view: View, answers: Sequence[Answer], allowed: Sequence[np.ndarray]
-) -> set[int]:
-    """Return the wires on which δ is given at every step, and right: no mistake shows there."""
-    right = run_on_answers(view.adjoint, answers, None)
-    several = (
-        Judgement(answers[k], value, allowed[k]) for k, value in Interruptible(right.items())
-    )
-    off = {x.answer.wire for x in several if not x.follows}
-    return _known_wires(view, answers) - off
 
 
 def _count_wrong(several: Iterable[Judgement]) -> int:

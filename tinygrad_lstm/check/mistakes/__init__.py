@@ -7,11 +7,11 @@ in, and is made at every step. A new kind is one more generator in `library`.
 from .changes import Change, leading_to
 from .library import GENERATORS, all_mistakes, any_size, forget, mistakes
 from .library import mistake as mistake_kind
-from .mistake import Mistake, without
+from .mistake import Mistake, joint_mistake, without
 from .networks import MayBe
 from .rates import with_rates
 
 __all__ = [
-    "GENERATORS", "Change", "MayBe", "Mistake", "all_mistakes", "any_size", "forget", "leading_to",
-    "mistake_kind", "mistakes", "with_rates", "without",
+    "GENERATORS", "Change", "MayBe", "Mistake", "all_mistakes", "any_size", "forget",
+    "joint_mistake", "leading_to", "mistake_kind", "mistakes", "with_rates", "without",
 ]  # fmt: skip

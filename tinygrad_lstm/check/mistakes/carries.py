@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...engine.kind import Kind
+from ...engine.primitives import broadcast_to
 from ...network.flow import DELAYS, Flow, Node, reachable
 from .changes import Change
 from .mistake import Mistake
@@ -121,6 +122,24 @@ def last_errors(nets: Networks) -> Iterator[Mistake]:
             yield Mistake(kind="last error alone", where=nets.makes(node), says="only the last "
                           f"step of δ{nets.makes(node)} flows back, where every step belongs",
                           change=Change.behind(node, fresh))  # fmt: skip
+
+
+def errors_everywhere(nets: Networks) -> Iterator[Mistake]:
+    """Send the error of one step into every step."""
+    for node in nets.nodes:
+        reader = nets.reader.get(node.outputs[0]) if len(node.outputs) == 1 else None
+        is_part = node.kind is Kind.LINEAR and node.transposed and node.operation.is_part
+        index = node.parameters.get("index")
+        if not is_part or reader is None or reader.kind is not Kind.COLLECT:
+            continue
+        if isinstance(index, int | np.integer) and reader.folded:
+            where = nets.makes(reader)
+            shape = {"shape": node.shapes[0]}
+            change = Change.to(node, kind=Kind.BROADCAST, primitive=broadcast_to,
+                               parameters=shape, transposed=False)  # fmt: skip
+            yield Mistake(kind="error sent into every step", where=where, says="the error of step "
+                          f"{index} is sent into {where} at every step", right="0 at the other "
+                          "steps", wrong=f"δ of step {index}", change=change)  # fmt: skip
 
 
 def reversed_loops(nets: Networks) -> Iterator[Mistake]:

@@ -84,9 +84,14 @@ class Change:
         return cls.by(node, _put_before(port, Node(Kind.GAIN, gain=gain)), is_none)
 
     @classmethod
+    def put(cls, node: Node, port: int, fresh: Node) -> Change:
+        """Return how to put another node before a port of one."""
+        return cls.by(node, _put_before(port, fresh))
+
+    @classmethod
     def before(cls, node: Node, fresh: Node) -> Change:
         """Return how to put another node before the only port of one."""
-        return cls.by(node, _put_before(0, fresh))
+        return cls.put(node, 0, fresh)
 
     @classmethod
     def behind(cls, node: Node, fresh: Node) -> Change:

@@ -37,8 +37,15 @@ def exchanged_slopes(nets: Networks) -> Iterator[Mistake]:
 
 def _exchange(nets: Networks, one: Node, other: Node, wrong: str) -> Mistake:
     names = nets.makes(one), nets.makes(other)
+    return replace(exchange(nets, one, other, names), wrong=wrong)
+
+
+def exchange(
+    nets: Networks, one: Node, other: Node, names: tuple[str, str], groups: tuple[str, ...] = ()
+) -> Mistake:
+    """Return the mistake that exchanges what two nodes make."""
     return Mistake(kind="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
-                   "exchanged", right=f"δ{names[0]}", wrong=wrong,
+                   "exchanged", right=f"δ{names[0]}", wrong=f"δ{names[1]}", groups=groups,
                    change=_permutation([one, other], [1, 0]))  # fmt: skip
 
 
@@ -128,7 +135,7 @@ def wrong_gradient_deltas(nets: Networks) -> Iterator[Mistake]:
                 name = _signal(nets, wire)
                 yield Mistake(kind="another's δ", where=where, says=f"the gradient of {where} is "
                               f"computed from δ{name}, not from δ{right}", right=f"δ{right}",
-                              wrong=f"δ{name}",
+                              wrong=f"δ{name}", groups=(f"δ{name} for δ{right}",),
                               change=Change.all([Change.to(node,
                               inputs=(wire,)), SORTED]))  # fmt: skip
 
@@ -146,7 +153,8 @@ def wrong_layouts(nets: Networks) -> Iterator[Mistake]:
             fresh = Node(Kind.LINEAR, primitive=transpose)
             yield Mistake(kind="gradient transposed", where=where, says=f"the gradient of {where} "
                           "is transposed", right=f"δ{where}", wrong=f"(δ{where})ᵀ",
-                          change=Change.behind(maker, fresh), groups=(whole,))  # fmt: skip
+                          change=Change.behind(maker, fresh),
+                          groups=(whole, "all"))  # fmt: skip
         ways = {"less": tuple(size for size in shape if size > 1)}
         ways |= {"row": (1, *shape), "column": (*shape, 1)} if len(shape) == 1 else {}
         for way, other in ways.items():
@@ -155,7 +163,7 @@ def wrong_layouts(nets: Networks) -> Iterator[Mistake]:
                 yield Mistake(kind="axis of length 1", where=where, says="the gradient of "
                               f"{where} has the right numbers in the shape {other}, where {shape} "
                               "belongs", right=str(shape), change=Change.behind(maker, fresh),
-                              groups=(f"{whole} {way}",))  # fmt: skip
+                              groups=(f"{whole} {way}", f"all {way}"))  # fmt: skip
 
 
 def packing_orders(nets: Networks) -> Iterator[Mistake]:

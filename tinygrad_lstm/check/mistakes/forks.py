@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from ...engine.kind import Kind
 from ...network.flow import Node
 from .changes import Change
 from .mistake import Mistake
@@ -34,13 +35,28 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                 if all(is_carried[at] for at in lost):
                     kind, source = "carry dropped", "the next step, through " + list_names(
                         [arms[at].rpartition(" → ")[2] for at in lost])  # fmt: skip
+                groups: tuple[str, ...] = ()
                 says = f"δ{where} lacks the part that flows back from {source}"
+                if kind == "carry dropped" and _is_running_sum(nets, node):
+                    kind, says = "last error alone", "only the error of the last step flows " \
+                        f"back: {where} adds up the errors of all steps"  # fmt: skip
+                elif kind == "carry dropped" and len(lost) == sum(is_carried):
+                    groups = nets.everywhere_alike(node, "every carry")
                 if len(rest) == 1 and len({readers[at] for at in lost}) > 1:
                     kind = "overwritten"
                     says = f"δ{where} is only the part that flows back from " \
                            f"{uses([arms[rest[0]]])}: overwritten, not added to"  # fmt: skip
-                yield Mistake(kind=kind, where=where, says=says, right=_sum(arms),
+                yield Mistake(kind=kind, where=where, says=says, right=_sum(arms), groups=groups,
                               change=Change.select(node, rest))  # fmt: skip
+
+
+def _is_running_sum(nets: Networks, node: Node) -> bool:
+    """Whether a signal of a loop is a sum of itself at the step before and of others."""
+    made = nets.source(node.outputs[0])
+    before = [nets.source(wire) for wire in made.inputs] if made.kind is Kind.JUNCTION else []
+    return any(
+        x.kind is Kind.DELAY and nets.source(x.inputs[0]).outputs == made.outputs for x in before
+    )
 
 
 def halved_forks(nets: Networks) -> Iterator[Mistake]:

@@ -61,7 +61,7 @@ def overwritten_parts(nets: Networks) -> Iterator[Mistake]:
             yield Mistake(kind="parts overwritten", where=whole.name, says="the parts that "
                           f"belong at the same entry of δ{whole.name} overwrite each other, where "
                           f"they should be added up: {loss}", right="their sum",
-                          wrong="the part that is written last",
+                          wrong="the part that is written last", groups=(f"all: {loss}",),
                           change=_weigh(nets, nodes, keep))  # fmt: skip
 
 

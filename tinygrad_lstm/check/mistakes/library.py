@@ -17,7 +17,7 @@ from ...engine.limit import TimeUp
 from ...errors import ArgumentError, TinygradError, UsageError
 from ...network.flow import Node
 from ...network.view import View
-from .carries import last_errors, reversed_loops, truncations, wrong_carries
+from .carries import errors_everywhere, last_errors, reversed_loops, truncations, wrong_carries
 from .changes import Change
 from .exchanges import (
     exchanged_products,
@@ -30,11 +30,13 @@ from .exchanges import (
 from .forks import forgotten_branches, halved_forks, scaled_branches
 from .forward import forward_slips
 from .indices import overwritten_parts, single_class_gradients, wrong_indices, wrong_reads
+from .layouts import packed_blocks, wrong_joins, wrong_kernels, wrong_reshapes
 from .likelihood import RANK
 from .mistake import Mistake, joint_mistakes
 from .networks import MayBe, Networks
 from .normalisations import wrong_normalisations
 from .omissions import false_constants, omitted_maps, omitted_paths
+from .outputs import biases_of_weights, exchanged_leaves
 from .products import (
     early_updates,
     wrong_gradient_inputs,
@@ -43,8 +45,17 @@ from .products import (
     wrong_weights,
     zero_starts,
 )
-from .scales import any_factors, branch_signs, leaf_factors, loss_factors, signal_factors
-from .slopes import wrong_reductions, wrong_slopes
+from .scales import (
+    any_factors,
+    any_penalties,
+    branch_signs,
+    clipped_entries,
+    leaf_factors,
+    loss_factors,
+    lost_minuses,
+    signal_factors,
+)
+from .slopes import lost_brackets, wrong_masks, wrong_reductions, wrong_slopes
 from .sums import axis_sums, batch_sums, elementwise_products, step_sums
 
 Generator = Callable[[Networks], Iterator[Mistake]]
@@ -54,11 +65,13 @@ AT_A_NODE: list[Generator] = [
     wrong_gradient_inputs, wrong_partners, forgotten_branches, overwritten_parts, omitted_paths,
     omitted_maps, step_sums, batch_sums, axis_sums, zero_starts, halved_forks, scaled_branches,
     branch_signs, signal_factors, leaf_factors, skipped_slopes, wrong_layouts, early_updates,
-    elementwise_products,
+    elementwise_products, lost_brackets, wrong_masks, lost_minuses,
+    wrong_joins, wrong_reshapes, wrong_kernels,
 ]  # fmt: skip
 OF_SEVERAL: tuple[Generator, ...] = (
     false_constants, wrong_carries, truncations, last_errors, packing_orders, wrong_normalisations,
-    single_class_gradients, reversed_loops, wrong_indices, exchanged_products,
+    single_class_gradients, reversed_loops, wrong_indices, exchanged_products, exchanged_leaves,
+    biases_of_weights, errors_everywhere, packed_blocks,
 )  # fmt: skip
 OF_FORWARD: tuple[Generator, ...] = (forward_slips, wrong_reads)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (
@@ -229,8 +242,8 @@ def mistakes(
     return (mistake for mistake in several if not mistake.change.is_none)
 
 
-def any_size(view: View) -> Iterator[Mistake]:
-    """Yield the mistakes of a factor of any size; the author's numbers determine the size.
+def any_size(view: View, largest: float) -> Iterator[Mistake]:
+    """Yield the mistakes of a number of any size; the author's numbers determine the size.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
     every mistake of a known size.
@@ -238,8 +251,10 @@ def any_size(view: View) -> Iterator[Mistake]:
     Parameters
     ----------
     view : View
+    largest : float
+        The size of the largest entry of the author's gradients of leaves.
     """
     nets = Networks(view)
-    several = list(any_factors(nets.at(nets.adjoint.nodes)))
+    several = [*any_factors(nets), *any_penalties(nets), *clipped_entries(nets, largest)]
     yield from several
     yield from joint_mistakes(several, nets.position)

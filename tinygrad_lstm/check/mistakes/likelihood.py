@@ -21,20 +21,23 @@ LIKELIEST_FIRST = (
     # a factor is left out
     "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",
     "off-diagonal terms dropped", "function missing", "weight missing", "map left out",
-    "start taken as zero", "cut at a step", "truncated", "weight's entries left out",
+    "start taken as zero", "start taken as the last", "error sent into every step",
+    "cut at a step", "truncated", "weight's entries left out",
     # a factor is wrong by a number or in its form
-    "mean of branches", "branch halved", "derivative of wrong form", "derivative twice",
+    "clipped", "penalty", "mean of branches", "branch halved", "derivative of wrong form",
+    "derivative twice",
+    "mask of the wrong side", "bracket lost", "1 − δ for −δ",
     "function for derivative", "input for output", "derivative at the output",
     "derivative of a power", "sign", "factor",
     "normalisation twice", "normalised twice", "function twice",
     # an index, an axis or an order is wrong
     "wrong index", "weight not transposed", "factor not transposed", "gradient transposed",
     "axis of length 1", "sum over the wrong axis", "normalised along the wrong axis",
-    "factor of the wrong step", "order of what is packed", "steps in the wrong order",
-    "silent broadcast", "entry by entry",
+    "order of the axes", "flipped", "factor of the wrong step", "order of what is packed",
+    "steps in the wrong order", "silent broadcast", "entry by entry",
     # a partner of the same role in the same module is taken for another
     "output for input", "wrong factor", "wrong weight", "derivative at another signal",
-    "another's δ", "exchanged",
+    "another's δ", "another's gradient", "bias of the weight", "exchanged",
     # what asks for more than a slip of the pen
     "weight updated before use", "another function's derivative",
 )  # fmt: skip

@@ -32,7 +32,7 @@ class Mistake:
     change : (adjoint network) -> the network with the mistake in it
     groups : tuple of str
         The groups of mistakes of this kind that people make at once: the same function, the same
-        packed parameter, the same factor.
+        packed parameter, the same factor, the same slip everywhere or everywhere in a loop.
     at_rate : (rate) -> Mistake, or None
         The same mistake with another rate, if there is a rate to be found.
     ranked_as : str
@@ -75,12 +75,26 @@ def joint_mistakes(several: Iterable[Mistake], position: Mapping[int, int]) -> I
         for group in mistake.groups:
             groups.setdefault((mistake.kind, group), []).append(mistake)
 
+    known: set[frozenset[int]] = set()
+    for members in groups.values():
+        own = frozenset(id(member) for member in members)
+        if len(members) > 1 and own not in known:
+            known.add(own)
+            yield joint(_sorted(members, position))
+
+
+def joint_mistake(several: Sequence[Mistake], position: Mapping[int, int]) -> Mistake | None:
+    """Return mistakes of one kind made at once; None unless there are two or more of them."""
+    return joint(_sorted(several, position)) if len(several) > 1 else None
+
+
+def _sorted(several: Iterable[Mistake], position: Mapping[int, int]) -> list[Mistake]:
+    """Return mistakes in the order in which the network makes the signals that they change."""
+
     def first(mistake: Mistake) -> int:
         return min((position.get(wire, 0) for wire in mistake.change.at), default=0)
 
-    for members in groups.values():
-        if len(members) > 1:
-            yield joint(sorted(members, key=first))
+    return sorted(several, key=first)
 
 
 def joint(several: Sequence[Mistake]) -> Mistake:

@@ -244,6 +244,10 @@ class Networks:
             node = self.sender.get(wire)
         return wire
 
+    def everywhere_alike(self, node: Node, slip: str) -> tuple[str, str]:
+        """Return the groups of a slip that people make everywhere, or everywhere in a loop."""
+        return f"all: {slip}", f"loop {node.loop}: {slip}"
+
     def steps(self, node: Node) -> int:
         """Return how many steps a node is run at; 0 if it is in no folded loop."""
         assert node.loop is not None or not node.folded

@@ -131,7 +131,9 @@ def _over_other_axis(nets: Networks, normal: Normalisation, where: str) -> Itera
     if normal.spread.kind is Kind.JACOBIAN:
         change = along_other_axis(nets, normal, normal.spread.gain)
     else:
-        wholes = nets.value(normal.spread.outputs[0]) / normal.shares
+        along = normal.spread.parameters["axis"] % -2  # of a matrix, at each step
+        entries = nets.value(normal.spread.outputs[0])
+        wholes = np.broadcast_to(entries.sum(along, keepdims=True), np.shape(entries))
         change = along_other_axis(nets, normal, 1 / wholes)
         if change is not None:
             change = Change.all([Change.weigh(normal.added, 0, wholes), change])

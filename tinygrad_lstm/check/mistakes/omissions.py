@@ -78,6 +78,9 @@ def false_constants(nets: Networks) -> Iterator[Mistake]:
             of = results[of][1]
             partners.add(of)
         change = Change.weigh(node, 0, nets.at_every_step(node, 0.0))
+        made = nets.source(node.outputs[0])
+        alike = nets.everywhere_alike(node, made.primitive.name if made.primitive else "")
         yield Mistake(kind="branch forgotten", where=name, says=f"{name} is taken for a constant: "
                       f"nothing flows back through {name}", right=f"δ{name}", wrong="0",
-                      change=change, groups=(of,), ranked_as="taken for a constant")  # fmt: skip
+                      change=change, groups=(of, *alike, "statistics"),
+                      ranked_as="taken for a constant")  # fmt: skip

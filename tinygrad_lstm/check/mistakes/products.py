@@ -12,6 +12,7 @@ import numpy as np
 
 from ...engine.kind import Kind
 from ...engine.primitives import transpose
+from ...engine.symbol import TOTAL
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node
 from .changes import Change, edit_node
@@ -29,14 +30,42 @@ def wrong_partners(nets: Networks) -> Iterator[Mistake]:
 
 def _factors(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
     right, where = str(node.label), nets.makes(node)
-    yield omit("factor missing", right, where, np.ones_like(node.gain))
     partner = product.inputs[1 - port]
+    yield omit("factor missing", right, where, np.ones_like(node.gain),
+               _role(nets, product, port))  # fmt: skip
     for other, value, distance in (*nets.alike(partner), *nets.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
             yield Substitute(kind="wrong factor", says=f"{other.name} stands where {right} "
                              f"belongs, on the way to δ{where}", wrong=other.name, gain=value,
+                             group=_relation(nets, other, partner),
                              distance=distance, is_number=other.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(nets, node, partner)
+
+
+def _role(nets: Networks, product: Node, port: int) -> tuple[str, ...]:
+    """Return what a factor is: a leaf, a number of the program, or the name of its function."""
+    partner = product.inputs[1 - port]
+    leaf = nets.leaf(partner)
+    if leaf is None:
+        operation = nets.source(partner).primitive
+        return ("" if operation is None else operation.name,)
+    if leaf.kind is not Kind.CONSTANT or not nets.value(partner).size:
+        return ("leaf",)
+    number, total = nets.value(partner).flat[0], nets.source(product.inputs[port])
+    if total.primitive is not None and total.primitive.notation is TOTAL:
+        sizes = [np.size(nets.value(wire)) for wire in (total.outputs[0], total.inputs[0])]
+        if np.isclose(number * sizes[1], sizes[0], rtol=1e-12):
+            return "number", "mean", f"{number:.9g}"
+    return "number", f"{number:.9g}"
+
+
+def _relation(nets: Networks, other: Node, partner: int) -> str:
+    """Return how a substitute is related to what belongs in its place, without their names."""
+    right = nets.source(partner)
+    origin, lag = _before_delays(nets, partner)
+    if lag and nets.source(origin) is other:
+        return "before its delay"
+    return f"{other.name} for {right.name}"
 
 
 def wrong_gradient_inputs(nets: Networks) -> Iterator[Mistake]:
@@ -54,12 +83,14 @@ def _inputs(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Su
         if np.ndim(value) == np.ndim(node.gain):
             yield Substitute(kind="output for input", says=f"the layer's output {name} stands "
                              f"where its input {right} belongs, in the gradient of {where}",
-                             wrong=name, gain=value)  # fmt: skip
+                             wrong=name, gain=value, group="")  # fmt: skip
     for other, value, distance in nets.alike(product.inputs[1 - port]):
         if np.shape(value) == np.shape(node.gain):
             yield Substitute(kind="wrong factor", says=f"{other.name} stands where {right} "
                              f"belongs, in the gradient of {where}", wrong=other.name, gain=value,
-                             group=other.name, distance=distance,
+                             group="gradient: "
+                             f"{_relation(nets, other, product.inputs[1 - port])}",
+                             distance=distance,
                              is_number=other.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(nets, node, product.inputs[1 - port])
 
@@ -77,6 +108,11 @@ def at_other_steps(nets: Networks, node: Node, partner: int | None = None) -> It
         origin, lag = _before_delays(nets, partner)
         if lag:
             moved.append((nets.value(origin), lag, "step as far ahead as the delay goes back"))
+    for step, word in ((-1, "last"), (0, "first")):
+        stale = np.broadcast_to(node.gain[step], np.shape(node.gain))
+        yield Substitute(kind="factor of the wrong step", says=f"{right} is that of the {word} "
+                         "step at every step", wrong=f"{right} of the {word} step", gain=stale,
+                         group=f"{word} step")  # fmt: skip
     for gain, by, word in moved:
         if abs(by) < len(node.gain) and np.shape(gain) == np.shape(node.gain):
             for edge in ("0", "its own"):
@@ -96,7 +132,20 @@ def zero_starts(nets: Networks) -> Iterator[Mistake]:
                 Substitute(kind="start taken as zero", says=f"{right} is taken as 0 at the first "
                            "step, whatever the initial state is", wrong="0 at the first step",
                            gain=gain, group="zero"),
+                *_last_for_start(nets, node, delay),
             ], "start", f"start of {delay.name}")  # fmt: skip
+
+
+def _last_for_start(nets: Networks, node: Node, delay: Node) -> Iterator[Substitute]:
+    """Yield the last value in place of the initial one, as the index −1 reads it."""
+    series, gain = nets.value(nets.source(delay.inputs[0]).outputs[0]), np.array(node.gain)
+    first, last = (0, -1) if delay.kind is Kind.DELAY else (-1, 0)
+    if np.shape(series) == np.shape(gain):
+        gain[first] = series[last]
+        name = nets.source(delay.inputs[0]).name
+        yield Substitute(kind="start taken as the last", says=f"the last {name} stands where the "
+                         "initial one belongs: the index −1 reads the end of a list",
+                         wrong=f"the last {name}", gain=gain, group="last")  # fmt: skip
 
 
 def _before_delays(nets: Networks, wire: int) -> tuple[int, int]:
@@ -114,7 +163,9 @@ def wrong_weights(nets: Networks) -> Iterator[Mistake]:
         weight = nets.leaf(product.inputs[1 - port])
         if weight is not None and np.ndim(node.gain) - node.folded == 2:
             several = _matrices(nets, node, product, port)
-            yield from substitutions(nets, node, several, nets.whole(weight.stem))
+            below = nets.source(node.outputs[0]).kind
+            role = "carried" if below in DELAYS else "read" if below is Kind.TAP else "computed"
+            yield from substitutions(nets, node, several, nets.whole(weight.stem), role)
 
 
 def wrong_matrix_partners(nets: Networks) -> Iterator[Mistake]:
@@ -122,6 +173,10 @@ def wrong_matrix_partners(nets: Networks) -> Iterator[Mistake]:
     for node, product, port in nets.ways(Kind.MATRIX, through=Kind.BILINEAR):
         partner, out = product.inputs[1 - port], node.outputs[0]
         is_matrix = np.ndim(node.gain) - node.folded == 2
+        if np.ndim(node.gain) - node.folded == 1 and nets.leaf(partner) is None:
+            ones, where = np.ones_like(node.gain), nets.makes(node)
+            several = [omit("factor missing", str(node.label), where, ones, "vector")]
+            yield from substitutions(nets, node, several)
         if is_matrix and nets.leaf(partner) is None and nets.leaf(out) is None:
             yield from substitutions(nets, node, _signals(nets, node, partner))
             if not nets.takes_others:
@@ -135,7 +190,7 @@ def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
         yield Substitute(kind=f"{'weight' if is_weight else 'factor'} not transposed",
                          says=f"{right} "
                          f"is not transposed on the way to δ{where}", wrong=right.removesuffix("ᵀ"),
-                         gain=np.swapaxes(node.gain, -1, -2))  # fmt: skip
+                         gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
         yield omit("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
     for other, value, distance in nets.alike(partner):
         yield Substitute(kind="wrong factor", says=f"{other.name} stands where "
@@ -150,7 +205,7 @@ def _transposed_deltas(nets: Networks, node: Node) -> Iterator[Mistake]:
         where, name = nets.makes(node), nets.user[node.outputs[0]].name
         yield Mistake(kind="factor not transposed", where=where, says=f"δ{name} and its transpose "
                       f"are exchanged on the way to δ{where}", right=f"δ{name}",
-                      wrong=f"(δ{name})ᵀ",
+                      wrong=f"(δ{name})ᵀ", groups=nets.everywhere_alike(node, "δ"),
                       change=Change.before(node, Node(Kind.LINEAR,
                       primitive=transpose)))  # fmt: skip
 

@@ -5,6 +5,7 @@ Knows graphs.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from ...engine.limit import Interruptible
 from ...network.flow import Flow, Node
 from .changes import Change, Edit
 from .mistake import Mistake
-from .networks import Networks
+from .networks import LEAVES, Networks
 from .wording import factor_text
 
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
@@ -64,6 +65,20 @@ def branch_signs(nets: Networks) -> Iterator[Mistake]:
                           "sign", right=right, wrong=wrong, change=change)  # fmt: skip
 
 
+def lost_minuses(nets: Networks) -> Iterator[Mistake]:
+    """Differentiate 1 - z as 1 - δ, where −δ belongs."""
+    for node in nets.nodes:
+        for at, wire in enumerate(node.outputs if node.kind is Kind.BRANCH else ()):
+            reader = nets.reader.get(wire)
+            if node.signs[at] > 0 or reader is None or reader.kind is Kind.OUTPUT:
+                continue
+            arm, port = nets.adjoint.wires[wire].name.removeprefix("δ"), reader.inputs.index(wire)
+            one = Node(Kind.GAIN, gain=np.asarray(1.0), scale=operator.add)
+            yield Mistake(kind="1 − δ for −δ", where=arm, says=f"1 − δ is passed on to {arm}, "
+                          "where −δ belongs", right="−δ", wrong="1 − δ",
+                          change=Change.put(reader, port, one))  # fmt: skip
+
+
 def _flip(at: int) -> Edit:
     def edit(now: Node, wire: int) -> list[Node]:
         signs = tuple(-sign if k == at else sign for k, sign in enumerate(now.signs))
@@ -103,9 +118,9 @@ def _leaf(nets: Networks, node: Node, maker: Node, size: float, text: str, kind:
     where = nets.makes(node)
     says = f"the gradient of {where} is {text} times what it should be"
     change = Change.behind(maker, Node(Kind.GAIN, gain=np.asarray(size)))
-    group = f"{nets.whole(where)} {text}"
+    groups = f"{nets.whole(where)} {text}", f"all {text}"
     return Mistake(kind=kind, where=where, says=says, right="1", wrong=f"{text} times it",
-                   change=change, groups=(group,))  # fmt: skip
+                   change=change, groups=groups)  # fmt: skip
 
 
 def any_factors(nets: Networks) -> Iterator[Mistake]:
@@ -122,6 +137,51 @@ def any_factors(nets: Networks) -> Iterator[Mistake]:
             return make(rate, factor_text(rate))
 
         yield replace(make(1.0, "any number of"), at_rate=at_rate)
+
+
+def any_penalties(nets: Networks) -> Iterator[Mistake]:
+    """Add any multiple of a leaf to its gradient, as the derivative of a penalty does."""
+    for node, maker in nets.leaves():
+        leaf = nets.maker.get(node.inputs[0])
+        if leaf is not None and leaf.kind in LEAVES:
+            yield _penalty(nets, node, maker, 1.0)
+
+
+def _penalty(nets: Networks, node: Node, maker: Node, rate: float) -> Mistake:
+    where, value = nets.makes(node), nets.value(node.inputs[0])
+    number = factor_text(rate)
+    fresh = Node(Kind.GAIN, gain=rate * value, scale=operator.add)
+    return Mistake(kind="penalty", where=where, says=f"{number} {where} is added to the gradient "
+                   f"of {where}, as the derivative of the penalty {number}/2 Σ {where}², which the "
+                   "loss does not have", right=f"δ{where}", wrong=f"δ{where} + {number} {where}",
+                   change=Change.behind(maker, fresh),
+                   groups=(nets.whole(where), "all", f"all of {np.ndim(value)} axes"),
+                   at_rate=lambda other: _penalty(nets, node, maker, other))  # fmt: skip
+
+
+def clipped_entries(nets: Networks, largest: float) -> Iterator[Mistake]:
+    """Clip the entries of all gradients of leaves to the largest that the author has.
+
+    Parameters
+    ----------
+    nets : Networks
+    largest : float
+        The size of the largest entry of the author's gradients of leaves.
+    """
+    several, number = [], factor_text(largest)
+    for node, maker in nets.leaves():
+        where = nets.makes(node)
+        fresh = Node(Kind.GAIN, gain=np.asarray(largest), scale=_clip)
+        several.append(Mistake(
+            kind="clipped", where=where, says=f"the entries of the gradient of {where} are clipped "
+            f"to ±{number}", right=f"δ{where}", wrong=f"δ{where} between −{number} and {number}",
+            change=Change.behind(maker, fresh), groups=("all",),
+        ))  # fmt: skip
+    yield from several
+
+
+def _clip(x: np.ndarray, most: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(x, -most, most))
 
 
 def _times(size: float) -> Edit:

@@ -10,6 +10,10 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from ...engine.symbol import Symbol
+
 Operation = Callable[[Any, Any], Any]
 
 
@@ -21,6 +25,19 @@ def _second(a: Any, b: Any) -> Any:
     return b
 
 
+def _one_for_it(a: Any, b: Any) -> Any:
+    """Return −1: the operand is left out behind its minus."""
+    return -np.ones_like(a) if isinstance(a, np.ndarray) else Symbol("-1")
+
+
+def _over_it(a: Any, b: Any) -> Any:
+    return 1 / b
+
+
+def _squared(a: Any, root: Any) -> Any:
+    return (a - root) * (a - root)
+
+
 OPERATIONS: dict[str, Operation] = {
     "+": operator.add, "−": operator.sub, "·": operator.mul, "/": operator.truediv,
     "^": operator.pow, "neg": lambda a, b: -a,
@@ -29,9 +46,14 @@ SLIPS: dict[str, dict[str, Operation]] = {
     "+": {"− for +": operator.sub, "a term left out": _first, "the other term left out": _second},
     "−": {"+ for −": operator.add, "a term left out": _second},
     "·": {"a factor left out": _first, "the other factor left out": _second},
-    "/": {"· for /": operator.mul, "not divided": _first, "upside down": lambda a, b: b / a},
+    "/": {
+        "· for /": operator.mul,
+        "not divided": _first,
+        "upside down": lambda a, b: b / a,
+        "the numerator left out": _over_it,
+    },
     "^": {"the power left out": _first},
-    "neg": {"no minus": _first},
+    "neg": {"no minus": _first, "a factor left out": _one_for_it},
 }
 
 
@@ -39,16 +61,36 @@ def slips(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[str, Any]]
     """Yield every slip that a rule allows, in words, and the rule's result with that slip.
 
     >>> list(slips(lambda y: 1 - y * y, 3))
-    [('y for y²', -2), ('+ for −', 10), ('a term left out', 9)]
-    >>> list(slips(lambda a, b: a / b, 6, 2))
+    [('y for y²', -2), ('+ for −', 10), ('a term left out', 9), ('the square of the difference', 4)]
+    >>> list(slips(lambda a, b: a / b, 6, 2))[:3]
     [('· for /', 12), ('not divided', 6), ('upside down', 0.3333333333333333)]
     """
     operations = _RuleRun(rule, operands).operations
     for at, (sign, is_square) in enumerate(operations):
+        if sign == "− of a square":
+            sign = "−"
+            for word, slip in SLIPS[sign].items():
+                yield word, _RuleRun(rule, operands, at, slip).result
+            yield "the square of the difference", _RuleRun(rule, operands, at, _squared).result
+            continue
         for word, slip in SLIPS[sign].items():
             if is_square and slip is _second:
                 continue  # the same as the other factor
             yield "y for y²" if is_square else word, _RuleRun(rule, operands, at, slip).result
+
+
+def lost_brackets(rule: Callable[..., Any], *operands: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what becomes of a rule's product with δ where the bracket around a sum is lost.
+
+    That is δ times the first number, and the second number added to the product.
+
+    >>> list(lost_brackets(lambda y: 1 - y * y, 3)), list(lost_brackets(lambda y: y * (1 - y), 3))
+    ([(1, -9)], [(3, -3)])
+    """
+    for at, (sign, _) in enumerate(_RuleRun(rule, operands).operations):
+        if sign in ("+", "−", "− of a square"):
+            run = _RuleRun(rule, operands, at, _first)
+            yield run.result, run.second if sign == "+" else -run.second
 
 
 class _RuleRun:
@@ -58,13 +100,20 @@ class _RuleRun:
                  slip: Operation = _first) -> None:  # fmt: skip
         self.at, self.slip = at, slip
         self.operations: list[tuple[str, bool]] = []
+        self.second: Any = None  # the second operand of the operation with the slip
         self.result = _bare(rule(*(_Operand(operand, self) for operand in operands)))
 
     def apply(self, sign: str, a: Any, b: Any) -> _Operand:
         is_wrong = len(self.operations) == self.at
-        self.operations.append((sign, sign == "·" and a is b))
+        root = b.root if sign == "−" and isinstance(b, _Operand) else None
+        self.operations.append((sign if root is None else "− of a square", sign == "·" and a is b))
+        if is_wrong:
+            self.second = _bare(b)
+        if is_wrong and self.slip is _squared:
+            return _Operand(_squared(_bare(a), _bare(root)), self)
         operation = self.slip if is_wrong else OPERATIONS[sign]
-        return _Operand(operation(_bare(a), _bare(b)), self)
+        square = a if sign == "·" and a is b else None
+        return _Operand(operation(_bare(a), _bare(b)), self, square)
 
 
 def _operator(sign: str) -> tuple[Operation, Operation]:
@@ -80,8 +129,8 @@ class _Operand:
 
     __array_ufunc__ = None  # so that `array * operand` asks the operand
 
-    def __init__(self, value: Any, run: _RuleRun) -> None:
-        self.value, self.run = value, run
+    def __init__(self, value: Any, run: _RuleRun, root: Any = None) -> None:
+        self.value, self.run, self.root = value, run, root  # the root, if it is a square
 
     @staticmethod
     def __interpret__(primitive: Any, operands: tuple[Any, ...], parameters: Any) -> _Operand:

@@ -5,6 +5,7 @@ Knows graphs and the table's rules, which it runs at other signals and with slip
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -16,10 +17,12 @@ from ...engine.kind import Kind
 from ...engine.primitives import abs, cos, exp, log, relu, sigmoid, sign, sin, softplus, sqrt, tanh
 from ...engine.symbol import Symbol
 from ...network.flow import Node
+from .changes import Change, Edit
 from .likelihood import UNRELATED
 from .mistake import Mistake
 from .networks import Networks
 from .products import at_other_steps
+from .slips import lost_brackets as slips_of_brackets
 from .slips import slips
 from .substitutes import Substitute, omit, substitutions
 
@@ -31,11 +34,81 @@ def wrong_slopes(nets: Networks) -> Iterator[Mistake]:
     """Leave a derivative out, apply it twice, at another signal, or in a wrong form."""
     for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         group = f"{function.scope}: {function.operation.name}"
+        roles = _roles(nets, function)
         with np.errstate(all="ignore"):
-            wrong = _wrong_slopes(nets, node, function, port)
+            wrong = (
+                x if x.group is None else x._replace(group=tuple(f"{r}{x.group}" for r in roles))
+                for x in _wrong_slopes(nets, node, function, port)
+            )
             for mistake in substitutions(nets, node, wrong, group):
                 if not mistake.change.is_none or mistake.kind == "derivative missing":
                     yield mistake  # else the rule does not ask for what was taken wrongly
+
+
+def lost_brackets(nets: Networks) -> Iterator[Mistake]:
+    """Lose the bracket around a derivative: δ · 1 - y², where δ (1 - y²) belongs."""
+    for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+        rule, where = function.operation.rules[port], nets.makes(node)
+        wires = (*function.inputs, function.outputs[0])
+        names = [Symbol(nets.source(wire).name) for wire in wires]
+        several = []
+        with np.errstate(all="ignore"), suppress(TypeError):  # it asks for more than numbers
+            assert rule is not None
+            numbers = list(slips_of_brackets(rule, *map(nets.value, wires)))
+            formulas = list(slips_of_brackets(rule, *names))
+            several = (
+                list(zip(numbers, formulas, strict=True)) if len(numbers) == len(formulas) else []
+            )
+        for (factor, rest), (name, other) in several:
+            factors, shift = (np.broadcast_to(x, np.shape(node.gain)) for x in (factor, rest))
+            wrong = f"δ ∘ {name} + {other}"
+            groups = [g for r in _roles(nets, function) for g in nets.everywhere_alike(node, r)]
+            yield Mistake(kind="bracket lost", where=where, says=f"the bracket of {node.label} is "
+                          f"lost: {wrong} stands where δ ∘ ({node.label}) belongs",
+                          right=str(node.label), wrong=wrong, groups=tuple(groups),
+                          change=Change.by(node, _multiply_and_add(factors, shift)))  # fmt: skip
+
+
+def _multiply_and_add(factor: Any, shift: Any) -> Edit:
+    def edit(now: Node, wire: int) -> list[Node]:
+        product = now.copy(outputs=(wire,), gain=factor)
+        return [product, now.copy(inputs=(wire,), gain=shift, scale=operator.add)]
+
+    return edit
+
+
+def wrong_masks(nets: Networks) -> Iterator[Mistake]:
+    """Take the mask of a slope that is 0 or 1 from δ itself, or exchange its 0 and 1."""
+    for node, function, _ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+        gain, where, right = np.asarray(node.gain), nets.makes(node), str(node.label)
+        if len(function.inputs) > 1 or not np.all((gain == 0) | (gain == 1)):
+            continue
+        groups = nets.everywhere_alike(node, function.operation.name)
+        yield Mistake(kind="mask of the wrong side", where=where, says=f"the mask of "
+                      f"{function.name} is where δ is positive, not {right}", right=right,
+                      wrong="[δ > 0]", groups=groups,
+                      change=Change.to(node, scale=_positive_part))  # fmt: skip
+        yield Mistake(kind="mask of the wrong side", where=where, says=f"the mask of "
+                      f"{function.name} has 1 for 0, and 0 for 1", right=right,
+                      wrong=f"1 - {right}", groups=tuple(f"{group}: reversed" for group in groups),
+                      change=Change.to(node, gain=1.0 - gain))  # fmt: skip
+
+
+def _positive_part(x: Any, gain: Any) -> Any:
+    return x * (x > 0)
+
+
+def _roles(nets: Networks, function: Node) -> tuple[str, ...]:
+    """Return the roles of a function, as prefixes of groups: of which others it has the slips."""
+    if len(function.inputs) > 1:
+        return (f"{function.operation.name}: ",)
+    net = nets.source(function.inputs[0])
+    parts = [nets.source(wire) for wire in net.inputs] if net.kind is Kind.JUNCTION else [net]
+    is_of_net = any(
+        part.kind is Kind.BILINEAR and any(nets.leaf(wire) is not None for wire in part.inputs)
+        for part in parts
+    )
+    return ("", "net input: ") if is_of_net else ("",)
 
 
 def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
@@ -46,7 +119,10 @@ def wrong_reductions(nets: Networks) -> Iterator[Mistake]:
         derivative = f"the derivative of {f}"
         ones = np.ones_like(node.gain)
         several = [
-            omit("derivative missing", derivative, nets.makes(node), ones, ""),
+            omit("derivative missing", derivative, nets.makes(node), ones, f"{f}: "),
+            Substitute(kind="derivative of wrong form", says=f"δ is shared out evenly over the "
+                       f"entries, where {derivative} belongs", wrong="1/n",
+                       gain=ones * (np.size(nets.value(y)) / np.size(nets.value(x)))),
             Substitute(kind="derivative of wrong form", says=f"{nets.source(x).name} itself stands "
                        f"where {derivative} belongs", wrong=nets.source(x).name,
                        gain=nets.value(x)),

@@ -26,8 +26,8 @@ class Substitute(NamedTuple):
     kind, says, wrong : str
         As in `Mistake`.
     gain : array
-    group : str or None
-        The group of mistakes that people make at once, if there is one.
+    group : str, tuple of str or None
+        The group of mistakes that people make at once, or several; None if there is none.
     distance : int or None
         How far another signal or function lies, if the gain is one's (see `likelihood`).
     is_number : bool
@@ -38,12 +38,14 @@ class Substitute(NamedTuple):
     says: str
     wrong: str
     gain: Any
-    group: str | None = None
+    group: str | tuple[str, ...] | None = None
     distance: int | None = None
     is_number: bool = False
 
 
-def omit(kind: str, factor: str, where: str, gain: Any, group: str | None = None) -> Substitute:
+def omit(
+    kind: str, factor: str, where: str, gain: Any, group: str | tuple[str, ...] | None = None
+) -> Substitute:
     """Return 1, in its form as a gain, in place of a factor."""
     return Substitute(kind=kind, says=f"{factor} is left out on the way to δ{where}", wrong="1",
                       gain=gain, group=group)  # fmt: skip
@@ -70,7 +72,12 @@ def substitutions(
         chosen = substitute if substitute.distance is None else _as_number(nets, node, substitute)
         is_none = np.shape(chosen.gain) == np.shape(node.gain) and _is_same(chosen.gain, node.gain)
         change = replace(Change.to(node, gain=chosen.gain), is_none=is_none)
-        shared = () if chosen.group is None else tuple(f"{of}: {chosen.group}" for of in groups)
+        shared: tuple[str, ...] = ()
+        if chosen.group is not None:
+            own = (chosen.group,) if isinstance(chosen.group, str) else chosen.group
+            for group in own:
+                of_node = nets.everywhere_alike(node, group)
+                shared = (*shared, *(f"{of}: {group}" for of in groups), *of_node)
         yield Mistake(kind=chosen.kind, where=where, says=chosen.says,
                       right=right, wrong=chosen.wrong, change=change, groups=shared,
                       distance=chosen.distance or 0)  # fmt: skip

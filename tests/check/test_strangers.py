@@ -1,0 +1,79 @@
+"""Mistakes as people make them, named: one slip is told once, and what is right is not named."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from support import strangers
+from support.strangers import CASES, correct_cases
+
+NOT_NAMED = {  # not yet
+    "causal/mask-forgotten",
+    "causal/softmax-skipped",
+    "chars/chunks",
+    "chars/clip-norm",
+    "columns/C-list-shifted",
+    "columns/b-averaged",
+    "convolved/keep",
+    "normed-lstm/C-skipped",
+    "normed-lstm/N-less-one",
+    "normed-lstm/no-deviation",
+    "normed-lstm/skipped",
+    "normed-lstm/squared-deviation",
+    "translator/clip-norm",
+}
+
+
+def of(case):
+    return case.id
+
+
+def compared(case, given):
+    hand = case.hand()
+    names = hand if given == "all" else case.parameters
+    report = tg.compare(case.loss(), {name: hand[name] for name in names})
+    report.diagnose(seconds=600)  # however busy the machine is
+    return report
+
+
+@pytest.mark.parametrize("case", correct_cases(), ids=of)
+def test_what_is_right_agrees_with_the_tape(case):
+    report = tg.compare(case.loss(), case.hand())
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("case", CASES, ids=of)
+def test_a_mistake_is_first_seen_where_it_is_made(case):
+    rows = tg.compare(case.loss(), case.hand()).rows
+    wrong = {row.name for row in rows if not row.ok}
+    assert set(case.where) <= wrong
+    assert bool(wrong & set(case.parameters)) == case.in_parameters
+    assert not set(list(case.hand())[: min(map(list(case.hand()).index, case.where))]) & wrong
+
+
+@pytest.mark.parametrize("given", ["all", "parameters"])
+@pytest.mark.parametrize("case", [case for case in CASES if case.id not in NOT_NAMED], ids=of)
+def test_a_mistake_is_named_first_and_once(case, given):
+    if given == "parameters" and not case.in_parameters:
+        return  # it shows in no parameter
+    first = compared(case, given).mistakes[0]
+    assert first.left == 0 and len(first.mistakes) == 1, first.says
+    assert first.kind in case.named.split(" or "), first.says
+    assert given == "parameters" or stems([first.where]) & stems(case.where), first.where
+
+
+def stems(names):
+    """Return names without steps."""
+    return {name.partition("[")[0].partition("(")[0] for name in names}
+
+
+@pytest.mark.parametrize("case", correct_cases(), ids=of)
+def test_noise_alone_is_not_named(case):
+    rng = np.random.default_rng(0)
+    noisy = {name: g * (1 + 1e-4 * rng.standard_normal(g.shape)) for name, g in case.hand().items()}
+    for names in (noisy, case.parameters):
+        assert not tg.compare(case.loss(), {name: noisy[name] for name in names}).mistakes
+
+
+def test_each_network_has_ten_mistakes_or_more():
+    assert all(len(network.mistakes) > 9 for network in strangers.NETWORKS.values())
