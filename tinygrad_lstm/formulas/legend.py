@@ -28,7 +28,7 @@ NAME = re.compile(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+(\[−?\d+\])?")  # o
 # are in braces
 MARKS = {
     r"ᵀ": "ᵀ transposes.",
-    r"σ\(": "σ({x}) is 1 / (1 + exp(−{x})).",
+    r"σ\(": "σ({x}) is 1 / (1 + exp(−{x})), and σ(−{x}) is 1 − σ({x}).",
     r"(?<!leaky_)relu\(": "relu({x}) is {x} where {x} > 0, and 0 elsewhere.",
     r"leaky_relu\(": "leaky_relu({x}, {a}) is {x} where {x} > 0, and {a} {x} elsewhere.",
     r"softplus\(": "softplus({x}) is log(1 + exp({x})).",
@@ -151,7 +151,8 @@ def how_to_read(
     whole = {x.signal.wire for x in derivation.equations if x.loop is None}
     if any(x.offset is not None and x.wire in whole for term in back for x in leaves(term.formula)):
         yield f"Of a sequence {v}, {v}ₖ is the entry k along its first axis."
-    if any(term.only is not None or term.starts for term in back):
+    dated = [term for group in backward if not group.starts for x in group.lines for term in x.terms]
+    if any(term.only is not None or term.starts for term in dated):
         yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
     if any(term.place is not None for term in back):
         yield f'A summand with "at {i}" is added to the entry {i} alone, at every step k.'

@@ -37,6 +37,8 @@ def tidy(formula: Any) -> Any:
     >>> a, b, c = map(Symbol, "abc")
     >>> tidy(a / b * c / b), tidy(a @ (-b * 0.5)), tidy(a * b - a * c), tidy(-(a * 0.5) + b * 0.5)
     (a ∘ c / b², -0.5 a b, a ∘ (b - c), 0.5 (b - a))
+    >>> tidy(a - a * b)
+    a ∘ (1 - b)
     """
     return rewrite(formula, _tidied)
 
@@ -139,6 +141,7 @@ def _in_brackets(products: list[_Product]) -> Any:
     common = _Product(number, _common([x.above for x in products]), {})
     common = replace(common, below=_common([x.below for x in products]))
     rest = [x.without(number, common.above, common.below).written() for x in products]
+    rest.sort(key=_is_negative)  # 1 - z, not -z + 1
     inner = sum_of(rest) if all(isinstance(x, Symbol) for x in rest) else reduce(_plus, rest)
     sign = -1.0 if _is_negative(inner) else 1.0
     inner = _opposite(inner) if sign < 0 else inner
