@@ -141,8 +141,8 @@ def test_a_matrix_product_and_a_factor_of_each_entry_look_different(view):
     assert {shapes[word] for word in matrices} == {"trapezium"}
     assert all(word.startswith("× ") for word, shape in shapes.items() if shape == "box")
     below = " ".join(legend(dot))
-    assert "▷ wedge matrix product" in below and "× in a round box multiplies entry" in below
-    assert "× in a round box" not in " ".join(legend(drawn("twice", view)))
+    assert "▷ W, a wedge matrix product" in below and "× v in a box multiplies by v" in below
+    assert "× v in a box" not in " ".join(legend(drawn("twice", view)))
 
 
 def test_a_factor_that_is_a_sum_stands_in_brackets():
@@ -164,7 +164,7 @@ def test_what_enters_and_what_leaves_a_function_stands_on_its_lines(view):
         inside = operation
         if view == "adjoint":
             enters, leaves = f"δ{leaves}", f"δ{enters}"
-            inside = f"1 − {gate}(k)²" if gate == "n" else f"{gate}(k) ∘ (1 − {gate}(k))"
+            inside = f"× (1 − {gate}(k)²)" if gate == "n" else f"× {gate}(k) ∘ (1 − {gate}(k))"
         (to,) = [arrow for arrow in arrows(dot) if arrow.lines[-1:] == [enters]]
         (box,) = [node for node in nodes(dot) if node.id == to.head]
         assert box.lines == [inside]
@@ -183,7 +183,7 @@ def test_a_signal_that_a_factor_reads_has_a_name():
     forward = {line for label in labels(drawn("custom cell", "forward")) for line in label.lines}
     adjoint = {line for part in (*labels(drawn("custom cell")), *nodes(drawn("custom cell")))
                for line in part.lines}  # fmt: skip
-    assert {"σ(s(k))", "× (softplus(s(k)) − 0.5)"} <= adjoint and "s(k)" in forward
+    assert {"× σ(s(k))", "× (softplus(s(k)) − 0.5)"} <= adjoint and "s(k)" in forward
     assert not any("_" in line for line in adjoint if "add" in line or "subtract" in line)
 
 
@@ -297,7 +297,9 @@ def test_the_legend_says_what_functions_are_where_they_are_used():
     assert "softplus(z) = ln(1 + exp(z))" in custom and "softplus" not in directions
     assert "σ(z) = 1 / (1 + exp(−z))" in custom and "σ(s)" in directions
     assert "σ(s)" not in " ".join(legend(drawn("two steps back")))
-    assert "q⁺¹, output(k) = input(k+1), zero after the last step: run k backwards" in custom
+    assert (
+        "q⁺¹: output(k) = input(k+1), 0 at the last step" in custom and "k runs backwards" in custom
+    )
 
 
 def test_where_lines_cross_one_has_a_bridge():
@@ -346,12 +348,12 @@ def test_a_join_says_its_operands_in_order(view):
 
 def test_the_gain_of_a_function_of_several_operands_is_its_slope():
     words, _ = words_of(joined)
-    assert any(line.startswith("1.5 (") for line in words) and not any("′" in x for x in words)
+    assert any(line.startswith("× 1.5 (") for line in words) and not any("′" in x for x in words)
 
 
 def test_a_function_of_several_signals_says_which_is_which():
     words, below = words_of(lambda: tg.sum(leaf("a", 3) * 2.0 / tg.exp(leaf("e", 3))))
-    assert "◆" in words and any(line.startswith("◆ in a round box") for line in below)
+    assert "◆" in words and any(line.startswith("◆ in such a box") for line in below)
     words, _ = words_of(lambda: tg.sum(leaf("a", 3) * 2.0 / tg.exp(leaf("e", 3))), "forward")
     assert "a ∘ 2 / exp(e)" in words or "2 a / exp(e)" in words
 
@@ -362,14 +364,14 @@ def test_a_loss_and_a_mask_that_nobody_named_are_called_as_a_person_would():
 
 
 def test_the_legend_says_the_steps_that_k_runs_over():
-    assert "steps: k = 0 … 5" in words_of(joined)[1]
+    assert "steps: k = 0 … 5" in " ".join(words_of(joined)[1])
     encoder, decoder = (tg.nn.RNN(2, 3, seed=0, name=name) for name in ("encoder", "decoder"))
 
     def network():
         out, _ = decoder(leaf("u", 3, 2), encoder(leaf("x", 5, 2))[1])
         return tg.nn.squared_error(out, np.zeros((3, 3)))
 
-    assert "steps: k = 0 … 4 in encoder; k = 0 … 2 in decoder" in words_of(network)[1]
+    assert "steps: k = 0 … 4 in encoder; k = 0 … 2 in decoder" in " ".join(words_of(network)[1])
 
 
 def test_a_constant_has_no_gradient():
@@ -404,3 +406,59 @@ def test_what_a_softmax_over_the_steps_hands_back_is_no_sum_of_its_entries():
     network = condense(tg.graph(tg.sum(w * w))).fold()
     (node,) = [node for node in network.nodes if node.kind is Kind.MATRIX_FUNCTION]
     assert Labels(network).backward(node) == "w ∘ (δ − Σ (δ ∘ w))"
+
+
+# --- gradients, shapes and starts, all in the words below -----------------------------------------
+
+
+def batch(zero=False):
+    """Record z(k) = tanh(x(k) W + c(k−1) ∘ p + b), and c(k) U ∘ g behind it, for a batch of 2."""
+    x, W, U = leaf("x", 4, 2, 3), leaf("W", 3, 3), leaf("U", 3, 3)
+    p, b, g, ys = leaf("p", 3), leaf("b", 3), leaf("g", 3), []
+    c = tg.Tensor(np.zeros((2, 3))) if zero else leaf("c_0", 2, 3)
+    for k in tg.steps(4):
+        c = tg.tanh(x[k] @ W + c * p + b)
+        c.name = "c"
+        y = (c * g) @ U
+        y.name = "y"
+        ys.append(y)
+    return tg.nn.squared_error(tg.stack(ys), np.zeros((4, 2, 3)))
+
+
+def below(network):
+    lines = legend(tg.draw(network, view="adjoint").dot)
+    return " ".join(" ".join(lines).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_every_parameter_has_its_gradient_with_its_sums():
+    dot = tg.draw(batch(), view="adjoint").dot
+    beside = [label.lines[0] for label in labels(dot) if is_beside(label.id)]
+    words = f"{below(batch())} {' '.join(beside)}"
+    for equation in (
+        "δW = Σₖ x(k)ᵀ δs_c(k)", "δp = Σₖ Σ_batch δs_c(k) ∘ c(k−1)", "δb = Σₖ Σ_batch δs_c(k)",
+        "δg = Σₖ Σ_batch ", "δU = Σₖ ",
+    ):  # fmt: skip
+        assert equation in words, equation
+    assert "Σ_batch" not in below(custom_cell())  # of vectors
+
+
+def test_two_weights_behind_each_other_are_both_wedges_or_factors():
+    for view, seen in (("forward", {"× g", "U"}), ("adjoint", {"× g", "Uᵀ"})):
+        dot = tg.draw(batch(), view=view).dot
+        assert seen <= {line for label in labels(dot) for line in label.lines}
+        assert not any(node.lines == ["@"] for node in nodes(dot))
+
+
+def test_the_words_say_what_a_delay_hands_out_at_first():
+    assert "at the first step: c(k−1) = c_0" in below(batch())
+    assert "at the first step: c(k−1) = 0" in below(batch(zero=True))
+    backwards = below(loss_of(tg.nn.LSTM(2, 3, bidirectional=True, seed=0)))
+    assert "at the last step: " in backwards and "at the first step: " in backwards
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_signal_on_a_line_has_a_shape(name):
+    words = " ".join(legend(drawn(name))).partition("shapes of signals")[2]
+    shown = {x.lines[0] for x in labels(drawn(name, "forward")) if x.look["shape"] == "plaintext"
+             and x.lines and x.lines[0].endswith("(k)")}  # fmt: skip
+    assert all(line.rpartition(".")[2] in words or "…" in words for line in shown)

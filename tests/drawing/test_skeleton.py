@@ -11,9 +11,9 @@ from tinygrad_lstm import gallery
 
 FORWARD = ["x(k)", "W_a", "U_o", "b_f", "Σ", "s_i(k)", "tanh", "σ", "×", "state(k)", "state(k−1)",
            "out(k)", "out(k−1)", "q⁻¹", "a(k)", "i(k)", "f(k)", "o(k)"]  # fmt: skip
-ADJOINT = ["δx(k)", "W_aᵀ", "U_oᵀ", "δb_f", "δs_i(k)", "1 − a(k)²", "i(k) ∘ (1 − i(k))",
-           "f(k) ∘ (1 − f(k))", "o(k) ∘ (1 − o(k))", "1 − tanh(state(k))²", "× tanh(state(k))",
-           "δstate(k)", "× state(k−1)", "δout(k)",
+ADJOINT = ["δx(k)", "W_aᵀ", "U_oᵀ", "δb_f", "δs_i(k)", "× (1 − a(k)²)", "× i(k) ∘ (1 − i(k))",
+           "× f(k) ∘ (1 − f(k))", "× o(k) ∘ (1 − o(k))", "× (1 − tanh(state(k))²)",
+           "× tanh(state(k))", "δstate(k)", "× state(k−1)", "δout(k)",
            "q⁺¹", "× i(k)", "× f(k)", "× o(k)", "∂L/∂out(k)"]  # fmt: skip
 
 

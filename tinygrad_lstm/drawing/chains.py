@@ -40,7 +40,7 @@ def join_boxes(drawn: Skeleton) -> Skeleton:
         forward = tuple(line for vertex in members for line in vertex.forward)
         adjoint = tuple(line for vertex in members for line in vertex.adjoint)
         meanings = dict.fromkeys(vertex.meaning for vertex in members if vertex.meaning)
-        meaning = "; ".join((*meanings, SEVERAL))
+        meaning = "\n".join((*meanings, SEVERAL))
         box = replace(members[-1], forward=forward, adjoint=adjoint, meaning=meaning)
         joined.update(dict.fromkeys(chain, box))
     shown, places = merge(drawn, joined)

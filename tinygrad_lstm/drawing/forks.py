@@ -117,6 +117,7 @@ def _splice(drawn: Skeleton) -> Skeleton:
     gone = {
         at for at, vertex in enumerate(drawn.vertices)
         if vertex.role is Role.BRANCH and len(leaving.get(at, ())) == 1 == len(coming.get(at, ()))
+        and None in (coming[at][0].weight, leaving[at][0].weight)  # an arc has one weight
     }  # fmt: skip
     if not gone:
         return drawn

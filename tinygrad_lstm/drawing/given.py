@@ -15,7 +15,7 @@ from .text import clip_text
 
 THROUGH = (*PASSING, Kind.BRANCH)
 LETTERS = 24  # of a name
-MOST = 8  # names of one shape that are listed
+MOST = 16  # names of one shape that are listed
 
 
 def note_shapes(drawn: Skeleton, network: Flow) -> list[str]:
@@ -40,18 +40,42 @@ def note_shapes(drawn: Skeleton, network: Flow) -> list[str]:
             if label.sort is Sort.WEIGHT and arc.weight is not None and label.gradient:
                 name = label.forward[0].removeprefix("× ").removesuffix(" ·")
                 given.append((name, label.scope, _wire_of(arc.weight, arc.weight_name, network)))
+    texts = _by_shape([(name, scope, _shape(network, wire)) for name, scope, wire in given])
+    at_step = " at each step" if any(node.folded for node in network.nodes) else ""
+    notes = [f"shapes{at_step}:  {';  '.join(texts)}"] if texts else []
+    return [*notes, *_note_signals(drawn, network)]
+
+
+def _note_signals(drawn: Skeleton, network: Flow) -> list[str]:
+    """Return a note with the shapes of the signals that are named on the lines."""
+    shown: list[tuple[str, tuple[str, ...], tuple[int, ...]]] = []
+    for arc in drawn.arcs:
+        wire = drawn.vertices[arc.tail].wire
+        for label in arc.labels:
+            if label.sort is Sort.NAME and label.forward[0] and wire in network.maker:
+                name, shape = label.forward[0], _shape(network, wire)
+                if name.endswith("(k)") and not network.maker[wire].is_timed:
+                    shape = shape[1:]  # of a sequence that is read step by step
+                if "(k−" not in name and "(k+" not in name:  # the same signal at another step
+                    shown.append((name, label.scope, shape))
+            if label.sort is Sort.WEIGHT and arc.weight is not None:
+                wire = arc.weight.outputs[0]
+    texts = _by_shape(shown)
+    return [f"shapes of signals:  {';  '.join(texts)}"] if texts else []
+
+
+def _by_shape(items: list[tuple[str, tuple[str, ...], tuple[int, ...]]]) -> list[str]:
+    """Return the names of each shape; a name that has several shapes, with its module."""
     shapes: dict[str, dict[tuple[int, ...], str]] = {}
-    for name, scope, wire in given:
+    for name, scope, shape in items:
         module = "".join(f"{frame}." for frame in within(scope)[1][-1:])
-        shapes.setdefault(name, {}).setdefault(_shape(network, wire), module)
+        shapes.setdefault(name, {}).setdefault(shape, module)
     by_shape: dict[tuple[int, ...], list[str]] = {}
     for name, own in shapes.items():
         for shape, module in own.items():
             text = clip_text(module * (len(own) > 1) + name, LETTERS)
             by_shape.setdefault(shape, []).append(text)
-    texts = [f"{_listed(names)} {shape}" for shape, names in by_shape.items() if shape]
-    at_step = " at each step" if any(node.folded for node in network.nodes) else ""
-    return [f"shapes{at_step}:  {';  '.join(texts)}"] if texts else []
+    return [f"{_listed(names)} {shape}" for shape, names in by_shape.items() if shape]
 
 
 def _wire_of(product: Node, name: str, network: Flow) -> int:

@@ -23,6 +23,7 @@ from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader, Variable
 from ..formulas.rewriting import rewrite
 from ..network.flow import DELAYS, SOURCES, Flow, Node
+from .copies import SUBSCRIPTS, sum_over_copies
 from .skeleton import common, modules
 
 STEP = re.compile(r"(\([^()]*\)|\[[^\[\]]*\])$")  # at the end of a name
@@ -35,7 +36,6 @@ LONGEST_BACK = 30  # letters of what such a function hands back
 LONGEST = 20  # letters of an unnamed signal that is written out
 MOST_JOINED = 4  # operands of a join that are written out
 TIMES = Notation("× {0}", r"\times {0}", PRODUCT, (PRODUCT,))
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 AXES = re.compile("[₀-₉]")
 SHARE = "share of "  # before the gradient of a weight at one of several places
 DRIVES = "∂L/∂"  # before the name of a signal in which the network ends
@@ -82,7 +82,7 @@ class Labels(Reader):
         """
         name = self.formula_of(node) or operation_name(node)
         gain = self.gain(node, live[0]) if len(live) == 1 else None
-        back = self._written(gain, node) if gain is not None else BRANCHES * (len(live) > 1)
+        back = self._written(times(gain), node) if gain is not None else BRANCHES * (len(live) > 1)
         return (name,), (back,)
 
     def formula_of(self, node: Node) -> str:
@@ -162,13 +162,22 @@ class Labels(Reader):
         is_share = self.network.source(node.inputs[port], through) is not weight
         δ = self._delta(node)
         (wire, *_) = node.outputs
-        back = self._written(self.back(node, port, Symbol(δ, self.value(wire))), node)
+        cotangent = Symbol(δ, self.value(wire))
+        if node.kind is Kind.JUNCTION:
+            is_plus, formula = node.signs[port] > 0, cotangent
+        else:
+            is_plus, formula = True, self.back(node, port, cotangent)
+        back = self._written(formula, node)
         over = "Σₖ " if node.folded else ""
-        return f"{SHARE * is_share}δ{short_name(weight)} = {over}{back}"
+        copies = sum_over_copies(np.shape(self.value(weight.outputs[0])), np.shape(formula.value))
+        sign = "" if is_plus else "−"
+        return f"{SHARE * is_share}δ{short_name(weight)} = {sign}{over}{copies}{back}"
 
     def _delta(self, node: Node) -> str:
-        """Return the name of the δ of a product: its own, or that of the sum it goes into."""
+        """Return the name of the δ of a result: its own, or that of the sum a product goes into."""
         (wire, *_) = node.outputs
+        if node.kind is Kind.JUNCTION:
+            return f"δ{self.signal_name(node) or self.letter(node)}"
         user = self.network.user[wire]
         is_term = user.kind is Kind.JUNCTION and user.signs[user.inputs.index(wire)] > 0
         signal = node if self.signal_name(node) or not is_term else user

@@ -8,62 +8,154 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import zip_longest
 from string import ascii_lowercase
 from textwrap import wrap
 
 from .labels import AXES, BRANCHES, SHARE
-from .skeleton import SPREAD, Role, Skeleton, Sort
-from .text import NO_BREAK, escape
+from .skeleton import LOOSE, SPREAD, Role, Skeleton, Sort
+from .text import NO_BREAK, clip_text, escape
 
 WIDEST = 110  # letters of a line
-AXIS, TAKES, WEDGE, LEFT, FACTOR, YELLOW = "axis", "takes", "wedge", "left", "factor", "yellow"
+AXIS, TAKES, WEDGE, LEFT, FACTOR = "axis", "takes", "wedge", "left", "factor"
+YELLOW, THICK = "yellow", "thick"
 MOST_PRODUCTS = 4  # that are listed
-APART = f" {NO_BREAK}{NO_BREAK}{NO_BREAK} "  # between two texts in a line
+APART = 3  # letters between two columns
 MOST_AT_ARROWS = 6  # gradients that stand beside their weights
-GRADIENT = "the gradient of the weight is {}inputᵀ · δ(output)"
-LEGEND: dict[str, str] = {
-    Sort.NAME: "a name in a line is the signal there; δ before a name is ∂L/∂ of the signal: "
-    "all that comes back to it",
-    Role.SUM: "Σ  sum; in the adjoint network a branch point ●",
-    Role.BRANCH: "●  branch point; in the adjoint network a sum Σ of what comes back",
-    Role.PRODUCT: "×  product, entry by entry; in the adjoint network ◆: to either factor goes "
-    "δ × the other",
-    Role.MATMUL: "@  matrix product, left · right; in the adjoint network ◆: to the left factor "
-    "goes δ · rightᵀ, to the right one leftᵀ · δ",
-    Role.FUNCTION: "round box  a function of each entry; in the adjoint network its slope, by "
-    "which δ is multiplied entry by entry",
-    BRANCHES: "◆ in a round box: δ goes to each operand, times the factor on its way",
-    Role.MODULE: "round box with a module's name  the whole module; ᵀ is its adjoint network",
-    Role.BOX: "sharp box  an operation on whole arrays; ᵀ is its transpose: Σᵀ gives the δ of a "
-    "sum to each term",
-    AXIS: "Σ₁ goes along axis 1, counted from 0; without a number, an operation takes all axes "
-    "there are",
-    TAKES: "[ ]  takes these entries; the transpose puts δ back in their place, and adds up "
-    "what was taken twice",
-    Role.DELAY: "q⁻¹  output(k) = input(k−1), at the first step 0 or what comes from outside; "
-    "in the adjoint network q⁺¹, output(k) = input(k+1), zero after the last step: "
-    "run k backwards. A thick line carries a value over a step, in the colour of "
-    "its q⁻¹",
-    Role.GAP: "…  steps that are left out, in the adjoint network too",
-    WEDGE: "▷ wedge  matrix product: output = input · matrix, where a vector is a row; in the "
-    "adjoint network δ · matrixᵀ",
-    LEFT: "▷ with a dot behind the name: the matrix stands left, output = matrix · input, and "
-    "matrixᵀ · δ",
-    FACTOR: "× in a round box  multiplies entry by entry, the signal and δ alike",
-    SPREAD: "▷Σ  adds the entries up, for the signal is one number for several entries",
-    YELLOW: "yellow  a parameter or a constant",
-    Role.ALIAS: "yellow box  its δ is the sum, over k and the batch, of the δ that enters it",
+COLUMNS = 15, 37, 49  # letters of a mark, and of what it means in the network and in its adjoint
+GRADIENTS = "gradients: "
+HEAD = "mark", "in the network", "in the adjoint network"
+BACKWARDS = "; k runs backwards"
+LEGEND: dict[str, tuple[str, str, str]] = {
+    Sort.NAME: (
+        "name in a line",
+        "the signal there; with (k) at step k",
+        "δname = ∂L/∂name: all that comes back to it",
+    ),
+    Role.SUM: ("Σ in a circle", "sum", "●: δ goes to each term as it is"),
+    Role.BRANCH: ("●", "branch point: several uses", "Σ in a circle: sum of what comes back"),
+    Role.PRODUCT: (
+        "× in a circle",
+        "product, entry by entry",
+        "◆: each factor gets δ × the other factor",
+    ),
+    Role.MATMUL: (
+        "@",
+        "matrix product, left · right{products}",
+        "◆: left gets δ · rightᵀ, right gets leftᵀ · δ",
+    ),
+    Role.FUNCTION: (
+        "round green box",
+        "a function of each entry",
+        "slope: δ × what the box says, entry by entry",
+    ),
+    BRANCHES: (
+        "◆ in such a box",
+        "a function of several operands",
+        "each operand gets δ × the factor on its way",
+    ),
+    Role.MODULE: ("module in a box", "the whole module", "ᵀ: its adjoint network"),
+    Role.BOX: (
+        "sharp box",
+        "an operation on whole arrays",
+        "ᵀ: transpose; Σᵀ gives each term the δ of the sum. A formula: what follows from δ, which "
+        "enters",
+    ),
+    AXIS: ("Σ₁", "along axis 1, counted from 0", ""),
+    TAKES: (
+        "[ ] in a box",
+        "takes these entries",
+        "ᵀ puts δ back there, adds up what was taken twice",
+    ),
+    Role.DELAY: (
+        "q⁻¹",
+        "delay: output(k) = input(k−1)",
+        "q⁺¹: output(k) = input(k+1), 0 at the last step; δ of the initial value leaves at the "
+        "first step",
+    ),
+    THICK: ("thick line", "carried over a step, in q⁻¹'s colour", "the same"),
+    Role.GAP: ("…", "steps that are left out", "the same"),
+    WEDGE: ("▷ W, a wedge", "matrix product: signal (rows) · W", "δ · Wᵀ{gradient}"),
+    LEFT: ("▷ W ·", "the matrix stands left: W · signal", "Wᵀ · δ"),
+    FACTOR: ("× v in a box", "multiplies by v, entry by entry", "δ × v, entry by entry"),
+    SPREAD: ("▷ Σ", "", "adds the entries up: one entry stood for several"),
+    YELLOW: ("yellow", "a parameter or a constant", ""),
+    Role.ALIAS: (
+        "yellow box",
+        "a parameter or a constant",
+        "δ: what enters, added up over k and the batch",
+    ),
+}
+SIGNS = {  # a pattern of the texts in a picture, and what the sign there is
+    r"onehot\(": "onehot(i) is 1 at i and 0 elsewhere, in each row",
+    r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[ > ], a condition in brackets, is 1 where it "
+    "holds and 0 elsewhere",
 }
 
 
 def below(drawn: Skeleton) -> str:
     """Return the words below a picture, as a label of DOT."""
-    widest = 2 * WIDEST if drawn.rows else WIDEST
-    texts = [*_marks(drawn), *_notes(drawn)]
-    if drawn.rows:
-        texts = [*_side_by_side(_marks(drawn), widest), *_notes(drawn)]
-    lines = [line for text in texts for line in wrap(text, widest, subsequent_indent="  ")]
-    return "".join(escape(line, longest=2 * WIDEST) + r"\l" for line in lines)
+    widest = 2 * sum(COLUMNS) + 5 * APART if drawn.rows else WIDEST
+    table = _table(drawn, 2 if drawn.rows else 1)
+    texts = _side_by_side(_notes(drawn), widest) if drawn.rows else _notes(drawn)
+    notes = [line for text in texts for line in wrap(text, widest, subsequent_indent="  ")]
+    equations = [clip_text(x, widest - len(GRADIENTS)) for x in _gradients_below(drawn)]
+    parts = [table, notes, _in_columns(equations, widest)]
+    lines = [line for part in parts if part for line in ("", *part)][1:]
+    return "".join(escape(line, longest=2 * widest) + r"\l" for line in lines)
+
+
+def _table(drawn: Skeleton, count: int) -> list[str]:
+    """Return the lines of the table of marks, which has one part, or two side by side."""
+    rows = _marks(drawn)
+    if not rows:
+        return []
+    has_steps = any(vertex.role is Role.DELAY for vertex in drawn.vertices)
+    head = (*HEAD[:2], HEAD[2] + BACKWARDS * has_steps)
+    lengths = [len(_cells(row)) for row in rows]
+    cuts = range(1, len(rows) + 1)
+    cut = min(cuts, key=lambda at: max(sum(lengths[:at]), sum(lengths[at:])))
+    parts = [rows] if count == 1 else [part for part in (rows[:cut], rows[cut:]) if part]
+    columns = [[line for row in (head, *part) for line in _cells(row)] for part in parts]
+    width = sum(COLUMNS) + 2 * APART
+    lines = zip_longest(*columns, fillvalue="")
+    return [(" " * APART).join(f"{x:{width}}" for x in line).rstrip() for line in lines]
+
+
+def _cells(row: tuple[str, str, str]) -> list[str]:
+    """Return the lines of a row, of which no cell is wider than its column."""
+    cells = [wrap(text, width) for text, width in zip(row, COLUMNS, strict=True)]
+    return [
+        (" " * APART).join(f"{x:{width}}" for x, width in zip(line, COLUMNS, strict=True)).rstrip()
+        for line in zip_longest(*cells, fillvalue="")
+    ]
+
+
+def _side_by_side(texts: list[str], widest: int) -> list[str]:
+    """Return texts in lines, as many in a line as fit."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + 2 * APART + len(text) <= widest:
+            lines[-1] += " " * 2 * APART + text
+        else:
+            lines.append(text)
+    return lines
+
+
+def _in_columns(texts: list[str], widest: int) -> list[str]:
+    """Return equations in as many columns as fit."""
+    lead = GRADIENTS
+    for count in range(len(texts), 0, -1):
+        widths = [max(map(len, texts[at::count])) for at in range(count)]
+        if count == 1 or len(lead) + sum(widths) + APART * (count - 1) <= widest:
+            return [
+                (lead if at == 0 else " " * len(lead))
+                + (" " * APART)
+                .join(f"{x:{width}}" for x, width in zip(texts[at : at + count], widths))
+                .rstrip()
+                for at in range(0, len(texts), count)
+            ]
+    return []
 
 
 def says_gradients_at_arrows(drawn: Skeleton) -> bool:
@@ -71,47 +163,69 @@ def says_gradients_at_arrows(drawn: Skeleton) -> bool:
     return not drawn.rows and len(_gradients(drawn)) <= MOST_AT_ARROWS
 
 
-def _side_by_side(texts: list[str], widest: int) -> list[str]:
-    """Return texts in lines, as many in a line as fit."""
-    lines = [""]
-    for text in texts:
-        line = f"{lines[-1]}{APART}{text}" if lines[-1] else text
-        lines = [*lines[:-1], line] if len(line) <= widest else [*lines, text]
-    return lines
-
-
-def _marks(drawn: Skeleton) -> list[str]:
-    """Return what the marks of a picture mean, a text each."""
+def _marks(drawn: Skeleton) -> list[tuple[str, str, str]]:
+    """Return the marks of a picture, each with what it means."""
     words = _words(drawn)
-    products = dict.fromkeys(x.meaning for x in drawn.vertices if x.role is Role.MATMUL)
-    texts = []
-    for word, text in LEGEND.items():
-        if word is Role.MATMUL and any(products):
-            known = [*filter(None, products)]
-            text += f"; here: {', '.join(known[:MOST_PRODUCTS])}" + ", …" * (
-                len(known) > MOST_PRODUCTS
-            )
-        if word == WEDGE and any(label.gradient for arc in drawn.arcs for label in arc.labels):
-            over = "Σ over k of " if any(vertex.step for vertex in drawn.vertices) else ""
-            text += f"; {GRADIENT.format(over)}"
-        if word in words:
-            texts.append(text)
-    return texts
+    known = dict.fromkeys(x.meaning for x in drawn.vertices if x.role is Role.MATMUL)
+    products = [x.replace(" ", NO_BREAK) for x in known if x]
+    here = f"; here: {', '.join(products[:MOST_PRODUCTS])}"
+    here += ", …" * (len(products) > MOST_PRODUCTS)
+    over = "Σ over k of " if any(vertex.step for vertex in drawn.vertices) else ""
+    has_gradients = any(label.gradient for arc in drawn.arcs for label in arc.labels)
+    said = {
+        "products": here * bool(products),
+        "gradient": f"; δW = {over}inputᵀ · δ(output)" * has_gradients,
+    }
+    return [
+        (mark, forward.format(**said), adjoint.format(**said))
+        for word, (mark, forward, adjoint) in LEGEND.items()
+        if word in words
+    ]
 
 
 def _notes(drawn: Skeleton) -> list[str]:
     """Return what is to be said of this picture alone, a text each."""
-    texts = list(
-        dict.fromkeys(
-            _with_free_letter(vertex.meaning, drawn)
-            for vertex in drawn.vertices
-            if vertex.meaning and vertex.role is not Role.MATMUL
-        )
+    meanings = dict.fromkeys(
+        _with_free_letter(meaning, drawn)
+        for vertex in drawn.vertices
+        if vertex.role is not Role.MATMUL
+        for meaning in vertex.meaning.splitlines()
     )
-    if _gradients(drawn) and not says_gradients_at_arrows(drawn):
-        equations = (line.replace(" ", NO_BREAK) for line in _gradients(drawn))
-        texts.append("gradients:  " + ",  ".join(equations))
-    return [*texts, *drawn.notes]
+    return [*meanings, *_starts(drawn), *_signs(drawn), *drawn.notes]
+
+
+def _signs(drawn: Skeleton) -> list[str]:
+    """Return what some signs in the texts of a picture are."""
+    texts = [line for x in drawn.vertices for line in (*x.forward, *x.adjoint, x.meaning)]
+    texts += [line for arc in drawn.arcs for x in arc.labels for line in (*x.forward, *x.adjoint)]
+    return [meaning for sign, meaning in SIGNS.items() if any(re.search(sign, x) for x in texts)]
+
+
+def _starts(drawn: Skeleton) -> list[str]:
+    """Return a note on what each delay hands out at the first step."""
+    starts: dict[str, dict[str, None]] = {}
+    for at, vertex in enumerate(drawn.vertices):
+        if vertex.role is Role.DELAY:
+            given = [
+                drawn.vertices[arc.tail].forward[0]
+                for arc in drawn.arcs
+                if arc.head == at and drawn.vertices[arc.tail].role in LOOSE
+            ]
+            into = [arc for arc in drawn.arcs if arc.head == at]
+            names = [
+                label.forward[0] for arc in drawn.arcs if arc.tail == at for label in arc.labels
+                if label.sort is Sort.NAME
+            ]  # fmt: skip
+            which = "last" if vertex.forward == ("q⁺¹",) else "first"
+            if names and len(given) == len(into) - 1 < 2:
+                start = f"{clip_text(names[0])} = {clip_text(given[0]) if given else 0}"
+                starts.setdefault(which, {})[start] = None
+    return [f"at the {which} step:  {',  '.join(own)}" for which, own in starts.items()]
+
+
+def _gradients_below(drawn: Skeleton) -> list[str]:
+    """Return the equations of the gradients that do not stand beside their weights."""
+    return _gradients(drawn, at_arrows=not says_gradients_at_arrows(drawn))
 
 
 def _words(drawn: Skeleton) -> set[str]:
@@ -140,7 +254,10 @@ def _words(drawn: Skeleton) -> set[str]:
         if vertex.role is Role.BOX:
             words |= {AXIS} if any(AXES.search(line) for line in lines) else set()
             words |= {TAKES} if any(line.startswith("[") for line in vertex.forward[:1]) else set()
-    return words | ({YELLOW} if Role.ALIAS in words else set())
+    if any(re.search("Σ[₀-₉]", equation) for equation in _gradients(drawn)):
+        words.add(AXIS)
+    words -= {YELLOW} if Role.ALIAS in words else set()
+    return words | ({THICK} if Role.DELAY in words else set())
 
 
 def _with_free_letter(definition: str, drawn: Skeleton) -> str:
@@ -155,18 +272,27 @@ def _with_free_letter(definition: str, drawn: Skeleton) -> str:
     return re.sub(rf"\b{letter[1]}\b", free, definition)
 
 
-def _gradients(drawn: Skeleton) -> list[str]:
-    """Return the equations of the gradients of weights, each once.
+def _gradients(drawn: Skeleton, at_arrows: bool = True) -> list[str]:
+    """Return the equations of the gradients of parameters, each once.
 
-    The gradient of a weight that is used at several places is the sum of what all of them give.
+    The gradient of a parameter that is used at several places is the sum of what all of them give.
+
+    Parameters
+    ----------
+    drawn : Skeleton
+    at_arrows : bool
+        Whether with those of weights that are labels of arrows.
     """
     weights: dict[str, dict[str, tuple[str, ...]]] = {}  # the equations, and the frame of each
     uses = Counter(vertex.name for vertex in drawn.vertices if vertex.role is Role.ALIAS)
     for arc in drawn.arcs:
         uses[arc.weight_name] += arc.is_live
         for label in arc.labels:
-            if label.gradient and arc.is_live:
+            if label.gradient and arc.is_live and at_arrows:
                 weights.setdefault(arc.weight_name, {})[label.gradient] = label.scope
+    for vertex in drawn.vertices:
+        if vertex.gradient and not vertex.is_still:
+            weights.setdefault(vertex.name, {})[vertex.gradient] = vertex.scope
     equations: list[tuple[str, tuple[str, ...]]] = []
     for name, own in weights.items():
         if len(own) == uses[name]:

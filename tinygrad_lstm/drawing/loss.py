@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.symbol import TOTAL
 from ..network.flow import DELAYS, SOURCES, AnyFlow, Flow, Node
 from ..network.wiring import Element, elements, rebuild_changed
 
@@ -71,7 +72,12 @@ class Loss:
         factors = node.inputs if node.kind is Kind.BILINEAR else ()
         scaled = any(self._origin(wire).kind is Kind.CONSTANT for wire in factors)
         picked = node.kind is Kind.LINEAR and "index" in node.parameters
-        return node.kind in SUMS or scaled or picked
+        return node.kind in SUMS or scaled or picked or self._is_sum_of_steps(node)
+
+    def _is_sum_of_steps(self, node: Node) -> bool:
+        """Return whether a node adds up a number of every step."""
+        adds = node.primitive is not None and node.primitive.notation is TOTAL
+        return adds and self.graph.source(node.inputs[0]).kind is Kind.COLLECT
 
     def _leads_into(self, node: Node, inside: set[int]) -> bool:
         return all(id(self.user[wire]) in inside for wire in node.outputs)
@@ -87,7 +93,8 @@ class Loss:
         if not node.outputs:
             return True
         value = self.graph.wires[node.outputs[0]].value
-        return np.ndim(value) - node.folded <= 0
+        has_steps = node.folded or node.kind is Kind.COLLECT
+        return np.ndim(value) - has_steps <= 0
 
 
 def split_sums(graph: AnyFlow) -> AnyFlow:

@@ -75,6 +75,8 @@ class _Outline(Selection):
         for node in self.graph.nodes:
             if id(node) in self.hidden:
                 self._ends(node)
+            elif id(node) in self.vertex and self.is_chained(node):
+                self._weighted(node)
             elif id(node) in self.vertex:
                 for port, wire in enumerate(node.inputs):
                     self._arc(node, port, wire)
@@ -111,6 +113,8 @@ class _Outline(Selection):
         name, whole = short_name(node), ""
         if node.kind is Kind.JUNCTION:
             role = Role.SUM
+        elif self.is_chained(node):
+            pass  # a place in a line, between two weights
         elif node.kind is Kind.BILINEAR:
             role = Role.MATMUL if is_matmul(node) else Role.PRODUCT
         elif node.kind is Kind.ELEMENTWISE:
@@ -150,6 +154,8 @@ class _Outline(Selection):
         """Return what the legend says of a node, if not everybody knows it."""
         if role is Role.MATMUL:
             return self.labels.product(node)
+        if node.kind is Kind.COLLECT:
+            return "all k  the sequence of all steps; (all k)ᵀ hands each step its own δ"
         if node.kind is Kind.JOIN:
             return "[ , ]  one behind the other; in the adjoint network δ is cut in the same way"
         if node.kind is Kind.OUTPUT and not np.ndim(self.labels.value(node.inputs[0])):
@@ -207,6 +213,14 @@ class _Outline(Selection):
         way = self.way(wire)
         if id(way.maker) in self.vertex:
             self._join(way, node, self._gain(node, port), wire)
+
+    def _weighted(self, product: Node) -> None:
+        """Add the arc that multiplies a signal by a weight, and ends at the product."""
+        port, (wire, *_) = self.weight(product), product.outputs
+        assert port is not None
+        before = self.way(product.inputs[1 - port])
+        if id(before.maker) in self.vertex:
+            self._join(before._replace(weight=(product, port)), product, (), wire)
 
     def _gain(self, node: Node, port: int) -> tuple[Label, ...]:
         """Return the label of the factor by which a vertex multiplies an operand, or its δ."""
@@ -294,7 +308,9 @@ class _Outline(Selection):
         live = wire in self.alive and origin.kind is not Kind.CONSTANT
         back = f"δ{name}" if live else name
         scope, source = frames(node), origin.outputs[0]
-        self._add(node, Vertex(Role.ALIAS, (name,), (back,), origin.name, scope, source, not live))
+        gradient = self.labels.gradient(node, port) if live else ""
+        self._add(node, Vertex(Role.ALIAS, (name,), (back,), origin.name, scope, source, not live,
+                               gradient=gradient))  # fmt: skip
         gain = self._gain(node, port)
         self.skeleton.arcs.append(
             Arc(len(self.skeleton.vertices) - 1, self.vertex[id(node)], gain, wire, origin.name,

@@ -27,7 +27,7 @@ from .skeleton import (
 )
 from .text import label_size, size
 
-WIDEST = 19.0  # inches of a row: a slide of 1,920 pixels has 20
+WIDEST = 19.4  # inches of a row: a slide of 1,920 pixels has 20
 SMALL, LITTLE = 0.86, 0.12  # the size of letters in rows, and inches between two ranks there
 CIRCLE, SPACE = 0.26, 0.3  # inches across a junction, and between two ranks
 EDGES = 1.2  # inches left and right of one long row: borders, and arrows from what is given
@@ -218,7 +218,9 @@ def _width(of: Vertex | Label, *, is_large: bool = False) -> float:
     """Return how wide a vertex or a label is, in inches."""
     counted = [[line[:LETTERS] for line in text] for text in (of.forward, of.adjoint)]
     if isinstance(of, Label):
-        return float(label_size(*counted)[0])
+        is_name = of.sort is Sort.NAME
+        is_pointed = not (is_name or of.works_by_entry)
+        return float(label_size(*counted, is_pointed=is_pointed, is_mono=is_name)[0])
     return float(size(*counted, large=is_large)[0]) if any(counted) else CIRCLE
 
 

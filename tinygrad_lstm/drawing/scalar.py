@@ -16,8 +16,8 @@ import numpy as np
 from ..engine.kind import Kind
 from ..errors import ArgumentError, UsageError
 from ..network.flow import Flow
+from .copies import SUBSCRIPTS
 from .forks import fork
-from .labels import SUBSCRIPTS
 from .marks import ABSENT, FADED
 from .skeleton import LOOSE, Arc, Label, Role, Skeleton, Sort, Vertex, is_matmul
 

@@ -69,8 +69,23 @@ class Selection:
         if node.kind in THROUGH:
             return node.kind is Kind.COLLECT and not self._is_joined(node)
         if node.kind is Kind.BILINEAR:
-            return self.weight(node) is None
+            return self.weight(node) is None or self.is_chained(node)
         return True
+
+    def is_chained(self, node: Node) -> bool:
+        """Return whether another product with a weight reads a product with a weight, it alone.
+
+        An arc has one weight, so that an arc ends at the first product.
+        """
+        if node.kind is not Kind.BILINEAR or self.weight(node) is None:
+            return False
+        (wire,) = node.outputs
+        user = self.user[wire]
+        while user.kind in (Kind.BROADCAST, Kind.HOLD) or self._is_same(user):
+            (wire,) = user.outputs
+            user = self.user[wire]
+        port = self.weight(user) if user.kind is Kind.BILINEAR else None
+        return port is not None and user.inputs[port] != wire
 
     def _arms_drawn(self, branch: Node) -> list[int]:
         """Return the arms to draw; of those to the loss one, and none to a step that is picked."""
@@ -171,8 +186,7 @@ class Selection:
         for port in (1, 0):
             other = node.inputs[1 - port]
             if self.is_aside(node.inputs[port]) and not self.is_aside(other):
-                is_chained = self.way(other).weight is not None  # an arc has one weight
-                return None if is_chained else port
+                return port
         return None
 
     def way(self, wire: int) -> Way:
@@ -181,7 +195,8 @@ class Selection:
         node, step, is_spread = self.maker[wire], "", False
         while True:
             is_spread |= node.kind is Kind.BROADCAST
-            if node.kind is Kind.BILINEAR and (port := self.weight(node)) is not None:
+            is_drawn = node.kind is not Kind.BILINEAR or self.is_vertex(node)
+            if not is_drawn and (port := self.weight(node)) is not None:
                 weight = node, port
                 node = self.maker[node.inputs[1 - port]]
             elif (picked := self.labels.step_read(node)) is not None:

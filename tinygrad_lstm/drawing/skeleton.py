@@ -97,6 +97,8 @@ class Vertex:
         What it reads of a sequence.
     shares : tuple of Share
         What else its δ is the sum of, beside the δ on its wire.
+    gradient : str
+        Of a parameter, the equation of its gradient.
     """
 
     role: Role
@@ -112,6 +114,7 @@ class Vertex:
     meaning: str = ""
     reading: Reading | None = None
     shares: tuple[Share, ...] = ()
+    gradient: str = ""
 
 
 class Sort(StrEnum):

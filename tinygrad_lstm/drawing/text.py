@@ -13,10 +13,20 @@ import graphviz
 
 FONT, MONO = "DejaVu Sans", "DejaVu Sans Mono"
 LONGEST = 80  # characters of a name
-WIDTH, HEIGHT = 0.097, 0.19  # inches of a character and of a line at 11 points
-ROOM = 0.12  # inches around a text
-LABEL_WIDTH, LABEL_HEIGHT = 0.084, 0.16  # the same of a label on an arrow, at 10 points
+HEIGHT = 0.19  # inches of a line at 11 points
+ROOM = 0.14  # inches around a text
+LABEL_HEIGHT = 0.16  # inches of a line of a label on an arrow, at 10 points
 MONO_WIDTH = 0.602  # of a letter of MONO, for its size
+WIDTHS = {  # of letters of FONT, for their size
+    letter: width
+    for width, letters in {
+        0.3: "ijlIJ'", 0.34: " ,.·/:;\\|f", 0.4: "()[]trᵀ!²³¹₀₁₂-", 0.52: "szc*_`‖∂⁻?\"",
+        0.6: "vxykLFPTY", 0.64: "aobdeghnpquδσΣ∘ESβ√0123456789{}$", 0.7: "ABCKRVXZα",
+        0.84: "DGHNOQUw+=<>×−~^#&◆", 1.0: "mMW@%…●",
+    }.items()
+    for letter in letters
+}  # fmt: skip
+OTHER, IDEOGRAM = 0.75, 1.05  # the widths of letters that are not listed
 LABEL_ROOM, POINT = 0.06, 0.08
 FACTOR = "factor"  # the comment at a label that is a factor, seen or not
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -56,10 +66,19 @@ def unescape_lines(label: str) -> list[str]:
 def size(*texts: Iterable[str], large: bool = False) -> tuple[str, str]:
     """Return the width and height of a box that has room for any of some texts, given as lines."""
     lines = [list(text) for text in texts]
-    longest = max((min(len(line), LONGEST) for text in lines for line in text), default=0)
+    longest = max((letters_wide(line) for text in lines for line in text), default=0.0)
     most = max(map(len, lines))
-    wide = WIDTH * (1.2 if large else 1.0)
+    wide = (13 if large else 11) / 72
     return f"{max(0.3, longest * wide + ROOM):.2f}", f"{most * HEIGHT + ROOM:.2f}"
+
+
+def letters_wide(text: str) -> float:
+    """Return how wide a text in FONT is, for the size of its letters.
+
+    >>> letters_wide("tanh") < letters_wide("MMMM"), letters_wide("")
+    (True, 0.0)
+    """
+    return float(sum(WIDTHS.get(x, IDEOGRAM if x > "\u2e80" else OTHER) for x in clip_text(text)))
 
 
 def label_id(arrow: str, position: int) -> str:
@@ -77,10 +96,15 @@ def is_beside(identity: str) -> bool:
     return re.fullmatch(r"[fa]\d+_\d+_\d+", identity) is not None
 
 
-def label_size(*texts: Iterable[str], is_pointed: bool = False) -> tuple[str, str]:
+def label_size(
+    *texts: Iterable[str], is_pointed: bool = False, is_mono: bool = True
+) -> tuple[str, str]:
     """Return the width and height of a label on an arrow, with a point at one end if asked."""
     lines = [[line for line in text if line] for text in texts]
-    longest = max((min(len(line), LONGEST) for text in lines for line in text), default=0)
+    widths = (
+        MONO_WIDTH * len(clip_text(line)) if is_mono else letters_wide(line)
+        for text in lines for line in text
+    )  # fmt: skip
     most = max(map(len, lines))
     room = LABEL_ROOM + POINT * is_pointed
-    return f"{longest * LABEL_WIDTH + room:.2f}", f"{most * LABEL_HEIGHT + room:.2f}"
+    return f"{max(widths, default=0.0) * 10 / 72 + room:.2f}", f"{most * LABEL_HEIGHT + room:.2f}"

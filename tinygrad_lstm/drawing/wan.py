@@ -90,11 +90,11 @@ class _View:
         graph = graphviz.Digraph(
             name=self.view,
             graph_attr={
-                "rankdir": "LR", "fontname": FONT, "fontsize": "9" if self.drawn.rows else "10",
+                "rankdir": "LR", "fontname": MONO, "fontsize": "9" if self.drawn.rows else "10",
                 "nodesep": "0.15" if self.drawn.rows else "0.25",
                 "ranksep": "0.06" if self.drawn.rows else "0.3",  # rows are for narrow pages
                 "bgcolor": "white", "newrank": "true", "labelloc": "b",
-                "labeljust": "l", "fontcolor": "#5f6368",
+                "labeljust": "l", "fontcolor": "#3c4043",
                 "label": below(self.drawn) if legend else "",
             },
             node_attr={"fontname": FONT, "fontsize": "11", "margin": "0", "color": INK},
@@ -103,7 +103,8 @@ class _View:
         subject = "adjoint network" if self.adjoint else "network"
         with graph.subgraph(name=f"cluster_{self.view}") as page:
             page.attr(label=escape(f"{title}: {subject}" if title else subject), color="none",
-                      fontsize="14", labeljust="l", labelloc="t", fontcolor=self.ink)  # fmt: skip
+                      fontname=FONT, fontsize="14", labeljust="l", labelloc="t",
+                      fontcolor=self.ink)  # fmt: skip
             if not self.drawn.rows:
                 self._row(page, 0)
             for row in range(max(self.drawn.rows, default=-1) + 1):
@@ -295,7 +296,10 @@ class _View:
         lines = self._words(arc, label)
         is_name = label.sort is Sort.NAME
         width, height = label_size(
-            label.forward, label.adjoint, is_pointed=not (is_name or label.works_by_entry)
+            label.forward,
+            label.adjoint,
+            is_pointed=not (is_name or label.works_by_entry),
+            is_mono=is_name,
         )
         look = {
             "label": join_lines(lines), "width": width, "height": height, "fixedsize": "true",

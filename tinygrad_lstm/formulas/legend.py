@@ -151,7 +151,9 @@ def how_to_read(
     whole = {x.signal.wire for x in derivation.equations if x.loop is None}
     if any(x.offset is not None and x.wire in whole for term in back for x in leaves(term.formula)):
         yield f"Of a sequence {v}, {v}ₖ is the entry k along its first axis."
-    dated = [term for group in backward if not group.starts for x in group.lines for term in x.terms]
+    dated = [
+        term for group in backward if not group.starts for x in group.lines for term in x.terms
+    ]
     if any(term.only is not None or term.starts for term in dated):
         yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
     if any(term.place is not None for term in back):
