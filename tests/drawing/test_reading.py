@@ -462,3 +462,14 @@ def test_every_signal_on_a_line_has_a_shape(name):
     shown = {x.lines[0] for x in labels(drawn(name, "forward")) if x.look["shape"] == "plaintext"
              and x.lines and x.lines[0].endswith("(k)")}  # fmt: skip
     assert all(line.rpartition(".")[2] in words or "…" in words for line in shown)
+
+
+def test_a_picked_step_stands_in_the_gradient_of_its_weight():
+    x, W, U, F = leaf("x", 4, 2, 3), leaf("W", 3, 3), leaf("U", 3, 3), leaf("F", 3, 1)
+    h, hs = tg.Tensor(np.zeros((2, 3))), []
+    for k in tg.steps(4):
+        h = tg.tanh(x[k] @ W + h @ U)
+        h.name = "h"
+        hs.append(h)
+    words = below(tg.nn.squared_error(tg.stack(hs)[-1] @ F, np.zeros((2, 1))))
+    assert "δF = h(3)ᵀ δ" in words and "last step (" not in words

@@ -606,7 +606,10 @@ def test_a_product_of_matrices_binds_tighter_than_one_of_entries():
         str(check(of(drawn(3, name="f"), drawn(3, name="h"), drawn(3, 3, name="U"))))
         for of in (lambda f, h, U: tg.sum((f * h) @ U), lambda f, h, U: tg.sum(f * (h @ U)))
     )
-    assert "loss = Σ ((f ∘ h) U)" in first and "loss = Σ (f ∘ h U)" in second
+    assert "loss = Σ ((f ∘ h) U)" in first
+    assert "u = h U" in " ".join(second.split()) and "loss = Σ (f ∘ u)" in " ".join(second.split())
+    f, h, U = map(Symbol, "fhU")
+    assert str(f * (h @ U)) == "f ∘ h U"
 
 
 def test_two_sequences_have_two_names_and_their_values_are_listed():
@@ -1267,3 +1270,28 @@ def test_every_summand_has_the_rules_of_the_operations_on_its_way(name):
     told = {number for term in terms for number in term.rules}
     sums = {at for at, (x, _) in enumerate(layout.rules, start=1) if re.search(r"= \w \+ \w$", x)}
     assert told | sums == set(range(1, 1 + len(layout.rules)))
+
+
+def test_a_product_that_a_function_of_several_reads_has_a_name_and_a_picked_step_too():
+    A, D, R, w = drawn(3, 4, name="A"), drawn(4, 4, name="D"), drawn(4, 4, name="R"), drawn(4)
+    x, h, hs = drawn(4, 2, 3), tg.Tensor(np.zeros((2, 4))), []
+    w.name = "w"
+    for k in tg.steps(4):
+        h = tg.maximum((x[k] @ A) * (h @ D), 0.3 * (h @ R)) * w - h * h
+        h.name = "h"
+        hs.append(h)
+    loss = tg.nn.squared_error(tg.stack(hs)[-1], np.ones((2, 4)))
+    text = " ".join(str(check(loss)).split())
+    for line in ("uₖ = xₖ A", "= hₖ₋₁ D", "= hₖ₋₁ R", "− hₖ₋₁²", "h_last = hₖ at the last step"):
+        assert line in text, line
+    assert not re.search(r"\) [A-Z]ᵀ", text.partition("Backward")[2])  # no product in brackets
+
+
+def test_sums_over_the_same_axes_are_one_and_a_minus_stands_before_them():
+    q, w, x, h = drawn(4, name="q"), drawn(4, name="w"), drawn(3, 2, 4), drawn(2, 4, name="h_0")
+    for k in tg.steps(3):
+        h = (1 - q) * h + q * tg.tanh(x[k]) + tg.cos(h * w)
+        h.name = "h"
+    text = " ".join(str(check(tg.nn.squared_error(h, np.zeros((2, 4))))).split())
+    assert "δq = Σₖ Σ over axis 0 of (δhₖ ∘ (tanh(xₖ) − hₖ₋₁))" in text
+    assert "δw = −Σₖ (Σ over axis 0 of (" in text

@@ -56,7 +56,8 @@ def _note_signals(drawn: Skeleton, network: Flow) -> list[str]:
                 name, shape = label.forward[0], _shape(network, wire)
                 if name.endswith("(k)") and not network.maker[wire].is_timed:
                     shape = shape[1:]  # of a sequence that is read step by step
-                if "(k−" not in name and "(k+" not in name:  # the same signal at another step
+                is_step = label.forward == label.adjoint  # "last step"
+                if not (is_step or "(k−" in name or "(k+" in name):  # of another step
                     shown.append((name, label.scope, shape))
             if label.sort is Sort.WEIGHT and arc.weight is not None:
                 wire = arc.weight.outputs[0]

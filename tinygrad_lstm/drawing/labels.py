@@ -282,7 +282,10 @@ class Labels(Reader):
         if node.kind is Kind.COLLECT:
             return self.sequence(node) or self.rearranged(node) or None
         is_read_on = node.kind in (*PASSING, Kind.COLLECT) or not node.is_named
-        return None if is_read_on else short_name(node)
+        if is_read_on:
+            return None
+        name = short_name(node)
+        return name if step is None else name.replace("(k)", f"({step})")
 
 
 def times(factor: Any) -> Symbol:

@@ -150,6 +150,8 @@ def _summed(term: Term) -> str:
     if term.place is not None:
         index = str(term.place["index"])
         return rf"{text} \;\text{{({'at step k' if index == 'k' else words(f'at {index}')})}}"
+    if term.is_negative:
+        return rf"-\sum_k {text[1:].lstrip()}"
     return rf"\sum_k \left({text}\right)" if term.is_sum else rf"\sum_k {text}"
 
 

@@ -143,6 +143,8 @@ def summed(term: Term, write: Callable[[Any], str] = written) -> str:
         index = _with_subscripts(str(term.place["index"]))
         where = "at step k" if index == "k" else f"at {index}"
         return f"{formula}, {where}"
+    if term.is_negative:
+        return f"−Σₖ {formula[1:].lstrip()}"
     return f"Σₖ ({formula})" if term.is_sum else f"Σₖ {formula}"
 
 

@@ -87,7 +87,8 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
         packed = recorded.fold() if network.folded else recorded
         return _Derivation(packed, reason, loss, recorded).done(recorded)
 
-    return replace(_Derivation(network, reason, loss, recorded).done(recorded), together=together)
+    apart = _Derivation(network, reason, loss, recorded, by_rule=True)
+    return replace(apart.done(recorded), together=together)
 
 
 def derive_packed(loss: Tensor) -> Derived:
@@ -151,6 +152,7 @@ class _Derivation:
         loss: Tensor,
         recorded: Graph,
         signals: Signals | None = None,
+        by_rule: bool = False,
     ) -> None:
         network = share_data(collect_sums(network))
         self.network, self.reason = network, reason
@@ -165,7 +167,7 @@ class _Derivation:
         self.sequences = name_apart(network)
         self.names: dict[int, str] = {}
         self.reader = LetterReader(network, self.names)
-        self.names.update(NamedSignals(self.reader).letters())
+        self.names.update(NamedSignals(self.reader, by_rule).letters())
         self.ways = WaysBack(self.reader, self.sequences, as_symbol(1.0, loss.data))
         self.alive = self.ways.alive
 

@@ -99,6 +99,11 @@ class Term:
         return getattr(self.formula, "notation", None) in (ADD, SUBTRACT, NEGATIVE)
 
     @property
+    def is_negative(self) -> bool:
+        """Whether the formula is one product or sum with a minus in front."""
+        return getattr(self.formula, "notation", None) is NEGATIVE
+
+    @property
     def when(self) -> str:
         """The one step at which it comes back, in words; "" if it comes back at every step."""
         return "" if self.only is None else name_step(*self.only)

@@ -32,6 +32,7 @@ class LetterReader(Reader):
         super().__init__(network, lambda wire, step: None)
         self.names = names
         self._known: dict[tuple[str, int, int | None], Variable] = {}
+        self._delayed: dict[int, Any] = {}  # what each delay hands on, by its wire
 
     def letter(self, name: str, wire: int, value: Any, offset: int | None, δ: bool) -> Variable:
         """Return a signal, or its δ; the same object for the same signal."""
@@ -54,8 +55,10 @@ class LetterReader(Reader):
             signal = self.written_at(source)
             return spread(signal, np.shape(value)) if node.kind is Kind.BROADCAST else signal
         if node.kind in DELAYS:
-            before = self.written_at(node.inputs[0])
-            return shifted(before, -1 if node.kind is Kind.DELAY else +1)
+            if wire not in self._delayed:  # a signal times itself is its square
+                before = self.written_at(node.inputs[0])
+                self._delayed[wire] = shifted(before, -1 if node.kind is Kind.DELAY else +1)
+            return self._delayed[wire]
         if node.kind is Kind.TAP:
             return self.tapped(node, value)
         if node.kind is Kind.CONSTANT:

@@ -31,6 +31,7 @@ def letters(
     user_of: Callable[[int], list[Node]],
     step_of: Callable[[Node], int],
     is_error: Callable[[Node], bool],
+    picked: Callable[[Node], tuple[int, str] | None] = lambda node: None,
 ) -> dict[int, str]:
     """Return the name of each node's signal, by the wire on which the signal leaves the node.
 
@@ -46,6 +47,8 @@ def letters(
         The signal whose steps a node collects.
     is_error : (node) -> bool
         Whether its signal is the difference of a signal and data.
+    picked : (node) -> (wire, ending) or None
+        The signal of which a node picks one step, and an ending that says which.
     """
     nodes = list(nodes)
     named = {node.outputs[0]: node for node in nodes if is_named(node)}
@@ -74,7 +77,10 @@ def letters(
         wire = node.outputs[0]
         if wire not in names:
             step = names.get(step_of(node)) if node.kind is Kind.COLLECT else None
-            if step is None:
+            of, ending = picked(node) or (None, "")
+            if of in names:
+                letter = with_ending(names[of], ending)
+            elif step is None:
                 sums = "e" if is_error(node) else other_sum
                 letter = _letter(node, user_of(wire), names, net_input, sums)
                 if letter == LOSS and LOSS in names.values():

@@ -24,10 +24,12 @@ class NamedSignals:
     Parameters
     ----------
     reader : LetterReader
+    by_rule : bool
+        Whether a product of matrices has a name where its δ would be a long formula: for readers.
     """
 
-    def __init__(self, reader: LetterReader) -> None:
-        self.reader, self.network = reader, reader.network
+    def __init__(self, reader: LetterReader, by_rule: bool = False) -> None:
+        self.reader, self.network, self.by_rule = reader, reader.network, by_rule
         self.maker, self.user = self.network.maker, self.network.user
 
     def letters(self) -> dict[int, str]:
@@ -38,7 +40,18 @@ class NamedSignals:
             lambda wire: [n for n, _ in self._uses(wire)],
             lambda node: self.network.source(node.inputs[0], PASSING).outputs[0],
             self._is_error,
+            self._picked,
         )
+
+    def _picked(self, node: Node) -> tuple[int, str] | None:
+        """Return the signal of which a node picks one step, and what says which; None of others."""
+        read = self.reader.step_read(node)
+        if read is None:
+            return None
+        source = self.network.source(read[0], PASSING)
+        steps = len(self.network.wires[read[0]].value)
+        ends = {0: "first", steps - 1: "last"}
+        return source.outputs[0], f"_{ends.get(read[1], read[1])}"
 
     def _is_error(self, node: Node) -> bool:
         """Return whether a signal is the difference of a signal and data."""
@@ -94,6 +107,8 @@ class NamedSignals:
         if self._has_a_rule_of_its_result(node) or self._is_read_at_a_step(node, user):
             return True
         is_product = node.kind is Kind.BILINEAR and not node.works_by_entry
+        if self.by_rule and is_product and self._is_operand_of_several(user):
+            return True
         is_arranged = node.kind is Kind.LINEAR and user.kind is Kind.REDUCTION
         is_net_input = (
             is_arranged
@@ -104,6 +119,18 @@ class NamedSignals:
             )
         )
         return is_net_input or user.kind in (*DELAYS, Kind.OUTPUT)
+
+    def _is_operand_of_several(self, user: Node) -> bool:
+        """Return whether a function of several signals reads a signal, as it is or n times it."""
+        while user.kind is Kind.BILINEAR and user.works_by_entry:
+            makers = [self.network.source(wire, PASSING) for wire in user.inputs]
+            if not any(self._as_number(x, port, user) for port, x in enumerate(makers)):
+                return True
+            uses = [one for one, _ in self._uses(user.outputs[0])]
+            if len(uses) != 1:
+                return False
+            (user,) = uses
+        return user.kind is Kind.ELEMENTWISE and len(user.inputs) > 1
 
     def _has_a_rule_of_its_result(self, node: Node) -> bool:
         """Return whether the δ of an operand is told by the result, which is no single entry's."""

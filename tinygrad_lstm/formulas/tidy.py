@@ -50,7 +50,7 @@ def sum_of(terms: list[Any]) -> Any:
     >>> sum_of([-(a * b), c, a * c])
     a ∘ (c - b) + c
     """
-    products = _multiplied_out([_product_of(term) for term in terms])
+    products = _multiplied_out([_product_of(term) for term in _one_total(terms)])
     done: list[Any] = []
     while products:
         first, *products = products
@@ -64,6 +64,46 @@ def sum_of(terms: list[Any]) -> Any:
     if not positive:
         return -reduce(lambda a, b: a + b, negative)
     return reduce(lambda a, b: a - b, negative, reduce(lambda a, b: a + b, positive))
+
+
+def _one_total(terms: list[Any]) -> list[Any]:
+    """Return terms of which those that are sums over the same axes are the sum of one sum.
+
+    >>> a, b, c = Symbol("a", np.ones(3)), Symbol("b", np.ones(3)), Symbol("c", np.ones(3))
+    >>> sum_of([(a * b).sum(), -(a * c).sum()])
+    Σ (a ∘ (b - c))
+    """
+    kinds = [_total_of(term) for term in terms]
+    merged: dict[Hashable, list[Any]] = {}
+    for kind, term in zip(kinds, terms, strict=True):
+        if kind is not None:
+            merged.setdefault(kind, []).append(term)
+    done: list[Any] = []
+    for kind, term in zip(kinds, terms, strict=True):
+        several = merged.get(kind, []) if kind is not None else []
+        if len(several) < 2:
+            done.append(term)
+        elif term is several[0]:
+            inner = [
+                -_positive(x).operands[0] if _is_negative(x) else x.operands[0] for x in several
+            ]
+            done.append(with_operands(_positive(term), (sum_of(inner),)))
+    return done
+
+
+def _positive(term: Any) -> Any:
+    return term.operands[0] if _is_negative(term) else term
+
+
+def _total_of(term: Any) -> Hashable | None:
+    """Return a key of the axes that a sum goes over, and of its operand's shape; None of others."""
+    inner = _positive(term) if isinstance(term, Symbol) else term
+    if not isinstance(inner, Symbol) or not getattr(inner.notation, "text", "").startswith("Σ"):
+        return None
+    operand = inner.operands[0]
+    if not isinstance(operand, Symbol) or len(inner.operands) != 1:
+        return None
+    return str(inner.notation), str(inner.parameters), np.shape(operand.value)
 
 
 @dataclass(frozen=True, eq=False)
