@@ -21,7 +21,7 @@ README = ROOT.parent / "README.md"
 # the wings in the order in which data passes them, and what each may import: only wings above it
 ALL = (
     "interruption errors files engine network formulas compiled nn optim interop check drawing "
-    "train data derivations tasks"
+    "page train data derivations tasks"
 )
 WINGS = {
     "interruption": "", "errors": "", "files": "errors", "data": "", "derivations": "",
@@ -33,6 +33,7 @@ WINGS = {
     "interop": "errors files engine nn",
     "check": "errors files engine network formulas",
     "drawing": "errors files engine network formulas check",
+    "page": "errors files engine network formulas check drawing",
     "train": "errors files data engine network formulas compiled nn optim interop check drawing",
     "tasks": "errors data engine nn",
     "demo": ALL, "gallery": f"{ALL} demo", "cli": f"{ALL} demo gallery",
@@ -142,7 +143,7 @@ def test_there_are_no_cycles():
 
 
 def test_there_are_few_rooms_at_the_top():
-    assert len({wing(module) for module in SOURCES}) <= 22
+    assert len({wing(module) for module in SOURCES}) <= 23
 
 
 @EVERY

@@ -330,6 +330,7 @@ CALLS: dict[str, Call] = {
         tg.draw, loss_of_row(), None, view="both", fold=None, values=None, heat=True,
         level="scalar", highlight="dense.W", title="t", legend=False,
     ),
+    "show": lambda: call(tg.show, loss_of_row(), None, answers=True, title="t"),
     "signals": lambda: call(tg.signals, loss_of_steps()),
     "ledger": lambda: call(tg.ledger, loss_of_steps(), "w", by="step"),
     "cull": lambda: call(
@@ -826,6 +827,8 @@ COMMANDS = {
              "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",
              "--title", "t"],
     "explain": ["explain", "net.py", "--wrt", "x", "--of", "loss"],
+    "show": ["show", "net.py", "--out", "net.html", "--hand", "hand.npz", "--of", "loss",
+             "--title", "t"],
     "train": ["train", "data.csv", "--target", "x", "--out", "run", "--epochs", "1",
               "--window", "2", "--lr", "0.1", "--features", "x"],
     "derive": ["derive", "net.py", "--to", "numpy", "--wrt", "x", "--of", "loss"],

@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from .network.graph import Graph as Graph
     from .network.graph import graph as graph
     from .network.signals import signals as signals
+    from .page.show import show as show
     from .train.cull import cull as cull
     from .train.ledger import ledger as ledger
     from .train.watch import watch as watch
@@ -147,10 +148,10 @@ __all__ = [
     "log10", "log_softmax", "logaddexp", "logsumexp", "matmul", "matrix_transpose", "max",
     "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "nn", "no_grad",
     "norm", "optim", "outer", "overlap_add", "parallel", "power", "prod", "ravel", "relu",
-    "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "sigmoid", "sign", "signals",
-    "sin", "sinh", "sliding_windows", "softmax", "softplus", "split", "sqrt", "square", "squeeze",
-    "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes", "tan", "tanh", "tasks",
-    "tensor", "train", "transpose", "unstack", "var", "vjp", "watch", "where",
+    "remainder", "reshape", "rint", "scatter", "scatter_add", "scope", "show", "sigmoid", "sign",
+    "signals", "sin", "sinh", "sliding_windows", "softmax", "softplus", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "steps", "stop_gradient", "subtract", "sum", "swapaxes", "tan",
+    "tanh", "tasks", "tensor", "train", "transpose", "unstack", "var", "vjp", "watch", "where",
 ]
 # fmt: on
 
@@ -167,7 +168,8 @@ _LATER = {
     "gnvp": "engine.jacobians", "gradcheck": "check.gradcheck", "graph": "network.graph",
     "hessian": "engine.jacobians",
     "hvp": "engine.jacobians", "jacobian": "engine.jacobians", "ledger": "train.ledger",
-    "signals": "network.signals", "vjp": "engine.jacobians", "watch": "train.watch",
+    "show": "page.show", "signals": "network.signals", "vjp": "engine.jacobians",
+    "watch": "train.watch",
 } | {name: f"engine.functions.{subject}" for name, subject in _OF_SUBJECTS.items()}  # fmt: skip
 __all__ += sorted(_OF_SUBJECTS)
 

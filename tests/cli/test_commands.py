@@ -50,6 +50,18 @@ def test_a_network_is_drawn(network, tmp_path, capsys, options, text):
     assert text in out.read_text("utf-8")
 
 
+def test_a_page_is_written(network, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["show", str(network), "--of", "error", "--title", "mine"]) == 0
+    assert capsys.readouterr().out.strip() == "network.html"
+    assert "<title>mine</title>" in (tmp_path / "network.html").read_text("utf-8")
+    np.savez(tmp_path / "hand.npz", **{"lstm.W": np.ones((2, 12))})
+    more = ["--hand", "hand.npz", "--no-answers", "-o", "report.html"]
+    assert cli.main(["show", str(network), "--of", "error", *more]) == 0
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert '"first_name":"lstm.W' in text and '"backward":' not in text
+
+
 def test_the_picture_is_called_like_the_network_unless_it_is_said(network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["draw", str(network), "--of", "error", "--style", "tape"]) == 0

@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import runpy
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
@@ -26,7 +24,6 @@ from ..drawing.draw import LEVELS, VIEWS, draw
 from ..drawing.styles import STYLES
 from ..engine.memory import keep_freed_memory
 from ..engine.spelling import spell_what_is_unknown
-from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..files.cache import clear_cache
 from ..formulas.derivation import Derivation
@@ -34,6 +31,8 @@ from ..formulas.derive import derive
 from ..formulas.explain import STYLES as EXPLANATIONS
 from ..formulas.explain import explain
 from ..interruption import INTERRUPTED
+from .network_file import tensor_from
+from .showing import add_show
 from .silence import Terminal, silence
 from .training import add_commands
 
@@ -213,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="one line for all steps (default: where that can be)")  # fmt: skip
     sub.set_defaults(run=_derive)
 
+    add_show(commands, loss)
     add_commands(commands)
 
     sub = commands.add_parser(
@@ -334,56 +334,3 @@ def _cache(chosen: argparse.Namespace, terminal: Terminal) -> bool:
     count = clear_cache()
     _print(terminal, f"removed {count} {'file' if count == 1 else 'files'}")
     return True
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # the error's own __str__ may raise
-        return "with no message"
-
-
-@contextmanager
-def _as_a_program(path: Path) -> Iterator[None]:
-    """Run a file as its own folder's program, and restore the process's folder and paths after."""
-    before = os.getcwd(), sys.argv, sys.path[:]
-    sys.argv, sys.path[:0] = [str(path)], [str(path.resolve().parent)]
-    try:
-        yield
-    finally:
-        os.chdir(before[0])
-        sys.argv, sys.path[:] = before[1:]
-
-
-def tensor_from(path: Path, name: str, quotes: bool = True) -> Tensor:
-    """Run a Python file, and return its Tensor of a name.
-
-    Unless ``quotes``, the error repeats no text that the file raised: it may be an answer.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read or raises an error, or has no Tensor of that name.
-    """
-    try:
-        with _as_a_program(path):
-            values = runpy.run_path(str(path), run_name="network")
-    except KeyboardInterrupt:
-        raise
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    except BaseException as error:  # a file may raise anything, SystemExit too
-        where = [line for line in traceback.extract_tb(error.__traceback__) if path.name in line[0]]
-        line = f" in line {where[-1].lineno}" if where else ""
-        reason = f": {_message(error)}" if quotes else ""
-        raise UsageError(f"{path}: {type(error).__name__}{line}{reason}") from None
-    if sys.stdout is not None and sys.stdout.closed:
-        raise UsageError(f"{path}: found standard output closed by the file, expected it open")
-    tensor = values.get(name)
-    if not isinstance(tensor, Tensor):
-        tensors = sorted(key for key, value in values.items() if isinstance(value, Tensor))
-        raise UsageError(
-            f"{path}: found no Tensor called {name!r}; "
-            f"it has {', '.join(tensors) if tensors else 'none at all'}; say which with --of"
-        )
-    return tensor

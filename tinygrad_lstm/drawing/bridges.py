@@ -1,7 +1,7 @@
 """Bridges where lines cross: the one line is interrupted beside the other.
 
 Knows the DOT text with places that a layout program writes. A bridge is a white stroke along the
-upper line, and the line drawn anew on top of the stroke.
+upper line, and the line drawn anew on top of the stroke; its class names the ends of the line.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from typing import NamedTuple
+
+import numpy as np
 
 from .joints import ATTRIBUTE, STATEMENT, curve
 
@@ -44,8 +46,8 @@ def bridge(places: str) -> str:
         pos = _text([point for one, other in pairwise(points) for point in (one, one, other)])
         pos = f"{pos} {_text(points[-1:])}"
         for color, wide in (("white", width + 2 * GAP), (look.get("color", '"black"'), width)):
-            drawn = f'color={color}, penwidth={wide:g}, dir=none, pos="{pos}"'
-            more.append(f"{identity} -> {identity} [{drawn}];")
+            drawn = f"color={color}, penwidth={wide:g}, dir=none, class={look['class']}"
+            more.append(f'{identity} -> {identity} [{drawn}, pos="{pos}"];')
     body, _, end = places.rpartition("}")
     return body + "\n".join(more) + "\n}" + end
 
@@ -85,26 +87,24 @@ def _strokes(
         is_clear = min(abs(place - end) for end in ends) > CLEAR
         thirds = (line for line in lines if line is not one and line is not other)
         if is_clear and not any(_passes(line, place) for line in thirds):
-            yield [place - HALF * way, place + HALF * way], upper.look
+            name = "--".join(sorted(upper.ends))
+            yield [place - HALF * way, place + HALF * way], {**upper.look, "class": f'"{name}"'}
 
 
 def _crossings(
     points: list[complex], others: list[complex]
 ) -> Iterator[tuple[complex, complex, complex]]:
     """Yield each point where two lines cross, and the directions of the lines there."""
-    for a, b in pairwise(points):
-        for c, d in pairwise(others):
-            if max(a.real, b.real) < min(c.real, d.real) or max(c.real, d.real) < min(
-                a.real, b.real
-            ):
-                continue
-            one, other = b - a, d - c
-            area = _cross(one, other)
-            if abs(area) <= STEEP * abs(one) * abs(other):
-                continue
-            s, t = _cross(c - a, other) / area, _cross(c - a, one) / area
-            if 0 <= s < 1 and 0 <= t < 1:
-                yield a + s * one, one / abs(one), other / abs(other)
+    a, c = np.array(points[:-1])[:, None], np.array(others[:-1])[None]
+    one, other = np.array(points[1:])[:, None] - a, np.array(others[1:])[None] - c
+    area = _cross(one, other)
+    is_steep = np.abs(area) > STEEP * np.abs(one) * np.abs(other)
+    with np.errstate(all="ignore"):
+        s, t = _cross(c - a, other) / area, _cross(c - a, one) / area
+    for i, j in np.argwhere(is_steep & (s >= 0) & (s < 1) & (t >= 0) & (t < 1)):
+        along_one, along_other = complex(one[i, 0]), complex(other[0, j])
+        place = points[i] + float(s[i, j]) * along_one
+        yield place, along_one / abs(along_one), along_other / abs(along_other)
 
 
 def _passes(line: Line, place: complex) -> bool:
@@ -121,8 +121,8 @@ def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     )  # fmt: skip
 
 
-def _cross(one: complex, other: complex) -> float:
-    return (one.conjugate() * other).imag
+def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.asarray((one.conjugate() * other).imag)
 
 
 def _text(points: list[complex]) -> str:

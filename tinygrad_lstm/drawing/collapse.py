@@ -91,8 +91,7 @@ def _paths_of(drawn: Skeleton, names: Iterable[str]) -> set[Path]:
     known = {scope[:end] for scope in scopes for end in range(1, len(scope) + 1)}
     paths: set[Path] = set()
     for name in names:
-        path = tuple(name.split("."))
-        inside = [module for module in known if module[-len(path) :] == path]
+        inside = [path for path in known if f".{'.'.join(path)}".endswith(f".{name}")]
         if not inside:
             modules = sorted(".".join(module) for module in known)
             raise SignalError(f"draw: no module is called {name!r}; {nearest(name, modules)}")

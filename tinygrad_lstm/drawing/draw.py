@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # what runs programs and writes files is loaded when there is
 
     from ..check import Report
     from .render import Picture
+    from .skeleton import Skeleton
 
 MOST_SHOWN = 1000  # nodes of a graph that a notebook shows unasked
 MOST_PLACES = 10_000  # of a picture
@@ -151,7 +152,7 @@ def draw(
             network, notes = _as_drawn(drawn, fold, numbers=False)
             dot = _in_style(style, own, network, view, title)
     else:
-        dot, notes = _wan(
+        dot, notes = draw_parts(
             drawn,
             view,
             fold,
@@ -164,17 +165,17 @@ def draw(
             names,
             title,
             legend,
-            wrong or _Wrong(),
+            wrong,
             digits,
             entries,
-        )
+        )[:2]
     picture = Picture(dot, notes)
     if path is not None:
         picture.save(path)
     return picture
 
 
-class _Wrong(NamedTuple):
+class Wrong(NamedTuple):
     """What a Report finds wrong: where the mistake acts, the first wrong signal, and remarks."""
 
     places: tuple[str, ...] = ()
@@ -183,21 +184,21 @@ class _Wrong(NamedTuple):
     title: str = ""
 
 
-def _from_report(of: Any) -> tuple[Tensor | Graph, _Wrong | None]:
+def _from_report(of: Any) -> tuple[Tensor | Graph, Wrong | None]:
     """Return the network to draw, and what is wrong in it if a Report is given."""
     if type(of).__name__ != "Report":  # by name, so that it need not be loaded
         return of, None
     blame = of.blame if of.is_wrong else None
     if blame is None:
-        return of.loss, _Wrong()
+        return of.loss, Wrong()
     title = f"first wrong: {blame.signal}"
     entry = ", ".join(map(str, blame.at))
     remarks = [title + f" at ({entry}{',' * (len(blame.at) == 1)})" * bool(blame.at)]
     if not of.best:
-        return of.loss, _Wrong((), (blame.signal,), tuple(remarks), title)
+        return of.loss, Wrong((), (blame.signal,), tuple(remarks), title)
     places = tuple(dict.fromkeys(mistake.where for mistake in of.best[0].mistakes))
     remarks.append(f"mistake: {of.best[0].says}")
-    return of.loss, _Wrong(places, (blame.signal,), tuple(remarks), title)
+    return of.loss, Wrong(places, (blame.signal,), tuple(remarks), title)
 
 
 def _tape(of: Tensor | Graph, view: str, title: str) -> str:
@@ -222,12 +223,14 @@ def _in_style(style: str, draws: Style, network: Graph, view: str, title: str) -
     return "".join(texts)
 
 
-def _wan(
-    of: Tensor | Graph, view: str, fold: bool | None, every_step: bool,
-    values: int | bool | None, heat: bool, depth: int | None, opened: tuple[str, ...], level: str,
-    highlight: tuple[str, ...], title: str, legend: bool, wrong: _Wrong, digits: int, entries: int,
-) -> tuple[str, list[str]]:  # fmt: skip
-    """Return the DOT text, and the notes of its legend on this picture alone."""
+def draw_parts(
+    of: Tensor | Graph, view: str, fold: bool | None, every_step: bool = False,
+    values: int | bool | None = None, heat: bool = False, depth: int | None = None,
+    opened: tuple[str, ...] = (), level: str = "tensor", highlight: tuple[str, ...] = (),
+    title: str = "", legend: bool = True, wrong: Wrong | None = None, digits: int = 3,
+    entries: int = 3,
+) -> tuple[str, list[str], Skeleton, Graph]:  # fmt: skip
+    """Return the DOT text of a picture, the notes of its legend, its parts, and the network."""
     from .blocks import draw_blocks_once
     from .collapse import collapse
     from .gaps import shorten
@@ -240,6 +243,7 @@ def _wan(
     from .wan import dot
 
     values = None if values is False else values  # False, which is not step 0
+    wrong = wrong or Wrong()
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
     drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
@@ -282,7 +286,7 @@ def _wan(
     wrap(drawn)
     notes = drawn.notes
     drawn.notes = [*_ranges(network), *shapes, *notes]
-    return dot(drawn, view, title, legend=legend), notes
+    return dot(drawn, view, title, legend=legend), notes, drawn, network
 
 
 def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[Graph, list[str]]:

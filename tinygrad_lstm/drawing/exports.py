@@ -97,7 +97,7 @@ def _arrows(root: Element) -> Iterator[tuple[list[str], bool]]:
 
 
 def _groups(root: Element, kind: str) -> Iterator[Element]:
-    return (group for group in root.iter(f"{SVG}g") if group.get("class") == kind)
+    return (group for group in root.iter(f"{SVG}g") if kind in group.get("class", "").split())
 
 
 def _points_back(group: Element) -> bool:

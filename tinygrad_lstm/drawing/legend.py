@@ -105,6 +105,12 @@ def below(drawn: Skeleton) -> str:
     return "".join(escape(line, longest=2 * widest) + r"\l" for line in lines)
 
 
+def legend_texts(drawn: Skeleton) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Return the marks of a picture, each in the network and in the adjoint, and the notes."""
+    gradients = [clip_text(x, WIDEST) for x in _gradients_below(drawn)]
+    return [HEAD, *_marks(drawn)], [*_notes(drawn), *gradients]
+
+
 def _table(drawn: Skeleton, count: int) -> list[str]:
     """Return the lines of the table of marks, which has one part, or two side by side."""
     rows = _marks(drawn)

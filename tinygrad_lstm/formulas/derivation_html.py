@@ -30,7 +30,7 @@ td.number { color: #999; } tr.line td { border-top: 1px solid #eee; }
 
 def html(derivation: Derived) -> str:
     """Return the derivation as a page in HTML."""
-    to_math = _converter()
+    to_math = converter()
     layout = page(derivation)
     title = escape(f"Derivation of {layout.title}")
     parts = [
@@ -55,7 +55,14 @@ def html(derivation: Derived) -> str:
     return "\n".join([*parts, "</body></html>\n"])
 
 
-def _converter() -> Callable[[str], str]:
+def converter() -> Callable[[str], str]:
+    """Return a function from LaTeX to MathML.
+
+    Raises
+    ------
+    PackageError
+        If latex2mathml is not installed; the message says how to get it.
+    """
     try:
         from latex2mathml.converter import convert
     except ImportError:
@@ -76,20 +83,24 @@ def _group(
     return f"<h3>{escape(group.title)}</h3>\n<table>\n{rows}\n</table>"
 
 
+def math_rows(line: Line, to_math: Callable[[str], str]) -> list[str]:
+    """Return the rows of a line, forward or backward, in MathML."""
+    is_forward = not line.left.is_delta
+    rows = forward_rows(Group("", (line,))) if is_forward else backward(line)
+    return [to_math(_bare(row)) for row in rows]
+
+
 def _forward(line: Line, to_math: Callable[[str], str]) -> str:
-    (text,) = forward_rows(Group("", (line,)))
-    return (
-        f'<tr class="line"><td class="number">({line.number})</td>'
-        f"<td>{to_math(_bare(text))}</td></tr>"
-    )
+    (text,) = math_rows(line, to_math)
+    return f'<tr class="line"><td class="number">({line.number})</td><td>{text}</td></tr>'
 
 
 def _backward(line: Line, to_math: Callable[[str], str]) -> str:
     before = number = ""
     if line.forward is not None:
         number = f"({line.forward.number})"
-        before = to_math(_bare(forward_rows(Group("", (line.forward,)))[0]))
-    rows = "<br>".join(to_math(_bare(row)) for row in backward(line))
+        (before,) = math_rows(line.forward, to_math)
+    rows = "<br>".join(math_rows(line, to_math))
     numbered = f'<td class="number">{number}</td><td>{before}</td>'
     return f'<tr class="line">{numbered}<td>{rows}</td></tr>'
 

@@ -148,6 +148,12 @@ def summed(term: Term, write: Callable[[Any], str] = written) -> str:
     return f"Σₖ ({formula})" if term.is_sum else f"Σₖ {formula}"
 
 
+def one_line(line: Line) -> str:
+    """Return the equation of a line as text, without breaks and without the ways back."""
+    terms = " + ".join(summed(term) for term in line.terms).replace("+ −", "− ")
+    return f"{named(line.left)} = {terms}"
+
+
 def _broken(head: str, formula: str, note: str = "") -> Iterator[str]:
     """Return an equation on lines that are not too long, with a note to the right."""
     pad = " " * len(head)

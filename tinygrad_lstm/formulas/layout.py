@@ -44,25 +44,16 @@ class Page:
 
 def page(derivation: Derived) -> Page:
     """Return the layout of a derivation."""
-    gates, sequences = gates_of(derivation), _sequences(derivation)
-    numbers: dict[int, Line] = {}
+    gates, sequences = gates_of(derivation), sequences_of(derivation)
+    numbers = _forward_lines(derivation, gates, sequences)
     forward_groups: list[tuple[_Heading, list[Line]]] = []
-    equations = [
-        x for x in derivation.equations
-        if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out
-    ]  # fmt: skip
+    equations = _forward_equations(derivation)
     titles = _titles(derivation, equations)
     when = _times(equations)
-    for number, same in enumerate(one_for_gates(equations, gates), start=1):
-        for x in same:
-            formula = as_read(x.terms[0].formula, sequences)
-            numbers[x.signal.wire] = Line(x.signal, (Term(formula),), number=number)
-        line = with_letter(same, gates) or numbers[same[0].signal.wire]
-        _put(
-            forward_groups,
-            (titles[same[0].signal.wire], when[same[0]]),
-            replace(line, number=number),
-        )
+    for same in one_for_gates(equations, gates):
+        line = numbers[same[0].signal.wire]
+        together = replace(with_letter(same, gates) or line, number=line.number)
+        _put(forward_groups, (titles[line.left.wire], when[same[0]]), together)
     backward_groups: list[tuple[_Heading, list[Line]]] = []
     back = [x for x in derivation.equations if x.stage is Stage.BACKWARD]
     when = _times(back)
@@ -126,6 +117,43 @@ def page(derivation: Derived) -> Page:
     )
 
 
+def lines_apart(derivation: Derived) -> dict[Stage, dict[int, Line]]:
+    """Return the line of each signal by itself, forward and backward, by the signal's wire.
+
+    Numbers are those of the page, where a line may stand for several signals.
+    """
+    gates, sequences = gates_of(derivation), sequences_of(derivation)
+    forward = _forward_lines(derivation, gates, sequences)
+    by_name = {line.left.name: line for line in forward.values()}
+    no_rules = Rules((), Dummies([]))
+    lines: dict[Stage, dict[int, Line]] = {Stage.BACKWARD: {}, Stage.GRADIENT: {}}
+    for x in derivation.equations:
+        if x.stage in lines:
+            signal, told = at_each_step(x.signal, summands(x.terms, sequences))
+            terms = tuple(replace(term, uses=()) for term in told)
+            line = Line(signal, terms, forward.get(x.signal.wire))
+            lines[x.stage][x.signal.wire] = with_numbers(line, by_name, no_rules)
+    return {Stage.FORWARD: forward, **lines}
+
+
+def _forward_equations(derivation: Derived) -> list[Equation]:
+    return [
+        x for x in derivation.equations
+        if x.stage is Stage.FORWARD and x.signal.wire not in derivation.left_out
+    ]  # fmt: skip
+
+
+def _forward_lines(derivation: Derived, gates: Gates, sequences: Set[int]) -> dict[int, Line]:
+    """Return the forward line of each signal, with the number that those of all gates share."""
+    lines = {}
+    groups = one_for_gates(_forward_equations(derivation), gates)
+    for number, same in enumerate(groups, start=1):
+        for x in same:
+            formula = as_read(x.terms[0].formula, sequences)
+            lines[x.signal.wire] = Line(x.signal, (Term(formula),), number=number)
+    return lines
+
+
 _Heading = tuple[str, str]  # a title, and when its lines are computed
 
 
@@ -157,7 +185,7 @@ def _asked(derivation: Derived) -> Iterator[Equation]:
             yield x
 
 
-def _sequences(derivation: Derived) -> set[int]:
+def sequences_of(derivation: Derived) -> set[int]:
     """Return the wires of the signals that have the steps on their first axis."""
     read = {
         leaf.wire

@@ -1,0 +1,1 @@
+"""A page in HTML that plays the forward and the backward pass through the drawn network."""

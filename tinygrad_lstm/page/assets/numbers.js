@@ -1,0 +1,115 @@
+// Numbers of the page: the rows of the table, how a number is written, and its colour.
+
+const byId = id => document.getElementById(id);
+const PAGE = JSON.parse(byId("data").textContent);
+const { signals: SIGNALS, loops: LOOPS, group: GROUP } = PAGE;
+const known = new Map();
+
+/** Return a row of the table: each number is the first bytes of a float of 32 bits. */
+function row(place) {
+  if (!known.has(place)) {
+    const text = PAGE.rows[place], width = Number(text[0]), bytes = atob(text.slice(1));
+    const count = bytes.length / width, view = new DataView(new ArrayBuffer(4 * count));
+    for (let n = 0; n < count; n++)
+      for (let at = 0; at < width; at++) view.setUint8(4 * n + at, bytes.charCodeAt(width * n + at));
+    known.set(place, Float32Array.from({ length: count }, (_, n) => view.getFloat32(4 * n)));
+  }
+  return known.get(place);
+}
+
+/** Return a number with four digits. */
+function digits(number) {
+  if (!Number.isFinite(number)) return Number.isNaN(number) ? "nan" : number > 0 ? "∞" : "−∞";
+  const size = Math.abs(number);
+  const text = size === 0 ? "0" : size < 1e-3 || size >= 1e5
+    ? number.toExponential(2).replace("e+", "e") : String(Number(number.toPrecision(4)));
+  return text.replaceAll("-", "−");
+}
+
+const percent = part => `${digits(Number((100 * part).toPrecision(3)))} %`;
+
+/** Return the size of something at a step: its Euclidean norm, or the largest of a group of steps. */
+function sizeAt(numbers, step) {
+  const sizes = row(numbers.size);
+  return sizes.length === 1 ? sizes[0] : sizes[Math.floor(step / GROUP)];
+}
+
+/** Return the entries of something at a step, or null if the page holds them in groups only. */
+function entriesAt(numbers, step, isTimed) {
+  const map = numbers.map;
+  if (!map || map.down > 1 || map.across > 1) return null;
+  const cells = row(map.at);
+  return isTimed ? cells.slice(step * map.columns, (step + 1) * map.columns) : cells;
+}
+
+/** Return the numbers of something at a step as text: its entries, or its norm if they are many. */
+function written(numbers, step, isTimed, most = 6) {
+  if (!numbers) return "";
+  const cells = entriesAt(numbers, step, isTimed);
+  if (cells && cells.length === 1) return digits(cells[0]);
+  if (cells && cells.length <= most) return `[${[...cells].map(digits).join(", ")}]`;
+  return `‖·‖ = ${digits(sizeAt(numbers, step))}` + (isTimed && GROUP > 1 ? ` (largest of ${GROUP} steps)` : "");
+}
+
+/** Return the numbers of a signal, or of its δ, at a step of its loop; beyond the ends too. */
+function numbersOf(place, isDelta, step) {
+  const signal = SIGNALS[place], loop = LOOPS[signal.loop], isTimed = Boolean(loop);
+  if (isTimed && (step < 0 || step >= loop.count)) {
+    if (isDelta) return "0 (there is no such step)";
+    return signal.start === undefined ? "0" : numbersOf(signal.start, false, 0);
+  }
+  return written(isDelta ? signal.delta : signal.value, step, isTimed);
+}
+
+// Cividis (Nuñez, Anderton and Renslow, 2018), which colour-blind people read like all others.
+const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+const SIGNED = ["#b35806", "#e08214", "#fdb863", "#f1e3cf", "#f4f4f4", "#d5dbe9", "#92a9d6", "#4f74b8", "#1f4690"];
+
+const isDark = () => document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme
+  && matchMedia("(prefers-color-scheme: dark)").matches);
+
+function between(colors, part) {
+  const at = Math.max(0, Math.min(1, part)) * (colors.length - 1), low = Math.min(Math.floor(at), colors.length - 2);
+  const [one, other] = [colors[low], colors[low + 1]].map(hex => [1, 3, 5].map(n => parseInt(hex.slice(n, n + 2), 16)));
+  return `rgb(${one.map((x, n) => Math.round(x + (other[n] - x) * (at - low))).join(",")})`;
+}
+
+/** Return the colour of a size, by powers of ten: the larger, the farther from the background. */
+const sizeColor = part => between(CIVIDIS, isDark() ? 0.12 + 0.88 * part : 0.9 - 0.9 * part);
+const signedColor = part => between(SIGNED, (part + 1) / 2);
+
+/** Return a function that says where a size stands between the least and the largest, 0 to 1. */
+function scaleOf(sizes, decades) {
+  const most = Math.max(...sizes.filter(Number.isFinite), 0) || 1;
+  const least = Math.min(...sizes.filter(x => x > 0), most);
+  const low = Math.log10(Math.min(Math.max(least, most / 10 ** decades), most / 10));
+  const part = size => !(size > 0) ? 0 : Number.isFinite(size)
+    ? Math.max(0, (Math.log10(size) - low) / (Math.log10(most) - low)) : 1;
+  return { part, least: 10 ** low, most };
+}
+
+/** Return an element; text in it is text, and no markup. */
+function make(tag, attributes = {}, ...inside) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...inside.filter(part => part !== null && part !== undefined));
+  return element;
+}
+
+/** Return an equation: in MathML if the page has it, otherwise as text. */
+function equation(told) {
+  const box = make("div", { class: "equation", role: "group", "aria-label": told.text });
+  for (const math of told.math) {
+    const root = new DOMParser().parseFromString(math, "text/xml").documentElement;
+    if (root.localName === "math" && root.namespaceURI.endsWith("MathML")) box.append(document.importNode(root, true), make("br"));
+  }
+  if (!box.childNodes.length) box.append(make("code", {}, told.text));
+  return box;
+}
+
+/** Return the name of a signal as a button that chooses the signal. */
+const nameButton = (place, text) => make("button", {
+  type: "button", class: "name", onclick: () => choose(place) }, text || SIGNALS[place].name);

@@ -1,0 +1,63 @@
+// The page starts: the list of signals, the search, the keys, help and notes.
+
+function show(isTold) {
+  byId("slider").value = now.place;
+  byId("slider").setAttribute("aria-valuetext", name(now.place));
+  byId("when").textContent = name(now.place);
+  showNow();
+  paint();
+  showHere();
+  if (isTold && !now.timer) {
+    const signal = current(), own = SIGNALS[signal], told = isBack() ? own.backward : own.forward;
+    byId("live").textContent = `${name(now.place)}: ${told?.text ?? own.name}`;
+  }
+}
+
+function list(wanted) {
+  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = SIGNALS.map((signal, place) => ({ signal, place })).filter(({ signal }) => words.every(word => signal.name.toLowerCase().includes(word)));
+  byId("names").replaceChildren(...found.map(({ signal, place }) => make("li", {}, make("button", { type: "button", class: "name", "data-signal": place,
+    "aria-pressed": String(place === now.chosen), onclick: () => choose(place) }, signal.name), make("small", {}, ` ${signal.kind}`))));
+  if (!found.length) byId("names").append(make("li", { class: "quiet" }, "no signal has this name"));
+}
+
+const KEYS = [["Space", "play, pause"], ["→ ←", "one equation on, back"], ["Shift + → ←", "one step on, back"], ["Home End", "first, last"],
+  ["/", "search a signal"], ["Tab", "to the picture, then arrow keys from part to part, Enter chooses"], ["+ − 0", "larger, smaller, fit; or Ctrl and the wheel"], ["Esc", "no signal chosen"], ["?", "this help"]];
+addEventListener("keydown", event => {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("about").open) return;
+  const isText = event.target.matches?.("input[type=search]"), isRange = event.target.matches?.("input[type=range]");
+  if (event.key === "Escape") { byId("search").blur(); choose(-1); byId("search").value = ""; list(""); return; }
+  if (isText && event.key === "Enter") { const first = byId("names").querySelector("button"); if (first) { first.click(); byId("signal").focus(); } return; }
+  if (isText || (isRange && event.key !== " ")) return;
+  if (event.key === " " && event.target.matches?.("button, summary")) return;
+  const acts = { " ": play, ArrowRight: () => { pause(); event.shiftKey ? go(now.place + 1, -1) : move(1); },
+    ArrowLeft: () => { pause(); event.shiftKey ? go(now.place - 1, -1) : move(-1); }, Home: () => go(0, 0), End: () => go(PLACES.length - 1, -1),
+    "/": () => byId("search").focus(), "+": () => zoom(1.25), "-": () => zoom(0.8), 0: () => zoom(0), "?": () => byId("help").click() };
+  if (acts[event.key]) { event.preventDefault(); acts[event.key](); }
+});
+byId("play").onclick = play;
+byId("on").onclick = () => { pause(); move(1); };
+byId("back").onclick = () => { pause(); move(-1); };
+byId("slider").max = PLACES.length - 1;
+byId("slider").oninput = event => { pause(); go(Number(event.target.value), -1); };
+byId("search").oninput = event => list(event.target.value);
+byId("theme").onclick = () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; tools(); show(false); showSignal(); };
+for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => zoom(Number(button.dataset.zoom));
+byId("help").onclick = () => byId("about").showModal();
+byId("about").append(make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)])),
+  make("h2", {}, "Marks"), make("table", { class: "marks" }, make("tbody", {}, ...PAGE.marks.map((texts, n) => make("tr", {}, ...texts.map(text => make(n ? "td" : "th", {}, text)))))),
+  ...PAGE.remarks.map(text => make("p", {}, text)), make("button", { type: "button", autofocus: true, onclick: () => byId("about").close() }, "Close"));
+byId("notes").append(...PAGE.notes.map(text => make("p", { class: "note" }, text)));
+const phases = PLACES.map(x => x.run.phase);
+byId("track").replaceChildren(...["forward", "backward", "gradients"].filter(x => phases.includes(x)).map(phase => {
+  const part = make("span", { class: phase }, phase);
+  part.style.flex = phases.filter(x => x === phase).length;
+  return part;
+}));
+list("");
+showReport();
+showSignal();
+prepare();
+go(0, 0, false);
+if (PAGE.report?.first >= 0) choose(PAGE.report.first);
+document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,235 @@
+"""The pictures of a page, and the numbers on every arrow.
+
+Knows pictures, networks and the signals of the page. There is a picture for each choice of the
+modules that are drawn as boxes, and one of the first and the last steps, one below the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, combinations
+from typing import Any
+
+import numpy as np
+
+from ..drawing.draw import draw_parts
+from ..drawing.legend import legend_texts
+from ..drawing.marks import total
+from ..drawing.render import rendered
+from ..drawing.skeleton import Arc, Role, Skeleton, Sort, within
+from ..engine.kind import Kind
+from ..engine.tensor import Tensor
+from ..network.flow import DELAYS
+from ..network.graph import Graph
+from .gradients import Gradients, norms
+from .series import entries, grouped
+from .signals import PageSignals
+from .svg import trim
+
+MOST_MODULES = 3  # of which every choice has a picture; of more, each opens alone
+MOST_PICTURES = 12
+MOST_UNROLLED = 3000  # nodes of a network that is drawn step by step
+MOST_ON_ARROW = 512  # entries, at all steps, that an arrow says one by one
+AT_STEP = re.compile(r"\[(\d+)\]$")
+AT_ANY_STEP = re.compile(r"\(k(?:[-+−]\d+)?\)$")
+# nodes that are called like the signal that they hand on
+PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.TAP, Kind.HOLD)
+
+
+class Pictures:
+    """The pictures of a loss.
+
+    Parameters
+    ----------
+    loss : Tensor
+    signals : PageSignals
+    view : "both" or "forward"
+    """
+
+    def __init__(self, loss: Tensor, signals: PageSignals, view: str) -> None:
+        self.signals, self.view = signals, view
+        self.notes: list[str] = []
+        dot, _, skeleton, network = draw_parts(loss, view, None)
+        self.marks, self.remarks = legend_texts(skeleton)
+        dot = draw_parts(network, view, None, legend=False)[0]
+        self.modules = _modules(skeleton)
+        arrows = _Arrows(network, skeleton, signals)
+        self.data = [self._picture(dot, skeleton, arrows, {"open": self.modules})]
+        for opened in self._choices():
+            dot, _, skeleton, _ = draw_parts(
+                network, view, None, depth=0, opened=opened, legend=False
+            )
+            self.data.append(self._picture(dot, skeleton, arrows, {"open": [*opened]}))
+        count = sum(
+            len(network.loops[node.loop].steps) if node.loop is not None and node.folded else 1
+            for node in network.nodes
+        )
+        if network.folded and count <= MOST_UNROLLED:
+            self._add_steps(loss)
+        elif network.folded:
+            self.notes.append(f"The network step by step has {count} elements, and is not drawn.")
+
+    def _choices(self) -> Iterator[tuple[str, ...]]:
+        """Yield which modules are open, but for all of them."""
+        modules = self.modules
+        if not modules:
+            return
+        if len(modules) <= MOST_MODULES:
+            several = chain.from_iterable(combinations(modules, n) for n in range(len(modules)))
+            for opened in several:
+                if all(_parent(x, modules) in (None, *opened) for x in opened):
+                    yield opened
+            return
+        yield ()
+        for module in modules[: MOST_PICTURES - 1]:
+            yield tuple(x for x in modules if module == x or module.startswith(f"{x}."))
+        if len(modules) >= MOST_PICTURES:
+            self.notes.append(
+                f"Of {len(modules)} modules, the first {MOST_PICTURES - 1} open one by one."
+            )
+
+    def _add_steps(self, loss: Tensor) -> None:
+        dot, notes, skeleton, network = draw_parts(loss, self.view, False, legend=False)
+        arrows = _Arrows(network, skeleton, self.signals)
+        picture = self._picture(dot, skeleton, arrows, {"open": None})
+        self.data.append({**picture, "notes": notes})
+
+    def _picture(
+        self, dot: str, skeleton: Skeleton, arrows: _Arrows, own: dict[str, Any]
+    ) -> dict[str, Any]:
+        arcs = {(arc.tail, arc.head): at for at, arc in enumerate(skeleton.arcs)}
+        return {
+            **own, "svg": trim(rendered(dot, "svg").decode(), arcs),
+            "vertices": [self._vertex(vertex) for vertex in skeleton.vertices],
+            "arcs": [arrows.data(arc) for arc in skeleton.arcs],
+        }  # fmt: skip
+
+    def _vertex(self, vertex: Any) -> dict[str, Any]:
+        signal, step = place_of(vertex.name, self.signals)
+        words = " ".join(filter(None, vertex.forward)) or str(vertex.role)
+        data: dict[str, Any] = {"signal": signal, "says": words}
+        if step is not None:
+            data["step"] = step
+        if vertex.role is Role.MODULE:
+            data["module"] = vertex.name
+        return data
+
+
+def place_of(name: str, signals: PageSignals) -> tuple[int, int | None]:
+    """Return the place of the signal of a name, and its step if the name says one; -1 if none."""
+    places = signals.by_name
+    if name in places:
+        return places[name], None
+    step = AT_STEP.search(name)
+    stem = name[: step.start()] if step else AT_ANY_STEP.sub("", name)
+    place = places.get(f"{stem}(k)", places.get(stem, -1))
+    return place, int(step[1]) if step and place >= 0 else None
+
+
+def _modules(skeleton: Skeleton) -> list[str]:
+    """Return the modules of a picture, an outer one before those in it."""
+    scopes = [within(vertex.scope)[1] for vertex in skeleton.vertices]
+    paths = {scope[:end]: None for scope in scopes for end in range(1, len(scope) + 1)}
+    return [".".join(path) for path in sorted(paths, key=len)]
+
+
+def _parent(module: str, modules: Sequence[str]) -> str | None:
+    inside = [x for x in modules if module.startswith(f"{x}.")]
+    return max(inside, key=len, default=None)
+
+
+class _Arrows:
+    """What every arrow of a network carries."""
+
+    def __init__(self, network: Graph, drawn: Skeleton, signals: PageSignals) -> None:
+        self.network, self.signals, self.table = network, signals, signals.table
+        self.maker, self.user = network.maker, network.user
+        self.δ: dict[int, np.ndarray] = {}
+        self.gradients: Gradients | None = None
+        if signals.answers:
+            wires = {arc.wire for arc in drawn.arcs}
+            wires |= {share.wire for arc in drawn.arcs for share in arc.shares}
+            self.gradients = Gradients(network, wires)
+            self.δ = self.gradients.arrays
+        order = {x: n for n, x in enumerate(signals.order)}
+        self.order = order
+
+    def data(self, arc: Arc) -> dict[str, Any]:
+        """Return what an arrow carries, when it is computed, and what is computed from it."""
+        maker = self.maker[arc.wire]
+        signal, step = place_of(arc.name, self.signals)
+        source = self._source(arc.wire)
+        data: dict[str, Any] = {
+            "signal": signal, "source": source, "users": self._users(arc.wire),
+            "labels": [self._label(arc, label) for label in arc.labels],
+        }  # fmt: skip
+        if step is not None or maker.step is not None:
+            data["step"] = step if step is not None else maker.step
+        if arc.weight_name:
+            data["weight"] = place_of(arc.weight_name, self.signals)[0]
+        if not arc.is_live:
+            data["still"] = 1
+        if self.signals.answers:
+            loop = maker.loop if maker.is_timed else None
+            count = None if loop is None else len(self.network.loops[loop].steps)
+            data["loop"] = -1 if loop is None else loop
+            data["value"] = self._numbers(self.network.wires[arc.wire].value, count)
+            if arc.is_live:
+                back = total(arc, self.δ, None)
+                if back is not None:
+                    data["delta"] = self._numbers(back, count)
+                elif self.gradients and (sizes := self.gradients.sizes(arc.wire)) is not None:
+                    data["delta"] = {"size": self.table.add(grouped(sizes, self.signals.group))}
+        return data
+
+    def _label(self, arc: Arc, label: Any) -> int:
+        """Return the signal that a label stands for: of a weight, the weight."""
+        if label.sort is Sort.WEIGHT:
+            return place_of(arc.weight_name, self.signals)[0]
+        if label.sort is Sort.NAME:
+            return place_of(arc.name, self.signals)[0]
+        return -1
+
+    def _numbers(self, value: Any, count: int | None) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "size": self.table.add(grouped(norms(value, count), self.signals.group))
+        }
+        if np.size(value) <= MOST_ON_ARROW:
+            data["map"] = entries(self.table, value, count)
+        return data
+
+    def _source(self, wire: int) -> int:
+        """Return the signal after which an arrow's number is known; -1 if it is known before."""
+        latest, stack, known = -1, [wire], set[int]()
+        while stack:
+            wire = stack.pop()
+            if wire in known:
+                continue
+            known.add(wire)
+            node = self.maker[wire]
+            place, _ = place_of(node.name, self.signals)
+            if node.kind in DELAYS:
+                continue
+            if place in self.order and node.kind not in PASSING:
+                if self.order[place] > self.order.get(latest, -1):
+                    latest = place
+            else:
+                stack.extend(node.inputs)
+        return latest
+
+    def _users(self, wire: int) -> list[int]:
+        """Return the signals that are computed from an arrow's at the same step."""
+        users, stack, known = dict[int, None](), [wire], set[int]()
+        while stack:
+            wire = stack.pop()
+            node = self.user.get(wire)
+            if wire in known or node is None or node.kind in DELAYS:
+                continue
+            known.add(wire)
+            place, _ = place_of(node.name, self.signals)
+            if place in self.order and node.kind not in PASSING:
+                users[place] = None
+            else:
+                stack.extend(node.outputs)
+        return [*users]

@@ -1,0 +1,104 @@
+"""Rows of numbers as text that a page can hold: few bytes for each number, equal rows once.
+
+Knows arrays alone. A number is the first two, three or four bytes of a float of 32 bits. Of an
+array with too many entries, or too many steps, groups are told by their largest |entry|.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+MOST_CELLS = 2048  # entries of a signal, at all steps, that are kept one by one
+MOST_ROWS, MOST_COLUMNS = 48, 32  # of a map of groups
+COARSE, FINE, FULL = 2, 3, 4  # bytes of a number: 2, 4 and 7 decimal digits
+
+
+class Table:
+    """The rows of a page; a row is known by its place in ``rows``."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def add(self, numbers: Any, width: int = FINE) -> int:
+        """Return the place of a row of numbers, which is added if it is new."""
+        text = f"{width}{encode(numbers, width)}"
+        if text not in self._places:
+            self._places[text] = len(self.rows)
+            self.rows.append(text)
+        return self._places[text]
+
+
+def encode(numbers: Any, width: int) -> str:
+    """Return numbers in base64: of each, the first bytes of the nearest float of 32 bits.
+
+    >>> encode([1.0, -2.0], 2)
+    'P4DAAA=='
+    """
+    with np.errstate(over="ignore"):
+        floats = np.ascontiguousarray(numbers, np.float32).reshape(-1)
+    bits = floats.view(np.uint32)
+    cut = 8 * (FULL - width)
+    if cut:  # to the nearest, as far as the result is finite
+        with np.errstate(over="ignore"):
+            up = bits + np.uint32(1 << (cut - 1))
+        bits = np.where(np.isfinite(up.view(np.float32)) & np.isfinite(floats), up, bits)
+    columns = bits.astype(">u4").view(np.uint8).reshape(-1, FULL)[:, :width]
+    return base64.b64encode(columns.tobytes()).decode("ascii")
+
+
+def entries(table: Table, value: Any, count: int | None) -> dict[str, Any]:
+    """Return the entries of a signal as a map: a row for each step, or of a matrix its own rows.
+
+    Parameters
+    ----------
+    table : Table
+        Gets the entries.
+    value : array
+        With the steps on its first axis if there are steps.
+    count : int or None
+        The number of steps.
+
+    Returns
+    -------
+    dict
+        ``at``, the place in the table; the ``rows`` and ``columns`` of the map; and how many steps
+        (``down``) and entries (``across``) a cell stands for, by its largest |entry|.
+    """
+    array = np.asarray(value, float)
+    size = array.shape[-1] if array.ndim > 1 or (count is None and array.ndim) else 1
+    rows = count if count is not None else array.size // max(size, 1)
+    cells = array.reshape(rows, -1) if rows else np.zeros((0, 1))
+    if cells.size <= MOST_CELLS:
+        return {
+            "at": table.add(cells, FULL), "rows": cells.shape[0], "columns": cells.shape[1],
+            "down": 1, "across": 1,
+        }  # fmt: skip
+    down, across = -(-cells.shape[0] // MOST_ROWS), -(-cells.shape[1] // MOST_COLUMNS)
+    largest = np.abs(cells)
+    for axis, size in enumerate((down, across)):
+        starts = np.arange(0, cells.shape[axis], size)
+        largest = np.maximum.reduceat(largest, starts, axis=axis)
+    return {
+        "at": table.add(largest, COARSE), "rows": largest.shape[0], "columns": largest.shape[1],
+        "down": down, "across": across,
+    }  # fmt: skip
+
+
+def grouped(numbers: np.ndarray, group: int, of: np.ufunc = np.maximum) -> np.ndarray:
+    """Return the largest of every group of steps, or their sum if ``of`` adds."""
+    if group == 1 or numbers.ndim == 0:
+        return numbers
+    return np.asarray(of.reduceat(numbers, np.arange(0, len(numbers), group)))
+
+
+def group_of(steps: int, rows: int, most: int) -> int:
+    """Return how many steps one number has to stand for, so that all rows have room.
+
+    >>> group_of(1000, 100, 400_000), group_of(10_000, 100, 400_000)
+    (1, 10)
+    """
+    return max(1, -(-(steps * rows * FULL) // most))

@@ -1,0 +1,99 @@
+"""A picture as it stands in a page: small, without a look of its own, each part with its number.
+
+Knows the SVG that a layout program writes, and how the parts of a picture are called there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from xml.etree import ElementTree as ET
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+TAG = f"{{{NAMESPACE}}}"
+NUMBER = re.compile(r"-?\d+\.\d+")
+STOP = re.compile(r"([fa])(\d+)((?:_\d+)*)(?::\w+)?")
+KEPT = {  # attributes of a shape, besides its colours
+    "path": ("d",), "polygon": ("points",), "polyline": ("points",),
+    "ellipse": ("cx", "cy", "rx", "ry"), "text": ("x", "y", "text-anchor", "font-size"),
+}  # fmt: skip
+COLORS = ("fill", "stroke", "stroke-width", "stroke-dasharray")
+UNSEEN = (None, "none", "transparent")
+
+
+def trim(svg: str, arcs: Mapping[tuple[int, int], int]) -> str:
+    """Return the SVG of a picture for a page.
+
+    Each part of the picture is a group: of the class ``v`` (a vertex), ``a`` (an arc), ``l`` (a
+    label on an arc) or ``m`` (a frame), with ``data-p``, ``v`` or ``a`` and its number, and
+    ``data-s``, ``f`` in the network and ``a`` in the adjoint network.
+
+    Parameters
+    ----------
+    svg : str
+    arcs : mapping of (tail, head) to the number of an arc
+        Of the arcs without labels, whose ends alone are said.
+    """
+    root = ET.fromstring(svg)
+    frame = root.find(f"{TAG}g")
+    assert frame is not None
+    whole = ET.Element("svg", {"viewBox": _round(root.get("viewBox", "")), "class": "net"})
+    outer = ET.SubElement(whole, "g", {"transform": _round(frame.get("transform", ""))})
+    for group in frame.iter(f"{TAG}g"):
+        if group is not frame:
+            own = _group(group, arcs)
+            if len(own):
+                outer.append(own)
+    return ET.tostring(whole, "unicode")
+
+
+def _group(group: ET.Element, arcs: Mapping[tuple[int, int], int]) -> ET.Element:
+    look = _identity(group, arcs)
+    own = ET.Element("g", look)
+    for shape in group.iter():
+        kind = shape.tag.removeprefix(TAG)
+        if kind not in KEPT or (look.get("class") == "m" and not _is_frame(shape, kind)):
+            continue
+        if kind != "text" and shape.get("fill") in UNSEEN and shape.get("stroke") in UNSEEN:
+            continue
+        kept = {name: _round(shape.get(name, "")) for name in KEPT[kind] if name in shape.attrib}
+        kept |= {name: shape.get(name, "") for name in COLORS if name in shape.attrib}
+        if kind == "text":
+            if shape.get("fill") in ("none", "transparent"):
+                continue
+            if "Mono" in shape.get("font-family", ""):
+                kept["class"] = "c"
+        ET.SubElement(own, kind, kept).text = shape.text if kind == "text" else None
+    return own
+
+
+def _is_frame(shape: ET.Element, kind: str) -> bool:
+    return kind == "text" or shape.get("stroke") not in UNSEEN
+
+
+def _identity(group: ET.Element, arcs: Mapping[tuple[int, int], int]) -> dict[str, str]:
+    """Return the class of a group, and the number of its part."""
+    kind, _, ends = group.get("class", "").partition(" ")
+    title = group.findtext(f"{TAG}title") or ""
+    if kind == "cluster":
+        words = group.findtext(f"{TAG}text")
+        side = "a" if "adjoint" in title else "f"
+        return {"class": "m", "data-s": side, **({"data-m": words} if words else {})}
+    stops = [STOP.fullmatch(stop) for stop in re.split(r"->|--", ends or title)]
+    known = [stop for stop in stops if stop is not None]
+    if not known:
+        return {}
+    side = known[0][1]
+    labels = [int(stop[2]) for stop in known if stop[3]]
+    if kind == "edge":
+        pair = int(known[0][2]), int(known[-1][2])
+        number = labels[0] if labels else arcs.get(pair, arcs.get(pair[::-1], -1))
+        return {"class": "a b" if ends else "a", "data-p": f"a{number}", "data-s": side}
+    if labels:
+        return {"class": "l", "data-p": f"a{labels[0]}", "data-l": known[0][3].split("_")[1],
+                "data-s": side}  # fmt: skip
+    return {"class": "v", "data-p": f"v{known[0][2]}", "data-s": side}
+
+
+def _round(text: str) -> str:
+    return NUMBER.sub(lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), text)
