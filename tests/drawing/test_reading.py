@@ -471,5 +471,6 @@ def test_a_picked_step_stands_in_the_gradient_of_its_weight():
         h = tg.tanh(x[k] @ W + h @ U)
         h.name = "h"
         hs.append(h)
-    words = below(tg.nn.squared_error(tg.stack(hs)[-1] @ F, np.zeros((2, 1))))
-    assert "δF = h(3)ᵀ δ" in words and "last step (" not in words
+    loss = tg.nn.squared_error(tg.stack(hs)[-1] @ F, np.zeros((2, 1)))
+    beside = [label.lines[0] for label in labels(tg.draw(loss, view="adjoint").dot) if label.lines]
+    assert "δF = h(3)ᵀ δy" in beside and "last step (" not in below(loss)
