@@ -474,3 +474,18 @@ def test_a_picked_step_stands_in_the_gradient_of_its_weight():
     loss = tg.nn.squared_error(tg.stack(hs)[-1] @ F, np.zeros((2, 1)))
     beside = [label.lines[0] for label in labels(tg.draw(loss, view="adjoint").dot) if label.lines]
     assert "δF = h(3)ᵀ δy" in beside and "last step (" not in below(loss)
+
+
+def test_what_every_step_reads_gets_a_sum_over_the_steps():
+    q, x, h, hs = leaf("q", 3), leaf("x", 4, 2, 3), tg.Tensor(np.zeros((2, 3))), []
+    tau = tg.sigmoid(q)
+    tau.name = "tau"
+    for k in tg.steps(4):
+        h = (1 - tau) * h + tau * x[k]
+        h.name = "h"
+        hs.append(h)
+    loss = tg.nn.squared_error(tg.stack(hs), np.zeros((4, 2, 3)))
+    (to,) = [x for x in arrows(tg.draw(loss, view="adjoint").dot) if "Σₖ" in x.lines]
+    assert to.lines == ["δtau", "Σₖ"] or to.lines == ["Σₖ", "δtau"]
+    assert "▷ Σₖ adds up over k" in below(loss)
+    assert not any("Σₖ" in x.lines for x in arrows(drawn("gru")))  # all weights

@@ -13,7 +13,7 @@ from string import ascii_lowercase
 from textwrap import wrap
 
 from .labels import AXES, BRANCHES, SHARE
-from .skeleton import LOOSE, SPREAD, Role, Skeleton, Sort
+from .skeleton import HELD, LOOSE, SPREAD, Role, Skeleton, Sort
 from .text import NO_BREAK, clip_text, escape
 
 WIDEST = 110  # letters of a line
@@ -70,8 +70,7 @@ LEGEND: dict[str, tuple[str, str, str]] = {
     Role.DELAY: (
         "q⁻¹",
         "delay: output(k) = input(k−1)",
-        "q⁺¹: output(k) = input(k+1), 0 at the last step; δ of the initial value leaves at the "
-        "first step",
+        "q⁺¹: output(k) = input(k+1), 0 at the last step; δ of the initial value is input(0)",
     ),
     THICK: ("thick line", "carried over a step, in q⁻¹'s colour", "the same"),
     Role.GAP: ("…", "steps that are left out", "the same"),
@@ -79,6 +78,7 @@ LEGEND: dict[str, tuple[str, str, str]] = {
     LEFT: ("▷ W ·", "the matrix stands left: W · signal", "Wᵀ · δ"),
     FACTOR: ("× v in a box", "multiplies by v, entry by entry", "δ × v, entry by entry"),
     SPREAD: ("▷ Σ", "", "adds the entries up: one entry stood for several"),
+    HELD: ("▷ Σₖ", "", "adds up over k: every step reads the signal"),
     YELLOW: ("yellow", "a parameter or a constant", ""),
     Role.ALIAS: (
         "yellow box",
@@ -248,8 +248,8 @@ def _words(drawn: Skeleton) -> set[str]:
             continue
         if label.sort is Sort.NAME:
             words.add(Sort.NAME)
-        elif label.adjoint == (SPREAD,):
-            words.add(SPREAD)
+        elif label.adjoint in ((SPREAD,), (HELD,)):
+            words.add(label.adjoint[0])
         else:
             words.add(FACTOR if label.works_by_entry else WEDGE)
             words |= {LEFT} if any(line.endswith(" ·") for line in lines) else set()

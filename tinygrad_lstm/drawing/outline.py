@@ -24,6 +24,7 @@ from .labels import (
 from .selection import Selection, Way
 from .shared import say_shared
 from .skeleton import (
+    HELD,
     LOOSE,
     SPREAD,
     Arc,
@@ -82,7 +83,8 @@ class _Outline(Selection):
                     self._arc(node, port, wire)
         self._continue_live()
         for arc, way, node, gain, gradient in self.unsaid:  # now that it is known what is read
-            arc.labels = self._labels(way, node, gain, gradient)
+            seen = way._replace(is_held=way.is_held and arc.is_live)
+            arc.labels = self._labels(seen, node, gain, gradient)
         # what no δ comes to or goes from is not in the adjoint network, but for its ends
         live = {end for arc in self.skeleton.arcs if arc.is_live for end in (arc.tail, arc.head)}
         for at, vertex in enumerate(self.skeleton.vertices):
@@ -273,10 +275,12 @@ class _Outline(Selection):
         self, way: Way, node: Node, gain: tuple[Label, ...], gradient: str
     ) -> tuple[Label, ...]:
         """Return the labels of a way to a vertex, which multiplies the signal by a gain."""
-        maker, weight, step, is_spread = way
+        maker, weight, step, is_spread, is_held = way
         labels = self._name(maker)
         if step:
             labels += named(step, step, frames(maker))
+        if is_held:
+            labels += (Label(Sort.GAIN, (), (HELD,), frames(maker), works_by_entry=False),)
         if weight is not None:
             (forward, adjoint), scope = self.labels.weight(*weight), frames(weight[0])
             by_entry = weight[0].works_by_entry
@@ -319,7 +323,7 @@ class _Outline(Selection):
 
     def _end_name(self, wire: int) -> tuple[Node, str]:
         """Return the last signal with a name before the end of the network, and the name."""
-        maker, weight, _, _ = self.way(wire)
+        maker, weight, *_ = self.way(wire)
         last = self.maker[wire]
         while not last.is_named and last not in (maker, weight and weight[0]):
             last = self.maker[last.inputs[0]]
@@ -332,7 +336,7 @@ class _Outline(Selection):
             branch = self.maker[wire]
             if branch.kind is Kind.BRANCH and wire in self.idle(branch):
                 continue
-            maker, weight, step, _ = way = self.way(wire)
+            maker, weight, step, *_ = way = self.way(wire)
             is_end = maker.kind in SOURCES or self.is_reading(maker)
             if is_end or id(maker) in self.hidden or id(maker) not in self.vertex:
                 continue

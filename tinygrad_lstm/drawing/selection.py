@@ -24,13 +24,15 @@ class Way(NamedTuple):
     """The way of a signal to a vertex: the vertex it comes from, what it passes, and the one step.
 
     ``step`` says which step is picked of all that a loop hands out; empty if none is.
-    ``is_spread`` says that the signal stands for several entries, to each of which it is broadcast.
+    ``is_spread`` says that the signal stands for several entries, to each of which it is broadcast,
+    and ``is_held`` that every step of a loop reads it.
     """
 
     maker: Node
     weight: Weight | None
     step: str
     is_spread: bool
+    is_held: bool = False
 
 
 class Selection:
@@ -192,9 +194,10 @@ class Selection:
     def way(self, wire: int) -> Way:
         """Return the way of the signal on a wire, back to the vertex that it comes from."""
         weight: Weight | None = None
-        node, step, is_spread = self.maker[wire], "", False
+        node, step, is_spread, is_held = self.maker[wire], "", False, False
         while True:
             is_spread |= node.kind is Kind.BROADCAST
+            is_held |= node.kind is Kind.HOLD
             is_drawn = node.kind is not Kind.BILINEAR or self.is_vertex(node)
             if not is_drawn and (port := self.weight(node)) is not None:
                 weight = node, port
@@ -206,7 +209,7 @@ class Selection:
             elif self._is_through(node):
                 node = self.maker[node.inputs[0]]
             else:
-                return Way(node, weight, step, is_spread)
+                return Way(node, weight, step, is_spread, is_held)
 
     def _is_through(self, node: Node) -> bool:
         """Return whether a node hands its signal on unseen."""

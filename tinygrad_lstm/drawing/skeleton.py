@@ -35,6 +35,7 @@ class Role(StrEnum):
 
 
 SPREAD = "Σ"  # the factor of the δ of a number that stands for several entries
+HELD = "Σₖ"  # and of a signal that every step reads
 LOOSE = (Role.ALIAS, Role.END)  # vertices that stand at the edge of the network
 
 
