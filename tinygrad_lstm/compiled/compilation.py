@@ -296,6 +296,7 @@ def _lengthened(
     for x, y in zip(*buffers, strict=True):
         if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
             raise Different("other sources")
+    give_back_memory()  # of what the tape held for a moment
     native = Native(program, proved[0].places)
     right = _right(whole) if follower.keeps else (whole.loss._array, None)
     if _wrong(native, whole, right, items):
