@@ -17,6 +17,8 @@ from ..engine.symbol import ITEM, Symbol
 from ..formulas.fast.lines import VIEWS
 from ..formulas.simplify import is_spread
 
+CHUNK = "k0"  # the first step of a chunk, as C text
+
 
 @dataclass(frozen=True)
 class Accessor:

@@ -18,7 +18,7 @@ from ..formulas.fast.lines import VIEWS, is_view
 from ..formulas.fast.schedule import ZEROS
 from ..formulas.numpy_code import by_forward
 from ..formulas.reader import Variable, leaves
-from .accessors import Accessor, contiguous, spread, view, with_axis
+from .accessors import CHUNK, Accessor, contiguous, spread, view, with_axis
 from .c_forms import (
     SUM,
     NotCompiled,
@@ -107,15 +107,16 @@ class Assignments:
     def _by_copy(self, target: Accessor, formula: Symbol, adds: bool) -> None:
         copy = self.places.work("u", target.shape)
         self.assign(copy, formula)
-        self._copy(target, copy, adds)
+        self.copy(target, copy, adds)
 
-    def _copy(self, target: Accessor, source: Accessor, adds: bool = False) -> None:
+    def copy(self, target: Accessor, source: Accessor, adds: bool = False) -> None:
+        """Copy a place, or add it to another."""
         self.body.append(Entries(target, [source], "{0}", adds))
 
     def _reads_across(self, formula: Symbol, target: Accessor) -> bool:
         """Return whether a formula reads the place that it is written into at other entries."""
         bases = {self.places.place(x).base for x in leaves(formula)}
-        return target.base in bases and not target.step and not is_entrywise(formula)
+        return target.base in bases and target.step in ("", CHUNK) and not is_entrywise(formula)
 
     # --- pieces ----------------------------------------------------------------------------------
 
@@ -147,12 +148,12 @@ class Assignments:
         source = self._operand(formula.operands[0])
         if not source.is_contiguous:
             copy = self.places.work("u", source.shape)
-            self._copy(copy, source)
+            self.copy(copy, source)
             source = copy
         if adds or not target.is_contiguous:
             copy = self.places.work("u", target.shape)
             self._move(copy, formula, False)
-            self._copy(target, copy, adds)
+            self.copy(target, copy, adds)
             return
         if not moved.are_sources:
             self.fill(target, 0.0)
@@ -219,7 +220,7 @@ class Assignments:
         place = view(whole, formula)
         if place is None and not whole.is_contiguous and formula.notation in VIEWS:
             copy = self.places.work("u", whole.shape)
-            self._copy(copy, whole)
+            self.copy(copy, whole)
             place = view(copy, formula)
         return place
 

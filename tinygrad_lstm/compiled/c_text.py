@@ -6,16 +6,17 @@ own; an array that nobody reads after its pass is given back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .fuse import arrays_of, fuse
+from .accessors import CHUNK
+from .fuse import all_of, arrays_of, fuse, touched
 from .places import Buffer, Sizes
-from .statements import Statement, write
+from .statements import Chunks, Statement, write
 
 HEAD = (
     "void run(real **sources, real *gradients, real *work, const long *sizes, gemm_function *gemm)"
@@ -56,6 +57,13 @@ class CProgram:
     named : tuple of int
         The sizes that have a name in the text.
     arrays : Arrays
+    bounds : tuple of int
+        The sizes that are other ones in each chunk of steps.
+    unshifted : frozenset of str
+        The arrays that a chunk reads as a whole.
+    in_chunks : tuple of int
+        How many steps a chunk has, how many chunks there are, and the bounds in a chunk and in the
+        last one; empty if nothing runs in chunks.
     """
 
     text: str
@@ -63,6 +71,9 @@ class CProgram:
     sources: tuple[Buffer, ...]
     named: tuple[int, ...]
     arrays: Arrays
+    bounds: tuple[int, ...] = ()
+    unshifted: frozenset[str] = frozenset()
+    in_chunks: tuple[int, ...] = ()
 
     @property
     def gradients(self) -> list[tuple[Buffer, int]]:
@@ -74,7 +85,7 @@ class CProgram:
         """The sizes, and where each array begins that the program works in, and each gradient."""
         kept, end = _laid(self.arrays.kept, 0)
         parts = (kept, *(_laid(x, end)[0] for x in self.arrays.of_passes), self.gradients)
-        return (*self.named, *(start for laid in parts for _, start in laid))
+        return (*self.named, *(start for laid in parts for _, start in laid), *self.in_chunks)
 
     @property
     def work(self) -> int:
@@ -126,12 +137,23 @@ def c_text(
     def pointers(base: str, arrays: Sequence[Buffer], says: str) -> list[str]:
         return [f"real *restrict {x.name} = {base} + sizes[{next(number)}];{says}" for x in arrays]
 
+    def of_chunks() -> list[str]:
+        at = next(number)
+        return [
+            f"const long chunk = sizes[{at}], chunks = sizes[{at + 1}], many = {len(n.bounds)};",
+            f"const long *of_chunk = sizes + {at + 2};",
+        ]
+
     head = [
         *(f"const long {x} = sizes[{at}];" for at, x in enumerate(n.names.values())),
         *(f"const real *restrict {x.name} = sources[{at}];" for at, x in enumerate(sources)),
         *pointers("work", kept, " /* kept for the second pass */"),
     ]
     of_first, of_second = (pointers("work", x, "") for x in (first, second))
+    of_results = pointers("gradients", results, f" /* {result} */")
+    unshifted = _unshifted(chain(*passes))
+    if unshifted is not None:
+        head += of_chunks()
     inside = [
         "{ /* the forward pass */",
         *(f"    {x}" for x in of_first),
@@ -139,7 +161,7 @@ def c_text(
         "}",
         "if (!gradients) return;",
         f"{{ /* the {result}s */",
-        *(f"    {x}" for x in pointers("gradients", results, f" /* {result} */")),
+        *(f"    {x}" for x in of_results),
         *(f"    {x}" for x in of_second),
         *(x[4:] for x in lines[1]),
         "}",
@@ -149,7 +171,17 @@ def c_text(
         *kind, '#include "mathematics.c"', "", HEAD, "{",
         *(f"    {x}" for x in (*head, *inside)), "}", "",
     ])  # fmt: skip
-    return CProgram(text, dtype, sources, (*n.names,), Arrays(kept, (first, second), results))
+    arrays = Arrays(kept, (first, second), results)
+    bounds, unshifted = (*n.bounds,), unshifted or frozenset()
+    return CProgram(text, dtype, sources, (*n.names,), arrays, bounds, unshifted)
+
+
+def _unshifted(statements: Iterable[Statement]) -> frozenset[str] | None:
+    """Return the arrays that chunks read without their own place in it; None without chunks."""
+    bodies = [x.body for x in statements if isinstance(x, Chunks)]
+    places = (place for x in all_of(chain(*bodies)) for place in touched(x))
+    names = frozenset(place.base for place in places if CHUNK not in place.step)
+    return names if bodies else None
 
 
 def _laid(buffers: Sequence[Buffer], start: int, unit: int = LINE) -> tuple[Laid, int]:

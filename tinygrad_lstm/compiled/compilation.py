@@ -25,7 +25,7 @@ from ..network.parameters import is_same as is_like
 from .build import CompilerError
 from .c_source import c_program
 from .listing import Different, Listener, Listing
-from .longer import FEW, OTHER_TEXT, lengthened, numbers_of_steps, shortened
+from .longer import FEW, MANY, OTHER_TEXT, lengthened, numbers_of_steps, shortened
 from .native import Native
 from .outputs import Outputs
 from .pattern import Follower, Pattern, memory
@@ -38,6 +38,7 @@ from .structure import Structure
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
 MOST_KEPT = 1 << 26  # bytes of a tape that is kept to compare the gradients of many steps
 WRONG = "the program does not give what the tape gives"
+FEWER = f"there are fewer than {MANY} steps"
 INTERNAL = "the compiler of this package failed"
 
 
@@ -53,12 +54,15 @@ class Function(NamedTuple):
         What each item is called.
     is_open : bool
         Whether arrays of whole numbers are arguments of a program, and no part of it.
+    checkpoint : bool
+        Whether the program keeps the states at the borders of chunks of steps alone.
     """
 
     function: Callable[..., Any]
     structure: Structure
     names: list[str]
     is_open: bool
+    checkpoint: bool = False
 
     def record(
         self, items: Sequence[Any], is_changed: bool = False, listener: Listener | None = None
@@ -86,9 +90,12 @@ class Compilation:
         Why it is no program in C.
     is_open : bool
         Whether whole numbers are arguments of the program.
+    keeps : str
+        Why the program keeps all steps, where it was to keep few; else empty.
     """
 
     is_open = False
+    keeps = ""
     _wait = _calls = 0  # how many calls it waits after a change, and has waited
 
     def __init__(
@@ -125,9 +132,10 @@ def compilation(function: Function, items: Sequence[Any]) -> Compilation:
     try:
         with collector_paused():
             result = _from_few_steps(function, items, drawn)
-            if result is not None:
+            if isinstance(result, Compilation):
                 result.is_open = function.is_open
                 return result
+            why = result
             first = function.record(items)
             watch = function.watch(items)
             try:
@@ -137,7 +145,7 @@ def compilation(function: Function, items: Sequence[Any]) -> Compilation:
                 result = Compilation(function.watch(items), reason)
             except Exception as error:  # of this program, which is not to be the user's
                 result = Compilation(function.watch(items), internal(error))
-            result.is_open = function.is_open
+            result.is_open, result.keeps = function.is_open, why * function.checkpoint
             return result
     finally:
         here.reset(outside)
@@ -251,20 +259,26 @@ def _proved(
     return Proved(first, right, derived, places, operands)
 
 
-def _from_few_steps(
-    function: Function, items: Sequence[Any], drawn: Hashable
-) -> Compilation | None:
-    """Return the program of many steps that follows from programs of few; None if none does."""
-    for count in numbers_of_steps(items):
+def _from_few_steps(function: Function, items: Sequence[Any], drawn: Hashable) -> Compilation | str:
+    """Return the program of many steps that follows from programs of few, or why none does."""
+    counts, why = numbers_of_steps(items), FEWER
+    for count in counts:
         for pair in FEW:
             try:
                 return _lengthened(function, items, drawn, count, pair)
             except Different as error:
-                if str(error) != OTHER_TEXT:  # other numbers of steps would not help
+                why = str(error)
+                if why != OTHER_TEXT:  # other numbers of steps would not help
                     break
-            except Exception:  # of the function itself, too, which few steps need not suit
+            except Exception as error:  # of the function itself, too, which few steps need not suit
+                why = str(error).removeprefix("compile: ")
                 break
-    return None
+    if not function.checkpoint or not counts:
+        return why
+    result = _from_few_steps(function._replace(checkpoint=False), items, drawn)
+    if isinstance(result, Compilation):
+        result.keeps = why
+    return why if isinstance(result, str) else result
 
 
 def _lengthened(
@@ -278,10 +292,16 @@ def _lengthened(
         raise Different("no step more")
     watch = function.watch(items)
     proved = [_proved(function, x, own, watch, drawn) for x, own in zip(few, firsts, strict=True)]
-    short = [c_program(x.derived) for x in proved]
-    program = lengthened(short[0], short[1], pair, count)
-    for x, own, text in zip(few, proved, short, strict=True):
-        if _wrong(Native(text, own.places), own.first, own.right, x):
+    in_chunks = pair if function.checkpoint else (0, 0)
+    short = [c_program(x.derived, n) for x, n in zip(proved, in_chunks, strict=True)]
+    *own_programs, program = (lengthened(short[0], short[1], pair, n) for n in (*pair, count))
+    buffers = ((*x.sources, *x.arrays.results) for x in short)
+    for x, y in zip(*buffers, strict=True):
+        if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
+            raise Different("other sources")
+    places = proved[0].places
+    for given, own, text in zip(few, proved, own_programs, strict=True):
+        if _wrong(Native(text, places), own.first, own.right, given):
             raise Different(WRONG)
     follower = Follower(loops, keeps=memory(loops) < MOST_KEPT)
     whole = function.record(items, listener=follower)
@@ -292,12 +312,8 @@ def _lengthened(
     )
     if whole.refused or not is_same or random_state() != drawn or watch.has_changed():
         raise Different("other results")
-    buffers = ((*x.sources, *x.arrays.results) for x in short)
-    for x, y in zip(*buffers, strict=True):
-        if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
-            raise Different("other sources")
     give_back_memory()  # of what the tape held for a moment
-    native = Native(program, proved[0].places)
+    native = Native(program, places)
     right = _right(whole) if follower.keeps else (whole.loss._array, None)
     if _wrong(native, whole, right, items):
         raise Different(WRONG)

@@ -38,7 +38,7 @@ Options: TypeAlias = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compile(function: F, *, strict: bool = False) -> F:
+def compile(function: F, *, strict: bool = False, checkpoint: bool = False) -> F:
     """Return a function that gives the same, run as native code.
 
     Parameters
@@ -53,6 +53,14 @@ def compile(function: F, *, strict: bool = False) -> F:
     strict : bool
         Whether what cannot be compiled is an error. If not, it runs eagerly, and the report says
         why.
+
+    checkpoint : bool
+        Whether the native code of many steps keeps the states at the borders of √T chunks of the T
+        steps alone, and computes the rest again in the backward pass: less memory, and a third more
+        time (A. Griewank, "Achieving logarithmic growth of temporal and spatial complexity in
+        reverse automatic differentiation", Optimization Methods and Software 1, 1992, with one
+        level). Sequences that lead into the loop or out of it are kept. The report says where it
+        cannot be done.
 
     Returns
     -------
@@ -78,7 +86,8 @@ def compile(function: F, *, strict: bool = False) -> F:
         raise UsageError(
             f"compile: found {type(function).__name__}, expected a function or a module"
         )
-    compiled: Any = Compiled(function, flag("compile: strict", strict))
+    flags = flag("compile: strict", strict), flag("compile: checkpoint", checkpoint)
+    compiled: Any = Compiled(function, *flags)
     return compiled  # type: ignore[no-any-return]
 
 
@@ -89,9 +98,11 @@ class Compiled:
     _stands_for = "loss_of"
     _last: Compilation
 
-    def __init__(self, loss_of: Callable[..., Any], strict: bool = False) -> None:
+    def __init__(
+        self, loss_of: Callable[..., Any], strict: bool = False, checkpoint: bool = False
+    ) -> None:
         own = self.__dict__
-        own["loss_of"], own["strict"] = loss_of, strict
+        own["loss_of"], own["strict"], own["checkpoint"] = loss_of, strict, checkpoint
         own["_last"] = Compilation(Watch(_form), "it was not called yet")
         own["_recordings"] = {}
         own["_values"] = Counter()  # of the same kind, that were recorded
@@ -154,7 +165,9 @@ class Compiled:
         if not any(map(is_whole, items)):
             return self._record_values(key, args, options, before, "")
         names = name_arguments(structure, self._names)
-        return self._keep(key, Function(self.loss_of, structure, names, True), items, before)
+        return self._keep(
+            key, Function(self.loss_of, structure, names, True, self.checkpoint), items, before
+        )
 
     def _record_values(
         self, key: Hashable, args: Args, options: Options, before: Compilation | None, why: str
@@ -169,7 +182,9 @@ class Compiled:
             if self._values[kinds] > MOST_VALUES:
                 return Compilation(Watch(_form), f"{MANY}, since {why}" if why else MANY)
         names = name_arguments(structure, self._names)
-        return self._keep(key, Function(self.loss_of, structure, names, False), items, before)
+        return self._keep(
+            key, Function(self.loss_of, structure, names, False, self.checkpoint), items, before
+        )
 
     def _keep(
         self, key: Hashable, function: Function, items: list[Any], before: Compilation | None
@@ -200,6 +215,8 @@ class Compiled:
         notes = [f"  {x}" for x in dict.fromkeys(moved) if ":" in x or "operation" in x]
         note = self._last.note
         how = f"runs as a program in NumPy, since {note}" if note else HOW
+        if self._last.keeps:
+            notes = [f"  keeps all steps, since {self._last.keeps}", *notes]
         return "\n".join([how, *notes])
 
     # --- in place of a module --------------------------------------------------------------------
@@ -221,7 +238,7 @@ class Compiled:
         return sorted({*object.__dir__(self), *dir(self.loss_of)})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Compiled, (self.loss_of, self.strict)
+        return Compiled, (self.loss_of, self.strict, self.checkpoint)
 
     def __repr__(self) -> str:
         return f"<compiled {self.loss_of!r}>"

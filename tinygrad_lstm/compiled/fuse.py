@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .accessors import Accessor, array
-from .statements import Entries, Group, Statement, Steps, Table, Writing
+from .statements import Entries, Group, Nest, Statement, Steps, Writing
 
 MOST_PARTS = 24  # expressions of one loop
 MOST_PIECES = 8  # of one expression
@@ -36,7 +36,7 @@ def fuse(passes: Sequence[Sequence[Statement]], inner: Set[str]) -> list[list[St
     _remove_copies(passes, inner)
     fused = [_fused(statements) for statements in passes]
     uses = _uses(chain(*fused))
-    for statement in _all(chain(*fused)):
+    for statement in all_of(chain(*fused)):
         if isinstance(statement, Group):
             own = _uses([statement])
             read_first = _read_first(statement)
@@ -50,23 +50,24 @@ def fuse(passes: Sequence[Sequence[Statement]], inner: Set[str]) -> list[list[St
 
 def _uses(statements: Iterable[Statement]) -> Counter[str]:
     """Return how often statements write or read each array."""
-    return Counter(place.base for x in _all(statements) for place in _touched(x))
+    return Counter(place.base for x in all_of(statements) for place in touched(x))
 
 
 def arrays_of(statements: Sequence[Statement]) -> set[str]:
     """Return the names of the arrays that statements write or read."""
     return {
         place.base
-        for x in _all(statements)
-        for place in _touched(x)
+        for x in all_of(statements)
+        for place in touched(x)
         if not isinstance(x, Group) or place.base not in x.variables
     }
 
 
-def _all(statements: Iterable[Statement]) -> Iterator[Statement]:
+def all_of(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Return statements, and those in their loops."""
     for x in statements:
-        if isinstance(x, Steps | Table):
-            yield from _all(x.body)
+        if isinstance(x, Nest):
+            yield from all_of(x.body)
         yield x
 
 
@@ -87,7 +88,7 @@ def _remove_copies(passes: Sequence[Sequence[Statement]], inner: Set[str]) -> No
     """Let a step work in the row that it would copy, if nothing else reads the row."""
     everything = [*chain(*passes)]
     uses = _uses(everything)
-    writings = [x for x in _all(everything) if isinstance(x, Writing)]
+    writings = [x for x in all_of(everything) if isinstance(x, Writing)]
     reads = Counter(base for x in writings for base in {y.base for y in x.reads})
     for loop in everything:
         if not isinstance(loop, Steps):
@@ -103,14 +104,15 @@ def _remove_copies(passes: Sequence[Sequence[Statement]], inner: Set[str]) -> No
                 and own[target.base] == uses[target.base]
                 and target == array(target.base, target.shape)
                 and source.step and source.is_contiguous and source.shape == target.shape
-                and x is next(y for y in _all(loop.body) if target in _touched(y))
+                and x is next(y for y in all_of(loop.body) if target in touched(y))
             ):  # fmt: skip
                 loop.body.remove(x)
-                for statement in _all(loop.body):
+                for statement in all_of(loop.body):
                     _move_into(statement, target.base, source)
 
 
-def _touched(x: Statement) -> list[Accessor]:
+def touched(x: Statement) -> list[Accessor]:
+    """Return the places that a statement itself writes or reads."""
     return x.places if isinstance(x, Writing | Group) else []
 
 
@@ -131,7 +133,7 @@ def _move_into(x: Statement, base: str, row: Accessor) -> None:
 def _fused(statements: Sequence[Statement]) -> list[Statement]:
     result: list[Statement] = []
     for x in statements:
-        if isinstance(x, Steps | Table):
+        if isinstance(x, Nest):
             x.body[:] = _fused(x.body)
         if not isinstance(x, Entries):
             result.append(x)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -76,24 +77,48 @@ def lengthened(one: CProgram, other: CProgram, counts: tuple[int, int], count: i
         for x, y in zip(own, others, strict=True):
             yield along(x, y, counts, count)
 
+    chunk = isqrt(count)
+    chunks = -(-count // chunk)
+
+    def buffer(x: Buffer, y: Buffer) -> Buffer:
+        axes = _changed_axes(x, y)
+        if (x.name, x.role, x.kind) != (y.name, y.role, y.kind) or len(axes) > 1:
+            raise Different("a size that is no straight line over the number of steps")
+        if axes and (x.kind == "border" or (x.kind == "chunk" and axes != [0])):
+            raise Different("an array of a chunk that grows along another axis than its first")
+        if axes and not x.kind and x.name in one.unshifted:
+            raise Different("a step that reads all steps of a sequence")
+        if x.kind == "border":
+            return replace(x, shape=(chunks + 1, *x.shape))
+        n = chunk if x.kind == "chunk" else count
+        shape = tuple(along(*pair, counts, n) for pair in zip(x.shape, y.shape, strict=True))
+        return replace(x, shape=shape)
+
     def buffers(own: Sequence[Buffer], others: Sequence[Buffer]) -> tuple[Buffer, ...]:
-        return tuple(
-            _buffer(x, y, (*sizes(x.shape, y.shape),)) for x, y in zip(own, others, strict=True)
-        )
+        return tuple(buffer(x, y) for x, y in zip(own, others, strict=True))
 
     a, b = one.arrays, other.arrays
     passes = [buffers(x, y) for x, y in zip(a.of_passes, b.of_passes, strict=True)]
     arrays = Arrays(buffers(a.kept, b.kept), (passes[0], passes[1]), buffers(a.results, b.results))
+    in_chunks: tuple[int, ...] = ()
+    if one.bounds:
+        last = count - (chunks - 1) * chunk
+        bounds = (
+            along(x, y, counts, n)
+            for n in (chunk, last)
+            for x, y in zip(one.bounds, other.bounds, strict=True)
+        )
+        in_chunks = chunk, chunks, *bounds
     return replace(
         one,
         sources=buffers(one.sources, other.sources),
         named=(*sizes(one.named, other.named),),
         arrays=arrays,
+        in_chunks=in_chunks,
     )
 
 
-def _buffer(one: Buffer, other: Buffer, shape: tuple[int, ...]) -> Buffer:
-    same = (one.name, one.role) == (other.name, other.role)
-    if not same or sum(x != y for x, y in zip(one.shape, other.shape, strict=True)) > 1:
-        raise Different("a size that is no straight line over the number of steps")
-    return replace(one, shape=shape)
+def _changed_axes(one: Buffer, other: Buffer) -> list[int]:
+    """Return along which axes an array grows with the number of steps."""
+    pairs = enumerate(zip(one.shape, other.shape, strict=True))
+    return [axis for axis, (x, y) in pairs if x != y]

@@ -15,7 +15,7 @@ from ..formulas.derived import Derived, Stage
 from ..formulas.fast.lifting import Whole
 from ..formulas.fast.lines import Handed, Key, Schedule, key_of_signal
 from ..formulas.reader import Variable
-from .accessors import Accessor, array, contiguous
+from .accessors import CHUNK, Accessor, array, contiguous
 
 RESERVED = {
     "sources", "gradients", "work",
@@ -24,7 +24,8 @@ RESERVED = {
     "char", "short", "void", "M", "auto", "case", "else", "enum", "goto", "switch", "union",
     "struct", "signed", "unsigned", "y0", "y1", "j0", "j1", "yn", "jn", "gamma",
     "restrict", "inline", "default", "break", "continue", "register", "sizeof", "typedef",
-    "volatile", "extern", "exp", "log", "tanh", "sin", "cos", "load", "store", "turn",
+    "c", "chunk", "chunks", "of_chunk", "many", "length", "m", CHUNK, "volatile", "extern",
+    "exp", "log", "tanh", "sin", "cos", "load", "store", "turn",
 }  # fmt: skip
 
 
@@ -40,12 +41,16 @@ class Buffer:
         ``source``, ``gradient``, ``loss`` or ``work``.
     source : str
         The full name of a source, or of what a gradient belongs to.
+    kind : str
+        ``chunk`` if it has the steps of one chunk, ``border`` if there is one at each border of
+        chunks, else empty.
     """
 
     name: str
     shape: tuple[int, ...]
     role: str
     source: str = ""
+    kind: str = ""
 
     @property
     def size(self) -> int:
@@ -64,6 +69,14 @@ class Sizes:
         widths = (x.shape[-1:] for x in derivation.equations if x.loop is not None)
         self.fixed = self.fixed.union(*widths)
         self.names: dict[int, str] = {}
+        self.bounds: dict[int, str] = {}  # that are other ones in each chunk
+        self.is_inside = False
+
+    def bound(self, number: int) -> str:
+        """Return how often a loop runs, in a chunk if it is in one."""
+        if not self.is_inside or number in self.fixed:
+            return self(number)
+        return self.bounds.setdefault(number, f"m{len(self.bounds)}")
 
     def __call__(self, number: int) -> str:
         if abs(number) in self.fixed:
@@ -80,6 +93,10 @@ class Places:
     ----------
     buffers : list of Buffer
         In the order in which they are first written or read.
+    local : set of Key
+        The signals of which the steps of one chunk alone are kept.
+    is_inside : bool
+        Whether the statements of a chunk are being made.
     sizes : set of int
         How many entries the signals have, at one step or at all.
     gradients : dict of Key to str
@@ -90,6 +107,8 @@ class Places:
         self.derivation, self.schedule = derivation, schedule
         self.buffers: list[Buffer] = []
         self.known: dict[Any, Accessor] = {}
+        self.local: set[Key] = set()
+        self.is_inside = False
         self.names: set[str] = set()
         lasts = [max(x.steps) for x in derivation.loops.values() if len(x.steps) > 1]
         self.words = {n + 1: "end" for n in lasts} | dict.fromkeys(lasts, "last")
@@ -115,6 +134,7 @@ class Places:
         text = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_") or "u"
         text = f"{text}_" if text[0].isdigit() or text in RESERVED else text
         text = f"v{text}" if text[0].isdigit() else text
+        text = f"{text}_" if re.fullmatch(r"[mn]\d+", text) else text
         free, number = text, 2
         while free in self.names:
             free, number = f"{text}_{number}", number + 1
@@ -128,7 +148,7 @@ class Places:
 
     def work(self, name: str, shape: tuple[int, ...]) -> Accessor:
         """Return an array for a part of a formula."""
-        buffer = Buffer(self.name(name), shape, "work")
+        buffer = Buffer(self.name(name), shape, "work", kind="chunk" if self.is_inside else "")
         self.buffers.append(buffer)
         return array(buffer.name, shape)
 
@@ -140,11 +160,12 @@ class Places:
         is_timed = key in self.schedule.loop_of
         if isinstance(signal, Whole):
             if not is_timed:
-                return self._of(key, signal.name, signal.shape)
+                return self.in_chunk(self._of(key, signal.name, signal.shape))
             whole = self.rows(signal, signal.shape[0], signal.shape[1:])
             start = self.schedule.before.get(key, 0) + (signal.offset or 0)
             size = int(np.prod(signal.shape[1:]))
-            return replace(whole, offset=start * size, shape=signal.shape)
+            place = replace(whole, offset=start * size, shape=signal.shape)
+            return place if key in self.local else self.in_chunk(place)
         if signal.offset is None or (is_timed and key not in self.schedule.kept):
             return self._of(key, signal.name, signal.shape)
         if is_timed:
@@ -152,7 +173,8 @@ class Places:
             whole = self.rows(signal, count, signal.shape)
         else:
             whole = self.known[key]
-        return row(whole, signal.shape, "k", self.schedule.before.get(key, 0) + signal.offset)
+        step = f"{CHUNK} + k" if self.is_inside and key not in self.local else "k"
+        return row(whole, signal.shape, step, self.schedule.before.get(key, 0) + signal.offset)
 
     def rows(self, signal: Variable, count: int, shape: tuple[int, ...]) -> Accessor:
         """Return the array of all steps of a signal, with its initial values."""
@@ -160,10 +182,26 @@ class Places:
         before, after = self.schedule.before.get(key, 0), self.schedule.after.get(key, 0)
         return self._of(key, f"{signal.name}_all", (count + before + after, *shape))
 
+    def in_chunk(self, whole: Accessor) -> Accessor:
+        """Return the part of a whole sequence that belongs to a chunk, if one is being made."""
+        if not self.is_inside:
+            return whole
+        return replace(whole, step=CHUNK, row=int(np.prod(whole.shape[1:])))
+
+    def border(self, signal: Variable, shape: tuple[int, ...]) -> Accessor:
+        """Return where the rows of a state lie that a chunk begins with, for each chunk."""
+        key = ("border", key_of_signal(signal))
+        if key not in self.known:
+            name = self.name(f"{signal.name}_saved")
+            self.buffers.append(Buffer(name, shape, "work", kind="border"))
+            self.known[key] = array(name, shape)
+        return self.known[key]
+
     def _of(self, key: Any, name: str, shape: tuple[int, ...]) -> Accessor:
         if key not in self.known:
             role = "gradient" if key in self.gradients else "loss" if key == self.loss else "work"
-            buffer = Buffer(self.name(name), shape, role, self.gradients.get(key, ""))
+            kind = "chunk" if key in self.local else ""
+            buffer = Buffer(self.name(name), shape, role, self.gradients.get(key, ""), kind)
             self.buffers.append(buffer)
             self.known[key] = array(buffer.name, shape)
         return self.known[key]

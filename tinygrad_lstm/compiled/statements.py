@@ -6,14 +6,34 @@ Knows places in memory; no formula, and no derivation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from .accessors import Accessor
+from .accessors import CHUNK, Accessor
 
 SMALL = 256  # multiplications of a product that is written as loops
-Size = Callable[[int], str]
+
+
+class Size(Protocol):
+    """Writes sizes.
+
+    Attributes
+    ----------
+    bounds : dict of int to str
+        The names of sizes that are other ones in each chunk.
+    is_inside : bool
+        Whether a chunk is being written.
+    """
+
+    bounds: dict[int, str]
+    is_inside: bool
+
+    def __call__(self, number: int) -> str:
+        """Return a size of an array."""
+
+    def bound(self, number: int) -> str:
+        """Return how often a loop runs."""
 
 
 @dataclass(eq=False)
@@ -135,7 +155,17 @@ class Remark:
     text: str
 
 
-Statement = Writing | Group | Table | Steps | Remark
+@dataclass(eq=False)
+class Chunks:
+    """Statements that run for each chunk of the steps of a loop."""
+
+    count: int
+    is_reversed: bool
+    body: list[Statement] = field(default_factory=list)
+
+
+Statement = Writing | Group | Table | Steps | Chunks | Remark
+Nest = Table | Steps | Chunks
 
 
 def write(statements: Iterable[Statement], n: Size, depth: int = 1) -> Iterator[str]:
@@ -151,19 +181,35 @@ def write(statements: Iterable[Statement], n: Size, depth: int = 1) -> Iterator[
     """
     indent = "    " * depth
     for x in statements:
-        if isinstance(x, Table | Steps):
+        if isinstance(x, Chunks):
+            yield from (indent + line for line in _chunks(x, n, depth))
+        elif isinstance(x, Table | Steps):
             head, body = _head(x, n), write(x.body, n, depth + 1)
             yield from (indent + head, *body, indent + "}")
         else:
             yield from (indent + line for line in _lines(x, n))
 
 
+def _chunks(x: Chunks, n: Size, depth: int) -> Iterator[str]:
+    """Return the loop over chunks, with the sizes of a chunk."""
+    is_inside, n.is_inside = n.is_inside, True
+    length, body = n.bound(x.count), [*write(x.body, n, 1)]
+    n.is_inside = is_inside
+    order = "long c = chunks - 1; c >= 0; c--" if x.is_reversed else "long c = 0; c < chunks; c++"
+    yield f"for ({order}) {{"
+    yield f"    const long {CHUNK} = c * chunk, *m = of_chunk + (c + 1 == chunks) * many;"
+    yield from (f"    const long {name} = m[{at}];" for at, name in enumerate(n.bounds.values()))
+    yield f"    const long length = {length};"
+    yield from body
+    yield "}"
+
+
 def _head(x: Table | Steps, n: Size) -> str:
     if isinstance(x, Table):
         return f"{{ static const int {x.name}[] = {{{', '.join(map(str, x.numbers))}}};"
     if x.is_reversed:
-        return f"for (long k = {n(x.count)} - 1; k >= 0; k--) {{"
-    return f"for (long k = 0; k < {n(x.count)}; k++) {{"
+        return f"for (long k = {n.bound(x.count)} - 1; k >= 0; k--) {{"
+    return f"for (long k = 0; k < {n.bound(x.count)}; k++) {{"
 
 
 def _lines(x: Any, n: Size) -> Iterator[str]:
@@ -189,7 +235,7 @@ def _lines(x: Any, n: Size) -> Iterator[str]:
     elif isinstance(x, Turn):
         (b,) = x.reads
         strides = ", ".join(n(s or 1) for s in b.strides)
-        rows, columns = map(n, b.shape)
+        rows, columns = map(n.bound, b.shape)
         yield f"turn({rows}, {columns}, {_start(b, n)}, {strides}, {_start(x.target, n)});"
     elif isinstance(x, Move):
         to, source = f"({_start(x.target, n)})", f"({_start(x.reads[0], n)})"
@@ -230,7 +276,7 @@ def _nest(shape: Sequence[int], body: str, n: Size, names: Sequence[str] = "") -
     for axis, size in enumerate(shape):
         if size != 1:
             i = names[axis] if names else f"i{axis}"
-            yield f"{depth * '    '}for (long {i} = 0; {i} < {n(size)}; {i}++)"
+            yield f"{depth * '    '}for (long {i} = 0; {i} < {n.bound(size)}; {i}++)"
             depth += 1
     yield depth * "    " + body
 
@@ -293,7 +339,8 @@ def _start(x: Accessor, n: Size) -> str:
 
 def _at(x: Accessor, n: Size, names: Sequence[str]) -> str:
     ahead, offset = divmod(x.offset, x.row) if x.step and x.row else (0, x.offset)
-    terms = [f"({x.step} + {ahead}) * {n(x.row)}" if ahead else f"{x.step} * {n(x.row)}"]
+    step = f"({x.step})" if " " in x.step and not ahead else x.step
+    terms = [f"({step} + {ahead}) * {n(x.row)}" if ahead else f"{step} * {n(x.row)}"]
     terms = [terms[0].replace("+ -", "- ")] if x.step else []
     if offset:
         terms.append(n(offset))
@@ -333,7 +380,7 @@ def _call(x: Product, n: Size) -> Iterator[str]:
     starts = (f"&{entry(replace(y, shape=(*y.shape[:-2], 1, 1)), n)}" for y in (*x.reads, x.target))
     strides = (n(s or 1) for y in x.reads for s in y.strides[-2:])
     arguments = (
-        *map(n, (m, columns, inner)), *starts, *strides, n(x.target.strides[-2] or columns),
+        *map(n.bound, (m, columns, inner)), *starts, *strides, n(x.target.strides[-2] or columns),
         str(int(x.adds)),
     )  # fmt: skip
     yield f"multiply(gemm, {', '.join(arguments)});"

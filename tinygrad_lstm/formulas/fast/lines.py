@@ -43,6 +43,8 @@ class Line:
         Of a part that is added at each step: where in the signal.
     gathers : bool
         Whether an entry of that place may be named twice.
+    by_step : bool
+        Whether each step computes an entry of its own, in a signal that is outside of the loop.
     """
 
     signal: Variable
@@ -51,6 +53,7 @@ class Line:
     adds: bool = False
     place: Any = None
     gathers: bool = False
+    by_step: bool = False
 
     @property
     def key(self) -> Key:
@@ -75,12 +78,15 @@ class Block:
         Whether the steps run from the last to the first.
     why : str
         What was moved, and why.
+    of : int or None
+        The loop that the lines come from, which may run before or after the loop, for all steps.
     """
 
     lines: list[Line]
     loop: int | None = None
     is_reversed: bool = False
     why: str = ""
+    of: int | None = None
 
 
 @dataclass(eq=False)

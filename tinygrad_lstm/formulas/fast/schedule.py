@@ -16,6 +16,7 @@ import numpy as np
 
 from ...engine.primitives import getitem
 from ...engine.symbol import ITEM, MATMUL, TOTAL, TRANSPOSE, Symbol, function
+from ...errors import UsageError
 from ..derived import Derived, Equation, Stage, Term, by_loop
 from ..letter_reader import EVERY
 from ..names import Names
@@ -189,18 +190,21 @@ class _Scheduler:
             if loop is None:
                 yield Block([self._begin(line) if line.adds else line for line in group])
             else:
-                yield from self._split(group, loop, is_forward)
+                for block in self._split(group, loop, is_forward):
+                    yield replace(block, of=loop)
 
     def _without_every(self, old: Symbol, operands: tuple[Any, ...]) -> Any:
         """Write the sequence of an expression's steps as what is kept of them."""
         if old.notation is not EVERY:
             return with_operands(old, operands)
         (inner,) = old.operands
-        loop = next(
-            self.loop_of[key_of_signal(x)]
-            for x in leaves(inner)
-            if key_of_signal(x) in self.loop_of
-        )
+        keys = [key_of_signal(x) for x in leaves(inner)]
+        loops = [self.loop_of[key] for key in keys if key in self.loop_of]
+        if not loops:
+            raise UsageError(
+                f"derive: found {old}, expected a signal that is computed at each step"
+            )
+        loop = loops[0]
         lifted = self._lift(inner, loop)
         if lifted is None:
             signal = self._new_signal("u", inner.value, loop)
@@ -247,7 +251,8 @@ class _Scheduler:
         """Return a sum over the steps: one operation, or a loop that adds."""
         lifted, value = self._sum(line), line.signal.value
         if lifted is not None:
-            yield Block([self._begin(Line(line.signal, lifted))])
+            by_step = line.place is not None
+            yield Block([self._begin(Line(line.signal, lifted, by_step=by_step))])
             return
         if line.key not in self.begun:
             zeros = with_value(ZEROS, np.zeros, (), {"shape": np.shape(value)}, value)
