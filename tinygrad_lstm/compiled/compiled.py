@@ -56,11 +56,11 @@ def compile(function: F, *, strict: bool = False, checkpoint: bool = False) -> F
 
     checkpoint : bool
         Whether the native code of many steps keeps the states at the borders of √T chunks of the T
-        steps alone, and computes the rest again in the backward pass: less memory, and a third more
-        time (A. Griewank, "Achieving logarithmic growth of temporal and spatial complexity in
-        reverse automatic differentiation", Optimization Methods and Software 1, 1992, with one
-        level). Sequences that lead into the loop or out of it are kept. The report says where it
-        cannot be done.
+        steps alone, and computes the rest again in the backward pass: less memory, and the time of
+        another forward pass (A. Griewank, "Achieving logarithmic growth of temporal and spatial
+        complexity in reverse automatic differentiation", Optimization Methods and Software 1,
+        1992, with one level). Sequences that lead into the loop or out of it are kept. The report
+        says where it cannot be done.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,8 @@ class Native:
             "offsets": [at * dtype.itemsize for _, at in program.gradients],
             "itemsize": self.results * dtype.itemsize,
         })  # fmt: skip
+        names = self.parts.names or ()
+        self.take = itemgetter(*names) if len(names) > 1 else None  # which gives no tuple of one
 
     def run(self, args: Sequence[Any], is_recording: bool) -> Tensor:
         """Run the program, and return the loss."""
@@ -110,7 +113,9 @@ class Native:
     def _split(self, gradients: np.ndarray) -> list[np.ndarray]:
         """Return the gradients that stand in one array."""
         record = np.ndarray((), self.parts, gradients)
-        return [record[name] for name in self.parts.names or ()]
+        return (
+            [*self.take(record)] if self.take else [record[name] for name in self.parts.names or ()]
+        )
 
     def _point_to(self, args: Sequence[Any]) -> None:
         """Let all pointers point to what a call reads."""

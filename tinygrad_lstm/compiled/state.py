@@ -58,6 +58,8 @@ class Watch:
         self.counts: list[bool] = []  # which entries do, unless all
         self.entries = self._all_entries = [*self._entries()]
         self.loose = [*self._loose()]
+        self._attributes = [*zip(self.holders, self.attributes, strict=True)]
+        self._variables = [*zip(self.scopes, self.variables, strict=True)]
         self.versions = versions(self.dictionaries)
         self.known_versions = [x.value for x in self.versions]
 
@@ -69,15 +71,26 @@ class Watch:
                 if not self._is_same(self.entries, self._entries()):
                     return True
                 self.known_versions = known
-            elif not all(map(operator.is_, self._loose(), self.loose)) and not self._is_same(
-                self.loose, self._loose()
-            ):
+            elif not self._is_loose_same() and not self._is_same(self.loose, self._loose()):
                 return True
         except (RuntimeError, ValueError):  # it grows meanwhile, or a variable is empty
             return True
+        return bool(self.arrays or self.generators) and self._has_content_changed()
+
+    def _has_content_changed(self) -> bool:
         return any(array.tobytes() != content for array, content in self.arrays) or any(
             repr(x.bit_generator.state) != state for x, state in self.generators
         )
+
+    def _is_loose_same(self) -> bool:
+        """Return whether all that stands in no dictionary of an object is the same object."""
+        if self.contents:
+            return all(map(operator.is_, self._loose(), self.loose))
+        known = iter(self.loose)
+        for holder, name in self._attributes:
+            if getattr(holder, name, None) is not next(known):
+                return False
+        return all([scope.get(name) is next(known) for scope, name in self._variables])
 
     def _is_same(self, known: list[Any], entries: Iterator[Any]) -> bool:
         """Return whether entries are what they were; numbers may be other objects."""

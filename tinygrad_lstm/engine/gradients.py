@@ -130,6 +130,15 @@ class Gradients(Reading):
         self._grad = None
 
 
+class _Masks:
+    """Whether any leaf ever had a mask: most processes have none, and look at no leaf for it."""
+
+    are_used = False
+
+
+masks = _Masks()
+
+
 def leave_gradients(leaves: Iterable[Any], gradients: Iterable[np.ndarray]) -> None:
     """Add gradients, which nobody else holds, to ``.grad`` of leaves.
 
@@ -143,9 +152,9 @@ def leave_gradients(leaves: Iterable[Any], gradients: Iterable[np.ndarray]) -> N
             if leaf._grad is not None:
                 leaf._grad = checked_gradient(leaf)
         for leaf, gradient in zip(leaves, gradients, strict=True):
-            before, mask = leaf._grad, leaf.mask
-            if mask is not None:
-                gradient[~mask] = 0
+            before = leaf._grad
+            if masks.are_used and leaf.mask is not None:
+                gradient[~leaf.mask] = 0
             leaf._grad = (
                 gradient if before is None else np.asarray(before + gradient, gradient.dtype)
             )

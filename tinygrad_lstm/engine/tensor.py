@@ -26,7 +26,7 @@ from .arguments import joined
 from .arguments import operand as checked_operand
 from .arrays import Frozen, as_floats, beside, plain
 from .forms import complaint, entries, is_basic
-from .gradients import Gradients
+from .gradients import Gradients, masks
 from .methods import Methods
 from .numpy_protocol import NumPyProtocol
 from .off_tape import note_reading
@@ -211,6 +211,7 @@ class Tensor(Gradients, NumPyProtocol, Methods):
             )
         if found.dtype != bool and not np.isin(found, (0, 1)).all():
             raise ArgumentError(f"{self.label()}: found a mask of other numbers than 0 and 1")
+        masks.are_used = True
         self._mask = found.astype(bool)
         self._mask.flags.writeable = False
 
@@ -383,6 +384,7 @@ def _copied(
     result.place, result.requires_grad = place, requires_grad
     result._grad = None if grad is None else np.array(grad)
     if mask is not None:
+        masks.are_used = True
         result._mask = np.array(mask)
     return result
 
