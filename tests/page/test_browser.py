@@ -330,6 +330,22 @@ def test_the_steps_can_be_drawn_one_below_the_other(opened):
     assert complaints(opened) == []
 
 
+def test_a_picture_that_is_too_tall_follows_what_is_computed(chrome, tmp_path):
+    loss = networks.recurrence(4, num_layers=2)
+    opened = open_page(chrome, tg.show(loss), tmp_path / "tall.html")
+    run(opened, "put(PAGE.pictures.at(-1))")
+    wait(opened, "return drawn.open === null")
+    inside = """const frame = view.getBoundingClientRect();
+        const part = view.querySelector('.now:not(.a)').getBoundingClientRect();
+        return part.top >= frame.top - 1 && part.bottom <= frame.bottom + 1"""
+    tops = set()
+    for step in range(4):
+        run(opened, f"go({step}, 8)")
+        assert run(opened, inside)
+        tops.add(run(opened, "return view.querySelector('svg').getAttribute('viewBox')"))
+    assert len(tops) > 1
+
+
 def test_the_picture_is_zoomed_and_moved(opened):
     width = "return Number(view.querySelector('svg').getAttribute('viewBox').split(' ')[2])"
     whole = run(opened, width)
@@ -410,8 +426,10 @@ def test_a_comparison_marks_the_picture_and_says_the_mistake(chrome, report, tmp
     panel = text(opened, "#report")
     assert "first wrong dense.z" in panel.replace("\n", " ") and report.mistakes[0].says in panel
     assert len(opened.find_elements("css selector", "#report .beside > div")) == 2
+    assert text(opened, "#when") == "backward, step 2"  # the first wrong gradient
     marked = "return [...view.querySelectorAll('{} text')].map(x => x.textContent)"
-    assert "δz(k)" in run(opened, marked.format(".wrong"))
+    wrong = run(opened, marked.format(".wrong"))
+    assert "δz(k)" in wrong and "z(k)" not in wrong
     assert "δout(k)" in run(opened, marked.format(".consequence"))
     shown = run(opened, "return getComputedStyle(view.querySelector('.consequence')).opacity")
     assert float(shown) < 0.6

@@ -171,6 +171,29 @@ def test_more_steps_than_fit_share_a_size(monkeypatch):
     assert len([*numbers_in(data)][state["value"]["size"]]) == -(-12 // data["group"])
 
 
+def test_the_adjoint_of_a_tall_network_stands_beside_it():
+    def ratio(page):
+        *_, wide, high = map(float, re.search(r'viewBox="([^"]*)"', page.html)[1].split())
+        return high / wide
+
+    assert ratio(tg.show(gallery.two_layers())) < 0.6
+    assert "translate" in tg.show(gallery.two_layers()).html.partition("<script")[0]
+
+
+def test_more_signals_share_the_room_of_the_maps():
+    def steps(T):  # which are not alike
+        h = tg.Tensor(np.ones(40), requires_grad=True, name="h")
+        for k in tg.steps(T):
+            h = tg.tanh(h) if k % 3 else tg.sigmoid(h)
+            h.name = "h"
+        return tg.sum(h)
+
+    few, many = (len(tg.show(steps(T)).html) for T in (10, 200))
+    assert many < 1_000_000 and many > few
+    with pytest.raises(UsageError, match=r"found 1\d\d\d signals, expected 1000 .* each step"):
+        tg.show(steps(1100))
+
+
 def test_pictures_that_do_not_fit_are_left_out_and_it_is_said(monkeypatch):
     monkeypatch.setattr(document, "ROOM", 20_000)
     data = data_of(tg.show(networks.network()[0]))

@@ -35,11 +35,11 @@ def comparison(report: Report, signals: PageSignals, answers: bool) -> dict[str,
             given[report.given_name(name)] = "also"
         if first:
             given[report.given_name(first)] = "wrong"
-    place = place_of(first, signals)[0] if first else -1
+    place, step = place_of(first, signals) if first else (-1, None)
     rows = [_row(entry, given, signals) for entry in plain["rows"]]
     marked = [place_of(name, signals)[0] for name in consequences]
     return {
-        "summary": summary(report), "first": place, "first_name": first,
+        "summary": summary(report), "first": place, "first_name": first, "step": step,
         "numbers": _numbers(blame) if answers and first else "",
         "consequences": [x for x in dict.fromkeys(marked) if x >= 0 and x != place],
         "mistakes": [{"says": x["says"]} for x in plain["mistakes"][:1]],

@@ -17,6 +17,7 @@ from typing import Any
 
 SCRIPTS = ("numbers", "player", "picture", "charts", "panel", "report", "start")
 ROOM = 350_000  # characters of the pictures after the first one
+MOST = 960_000  # characters of the page
 LEFT_OUT = "The page would become too large with all pictures: {} of them are left out."
 
 
@@ -31,16 +32,17 @@ def document(title: str, data: dict[str, Any]) -> str:
         packed, as far as there is room for them.
     """
     first, *others = data["pictures"]
+    style, script = _asset("page.css"), "".join(_asset(f"{name}.js") for name in SCRIPTS)
+    script = f'"use strict";\n{script}'
     pictures, used = [{**first, "svg": None}], 0
+    rest = len(style) + len(script) + len(first["svg"]) + len(_json({**data, "pictures": pictures}))
     for picture in others:
         packed = base64.b64encode(zlib.compress(picture["svg"].encode(), 9)).decode()
         used += len(packed) + len(_json(picture["arcs"]))
-        if used <= ROOM:
+        if used <= min(ROOM, MOST - rest):
             pictures.append({**picture, "svg": None, "packed": packed})
     left_out = len(others) + 1 - len(pictures)
     notes = [*data["notes"], *([LEFT_OUT.format(left_out)] if left_out else [])]
-    style, script = _asset("page.css"), "".join(_asset(f"{name}.js") for name in SCRIPTS)
-    script = f'"use strict";\n{script}'
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "base-uri 'none'; form-action 'none'"

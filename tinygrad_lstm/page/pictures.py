@@ -196,7 +196,7 @@ class _Arrows:
             "size": self.table.add(grouped(norms(value, count), self.signals.group))
         }
         if np.size(value) <= MOST_ON_ARROW:
-            data["map"] = entries(self.table, value, count)
+            data["map"] = entries(self.table, value, count, MOST_ON_ARROW)
         return data
 
     def _source(self, wire: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 MOST_CELLS = 2048  # entries of a signal, at all steps, that are kept one by one
+LEAST_CELLS = 64
 MOST_ROWS, MOST_COLUMNS = 48, 32  # of a map of groups
 COARSE, FINE, FULL = 2, 3, 4  # bytes of a number: 2, 4 and 7 decimal digits
 
@@ -50,7 +51,7 @@ def encode(numbers: Any, width: int) -> str:
     return base64.b64encode(columns.tobytes()).decode("ascii")
 
 
-def entries(table: Table, value: Any, count: int | None) -> dict[str, Any]:
+def entries(table: Table, value: Any, count: int | None, most: int = MOST_CELLS) -> dict[str, Any]:
     """Return the entries of a signal as a map: a row for each step, or of a matrix its own rows.
 
     Parameters
@@ -61,6 +62,8 @@ def entries(table: Table, value: Any, count: int | None) -> dict[str, Any]:
         With the steps on its first axis if there are steps.
     count : int or None
         The number of steps.
+    most : int
+        How many entries, at all steps, are kept one by one.
 
     Returns
     -------
@@ -72,12 +75,14 @@ def entries(table: Table, value: Any, count: int | None) -> dict[str, Any]:
     size = array.shape[-1] if array.ndim > 1 or (count is None and array.ndim) else 1
     rows = count if count is not None else array.size // max(size, 1)
     cells = array.reshape(rows, -1) if rows else np.zeros((0, 1))
-    if cells.size <= MOST_CELLS:
+    if cells.size <= most:
         return {
             "at": table.add(cells, FULL), "rows": cells.shape[0], "columns": cells.shape[1],
             "down": 1, "across": 1,
         }  # fmt: skip
-    down, across = -(-cells.shape[0] // MOST_ROWS), -(-cells.shape[1] // MOST_COLUMNS)
+    part = (most / MOST_CELLS) ** 0.5
+    limits = int(MOST_ROWS * part), int(MOST_COLUMNS * part)
+    down, across = (-(-size // limit) for size, limit in zip(cells.shape, limits, strict=True))
     largest = np.abs(cells)
     for axis, size in enumerate((down, across)):
         starts = np.arange(0, cells.shape[axis], size)

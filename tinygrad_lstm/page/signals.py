@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PackageError
+from ..errors import PackageError, UsageError
 from ..formulas.derivation_html import converter, math_rows
 from ..formulas.derivation_text import one_line, summed
 from ..formulas.derived import Derived, Equation, Stage
@@ -20,9 +20,12 @@ from ..formulas.layout import lines_apart, sequences_of
 from ..formulas.lines import Line
 from ..formulas.reader import leaves
 from .gradients import Gradients, Share, norms
-from .series import FULL, Table, entries, group_of, grouped
+from .series import FULL, LEAST_CELLS, MOST_CELLS, Table, entries, group_of, grouped
 
-ROOM = 420_000  # characters of the sizes at every step
+ROOM = 520_000  # characters of the sizes at every step
+ROOM_OF_MAPS = 700_000  # characters of the maps, if all were as large as they may be
+MOST_SIGNALS = 1000
+MOST_IN_MATHML = 150  # signals; of more, the equations are text
 ROWS_OF_ONE = 8  # of the sizes that belong to a signal: its own, its shares, its arrows
 AT_ANY_STEP = re.compile(r"\(k\)$")
 
@@ -58,8 +61,19 @@ class PageSignals:
         self.derivation, self.table, self.answers = derivation, table, answers
         self.network = derivation.recorded.network
         self.lines, self.sequences = lines_apart(derivation), sequences_of(derivation)
-        self.to_math = _converter_or_none()
         self.forward = [x for x in derivation.equations if x.stage is Stage.FORWARD]
+        count = len(self.forward) + len(derivation.sources)
+        if count > MOST_SIGNALS:
+            raise UsageError(
+                f"show: found {count} signals, expected {MOST_SIGNALS} at most"
+                + (
+                    f": each step has its own, since {derivation.reason}"
+                    if derivation.reason
+                    else ""
+                )
+            )
+        self.to_math = _converter_or_none() if count <= MOST_IN_MATHML else None
+        self.most = max(LEAST_CELLS, min(MOST_CELLS, ROOM_OF_MAPS // (2 * 5 * count)))
         self.counts = {loop: len(x.steps) for loop, x in derivation.loops.items()}
         self.group = group_of(
             max(self.counts.values(), default=1), ROWS_OF_ONE * len(self.forward), ROOM
@@ -178,7 +192,7 @@ class PageSignals:
             self._tell_whole(self.data[place], shares)
 
     def _numbers(self, value: Any, count: int | None) -> dict[str, Any]:
-        cells = entries(self.table, value, count)
+        cells = entries(self.table, value, count, self.most)
         self.has_groups |= cells["down"] > 1 or cells["across"] > 1
         return {"size": self._sizes(norms(value, count)), "map": cells}
 

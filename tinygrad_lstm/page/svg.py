@@ -19,6 +19,10 @@ KEPT = {  # attributes of a shape, besides its colours
 }  # fmt: skip
 COLORS = ("fill", "stroke", "stroke-width", "stroke-dasharray")
 UNSEEN = (None, "none", "transparent")
+TALL = 0.8  # height for width of a picture whose adjoint network stands beside the network
+GAP, MARGIN = 20.0, 4.0  # points
+
+Box = tuple[float, float, float, float]
 
 
 def trim(svg: str, arcs: Mapping[tuple[int, int], int]) -> str:
@@ -37,14 +41,40 @@ def trim(svg: str, arcs: Mapping[tuple[int, int], int]) -> str:
     root = ET.fromstring(svg)
     frame = root.find(f"{TAG}g")
     assert frame is not None
-    whole = ET.Element("svg", {"viewBox": _round(root.get("viewBox", "")), "class": "net"})
-    outer = ET.SubElement(whole, "g", {"transform": _round(frame.get("transform", ""))})
+    boxes = {name: _box(frame, f"cluster_{name}") for name in ("forward", "adjoint")}
+    first, second = boxes["forward"], boxes["adjoint"]
+    left, top, right, bottom = _around([box for box in boxes.values() if box is not None])
+    move = ""
+    if first and second and bottom - top > TALL * (right - left):  # the adjoint stands to the right
+        move = f"translate({first[2] - second[0] + GAP:g} {first[1] - second[1]:g})"
+        right = first[2] + GAP + second[2] - second[0]
+        bottom = first[1] + max(first[3] - first[1], second[3] - second[1])
+    around = left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN
+    whole = ET.Element("svg", {"viewBox": " ".join(f"{x:.5g}" for x in around), "class": "net"})
+    sides = {"f": ET.SubElement(whole, "g")}
+    sides["a"] = ET.SubElement(whole, "g", {"transform": move} if move else {})
     for group in frame.iter(f"{TAG}g"):
         if group is not frame:
             own = _group(group, arcs)
             if len(own):
-                outer.append(own)
+                sides[own.get("data-s", "f")].append(own)
     return ET.tostring(whole, "unicode")
+
+
+def _box(frame: ET.Element, title: str) -> Box | None:
+    """Return the corners of a frame: left, top, right, bottom."""
+    for group in frame.iter(f"{TAG}g"):
+        if group.findtext(f"{TAG}title") == title:
+            for shape in group.iter(f"{TAG}polygon"):
+                points = [x.split(",") for x in shape.get("points", "").split()]
+                xs, ys = ([float(point[axis]) for point in points] for axis in (0, 1))
+                return min(xs), min(ys), max(xs), max(ys)
+    return None
+
+
+def _around(boxes: list[Box]) -> Box:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _group(group: ET.Element, arcs: Mapping[tuple[int, int], int]) -> ET.Element:

@@ -103,8 +103,8 @@ const at = (numbers, step) => { const all = row(numbers); return all.length === 
 function wayRow(own, share, n, step, loop) {
   const part = at(share.parts, step), element = make("i", { class: `part${part < 0 ? " minus" : ""}` });
   element.style.width = `${Math.min(Math.abs(part), 1.5) * 60}px`;
-  return make("tr", {}, make("th", { scope: "row" }, nameButton(share.via[0], `via ${via(share)}`)), make("td", { class: "right" }, percent(part)), make("td", {}, element),
-    make("td", { class: "right" }, `‖·‖ ${digits(at(share.sizes, step))}`), make("td", {}, make("code", {}, share.text)));
+  return make("tr", {}, make("th", { scope: "row" }, nameButton(share.via[0], `via ${via(share)}`), make("code", {}, share.text)), make("td", { class: "right" }, percent(part)), make("td", {}, element),
+    make("td", { class: "right" }, `‖·‖ ${digits(at(share.sizes, step))}`));
 }
 
 /** Return the shares of δ by the way on which they come back, now and at every step. */

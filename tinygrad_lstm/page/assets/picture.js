@@ -121,7 +121,7 @@ function paint() {
         group.setAttribute("aria-label", say(group));
       }
       group.classList.toggle("chosen", own >= 0 && own === now.chosen && (!isLine || data.signal === own));
-      if (PAGE.report) {
+      if (PAGE.report && (isAdjoint || PAGE.view !== "both")) { // a gradient is wrong, and no value
         group.classList.toggle("wrong", PAGE.report.first === own && own >= 0);
         group.classList.toggle("consequence", PAGE.report.consequences.includes(own));
       }
@@ -169,19 +169,34 @@ view.addEventListener("keydown", event => {
 // --- zoom and pan -------------------------------------------------------------------------------
 
 let drag = null, moved = false;
+const TALL = 1.1; // height for width of a picture of which a part is shown, as wide as it is
 function fit() {
   const svg = view.querySelector("svg");
   svg.whole ??= svg.getAttribute("viewBox").split(" ").map(Number);
-  svg.setAttribute("viewBox", svg.whole.join(" "));
-  return [...svg.whole];
+  const [left, top, wide, high] = svg.whole;
+  svg.frame = [left, top, wide, high > TALL * wide ? 0.62 * wide : high];
+  svg.setAttribute("viewBox", svg.frame.join(" "));
+  return [...svg.frame];
+}
+
+/** Move the picture so that what is computed now is seen. */
+function keepInSight() {
+  const svg = view.querySelector("svg"), group = svg.querySelector(".now:not(.a)");
+  if (!group || drag || String(box) === String(svg.whole)) return;
+  const frame = svg.getBoundingClientRect(), part = group.getBoundingClientRect(), scale = box[2] / frame.width;
+  const [x, y] = [["left", "right"], ["top", "bottom"]].map(([low, high]) =>
+    part[low] < frame[low] ? part[low] - frame[low] - 60 : part[high] > frame[high] ? part[high] - frame[high] + 60 : 0);
+  if (!x && !y) return;
+  box = [box[0] + x * scale, box[1] + y * scale, box[2], box[3]];
+  svg.setAttribute("viewBox", box.join(" "));
 }
 function zoom(factor, x, y) {
   const svg = view.querySelector("svg");
   if (!factor) { box = fit(); return; }
   const frame = svg.getBoundingClientRect(), [left, top, wide, high] = box;
   const px = x === undefined ? 0.5 : (x - frame.left) / frame.width, py = y === undefined ? 0.5 : (y - frame.top) / frame.height;
-  const size = Math.max(0.05, Math.min(1.5, wide / factor / svg.whole[2]));
-  const [w, h] = [svg.whole[2] * size, svg.whole[3] * size];
+  const size = Math.max(0.05, Math.min(3, wide / factor / svg.frame[2]));
+  const [w, h] = [svg.frame[2] * size, svg.frame[3] * size];
   box = [left + (wide - w) * px, top + (high - h) * py, w, h];
   svg.setAttribute("viewBox", box.join(" "));
 }

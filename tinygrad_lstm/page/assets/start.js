@@ -6,6 +6,7 @@ function show(isTold) {
   byId("when").textContent = name(now.place);
   showNow();
   paint();
+  keepInSight();
   showHere();
   if (isTold && !now.timer) {
     const signal = current(), own = SIGNALS[signal], told = isBack() ? own.backward : own.forward;
@@ -59,5 +60,10 @@ showReport();
 showSignal();
 prepare();
 go(0, 0, false);
-if (PAGE.report?.first >= 0) choose(PAGE.report.first);
+if (PAGE.report?.first >= 0) {
+  const { first, step } = PAGE.report, start = LOOPS[SIGNALS[first].loop]?.first ?? 0;
+  const at = PLACES.findIndex(x => x.run.phase !== "forward" && x.run.lines.includes(first) && (step === null || Math.abs(x.step + start - step) < GROUP));
+  choose(first);
+  if (at >= 0) go(at, PLACES[at].run.lines.indexOf(first), false);
+}
 document.documentElement.dataset.ready = "yes";
