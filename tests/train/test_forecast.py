@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tinygrad_lstm.errors import ArgumentError, FileError, SignalError, TinygradError
+from tinygrad_lstm.errors import ArgumentError, FileError, SignalError, TinygradError, UsageError
 from tinygrad_lstm.train.columns import read_columns
 from tinygrad_lstm.train.forecast import Options, load, numeric_columns, predict, resume, train
 from tinygrad_lstm.train.report import errors, write_report
@@ -71,7 +71,9 @@ def test_a_column_of_dates_is_left_out_unless_it_is_asked_for(tmp_path):
     [
         ("x.csv", b"a,b\n1,2\n3,\n", FileError, r"column 'b', line 3: an empty cell, .*1 such"),
         ("x.csv", b"a,b\n1,2\n3,inf\n", FileError, r"column 'b', line 3: found 'inf'"),
-        ("x.csv", b"a,b\n1,2\n3\n", FileError, "line 3 has 1 cells, expected 2"),
+        ("x.csv", b"a,b\n1,2\n3,-1e151\n", FileError, "line 3: found '-1e151', .*up to 1e.150"),
+        ("x.csv", b'a,b\n\n1,2\n"3\n",x\n', FileError, "column 'b', line 5: found 'x'"),
+        ("x.csv", b"a,b\n1,2\n\n3\n", FileError, "line 4 has 1 cells, expected 2"),
         ("x.csv", b"a,a\n1,2\n", FileError, "the name of another one"),
         ("x.csv", b"1,2\n3,4\n", FileError, "the first line holds numbers"),
         ("x.csv", b"a,b\n", FileError, "found 1 lines"),
@@ -139,6 +141,7 @@ def test_the_scaling_is_of_the_training_rows_alone(tmp_path):
     assert run.parts() == {"training": (0, 42), "validation": (42, 51), "test": (51, 60)}
     assert run.scaling.mean.tolist() == [numbers[:42].mean()] * 2
     assert Scaling.of(np.ones((3, 2))).deviation.tolist() == [1.0, 1.0]
+    assert Scaling.of(np.full((57, 1), 0.1)).deviation.tolist() == [1.0]
 
 
 # --- train, resume, predict -----------------------------------------------------------------------
@@ -205,6 +208,9 @@ def test_the_report_says_the_errors_that_it_measured(tmp_path, data):
         ({"epochs": 0}, ArgumentError, "epochs"),
         ({"target": "tangent"}, SignalError, "no column is called 'tangent'"),
         ({"features": []}, TinygradError, "feature"),
+        ({"features": "sine"}, UsageError, "a list of names of columns"),
+        ({"features": ["sine", "sine"]}, ArgumentError, "found a column twice"),
+        ({"target": 5}, UsageError, "target"),
     ],
 )
 def test_bad_options_leave_no_folder_behind(tmp_path, data, more, error, said):
@@ -224,14 +230,23 @@ def test_a_folder_that_is_not_what_it_should_be_is_refused(tmp_path, data):
     for change, said in [
         ({"format": 2}, "of format 2, expected 1"),
         ({"scaling": {"mean": [0.0], "deviation": [1.0]}}, "the scaling does not fit"),
+        ({"scaling": {"mean": [0.0] * 3, "deviation": [1.0, 0.0, 1.0]}}, "is not above 0"),
+        ({"scaling": {"mean": [0.0] * 3, "deviation": [1.0, np.nan, 1.0]}}, "is not finite"),
         ({"options": {}}, "cut or corrupt"),
+        ({"options": document["options"] | {"target": 5}}, "target"),
+        ({"options": document["options"] | {"hidden": "x"}}, "hidden must be a whole number"),
+        ({"data": 5}, "data"),
     ]:
         other = tmp_path / "other"
         shutil.copytree(out, other)
         (other / "run.json").write_text(json.dumps(document | change), "utf-8")
-        with pytest.raises(FileError, match=said):
+        with pytest.raises(TinygradError, match=said):
             load(other)
         shutil.rmtree(other)
+    for path in out.glob("*.npz"):
+        path.unlink()
+    with pytest.raises(FileError, match="holds no checkpoint; train it by resume"):
+        load(out)
     (out / "run.json").write_text(json.dumps(document)[:-20], "utf-8")
     with pytest.raises(FileError, match="cut or corrupt"):
         load(out)

@@ -6,8 +6,9 @@ Knows files and numbers; no model. Nothing is unpickled.
 from __future__ import annotations
 
 import csv
+import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from ..files.npz import npz_entries, refuse_device
 
 Array = np.ndarray
 DELIMITERS = ",;\t|"
+LARGEST = 1e150  # of a number; its square is one too
 
 
 class Columns(NamedTuple):
@@ -64,7 +66,7 @@ def read_columns(path: str | os.PathLike[str], names: Iterable[str] | None = Non
     readers = {".csv": _csv, ".npz": _npz, ".npy": _npy}
     if source.suffix.lower() not in readers:
         raise FileError(f"{source}: the suffix is {source.suffix!r}, expected .csv, .npz or .npy")
-    known, first_line = readers[source.suffix.lower()](source)
+    known, lines = readers[source.suffix.lower()](source)
     wanted = list(known) if names is None else list(dict.fromkeys(names))
     for name in wanted:
         if name not in known:
@@ -76,25 +78,26 @@ def read_columns(path: str | os.PathLike[str], names: Iterable[str] | None = Non
         if names is None and cells.dtype.kind not in "fiu" and not any(map(_is_number, cells)):
             left_out.append(name)
             continue
-        columns[name] = _numbers(source, name, cells, first_line)
+        columns[name] = _numbers(source, name, cells, lines)
     if not columns or not len(next(iter(columns.values()))):
         raise FileError(f"{source}: found no numbers")
     return Columns(list(columns), np.stack([*columns.values()], axis=1), left_out)
 
 
-def _numbers(source: Path, name: str, cells: Array, first_line: int) -> Array:
+def _numbers(source: Path, name: str, cells: Array, lines: Sequence[int]) -> Array:
     """Return the numbers in the cells of a column."""
     if cells.dtype.kind in "fiu":
         numbers = cells.astype(float)
     else:
         numbers = np.array([float(cell) if _is_number(cell) else np.nan for cell in cells])
-    wrong = np.flatnonzero(~np.isfinite(numbers))
+    wrong = np.flatnonzero(~(np.abs(numbers) <= LARGEST))
     if wrong.size:
         cell = str(cells[wrong[0]]).strip()
         found = f"found {cell!r}" if cell else "an empty cell"
         raise FileError(
-            f"{source}: column {name!r}, line {wrong[0] + first_line}: {found}, expected a finite "
-            f"number ({wrong.size} such cells); fill them, or choose other columns by --features"
+            f"{source}: column {name!r}, line {lines[wrong[0]]}: {found}, expected a finite number "
+            f"of a size up to {LARGEST:g} ({wrong.size} such cells); fill or scale them, or choose "
+            "other columns by --features"
         )
     return numbers
 
@@ -107,8 +110,8 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _csv(source: Path) -> tuple[dict[str, Array], int]:
-    """Return the cells of each column as texts, and the number of the first line."""
+def _csv(source: Path) -> tuple[dict[str, Array], Sequence[int]]:
+    """Return the cells of each column as texts, and the number of the line of each row."""
     try:
         text = source.read_text("utf-8-sig")
     except UnicodeDecodeError:
@@ -116,9 +119,11 @@ def _csv(source: Path) -> tuple[dict[str, Array], int]:
     head = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=head.count)
     try:
-        rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if row]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        numbered = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise FileError(f"{source}: no table: {error}") from None
+    lines, rows = [line for line, _ in numbered], [row for _, row in numbered]
     if len(rows) < 2:
         raise FileError(f"{source}: found {len(rows)} lines, expected names and numbers")
     names = [name.strip() for name in rows[0]]
@@ -126,14 +131,14 @@ def _csv(source: Path) -> tuple[dict[str, Array], int]:
         raise FileError(f"{source}: a column has no name, or the name of another one: {names}")
     if all(map(_is_number, names)):
         raise FileError(f"{source}: the first line holds numbers, expected the columns' names")
-    for line, row in enumerate(rows[1:], 2):
+    for line, row in numbered[1:]:
         if len(row) != len(names):
             raise FileError(f"{source}: line {line} has {len(row)} cells, expected {len(names)}")
     cells = np.array(rows[1:], dtype=object)
-    return {name: cells[:, n] for n, name in enumerate(names)}, 2
+    return {name: cells[:, n] for n, name in enumerate(names)}, lines[1:]
 
 
-def _npz(source: Path) -> tuple[dict[str, Array], int]:
+def _npz(source: Path) -> tuple[dict[str, Array], Sequence[int]]:
     with npz_entries(source) as entries:
         arrays = {name: entry.read() for name, entry in entries.items()}
     columns: dict[str, Array] = {}
@@ -142,16 +147,16 @@ def _npz(source: Path) -> tuple[dict[str, Array], int]:
     lengths = {name: len(array) for name, array in columns.items()}
     if len(set(lengths.values())) > 1:
         raise FileError(f"{source}: the arrays have different lengths: {lengths}")
-    return columns, 0
+    return columns, range(max(lengths.values(), default=0))
 
 
-def _npy(source: Path) -> tuple[dict[str, Array], int]:
+def _npy(source: Path) -> tuple[dict[str, Array], Sequence[int]]:
     try:
         array = np.load(source, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise FileError(f"{source}: no .npy file that can be read: {error}") from None
     columns = _apart(source, "", array[:, None] if array.ndim == 1 else array)
-    return {name.removeprefix("."): column for name, column in columns.items()}, 0
+    return {name.removeprefix("."): column for name, column in columns.items()}, range(len(array))
 
 
 def _apart(source: Path, name: str, array: Array) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..compiled.compiled import compile
-from ..engine.arguments import excerpt, number, whole
+from ..engine.arguments import excerpt, number, of_kind, text, whole
 from ..engine.place import no_grad
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, FileError, SignalError, TinygradError, check_path
@@ -72,6 +72,16 @@ class Options:
     decay: float = 0.01
     clip: float = 1.0
     share: float = 0.15
+
+    def __post_init__(self) -> None:
+        text("train: target", self.target)
+        names = of_kind("train: features", self.features, list, "a list of names of columns")
+        if not names:
+            raise ArgumentError("train: found no features, expected the names of columns")
+        for name in names:
+            text("train: features", name)
+        if len(set(names)) < len(names):
+            raise ArgumentError(f"train: features: found a column twice in {excerpt(names)}")
 
 
 class Forecast(Module):
@@ -207,8 +217,10 @@ def load(folder: str | os.PathLike[str], data: str | os.PathLike[str] | None = N
             f"{options.window}"
         )
     net = _net(options)
-    best = out / "best.npz"
-    restore(best if best.exists() else out / "last.npz", net)
+    kept = [path for name in ("best.npz", "last.npz") if (path := out / name).exists()]
+    if not kept:
+        raise FileError(f"{out}: holds no checkpoint; train it by resume")
+    restore(kept[0], net)
     return Run(options, scaling, net, columns, source, History())
 
 
@@ -248,8 +260,6 @@ def _net(options: Options) -> Forecast:
     for name in ("window", "horizon", "hidden", "layers", "epochs", "batch", "patience"):
         whole(f"train: {name}", getattr(options, name), 1)
     whole("train: seed", options.seed, 0)
-    if not options.features:
-        raise ArgumentError("train: found no features, expected the names of columns")
     return Forecast(options)
 
 
@@ -277,8 +287,11 @@ def _document(out: Path) -> tuple[Options, Scaling, dict[str, Any]]:
         known = {field.name for field in fields(Options)}
         options = Options(**{k: v for k, v in document["options"].items() if k in known})
         scaling = Scaling(*(np.array(document["scaling"][name]) for name in Scaling._fields))
-        if scaling.mean.shape != (len(options.features) + 1,):
+        text(f"{path}: data", document["data"])
+        if any(numbers.shape != (len(options.features) + 1,) for numbers in scaling):
             raise FileError(f"{path}: the scaling does not fit the columns")
+        if not np.isfinite([*scaling]).all() or not (scaling.deviation > 0).all():
+            raise FileError(f"{path}: the scaling is not finite, or a deviation is not above 0")
     except TinygradError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -30,8 +30,9 @@ class Scaling(NamedTuple):
     @classmethod
     def of(cls, numbers: Array) -> Scaling:
         """Return the scaling of the rows of a table, (N, columns)."""
-        deviation = numbers.std(axis=0)
-        return cls(numbers.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        deviation = numbers.std(axis=0)  # of equal numbers, what rounding leaves
+        changes = (numbers != numbers[0]).any(axis=0) & (deviation > 0)
+        return cls(numbers.mean(axis=0), np.where(changes, deviation, 1.0))
 
     def apply(self, numbers: Array) -> Array:
         """Return numbers without units."""
