@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 from collections import deque
 from collections.abc import Callable
@@ -312,6 +313,28 @@ def test_every_change_of_what_is_captured_is_seen(captured, name, has_versions, 
         assert abs(step(x).item() - loss_of(x).item()) < 1e-9
     watch = next(iter(step._recordings.values())).watch
     assert not watch.has_changed()
+
+
+class Learner:
+    """A loss, and the generator of the data, or of the noise, in one object."""
+
+    def __init__(self, noise: float) -> None:
+        self.random, self.w, self.noise = np.random.default_rng(0), drawn(3, name="w"), noise
+        self.step = tg.compile(lambda x: self.loss(x))
+
+    def loss(self, x: Any) -> tg.Tensor:
+        noise = copy.deepcopy(self.random).normal(size=3) if self.noise else 0.0
+        return tg.sum(tg.tanh(x * self.w + noise))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_draws_beside_the_loss_record_nothing_anew_and_draws_for_the_loss_do(noise):
+    learner, recordings = Learner(noise), []
+    for _ in range(6):
+        x = learner.random.normal(size=3)
+        assert abs(learner.step(x).item() - learner.loss(x).item()) < 1e-12
+        recordings.append(next(iter(learner.step._recordings.values())))
+    assert len({*map(id, recordings)}) == (6 if noise else 2)
 
 
 @needs_a_compiler

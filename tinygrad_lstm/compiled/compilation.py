@@ -118,12 +118,16 @@ class Compilation:
     def follow(self, before: Compilation | None) -> None:
         """Ignore what has changed, if that led to no program again; or wait longer.
 
-        What changes at every call, such as random numbers, is not recorded at every call.
+        What changes at every call, such as random numbers, is not recorded at every call. Nor are
+        draws from a generator that the function can reach, if they led to the same program again.
         """
-        if before is None or self.program is not None or before.program is not None:
+        if before is None or (self.program is None) != (before.program is None):
             return
-        if not self.watch.ignore_changes(before.watch):
-            self._wait = 2 * before._wait + 1
+        if self.program is None:
+            if not self.watch.ignore_changes(before.watch):
+                self._wait = 2 * before._wait + 1
+        elif _is_same(self.program, before.program):
+            self.watch.ignore_draws(before.watch)
 
 
 def compilation(function: Function, items: Sequence[Any]) -> Compilation:
@@ -318,6 +322,13 @@ def _lengthened(
     if _wrong(native, whole, right, items):
         raise Different(WRONG)
     return _ready(native, function, whole, proved[0].operands, len(items), watch)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two programs are the same, with the same constants."""
+    if one.source != other.source or len(one.sources) != len(other.sources):
+        return False
+    return all(map(is_place, one.sources, other.sources))
 
 
 def is_place(one: Any, other: Any) -> bool:

@@ -52,7 +52,7 @@ class Native:
 
     def __init__(self, program: CProgram, places: Mapping[str, Any]) -> None:
         self.source = program.text
-        sources = [places[buffer.source] for buffer in program.sources]
+        self.sources = sources = [places[buffer.source] for buffer in program.sources]
         self.dtype = dtype = program.dtype
         self.function, self.gemm = load(program.text), gemm(dtype)
         self.arrays: list[Any] = [None] * len(sources)  # that the pointers belong to

@@ -42,7 +42,7 @@ class Outputs:
         operands: Sequence[int | Tensor],
     ) -> None:
         self.program, self.record, self.operands = program, record, operands
-        self.source = program.source
+        self.source, self.sources = program.source, program.sources
         self.structure, self.items = first.result
         self.names = [y.name for y in first.outputs]
         self.shapes = [y.shape for y in first.outputs]

@@ -41,6 +41,7 @@ class Plain:
         self.forward, self.backward = program["forward"], program["backward"]
         names = [*from_outside(derived)]
         self.places = dict(zip(fast_arguments(derived), map(places.__getitem__, names)))
+        self.sources = [*self.places.values()]
         self.names = {
             x.full_name: (np.shape(x.value), x.value.dtype)
             for x in derived.sources

@@ -116,6 +116,11 @@ class Watch:
         self.versions = []
         return True
 
+    def ignore_draws(self, before: Watch) -> None:
+        """Ignore from now on the generators of which numbers were drawn since before."""
+        states = {id(x): state for x, state in before.generators}
+        self.generators = [(x, now) for x, now in self.generators if states.get(id(x), now) == now]
+
     def _loose(self) -> Iterator[Any]:
         """Return the entries that stand in no dictionary of an object."""
         return chain(
