@@ -15,6 +15,7 @@ from ...engine.kind import Kind
 from ...engine.primitives import broadcast_to
 from ...network.flow import DELAYS, Flow, Node, reachable
 from .changes import Change
+from .forward import gains_within
 from .mistake import Mistake
 from .networks import Networks
 from .wording import list_names
@@ -36,11 +37,51 @@ def wrong_carries(nets: Networks) -> Iterator[Mistake]:
                               change=Change.all(Change.weigh(node, arm, keep)
                                                 for node, carried, _ in meetings
                                                 for arm in carried))  # fmt: skip
+        for length in range(2, (len(steps) + 1) // 2 + 1 if meetings else 0):
+            keep = np.ones(len(steps))
+            keep[length - 1 : -1 : length] = 0.0
+            yield Mistake(kind="truncated", where=where[0], says="nothing flows back from each "
+                          f"{length} steps to the {length} before: the gradient is truncated",
+                          change=Change.all(Change.weigh(node, arm, keep)
+                                            for node, carried, _ in meetings
+                                            for arm in carried))  # fmt: skip
         if len(meetings) > 1:
             yield Mistake(kind="all carries dropped", where=where[0], says="nothing flows back "
                           f"from the next step to {list_names(where)}",
                           change=Change.all(Change.select(node, fresh)
                                             for node, _, fresh in meetings))  # fmt: skip
+
+
+def shifted_lists(nets: Networks) -> Iterator[Mistake]:
+    """Read the list of a carried signal one step off, wherever the way back reads it."""
+    for delay in nets.network.nodes:
+        if delay.kind is not Kind.DELAY or not delay.folded:
+            continue
+        made = nets.source(delay.inputs[0])
+        before, own = nets.value(delay.outputs[0]), nets.value(made.outputs[0])
+        if made.kind in DELAYS or np.shape(before) != np.shape(own) or np.array_equal(before, own):
+            continue
+        nodes = _readers(nets, made)
+        change = gains_within(nets, nodes, {made.outputs[0]: before})
+        name = made.name
+        yield Mistake(kind="one step off", where=name, says=f"{name} of the step before stands "
+                      f"where {name} belongs, in every derivative: the list begins with the "
+                      "initial value", right=name, wrong=nets.source(delay.outputs[0]).name,
+                      groups=nets.everywhere_alike(delay, "list"), change=change)  # fmt: skip
+
+
+def _readers(nets: Networks, made: Node) -> list[Node]:
+    """Return the node that makes a signal, and those of its step that read it or f of it."""
+    open_wires, nodes = set(made.outputs), [made]
+    for node in nets.network.nodes:
+        if open_wires.isdisjoint(node.inputs) or node is made or not node.folded:
+            continue
+        if node.kind in (*DELAYS, Kind.COLLECT):
+            continue
+        nodes.append(node)
+        if node.kind is Kind.BRANCH or (node.kind is Kind.ELEMENTWISE and len(node.inputs) == 1):
+            open_wires.update(node.outputs)
+    return nodes
 
 
 def _meetings(nets: Networks, loop: int) -> list[tuple[Node, list[int], list[int]]]:
@@ -50,7 +91,7 @@ def _meetings(nets: Networks, loop: int) -> list[tuple[Node, list[int], list[int
         arms: tuple[list[int], list[int]] = [], []
         for at, carried in enumerate(nets.is_carried(node)):
             arms[not carried].append(at)
-        if node.folded and node.loop == loop and all(arms):
+        if node.folded and node.loop == loop and all(arms) and not nets.is_running_sum(node):
             meetings.append((node, *arms))
     return meetings
 

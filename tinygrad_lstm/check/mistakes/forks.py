@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+import numpy as np
+
 from ...engine.kind import Kind
 from ...network.flow import Node
-from .changes import Change
+from .changes import Change, Edit
 from .mistake import Mistake
 from .networks import Networks
 from .wording import factor_text, list_names, uses
@@ -37,7 +39,7 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                         [arms[at].rpartition(" → ")[2] for at in lost])  # fmt: skip
                 groups: tuple[str, ...] = ()
                 says = f"δ{where} lacks the part that flows back from {source}"
-                if kind == "carry dropped" and _is_running_sum(nets, node):
+                if kind == "carry dropped" and nets.is_running_sum(node):
                     kind, says = "last error alone", "only the error of the last step flows " \
                         f"back: {where} adds up the errors of all steps"  # fmt: skip
                 elif kind == "carry dropped" and len(lost) == sum(is_carried):
@@ -48,15 +50,6 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                            f"{uses([arms[rest[0]]])}: overwritten, not added to"  # fmt: skip
                 yield Mistake(kind=kind, where=where, says=says, right=_sum(arms), groups=groups,
                               change=Change.select(node, rest))  # fmt: skip
-
-
-def _is_running_sum(nets: Networks, node: Node) -> bool:
-    """Whether a signal of a loop is a sum of itself at the step before and of others."""
-    made = nets.source(node.outputs[0])
-    before = [nets.source(wire) for wire in made.inputs] if made.kind is Kind.JUNCTION else []
-    return any(
-        x.kind is Kind.DELAY and nets.source(x.inputs[0]).outputs == made.outputs for x in before
-    )
 
 
 def halved_forks(nets: Networks) -> Iterator[Mistake]:
@@ -99,6 +92,59 @@ def scaled_branches(nets: Networks) -> Iterator[Mistake]:
                               right=f"δ({names})", wrong=f"{text} δ({names})",
                               change=Change.all(_before(nets, node, at, size)
                                                 for at in group))  # fmt: skip
+
+
+def misplaced_brackets(nets: Networks) -> Iterator[Mistake]:
+    """Multiply a part of a sum by a factor of the whole sum, or the whole by that of a part."""
+    for node, *_ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+        junction = nets.sender.get(node.inputs[0])
+        if junction is None or junction.kind is not Kind.JUNCTION or len(junction.inputs) < 2:
+            continue
+        arms, where, right = nets.arms(junction), nets.makes(node), str(node.label)
+        for at, arm in enumerate(arms):
+            whole = f"δ{nets.makes(junction)}"
+            yield Mistake(kind="bracket lost", where=where, says=f"{right} multiplies only the "
+                          f"part of {whole} that flows back from {uses([arm])}, where the whole "
+                          f"sum belongs", right=f"{whole} ∘ {right}",
+                          wrong=f"δ({arm}) ∘ {right} + …",
+                          change=Change.by(node, _of_one_part(junction, at)))  # fmt: skip
+    for junction in nets.junctions():
+        where, arms = nets.makes(junction), nets.arms(junction)
+        for at, wire in enumerate(junction.inputs):
+            part = nets.sender.get(wire)
+            others = [port for port in range(len(arms)) if port != at]
+            if part is None or part.kind is not Kind.GAIN or part.label is None:
+                continue
+            shape = np.shape(nets.value(junction.outputs[0])) if junction.outputs[0] in nets.maker \
+                else ()  # fmt: skip
+            if np.shape(part.gain) == shape:
+                yield Mistake(kind="bracket lost", where=where, says=f"{part.label} multiplies the "
+                              f"whole sum δ{where}, where it belongs to the part that flows back "
+                              f"from {uses([arms[at]])} alone", right=_sum(arms),
+                              wrong=f"({_sum(arms)}) ∘ {part.label}",
+                              change=Change.all(Change.weigh(junction, port, part.gain)
+                                                for port in others))  # fmt: skip
+
+
+def _of_one_part(junction: Node, at: int) -> Edit:
+    """Return how to multiply only one part of a sum by a gain behind the sum."""
+
+    def edit(now: Node, wire: int) -> list[Node]:
+        rest = [port for port in range(len(junction.inputs)) if port != at]
+
+        def total(ports: list[int], to: int) -> Node:
+            return junction.copy(
+                inputs=tuple(junction.inputs[port] for port in ports), outputs=(to,),
+                signs=tuple(junction.signs[port] for port in ports),
+            )  # fmt: skip
+
+        part, product, others = wire, wire + 1, wire + 2
+        return [
+            total([at], part), now.copy(inputs=(part,), outputs=(product,)), total(rest, others),
+            junction.copy(inputs=(product, others), outputs=now.outputs, signs=(1, 1)),
+        ]  # fmt: skip
+
+    return edit
 
 
 def _before(nets: Networks, node: Node, at: int, size: float) -> Change:

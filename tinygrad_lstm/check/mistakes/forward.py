@@ -5,7 +5,7 @@ Knows graphs, and runs the network again with other values on some wires for the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -36,8 +36,9 @@ def forward_slips(nets: Networks) -> Iterator[Mistake]:
 
 
 def _functions(nets: Networks) -> Iterator[Mistake]:
-    for node, function, _ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+    for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         if len(function.inputs) > 1:
+            yield from _choice(nets, node, function, port)
             continue
         f, name = function.operation.name, function.name
         (x,), (y,) = function.inputs, function.outputs
@@ -60,6 +61,27 @@ def _functions(nets: Networks) -> Iterator[Mistake]:
             yield Mistake(kind="function twice", where=name, says=f"the forward pass applies {f} "
                           f"twice: to {source}, and again to the result", right=f"{f}({source})",
                           wrong=f"{f}({f}({source}))", change=change)  # fmt: skip
+
+
+def _choice(nets: Networks, node: Node, function: Node, port: int) -> Iterator[Mistake]:
+    """Yield the mistake that leaves out a function that chooses entries, as a mask does."""
+    x, (y,) = function.inputs[port], function.outputs
+    others = [nets.leaf(wire) for at, wire in enumerate(function.inputs) if at != port]
+    if not all(leaf is not None and leaf.kind is Kind.CONSTANT for leaf in others):
+        return
+    if not np.all((node.gain == 0) | (node.gain == 1)) or np.all(node.gain == 1):
+        return
+
+    def left_out(step: int | None, value: Any, value_on: ValueOn) -> Any:
+        return value_on(x)
+
+    change = run_again(nets, {y: left_out})
+    source, name = nets.source(x).name, function.name
+    if change is not None:
+        whole = Change.all([change, Change.to(node, gain=np.ones_like(node.gain))])
+        yield Mistake(kind="function missing", where=source, says=f"the forward pass has {source} "
+                      f"where {name} belongs: the mask is left out", right=name, wrong=source,
+                      change=whole)  # fmt: skip
 
 
 def _normalised_twice(nets: Networks) -> Iterator[Mistake]:
@@ -179,6 +201,39 @@ def run_again(nets: Networks, values: Mapping[int, Value]) -> Change | None:
     if not fresh:
         return None
     return Change.all(Change.by(node, _exchange(node.gain, gain)) for node, gain in fresh)
+
+
+def gains_within(nets: Networks, nodes: Sequence[Node], values: Mapping[int, np.ndarray]) -> Change:
+    """Return how to take the gains of some nodes with other values on wires inside of them alone.
+
+    Parameters
+    ----------
+    nets : Networks
+    nodes : sequence of Node
+        Of the network, in order.
+    values : mapping of a wire to its other value; inside of a loop of T steps (T, ...)
+    """
+    ahead = {wire for node in nodes for wire in node.outputs}
+
+    def other(wire: int, step: int | None, now: np.ndarray) -> np.ndarray:
+        value = values.get(wire)
+        return now if value is None else np.asarray(value if step is None else value[step])
+
+    again = Recorder(ahead, other)
+    known = {wire: x.value for wire, x in enumerate(nets.network.wires)}
+    flow = replace(nets.network, nodes=tuple(nodes))
+    evaluate(flow, intercept=again, known=known, actions=nets.everywhere.actions)
+    series, inside, changes = again.series(), {id(node) for node in nodes}, []
+    for node in nets.everywhere.nodes:
+        user = nets.user.get(node.outputs[0]) if len(node.outputs) == 1 else None
+        if node.gain is None or user is None or id(user) not in inside:
+            continue
+        port = user.inputs.index(node.outputs[0])
+        operands = [series.get(wire, nets.value(wire)) for wire in user.inputs]
+        gain = gain_of(user, port, operands, series[user.outputs[0]])
+        if not np.array_equal(node.gain, gain):
+            changes.append(Change.by(node, _exchange(node.gain, gain)))
+    return Change.all(changes)
 
 
 def _exchange(was: Any, gain: Any) -> Edit:

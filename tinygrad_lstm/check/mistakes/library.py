@@ -17,7 +17,14 @@ from ...engine.limit import TimeUp
 from ...errors import ArgumentError, TinygradError, UsageError
 from ...network.flow import Node
 from ...network.view import View
-from .carries import errors_everywhere, last_errors, reversed_loops, truncations, wrong_carries
+from .carries import (
+    errors_everywhere,
+    last_errors,
+    reversed_loops,
+    shifted_lists,
+    truncations,
+    wrong_carries,
+)
 from .changes import Change
 from .exchanges import (
     exchanged_products,
@@ -27,9 +34,10 @@ from .exchanges import (
     wrong_gradient_deltas,
     wrong_layouts,
 )
-from .forks import forgotten_branches, halved_forks, scaled_branches
+from .forks import forgotten_branches, halved_forks, misplaced_brackets, scaled_branches
 from .forward import forward_slips
 from .indices import overwritten_parts, single_class_gradients, wrong_indices, wrong_reads
+from .layers import other_counts, skipped_layers, wrong_statistics
 from .layouts import packed_blocks, wrong_joins, wrong_kernels, wrong_reshapes
 from .likelihood import RANK
 from .mistake import Mistake, joint_mistakes
@@ -48,6 +56,7 @@ from .products import (
 from .scales import (
     any_factors,
     any_penalties,
+    any_signal_factors,
     branch_signs,
     clipped_entries,
     leaf_factors,
@@ -66,12 +75,13 @@ AT_A_NODE: list[Generator] = [
     omitted_maps, step_sums, batch_sums, axis_sums, zero_starts, halved_forks, scaled_branches,
     branch_signs, signal_factors, leaf_factors, skipped_slopes, wrong_layouts, early_updates,
     elementwise_products, lost_brackets, wrong_masks, lost_minuses,
-    wrong_joins, wrong_reshapes, wrong_kernels,
+    wrong_joins, wrong_reshapes, wrong_kernels, misplaced_brackets,
 ]  # fmt: skip
 OF_SEVERAL: tuple[Generator, ...] = (
     false_constants, wrong_carries, truncations, last_errors, packing_orders, wrong_normalisations,
     single_class_gradients, reversed_loops, wrong_indices, exchanged_products, exchanged_leaves,
-    biases_of_weights, errors_everywhere, packed_blocks,
+    biases_of_weights, errors_everywhere, packed_blocks, skipped_layers, wrong_statistics,
+    other_counts, shifted_lists,
 )  # fmt: skip
 OF_FORWARD: tuple[Generator, ...] = (forward_slips, wrong_reads)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (
@@ -258,3 +268,4 @@ def any_size(view: View, largest: float) -> Iterator[Mistake]:
     several = [*any_factors(nets), *any_penalties(nets), *clipped_entries(nets, largest)]
     yield from several
     yield from joint_mistakes(several, nets.position)
+    yield from any_signal_factors(nets)

@@ -20,6 +20,7 @@ LIKELIEST_FIRST = (
     "sum over steps missing", "sum over the batch missing", "path left out",
     # a factor is left out
     "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",
+    "layer skipped", "layer's scale",
     "off-diagonal terms dropped", "function missing", "weight missing", "map left out",
     "start taken as zero", "start taken as the last", "error sent into every step",
     "cut at a step", "truncated", "weight's entries left out",
@@ -31,10 +32,11 @@ LIKELIEST_FIRST = (
     "derivative of a power", "sign", "factor",
     "normalisation twice", "normalised twice", "function twice",
     # an index, an axis or an order is wrong
-    "wrong index", "weight not transposed", "factor not transposed", "gradient transposed",
-    "axis of length 1", "sum over the wrong axis", "normalised along the wrong axis",
-    "order of the axes", "flipped", "factor of the wrong step", "order of what is packed",
-    "steps in the wrong order", "silent broadcast", "entry by entry",
+    "N - 1 for N", "wrong index", "weight not transposed", "factor not transposed",
+    "gradient transposed", "axis of length 1", "sum over the wrong axis",
+    "normalised along the wrong axis", "order of the axes", "flipped", "factor of the wrong step",
+    "one step off", "order of what is packed", "steps in the wrong order",
+    "silent broadcast", "entry by entry",
     # a partner of the same role in the same module is taken for another
     "output for input", "wrong factor", "wrong weight", "derivative at another signal",
     "another's δ", "another's gradient", "bias of the weight", "exchanged",

@@ -248,6 +248,15 @@ class Networks:
         """Return the groups of a slip that people make everywhere, or everywhere in a loop."""
         return f"all: {slip}", f"loop {node.loop}: {slip}"
 
+    def is_running_sum(self, node: Node) -> bool:
+        """Whether the signal of a node of the adjoint network adds up over the steps of a loop."""
+        made = self.source(node.outputs[0])
+        before = [self.source(wire) for wire in made.inputs] if made.kind is Kind.JUNCTION else []
+        return any(
+            x.kind is Kind.DELAY and self.source(x.inputs[0]).outputs == made.outputs
+            for x in before
+        )
+
     def steps(self, node: Node) -> int:
         """Return how many steps a node is run at; 0 if it is in no folded loop."""
         assert node.loop is not None or not node.folded

@@ -51,12 +51,17 @@ def _role(nets: Networks, product: Node, port: int) -> tuple[str, ...]:
         return ("" if operation is None else operation.name,)
     if leaf.kind is not Kind.CONSTANT or not nets.value(partner).size:
         return ("leaf",)
-    number, total = nets.value(partner).flat[0], nets.source(product.inputs[port])
-    if total.primitive is not None and total.primitive.notation is TOTAL:
-        sizes = [np.size(nets.value(wire)) for wire in (total.outputs[0], total.inputs[0])]
-        if np.isclose(number * sizes[1], sizes[0], rtol=1e-12):
-            return "number", "mean", f"{number:.9g}"
-    return "number", f"{number:.9g}"
+    number = f"{nets.value(partner).flat[0]:.9g}"
+    return ("number", "mean", number) if is_of_mean(nets, product, port) else ("number", number)
+
+
+def is_of_mean(nets: Networks, product: Node, port: int) -> bool:
+    """Whether a product's operand at a port is a sum, and the other 1 over the number of terms."""
+    total, number = nets.source(product.inputs[port]), nets.value(product.inputs[1 - port])
+    if total.primitive is None or total.primitive.notation is not TOTAL or not number.size:
+        return False
+    sizes = [np.size(nets.value(wire)) for wire in (total.outputs[0], total.inputs[0])]
+    return bool(np.allclose(number * sizes[1], sizes[0], rtol=1e-12))
 
 
 def _relation(nets: Networks, other: Node, partner: int) -> str:

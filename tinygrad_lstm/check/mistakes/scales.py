@@ -16,10 +16,11 @@ from ...engine.kind import Kind
 from ...engine.limit import Interruptible
 from ...network.flow import Flow, Node
 from .changes import Change, Edit
-from .mistake import Mistake
+from .mistake import Mistake, joint
 from .networks import LEAVES, Networks
 from .wording import factor_text
 
+SCALED = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION, Kind.LINEAR)
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
 
 
@@ -43,6 +44,10 @@ def _everything(nets: Networks, node: Node, size: float, text: str, kind: str) -
     change, ranked_as = _scaled_input(node.outputs[0], size), f"{kind} of the loss"
     return Mistake(kind=kind, where=nets.makes(node), says=says, right="1", wrong=text,
                    change=change, ranked_as=ranked_as)  # fmt: skip
+
+
+def _any_of_everything(nets: Networks, node: Node, size: float, text: str) -> Mistake:
+    return replace(_everything(nets, node, size, text, "factor"), ranked_as="factor")
 
 
 def _scaled_input(wire: int, size: float) -> Change:
@@ -126,17 +131,57 @@ def _leaf(nets: Networks, node: Node, maker: Node, size: float, text: str, kind:
 def any_factors(nets: Networks) -> Iterator[Mistake]:
     """Scale everything, or the gradient of a leaf, by any number, which `rates` determines."""
     makes: list[Callable[[float, str], Mistake]] = [
-        partial(_everything, nets, node, kind="factor")
-        for node in nets.nodes
-        if node.kind is Kind.INPUT
+        partial(_any_of_everything, nets, node) for node in nets.nodes if node.kind is Kind.INPUT
     ]
     makes += [partial(_leaf, nets, *both, kind="factor") for both in nets.leaves()]
+    makes.append(partial(_every_leaf, nets))
     for make in makes:
 
         def at_rate(rate: float, make: Callable[[float, str], Mistake] = make) -> Mistake:
             return make(rate, factor_text(rate))
 
         yield replace(make(1.0, "any number of"), at_rate=at_rate)
+
+
+def _every_leaf(nets: Networks, size: float, text: str) -> Mistake:
+    """Return the mistake that scales the gradients of all leaves, and nothing before."""
+    several = [_leaf(nets, *both, size, text, "factor") for both in nets.leaves()]
+    norm = np.sqrt(sum(float(np.sum(nets.gradients[f"δ{x.where}"] ** 2)) for x in several))
+    clipped, mistake = _rounded(abs(size) * norm), joint(several)
+    if clipped is not None and 0 < size < 1:
+        return replace(mistake, kind="clipped", says="the gradients of all leaves are scaled to a "
+                       f"common norm of {clipped:g}: clipped by norm", right="1",
+                       wrong=f"{clipped:g}/‖δ‖")  # fmt: skip
+    says = f"the gradients of all leaves are {text} times what they should be"
+    if _rounded(size) is not None:
+        says += ": a learning rate, or the probability of a dropout, perhaps"
+    return replace(mistake, says=says)
+
+
+def _rounded(number: float) -> float | None:
+    """Return a number as a person chooses it, of two digits; None if it is not near one."""
+    short = float(f"{number:.2g}")
+    return short if np.isclose(number, short, rtol=1e-9, atol=0.0) else None
+
+
+def any_signal_factors(nets: Networks) -> Iterator[Mistake]:
+    """Scale δ of a signal by any number, which `rates` determines."""
+    for node in nets.nodes:
+        if node.kind in SCALED and len(node.outputs) == 1 and nets.leaf(node.outputs[0]) is None:
+            yield _signal(nets, node, 1.0)
+
+
+def _signal(nets: Networks, node: Node, rate: float) -> Mistake:
+    where, text = nets.makes(node), factor_text(rate)
+
+    def edit(now: Node, wire: int) -> list[Node]:
+        gain = Node(Kind.GAIN, inputs=(wire,), outputs=now.outputs, name=now.name, loop=now.loop,
+                    step=now.step, gain=np.asarray(rate))  # fmt: skip
+        return [now.copy(outputs=(wire,)), gain]
+
+    return Mistake(kind="factor", where=where, says=f"δ{where} is {text} times what it should be",
+                   right="1", wrong=text, change=Change.by(node, edit),
+                   at_rate=lambda other: _signal(nets, node, other))  # fmt: skip
 
 
 def any_penalties(nets: Networks) -> Iterator[Mistake]:

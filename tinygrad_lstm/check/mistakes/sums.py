@@ -70,10 +70,12 @@ def _shares(
 
 def batch_sums(nets: Networks) -> Iterator[Mistake]:
     """Take one row of a batch, or the average, where the sum over the batch belongs."""
-    for node, count, rank in _summing(nets):
+    for node, count, shape in _summing(nets):
 
-        def weights(row: np.ndarray, node: Node = node, rank: int = rank) -> np.ndarray:
-            return np.asarray(nets.at_every_step(node, row.reshape(-1, *(1,) * (rank - 1))))
+        def weights(
+            row: np.ndarray, node: Node = node, shape: tuple[int, ...] = shape
+        ) -> np.ndarray:
+            return np.asarray(nets.at_every_step(node, row.reshape(shape)))
 
         missing = "sum over the batch missing"
         yield from _shares(nets, node, "Σ over the batch", [
@@ -86,19 +88,27 @@ def batch_sums(nets: Networks) -> Iterator[Mistake]:
         ][: None if count > 1 else 1])  # fmt: skip
 
 
-def _summing(nets: Networks) -> Iterator[tuple[Node, int, int]]:
-    """Yield the nodes that sum over a batch which is not empty, its size and the number of axes."""
+def _summing(nets: Networks) -> Iterator[tuple[Node, int, tuple[int, ...]]]:
+    """Yield the nodes that sum over a batch, its size, and the shape of a weight for each row.
+
+    The batch is the first axis, or the last one of columns.
+    """
     for node in nets.nodes:
-        shape: tuple[int, ...] = ()
+        shape, axis = tuple[int, ...](), 0
         if node.kind is Kind.BROADCAST and node.transposed:
             whole, part = tuple(node.parameters["shape"]), node.shapes[0]
-            shape = whole if len(whole) > len(part) or part[:1] == (1,) else ()
+            if len(whole) == len(part) == 2 and part[1] == 1 < whole[1]:
+                shape, axis = whole, 1 if part[0] > 1 or whole[0] == 1 else 0
+            elif len(whole) > len(part) or part[:1] == (1,):
+                shape = whole
         elif node.kind is Kind.MATRIX and nets.leaf(node.outputs[0]) is not None:
             product = nets.user[node.outputs[0]]
             if node.port == 1 and len(node.shapes[0]) > 1:
                 shape = np.shape(nets.value(product.outputs[0]))[node.folded :]
-        if shape and shape[0]:
-            yield node, shape[0], len(shape)
+            elif node.port == 0 and len(node.shapes[0]) == len(node.shapes[1]) == 2:
+                shape, axis = np.shape(nets.value(product.outputs[0]))[node.folded :], 1
+        if shape and shape[axis]:
+            yield node, shape[axis], tuple(-1 if at == axis else 1 for at in range(len(shape)))
 
 
 def elementwise_products(nets: Networks) -> Iterator[Mistake]:
