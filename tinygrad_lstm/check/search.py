@@ -384,10 +384,11 @@ def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:
     """Return the sort key of a diagnosis.
 
     A whole explanation comes before a part, and one mistake before two; then the likelier mistake,
-    then the one that explains more, then the name.
+    then the one that explains more, then the one at fewer places, then the name.
     """
     ranks = sorted((mistake.rank for mistake in diagnosis.mistakes), reverse=True)
     return (
-        diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left, diagnosis.where,
+        diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left,
+        sum(len(mistake.members) for mistake in diagnosis.mistakes), diagnosis.where,
         diagnosis.says,
     )  # fmt: skip
