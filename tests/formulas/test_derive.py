@@ -563,16 +563,16 @@ def test_text_reads_as_a_person_would_write_it():
         "δxₖ = Σ_g δs_gₖ W_gᵀ",
         "(6) stateₖ = iₖ ∘ aₖ + fₖ ∘ stateₖ₋₁",
         "δeₖ = eₖ",  # of ½ Σ e²
-        "δstateₖ = δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)             via out (7) by R8, R9",
-        "+ δstateₖ₊₁ ∘ fₖ₊₁                   via state (6) of step k+1 by R8",
-        "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1 by R7, g = a, i, f, o",
-        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                    via s_g (1) by R7, g = a, i, f, o",
+        "δstateₖ = δoutₖ ∘ oₖ ∘ (1 − tanh(stateₖ)²)             via out (7) by R7, R8",
+        "+ δstateₖ₊₁ ∘ fₖ₊₁                   via state (6) of step k+1 by R7",
+        "+ Σ_g δs_gₖ₊₁ U_gᵀ via s_g (1) of step k+1 by R6, g = a, i, f, o",
+        "δU_g = Σₖ outₖ₋₁ᵀ δs_gₖ                    via s_g (1) by R6, g = a, i, f, o",
         "so δvₖ has a summand of step k+1. At k = 2 drop the summands of step k+1: there is no",
-        "R9 u = tanh(w) δw = δ ∘ (1 − u²)",
+        "R8 u = tanh(w) δw = δ ∘ (1 − u²)",
         "At k = 0, stateₖ₋₁ = state[−1]; outₖ₋₁ = out[−1].",
         "lstm (at each step k) (1) s_gₖ",
-        "Loss: squared_error (at each step k) eₖ = yₖ − targetₖ",
-        "Loss: squared_error (once, after the loop) (11)",
+        "Loss: squared error (at each step k) eₖ = yₖ − targetₖ",
+        "Loss: squared error (once, after the loop) (11)",
     ):
         assert line in text
 
@@ -928,6 +928,48 @@ def test_classes_of_a_batch_are_told_as_onehot():
     text = " ".join(str(check(loss)).split())
     assert "lossₖ = −0.5 Σ (onehot(tₖ) ∘ (log softmax(zₖ) along axis 1))" in text
     assert "δzₖ = 0.5 ((softmax(zₖ) along axis 1) − onehot(tₖ))" in text
+    assert "tₖ at k = 0, 1, … is [0, 3]; [2, 1]; [3, 3]; [1, 0]; [2, 2]." in text
+
+
+def test_the_entry_of_each_row_that_a_loss_adds_up_is_one_rule():
+    """So no reader has to find that δ of a row of onehot adds up to δ."""
+    z = drawn(3, 4, name="z")
+    text = " ".join(str(check(tg.nn.softmax_cross_entropy(z, [0, 3, 2]))).split())
+    assert (
+        "R3 y = Σ (onehot(i) ∘ log softmax(x)) δx = δ ∘ (onehot(i) − softmax(x)), "
+        "as Σ onehot(i) is 1" in text
+    )
+    assert "via loss (1) by R1, R2, R3" in text and "R4" not in text
+
+
+def test_the_rule_of_the_chosen_entries_of_a_function_that_adds_nothing_up_says_no_sum():
+    z = drawn(3, 4, name="z")
+    rows = tg.cumsum(z, axis=1)[np.arange(3), [0, 3, 2]]
+    rules = dict(page(check(rows.sum())).rules)
+    assert not any("as Σ" in gives for gives in rules.values())
+
+
+@pytest.mark.parametrize(
+    "sum_of, told",
+    [
+        (lambda e: tg.sum(e * e) * (1 / 6), "(1/6) is 1 / (3 rows · 2 columns): a mean."),
+        (lambda e: tg.sum(e * e) * (1 / 3), "(1/3) is 1 / (3 rows): a mean."),
+        (lambda e: tg.sum(tg.sin(tg.sum(e, axis=0) * (1 / 3))), "(1/3) is 1 / (3 rows): a mean."),
+        (lambda e: tg.sum(tg.sin(tg.sum(e, axis=1) * (1 / 3))), ""),
+        (lambda e: 0.5 * tg.sum(e * e), ""),
+    ],
+)
+def test_a_factor_that_makes_a_mean_of_a_sum_is_told(sum_of, told):
+    text = " ".join(str(check(sum_of(drawn(3, 2, name="e")))).split())
+    assert text.count("a mean.") == bool(told) and told in text
+
+
+def test_what_is_kept_and_in_which_order_is_told_before_the_backward_lines():
+    before, _, after = " ".join(str(tg.derive(network()[0])).split()).partition("Backward")
+    kept = "the forward pass keeps of every step: a, i, f, o, state, out, y, e."
+    assert kept in after  # s_a and z are read by no backward line
+    assert "computed from top to bottom" in after and "ᵀ transposes." in after
+    assert "ᵀ transposes" not in before
 
 
 def test_a_softmax_and_a_sum_over_steps_have_lines_of_their_own():
@@ -1239,8 +1281,8 @@ def test_the_borders_of_a_loop_are_told():
         "Derivation of L Given",  # not L[3], the step in which it got its name
         "At k = 0, hₖ₋₂ = h_1; hₖ₋₁ = h_0. At k = 1, hₖ₋₂ = h_0.",
         "At k = 3 drop the summands of step k+1, and at k ≥ 2 drop the summands of step k+2",
-        "Initial values (at k = 0) δh_0 = ",
-        "Loss: squared_error (once, after the loop)",
+        "Initial values (here k = 0) δh_0 = ",
+        "Loss: squared error (once, after the loop)",
     ):
         assert words in text, words
     assert "at the first step" not in text.partition("Backward")[2]

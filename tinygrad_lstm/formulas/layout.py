@@ -82,7 +82,8 @@ def page(derivation: Derived) -> Page:
         lines = [put_in(line, numbers_of_δ) for line in lines]
         if lines:
             of = {line.starts for line in lines}
-            at = f"at {_start_step(derivation, of.pop())}" if len(of) == 1 and all(of) else ""
+            step = _start_step(derivation, of.pop()) if len(of) == 1 and all(of) else ""
+            at = f"here {step}" if "=" in step else f"at {step}" * bool(step)
             backward_groups.append(((title, at), lines))
     headings = _headings([title for (title, _), _ in forward_groups])
     forward = tuple(
@@ -111,7 +112,7 @@ def page(derivation: Derived) -> Page:
         backward,
         _steps(derivation),
         tuple(_starts(derivation)),
-        tuple(how_to_read(derivation, backward, dummies)),
+        tuple(how_to_read(derivation, forward, backward, dummies)),
         f"Rules, where δ is that of {dummies['y']}",
         rules.texts,
     )
@@ -214,7 +215,7 @@ def _headings(titles: Sequence[str]) -> dict[str, str]:
     last = titles[-1]
     titles = [title for at, title in enumerate(titles) if titles[at - 1 : at] != [title]]
     if titles.count(last) == 1 < len(titles) and last != OUTSIDE:
-        headings[last] = f"Loss: {last}"
+        headings[last] = f"Loss: {last.replace('_', ' ')}"
     if {OUTSIDE} in ({*titles}, {*titles} - {last}):
         headings[OUTSIDE] = ALONE
     return headings

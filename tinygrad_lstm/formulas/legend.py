@@ -5,20 +5,22 @@ Knows derivations and their lines; not how a formula is printed.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from ..engine.symbol import MATMUL, TRANSPOSE, Symbol
+from ..engine.symbol import HADAMARD, MATMUL, TRANSPOSE, Symbol
+from .as_read import has_one_hot
 from .columns import WIDTH, cut
 from .derived import Derived, Term
 from .dummies import Dummies
 from .gates import gates_of
 from .letters import base_and_number, letter_for, subscripted
 from .lines import Group
-from .names import printable
+from .names import Exact, printable
 from .reader import leaves
 from .rewriting import OUTER, rewrite, with_operands
 from .rules import rule_name
@@ -32,10 +34,9 @@ MARKS = {
     r"(?<!leaky_)relu\(": "relu({x}) is {x} where {x} > 0, and 0 elsewhere.",
     r"leaky_relu\(": "leaky_relu({x}, {a}) is {x} where {x} > 0, and {a} {x} elsewhere.",
     r"softplus\(": "softplus({x}) is log(1 + exp({x})).",
-    r"(?<!log )softmax\(": "softmax({x}) is exp({x}) / Σ exp({x}), where Σ is along the axis of "
-    "the softmax, in its rule too.",
-    r"log softmax\(": "log softmax({x}) is {x} − log Σ exp({x}).",
-    r"logsumexp\(": "logsumexp({x}) is log Σ exp({x}).",
+    r"(?<!log )softmax\(": "softmax({x}) is exp({x}) / Σ exp({x}), with Σ along its axis.",
+    r"log softmax\(": "log softmax({x}) is {x} − log Σ exp({x}), with Σ along its axis.",
+    r"logsumexp\(": "logsumexp({x}) is log Σ exp({x}), with Σ along its axis.",
     r"logaddexp\(": "logaddexp({x}, {y}) is log(exp({x}) + exp({y})).",
     r"(along|over) (axis|axes)": "Axes count from 0: axis 0 of a matrix leads from row to row (of "
     "a batch, say), axis 1 along a row (of features).",
@@ -61,7 +62,8 @@ MARKS = {
     "last axes.",
     r"overlap_add\(": "overlap_add({w}, shape) adds the windows {w} up, each in its place.",
     r"stop\(": "stop({x}) is {x}, and nothing comes back through it.",
-    r"onehot\(": "onehot({i}) is 1 at {i}, and 0 elsewhere; of several {i}, a row for each.",
+    r"onehot\(": "onehot({i}) is 1 at {i}, and 0 elsewhere, as wide as the array beside it; of "
+    "several {i}, a row for each.",
     r" at \[": "{x} at [{i}:{j}] is {x} in the entries {i} to {j} − 1, and 0 in the others.",
     r"scatter\(": "scatter({x}, {i}, shape) is 0 everywhere but at {i}, where it is {x}.",
     r"scatter_add\(": "scatter_add({x}, {i}, shape) is 0 but at {i}, where {x} is added.",
@@ -78,20 +80,41 @@ def legend(
     """Return what is given, and what the marks of some lines mean; a sentence each."""
     terms = [x for group in (*forward, *backward) for line in group.lines for x in line.terms]
     yield from _given(derivation, terms)
-    yield from _notation(derivation, terms, dummies)
+    yield from _notation(derivation, _terms(forward), dummies)
+    yield from _marks(_texts(forward), dummies)
+    yield from means(derivation, forward)
     if derivation.reason:
         yield f"Every step has lines of its own, since {derivation.reason}."
 
 
+def _terms(groups: tuple[Group, ...]) -> list[Term]:
+    return [term for group in groups for line in group.lines for term in line.terms]
+
+
+def _texts(groups: tuple[Group, ...]) -> list[str]:
+    return [str(term.formula) for term in _terms(groups)]
+
+
+def _marks(written: list[str], dummies: Dummies, known: Iterable[str] = ()) -> Iterator[str]:
+    """Return what the marks of some formulas mean that are not in the known ones."""
+    known = [*known]
+    for mark, sentence in MARKS.items():
+        if any(re.search(mark, x) for x in written) and not any(re.search(mark, x) for x in known):
+            yield re.sub(r"\{(\w)\}", lambda letter: dummies[letter[1]], sentence)
+
+
 def _notation(derivation: Derived, terms: list[Term], dummies: Dummies) -> Iterator[str]:
-    """Return what the marks of some terms mean."""
-    written = [str(term.formula) for term in terms]
+    """Return how formulas are written."""
     operations = [x for term in terms for x in _operations(term.formula)]
     products = [x.operands for x in operations if x.notation is MATMUL]
     turned = [x.operands for x in operations if x.notation in (OUTER, TRANSPOSE)]
     if derivation.loops:
+        names = [x.signal.name for x in derivation.equations if x.loop is not None]
+        name = next((x for x in names if "_" in x), "")
         yield (
-            "The subscript k is the step, and a name without one is the same at every step; Σₖ is "
+            "The subscript k is the step"
+            + (f": {name}(k) is {name} at step k" if name else "")
+            + ". A name without it is the same at every step; Σₖ is "
             "the sum over all steps, and Σ without an axis the sum over all entries."
         )
     x, W, y = dummies["x"], dummies["W"], dummies["y"]
@@ -107,22 +130,23 @@ def _notation(derivation: Derived, terms: list[Term], dummies: Dummies) -> Itera
         )
     if any(all(getattr(x, "ndim", 0) == 1 for x in operands) for operands in products):
         yield f"The product {x} {y} of two vectors is a number, Σ {x} ∘ {y}."
-    yield (
-        "A smaller array in a line is repeated for every row, or entry, of the larger ones; so its "
-        "δ is the sum over them. A δ has the shape of its signal."
-    )
-    for mark, sentence in MARKS.items():
-        if any(re.search(mark, text) for text in written):
-            yield re.sub(r"\{(\w)\}", lambda letter: dummies[letter[1]], sentence)
+    yield "A smaller array in a line is repeated for every row, or entry, of the larger ones."
 
 
 def how_to_read(
-    derivation: Derived, backward: tuple[Group, ...], dummies: Dummies
+    derivation: Derived,
+    forward: tuple[Group, ...],
+    backward: tuple[Group, ...],
+    dummies: Dummies,
 ) -> Iterator[str]:
     """Return what a reader of the backward lines needs to know, a sentence each."""
-    back = [term for group in backward for line in group.lines for term in line.terms]
+    back = _terms(backward)
     loss, v, i = derivation.loss, dummies["v"], dummies["i"]
     yield f"δ{v} is ∂{loss}/∂{v}, the sum of all that comes back to {v}, and δ{loss} is 1."
+    yield (
+        "A δ has the shape of its signal; that of an array which is repeated is the sum over its "
+        "copies."
+    )
     example = next((term for term in back if term.numbers), None)
     if example is not None:
         way = f"{example.via} ({example.numbers[0]})"
@@ -136,7 +160,7 @@ def how_to_read(
         names = ", ".join(map(rule_name, passed))
         yield (
             f'"by {names}" names the rules that δ passes on this way, in this order. A sum '
-            "hands δ on as it is, and is not named."
+            f"{dummies['u']} + {dummies['w']} hands δ on to both as it is, and has no rule."
         )
     offsets = [x.offset for term in back for x in leaves(term.formula) if x.is_delta and x.offset]
     counts = {len(loop.steps) for loop in derivation.loops.values()}
@@ -158,13 +182,66 @@ def how_to_read(
         yield 'A summand with "at the … step" is that of this step alone; at others it is 0.'
     if any(term.place is not None for term in back):
         yield f'A summand with "at {i}" is added to the entry {i} alone, at every step k.'
-    if any(re.search(r"softmax.* − .*onehot", str(term.formula)) for term in back):
-        yield (
-            "A row of onehot sums to 1: so log softmax hands back softmax − onehot, "
-            "times the factor in front."
-        )
     if any(term.loop is not None for term in back):
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
+    yield from _order(derivation, forward, back)
+    texts = [str(term.formula) for term in back]
+    if any(" ∘ " in x and " / " in x for x in texts):
+        a, b, c = dummies["a"], dummies["b"], dummies["c"]
+        yield f"∘ and / go from left to right: {a} ∘ {b} / {c} is ({a} ∘ {b}) / {c}."
+    yield from _marks(texts, dummies, _texts(forward))
+
+
+def _order(derivation: Derived, forward: tuple[Group, ...], back: list[Term]) -> Iterator[str]:
+    """Return in which order the lines are computed, and which values the forward pass keeps."""
+    if not derivation.loops:
+        yield "The lines are computed from top to bottom: each reads δ of lines above it."
+        return
+    yield (
+        "The lines of a step are computed from top to bottom, before those of the step before: "
+        "each reads δ of lines above it, or of later steps."
+    )
+    read = {x.name for term in back for x in leaves(term.formula) if not x.is_delta}
+    lines = [x.left for group in forward for x in group.lines]
+    kept = [x.name for x in lines if x.offset is not None and x.name in read]
+    if kept:
+        yield f"They read values that the forward pass keeps of every step: {', '.join(kept)}."
+
+
+def means(derivation: Derived, forward: tuple[Group, ...]) -> Iterator[str]:
+    """Return which factors make a mean of a sum: one divided by the number of the summands."""
+    counts = {len(loop.steps) for loop in derivation.loops.values()}
+    told: dict[str, None] = {}
+    for x in (x for term in _terms(forward) for x in _operations(term.formula)):
+        for one, other in (x.operands, x.operands[::-1]) if x.notation is HADAMARD else ():
+            is_sum = str(getattr(getattr(other, "notation", None), "text", "")).startswith("Σ")
+            if isinstance(one, float) and is_sum:
+                over_steps = "Σₖ" in other.notation.text and len(counts) == 1
+                steps = [f"{count} steps" for count in counts if over_steps]
+                told |= dict.fromkeys(_mean(one, [*steps, *_sizes(other)]))
+    yield from told
+
+
+def _sizes(total: Symbol) -> list[str]:
+    """Return how many summands a sum of entries has, along each axis; of onehot, a row has one."""
+    (inner,), axis = total.operands, total.parameters.get("axis")
+    shape = np.shape(getattr(inner, "value", 0))
+    words = ("rows", "columns") if len(shape) == 2 else ("entries",) * len(shape)
+    sizes = [f"{n} {word}" for n, word in zip(shape, words, strict=True)]
+    if axis is not None:
+        is_over_steps = "steps" in getattr(total.notation, "text", "")
+        return [] if is_over_steps else [sizes[at] for at in np.atleast_1d(axis)]
+    return sizes[: len(sizes) - has_one_hot(inner)]
+
+
+def _mean(factor: float, sizes: list[str]) -> list[str]:
+    """Return that a factor makes a mean of a sum, if one divided by some sizes is this factor."""
+    for count in range(1, len(sizes) + 1):
+        product = math.prod(int(size.split()[0]) for size in sizes[:count])
+        if product > 2 and math.isclose(factor * product, 1.0):  # ½ is that of ½ Σ e²
+            by = " · ".join(size for size in sizes[:count] if not size.startswith("1 "))
+            return [f"{Exact(factor):g} is 1 / ({by}): a mean."]
+    return []
 
 
 def _beyond(offsets: list[int], count: int | None) -> str:
@@ -196,6 +273,9 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     at_each_step = [f"{x.name} {shape[1:]}" for x, shape in named.values() if x.wire in read]
     once = {key: (x.name, shape) for key, (x, shape) in named.items() if x.wire not in read}
     once = dict(sorted(once.items(), key=lambda item: "[" in item[1][0]))  # initial values last
+    states = {x.start_wire for x in derivation.initial}
+    starts = {key: x for key, x in once.items() if named[key][0].wire in states}
+    once = {key: x for key, x in once.items() if key not in starts}
     if once:
         by_letter: dict[str, list[str]] = {}
         for text, several in _with_letters(once, derivation):
@@ -205,6 +285,9 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
             for several, texts in sorted(by_letter.items(), key=lambda group: bool(group[0]))
         ]
         yield f"Given are {'; '.join(groups)}."
+    if starts:
+        own = ", ".join(f"{name} {shape}" for name, shape in starts.values())
+        yield f"Given as initial values are {own}."
     if at_each_step:
         steps = next(shape[0] for x, shape in named.values() if x.wire in read)
         yield (
@@ -224,7 +307,19 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     for whole, parts in derivation.packed.items():
         own = ", ".join(called.get(name, printable(name)) for name, _ in parts)
         yield f"{called.get(whole, printable(whole))} = [{own}], side by side."
-    yield from (f"{cut(text, 2 * WIDTH)}." for text in derivation.sequences)
+    yield from (f"{cut(_by_step(text), 2 * WIDTH)}." for text in derivation.sequences)
+
+
+def _by_step(values: str) -> str:
+    """Return the values of a sequence, of which several at a step are told apart from the next.
+
+    >>> _by_step("t(k) = [0, 1], [2, 2], …"), _by_step("index(k) = 2, 0")
+    ('t(k) at k = 0, 1, … is [0, 1]; [2, 2]; …', 'index(k) = 2, 0')
+    """
+    name, _, listed = values.partition(" = ")
+    if not listed.startswith("["):
+        return values
+    return f"{name} at k = 0, 1, … is {listed.replace('], ', ']; ')}"
 
 
 def _with_letters(

@@ -13,15 +13,17 @@ import numpy as np
 from ..engine.facts import TAKING
 from ..engine.kind import Kind
 from ..engine.primitive import Primitive
+from ..engine.primitives import scatter
 from ..engine.symbol import RESHAPE, TOTAL, TRANSPOSE, Symbol
 from ..network.flow import Node
 from .dummies import Dummies
 from .names import Exact, minus
-from .rewriting import rewrite
+from .rewriting import rewrite, with_operands
 from .simplify import adds_axes, simplify, total
 from .tidy import tidy
 
 REPEATING = "a smaller array repeated beside a larger one"
+CHOOSING = "the sum of one entry of each row of a function"
 
 
 class Use(NamedTuple):
@@ -39,6 +41,8 @@ class Use(NamedTuple):
         That number, if the rule depends on it: a product is told of any number.
     is_square : bool
         Whether both operands are one signal.
+    function : Primitive or None
+        Of `CHOOSING`: the function whose entries are chosen.
     """
 
     kind: Primitive | str
@@ -46,6 +50,7 @@ class Use(NamedTuple):
     number: int = -1
     value: float = 0.0
     is_square: bool = False
+    function: Primitive | None = None
 
 
 def use_of(node: Node, port: int, operands: Sequence[Any]) -> Use | None:
@@ -109,7 +114,9 @@ class Rules:
         ports: dict[Use, set[int]] = {}
         for use in uses:
             ports.setdefault(use._replace(port=0), set()).add(use.port)
-        told = {use: _rule(use, sorted(used), dummies) for use, used in ports.items()}
+        told = {
+            use: _rule(use, sorted(used), dummies) for use, used in ports.items() if use.kind != "+"
+        }
         texts = {use: (minus(operation), minus(gives)) for use, (operation, gives) in told.items()}
         whole: dict[str, str] = {}  # of operations that are written alike
         for operation, gives in texts.values():
@@ -135,13 +142,14 @@ def rule_name(number: int) -> str:
 
 def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
     y, x, primitive = dummies["y"], dummies["x"], use.kind
+    if use.function is not None:
+        return _rule_of_choice(use.function, dummies)
     if isinstance(primitive, str):
         a, b = dummies["a"], dummies["b"]
         return {
             TAKING: (f"{y} has entries of {x}", f"an entry of δ{x} is Σ δ over its places in {y}"),
             REPEATING: (f"{y} repeats {x}", f"δ{x} is Σ δ over the copies of {x}"),
             "-x": (f"{y} = -{x}", f"δ{x} = -δ"),
-            "+": (f"{y} = {a} + {b}", f"δ{a} = δ, δ{b} = δ"),
             "-": (f"{y} = -{a} - {b}", f"δ{a} = -δ, δ{b} = -δ"),
             "+-": (f"{y} = {a} - {b}", f"δ{a} = δ, δ{b} = -δ"),
         }[primitive]
@@ -164,11 +172,34 @@ def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
     if use.is_square:
         return f"{y} = {formula}", f"δ{x} = {_exact(tidy(total([simplify(ct) for ct in cts])))}"
     given = {letters[at]: _exact(tidy(simplify(cts[at]))) for at in ports if cts[at] is not None}
+    along = "axis" in parameters and any("Σ " in str(ct) for ct in given.values())
     if use.number >= 0 and primitive.kind is Kind.BILINEAR:
         number = symbols[use.number]
         formula = _with_number(formula, number)
         given = {letter: _with_number(ct, number) for letter, ct in given.items()}
-    return f"{y} = {formula}", ", ".join(f"δ{letter} = {ct}" for letter, ct in given.items())
+    texts = ", ".join(f"δ{letter} = {ct}" for letter, ct in given.items())
+    return f"{y} = {formula}", texts + ", with Σ along its axis" * along
+
+
+def _rule_of_choice(function: Primitive, dummies: Dummies) -> tuple[str, str]:
+    """Return the rule of Σ (onehot ∘ f(x)), in which only one entry of each row has a δ."""
+    y, letter, one = dummies["y"], dummies["x"], Symbol(f"onehot({dummies['i']})")
+    _, parameters = function.samples()[0]
+    parameters = {**parameters, **({"axis": 0} if "axis" in parameters else {})}
+    x = Symbol(letter, np.array([0.1, 0.2, 0.3]))
+    value, δ = function.forward(x.value, **parameters), Symbol("δ", np.array(1.0))
+    formula = Symbol.of(function.notation, function.forward, (x,), parameters)
+    ct = Symbol.of(scatter.notation, scatter.forward, (δ,), {"index": 1, "shape": value.shape})
+    (back,) = function.vjp(ct, Symbol(y, value), (x,), (True,), parameters)
+    assert back is not None
+
+    def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        is_chosen = old.apply is scatter.forward
+        return δ * Symbol(one.name, value) if is_chosen else with_operands(old, operands)
+
+    gives = str(_exact(tidy(rewrite(simplify(back), put))))
+    why = f", as Σ {one} is 1" * ("Σ" in str(back) and "Σ" not in gives)
+    return f"{y} = Σ ({one} ∘ {formula})", f"δ{letter} = {gives}{why}"
 
 
 def _exact(formula: Any) -> Any:

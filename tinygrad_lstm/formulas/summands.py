@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.facts import TAKING
+from ..engine.kind import Kind
+from ..engine.primitive import Primitive
 from ..engine.primitives import broadcast_to, hadamard
-from ..engine.symbol import HADAMARD, Symbol
+from ..engine.symbol import HADAMARD, TOTAL, Symbol
 from ..network.parameters import key_of
 from .as_read import as_read, has_one_hot
 from .derived import Term
@@ -21,7 +23,7 @@ from .letters import subscripted
 from .lines import Line
 from .reader import Variable, spread
 from .rewriting import rewrite, with_operands
-from .rules import Rules, Use
+from .rules import CHOOSING, Rules, Use
 from .simplify import is_number, simplify
 from .tidy import sum_of, tidy
 
@@ -114,9 +116,25 @@ def as_shown(line: Line, forward: Mapping[str, Line]) -> Line:
             return term
         product = Use(hadamard, 1)
         uses = (product if use.kind == TAKING else use for use in term.uses)
-        return replace(term, uses=tuple(dict.fromkeys(uses)))
+        return replace(term, uses=tuple(_with_choice([*dict.fromkeys(uses)], product)))
 
     return replace(line, terms=tuple(map(shown, line.terms)))
+
+
+def _with_choice(uses: list[Use], product: Use) -> list[Use]:
+    """Return uses in which the sum of one entry of each row of a function is one rule."""
+    if product not in uses:
+        return uses
+    at = uses.index(product)
+    before, after = uses[at - 1 : at], uses[at + 1 : at + 2]
+    kinds = [use.kind for use in (*before, *after) if isinstance(use.kind, Primitive)]
+    if (
+        len(kinds) < 2
+        or kinds[0].notation is not TOTAL
+        or kinds[1].kind is not Kind.MATRIX_FUNCTION
+    ):
+        return uses
+    return [*uses[: at - 1], Use(CHOOSING, function=kinds[1]), *uses[at + 2 :]]
 
 
 def with_numbers(line: Line, forward: Mapping[str, Line], rules: Rules) -> Line:
