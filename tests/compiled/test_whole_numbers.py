@@ -198,8 +198,14 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "a list": lambda tokens: float(tokens.tolist()[0][0]),
     "a sum": lambda tokens: float(np.sum(tokens)),
     "a method": lambda tokens: float(tokens.max()),
+}
+
+COMPUTED: dict[str, Callable[[Any], Any]] = {
     "another number": lambda tokens: np.where(tokens == 2, 1.0, 3.0),
     "a mask of a mask": lambda tokens: ~(tokens > 2),
+    "a method": lambda tokens: tokens.astype(float) / tokens.sum(),
+    "several": lambda tokens: np.minimum(tokens[1:], tokens[:-1]).T[:, :1].T * 1.0,
+    "broadcast": lambda tokens: np.broadcast_to(tokens[2] % 2 == 0, (4, B)),
 }
 
 
@@ -215,6 +221,102 @@ def test_numbers_that_are_read_are_part_of_the_program(name):
         tokens, _ = drawn()
         assert abs(step(tokens).item() - loss_of(tokens).item()) < 1e-12
     assert "often changes, since it reads numbers off the tape" in step.report()
+
+
+@needs_a_compiler
+def test_the_form_of_a_signal_is_no_number_of_it():
+    w = tg.Tensor(RNG.normal(size=(T, B)), True, name="w")
+
+    def loss_of(x: Any) -> tg.Tensor:
+        y = w * x
+        return tg.sum(y * np.zeros_like(y) + y * np.ndim(y)) * np.shape(y)[0] / np.size(y, 1)
+
+    step = tg.compile(loss_of, strict=True)
+    for x in (RNG.normal(size=(T, B)), np.ones((T, B))):
+        assert abs(step(x).item() - loss_of(x).item()) < 1e-12
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", COMPUTED)
+def test_what_numpy_computes_of_numbers_is_computed_for_each_call(name):
+    w = tg.Tensor(RNG.normal(size=B), True, name="w")
+
+    def loss_of(tokens: Any, _: Any) -> tg.Tensor:
+        return tg.sum(w * COMPUTED[name](tokens) + tg.tanh(w))
+
+    agrees(loss_of, [w], tg.compile(loss_of, strict=True))
+
+
+def of_padded(**options: Any) -> Case:
+    lstm, dense = tg.nn.LSTM(3, 4, **options, seed=0), tg.nn.Dense(4, 2, tg.tanh, seed=1)
+    x, y = RNG.normal(size=(T, B, 3)), RNG.normal(size=(T, B, 2))
+
+    def loss_of(lengths: Any) -> tg.Tensor:
+        out, (last, _) = lstm(x, lengths=lengths)
+        return tg.nn.mean_squared_error(dense(out), y, lengths=lengths) + tg.sum(last**2)
+
+    return loss_of, leaves_of(lstm, dense)
+
+
+def of_masked() -> Case:
+    w = tg.Tensor(RNG.normal(size=(T, B)), True, name="w")
+    y = RNG.normal(size=(T, B))
+    return lambda m: tg.nn.mean_squared_error(tg.tanh(w), y, mask=m), [w]
+
+
+def of_ignored() -> Case:
+    w = tg.Tensor(RNG.normal(size=(T, B, V)), True, name="w")
+    entropy = tg.nn.softmax_cross_entropy
+    return lambda classes: entropy(w, classes, ignore_index=-100), [w]
+
+
+def lengths() -> np.ndarray:
+    return RNG.integers(1, T + 1, size=B)
+
+
+PADDED: dict[str, tuple[Callable[[], Case], Callable[[], np.ndarray]]] = {
+    "lengths": (of_padded, lengths),
+    "lengths of two layers": (lambda: of_padded(num_layers=2), lengths),
+    "a mask": (of_masked, lambda: RNG.random((T, B)) < 0.6),
+    "an index to ignore": (
+        of_ignored, lambda: np.where(RNG.random((T, B)) < 0.3, -100, RNG.integers(V, size=(T, B)))
+    ),
+}  # fmt: skip
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", PADDED)
+def test_what_does_not_count_is_an_argument(name):
+    make, draw = PADDED[name]
+    loss_of, leaves = make()
+    step = tg.compile(loss_of, strict=True)
+    for _ in range(12):  # more than are recorded one by one
+        given = draw()
+        results = []
+        for way in (loss_of, step):
+            for leaf in leaves:
+                leaf.grad = None
+            loss = way(given)
+            loss.backward()
+            results.append([loss.data, *(leaf.grad for leaf in leaves)])
+        for right, own in zip(*results, strict=True):
+            np.testing.assert_allclose(own, right, rtol=0, atol=1e-12)
+    assert len(step._recordings) == 1
+
+
+@needs_a_compiler
+def test_lengths_and_masks_that_cannot_be_get_the_message_of_the_function():
+    step = tg.compile(of_padded()[0], strict=True)
+    step(np.array([T, 2, 3]))
+    with pytest.raises(ArgumentError, match="found length 0, expected 1 to 6 steps"):
+        step(np.array([T, 0, 3]))
+    masked = tg.compile(of_masked()[0], strict=True)
+    masked(np.ones((T, B), int))
+    with pytest.raises(ArgumentError, match="found 2 in mask, expected truth values"):
+        masked(np.full((T, B), 2))
+    with pytest.raises(ArgumentError, match="the mask leaves none of 18 entries"):
+        masked(np.zeros((T, B), int))
+    assert len(step._recordings) == len(masked._recordings) == 1
 
 
 @needs_a_compiler

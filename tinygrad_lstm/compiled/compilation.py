@@ -18,6 +18,7 @@ from ..engine.memory import collector_paused, give_back_memory
 from ..engine.place import ROOT, here
 from ..engine.tape import pull_back
 from ..engine.tensor import Tensor, constant
+from ..engine.whole_numbers import Computed
 from ..errors import TinygradError
 from ..formulas.derive import derive_packed
 from ..formulas.derived import Derived
@@ -90,12 +91,15 @@ class Compilation:
         Why it is no program in C.
     is_open : bool
         Whether whole numbers are arguments of the program.
+    conditions : tuple of Computed
+        What has to hold of the arguments of a call; any others run eagerly.
     keeps : str
         Why the program keeps all steps, where it was to keep few; else empty.
     """
 
     is_open = False
     keeps = ""
+    conditions: tuple[Computed, ...] = ()
     _wait = _calls = 0  # how many calls it waits after a change, and has waited
 
     def __init__(
@@ -220,10 +224,13 @@ def _ready(
     why: str = "",
 ) -> Compilation:
     """Return what came of a recording with a program that gives what the tape gives."""
-    if not first.outputs:
-        return Compilation(watch, "", program, why)
-    own = [x for x in operands if not isinstance(x, int) or x < count]
-    return Compilation(watch, "", Outputs(program, function.record, first, own), why)
+    result: Native | Plain | Outputs = program
+    if first.outputs:
+        own = [x for x in operands if not isinstance(x, int) or x < count]
+        result = Outputs(program, function.record, first, own)
+    ready = Compilation(watch, "", result, why)
+    ready.conditions = tuple(first.conditions)
+    return ready
 
 
 def _proved(

@@ -143,6 +143,9 @@ class Compiled:
             if known.program is None:
                 return self._eagerly(args, options)
             try:
+                for condition in known.conditions:
+                    if not np.all(condition.compute(items)):
+                        raise Outside("the whole numbers are other ones than can be")
                 result = known.program.run(items, here.get().recording)
                 if type(result) is Loss:
                     assert result.parameters is not None  # for whoever wants to see the signals

@@ -124,7 +124,7 @@ class Native:
             if leaf._array is not arrays[n]:
                 self._point(n, leaf._array)
         for n, spread in self.spread:
-            spread.array(args[spread.position], arrays[n])
+            spread.array(spread.of(args), arrays[n])
         for n, position in self.inputs:
             value = args[position]
             array = value._array if isinstance(value, Tensor) else value

@@ -77,7 +77,7 @@ class Plain:
         arrays: dict[str, Any] = {}
         for name, x in self.places.items():
             if isinstance(x, Spread):
-                arrays[name] = x.array(args[x.position])
+                arrays[name] = x.array(x.of(args))
                 continue
             leaf = (args[x] if x < len(args) else None) if isinstance(x, int) else x
             arrays[name] = getattr(leaf, "_array", leaf)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..engine.off_tape import OffTape
 from ..engine.place import ROOT, Place, here
 from ..engine.primitives import sum as total
 from ..engine.tensor import Tensor, constant
-from ..engine.whole_numbers import WholeNumbers
+from ..engine.whole_numbers import Computed, Recorder, WholeNumbers
 from ..network.parameters import is_same
 from .listing import Listener
 from .spread import Spread, is_whole
@@ -41,7 +40,7 @@ class Output(NamedTuple):
     position: int
 
 
-class Recording:
+class Recording(Recorder):
     """A function as the eager tape records it.
 
     Where it gives no loss, its outputs are recorded as one: Σ seed ∘ output, whose gradient by a
@@ -68,6 +67,8 @@ class Recording:
     loss : Tensor
     inputs : dict of int or Spread to Tensor
         What stands for an item, by its position; the seeds come after the items.
+    conditions : dict of Computed to None
+        What has to hold of the arguments that the recording serves.
     outputs : list of Tensor
         Empty if it gives a loss.
     result : (Structure, tuple)
@@ -88,11 +89,13 @@ class Recording:
         listener: Listener | None = None,
     ) -> None:
         self.inputs: dict[int | Spread, Tensor] = {}
+        self.conditions: dict[Computed, None] = {}
+        self._is_changed = is_changed
         self.outputs: list[Tensor] = []
         own = [*items]
         for n, value in enumerate(items):
             if is_open and is_whole(value):
-                own[n] = WholeNumbers(value, partial(self._spread, n, value, names[n], is_changed))
+                own[n] = WholeNumbers(value, self, Computed.of(n), names[n])
                 continue
             if isinstance(value, Tensor):
                 array, name, is_asked = value._array, value.name, value.requires_grad
@@ -123,24 +126,23 @@ class Recording:
             here.reset(outside)
             under_way.reset(started)
 
-    def _spread(
-        self,
-        position: int,
-        numbers: np.ndarray,
-        name: str,
-        is_changed: bool,
-        count: int | None,
-        dtype: Any,
+    def put_on_tape(
+        self, computed: Computed, array: np.ndarray, count: int | None, dtype: Any, name: str
     ) -> Tensor:
         """Return whole numbers on the tape, outside of any step that they are used in."""
-        key = Spread(position, count, np.dtype(dtype).str)
+        key = Spread(computed, count, np.dtype(dtype).str)
         if key not in self.inputs:
-            array = key.array(numbers)
-            array = _others(array, 7919 * (position + 1) + (count or 0)) if is_changed else array
+            own = key.array(array)
+            if self._is_changed:
+                own = _others(own, 7919 * (len(self.inputs) + 1) + (count or 0))
             place = here.set(ROOT)
-            self.inputs[key] = constant(array, name)
+            self.inputs[key] = constant(own, name)
             here.reset(place)
         return self.inputs[key]
+
+    def require(self, condition: Computed) -> None:
+        """Let the recording serve the arguments alone for which a condition holds everywhere."""
+        self.conditions[condition] = None
 
     def _apart(self, result: Any) -> tuple[Structure, tuple[Any, ...]]:
         """Return how outputs stand in a result, each with its position."""

@@ -5,9 +5,12 @@ Knows arrays; no program, and no Tensor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ..engine.whole_numbers import Computed
 
 
 class Outside(Exception):
@@ -19,8 +22,8 @@ class Spread(NamedTuple):
 
     Attributes
     ----------
-    position : int
-        Of the argument.
+    computed : Computed
+        What the numbers are of the arguments.
     length : int or None
         Of a new last axis, with 1 at the number and 0 elsewhere; if None, the numbers
         are read as they are.
@@ -28,9 +31,13 @@ class Spread(NamedTuple):
         Of what is read.
     """
 
-    position: int
+    computed: Computed
     length: int | None
     dtype: str
+
+    def of(self, args: Sequence[Any]) -> np.ndarray:
+        """Return the numbers for some arguments."""
+        return np.asarray(self.computed.compute(args))
 
     def array(self, numbers: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
         """Return what a program reads of numbers, in a given array or a new one.

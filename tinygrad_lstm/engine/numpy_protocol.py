@@ -40,6 +40,9 @@ class NumPyProtocol(Reading):
         return ours(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if function in functions.OF_FORM:  # which reads no number
+            forms = {name: getattr(x, "_array", x) for name, x in options.items()}
+            return function(*(getattr(x, "_array", x) for x in args), **forms)
         if function in functions.PLAIN:
             arrays = {name: plain(option) for name, option in options.items()}
             return function(*map(plain, args), **arrays)

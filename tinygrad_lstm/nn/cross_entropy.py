@@ -17,7 +17,7 @@ from ..engine.place import scope
 from ..engine.primitives import log, sigmoid, softplus, sum, where
 from ..engine.primitives import mask as masked
 from ..engine.tensor import Tensor
-from ..engine.whole_numbers import stay_argument
+from ..engine.whole_numbers import stay_argument, stays
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .inputs import prediction, target_tensor
 from .reduction import LossOptions, Reduction, takes_options, with_name
@@ -144,13 +144,16 @@ def softmax_cross_entropy(
     """
     who = "softmax_cross_entropy"
     logits = prediction(logits)
-    is_plain = ignore_index is None and options.get("weight") is None
     *shape, last = logits.shape or (0,)
-    if is_plain and stay_argument(classes, last) and [*classes.shape] == shape:
+    if stays(classes) and options.get("weight") is None and [*classes.shape] == shape:
         by = Reduction(who, logits.shape[:-1], reduction, **options)
-        t = classes.one_hot(last, logits.dtype)
-        entries = -sum(masked(log_softmax(by.only(logits, 0.0)), t), axis=-1)
-        return with_name(by.reduce(entries, None))
+        if ignore_index is not None:
+            by.leave_out(classes == whole(f"{who}: ignore_index", ignore_index))
+        counted: Any = classes if by.counts is None else np.where(by.counts, classes, 0)
+        if stay_argument(counted, last):
+            t = counted.one_hot(last, logits.dtype)
+            entries = -sum(masked(log_softmax(by.only(logits, 0.0)), t), axis=-1)
+            return with_name(by.reduce(entries, None))
     given = classes.data if isinstance(classes, Tensor) else classes
     right = as_array(f"{who}: classes", given)
     one_hot = logits.ndim > 0 and right.shape == logits.shape

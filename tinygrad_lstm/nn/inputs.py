@@ -11,7 +11,8 @@ import numpy as np
 
 from ..engine.arguments import as_array, flag, whole
 from ..engine.place import Place
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, constant
+from ..engine.whole_numbers import hold, stays
 from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
 from .init import MOST
 
@@ -99,6 +100,7 @@ def sequence_lengths(who: str, lengths: Any, T: int, batch: tuple[int, ...]) -> 
     Returns
     -------
     lengths : (B,) of integers
+        As they are, if they stay an argument of what is recorded.
 
     Raises
     ------
@@ -109,17 +111,26 @@ def sequence_lengths(who: str, lengths: Any, T: int, batch: tuple[int, ...]) -> 
         raise UsageError(
             f"{who}: lengths are for a batch of sequences, and the input is one; leave them out"
         )
-    array = as_array(f"{who}: lengths", lengths._array if isinstance(lengths, Tensor) else lengths)
+    given = lengths._array if isinstance(lengths, Tensor) else lengths
+    array = given if stays(given) else as_array(f"{who}: lengths", given)
     if array.dtype.kind not in "iu":
         raise UsageError(f"{who}: lengths are of type {array.dtype}, expected whole numbers")
     if array.shape != batch:
         raise ShapeError(
             f"{who}: lengths have shape {array.shape}, expected {batch}: one for each sequence"
         )
-    outside = array[(array < 1) | (array > T)]
-    if outside.size:
+    if not hold((array >= 1) & (array <= T)):
+        outside = array[(array < 1) | (array > T)]
         raise ArgumentError(f"{who}: found length {outside[0]}, expected 1 to {T} steps")
     return array
+
+
+def numbers(values: Any, dtype: Any, name: str) -> Tensor:
+    """Return truth values, or numbers, as a constant, or as the argument that they are made of."""
+    if stays(values):
+        argument: Tensor = values.tensor(dtype, name)
+        return argument
+    return constant(values, name)
 
 
 def prediction(y: Any) -> Tensor:

@@ -13,13 +13,14 @@ import numpy as np
 
 from ..engine.arguments import flag, number, one_of
 from ..engine.primitives import concatenate, stack, transpose, where
-from ..engine.tensor import Tensor, constant
+from ..engine.tensor import Tensor
+from ..engine.whole_numbers import stays
 from ..errors import ArgumentError
 from . import init
 from .direction import Direction, run
 from .equation_module import EquationModule, LayerOptions, Start, States
 from .equations import Equations
-from .inputs import input_tensor, sequence_lengths, size
+from .inputs import input_tensor, numbers, sequence_lengths, size
 from .layers import Dropout
 
 if TYPE_CHECKING:
@@ -232,8 +233,8 @@ class Recurrent(EquationModule):
         alive = None
         if lengths is not None:
             ends = sequence_lengths(self.place.path(), lengths, T, batch)
-            if (ends < T).any():
-                alive = constant((np.arange(T)[:, None] < ends)[..., None], name="alive")
+            if stays(ends) or (ends < T).any():
+                alive = numbers((np.arange(T)[:, None] < ends)[..., None], W.dtype, "alive")
         if turned:
             sequence = transpose(sequence, axes=(1, 0, 2))
         if alive is not None:

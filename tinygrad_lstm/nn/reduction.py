@@ -18,8 +18,9 @@ from ..engine.functions import mean
 from ..engine.primitives import mask as masked
 from ..engine.primitives import sum, where
 from ..engine.tensor import Tensor, constant
+from ..engine.whole_numbers import hold, stays
 from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
-from .inputs import sequence_lengths
+from .inputs import numbers, sequence_lengths
 
 F = TypeVar("F", bound=Callable[..., Tensor])
 
@@ -124,7 +125,7 @@ class Reduction:
         if self.counts is None:
             return x
         counts = self.counts.reshape(self.shape + (1,) * (x.ndim - len(self.shape)))
-        return where(constant(counts, name="mask"), x, filler)
+        return where(numbers(counts, x.dtype, "mask"), x, filler)
 
     def reduce(self, entries: Tensor, weight: Tensor | None, by_weight: bool = True) -> Tensor:
         """Return the result: one number, or the entries if the reduction is "none"."""
@@ -155,14 +156,14 @@ class Reduction:
             return None
         counts = np.ones(self.shape) if self.counts is None else self.counts * 1.0
         count = counts.sum()
-        if self.kind == "mean" and not count:
+        if self.kind == "mean" and not hold(count > 0):
             raise ArgumentError(
                 f"{self.who}: the mask leaves none of {counts.size} entries, and their mean is "
                 'no number; leave the batch out, or use reduction="sum"'
             )
         if self.kind == "mean" and (weight is None or not by_weight):
-            counts /= count
-        part = constant(counts.astype(dtype), name="mask")
+            counts = counts / count
+        part = numbers(counts.astype(dtype), dtype, "mask")
         if weight is None:
             return part
         share = weight if self.counts is None and by_weight else weight * part
@@ -236,11 +237,12 @@ def with_name(loss: Tensor) -> Tensor:
 
 def _truth(who: str, mask: Any) -> np.ndarray:
     """Return a mask as truth values."""
-    array = as_array(f"{who}: mask", mask._array if isinstance(mask, Tensor) else mask)
+    given = mask._array if isinstance(mask, Tensor) else mask
+    array = given if stays(given) else as_array(f"{who}: mask", given)
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"{who}: mask is {array.dtype}, expected truth values")
-    other = array[(array != 0) & (array != 1)]
-    if other.size:
+    if not hold((array == 0) | (array == 1)):
+        other = array[(array != 0) & (array != 1)]
         raise ArgumentError(
             f"{who}: found {other[0]:g} in mask, expected truth values; numbers go to weight"
         )

@@ -32,9 +32,9 @@ from .shapes import (
 )
 
 __all__ = [
-    "LATER", "NUMPY", "PLAIN", "dot", "expand_dims", "getitem", "log_softmax", "matrix_transpose",
-    "mean", "min", "moveaxis", "ours_for", "outer", "prod", "ravel", "softmax", "split", "square",
-    "squeeze", "std", "swapaxes", "unstack", "var",
+    "LATER", "NUMPY", "OF_FORM", "PLAIN", "dot", "expand_dims", "getitem", "log_softmax",
+    "matrix_transpose", "mean", "min", "moveaxis", "ours_for", "outer", "prod", "ravel", "softmax",
+    "split", "square", "squeeze", "std", "swapaxes", "unstack", "var",
 ]  # fmt: skip
 
 _LATER = {
@@ -106,14 +106,18 @@ def __getattr__(name: str) -> Any:
 
 
 # NumPy's functions whose answers are truth values, shapes or text: they carry no gradient to lose
-PLAIN = {
+OF_FORM = {
+    np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj,
+    np.zeros_like, np.ones_like, np.empty_like,
+}  # fmt: skip
+PLAIN = OF_FORM | {
     np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
     np.isfinite, np.isnan, np.isinf, np.signbit, np.logical_and, np.logical_or, np.logical_not,
-    np.shape, np.ndim, np.size, np.array_repr, np.array_str, np.array2string,
-    np.isclose, np.allclose, np.array_equal, np.array_equiv, np.iscomplexobj, np.isrealobj,
+    np.array_repr, np.array_str, np.array2string,
+    np.isclose, np.allclose, np.array_equal, np.array_equiv,
     np.isreal, np.iscomplex, np.isneginf, np.isposinf, np.logical_xor, np.result_type,
     np.can_cast, np.min_scalar_type, np.common_type, np.imag, np.angle,
-    np.zeros_like, np.ones_like, np.empty_like, np.argmax, np.argmin, np.argsort, np.argpartition,
+    np.argmax, np.argmin, np.argsort, np.argpartition,
     np.argwhere, np.nonzero, np.flatnonzero, np.searchsorted, np.digitize, np.count_nonzero,
     np.any, np.all,
 }  # fmt: skip
