@@ -7,6 +7,8 @@ import tinygrad_lstm as tg
 from support import strangers
 from support.strangers import CASES, correct_cases
 
+FORWARD = ("function missing", "one step off")  # of a value, which shows in later derivatives
+
 
 def of(case):
     return case.id
@@ -43,12 +45,14 @@ def test_a_mistake_is_named_first_and_once(case, given):
     first = compared(case, given).mistakes[0]
     assert first.left == 0 and len(first.mistakes) == 1, first.says
     assert first.kind in case.named.split(" or "), first.says
-    known = stems([first.where]) & stems(case.hand() if given == "all" else case.parameters)
-    assert known <= stems(case.where), first.where
+    if given == "all" and first.kind not in FORWARD:
+        assert stems([first.where]) & stems(case.hand()) <= stems(case.where), first.where
 
 
 def stems(names):
-    return {name.partition("[")[0].partition("(")[0] for name in names}
+    """Return names without steps; of a way from a signal to another, the other's."""
+    ends = (name.rpartition("→ δ")[2] for name in names)
+    return {name.partition("[")[0].partition("(")[0] for name in ends}
 
 
 @pytest.mark.parametrize("case", correct_cases(), ids=of)

@@ -155,9 +155,9 @@ def columns_by_hand(*mistakes: str) -> Arrays:
         carry_h = δz[D:] if "cut-at-wrong-row" in m else δz[:H]
         carry_C = δC if "f-left-out" in m else δC * f
         hand |= {f"y[{t}]": δy, f"h[{t}]": δh, f"C[{t}]": δC}
-        hand |= {f"z[{t}]": δz} if t else {}  # the first z is data alone
         hand |= {f"{gate}[{t}]": δ[gate] for gate in GATES}
         hand |= {f"s_{gate}[{t}]": δs[gate] for gate in GATES}
+        hand |= {f"z[{t}]": δz} if t else {}  # the first z is data alone
     if "f-i-exchanged" in m:
         for letter in "Wb":
             g[f"{letter}f"], g[f"{letter}i"] = g[f"{letter}i"], g[f"{letter}f"]

@@ -61,7 +61,7 @@ def _cut_otherwise(nets: Networks, node: Node) -> Iterator[Mistake]:
                                  for at in range(len(sizes))])  # fmt: skip
         text = "; ".join(names[at] for at in order)
         fresh = Node(Kind.LINEAR, primitive=gather, parameters={"index": _along(axis, places)})
-        yield Mistake(kind=ORDER, where=nets.makes(node), says=f"δ{join.name} is cut at the wrong "
+        yield Mistake(kind=ORDER, where=names[0], says=f"δ{join.name} is cut at the wrong "
                       f"place: as if its parts were [{text}], where they are [{'; '.join(names)}]",
                       right=f"[{'; '.join(names)}]", wrong=f"[{text}]",
                       groups=nets.everywhere_alike(node, str(order)),
