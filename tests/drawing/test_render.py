@@ -176,12 +176,19 @@ def test_a_program_that_draws_nothing_is_an_error_within_the_time_limit(
 
 
 def children():
-    """Return the processes that were started here and still run."""
+    """Return the processes that were started here and still run.
+
+    A process that was killed may be listed for a moment.
+    """
     if not shutil.which("ps"):
         return []
-    done = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True)
-    lines = [line.split(None, 1) for line in done.stdout.splitlines()]
-    return [args for _, args in lines if args in (SLEEP, YES)]
+    for _ in range(50):
+        done = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True)
+        running = [args for args in done.stdout.splitlines() if args in (SLEEP, YES)]
+        if not running:
+            break
+        time.sleep(0.1)
+    return running
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the programs are scripts")
