@@ -81,6 +81,10 @@ def pulled(module, x):
     return module
 
 
+def audit():
+    return tg.audit(loss_of_steps(), {"w": np.ones((2, 2))}, seconds=0.1)
+
+
 def report():
     loss = loss_of_steps()
     return tg.compare(loss, {"w": np.ones((2, 2))})
@@ -355,12 +359,17 @@ CALLS: dict[str, Call] = {
     "compare": lambda: call(
         tg.compare, loss_of_steps(), {"w": np.ones((2, 2))}, rtol=1e-6, digits=3
     ),
+    "audit": lambda: call(
+        tg.audit, loss_of_steps(), {"w": np.ones((2, 2))}, rtol=1e-6, digits=3, seconds=0.1
+    ),
     "compare: a gradient": lambda: call(
         lambda gradient: tg.compare(loss_of_steps(), {"w": gradient}), np.ones((2, 2))
     ),
     "compare: a name": lambda: call(
         lambda name: tg.compare(loss_of_steps(), [(name, np.ones((2, 2)))]), "w"
     ),
+    "Audit.as_dict": lambda: call(audit().as_dict, answers=True),
+    "Audit.text": lambda: call(audit().text, answers=True),
     "Report.as_dict": lambda: call(report().as_dict, answers=True),
     "Report.text": lambda: call(report().text, answers=True),
     "Report.given_name": lambda: call(report().given_name, "w"),
@@ -884,7 +893,8 @@ def public() -> Iterator[tuple[str, Any]]:
 
 # classes of results; and what changes the library of mistakes, whose own tests try odd values
 RESULTS = {
-    "Graph", "Symbol", "Adequacy", "GradReport", "Report", "Row", "Blame", "Mistake", "Change",
+    "Graph", "Symbol", "Adequacy", "Audit", "AuditedMistake", "GradReport", "Report", "Row",
+    "Blame", "Mistake", "Change",
     "Kind", "mistake", "forget", "linalg.EighResult", "linalg.SVDResult", "linalg.SlogdetResult",
     "fft.Spectrum", "tasks.Sample", "tasks.Verdict",
     "train.History",

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from . import train as train
     from .train import parallel as parallel
     from .check.adequacy import adequacy as adequacy
+    from .check.audit import audit as audit
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
     from .compiled.compiled import compile as compile
@@ -139,7 +140,7 @@ __all__ = [
     "TABLE", "ArgumentError", "ChangedError", "DTypeError", "DetachError", "FileError",
     "GradientError", "Graph", "OutOfRangeError", "PackageError", "RenderError", "ShapeError",
     "SignalError", "Symbol", "Tensor", "TinygradError", "UsageError", "abs", "add", "adequacy",
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype", "audit",
     "broadcast_to", "check", "compare", "compile", "concatenate", "cos", "cosh", "cull", "cumsum",
     "derivations", "derive", "divide", "dot", "draw", "enable_grad", "erf", "erfc", "errors", "exp",
     "exp2", "expand_dims", "explain", "expm1", "fft", "floor", "fmax", "fmin", "fmod", "gather",
@@ -162,7 +163,8 @@ _SUBJECTS = {
     "parallel": "train.parallel",
 }  # fmt: skip
 _LATER = {
-    "Graph": "network.graph", "adequacy": "check.adequacy", "compare": "check.compare",
+    "Graph": "network.graph", "adequacy": "check.adequacy", "audit": "check.audit",
+    "compare": "check.compare",
     "compile": "compiled.compiled", "cull": "train.cull",
     "derive": "formulas.derive", "draw": "drawing.draw", "explain": "formulas.explain",
     "gnvp": "engine.jacobians", "gradcheck": "check.gradcheck", "graph": "network.graph",

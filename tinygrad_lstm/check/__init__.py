@@ -2,6 +2,8 @@
 
 from ..engine.kind import Kind
 from .adequacy import Adequacy
+from .audit import Audit
+from .audit_data import AuditedMistake
 from .findings import GradReport
 from .mistakes import Change, Mistake, forget
 from .mistakes import mistake_kind as mistake
@@ -9,7 +11,8 @@ from .report import Report
 from .row import Row
 
 __all__ = [
-    "Adequacy", "Change", "GradReport", "Kind", "Mistake", "Report", "Row", "forget", "mistake",
+    "Adequacy", "Audit", "AuditedMistake", "Change", "GradReport", "Kind", "Mistake", "Report",
+    "Row", "forget", "mistake",
 ]  # fmt: skip
 
 

@@ -33,10 +33,13 @@ NOISE = (
     "leave: noise, or too few correct digits (digits=…, or --digits, says how many there are)"
 )
 UNASKED = "report.diagnose() looks for the mistake"
-NO_SINGLE = "no single mistake explains all wrong gradients; report.diagnose() tries pairs"
+NO_SINGLE = (
+    "no single mistake explains all wrong gradients; report.diagnose() tries pairs, and "
+    "tg.audit(loss, hand) any number of mistakes"
+)
 NO_PAIR = (
-    "no pair of mistakes explains all wrong gradients; if the numbers were rounded, digits=…, or "
-    "--digits, says to how many digits"
+    "no pair of mistakes explains all wrong gradients; tg.audit(loss, hand), or the command audit, "
+    "looks for more; if the numbers were rounded, digits=…, or --digits, says to how many digits"
 )
 
 
@@ -53,12 +56,17 @@ def summary(report: Comparison) -> str:
 
 def text(report: Comparison, answers: bool) -> str:
     """Return a report as lines of 80 columns."""
+    lines = [line for text in _lines(report, answers) for line in wrap(text)]
+    return "\n".join([*table_of(report, answers), summary(report), *lines])
+
+
+def table_of(report: Comparison, answers: bool) -> list[str]:
+    """Return the lines of the table of a report."""
     head: tuple[str, ...] = HEAD
     body = [_cells(row) for row in report.rows]
     if not answers:
         head, body = (HEAD[0], HEAD[-1]), [(line[0], line[-1]) for line in body]
-    lines = [line for text in _lines(report, answers) for line in wrap(text)]
-    return "\n".join([*table(head, body), summary(report), *lines])
+    return table(head, body)
 
 
 def html(report: Comparison) -> str:
@@ -91,14 +99,14 @@ def data(report: Comparison, answers: bool) -> dict[str, Any]:
         }  # fmt: skip
         if answers:
             entry["expected"] = {"shape": list(row.shape), "dtype": row.dtype}
-            entry |= {"max_abs": _plain(row.max_abs), "max_rel": _plain(row.max_rel),
+            entry |= {"max_abs": plain(row.max_abs), "max_rel": plain(row.max_rel),
                       "where": None if row.where is None else list(row.where)}  # fmt: skip
         rows.append(entry)
     blame, mistakes, is_cut = None, list[dict[str, Any]](), True
     with suppress(TimeUp), report.limit:
         if report.is_wrong and report.blame is not None:
             blame = asdict(report.blame)
-            numbers = {name: _plain(blame.pop(name)) for name in ("found", "expected")}
+            numbers = {name: plain(blame.pop(name)) for name in ("found", "expected")}
             blame |= numbers if answers else {}
         mistakes = list(_mistakes(report, answers))
         is_cut = report.best.is_cut
@@ -109,13 +117,13 @@ def data(report: Comparison, answers: bool) -> dict[str, Any]:
 
 def _mistakes(report: Comparison, answers: bool) -> Iterator[dict[str, Any]]:
     for at, diagnosis in enumerate(report.best[:LISTED]):
-        says = _sentence(diagnosis.says, answers)
+        says = sentence(diagnosis.says, answers)
         entry = {
             "kind": diagnosis.kind, "where": diagnosis.where, "says": says,
             "left": diagnosis.left, "unique": diagnosis.unique, "apart": diagnosis.apart,
         }  # fmt: skip
         if answers:
-            entry["residual"] = _plain(diagnosis.residual)
+            entry["residual"] = plain(diagnosis.residual)
             entry["equations"] = [] if at else [_equation(one) for one in report.corrections]
         yield entry
 
@@ -136,7 +144,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
     parts = [f"{row.unclear} of {np.prod(row.shape)} entries of {row.name}"
              for row in report.rows if row.ok and row.unclear]  # fmt: skip
     if parts:
-        yield f"too few digits to tell: {_list(parts)}"
+        yield f"too few digits to tell: {list_names(parts)}"
     if any(row.verdict == TOO_FEW for row in report.rows):
         yield "give more digits, or scientific notation: zeros would pass as well"
     if not report.is_wrong:
@@ -146,7 +154,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
         yield f"every step on its own, since {view.reason}"
     if report.unplaced:
         reasons = [f"{name} ({_why_unplaced(report, name)})" for name in report.unplaced]
-        yield f"differs, but not used to find the mistake: {_list(reasons)}"
+        yield f"differs, but not used to find the mistake: {list_names(reasons)}"
     yield from _steps_of_plain_loops(report)
     blame = report.blame
     if blame is None:
@@ -156,7 +164,7 @@ def _explanation(report: Comparison, answers: bool) -> Iterator[str]:
     yield f"first wrong: {blame.signal}{at}{narrow * bool(blame.supply)}"
     for label, names in (("also wrong", blame.also), ("consequences", blame.consequences)):
         if names:
-            yield f"{label}: {_list(names)}"
+            yield f"{label}: {list_names(names)}"
     if report.best:
         yield from _best_mistakes(report, 1 + len(blame.also), answers)
     elif report.noise is not None:
@@ -173,12 +181,12 @@ def _best_mistakes(report: Comparison, wrong: int, answers: bool) -> Iterator[st
         some = f" that explains {wrong - first.left} of {wrong} wrong gradients"
     noun = "mistake" if len(first.mistakes) == 1 else "mistakes"
     some = some if len(first.mistakes) == 1 else some.replace("explains", "explain")
-    yield f"{noun}{some}: {_sentence(first.says, answers)}"
+    yield f"{noun}{some}: {sentence(first.says, answers)}"
     for correction in report.corrections if answers else ():
         yield from _correction(correction)
     word = "explains as many" if first.left else "explains the same"
     for other in [one for one in others if one.left == first.left][:2]:
-        yield f"{word}: {_sentence(other.says, answers)}"
+        yield f"{word}: {sentence(other.says, answers)}"
     if first.apart:
         yield f"give {first.apart} to tell them apart"
     if first.left:
@@ -225,29 +233,30 @@ def _steps_of_plain_loops(report: Comparison) -> Iterator[str]:
         steps, *entry = row.hand_shape or (0,)
         if 1 < steps in (len(copies), len(copies) - 1) and tuple(entry) == row.shape:
             yield (
-                f"{row.name}: found {steps} rows, and the signals {_list(copies)}; write the "
+                f"{row.name}: found {steps} rows, and the signals {list_names(copies)}; write the "
                 f"loop as `for k in tg.steps({steps}):` to compare all steps at once, or give the "
                 "gradient of each signal by its name"
             )
 
 
-def _sentence(says: str, answers: bool) -> str:
+def sentence(says: str, answers: bool) -> str:
     """Return the sentence about a mistake; without answers no factor, which gives them away."""
     return says if answers else FACTOR.sub("a multiple of what it should be", says)
 
 
-def _list(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
+    """Return the first of some names, for a line."""
     return f"{', '.join(names[:LISTED])}{', …' * (len(names) > LISTED)}"
 
 
 def _equation(correction: Correction) -> dict[str, Any]:
     return {"signal": correction.signal, "right": correction.text,
             "substitute": correction.substitute, "at": list(correction.at),
-            "wrong": _plain(correction.wrong), "expected": _plain(correction.right),
+            "wrong": plain(correction.wrong), "expected": plain(correction.right),
             "is_given": correction.is_given}  # fmt: skip
 
 
-def _plain(value: float) -> float | str | None:
+def plain(value: float) -> float | str | None:
     """Return a number that JSON has: JSON has neither nan nor infinity."""
     return None if np.isnan(value) else str(value) if np.isinf(value) else float(value)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.kind import Kind
 from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.flow import reachable
 from ..network.view import Answer, View
@@ -23,7 +22,13 @@ from .effects import Effects, Pair
 from .mistakes import MayBe, Mistake, any_size, joint_mistake, mistakes, with_rates, without
 from .noise import noise
 from .screen import Screen
-from .settled import known_wires, leading_only_to, settled_wires, signal_apart
+from .settled import (
+    known_wires,
+    largest_of_leaves,
+    leading_only_to,
+    settled_wires,
+    signal_apart,
+)
 from .together import Together, chunks
 from .trials import NO_ROOM, SECONDS, Trials
 
@@ -174,14 +179,10 @@ class Search:
             self.try_repeated()
             if self.is_explained:
                 return
-        for mistake in self._unsettled(any_size(self.view, self._largest_of_leaves())):
+        for mistake in self._unsettled(
+            any_size(self.view, largest_of_leaves(self.view, self.answers))
+        ):
             self.attempt((mistake,), may_pair=False)  # with another, it explains too much
-
-    def _largest_of_leaves(self) -> float:
-        """Return the size of the largest entry of the author's gradients of leaves."""
-        ends = {x.inputs[0] for x in self.view.adjoint.nodes if x.kind is Kind.OUTPUT}
-        sizes = (np.abs(x.value).max(initial=0.0) for x in self.answers if x.wire in ends)
-        return float(max(sizes, default=0.0))
 
     def try_repeated(self) -> None:
         """Try each slip at those of its places where it explains the most: one slip, made there.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..network.evaluate import evaluate
 from ..network.flow import Flow
@@ -55,6 +56,13 @@ def leading_only_to(adjoint: Flow, wires: set[int], off: set[int]) -> set[int]:
         if outputs and outputs <= several:
             several.update(wire for wire in node.inputs if wire >= 0 and wire not in off)
     return several
+
+
+def largest_of_leaves(view: View, answers: Sequence[Answer]) -> float:
+    """Return the size of the largest entry of the author's gradients of leaves."""
+    ends = {x.inputs[0] for x in view.adjoint.nodes if x.kind is Kind.OUTPUT}
+    sizes = (np.abs(x.value).max(initial=0.0) for x in answers if x.wire in ends)
+    return float(max(sizes, default=0.0))
 
 
 def signal_apart(view: View, two: Sequence[Diagnosis], answers: Sequence[Answer]) -> str:

@@ -69,6 +69,7 @@ class Change:
         """Return how to leave a junction only some of its summands."""
 
         def edit(now: Node, wire: int) -> list[Node]:
+            _check_ports(now, node)
             inputs, signs = ([ports[at] for at in arms] for ports in (now.inputs, now.signs))
             return [now.copy(inputs=tuple(inputs), signs=tuple(signs))]
 
@@ -81,12 +82,12 @@ class Change:
         The gain is a number, or an array of the port's shape; inside of a loop of T steps (T, ...).
         """
         is_none = bool(np.all(np.asarray(gain) == 1))
-        return cls.by(node, _put_before(port, Node(Kind.GAIN, gain=gain)), is_none)
+        return cls.by(node, _put_before(node, port, Node(Kind.GAIN, gain=gain)), is_none)
 
     @classmethod
     def put(cls, node: Node, port: int, fresh: Node) -> Change:
         """Return how to put another node before a port of one."""
-        return cls.by(node, _put_before(port, fresh))
+        return cls.by(node, _put_before(node, port, fresh))
 
     @classmethod
     def before(cls, node: Node, fresh: Node) -> Change:
@@ -151,10 +152,17 @@ def edit_node(graph: Flow, node: Node, edit: Edit) -> Flow:
     return replace(graph, nodes=tuple(nodes), wires=(*graph.wires, *more))
 
 
-def _put_before(port: int, fresh: Node) -> Edit:
+def _check_ports(now: Node, node: Node) -> None:
+    """Raise KeyError if a node stands in place of another one that has other ports."""
+    if len(now.inputs) != len(node.inputs):
+        raise KeyError(node.name)
+
+
+def _put_before(node: Node, port: int, fresh: Node) -> Edit:
     """Return how to put another node before one of a node's ports."""
 
     def edit(now: Node, wire: int) -> list[Node]:
+        _check_ports(now, node)
         before = fresh.copy(inputs=(now.inputs[port],), outputs=(wire,),
                             name=f"{now.name} ({wire})", loop=now.loop, step=now.step)  # fmt: skip
         inputs = tuple(wire if at == port else old for at, old in enumerate(now.inputs))
