@@ -360,7 +360,8 @@ CALLS: dict[str, Call] = {
         tg.compare, loss_of_steps(), {"w": np.ones((2, 2))}, rtol=1e-6, digits=3
     ),
     "audit": lambda: call(
-        tg.audit, loss_of_steps(), {"w": np.ones((2, 2))}, rtol=1e-6, digits=3, seconds=0.1
+        tg.audit, loss_of_steps(), {"w": np.ones((2, 2))}, source=None, rtol=1e-6, digits=3,
+        seconds=0.1,
     ),
     "compare: a gradient": lambda: call(
         lambda gradient: tg.compare(loss_of_steps(), {"w": gradient}), np.ones((2, 2))
@@ -831,6 +832,8 @@ loss = tg.sum(tg.tanh(x) * x)
 """
 COMMANDS = {
     "check": ["check", "net.py", "--hand", "hand.npz", "--of", "loss", "--digits", "3",
+              "--rtol", "1e-6", "--seconds", "0.1"],
+    "audit": ["audit", "net.py", "--hand", "hand.npz", "--of", "loss", "--digits", "3",
               "--rtol", "1e-6", "--seconds", "0.1"],
     "draw": ["draw", "net.py", "--out", "net.dot", "--of", "loss", "--view", "both", "--style",
              "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",

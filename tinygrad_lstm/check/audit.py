@@ -5,15 +5,19 @@ Knows the comparison and the search for several mistakes; nothing of how they ar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..engine.arguments import flag
+from ..engine.gradients import starting_cotangent
 from ..engine.limit import Clock, TimeUp
 from ..engine.notebook import ShownAsText
 from ..engine.tensor import Tensor
+from ..errors import UsageError
 from ..formulas.equations import DeltaEquations
 from ..network.view import Answer, View
 from . import audit_text
@@ -22,7 +26,10 @@ from .chain import Chain, Chains
 from .compare import compare
 from .corrections import corrections
 from .diagnosis import Diagnosis
+from .hand import pairs
+from .matching import match
 from .mistakes import Mistake
+from .recording import Recording, record
 from .report import Report
 from .several import LEAST, explain_all
 
@@ -34,7 +41,7 @@ class Audit(AuditData, ShownAsText):
 
     Attributes
     ----------
-    report, mistakes, unexplained, is_cut : as in `AuditData`
+    report, mistakes, unexplained, is_cut, matching : as in `AuditData`
     """
 
     def __repr__(self) -> str:
@@ -54,8 +61,9 @@ class Audit(AuditData, ShownAsText):
 
 def audit(
     loss: Tensor,
-    hand: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    hand: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
     *,
+    source: str | os.PathLike[str] | None = None,
     rtol: float | None = None,
     digits: int | None = None,
     seconds: float = SECONDS,
@@ -72,6 +80,11 @@ def audit(
     ----------
     loss : Tensor of one number
     hand, rtol, digits : as in `compare`
+    source : path of a Python file, optional
+        The author's own program, with the same numbers. It is run, and its assignments are
+        recorded: nobody has to hand over each gradient. A variable of the forward pass is matched
+        to the signal that has its numbers; a gradient by its name (``dh`` for ``h``), by its
+        numbers, or by its place. The result says what was matched.
     seconds : float
         Of processor time, after which no more mistakes are looked for; the result says so.
 
@@ -82,7 +95,8 @@ def audit(
     Raises
     ------
     SignalError, GradientError, DTypeError, UsageError, ArgumentError
-        As `compare`; ``error.report`` is the Report on the other gradients.
+        As `compare`; ``error.report`` is the Report on the other gradients. A UsageError, too, if
+        the program cannot be run, or none of its variables is a gradient of a signal.
 
     Examples
     --------
@@ -106,8 +120,34 @@ def audit(
     2. in layer.b: the gradient of layer.b is averaged over the batch, not summed
     """
     clock = Clock(seconds)
-    report = compare(loss, hand, rtol, digits=digits)
-    return audit_of(report, clock)
+    if source is None:
+        if hand is None:
+            raise UsageError("audit: found neither hand nor source; give gradients, or a program")
+        return audit_of(compare(loss, hand, rtol, digits=digits), clock)
+    starting_cotangent(loss, None)
+    return audit_recording(loss, record(source), hand, clock, rtol=rtol, digits=digits)
+
+
+def audit_recording(
+    loss: Tensor,
+    recording: Recording,
+    hand: Mapping[str, Any] | Iterable[tuple[str, Any]] | None,
+    clock: Clock,
+    **how: Any,
+) -> Audit:
+    """Return the audit of a program that was run, with the gradients that were given besides."""
+    matching = match(View(loss), recording)
+    given = pairs(hand) if hand is not None else []
+    names = {name for name, _ in given}
+    given += [(name, value) for name, value in matching.hand.items() if name not in names]
+    if not given or not matching.has_numbers:
+        stopped = f"; it stopped: {recording.error}" if recording.error else ""
+        raise UsageError(
+            "audit: found no variable in the program that is a gradient of a signal; let it "
+            f"compute with the network's own numbers, and use names such as dW and dh{stopped}"
+        )
+    audit = audit_of(compare(loss, given, **how), clock)
+    return replace(audit, matching=matching)
 
 
 def audit_of(report: Report, clock: Clock) -> Audit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .corrections import Correction
+from .matching import Matching
 from .mistakes import Mistake
 from .report import Report
 
@@ -53,12 +54,15 @@ class AuditData:
         The signals whose given gradients stay wrong by themselves with all these mistakes.
     is_cut : bool
         Whether the time was up before the end of the search.
+    matching : Matching or None
+        Which variables of the author's program stand for which gradients, if it was run.
     """
 
     report: Report
     mistakes: tuple[AuditedMistake, ...]
     unexplained: tuple[str, ...]
     is_cut: bool = False
+    matching: Matching | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:

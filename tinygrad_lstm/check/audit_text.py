@@ -13,6 +13,7 @@ import numpy as np
 
 from ..formulas.columns import shape, wrap
 from .audit_data import AuditData, AuditedMistake
+from .matching import Matching
 from .report_text import NOISE, list_names, plain, sentence, table_of
 from .report_text import summary as summary_of_rows
 
@@ -31,6 +32,8 @@ def text(audit: AuditData, answers: bool) -> str:
     """Return an audit as lines of 80 columns: a table of the signals, and a list of mistakes."""
     lines = [line for text in _lines(audit, answers) for line in wrap(text)]
     table = table_of(audit.report, answers)
+    if audit.matching is not None:
+        table += [line for text in _of_program(audit.matching) for line in wrap(text)]
     return "\n".join([*table, summary_of_rows(audit.report), *lines])
 
 
@@ -44,6 +47,7 @@ def data(audit: AuditData, answers: bool) -> dict[str, Any]:
         "mistakes": [_entry(one, answers) for one in audit.mistakes],
         "unexplained": list(audit.unexplained),
         "is_cut": audit.is_cut,
+        "variables": {} if audit.matching is None else audit.matching.variables,
     }
 
 
@@ -84,6 +88,20 @@ def _lines(audit: AuditData, answers: bool) -> Iterator[str]:
         yield TIME_UP
     if left:
         yield MORE
+
+
+def _of_program(matching: Matching) -> Iterator[str]:
+    """Yield which variables of the program are which gradients, and which are none."""
+    which = [f"δ{name} is {variable}" for name, variable in matching.variables.items()]
+    yield f"in the program: {'; '.join(which) or 'no gradient of a signal'}"
+    if matching.unmatched:
+        yield f"not in the program: {', '.join('δ' + name for name in matching.unmatched)}"
+    if matching.unused:
+        yield f"not used, since no signal fits: {', '.join(matching.unused)}"
+    if matching.error:
+        yield f"the program stopped: {matching.error}"
+    if matching.is_cut:
+        yield "the program assigns too much to record all: give it fewer steps"
 
 
 def _of_one(number: int, one: AuditedMistake, answers: bool) -> Iterator[str]:

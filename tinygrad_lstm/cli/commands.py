@@ -17,6 +17,8 @@ from typing import IO, Any, cast
 
 from .. import demo, gallery
 from ..check.answers import check_file, read
+from ..check.audit import SECONDS as AUDIT_SECONDS
+from ..check.audit import audit
 from ..check.compare import compare
 from ..check.report import Report
 from ..check.trials import SECONDS
@@ -154,6 +156,23 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=_check)
 
     sub = commands.add_parser(
+        "audit", parents=[loss], help="name every mistake of a derivation that has several",
+        description="List the mistakes of gradients in a .npz file, or of a program in NumPy, in "
+        "the order of the backward pass. The exit status is that of check.",
+    )  # fmt: skip
+    sub.add_argument("--hand", type=Path, help="a .npz file of named gradients")
+    sub.add_argument("--source", type=Path, help="the author's own program; it is run")
+    sub.add_argument("--digits", type=int, help="how many digits were printed")
+    sub.add_argument("--rtol", type=float,
+                         help="what counts as rounding, relative to the largest entry")  # fmt: skip
+    sub.add_argument("--seconds", type=float, default=AUDIT_SECONDS,
+                         help="processor time for the search (default: %(default)g)")  # fmt: skip
+    sub.add_argument("--json", action="store_true", help="write plain data")
+    sub.add_argument("--no-answers", dest="answers", action="store_false",
+                         help="print no right number, no equation and no difference")  # fmt: skip
+    sub.set_defaults(run=_audit)
+
+    sub = commands.add_parser(
         "draw", parents=[loss], help="draw a network and its adjoint",
         description="Draw the network that a Python file records, and its adjoint.",
     )  # fmt: skip
@@ -248,6 +267,27 @@ def _check(chosen: argparse.Namespace, terminal: Terminal) -> int:
     else:
         _print(terminal, report.text(chosen.answers))
     return 2 if complaints else 0 if report.ok else 1 if report.is_wrong else 2
+
+
+def _audit(chosen: argparse.Namespace, terminal: Terminal) -> int:
+    if chosen.hand is None and chosen.source is None:
+        raise UsageError("audit: found neither --hand nor --source; give at least one of them")
+    if chosen.hand is not None:
+        check_file(chosen.hand)
+    hand, complaints = None, list[str]()
+    with redirect_stdout(sys.stderr) if chosen.answers else nullcontext():
+        loss = tensor_from(chosen.network, chosen.of, quotes=chosen.answers)
+        if chosen.hand is not None:
+            hand, complaints = read(chosen.hand, loss)
+    result = audit(
+        loss, hand or None, source=chosen.source, rtol=chosen.rtol, digits=chosen.digits,
+        seconds=chosen.seconds,
+    )  # fmt: skip
+    for complaint in complaints:
+        _tell(terminal, complaint)
+    shown = result.as_dict(chosen.answers) | {"complaints": complaints}
+    _print(terminal, _json(terminal, shown) if chosen.json else result.text(chosen.answers))
+    return 2 if complaints else 0 if result.ok else 1 if result.report.is_wrong else 2
 
 
 def _compare(chosen: argparse.Namespace, terminal: Terminal) -> tuple[Report, list[str]]:
