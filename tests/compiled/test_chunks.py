@@ -10,7 +10,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.compilers import needs_a_compiler
 from support.recurrences import Recurrence
-from tinygrad_lstm.compiled import build, c_source, compilation
+from tinygrad_lstm.compiled import build, c_source, longer
 from tinygrad_lstm.errors import UsageError
 
 RNG = np.random.default_rng(0)
@@ -88,7 +88,7 @@ class Long(Recurrence):
 @pytest.mark.parametrize("seed", range(100))
 def test_a_random_recurrence_in_chunks_gives_the_numbers_of_the_tape(seed, monkeypatch):
     monkeypatch.setattr(build, "FAST", "-O0")
-    monkeypatch.setattr(compilation, "MOST_KEPT", (seed % 2) << 30)
+    monkeypatch.setattr(longer, "MOST_KEPT", (seed % 2) << 30)
     program = Long(seed)
     agrees(program.loss, program.leaves, *program.args)
 

@@ -10,7 +10,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.compilers import needs_a_compiler
 from support.recurrences import Recurrence
-from tinygrad_lstm.compiled import build, compilation, longer
+from tinygrad_lstm.compiled import build, compilation, longer, proof
 from tinygrad_lstm.compiled.c_forms import whole_of_reciprocal
 from tinygrad_lstm.compiled.listing import Different, Listing, key_of
 from tinygrad_lstm.compiled.pattern import Follower, Pattern, along
@@ -27,13 +27,14 @@ pytestmark = [needs_a_compiler]
 def derived(monkeypatch) -> list[int]:
     """Return the lengths of the sequences that a program is derived from, one after another."""
     lengths: list[int] = []
-    proved = compilation._proved
+    proved = proof.prove
 
     def spy(function: Any, items: Any, *rest: Any) -> Any:
         lengths.append(len(getattr(items[0], "_array", items[0])))
         return proved(function, items, *rest)
 
-    monkeypatch.setattr(compilation, "_proved", spy)
+    monkeypatch.setattr(longer, "prove", spy)
+    monkeypatch.setattr(compilation, "prove", spy)
     return lengths
 
 
@@ -94,12 +95,12 @@ def test_what_few_steps_do_not_show_is_seen(derived, name):
 
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_what_few_steps_do_not_show_is_seen_without_the_tape(name, monkeypatch):
-    monkeypatch.setattr(compilation, "MOST_KEPT", 0)  # so that no gradient is compared
+    monkeypatch.setattr(longer, "MOST_KEPT", 0)  # so that no gradient is compared
     agrees(recurrence(OTHERWISE[name]), [W, U], RNG.normal(size=(T, 3)))
 
 
 def test_a_gradient_of_a_gradient_needs_the_tape(monkeypatch):
-    monkeypatch.setattr(compilation, "MOST_KEPT", 0)
+    monkeypatch.setattr(longer, "MOST_KEPT", 0)
 
     def loss_of(x: Any) -> tg.Tensor:
         loss = recurrence(lambda h, k, x: h)(x)
@@ -138,7 +139,7 @@ LAYERS = layers()
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_over_many_steps_gives_the_numbers_of_the_tape(name, keeps, monkeypatch, derived):
-    monkeypatch.setattr(compilation, "MOST_KEPT", keeps << 30)
+    monkeypatch.setattr(longer, "MOST_KEPT", keeps << 30)
     net, loss_of, shape = LAYERS[name]
     step = agrees(loss_of, net.parameters(), RNG.normal(size=shape))
     assert name == "classes" or step.report().startswith("runs as native code")
@@ -158,13 +159,13 @@ class Long(Recurrence):
 @pytest.mark.parametrize("seed", range(100))
 def test_a_random_recurrence_over_many_steps_gives_the_numbers_of_the_tape(seed, monkeypatch):
     monkeypatch.setattr(build, "FAST", "-O0")
-    monkeypatch.setattr(compilation, "MOST_KEPT", (seed % 2) << 30)
+    monkeypatch.setattr(longer, "MOST_KEPT", (seed % 2) << 30)
     program = Long(seed)
     agrees(program.loss, program.leaves, *program.args)
 
 
 def test_outputs_of_many_steps(derived, monkeypatch):
-    monkeypatch.setattr(compilation, "MOST_KEPT", 0)
+    monkeypatch.setattr(longer, "MOST_KEPT", 0)
     lstm = tg.nn.LSTM(3, 4, seed=0)
     predict, x = tg.compile(lstm, strict=True), RNG.normal(size=(T, 2, 3))
     for _ in range(2):
@@ -206,7 +207,7 @@ def test_reciprocals_of_whole_numbers(number, whole):
 def listing(loss_of: Any, count: int, listener: Any) -> Any:
     x = np.ones((count, 3))
     structure = (tuple, None, ((tuple, None, (None,)), (dict, (), ())))
-    function = compilation.Function(loss_of, structure, ["x"], False)
+    function = proof.Function(loss_of, structure, ["x"], False)
     function.record([x], listener=listener)
     return listener
 

@@ -16,7 +16,8 @@ import numpy as np
 from .accessors import CHUNK
 from .fuse import all_of, arrays_of, fuse, touched
 from .places import Buffer, Sizes
-from .statements import Chunks, Statement, write
+from .statement_text import write
+from .statements import Chunks, Statement
 
 HEAD = (
     "void run(real **sources, real *gradients, real *work, const long *sizes, gemm_function *gemm)"

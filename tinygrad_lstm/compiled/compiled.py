@@ -20,8 +20,9 @@ from ..engine.arguments import flag
 from ..engine.place import here
 from ..engine.tensor import Tensor
 from ..errors import UsageError
-from .compilation import Compilation, Function, compilation, internal
+from .compilation import Compilation, compilation, internal
 from .loss import Loss
+from .proof import Function
 from .recording import FLOATS, under_way
 from .spread import Outside, is_whole
 from .state import NUMBERS, Watch

@@ -8,24 +8,32 @@ the two says is seen while it runs with all of them, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.memory import give_back_memory
 from ..engine.tensor import Tensor, constant
+from ..network.parameters import is_same as is_like
+from .c_source import c_program
 from .c_text import Arrays, CProgram
-from .listing import Different
-from .pattern import along
+from .listing import Different, Listing
+from .native import Native
+from .pattern import Follower, Pattern, along, memory
 from .places import Buffer
-from .recording import is_floats
+from .proof import WRONG, Function, is_place, prove, right_of, what_is_wrong
+from .recording import Recording, is_floats
 from .spread import is_whole
+from .state import Watch, random_state
 
 FEW = ((17, 19), (23, 29), (31, 37))  # pairs of numbers of steps, prime to most sizes
+MOST_KEPT = 1 << 26  # bytes of a tape that is kept to compare the gradients of many steps
 OTHER_TEXT = "another text"
 MANY = 60  # steps; fewer are recorded as they are
+FEWER = f"there are fewer than {MANY} steps"
 
 
 def numbers_of_steps(items: Sequence[Any]) -> list[int]:
@@ -122,3 +130,85 @@ def _changed_axes(one: Buffer, other: Buffer) -> list[int]:
     """Return along which axes an array grows with the number of steps."""
     pairs = enumerate(zip(one.shape, other.shape, strict=True))
     return [axis for axis, (x, y) in pairs if x != y]
+
+
+class Many(NamedTuple):
+    """The program of many steps.
+
+    Attributes
+    ----------
+    program : Native
+    recording : Recording
+        Of all steps, which keeps no tape.
+    operands : list of int or Tensor
+        What there is a gradient by.
+    watch : Watch
+    keeps : str
+        Why the program keeps all steps, where it was to keep few; else empty.
+    """
+
+    program: Native
+    recording: Recording
+    operands: list[Any]
+    watch: Watch
+    keeps: str = ""
+
+
+def from_few_steps(function: Function, items: Sequence[Any], drawn: Hashable) -> Many | str:
+    """Return the program of many steps that follows from programs of few, or why none does."""
+    counts, why = numbers_of_steps(items), FEWER
+    for count in counts:
+        for pair in FEW:
+            try:
+                return _lengthened(function, items, drawn, count, pair)
+            except Different as error:
+                why = str(error)
+                if why != OTHER_TEXT:  # other numbers of steps would not help
+                    break
+            except Exception as error:  # of the function itself, too, which few steps need not suit
+                why = str(error).removeprefix("compile: ")
+                break
+    if not function.checkpoint or not counts:
+        return why
+    result = from_few_steps(function._replace(checkpoint=False), items, drawn)
+    return why if isinstance(result, str) else result._replace(keeps=why)
+
+
+def _lengthened(
+    function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
+) -> Many:
+    """Return the program of many steps that follows from two recordings of few."""
+    few = [shortened(items, count, n) for n in pair]
+    listings = Listing(), Listing()
+    firsts = [function.record(x, listener=own) for x, own in zip(few, listings, strict=True)]
+    loops = Pattern(*listings, pair).loops(count)
+    if not any(loop.middle for loop in loops):
+        raise Different("no step more")
+    watch = function.watch(items)
+    proved = [prove(function, x, own, watch, drawn) for x, own in zip(few, firsts, strict=True)]
+    in_chunks = pair if function.checkpoint else (0, 0)
+    short = [c_program(x.derived, n) for x, n in zip(proved, in_chunks, strict=True)]
+    *own_programs, program = (lengthened(short[0], short[1], pair, n) for n in (*pair, count))
+    buffers = ((*x.sources, *x.arrays.results) for x in short)
+    for x, y in zip(*buffers, strict=True):
+        if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
+            raise Different("other sources")
+    places = proved[0].places
+    for given, own, text in zip(few, proved, own_programs, strict=True):
+        if what_is_wrong(Native(text, places), own.first, own.right, given):
+            raise Different(WRONG)
+    follower = Follower(loops, keeps=memory(loops) < MOST_KEPT)
+    whole = function.record(items, listener=follower)
+    follower.end()
+    is_same = all(
+        (x.result[0], is_like(x.result[1], whole.result[1])) == (whole.result[0], True)
+        for x in firsts
+    )
+    if whole.refused or not is_same or random_state() != drawn or watch.has_changed():
+        raise Different("other results")
+    give_back_memory()  # of what the tape held for a moment
+    native = Native(program, places)
+    right = right_of(whole) if follower.keeps else (whole.loss._array, None)
+    if what_is_wrong(native, whole, right, items):
+        raise Different(WRONG)
+    return Many(native, whole, proved[0].operands, watch)
