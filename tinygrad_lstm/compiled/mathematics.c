@@ -50,10 +50,16 @@ static inline bits bits_of(real x)
     return pattern;
 }
 
-/* 2^n for a whole n of the normal range */
-static inline real power_of_2(bits n)
+/* the whole number in a number that MAGIC was added to; any number of nan, whose bits wrap around */
+static inline natural whole_of(real shifted)
 {
-    bits pattern = (bits) ((natural) (n + BIAS) << MANTISSA);
+    return (natural) bits_of(shifted) - (natural) bits_of(MAGIC);
+}
+
+/* 2^n for a whole n of the normal range */
+static inline real power_of_2(natural n)
+{
+    bits pattern = (bits) ((n + BIAS) << MANTISSA);
     real y;
     memcpy(&y, &pattern, sizeof y);
     return y;
@@ -92,8 +98,7 @@ static inline real real_exp(real x)
     z = z < EXP_LEAST ? EXP_LEAST : z;
     real shifted = z * LOG2E + MAGIC, k = shifted - MAGIC;
     real r = (z - k * LN2_HIGH) - k * LN2_LOW;
-    bits n = bits_of(shifted) - bits_of(MAGIC);
-    bits half = (bits) ((natural) (n + 4 * BIAS + 4) >> 1) - (2 * BIAS + 2);
+    natural n = whole_of(shifted), half = ((n + 4 * BIAS + 4) >> 1) - (2 * BIAS + 2);
     return (1 + small_expm1(r)) * power_of_2(half) * power_of_2(n - half); /* 2^n may be subnormal */
 }
 
@@ -103,7 +108,7 @@ static inline real real_tanh(real x)
     z = 2 * (z < -TANH_MOST ? -TANH_MOST : z);
     real shifted = z * LOG2E + MAGIC, k = shifted - MAGIC;
     real r = (z - k * LN2_HIGH) - k * LN2_LOW;
-    real two = power_of_2(bits_of(shifted) - bits_of(MAGIC));
+    real two = power_of_2(whole_of(shifted));
     real e = two * small_expm1(r) + (two - 1); /* exp(2 x) - 1 */
     real y = e / (e + 2);
     return M(fabs)(x) < TANH_LEAST ? x : y;
