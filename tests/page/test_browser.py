@@ -321,6 +321,34 @@ def test_modules_open_one_by_one(opened):
     assert "tanh" in run(opened, titles)
 
 
+def test_what_is_not_finite_breaks_nothing(chrome, tmp_path):
+    lstm, data = tg.nn.LSTM(2, 3, seed=0), np.ones((4, 2))
+    data[2, 1] = np.nan
+    loss = tg.nn.squared_error(lstm(data)[0], np.zeros((4, 3)))
+    opened = open_page(chrome, tg.show(loss), tmp_path / "nan.html")
+    run(
+        opened,
+        """for (let n = 0; n < PLACES.length; n++) go(n, -1);
+        for (let n = 0; n < SIGNALS.length; n++) choose(n);
+        choose(SIGNALS.findIndex(x => x.name === 'lstm.x'))""",
+    )
+    assert "nan" in text(opened, "#signal") and "not finite" in text(opened, "#signal")
+    assert complaints(opened) == []
+
+
+def test_equal_blocks_are_drawn_once_and_then_each(chrome, tmp_path):
+    net = tg.nn.Sequential(*[tg.nn.Dense(3, 3, tg.tanh, seed=at) for at in range(12)])
+    loss = tg.nn.squared_error(net(np.ones((2, 3))), np.zeros((2, 3)))
+    opened = open_page(chrome, tg.show(loss), tmp_path / "deep.html")
+    count = """return [...view.querySelectorAll('[data-s=f].v')]
+        .filter(x => x.textContent === 'tanh').length"""
+    assert run(opened, count) == 1
+    opened.find_elements("css selector", "#modules .choice button")[1].click()
+    wait(opened, "return drawn.open !== null")
+    assert run(opened, count) == 12
+    assert complaints(opened) == []
+
+
 def test_the_steps_can_be_drawn_one_below_the_other(opened):
     find(opened, "#modules .choice button:nth-child(2)").click()
     wait(opened, "return drawn.open === null")

@@ -32,13 +32,17 @@ def browser(*more, **preferences):
 
 def open_page(chrome, page, path):
     """Open a page as a file, and wait until its scripts have run."""
+    from selenium.common.exceptions import TimeoutException
     from selenium.webdriver.support.ui import WebDriverWait
 
     page.save(path)
     chrome.get_log("browser")  # which forgets what was said before
     chrome.get(path.as_uri())
     ready = "return document.documentElement.dataset.ready"
-    WebDriverWait(chrome, 20).until(lambda one: one.execute_script(ready))
+    try:
+        WebDriverWait(chrome, 10).until(lambda one: one.execute_script(ready))
+    except TimeoutException:
+        raise AssertionError(f"the page did not start: {chrome.get_log('browser')}") from None
     return chrome
 
 

@@ -100,7 +100,8 @@ class Gradients:
 
             return pass_on
 
-        evaluate(self._adjoint, intercept={wire: look(wire) for wire in watch})
+        with np.errstate(all="ignore"):  # numbers that are not finite are shown as they are
+            evaluate(self._adjoint, intercept={wire: look(wire) for wire in watch})
 
     def sizes(self, wire: int, count: int | None = None) -> np.ndarray | None:
         """Return the norm of δ; at each of ``count`` steps if the wire is in a loop."""
@@ -226,7 +227,8 @@ class _Large:
 
 def size_of(value: np.ndarray) -> float:
     """Return the Euclidean norm; without threads, which cost more than they gain here."""
-    return float(np.sqrt(np.sum(np.square(value))))
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.sum(np.square(value))))
 
 
 def norms(value: Any, count: int | None) -> np.ndarray:

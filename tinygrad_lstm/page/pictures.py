@@ -29,6 +29,8 @@ from .svg import trim
 
 MOST_MODULES = 3  # of which every choice has a picture; of more, each opens alone
 MOST_PICTURES = 12
+MOST_DRAWN = 300  # vertices of a picture in which equal blocks are drawn each by itself
+ONCE, ENDS, STEPS = "equal blocks once", "first and last steps", "step by step"
 MOST_UNROLLED = 3000  # nodes of a network that is drawn step by step
 MOST_ON_ARROW = 512  # entries, at all steps, that an arrow says one by one
 AT_STEP = re.compile(r"\[(\d+)\]$")
@@ -50,17 +52,22 @@ class Pictures:
     def __init__(self, loss: Tensor, signals: PageSignals, view: str) -> None:
         self.signals, self.view = signals, view
         self.notes: list[str] = []
-        dot, _, skeleton, network = draw_parts(loss, view, None)
+        _, _, skeleton, network = draw_parts(loss, view, None)
         self.marks, self.remarks = legend_texts(skeleton)
-        dot = draw_parts(network, view, None, legend=False)[0]
-        self.modules = _modules(skeleton)
-        arrows = _Arrows(network, skeleton, signals)
-        self.data = [self._picture(dot, skeleton, arrows, {"open": self.modules})]
+        once, _, skeleton, _ = draw_parts(network, view, None, legend=False)
+        every, _, whole, _ = draw_parts(network, view, None, every_step=True, legend=False)
+        arrows = _Arrows(network, whole, signals)
+        self.modules = _modules(whole)
+        has_blocks = len(whole.vertices) > len(skeleton.vertices)
+        short = ENDS if network.loops else ONCE
+        self.data = [self._picture(once, skeleton, arrows, short)] if has_blocks else []
+        if len(whole.vertices) <= MOST_DRAWN or not has_blocks:
+            self.data.append(self._picture(every, whole, arrows, open=self.modules))
         for opened in self._choices():
             dot, _, skeleton, _ = draw_parts(
                 network, view, None, depth=0, opened=opened, legend=False
             )
-            self.data.append(self._picture(dot, skeleton, arrows, {"open": [*opened]}))
+            self.data.append(self._picture(dot, skeleton, arrows, open=[*opened]))
         count = sum(
             len(network.loops[node.loop].steps) if node.loop is not None and node.folded else 1
             for node in network.nodes
@@ -92,15 +99,17 @@ class Pictures:
     def _add_steps(self, loss: Tensor) -> None:
         dot, notes, skeleton, network = draw_parts(loss, self.view, False, legend=False)
         arrows = _Arrows(network, skeleton, self.signals)
-        picture = self._picture(dot, skeleton, arrows, {"open": None})
-        self.data.append({**picture, "notes": notes})
+        self.data.append(self._picture(dot, skeleton, arrows, STEPS))
+        self.notes += notes
 
     def _picture(
-        self, dot: str, skeleton: Skeleton, arrows: _Arrows, own: dict[str, Any]
-    ) -> dict[str, Any]:
+        self, dot: str, skeleton: Skeleton, arrows: _Arrows, name: str = "", *,
+        open: list[str] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return a picture: of some open modules, or of another kind, which has a name."""
         arcs = {(arc.tail, arc.head): at for at, arc in enumerate(skeleton.arcs)}
         return {
-            **own, "svg": trim(rendered(dot, "svg").decode(), arcs),
+            "name": name, "open": open, "svg": trim(rendered(dot, "svg").decode(), arcs),
             "vertices": [self._vertex(vertex) for vertex in skeleton.vertices],
             "arcs": [arrows.data(arc) for arc in skeleton.arcs],
         }  # fmt: skip

@@ -1,6 +1,6 @@
 """Rows of numbers as text that a page can hold: few bytes for each number, equal rows once.
 
-Knows arrays alone. A number is the first two, three or four bytes of a float of 32 bits. Of an
+Knows arrays alone. A number is the first two, three or four bytes of a float of 64 bits. Of an
 array with too many entries, or too many steps, groups are told by their largest |entry|.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 MOST_CELLS = 2048  # entries of a signal, at all steps, that are kept one by one
 LEAST_CELLS = 64
 MOST_ROWS, MOST_COLUMNS = 48, 32  # of a map of groups
-COARSE, FINE, FULL = 2, 3, 4  # bytes of a number: 2, 4 and 7 decimal digits
+COARSE, FINE, FULL = 2, 3, 4  # bytes of a number: 1, 3 and 6 decimal digits
+MOST_IN_FULL = 200  # numbers of a row that have all digits
 
 
 class Table:
@@ -24,8 +25,12 @@ class Table:
         self.rows: list[str] = []
         self._places: dict[str, int] = {}
 
-    def add(self, numbers: Any, width: int = FINE) -> int:
-        """Return the place of a row of numbers, which is added if it is new."""
+    def add(self, numbers: Any, width: int | None = None) -> int:
+        """Return the place of a row of numbers, which is added if it is new.
+
+        Without a width, a short row has more digits than a long one.
+        """
+        width = width or (FULL if np.size(numbers) <= MOST_IN_FULL else FINE)
         text = f"{width}{encode(numbers, width)}"
         if text not in self._places:
             self._places[text] = len(self.rows)
@@ -34,20 +39,18 @@ class Table:
 
 
 def encode(numbers: Any, width: int) -> str:
-    """Return numbers in base64: of each, the first bytes of the nearest float of 32 bits.
+    """Return numbers in base64: of each, the first bytes of the nearest float of 64 bits.
 
     >>> encode([1.0, -2.0], 2)
-    'P4DAAA=='
+    'P/DAAA=='
     """
+    floats = np.ascontiguousarray(numbers, np.float64).reshape(-1)
+    bits = floats.view(np.uint64)
+    half = np.uint64(1 << (8 * (8 - width) - 1))
     with np.errstate(over="ignore"):
-        floats = np.ascontiguousarray(numbers, np.float32).reshape(-1)
-    bits = floats.view(np.uint32)
-    cut = 8 * (FULL - width)
-    if cut:  # to the nearest, as far as the result is finite
-        with np.errstate(over="ignore"):
-            up = bits + np.uint32(1 << (cut - 1))
-        bits = np.where(np.isfinite(up.view(np.float32)) & np.isfinite(floats), up, bits)
-    columns = bits.astype(">u4").view(np.uint8).reshape(-1, FULL)[:, :width]
+        up = bits + half  # to the nearest, as far as the result is finite
+    bits = np.where(np.isfinite(up.view(np.float64)) & np.isfinite(floats), up, bits)
+    columns = bits.astype(">u8").view(np.uint8).reshape(-1, 8)[:, :width]
     return base64.b64encode(columns.tobytes()).decode("ascii")
 
 

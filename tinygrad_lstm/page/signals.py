@@ -20,7 +20,7 @@ from ..formulas.layout import lines_apart, sequences_of
 from ..formulas.lines import Line
 from ..formulas.reader import leaves
 from .gradients import Gradients, Share, norms
-from .series import FULL, LEAST_CELLS, MOST_CELLS, Table, entries, group_of, grouped
+from .series import LEAST_CELLS, MOST_CELLS, Table, entries, group_of, grouped
 
 ROOM = 520_000  # characters of the sizes at every step
 ROOM_OF_MAPS = 700_000  # characters of the maps, if all were as large as they may be
@@ -197,7 +197,7 @@ class PageSignals:
         return {"size": self._sizes(norms(value, count)), "map": cells}
 
     def _sizes(self, sizes: np.ndarray) -> int:
-        return self.table.add(grouped(sizes, self.group), FULL if sizes.size == 1 else 3)
+        return self.table.add(grouped(sizes, self.group))
 
     def _share(self, wire: int, share: Share) -> dict[str, Any]:
         line = self._backward(wire)
@@ -243,7 +243,7 @@ class PageSignals:
             np.sum([ways[0].parts * (size / total) for ways, size in zip(several, sizes)], axis=0),
         )  # fmt: skip
         own["shares"] = [self._share(-1, together)]
-        own["of_parts"] = [size / total for size in sizes]
+        own["of_parts"] = self.table.add([size / total for size in sizes])
 
     # --- the order -----------------------------------------------------------------------------
 

@@ -13,10 +13,10 @@ function heatMap(title, map, loop, onstep) {
   const cells = row(map.at), isTimed = Boolean(loop), isGrouped = map.down > 1 || map.across > 1;
   const [wide, high] = isTimed ? [map.rows, map.columns] : [map.columns, map.rows];
   const canvas = make("canvas", { width: wide, height: high, class: "heat" });
-  const most = Math.max(...[...cells].map(Math.abs).filter(Number.isFinite), 0) || 1, scale = scaleOf([...cells].map(Math.abs), 6);
+  const scale = scaleOf([cells.map(Math.abs)], 6), most = scale.most;
   const pen = canvas.getContext("2d"), at = (x, y) => isTimed ? cells[x * map.columns + y] : cells[y * map.columns + x];
   for (let x = 0; x < wide; x++) for (let y = 0; y < high; y++) {
-    pen.fillStyle = isGrouped ? sizeColor(scale.part(at(x, y))) : signedColor(at(x, y) / most);
+    pen.fillStyle = !Number.isFinite(at(x, y)) ? NOT_FINITE : isGrouped ? sizeColor(scale.part(at(x, y))) : signedColor(at(x, y) / most);
     pen.fillRect(x, y, 1, 1);
   }
   const told = make("span", { class: "told" });
@@ -25,7 +25,7 @@ function heatMap(title, map, loop, onstep) {
     const x = Math.min(wide - 1, Math.floor((event.clientX - frame.left) / frame.width * wide));
     const y = Math.min(high - 1, Math.floor((event.clientY - frame.top) / frame.height * high));
     const where = isTimed ? `step ${x * map.down + loop.first}${map.down > 1 ? " …" : ""}, entry ${y * map.across}${map.across > 1 ? " …" : ""}` : `entry (${y * map.down}, ${x * map.across})`;
-    told.textContent = `${where}: ${digits(at(x, y))}`;
+    told.textContent = `${where}: ${digits(at(x, y), cells.digits)}`;
   });
   if (onstep) canvas.addEventListener("click", event => {
     const frame = canvas.getBoundingClientRect();
@@ -33,7 +33,8 @@ function heatMap(title, map, loop, onstep) {
   });
   const grouping = [isTimed && map.down > 1 && `${map.down} steps`, map.across > 1 && `${map.across} entries`, !isTimed && map.down > 1 && `${map.down} rows`].filter(Boolean).join(" × ");
   const isEmpty = !cells.some(x => x !== 0);
-  const how = isEmpty ? "all entries are 0" : isGrouped ? `each cell: the largest |entry| of ${grouping}` : `orange below 0, blue above, up to ${digits(most)}`;
+  const how = (isEmpty ? "all entries are 0" : isGrouped ? `each cell: the largest |entry| of ${grouping}` : `orange below 0, blue above, up to ${digits(most)}`)
+    + (cells.every(Number.isFinite) ? "" : "; pink: not finite");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${title}: ${wide} by ${high} cells; ${how}`);
   const cursor = make("i", { class: "cursor", "data-count": isTimed ? wide : "", "data-down": map.down });
@@ -46,11 +47,10 @@ const DASHES = ["", "6 3", "2 2", "8 2 2 2", "1 3", "10 4"], INKS = ["var(--one)
 
 /** Return lines of sizes over the steps, by powers of ten. */
 function lineChart(title, series, loop) {
-  const [wide, high] = [320, 96], all = series.flatMap(x => [...x.numbers]).filter(x => x > 0 && Number.isFinite(x));
-  const scale = scaleOf(all, 12), count = series[0].numbers.length;
+  const [wide, high] = [320, 96], scale = scaleOf(series.map(x => x.numbers), 12), count = series[0].numbers.length;
   const x = at => count > 1 ? 4 + at / (count - 1) * (wide - 8) : wide / 2, y = size => high - 4 - scale.part(size) * (high - 8);
   const svg = draw("svg", { viewBox: `0 0 ${wide} ${high}`, class: "chart", role: "img", "aria-label":
-    `${title}. ${series.map(s => `${s.name}: from ${digits(s.numbers[0])} at the first step to ${digits(s.numbers[count - 1])} at the last`).join("; ")}` });
+    `${title}. ${series.map(s => `${s.name}: from ${digits(s.numbers[0], 3)} at the first step to ${digits(s.numbers[count - 1], 3)} at the last`).join("; ")}` });
   series.forEach((one, n) => svg.append(draw("polyline", { points: [...one.numbers].map((size, at) => size > 0 ? `${x(at).toFixed(1)},${y(size).toFixed(1)}` : "").join(" "),
     fill: "none", stroke: INKS[n % INKS.length], "stroke-dasharray": DASHES[n % DASHES.length] })));
   const cursor = draw("line", { class: "cursor", y1: 0, y2: high, x1: 0, x2: 0, "data-wide": wide - 8, "data-count": count });
@@ -63,7 +63,9 @@ function lineChart(title, series, loop) {
 }
 
 /** Return bars of parts over the steps: above the line what adds, below it what takes away. */
-function barChart(title, numbers, loop, onstep) {
+function barChart(title, all, loop, onstep) {
+  const numbers = all.map(x => Number.isFinite(x) ? x : 0);
+  if (!all.every(Number.isFinite)) title += " (what is not finite has no bar)";
   const [wide, high] = [320, 110], most = Math.max(...numbers, 0), least = Math.min(...numbers, 0), span = most - least || 1;
   const zero = 4 + most / span * (high - 8), width = (wide - 8) / numbers.length, top = numbers.indexOf(Math.max(...numbers));
   const svg = draw("svg", { viewBox: `0 0 ${wide} ${high}`, class: "chart bars", role: "img", "aria-label":

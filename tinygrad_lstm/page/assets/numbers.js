@@ -5,24 +5,26 @@ const PAGE = JSON.parse(byId("data").textContent);
 const { signals: SIGNALS, loops: LOOPS, group: GROUP } = PAGE;
 const known = new Map();
 
-/** Return a row of the table: each number is the first bytes of a float of 32 bits. */
+/** Return a row of the table: each number is the first bytes of a float of 64 bits. */
 function row(place) {
   if (!known.has(place)) {
     const text = PAGE.rows[place], width = Number(text[0]), bytes = atob(text.slice(1));
-    const count = bytes.length / width, view = new DataView(new ArrayBuffer(4 * count));
+    const count = bytes.length / width, view = new DataView(new ArrayBuffer(8 * count));
     for (let n = 0; n < count; n++)
-      for (let at = 0; at < width; at++) view.setUint8(4 * n + at, bytes.charCodeAt(width * n + at));
-    known.set(place, Float32Array.from({ length: count }, (_, n) => view.getFloat32(4 * n)));
+      for (let at = 0; at < width; at++) view.setUint8(8 * n + at, bytes.charCodeAt(width * n + at));
+    const numbers = Float64Array.from({ length: count }, (_, n) => view.getFloat64(8 * n));
+    numbers.digits = width;
+    known.set(place, numbers);
   }
   return known.get(place);
 }
 
-/** Return a number with four digits. */
-function digits(number) {
+/** Return a number with as many digits as are known, four at most. */
+function digits(number, count = 4) {
   if (!Number.isFinite(number)) return Number.isNaN(number) ? "nan" : number > 0 ? "∞" : "−∞";
   const size = Math.abs(number);
   const text = size === 0 ? "0" : size < 1e-3 || size >= 1e5
-    ? number.toExponential(2).replace("e+", "e") : String(Number(number.toPrecision(4)));
+    ? number.toExponential(Math.min(count, 3) - 1).replace("e+", "e") : String(Number(number.toPrecision(count)));
   return text.replaceAll("-", "−");
 }
 
@@ -33,6 +35,8 @@ function sizeAt(numbers, step) {
   const sizes = row(numbers.size);
   return sizes.length === 1 ? sizes[0] : sizes[Math.floor(step / GROUP)];
 }
+
+const sizeText = (numbers, step) => digits(sizeAt(numbers, step), row(numbers.size).digits);
 
 /** Return the entries of something at a step, or null if the page holds them in groups only. */
 function entriesAt(numbers, step, isTimed) {
@@ -47,8 +51,8 @@ function written(numbers, step, isTimed, most = 6) {
   if (!numbers) return "";
   const cells = entriesAt(numbers, step, isTimed);
   if (cells && cells.length === 1) return digits(cells[0]);
-  if (cells && cells.length <= most) return `[${[...cells].map(digits).join(", ")}]`;
-  return `‖·‖ = ${digits(sizeAt(numbers, step))}` + (isTimed && GROUP > 1 ? ` (largest of ${GROUP} steps)` : "");
+  if (cells && cells.length <= most) return `[${[...cells].map(x => digits(x)).join(", ")}]`;
+  return `‖·‖ = ${sizeText(numbers, step)}` + (isTimed && GROUP > 1 ? ` (largest of ${GROUP} steps)` : "");
 }
 
 /** Return the numbers of a signal, or of its δ, at a step of its loop; beyond the ends too. */
@@ -77,13 +81,18 @@ function between(colors, part) {
 /** Return the colour of a size, by powers of ten: the larger, the farther from the background. */
 const sizeColor = part => between(CIVIDIS, isDark() ? 0.12 + 0.88 * part : 0.9 - 0.9 * part);
 const signedColor = part => between(SIGNED, (part + 1) / 2);
+const NOT_FINITE = "#cc79a7";
 
-/** Return a function that says where a size stands between the least and the largest, 0 to 1. */
-function scaleOf(sizes, decades) {
-  const most = Math.max(...sizes.filter(Number.isFinite), 0) || 1;
-  const least = Math.min(...sizes.filter(x => x > 0), most);
+/** Return where a size stands between the least and the largest of some rows, 0 to 1, by powers of ten. */
+function scaleOf(rows, decades) {
+  let most = 0, least = Infinity;
+  for (const sizes of rows) for (const size of sizes) {
+    if (size > most && size < Infinity) most = size;
+    if (size > 0 && size < least) least = size;
+  }
+  most ||= 1;
   const low = Math.log10(Math.min(Math.max(least, most / 10 ** decades), most / 10));
-  const part = size => !(size > 0) ? 0 : Number.isFinite(size)
+  const part = size => size === 0 ? 0 : Number.isFinite(size)
     ? Math.max(0, (Math.log10(size) - low) / (Math.log10(most) - low)) : 1;
   return { part, least: 10 ** low, most };
 }

@@ -45,7 +45,7 @@ function showSignal() {
   const loop = LOOPS[own.loop], onstep = step => goToStep(own.loop, step);
   const inside = [make("h2", {}, own.name), make("p", { class: "quiet" }, `${own.kind}, shape (${own.shape.join(", ")}${own.shape.length === 1 ? "," : ""})`,
     loop ? ` at each of ${loop.count} steps` : "", own.whole !== undefined ? ", a part of " : "", own.whole !== undefined ? nameButton(own.whole) : "")];
-  if (own.parts) inside.push(make("p", {}, "consists of ", ...own.parts.flatMap((part, n) => [nameButton(part), own.of_parts ? ` ${percent(own.of_parts[n])} of ‖δ‖²  ` : " "])));
+  if (own.parts) inside.push(make("p", {}, "consists of ", ...own.parts.flatMap((part, n) => [nameButton(part), own.of_parts === undefined ? " " : ` ${percent(row(own.of_parts)[n])} of ‖δ‖²  `])));
   if (own.forward) inside.push(make("h3", {}, `Forward${own.forward.number ? ` (${own.forward.number})` : ""}`), equation(own.forward));
   if (own.backward) inside.push(make("h3", {}, "Backward"), equation(own.backward));
   if (own.value) {
@@ -80,6 +80,10 @@ function findings() {
     const share = own.shares.find(x => x.is_timed), parts = row(share.parts), most = parts.indexOf(Math.max(...parts)), loop = LOOPS[SIGNALS[share.via[0]]?.loop];
     return make("li", {}, nameButton(place), `: step ${most * GROUP + (loop?.first ?? 0)}, ${percent(parts[most])}`);
   })));
+  const sizes = SIGNALS.map((own, place) => ({ own, place })).filter(({ own }) => own.kind === "parameter" && own.whole === undefined && own.delta)
+    .map(x => ({ ...x, size: row(x.own.delta.size)[0] })).sort((a, b) => b.size - a.size).slice(0, 12);
+  if (sizes.length) inside.push(make("h3", {}, "The largest gradients"), make("ul", { class: "users" }, ...sizes.map(({ place, size }) =>
+    make("li", {}, nameButton(place), `: ‖δ‖ = ${digits(size)} `, bar(place, true, 0)))));
   return [...inside, choice];
 }
 
@@ -104,7 +108,7 @@ function wayRow(own, share, n, step, loop) {
   const part = at(share.parts, step), element = make("i", { class: `part${part < 0 ? " minus" : ""}` });
   element.style.width = `${Math.min(Math.abs(part), 1.5) * 60}px`;
   return make("tr", {}, make("th", { scope: "row" }, nameButton(share.via[0], `via ${via(share)}`), make("code", {}, share.text)), make("td", { class: "right" }, percent(part)), make("td", {}, element),
-    make("td", { class: "right" }, `‖·‖ ${digits(at(share.sizes, step))}`));
+    make("td", { class: "right" }, `‖·‖ ${digits(at(share.sizes, step), row(share.sizes).digits)}`));
 }
 
 /** Return the shares of δ by the way on which they come back, now and at every step. */
@@ -130,7 +134,7 @@ function narrowest(own, share, loop) {
   if (where < 0) return "";
   const signal = SIGNALS[share.via[0]], others = own.backward.uses.filter(([x, by, δ]) => !δ && by === share.by && share.text.includes(SIGNALS[x].letter));
   return make("p", { class: "finding" }, `Via ${via(share)}, the least comes through from step ${where + share.by + loop.first} to step ${where + loop.first}: `,
-    make("b", {}, `‖share‖ / ‖δ${signal.letter}‖ = ${digits(least)}`), ...others.map(([x]) => [`; there ${SIGNALS[x].letter} = `, make("code", {}, numbersOf(x, false, where + share.by))]).flat(),
+    make("b", {}, `‖share‖ / ‖δ${signal.letter}‖ = ${digits(least, 3)}`), ...others.map(([x]) => [`; there ${SIGNALS[x].letter} = `, make("code", {}, numbersOf(x, false, where + share.by))]).flat(),
     ". ", make("button", { type: "button", onclick: () => goToStep(own.loop, where) }, `Go to step ${where + loop.first}`));
 }
 
@@ -179,7 +183,7 @@ function ledger(own) {
     const most = parts.indexOf(Math.max(...parts)), step = most * GROUP;
     const several = GROUP > 1 ? `steps ${step + loop.first} … ${Math.min(step + GROUP, loop.count) - 1 + loop.first} contribute` : `step ${step + loop.first} contributes`;
     inside.push(make("h3", {}, `The gradient as a sum over the steps`), share.text ? make("p", {}, make("code", {}, `δ${own.letter} = ${share.text}`)) : "",
-      make("p", { class: "finding" }, `Most: `, make("b", {}, `${several} ${percent(parts[most])}`), ` of the gradient; ‖share‖ = ${digits(row(share.sizes)[most])}. ${Math.min(...parts) < 0 ? "Steps below 0 take away. " : ""}`,
+      make("p", { class: "finding" }, `Most: `, make("b", {}, `${several} ${percent(parts[most])}`), ` of the gradient; ‖share‖ = ${digits(row(share.sizes)[most], 3)}. ${Math.min(...parts) < 0 ? "Steps below 0 take away. " : ""}`,
         make("button", { type: "button", onclick: () => goToStep(SIGNALS[share.via[0]].loop, step) }, "Go there")),
       barChart("part of each step, ⟨share, gradient⟩ / ‖gradient‖²: together 100 %", parts, loop, step => goToStep(SIGNALS[share.via[0]].loop, step)));
   }

@@ -7,8 +7,8 @@ const isArc = part => part[0] === "a";
 const dataOf = part => (isArc(part) ? drawn.arcs : drawn.vertices)[Number(part.slice(1))];
 const shown = [...new Map(PAGE.pictures.flatMap(p => p.arcs).map(x => [JSON.stringify([x.value, x.delta]), x])).values()];
 const scales = {
-  f: scaleOf(shown.filter(x => x.value).flatMap(x => [...row(x.value.size)]), 4),
-  a: scaleOf(shown.filter(x => x.delta).flatMap(x => [...row(x.delta.size)]), 8),
+  f: scaleOf(shown.filter(x => x.value).map(x => row(x.value.size)), 4),
+  a: scaleOf(shown.filter(x => x.delta).map(x => row(x.delta.size)), 8),
 };
 
 async function unpack(text) {
@@ -47,6 +47,10 @@ function prepare() {
     if (isSeen && (group.classList.contains("l") || group.classList.contains("v"))) {
       group.setAttribute("tabindex", "-1");
       group.setAttribute("role", signalOf(group) >= 0 || data.module ? "button" : "img");
+    }
+    if (isArc(group.dataset.p) && !data.labels.length && parts.get(key).length === 1) { // read by keys
+      group.setAttribute("tabindex", "-1");
+      group.setAttribute("role", "img");
     }
     if (group.classList.contains("a")) {  // a wide unseen line, which is easy to point at
       const path = group.querySelector("path");
@@ -96,7 +100,7 @@ function paint() {
     const side = key[0], part = key.slice(1), data = dataOf(part);
     if (!data) continue;
     const isAdjoint = side === "a";
-    const isOther = data.step !== undefined && place().step !== null && data.step !== place().step && !drawn.open;
+    const isOther = data.step !== undefined && place().step !== null && data.step !== place().step;
     let isKnown = isAdjoint ? back : true;
     if (isArc(part)) {
       isKnown &&= isAdjoint ? data.users.every(x => isDone(x, "backward")) : data.source < 0 || isDone(data.source, "forward");
@@ -111,6 +115,7 @@ function paint() {
         group.classList.toggle("faint", isOther || (isLine && !isKnown));
         const isUsed = isAdjoint ? back && data.signal === signal && !data.weight : !back && data.users.includes(signal);
         group.classList.toggle("now", isUsed && !isOther && !isCarry(data, isAdjoint));
+        if (isLine && group.hasAttribute("tabindex")) group.setAttribute("aria-label", say(group));
       }
     }
     for (const group of groups) {
@@ -221,7 +226,7 @@ addEventListener("pointermove", event => {
 
 const isSame = (one, other) => one && other && one.length === other.length && one.every(x => other.includes(x));
 function toggle(module) {
-  const open = drawn.open ?? PAGE.pictures[0].open;
+  const open = drawn.open ?? PAGE.pictures.find(p => p.open).open;
   const wanted = open.includes(module) ? open.filter(x => x !== module && !x.startsWith(module + "."))
     : [...open, ...PAGE.modules.filter(x => module === x || module.startsWith(x + "."))];
   const found = PAGE.pictures.find(p => isSame(p.open, [...new Set(wanted)]))
@@ -229,13 +234,15 @@ function toggle(module) {
   if (found) put(found);
 }
 function tools() {
-  const folded = PAGE.pictures.filter(p => p.open), steps = PAGE.pictures.find(p => !p.open);
+  const folded = PAGE.pictures.filter(p => p.open), kinds = PAGE.pictures.filter(p => p.name || p === folded[0]);
+  const hasSteps = PAGE.runs.some(run => run.step !== null);
+  const isShown = picture => picture.open ? Boolean(drawn.open) : drawn === picture;
   byId("modules").replaceChildren(...[
-    steps && make("span", { class: "choice", role: "group", "aria-label": "Steps" },
-      make("button", { type: "button", "aria-pressed": Boolean(drawn.open) + "", onclick: () => put(folded[0]) }, "one step for all"),
-      make("button", { type: "button", "aria-pressed": !drawn.open + "", onclick: () => put(steps) }, "step by step")),
+    kinds.length > 1 && make("span", { class: "choice", role: "group", "aria-label": "Kind of picture" }, ...kinds.map(picture =>
+      make("button", { type: "button", "aria-pressed": String(isShown(picture)), onclick: () => put(picture) },
+        picture.name || (LOOPS.some(Boolean) ? "one step for all" : hasSteps ? "every step" : "every block")))),
     folded.length > 1 && drawn.open && make("span", { class: "choice", role: "group", "aria-label": "Modules" }, "open: ",
-      ...PAGE.modules.map(x => make("button", { type: "button", "aria-pressed": drawn.open.includes(x) + "", onclick: () => toggle(x) }, x))),
+      ...PAGE.modules.map(x => make("button", { type: "button", "aria-pressed": String(drawn.open.includes(x)), onclick: () => toggle(x) }, x))),
   ].filter(Boolean));
   byId("scale").replaceChildren(...(PAGE.answers ? Object.entries(scales).filter(([side]) => side === "f" || PAGE.view === "both").map(([side, scale]) =>
     make("span", {}, `${side === "f" ? "value" : "δ"} ‖·‖ ${digits(scale.least)} `, ramp(), ` ${digits(scale.most)}`)) : []));
