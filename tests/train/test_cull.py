@@ -387,10 +387,17 @@ def test_a_network_without_gates_gives_what_gates_of_1_give(gates):
 # --- what bad input gets --------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_wrong_arguments_change_nothing(trained):
     net = trained()
     whole = net.state_dict()
     loss = lambda: loss_of(net)  # noqa: E731
+    other, wild = network(), nn.Dense(2, 2, name="dense")
+    wild.W.data = [[1.0, np.nan], [1.0, 1.0]]
+
+    def infinitely_steep():
+        return loss() + tg.sum(tg.sqrt(net(X) * 0.0))
+
     for arguments, options, kind, says in [
         ((3,), {}, UsageError, "expected a Module"),
         ((net, "weight"), {}, ArgumentError, "must be one of 'magnitude'"),
@@ -406,6 +413,15 @@ def test_wrong_arguments_change_nothing(trained):
         ((net, "obd"), {"loss": lambda: 3.0}, UsageError, "expected a Tensor of one number"),
         ((net, "obd"), {"loss": lambda: net(X)}, UsageError, "expected a Tensor of one number"),
         ((net, "obd"), {"loss": lambda: loss() * np.nan}, GradientError, "finite number"),
+        ((net, "obd"), {"loss": lambda: loss_of(other)}, UsageError, "not computed from any"),
+        (
+            (net, "gradient"),
+            {"loss": infinitely_steep},
+            GradientError,
+            "cost of .* is not fin",
+        ),
+        ((net, "obs"), {"loss": infinitely_steep}, GradientError, "cost of .* is not fin"),
+        ((wild,), {}, GradientError, "cost of dense.W is not finite in 1 of 4 entries"),
         (
             (nn.Dense(2, 2),),
             {"what": "units"},

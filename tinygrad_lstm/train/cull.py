@@ -10,15 +10,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..engine.arguments import excerpt, flag, function, number, of_kind, one_of, whole
+from ..engine.arguments import flag, function, number, of_kind, one_of, whole
 from ..engine.gradients import replace_data
 from ..engine.place import no_grad
 from ..engine.tensor import Tensor
-from ..errors import ArgumentError, GradientError, UsageError
+from ..errors import ArgumentError, UsageError
 from ..network.signals import signals
 from ..nn.equation_module import EquationModule
 from ..nn.lstm_equations import OPEN
 from ..nn.module import Module
+from .cull_checks import check_cost, checked_loss
 from .culling import Culling, Row
 from .second_order import Surgeon, blocks, diagonals, slopes
 
@@ -108,18 +109,6 @@ def cull(
     return report
 
 
-def checked_loss(loss: Any) -> Tensor:
-    """Return a loss if it is one number that depends on something."""
-    if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
-        raise UsageError(
-            f"cull: loss returned {excerpt(loss)}, expected a Tensor of one number computed from "
-            "the parameters"
-        )
-    if not np.isfinite(loss._array).all():
-        raise GradientError(f"cull: the loss is {loss._array.item()}, expected a finite number")
-    return loss
-
-
 class _Culler:
     """A network that is being culled: the numbers of all its parameters, one after the other."""
 
@@ -143,6 +132,8 @@ class _Culler:
         if what == "units":
             self.parameters = self.all
         costs, predicted = self._costs()
+        for x, cost in zip(self.parameters, costs, strict=True):
+            check_cost(x.label(), cost)
         tried = self._try(costs, predicted, trials)
         before = self._value()
         if self.by == "obs":
@@ -281,6 +272,7 @@ class _Culler:
                 away, gradient = 1.0 - signal.value, signal.gradient
                 change = 0.0 if gradient is None else float(np.sum(gradient * away))
                 cost = abs(change) if self.by == "gradient" else float(np.mean(away**2))
+                check_cost(signal.name, np.asarray(cost))
                 gates.append((cost, change, layer, gate))
         before, rows = self._value(), []
         new: Masked = {}

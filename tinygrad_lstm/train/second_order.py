@@ -11,14 +11,22 @@ import numpy as np
 
 from ..engine.differentiate import grad
 from ..engine.tensor import Tensor
-from ..errors import ArgumentError
+from ..errors import ArgumentError, UsageError
 
 MOST = 4096  # numbers of a parameter whose second derivatives make one matrix
 
 
 def slopes(loss: Tensor, parameters: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
-    """Return the gradient of each parameter; zeros where the loss does not depend on one."""
+    """Return the gradient of each parameter; zeros where the loss does not depend on one.
+
+    Raises
+    ------
+    UsageError
+        If the loss depends on none of them.
+    """
     found = grad(loss, parameters, create_graph=create_graph, allow_unused=True)
+    if all(g is None for g in found):
+        raise UsageError("cull: the loss is not computed from any parameter of this network")
     pairs = zip(found, parameters, strict=True)
     return [Tensor(np.zeros(x.shape, x.dtype)) if g is None else g for g, x in pairs]
 
