@@ -241,6 +241,77 @@ def test_a_program_may_keep_its_arrays_in_columns_and_in_dictionaries(tmp_path, 
     assert kinds_in(audit) == [kind], str(audit)
 
 
+PACKED = """
+import numpy as np
+
+rng = np.random.default_rng(7)
+T, B, m, H = 4, 3, 2, 3                       # as many samples as cells: shapes tell less
+x, y = rng.normal(size=(T, B, m)), rng.normal(size=(T, B, H))
+W, U, b = rng.normal(size=(m, 4 * H)), rng.normal(size=(H, 4 * H)), rng.normal(size=4 * H)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+hs, cs, gates = [np.zeros((B, H))], [np.zeros((B, H))], []
+for t in range(T):
+    z = x[t] @ W + hs[-1] @ U + b
+    a = np.tanh(z[:, :H])
+    i, f, o = (sigmoid(z[:, n * H : (n + 1) * H]) for n in (1, 2, 3))
+    cs.append(i * a + f * cs[-1])
+    hs.append(o * np.tanh(cs[-1]))
+    gates.append((a, i, f, o))
+dW, dU, db = np.zeros_like(W), np.zeros_like(U), np.zeros_like(b)
+dh_next = dc_next = np.zeros((B, H))
+for t in reversed(range(T)):
+    a, i, f, o = gates[t]
+    dh = hs[t + 1] - y[t] + dh_next
+    do = dh * np.tanh(cs[t + 1])
+    dc = dh * o * (1 - np.tanh(cs[t + 1]) ** 2) + dc_next
+    da, di, df = dc * i, dc * a, dc * cs[t]
+    dz = np.concatenate([da * (1 - a**2), di * i * (1 - i), df * f * (1 - f), do * o * (1 - o)], 1)
+    dW += x[t].T @ dz
+    dU += hs[t].T @ dz
+    db += dz.sum(axis=0)
+    dh_next, dc_next = dz @ U.T, dc * f
+"""
+
+
+def network_packed():
+    rng = np.random.default_rng(7)
+    x, y = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 3, 3))
+    lstm = tg.nn.LSTM(2, 3)
+    lstm.W.data, lstm.U.data = rng.normal(size=(2, 12)), rng.normal(size=(3, 12))
+    lstm.b.data = rng.normal(size=12)
+    return tg.nn.squared_error(lstm(x)[0], y)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "kinds"),
+    [
+        ("dc * f\n", "dc\n", ["factor missing"]),
+        ("hs[t].T @ dz", "hs[t + 1].T @ dz", ["wrong factor"]),
+        ("do * o * (1 - o)", "do * o", ["function for derivative"]),
+        ("dc * cs[t]\n", "dc * cs[t + 1]\n", ["wrong factor"]),
+    ],
+)
+def test_a_program_may_pack_its_gates(tmp_path, right, wrong, kinds):
+    path = tmp_path / "student.py"
+    path.write_text(PACKED)
+    audit = tg.audit(network_packed(), source=path)
+    assert audit.ok, str(audit)
+    variables = {name: text.partition(" ")[0] for name, text in audit.matching.variables.items()}
+    assert variables == {
+        "lstm.W": "dW", "lstm.U": "dU", "lstm.b": "db", "lstm.s": "dz", "lstm.a": "da",
+        "lstm.i": "di", "lstm.f": "df", "lstm.o": "do", "lstm.state": "dc", "lstm.out": "dh",
+    }  # fmt: skip
+    assert right in PACKED
+    path.write_text(PACKED.replace(right, wrong))
+    audit = tg.audit(network_packed(), source=path)
+    assert kinds_in(audit) == kinds, str(audit)
+
+
 def test_the_text_says_what_was_matched_and_what_was_not(audit_of):
     text = " ".join(str(audit_of(program("c-carry"))).split())
     assert "δlstm.out is dh (line" in text

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
+from ..network.signal import Signal
 from ..network.view import View
 from .families import CARRIES, Family, forms, gradient_of
 from .recording import Recording
@@ -25,7 +26,10 @@ SAME = 1e-8  # relative to the largest entry
 
 @dataclass(eq=False)
 class Target:
-    """A signal whose gradient is looked for: at all steps, if it has steps."""
+    """A signal whose gradient is looked for: at all steps, if it has steps.
+
+    A packed signal has parts, which are targets too; each knows its signals at the steps.
+    """
 
     name: str
     steps: list[str]
@@ -35,6 +39,8 @@ class Target:
     family: Family | None = None
     gradients: list[np.ndarray] = field(default_factory=list)
     how: str = ""
+    parts: list[Target] = field(default_factory=list)
+    packed: list[Signal] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,12 +93,19 @@ class _Matcher:
         self.families = list(groups.values())
         self.order = {id(one): at for at, one in enumerate(recording.assignments)}
         self.targets = self._targets()
-        self.by_name = {target.name: target for target in self.targets}
+        self.wholes = self._wholes()
 
     def matching(self) -> Matching:
         self._match_values()
+        for whole in self.wholes:
+            self._match_by_name(whole)
+            for part in whole.parts if whole.family is not None else ():
+                part.family, part.how = whole.family, whole.how
+                pairs = zip(part.packed, whole.gradients, strict=True)
+                part.gradients = [signal.of(gradient) for signal, gradient in pairs]
         for target in self.targets:
-            self._match_by_name(target)
+            if target.family is None:
+                self._match_by_name(target)
         count = -1
         while count != (count := sum(target.family is not None for target in self.targets)):
             self._match_by_chain()
@@ -100,9 +113,11 @@ class _Matcher:
         for target in self.targets:
             if target.family is not None:
                 hand |= self._named(target)
+        packed = {id(x) for whole in self.wholes if whole.family is not None for x in whole.parts}
+        alone = [target for target in self.targets if id(target) not in packed]
         variables = {
             target.name: f"{target.family.site.target} (line {target.family.site.line})"
-            for target in self.targets if target.family is not None
+            for target in (*alone, *self.wholes) if target.family is not None
         }  # fmt: skip
         used = {target.family.site.target for target in self.targets if target.family is not None}
         unused = dict.fromkeys(
@@ -137,6 +152,25 @@ class _Matcher:
                 targets.append(Target(name, steps, values))
         return sorted(targets, key=lambda target: -self.view.at[target.steps[0]][0])
 
+    def _wholes(self) -> list[Target]:
+        """Return the packed signals, such as the weights of all gates side by side."""
+        groups: dict[str, list[str]] = {}
+        for name in self.view.signals.parts:
+            groups.setdefault(name.partition("[")[0], []).append(name)
+        of_step = {step: target for target in self.targets for step in target.steps}
+        wholes = []
+        for name, steps in groups.items():
+            rows = [self.view.signals.parts[step] for step in steps]
+            parts = [of_step.get(signal.name) for signal in rows[0]]
+            known = [part for part in parts if part is not None]
+            if len(known) != len(parts) or any(len(part.steps) != len(steps) for part in known):
+                continue
+            whole = Target(name, steps, [row[0].tensor.data for row in rows], parts=known)
+            for number, part in enumerate(known):
+                part.packed = [row[number] for row in rows]
+            wholes.append(whole)
+        return wholes
+
     # --- the forward pass, by its numbers --------------------------------------------------------
 
     def _match_values(self) -> None:
@@ -145,11 +179,11 @@ class _Matcher:
         sums = np.array([one.value.sum() for _, one in every])
         order = np.argsort(sums, kind="stable")
         ordered = sums[order]
-        for target in self.targets:
-            wholes = [target.values[0], *target.values[-1:]]
+        for target in (*self.targets, *self.wholes):
+            values = [target.values[0], *target.values[-1:]]
             if len(target.values) > 1:
-                wholes = [*wholes, np.stack(target.values)]
-            for value in wholes:
+                values = [*values, np.stack(target.values)]
+            for value in values:
                 if not np.abs(value).max(initial=0.0):
                     continue
                 off = SAME * max(float(np.abs(value).sum()), 1e-300)
@@ -164,7 +198,7 @@ class _Matcher:
                             target.variables.add(family.word)
                             break
         turned = [target.is_turned for target in self.targets if target.variables]
-        for target in self.targets:
+        for target in (*self.targets, *self.wholes):
             if not target.variables:  # as most are
                 target.is_turned = sum(turned) > len(turned) / 2
 
@@ -173,7 +207,10 @@ class _Matcher:
     def _match_by_name(self, target: Target) -> None:
         """Take the gradient whose name says that it is the target's."""
         own = target.name.split(".")
-        names = {*target.variables, own[-1], "".join(own[-2:]), "_".join(own[-2:])}
+        names = {*target.variables, "".join(own[-2:]), "_".join(own[-2:])}
+        if not any(target in whole.parts and target.name.startswith(f"{whole.name}.")
+                   for whole in self.wholes):  # fmt: skip
+            names.add(own[-1])  # and not o for U.o
         for are_exact in (True, False):
             wanted = {form for name in names for form in forms(name, are_exact)}
             several = [
@@ -236,6 +273,8 @@ class _Matcher:
 
     def _operand(self, target: Target) -> Target | None:
         """Return the signal that one is an elementwise function of."""
+        if target.parts:
+            return None
         network = self.view.network
         wires = {self.view.places.at[x.steps[0]][0]: x for x in self.targets}
         wire = self.view.places.at[target.steps[0]][0]
