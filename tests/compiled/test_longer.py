@@ -76,6 +76,14 @@ def test_many_steps_follow_from_few(derived):
     assert derived == [*longer.FEW[0]] and step.reason == ""
 
 
+def test_a_mean_of_single_precision_follows_from_few_steps(derived):
+    lstm = tg.nn.LSTM(3, 4, seed=0, dtype="float32")
+    step = tg.compile(lambda x: -tg.mean(lstm(x)[0] ** 2), strict=True)
+    for count in (T, T + 5):
+        step(RNG.normal(size=(count, 2, 3)).astype("float32"))
+    assert derived == [*longer.FEW[0]] * 2
+
+
 OTHERWISE = {
     "one step in the middle": lambda h, k, x: h * 2.0 if k == 44 else h,
     "many steps": lambda h, k, x: h * 0.5 if len(x) > 50 else h,

@@ -224,6 +224,36 @@ def test_numbers_that_are_read_are_part_of_the_program(name):
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize("steps", [T, 80])
+def test_rows_are_looked_up_and_no_product_is_computed(steps, checkpoint):
+    count = 1000
+    E, U = (tg.Tensor(RNG.normal(size=(n, 4)), True, name=x) for n, x in ((count, "E"), (4, "U")))
+
+    def loss_of(tokens: Any) -> tg.Tensor:
+        h = np.zeros((B, 4))
+        for k in tg.steps(len(tokens)):
+            h = tg.tanh(E[tokens[k]] + h @ U)
+        return tg.sum(h**2) + tg.sum(E[tokens] ** 2)
+
+    step = tg.compile(loss_of, strict=True, checkpoint=checkpoint)
+    for _ in range(3):
+        tokens = RNG.integers(count, size=(steps, B))
+        results = []
+        for way in (loss_of, step):
+            E.grad = U.grad = None
+            loss = way(tokens)
+            loss.backward()
+            results.append([loss.data, E.grad, U.grad])
+        for right, given in zip(*results, strict=True):
+            np.testing.assert_allclose(given, right, rtol=0, atol=1e-12 * np.abs(right).max())
+    program = next(iter(step._recordings.values())).program
+    assert max(x.size for x in program.arrays) == E.size  # and not tokens × count
+    assert "[(long) tokens_rows[" in step.source
+    assert ("keeps all steps" not in step.report()) or steps == T
+
+
+@needs_a_compiler
 def test_the_form_of_a_signal_is_no_number_of_it():
     w = tg.Tensor(RNG.normal(size=(T, B)), True, name="w")
 

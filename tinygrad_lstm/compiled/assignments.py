@@ -34,7 +34,7 @@ from .c_forms import (
     terms_of,
 )
 from .places import Places, Sizes
-from .statements import Entries, Move, Product, Statement, Table, Total, Turn, is_small
+from .statements import Entries, Move, Product, Rows, Statement, Table, Total, Turn, is_small
 
 MOST_TIMES = 4  # of a reciprocal: the derivative of a mean of squares has 2 / n
 
@@ -47,6 +47,8 @@ class Assignments:
     places : Places
     n : Sizes
         How a size is written.
+    dtype : dtype
+        Of all numbers.
 
     Attributes
     ----------
@@ -56,8 +58,8 @@ class Assignments:
         those before the loop over steps that is being made.
     """
 
-    def __init__(self, places: Places, n: Sizes) -> None:
-        self.places, self.n = places, n
+    def __init__(self, places: Places, n: Sizes, dtype: np.dtype[Any]) -> None:
+        self.places, self.n, self.real = places, n, dtype.type
         self.body: list[Statement] = []
         self.before: list[Statement] | None = None
         self.turned: dict[Accessor, Accessor] = {}
@@ -196,11 +198,12 @@ class Assignments:
     def _number(self, number: Any) -> str:
         """Return a number as C text: p / n if it is a few times the reciprocal of a size."""
         text, entries = number_text(number), np.ravel(getattr(number, "value", number))
-        value: Any = entries[0] if entries.size else 0.0
-        for p in range(1, MOST_TIMES + 1) if 0 < value < 1 else ():
-            n = round(p / float(value))
-            if n in self.places.sizes and n not in self.n.fixed and type(value)(p / n) == value:
-                return f"((real) {p}.0 / {self.n(n)})"
+        value: Any = self.real(entries[0] if entries.size else 0.0)
+        sign = "-" if value < 0 else ""
+        for p in range(1, MOST_TIMES + 1) if 0 < abs(value) < 1 else ():
+            n = round(p / abs(float(value)))
+            if n in self.places.sizes and n not in self.n.fixed and self.real(p / n) == abs(value):
+                return f"({sign}(real) {p}.0 / {self.n(n)})"
         return text
 
     def _access(self, formula: Symbol) -> Accessor | None:
@@ -284,10 +287,34 @@ class Assignments:
             c = with_axis(c, len(c.shape))
         batch = c.shape[:-2]
         a, b = (spread(x, (*batch, *x.shape[-2:])) for x in (a, b))
+        rows = self._by_rows(c, a, b, adds)
+        if rows is not None:
+            self.body.append(rows)
+            return
         product = Product(c, [a, b], adds)
         if self.before is not None and not is_small(product) and not batch:
             product.reads = [a, self._in_rows(b)]
         self.body.append(product)
+
+    def _by_rows(self, c: Accessor, a: Accessor, b: Accessor, adds: bool) -> Rows | None:
+        """Return a product with 1 at whole numbers, and 0 elsewhere, as rows by their numbers."""
+        base, count = self.places.rows_of.get(a.base, ("", 0))
+        if not base or any(b.strides[:-2]):
+            return None
+        is_sum = a.shape[-2] == count and a.strides[-2] == 1 and len(a.shape) == 2
+        if not is_sum and (a.shape[-1] != count or a.strides[-1] != 1):
+            return None
+        along = -2 if is_sum else -1
+        shape, strides = [*a.shape], [*a.strides]
+        del shape[along], strides[along]
+        if any(n % count for n in (a.offset, a.row, *strides)):
+            return None
+        numbers = Accessor(
+            base, a.offset // count, tuple(shape), tuple(n // count for n in strides), a.step,
+            a.row // count,
+        )  # fmt: skip
+        b = replace(b, shape=b.shape[-2:], strides=b.strides[-2:])
+        return Rows(c, [numbers, b], adds, is_sum)
 
     def _in_rows(self, b: Accessor) -> Accessor:
         """Return a matrix with its entries in rows; columns are turned once, before the loop."""

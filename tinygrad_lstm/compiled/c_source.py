@@ -9,7 +9,7 @@ arguments of the function: the same text serves other sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -32,12 +32,15 @@ AGAIN = "in chunks of the steps: the forward pass of each is computed again"
 NO_GAINS = 0  # entries of a gain that is computed outside of its loop: a step computes it sooner
 
 
-def c_program(derivation: Derived, steps: int = 0) -> CProgram:
+def c_program(derivation: Derived, names: Container[str] = (), steps: int = 0) -> CProgram:
     """Return the program of a derivation.
 
     Parameters
     ----------
     derivation : Derived
+    names : container of str
+        Of the sources that there are, by their full names; a source of 1 at whole numbers, and 0
+        elsewhere, has these numbers under its name and `ROWS`.
     steps : int
         The number of steps of the loops that run in chunks; 0 if none does.
 
@@ -46,19 +49,19 @@ def c_program(derivation: Derived, steps: int = 0) -> CProgram:
     NotCompiled
         If an operation has no form in C, or no loop can run in chunks.
     """
-    return _CWriter(derivation, steps).program()
+    return _CWriter(derivation, names, steps).program()
 
 
 class _CWriter:
     """Writes one program."""
 
-    def __init__(self, derivation: Derived, steps: int) -> None:
+    def __init__(self, derivation: Derived, names: Container[str], steps: int) -> None:
         self.derivation = derivation
         self.dtype = _dtype(derivation)
         plan = schedule(derivation, NO_GAINS)
         self.schedule = gathered(plan) if steps else plan
-        self.places, self.n = Places(derivation, self.schedule), Sizes(derivation)
-        self.put = Assignments(self.places, self.n)
+        self.places, self.n = Places(derivation, self.schedule, names), Sizes(derivation)
+        self.put = Assignments(self.places, self.n, self.dtype)
         self.in_chunks = loops_in_chunks(self.schedule, steps) if steps else set[int]()
         if steps and not self.in_chunks:
             raise NotCompiled("compile: found no loop that can run in chunks of its steps")

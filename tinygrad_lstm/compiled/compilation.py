@@ -124,7 +124,10 @@ def _compiled(
     except Unsuited as error:
         return Compilation(function.watch(items), str(error))
     derived, places = proved.derived, proved.places
-    why, ways = "", (lambda: Native(c_program(derived), places), lambda: Plain(derived, places))
+    why, ways = (
+        "",
+        (lambda: Native(c_program(derived, places), places), lambda: Plain(derived, places)),
+    )
     for way in ways:
         try:
             program = way()

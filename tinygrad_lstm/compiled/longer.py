@@ -187,7 +187,7 @@ def _lengthened(
     watch = function.watch(items)
     proved = [prove(function, x, own, watch, drawn) for x, own in zip(few, firsts, strict=True)]
     in_chunks = pair if function.checkpoint else (0, 0)
-    short = [c_program(x.derived, n) for x, n in zip(proved, in_chunks, strict=True)]
+    short = [c_program(x.derived, x.places, n) for x, n in zip(proved, in_chunks, strict=True)]
     *own_programs, program = (lengthened(short[0], short[1], pair, n) for n in (*pair, count))
     buffers = ((*x.sources, *x.arrays.results) for x in short)
     for x, y in zip(*buffers, strict=True):

@@ -6,6 +6,7 @@ Knows derivations and schedules; no formula, and no statement.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,9 @@ RESERVED = {
     "c", "chunk", "chunks", "of_chunk", "many", "length", "m", CHUNK, "volatile", "extern",
     "exp", "log", "tanh", "sin", "cos", "load", "store", "turn",
 }  # fmt: skip
+
+ROWS = " as numbers of rows"  # behind the name of a source with 1 at whole numbers, 0 elsewhere
+MOST_ROWS = 1 << 24  # which float32 counts one by one
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class Places:
     ----------
     buffers : list of Buffer
         In the order in which they are first written or read.
+    rows_of : dict of str to (str, int)
+        Of an array with 1 at whole numbers and 0 elsewhere: the array of the numbers, and what
+        they are below.
     local : set of Key
         The signals of which the steps of one chunk alone are kept.
     is_inside : bool
@@ -103,10 +110,11 @@ class Places:
         Of each δ that the caller is given: the full name of what it belongs to.
     """
 
-    def __init__(self, derivation: Derived, schedule: Schedule) -> None:
+    def __init__(self, derivation: Derived, schedule: Schedule, names: Container[str] = ()) -> None:
         self.derivation, self.schedule = derivation, schedule
         self.buffers: list[Buffer] = []
         self.known: dict[Any, Accessor] = {}
+        self.rows_of: dict[str, tuple[str, int]] = {}
         self.local: set[Key] = set()
         self.is_inside = False
         self.names: set[str] = set()
@@ -116,6 +124,11 @@ class Places:
             name, shape = self.name(source.signal.name), np.shape(source.value)
             self.buffers.append(Buffer(name, shape, "source", source.full_name))
             self.known[key_of_signal(source.signal)] = array(name, shape)
+            if source.full_name + ROWS in names and shape[-1] <= MOST_ROWS:
+                rows = self.name(f"{source.signal.name}_rows")
+                full = source.full_name + ROWS
+                self.buffers.append(Buffer(rows, shape[:-1], "source", full))
+                self.rows_of[name] = rows, shape[-1]
         values = [x.value for x in derivation.sources]
         values += [x.signal.value for x in derivation.equations]
         self.sizes = {n * np.size(x) for n in (1, *schedule.counts.values()) for x in values}

@@ -20,6 +20,7 @@ from ..formulas.derived import Derived
 from ..network.parameters import is_same as is_like
 from .listing import Listener
 from .native import Native
+from .places import ROWS
 from .plain import Plain
 from .recording import Recording
 from .spread import Spread
@@ -160,7 +161,9 @@ def _places(derived: Derived, recording: Recording) -> dict[str, Any]:
     for source in derived.sources:
         leaf = leaves.get(source.full_name)  # what a loop's steps read has a name of its own there
         leaf = constant(np.asarray(source.value)) if leaf is None else leaf
-        places[source.full_name] = position.get(leaf, leaf)
+        place = places[source.full_name] = position.get(leaf, leaf)
+        if isinstance(place, Spread) and place.length is not None:
+            places[source.full_name + ROWS] = place.rows()
     return places
 
 

@@ -29,11 +29,18 @@ class Spread(NamedTuple):
         are read as they are.
     dtype : str
         Of what is read.
+    limit : int or None
+        What numbers that are read as they are have to be below, if they are numbers of rows.
     """
 
     computed: Computed
     length: int | None
     dtype: str
+    limit: int | None = None
+
+    def rows(self) -> Spread:
+        """Return the numbers themselves, of rows, in place of 1 at each."""
+        return self._replace(length=None, limit=self.length)
 
     def of(self, args: Sequence[Any]) -> np.ndarray:
         """Return the numbers for some arguments."""
@@ -47,6 +54,9 @@ class Spread(NamedTuple):
         Outside
             If a number is below 0, or not below the length.
         """
+        limit = self.length if self.limit is None else self.limit
+        if limit is not None and numbers.size and (numbers.min() < 0 or numbers.max() >= limit):
+            raise Outside(f"a whole number is below 0 or above {limit - 1}")
         if self.length is None:
             if into is None:
                 return numbers.astype(self.dtype)
@@ -54,8 +64,6 @@ class Spread(NamedTuple):
             return into
         if into is None:
             into = np.empty((*numbers.shape, self.length), self.dtype)
-        if numbers.size and (numbers.min() < 0 or numbers.max() >= self.length):
-            raise Outside(f"a whole number is below 0 or above {self.length - 1}")
         into.fill(0)
         into.reshape(-1, self.length)[np.arange(numbers.size), numbers.ravel()] = 1
         return into

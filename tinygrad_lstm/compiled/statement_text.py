@@ -18,6 +18,7 @@ from .statements import (
     Move,
     Product,
     Remark,
+    Rows,
     Statement,
     Steps,
     Table,
@@ -112,6 +113,8 @@ def _lines(x: Any, n: Size) -> Iterator[str]:
         yield f"{entry(x.target, n)} += sum; }}"
     elif isinstance(x, Product):
         yield from _product(x, n)
+    elif isinstance(x, Rows):
+        yield from _rows(x, n)
     elif isinstance(x, Turn):
         (b,) = x.reads
         strides = ", ".join(n(s or 1) for s in b.strides)
@@ -232,6 +235,26 @@ def _at(x: Accessor, n: Size, names: Sequence[str]) -> str:
 
 
 # --- products -------------------------------------------------------------------------------------
+
+
+def _rows(x: Rows, n: Size) -> Iterator[str]:
+    """Return the loop over numbers of rows."""
+    numbers, b = x.reads
+    lead = [f"i{axis}" for axis in range(len(numbers.shape))]
+    number = f"(long) {entry(numbers, n, lead)}"
+    columns = b.shape[-1:]
+
+    def row(matrix: Accessor) -> str:
+        part = replace(matrix, shape=columns, strides=matrix.strides[-1:])
+        return f"{matrix.base}[{number} * {n(matrix.strides[-2])} + {_at(part, n, 'j')}]"
+
+    if x.is_sum:
+        if not x.adds:
+            yield from _nest(x.target.shape, f"{entry(x.target, n)} = 0;", n)
+        body = f"{row(x.target)} += {entry(b, n, [*lead, 'j'])};"
+    else:
+        body = f"{entry(x.target, n, [*lead, 'j'])} {'+=' if x.adds else '='} {row(b)};"
+    yield from _nest((*numbers.shape, *columns), body, n, [*lead, "j"])
 
 
 def _product(x: Product, n: Size) -> Iterator[str]:

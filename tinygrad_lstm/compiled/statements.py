@@ -63,6 +63,17 @@ class Product(Writing):
 
 
 @dataclass(eq=False)
+class Rows(Writing):
+    """The rows of a matrix that have the given numbers, or the sums of rows with one number.
+
+    What is read are the numbers, and a matrix: the rows of it are taken, or added up.
+    """
+
+    adds: bool = False
+    is_sum: bool = False
+
+
+@dataclass(eq=False)
 class Turn(Writing):
     """The columns of a matrix as the rows of another array."""
 
