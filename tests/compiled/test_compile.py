@@ -337,6 +337,49 @@ def test_draws_beside_the_loss_record_nothing_anew_and_draws_for_the_loss_do(noi
     assert len({*map(id, recordings)}) == (6 if noise else 2)
 
 
+class Trainer:
+    """A network, its update and its loss in one object."""
+
+    def __init__(self) -> None:
+        self.net = tg.nn.Dense(3, 1, seed=0)
+        self.update = tg.optim.Adam(self.net.parameters(), 0.1)
+        self.epoch = 0
+
+    def loss(self, x: Any) -> tg.Tensor:
+        return tg.sum(self.net(x) ** 2)
+
+    def train(self, x: Any, loss: Callable[..., Any]) -> float:
+        self.update.zero_grad()
+        value = loss(x)
+        value.backward()
+        self.update.step()
+        return value.item()
+
+
+def test_what_changes_at_every_call_is_not_recorded_at_every_call():
+    one, other = Trainer(), Trainer()
+    step = tg.compile(one.loss)
+    recordings = []
+    for _ in range(40):
+        x = RNG.normal(size=(2, 3))
+        assert abs(one.train(x, step) - other.train(x, other.loss)) < 1e-12
+        recordings.append(next(iter(step._recordings.values())))
+    assert len({*map(id, recordings)}) <= 9
+    assert step.report().startswith("runs eagerly, since Adam '_bundles' changes between the calls")
+    for _ in range(100):  # without an update
+        step(x)
+    assert step.reason == "" and step.source
+
+
+def test_a_program_that_is_used_often_between_changes_goes_on():
+    one = Trainer()
+    step, x = tg.compile(one.loss), RNG.normal(size=(2, 3))
+    for one.epoch in range(8):
+        for _ in range(10):
+            step(x)
+            assert step.reason == "" and step.source
+
+
 @needs_a_compiler
 def test_arguments_that_are_equal_by_chance_stay_two_arguments():
     W = drawn(3, 3, name="W")

@@ -26,6 +26,13 @@ from .state import Watch, random_state
 INTERNAL = "the compiler of this package failed"
 
 
+OFTEN, REPEATS = 5, 3  # uses of a program that is worth its recording; recordings for nothing
+CHANGES = (
+    "{} changes between the calls, and the function can reach it, as a part of an object; compile "
+    "a function of the network alone, as in compile(lambda x, target: loss(net(x), target))"
+)
+
+
 class Compilation:
     """What came of the recording of a function.
 
@@ -49,7 +56,10 @@ class Compilation:
     is_open = False
     keeps = ""
     conditions: tuple[Computed, ...] = ()
+    rests = False  # whether the function runs eagerly although there is a program
     _wait = _calls = 0  # how many calls it waits after a change, and has waited
+    _why = ""  # it rests
+    _uses = _repeats = 0  # calls without a change; programs like the one before, in a row
 
     def __init__(
         self,
@@ -63,16 +73,23 @@ class Compilation:
 
     def has_changed(self) -> bool:
         """Return whether to record the function anew."""
-        if self._wait and self._calls < self._wait:
+        self.rests = self._calls < self._wait
+        if self.program is not None:
+            self.reason, self.source = (self._why, "") if self.rests else ("", self.program.source)
+        if self.rests:
             self._calls += 1
             return False
-        return self.watch.has_changed()
+        has_changed = self.watch.has_changed()
+        self._uses += not has_changed
+        return has_changed
 
     def follow(self, before: Compilation | None) -> None:
         """Ignore what has changed, if that led to no program again; or wait longer.
 
         What changes at every call, such as random numbers, is not recorded at every call. Nor are
         draws from a generator that the function can reach, if they led to the same program again.
+        Where something else changes at every call and leads to the same program, such as what an
+        optimizer remembers in the same object, the function runs eagerly for ever more calls.
         """
         if before is None or (self.program is None) != (before.program is None):
             return
@@ -81,6 +98,10 @@ class Compilation:
                 self._wait = 2 * before._wait + 1
         elif _is_same(self.program, before.program):
             self.watch.ignore_draws(before.watch)
+            what = self.watch.first_change(before.watch)
+            self._repeats = before._repeats + 1 if what and before._uses < OFTEN else 0
+            if self._repeats > REPEATS:
+                self._wait, self._why = 2 * before._wait + 1, CHANGES.format(what)
 
 
 def compilation(function: Function, items: Sequence[Any]) -> Compilation:

@@ -141,7 +141,7 @@ class Compiled:
                 if known is None or known.has_changed():
                     known = self._record_values(key, args, options, known, why)
             self.__dict__["_last"] = known
-            if known.program is None:
+            if known.program is None or known.rests:
                 return self._eagerly(args, options)
             try:
                 for condition in known.conditions:

@@ -46,6 +46,7 @@ class Watch:
     def __init__(self, *values: Any) -> None:
         self.kept: dict[int, Any] = {}  # the objects, so that no other gets an id
         self.dictionaries: list[dict[Any, Any]] = []
+        self.owners: dict[int, str] = {}  # the classes of objects with such a dictionary
         self.contents: list[Iterable[Any]] = []  # of lists and the like
         self.holders: list[Any] = []  # of attributes
         self.attributes: list[str] = []
@@ -120,6 +121,20 @@ class Watch:
         """Ignore from now on the generators of which numbers were drawn since before."""
         states = {id(x): state for x, state in before.generators}
         self.generators = [(x, now) for x, now in self.generators if states.get(id(x), now) == now]
+
+    def first_change(self, before: Watch) -> str:
+        """Return in words what was different before; empty if that was only draws."""
+        entries = self._all_entries
+        if len(before._all_entries) != len(entries):
+            return "something"
+        names: list[str] = []
+        for x in self.dictionaries:
+            names += [f"{self.owners.get(id(x), 'an entry')} {key!r}" for key in (*x, *x)]
+        names += ["an entry of a list" for x in self.contents for _ in x]
+        names += [f"{type(x).__name__} {name!r}" for x, name in zip(self.holders, self.attributes)]
+        names += self.variables
+        pairs = zip(before._all_entries, entries, [*names, "something"])
+        return next((name for x, y, name in pairs if not _is_same(x, y)), "")
 
     def _loose(self) -> Iterator[Any]:
         """Return the entries that stand in no dictionary of an object."""
@@ -215,6 +230,7 @@ class Watch:
         if hasattr(value, "__dict__"):
             for name in getattr(value, "_bookkeeping", ()):  # of a module; it decides nothing
                 self.kept[id(value.__dict__.get(name))] = value.__dict__.get(name)
+            self.owners[id(value.__dict__)] = type(value).__name__
             self._see(value.__dict__)
         for kind in type(value).__mro__:
             for name in getattr(kind, "__slots__", ()):
