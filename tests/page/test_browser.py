@@ -188,6 +188,25 @@ def test_the_adjoint_network_is_faint_until_the_backward_pass(opened):
     assert run(opened, faint) < every / 4
 
 
+def test_within_a_step_arrows_light_up_one_after_the_other(opened):
+    arrow = """const name = arguments[0], side = arguments[1];
+        const at = drawn.arcs.findIndex(x => SIGNALS[x.signal]?.name === name && x.users.length);
+        return view.querySelector(`[data-s="${side}"].a[data-p="a${at}"]`).className.baseVal"""
+
+    def look(name, side):
+        return opened.execute_script(arrow, name, side).split()
+
+    run(opened, "go(1, 8)")  # state at step 1, from f, i and a
+    assert {"colored", "now"} <= {*look("lstm.f", "f")} and "faint" not in look("lstm.f", "f")
+    assert "now" not in look("lstm.s_f", "f") and "faint" in look("dense.z", "f")
+    run(opened, "go(1, 10)")
+    assert "now" not in look("lstm.f", "f") and "colored" in look("dense.z", "f")
+    run(opened, "go(8, 4)")  # δstate at step 2
+    assert "faint" in look("lstm.s_f", "a") and "colored" in look("dense.z", "a")
+    run(opened, "go(8, 10)")  # δs_f at step 2 follows from δf
+    assert "colored" in look("lstm.s_f", "a")
+
+
 # --- signals --------------------------------------------------------------------------------------
 
 
@@ -436,6 +455,22 @@ def test_a_narrow_screen_is_one_column(opened):
         assert run(opened, wide) <= 0
     finally:
         opened.set_window_size(size["width"], size["height"])
+
+
+@pytest.mark.long
+def test_a_thousand_steps_of_256_cells_open_at_once(chrome, tmp_path):
+    lstm, dense = tg.nn.LSTM(4, 256, seed=0), tg.nn.Dense(256, 1, seed=1)
+    x = np.random.default_rng(0).normal(size=(1000, 4))
+    page = tg.show(tg.nn.squared_error(dense(lstm(x)[0]), np.zeros((1000, 1))))
+    assert len(page.html.encode()) < 1_000_000
+    opened = open_page(chrome, page, tmp_path / "long.html")
+    took = "return performance.timing.loadEventEnd - performance.timing.navigationStart"
+    assert run(opened, took) < 5000  # on a busy machine
+    run(opened, "go(1500, 3); choose(SIGNALS.findIndex(x => x.name === 'lstm.U'))")
+    assert text(opened, "#when") == "backward, step 500" and "contributes" in text(
+        opened, "#signal"
+    )
+    assert complaints(opened) == []
 
 
 # --- reports --------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ function narrowest(own, share, loop) {
   if (where < 0) return "";
   const signal = SIGNALS[share.via[0]], others = own.backward.uses.filter(([x, by, δ]) => !δ && by === share.by && share.text.includes(SIGNALS[x].letter));
   return make("p", { class: "finding" }, `Via ${via(share)}, the least comes through from step ${where + share.by + loop.first} to step ${where + loop.first}: `,
-    make("b", {}, `‖share‖ / ‖δ${signal.letter}‖ = ${digits(least, 3)}`), ...others.map(([x]) => [`; there ${SIGNALS[x].letter} = `, make("code", {}, numbersOf(x, false, where + share.by))]).flat(),
+    make("b", {}, `‖share‖ / ‖δ${signal.letter}[${where + share.by + loop.first}]‖ = ${digits(least, 3)}`), ...others.map(([x]) => [`; there ${SIGNALS[x].letter} = `, make("code", {}, numbersOf(x, false, where + share.by))]).flat(),
     ". ", make("button", { type: "button", onclick: () => goToStep(own.loop, where) }, `Go to step ${where + loop.first}`));
 }
 
@@ -183,7 +183,7 @@ function ledger(own) {
     const most = parts.indexOf(Math.max(...parts)), step = most * GROUP;
     const several = GROUP > 1 ? `steps ${step + loop.first} … ${Math.min(step + GROUP, loop.count) - 1 + loop.first} contribute` : `step ${step + loop.first} contributes`;
     inside.push(make("h3", {}, `The gradient as a sum over the steps`), share.text ? make("p", {}, make("code", {}, `δ${own.letter} = ${share.text}`)) : "",
-      make("p", { class: "finding" }, `Most: `, make("b", {}, `${several} ${percent(parts[most])}`), ` of the gradient; ‖share‖ = ${digits(row(share.sizes)[most], 3)}. ${Math.min(...parts) < 0 ? "Steps below 0 take away. " : ""}`,
+      make("p", { class: "finding" }, `Most: `, make("b", {}, `${several} ${percent(parts[most])}`), ` of the gradient; ‖share‖ = ${digits(row(share.sizes)[most], 3)}. ${Math.min(...parts) < 0 ? "A bar below the line takes away. " : ""}`,
         make("button", { type: "button", onclick: () => goToStep(SIGNALS[share.via[0]].loop, step) }, "Go there")),
       barChart("part of each step, ⟨share, gradient⟩ / ‖gradient‖²: together 100 %", parts, loop, step => goToStep(SIGNALS[share.via[0]].loop, step)));
   }
