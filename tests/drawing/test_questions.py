@@ -149,7 +149,7 @@ def test_a_box_says_all_that_leads_to_the_next_and_a_share_has_no_name():
 def test_the_legend_says_what_is_multiplied_and_along_which_axes():
     dot = tg.draw(transformer()).dot
     below = " ".join(legend(dot)).replace("\N{NO-BREAK SPACE}", " ")
-    for text in ("Q Kᵀ, a V", "Σ₁ along axis 1, counted from 0"):
+    for text in ("Q Kᵀ, a V", "Σ₁ along axis 1, from 0"):
         assert text in below
     boxes = set(words(dot))
     assert {"Σ₂", "softmax₃"} <= boxes or {"Σ₂", "softmax₂"} <= boxes
@@ -161,7 +161,8 @@ def test_the_legend_says_what_is_multiplied_and_along_which_axes():
 
 def test_the_legend_says_the_shapes_of_what_enters():
     below = " ".join(legend(tg.draw(loop()).dot))
-    assert "shapes at each step: t(k) (2,); x(k), b (3,); W, U (3, 3); V (3, 2)" in below
+    assert "shapes of parameters: b (3,); W, U (3, 3); V (3, 2)" in below
+    assert "shapes of data at each step: t(k) (2,); x(k) (3,)" in below
     _, loss = residual()
     assert "shapes: x (5, 4); b (4,); W (4, 4)" in " ".join(legend(tg.draw(loss).dot))
 
@@ -193,7 +194,8 @@ def test_a_signal_that_the_network_reads_too_gets_more_than_the_loss_hands_back(
         h = named(tg.tanh(RNG.normal(size=(2, 3)) @ W + h @ W), "h")
         hs.append(h)
     said = loss_said(tg.nn.mean_squared_error(tg.stack(hs), np.zeros((T, 2, 3))))
-    assert "; ∂L/∂h(k) = (1/12) e(k)" in said and "δh(k) = ∂L" not in said
+    assert "; ∂L/∂h(k) = (1/12) e(k)" in said and "δh(k) = ∂L/∂h(k) = " not in said
+    assert "(1/24) is 1 / (4 steps · 2 rows · 3 columns): a mean." in said
 
 
 def test_the_legend_names_a_loss_that_has_no_short_equations():

@@ -210,7 +210,7 @@ def test_one_number_for_several_entries_is_the_sum_of_what_comes_back():
     dot = tg.draw(tg.sum(tg.tanh(x) * tg.sigmoid(e)), view="adjoint").dot
     (to,) = [arrow for arrow in arrows(dot) if "Σ" in arrow.lines]
     assert to.lines == ["× tanh(x)", "Σ"]
-    assert any("adds the entries up" in line for line in legend(dot))
+    assert any("adds δ up over the copies" in line for line in legend(dot))
 
 
 # --- gradients of weights -------------------------------------------------------------------------
@@ -297,9 +297,7 @@ def test_the_legend_says_what_functions_are_where_they_are_used():
     assert "softplus(z) = ln(1 + exp(z))" in custom and "softplus" not in directions
     assert "σ(z) = 1 / (1 + exp(−z))" in custom and "σ(s)" in directions
     assert "σ(s)" not in " ".join(legend(drawn("two steps back")))
-    assert (
-        "q⁺¹: output(k) = input(k+1), 0 at the last step" in custom and "k runs backwards" in custom
-    )
+    assert "q⁺¹: output(k) = input(k+1)" in custom and "k runs backwards" in custom
 
 
 def test_where_lines_cross_one_has_a_bridge():
@@ -353,7 +351,7 @@ def test_the_gain_of_a_function_of_several_operands_is_its_slope():
 
 def test_a_function_of_several_signals_says_which_is_which():
     words, below = words_of(lambda: tg.sum(leaf("a", 3) * 2.0 / tg.exp(leaf("e", 3))))
-    assert "◆" in words and any(line.startswith("◆ in such a box") for line in below)
+    assert "◆" in words and any(line.startswith("f(a, b) in it") for line in below)
     words, _ = words_of(lambda: tg.sum(leaf("a", 3) * 2.0 / tg.exp(leaf("e", 3))), "forward")
     assert "a ∘ 2 / exp(e)" in words or "2 a / exp(e)" in words
 
@@ -376,7 +374,9 @@ def test_the_legend_says_the_steps_that_k_runs_over():
 
 def test_a_constant_has_no_gradient():
     words, below = words_of(joined)
-    said = " ".join((*words, *below)).replace("yellow a parameter or a constant", "")
+    said = " ".join((*words, *below)).replace(
+        "yellow a parameter, or a constant a constant has no δ", ""
+    )
     assert "constant" not in said
 
 
@@ -487,5 +487,60 @@ def test_what_every_step_reads_gets_a_sum_over_the_steps():
     loss = tg.nn.squared_error(tg.stack(hs), np.zeros((4, 2, 3)))
     (to,) = [x for x in arrows(tg.draw(loss, view="adjoint").dot) if "Σₖ" in x.lines]
     assert to.lines == ["δtau", "Σₖ"] or to.lines == ["Σₖ", "δtau"]
-    assert "▷ Σₖ adds up over k" in below(loss)
+    assert "▷ Σₖ every step reads the signal adds δ up over k" in below(loss)
     assert not any("Σₖ" in x.lines for x in arrows(drawn("gru")))  # all weights
+
+
+# --- what a reader could not know -----------------------------------------------------------------
+
+
+def second_order(parameter="q"):
+    """Record h(k) = (1 − tau) h(k−1) + tau tanh(x W + h(k−2) R), its loss added up in the loop."""
+    q, W, R = leaf(parameter, 3), leaf("W", 2, 3), leaf("R", 3, 3)
+    x, before, last = leaf("x", 4, 2, 2), leaf("h_1", 2, 3), leaf("h_0", 2, 3)
+    tau, loss = tg.sigmoid(q), 0.0
+    tau.name = "tau"
+    for k in tg.steps(4):
+        h = (1 - tau) * last + tau * tg.tanh(x[k] @ W + before @ R)
+        h.name = "h"
+        before, last = last, h
+        loss = loss + tg.nn.mean_squared_error(h, np.ones((2, 3)))
+    return loss
+
+
+@pytest.mark.parametrize("name, letter", [("q", "z"), ("tau0", "q")])
+def test_the_letter_of_a_delay_is_no_signal(name, letter):
+    dot = tg.draw(second_order(name)).dot
+    delays = [node.lines for node in nodes(dot) if node.lines and "⁻¹" in node.lines[0]]
+    assert delays == [[f"{letter}⁻¹"]] * 2
+    assert f"{letter}⁺¹: output(k) = input(k+1)" in below(second_order(name))
+
+
+def test_every_gradient_and_the_recursion_of_the_state_are_written_out():
+    said = below(second_order())
+    for equation in (
+        "δ of a state: δh(k) = ∂L/∂h(k) + δh(k+1) ∘ (1 − tau) + δs(k+2) Rᵀ",
+        "δq = δtau ∘ tau ∘ (1 − tau)",
+        "δh_1 = δs(0) Rᵀ",
+        "δh_0 = δh(0) ∘ (1 − tau) + δs(1) Rᵀ",
+    ):
+        assert equation in said, equation
+    assert "at the first step: h(k−2) = h_1, h(k−1) = h_0" in said
+    assert "at the second step: h(k−2) = h_0" in said
+
+
+def test_a_recursion_in_names_that_several_signals_have_is_not_written():
+    said = below(tg.nn.LSTM(2, 3, num_layers=2, seed=0)(leaf("x", 4, 2))[0].sum())
+    assert "δ of a state" not in said
+
+
+def test_what_is_added_up_over_the_copies_says_over_which_axis():
+    x, column = leaf("x", 3, 4), leaf("v", 3, 1)
+    dot = tg.draw(tg.sum(tg.tanh(x) * tg.sigmoid(column)), view="adjoint").dot
+    assert any("Σ₁" in arrow.lines for arrow in arrows(dot))
+
+
+def test_what_follows_the_loop_is_said_to_be_computed_after_it():
+    said = below(attention())
+    assert "compute what follows after the loop, and its adjoint before the loop" in said
+    assert "softmax(z) = exp(z) / Σ exp(z)" in said

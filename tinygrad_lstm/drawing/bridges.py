@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .joints import ATTRIBUTE, STATEMENT, curve
+from .joints import ATTRIBUTE, STATEMENT, along, curve
 
-PIECES = 12  # straight pieces of each curve
 HALF = 6.0  # points from the middle of a bridge to its end
 GAP = 3.0  # points between a bridge and the line below, on either side
 CLEAR = 9.0  # points between a bridge and the ends of its lines
@@ -59,19 +58,9 @@ def _lines(places: str) -> Iterator[Line]:
         if head is None or "pos" not in look or look.get("color") == "none":
             continue
         knots = curve(look["pos"].strip('"'))
-        points = [knots[0], *_along(knots)]
+        points = [knots[0], *along(knots)]
         xs, ys = [point.real for point in points], [point.imag for point in points]
         yield Line(points, (min(xs), min(ys), max(xs), max(ys)), frozenset((tail, head)), look)
-
-
-def _along(knots: list[complex]) -> Iterator[complex]:
-    """Yield points along a curve behind its first point."""
-    for at in range(0, len(knots) - 3, 3):
-        a, b, c, d = knots[at : at + 4]
-        for piece in range(1, PIECES + 1):
-            t = piece / PIECES
-            u = 1 - t
-            yield u**3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t**3 * d
 
 
 def _strokes(

@@ -235,11 +235,12 @@ def draw_parts(
     from .collapse import collapse
     from .gaps import shorten
     from .given import note_shapes
-    from .loss_lines import say_loss
+    from .loss_lines import derived_for, say_loss
     from .marks import fade, heat_up, mark, unknown, write_values
     from .outline import outline
     from .rows import wrap
     from .scalar import scalars
+    from .state_lines import say_states
     from .wan import dot
 
     values = None if values is False else values  # False, which is not step 0
@@ -247,8 +248,10 @@ def draw_parts(
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
     drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
-    if legend and level == "tensor" and isinstance(of, Tensor):
-        say_loss(drawn, of, network)
+    is_told = legend and level == "tensor" and isinstance(of, Tensor)
+    derivation = derived_for(of, network) if is_told and isinstance(of, Tensor) else None
+    if derivation is not None:
+        say_loss(drawn, derivation)
     if values is not None or heat:
         forward, δ = _signals(network, values)
         if heat:
@@ -269,6 +272,9 @@ def draw_parts(
             f"draw: found {len(drawn.vertices)} places to draw, expected {MOST_PLACES} at most; "
             "draw the network folded, or do without every_step=True, so that steps are left out"
         )
+    told: list[str] = []
+    if derivation is not None and derivation.loops and depth is None:
+        told = say_states(drawn, derivation)
     if values is not None:
         write_values(drawn, forward, δ, values, digits, entries)
     if depth is not None:
@@ -285,7 +291,7 @@ def draw_parts(
     shapes = note_shapes(drawn, network) if level == "tensor" else []
     wrap(drawn)
     notes = drawn.notes
-    drawn.notes = [*_ranges(network), *shapes, *notes]
+    drawn.notes = [*_ranges(network), *shapes, *told, *notes]
     return dot(drawn, view, title, legend=legend), notes, drawn, network
 
 

@@ -6,7 +6,7 @@ would be all that comes back to the signal.
 
 from __future__ import annotations
 
-from .labels import step_words
+from .selection import step_words
 from .skeleton import Arc, Reading, Role, Share, Skeleton, Sort, Vertex, merge, named
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..network.flow import Flow, Node
 from .selection import THROUGH as PASSING
-from .skeleton import Role, Skeleton, Sort, within
+from .skeleton import LOOSE, Role, Skeleton, Sort, within
 from .text import clip_text
 
 THROUGH = (*PASSING, Kind.BRANCH)
@@ -40,10 +40,26 @@ def note_shapes(drawn: Skeleton, network: Flow) -> list[str]:
             if label.sort is Sort.WEIGHT and arc.weight is not None and label.gradient:
                 name = label.forward[0].removeprefix("× ").removesuffix(" ·")
                 given.append((name, label.scope, _wire_of(arc.weight, arc.weight_name, network)))
-    texts = _by_shape([(name, scope, _shape(network, wire)) for name, scope, wire in given])
-    at_step = " at each step" if any(node.folded for node in network.nodes) else ""
-    notes = [f"shapes{at_step}:  {';  '.join(texts)}"] if texts else []
+    has_steps = any(node.folded for node in network.nodes)
+    by_step = [x for x in given if network.maker[x[2]].is_timed or x[0].endswith("(k)")]
+    notes = []
+    for words, chosen in (
+        (f"shapes of parameters{' and initial values' * _has_starts(drawn)}" if has_steps
+         else "shapes", [x for x in given if x not in by_step]),
+        ("shapes of data at each step", by_step),
+    ):  # fmt: skip
+        texts = _by_shape([(name, scope, _shape(network, wire)) for name, scope, wire in chosen])
+        notes += [f"{words}:  {';  '.join(texts)}"] if texts else []
     return [*notes, *_note_signals(drawn, network)]
+
+
+def _has_starts(drawn: Skeleton) -> bool:
+    """Return whether a state starts from a signal that is given."""
+    vertices = drawn.vertices
+    return any(
+        vertices[arc.head].role is Role.DELAY and vertices[arc.tail].role in LOOSE
+        for arc in drawn.arcs
+    )
 
 
 def _note_signals(drawn: Skeleton, network: Flow) -> list[str]:

@@ -9,6 +9,7 @@ far beyond the points between which they lead.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .text import FACTOR, MONO, MONO_WIDTH, is_beside, unescape_lines
@@ -20,6 +21,7 @@ STATEMENT = re.compile(
 ATTRIBUTE = re.compile(rf"(\w+)=({QUOTED}|[^\s,\]]+)")
 NEAR = 17.0  # points between the middles of a label and of what stands beside it
 AWAY = 2.0  # points between a word and a line
+PIECES = 12  # straight pieces of each curve
 LINE = 1.25  # the height of a line of text, for its size
 
 
@@ -98,6 +100,16 @@ def _drawn_on(pos: str, tail: Word | None, head: Word | None) -> str:
 def curve(pos: str) -> list[complex]:
     """Return the points of the curves that a line is made of, without its arrowheads."""
     return [_point(part) for part in pos.split() if part[0] not in "se"]
+
+
+def along(knots: list[complex]) -> Iterator[complex]:
+    """Yield points along a curve behind its first point."""
+    for at in range(0, len(knots) - 3, 3):
+        a, b, c, d = knots[at : at + 4]
+        for piece in range(1, PIECES + 1):
+            t = piece / PIECES
+            u = 1 - t
+            yield u**3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t**3 * d
 
 
 def _without_loops(points: list[complex]) -> list[complex]:

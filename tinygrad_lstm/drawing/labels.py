@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from ..formulas.names import Names, minus
 from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader, Variable
 from ..formulas.rewriting import rewrite
+from ..formulas.tidy import tidy
 from ..network.flow import DELAYS, SOURCES, Flow, Node
 from .copies import SUBSCRIPTS, sum_over_copies
 from .skeleton import common, modules
@@ -39,6 +39,7 @@ TIMES = Notation("× {0}", r"\times {0}", PRODUCT, (PRODUCT,))
 AXES = re.compile("[₀-₉]")
 SHARE = "share of "  # before the gradient of a weight at one of several places
 DRIVES = "∂L/∂"  # before the name of a signal in which the network ends
+SHIFTS = "qzDB"  # letters of a delay; the first is taken that no signal is called
 BRANCHES = "◆"  # in the box of the gain of a function of several operands
 
 
@@ -52,6 +53,8 @@ class Labels(Reader):
         self._names = Names(
             node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named
         )
+        named = {STEP.sub("", short_name(x)) for x in network.nodes if x.is_named}
+        self.shift = next((x for x in SHIFTS if x not in named), "q")
         self._scopes: dict[str, set[str]] = {}  # in which a signal of some name stands
         for node in network.nodes:
             if node.is_named and node.kind not in (*SOURCES, Kind.TAP):
@@ -70,10 +73,10 @@ class Labels(Reader):
         """Return the factor of δ at an operand's arc; a dot says that it stands to the left."""
         gain = self.gain(node, port)
         if node.works_by_entry:
-            return self._written(times(gain), node) if gain is not None else ""
+            return self._written(times(tidy(gain)), node) if gain is not None else ""
         text = self._written(gain, node)
-        is_left = node.kind is Kind.BILINEAR and node.operation.sides[port] < 0
-        return f"{text} ·" if is_left and text else text
+        is_left = text and node.kind is Kind.BILINEAR and node.operation.sides[port] < 0
+        return f"{text} ·" if is_left else text
 
     def function(self, node: Node, live: list[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the text in the box of a function, and in the box of its gain.
@@ -82,18 +85,21 @@ class Labels(Reader):
         """
         name = self.formula_of(node) or operation_name(node)
         gain = self.gain(node, live[0]) if len(live) == 1 else None
-        back = self._written(times(gain), node) if gain is not None else BRANCHES * (len(live) > 1)
+        back = (
+            self._written(times(tidy(gain)), node)
+            if gain is not None
+            else BRANCHES * (len(live) > 1)
+        )
         return (name,), (back,)
 
     def formula_of(self, node: Node) -> str:
         """Return the formula of a function of several operands, or "" if it is too long."""
         if len(node.inputs) == 1:
             return ""
-        text = self._written(self.formula(node), node)
-        return text if len(text) <= LONGEST_BACK else ""
+        return self.product(node)
 
     def product(self, node: Node) -> str:
-        """Return the product of two signals, or "" if it is too long."""
+        """Return the formula of a node, or "" if it is too long."""
         text = self._written(self.formula(node), node)
         return text if len(text) <= LONGEST_BACK else ""
 
@@ -311,10 +317,12 @@ def label(formula: Any) -> str:
     >>> label(Symbol("low-pass") / 3.00004 - Symbol("x"))
     'low-pass / 3 − x'
     """
-    short = rewrite(formula, leaf=_short)
+    known: dict[Any, Any] = {}  # so that one signal is one: s², not s ∘ s
+    short = rewrite(formula, leaf=lambda x: known.setdefault(getattr(x, "name", id(x)), _short(x)))
     text = minus(str(short) if isinstance(short, Symbol) else constant_text(short))
-    text = TWICE.sub(r"\1", text.replace(HYPHEN, "-"))
-    return text.replace("ᵀᵀ", "")  # the transpose of a signal called Eᵀ
+    return TWICE.sub(r"\1", text.replace(HYPHEN, "-")).replace(
+        "ᵀᵀ", ""
+    )  # the transpose of a signal called Eᵀ
 
 
 def _short(leaf: Any) -> Any:
@@ -375,17 +383,6 @@ def transpose_text(text: str) -> str:
     if " " in text and not text.startswith("["):
         return f"({text})ᵀ"
     return text.removesuffix("ᵀ") if text.endswith("ᵀ") else f"{text}ᵀ"
-
-
-def step_words(at: int, steps: Sequence[int]) -> str:
-    """Return which of a loop's steps is meant, in words.
-
-    >>> step_words(3, range(4)), step_words(0, range(4)), step_words(1, (5, 6, 7))
-    ('last step', 'first step', 'step 6')
-    """
-    if len(steps) > 1 and at in (0, len(steps) - 1):
-        return "last step" if at else "first step"
-    return f"step {steps[at]}"
 
 
 def _place_of(node: Node) -> tuple[str, str, int | None, str]:

@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from itertools import count as count_from
 from itertools import zip_longest
 from string import ascii_lowercase
 from textwrap import wrap
 
 from .labels import AXES, BRANCHES, SHARE
-from .skeleton import HELD, LOOSE, SPREAD, Role, Skeleton, Sort
+from .skeleton import HELD, LOOSE, Role, Skeleton, Sort
 from .text import NO_BREAK, clip_text, escape
 
 WIDEST = 110  # letters of a line
+SPREAD, PICKED = "spread", "picked"
 AXIS, TAKES, WEDGE, LEFT, FACTOR = "axis", "takes", "wedge", "left", "factor"
 YELLOW, THICK = "yellow", "thick"
+LONG_EQUATION = 40  # letters of an equation that stands in no column
 MOST_PRODUCTS = 4  # that are listed
 APART = 3  # letters between two columns
 MOST_AT_ARROWS = 6  # gradients that stand beside their weights
 COLUMNS = 15, 37, 49  # letters of a mark, and of what it means in the network and in its adjoint
+IN_ROWS, PARTS = (15, 29, 40), 3  # the same below rows, and parts of the table side by side there
 GRADIENTS = "gradients: "
 HEAD = "mark", "in the network", "in the adjoint network"
 BACKWARDS = "; k runs backwards"
 LEGEND: dict[str, tuple[str, str, str]] = {
     Sort.NAME: (
         "name in a line",
-        "the signal there; with (k) at step k",
-        "δname = ∂L/∂name: all that comes back to it",
+        "the signal there; (k): step k",
+        "δname = ∂L/∂name: all that comes back",
     ),
     Role.SUM: ("Σ in a circle", "sum", "●: δ goes to each term as it is"),
     Role.BRANCH: ("●", "branch point: several uses", "Σ in a circle: sum of what comes back"),
@@ -41,66 +46,73 @@ LEGEND: dict[str, tuple[str, str, str]] = {
     ),
     Role.MATMUL: (
         "@",
-        "matrix product, left · right{products}",
-        "◆: left gets δ · rightᵀ, right gets leftᵀ · δ",
+        "matrix product{products}",
+        "◆: left δ · rightᵀ, right leftᵀ · δ",
     ),
     Role.FUNCTION: (
         "round green box",
         "a function of each entry",
-        "slope: δ × what the box says, entry by entry",
+        "δ × the slope in the box, by entry",
     ),
     BRANCHES: (
-        "◆ in such a box",
+        "f(a, b) in it",
         "a function of several operands",
-        "each operand gets δ × the factor on its way",
+        "◆: each operand gets δ × the factor on its way",
     ),
     Role.MODULE: ("module in a box", "the whole module", "ᵀ: its adjoint network"),
     Role.BOX: (
         "sharp box",
         "an operation on whole arrays",
-        "ᵀ: transpose; Σᵀ gives each term the δ of the sum. A formula: what follows from δ, which "
-        "enters",
+        "ᵀ: transpose; Σᵀ: each term gets δ; a formula: what it makes of δ",
     ),
-    AXIS: ("Σ₁", "along axis 1, counted from 0", ""),
+    AXIS: ("Σ₁", "along axis 1, from 0{steps}", ""),
     TAKES: (
         "[ ] in a box",
         "takes these entries",
-        "ᵀ puts δ back there, adds up what was taken twice",
+        "ᵀ puts δ back there, and adds",
     ),
     Role.DELAY: (
         "q⁻¹",
         "delay: output(k) = input(k−1)",
-        "q⁺¹: output(k) = input(k+1), 0 at the last step; δ of the initial value is input(0)",
+        "q⁺¹: output(k) = input(k+1), 0 at the last step; input(0) is δ of the start",
     ),
-    THICK: ("thick line", "carried over a step, in q⁻¹'s colour", "the same"),
+    THICK: ("thick line", "carried over a step by q⁻¹", "the same"),
     Role.GAP: ("…", "steps that are left out", "the same"),
-    WEDGE: ("▷ W, a wedge", "matrix product: signal (rows) · W", "δ · Wᵀ{gradient}"),
+    WEDGE: ("▷ W, a wedge", "matrix product: signal · W", "δ · Wᵀ{gradient}"),
     LEFT: ("▷ W ·", "the matrix stands left: W · signal", "Wᵀ · δ"),
-    FACTOR: ("× v in a box", "multiplies by v, entry by entry", "δ × v, entry by entry"),
-    SPREAD: ("▷ Σ", "", "adds the entries up: one entry stood for several"),
-    HELD: ("▷ Σₖ", "", "adds up over k: every step reads the signal"),
-    YELLOW: ("yellow", "a parameter or a constant", ""),
+    FACTOR: (
+        "× {v} in a box",
+        "multiplies by {v}, by entry",
+        "δ × {v}, by entry{share}",
+    ),
+    SPREAD: ("▷ Σ", "here the signal is repeated", "adds δ up over the copies"),
+    HELD: ("▷ Σₖ", "every step reads the signal", "adds δ up over k"),
+    PICKED: ("last step", "this step alone goes on", "0 comes back at all others"),
+    YELLOW: ("yellow", "a parameter, or a constant", "a constant has no δ"),
     Role.ALIAS: (
         "yellow box",
-        "a parameter or a constant",
-        "δ: what enters, added up over k and the batch",
+        "a parameter, or a constant",
+        "Σ over k, batch of δ; a constant: none",
     ),
 }
 SIGNS = {  # a pattern of the texts in a picture, and what the sign there is
     r"onehot\(": "onehot(i) is 1 at i and 0 elsewhere, in each row",
     r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[ > ], a condition in brackets, is 1 where it "
     "holds and 0 elsewhere",
+    r"(?<!log )softmax": "softmax(z) = exp(z) / Σ exp(z), with Σ along its axis",
+    r"log softmax": "log softmax(z) = z − log Σ exp(z), with Σ along its axis",
+    r"softplus\(": "softplus(z) = log(1 + exp(z))",
 }
 
 
 def below(drawn: Skeleton) -> str:
     """Return the words below a picture, as a label of DOT."""
-    widest = 2 * sum(COLUMNS) + 5 * APART if drawn.rows else WIDEST
-    table = _table(drawn, 2 if drawn.rows else 1)
+    widest = PARTS * (sum(IN_ROWS) + 3 * APART) - APART if drawn.rows else WIDEST
+    table = _table(drawn, PARTS, IN_ROWS) if drawn.rows else _table(drawn, 1, COLUMNS)
     texts = _side_by_side(_notes(drawn), widest) if drawn.rows else _notes(drawn)
     notes = [line for text in texts for line in wrap(text, widest, subsequent_indent="  ")]
     equations = [clip_text(x, widest - len(GRADIENTS)) for x in _gradients_below(drawn)]
-    parts = [table, notes, _in_columns(equations, widest)]
+    parts = [table, notes, _equation_lines(equations, widest)]
     lines = [line for part in parts if part for line in ("", *part)][1:]
     return "".join(escape(line, longest=2 * widest) + r"\l" for line in lines)
 
@@ -111,28 +123,36 @@ def legend_texts(drawn: Skeleton) -> tuple[list[tuple[str, str, str]], list[str]
     return [HEAD, *_marks(drawn)], [*_notes(drawn), *gradients]
 
 
-def _table(drawn: Skeleton, count: int) -> list[str]:
-    """Return the lines of the table of marks, which has one part, or two side by side."""
+def _table(drawn: Skeleton, count: int, widths: tuple[int, ...]) -> list[str]:
+    """Return the lines of the table of marks, which has so many parts side by side, or fewer."""
     rows = _marks(drawn)
     if not rows:
         return []
     has_steps = any(vertex.role is Role.DELAY for vertex in drawn.vertices)
     head = (*HEAD[:2], HEAD[2] + BACKWARDS * has_steps)
-    lengths = [len(_cells(row)) for row in rows]
-    cuts = range(1, len(rows) + 1)
-    cut = min(cuts, key=lambda at: max(sum(lengths[:at]), sum(lengths[at:])))
-    parts = [rows] if count == 1 else [part for part in (rows[:cut], rows[cut:]) if part]
-    columns = [[line for row in (head, *part) for line in _cells(row)] for part in parts]
-    width = sum(COLUMNS) + 2 * APART
+    cells = [_cells(row, widths) for row in rows]
+    most = next(x for x in count_from(1) if len(_parts(cells, x)) <= count)
+    columns = [[*_cells(head, widths), *part] for part in _parts(cells, most)]
+    width = sum(widths) + 2 * APART
     lines = zip_longest(*columns, fillvalue="")
     return [(" " * APART).join(f"{x:{width}}" for x in line).rstrip() for line in lines]
 
 
-def _cells(row: tuple[str, str, str]) -> list[str]:
+def _parts(cells: list[list[str]], most: int) -> list[list[str]]:
+    """Return the lines of rows in parts of so many lines at most, but for a longer row."""
+    parts: list[list[str]] = [[]]
+    for lines in cells:
+        if parts[-1] and len(parts[-1]) + len(lines) > most:
+            parts.append([])
+        parts[-1] += lines
+    return parts
+
+
+def _cells(row: tuple[str, str, str], widths: tuple[int, ...]) -> list[str]:
     """Return the lines of a row, of which no cell is wider than its column."""
-    cells = [wrap(text, width) for text, width in zip(row, COLUMNS, strict=True)]
+    cells = [wrap(text, width) for text, width in zip(row, widths, strict=True)]
     return [
-        (" " * APART).join(f"{x:{width}}" for x, width in zip(line, COLUMNS, strict=True)).rstrip()
+        (" " * APART).join(f"{x:{width}}" for x, width in zip(line, widths, strict=True)).rstrip()
         for line in zip_longest(*cells, fillvalue="")
     ]
 
@@ -141,10 +161,25 @@ def _side_by_side(texts: list[str], widest: int) -> list[str]:
     """Return texts in lines, as many in a line as fit."""
     lines: list[str] = []
     for text in texts:
-        if lines and len(lines[-1]) + 2 * APART + len(text) <= widest:
-            lines[-1] += " " * 2 * APART + text
-        else:
+        room = widest - 2 * APART - len(text)
+        at = next((at for at, line in enumerate(lines) if len(line) <= room), None)
+        if at is None:
             lines.append(text)
+        else:
+            lines[at] += " " * 2 * APART + text
+    return lines
+
+
+def _equation_lines(texts: list[str], widest: int) -> list[str]:
+    """Return equations in columns, and behind them the long ones, as many in a line as fit."""
+    short = [x for x in texts if len(x) <= LONG_EQUATION]
+    rest = [x for x in texts if len(x) > LONG_EQUATION]
+    lines = _in_columns(short, widest)
+    for line in _side_by_side(rest, widest - len(GRADIENTS)):
+        if lines and len(lines[-1]) + APART + len(line) <= widest:
+            lines[-1] += " " * APART + line
+        else:
+            lines.append((" " * len(GRADIENTS) if lines else GRADIENTS) + line)
     return lines
 
 
@@ -174,16 +209,29 @@ def _marks(drawn: Skeleton) -> list[tuple[str, str, str]]:
     words = _words(drawn)
     known = dict.fromkeys(x.meaning for x in drawn.vertices if x.role is Role.MATMUL)
     products = [x.replace(" ", NO_BREAK) for x in known if x]
-    here = f"; here: {', '.join(products[:MOST_PRODUCTS])}"
+    here = f": {', '.join(products[:MOST_PRODUCTS])}"
     here += ", …" * (len(products) > MOST_PRODUCTS)
     over = "Σ over k of " if any(vertex.step for vertex in drawn.vertices) else ""
-    has_gradients = any(label.gradient for arc in drawn.arcs for label in arc.labels)
+    weights = [label for arc in drawn.arcs for label in arc.labels if label.gradient]
+    has_gradients = any(not label.works_by_entry for label in weights)
+    has_shares = any(label.works_by_entry for label in weights)
+    has_all_steps = any("all k" in x.forward for x in drawn.vertices)
+    v = _free_letter("v", drawn)
     said = {
         "products": here * bool(products),
         "gradient": f"; δW = {over}inputᵀ · δ(output)" * has_gradients,
+        "share": f"; δ{v} = {over}δ(output) ∘ input, and over the batch" * has_shares,
+        "steps": "; axis 0 of all k is k" * has_all_steps,
+        "v": v,
     }
+    delays = (x.forward[0][0] for x in drawn.vertices if x.role is Role.DELAY)
+    shift = next(delays, "q")
+
+    def put(text: str) -> str:
+        return re.sub("q(?=[⁻⁺]¹)", shift, text.format(**said))
+
     return [
-        (mark, forward.format(**said), adjoint.format(**said))
+        (put(mark), put(forward), put(adjoint))
         for word, (mark, forward, adjoint) in LEGEND.items()
         if word in words
     ]
@@ -204,7 +252,8 @@ def _signs(drawn: Skeleton) -> list[str]:
     """Return what some signs in the texts of a picture are."""
     texts = [line for x in drawn.vertices for line in (*x.forward, *x.adjoint, x.meaning)]
     texts += [line for arc in drawn.arcs for x in arc.labels for line in (*x.forward, *x.adjoint)]
-    return [meaning for sign, meaning in SIGNS.items() if any(re.search(sign, x) for x in texts)]
+    said = [meaning for sign, meaning in SIGNS.items() if any(re.search(sign, x) for x in texts)]
+    return [_with_free_letter(meaning, drawn) for meaning in said]
 
 
 def _starts(drawn: Skeleton) -> list[str]:
@@ -220,18 +269,43 @@ def _starts(drawn: Skeleton) -> list[str]:
             into = [arc for arc in drawn.arcs if arc.head == at]
             names = [
                 label.forward[0] for arc in drawn.arcs if arc.tail == at for label in arc.labels
-                if label.sort is Sort.NAME
+                if label.sort is Sort.NAME and label.forward
             ]  # fmt: skip
-            which = "last" if vertex.forward == ("q⁺¹",) else "first"
+            which = "last" if vertex.forward[0].endswith("⁺¹") else "first"
             if names and len(given) == len(into) - 1 < 2:
                 start = f"{clip_text(names[0])} = {clip_text(given[0]) if given else 0}"
                 starts.setdefault(which, {})[start] = None
-    return [f"at the {which} step:  {',  '.join(own)}" for which, own in starts.items()]
+    return [
+        f"at {step}:  {',  '.join(own)}"
+        for which, texts in starts.items()
+        for step, own in _by_step(which, [*texts])
+    ]
+
+
+def _by_step(which: str, texts: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield a step, and what the delays hand out at this step of what comes from outside.
+
+    Behind several delays, the second step reads what comes from outside, too.
+
+    >>> list(_by_step("first", ["h(k−2) = b", "h(k−1) = a"]))
+    [('the first step', ['h(k−2) = b', 'h(k−1) = a']), ('the second step', ['h(k−2) = a'])]
+    """
+    yield f"the {which} step", texts
+    starts = dict(text.split(" = ", 1) for text in texts)
+    parts = {name: re.fullmatch(r"(.*\(k[−+])(\d+)\)", name) for name in starts}
+    for later, step in enumerate(("second", "third"), start=1):
+        nearer = {
+            name: f"{match[1]}{int(match[2]) - later})" for name, match in parts.items() if match
+        }
+        own = [f"{name} = {starts[near]}" for name, near in nearer.items() if near in starts]
+        if own:
+            yield f"the {step} step" + " from the end" * (which == "last"), own
 
 
 def _gradients_below(drawn: Skeleton) -> list[str]:
     """Return the equations of the gradients that do not stand beside their weights."""
-    return _gradients(drawn, at_arrows=not says_gradients_at_arrows(drawn))
+    own = _gradients(drawn, at_arrows=not says_gradients_at_arrows(drawn))
+    return [*own, *drawn.equations]
 
 
 def _words(drawn: Skeleton) -> set[str]:
@@ -247,9 +321,9 @@ def _words(drawn: Skeleton) -> set[str]:
         if not any(lines):
             continue
         if label.sort is Sort.NAME:
-            words.add(Sort.NAME)
-        elif label.adjoint in ((SPREAD,), (HELD,)):
-            words.add(label.adjoint[0])
+            words.add(PICKED if label.forward == label.adjoint else Sort.NAME)
+        elif not any(label.forward) and not label.works_by_entry:
+            words.add(HELD if label.adjoint == (HELD,) else SPREAD)
         else:
             words.add(FACTOR if label.works_by_entry else WEDGE)
             words |= {LEFT} if any(line.endswith(" ·") for line in lines) else set()
@@ -268,14 +342,18 @@ def _words(drawn: Skeleton) -> set[str]:
 
 def _with_free_letter(definition: str, drawn: Skeleton) -> str:
     """Return what a function is, in a letter that is no name in the picture."""
-    letter = re.match(r"\w+\((\w)\)", definition)
+    letter = re.match(r"[\w ]+\((\w)\)", definition)
     if letter is None:
         return definition
+    return re.sub(rf"\b{letter[1]}\b", _free_letter(letter[1], drawn), definition)
+
+
+def _free_letter(letter: str, drawn: Skeleton) -> str:
+    """Return a letter, or another one if it is a name in the picture."""
     texts = [vertex.forward for vertex in drawn.vertices]
     texts += [label.forward for arc in drawn.arcs for label in arc.labels]
     taken = {name for text in texts for line in text for name in re.findall(r"\w+", line)}
-    free = next((x for x in (letter[1], *ascii_lowercase[::-1]) if x not in taken), letter[1])
-    return re.sub(rf"\b{letter[1]}\b", free, definition)
+    return next((x for x in (letter, *ascii_lowercase[::-1]) if x not in taken), letter)
 
 
 def _gradients(drawn: Skeleton, at_arrows: bool = True) -> list[str]:

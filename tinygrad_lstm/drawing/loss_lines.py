@@ -6,6 +6,7 @@ derivation, in the names of the picture.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,8 +16,9 @@ from ..engine.tensor import Tensor
 from ..errors import TinygradError
 from ..formulas.derivation_text import plain, summed
 from ..formulas.derive import derive
-from ..formulas.derived import Term
+from ..formulas.derived import Derived, Term
 from ..formulas.layout import page
+from ..formulas.legend import means, told_by_step
 from ..formulas.reader import Variable, leaves
 from ..formulas.rewriting import rewrite
 from ..network.graph import Graph
@@ -31,23 +33,34 @@ LOSS = "L"  # as in ∂L/∂y
 LONGEST = 100  # letters of an equation
 
 
-def say_loss(drawn: Skeleton, loss: Tensor, network: Graph) -> None:
-    """Write the equations of a loss in place of the sentence that names the loss.
-
-    The sentence stays where a network is large, or where the loss cannot be told in a few lines.
-    """
-    ends = [x for x in drawn.vertices if "".join(x.adjoint) == DRIVES + "".join(x.forward)]
-    if not 0 < len(ends) <= MOST_ENDS or len(network.nodes) > MOST_NODES:
-        return
+def derived_for(loss: Tensor, network: Graph) -> Derived | None:
+    """Return the derivation whose lines a legend tells; None of a network that is large."""
+    if len(network.nodes) > MOST_NODES:
+        return None
     fold = any(node.folded for node in network.nodes) if network.loops else None
     try:
-        lines = _Lines(loss, fold, {x.name: x.forward[0].removesuffix("(k)") for x in ends})
+        return derive(loss, fold=fold)
     except TinygradError:
+        return None
+
+
+def say_loss(drawn: Skeleton, derivation: Derived) -> None:
+    """Write the equations of a loss in place of the sentence that names the loss.
+
+    The sentence stays where the loss cannot be told in a few lines.
+    """
+    ends = [x for x in drawn.vertices if "".join(x.adjoint) == DRIVES + "".join(x.forward)]
+    if not 0 < len(ends) <= MOST_ENDS:
         return
+    lines = _Lines(derivation, {x.name: x.forward[0].removesuffix("(k)") for x in ends})
     equations = lines.equations({name for x in drawn.vertices for name in x.forward})
     if equations and max(map(len, equations)) <= LONGEST:
         said = ";  ".join(text.replace(" ", NO_BREAK) for text in equations)
-        values = [x for x in lines.values if any(x.split(" = ")[0] in text for text in equations)]
+        heads = [re.split(" = | is | at k", x)[0] for x in lines.values]
+        values = [
+            x for x, head in zip(lines.values, heads, strict=True)
+            if any(head in text for text in equations)
+        ]  # fmt: skip
         ends[0].meaning = "; ".join([f"the loss:  {said}", *values])
         for end in ends[1:]:
             end.meaning = ""
@@ -58,17 +71,15 @@ class _Lines:
 
     Parameters
     ----------
-    loss : Tensor
-    fold : bool or None
-        As of `derive`.
+    derivation : Derived
     ends : dict of str to str
         What the picture calls the signals in which the network ends, by their full names.
     """
 
-    def __init__(self, loss: Tensor, fold: bool | None, ends: dict[str, str]) -> None:
-        derivation = derive(loss, fold=fold)
+    def __init__(self, derivation: Derived, ends: dict[str, str]) -> None:
         layout = page(derivation)
-        self.loss, self.values = derivation.loss, derivation.sequences
+        self.loss = derivation.loss
+        self.values = (*map(told_by_step, derivation.sequences), *means(derivation, layout.forward))
         self.forward = {line.left.name: line for group in layout.forward for line in group.lines}
         self.backward = {line.left.name: line for group in layout.backward for line in group.lines}
         self.ends = {

@@ -26,7 +26,6 @@ from .shared import say_shared
 from .skeleton import (
     HELD,
     LOOSE,
-    SPREAD,
     Arc,
     Label,
     Reading,
@@ -124,7 +123,11 @@ class _Outline(Selection):
                 Role.FUNCTION, self.labels.function(node, self._live(node)))  # fmt: skip
         elif node.kind in DELAYS:
             signs = ("⁻", "⁺") if node.kind is Kind.DELAY else ("⁺", "⁻")
-            forward, adjoint, role = (f"q{signs[0]}¹",), (f"q{signs[1]}¹",), Role.DELAY
+            forward, adjoint, role = (
+                (f"{self.labels.shift}{signs[0]}¹",),
+                (f"{self.labels.shift}{signs[1]}¹",),
+                Role.DELAY,
+            )
         elif self.is_step_of_signal(node):
             pass  # the step that is read stands on the arc
         elif node.kind in (Kind.INPUT, Kind.TAP, Kind.OUTPUT) or self.is_reading(node):
@@ -157,7 +160,10 @@ class _Outline(Selection):
         if role is Role.MATMUL:
             return self.labels.product(node)
         if node.kind is Kind.COLLECT:
-            return "all k  the sequence of all steps; (all k)ᵀ hands each step its own δ"
+            return (
+                "all k  the sequence of all steps: compute what follows after the loop, and its "
+                "adjoint before the loop; (all k)ᵀ hands each step its own δ"
+            )
         if node.kind is Kind.JOIN:
             return "[ , ]  one behind the other; in the adjoint network δ is cut in the same way"
         if node.kind is Kind.OUTPUT and not np.ndim(self.labels.value(node.inputs[0])):
@@ -275,7 +281,7 @@ class _Outline(Selection):
         self, way: Way, node: Node, gain: tuple[Label, ...], gradient: str
     ) -> tuple[Label, ...]:
         """Return the labels of a way to a vertex, which multiplies the signal by a gain."""
-        maker, weight, step, is_spread, is_held = way
+        maker, weight, step, spread, is_held = way
         labels = self._name(maker)
         if step:
             labels += named(step, step, frames(maker))
@@ -286,8 +292,8 @@ class _Outline(Selection):
             by_entry = weight[0].works_by_entry
             labels += (Label(Sort.WEIGHT, (forward,), (adjoint,), scope, gradient, by_entry),)
             labels += named(self.labels.signal_name(weight[0]), scope=scope)
-        if is_spread:
-            labels += (Label(Sort.GAIN, (), (SPREAD,), frames(node), works_by_entry=False),)
+        if spread:
+            labels += (Label(Sort.GAIN, (), (spread,), frames(node), works_by_entry=False),)
         labels += gain
         if self.is_step_of_signal(node):
             return (*labels[1:], *named(self.labels.entry_read(node), scope=frames(node)))

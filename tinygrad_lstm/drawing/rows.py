@@ -33,6 +33,7 @@ CIRCLE, SPACE = 0.26, 0.3  # inches across a junction, and between two ranks
 EDGES = 1.2  # inches left and right of one long row: borders, and arrows from what is given
 CUT_FRAME = 1000  # a row that ends inside of a module costs as much as so many arrows
 LETTERS = 24  # of a text that count: a long name is no reason for another row
+ROW = 4  # and another row as much as so many
 TOO_WIDE = 1000  # and so much an inch that does not fit
 
 
@@ -226,7 +227,7 @@ def _width(of: Vertex | Label, *, is_large: bool = False) -> float:
 
 def _costs(drawn: Skeleton, rank: list[int], given: set[int], count: int) -> list[int]:
     """Return what it costs to end a row behind each rank."""
-    costs = [1] * count
+    costs = [ROW] * count
     for arc in drawn.arcs:
         first, last = sorted((rank[arc.tail], rank[arc.head]))
         for at in range(first, last):

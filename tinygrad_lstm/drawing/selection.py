@@ -6,13 +6,15 @@ does, a signal passes the border of a loop unseen, and a loss is the end of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..engine.kind import Kind
 from ..network.flow import DELAYS, SOURCES, Flow, Node
-from .labels import Labels, step_words
+from .copies import sum_over_copies
+from .labels import Labels
 from .loss import Loss
 from .skeleton import is_matmul
 
@@ -24,14 +26,14 @@ class Way(NamedTuple):
     """The way of a signal to a vertex: the vertex it comes from, what it passes, and the one step.
 
     ``step`` says which step is picked of all that a loop hands out; empty if none is.
-    ``is_spread`` says that the signal stands for several entries, to each of which it is broadcast,
-    and ``is_held`` that every step of a loop reads it.
+    ``spread`` is the sum that gives δ of a signal which is broadcast; empty of any other.
+    ``is_held`` says that every step of a loop reads the signal.
     """
 
     maker: Node
     weight: Weight | None
     step: str
-    is_spread: bool
+    spread: str
     is_held: bool = False
 
 
@@ -194,9 +196,10 @@ class Selection:
     def way(self, wire: int) -> Way:
         """Return the way of the signal on a wire, back to the vertex that it comes from."""
         weight: Weight | None = None
-        node, step, is_spread, is_held = self.maker[wire], "", False, False
+        node, step, spread, is_held = self.maker[wire], "", "", False
         while True:
-            is_spread |= node.kind is Kind.BROADCAST
+            if node.kind is Kind.BROADCAST:
+                spread = self._sum_over_copies(node)
             is_held |= node.kind is Kind.HOLD
             is_drawn = node.kind is not Kind.BILINEAR or self.is_vertex(node)
             if not is_drawn and (port := self.weight(node)) is not None:
@@ -209,7 +212,15 @@ class Selection:
             elif self._is_through(node):
                 node = self.maker[node.inputs[0]]
             else:
-                return Way(node, weight, step, is_spread, is_held)
+                return Way(node, weight, step, spread, is_held)
+
+    def _sum_over_copies(self, node: Node) -> str:
+        """Return the sum that is δ of what a node broadcasts."""
+        before, after = (
+            np.shape(self.graph.wires[wires[0]].value)[self.maker[wires[0]].is_timed :]
+            for wires in (node.inputs, node.outputs)
+        )
+        return sum_over_copies(before, after).strip()
 
     def _is_through(self, node: Node) -> bool:
         """Return whether a node hands its signal on unseen."""
@@ -219,3 +230,14 @@ class Selection:
                 return True
         is_handing_on = node.kind in (*THROUGH, Kind.BRANCH) or self._is_same(node)
         return is_handing_on and not self.is_vertex(node)
+
+
+def step_words(at: int, steps: Sequence[int]) -> str:
+    """Return which of a loop's steps is meant, in words.
+
+    >>> step_words(3, range(4)), step_words(0, range(4)), step_words(1, (5, 6, 7))
+    ('last step', 'first step', 'step 6')
+    """
+    if len(steps) > 1 and at in (0, len(steps) - 1):
+        return "last step" if at else "first step"
+    return f"step {steps[at]}"

@@ -34,8 +34,7 @@ class Role(StrEnum):
     MODULE = "module"
 
 
-SPREAD = "Σ"  # the factor of the δ of a number that stands for several entries
-HELD = "Σₖ"  # and of a signal that every step reads
+HELD = "Σₖ"  # the factor of the δ of a signal that every step reads
 LOOSE = (Role.ALIAS, Role.END)  # vertices that stand at the edge of the network
 
 
@@ -211,11 +210,12 @@ class Arc:
 
 @dataclass
 class Skeleton:
-    """The vertices and arcs of a picture, the notes of its legend, and the row of each vertex."""
+    """The vertices and arcs of a picture, its notes and equations, and the row of each vertex."""
 
     vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    equations: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
 
 
@@ -240,7 +240,7 @@ def merge(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[
     boxes : mapping of a place to the box there
         One box may stand for several vertices.
     """
-    shown = Skeleton(notes=[*drawn.notes])
+    shown = Skeleton(notes=[*drawn.notes], equations=[*drawn.equations])
     known: dict[int, int] = {}  # the place of a vertex, by its identity
     places = []
     for at, vertex in enumerate(drawn.vertices):

@@ -13,10 +13,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .columns import narrowed
-from .joints import ATTRIBUTE, STATEMENT
+from .joints import ATTRIBUTE, STATEMENT, along, curve
+from .text import MONO_WIDTH, unescape_lines
 
 ROW_MARGIN = 2.0  # points between what is in a row and its border
 LANE = 7.0  # points between two lines beside each other
+APART = 8.0  # points more between such a line and one along a row
 BEND = 8.0  # points of a corner
 STRENGTH = 50  # by which the ends of a row are drawn to its borders
 ROW = re.compile(r"subgraph \w+_row(\d+) {")
@@ -106,7 +108,7 @@ def put_in_rows(text: str, lines: list[Line]) -> str:
         match[2]: row for row, (start, end) in spans.items()
         for match in STATEMENT.finditer(text, start, end) if not match[3]
     }  # fmt: skip
-    rows = [_corners(text[slice(*spans[row])]) for row in sorted(spans)]
+    rows = _boxes(text, row_of)
     counts = [0] * len(rows)  # of lines in the space below each row
     for line in lines:
         counts[Turn(line, row_of[line[2]], row_of[line[3]], 0, 0).space] += 1
@@ -119,7 +121,7 @@ def put_in_rows(text: str, lines: list[Line]) -> str:
         roof -= row[3] - row[1] + room
     moves = list(zip(narrowed([text[slice(*spans[row])] for row in sorted(spans)]), ups))
     text = _moved(text, spans, row_of, moves, more)
-    rows = [_corners(text[slice(*span)]) for _, span in sorted(_rows(text))]
+    rows = _boxes(text, row_of)
     places = {match[2]: match for match in STATEMENT.finditer(text) if not match[3]}
     turns = [
         Turn(line, row_of[line[2]], row_of[line[3]], _side(places[line[2]], 1),
@@ -130,7 +132,10 @@ def put_in_rows(text: str, lines: list[Line]) -> str:
     right = max([row[2] for row in rows] + [point.real for _, way in ways for point in way])
     graph, page, rest = text.partition("subgraph cluster_")
     rest = _as_wide_as(rest, right)
-    graph = _as_wide_as(graph, max(right, _right_of_words(graph)))
+    words, middle = _right_of_words(graph)
+    if words > max(right, _corners(graph)[2]):  # or it is measured anew, in other letters
+        drawn += f'words_bridge [{UNSEEN}, pos="{words:.5g},{middle:.5g}"];\n'
+    graph = _as_wide_as(graph, max(right, words))
     body, _, end = f"{graph}{page}{rest}".rpartition("}")
     return f"{body}{drawn}}}{end}"
 
@@ -140,12 +145,20 @@ def _as_wide_as(text: str, right: float) -> str:
     return BOX.sub(lambda box: re.sub(r"[^,]*(,[^,]*)$", rf"{right:.6g}\1", box[0]), text, count=1)
 
 
-def _right_of_words(graph: str) -> float:
-    """Return where the words below a picture end, which stand in the attributes of its graph."""
-    look = {key: text.strip('"') for key, text in ATTRIBUTE.findall(graph)}
+def _right_of_words(graph: str) -> tuple[float, float]:
+    """Return where the words below a picture end on the right, and where their middle line is.
+
+    The words stand in the attributes of the graph. A program without the font takes them for
+    narrower than they are.
+    """
+    attributes = reversed(ATTRIBUTE.findall(graph))  # the graph's own come first
+    look = {key: text.strip('"') for key, text in attributes}
     if "lp" not in look or "lwidth" not in look:
-        return 0.0
-    return float(look["lp"].split(",")[0]) + 36 * float(look["lwidth"])
+        return 0.0, 0.0
+    (middle, height), half = map(float, look["lp"].split(",")), 36 * float(look["lwidth"])
+    letters = max(map(len, unescape_lines(look.get("label", "").replace("\\l", "\\n"))))
+    wide = max(2 * half, letters * MONO_WIDTH * float(look.get("fontsize", "0")))
+    return middle - half + wide, height
 
 
 # --- the lines between rows -----------------------------------------------------------------------
@@ -250,6 +263,24 @@ def _rows(text: str) -> Iterator[tuple[int, tuple[int, int]]]:
             if not depth:
                 yield int(match[1]), (match.end(), match.end() + sign.end())
                 break
+
+
+def _boxes(text: str, row_of: dict[str, int]) -> list[list[float]]:
+    """Return the corners of each row; a line that leads out of it, below or above, belongs to it.
+
+    A line out of the row has more room than a line in it, since it runs along the row.
+    """
+    boxes = {row: _corners(text[slice(*span)]) for row, span in sorted(_rows(text))}
+    for match in STATEMENT.finditer(text):
+        look = dict(ATTRIBUTE.findall(match[4]))
+        if match[3] and "pos" in look and match[2] in row_of:
+            ys = [point.imag for point in along(curve(look["pos"].strip('"')))]
+            box = boxes[row_of[match[2]]]
+            if min(ys) < box[1]:
+                box[1] = min(ys) - APART
+            if max(ys) > box[3]:
+                box[3] = max(ys) + APART
+    return list(boxes.values())
 
 
 def _corners(text: str) -> list[float]:

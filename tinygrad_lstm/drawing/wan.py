@@ -90,7 +90,7 @@ class _View:
         graph = graphviz.Digraph(
             name=self.view,
             graph_attr={
-                "rankdir": "LR", "fontname": MONO, "fontsize": "9" if self.drawn.rows else "10",
+                "rankdir": "LR", "fontname": MONO, "fontsize": "8.5" if self.drawn.rows else "10",
                 "nodesep": "0.15" if self.drawn.rows else "0.25",
                 "ranksep": "0.06" if self.drawn.rows else "0.3",  # rows are for narrow pages
                 "bgcolor": "white", "newrank": "true", "labelloc": "b",

@@ -330,7 +330,34 @@ def _idiom(expression: Symbol) -> tuple[Notation, tuple[Any, ...]]:
             return SCALE, operands
         if _is_number(operands[1]):
             return SCALE, operands[::-1]
+    if notation is SUBTRACT and (above := _where_larger(*operands)) is not None:
+        return ADD, (above, operands[1])
     return notation, operands
+
+
+def _where_larger(before: Any, half: Any) -> Any:
+    """Return [a > b] of ``1 - [a < b] - 0.5 [a = b]``, of which it is the first part; else None.
+
+    A rule subtracts, so that something comes back to both operands where one is not a number.
+    """
+    if getattr(before, "notation", None) is not SUBTRACT or not isinstance(half, Symbol):
+        return None
+    one, below = before.operands
+    equal = half.operands[-1] if half.notation is HADAMARD else None
+    if not isinstance(below, Symbol) or not isinstance(equal, Symbol):
+        return None
+    if below.notation not in (LESS, GREATER) or equal.notation is not EQUAL or not _is_one(one):
+        return None
+    opposite = GREATER if below.notation is LESS else LESS
+    if {*map(str, below.operands)} != {*map(str, equal.operands)}:
+        return None
+    return Symbol.of(opposite, np.greater if opposite is GREATER else np.less, below.operands)
+
+
+def _is_one(operand: Any) -> bool:
+    value = getattr(operand, "value", operand)
+    is_number = not isinstance(operand, Symbol) or operand.name == "1"
+    return is_number and value is not None and bool(np.all(np.equal(value, 1)))
 
 
 def _is_number(operand: Any) -> bool:

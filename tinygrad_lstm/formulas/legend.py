@@ -307,13 +307,13 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
     for whole, parts in derivation.packed.items():
         own = ", ".join(called.get(name, printable(name)) for name, _ in parts)
         yield f"{called.get(whole, printable(whole))} = [{own}], side by side."
-    yield from (f"{cut(_by_step(text), 2 * WIDTH)}." for text in derivation.sequences)
+    yield from (f"{cut(told_by_step(text), 2 * WIDTH)}." for text in derivation.sequences)
 
 
-def _by_step(values: str) -> str:
+def told_by_step(values: str) -> str:
     """Return the values of a sequence, of which several at a step are told apart from the next.
 
-    >>> _by_step("t(k) = [0, 1], [2, 2], …"), _by_step("index(k) = 2, 0")
+    >>> told_by_step("t(k) = [0, 1], [2, 2], …"), told_by_step("index(k) = 2, 0")
     ('t(k) at k = 0, 1, … is [0, 1]; [2, 2]; …', 'index(k) = 2, 0')
     """
     name, _, listed = values.partition(" = ")

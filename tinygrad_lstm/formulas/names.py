@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 
 from ..engine.kind import Kind
 from ..engine.symbol import bare, constant_text
@@ -78,10 +79,10 @@ def printable(name: str) -> str:
 
 
 class Exact(float):
-    """A number that is written so that a reader can type it: as few digits or as 1/n tell it.
+    """A number that is written so that a reader can type it: as few digits or a fraction tell it.
 
-    >>> f"{Exact(0.25):g}", f"{Exact(1 / 30):g}", f"{Exact(3**-0.5):g}", f"{Exact(-1 / 3):g}"
-    ('0.25', '(1/30)', '(1/√3)', '-(1/3)')
+    >>> f"{Exact(0.25):g}", f"{Exact(1 / 30):g}", f"{Exact(3**-0.5):g}", f"{Exact(-2 / 3):g}"
+    ('0.25', '(1/30)', '(1/√3)', '-(2/3)')
     """
 
     def __format__(self, form: str) -> str:
@@ -93,4 +94,7 @@ class Exact(float):
             n = round(size**-power) if size > 1e-6 else 0
             if n > 1 and math.isclose(n ** (-1 / power), size, rel_tol=4e-16):
                 return f"{sign}(1/{root}{n})"
+        numerator, denominator = Fraction(size).limit_denominator(99).as_integer_ratio()
+        if math.isclose(numerator / denominator, size, rel_tol=4e-16):
+            return f"{sign}({numerator}/{denominator})"
         return repr(number)
