@@ -20,8 +20,8 @@ README = ROOT.parent / "README.md"
 
 # the wings in the order in which data passes them, and what each may import: only wings above it
 ALL = (
-    "interruption errors files engine network formulas compiled nn optim interop check drawing "
-    "page train data derivations tasks"
+    "interruption errors files engine network formulas compiled nn optim interop check grading "
+    "drawing page train data derivations tasks"
 )
 WINGS = {
     "interruption": "", "errors": "", "files": "errors", "data": "", "derivations": "",
@@ -32,6 +32,7 @@ WINGS = {
     "nn": "errors engine", "optim": "errors engine",
     "interop": "errors files engine nn",
     "check": "errors files engine network formulas",
+    "grading": "errors files engine network check",
     "drawing": "errors files engine network formulas check",
     "page": "errors files engine network formulas check drawing",
     "train": "errors files data engine network formulas compiled nn optim interop check drawing",

@@ -8,6 +8,7 @@ and it ends in time.
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator
@@ -835,6 +836,9 @@ COMMANDS = {
               "--rtol", "1e-6", "--seconds", "0.1"],
     "audit": ["audit", "net.py", "--hand", "hand.npz", "--of", "loss", "--digits", "3",
               "--rtol", "1e-6", "--seconds", "0.1"],
+    "grade": ["grade", "net.py", "subs", "--out", "graded", "--of", "loss", "--rubric",
+              "rubric.toml", "--jobs", "1", "--seconds", "0.1", "--program-seconds", "1",
+              "--memory", "500", "--digits", "3", "--rtol", "1e-6"],
     "draw": ["draw", "net.py", "--out", "net.dot", "--of", "loss", "--view", "both", "--style",
              "wan", "--level", "tensor", "--values", "0", "--depth", "1", "--highlight", "x",
              "--title", "t"],
@@ -856,6 +860,10 @@ def test_wrong_words_on_the_command_line_end_in_a_status(command, capsys):
     np.savez("hand.npz", x=np.ones((3, 2)))
     with open("data.csv", "w", encoding="utf-8") as file:
         file.write("x\n" + "".join(f"{n}\n" for n in range(20)))
+    with open("rubric.toml", "w", encoding="utf-8") as file:
+        file.write("points = 5")
+    os.mkdir("subs")
+    np.savez("subs/one.npz", x=np.ones((3, 2)))
     words = COMMANDS[command]
     assert main(words) in (0, 1)
     for at in range(1, len(words)):

@@ -7,11 +7,12 @@ one call is added that notes the name, the line, the steps of the loops around i
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -278,3 +279,30 @@ class _Notebook:
                     if isinstance(value, int | np.integer) and not isinstance(value, bool):
                         yield int(value)
             frame = frame.f_back
+
+
+def to_bytes(recording: Recording) -> bytes:
+    """Return a recording as the bytes of a .npz file, without an object in it."""
+    sites: dict[Site, int] = {}
+    rows = [[sites.setdefault(one.site, len(sites)), *one.steps] for one in recording.assignments]
+    table = [[x.function, x.line, x.target, x.is_added, sorted(x.reads)] for x in sites]
+    about = {"sites": table, "rows": rows, "is_cut": recording.is_cut, "error": recording.error}
+    arrays = {f"a{at}": one.value for at, one in enumerate(recording.assignments)}
+    stream = BytesIO()
+    np.savez(stream, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def from_bytes(content: bytes) -> Recording:
+    """Return the recording of some bytes (see `to_bytes`)."""
+    with np.load(BytesIO(content), allow_pickle=False) as archive:
+        about = json.loads(archive["about"].tobytes())
+        sites = [
+            Site(function, line, target, is_added, frozenset(reads))
+            for function, line, target, is_added, reads in about["sites"]
+        ]
+        assignments = [
+            Assignment(sites[site], archive[f"a{at}"], tuple(steps))
+            for at, (site, *steps) in enumerate(about["rows"])
+        ]
+    return Recording(assignments, about["is_cut"], about["error"])

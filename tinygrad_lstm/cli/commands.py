@@ -33,6 +33,7 @@ from ..formulas.derive import derive
 from ..formulas.explain import STYLES as EXPLANATIONS
 from ..formulas.explain import explain
 from ..interruption import INTERRUPTED
+from . import grading
 from .network_file import tensor_from
 from .showing import add_show
 from .silence import Terminal, silence
@@ -233,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_show(commands, loss)
     add_commands(commands)
+    grading.add_command(commands, loss)
 
     sub = commands.add_parser(
         "cache", help="remove what is kept between runs",

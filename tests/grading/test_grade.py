@@ -1,0 +1,276 @@
+"""A class graded: right and wrong submissions, hostile ones, and what students can see."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_lstm as tg
+from tinygrad_lstm.cli.commands import main
+from tinygrad_lstm.errors import FileError, UsageError
+from tinygrad_lstm.grading import grade as grading
+from tinygrad_lstm.grading.rubric import Rubric, read_rubric
+from tinygrad_lstm.grading.submissions import find_submissions
+
+NETWORK = """
+import numpy as np
+import tinygrad_lstm as tg
+layer = tg.nn.Dense(2, 2, tg.tanh, name="layer")
+layer.W.data, layer.b.data = np.array([[0.3, -0.2], [0.1, 0.5]]), np.array([0.1, 0.2])
+loss = tg.nn.squared_error(layer(np.array([[1.0, -0.5], [0.2, 0.4]])), np.ones((2, 2)))
+"""
+PROGRAM = """
+import numpy as np
+x, W, b = np.array([[1.0, -0.5], [0.2, 0.4]]), np.array([[0.3, -0.2], [0.1, 0.5]]), [0.1, 0.2]
+y = np.tanh(x @ W + b)
+dz = (y - 1.0) * (1 - y**2)
+dW, db = x.T @ dz, dz.sum(axis=0)
+"""
+
+
+def right():
+    values = {}
+    exec(PROGRAM, values)
+    return {"layer.z": values["dz"], "layer.W": values["dW"], "layer.b": values["db"]}
+
+
+def averaged():
+    return right() | {"layer.b": right()["layer.b"] / 2}
+
+
+def unexplained():
+    """Return an answer that no mistake of the library explains, in one signal."""
+    return right() | {"layer.W": right()["layer.W"] + np.array([[0.31, -0.17], [0.05, 0.23]])}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "subs").mkdir()
+    return tmp_path
+
+
+def save(folder, who, hand):
+    np.savez(folder / "subs" / f"{who}.npz", **hand)
+
+
+def run(folder, *more):
+    net, subs, out = folder / "net.py", folder / "subs", folder / "out"
+    assert main(["grade", str(net), str(subs), "--out", str(out), *more]) == 0
+    with open(out / "table.csv", newline="") as stream:
+        return {row["who"]: row for row in csv.DictReader(stream)}
+
+
+def test_a_class_is_graded(folder, capsys):
+    save(folder, "ada", right())
+    save(folder, "bob", averaged())
+    save(folder, "cleo", averaged())
+    save(folder, "dan", unexplained())
+    hand = {name: value.tolist() for name, value in right().items()}
+    (folder / "subs" / "eve.json").write_text(json.dumps(hand))
+    rows = run(folder)
+    assert {who: float(row["score"]) for who, row in rows.items()} == {
+        "ada": 10, "bob": 9, "cleo": 9, "dan": 5, "eve": 10,
+    }  # fmt: skip
+    assert rows["bob"]["first wrong"] == "layer.b" and rows["bob"]["layer.b"] == "explained"
+    assert rows["bob"]["right"] == "layer.z, layer.W"
+    assert "averaged over the batch" in rows["bob"]["mistakes"]
+    assert "No known mistake" in rows["dan"]["note"]
+    assert "2 of 5: the gradient of layer.b is averaged" in capsys.readouterr().out
+    summary = (folder / "out" / "summary.md").read_text()
+    assert "2 of 5: no wrong gradient" in summary and "1 of 5: wrong, and no mistake" in summary
+
+
+def test_a_program_is_run_only_when_asked(folder):
+    (folder / "subs" / "ada.py").write_text(PROGRAM)
+    (folder / "subs" / "bob.py").write_text(PROGRAM.replace("dz.sum", "dz.mean"))
+    assert {row["score"] for row in run(folder).values()} == {"0.0"}
+    assert "only with --run" in run(folder)["ada"]["note"]
+    rows = run(folder, "--run")
+    assert rows["ada"]["score"] == "10.0" and rows["bob"]["score"] == "9.0"
+    assert "averaged over the batch" in rows["bob"]["mistakes"]
+
+
+HOSTILE = {
+    "endless.py": "while True: pass",
+    "memory.py": "x = []\nwhile True: x.append(bytearray(10**7))",
+    "leaves.py": "import os\nos._exit(0)",
+    "dies.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    "raises.py": "class E(BaseException):\n    def __str__(self): raise E\nraise E",
+    "writes.py": "with open('big', 'wb') as f:\n    while True: f.write(bytes(10**7))",
+    "closes.py": "import os\nos.closerange(0, 100)",
+    "nothing.py": "",
+    "wrong.py": "def",
+    "cut.npz": "PK",
+    "deep.json": "[" * 100_000,
+    "list.json": "[1]",
+    "words.json": '{"layer.W": "a", "layer.b": [[1], [2, 3]], "x\\u0000<b>": 1}',
+    "=cmd|' <script>alert(1)</script>.json": "{}",
+    "a\nb.txt": "",
+}
+
+
+def test_a_hostile_submission_costs_its_own_row(folder):
+    for name, text in HOSTILE.items():
+        (folder / "subs" / name.replace("/", "⁄")).write_text(text)
+    (folder / "subs" / "link.npz").symlink_to("/etc/passwd")
+    (folder / "subs" / "empty folder").mkdir()
+    save(folder, "zoe", right())
+    rows = run(folder, "--run", "--program-seconds", "1", "--memory", "300")
+    assert len(rows) == len(HOSTILE) + 3
+    assert rows.pop("zoe")["score"] == "10.0"
+    assert {row["score"] for row in rows.values()} == {"0.0"}
+    assert all(row["note"] for row in rows.values())
+    assert "takes more than 1 seconds" in rows["endless"]["note"]
+    assert "a\\nb.txt" in rows
+    pages = [path.read_text() for path in (folder / "out" / "students").iterdir()]
+    assert len(pages) == len(HOSTILE) + 3 and not [page for page in pages if "<script>" in page]
+    assert sorted(path.name for path in folder.iterdir()) == ["net.py", "out", "subs"]
+
+
+def test_a_name_is_no_path_and_no_formula(folder):
+    save(folder, "=1+1", right())
+    save(folder, "$(reboot) ~", right())
+    assert {*run(folder)} == {"'=1+1", "$(reboot) ~"}
+    names = [path.name for path in (folder / "out" / "students").iterdir()]
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+\.html", name) for name in names)
+
+
+def numbers_of_gradients():
+    """Return the right numbers, and a wrong one's right counterpart, as people write them."""
+    return {
+        f"{abs(value):.{digits}{kind}}"
+        for array in right().values()
+        for value in array.ravel()
+        for digits in (4, 6, 9)
+        for kind in "fge"
+    }
+
+
+@pytest.mark.parametrize("reveal", ["where", "kind", "equation"])
+def test_no_right_number_is_in_any_file(folder, reveal):
+    save(folder, "bob", averaged())
+    save(folder, "dan", unexplained())
+    (folder / "subs" / "pam.py").write_text(PROGRAM.replace("dz.sum", "dz.mean"))
+    (folder / "subs" / "raise.py").write_text(PROGRAM + "\nraise ValueError(dW)")
+    run(folder, "--run", "--reveal", reveal)
+    paths = [path for path in (folder / "out").rglob("*") if path.is_file()]
+    assert len(paths) > 12
+    for path in paths:
+        text = path.read_text()
+        assert not [number for number in numbers_of_gradients() if number in text], path
+    (page,) = (folder / "out" / "students").glob("bob-*")
+    text = page.read_text()
+    assert "layer.b" in text
+    assert ("averaged over the batch" in text) == (reveal != "where")
+    assert ("The right equation" in text) == (reveal == "equation")
+
+
+def test_the_search_for_right_numbers_would_find_one(folder):
+    assert f"{abs(right()['layer.W'][0, 0]):.6g}" in numbers_of_gradients()
+
+
+def test_a_second_run_judges_only_what_changed(folder, monkeypatch):
+    save(folder, "ada", right())
+    save(folder, "bob", averaged())
+    first = run(folder)
+    judged = []
+    original = grading._judge
+
+    def count(load, task, submission, limits):
+        judged.append(submission.who)
+        return original(load, task, submission, limits)
+
+    monkeypatch.setattr(grading, "_judge", count)
+    assert run(folder) == first and judged == []
+    save(folder, "bob", right())
+    assert run(folder)["bob"]["score"] == "10.0" and judged == ["bob"]
+    (folder / "net.py").write_text(NETWORK.replace("0.3, -0.2", "0.4, -0.2"))
+    run(folder)
+    assert sorted(judged) == ["ada", "bob", "bob"]
+
+
+def test_the_formats_of_other_graders(folder):
+    save(folder, "ada", right())
+    save(folder, "bob", averaged())
+    run(folder)
+    out = folder / "out"
+    (path,) = (out / "gradescope").glob("bob-*.json")
+    results = json.loads(path.read_text())
+    assert results["score"] == 9.0
+    assert [(x["name"], x["max_score"]) for x in results["tests"]] == [
+        ("layer.W", 5.0), ("layer.b", 5.0),
+    ]  # fmt: skip
+    with open(out / "nbgrader" / "grades.csv", newline="") as stream:
+        grades = {row["student_id"]: row for row in csv.DictReader(stream)}
+    assert grades["bob"]["score"] == "9.0" and grades["bob"]["max_score"] == "10.0"
+    assert grades["bob"]["assignment"] == "net"
+    with open(out / "otter" / "final_grades.csv", newline="") as stream:
+        totals = {row["file"]: row for row in csv.DictReader(stream)}
+    assert totals["bob.npz"]["percent_correct"] == "0.9" and totals["bob.npz"]["total"] == "9.0"
+
+
+def test_a_rubric_says_what_counts(folder):
+    save(folder, "bob", averaged())
+    rubric = folder / "rubric.toml"
+    rubric.write_text(
+        'points = 20\n[signals]\n"layer.W" = 3\n"layer.b" = 1\n'
+        '[mistakes]\n"average over the batch" = 4\n'
+    )
+    row = run(folder, "--rubric", str(rubric))["bob"]
+    assert (row["score"], row["of"]) == ("16.0", "20.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("points = -1", "expected a number from 0"),
+        ("point = 1", "the nearest names are: points"),
+        ("signals = 3", r"expected a table \[signals\]"),
+        ("[signals]\nW = 'a'", "expected a number"),
+        ("[signals]\nW = 0", "all 0"),
+        ("points", "is no TOML"),
+    ],
+)
+def test_a_wrong_rubric_gets_a_clear_error(tmp_path, text, says):
+    path = tmp_path / "rubric.toml"
+    path.write_text(text)
+    with pytest.raises(FileError, match=says):
+        read_rubric(path)
+
+
+def test_a_missing_gradient_has_no_points():
+    judgement = {"asked": {"W": "right", "b": "missing"}, "mistakes": []}
+    assert Rubric().score(judgement) == 5.0 and Rubric().score({"fault": "x"}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--jobs", "0"], "--jobs is 0, expected a number from 1"),
+        (["--rubric", "none.toml"], "none.toml: No such file"),
+        (["--of", "lost"], "found no Tensor called 'lost'"),
+    ],
+)
+def test_what_cannot_be_graded_is_said(folder, capsys, more, says):
+    save(folder, "ada", right())
+    net, subs, out = (str(folder / name) for name in ("net.py", "subs", "out"))
+    assert main(["grade", net, subs, "--out", out, *more]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_without_submissions_is_said(folder):
+    with pytest.raises(UsageError, match="no submission in"):
+        find_submissions(folder / "subs")
+    with pytest.raises(UsageError, match="no folder of submissions"):
+        find_submissions(Path("none"))
+
+
+def test_the_package_grades_what_it_derives(folder):
+    """The right answer of the test is the tape's."""
+    values = {}
+    exec(NETWORK, values)
+    assert tg.compare(values["loss"], right()).ok

@@ -1,0 +1,109 @@
+"""A rubric: how many points a judgement is worth.
+
+Knows plain judgements; no network. A small TOML file says it:
+
+    points = 10.0              # of a derivation that is right
+    mistake = 1.0              # off for each mistake that is named
+    follows = 1.0              # the share of what is wrong only because of something before it
+
+    [signals]                  # how much each gradient counts; without it, each parameter as much
+    "lstm.W" = 2.0
+
+    [mistakes]                 # off for a kind of mistake, in place of the number above
+    "carry dropped" = 2.0
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError, UsageError, nearest
+
+NUMBERS = ("points", "mistake", "follows")
+TABLES = ("signals", "mistakes")
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """How many points a judgement is worth.
+
+    Attributes
+    ----------
+    points : float
+    mistake : float
+        Off for each mistake.
+    follows : float
+        The share that counts of a gradient that follows from wrong ones, or whose mistake is named.
+    signals : mapping of a name to its weight
+    mistakes : mapping of a kind to the points that are taken off
+    """
+
+    points: float = 10.0
+    mistake: float = 1.0
+    follows: float = 1.0
+    signals: Mapping[str, float] = field(default_factory=dict)
+    mistakes: Mapping[str, float] = field(default_factory=dict)
+
+    def parts(self, judgement: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+        """Return the points of each gradient that counts, and the most that it can have."""
+        states = {**judgement.get("signals", {}), **judgement.get("asked", {})}
+        weights = self.signals or dict.fromkeys(judgement.get("asked", {}), 1.0)
+        total = sum(weights.values())
+        shares = {"right": 1.0, "follows": self.follows, "explained": self.follows}
+        return {
+            name: (
+                self.points * weight / total * shares.get(states.get(name, "missing"), 0.0),
+                self.points * weight / total,
+            )
+            for name, weight in weights.items()
+            if total
+        }
+
+    def score(self, judgement: Mapping[str, Any]) -> float:
+        """Return the points of a judgement, from 0.
+
+        >>> judgement = {"asked": {"W": "explained", "b": "right"},
+        ...              "mistakes": [{"kind": "carry dropped"}]}
+        >>> Rubric().score(judgement), Rubric(mistakes={"carry dropped": 4.0}).score(judgement)
+        (9.0, 6.0)
+        """
+        off = [
+            self.mistakes.get(mistake["kind"], self.mistake)
+            for mistake in judgement.get("mistakes", ())
+        ]
+        total = sum(points for points, _ in self.parts(judgement).values())
+        return round(min(self.points, max(0.0, total - sum(off))), 6)
+
+
+def read_rubric(path: Path) -> Rubric:
+    """Return the rubric of a TOML file.
+
+    Raises
+    ------
+    UsageError, FileError
+        If there is no such file, or it is no rubric; the message says which key is wrong.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise FileError(f"{path}: is no TOML: {error}") from None
+    for key, value in data.items():
+        if key not in (*NUMBERS, *TABLES):
+            raise FileError(f"{path}: {key!r} is no key; {nearest(key, (*NUMBERS, *TABLES))}")
+        numbers = value if key in TABLES else {key: value}
+        if not isinstance(numbers, dict):
+            raise FileError(f"{path}: {key} is {value!r}, expected a table [{key}]")
+        for name, number in numbers.items():
+            is_number = isinstance(number, int | float) and not isinstance(number, bool)
+            if not is_number or not 0 <= number < float("inf"):
+                raise FileError(f"{path}: {name} is {number!r}, expected a number from 0")
+    if "signals" in data and not sum(data["signals"].values()):
+        raise FileError(f"{path}: the weights in [signals] are all 0, expected one above 0")
+    numbers = {key: value if key in TABLES else float(value) for key, value in data.items()}
+    return Rubric(**numbers)
