@@ -6,7 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
-from tinygrad_lstm.errors import ArgumentError, FileError, SignalError, TinygradError, UsageError
+from tinygrad_lstm.errors import (
+    ArgumentError,
+    FileError,
+    GradientError,
+    SignalError,
+    TinygradError,
+    UsageError,
+)
 from tinygrad_lstm.train.columns import read_columns
 from tinygrad_lstm.train.forecast import Options, load, numeric_columns, predict, resume, train
 from tinygrad_lstm.train.report import errors, write_report
@@ -250,6 +257,12 @@ def test_a_folder_that_is_not_what_it_should_be_is_refused(tmp_path, data):
     (out / "run.json").write_text(json.dumps(document)[:-20], "utf-8")
     with pytest.raises(FileError, match="cut or corrupt"):
         load(out)
+
+
+def test_a_loss_that_is_not_finite_is_said_once_and_leaves_a_checkpoint(tmp_path, data):
+    with pytest.raises(GradientError, match="is not finite first"):  # NumPy's warnings are errors
+        train(data, tmp_path / "out", options(lr=1e200))
+    assert all(np.isfinite(forecast) for _, forecast, _ in predict(load(tmp_path / "out")))
 
 
 def test_other_data_are_forecast_but_not_trained_on(tmp_path, data):

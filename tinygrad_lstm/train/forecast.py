@@ -190,11 +190,12 @@ def resume(folder: str | os.PathLike[str]) -> Run:
     run = Run(options, scaling, net, columns, source, History())
     parts = run.parts()
     loss = compile(lambda x, target: mean_squared_error(net(x), target))
-    history = fit(
-        net, run.windows(*parts["training"]), loss, update, epochs=options.epochs,
-        batch=options.batch, validation=run.windows(*parts["validation"]),
-        patience=options.patience, clip=options.clip, seed=options.seed, folder=out, resume=True,
-    )  # fmt: skip
+    with np.errstate(all="ignore"):  # `fit` says what is not finite
+        history = fit(
+            net, run.windows(*parts["training"]), loss, update, epochs=options.epochs,
+            batch=options.batch, validation=run.windows(*parts["validation"]), clip=options.clip,
+            patience=options.patience, seed=options.seed, folder=out, resume=True,
+        )  # fmt: skip
     return Run(options, scaling, net, columns, source, history)
 
 

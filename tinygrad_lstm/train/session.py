@@ -312,7 +312,9 @@ class Session:
 
     def _kept(self) -> str:
         kept = "the model has the numbers of before this update"
-        return f"; {kept}" + ("" if self.folder is None else f", {self.folder / 'last.npz'} too")
+        if self.folder is None:
+            return f"; {kept}"
+        return f"; {kept}, and {self.folder / 'last.npz'} those of the last checkpoint"
 
     _arguments: Any = None
 
