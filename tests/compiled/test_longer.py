@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_what_few_steps_do_not_show_is_seen(derived, name):
 def test_what_few_steps_do_not_show_is_seen_without_the_tape(name, monkeypatch):
     monkeypatch.setattr(longer, "MOST_KEPT", 0)  # so that no gradient is compared
     agrees(recurrence(OTHERWISE[name]), [W, U], RNG.normal(size=(T, 3)))
+
+
+def test_the_first_call_takes_little_more_memory_than_the_program():
+    net, dense = tg.nn.LSTM(16, 32, seed=0), tg.nn.Dense(32, 1, tg.sigmoid, seed=1)
+    step = tg.compile(lambda x: tg.sum(dense(net(x)[0]) ** 2), strict=True)
+    step(RNG.normal(size=(70, 3, 16)))  # what is made once
+    x, peaks = RNG.normal(size=(120, 100, 16)), []
+    for way in (step.loss_of, step):
+        tracemalloc.start()
+        way(x).backward()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    work = list(step._recordings.values())[-1].program.work.nbytes
+    assert peaks[1] < 1.2 * work < 0.6 * peaks[0]
 
 
 def test_a_gradient_of_a_gradient_needs_the_tape(monkeypatch):

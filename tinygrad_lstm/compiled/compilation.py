@@ -19,7 +19,7 @@ from .longer import Many, from_few_steps
 from .native import Native
 from .outputs import Outputs
 from .plain import Plain
-from .proof import WRONG, Function, Unsuited, is_place, prove, what_is_wrong
+from .proof import WRONG, Function, Unsuited, is_place, prove, take_numbers, what_is_wrong
 from .recording import Recording
 from .state import Watch, random_state
 
@@ -141,7 +141,8 @@ def _compiled(
 ) -> Compilation:
     """Return the program of a recording, or why there is none."""
     try:
-        proved = prove(function, items, first, watch, drawn)
+        right = take_numbers(function, items, first)
+        proved = prove(function, items, first, right, watch, drawn)
     except Unsuited as error:
         return Compilation(function.watch(items), str(error))
     derived, places = proved.derived, proved.places

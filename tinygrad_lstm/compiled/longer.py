@@ -8,6 +8,7 @@ the two says is seen while it runs with all of them, once.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from math import isqrt
@@ -22,9 +23,18 @@ from .c_source import c_program
 from .c_text import Arrays, CProgram
 from .listing import Different, Listing
 from .native import Native
-from .pattern import Follower, Pattern, along, memory
+from .pattern import Follower, Loop, Pattern, along, memory
 from .places import Buffer
-from .proof import WRONG, Function, is_place, prove, right_of, what_is_wrong
+from .proof import (
+    WRONG,
+    Function,
+    Right,
+    is_place,
+    prove,
+    right_of,
+    take_numbers,
+    what_is_wrong,
+)  # fmt: skip
 from .recording import Recording, is_floats
 from .spread import is_whole
 from .state import Watch, random_state
@@ -174,18 +184,50 @@ def from_few_steps(function: Function, items: Sequence[Any], drawn: Hashable) ->
     return why if isinstance(result, str) else result._replace(keeps=why)
 
 
-def _lengthened(
+class Few(NamedTuple):
+    """What recordings of few steps say of many.
+
+    Attributes
+    ----------
+    program : CProgram
+        Of many steps.
+    places : dict of str to int, Spread or Tensor
+        Where each source comes from.
+    operands : list of int or Tensor
+    loops : list of Loop
+        What is recorded with many steps.
+    results : list of (Structure, tuple)
+        How the outputs stand in what the function returned.
+    watch : Watch
+    """
+
+    program: CProgram
+    places: dict[str, Any]
+    operands: list[Any]
+    loops: list[Loop]
+    results: list[Any]
+    watch: Watch
+
+
+def _from_two(
     function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
-) -> Many:
-    """Return the program of many steps that follows from two recordings of few."""
+) -> Few:
+    """Return what two recordings of few steps say, of which nothing else is kept."""
     few = [shortened(items, count, n) for n in pair]
     listings = Listing(), Listing()
-    firsts = [function.record(x, listener=own) for x, own in zip(few, listings, strict=True)]
+    firsts: list[Recording] = []
+    numbers: list[Right] = []
+    for own, listing in zip(few, listings, strict=True):
+        firsts.append(function.record(own, listener=listing))
+        numbers.append(take_numbers(function, own, firsts[-1]))
     loops = Pattern(*listings, pair).loops(count)
     if not any(loop.middle for loop in loops):
         raise Different("no step more")
     watch = function.watch(items)
-    proved = [prove(function, x, own, watch, drawn) for x, own in zip(few, firsts, strict=True)]
+    proved = [
+        prove(function, own, first, right, watch, drawn)
+        for own, first, right in zip(few, firsts, numbers, strict=True)
+    ]
     in_chunks = pair if function.checkpoint else (0, 0)
     short = [c_program(x.derived, x.places, n) for x, n in zip(proved, in_chunks, strict=True)]
     *own_programs, program = (lengthened(short[0], short[1], pair, n) for n in (*pair, count))
@@ -194,16 +236,27 @@ def _lengthened(
         if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
             raise Different("other sources")
     places = proved[0].places
-    for given, own, text in zip(few, proved, own_programs, strict=True):
-        if what_is_wrong(Native(text, places), own.first, own.right, given):
+    for given, known, text in zip(few, proved, own_programs, strict=True):
+        if what_is_wrong(Native(text, places), known.first, known.right, given):
             raise Different(WRONG)
-    follower = Follower(loops, keeps=memory(loops) < MOST_KEPT)
+    return Few(program, places, proved[0].operands, loops, [x.result for x in firsts], watch)
+
+
+def _lengthened(
+    function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
+) -> Many:
+    """Return the program of many steps, which the function was seen to do."""
+    program, places, operands, loops, results, watch = _from_two(
+        function, items, drawn, count, pair
+    )
+    keeps = memory(loops) < MOST_KEPT
+    if not keeps:
+        gc.collect()  # the networks of few steps, which hold parts of large arrays
+    follower = Follower(loops, keeps)
     whole = function.record(items, listener=follower)
     follower.end()
-    is_same = all(
-        (x.result[0], is_like(x.result[1], whole.result[1])) == (whole.result[0], True)
-        for x in firsts
-    )
+    structure, outputs = whole.result
+    is_same = all(own == structure and is_like(x, outputs) for own, x in results)
     if whole.refused or not is_same or random_state() != drawn or watch.has_changed():
         raise Different("other results")
     give_back_memory()  # of what the tape held for a moment
@@ -211,4 +264,4 @@ def _lengthened(
     right = right_of(whole) if follower.keeps else (whole.loss._array, None)
     if what_is_wrong(native, whole, right, items):
         raise Different(WRONG)
-    return Many(native, whole, proved[0].operands, watch)
+    return Many(native, whole, operands, watch)

@@ -91,12 +91,8 @@ class Proved(NamedTuple):
     operands: list[Any]
 
 
-def prove(
-    function: Function, items: Sequence[Any], first: Recording, watch: Watch, drawn: Hashable
-) -> Proved:
-    """Return what is derived from a second recording, of other numbers, that is like the first.
-
-    No two of the other numbers are equal by chance, as zeros are.
+def take_numbers(function: Function, items: Sequence[Any], first: Recording) -> Right:
+    """Return the loss and the gradients of a recording, which forgets its numbers then.
 
     Raises
     ------
@@ -111,6 +107,26 @@ def prove(
         raise Unsuited("an array of whole numbers is no array there")
     right = right_of(first)
     first.forget()
+    return right
+
+
+def prove(
+    function: Function,
+    items: Sequence[Any],
+    first: Recording,
+    right: Right,
+    watch: Watch,
+    drawn: Hashable,
+) -> Proved:
+    """Return what is derived from a second recording, of other numbers, that is like the first.
+
+    No two of the other numbers are equal by chance, as zeros are.
+
+    Raises
+    ------
+    Unsuited
+        If there can be no program.
+    """
     try:
         other = function.record(items, is_changed=True)
     except Exception as error:  # of the function itself, which the first numbers suited
