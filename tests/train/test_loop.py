@@ -214,6 +214,23 @@ def test_a_culled_network_goes_on_and_comes_back_with_its_masks(tmp_path):
     assert files[0] == files[1]
 
 
+def test_a_gate_that_was_culled_is_absent_after_a_checkpoint_too(tmp_path):
+    one, other = (tg.nn.Sequential(tg.nn.LSTM(2, 3, seed=s), tg.nn.Dense(3, 1)) for s in (0, 1))
+    x, target = (np.stack(arrays, axis=1) for arrays in zip(*EQUAL, strict=True))
+
+    def loss_of(net):
+        return lambda x, target: tg.nn.mean_squared_error(net(x), target)
+
+    whole = str(tg.derive(loss_of(one)(x, target)))
+    tg.cull(one, "gradient", 1 / 3, loss=lambda: loss_of(one)(x, target), what="gates")
+    update = tg.optim.Adam(one.parameters())
+    fit(one, EQUAL, loss_of(one), update, epochs=2, folder=tmp_path, progress=False)
+    restore(tmp_path / "last.npz", other)
+    first, second = loss_of(one)(x, target), loss_of(other)(x, target)
+    assert first.item() == second.item()
+    assert str(tg.derive(second)) == str(tg.derive(first)) != whole
+
+
 def test_a_checkpoint_of_before_the_culling_takes_the_masks_off(tmp_path):
     setup = Setup()
     setup.fit(folder=tmp_path, epochs=1)
