@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import json
 import re
 import zlib
 
@@ -255,6 +256,8 @@ def test_without_answers_no_right_number_is_in_the_file(compared):
     assert not any("backward" in x or "delta" in x or "value" in x for x in data["signals"])
     assert data["report"]["first_name"] == "lstm.b.i" and not data["report"]["equations"]
     assert "δ" not in "".join(re.findall(r"<svg.*?</svg>", without.html, re.S))
+    mistake = data.pop("report")["mistakes"]  # is said in terms of δ
+    assert mistake and "δ" not in json.dumps(data, ensure_ascii=False)
 
 
 def test_without_answers_a_mistake_is_told_without_its_factor():

@@ -53,7 +53,10 @@ class Pictures:
         self.signals, self.view = signals, view
         self.notes: list[str] = []
         _, _, skeleton, network = draw_parts(loss, view, None)
-        self.marks, self.remarks = legend_texts(skeleton)
+        marks, remarks = legend_texts(skeleton)
+        is_whole = view == "both"  # else what is said of the adjoint network is an answer
+        self.marks = marks if is_whole else [row[:2] for row in marks]
+        self.remarks = remarks if is_whole else []
         once, _, skeleton, _ = draw_parts(network, view, None, legend=False)
         every, _, whole, _ = draw_parts(network, view, None, every_step=True, legend=False)
         arrows = _Arrows(network, whole, signals)

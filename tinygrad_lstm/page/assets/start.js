@@ -45,9 +45,9 @@ byId("search").oninput = event => list(event.target.value);
 byId("theme").onclick = () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; tools(); show(false); showSignal(); };
 for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => zoom(Number(button.dataset.zoom));
 byId("help").onclick = () => byId("about").showModal();
-byId("about").append(make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)])),
+byId("about").append(make("button", { type: "button", autofocus: true, onclick: () => byId("about").close() }, "Close"), make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)])),
   make("h2", {}, "Marks"), make("table", { class: "marks" }, make("tbody", {}, ...PAGE.marks.map((texts, n) => make("tr", {}, ...texts.map(text => make(n ? "td" : "th", {}, text)))))),
-  ...PAGE.remarks.map(text => make("p", {}, text)), make("button", { type: "button", autofocus: true, onclick: () => byId("about").close() }, "Close"));
+  ...PAGE.remarks.map(text => make("p", {}, text)));
 byId("notes").append(...PAGE.notes.map(text => make("p", { class: "note" }, text)));
 const phases = PLACES.map(x => x.run.phase);
 byId("track").replaceChildren(...["forward", "backward", "gradients"].filter(x => phases.includes(x)).map(phase => {
