@@ -1337,3 +1337,10 @@ def test_sums_over_the_same_axes_are_one_and_a_minus_stands_before_them():
     text = " ".join(str(check(tg.nn.squared_error(h, np.zeros((2, 4))))).split())
     assert "δq = Σₖ Σ over axis 0 of (δhₖ ∘ (tanh(xₖ) − hₖ₋₁))" in text
     assert "δw = −Σₖ (Σ over axis 0 of (" in text
+
+
+def test_a_product_and_a_quotient_stand_in_brackets_in_one_another():
+    a, b, c = (drawn(2, 3, name=name) for name in ("a", "b", "c"))
+    text = str(check(tg.sum(tg.sin(a * b / c) * tg.cos(a / c * b))))
+    assert "(a ∘ b) / c" in text and "(a / c) ∘ b" in text
+    assert r"\left(a \circ b\right) / c" in tg.derive(tg.sum(tg.sin(a * b / c))).latex()

@@ -17,7 +17,7 @@ from .letters import base_and_number
 from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
-from .rewriting import rewrite
+from .rewriting import in_brackets, rewrite
 from .rules import rule_name
 
 # fmt: off
@@ -157,7 +157,7 @@ def _summed(term: Term) -> str:
 
 def formula(expression: Any) -> str:
     """Return a formula in LaTeX, with the step of each signal as its subscript."""
-    put = rewrite(expression, leaf=_leaf)
+    put = in_brackets(rewrite(expression, leaf=_leaf))
     text = put.latex() if isinstance(put, Symbol) else f"{put:g}"
     return re.sub(r"√(\d+)", r"\\sqrt{\1}", text)
 

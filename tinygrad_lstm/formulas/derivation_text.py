@@ -19,7 +19,7 @@ from .layout import page
 from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
-from .rewriting import rewrite
+from .rewriting import in_brackets, rewrite
 from .rules import rule_name
 from .simplify import is_number
 
@@ -71,7 +71,7 @@ def written(formula: Any) -> str:
 
 def plain(formula: Any) -> str:
     """Return a formula as text, with the step of what no signal is in brackets: t(k)."""
-    return str(rewrite(formula, leaf=_leaf)).replace("-", "−")
+    return str(in_brackets(rewrite(formula, leaf=_leaf))).replace("-", "−")
 
 
 def _with_subscripts(text: str) -> str:

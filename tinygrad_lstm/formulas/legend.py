@@ -118,7 +118,10 @@ def _notation(derivation: Derived, terms: list[Term], dummies: Dummies) -> Itera
             "the sum over all steps, and Σ without an axis the sum over all entries."
         )
     x, W, y = dummies["x"], dummies["W"], dummies["y"]
-    yield f"{x}, {W}, {y} and other letters that are no signals stand for any signal or number."
+    yield (
+        f"In sentences and rules, {x}, {W}, {y} and other letters that are no signals are "
+        "placeholders."
+    )
     yield (
         f"∘ multiplies entry by entry; {x} {W} is a product of matrices, and comes before ∘; a "
         f"number in front, as in 2 {x}, multiplies every entry."
@@ -185,10 +188,15 @@ def how_to_read(
     if any(term.loop is not None for term in back):
         yield "A parameter is the same at every step, so its gradient is a sum over the steps."
     yield from _order(derivation, forward, back)
+    if any(group.starts == "first" for group in backward):
+        yield "An initial value stands before step 0: its δ has the summands of later steps alone."
     texts = [str(term.formula) for term in back]
-    if any(" ∘ " in x and " / " in x for x in texts):
-        a, b, c = dummies["a"], dummies["b"], dummies["c"]
-        yield f"∘ and / go from left to right: {a} ∘ {b} / {c} is ({a} ∘ {b}) / {c}."
+    if any(re.search(r"softplus\(-.* softplus\(", x) for x in _texts(forward)):
+        x, t = dummies["x"], dummies["t"]
+        yield (
+            f"softplus({x}) ∘ (1 − {t}) and softplus(−{x}) ∘ {t} hand back δ ∘ σ({x}) ∘ (1 − {t}) "
+            f"and −δ ∘ σ(−{x}) ∘ {t}, which is δ ∘ (σ({x}) − {t}) in all."
+        )
     yield from _marks(texts, dummies, _texts(forward))
 
 
@@ -287,7 +295,10 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
         yield f"Given are {'; '.join(groups)}."
     if starts:
         own = ", ".join(f"{name} {shape}" for name, shape in starts.values())
+        of_step = [name for name, _ in starts.values() if re.search(r"_\d$", name)]
         yield f"Given as initial values are {own}."
+        if of_step:
+            yield f"{of_step[0]} is a name, and not a signal at step {of_step[0][-1]}."
     if at_each_step:
         steps = next(shape[0] for x, shape in named.values() if x.wire in read)
         yield (

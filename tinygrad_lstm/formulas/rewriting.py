@@ -13,6 +13,7 @@ import numpy as np
 from ..engine.symbol import (
     ATOM,
     COMPARE,
+    DIVIDE,
     HADAMARD,
     MATRIX,
     PREFIX,
@@ -24,6 +25,7 @@ from ..engine.symbol import (
 from ..network.parameters import key_of
 
 OUTER = Notation("{0}ᵀ {1}", r"{{{0}}}^\top \, {1}", MATRIX, (ATOM, PREFIX))
+BRACKETS = Notation("({0})", r"\left({0}\right)", ATOM, (COMPARE,))
 MARKED = Notation("⟨{0}⟩", r"\boxed{{{0}}}", ATOM, (COMPARE,))
 
 
@@ -187,3 +189,37 @@ def with_axes(formula: Any) -> Any:
         return with_operands(old, operands, form)
 
     return rewrite(formula, said)
+
+
+def in_brackets(formula: Any) -> Any:
+    """Return a formula with brackets where ∘ and / follow one another.
+
+    >>> a, b, c = map(Symbol, "abc")
+    >>> in_brackets(a * b / c), in_brackets(a / b * c), in_brackets(2 * a / b)
+    ((a ∘ b) / c, (a / b) ∘ c, 2 a / b)
+    """
+
+    def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        is_product = old.notation is HADAMARD and _are_signals(operands)
+        if is_product or old.notation is DIVIDE:
+            inner = _is_quotient if is_product else _is_product
+            operands = tuple(
+                Symbol.of(BRACKETS, _itself, (x,)) if inner(x) else x for x in operands
+            )
+        return with_operands(old, operands)
+
+    return rewrite(formula, put)
+
+
+def _are_signals(operands: tuple[Any, ...]) -> bool:
+    """Return whether a product is written with ∘, not with a number in front, or as a square."""
+    return operands[0] is not operands[1] and all(isinstance(x, Symbol) for x in operands)
+
+
+def _is_product(formula: Any) -> bool:
+    is_product = isinstance(formula, Symbol) and formula.notation is HADAMARD
+    return is_product and _are_signals(formula.operands)
+
+
+def _is_quotient(formula: Any) -> bool:
+    return isinstance(formula, Symbol) and formula.notation is DIVIDE

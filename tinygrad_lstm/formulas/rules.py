@@ -147,14 +147,17 @@ def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
     if isinstance(primitive, str):
         a, b = dummies["a"], dummies["b"]
         return {
-            TAKING: (f"{y} has entries of {x}", f"an entry of δ{x} is Σ δ over its places in {y}"),
+            TAKING: (
+                f"{y} has entries of {x}",
+                f"each δ goes back to the place in {x} that its entry is from, in a sum",
+            ),
             REPEATING: (f"{y} repeats {x}", f"δ{x} is Σ δ over the copies of {x}"),
             "-x": (f"{y} = -{x}", f"δ{x} = -δ"),
             "-": (f"{y} = -{a} - {b}", f"δ{a} = -δ, δ{b} = -δ"),
             "+-": (f"{y} = {a} - {b}", f"δ{a} = δ, δ{b} = -δ"),
         }[primitive]
     if primitive.notation is TOTAL:
-        return f"{y} = Σ {x}", f"δ{x} = δ for every entry of {x}"
+        return f"{y} = Σ {x}", f"δ{x} = δ, the same for every entry of {x}"
     values, parameters = primitive.samples()[0]
     values = values[:1] * len(values) if use.is_square else values
     is_one = len(values) == 1 or use.is_square or use.number >= 0
