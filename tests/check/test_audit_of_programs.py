@@ -358,11 +358,14 @@ def test_a_recording_keeps_copies_indices_and_steps(tmp_path):
         "    a[k] = k + 1\n"
         "    a += 1\n"
         "d = {'b': a, 'c': [1, 2]}\n"
+        "h = []\n"
+        "h.append(np.add(2, 3))\n"
         "d['e'], (f, *g) = 3.0, (4, 5)\n"
     )
     recording = record(path)
     kept = [(x.site.target, x.steps, x.value.tolist()) for x in recording.assignments]
     assert kept == [
         ("a", (), [0, 0]), ("a", (0,), 1), ("a", (0,), [2, 1]), ("a", (1,), 2), ("a", (1,), [3, 3]),
-        ("d['b']", (), [3, 3]), ("d['c']", (), [1, 2]), ("d['e']", (), 3), ("f", (), 4),
+        ("d['b']", (), [3, 3]), ("d['c']", (), [1, 2]), ("h", (), []), ("h", (), 5),
+        ("d['e']", (), 3), ("f", (), 4),
     ]  # fmt: skip

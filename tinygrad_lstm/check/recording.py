@@ -155,7 +155,10 @@ class _Notes(ast.NodeTransformer):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             return node
         name, of = call.func.attr, call.func.value
-        if name in ("append", "insert", "appendleft") and call.args and _is_plain(call.args[-1]):
+        if name == "append" and call.args and _is_plain(of):
+            last = ast.Subscript(of, ast.UnaryOp(ast.USub(), ast.Constant(1)))
+            return [node, *self._call(node, of, last, call, False)]
+        if name in ("insert", "appendleft") and call.args and _is_plain(call.args[-1]):
             return [node, *self._call(node, of, call.args[-1], call, False)]
         if name == "at" and call.args and _is_plain(call.args[0]):
             return [node, *self._call(node, call.args[0], call.args[0], call, True)]
