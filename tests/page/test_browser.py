@@ -9,8 +9,6 @@ import tinygrad_lstm as tg
 from support import networks
 from support.browser import browser, open_page, requests
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 EVIL = "<img src=x onerror=document.title='broken'>"
 
 
