@@ -449,7 +449,8 @@ def test_the_signal_to_give_next_leads_to_every_wrong_gradient(network):
 
 
 def test_two_mistakes_of_a_pair_say_two_things():
-    pair = [Diagnosis((SimpleNamespace(says="δh is −1 times what it should be"),), 1.0, 1)] * 2
+    slip = SimpleNamespace(says="δh is −1 times what it should be", at_rate=None)
+    pair = [Diagnosis((slip,), 1.0, 1)] * 2
     tried = []
     state = SimpleNamespace(
         effects=SimpleNamespace(likely=lambda *_: [tuple(pair)]), paired=[], is_explained=False,

@@ -65,3 +65,27 @@ def test_noise_alone_is_not_named(case):
 
 def test_each_network_has_ten_mistakes_or_more():
     assert all(len(network.mistakes) > 9 for network in strangers.NETWORKS.values())
+
+
+PAIRS = [
+    ("chars", "Whh-not-transposed", "bias-of-dWhh"), ("chars", "carry-reset", "rate"),
+    ("chars", "bracket", "decay"), ("columns", "slopes-missing", "C-carry-reset"),
+    ("columns", "b-averaged", "x-then-h"), ("columns", "C-for-before", "f-left-out"),
+    ("gated", "U-not-transposed", "r-sign"), ("gated", "z-r-exchanged", "1-z-path-missing"),
+    ("gated", "slopes-missing", "h-for-q"), ("normed-lstm", "both-constant", "h-carry-missing"),
+    ("normed-lstm", "gains-missing", "state-carry-missing"),
+    ("causal", "diagonal-alone", "scale-missing"), ("causal", "P-not-transposed", "mean-forgotten"),
+    ("convolved", "mask-missing", "b-averaged"), ("convolved", "pool-to-all", "decay"),
+    ("translator", "slopes-missing", "last-loss-alone"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["all", "parameters"])
+@pytest.mark.parametrize("names", PAIRS, ids="+".join)
+def test_two_slips_are_named_together(names, given):
+    first = compared(strangers.case(*names), given).mistakes[0]
+    network, *slips = names
+    kinds = [strangers.NETWORKS[network].mistakes[slip][2].split(" or ") for slip in slips]
+    assert first.left == 0 and len(first.mistakes) == 2, first.says
+    one, other = (mistake.kind for mistake in first.mistakes)
+    assert (one in kinds[0] and other in kinds[1]) or (one in kinds[1] and other in kinds[0])

@@ -103,6 +103,9 @@ class Comparison:
                 mistakes = self._at_one_step(seconds) or diagnose(
                     *self.evidence, seconds=seconds, begun=mistakes.search, **how
                 )
+                is_partly = bool(mistakes) and bool(mistakes[0].left) and not mistakes.is_cut
+                if is_partly and how.get("pairs", True):
+                    mistakes = self._at_one_step(seconds, pairs=True) or mistakes
         mistakes.search = None
         self.__dict__["mistakes"] = mistakes
         return mistakes
@@ -132,8 +135,8 @@ class Comparison:
             mistakes = self._at_one_step(SECONDS) or mistakes
         return mistakes
 
-    def _at_one_step(self, seconds: float) -> Diagnoses:
-        """Return the single mistakes at one step that explain all wrong gradients.
+    def _at_one_step(self, seconds: float, pairs: bool = False) -> Diagnoses:
+        """Return the mistakes at one step that explain all wrong gradients, single ones or pairs.
 
         If there are any, the report uses the unfolded network from then on.
         """
@@ -145,8 +148,8 @@ class Comparison:
         ):
             return Diagnoses()
         unfolded = self._look(view.unfolded)
-        mistakes = diagnose(*unfolded, pairs=False, parts=False, seconds=seconds)
-        if not mistakes:
+        mistakes = diagnose(*unfolded, pairs=pairs, parts=pairs, is_again=True, seconds=seconds)
+        if _leaves_some(mistakes):
             return Diagnoses()
         self.__dict__["evidence"] = unfolded
         return mistakes

@@ -5,6 +5,7 @@ Knows mistakes; not how they are found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,3 +66,25 @@ class Diagnoses(list[Diagnosis]):
 
     is_cut = False
     search: Any = None
+
+
+def ranked(several: Iterable[Diagnosis]) -> list[Diagnosis]:
+    """Return diagnoses, the best first; those of one sentence are one."""
+    by_sentence: dict[str, Diagnosis] = {}
+    for diagnosis in sorted(several, key=_order):
+        by_sentence.setdefault(diagnosis.says, diagnosis)
+    return list(by_sentence.values())
+
+
+def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:
+    """Return the sort key of a diagnosis.
+
+    A whole explanation comes before a part, and one mistake before two; then the likelier mistake,
+    then the one that explains more, then the one at fewer places, then the name.
+    """
+    ranks = sorted((mistake.rank for mistake in diagnosis.mistakes), reverse=True)
+    return (
+        diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left,
+        sum(len(mistake.members) for mistake in diagnosis.mistakes), diagnosis.where,
+        diagnosis.says,
+    )  # fmt: skip

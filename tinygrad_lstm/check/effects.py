@@ -5,7 +5,7 @@ Knows judgements and diagnoses; no mistake is made here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,10 +13,12 @@ import numpy as np
 from ..engine.limit import Interruptible
 from .blame import Judgement
 from .diagnosis import Diagnosis
+from .mistakes import Mistake
 
 PAIRS = 5000  # of the likeliest, that are tried
 WIDTH = 1024  # numbers to which the effect of a mistake comes down, when pairs are sought
 MOSTLY = 0.5  # the least weight of a mistake in a sum
+RATED = 200  # pairs with a mistake of any size that are tried
 BLOCK = 250  # effects that are compared with the others between two looks at the clock
 Pair = tuple[Diagnosis, Diagnosis]
 
@@ -134,3 +136,19 @@ class Effects:
             apart, near = apart[nearest], near[nearest]
         best = apart[np.argsort(-near, kind="stable")]
         return [(tried[first[at]], tried[second[at]]) for at in best]
+
+
+def mistakes_of(likely: Iterable[Pair]) -> Iterator[tuple[Mistake, ...]]:
+    """Yield the mistakes of pairs; of those with a size to be found, which take long, only some.
+
+    Of one sentence, one mistake reads as if the other undid it.
+    """
+    left = RATED
+    for one, other in likely:
+        several = (*one.mistakes, *other.mistakes)
+        if one.says == other.says:
+            continue
+        is_rated = any(mistake.at_rate is not None for mistake in several)
+        left -= is_rated
+        if not is_rated or left >= 0:
+            yield several

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,8 @@ from ..engine.limit import Clock, Interruptible, TimeUp
 from ..network.flow import reachable
 from ..network.view import Answer, View
 from .blame import Judgement
-from .diagnosis import Diagnoses, Diagnosis
-from .effects import Effects, Pair
+from .diagnosis import Diagnoses, Diagnosis, ranked
+from .effects import Effects, Pair, mistakes_of
 from .mistakes import MayBe, Mistake, any_size, joint_mistake, mistakes, with_rates, without
 from .noise import noise
 from .screen import Screen
@@ -33,9 +32,11 @@ from .together import Together, chunks
 from .trials import NO_ROOM, SECONDS, Trials
 
 MORE = 200  # pairs that are tried after one that explains all
+AGAIN = 500  # pairs that are tried in another network of the same loss
 MOST = 10  # diagnoses in the result
 COMPARED = 5  # of them, from the rest of which a signal to give is to tell the first
 PAIRED = 3000  # single mistakes, the likeliest, of which pairs are made
+SOME_SIZE = 2.0  # of a mistake of any size, for its effect
 LARGE = 1e6  # an effect, relative to the gradients, that explains nothing
 
 
@@ -47,6 +48,7 @@ def diagnose(
     seconds: float = SECONDS,
     pairs: bool = True,
     parts: bool = True,
+    is_again: bool = False,
     watch: Callable[[list[Pair]], Iterable[Pair]] = iter,
     begun: Search | None = None,
 ) -> Diagnoses:
@@ -63,6 +65,9 @@ def diagnose(
         Whether to try two mistakes at once where no single one explains all wrong gradients.
     parts : bool
         Whether mistakes count, too, that explain only some of the wrong gradients.
+    is_again : bool
+        Whether another network of the same loss was searched: what does not depend on the network
+        is left out then, and fewer pairs are tried.
     watch : (list of pairs) -> the same, one by one
         To show the progress.
     begun : Search, optional
@@ -75,19 +80,18 @@ def diagnose(
             if search is None:
                 search = Search(view, answers, allowed)
                 if search.wrong:
-                    search.try_singles(parts and not search.is_noise)  # noise has no parts
+                    search.try_singles(
+                        parts and not search.is_noise, is_again
+                    )  # noise has no parts
             if pairs and search.wrong and not search.is_explained and not search.is_noise:
-                search.try_pairs(watch)
+                search.try_pairs(watch, AGAIN if is_again else None)
             result.is_cut = False
         if search is None:
             return result
         result.search = None if result.is_cut else search
         whole = [x for x in search.diagnoses if not x.left]
         part = search.diagnoses if parts and not search.is_noise else []
-        by_sentence: dict[str, Diagnosis] = {}  # diagnoses of one sentence are one
-        for diagnosis in sorted(whole or part, key=_order):
-            by_sentence.setdefault(diagnosis.says, diagnosis)
-        best = list(by_sentence.values())[:MOST]
+        best = ranked(whole or part)[:MOST]
         is_only = bool(whole) and len(best) == 1 and not result.is_cut
         apart = ""
         with suppress(TimeUp):
@@ -125,7 +129,7 @@ class Search:
             key: Judgement(answers[key], value, allowed[key])
             for key, value in Interruptible(self.trials.expected.items())
         }
-        self.wrong = _count_wrong(self.base.values())
+        self.wrong = sum(not x.follows for x in Interruptible(self.base.values()))
         self.is_noise = noise([x for x in self.base.values() if not x.follows]) is not None
         residuals = ((x.residual, key) for key, x in Interruptible(self.base.items()))
         self.residuals = sorted(residuals, reverse=True)
@@ -143,7 +147,7 @@ class Search:
         """Whether a mistake, or two, explain all wrong gradients."""
         return any(not x.left for x in self.diagnoses)
 
-    def try_singles(self, parts: bool) -> None:
+    def try_singles(self, parts: bool, is_again: bool = False) -> None:
         """Try single mistakes: those that may explain all, and then, if asked for, the others."""
         above = [(x.follows, self._above(x.answer.wire)) for x in self.base.values()]
         at_fault = [wires for follows, wires in above if not follows]
@@ -179,24 +183,42 @@ class Search:
             self.try_repeated()
             if self.is_explained:
                 return
+        if not is_again:
+            self._try_any_size()
+
+    def _try_any_size(self) -> None:
         for mistake in self._unsettled(
             any_size(self.view, largest_of_leaves(self.view, self.answers))
         ):
-            self.attempt((mistake,), may_pair=False)  # with another, it explains too much
+            self.attempt((mistake,), may_pair=False)  # of one leaf, it explains too much
+            if mistake.members and mistake.at_rate is not None:
+                with suppress(*NO_ROOM):
+                    self._note_effect(mistake)
+
+    def _note_effect(self, mistake: Mistake) -> None:
+        """Keep a mistake of any size for pairs: the plane of two effects holds every size."""
+        assert mistake.at_rate is not None
+        now = self._judgements((mistake.at_rate(SOME_SIZE),))
+        with suppress(ValueError):  # of another shape
+            self.paired.append(
+                Diagnosis((mistake,), np.inf, self.wrong, effect=self.effects.of(now))
+            )
 
     def try_repeated(self) -> None:
         """Try each slip at those of its places where it explains the most: one slip, made there.
 
         The places are those at which the effects add up to the author's differences.
         """
-        slips: dict[tuple[str, str], list[Diagnosis]] = {}
+        slips: dict[tuple[str, str], dict[str, Diagnosis]] = {}
         for diagnosis in self.paired:
             (mistake,) = diagnosis.mistakes
             for group in mistake.groups:
-                slips.setdefault((mistake.kind, group), []).append(diagnosis)
+                slips.setdefault((mistake.kind, group), {})[mistake.says] = diagnosis
         position = {wire: at for at, x in enumerate(self.view.adjoint.nodes) for wire in x.outputs}
         several = (
-            joint_mistake([x.mistakes[0] for x in self.effects.adding_up(members)], position)
+            joint_mistake(
+                [x.mistakes[0] for x in self.effects.adding_up([*members.values()])], position
+            )
             for members in Interruptible(slips.values())
             if len(members) > 2
         )
@@ -229,15 +251,12 @@ class Search:
 
         return reachable([wire], inputs)
 
-    def try_pairs(self, watch: Callable[[list[Pair]], Iterable[Pair]]) -> None:
+    def try_pairs(
+        self, watch: Callable[[list[Pair]], Iterable[Pair]], most: int | None = None
+    ) -> None:
         """Try two mistakes at once, the likeliest first, and some more after the first that do."""
         left = MORE
-        # of one sentence, one mistake reads as if the other undid it
-        pairs = (
-            (*one.mistakes, *other.mistakes)
-            for one, other in watch(self.effects.likely(self.paired))
-            if one.says != other.says
-        )
+        pairs = mistakes_of(watch(self.effects.likely(self.paired)[:most]))
         for _ in self.attempts(pairs):
             left -= self.is_explained
             if not left:
@@ -375,21 +394,3 @@ class Search:
             ]
 
         return may_explain
-
-
-def _count_wrong(several: Iterable[Judgement]) -> int:
-    return sum(not x.follows for x in Interruptible(several))
-
-
-def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:
-    """Return the sort key of a diagnosis.
-
-    A whole explanation comes before a part, and one mistake before two; then the likelier mistake,
-    then the one that explains more, then the one at fewer places, then the name.
-    """
-    ranks = sorted((mistake.rank for mistake in diagnosis.mistakes), reverse=True)
-    return (
-        diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left,
-        sum(len(mistake.members) for mistake in diagnosis.mistakes), diagnosis.where,
-        diagnosis.says,
-    )  # fmt: skip

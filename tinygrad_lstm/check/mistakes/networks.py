@@ -244,9 +244,12 @@ class Networks:
             node = self.sender.get(wire)
         return wire
 
-    def everywhere_alike(self, node: Node, slip: str) -> tuple[str, str]:
-        """Return the groups of a slip that people make everywhere, or everywhere in a loop."""
-        return f"all: {slip}", f"loop {node.loop}: {slip}"
+    def everywhere_alike(self, node: Node, slip: str) -> tuple[str, ...]:
+        """Return the groups of a slip: everywhere, everywhere in a loop, in all of one shape."""
+        shape = ""
+        if node.outputs and 0 <= node.outputs[0] < len(self.network.wires):
+            shape = str(np.shape(self.value(node.outputs[0]))[node.is_timed :])
+        return f"all: {slip}", f"loop {node.loop}: {slip}", f"shape {shape}: {slip}"
 
     def is_running_sum(self, node: Node) -> bool:
         """Whether the signal of a node of the adjoint network adds up over the steps of a loop."""

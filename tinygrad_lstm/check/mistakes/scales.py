@@ -194,13 +194,14 @@ def any_penalties(nets: Networks) -> Iterator[Mistake]:
 
 def _penalty(nets: Networks, node: Node, maker: Node, rate: float) -> Mistake:
     where, value = nets.makes(node), nets.value(node.inputs[0])
+    role = "weights" if sum(size > 1 for size in np.shape(value)) > 1 else "biases"
     number = factor_text(rate)
     fresh = Node(Kind.GAIN, gain=rate * value, scale=operator.add)
     return Mistake(kind="penalty", where=where, says=f"{number} {where} is added to the gradient "
                    f"of {where}, as the derivative of the penalty {number}/2 Σ {where}², which the "
                    "loss does not have", right=f"δ{where}", wrong=f"δ{where} + {number} {where}",
                    change=Change.behind(maker, fresh),
-                   groups=(nets.whole(where), "all", f"all of {np.ndim(value)} axes"),
+                   groups=(nets.whole(where), "all", f"all {role}"),
                    at_rate=lambda other: _penalty(nets, node, maker, other))  # fmt: skip
 
 

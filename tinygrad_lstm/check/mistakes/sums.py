@@ -65,7 +65,8 @@ def _shares(
     for kind, share, wrong, weights in shares:
         yield Mistake(kind=kind, where=where, says=f"the gradient of {where} {share}", right=right,
                       wrong=wrong, change=Change.weigh(node, 0, weights),
-                      groups=(f"{nets.whole(where)} {share}", f"all {share}"))  # fmt: skip
+                      groups=(f"{nets.whole(where)} {share}",
+                              *nets.everywhere_alike(node, share)))  # fmt: skip
 
 
 def batch_sums(nets: Networks) -> Iterator[Mistake]:

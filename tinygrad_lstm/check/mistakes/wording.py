@@ -11,12 +11,17 @@ from collections.abc import Sequence
 ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth", 7: "seventh"}
 
 
+NOTHING = 1e-9  # a factor that is 0 but for rounding
+
+
 def factor_text(size: float) -> str:
     """Return a factor as people write it.
 
     >>> factor_text(-1.0), factor_text(0.5), factor_text(3.0)
     ('−1', '1/2', '3')
     """
+    if abs(size) < NOTHING:
+        return "0"
     return "1/2" if size == 0.5 else f"{size:.6g}".replace("-", "−")
 
 
