@@ -85,6 +85,29 @@ def test_a_mean_of_single_precision_follows_from_few_steps(derived):
     assert derived == [*longer.FEW[0]] * 2
 
 
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_lengths_of_many_steps_are_an_argument(derived, checkpoint):
+    lstm, dense = tg.nn.LSTM(3, 4, seed=0), tg.nn.Dense(4, 2, seed=1)
+
+    def loss_of(x: Any, lengths: Any) -> tg.Tensor:
+        out, (last, _) = lstm(x, lengths=lengths)
+        return tg.nn.mean_squared_error(dense(out), 0.0 * dense(out), lengths=lengths) + tg.sum(
+            last
+        )
+
+    step = tg.compile(loss_of, strict=True, checkpoint=checkpoint)
+    for lengths in ([T, 3, 50], [1, T, 89], [70, 71, 72]):
+        results = []
+        for way in (loss_of, step):
+            lstm.zero_grad()
+            loss = way(np.sin(np.arange(T * 9.0)).reshape(T, 3, 3), np.array(lengths))
+            loss.backward()
+            results.append([loss.data, *(leaf.grad for leaf in lstm.parameters())])
+        for right, given in zip(*results, strict=True):
+            np.testing.assert_allclose(given, right, rtol=1e-10, atol=1e-12)
+    assert derived == [*longer.FEW[0]] and "keeps all steps" not in step.report()
+
+
 OTHERWISE = {
     "one step in the middle": lambda h, k, x: h * 2.0 if k == 44 else h,
     "many steps": lambda h, k, x: h * 0.5 if len(x) > 50 else h,

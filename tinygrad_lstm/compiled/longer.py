@@ -36,7 +36,7 @@ from .proof import (
     what_is_wrong,
 )  # fmt: skip
 from .recording import Recording, is_floats
-from .spread import is_whole
+from .spread import Spread, is_whole
 from .state import Watch, random_state
 
 FEW = ((17, 19), (23, 29), (31, 37))  # pairs of numbers of steps, prime to most sizes
@@ -66,8 +66,8 @@ def _part(x: Any, count: int, few: int) -> Any:
     array = x._array if isinstance(x, Tensor) else x
     index = tuple(slice(few if n == count else n) for n in array.shape)
     part = np.ascontiguousarray(array[index])
-    if not isinstance(x, Tensor):
-        return part
+    if not isinstance(x, Tensor):  # of whole numbers such that fit few steps, as lengths have to
+        return np.minimum(part, few) if part.dtype.kind in "iu" else part
     short = constant(part, x.name)
     short.requires_grad = x.requires_grad
     return short
@@ -196,8 +196,8 @@ class Few(NamedTuple):
     operands : list of int or Tensor
     loops : list of Loop
         What is recorded with many steps.
-    results : list of (Structure, tuple)
-        How the outputs stand in what the function returned.
+    recordings : list of Recording
+        Which have forgotten their numbers.
     watch : Watch
     """
 
@@ -205,7 +205,7 @@ class Few(NamedTuple):
     places: dict[str, Any]
     operands: list[Any]
     loops: list[Loop]
-    results: list[Any]
+    recordings: list[Recording]
     watch: Watch
 
 
@@ -233,22 +233,35 @@ def _from_two(
     *own_programs, program = (lengthened(short[0], short[1], pair, n) for n in (*pair, count))
     buffers = ((*x.sources, *x.arrays.results) for x in short)
     for x, y in zip(*buffers, strict=True):
-        if x.source and not is_place(proved[0].places[x.source], proved[1].places[y.source]):
+        if not x.source:
+            continue
+        own, other = proved[0].places[x.source], proved[1].places[y.source]
+        if not is_place(_placed(own, firsts[0], firsts[1]), other):
             raise Different("other sources")
     places = proved[0].places
     for given, known, text in zip(few, proved, own_programs, strict=True):
-        if what_is_wrong(Native(text, places), known.first, known.right, given):
+        native = Native(text, _all_placed(places, firsts[0], known.first))
+        if what_is_wrong(native, known.first, known.right, given):
             raise Different(WRONG)
-    return Few(program, places, proved[0].operands, loops, [x.result for x in firsts], watch)
+    return Few(program, places, proved[0].operands, loops, firsts, watch)
+
+
+def _placed(place: Any, one: Recording, other: Recording) -> Any:
+    """Return where a source of one recording comes from in another one."""
+    if not isinstance(place, Spread):
+        return place
+    return place.counterparts([*one.inputs], [*other.inputs])
+
+
+def _all_placed(places: dict[str, Any], one: Recording, other: Recording) -> dict[str, Any]:
+    return {name: _placed(place, one, other) for name, place in places.items()}
 
 
 def _lengthened(
     function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
 ) -> Many:
     """Return the program of many steps, which the function was seen to do."""
-    program, places, operands, loops, results, watch = _from_two(
-        function, items, drawn, count, pair
-    )
+    program, places, operands, loops, firsts, watch = _from_two(function, items, drawn, count, pair)
     keeps = memory(loops) < MOST_KEPT
     if not keeps:
         gc.collect()  # the networks of few steps, which hold parts of large arrays
@@ -256,11 +269,12 @@ def _lengthened(
     whole = function.record(items, listener=follower)
     follower.end()
     structure, outputs = whole.result
+    results = (x.result for x in firsts)
     is_same = all(own == structure and is_like(x, outputs) for own, x in results)
     if whole.refused or not is_same or random_state() != drawn or watch.has_changed():
         raise Different("other results")
     give_back_memory()  # of what the tape held for a moment
-    native = Native(program, places)
+    native = Native(program, _all_placed(places, firsts[0], whole))
     right = right_of(whole) if follower.keeps else (whole.loss._array, None)
     if what_is_wrong(native, whole, right, items):
         raise Different(WRONG)

@@ -42,6 +42,19 @@ class Spread(NamedTuple):
         """Return the numbers themselves, of rows, in place of 1 at each."""
         return self._replace(length=None, limit=self.length)
 
+    def counterparts(self, own: Sequence[Any], others: Sequence[Any]) -> Spread:
+        """Return the same input of another recording.
+
+        Parameters
+        ----------
+        own, others : sequence
+            The inputs of the recordings, in their order.
+        """
+        is_rows = self.limit is not None
+        known = self._replace(length=self.limit, limit=None) if is_rows else self
+        other: Spread = others[own.index(known)]
+        return other.rows() if is_rows else other
+
     def of(self, args: Sequence[Any]) -> np.ndarray:
         """Return the numbers for some arguments."""
         return np.asarray(self.computed.compute(args))
