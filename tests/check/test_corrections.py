@@ -371,3 +371,16 @@ def test_what_stands_instead_of_what_is_marked_is_said_in_words():
     }
     assert any("the part that is written last" in line for line in instead)
     assert all(re.search(r"\w", line.partition(": ")[2]) for line in instead)
+
+
+def test_two_gradients_that_are_each_other_s_have_a_report():
+    """No network has both mistakes at once: each gradient would be made of the other."""
+    random = np.random.default_rng(0)
+    first, second = (tg.nn.RNN(2, 3, name=name, seed=0) for name in ("first", "second"))
+    x = random.normal(size=(4, 2, 2))
+    _, last = first(x)
+    loss = tg.nn.squared_error(second(x, last)[0], random.normal(size=(4, 2, 3)))
+    loss.backward()
+    both = first.U.grad + second.U.grad
+    report = tg.compare(loss, {"first.U": both, "second.U": both})
+    assert "the gradient of second.U is that of first.U" in str(report)

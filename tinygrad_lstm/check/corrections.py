@@ -97,7 +97,10 @@ def _correction(
     equations: DeltaEquations, answers: Sequence[Answer], mistake: Mistake
 ) -> Correction | None:
     adjoint = equations.view.adjoint
-    changed = mistake.change(adjoint)
+    try:
+        changed = mistake.change(adjoint)
+    except NO_ROOM:  # it makes two gradients of each other: no equation has both
+        return None
     for name, wrong in _local_gradients(equations, changed):
         right = equations.right[name]
         if _differs(wrong, right):
