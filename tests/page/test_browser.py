@@ -83,9 +83,9 @@ def test_the_page_asks_nobody_for_anything_and_complains_of_nothing(opened):
     assert any("Content Security Policy" in x for x in complaints(opened))
 
 
-def test_the_page_opens_in_less_than_a_second(opened):
+def test_the_page_opens_within_seconds_on_a_busy_machine(opened):
     took = "return performance.timing.loadEventEnd - performance.timing.navigationStart"
-    assert run(opened, took) < 5000  # on a busy machine
+    assert run(opened, took) < 5000
 
 
 def test_names_from_users_are_text(chrome, tmp_path):
@@ -456,14 +456,14 @@ def test_a_narrow_screen_is_one_column(opened):
 
 
 @pytest.mark.long
-def test_a_thousand_steps_of_256_cells_open_at_once(chrome, tmp_path):
+def test_a_thousand_steps_of_256_cells_have_a_page(chrome, tmp_path):
     lstm, dense = tg.nn.LSTM(4, 256, seed=0), tg.nn.Dense(256, 1, seed=1)
     x = np.random.default_rng(0).normal(size=(1000, 4))
     page = tg.show(tg.nn.squared_error(dense(lstm(x)[0]), np.zeros((1000, 1))))
     assert len(page.html.encode()) < 1_000_000
     opened = open_page(chrome, page, tmp_path / "long.html")
     took = "return performance.timing.loadEventEnd - performance.timing.navigationStart"
-    assert run(opened, took) < 5000  # on a busy machine
+    assert run(opened, took) < 5000
     run(opened, "go(1500, 3); choose(SIGNALS.findIndex(x => x.name === 'lstm.U'))")
     assert text(opened, "#when") == "backward, step 500" and "contributes" in text(
         opened, "#signal"
