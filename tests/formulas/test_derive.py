@@ -1344,3 +1344,14 @@ def test_a_product_and_a_quotient_stand_in_brackets_in_one_another():
     text = str(check(tg.sum(tg.sin(a * b / c) * tg.cos(a / c * b))))
     assert "(a ∘ b) / c" in text and "(a / c) ∘ b" in text
     assert r"\left(a \circ b\right) / c" in tg.derive(tg.sum(tg.sin(a * b / c))).latex()
+
+
+@pytest.mark.parametrize("other", ["b", "t"])
+def test_targets_that_are_recorded_step_by_step_are_a_sequence_of_their_name(other):
+    W, b, loss = drawn(3, 3, name="W"), drawn(3, name=other), 0.0
+    for k in tg.steps(4):
+        target = tg.Tensor(np.full((2, 3), float(k)), name="t")
+        loss = loss + tg.nn.squared_error(tg.tanh(np.ones((2, 3)) * (k + 1) @ W + b), target)
+    text = str(check(loss))
+    assert "t[0], …" not in text
+    assert other == "t" or ("= stack(t[0], t[1], t[2], t[3])" in text and "− tₖ" in text)

@@ -253,6 +253,8 @@ def _signs(drawn: Skeleton) -> list[str]:
     texts = [line for x in drawn.vertices for line in (*x.forward, *x.adjoint, x.meaning)]
     texts += [line for arc in drawn.arcs for x in arc.labels for line in (*x.forward, *x.adjoint)]
     said = [meaning for sign, meaning in SIGNS.items() if any(re.search(sign, x) for x in texts)]
+    known = {x.meaning.partition("(")[0] for x in drawn.vertices}  # told by the function's box
+    said = [meaning for meaning in said if meaning.partition("(")[0] not in known]
     return [_with_free_letter(meaning, drawn) for meaning in said]
 
 

@@ -175,6 +175,9 @@ class _Folding:
         """Return the sequence of some signals that stand outside of the loops."""
         first = column[0].node
         name = first.name + ", …" * (len(column) > 1)
+        names = [entry.node.name for entry in column if entry.node.kind is Kind.INPUT]
+        if names == [f"{first.stem}[{k}]" for k in range(len(column))]:
+            name = first.stem  # data that a program gives step by step: t of t[0], t[1], …
         shapes = tuple(entry.shape for entry in column)
         node = Node(Kind.JOIN, name=name, primitive=stack, shapes=shapes, stem=name)
         operands = [self._outer(entry) for entry in column]
