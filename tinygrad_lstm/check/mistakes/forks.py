@@ -23,6 +23,10 @@ FEW = 5  # branches of which any may be forgotten at once
 
 def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
     """Forget one branch of a fork, or several."""
+    carries: dict[int | None, int] = {}  # how many signals each loop carries that meet others
+    for node in nets.everywhere.junctions():
+        if not nets.is_running_sum(node):
+            carries[node.loop] = carries.get(node.loop, 0) + sum(nets.is_carried(node))
     for node in nets.junctions():
         where, arms = nets.makes(node), nets.arms(node)
         readers = [id(nets.user.get(wire)) for wire in node.inputs]
@@ -42,7 +46,7 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                 if kind == "carry dropped" and nets.is_running_sum(node):
                     kind, says = "last error alone", "only the error of the last step flows " \
                         f"back: {where} adds up the errors of all steps"  # fmt: skip
-                elif kind == "carry dropped" and len(lost) == sum(is_carried):
+                elif kind == "carry dropped" and carries[node.loop] == len(lost) == sum(is_carried):
                     groups = nets.everywhere_alike(node, "every carry")
                 if len(rest) == 1 and len({readers[at] for at in lost}) > 1:
                     kind = "overwritten"

@@ -22,6 +22,7 @@ from .products import is_of_mean
 
 ENDS = (*DELAYS, *BORDERS, Kind.OUTPUT)
 MOST = 6  # signals behind a fork that may be the end of a layer
+FAR = 2  # a wrong scale, whatever else explains the numbers as well
 LONGEST = 16  # nodes of a layer
 
 
@@ -130,7 +131,7 @@ def wrong_statistics(nets: Networks) -> Iterator[Mistake]:
                 groups = nets.everywhere_alike(node, f"{slip} {wrong == '1'}")
                 yield Mistake(kind="layer's scale", where=where, says=f"δ{where}, behind the "
                               f"layer, {word}", right="1", wrong=wrong, change=change,
-                              groups=groups)  # fmt: skip
+                              groups=groups, distance=FAR)  # fmt: skip
 
 
 def other_counts(nets: Networks) -> Iterator[Mistake]:

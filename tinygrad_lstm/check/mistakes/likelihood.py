@@ -40,6 +40,7 @@ LIKELIEST_FIRST = (
     # a partner of the same role in the same module is taken for another
     "output for input", "wrong factor", "wrong weight", "derivative at another signal",
     "another's δ", "another's gradient", "bias of the weight", "exchanged",
+    "exchanged names",
     # what asks for more than a slip of the pen
     "weight updated before use", "another function's derivative",
 )  # fmt: skip

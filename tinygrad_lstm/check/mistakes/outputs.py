@@ -6,6 +6,7 @@ Knows graphs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
@@ -16,6 +17,7 @@ from ...engine.primitives import sum as total
 from ...network.flow import Node
 from .changes import Change
 from .exchanges import SORTED, exchange
+from .likelihood import UNRELATED
 from .mistake import Mistake
 from .networks import Networks
 
@@ -30,7 +32,9 @@ def exchanged_leaves(nets: Networks) -> Iterator[Mistake]:
             for other, second in several[at + 1 :]:
                 names = nets.makes(one), nets.makes(other)
                 parts = _different_parts(*names)
-                yield exchange(nets, first, second, names, (" and ".join(sorted(parts)),))
+                group = " and ".join(sorted(parts))
+                exchanged = exchange(nets, first, second, names, (group,))
+                yield replace(exchanged, ranked_as="exchanged names")
                 if not _is_made_alike(nets, first, second):
                     yield _copied(nets, one, first, other)
                     yield _copied(nets, other, second, one)
@@ -56,7 +60,7 @@ def _copied(nets: Networks, node: Node, maker: Node, other: Node) -> Mistake:
     return Mistake(kind="another's gradient", where=where, says=f"the gradient of {where} is that "
                    f"of {name}", right=f"δ{where}", wrong=f"δ{name}",
                    groups=(" for ".join(_different_parts(name, where)),),
-                   change=change)  # fmt: skip
+                   change=change, distance=UNRELATED)  # fmt: skip
 
 
 def _different_parts(one: str, other: str) -> list[str]:
