@@ -133,8 +133,10 @@ def any_factors(nets: Networks) -> Iterator[Mistake]:
     makes: list[Callable[[float, str], Mistake]] = [
         partial(_any_of_everything, nets, node) for node in nets.nodes if node.kind is Kind.INPUT
     ]
-    makes += [partial(_leaf, nets, *both, kind="factor") for both in nets.leaves()]
-    makes.append(partial(_every_leaf, nets))
+    leaves = [*nets.leaves()]
+    makes += [partial(_leaf, nets, *both, kind="factor") for both in leaves]
+    if leaves:
+        makes.append(partial(_every_leaf, nets))
     for make in makes:
 
         def at_rate(rate: float, make: Callable[[float, str], Mistake] = make) -> Mistake:
