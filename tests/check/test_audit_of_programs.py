@@ -172,6 +172,39 @@ def test_six_mistakes_in_a_program_are_six(audit_of):
     assert not audit.unexplained
 
 
+JOINED = ROWS
+for gate in "fico":
+    JOINED = JOINED.replace(f"xt @ W{gate} + h @ U{gate} +", f"hx @ W{gate} +")
+    JOINED = JOINED.replace(f"    dW{gate} += np.outer(xt, dz{gate})\n", "")
+    JOINED = JOINED.replace(f"dU{gate} += np.outer(h_prev,", f"dW{gate} += np.outer(hx,")
+JOINED = JOINED.replace("    ft = sigmoid(", "    hx = np.concatenate([h, xt])\n    ft = sigmoid(")
+JOINED = JOINED.replace("c_new, h_new)\n", "c_new, h_new, hx)\n").replace(
+    "c, h = caches", "c, h, hx = caches"
+)
+JOINED = JOINED.replace("Wf, Wi, Wc, Wo = (rng", "below = list(rng").replace(
+    "Uf, Ui, Uc, Uo = (rng", "above = list(rng"
+)
+JOINED = JOINED.replace(
+    "bf, bi, bc, bo = (rng",
+    "Wf, Wi, Wc, Wo = (np.vstack(rows) for rows in zip(above, below))\nbf, bi, bc, bo = (rng",
+)
+JOINED = JOINED.replace("dUf, dUi, dUc, dUo = (np.zeros_like(Uf) for _ in range(4))\n", "")
+JOINED = JOINED.replace(
+    "dh_next = dzf @ Uf.T + dzi @ Ui.T + dzc @ Uc.T + dzo @ Uo.T",
+    "dh_next = (dzf @ Wf.T + dzi @ Wi.T + dzc @ Wc.T + dzo @ Wo.T)[:n_h]",
+)
+
+
+@pytest.mark.parametrize("mistakes", [(), ("mean", "c-for-tanh", "f-missing")])
+def test_a_program_may_join_h_and_x_and_their_weights(mistakes, audit_of):
+    audit = audit_of(program(*mistakes, text=JOINED))
+    assert kinds_in(audit) == sorted(MISTAKES[each][2] for each in mistakes), str(audit)
+    variables = audit.matching.variables
+    for gate, own in (("f", "f"), ("i", "i"), ("a", "c"), ("o", "o")):
+        for leaf in "WU":
+            assert variables[f"lstm.{leaf}.{gate}"].startswith(f"dW{own} (")
+
+
 def test_a_slope_taken_at_once_is_that_of_the_net_input(audit_of):
     """Where df = dc * c_prev * f * (1 - f): there is no variable for the gate's own δ."""
     text = program("i-for-candidate")

@@ -18,10 +18,9 @@ from ..engine.kind import Kind
 from ..network.signal import Signal
 from ..network.view import View
 from .families import CARRIES, Family, forms, gradient_of
+from .layout import AS_IS, SAME, Layout, find_block, find_layout, is_same
 from .recording import Recording
 from .trials import Trials
-
-SAME = 1e-8  # relative to the largest entry
 
 
 @dataclass(eq=False)
@@ -35,7 +34,7 @@ class Target:
     steps: list[str]
     values: list[np.ndarray]
     variables: set[str] = field(default_factory=set)
-    is_turned: bool = False  # whether the program keeps it transposed
+    layout: Layout = AS_IS
     family: Family | None = None
     gradients: list[np.ndarray] = field(default_factory=list)
     how: str = ""
@@ -190,17 +189,33 @@ class _Matcher:
                 first, last = np.searchsorted(ordered, [value.sum() - off, value.sum() + off])
                 for at in order[first:last]:
                     family, one = every[at]
-                    for is_turned in (False, True):
-                        array = _as_shape(one.value, value.shape, is_turned)
-                        if array is not None and _is_same(array, value):
-                            if family.word not in target.variables:
-                                target.is_turned = is_turned
-                            target.variables.add(family.word)
-                            break
-        turned = [target.is_turned for target in self.targets if target.variables]
+                    layout = find_layout(one.value, value)
+                    if layout is not None:
+                        if not target.variables:
+                            target.layout = layout
+                        target.variables.add(family.word)
+        turned = [target.layout.is_turned for target in self.targets if target.variables]
+        is_turned = sum(turned) > len(turned) / 2
         for target in (*self.targets, *self.wholes):
-            if not target.variables:  # as most are
-                target.is_turned = sum(turned) > len(turned) / 2
+            if not target.variables:
+                target.layout = Layout(is_turned)  # as most are
+        in_wholes = [part for whole in self.wholes if whole.variables for part in whole.parts]
+        for target in self.targets:
+            if not target.variables and target not in in_wholes:
+                self._match_block(target)
+
+    def _match_block(self, target: Target) -> None:
+        """Note the variable of which a signal is a block."""
+        value = target.values[0]
+        if not np.abs(value).max(initial=0.0):
+            return
+        for family in self.families:
+            for one in family.assignments:
+                layout = find_block(one.value, value)
+                if layout is not None:
+                    target.layout = layout
+                    target.variables.add(family.word)
+                    return
 
     # --- gradients -------------------------------------------------------------------------------
 
@@ -296,12 +311,12 @@ class _Matcher:
         """Return a family's values as the gradients of a target's steps; None if none fit."""
         count, ones = len(target.steps), family.assignments
         if count == 1:
-            array = _as_shape(ones[-1].value, target.shape, target.is_turned)
+            array = target.layout.of(ones[-1].value, target.shape)
             return None if array is None else [array]
         for value in (
             (ones[-1].value, np.moveaxis(ones[-1].value, -1, 0)) if ones[-1].value.ndim else ()
         ):
-            rows = [_as_shape(row, target.shape, target.is_turned) for row in value]
+            rows = [target.layout.of(row, target.shape) for row in value]
             whole = [row for row in rows if row is not None]
             if len(value) == count and len(whole) == count:
                 return whole
@@ -312,7 +327,7 @@ class _Matcher:
         if sorted(steps) != list(range(first, first + count)):
             steps, first = list(range(count - 1, -1, -1)), 0  # the pass goes backwards
         values: dict[int, Any] = {
-            step - first: _as_shape(one.value, target.shape, target.is_turned)
+            step - first: target.layout.of(one.value, target.shape)
             for step, one in zip(steps, ones, strict=True)
         }
         arrays = [values[step] for step in range(count)]
@@ -337,7 +352,7 @@ class _Matcher:
                 values = self._values(target, family)
                 if values is None or not any(np.abs(value).max(initial=0.0) for value in values):
                     continue
-                if all(_is_same(*pair) for pair in zip(values, right, strict=False)):
+                if all(is_same(*pair) for pair in zip(values, right, strict=False)):
                     self._take(target, family, "numbers")
                     return
         for target in [target for target in self.targets if target.family is None]:
@@ -376,19 +391,3 @@ class _Matcher:
                     seen.add(before)
                     waiting.append(before)
         return list(above.values())
-
-
-def _as_shape(value: np.ndarray, shape: tuple[int, ...], is_turned: bool) -> np.ndarray | None:
-    """Return an array in a shape, but for axes of length 1; None if it does not fit."""
-    array = value.T if is_turned else value
-    if array.shape == shape:
-        return array
-    if [n for n in array.shape if n != 1] == [n for n in shape if n != 1]:
-        return array.reshape(shape)
-    return None
-
-
-def _is_same(one: np.ndarray, other: Any) -> bool:
-    if one.shape != np.shape(other):
-        return False
-    return bool(np.abs(one - other).max(initial=0.0) <= SAME * np.abs(other).max(initial=0.0))
