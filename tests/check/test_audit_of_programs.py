@@ -172,6 +172,16 @@ def test_six_mistakes_in_a_program_are_six(audit_of):
     assert not audit.unexplained
 
 
+def test_one_slip_at_two_places_is_told_once(audit_of):
+    audit = audit_of(program("f-for-slope").replace("do * ot * (1 - ot)", "do * ot"))
+    (only,) = audit.mistakes
+    assert only.mistake.kind == "function for derivative" and "the same for" in only.mistake.says
+    assert {name.partition("[")[0] for name in only.signals} == {"lstm.s_f", "lstm.s_o"}
+    leaves = {name: x for name, x in audit.matching.hand.items() if name.split(".")[1] in "WUb"}
+    (only,) = tg.audit(network(), leaves, seconds=600).mistakes
+    assert only.mistake.kind == "function for derivative" and "the same for" in only.mistake.says
+
+
 JOINED = ROWS
 for gate in "fico":
     JOINED = JOINED.replace(f"xt @ W{gate} + h @ U{gate} +", f"hx @ W{gate} +")

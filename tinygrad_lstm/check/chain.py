@@ -54,10 +54,10 @@ class Chain:
         places = sum(len(mistake.members) for mistake in self.mistakes)
         return len(self.wrong), len(self.mistakes), ranks, places
 
-    @property
-    def sentences(self) -> frozenset[str]:
-        """What the mistakes say."""
-        return frozenset(mistake.says for mistake in self.mistakes)
+    @cached_property
+    def sentences(self) -> frozenset[tuple[str, str]]:
+        """What the mistakes say, and where: one sentence may be said of several places."""
+        return frozenset(sentence_at_place(mistake) for mistake in self.mistakes)
 
     @cached_property
     def together(self) -> Together:
@@ -121,6 +121,11 @@ class Chain:
     def _change(self, mistake: Mistake) -> Change:
         change = mistake.change
         return replace(change, alone=None) if self.mistakes else change
+
+
+def sentence_at_place(mistake: Mistake) -> tuple[str, str]:
+    """Return what a mistake says, and where."""
+    return mistake.says, mistake.where
 
 
 class Chains:
@@ -188,7 +193,11 @@ class Chains:
             several = self._all if is_small else mistakes(self.view, set(wires))
         for mistake in several:
             rest = without(mistake, settled) if mistake.change.at & wires else None
-            if rest is not None and rest.change.at & wires and rest.says not in chain.sentences:
+            if (
+                rest is not None
+                and rest.change.at & wires
+                and sentence_at_place(rest) not in chain.sentences
+            ):
                 yield rest
 
     def factors(self) -> Iterator[Mistake]:

@@ -51,10 +51,10 @@ def explain_all(chains: Chains, seconds: float) -> Explanation:
     seconds : float
         Of processor time.
     """
-    best, is_cut = chains.start, True
+    search, best, is_cut = _Search(chains), chains.start, True
     with np.errstate(all="ignore"):  # a mistake may divide by 0
         with suppress(TimeUp), Clock(seconds):
-            for chain in _Search(chains).longer_and_longer():
+            for chain in search.longer_and_longer():
                 best = chain
             is_cut = False
         with suppress(TimeUp), Clock(LEAST):
@@ -192,7 +192,7 @@ class _Search:
         """
         serial = count()
         queue: list[tuple[float, int, Chain, Mistake | None]] = [(0.0, 0, chain, None)]
-        tried = set[frozenset[str]]()
+        tried = set[frozenset[tuple[str, str]]]()
         for _ in range(min(TRIED, TRIED_EACH * len(self._suspects(key)))):
             if not queue:
                 break
