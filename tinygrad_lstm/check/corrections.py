@@ -193,6 +193,8 @@ def _right_steps(right: Flow, changed: Flow) -> dict[int, set[int]]:
                 continue
             if weight.folded and weight.outputs[0] >= len(right.wires):
                 gains = np.asarray(weight.gain)
+                if not gains.ndim:
+                    continue  # one number, the same at every step
                 right_steps[wire] = {k for k, gain in enumerate(gains) if np.all(gain == 1)}
     return right_steps
 
