@@ -14,6 +14,7 @@ from itertools import zip_longest
 from string import ascii_lowercase
 from textwrap import wrap
 
+from ..engine.primitives import TABLE
 from .labels import AXES, BRANCHES, SHARE
 from .skeleton import HELD, LOOSE, Role, Skeleton, Sort
 from .text import NO_BREAK, clip_text, escape
@@ -101,7 +102,6 @@ SIGNS = {  # a pattern of the texts in a picture, and what the sign there is
     "holds and 0 elsewhere",
     r"(?<!log )softmax": "softmax(z) = exp(z) / Σ exp(z), with Σ along its axis",
     r"log softmax": "log softmax(z) = z − log Σ exp(z), with Σ along its axis",
-    r"softplus\(": "softplus(z) = log(1 + exp(z))",
 }
 
 
@@ -252,7 +252,10 @@ def _signs(drawn: Skeleton) -> list[str]:
     """Return what some signs in the texts of a picture are."""
     texts = [line for x in drawn.vertices for line in (*x.forward, *x.adjoint, x.meaning)]
     texts += [line for arc in drawn.arcs for x in arc.labels for line in (*x.forward, *x.adjoint)]
-    said = [meaning for sign, meaning in SIGNS.items() if any(re.search(sign, x) for x in texts)]
+    texts += [*_gradients_below(drawn), *drawn.notes]
+    functions = (x.definition for x in TABLE.values() if x.definition)
+    signs = {**{re.escape(x.partition("(")[0]) + r"\(": x for x in functions}, **SIGNS}
+    said = [meaning for sign, meaning in signs.items() if any(re.search(sign, x) for x in texts)]
     known = {x.meaning.partition("(")[0] for x in drawn.vertices}  # told by the function's box
     said = [meaning for meaning in said if meaning.partition("(")[0] not in known]
     return [_with_free_letter(meaning, drawn) for meaning in said]

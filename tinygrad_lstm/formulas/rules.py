@@ -201,8 +201,9 @@ def _rule_of_choice(function: Primitive, dummies: Dummies) -> tuple[str, str]:
         return δ * Symbol(one.name, value) if is_chosen else with_operands(old, operands)
 
     gives = str(_exact(tidy(rewrite(simplify(back), put))))
-    why = f", as Σ {one} is 1" * ("Σ" in str(back) and "Σ" not in gives)
-    return f"{y} = Σ ({one} ∘ {formula})", f"δ{letter} = {gives}{why}"
+    is_added = "Σ" in str(back) and "Σ" not in gives
+    gives += f", as the entries of {one} in a row add up to 1" * is_added
+    return f"{y} = Σ ({one} ∘ {formula})", f"δ{letter} = {gives}"
 
 
 def _exact(formula: Any) -> Any:
