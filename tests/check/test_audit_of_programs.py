@@ -355,6 +355,72 @@ def test_a_program_may_pack_its_gates(tmp_path, right, wrong, kinds):
     assert kinds_in(audit) == kinds, str(audit)
 
 
+FILLED = """
+import numpy as np
+
+rng = np.random.default_rng(9)
+x, W, b = rng.normal(size=(3, 2)), rng.normal(size=(2, 2)), rng.normal(size=2)
+y = np.tanh(x @ W + b)
+dz = (y - 1) * (1 - y * y)
+"""
+WAYS_TO_FILL = {
+    "by rows": """
+dW, db = np.zeros((2, 2)), np.zeros(2)
+for i in range(2):
+    dW[i] += x[:, i] @ dz
+    db[i] = dz[:, i].sum()
+""",
+    "by entries": """
+dW, db = np.zeros((2, 2)), dz.sum(axis=0)
+for i in range(2):
+    for j in range(2):
+        dW[i, j] += x[:, i] @ dz[:, j]
+""",
+    "by entries of rows": """
+dW, db = np.zeros_like(W), dz.sum(axis=0)
+for i in range(2):
+    for j in range(2):
+        dW[i][j] = x[:, i] @ dz[:, j]
+""",
+    "by slices": """
+dW, db = np.zeros_like(W), np.zeros_like(b)
+dW[:] = x.T @ dz
+db[0:1] = dz.sum(axis=0)[0:1]
+db[1:] = dz.sum(axis=0)[1:]
+""",
+    "by a function": """
+def add(gradient, value):
+    gradient += value
+
+dW, db = np.zeros_like(W), np.zeros_like(b)
+add(dW, x.T @ dz)
+add(db, dz.sum(axis=0))
+""",
+    "by a function, in a dictionary": """
+gradients = {"W": np.zeros_like(W), "b": np.zeros_like(b)}
+np.matmul(x.T, dz, out=gradients["W"])
+np.sum(dz, axis=0, out=gradients["b"])
+""",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_FILL)
+def test_a_program_may_fill_an_array_as_it_likes(tmp_path, way):
+    rng = np.random.default_rng(9)
+    x, W, b = rng.normal(size=(3, 2)), rng.normal(size=(2, 2)), rng.normal(size=2)
+    layer = tg.nn.Dense(2, 2, tg.tanh, name="layer")
+    layer.load_state_dict({"W": W, "b": b})
+    loss = tg.nn.squared_error(layer(x), np.ones((3, 2)))
+    path = tmp_path / "student.py"
+    path.write_text(FILLED + WAYS_TO_FILL[way])
+    audit = tg.audit(loss, source=path)
+    assert audit.ok, str(audit)
+    assert {"layer.W", "layer.b"} <= audit.matching.variables.keys()
+    path.write_text((FILLED + WAYS_TO_FILL[way]).replace("(1 - y * y)", "(1 - y)"))
+    audit = tg.audit(loss, source=path)
+    assert kinds_in(audit) == ["derivative of wrong form"], str(audit)
+
+
 def test_the_text_says_what_was_matched_and_what_was_not(audit_of):
     text = " ".join(str(audit_of(program("c-carry"))).split())
     assert "δlstm.out is dh (line" in text
@@ -411,4 +477,5 @@ def test_a_recording_keeps_copies_indices_and_steps(tmp_path):
         ("a", (), [0, 0]), ("a", (0,), 1), ("a", (0,), [2, 1]), ("a", (1,), 2), ("a", (1,), [3, 3]),
         ("d['b']", (), [3, 3]), ("d['c']", (), [1, 2]), ("h", (), []), ("h", (), 5),
         ("d['e']", (), 3), ("f", (), 4),
+        ("a", (), [3, 3]),  # made of zeros, as it stands at the end
     ]  # fmt: skip

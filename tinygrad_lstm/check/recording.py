@@ -183,7 +183,9 @@ class _Notes(ast.NodeTransformer):
         name, index = _name_and_index(target)
         self.sites.append(Site(self.function, node.lineno, name, is_added, frozenset(reads)))
         arguments = [ast.Constant(len(self.sites) - 1), _as_read(noted)]
-        arguments += [_as_read(index)] if index is not None else []
+        if index is not None:
+            is_part = any(isinstance(x, ast.Slice) for x in ast.walk(index))
+            arguments.append(ast.Constant(...) if is_part else _as_read(index))
         note = ast.Expr(ast.Call(ast.Name(NOTE, ast.Load()), arguments, []))
         for part in ast.walk(note):
             ast.copy_location(part, node)
@@ -229,6 +231,7 @@ class _Notebook:
         self.assignments: list[Assignment] = []
         self.entries = 0
         self.is_cut = False
+        self.blank: dict[tuple[str, int, str], tuple[Site, np.ndarray]] = {}
 
     def run(self, code: Any) -> Recording:
         before, error = sys.path[:], ""
@@ -244,6 +247,9 @@ class _Notebook:
                 error = f"{type(raised).__name__}: {str(raised)[:200]}"
         finally:
             sys.path[:] = before
+        for site, array in self.blank.values():  # as they are filled at the end
+            if array.any():
+                self._keep(site, array, ())
         return Recording(self.assignments, self.is_cut, error)
 
     def note(self, number: int, value: Any, index: Any = None) -> None:
@@ -253,10 +259,18 @@ class _Notebook:
             for key in [key for key in value if isinstance(key, str)]:
                 named = f"{site.target}[{key!r}]"
                 of = Site(site.function, site.line, named, site.is_added, site.reads)
+                self._hold(of, value[key])
                 self._keep(of, value[key], ())
             return
+        if index is None:
+            self._hold(site, value)
         steps = (int(index),) if isinstance(index, int | np.integer) else ()
         self._keep(site, value, steps or tuple(self._steps(sys._getframe(1))))
+
+    def _hold(self, site: Site, value: Any) -> None:
+        """Remember an array of zeros, which may be filled entry by entry, or by a function."""
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and not value.any():
+            self.blank[site.function, site.line, site.target] = site, value
 
     def _keep(self, site: Site, value: Any, steps: tuple[int, ...]) -> None:
         try:
