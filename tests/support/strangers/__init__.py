@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from support.planted.base import Case, Network
 
-from . import additive, causal, chars, columns, convolved, gated, normed_lstm, translator
+from . import (
+    additive,
+    batched,
+    causal,
+    chars,
+    columns,
+    convolved,
+    gated,
+    normed_lstm,
+    squares,
+    translator,
+)
 
 NETWORKS: dict[str, Network] = {
     **chars.NETWORKS, **columns.NETWORKS, **gated.NETWORKS, **normed_lstm.NETWORKS,
     **causal.NETWORKS, **additive.NETWORKS, **convolved.NETWORKS, **translator.NETWORKS,
+    **batched.NETWORKS, **squares.NETWORKS,
 }  # fmt: skip
 
 

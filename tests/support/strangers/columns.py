@@ -52,6 +52,16 @@ COLUMNS: Mistakes = {
                       "derivative at the output"),
     "x-then-h": ("dW is taken of [x; h], where [h; x] belongs, in all four gates",
                  "Wf Wi Wc Wo", "order of what is packed"),
+    "h-for-before": ("dW is of [h(t); x], where [h(t-1); x] belongs, in all four gates",
+                     "Wf Wi Wc Wo", "wrong factor"),
+    "C-before-for-h": ("dW is of [C(t-1); x], where [h(t-1); x] belongs, in all four gates",
+                       "Wf Wi Wc Wo", "wrong factor"),
+    "i-of-h": ("δi = δh c, where δC belongs", "i[3]", "another's δ"),
+    "f-of-h": ("δf = δh C(t-1), where δC belongs", "f[3]", "another's δ"),
+    "h-carry-clipped": ("what goes back to h of the step before is clipped to ±1/50", "h[2]",
+                        "clipped"),
+    "C-carry-clipped": ("what goes back to C of the step before is clipped to ±1/20", "C[2]",
+                        "clipped"),
     "cut-at-wrong-row": ("δh(t-1) is the last H rows of δz, where the first belong", "h[2]",
                          "order of what is packed"),
     "o-part-missing": ("δz lacks what o sends back", "z[3]", "branch forgotten"),
@@ -119,6 +129,10 @@ def columns_by_hand(*mistakes: str) -> Arrays:
             δC = δh * o * slope
         before = Cs[t] if "C-for-before" in m else Cs[t - 1]
         δ = {"f": δC * before, "i": δC * c, "c": δC * i, "o": δh * squashed}
+        if "i-of-h" in m:
+            δ["i"] = δh * c
+        if "f-of-h" in m:
+            δ["f"] = δh * before
         δs = {}
         for gate in GATES:
             v = vs[t][gate]
@@ -135,6 +149,10 @@ def columns_by_hand(*mistakes: str) -> Arrays:
         z = zs[t]
         if "x-then-h" in m:
             z = np.vstack([DATA["x"][t], hs[t - 1]])
+        if "h-for-before" in m:
+            z = np.vstack([hs[t], DATA["x"][t]])
+        if "C-before-for-h" in m:
+            z = np.vstack([Cs[t - 1], DATA["x"][t]])
         if "W-not-of-z-but-h0" in m:
             z = zs[0]
         if "dW-overwritten" in m:
@@ -154,6 +172,10 @@ def columns_by_hand(*mistakes: str) -> Arrays:
         δz = sum(n[f"W{gate}"].T @ δs[gate] for gate in GATES if gate not in left_out)
         carry_h = δz[D:] if "cut-at-wrong-row" in m else δz[:H]
         carry_C = δC if "f-left-out" in m else δC * f
+        if "h-carry-clipped" in m:
+            carry_h = np.clip(carry_h, -0.02, 0.02)
+        if "C-carry-clipped" in m:
+            carry_C = np.clip(carry_C, -0.05, 0.05)
         hand |= {f"y[{t}]": δy, f"h[{t}]": δh, f"C[{t}]": δC}
         hand |= {f"{gate}[{t}]": δ[gate] for gate in GATES}
         hand |= {f"s_{gate}[{t}]": δs[gate] for gate in GATES}

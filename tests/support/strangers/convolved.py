@@ -43,6 +43,14 @@ CONVOLVED: Mistakes = {
     "b-of-dW": ("db is the sum of dW over its windows", "conv.b", "bias of the weight"),
     "b-averaged": ("both biases are averaged over the batch", "conv.b dense.b",
                    "average over the batch"),
+    "b-of-last-sample": ("dconv.b is of the last sample alone", "conv.b",
+                         "sum over the batch missing"),
+    "b-of-last-place": ("dconv.b is overwritten: the last place of the last sample is left",
+                        "conv.b", "sum over the batch missing"),
+    "b-of-last-column": ("dconv.b is of the last column alone", "conv.b",
+                         "sum over the batch missing"),
+    "W-of-last-sample": ("dconv.W is of the last sample alone", "conv.W",
+                         "sum over the batch missing"),
     "kernel-flipped": ("dW is flipped in both axes", "conv.W", "flipped"),
     "kernel-not-flipped": ("δx is the correlation with W, not flipped", "x", "flipped"),
     "flat-transposed": ("δ is put back with the channels last", "pooled",
@@ -104,6 +112,14 @@ def convolved_by_hand(*mistakes: str) -> Arrays:
         δz = δr * r
     dW1 = np.einsum("bcklij,bfkl->fcij", windows(x), δz)
     d["conv.b"] = δz.sum((0, 2, 3)) * mean
+    if "b-of-last-sample" in m:
+        d["conv.b"] = δz[-1].sum((1, 2))
+    if "b-of-last-place" in m:
+        d["conv.b"] = δz[-1, :, -1, -1]
+    if "b-of-last-column" in m:
+        d["conv.b"] = δz[:, :, :, -1].sum((0, 2))
+    if "W-of-last-sample" in m:
+        dW1 = np.einsum("cklij,fkl->fcij", windows(x)[-1], δz[-1])
     if "b-of-dW" in m:
         d["conv.b"] = dW1.sum((1, 2, 3))
     d["conv.W"] = dW1[:, :, ::-1, ::-1] if "kernel-flipped" in m else dW1

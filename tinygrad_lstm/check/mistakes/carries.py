@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ...engine.kind import Kind
 from ...engine.primitives import broadcast_to
+from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node, reachable
 from .changes import Change
 from .forward import gains_within
 from .mistake import Mistake
 from .networks import Networks
-from .wording import list_names
+from .scales import clip
+from .wording import factor_text, list_names
+
+SHARES = (1.0, 0.25)  # of the largest entry: where the search for a limit starts
 
 
 def wrong_carries(nets: Networks) -> Iterator[Mistake]:
@@ -50,6 +55,41 @@ def wrong_carries(nets: Networks) -> Iterator[Mistake]:
                           f"from the next step to {list_names(where)}",
                           change=Change.all(Change.select(node, fresh)
                                             for node, _, fresh in meetings))  # fmt: skip
+
+
+def clipped_carries(nets: Networks) -> Iterator[Mistake]:
+    """Clip the entries of what flows back to the step before, to a number which is to be found."""
+    for loop in loops(nets):
+        meetings = _meetings(nets, loop)
+        largest = _largest(nets, [node.inputs[at] for node, arms, _ in meetings for at in arms])
+        for share in SHARES if np.isfinite(largest) and largest else ():
+            for node, arms, _ in meetings:
+                yield _clipped(nets, node, arms, share * largest, 1.0)
+
+
+def _clipped(nets: Networks, node: Node, arms: list[int], largest: float, rate: float) -> Mistake:
+    where, most = nets.makes(node), abs(rate) * largest
+    number = factor_text(most)
+    fresh = Node(Kind.GAIN, gain=nets.at_every_step(node, most), scale=clip)
+    return Mistake(kind="clipped", where=where, says=f"the entries of what flows back to δ{where} "
+                   f"from the next step are clipped to ±{number}, at every step", right="δ",
+                   wrong=f"δ between −{number} and {number}",
+                   change=Change.all(Change.put(node, at, fresh) for at in arms),
+                   groups=(f"loop {node.loop}, from {largest:.3g}",),
+                   at_rate=lambda other: _clipped(nets, node, arms, largest, other))  # fmt: skip
+
+
+def _largest(nets: Networks, wires: list[int]) -> float:
+    """Return the largest size of an entry of δ on wires of the adjoint network."""
+    sizes = [0.0]
+
+    def note(step: int | None, value: Any) -> Any:
+        sizes.append(float(np.max(np.abs(value), initial=0.0)))
+        return value
+
+    if wires:
+        evaluate(nets.adjoint, actions=nets.actions, intercept=dict.fromkeys(wires, note))
+    return max(sizes)
 
 
 def shifted_lists(nets: Networks) -> Iterator[Mistake]:

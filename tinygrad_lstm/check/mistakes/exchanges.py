@@ -5,7 +5,7 @@ Knows graphs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import permutations
 
@@ -105,13 +105,39 @@ def _permutation(nodes: list[Node], to: list[int]) -> Change:
 
 def wrong_gradient_deltas(nets: Networks) -> Iterator[Mistake]:
     """Compute the gradient of a weight from δ of another signal."""
+    alike = _deltas_alike(nets)
+    for node in nets.nodes:
+        if node.kind not in (Kind.MATRIX, Kind.GAIN, Kind.HOLD, Kind.BROADCAST) or not node.inputs:
+            continue
+        if nets.leaf(node.outputs[0]) is not None:
+            where = nets.makes(node)
+            yield from _of_other_deltas(nets, node, alike, f"the gradient of {where}")
+
+
+def wrong_deltas(nets: Networks) -> Iterator[Mistake]:
+    """Compute δ of a factor from δ of another signal, which is computed before."""
+    alike = _deltas_alike(nets)
+    for node in nets.nodes:
+        passed = nets.user.get(node.outputs[0]) if node.kind in (Kind.GAIN, Kind.MATRIX) else None
+        is_way = passed is not None and passed.kind is Kind.BILINEAR
+        if is_way and nets.leaf(node.outputs[0]) is None:
+            what = f"δ{nets.makes(node)}"
+            before = nets.position[node.outputs[0]]
+            yield from _of_other_deltas(nets, node, alike, what, before)
+
+
+Key = tuple[int | None, bool, tuple[int, ...]]
+
+
+def _key(nets: Networks, wire: int) -> Key:
+    sender = nets.sender[wire]
+    return sender.loop, sender.folded, np.shape(nets.value(wire))
+
+
+def _deltas_alike(nets: Networks) -> dict[Key, list[Node]]:
+    """Return the nodes that make δ of a signal, by the loop and the shape of the signal."""
     count = len(nets.network.wires)
-    alike: dict[tuple[int | None, bool, tuple[int, ...]], list[Node]] = {}
-
-    def key(wire: int) -> tuple[int | None, bool, tuple[int, ...]]:
-        sender = nets.sender[wire]
-        return sender.loop, sender.folded, np.shape(nets.value(wire))
-
+    alike: dict[Key, list[Node]] = {}
     for node in nets.everywhere.nodes:
         if (
             node.kind in SENDERS
@@ -119,25 +145,31 @@ def wrong_gradient_deltas(nets: Networks) -> Iterator[Mistake]:
             and nets.leaf(node.outputs[0]) is None
             and nets.reader[node.outputs[0]].kind is not Kind.JUNCTION  # no share of a fork
         ):
-            alike.setdefault(key(node.outputs[0]), []).append(node)
-    for node in nets.nodes:
-        if node.kind not in (Kind.MATRIX, Kind.GAIN, Kind.HOLD, Kind.BROADCAST) or not node.inputs:
-            continue
-        root = nets.root(node.inputs[0])
-        if nets.leaf(node.outputs[0]) is None or root >= count or root not in nets.sender:
-            continue
-        if nets.leaf(root) is not None:
-            continue  # this δ is on the way to the weight already
-        where, right = nets.makes(node), _signal(nets, root)
-        for other in alike.get(key(root), ()):
-            wire = other.outputs[0]
-            if wire != root:
-                name = _signal(nets, wire)
-                yield Mistake(kind="another's δ", where=where, says=f"the gradient of {where} is "
-                              f"computed from δ{name}, not from δ{right}", right=f"δ{right}",
-                              wrong=f"δ{name}", groups=(f"δ{name} for δ{right}",),
-                              change=Change.all([Change.to(node,
-                              inputs=(wire,)), SORTED]))  # fmt: skip
+            alike.setdefault(_key(nets, node.outputs[0]), []).append(node)
+    return alike
+
+
+def _of_other_deltas(
+    nets: Networks,
+    node: Node,
+    alike: Mapping[Key, list[Node]],
+    what: str,
+    before: float = np.inf,
+) -> Iterator[Mistake]:
+    """Yield the nodes' δs in place of the δ that a node takes: those made before a position."""
+    root = nets.root(node.inputs[0])
+    if root >= len(nets.network.wires) or root not in nets.sender or nets.leaf(root) is not None:
+        return  # of a leaf: this δ is on the way to the weight already
+    where, right = nets.makes(node), _signal(nets, root)
+    for other in alike.get(_key(nets, root), ()):
+        wire = other.outputs[0]
+        if wire != root and nets.position[wire] < before:
+            name = _signal(nets, wire)
+            yield Mistake(kind="another's δ", where=where, says=f"{what} is "
+                          f"computed from δ{name}, not from δ{right}", right=f"δ{right}",
+                          wrong=f"δ{name}", groups=(f"δ{name} for δ{right}",),
+                          change=Change.all([Change.to(node,
+                          inputs=(wire,)), SORTED]))  # fmt: skip
 
 
 def _signal(nets: Networks, wire: int) -> str:

@@ -52,8 +52,36 @@ def forgotten_branches(nets: Networks) -> Iterator[Mistake]:
                     kind = "overwritten"
                     says = f"δ{where} is only the part that flows back from " \
                            f"{uses([arms[rest[0]]])}: overwritten, not added to"  # fmt: skip
+                if all(_is_of_target(nets, node.inputs[at]) for at in lost):
+                    says = f"the target is not subtracted: {says}"
                 yield Mistake(kind=kind, where=where, says=says, right=_sum(arms), groups=groups,
                               change=Change.select(node, rest))  # fmt: skip
+
+
+def _is_of_target(nets: Networks, wire: int) -> bool:
+    """Whether δ of an arm depends on data alone, and is −1 or less at what the data select."""
+    sign, is_selected = 1, False
+    sender = nets.sender.get(wire)
+    while sender is not None and sender.kind is not Kind.INPUT:
+        if sender.kind is Kind.BRANCH:
+            sign *= sender.signs[sender.outputs.index(wire)]
+        elif sender.kind is Kind.GAIN:
+            product = nets.user.get(sender.outputs[0])
+            if product is None or product.kind is not Kind.BILINEAR:
+                return False
+            leaf = nets.leaf(product.inputs[1 - product.inputs.index(sender.outputs[0])])
+            if leaf is None or leaf.kind is not Kind.CONSTANT:
+                return False
+            is_selected |= np.size(nets.value(leaf.outputs[0])) > 1
+        elif sender.kind is Kind.LINEAR:
+            is_selected |= sender.operation.is_part
+        elif sender.kind is Kind.JUNCTION:
+            return sign < 0 and is_selected and nets.is_running_sum(sender)
+        elif sender.kind not in (Kind.BROADCAST, Kind.COLLECT, Kind.TAP, Kind.HOLD):
+            return False
+        (wire,) = sender.inputs
+        sender = nets.sender.get(wire)
+    return sender is not None and sign < 0 and is_selected
 
 
 def halved_forks(nets: Networks) -> Iterator[Mistake]:

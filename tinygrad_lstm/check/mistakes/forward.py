@@ -21,7 +21,7 @@ from ..runs import Recorder
 from .changes import Change, Edit
 from .mistake import Mistake
 from .networks import Networks
-from .normalisations import Normalisation, along_other_axis, normalisations
+from .normalisations import Normalisation, along_other_axis, normalisations, other_axes
 
 ValueOn = Callable[[int], np.ndarray]  # the value on a wire at this step
 Value = Callable[[int | None, np.ndarray, ValueOn], np.ndarray]  # -> the value in its place
@@ -108,37 +108,42 @@ def _normalised_twice(nets: Networks) -> Iterator[Mistake]:
 def _normalised_otherwise(nets: Networks) -> Iterator[Mistake]:
     """Normalise along the other axis, in the forward pass and in the backward pass."""
     for normal in normalisations(nets):
-        back = along_other_axis(nets, normal, None)
-        if back is not None and normal.before and normal.spread.kind is not Kind.JACOBIAN:
-            axis = normal.spread.parameters["axis"] % 2
+        count = len(normal.added.parameters["shape"])
+        for own, other in other_axes(normal):
+            if not normal.before or normal.spread.kind is Kind.JACOBIAN:
+                continue
             shifted = normal.before[-1].outputs[0]
-            change = _sums_otherwise(nets, normal, axis)
+            change = _sums_otherwise(nets, normal, other)
             if change is not None:
-                yield _along_other_axis(nets, shifted, axis, Change.all([change, back]))
+                back = along_other_axis(normal, None, other)
+                yield _along(nets, shifted, own, other, count, Change.all([change, back]))
     for node, reduction, _ in nets.ways(Kind.JACOBIAN, through=Kind.REDUCTION):
         x, axis = reduction.inputs[0], reduction.parameters.get("axis")
         if np.ndim(nets.value(x)) - node.folded != 2 or not isinstance(axis, int):
             continue
-        other = replace(reduction, parameters={**reduction.parameters, "axis": -1 - axis % 2})
+        own = axis % 2 - 2
+        other = -3 - own
+        otherwise = replace(reduction, parameters={**reduction.parameters, "axis": other})
         entries = nets.value(_wire_before_shift(nets, x))
         if not entries.size:
             continue  # an axis of length 0 has no largest entry
         with np.errstate(all="ignore"):
-            y = other.operation.forward(entries, **other.parameters)
-            gain = gain_of(other, 0, [entries], y)
-        yield _along_other_axis(nets, x, axis % 2, Change.to(node, gain=gain))
+            y = otherwise.operation.forward(entries, **otherwise.parameters)
+            gain = gain_of(otherwise, 0, [entries], y)
+        yield _along(nets, x, own, other, 2, Change.to(node, gain=gain))
 
 
-def _along_other_axis(nets: Networks, wire: int, axis: int, change: Change) -> Mistake:
+def _along(nets: Networks, wire: int, own: int, other: int, count: int, change: Change) -> Mistake:
+    """Return the mistake that normalises along another one of so many axes."""
     name = nets.source(_wire_before_shift(nets, wire)).name
     return Mistake(kind="normalised along the wrong axis", where=nets.source(wire).name,
-                   says=f"{name} "
-                   f"is normalised along axis {1 - axis}, where axis {axis} belongs", right="Σ "
-                   f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
+                   says=f"{name} is normalised along axis {other + count}, where axis "
+                   f"{own + count} belongs", right=f"Σ over axis {own + count}",
+                   wrong=f"Σ over axis {other + count}", change=change)  # fmt: skip
 
 
-def _sums_otherwise(nets: Networks, normal: Normalisation, axis: int) -> Change | None:
-    """Return how to take the gains for sums over the other axis, without a maximum subtracted.
+def _sums_otherwise(nets: Networks, normal: Normalisation, other: int) -> Change | None:
+    """Return how to take the gains for sums over another axis, without a maximum subtracted.
 
     A maximum along one axis is the same number only for entries normalised along that axis.
     """
@@ -150,7 +155,7 @@ def _sums_otherwise(nets: Networks, normal: Normalisation, axis: int) -> Change 
         return value_on(plain)
 
     def sums(step: int | None, value: Any, value_on: ValueOn) -> Any:
-        return np.broadcast_to(value_on(entries).sum(1 - axis, keepdims=True), value.shape)
+        return np.broadcast_to(value_on(entries).sum(other, keepdims=True), value.shape)
 
     return run_again(nets, {shifted: unshifted, nets.user[whole].outputs[0]: sums})
 

@@ -18,6 +18,7 @@ from ...errors import ArgumentError, TinygradError, UsageError
 from ...network.flow import Node
 from ...network.view import View
 from .carries import (
+    clipped_carries,
     errors_everywhere,
     last_errors,
     reversed_loops,
@@ -31,6 +32,7 @@ from .exchanges import (
     exchanged_slopes,
     packing_orders,
     skipped_slopes,
+    wrong_deltas,
     wrong_gradient_deltas,
     wrong_layouts,
 )
@@ -86,7 +88,7 @@ OF_SEVERAL: tuple[Generator, ...] = (
 OF_FORWARD: tuple[Generator, ...] = (forward_slips, wrong_reads)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (
     wrong_weights, wrong_matrix_partners, wrong_gradient_inputs, wrong_slopes, wrong_partners,
-    wrong_gradient_deltas,
+    wrong_gradient_deltas, wrong_deltas,
 )  # fmt: skip
 OF_TWO: tuple[Generator, ...] = (exchanged_slopes,)
 GENERATORS = tuple(dict.fromkeys((*AT_A_NODE, *OF_SEVERAL, *OF_FORWARD, *TAKING_OTHERS, *OF_TWO)))
@@ -267,5 +269,7 @@ def any_size(view: View, largest: float) -> Iterator[Mistake]:
     nets = Networks(view)
     several = [*any_factors(nets), *any_penalties(nets), *clipped_entries(nets, largest)]
     yield from several
-    yield from joint_mistakes(several, nets.position)
+    carries = list(clipped_carries(nets))
+    yield from carries
+    yield from joint_mistakes([*several, *carries], nets.position)
     yield from any_signal_factors(nets)

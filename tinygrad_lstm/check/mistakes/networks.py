@@ -165,6 +165,18 @@ class Networks:
                 if np.shape(value) == np.shape(self.value(own.outputs[0])):
                     yield node, np.broadcast_to(value, shape), distance_between(node, own)
 
+    @cached_property
+    def weights(self) -> list[Node]:
+        """The leaves that are factors of matrix products."""
+        several = {
+            leaf.outputs[0]: leaf
+            for node in self.network.nodes
+            if node.kind is Kind.BILINEAR
+            for leaf in map(self.leaf, node.inputs)
+            if leaf is not None and np.ndim(self.value(leaf.outputs[0])) == 2
+        }
+        return list(several.values())
+
     def made_of(self, product: Node) -> Iterator[tuple[str, Any]]:
         """Yield the signals that a layer computes from its product, up to its output."""
         user = self.user.get(product.outputs[0])

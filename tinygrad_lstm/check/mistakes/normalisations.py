@@ -93,23 +93,26 @@ def _missing(nets: Networks, normal: Normalisation) -> Iterator[Mistake]:
                 break
 
 
-def along_other_axis(
-    nets: Networks, normal: Normalisation, slopes: np.ndarray | None
-) -> Change | None:
-    """Return how to add up along the other axis on the way back; None unless there are two axes.
+def other_axes(normal: Normalisation) -> Iterator[tuple[int, int]]:
+    """Yield the axis of a normalisation with each other axis, both counted from the last."""
+    count, axis = len(normal.added.parameters["shape"]), normal.spread.parameters.get("axis")
+    if isinstance(axis, int):
+        own = axis % count - count
+        yield from ((own, other) for other in range(-count, 0) if other != own)
+
+
+def along_other_axis(normal: Normalisation, slopes: np.ndarray | None, other: int) -> Change:
+    """Return how to add up along another axis on the way back.
 
     Parameters
     ----------
-    nets : Networks
-    each : Normalisation
+    normal : Normalisation
     slopes : array, or None
         The factor of the sums behind the spread.
+    other : int
+        The axis, counted from the last.
     """
     shape = tuple(normal.added.parameters["shape"])
-    axis = normal.spread.parameters.get("axis")
-    if len(shape) != 2 or not isinstance(axis, int):
-        return None
-    axes = {"axis": 1 - axis % 2, "keepdims": True}
 
     def spread(now: Node, wire: int) -> list[Node]:
         again = replace(
@@ -121,28 +124,26 @@ def along_other_axis(
         again = replace(again, outputs=(wire,), name=f"{now.name} ({wire})")
         return [again, replace(now, kind=Kind.GAIN, inputs=(wire,), gain=slopes, scale=mul)]
 
-    added = Change.to(normal.added, kind=Kind.LINEAR, primitive=total, parameters=axes,
-                          transposed=False)  # fmt: skip
+    added = Change.to(normal.added, kind=Kind.LINEAR, primitive=total,
+                      parameters={"axis": other, "keepdims": True}, transposed=False)  # fmt: skip
     return Change.all([added, Change.by(normal.spread, spread)])
 
 
-def _over_other_axis(nets: Networks, normal: Normalisation, where: str) -> Iterator[Mistake]:
-    """Yield the sum over the entries of the other axis, for shares that are right."""
-    if normal.spread.kind is Kind.JACOBIAN:
-        change = along_other_axis(nets, normal, normal.spread.gain)
-    else:
-        along = normal.spread.parameters["axis"] % -2  # of a matrix, at each step
-        entries = nets.value(normal.spread.outputs[0])
-        wholes = np.broadcast_to(entries.sum(along, keepdims=True), np.shape(entries))
-        change = along_other_axis(nets, normal, 1 / wholes)
-        if change is not None:
-            change = Change.all([Change.weigh(normal.added, 0, wholes), change])
-    if change is None:
-        return
-    axis = normal.spread.parameters["axis"] % 2
-    yield Mistake(kind="sum over the wrong axis", where=where, says=f"the way back to δ{where} "
-                  f"sums over axis {1 - axis}, where the sum over axis {axis} belongs", right="Σ "
-                  f"over axis {axis}", wrong=f"Σ over axis {1 - axis}", change=change)  # fmt: skip
+def _over_other_axes(nets: Networks, normal: Normalisation, where: str) -> Iterator[Mistake]:
+    """Yield the sums over the entries of the other axes, for shares that are right."""
+    count = len(normal.added.parameters["shape"])
+    for own, other in other_axes(normal):
+        if normal.spread.kind is Kind.JACOBIAN:
+            change = along_other_axis(normal, normal.spread.gain, other)
+        else:
+            entries = nets.value(normal.spread.outputs[0])
+            wholes = np.broadcast_to(entries.sum(own, keepdims=True), np.shape(entries))
+            weighed = Change.weigh(normal.added, 0, wholes)
+            change = Change.all([weighed, along_other_axis(normal, 1 / wholes, other)])
+        yield Mistake(kind="sum over the wrong axis", where=where, says=f"the way back to "
+                      f"δ{where} sums over axis {other + count}, where the sum over axis "
+                      f"{own + count} belongs", right=f"Σ over axis {own + count}",
+                      wrong=f"Σ over axis {other + count}", change=change)  # fmt: skip
 
 
 def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
@@ -160,7 +161,7 @@ def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
                       change=Change.to(normal.spread, kind=Kind.GAIN, inputs=normal.added.inputs,
                       gain=slopes))  # fmt: skip
         yield from _missing(nets, normal)
-        yield from _over_other_axis(nets, normal, where)
+        yield from _over_other_axes(nets, normal, where)
         for node in reversed(normal.before):
             name = nets.makes(node)
             gain = normal.shares * (1 - normal.shares)

@@ -19,7 +19,7 @@ from .changes import Change, edit_node
 from .likelihood import distance_between
 from .mistake import Mistake
 from .networks import Networks
-from .substitutes import Substitute, omit, shift, substitutions
+from .substitutes import Substitute, omit, otherwise, shift, substitutions
 
 
 def wrong_partners(nets: Networks) -> Iterator[Mistake]:
@@ -35,11 +35,21 @@ def _factors(nets: Networks, node: Node, product: Node, port: int) -> Iterator[S
                _role(nets, product, port))  # fmt: skip
     for other, value, distance in (*nets.alike(partner), *nets.leaves_alike(partner)):
         if np.shape(value) == np.shape(node.gain):
-            yield Substitute(kind="wrong factor", says=f"{other.name} stands where {right} "
+            reason = _reason(nets, other, partner)
+            yield Substitute(kind="wrong factor", says=f"{reason}{other.name} stands where {right} "
                              f"belongs, on the way to δ{where}", wrong=other.name, gain=value,
                              group=_relation(nets, other, partner),
                              distance=distance, is_number=other.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(nets, node, partner)
+
+
+def _reason(nets: Networks, other: Node, partner: int) -> str:
+    """Return what was not subtracted, if a difference is taken for the signal it is made of."""
+    difference = nets.source(partner)
+    if difference.kind is not Kind.JUNCTION or difference.signs != (1, -1):
+        return ""
+    whole, less = map(nets.source, difference.inputs)
+    return f"{less.name} is not subtracted: " if whole is other else ""
 
 
 def _role(nets: Networks, product: Node, port: int) -> tuple[str, ...]:
@@ -89,14 +99,16 @@ def _inputs(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Su
             yield Substitute(kind="output for input", says=f"the layer's output {name} stands "
                              f"where its input {right} belongs, in the gradient of {where}",
                              wrong=name, gain=value, group="")  # fmt: skip
-    for other, value, distance in nets.alike(product.inputs[1 - port]):
-        if np.shape(value) == np.shape(node.gain):
-            yield Substitute(kind="wrong factor", says=f"{other.name} stands where {right} "
-                             f"belongs, in the gradient of {where}", wrong=other.name, gain=value,
-                             group="gradient: "
-                             f"{_relation(nets, other, product.inputs[1 - port])}",
-                             distance=distance,
-                             is_number=other.kind is Kind.CONSTANT)  # fmt: skip
+    for other in otherwise(nets, product.inputs[1 - port]):
+        if np.shape(other.value) == np.shape(node.gain):
+            name = other.node.name
+            own = nets.source(other.wire).name if other.within else right
+            yield Substitute(kind="wrong factor", says=f"{name} stands where {own} belongs"
+                             f"{other.within}, in the gradient of {where}", wrong=name,
+                             gain=other.value,
+                             group=f"gradient: {_relation(nets, other.node, other.wire)}",
+                             distance=other.distance,
+                             is_number=other.node.kind is Kind.CONSTANT)  # fmt: skip
     yield from at_other_steps(nets, node, product.inputs[1 - port])
 
 
@@ -177,7 +189,7 @@ def wrong_matrix_partners(nets: Networks) -> Iterator[Mistake]:
     """Leave a partner that is no leaf untransposed, leave it out, or put another in its place."""
     for node, product, port in nets.ways(Kind.MATRIX, through=Kind.BILINEAR):
         partner, out = product.inputs[1 - port], node.outputs[0]
-        is_matrix = np.ndim(node.gain) - node.folded == 2
+        is_matrix = np.ndim(node.gain) - node.folded >= 2
         if np.ndim(node.gain) - node.folded == 1 and nets.leaf(partner) is None:
             ones, where = np.ones_like(node.gain), nets.makes(node)
             several = [omit("factor missing", str(node.label), where, ones, "vector")]
@@ -189,7 +201,8 @@ def wrong_matrix_partners(nets: Networks) -> Iterator[Mistake]:
 
 
 def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
-    right, where, shape = str(node.label), nets.makes(node), np.shape(node.gain)
+    right, shape = str(node.label), np.shape(node.gain)
+    where = nets.source(nets.unmapped(node.outputs[0])).name
     if shape[-1] == shape[-2]:
         is_weight = nets.leaf(nets.unmapped(partner)) is not None
         yield Substitute(kind=f"{'weight' if is_weight else 'factor'} not transposed",
@@ -197,22 +210,25 @@ def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
                          f"is not transposed on the way to δ{where}", wrong=right.removesuffix("ᵀ"),
                          gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
         yield omit("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
-    for other, value, distance in nets.alike(partner):
-        yield Substitute(kind="wrong factor", says=f"{other.name} stands where "
-                         f"{right.removesuffix('ᵀ')} belongs, on the way to δ{where}",
-                         wrong=other.name, gain=value, distance=distance)  # fmt: skip
+    for other in otherwise(nets, partner):
+        name, own = other.node.name, nets.source(other.wire).name
+        yield Substitute(kind="wrong factor", says=f"{name} stands where {own} belongs"
+                         f"{other.within}, on the way to δ{where}", wrong=name,
+                         gain=other.value, distance=other.distance)  # fmt: skip
 
 
 def _transposed_deltas(nets: Networks, node: Node) -> Iterator[Mistake]:
     """Yield the transpose of δ where the product asks for δ itself, or the reverse."""
     shape = np.shape(nets.value(nets.user[node.outputs[0]].outputs[0]))[node.folded :]
-    if len(shape) == 2 and shape[0] == shape[1] > 1:
+    if len(shape) > 1 and shape[-2] == shape[-1] > 1:
+        axes = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
         where, name = nets.makes(node), nets.user[node.outputs[0]].name
+        below = nets.source(nets.unmapped(node.outputs[0])).name
         yield Mistake(kind="factor not transposed", where=where, says=f"δ{name} and its transpose "
-                      f"are exchanged on the way to δ{where}", right=f"δ{name}",
+                      f"are exchanged on the way to δ{below}", right=f"δ{name}",
                       wrong=f"(δ{name})ᵀ", groups=nets.everywhere_alike(node, "δ"),
                       change=Change.before(node, Node(Kind.LINEAR,
-                      primitive=transpose)))  # fmt: skip
+                      primitive=transpose, parameters={"axes": axes})))  # fmt: skip
 
 
 def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[Substitute]:
@@ -224,15 +240,19 @@ def _matrices(nets: Networks, node: Node, product: Node, port: int) -> Iterator[
                          gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
         eye = np.broadcast_to(np.eye(shape[-1]), shape)
         yield omit("weight missing", right, where, eye, "")
-    own = nets.leaf(product.inputs[1 - port])
-    for other, elsewhere, at in nets.others.ways(Kind.MATRIX, through=Kind.BILINEAR):
-        weight = nets.leaf(elsewhere.inputs[1 - at])
-        is_another = weight is not None and weight is not own and other.loop == node.loop
-        if is_another and np.shape(other.gain) == shape:
-            assert weight is not None and own is not None
-            yield Substitute(kind="wrong weight", says=f"{other.label} stands where {right} "
-                             f"belongs, on the way to δ{where}", wrong=str(other.label),
-                             gain=other.gain, distance=distance_between(weight, own))  # fmt: skip
+    own, partner = nets.leaf(product.inputs[1 - port]), product.inputs[1 - port]
+    assert own is not None
+    for weight in nets.weights if nets.takes_others else ():
+        value = nets.value(weight.outputs[0])
+        if weight is own or np.shape(value) != np.shape(nets.value(own.outputs[0])):
+            continue
+        ways = {f"{weight.stem}ᵀ": value}
+        ways |= {weight.stem: value.T} if shape[-1] == shape[-2] else {}
+        for name, gain in ways.items():
+            yield Substitute(kind="wrong weight", says=f"{name} stands where {right} "
+                             f"belongs, on the way to δ{where}", wrong=name,
+                             gain=np.broadcast_to(gain, np.shape(nets.value(partner))),
+                             distance=distance_between(weight, own))  # fmt: skip
     yield Substitute(kind="weight's entries left out", says="the entries of δ are added up on "
                      f"the way to δ{where}, where δ {right} belongs", wrong="1",
                      gain=np.ones_like(node.gain), group="")  # fmt: skip

@@ -219,7 +219,7 @@ def clipped_entries(nets: Networks, largest: float) -> Iterator[Mistake]:
     several, number = [], factor_text(largest)
     for node, maker in nets.leaves():
         where = nets.makes(node)
-        fresh = Node(Kind.GAIN, gain=np.asarray(largest), scale=_clip)
+        fresh = Node(Kind.GAIN, gain=np.asarray(largest), scale=clip)
         several.append(Mistake(
             kind="clipped", where=where, says=f"the entries of the gradient of {where} are clipped "
             f"to ±{number}", right=f"δ{where}", wrong=f"δ{where} between −{number} and {number}",
@@ -228,7 +228,8 @@ def clipped_entries(nets: Networks, largest: float) -> Iterator[Mistake]:
     yield from several
 
 
-def _clip(x: np.ndarray, most: np.ndarray) -> np.ndarray:
+def clip(x: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Return an array with its entries between −most and most."""
     return np.asarray(np.clip(x, -most, most))
 
 

@@ -5,13 +5,15 @@ Knows the networks and mistakes; not where the substitutes come from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.kind import Kind
 from ...network.flow import Node
+from ...network.parameters import at_step
 from .changes import Change
 from .mistake import Mistake
 from .networks import Networks
@@ -49,6 +51,56 @@ def omit(
     """Return 1, in its form as a gain, in place of a factor."""
     return Substitute(kind=kind, says=f"{factor} is left out on the way to δ{where}", wrong="1",
                       gain=gain, group=group)  # fmt: skip
+
+
+class Other(NamedTuple):
+    """A signal in place of another one, or of a part or source of that one.
+
+    Attributes
+    ----------
+    node : Node
+        The signal.
+    wire : int
+        In whose place it stands.
+    value : array
+        What the other one would be.
+    distance : int
+    within : str
+        Where in the other one it stands, for a sentence; empty if in its own place.
+    """
+
+    node: Node
+    wire: int
+    value: Any
+    distance: int
+    within: str = ""
+
+
+def otherwise(nets: Networks, wire: int) -> Iterator[Other]:
+    """Yield other signals in place of one, or of what its linear map or its join is made of."""
+    for node, value, distance in nets.alike(wire):
+        yield Other(node, wire, value, distance)
+    made = nets.source(wire)
+    if not nets.takes_others or made.kind not in (Kind.LINEAR, Kind.JOIN):
+        return
+    inputs = [nets.value(part) for part in made.inputs]
+    own, within = nets.value(made.outputs[0]), f" in {made.name}"
+    for at, part in enumerate(made.inputs):
+        for other in otherwise(nets, part):
+            value = _computed(nets, made, [*inputs[:at], other.value, *inputs[at + 1 :]])
+            if not np.array_equal(value, own):  # else the same signal under another name
+                yield other._replace(value=value, within=other.within or within)
+
+
+def _computed(nets: Networks, node: Node, inputs: Sequence[Any]) -> Any:
+    """Return what a node makes of other inputs: at each step, inside of a folded loop."""
+    if not node.folded:
+        return node.operation.forward(*inputs, **node.parameters)
+    steps = range(len(inputs[0]))
+    return np.stack([
+        node.operation.forward(*(x[step] for x in inputs), **at_step(node.parameters, step))
+        for step in steps
+    ])  # fmt: skip
 
 
 def substitutions(

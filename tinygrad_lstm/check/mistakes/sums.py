@@ -6,7 +6,7 @@ batch, is the sum over the steps or the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from ...network.flow import Node
 from .changes import Change
 from .mistake import Mistake
 from .networks import Networks
+
+MISSING = "sum over the batch missing"
 
 
 def step_sums(nets: Networks) -> Iterator[Mistake]:
@@ -61,7 +63,8 @@ def _shares(
 
     ``shares`` has the kind of each, what its sentence says, its ``wrong``, and the weights.
     """
-    where = nets.makes(node)
+    leaf = nets.leaf(nets.unmapped(node.outputs[0]))
+    where = nets.makes(node) if leaf is None or leaf.kind is Kind.CONSTANT else leaf.name
     for kind, share, wrong, weights in shares:
         yield Mistake(kind=kind, where=where, says=f"the gradient of {where} {share}", right=right,
                       wrong=wrong, change=Change.weigh(node, 0, weights),
@@ -70,46 +73,68 @@ def _shares(
 
 
 def batch_sums(nets: Networks) -> Iterator[Mistake]:
-    """Take one row of a batch, or the average, where the sum over the batch belongs."""
-    for node, count, shape in _summing(nets):
+    """Take one row of a batch, one position, or the average, where the sum over all belongs."""
+    for node, shape, (batch, *others) in _summing(nets):
+        last = {axis: np.eye(shape[axis])[-1] for axis in (batch, *others)}
+        for axis in last:
+            count, is_batch = shape[axis], axis == batch
+            entry = "row of the batch" if is_batch else f"position along axis {axis}"
+            every = "the batch" if is_batch else f"axis {axis}"
+            sums = [
+                ("average over the batch", f"is averaged over {every}, not summed",
+                 f"1/{count} of it", np.full(count, 1 / count)),
+                (MISSING, f"counts only the first {entry}", f"only the first {entry}",
+                 np.eye(count)[0]),
+                (MISSING, f"counts only the last {entry}", f"only the last {entry}", last[axis]),
+            ][: None if count > 1 else 1]  # fmt: skip
+            yield from _shares(nets, node, f"Σ over {every}", [
+                (kind, share, wrong, _along(nets, node, shape, {axis: row}))
+                for kind, share, wrong, row in sums
+            ])  # fmt: skip
+        if others:
+            entry = "only the last position of the last row of the batch"
+            yield from _shares(nets, node, "Σ over the batch and the positions", [
+                (MISSING, f"counts {entry}", entry, _along(nets, node, shape, last))
+            ])  # fmt: skip
 
-        def weights(
-            row: np.ndarray, node: Node = node, shape: tuple[int, ...] = shape
-        ) -> np.ndarray:
-            return np.asarray(nets.at_every_step(node, row.reshape(shape)))
 
-        missing = "sum over the batch missing"
-        yield from _shares(nets, node, "Σ over the batch", [
-            ("average over the batch", "is averaged over the batch, not summed",
-             f"1/{count} of it", weights(np.full(count, 1 / count))),
-            (missing, "counts only the first row of the batch", "only the first row of the batch",
-             weights(np.eye(count)[0])),
-            (missing, "counts only the last row of the batch", "only the last row of the batch",
-             weights(np.eye(count)[-1])),
-        ][: None if count > 1 else 1])  # fmt: skip
+def _along(
+    nets: Networks, node: Node, shape: tuple[int, ...], rows: Mapping[int, np.ndarray]
+) -> np.ndarray:
+    """Return the weights of all entries, from the weights along some axes."""
+    weights = np.ones((1,) * len(shape))
+    for axis, row in rows.items():
+        weights = weights * row.reshape([-1 if at == axis else 1 for at in range(len(shape))])
+    return np.asarray(nets.at_every_step(node, weights))
 
 
-def _summing(nets: Networks) -> Iterator[tuple[Node, int, tuple[int, ...]]]:
-    """Yield the nodes that sum over a batch, its size, and the shape of a weight for each row.
+def _summing(nets: Networks) -> Iterator[tuple[Node, tuple[int, ...], list[int]]]:
+    """Yield the nodes that sum over a batch, the shape of what they sum, and the axes.
 
-    The batch is the first axis, or the last one of columns.
+    The batch is the first of the axes: the first axis of all, or the last one of columns. The
+    others are those of positions.
     """
     for node in nets.nodes:
-        shape, axis = tuple[int, ...](), 0
+        shape, axes = tuple[int, ...](), [0]
         if node.kind is Kind.BROADCAST and node.transposed:
             whole, part = tuple(node.parameters["shape"]), node.shapes[0]
             if len(whole) == len(part) == 2 and part[1] == 1 < whole[1]:
-                shape, axis = whole, 1 if part[0] > 1 or whole[0] == 1 else 0
+                shape, axes = whole, [1 if part[0] > 1 or whole[0] == 1 else 0]
             elif len(whole) > len(part) or part[:1] == (1,):
-                shape = whole
-        elif node.kind is Kind.MATRIX and nets.leaf(node.outputs[0]) is not None:
-            product = nets.user[node.outputs[0]]
-            if node.port == 1 and len(node.shapes[0]) > 1:
-                shape = np.shape(nets.value(product.outputs[0]))[node.folded :]
-            elif node.port == 0 and len(node.shapes[0]) == len(node.shapes[1]) == 2:
-                shape, axis = np.shape(nets.value(product.outputs[0]))[node.folded :], 1
-        if shape and shape[axis]:
-            yield node, shape[axis], tuple(-1 if at == axis else 1 for at in range(len(shape)))
+                padded = (1,) * (len(whole) - len(part)) + part
+                spread = [at for at, size in enumerate(padded) if size == 1 < whole[at] and at]
+                shape, axes = whole, [0, *spread]
+        elif node.kind is Kind.MATRIX and nets.leaf(nets.unmapped(node.outputs[0])) is not None:
+            shape = np.shape(nets.value(nets.user[node.outputs[0]].outputs[0]))[node.folded :]
+            sizes = len(node.shapes[0]), len(node.shapes[1])
+            if node.port == 1 and sizes[0] > 1 and sizes[1] == 2:
+                axes = list(range(max(1, len(shape) - 1)))
+            elif node.port == 0 and sizes[0] == 2 <= sizes[1]:
+                axes = [*range(len(shape) - 2), len(shape) - 1]
+            else:
+                continue
+        if shape and shape[axes[0]]:
+            yield node, shape, axes
 
 
 def elementwise_products(nets: Networks) -> Iterator[Mistake]:
