@@ -204,6 +204,18 @@ class Networks:
             node = self.source(wire)
         return wire
 
+    def plain_name(self, node: Node) -> str:
+        """Return a signal's name; of a linear map without a name of its own, its operand's."""
+        while (
+            node.kind is Kind.LINEAR
+            and len(node.inputs) == 1
+            and node.primitive is not None
+            and not node.primitive.is_part
+            and node.name.partition("(")[0].startswith(node.primitive.name)
+        ):
+            node = self.source(node.inputs[0])
+        return node.name
+
     def whole(self, stem: str) -> str:
         """Return the packed parameter that one is a part of, or its own name."""
         return self.wholes.get(stem, stem)

@@ -211,9 +211,11 @@ def _signals(nets: Networks, node: Node, partner: int) -> Iterator[Substitute]:
                          gain=np.swapaxes(node.gain, -1, -2), group="")  # fmt: skip
         yield omit("factor missing", right, where, np.broadcast_to(np.eye(shape[-1]), shape))
     for other in otherwise(nets, partner):
-        name, own = other.node.name, nets.source(other.wire).name
-        yield Substitute(kind="wrong factor", says=f"{name} stands where {own} belongs"
-                         f"{other.within}, on the way to δ{where}", wrong=name,
+        name, own = map(nets.plain_name, (other.node, nets.source(other.wire)))
+        if name == own:
+            name, own = other.node.name, nets.source(other.wire).name
+        yield Substitute(kind="wrong factor", says=f"{name} stands where {own} belongs, "
+                         f"on the way to δ{where}", wrong=name,
                          gain=other.value, distance=other.distance)  # fmt: skip
 
 
