@@ -67,6 +67,22 @@ def test_each_network_has_ten_mistakes_or_more():
     assert all(len(network.mistakes) > 9 for network in strangers.NETWORKS.values())
 
 
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("batched", "Q-for-K"), "Q stands where K belongs, on the way to δQ"),
+        (("batched", "bo-of-last-position"), "counts only the last position along axis 1"),
+        (("batched", "target-left-out"), "squared_error.target is not subtracted: y stands"),
+        (("convolved", "onehot-missing"), "the target is not subtracted: δdense.y lacks"),
+        (("columns", "h-for-before"), "h(k) stands where h(k-1) belongs in z(k), in the gradient"),
+        (("squares", "Wx-for-Wh"), "Wxᵀ stands where Whᵀ belongs, on the way to δh(k-1)"),
+        (("columns", "i-of-h"), "δi(k) is computed from δh(k), not from δC(k)"),
+    ],
+)
+def test_a_mistake_is_told_in_the_author_s_names(names, says):
+    assert says in compared(strangers.case(*names), "all").mistakes[0].says
+
+
 PAIRS = [
     ("chars", "Whh-not-transposed", "bias-of-dWhh"), ("chars", "carry-reset", "rate"),
     ("chars", "bracket", "decay"), ("columns", "slopes-missing", "C-carry-reset"),
