@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +236,7 @@ def test_a_rubric_says_what_counts(folder):
         ("[signals]\nW = 'a'", "expected a number"),
         ("[signals]\nW = 0", "all 0"),
         ("points", "is no TOML"),
+        ("follows = 7", "follows is 7, expected a number from 0 to 1"),
     ],
 )
 def test_a_wrong_rubric_gets_a_clear_error(tmp_path, text, says):
@@ -274,3 +278,162 @@ def test_the_package_grades_what_it_derives(folder):
     values = {}
     exec(NETWORK, values)
     assert tg.compare(values["loss"], right()).ok
+
+
+BROKEN = {
+    "nan": np.full((2, 2), np.nan),
+    "inf": np.full((2, 2), np.inf),
+    "shape": np.ones((3, 2)),
+    "scalar": np.array(1.0),
+    "text": np.array(["a"]),
+    "null": None,
+    "words": "abc",
+    "large": [[float("inf"), 0.0], [0.0, 0.0]],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_gradient_is_wrong(folder, capsys, name):
+    value = BROKEN[name]
+    if isinstance(value, np.ndarray):
+        save(folder, "bob", right() | {"layer.W": value})
+    else:
+        hand = {key: array.tolist() for key, array in right().items()} | {"layer.W": value}
+        text = json.dumps(hand).replace("Infinity", "1e999")
+        (folder / "subs" / "bob.json").write_text(text)
+    row = run(folder)["bob"]
+    assert (row["first wrong"], row["score"], row["layer.W"]) == ("layer.W", "5.0", "unreadable")
+    assert "1 submissions: 0 without a wrong gradient" in capsys.readouterr().out
+    (page,) = (folder / "out" / "students").iterdir()
+    (results,) = (folder / "out" / "gradescope").iterdir()
+    for text in (page.read_text(), json.loads(results.read_text())["output"]):
+        assert "No gradient is wrong" not in text
+        assert "The first wrong gradient is that of layer.W." in text
+    assert re.search(r"layer.W: (wrong shape \(found|not finite|no array of numbers)", row["note"])
+
+
+def only_parameters():
+    return {name: value for name, value in right().items() if name != "layer.z"}
+
+
+@pytest.mark.parametrize("given", [right, only_parameters])
+@pytest.mark.parametrize(
+    ("change", "score"),
+    [
+        (lambda right: right, 10.0),
+        (lambda right: 0 * right, 0.0),
+        (lambda right: 0 * right + 1, 0.0),
+        (lambda right: 1e6 * right, 4.0),
+        (lambda right: -right, 4.0),
+    ],
+)
+def test_numbers_that_show_no_derivation_have_few_points(folder, given, change, score):
+    save(folder, "bob", {name: change(value) for name, value in given().items()})
+    assert float(run(folder)["bob"]["score"]) == score
+
+
+X = np.array([[1.0, -0.5], [0.2, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("slope", "score"),
+    [
+        (lambda values: values["y"] * (1 - values["y"]), 0.0),  # no mistake that is known
+        (lambda values: 1 - values["y"], 9.0),  # y for y²
+    ],
+)
+def test_what_follows_has_points_only_if_a_mistake_explains_it(folder, slope, score):
+    values = {}
+    exec(PROGRAM, values)
+    dz = (values["y"] - 1.0) * slope(values) * (1.0 if score else np.array([[1.3, 0.2], [3, 1]]))
+    save(folder, "bob", {"layer.z": dz, "layer.W": X.T @ dz, "layer.b": dz.sum(axis=0)})
+    assert float(run(folder)["bob"]["score"]) == score
+
+
+def test_few_digits_widen_no_tolerance(folder):
+    noise = 1 + 1e-3 * np.array([1.0, -1.0])
+    save(folder, "bob", {k: (x * noise).astype(np.float16) for k, x in right().items()})
+    save(folder, "cleo", {k: x.astype(np.float32) for k, x in right().items()})
+    rows = run(folder)
+    assert (rows["bob"]["score"], rows["cleo"]["score"]) == ("0.0", "10.0")
+    assert "layer.W: is float16, which has too few digits" in rows["bob"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[signals]\n"layer.w" = 1', "no signal of the network; the nearest names are: layer.W"),
+        ('[mistakes]\n"averages over the batch" = 1', "nearest names are: average over the batch"),
+    ],
+)
+def test_a_rubric_with_a_wrong_name_is_refused_before_the_judging(folder, capsys, text, says):
+    save(folder, "ada", right())
+    (folder / "rubric.toml").write_text(text)
+    net, subs, out = (str(folder / name) for name in ("net.py", "subs", "out"))
+    assert main(["grade", net, subs, "--out", out, "--rubric", str(folder / "rubric.toml")]) == 2
+    assert says in capsys.readouterr().err and not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("inside", ["subs", "subs/out", "subs/../subs/a/b"])
+def test_what_is_written_is_no_submission(folder, capsys, inside):
+    save(folder, "ada", right())
+    net, subs, out = (str(folder / name) for name in ("net.py", "subs", inside))
+    assert main(["grade", net, subs, "--out", out]) == 2
+    assert "inside the folder of submissions" in capsys.readouterr().err
+    assert [path.name for path in (folder / "subs").iterdir()] == ["ada.npz"]
+
+
+def test_the_pages_of_a_submission_that_is_gone_are_removed(folder):
+    save(folder, "ada", right())
+    save(folder, "bob", averaged())
+    run(folder)
+    own = folder / "out" / "students" / "bob-notes.html"
+    own.write_text("the teacher's")
+    (folder / "subs" / "bob.npz").unlink()
+    run(folder)
+    names = [path.name for name in ("students", "gradescope")
+             for path in (folder / "out" / name).iterdir()]  # fmt: skip
+    assert len([name for name in names if name.startswith("ada-")]) == 2
+    assert [name for name in names if name.startswith("bob-")] == ["bob-notes.html"]
+
+
+def test_a_page_has_no_text_of_an_error_and_no_folder(folder):
+    (folder / "subs" / "boom.py").write_text("def f(x):\n    raise ValueError('SECRET')\n\nf(1)\n")
+    (folder / "subs" / "part.py").write_text(PROGRAM + "raise KeyError('SECRET')\n")
+    (folder / "subs" / "syntax.py").write_text("x = (\n")
+    (folder / "subs" / "nul.py").write_text("x = 1\0\n")
+    rows = run(folder, "--run")
+    assert "ValueError in line 2" in rows["boom"]["note"]
+    assert "The program stopped: KeyError in line 7." in rows["part"]["note"]
+    assert "(syntax.py, line 1)" in rows["syntax"]["note"] and rows["nul"]["note"]
+    for path in (path for path in (folder / "out").rglob("*") if path.is_file()):
+        text = path.read_text()
+        assert "SECRET" not in text and str(folder) not in text, path
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes")
+def test_what_a_program_starts_ends_with_it(folder):
+    mark = folder / "child"
+    (folder / "subs" / "bob.py").write_text(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)'])\n"
+        f"open({str(mark)!r}, 'w').write(str(child.pid))\n"
+    )
+    run(folder, "--run")
+    child = int(mark.read_text())
+    for _ in range(50):
+        if not is_running(child):
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the child outlives the program")
+
+
+def is_running(process):
+    """Return whether a process runs; one that nobody has waited for yet does not."""
+    status = Path(f"/proc/{process}/stat")
+    try:
+        os.kill(process, 0)
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False

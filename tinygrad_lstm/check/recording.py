@@ -14,6 +14,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
@@ -80,11 +81,14 @@ class Recording:
         Whether there were too many to record all.
     error : str
         What stopped the program, if it did not come to its end.
+    line : int
+        The program's line that was running then; 0 if it is not known.
     """
 
     assignments: list[Assignment]
     is_cut: bool = False
     error: str = ""
+    line: int = 0
 
 
 def record(source: Any) -> Recording:
@@ -234,7 +238,7 @@ class _Notebook:
         self.blank: dict[tuple[str, int, str], tuple[Site, np.ndarray]] = {}
 
     def run(self, code: Any) -> Recording:
-        before, error = sys.path[:], ""
+        before, error, line = sys.path[:], "", 0
         sys.path.insert(0, str(self.path.resolve().parent))
         names = {"__name__": "__main__", "__file__": str(self.path), NOTE: self.note}
         try:
@@ -245,12 +249,15 @@ class _Notebook:
         except BaseException as raised:  # a program may raise anything, SystemExit too
             if not (isinstance(raised, SystemExit) and not raised.code):
                 error = f"{type(raised).__name__}: {str(raised)[:200]}"
+                lines = [n for frame, n in walk_tb(raised.__traceback__)
+                         if frame.f_code.co_filename == str(self.path)]  # fmt: skip
+                line = lines[-1] if lines else 0
         finally:
             sys.path[:] = before
         for site, array in self.blank.values():  # as they are filled at the end
             if array.any():
                 self._keep(site, array, ())
-        return Recording(self.assignments, self.is_cut, error)
+        return Recording(self.assignments, self.is_cut, error, line)
 
     def note(self, number: int, value: Any, index: Any = None) -> None:
         """Keep a copy of what a site has assigned; a dictionary's entries one by one."""
@@ -303,7 +310,8 @@ def to_bytes(recording: Recording) -> bytes:
     sites: dict[Site, int] = {}
     rows = [[sites.setdefault(one.site, len(sites)), *one.steps] for one in recording.assignments]
     table = [[x.function, x.line, x.target, x.is_added, sorted(x.reads)] for x in sites]
-    about = {"sites": table, "rows": rows, "is_cut": recording.is_cut, "error": recording.error}
+    about = {"sites": table, "rows": rows, "is_cut": recording.is_cut, "error": recording.error,
+             "line": recording.line}  # fmt: skip
     arrays = {f"a{at}": one.value for at, one in enumerate(recording.assignments)}
     stream = BytesIO()
     np.savez(stream, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
@@ -322,4 +330,4 @@ def from_bytes(content: bytes) -> Recording:
             Assignment(sites[site], archive[f"a{at}"], tuple(steps))
             for at, (site, *steps) in enumerate(about["rows"])
         ]
-    return Recording(assignments, about["is_cut"], about["error"])
+    return Recording(assignments, about["is_cut"], about["error"], about["line"])

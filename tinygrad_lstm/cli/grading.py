@@ -63,7 +63,7 @@ def _grade(chosen: argparse.Namespace, terminal: Any) -> int:
             raise UsageError(f"grade: {option} is {value}, expected a number from {least}")
     for path in (chosen.network, chosen.submissions, chosen.out, chosen.rubric):
         check_path("grade", path or Path())
-    check_out(chosen.out)
+    check_out(chosen.out, chosen.submissions)
     rubric = Rubric() if chosen.rubric is None else read_rubric(chosen.rubric)
     task = Task(chosen.network, chosen.of, chosen.seconds, chosen.digits, chosen.rtol)
 

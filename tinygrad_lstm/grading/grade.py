@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..check.mistakes.likelihood import RANK
 from ..engine.gradients import starting_cotangent
 from ..engine.tensor import Tensor
-from ..errors import UsageError
+from ..errors import TinygradError, UsageError
 from ..files.whole import write_file
 from ..network.signals import Signals
-from .judging import Load, Task, judge, run_program
+from .judging import Load, Task, judge, plain_text, run_program
 from .limits import Limits, run_limited
 from .rubric import Rubric
 from .submissions import Submission, find_submissions
 
-FORMAT = 1  # of what is kept between runs
+FORMAT = 2  # of what is kept between runs
 SPARE = 20.0  # seconds of processor time beside the search
 UNSAFE = "is a program; it is run only with --run"
 Judgement = dict[str, Any]
@@ -86,10 +87,12 @@ def grade(
     Raises
     ------
     UsageError
-        If there are no submissions, or the network's file has no such Tensor.
+        If there are no submissions, the network's file has no such Tensor, or the rubric names no
+        signal of it, or no kind of mistake.
     """
     loss = load(task.network, task.of, True)  # what is wrong with it is said once
     starting_cotangent(loss, None)
+    rubric.check(list(Signals(loss)), RANK)
     several = find_submissions(folder)
     kept = out / "kept"
     kept.mkdir(parents=True, exist_ok=True)
@@ -123,14 +126,17 @@ def grade(
 def _judge(load: Load, task: Task, submission: Submission, limits: Limits) -> Judgement:
     path, recording = submission.path.resolve(), None
     if submission.kind == "program":
-        recording, fault = run_limited(run_program, (path,), limits, is_moved=True)
-        if fault:
-            return {"fault": fault}
+        ran = run_limited(run_program, (path,), limits, is_moved=True, says=TinygradError)
+        if ran.fault:
+            return {"fault": plain_text(ran.fault, path)}
+        recording = ran.content
     own = Limits(seconds=task.seconds + SPARE)
     task = task._replace(network=task.network.resolve())
-    content, fault = run_limited(judge, (load, task, path, recording), own)
+    content, fault = run_limited(judge, (load, task, path, recording), own, says=TinygradError)
     try:
-        return {"fault": fault} if fault else dict(json.loads(content))
+        return (
+            {"fault": plain_text(fault, path, task.network)} if fault else dict(json.loads(content))
+        )
     except ValueError:
         return {"fault": "ended its process"}
 
@@ -160,13 +166,18 @@ def clusters(grades: Iterable[Grade]) -> list[tuple[int, str, str]]:
     return [(count, kind, says) for (kind, says), count in ordered]
 
 
-def check_out(out: Path) -> None:
-    """Refuse a place where no folder can be.
+def check_out(out: Path, folder: Path) -> None:
+    """Refuse a place where no folder can be, or where it would be a submission of the next run.
 
     Raises
     ------
     UsageError
-        If it is a file.
+        If it is a file, or the folder of the submissions, or inside of it.
     """
+    if folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UsageError(
+            f"grade: --out {str(out)!r} is inside the folder of submissions {str(folder)!r}; "
+            "give a folder outside of it"
+        )
     if out.exists() and not out.is_dir():
         raise UsageError(f"grade: {str(out)!r} is a file, expected a folder to write to")

@@ -6,9 +6,12 @@ Knows audits; no rubric. The result has no right number in it, and no number of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..check.answers import read
 from ..check.audit import Audit, audit, audit_of, audit_recording
@@ -17,8 +20,8 @@ from ..check.report_text import sentence
 from ..engine.limit import Clock
 from ..engine.tensor import Tensor
 from ..errors import TinygradError
-from ..network.signals import Signals
-from .submissions import as_text, read_json
+from .states import find_states, states_of_parameters
+from .submissions import as_text, names_in, read_json
 
 SECONDS = 4.0  # of processor time for each search, by default
 MOST_TEXT = 300  # letters of what comes from a submission
@@ -54,52 +57,67 @@ def judge(load: Load, task: Task, path: Path, recording: bytes | None) -> bytes:
     """
     loss = load(task.network, task.of, False)
     complaints: list[str] = []
+    names: list[str] = []
     try:
         if recording is not None:
             clock = Clock(task.seconds)
-            result = audit_recording(
-                loss, from_bytes(recording), None, clock, rtol=task.rtol, digits=task.digits
-            )
+            made = from_bytes(recording)
+            if made.error:  # its text may hold an answer; its type and its line do not
+                where = f" in line {made.line}" if made.line else ""
+                made = replace(made, error=f"{made.error.partition(':')[0][:60]}{where}")
+                complaints.append(f"The program stopped: {made.error}.")
+            result = audit_recording(loss, made, None, clock, rtol=task.rtol, digits=task.digits)
         else:
             is_json = path.suffix.lower() == ".json"
             hand, complaints = read_json(path) if is_json else read(path, loss)
-            complaints = [text.replace(f"{path}: ", "") for text in complaints]
+            names = names_in(path)
+            complaints += [
+                f"{name}: is {value.dtype}, which has too few digits; write float32 or float64"
+                for name, value in hand.items()
+                if _is_coarse(value)
+            ]
+            hand = {n: x.astype(np.float32) if _is_coarse(x) else x for n, x in hand.items()}
             result = audit(loss, hand, rtol=task.rtol, digits=task.digits, seconds=task.seconds)
     except TinygradError as error:
-        complaints += str(error).replace(f"{path}: ", "").splitlines()
+        complaints += str(error).splitlines()
         if error.report is None:
-            return _as_json({"fault": complaints[-1]}, complaints[:-1])
+            return _as_json({"fault": complaints[-1]}, complaints[:-1], task.network, path)
         result = audit_of(error.report, Clock(task.seconds))
-    return _as_json(_plain(result, loss), complaints)
+    return _as_json(_plain(result, loss, names), complaints, task.network, path)
 
 
-def _as_json(data: dict[str, Any], complaints: list[str]) -> bytes:
-    texts = [as_text(text)[:MOST_TEXT] for text in complaints[:20]]
-    fault = as_text(data.get("fault", ""))[:MOST_TEXT]
+def _is_coarse(value: np.ndarray) -> bool:
+    """Whether an array has fewer digits than float32, which give nobody a wider tolerance."""
+    return value.dtype.kind == "f" and value.dtype.itemsize < 4
+
+
+def plain_text(text: str, *paths: Path) -> str:
+    """Return a message as students read it: without the folders of the teacher's machine.
+
+    >>> plain_text("/a/b/net.py: no Python (/a/b/net.py, line 1)", Path("/a/b/net.py"))
+    'no Python (net.py, line 1)'
+    """
+    for path in paths:
+        text = text.replace(f"{path}: ", "").replace(str(path), path.name)
+        if path.is_absolute() and path.parent != path.parent.parent:
+            text = text.replace(f"{path.parent}/", "")
+    return as_text(text)[:MOST_TEXT]
+
+
+def _as_json(data: dict[str, Any], complaints: list[str], *paths: Path) -> bytes:
+    texts = [plain_text(text, *paths) for text in complaints[:20]]
+    fault = plain_text(data.get("fault", ""), *paths)
     return json.dumps(data | {"complaints": texts, "fault": fault}).encode()
 
 
-def _plain(result: Audit, loss: Tensor) -> dict[str, Any]:
+def _plain(result: Audit, loss: Tensor, names: Iterable[str]) -> dict[str, Any]:
     report = result.report
-    states: dict[str, str] = {}
-    blame = report.blame if report.is_wrong else None
-    by_themselves = {blame.signal, *blame.also} if blame is not None else set[str]()
-    unexplained = set(result.unexplained)
-    if blame is not None and not result.mistakes:
-        unexplained |= by_themselves
-    placed = set(report.evidence[0].places.at) if blame is not None else set[str]()
-    for row in report.rows:
-        if not row.is_wrong:
-            states[row.name] = "right" if row.ok else "too few digits"
-            continue
-        members = set(report.evidence[0].places.members(row.name)) & (placed | by_themselves)
-        is_open = not members or bool(members & unexplained) or row.name in report.unplaced
-        own = "explained" if members & by_themselves else "follows"
-        states[row.name] = "unexplained" if is_open else own
+    states = find_states(result, loss, names)
     return {
-        "signals": states,
-        "asked": _of_parameters(loss, states),
-        "first": report.given_name(blame.signal) or blame.signal if blame is not None else "",
+        "signals": states.of,
+        "asked": states_of_parameters(loss, states.of),
+        "first": states.first,
+        "faults": states.faults,
         "mistakes": [
             {
                 "kind": one.mistake.kind,
@@ -112,27 +130,3 @@ def _plain(result: Audit, loss: Tensor) -> dict[str, Any]:
         "is_noise": report.is_wrong and report.noise is not None,
         "is_cut": result.is_cut,
     }
-
-
-def _of_parameters(loss: Tensor, states: dict[str, str]) -> dict[str, str]:
-    """Return the state of each parameter: of a packed one, that of its parts if these were given.
-
-    A parameter is a leaf that belongs to a module, or any leaf with a name if there is no module.
-    """
-    signals = Signals(loss)
-    order = ("unexplained", "too few digits", "explained", "follows", "right")
-    asked: dict[str, str] = {}
-    leaves = [
-        name
-        for tensor, name in signals.names.items()
-        if tensor.requires_grad and not tensor.inputs and tensor.name is not None
-    ]
-    for name in [name for name in leaves if "." in name] or leaves:
-        parts = [part.name for part in signals.parts.get(name, ())]
-        if name in states:
-            asked[name] = states[name]
-        elif parts and all(part in states for part in parts):
-            asked[name] = min((states[part] for part in parts), key=order.index)
-        else:
-            asked[name] = "missing"
-    return asked

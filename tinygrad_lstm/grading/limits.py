@@ -25,6 +25,7 @@ MEGABYTE = 1 << 20
 FILES = 64  # that are open at once
 WALL = 4  # times the processor time: a machine may be busy
 START = 20.0  # seconds more, for the start of the process
+MOST_FAULT = 10_000  # letters: paths may be long
 NO_MEMORY, FAILED = 3, 4  # exit statuses
 
 
@@ -48,6 +49,7 @@ def run_limited(
     arguments: tuple[Any, ...],
     limits: Limits,
     is_moved: bool = False,
+    says: type[Exception] | tuple[()] = (),
 ) -> Outcome:
     """Run a function in a new process, and return the bytes that it returns.
 
@@ -58,23 +60,35 @@ def run_limited(
     limits : Limits
     is_moved : bool
         Whether it runs in an empty folder, which is removed at the end.
+    says : exception, optional
+        Whose text is the fault; of any other, which may hold an answer, the fault is its type.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = _context().Process(
-            target=_work, args=(folder, is_moved, limits, function, arguments), daemon=True
+            target=_work, args=(folder, is_moved, limits, function, arguments, says), daemon=True
         )
         process.start()
-        process.join(WALL * limits.seconds + START)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            return Outcome(b"", f"takes more than {limits.seconds:g} seconds")
+        try:
+            process.join(WALL * limits.seconds + START)
+            if process.is_alive():
+                process.kill()
+                process.join()
+                return Outcome(b"", f"takes more than {limits.seconds:g} seconds")
+        finally:
+            _end_group(process.pid)
         result, fault = Path(folder, "result"), Path(folder, "fault")
         if process.exitcode == 0 and result.is_file() and not result.is_symlink():
             return Outcome(result.read_bytes(), "")
         if process.exitcode == FAILED and fault.is_file() and not fault.is_symlink():
-            return Outcome(b"", fault.read_text("utf-8", "replace")[:500])
+            return Outcome(b"", fault.read_text("utf-8", "replace")[:MOST_FAULT])
         return Outcome(b"", _why(process.exitcode, limits))
+
+
+def _end_group(leader: int) -> None:
+    """End all processes that a process started, and that still run."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _why(status: int | None, limits: Limits) -> str:
@@ -102,8 +116,11 @@ def _work(
     limits: Limits,
     function: Callable[..., bytes],
     arguments: tuple[Any, ...],
+    says: type[Exception] | tuple[()],
 ) -> None:
     """Run the function, in the new process."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # what it starts ends with it
     if is_moved:
         os.chdir(folder)
     with open(os.devnull, "r+b", buffering=0) as nothing:
@@ -120,7 +137,8 @@ def _work(
     except BaseException as error:  # whatever it is, one submission fails
         status = FAILED
         with suppress(BaseException):
-            Path(folder, "fault").write_text(f"{type(error).__name__}: {error}"[:500], "utf-8")
+            text = str(error) if isinstance(error, says) else type(error).__name__
+            Path(folder, "fault").write_text(text[:MOST_FAULT], "utf-8")
     os._exit(status)  # no code of the submission runs at the end
 
 

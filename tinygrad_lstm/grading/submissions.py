@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError, UsageError
+from ..files.npz import open_npz
 
 KINDS = {".npz": "arrays", ".json": "arrays", ".py": "program"}
 LARGEST_JSON = 20 << 20  # bytes
@@ -125,3 +126,17 @@ def read_json(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         except (TypeError, ValueError, RecursionError, OverflowError):
             complaints.append(f"{as_text(name)[:80]}: is no array of numbers")
     return arrays, complaints
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of all entries of an .npz or JSON file that was read, good or bad.
+
+    Raises
+    ------
+    FileError
+        If the file is none.
+    """
+    if path.suffix.lower() == ".json":
+        return list(json.loads(path.read_bytes()))
+    with open_npz(path) as archive:
+        return [entry.filename.removesuffix(".npy") for entry in archive.infolist()]

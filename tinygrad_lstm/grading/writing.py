@@ -11,7 +11,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,11 @@ from .submissions import as_text
 REVEALS = ("where", "kind", "equation")
 WORDS = {
     "right": "right", "follows": "follows from a wrong one", "explained": "wrong",
-    "unexplained": "wrong", "missing": "not given", "too few digits": "too few digits to tell",
+    "unexplained": "wrong", "unreadable": "wrong",
+    "scaled": "wrong", "blank": "wrong",
+    "missing": "not given", "too few digits": "too few digits to tell",
 }  # fmt: skip
+PAGE = re.compile(r"(students|gradescope)/[A-Za-z0-9-]+\.(html|json)")
 STYLE = (
     "body{font:16px sans-serif;max-width:46em;margin:2em auto;padding:0 1em}"
     "td,th{text-align:left;padding:.2em 1em .2em 0}code{white-space:pre-wrap}"
@@ -46,16 +51,34 @@ def write_all(grades: Sequence[Grade], out: Path, reveal: str, assignment: str) 
     """
     for name in ("students", "gradescope", "nbgrader", "otter"):
         (out / name).mkdir(parents=True, exist_ok=True)
+    pages: dict[str, bytes] = {}
     for one in grades:
-        page = student_page(one, reveal)
-        write_file(page.encode(), out / "students" / f"{one.submission.slug}.html")
+        slug = one.submission.slug
+        pages[f"students/{slug}.html"] = student_page(one, reveal).encode()
         results = json.dumps(gradescope(one, reveal), indent=1)
-        write_file(results.encode(), out / "gradescope" / f"{one.submission.slug}.json")
+        pages[f"gradescope/{slug}.json"] = results.encode()
+    _remove_old(out, pages)
+    for name, content in pages.items():
+        write_file(content, out / name)
     write_file(_csv(nbgrader(grades, assignment)), out / "nbgrader" / "grades.csv")
     write_file(_csv(otter(grades)), out / "otter" / "final_grades.csv")
     table = write_file(_csv(teacher_table(grades)), out / "table.csv")
     summary = write_file(summary_text(grades).encode(), out / "summary.md")
     return [table, summary, out / "students"]
+
+
+def _remove_old(out: Path, names: Collection[str]) -> None:
+    """Remove what the run before wrote for submissions that are gone, and note what this one does.
+
+    A file that no run wrote stays.
+    """
+    note = out / "kept" / "pages.txt"
+    note.parent.mkdir(exist_ok=True)
+    with suppress(OSError, ValueError):
+        for name in note.read_text("utf-8").splitlines():
+            if PAGE.fullmatch(name) and name not in names:
+                (out / name).unlink(missing_ok=True)
+    write_file("".join(f"{name}\n" for name in names).encode(), note)
 
 
 def teacher_table(grades: Sequence[Grade]) -> list[list[Any]]:
@@ -79,10 +102,14 @@ def teacher_table(grades: Sequence[Grade]) -> list[list[Any]]:
         states = {**data.get("signals", {}), **data.get("asked", {})}
         right = ", ".join(name for name, state in states.items() if state == "right")
         mistakes = "; ".join(mistake["says"] for mistake in data.get("mistakes", ()))
+        faults = [f"{name}: {fault}" for name, fault in data.get("faults", {}).items()]
+        if data.get("is_cut"):
+            faults.append("the search was cut short; a higher --seconds may name more mistakes")
         page = f"students/{one.submission.slug}.html"
         rows.append([
             one.submission.who, _file(one), one.score, one.points, data.get("first", ""), mistakes,
-            right, "; ".join(_notes(one)), page, *(states.get(name, "missing") for name in names),
+            right, "; ".join([*faults, *_notes(one)]), page,
+            *(states.get(name, "missing") for name in names),
         ])  # fmt: skip
     return rows
 
@@ -124,6 +151,7 @@ def feedback(one: Grade, reveal: str) -> list[str]:
     data, lines = one.judgement, []
     if data.get("first"):
         lines.append(f"The first wrong gradient is that of {data['first']}.")
+        lines += [f"{name}: {fault}." for name, fault in data.get("faults", {}).items()]
     elif not data.get("fault"):
         lines.append("No gradient is wrong.")
     for mistake in data.get("mistakes", ()) if reveal != "where" else ():
@@ -170,7 +198,8 @@ def _notes(one: Grade) -> list[str]:
     notes = [f"Not judged: {data['fault']}"] if data.get("fault") else []
     notes += data.get("complaints", [])
     notes += ["The differences look like rounding or noise."] * bool(data.get("is_noise"))
-    if data.get("first") and not data.get("mistakes") and not data.get("is_noise"):
+    is_open = "unexplained" in data.get("signals", {}).values()
+    if is_open and not data.get("mistakes") and not data.get("is_noise"):
         notes.append("No known mistake explains the numbers.")
     return notes
 
