@@ -134,6 +134,22 @@ def test_a_hostile_submission_costs_its_own_row(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["net.py", "out", "subs"]
 
 
+def test_a_rubric_may_name_all_steps_of_a_signal(folder):
+    (folder / "net.py").write_text(
+        "import numpy as np\nimport tinygrad_lstm as tg\n"
+        "lstm = tg.nn.LSTM(1, 1, seed=0, name='lstm')\n"
+        "loss = tg.sum(lstm(np.ones((3, 1, 1)))[0])\n"
+    )
+    values = {}
+    exec((folder / "net.py").read_text(), values)
+    values["loss"].backward()
+    steps = tg.signals(values["loss"])["lstm.s"].steps
+    save(folder, "ada", {"lstm.s": np.stack([step.gradient for step in steps])})
+    (folder / "rubric.toml").write_text('[signals]\n"lstm.s" = 1\n')
+    row = run(folder, "--rubric", str(folder / "rubric.toml"))["ada"]
+    assert (row["score"], row["lstm.s"]) == ("10.0", "right")
+
+
 def test_a_name_is_no_path_and_no_formula(folder):
     save(folder, "=1+1", right())
     save(folder, "$(reboot) ~", right())
@@ -362,7 +378,8 @@ def test_few_digits_widen_no_tolerance(folder):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[signals]\n"layer.w" = 1', "no signal of the network; the nearest names are: layer.W"),
+        ('[signals]\n"layer.w" = 1', "no signal with a gradient; the nearest names are: layer.W"),
+        ('[signals]\n"layer.x" = 1', "no signal with a gradient"),
         ('[mistakes]\n"averages over the batch" = 1', "nearest names are: average over the batch"),
     ],
 )

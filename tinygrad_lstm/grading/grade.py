@@ -20,7 +20,7 @@ from ..engine.gradients import starting_cotangent
 from ..engine.tensor import Tensor
 from ..errors import TinygradError, UsageError
 from ..files.whole import write_file
-from ..network.signals import Signals
+from ..network.signals import Signals, SignalSequence
 from .judging import Load, Task, judge, plain_text, run_program
 from .limits import Limits, run_limited
 from .rubric import Rubric
@@ -92,7 +92,7 @@ def grade(
     """
     loss = load(task.network, task.of, True)  # what is wrong with it is said once
     starting_cotangent(loss, None)
-    rubric.check(list(Signals(loss)), RANK)
+    rubric.check(list(_with_gradients(Signals(loss))), RANK)
     several = find_submissions(folder)
     kept = out / "kept"
     kept.mkdir(parents=True, exist_ok=True)
@@ -139,6 +139,15 @@ def _judge(load: Load, task: Task, submission: Submission, limits: Limits) -> Ju
         )
     except ValueError:
         return {"fault": "ended its process"}
+
+
+def _with_gradients(signals: Signals) -> Iterator[str]:
+    """Yield the names of signals, and of sequences of signals, that have a gradient."""
+    for name in (*signals, *signals.sequences):
+        signal = signals[name]
+        several = signal.steps if isinstance(signal, SignalSequence) else [signal]
+        if all(one.tensor.requires_grad for one in several):
+            yield name
 
 
 def _numbers_of(loss: Tensor) -> Iterator[bytes]:

@@ -101,7 +101,7 @@ class Rubric:
             If a name stands for no signal, or no kind of mistake; the nearest are listed.
         """
         for table, names, known, what in (
-            ("signals", self.signals, signals, "signal of the network"),
+            ("signals", self.signals, signals, "signal with a gradient"),
             ("mistakes", self.mistakes, kinds, "kind of mistake"),
         ):
             for name in names:
