@@ -15,6 +15,8 @@ import tinygrad_lstm as tg
 from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.errors import FileError, UsageError
 from tinygrad_lstm.grading import grade as grading
+from tinygrad_lstm.grading.judging import plain_text
+from tinygrad_lstm.grading.limits import Limits, run_limited
 from tinygrad_lstm.grading.rubric import Rubric, read_rubric
 from tinygrad_lstm.grading.submissions import find_submissions
 
@@ -454,3 +456,16 @@ def is_running(process):
         return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def test_a_fault_has_the_text_of_chosen_errors_alone():
+    assert run_limited(int, ("SECRET",), Limits()).fault == "ValueError"
+    assert "SECRET" in run_limited(int, ("SECRET",), Limits(), says=ValueError).fault
+
+
+def test_a_message_has_no_folder_of_the_teacher():
+    path = Path("/a/b/net.py")
+    assert plain_text("/a/b/net.py: no Python (/a/b/net.py, line 1)", path) == (
+        "no Python (net.py, line 1)"
+    )
+    assert plain_text("/a/b/data.npz: no such file", path) == "data.npz: no such file"
