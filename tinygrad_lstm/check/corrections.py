@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.symbol import Symbol
 from ..formulas.equations import ALL, DeltaEquations
-from ..formulas.rewriting import value_without_marks
+from ..formulas.rewriting import mark, value_without_marks
 from ..network.evaluate import evaluate
 from ..network.flow import Flow, Node
 from ..network.parameters import is_same
@@ -107,6 +107,8 @@ def _correction(
             author = next((gradient.value for gradient in answers if gradient.name == name), None)
             marks = _marks(adjoint, changed, len(equations.network.wires))
             equation = equations.of(name, marks, _right_steps(adjoint, changed))
+            if "⟨" not in str(equation):  # the change is at a wire that the equation merges
+                equation = mark(equation)
             number = wrong if author is None else author
             without = np.broadcast_to(value_without_marks(equation), np.shape(right))
             is_left_out = not _differs(wrong, without, right)

@@ -29,7 +29,7 @@ LIKELIEST_FIRST = (
     "derivative twice",
     "mask of the wrong side", "bracket lost", "1 − δ for −δ",
     "function for derivative", "input for output", "derivative at the output",
-    "derivative of a power", "sign", "factor",
+    "derivative of a power", "sign", "any factor of the loss", "factor",
     "normalisation twice", "normalised twice", "function twice",
     # an index, an axis or an order is wrong
     "N - 1 for N", "wrong index", "weight not transposed", "factor not transposed",

@@ -47,7 +47,8 @@ def _everything(nets: Networks, node: Node, size: float, text: str, kind: str) -
 
 
 def _any_of_everything(nets: Networks, node: Node, size: float, text: str) -> Mistake:
-    return replace(_everything(nets, node, size, text, "factor"), ranked_as="factor")
+    everything = _everything(nets, node, size, text, "factor")
+    return replace(everything, ranked_as="any factor of the loss")
 
 
 def _scaled_input(wire: int, size: float) -> Change:
