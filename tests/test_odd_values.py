@@ -351,7 +351,9 @@ CALLS: dict[str, Call] = {
     "Watch.animate": lambda: call(watch_of_one().animate, "training.html", seconds=1.0),
     "Ledger.draw": lambda: call(tg.ledger(loss_of_steps(), "w").draw, "map.png"),
     "explain": lambda: call(tg.explain, loss_of_steps(), "w", style="stages", fold=None),
-    "compile": lambda: call(tg.compile, lambda x: tg.sum(x), strict=False),
+    "compile": lambda: call(
+        tg.compile, lambda x: tg.sum(x), strict=False, checkpoint=False
+    ),
     "derive": lambda: call(tg.derive, loss_of_steps(), fold=None),
     "derive: its text": lambda: call(tg.derive(loss_of_steps()).text, values=0),
     "derive: a part of it": lambda: call(tg.derive(loss_of_steps()).leading_to, "w"),

@@ -73,8 +73,10 @@ def shown(name):
 
 
 def marks(dot):
-    """Return the lines of a legend on marks, which have no names and no letters."""
-    return takewhile(lambda line: not line.startswith(("σ(", "∂L/∂")), legend(dot)[2:])
+    """Return the lines of a legend on marks, whose letters are free of the picture's names."""
+    lines = takewhile(lambda line: not line.startswith(("σ(", "∂L/∂")), legend(dot)[2:])
+    factor = r"× \w in a box multiplies by \w, by entry δ × \w, by entry"
+    return (re.sub(factor, "× v in a box", line) for line in lines)
 
 
 usual_picture = cache(lambda style: picture("", (), **STYLES[style]))

@@ -7,7 +7,6 @@ numbers have four digits.
 
 from __future__ import annotations
 
-import operator
 import re
 from dataclasses import replace
 from typing import Any
@@ -300,7 +299,11 @@ def times(factor: Any) -> Symbol:
     >>> times(0.5), times(1 - Symbol("z"))
     (× 0.5, × (1 - z))
     """
-    return Symbol.of(TIMES, operator.pos, (factor,))
+    return Symbol.of(TIMES, _itself, (factor,))
+
+
+def _itself(factor: Any) -> Any:
+    return factor
 
 
 def short_name(node: Node) -> str:

@@ -50,6 +50,8 @@ def unbroadcast(ct: Array, shape: tuple[int, ...]) -> Array:
     if shape == ct.shape[lead:]:
         rows = ct.reshape((math.prod(ct.shape[:lead]), *shape))
         return total(rows, 0) if type(rows) is _ndarray else rows.sum(axis=0)
+    if lead <= 0 and all(n in (1, size) for n, size in zip(ct.shape[::-1], shape[::-1])):
+        return ct  # a formula in which an entry stands for several
     axes = tuple(range(lead)) + tuple(
         lead + axis for axis, size in enumerate(shape) if size == 1 and ct.shape[lead + axis] != 1
     )

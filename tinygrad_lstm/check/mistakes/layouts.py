@@ -51,6 +51,8 @@ def _joined_otherwise(nets: Networks, node: Node, join: Node) -> Iterator[Substi
 def _cut_otherwise(nets: Networks, node: Node) -> Iterator[Mistake]:
     join = nets.user[node.outputs[max(range(len(node.outputs)), key=lambda at: node.outputs[at])]]
     names, axis = [nets.source(wire).name for wire in join.inputs], _axis(join)
+    if any(not -len(shape) <= axis < len(shape) for shape in node.shapes):
+        return  # numbers that are stacked
     sizes = [shape[axis] for shape in node.shapes]
     if len(set(sizes)) == 1 and len(sizes) > MOST:
         return

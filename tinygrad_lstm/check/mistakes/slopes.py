@@ -204,7 +204,8 @@ def _slips(
         return
     if len(numbers) != len(formulas):  # it writes other operations than it computes
         return
-    for (word, gain), (_, wrong) in zip(numbers, formulas, strict=True):
-        if np.shape(gain) == np.shape(node.gain):
+    for (word, made), (_, wrong) in zip(numbers, formulas, strict=True):
+        gain = made.value if isinstance(made, Symbol) else made  # a number with a name, such as π
+        if gain is not None and np.shape(gain) == np.shape(node.gain):
             yield Substitute(kind="derivative of wrong form", says=f"{derivative} has the wrong "
                              f"form: {word}", wrong=str(wrong), gain=gain, group=word)  # fmt: skip
