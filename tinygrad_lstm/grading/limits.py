@@ -27,6 +27,7 @@ WALL = 4  # times the processor time: a machine may be busy
 START = 20.0  # seconds more, for the start of the process
 MOST_FAULT = 10_000  # letters: paths may be long
 NO_MEMORY, FAILED = 3, 4  # exit statuses
+NO_RESULT = "ended its process without a result"
 
 
 class Limits(NamedTuple):
@@ -53,6 +54,9 @@ def run_limited(
 ) -> Outcome:
     """Run a function in a new process, and return the bytes that it returns.
 
+    If the process ends with no result and no reason, another program may have ended it: the
+    function runs once more.
+
     Parameters
     ----------
     function : a function of a module, which returns bytes
@@ -63,6 +67,19 @@ def run_limited(
     says : exception, optional
         Whose text is the fault; of any other, which may hold an answer, the fault is its type.
     """
+    outcome = _run(function, arguments, limits, is_moved, says)
+    if outcome.fault == NO_RESULT:
+        outcome = _run(function, arguments, limits, is_moved, says)
+    return outcome
+
+
+def _run(
+    function: Callable[..., bytes],
+    arguments: tuple[Any, ...],
+    limits: Limits,
+    is_moved: bool,
+    says: type[Exception] | tuple[()],
+) -> Outcome:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = _context().Process(
             target=_work, args=(folder, is_moved, limits, function, arguments, says), daemon=True
@@ -98,7 +115,7 @@ def _why(status: int | None, limits: Limits) -> str:
         return f"takes more than {limits.seconds:g} seconds"
     if hasattr(signal, "SIGXFSZ") and status == -signal.SIGXFSZ:
         return f"writes a file of more than {limits.file} MB"
-    return "ended its process without a result"
+    return NO_RESULT
 
 
 def _context() -> Any:
