@@ -195,6 +195,7 @@ class Trials:
         graph: Flow = self.adjoint
         for change in changes:
             graph = change(graph)
+        graph = leading_to(graph, set(self.places))
         fresh = [node for node in graph.nodes if node not in self.actions]
         starts = starts.union(wire for node in fresh for wire in node.outputs)
         ahead = self.ahead(starts, fresh)
