@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.agreement import agrees
 from support.compilers import needs_a_compiler
 from support.recurrences import Recurrence
 from tinygrad_lstm.compiled import build, c_source, longer
@@ -17,26 +18,6 @@ RNG = np.random.default_rng(0)
 T = 90
 
 pytestmark = [needs_a_compiler]
-
-
-def agrees(loss_of: Any, leaves: Any, *args: Any) -> Any:
-    """See that a program in chunks gives the loss and the gradients of the tape."""
-    step = tg.compile(loss_of, checkpoint=True)
-    for numbers in (args, tuple(np.flip(x) * 0.9 for x in args)):
-        results = []
-        for way in (loss_of, step):
-            for leaf in leaves:
-                leaf.grad = None
-            with np.errstate(all="ignore"):
-                loss = way(*numbers)
-                loss.backward()
-            zero = (np.zeros(x.shape) if x.grad is None else x.grad for x in leaves)
-            results.append([loss.data, *zero])
-        for right, given in zip(*results, strict=True):
-            close = 1e-10 * max(1.0, np.abs(right).max())
-            if np.isfinite(results[0][0]):
-                np.testing.assert_allclose(given, right, rtol=0, atol=close)
-    return step
 
 
 def runs_in_chunks(step: Any) -> bool:
@@ -72,7 +53,9 @@ NETS = {
 def test_a_layer_in_chunks_gives_the_numbers_of_the_tape(name, count):
     net, loss_of = NETS[name]
     leaves = [*net.parameters(), *DENSE.parameters()]
-    step = agrees(lambda x: loss_of(net, x), leaves, RNG.normal(size=(count, 2, 3)))
+    step = agrees(
+        lambda x: loss_of(net, x), leaves, RNG.normal(size=(count, 2, 3)), checkpoint=True
+    )
     assert runs_in_chunks(step)
 
 
@@ -90,7 +73,7 @@ def test_a_random_recurrence_in_chunks_gives_the_numbers_of_the_tape(seed, monke
     monkeypatch.setattr(build, "FAST", "-O0")
     monkeypatch.setattr(longer, "MOST_KEPT", (seed % 2) << 30)
     program = Long(seed)
-    agrees(program.loss, program.leaves, *program.args)
+    agrees(program.loss, program.leaves, *program.args, checkpoint=True)
 
 
 def test_the_memory_grows_with_the_root_of_the_number_of_steps():
@@ -115,7 +98,7 @@ def test_where_it_cannot_be_the_report_says_why():
             h = tg.tanh(tg.softmax(x @ h) @ x + x[k] @ W)
         return tg.sum(h * h)
 
-    step = agrees(loss_of, [W], RNG.normal(size=(T, 3)))
+    step = agrees(loss_of, [W], RNG.normal(size=(T, 3)), checkpoint=True)
     assert "keeps all steps, since" in step.report()
     few = tg.compile(loss_of, checkpoint=True)
     few(RNG.normal(size=(5, 3)))

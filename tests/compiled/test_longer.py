@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support.agreement import agrees
 from support.compilers import needs_a_compiler
 from support.recurrences import Recurrence
 from tinygrad_lstm.compiled import build, compilation, longer, proof
@@ -37,26 +38,6 @@ def derived(monkeypatch) -> list[int]:
     monkeypatch.setattr(longer, "prove", spy)
     monkeypatch.setattr(compilation, "prove", spy)
     return lengths
-
-
-def agrees(loss_of: Any, leaves: Any, *args: Any) -> Any:
-    """See that a compiled function gives the loss and the gradients of the tape."""
-    step = tg.compile(loss_of)
-    for numbers in (args, tuple(np.flip(x) * 0.9 for x in args)):
-        results = []
-        for way in (loss_of, step):
-            for leaf in leaves:
-                leaf.grad = None
-            with np.errstate(all="ignore"):
-                loss = way(*numbers)
-                loss.backward()
-            zero = (np.zeros(x.shape) if x.grad is None else x.grad for x in leaves)
-            results.append([loss.data, *zero])
-        for right, given in zip(*results, strict=True):
-            close = 1e-10 * max(1.0, np.abs(right).max())
-            if np.isfinite(results[0][0]):
-                np.testing.assert_allclose(given, right, rtol=0, atol=close)
-    return step
 
 
 def recurrence(change: Any) -> Any:
