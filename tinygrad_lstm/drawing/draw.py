@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..engine.arguments import excerpt, flag, one_of, optional, text, whole
 from ..engine.arguments import names as signal_names
 from ..engine.kind import Kind
-from ..engine.symbol import bare
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, ChangedError, UsageError, check_path
 from ..network.adjoint import alive
 from ..network.condense import condense
-from ..network.data_names import share_data
+from ..network.data_names import join_data, share_data
 from ..network.graph import Graph, check_recorded, graph, structure
-from ..network.loop_borders import has_own_name
-from ..network.parameters import varying
 from ..network.proof import fold_for_reading
 from ..network.unpack import unpack
 from .loss import split_sums
@@ -241,13 +238,14 @@ def draw_parts(
     from .rows import wrap
     from .scalar import scalars
     from .state_lines import say_states
+    from .step_notes import ranges, values_by_step
     from .wan import dot
 
     values = None if values is False else values  # False, which is not step 0
     wrong = wrong or Wrong()
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
     drawn = outline(network, alive(network))
-    drawn.notes = [*notes, *_notes_on_varying(network), *drawn.notes]
+    drawn.notes = [*notes, *values_by_step(network), *drawn.notes]
     is_told = legend and level == "tensor" and isinstance(of, Tensor)
     derivation = derived_for(of, network) if is_told and isinstance(of, Tensor) else None
     if derivation is not None:
@@ -291,7 +289,7 @@ def draw_parts(
     shapes = note_shapes(drawn, network) if level == "tensor" else []
     wrap(drawn)
     notes = drawn.notes
-    drawn.notes = [*_ranges(network), *shapes, *told, *notes]
+    drawn.notes = [*ranges(network), *shapes, *told, *notes]
     return dot(drawn, view, title, legend=legend), notes, drawn, network
 
 
@@ -308,7 +306,9 @@ def _as_drawn(of: Tensor | Graph, fold: bool | None, *, numbers: bool) -> tuple[
         recorded, current = _graph_of(check_recorded("draw", of), numbers)
         recorded = condense(recorded)
     network, reason = fold_for_reading(recorded, fold, 1, current)
-    return split_sums(share_data(network)), [f"unrolled, since {reason}"] if reason else []
+    return split_sums(share_data(join_data(network))), [
+        f"unrolled, since {reason}"
+    ] if reason else []
 
 
 def _graph_of(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
@@ -319,41 +319,6 @@ def _graph_of(of: Tensor, numbers: bool) -> tuple[Graph, bool]:
         if numbers:
             raise
         return structure(of), False
-
-
-def _ranges(network: Graph) -> list[str]:
-    """Return a note on the steps that k runs over, in each loop that is folded."""
-    ranges: dict[str, None] = {}
-    for node in network.nodes:
-        if node.folded and node.loop is not None:
-            steps, scope = network.loops[node.loop]
-            ranges[f"k = {steps[0]} … {steps[-1]}" + f" in {scope}" * bool(scope)] = None
-    alike = {text.partition(" in ")[0] for text in ranges}
-    return [f"steps: {'; '.join(ranges if len(alike) > 1 else alike)}"] if ranges else []
-
-
-def _notes_on_varying(network: Graph) -> list[str]:
-    """Return the source of each tap with a name of its own, and the values of varying parameters.
-
-    A value that the text of a formula tells by a rule of the step k is not listed.
-    """
-    from ..formulas.reader import Reader
-    from .labels import label
-
-    reader = Reader(network, lambda wire, _: network.wires[wire].name.partition(" → ")[0])
-    notes = []
-    for node in network.nodes:
-        for parameter in varying(node.parameters):
-            is_named = node.kind is Kind.TAP or node.is_named
-            note = node.name if is_named else label(reader.formula(node))
-            is_read = node.kind is Kind.TAP and has_own_name(node, network.source(node.inputs[0]))
-            if is_read:
-                note += f" = {reader.signal(node.inputs[0])}[{bare(str(parameter))}]"
-            if not parameter.is_explicit:
-                note += f": {parameter.list_values()}"
-            if is_read or not parameter.is_explicit:
-                notes.append(note)
-    return notes
 
 
 def _signals(network: Graph, step: int | None) -> tuple[dict[int, Any], dict[int, Any]]:

@@ -100,7 +100,8 @@ SIGNS = {  # a pattern of the texts in a picture, and what the sign there is
     r"onehot\(": "onehot(i) is 1 at i and 0 elsewhere, in each row",
     r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[ > ], a condition in brackets, is 1 where it "
     "holds and 0 elsewhere",
-    r"(?<!log )softmax": "softmax(z) = exp(z) / Σ exp(z), with Σ along its axis",
+    r"(?<!log )softmax": "softmax(z) = exp(z) / Σ exp(z) along its axis; p = softmax(z) has "
+    "∂pᵢ/∂zⱼ = pᵢ [i = j] − pᵢ pⱼ",
     r"log softmax": "log softmax(z) = z − log Σ exp(z), with Σ along its axis",
 }
 

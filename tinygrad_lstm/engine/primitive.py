@@ -93,6 +93,9 @@ class Primitive(ShownAsText):
         Where these gains stand: -1 to the left of the cotangent, +1 to the right, 0 either.
     definition : str
         What the function is, for readers who do not know its name; empty if all know it.
+    reason : str
+        Why its reverse rule is what it is, for readers: the partial derivatives, with ``{y}`` for
+        the result and ``{x}`` for the operand; empty if the rule itself shows them.
     words : str
         The partial derivative of a linear map or a join, in words.
     steps : (shapes, shape of the result, parameters) -> (which operands have steps, parameters)
@@ -159,6 +162,7 @@ class Primitive(ShownAsText):
         columns: Callable[[Sequence[tuple[int, ...]]], list[int]] | None = None,
         words: str = "",
         definition: str = "",
+        reason: str = "",
         c: str = "",
         c_reduces: tuple[str, str, str] | None = None,
         c_scans: str = "",
@@ -175,7 +179,7 @@ class Primitive(ShownAsText):
         self.is_differentiable = kind is not Kind.CUT
         self.c, self.c_reduces, self.c_scans = c or notation.c, c_reduces, c_scans
         self._steps, self._columns, self._words = steps, columns, words
-        self.definition = definition
+        self.definition, self.reason = definition, reason
         if kind in (Kind.ELEMENTWISE, Kind.JUNCTION):
             self.is_entrywise = True
         self.rules: tuple[Rule | None, ...] = ()

@@ -7,6 +7,7 @@ somebody called a signal.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from ..engine.spelling import spell
@@ -16,7 +17,7 @@ from .layout import Page, page
 from .letters import base_and_number
 from .lines import Group, Line
 from .names import Exact
-from .reader import Variable
+from .reader import Dated, Variable
 from .rewriting import in_brackets, rewrite
 from .rules import rule_name
 
@@ -113,7 +114,7 @@ def backward(line: Line) -> list[str]:
     note = _for_each(line)
     if not several and line.terms[0].via:
         note = rf"\qquad {_way(line.terms[0])}{note}"
-    if line.starts:
+    if line.starts and line.terms[0].at is None:
         note = rf"{note}\qquad \text{{at the {line.starts} step}}"
     rows[-1] += note
     return rows
@@ -135,9 +136,12 @@ def _under(term: Term) -> str:
 def _way(term: Term) -> str:
     """Return the signal through which a summand comes back, and the number of its line."""
     numbers = rf"\,({', '.join(map(str, term.numbers))})" if term.numbers else ""
-    step = rf"\text{{ of step }} k{term.by:+d}" if term.by else ""
+    of = f"k{term.by:+d}" if term.at is None else f"{term.at}"
+    step = rf"\text{{ of step }} {of}" if term.by or term.at is not None else ""
     by = rf"\text{{ by {', '.join(map(rule_name, term.rules))}}}" if term.rules else ""
-    return rf"\text{{via }} {_named(term.via)}{numbers}{step}{by}"
+    parts = r" \text{ and } ".join(_summed(replace(term, formula=x)) for x in term.parts)
+    uses = rf"\text{{, from {len(term.parts)} uses: }} {parts}" if term.parts else ""
+    return rf"\text{{via }} {_named(term.via)}{numbers}{step}{by}{uses}"
 
 
 def _summed(term: Term) -> str:
@@ -175,6 +179,7 @@ def symbol(signal: Variable) -> str:
     ('\\\\delta s_{a,k+1}', '\\\\mathrm{dense.}W')
     """
     step = "" if signal.offset is None else "k" + (f"{signal.offset:+d}" if signal.offset else "")
+    step = str(signal.step) if isinstance(signal, Dated) else step
     return _named(signal.name, step)
 
 

@@ -14,7 +14,7 @@ from .columns import WIDTH
 from .derived import Derived, Stage
 from .layout import Page
 from .lines import Line
-from .reader import Variable
+from .reader import Dated, Variable
 from .recorded import row
 
 SUBSCRIPTS = str.maketrans("k+-−0123456789", "ₖ₊₋₋₀₁₂₃₄₅₆₇₈₉")
@@ -28,7 +28,11 @@ def named(signal: Variable) -> str:
 
     >>> named(Variable("out", None, 0, offset=-1)), named(Variable("δs", None, 0, offset=0))
     ('outₖ₋₁', 'δsₖ')
+    >>> named(Dated("δs", None, 0, step=0))
+    'δs₀'
     """
+    if isinstance(signal, Dated):
+        return signal.name + str(signal.step).translate(SUBSCRIPTS)
     if signal.offset is None:
         return signal.name
     step = "k" + (f"{signal.offset:+d}" if signal.offset else "")

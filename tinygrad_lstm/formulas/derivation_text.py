@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,18 +117,25 @@ def _backward(line: Line, *, is_dated: bool = False) -> Iterator[str]:
             sign, formula = " " * (len(lead) - 2) + "− ", formula[1:].lstrip()
         notes = [
             f"via {_way(term)}" if term.via else "",
-            f"at the {term.starts} step" if term.starts and not is_dated else "",
+            f"at the {term.starts} step"
+            if term.starts and term.at is None and not is_dated
+            else "",
             term.when,
             f"{term.letter} = {', '.join(term.subscripts)}" if term.subscripts else "",
             f"{line.letter} = {', '.join(line.subscripts)}" if line.subscripts and at == 0 else "",
         ]
         note = ", ".join(filter(None, notes))
         yield from _broken(sign, formula, note)
+        if term.parts:
+            lead_in = f"{'':{len(sign)}}from {len(term.parts)} uses in {term.via}: "
+            parts = [summed(replace(term, formula=part)) for part in term.parts]
+            yield from _broken(lead_in, " and ".join(parts))
 
 
 def _way(term: Term) -> str:
     numbers = f" ({', '.join(map(str, term.numbers))})" if term.numbers else ""
     step = f" of step k{term.by:+d}" if term.by else ""
+    step = step if term.at is None else f" of step {term.at}"
     by = f" by {', '.join(map(rule_name, term.rules))}" if term.rules else ""
     return term.via + numbers + step + by
 

@@ -22,7 +22,7 @@ from ..engine.symbol import Symbol
 from ..engine.tensor import Tensor
 from ..errors import UsageError
 from ..network.condense import condense
-from ..network.data_names import share_data
+from ..network.data_names import join_data, share_data
 from ..network.flow import DELAYS, SOURCES, Node
 from ..network.graph import Graph, check_recorded, graph, structure
 from ..network.parameters import Varying, varying
@@ -76,7 +76,9 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
     fold = optional(flag, "derive: fold", fold)
     starting_cotangent(loss, None)
     recorded = condense(graph(loss))
+    asked = {name for x, name in Signals(loss).names.items() if x.requires_grad and not x.inputs}
     network, reason = fold_for_reading(recorded, fold, MOST_STEPS)
+    network = join_data(network, asked)
     varies = _what_varies(network)
     if varies:
         if fold:
@@ -84,7 +86,7 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
         network, reason = fold_for_reading(recorded, False, MOST_STEPS)[0], varies
 
     def together() -> Derivation:
-        packed = recorded.fold() if network.folded else recorded
+        packed = join_data(recorded.fold(), asked) if network.folded else recorded
         return _Derivation(packed, reason, loss, recorded).done(recorded)
 
     apart = _Derivation(network, reason, loss, recorded, by_rule=True)
@@ -167,7 +169,9 @@ class _Derivation:
         self.sequences = name_apart(network)
         self.names: dict[int, str] = {}
         self.reader = LetterReader(network, self.names)
-        self.names.update(NamedSignals(self.reader, by_rule).letters())
+        named = NamedSignals(self.reader, by_rule)
+        self.names.update(named.letters())
+        self.unnamed = named.unnamed()
         self.ways = WaysBack(self.reader, self.sequences, as_symbol(1.0, loss.data))
         self.alive = self.ways.alive
 
@@ -200,6 +204,7 @@ class _Derivation:
             self.reason,
             self.sequences.texts(),
             Recorded(self.network, self.signals),
+            unnamed=self.unnamed,
         )
 
     # --- forward ---------------------------------------------------------------------------------

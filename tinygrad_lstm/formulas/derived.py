@@ -6,7 +6,7 @@ Knows formulas. `derive` makes them; printers that decide no mathematics print t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
@@ -66,6 +66,11 @@ class Term:
         Of what comes back to an initial value: "first" or "last", the step that it comes from.
     handed : int or None
         The wire of the state that is handed to the next step, if this is what comes back from it.
+    at : int or None
+        Of such a summand as it is told: that step, if it is told with each signal.
+    parts : tuple of Symbol
+        Of a δ that comes back on several ways through one signal: what comes on each, if the
+        formula, their sum, does not show it.
     only : (int, int), or None
         Of what comes back at one step alone: the step, and the number of steps.
     subscripts : tuple of str
@@ -84,6 +89,8 @@ class Term:
     place: Mapping[str, Any] | None = None
     adds: bool = False
     starts: str = ""
+    at: int | None = None
+    parts: tuple[Any, ...] = ()
     handed: int | None = None
     only: tuple[int, int] | None = None
     subscripts: tuple[str, ...] = ()
@@ -92,6 +99,11 @@ class Term:
     numbers: tuple[int, ...] = ()
     uses: tuple[Use, ...] = ()
     rules: tuple[int, ...] = ()
+
+    def changed(self, change: Callable[[Any], Any]) -> Term:
+        """Return the summand with another formula, and other parts, which a function makes."""
+        parts = tuple(map(change, self.parts))
+        return replace(self, formula=change(self.formula), parts=parts)
 
     @property
     def is_sum(self) -> bool:
@@ -217,6 +229,8 @@ class Derived:
         needs all.
     together : () -> Derived, or None
         Gives the same derivation with packed signals together, as a fast program computes them.
+    unnamed : frozenset of int
+        The wires of the signals that the program gives no name: their letters are not its own.
     """
 
     loss: str
@@ -231,6 +245,7 @@ class Derived:
     wrt: str = ""
     left_out: frozenset[int] = frozenset()
     together: Callable[[], Derived] | None = field(default=None, repr=False)
+    unnamed: frozenset[int] = frozenset()
 
     @property
     def names(self) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from .letters import base_and_number
 
-SMALL = "yxabuvwpqrcdmnhlξηζθφψω"
+SMALL = "yxabuvwpqrcdzgmnhjlξηζθφψω"
 INDICES = "ijlmnqr"
 LARGE = "WVUABCMPQXYZΞΦΨΩ"
 

@@ -74,7 +74,7 @@ def _sum_over_gates(terms: list[Term], subscripts: tuple[str, ...], letter: str)
     joined = [
         replace(
             x, formula=_subscripted(x.formula, own, letter), via=subscripted(x.via, own, letter),
-            subscripts=subscripts, letter=letter, closed=(),
+            subscripts=subscripts, letter=letter, closed=(), parts=(),
         )
         for x, own in zip(terms, subscripts, strict=True)
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .as_read import as_read
+from .at_start import at_start
 from .derived import Derived, Equation, Stage, Term
 from .dummies import Dummies
 from .gates import Gates, gates_of, one_for_gates, over_gates, with_letter
@@ -98,12 +99,11 @@ def page(derivation: Derived) -> Page:
         dummies,
     )
     backward = tuple(
-        Group(
-            _heading(headings.get(title, title), at),
-            tuple(with_numbers(line, shown, rules) for line in lines),
-        )
-        for (title, at), lines in told
-    )
+        _dated(
+            derivation, headings.get(title, title), at,
+            [with_numbers(line, shown, rules) for line in lines],
+        ) for (title, at), lines in told
+    )  # fmt: skip
     title = derivation.loss + (f" by {printable(derivation.wrt)}" if derivation.wrt else "")
     return Page(
         title,
@@ -116,6 +116,13 @@ def page(derivation: Derived) -> Page:
         f"Rules, where δ is that of {dummies['y']}",
         rules.texts,
     )
+
+
+def _dated(derivation: Derived, title: str, at: str, lines: list[Line]) -> Group:
+    """Return a group of backward lines, those of initial values at the step they come from."""
+    are_of_starts = all(term.starts for line in lines for term in line.terms)
+    told = at_start(derivation, lines) if are_of_starts and derivation.loops else None
+    return Group(_heading(title, "" if told is not None else at), tuple(told or lines))
 
 
 def lines_apart(derivation: Derived) -> dict[Stage, dict[int, Line]]:

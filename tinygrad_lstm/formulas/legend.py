@@ -80,11 +80,25 @@ def legend(
     """Return what is given, and what the marks of some lines mean; a sentence each."""
     terms = [x for group in (*forward, *backward) for line in group.lines for x in line.terms]
     yield from _given(derivation, terms)
+    yield from _unnamed(derivation, forward)
     yield from _notation(derivation, _terms(forward), dummies)
     yield from _marks(_texts(forward), dummies)
     yield from means(derivation, forward)
     if derivation.reason:
         yield f"Every step has lines of its own, since {derivation.reason}."
+
+
+def _unnamed(derivation: Derived, forward: tuple[Group, ...]) -> Iterator[str]:
+    """Return which letters are not the program's."""
+    lines = [line for group in forward for line in group.lines]
+    own = [line for line in lines if line.left.wire in derivation.unnamed]
+    if not own:
+        return
+    names = [printable(str(line.left)) for line in own]
+    inside = [name for name in names if "_" in name]
+    example = f"; {inside[0]} is what goes into {inside[0].partition('_')[2]}" if inside else ""
+    listed = f"{', '.join(names)}{example}"
+    yield f"Letters of ours, for signals that the program gives no name: {listed}."
 
 
 def _terms(groups: tuple[Group, ...]) -> list[Term]:

@@ -87,7 +87,8 @@ def letters(
                     letter = "L"  # beside the loss of a step
             else:
                 letter = with_ending(step, "_all")
-            names[wire] = others.free(letter)
+            is_letter = len(letter) == 1
+            names[wire] = others.free_letter(letter) if is_letter else others.free(letter)
     return names
 
 

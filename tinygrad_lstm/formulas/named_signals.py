@@ -43,6 +43,15 @@ class NamedSignals:
             self._picked,
         )
 
+    def unnamed(self) -> frozenset[int]:
+        """Return the wires of the signals that have a letter, and of the program no name."""
+        others = (*SOURCES, Kind.COLLECT)
+        return frozenset(
+            node.outputs[0] for node in self.nodes()
+            if node.kind not in others and not self._is_named(node)
+            and not any(user.kind is Kind.OUTPUT for user, _ in self._uses(node.outputs[0]))
+        )  # fmt: skip
+
     def _picked(self, node: Node) -> tuple[int, str] | None:
         """Return the signal of which a node picks one step, and what says which; None of others."""
         read = self.reader.step_read(node)

@@ -14,6 +14,8 @@ from ..engine.kind import Kind
 from ..engine.symbol import bare, constant_text
 from ..network.flow import Flow, Node
 
+SPARE = "uvwrpzgnq"  # letters for signals without a name
+SIMILAR = {"e": "d", "c": "ab"}  # and those that come first in place of one that is taken
 NUMBERED = re.compile(r"( \((held|broadcast|\d+)\))+$")  # what tells signals of one name apart
 
 
@@ -33,6 +35,19 @@ class Names:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
         self._last: dict[str, int] = {}  # the last number behind each name
+
+    def free_letter(self, wish: str) -> str:
+        """Return a letter that begins no name before its subscript, and give it out.
+
+        A letter with a number looks as if it belonged to the letter without one.
+
+        >>> names = Names(["u_1", "f"])
+        >>> names.free_letter("u"), names.free_letter("u"), names.free_letter("e")
+        ('v', 'w', 'e')
+        """
+        bases = {name.rpartition(".")[2].partition("_")[0] for name in self._taken}
+        letters = (wish, *SIMILAR.get(wish, ()), *SPARE)
+        return self.free(next((letter for letter in letters if letter not in bases), wish))
 
     def free(self, name: str) -> str:
         """Return a name that nobody has, and give it out."""

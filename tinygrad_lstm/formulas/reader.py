@@ -74,6 +74,12 @@ class Variable(Symbol):
         self.wire, self.step, self.is_delta, self.offset = wire, step, is_delta, offset
 
 
+class Dated(Variable):
+    """A signal, or its δ, at one step, which is told with its name: x₀."""
+
+    __slots__ = ()
+
+
 class Reader:
     """Reads formulas off a network, at one step of its folded loops or at any step k.
 

@@ -181,7 +181,9 @@ def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:
         formula = _with_number(formula, number)
         given = {letter: _with_number(ct, number) for letter, ct in given.items()}
     texts = ", ".join(f"δ{letter} = {ct}" for letter, ct in given.items())
-    return f"{y} = {formula}", texts + ", with Σ along its axis" * along
+    texts += ", with Σ along its axis" * along
+    reason = primitive.reason.format(y=y, x=x) if is_one else ""
+    return f"{y} = {formula}", texts + f", as {reason}" * bool(reason)
 
 
 def _rule_of_choice(function: Primitive, dummies: Dummies) -> tuple[str, str]:
@@ -202,7 +204,9 @@ def _rule_of_choice(function: Primitive, dummies: Dummies) -> tuple[str, str]:
 
     gives = str(_exact(tidy(rewrite(simplify(back), put))))
     is_added = "Σ" in str(back) and "Σ" not in gives
-    gives += f", as the entries of {one} in a row add up to 1" * is_added
+    whys = [f"the entries of {one} in a row add up to 1"] * is_added
+    whys += [function.reason.format(y=f"({formula})", x=letter)] * bool(function.reason)
+    gives += f", as {' and '.join(whys)}" * bool(whys)
     return f"{y} = Σ ({one} ∘ {formula})", f"δ{letter} = {gives}"
 
 

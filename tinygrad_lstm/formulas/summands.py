@@ -15,7 +15,7 @@ from ..engine.facts import TAKING
 from ..engine.kind import Kind
 from ..engine.primitive import Primitive
 from ..engine.primitives import broadcast_to, hadamard
-from ..engine.symbol import HADAMARD, TOTAL, Symbol
+from ..engine.symbol import ADD, HADAMARD, SUBTRACT, TOTAL, Symbol
 from ..network.parameters import key_of
 from .as_read import as_read, has_one_hot
 from .derived import Term
@@ -26,6 +26,8 @@ from .rewriting import rewrite, with_operands
 from .rules import CHOOSING, Rules, Use
 from .simplify import is_number, simplify
 from .tidy import sum_of, tidy
+
+MOST_PARTS = 3  # of what comes back through one signal that are told
 
 
 def only_number(terms: Sequence[Term]) -> float | None:
@@ -40,7 +42,7 @@ def only_number(terms: Sequence[Term]) -> float | None:
 
 def put_in(line: Line, known: Mapping[int, float]) -> Line:
     """Return a backward line in which a δ that is a number is this number."""
-    terms = tuple(replace(x, formula=_with_known(x.formula, known)) for x in line.terms)
+    terms = tuple(x.changed(lambda formula: _with_known(formula, known)) for x in line.terms)
     return replace(line, terms=terms)
 
 
@@ -71,10 +73,19 @@ def summands(terms: tuple[Term, ...], sequences: Set[int]) -> list[Term]:
             same[0],
             formula=sum_of([term.formula for term in same]),
             uses=tuple(use for term in same for use in term.uses),
+            parts=_parts([term.formula for term in same]),
         )
         for same in by_way.values()
     ]
     return sorted(told, key=lambda term: abs(term.by))
+
+
+def _parts(formulas: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what comes back on each of several ways, if their sum is not written as a sum."""
+    distinct = {str(formula): formula for formula in formulas}
+    total = sum_of([*formulas]) if len(distinct) > 1 else None
+    is_shown = total is None or getattr(total, "notation", None) in (ADD, SUBTRACT)
+    return () if is_shown or len(distinct) > MOST_PARTS else tuple(distinct.values())
 
 
 def _closed(term: Term) -> Iterator[Term]:

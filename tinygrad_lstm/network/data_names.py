@@ -5,14 +5,15 @@ Knows elements. A loop over an array of NumPy, `data[k] @ W`, records a constant
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
 import numpy as np
 
 from ..engine.kind import Kind
-from .flow import DELAYS, SOURCES, AnyFlow, reachable
+from ..engine.primitives import stack
+from .flow import DELAYS, SOURCES, AnyFlow, Node, reachable
 from .parameters import key_of
 from .wiring import Element, elements, rebuild_changed
 
@@ -46,6 +47,47 @@ def share_data(graph: AnyFlow) -> AnyFlow:
     name_data(kept, outside=True)
     rank = {element: at for at, element in enumerate(kept)}
     return rebuild_changed(graph, kept, rank.__getitem__)
+
+
+def join_data(graph: AnyFlow, apart: Collection[str] = ()) -> AnyFlow:
+    """Return a graph in which data that a program gives step by step are one sequence.
+
+    A loop over ``Tensor(t[k], name="t")`` records t[0], t[1], …, of which the fold makes a list: a
+    reader is given t, as if the program had given it whole.
+
+    Parameters
+    ----------
+    graph : Flow
+        Forward, folded; not changed.
+    apart : names
+        Of data that stay apart, since a gradient is asked for each.
+    """
+    recorded = elements(graph)
+    joined = [x for x in recorded if _is_list_of_data(x) and _names(x.operands).isdisjoint(apart)]
+    if not joined:
+        return graph
+    for element in joined:
+        old, first = element.node.stem, element.operands[0].node
+        sequence = Node(Kind.INPUT, name=first.stem, stem=first.stem, scope=first.scope)
+        element.node, element.operands = sequence, []
+        for user in recorded:
+            if user.node.kind is Kind.TAP and user.operands[0] is element:
+                name = first.stem + user.node.name.removeprefix(old)
+                user.node = replace(user.node, name=name, stem=first.stem, scope=first.scope)
+    rank = {element: at for at, element in enumerate(recorded)}
+    return rebuild_changed(graph, recorded, rank.__getitem__)
+
+
+def _names(column: Iterable[Element]) -> set[str]:
+    return {entry.node.name for entry in column}
+
+
+def _is_list_of_data(element: Element) -> bool:
+    """Return whether an element joins inputs of one name at several steps: t[0], t[1], …."""
+    nodes = [entry.node for entry in element.operands]
+    are_inputs = all(node.kind is Kind.INPUT for node in nodes)
+    is_one_name = len({(node.stem, node.scope) for node in nodes}) == 1
+    return element.node.primitive is stack and are_inputs and is_one_name
 
 
 def _read_key(element: Element) -> Hashable | None:
