@@ -34,10 +34,14 @@ def work(name: str) -> float:
     dense = tg.nn.Dense(H, 1, tg.sigmoid, seed=1, dtype=np.float32)
     update = tg.optim.Adam(lstm.parameters() + dense.parameters(), 1e-4)
 
+    @tg.compile
+    def step(x: np.ndarray, target: np.ndarray) -> tg.Tensor:
+        return tg.nn.mean_squared_error(dense(lstm(x)[0]), target)
+
     def train(updates: int) -> None:
         for _ in range(updates):
             update.zero_grad()
-            tg.nn.mean_squared_error(dense(lstm(x)[0]), target).backward()
+            step(x, target).backward()
             tg.parallel.average(update.params, x.shape[1])
             update.step()
 

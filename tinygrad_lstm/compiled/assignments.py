@@ -34,7 +34,7 @@ from .c_forms import (
     terms_of,
 )
 from .places import Places, Sizes
-from .statements import Entries, Move, Product, Rows, Statement, Table, Total, Turn, is_small
+from .statements import Entries, Move, Product, Rows, Statement, Table, Total
 
 MOST_TIMES = 4  # of a reciprocal: the derivative of a mean of squares has 2 / n
 
@@ -53,16 +53,12 @@ class Assignments:
     Attributes
     ----------
     body : list of Statement
-        Where statements are put at the moment, and
-    before : list of Statement, or None
-        those before the loop over steps that is being made.
+        Where statements are put at the moment.
     """
 
     def __init__(self, places: Places, n: Sizes, dtype: np.dtype[Any]) -> None:
         self.places, self.n, self.real = places, n, dtype.type
         self.body: list[Statement] = []
-        self.before: list[Statement] | None = None
-        self.turned: dict[Accessor, Accessor] = {}
 
     def assign(self, target: Accessor, formula: Any, adds: bool = False) -> None:
         """Put the statements that compute a formula into a place, or add it there.
@@ -291,10 +287,7 @@ class Assignments:
         if rows is not None:
             self.body.append(rows)
             return
-        product = Product(c, [a, b], adds)
-        if self.before is not None and not is_small(product) and not batch:
-            product.reads = [a, self._in_rows(b)]
-        self.body.append(product)
+        self.body.append(Product(c, [a, b], adds))
 
     def _by_rows(self, c: Accessor, a: Accessor, b: Accessor, adds: bool) -> Rows | None:
         """Return a product with 1 at whole numbers, and 0 elsewhere, as rows by their numbers."""
@@ -315,16 +308,6 @@ class Assignments:
         )  # fmt: skip
         b = replace(b, shape=b.shape[-2:], strides=b.strides[-2:])
         return Rows(c, [numbers, b], adds, is_sum)
-
-    def _in_rows(self, b: Accessor) -> Accessor:
-        """Return a matrix with its entries in rows; columns are turned once, before the loop."""
-        if b.strides[-1] == 1 or b.shape[-1] == 1 or b.step:
-            return b
-        if b not in self.turned:
-            assert self.before is not None
-            self.turned[b] = self.places.work("turned", b.shape)
-            self.before.append(Turn(self.turned[b], [b]))
-        return self.turned[b]
 
     def _scanned(self, target: Accessor, formula: Symbol, adds: bool) -> None:
         """Put the results along an axis, of which each follows from the one before."""

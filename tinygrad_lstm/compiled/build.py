@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -63,9 +64,19 @@ def compiler() -> list[str]:
     )
 
 
-def mathematics() -> str:
-    """Return the text of the functions that a program calls."""
-    return files(__package__).joinpath("mathematics.c").read_text("utf-8")
+@cache
+def included(name: str) -> str:
+    """Return a text of this folder in C, such as ``products.c``."""
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def declared() -> frozenset[str]:
+    """Return the names that the texts of this folder in C declare, with the words beside them."""
+    text = "".join(map(included, ("mathematics.c", "products.c")))
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    heads = re.findall(r"^(?:#define|static|typedef|\}) ([^(;\n]+)", text, re.MULTILINE)
+    return frozenset(word for head in heads for word in head.split())
 
 
 _loaded: dict[str, Any] = {}
@@ -80,7 +91,7 @@ def load(text: str) -> Any:
     CompilerError
         If no compiler works; the message says what the compiler said.
     """
-    whole = text.replace('#include "mathematics.c"', mathematics())
+    whole = re.sub(r'^#include "(\w+\.c)"$', lambda line: included(line[1]), text, flags=re.MULTILINE)
     command = [*compiler(), FAST if text.count("\n") < LONG else "-O1"]
     with _lock:
         key = "\n".join([whole, *command, *OPTIONS, _version(tuple(command)), _processor()])
@@ -150,13 +161,21 @@ def _processor() -> str:
     return " ".join(platform.uname())
 
 
+class Library(ctypes.Structure):
+    """NumPy's own product of matrices, or 0 if it cannot be had, and how many threads it uses."""
+
+    _fields_ = (("multiply", ctypes.c_void_p), ("threads", ctypes.c_long))
+
+
 @cache
-def gemm(dtype: np.dtype[Any]) -> Any:
-    """Return the address of NumPy's own product of matrices, or None if it cannot be had."""
+def numpys_products(dtype: np.dtype[Any]) -> Library:
+    """Return the library of products that NumPy has loaded."""
     folder = Path(np.__file__).parent.parent / "numpy.libs"
     letter = "s" if dtype.itemsize == 4 else "d"
     for path in sorted(folder.glob("*openblas64*")):
         with suppress(OSError, AttributeError):
-            function = getattr(ctypes.CDLL(str(path)), f"scipy_cblas_{letter}gemm64_")
-            return ctypes.cast(function, ctypes.c_void_p).value
-    return None
+            library = ctypes.CDLL(str(path))
+            multiply = getattr(library, f"scipy_cblas_{letter}gemm64_")
+            threads = library.scipy_openblas_get_num_threads64_()
+            return Library(ctypes.cast(multiply, ctypes.c_void_p), threads)
+    return Library(None, 1)

@@ -24,6 +24,7 @@ from .assignments import Assignments
 from .c_forms import NotCompiled, as_operand, opened
 from .c_text import CProgram, c_text
 from .chunks import gathered, groups_of, local_signals, loops_in_chunks
+from .packing import pack_matrices
 from .places import Places, Sizes, row
 from .statements import Chunks, Remark, Statement, Steps, Table
 
@@ -112,10 +113,11 @@ class _CWriter:
             return
         steps = Steps(self.schedule.counts[block.loop], block.is_reversed)
         before = self.put.body
-        self.put.before, self.put.body = before, steps.body
+        self.put.body = steps.body
         for line in in_order(block, self.derivation.initial):
             self._line(line)
-        self.put.before, self.put.body = None, before
+        self.put.body = before
+        before += pack_matrices(steps.body, self.places.work)
         self._say(steps)
 
     # --- chunks ----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from .statement_text import write
 from .statements import Chunks, Statement
 
 HEAD = (
-    "void run(real **sources, real *gradients, real *work, const long *sizes, gemm_function *gemm)"
+    "void run(real **sources, real *gradients, real *work, const long *sizes, const library *numpys)"
 )
 LINE = 16  # entries, which begin a line of the processor's cache
 Laid = list[tuple[Buffer, int]]  # arrays, and where each begins
@@ -169,7 +169,7 @@ def c_text(
     ]
     kind = ["#define REAL_IS_FLOAT"] if dtype.itemsize == 4 else []
     text = "\n".join([
-        *kind, '#include "mathematics.c"', "", HEAD, "{",
+        *kind, '#include "mathematics.c"', '#include "products.c"', "", HEAD, "{",
         *(f"    {x}" for x in (*head, *inside)), "}", "",
     ])  # fmt: skip
     arrays = Arrays(kept, (first, second), results)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor, constant
-from .build import gemm, load
+from .build import load, numpys_products
 from .c_text import CProgram
 from .loss import loss_on_tape
 from .spread import Spread
@@ -54,7 +54,8 @@ class Native:
         self.source = program.text
         self.sources = sources = [places[buffer.source] for buffer in program.sources]
         self.dtype = dtype = program.dtype
-        self.function, self.gemm = load(program.text), gemm(dtype)
+        self.function, library = load(program.text), numpys_products(dtype)
+        self.products_at = ctypes.addressof(library)
         self.arrays: list[Any] = [None] * len(sources)  # that the pointers belong to
         self.pointers = (ctypes.c_void_p * max(1, len(sources)))()
         self.sizes = (ctypes.c_long * max(1, len(program.sizes)))(*program.sizes)
@@ -84,7 +85,7 @@ class Native:
         """Run the program, and return the loss."""
         if not is_recording:
             self._point_to(args)
-            self.function(self.pointers_at, None, self.work_at, self.sizes_at, self.gemm)
+            self.function(self.pointers_at, None, self.work_at, self.sizes_at, self.products_at)
             return constant(self.loss.copy())
         gradients = self._gradients(args)
         operands = self.operands
@@ -107,7 +108,7 @@ class Native:
         self._point_to(args)
         gradients = np.empty(self.results, self.dtype)
         address = _address(gradients)
-        self.function(self.pointers_at, address, self.work_at, self.sizes_at, self.gemm)
+        self.function(self.pointers_at, address, self.work_at, self.sizes_at, self.products_at)
         return gradients
 
     def _split(self, gradients: np.ndarray) -> list[np.ndarray]:

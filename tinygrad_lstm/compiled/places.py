@@ -17,16 +17,17 @@ from ..formulas.fast.lifting import Whole
 from ..formulas.fast.lines import Handed, Key, Schedule, key_of_signal
 from ..formulas.reader import Variable
 from .accessors import CHUNK, Accessor, array, contiguous
+from .build import declared
 
 RESERVED = {
     "sources", "gradients", "work",
-    "real", "bits", "natural", "lanes", "run", "sizes", "gemm", "multiply", "sum", "k",
+    "run", "sizes", "numpys", "sum", "k",
     "int", "long", "float", "double", "if", "for", "return", "static", "const", "while", "do",
     "char", "short", "void", "M", "auto", "case", "else", "enum", "goto", "switch", "union",
     "struct", "signed", "unsigned", "y0", "y1", "j0", "j1", "yn", "jn", "gamma",
     "restrict", "inline", "default", "break", "continue", "register", "sizeof", "typedef",
     "c", "chunk", "chunks", "of_chunk", "many", "length", "m", CHUNK, "volatile", "extern",
-    "exp", "log", "tanh", "sin", "cos", "load", "store", "turn",
+    "exp", "log", "tanh", "sin", "cos",
 }  # fmt: skip
 
 ROWS = " as numbers of rows"  # behind the name of a source with 1 at whole numbers, 0 elsewhere
@@ -145,7 +146,7 @@ class Places:
         """Return a name in C that nothing else has."""
         text = re.sub(r"\[(\d+)\]", self._step, name.replace("δ", "d"))
         text = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_") or "u"
-        text = f"{text}_" if text[0].isdigit() or text in RESERVED else text
+        text = f"{text}_" if text[0].isdigit() or text in RESERVED | declared() else text
         text = f"v{text}" if text[0].isdigit() else text
         text = f"{text}_" if re.fullmatch(r"[mn]\d+", text) else text
         free, number = text, 2

@@ -16,6 +16,7 @@ from .statements import (
     Entries,
     Group,
     Move,
+    Pack,
     Product,
     Remark,
     Rows,
@@ -23,7 +24,6 @@ from .statements import (
     Steps,
     Table,
     Total,
-    Turn,
     is_small,
 )  # fmt: skip
 
@@ -115,11 +115,11 @@ def _lines(x: Any, n: Size) -> Iterator[str]:
         yield from _product(x, n)
     elif isinstance(x, Rows):
         yield from _rows(x, n)
-    elif isinstance(x, Turn):
+    elif isinstance(x, Pack):
         (b,) = x.reads
         strides = ", ".join(n(s or 1) for s in b.strides)
         rows, columns = map(n.bound, b.shape)
-        yield f"turn({rows}, {columns}, {_start(b, n)}, {strides}, {_start(x.target, n)});"
+        yield f"pack({rows}, {columns}, {_start(b, n)}, {strides}, {_start(x.target, n)});"
     elif isinstance(x, Move):
         to, source = f"({_start(x.target, n)})", f"({_start(x.reads[0], n)})"
         yield f"for (long i = 0; i < {n(x.size)}; i++)"
@@ -272,14 +272,15 @@ def _product(x: Product, n: Size) -> Iterator[str]:
 
 
 def _call(x: Product, n: Size) -> Iterator[str]:
-    (m, columns), inner = x.target.shape[-2:], x.reads[0].shape[-1]
-    starts = (f"&{entry(replace(y, shape=(*y.shape[:-2], 1, 1)), n)}" for y in (*x.reads, x.target))
-    strides = (n(s or 1) for y in x.reads for s in y.strides[-2:])
+    (m, columns), (a, b, *packed) = x.target.shape[-2:], x.reads
+    matrices = (replace(y, shape=(*y.shape[:-2], 1, 1)) for y in (*x.reads, x.target))
+    starts = (f"&{entry(y, n)}" for y in matrices)
+    strides = (n(s or 1) for y in (a, b) for s in y.strides[-2:])
     arguments = (
-        *map(n.bound, (m, columns, inner)), *starts, *strides, n(x.target.strides[-2] or columns),
+        *map(n.bound, (m, columns, a.shape[-1])), *starts, *strides, n(x.target.strides[-2] or columns),
         str(int(x.adds)),
     )  # fmt: skip
-    yield f"multiply(gemm, {', '.join(arguments)});"
+    yield f"multiply{'_packed' if packed else ''}(numpys, {', '.join(arguments)});"
 
 
 def _loops(x: Product, n: Size) -> Iterator[str]:

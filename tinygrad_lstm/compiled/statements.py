@@ -57,7 +57,10 @@ class Total(Writing):
 
 @dataclass(eq=False)
 class Product(Writing):
-    """A product of two matrices, or of batches of matrices: the last two axes are theirs."""
+    """A product of two matrices, or of batches of matrices: the last two axes are theirs.
+
+    What is read are both matrices, and the second one as it is packed if it is.
+    """
 
     adds: bool = False
 
@@ -74,8 +77,8 @@ class Rows(Writing):
 
 
 @dataclass(eq=False)
-class Turn(Writing):
-    """The columns of a matrix as the rows of another array."""
+class Pack(Writing):
+    """A matrix in panels of columns, for the products of a loop that does not change it."""
 
 
 @dataclass(eq=False)
