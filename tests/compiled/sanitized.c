@@ -37,8 +37,9 @@ int main(int count, char **names)
     long *sizes = calloc((many = whole(file)) + 1, sizeof *sizes);
     for (long n = 0; n < many; n++) sizes[n] = whole(file);
     real *work = memory(file), *gradients = memory(file);
-    run(sources, 0, work, sizes, 0);
-    run(sources, gradients, work, sizes, 0);
+    library none = {0, 1};
+    run(sources, 0, work, sizes, &none);
+    run(sources, gradients, work, sizes, &none);
     puts("ran");
     return 0;
 }

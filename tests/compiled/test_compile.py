@@ -18,7 +18,7 @@ from support.compilers import needs_a_compiler
 from support.programs import PROGRAMS
 from support.recurrences import Recurrence
 from tinygrad_lstm.compiled import build, recording, state
-from tinygrad_lstm.compiled.build import compiler
+from tinygrad_lstm.compiled.build import compiler, with_functions
 from tinygrad_lstm.compiled.c_forms import number_text
 from tinygrad_lstm.engine.symbol import Symbol
 from tinygrad_lstm.errors import (
@@ -443,9 +443,12 @@ def test_without_a_compiler_the_program_in_numpy_runs(no_compiler, name):
 
 @needs_a_compiler
 def test_a_wrong_program_is_found_on_the_recorded_numbers(monkeypatch):
-    text = build.mathematics().replace("real y = e / (e + 2);", "real y = e / (e + 3);")
-    assert text != build.mathematics()
-    monkeypatch.setattr(build, "mathematics", lambda: text)
+    right = build.included("mathematics.c")
+    wrong = right.replace("real y = e / (e + 2);", "real y = e / (e + 3);")
+    assert wrong != right
+    monkeypatch.setattr(
+        build, "with_functions", lambda text: with_functions(text).replace(right, wrong)
+    )
     step = tg.compile(lambda x: tg.sum(tg.tanh(x)))
     x = drawn(3)
     step(x).backward()

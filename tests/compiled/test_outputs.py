@@ -13,6 +13,7 @@ import pytest
 import tinygrad_lstm as tg
 from support.compilers import needs_a_compiler
 from tinygrad_lstm.compiled import build
+from tinygrad_lstm.compiled.build import with_functions
 from tinygrad_lstm.compiled.compilation import compilation
 from tinygrad_lstm.compiled.structure import put_together, take_apart
 from tinygrad_lstm.errors import ChangedError, UsageError
@@ -100,8 +101,11 @@ def test_a_module_gives_the_outputs_of_the_eager_call_without_a_compiler(monkeyp
 
 @needs_a_compiler
 def test_a_planted_error_is_seen(monkeypatch):
-    text = build.mathematics().replace("real y = e / (e + 2);", "real y = e / (e + 3);")
-    monkeypatch.setattr(build, "mathematics", lambda: text)
+    right = build.included("mathematics.c")
+    wrong = right.replace("real y = e / (e + 2);", "real y = e / (e + 3);")
+    monkeypatch.setattr(
+        build, "with_functions", lambda text: with_functions(text).replace(right, wrong)
+    )
     with pytest.raises(UsageError, match="does not give what the tape gives"):
         holds_for(MODULES["lstm"]())
 

@@ -27,7 +27,7 @@ GAP = 64  # entries between two arrays
 def executable(folder: Path, text: str) -> Path:
     """Return a program with its driver, compiled with sanitizers."""
     source, result = folder / "program.c", folder / "program"
-    source.write_text(text.replace('#include "mathematics.c"', build.mathematics()) + DRIVER)
+    source.write_text(build.with_functions(text) + DRIVER)
     line = [*build.compiler(), *OPTIONS, "-o", str(result), str(source), "-lm"]
     subprocess.run(line, check=True, capture_output=True, timeout=120)
     return result
@@ -46,7 +46,8 @@ def sanitizers(tmp_path_factory) -> None:
     """Skip where the compiler has no sanitizers that run."""
     if not has_compiler():
         pytest.skip("there is no C compiler")
-    text = '#include "mathematics.c"\nvoid run(real **a, real *b, real *c, long *d, void *e) {}\n'
+    text = "".join(f'#include "{name}.c"\n' for name in ("mathematics", "products"))
+    text += "void run(real **a, real *b, real *c, long *d, void *e) {}\n"
     try:
         program = executable(tmp_path_factory.mktemp("trial"), text)
         file = program.with_name("numbers")

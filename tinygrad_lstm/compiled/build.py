@@ -70,6 +70,13 @@ def included(name: str) -> str:
     return files(__package__).joinpath(name).read_text("utf-8")
 
 
+def with_functions(text: str) -> str:
+    """Return the text of a program with the functions that it calls."""
+    return re.sub(
+        r'^#include "(\w+\.c)"$', lambda line: included(line[1]), text, flags=re.MULTILINE
+    )
+
+
 @cache
 def declared() -> frozenset[str]:
     """Return the names that the texts of this folder in C declare, with the words beside them."""
@@ -91,7 +98,7 @@ def load(text: str) -> Any:
     CompilerError
         If no compiler works; the message says what the compiler said.
     """
-    whole = re.sub(r'^#include "(\w+\.c)"$', lambda line: included(line[1]), text, flags=re.MULTILINE)
+    whole = with_functions(text)
     command = [*compiler(), FAST if text.count("\n") < LONG else "-O1"]
     with _lock:
         key = "\n".join([whole, *command, *OPTIONS, _version(tuple(command)), _processor()])

@@ -20,7 +20,8 @@ from .statement_text import write
 from .statements import Chunks, Statement
 
 HEAD = (
-    "void run(real **sources, real *gradients, real *work, const long *sizes, const library *numpys)"
+    "void run(real **sources, real *gradients, real *work, const long *sizes, "
+    "const library *numpys)"
 )
 LINE = 16  # entries, which begin a line of the processor's cache
 Laid = list[tuple[Buffer, int]]  # arrays, and where each begins

@@ -1,7 +1,7 @@
 """A pass over the statements of a loop: matrices that no step changes are packed before the loop.
 
-Knows statements and places in memory; no formula. A product with a packed matrix reads the matrix in
-panels of columns, in the order in which it needs the entries.
+Knows statements and places in memory; no formula. A product with a packed matrix reads the matrix
+in panels of columns, in the order in which it needs the entries.
 """
 
 from __future__ import annotations

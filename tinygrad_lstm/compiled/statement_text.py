@@ -276,10 +276,8 @@ def _call(x: Product, n: Size) -> Iterator[str]:
     matrices = (replace(y, shape=(*y.shape[:-2], 1, 1)) for y in (*x.reads, x.target))
     starts = (f"&{entry(y, n)}" for y in matrices)
     strides = (n(s or 1) for y in (a, b) for s in y.strides[-2:])
-    arguments = (
-        *map(n.bound, (m, columns, a.shape[-1])), *starts, *strides, n(x.target.strides[-2] or columns),
-        str(int(x.adds)),
-    )  # fmt: skip
+    sizes = map(n.bound, (m, columns, a.shape[-1]))
+    arguments = *sizes, *starts, *strides, n(x.target.strides[-2] or columns), str(int(x.adds))
     yield f"multiply{'_packed' if packed else ''}(numpys, {', '.join(arguments)});"
 
 
