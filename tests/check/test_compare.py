@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 import tinygrad_lstm as tg
+from support import planted
 from support.networks import Cell
 from tinygrad_lstm.derivations import question
 from tinygrad_lstm.errors import ArgumentError, DTypeError, GradientError, SignalError, UsageError
+from tinygrad_lstm.network import view as view_module
+from tinygrad_lstm.network.signals import Signals
 
 
 @pytest.fixture
@@ -340,3 +343,24 @@ def test_the_steps_of_a_plain_loop_in_one_array_get_a_remedy(shape):
         said = " ".join(str(tg.compare(loss, {"h": np.ones((steps, *shape))})).split())
         assert f"for k in tg.steps({steps})" in said and "the signals h, h_2, h_3, h_4" in said
     assert "tg.steps" not in str(tg.compare(loss, {"h": np.ones((3, *shape))}))
+
+
+@pytest.mark.parametrize("digits", [None, 6])
+def test_a_comparison_builds_its_network_once(digits, monkeypatch):
+    counts = {"graphs": 0, "names": 0}
+
+    def counted(what, function):
+        def count(*arguments, **options):
+            counts[what] += 1
+            return function(*arguments, **options)
+
+        return count
+
+    monkeypatch.setattr(view_module, "structure", counted("graphs", view_module.structure))
+    monkeypatch.setattr(Signals, "__init__", counted("names", Signals.__init__))
+    case = planted.case("lstm")
+    hand = {name: 1.7 * case.hand()[name] ** 2 for name in case.parameters}
+    report = tg.compare(case.loss(), hand, digits=digits)
+    assert "first wrong" in str(report)
+    assert report.diagnose(seconds=600) == []
+    assert counts == {"graphs": 1, "names": 1}

@@ -23,7 +23,7 @@ from ..network.view import Answer, View
 from . import audit_text
 from .audit_data import AuditData, AuditedMistake
 from .chain import Chain, Chains
-from .compare import compare
+from .compare import compare, compare_in
 from .corrections import corrections
 from .diagnosis import Diagnosis
 from .hand import pairs
@@ -136,7 +136,8 @@ def audit_recording(
     **how: Any,
 ) -> Audit:
     """Return the audit of a program that was run, with the gradients that were given besides."""
-    matching = match(View(loss), recording)
+    view = View(loss)
+    matching = match(view, recording)
     given = pairs(hand) if hand is not None else []
     names = {name for name, _ in given}
     given += [(name, value) for name, value in matching.hand.items() if name not in names]
@@ -146,7 +147,7 @@ def audit_recording(
             "audit: found no variable in the program that is a gradient of a signal; let it "
             f"compute with the network's own numbers, and use names such as dW and dh{stopped}"
         )
-    audit = audit_of(compare(loss, given, **how), clock)
+    audit = audit_of(compare_in(view, loss, given, **how), clock)
     return replace(audit, matching=matching)
 
 

@@ -78,6 +78,18 @@ def compare(
     A fault in some gradients does not stop the comparison of the others: ``error.report`` is the
     Report on the other gradients.
     """
+    return compare_in(None, loss, hand, rtol, digits=digits)
+
+
+def compare_in(
+    view: View | None,
+    loss: Tensor,
+    hand: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    rtol: float | None = None,
+    *,
+    digits: int | None = None,
+) -> Report:
+    """Compare gradients as `compare` does, in a network that was built before, if any was."""
     if rtol is not None and not (isinstance(rtol, Real) and rtol >= 0):
         raise ArgumentError(f"compare: rtol is {excerpt(rtol)}, expected a number from 0")
     if digits is not None and not (isinstance(digits, int | np.integer) and digits > 0):
@@ -86,9 +98,11 @@ def compare(
         )
     named = pairs(hand)
     seed = starting_cotangent(loss, None)
-    signals = Signals(loss)
+    signals = Signals(loss) if view is None else view.signals
     derived, complaints = look_up(signals, named)
-    report = _report(loss, seed, derived, rtol, digits) if derived else None
+    if view is None and digits is not None and derived:
+        view = View(loss, signals=signals)
+    report = _report(loss, seed, derived, rtol, digits, view, signals) if derived else None
     if complaints:
         error = type(complaints[0])("\n".join(map(str, complaints)))
         error.report = report
@@ -105,12 +119,13 @@ def _report(
     derived: dict[str, HandGradient],
     rtol: float | None,
     digits: int | None,
+    view: View | None,
+    signals: Signals,
 ) -> Report:
     wanted = {signal.tensor for one in derived.values() for signal in one.signals}
     sums = Sums(wanted)
     sums.add(loss, seed)
     gradients = pull_back(sums)
-    view = None if digits is None else View(loss)
     tape = {}
     for name, one in derived.items():
         several = [
@@ -127,8 +142,8 @@ def _report(
         fits = value.shape == tape[name].shape
         steps = [half_unit_printed(value, digits)] if digits is not None and fits else []
         row = _row(name, tape[name], value, rtol, steps)
-        is_placed = view is not None and bool(view.places.members(name))
-        if steps and row.verdict == "differs" and is_placed:
+        is_placed = bool(steps) and view is not None and bool(view.places.members(name))
+        if row.verdict == "differs" and is_placed:
             assert view is not None and digits is not None
             off = reach(view, digits, hand.values()) if off is None else off
             bound = view.places.value(name, off)
@@ -138,7 +153,7 @@ def _report(
         if row.verdict == "differs" and digits is None and row.max_abs <= rtol**0.5 * row.max_rel:
             row = _as_cancelled(row, derived[name], loss, seed, rtol)
         rows.append(row)
-    report = Report(tuple(rows), loss, hand, rtol, digits, view)
+    report = Report(tuple(rows), loss, hand, rtol, digits, view, signals)
     if digits is None or report.blame is None:
         return report
     wrong = {report.given_name(signal) for signal in (report.blame.signal, *report.blame.also)}

@@ -17,6 +17,7 @@ from ..engine.arguments import function, of_kind, text
 from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
 from ..formulas.equations import DeltaEquations
+from ..network.signals import Signals
 from ..network.view import Answer, View
 from .blame import Blame, blame, judgements
 from .corrections import Correction, corrections
@@ -50,6 +51,7 @@ class Comparison:
     rtol: float = field(repr=False)
     digits: int | None = field(default=None, repr=False)
     view: View | None = field(default=None, repr=False)
+    signals: Signals | None = field(default=None, repr=False)
 
     @cached_property
     def evidence(self) -> tuple[View, list[Answer], list[np.ndarray]]:
@@ -62,7 +64,7 @@ class Comparison:
         return self._look()
 
     def _look(self, view: View | None = None) -> tuple[View, list[Answer], list[np.ndarray]]:
-        view = view or self.view or View(self.loss)
+        view = view or self.view or View(self.loss, signals=self.signals)
         finite = {row.name for row in self.rows if row.finite}
         answers = view.answers({n: v for n, v in self.hand.items() if n in finite})
         allowed = tolerances(view, answers, self.rtol, self.digits)

@@ -57,6 +57,14 @@ class RowsRun:
         """Whether other nodes stand in place of one in some rows."""
         return False
 
+    def crossing(self, node: Node, now: Rows, step: int) -> np.ndarray:
+        """Return what a node brings out of its loop at a step."""
+        return self.rows(node.inputs[0], now, step)
+
+    def leaving(self, node: Node, rows: np.ndarray) -> np.ndarray:
+        """Return what a node has brought out of its loop at all steps."""
+        return rows
+
     def run(self, places: Iterable[int]) -> None:
         """Run the nodes at some positions, in order."""
         nodes = self.nodes
@@ -94,8 +102,10 @@ class RowsRun:
                 sums[node.outputs[1]] = value
         for wire, steps in series.items():
             sums[wire] = np.stack(steps[::-1] if backwards else steps, axis=1)
+        leaving = {nodes[at].outputs[0]: nodes[at] for at in inside if nodes[at].leaves_loop}
         for wire, value in sums.items():
-            self.put(self.on, wire, None, value)
+            rows = self.leaving(leaving[wire], value) if wire in leaving else value
+            self.put(self.on, wire, None, rows)
 
     # --- signals ---------------------------------------------------------------------------------
 
@@ -217,7 +227,7 @@ class RowsRun:
                 x = np.stack([part[index] for part in x])
             self.put(now, wire, step, x)
             return
-        x = self.rows(into, now, step)
+        x = self.crossing(node, now, step)
         if node.kind is Kind.HOLD:
             sums[wire] = sums[wire] + x if wire in sums else x
         elif node.kind is Kind.COLLECT:

@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.limit import Interruptible
 from ..network.flow import BORDERS, DELAYS, SOURCES, Node
-from ..network.operate import action_of, whole
+from ..network.operate import Action, action_of, whole
 from .mistakes import Change
 from .rows import ByRow, Row, Rows, RowsRun
 from .trials import NO_ROOM, Trials
@@ -23,6 +23,7 @@ from .trials import NO_ROOM, Trials
 MOST = 64  # rows at once
 NUMBERS = 4 * 10**6  # in all signals of all rows
 ALONE = (*BORDERS, *DELAYS, *SOURCES, Kind.OUTPUT)  # a change of such a node is run by itself
+CROSSED = (Kind.HOLD, Kind.COLLECT)  # but not of these, where they leave a loop
 Patch = dict[int, list[Node]]
 
 
@@ -86,10 +87,31 @@ class Together:
         """Whether nodes stand where the one at a position does, and make its signals."""
         old = self.trials.nodes[at]
         signals = {wire for node in nodes for wire in node.outputs}
-        return signals.issuperset(old.outputs) and all(
-            node.kind not in ALONE and (node.folded, node.loop) == (old.folded, old.loop)
-            for node in (old, *nodes)
-        )
+        if not signals.issuperset(old.outputs):
+            return False
+        if old.leaves_loop and old.kind in CROSSED:
+            inside, border, outside = _at_border(nodes, old)
+            return (
+                border is not None
+                and all(_stands_by(node, old) for node in inside)
+                and not any(node.folded or node.kind in ALONE for node in outside)
+            )
+        return old.kind not in ALONE and all(_stands_by(node, old) for node in nodes)
+
+
+def _stands_by(node: Node, old: Node) -> bool:
+    """Whether a node runs at the same steps as another, as a part of a patch may."""
+    return node.kind not in ALONE and (node.folded, node.loop) == (old.folded, old.loop)
+
+
+def _at_border(
+    nodes: Sequence[Node], old: Node
+) -> tuple[Sequence[Node], Node | None, Sequence[Node]]:
+    """Return the nodes before and behind the one that leaves a loop as another one does."""
+    for at, node in enumerate(nodes):
+        if (node.kind, node.loop) == (old.kind, old.loop) and node.leaves_loop:
+            return nodes[:at], node, nodes[at + 1 :]
+    return nodes, None, ()
 
 
 class _Run(RowsRun):
@@ -105,6 +127,7 @@ class _Run(RowsRun):
                 self.patches.setdefault(at, {})[row] = nodes
         self.values: dict[int, np.ndarray] = {}  # of given gradients, by their position
         self.odd: set[int] = set()  # rows whose signals get another shape or type
+        self.acts: dict[int, Action] = {}  # of the nodes of patches
 
     def results(self) -> list[dict[int, np.ndarray] | None]:
         trials, wires = self.trials, set[int]().union(*(ahead for _, ahead in self.plans))
@@ -147,19 +170,58 @@ class _Run(RowsRun):
         step: int | None,
     ) -> None:
         """Put the signals that changed nodes make into a row."""
+        own = self._run_in_row(row, nodes, on, step)
+        if own is not None:
+            for wire, signal in zip(outputs, signals, strict=True):
+                self._set(row, signal, own[wire])
+
+    def crossing(self, node: Node, now: Rows, step: int) -> np.ndarray:
+        """Return what a loop hands out at a step, and what it does where a row is patched."""
+        rows, patched = super().crossing(node, now, step), self._patches_of(node)
+        rows = np.array(rows) if patched else rows
+        for row, nodes in patched.items():
+            inside, border, _ = _at_border(nodes, node)
+            own = self._run_in_row(row, inside, now, step)
+            if own is not None and border is not None:
+                self._set(row, rows, own[border.inputs[0]])
+        return rows
+
+    def leaving(self, node: Node, rows: np.ndarray) -> np.ndarray:
+        """Return a signal that has left its loop, with the nodes that a row has behind it."""
+        for row, nodes in self._patches_of(node).items():
+            _, border, outside = _at_border(nodes, node)
+            if outside and border is not None:
+                own = self._run_in_row(row, outside, {border.outputs[0]: rows}, None)
+                if own is not None:
+                    self._set(row, rows, own[node.outputs[0]])
+        return rows
+
+    def _patches_of(self, node: Node) -> dict[int, list[Node]]:
+        patched = self.patches.get(self.trials.at[node.outputs[0]], {})
+        return {row: nodes for row, nodes in patched.items() if row not in self.odd}
+
+    def _run_in_row(
+        self, row: int, nodes: Sequence[Node], on: Rows, step: int | None
+    ) -> Row | None:
+        """Run nodes of a patch in a row, and return its signals; None where there is no room."""
         own = Row(self, row, on, step)
         try:
             for node in nodes:
-                action_of(node)(own, step)
+                if id(node) not in self.acts:
+                    self.acts[id(node)] = action_of(node)
+                self.acts[id(node)](own, step)
         except NO_ROOM:
             self.odd.add(row)
-            return
-        for wire, signal in zip(outputs, signals, strict=True):
-            value = np.asarray(whole(own[wire]))
-            if (value.shape, value.dtype) != (signal.shape[1:], signal.dtype):
-                self.odd.add(row)
-                return
-            signal[row] = value
+            return None
+        return own
+
+    def _set(self, row: int, rows: np.ndarray, signal: Any) -> None:
+        """Put a signal into a row, if it has the shape and type of the other rows."""
+        value = np.asarray(whole(signal))
+        if (value.shape, value.dtype) == (rows.shape[1:], rows.dtype):
+            rows[row] = value
+        else:
+            self.odd.add(row)
 
 
 def chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -269,11 +269,23 @@ class Trials:
                 yield from ((wire, at) for wire in node.inputs if wire not in inside)
 
     def is_in_order(self, patch: dict[int, list[Node]], ahead: set[int]) -> bool:
-        """Return whether a patch reads only those changed wires that its place read before."""
-        for wire, at in self.outer_inputs(patch):
-            if wire in ahead and wire not in self.fixed and wire not in self.nodes[at].inputs:
-                return False
-        return True
+        """Return whether a patch reads only those changed wires that are made before its place."""
+        return all(
+            wire not in ahead
+            or wire in self.fixed
+            or wire in self.nodes[at].inputs
+            or self._is_made_before(wire, at)
+            for wire, at in self.outer_inputs(patch)
+        )
+
+    def _is_made_before(self, wire: int, at: int) -> bool:
+        """Return whether a signal is there, at the same step, when a node runs."""
+        if wire not in self.at or self.at[wire] >= at:
+            return False
+        maker, node = self.nodes[self.at[wire]], self.nodes[at]
+        if maker.folded and node.folded and maker.loop == node.loop:
+            return maker.is_timed
+        return not maker.is_timed
 
 
 class OtherShape(Exception):

@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from ..engine.memory import collector_paused
+from ..engine.tape import history, refuse_changes
 from ..engine.tensor import Tensor
-from .graph import Graph, graph
+from .graph import Graph, check_recorded, structure
 from .locate import Locations
 from .proof import fold_if_true
 from .repetition import fold_plain_loops
@@ -49,11 +50,17 @@ class View:
     loss : Tensor
     fold : bool
         Whether to fold the network over time, plain loops too.
+    signals : Signals, optional
+        Those of the loss, if they are known.
+    recorded : Graph, optional
+        The graph of the loss, if it is known.
 
     Attributes
     ----------
     network, adjoint : Graph
         Packed signals taken apart.
+    recorded : Graph
+        The network as it was recorded.
     reason : str
         Why the network is not folded, if it was to be folded (see `fold_if_true`); else empty.
     signals : Signals
@@ -69,11 +76,22 @@ class View:
     """
 
     @collector_paused()
-    def __init__(self, loss: Tensor, fold: bool = True) -> None:
+    def __init__(
+        self,
+        loss: Tensor,
+        fold: bool = True,
+        *,
+        signals: Signals | None = None,
+        recorded: Graph | None = None,
+    ) -> None:
         self.loss = loss
         self.network: Graph
-        recorded, names = graph(loss), dict[str, str]()
-        self.signals = Signals(loss)
+        check_recorded("graph", loss)
+        self.signals = Signals(loss) if signals is None else signals
+        if recorded is None:
+            recorded = structure(loss, signals=self.signals)
+            refuse_changes(history((loss,), everything=True))
+        self.recorded, names = recorded, dict[str, str]()
         learned = {
             name
             for tensor, name in self.signals.names.items()
@@ -107,7 +125,9 @@ class View:
     @cached_property
     def unfolded(self) -> View:
         """The view of the same loss without folding."""
-        return View(self.loss, fold=False) if self.network.folded else self
+        if not self.network.folded:
+            return self
+        return View(self.loss, fold=False, signals=self.signals, recorded=self.recorded)
 
     def answers(self, hand: Mapping[str, np.ndarray]) -> list[Answer]:
         """Return the derived gradients, the last signal of the forward pass first.
