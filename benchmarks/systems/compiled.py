@@ -12,13 +12,13 @@ from .tape import record
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
-    loss_of, leaves = record(problem)
+    loss_of, data, leaves = record(problem)
     compiled = tg.compile(loss_of, strict=True)
 
     def step() -> object:
         for leaf in leaves.values():
             leaf.grad = None
-        loss = compiled()
+        loss = compiled(*data)
         loss.backward()
         return loss
 

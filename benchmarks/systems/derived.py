@@ -13,8 +13,8 @@ from .tape import record
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
-    loss_of, leaves = record(problem)
-    loss = loss_of()
+    loss_of, data, leaves = record(problem)
+    loss = loss_of(*data)
     derivation, module = tg.derive(loss), dict[str, Any]()
     exec(derivation.numpy(fast=True), module)
     forward, backward = module["forward"], module["backward"]

@@ -16,9 +16,10 @@ OURS = {"d": "c"}  # a GRU's second bias
 
 
 class Recorded(NamedTuple):
-    """The network of a problem as anybody would write it."""
+    """The network of a problem as anybody would write it: its loss is a function of the data."""
 
-    loss: Callable[[], tg.Tensor]
+    loss: Callable[..., tg.Tensor]
+    data: tuple[tg.Tensor | Array, ...]
     leaves: dict[str, tg.Tensor]
 
 
@@ -45,13 +46,13 @@ def record(problem: Problem) -> Recorded:
     ]
     leaves = named(weights) | {"w": dense.W, "c": dense.b, "x": x}
 
-    padding = {} if problem.lengths is None else {"lengths": problem.lengths}
-
-    def loss() -> tg.Tensor:
+    def loss(x: tg.Tensor, target: tg.Tensor, lengths: Array | None = None) -> tg.Tensor:
+        padding = {} if lengths is None else {"lengths": lengths}
         out, _ = layer(x, **padding)
         return tg.nn.squared_error(dense(out), target)
 
-    return Recorded(loss, leaves)
+    padded = () if problem.lengths is None else (problem.lengths,)
+    return Recorded(loss, (x, target, *padded), leaves)
 
 
 def _record_own(problem: Problem) -> Recorded:
@@ -63,7 +64,7 @@ def _record_own(problem: Problem) -> Recorded:
     W, U, V, b, w, c, x = (leaves[name] for name in "WUVbwcx")
     target, start = tg.Tensor(problem.target), np.zeros((B, H), problem.x.dtype)
 
-    def loss() -> tg.Tensor:
+    def loss(x: tg.Tensor, target: tg.Tensor) -> tg.Tensor:
         before = h = r = start
         outs, net = [], x @ W + b
         for k in tg.steps(T):
@@ -74,18 +75,18 @@ def _record_own(problem: Problem) -> Recorded:
             outs.append(h)
         return tg.nn.squared_error(tg.sigmoid(tg.stack(outs) @ w + c), target)
 
-    return Recorded(loss, leaves)
+    return Recorded(loss, (x, target), leaves)
 
 
 def build(problem: Problem) -> tuple[Callable[[], object], Callable[[], dict[str, Array]]]:
     """Return a function for one forward and one backward pass, and one that reads the gradients."""
     tg.keep_freed_memory()
-    loss_of, leaves = record(problem)
+    loss_of, data, leaves = record(problem)
 
     def step() -> object:
         for leaf in leaves.values():
             leaf.grad = None
-        loss = loss_of()
+        loss = loss_of(*data)
         loss.backward()
         return loss
 
