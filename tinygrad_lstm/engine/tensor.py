@@ -204,15 +204,15 @@ class Tensor(Gradients, NumPyProtocol, Methods):
         if mask is None:
             self._mask = None
             return
-        found = np.array(checked_operand("mask", mask))
-        if found.shape != self.shape:
+        array = np.array(checked_operand("mask", mask))
+        if array.shape != self.shape:
             raise ShapeError(
-                f"{self.label()}: found a mask of shape {found.shape}, expected {self.shape}"
+                f"{self.label()}: found a mask of shape {array.shape}, expected {self.shape}"
             )
-        if found.dtype != bool and not np.isin(found, (0, 1)).all():
+        if array.dtype != bool and not np.isin(array, (0, 1)).all():
             raise ArgumentError(f"{self.label()}: found a mask of other numbers than 0 and 1")
         masks.are_used = True
-        self._mask = found.astype(bool)
+        self._mask = array.astype(bool)
         self._mask.flags.writeable = False
 
     def _masked(self, new: np.ndarray) -> np.ndarray:

@@ -41,12 +41,12 @@ def share_data(graph: AnyFlow) -> AnyFlow:
                 same[element] = first[key]
         for element in recorded:
             element.operands = [same.get(x, x) for x in element.operands]
-    kept = [element for element in recorded if element not in same]
-    for element in kept:
+    distinct = [element for element in recorded if element not in same]
+    for element in distinct:
         element.node = replace(element.node)  # which is named anew
-    name_data(kept, outside=True)
-    rank = {element: at for at, element in enumerate(kept)}
-    return rebuild_changed(graph, kept, rank.__getitem__)
+    name_data(distinct, outside=True)
+    rank = {element: at for at, element in enumerate(distinct)}
+    return rebuild_changed(graph, distinct, rank.__getitem__)
 
 
 def join_data(graph: AnyFlow, apart: Collection[str] = ()) -> AnyFlow:

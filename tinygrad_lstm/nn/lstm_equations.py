@@ -91,9 +91,9 @@ class LSTMEquations(Equations):
         U, P = p.U, p.P if self.is_projected else None
         g, h, cut = self.g, self.h, self.cut
         (A, IFO, I, F, O), S = self._places, self._s
-        gone = self.open_gates(p)
-        if gone:
-            return self._step_without(p, gone)
+        missing = self.open_gates(p)
+        if missing:
+            return self._step_without(p, missing)
 
         def step(xW: Any, out: Any, state: Any) -> tuple[Any, Any]:
             s = xW + (stop_gradient(out) if cut else out) @ U
@@ -122,7 +122,7 @@ class LSTMEquations(Equations):
             and (p.b._array[at] >= OPEN).all()
         )
 
-    def _step_without(self, p: Any, gone: str) -> Step:
+    def _step_without(self, p: Any, missing: str) -> Step:
         """Return one step without some gates, which are 1."""
         U, P = p.U, p.P if self.is_projected else None
         g, h, cut = self.g, self.h, self.cut
@@ -131,7 +131,7 @@ class LSTMEquations(Equations):
         def step(xW: Any, out: Any, state: Any) -> tuple[Any, Any]:
             s = xW + (stop_gradient(out) if cut else out) @ U
             a = g(s[A])
-            gates = {gate: sigmoid(s[at]) for gate, at in places.items() if gate not in gone}
+            gates = {gate: sigmoid(s[at]) for gate, at in places.items() if gate not in missing}
             i, f, o = (gates.get(gate) for gate in "ifo")
             state = (a if i is None else i * a) + (state if f is None else f * state)
             out = h(state) if o is None else o * h(state)

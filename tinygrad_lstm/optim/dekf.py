@@ -244,9 +244,9 @@ def _states(states: Any, before: tuple[Tensor, ...]) -> list[Tensor]:
         raise UsageError(f"DEKF: states: found {excerpt(states)}, expected a tuple of Tensors")
     for state in states:
         of_kind("DEKF: states", state, Tensor, "Tensors")
-    found, expected = [s.shape for s in states], [s.shape for s in before]
-    if found != expected:
+    shapes, expected = [s.shape for s in states], [s.shape for s in before]
+    if shapes != expected:
         raise ShapeError(
-            f"DEKF: found states of shapes {found}, expected {expected}, as given to start()"
+            f"DEKF: found states of shapes {shapes}, expected {expected}, as given to start()"
         )
     return list(states)

@@ -166,7 +166,7 @@ class HessianFree:
         """Return iterates of conjugate gradients on q, the last one last, each with its q."""
         d = np.zeros_like(slope) if self._direction is None else DECAY * self._direction
         r = -slope - product(d)
-        v, models, kept, next_kept = r, [0.5 * float(d @ (slope - r))], [], 1.0
+        v, models, iterates, next_iterate = r, [0.5 * float(d @ (slope - r))], [], 1.0
         for k in range(1, self.iterations + 1):
             Av = product(v)
             curvature = float(v @ Av)
@@ -181,12 +181,12 @@ class HessianFree:
             is_last = k > span and (
                 models[-1] < 0 and (models[-1] - models[-1 - span]) / models[-1] < span * PROGRESS
             )
-            if k >= next_kept or is_last or k == self.iterations or not before:
-                kept.append((d, models[-1]))
-                next_kept = max(next_kept * APART, k + 1)
+            if k >= next_iterate or is_last or k == self.iterations or not before:
+                iterates.append((d, models[-1]))
+                next_iterate = max(next_iterate * APART, k + 1)
             if is_last or not float(r @ r):
                 break
-        return kept or [(d, models[-1])]
+        return iterates or [(d, models[-1])]
 
     def state_dict(self) -> dict[str, Any]:
         """Return λ, and a copy of the direction of the last step (None before the first)."""
