@@ -653,3 +653,20 @@ def test_parameters_and_modules_that_change_places_are_called_by_their_new_ones(
     top.items.reverse()
     for name, each in top.named_parameters():
         assert each.label() == f"top.{name}"
+
+
+@pytest.mark.parametrize(
+    "copy_of", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_frozen_parameter_stays_a_part_of_the_state(copy_of):
+    module = Mixed()
+    whole = module.state_dict()
+    module.w.requires_grad = module.dense.W.requires_grad = False
+    module = copy_of(module)
+    assert module.state_dict().keys() == whole.keys()
+    assert "w (2,)" in str(module) and "W (2, 2)" in str(module.dense)
+    other = Mixed()
+    other.w.data += 1.0
+    other.w.requires_grad = False
+    other.load_state_dict(module.state_dict())
+    assert np.array_equal(other.w.numpy(), whole["w"])

@@ -63,7 +63,7 @@ def random_module(random: np.random.Generator, depth: int, pool: list) -> Module
 def test_every_parameter_is_counted_once(seed):
     module = random_module(np.random.default_rng(seed), 3, [])
     count = sum(
-        {id(x): x.size for _, each in module._modules() for _, x in each._own_parameters()}.values()
+        {id(x): x.size for _, each in module._modules() for _, x in each._own_leaves()}.values()
     )
     lines = str(module).splitlines()
     assert lines[-1] == f"{count:,} parameters"

@@ -434,3 +434,13 @@ def test_wrong_arguments_change_nothing(trained):
             tg.cull(*arguments, **options)
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, whole[name])
+
+
+@pytest.mark.parametrize("what", ["units", "gates"])
+def test_a_frozen_layer_keeps_its_units_and_gates(what):
+    net = network()
+    dict(net.children())["lstm"].U.requires_grad = False
+    before = net.state_dict()
+    with pytest.raises(UsageError, match=f"cull: found no .*{what[:4]}"):
+        tg.cull(net, share=0.5, what=what, loss=lambda: loss_of(net))
+    assert all(np.array_equal(before[name], array) for name, array in net.state_dict().items())

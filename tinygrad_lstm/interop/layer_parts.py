@@ -63,7 +63,7 @@ class LayerPart(NamedTuple):
         children = tuple(f"{name}." for name, _ in owner.children())
         return {
             name: parameter
-            for name, parameter in owner.named_parameters()
+            for name, parameter in owner.named_leaves().items()
             if not name.startswith(children)
         }
 

@@ -114,9 +114,10 @@ class _Writer:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.parts = {part.owner: part for part in onnx.parts(module)}
-        if not module.parameters():
+        leaves = [*module.named_leaves().values()]
+        if not leaves:
             raise UsageError("onnx_model: found a module without parameters, expected layers")
-        self.dtype, self.arrays = module.parameters()[0].dtype, onnx.weights(module)
+        self.dtype, self.arrays = leaves[0].dtype, onnx.weights(module)
 
     def model(self, states: bool, lengths: bool) -> Any:
         """Return the model; whether states and lengths are inputs too."""

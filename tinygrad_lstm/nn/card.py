@@ -75,7 +75,7 @@ def layer_card(layer: Any, y: Symbol, conventions: str = "") -> str:
     conventions : str
         How its parameters are laid out.
     """
-    shapes = {name: tensor.shape for name, tensor in layer.named_parameters()}
+    shapes = {name: tensor.shape for name, tensor in layer.named_leaves().items()}
     buffers = [f"{name} {tensor.shape}" for name, tensor in layer.named_buffers()]
     if buffers:
         conventions = f"Not trained: {', '.join(buffers)}\n{conventions}"

@@ -93,7 +93,7 @@ class EquationModule(Module):
 
     def __str__(self) -> str:
         """Return its card: equations, shapes, order of gates, biases, number of parameters."""
-        shapes = {name: tensor.shape for name, tensor in self.named_parameters()}
+        shapes = {name: tensor.shape for name, tensor in self.named_leaves().items()}
         lines = step_definitions(self.equations, self.has_bias)
         return card(self._summary(), lines, self._conventions(), shapes)
 

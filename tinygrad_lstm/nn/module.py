@@ -17,7 +17,7 @@ from ..engine.notebook import ShownAsText
 from ..engine.place import Home, Place, checked_name, here
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, SignalError, UsageError
-from .contents import Holder, inside, is_parameter
+from .contents import Holder, inside
 from .copies import reduced, restore
 from .entries import MASK, check_entries, with_masks
 from .old_names import with_new_names
@@ -156,11 +156,11 @@ class Module(ShownAsText, Holder):
         """Yield the items that its tree shows inside it, with their names."""
         return self.children()
 
-    def _own_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the parameters held directly, with the names that lead to them."""
+    def _own_leaves(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters held directly, frozen or not, with the names that lead to them."""
         for attribute, value in self._attributes():
             for path, content in self._hold(attribute, value).items():
-                if is_parameter(content):
+                if isinstance(content, Tensor):
                     yield path, content
 
     def _modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -178,6 +178,9 @@ class Module(ShownAsText, Holder):
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Return every parameter once, with its path from this module, such as ``lstm.W``.
 
+        A parameter whose ``requires_grad`` was set to False is frozen. A frozen parameter is not
+        trained, so it is not among these; it is a part of `named_state`.
+
         Raises
         ------
         SignalError
@@ -187,22 +190,27 @@ class Module(ShownAsText, Holder):
             If an item of a list or a dictionary was a parameter or a module, and is none now.
         """
         text("named_parameters: prefix", prefix)
-        parameters: dict[str, Tensor] = {}
+        leaves = self.named_leaves(prefix).items()
+        return iter([(name, leaf) for name, leaf in leaves if leaf.requires_grad])
+
+    def named_leaves(self, prefix: str = "") -> dict[str, Tensor]:
+        """Return every parameter, frozen or not, by its path; raise as `named_parameters`."""
+        leaves: dict[str, Tensor] = {}
         visited: set[int] = set()
         called: dict[Any, str] = {}  # where the owner of a name is
         for start, module in self._modules(prefix):
             whole = f"{type(module).__name__} at {start[:-1] or 'the top'}"
             if module.place.parent is not None and module.place.name is not None:
                 _name_once(called, module.place.path(), module.place.outermost(), whole, True)
-            for path, tensor in module._own_parameters():
+            for path, tensor in module._own_leaves():
                 if id(tensor) in visited:
                     continue
                 visited.add(id(tensor))
                 name, where = start + path, f"{path} of the {whole}"
                 _name_once(called, name, None, where)
                 _name_once(called, tensor.label(), tensor.place.outermost(), where)
-                parameters[name] = tensor
-        return iter(parameters.items())
+                leaves[name] = tensor
+        return leaves
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Yield the Tensors of its state that are not trained, such as running means, by path."""
@@ -212,11 +220,11 @@ class Module(ShownAsText, Holder):
                 yield start + attribute, getattr(module, attribute)
 
     def named_state(self) -> dict[str, Tensor]:
-        """Return the parameters and the buffers by their paths."""
-        return dict(self.named_parameters()) | dict(self.named_buffers())
+        """Return the parameters, those that are frozen too, and the buffers by their paths."""
+        return self.named_leaves() | dict(self.named_buffers())
 
     def parameters(self) -> list[Tensor]:
-        """Return every parameter once."""
+        """Return every parameter once, but no frozen one: see `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def train(self, mode: bool = True) -> Module:
@@ -242,7 +250,7 @@ class Module(ShownAsText, Holder):
             parameter.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return a copy of the numbers of every parameter and buffer by its path.
+        """Return a copy of the numbers of every parameter, frozen or not, and buffer by its path.
 
         A parameter that has a mask, ``lstm.U``, has an entry ``lstm.U.mask`` too, of 0 and 1.
         """

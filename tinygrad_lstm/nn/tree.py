@@ -36,7 +36,7 @@ class _TreeWriter:
     def add(self, part: Any, path: str, depth: int, name: str = "") -> int:
         """Add the rows of a module or a function; return how many parameters are new in it."""
         indent = "  " * depth
-        if not hasattr(part, "_own_parameters"):
+        if not hasattr(part, "_own_leaves"):
             called = getattr(part, "__name__", None) or getattr(part, "name", type(part).__name__)
             self.rows.append((f"{indent}{name}: {called}", "", ""))
             return 0
@@ -50,7 +50,7 @@ class _TreeWriter:
         self.places[id(part)] = path
         row, count, own = len(self.rows), 0, []
         self.rows.append((title, "", ""))
-        for key, parameter in part._own_parameters():
+        for key, parameter in part._own_leaves():
             text = f"{key} {parameter.shape}"
             if id(parameter) in self.places:
                 text += f" = {self.places[id(parameter)]}"

@@ -40,7 +40,9 @@ def cull(
     """Take out a share of a network's weights, units or gates, those that matter least.
 
     A culled weight is 0 and stays 0: its parameter has a mask, which training, copies and files
-    keep. Train between two calls; the share counts what earlier calls took.
+    keep. ``.grad`` and `ledger` have 0 for it; `grad`, `derive` and the adjoint network say how the
+    loss would change with it. Layers with frozen parameters keep their units and gates. Train
+    between two calls; the share counts what earlier calls took.
 
     Parameters
     ----------
@@ -349,11 +351,13 @@ def apply_masks(new: Masked) -> None:
 
 
 def recurrent_layers(model: Module) -> list[EquationModule]:
-    """Return the modules that hold the parameters of equations."""
+    """Return the modules that hold the parameters of equations, none of which is frozen."""
     return [
         module
         for _, module in model._modules()
-        if isinstance(module, EquationModule) and isinstance(getattr(module, "W", None), Tensor)
+        if isinstance(module, EquationModule)
+        and isinstance(getattr(module, "W", None), Tensor)
+        and all(x.requires_grad for _, x in module._own_leaves())
     ]
 
 
@@ -364,7 +368,7 @@ def units_of(layer: EquationModule) -> list[list[tuple[Tensor, Any]]]:
     in each gate, or in one gate.
     """
     H, count = layer.equations.sizes[0], len(layer.equations.gates)
-    own = [x for _, x in layer._own_parameters()]
+    own = [x for _, x in layer._own_leaves()]
     if {*layer.equations.gates.values()} != {H} or any(
         x.shape[-1] not in (H * count, H) or (x.ndim > 1 and x.shape[-1] != H * count) for x in own
     ):
