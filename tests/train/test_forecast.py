@@ -61,6 +61,21 @@ def test_columns_come_in_the_order_of_their_names(data):
     assert np.array_equal(columns.numbers, TABLE[:, ::-1])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_decimals_may_stand_behind_a_comma(tmp_path, encoding):
+    path = tmp_path / "decimals.csv"
+    path.write_text("Tag;Größe;n;x\n01.02.24;-1,250;3;0.5\n02.02.24;12,5e1; 4;1.25\n", encoding)
+    columns = read_columns(path)
+    assert columns.names == ["Größe", "n", "x"] and columns.left_out == ["Tag"]
+    assert columns.numbers.tolist() == [[-1.25, 3.0, 0.5], [125.0, 4.0, 1.25]]
+
+
+def test_a_text_with_a_comma_is_no_number(tmp_path):
+    path = tmp_path / "texts.csv"
+    path.write_text('note,x\n"1,5",1.5\nfew,2.5\n', "utf-8")
+    assert read_columns(path).left_out == ["note"]
+
+
 def test_a_column_of_dates_is_left_out_unless_it_is_asked_for(tmp_path):
     path = tmp_path / "dates.csv"
     path.write_text('day,"a, b"\n2020-01-01,1\n2020-01-02,2.5e0\n', "utf-8")
@@ -85,7 +100,11 @@ def test_a_column_of_dates_is_left_out_unless_it_is_asked_for(tmp_path):
         ("x.csv", b"1,2\n3,4\n", FileError, "the first line holds numbers"),
         ("x.csv", b"a,b\n", FileError, "found 1 lines"),
         ("x.csv", b"", FileError, "found 0 lines"),
-        ("x.csv", b"a\n\xff\n", FileError, "no text in UTF-8"),
+        ("x.csv", b"a\n\xff\n", FileError, "no text in UTF-8; save"),
+        ("x.csv", b"a;b\n1,234;1\n", FileError, "'a', line 2: '1,234' may have decimals or thous"),
+        ("x.csv", b"a;b\n1,5;11.020\n", FileError, "'b', line 2: '11.020' beside '1,5' may have"),
+        ("x.csv", b"a;b\n1,5;1\n2.5;2\n", FileError, "column 'a', line 2: found '1,5'"),
+        ("x.csv", b"a\n1e-200\n0\n", FileError, "column 'a': the largest number is 1e-200"),
         ("x.csv", b"a,b\nu,v\n", FileError, "found no numbers"),
         ("x.npy", b"no array", FileError, r"no \.npy file that can be read"),
         ("x.npz", b"no archive", FileError, r"x\.npz"),

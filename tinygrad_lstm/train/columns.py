@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..errors import FileError, SignalError, check_path, nearest
 from ..files.npz import npz_entries, refuse_device
+from .decimals import with_points
 
 Array = np.ndarray
 DELIMITERS = ",;\t|"
@@ -44,18 +46,18 @@ def read_columns(path: str | os.PathLike[str], names: Iterable[str] | None = Non
     Parameters
     ----------
     path : str or path
-        A ``.csv`` file whose first line has the names of the columns, separated by a comma, a
-        semicolon, a tab or a bar; an ``.npz`` file of arrays (N,) or (N, C), whose columns are
-        called ``name`` or ``name.0``, ``name.1`` …; or an ``.npy`` file of one such array, whose
-        columns are called ``0``, ``1`` ….
+        A ``.csv`` file in UTF-8 or UTF-16 whose first line has the names of the columns, separated
+        by a comma, a semicolon, a tab or a bar, and whose decimals stand behind a point or a comma;
+        an ``.npz`` file of arrays (N,) or (N, C), whose columns are called ``name`` or ``name.0``,
+        ``name.1`` …; or an ``.npy`` file of one such array, with the columns ``0``, ``1`` ….
     names : strings, optional
         The columns to read. If they are left out: all but those without a single number.
 
     Raises
     ------
     FileError
-        If the file cannot be read, or a cell is empty or no finite number; the message names the
-        column and the line.
+        If the file cannot be read, or a cell is empty or no finite number, or a comma may be that
+        of decimals or that of thousands; the message names the column and the line.
     SignalError
         If a column is missing; the message lists the nearest names.
     OSError
@@ -73,8 +75,13 @@ def read_columns(path: str | os.PathLike[str], names: Iterable[str] | None = Non
             raise SignalError(f"{source}: no column is called {name!r}; {nearest(name, known)}")
     columns: dict[str, Array] = {}
     left_out = []
-    for name in wanted:
-        cells = known[name]
+    chosen = {name: known[name] for name in wanted}
+    if source.suffix.lower() == ".csv":
+        try:
+            chosen = with_points(chosen, lines)
+        except FileError as error:
+            raise FileError(f"{source}: {error}") from None
+    for name, cells in chosen.items():
         if names is None and cells.dtype.kind not in "fiu" and not any(map(_is_number, cells)):
             left_out.append(name)
             continue
@@ -90,7 +97,13 @@ def _numbers(source: Path, name: str, cells: Array, lines: Sequence[int]) -> Arr
         numbers = cells.astype(float)
     else:
         numbers = np.array([float(cell) if _is_number(cell) else np.nan for cell in cells])
-    wrong = np.flatnonzero(~(np.abs(numbers) <= LARGEST))
+    sizes = np.abs(numbers)
+    if 0 < sizes.max(initial=0.0) < 1 / LARGEST:
+        raise FileError(
+            f"{source}: column {name!r}: the largest number is {sizes.max():g}, expected zeros, or "
+            f"numbers of which one has a size from {1 / LARGEST:g} on; scale the numbers"
+        )
+    wrong = np.flatnonzero(~(sizes <= LARGEST))
     if wrong.size:
         cell = str(cells[wrong[0]]).strip()
         found = f"found {cell!r}" if cell else "an empty cell"
@@ -113,9 +126,11 @@ def _is_number(cell: str) -> bool:
 def _csv(source: Path) -> tuple[dict[str, Array], Sequence[int]]:
     """Return the cells of each column as texts, and the number of the line of each row."""
     try:
-        text = source.read_text("utf-8-sig")
+        content = source.read_bytes()
+        is_wide = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError:
-        raise FileError(f"{source}: no text in UTF-8") from None
+        raise FileError(f"{source}: no text in UTF-8; save the table as a .csv in UTF-8") from None
     head = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=head.count)
     try:
