@@ -307,6 +307,17 @@ def test_it_says_that_nothing_is_added():
     assert tg.ledger(loss * 0.0, "w").says == "No step adds anything to the gradient of w."
 
 
+@pytest.mark.parametrize("by", ["step", "loss"])
+def test_a_culled_weight_has_no_share_as_it_has_no_gradient(by):
+    lstm, dense = nn.LSTM(2, 3, seed=0), nn.Dense(3, 1, seed=1)
+    tg.cull(lstm, share=0.5)
+    loss = nn.squared_error(dense(lstm(numbers(5, 2))[0]), np.ones((5, 1)))
+    loss.backward()
+    found = tg.ledger(loss, "lstm.U", by)
+    assert not found.array[:, ~lstm.U.mask].any() and found.array[:, lstm.U.mask].any()
+    np.testing.assert_allclose(found.gradient, lstm.U.grad, rtol=0, atol=1e-15)
+
+
 # --- what bad input gets --------------------------------------------------------------------------
 
 
@@ -316,6 +327,8 @@ def test_what_cannot_be_split_is_refused():
         ("lstm.u", "step", SignalError, "nearest names are: lstm.U"),
         ("lstm.out", "step", UsageError, "by='loss'"),
         ("lstm.out[1]", "step", UsageError, "belongs to one step"),
+        (loss.label(), "step", UsageError, "is computed from signals of all steps"),
+        (loss.label(), "loss", UsageError, "is computed from signals of all steps"),
         ("lstm.U", "steps", ArgumentError, "must be one of 'step', 'loss'"),
         (3, "step", UsageError, "must be a string"),
     ]:

@@ -103,6 +103,12 @@ def _ledger(loss: Tensor, name: str, by: str) -> Ledger:
                 f"ledger: {name} belongs to one step; ask for all steps by its name without "
                 "brackets, or for a signal that all steps use"
             )
+        if found.tensor not in recording.shared:
+            raise UsageError(
+                f"ledger: {name} is computed from signals of all steps, so its gradient is no sum "
+                f"over the steps; ask for signals(loss)[{name!r}].gradient, or for the ledger of a "
+                "weight or of a signal in the steps"
+            )
     if not all(tensor.requires_grad for tensor in tensors):
         raise UsageError(f"ledger: {name} requires no gradient")
     if by == "step":
@@ -129,8 +135,8 @@ def _by_step(loss: Tensor, signal: Signal, recording: Recording) -> Ledger:
         )
     rest = None
     if any(step is None for step, _ in shares.of[tensor]):
-        rest = signal.of(shares.stacked(tensor, [None])[0])
-    array = signal.of(shares.stacked(tensor, steps))
+        rest = signal.of(_open(tensor, shares.stacked(tensor, [None]))[0])
+    array = signal.of(_open(tensor, shares.stacked(tensor, steps)))
     return Ledger(signal.name, "step", array, steps, (), rest)
 
 
@@ -160,11 +166,17 @@ def _by_loss(
     if direct:
         whole[:, 0] += shares.stacked(tensors[0], steps)
         if None in direct:
-            rest = signal.of(shares.stacked(tensors[0], [None])[0])
+            rest = signal.of(_open(tensors[0], shares.stacked(tensors[0], [None]))[0])
     if not is_sequence:
-        return Ledger(name, "loss", signal.of(whole[:, 0]), steps, (), rest)
+        array = signal.of(_open(tensors[0], whole[:, 0]))
+        return Ledger(name, "loss", array, steps, (), rest)
     columns = [recording.loops.step(x) or Step(0, 0) for x in tensors]
     return Ledger(name, "loss", signal.of(whole), steps, columns, None)
+
+
+def _open(tensor: Tensor, shares: np.ndarray) -> np.ndarray:
+    """Return shares that are 0 where a mask holds the signal at 0, as in ``.grad``."""
+    return shares if tensor.mask is None else np.where(tensor.mask, shares, 0)
 
 
 class Ledger(ShownAsText):
