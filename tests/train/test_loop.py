@@ -466,6 +466,50 @@ def test_the_wrong_objects_are_refused():
         fit(setup.net, EQUAL, lambda x, target: setup.net(x), setup.update, progress=False)
 
 
+def test_an_update_of_something_else_is_refused():
+    setup, other = Setup(), Setup(seed=5)
+    with pytest.raises(ArgumentError, match=r"lstm\.W is no parameter of the model, so no check"):
+        fit(setup.net, ITEMS, setup.loss, other.update, progress=False)
+    both = tg.optim.Adam(
+        [*setup.net.parameters(), tg.Tensor(1.0, requires_grad=True, name="scale")]
+    )
+    with pytest.raises(ArgumentError, match="scale is no parameter of the model"):
+        fit(setup.net, ITEMS, setup.loss, both, progress=False)
+    with pytest.raises(ArgumentError, match="found the schedule of another update"):
+        fit(setup.net, ITEMS, setup.loss, setup.update, schedule=other.schedule, progress=False)
+    with pytest.raises(
+        UsageError, match="found an object of type HessianFree, expected a rule that"
+    ):
+        fit(setup.net, ITEMS, setup.loss, tg.optim.HessianFree(setup.net.parameters()))
+    setup.lstm.W.requires_grad = False
+    with pytest.raises(UsageError, match=r"lstm\.W is frozen"):
+        setup.fit()
+
+
+def test_a_loss_of_another_model_is_refused():
+    setup = Setup()
+    setup.loss = Setup(seed=5).loss
+    before = setup.numbers()
+    with pytest.raises(GradientError, match="the loss depends on no parameter of"):
+        setup.fit()
+    assert np.array_equal(setup.numbers(), before)
+
+
+def test_a_frozen_parameter_is_not_trained_and_comes_back(tmp_path):
+    def run(seed, **options):
+        setup = Setup(seed)
+        setup.lstm.W.requires_grad = False
+        setup.update = tg.optim.Adam(setup.net.parameters(), lr=0.02)
+        setup.schedule = None
+        before = setup.lstm.W.numpy().copy()
+        setup.fit(folder=tmp_path, **options)
+        return before, setup.lstm.W.numpy()
+
+    before, after = run(0, epochs=2)
+    assert np.array_equal(before, after)
+    assert np.array_equal(run(5, epochs=3, resume=True)[1], before)
+
+
 def checkpoint(tmp_path):
     setup = Setup()
     setup.fit(folder=tmp_path, epochs=1)
@@ -481,6 +525,7 @@ def checkpoint(tmp_path):
         (dict(seed=1), ArgumentError, "'seed': 0"),
         (dict(schedule=True), ArgumentError, "StepLR: found the state of 'CosineAnnealingLR'"),
         (dict(update=True), ArgumentError, "SGD: found the state of 'Adam'"),
+        (dict(schedule=None), ArgumentError, "is of a session with a schedule, found none"),
     ],
 )
 def test_the_checkpoint_of_something_else_is_refused_and_nothing_changes(
@@ -491,7 +536,9 @@ def test_the_checkpoint_of_something_else_is_refused_and_nothing_changes(
     if change.pop("update", False):
         setup.update = tg.optim.SGD(setup.net.parameters(), 0.1)
         setup.schedule = tg.optim.CosineAnnealingLR(setup.update, 40)
-    if change.pop("schedule", False):
+    if "schedule" in change:
+        setup.schedule = change.pop("schedule")
+    if setup.schedule is True:
         setup.schedule = tg.optim.StepLR(setup.update, 3)
     before = repr(state_of(setup.net, setup.update, setup.schedule))
     with pytest.raises(error, match=said):

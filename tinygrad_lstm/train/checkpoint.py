@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.arguments import excerpt, of_kind, optional
-from ..errors import FileError, check_path
+from ..errors import ArgumentError, FileError, check_path
 from ..files.npz import npz_bytes, npz_entries
 from ..files.whole import write_file
 from ..nn.entries import check_entries, with_masks
@@ -159,12 +159,16 @@ def restore(
     Whatever is raised, nothing has changed.
     """
     of_kind("restore: model", model, Module, "a layer or other Module")
-    optional(of_kind, "restore: update", update, Optimizer, "one of tg.optim")
-    optional(of_kind, "restore: schedule", schedule, LRScheduler, "one of tg.optim")
+    optional(of_kind, "restore: update", update, Optimizer, "a rule, such as tg.optim.Adam")
+    kind = "a schedule, such as tg.optim.StepLR"
+    optional(of_kind, "restore: schedule", schedule, LRScheduler, kind)
     state = read_checkpoint(path)
     missing = {"model", "states", "update", "schedule", "random"} - state.keys()
     if missing:
         raise FileError(f"{path}: a checkpoint without {', '.join(sorted(missing))}")
+    for part, own in (("update", update), ("schedule", schedule)):
+        if own is not None and state[part] is None:
+            raise ArgumentError(f"{path}: a checkpoint without a state of the {part}")
     shapes = {name: tensor.shape for name, tensor in model.named_state().items()}
     check_entries(f"{path} is of another model", state["model"], with_masks(state["model"], shapes))
     before = state_of(model, update, schedule)

@@ -34,6 +34,8 @@ from .not_finite import first_not_finite
 from .progress import progress
 
 Row = dict[str, float]
+# HessianFree, DEKF and minimize are no Optimizers: they take more than gradients
+RULES = "a rule that takes gradients, such as tg.optim.Adam"
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Session:
     ) -> None:
         self.model: Module = of_kind("fit: model", model, Module, "a layer or other Module")
         self.loss = function("fit: loss", loss, "a function of a batch")
-        self.update: Optimizer = of_kind("fit: update", update, Optimizer, "one of tg.optim")
+        self.update: Optimizer = of_kind("fit: update", update, Optimizer, RULES)
         self.data = Batches("fit: data", data, batch, seed)
         self.count = whole("fit: epochs", epochs, 1)
         self.validation = (
@@ -96,8 +98,9 @@ class Session:
         if self.patience is not None and self.validation is None:
             raise ArgumentError("fit: found patience without validation data, which it is for")
         self.schedule: LRScheduler | None = optional(
-            of_kind, "fit: schedule", schedule, LRScheduler, "one of tg.optim"
+            of_kind, "fit: schedule", schedule, LRScheduler, "a schedule, such as tg.optim.StepLR"
         )
+        self._check_members()
         self.save_every = number("fit: save_every", save_every, 0.0)
         self.folder = None if folder is None else check_path("fit: folder", folder)
         self.show = flag("fit: progress", show)
@@ -118,6 +121,29 @@ class Session:
             if (self.folder / "last.npz").exists():
                 self._resume(self.folder / "last.npz")
         parallel.total([0.0])  # nobody writes a checkpoint that another one still has to read
+
+    def _check_members(self) -> None:
+        """Refuse an update of what no checkpoint of the model has, and another update's schedule.
+
+        Raises
+        ------
+        ArgumentError, UsageError
+            The message names the parameter.
+        """
+        leaves = {id(x) for x in self.model.named_leaves().values()}
+        for x in self.update.params:
+            if id(x) not in leaves:
+                raise ArgumentError(
+                    f"fit: update: {x.label()} is no parameter of the model, so no checkpoint "
+                    "would have its numbers; give fit a model that holds all that is updated"
+                )
+            if not x.requires_grad:
+                raise UsageError(
+                    f"fit: update: {x.label()} is frozen, its requires_grad is False; make the "
+                    "update from model.parameters() after parameters were frozen"
+                )
+        if self.schedule is not None and self.schedule.optimizer is not self.update:
+            raise ArgumentError("fit: schedule: found the schedule of another update")
 
     def _check_call(self, data: Batches) -> None:
         """Refuse a loss that does not take the arrays of a batch."""
@@ -212,7 +238,15 @@ class Session:
         return value
 
     def note(self, value: Tensor) -> None:
-        """Count an update, and save the state when it is time."""
+        """Count an update, and save the state when it is time.
+
+        Raises
+        ------
+        GradientError
+            If no parameter has a gradient: then nothing was updated, and nothing will be.
+        """
+        if all(x._grad is None for x in self.update.params):
+            raise GradientError(f"fit: the loss depends on no parameter of {self.model!r}")
         self.position += 1
         loss, count, interrupts = parallel.total(
             [self.weight * value.item(), self.weight, self.is_interrupted]
@@ -290,6 +324,9 @@ class Session:
         """Go on from a checkpoint of a session with the same data and settings."""
         before = state_of(self.model, self.update, self.schedule)
         state = restore(path, self.model, self.update, self.schedule)
+        if self.schedule is None and state["schedule"] is not None:
+            load_state(before, self.model, self.update, self.schedule)
+            raise ArgumentError(f"fit: {path} is of a session with a schedule, found none")
         own = self._settings()
         if state.get("settings") != own:
             load_state(before, self.model, self.update, self.schedule)
