@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,21 @@ from tinygrad_lstm.train.checkpoint import read_checkpoint
 
 
 class Two:
-    """A communicator of two ranks, of which the other one has known numbers."""
+    """A communicator of two ranks, of which the other one has known numbers, and as many of them.
+
+    The first message says how many.
+    """
 
     rank, size = 0, 2
 
-    def __init__(self, other):
+    def __init__(self, other, count=None):
         self.other = np.asarray(other, float)
+        self.count = self.other.size - 1 if count is None else count
 
     def Reduce(self, own, sums):
-        sums[...] = own + self.other
+        other = self.other if self.count is None else np.array([self.count, self.count**2])
+        self.count = None
+        sums[...] = own + other
 
     def Bcast(self, sums):
         pass
@@ -34,12 +41,21 @@ class Two:
 def test_the_mean_is_weighted_by_the_items_and_what_is_missing_is_0(monkeypatch):
     w, b = (tg.Tensor(np.ones(2), requires_grad=True, name=name) for name in "wb")
     w.grad = np.array([1.0, 2.0])
-    monkeypatch.setattr(parallel, "_ranks", lambda: Two([30.0, 40.0, 50.0, 60.0, 3.0]))
+    monkeypatch.setattr(parallel, "_ranks", cache(lambda: Two([30.0, 40.0, 50.0, 60.0, 3.0])))
     tg.parallel.average([w, b], weight=1)
     assert w.grad.tolist() == [31 / 4, 42 / 4] and b.grad.tolist() == [50 / 4, 60 / 4]
-    monkeypatch.setattr(parallel, "_ranks", lambda: Two([0.0, 0.0, 0.0]))
+    monkeypatch.setattr(parallel, "_ranks", cache(lambda: Two([0.0, 0.0, 0.0])))
     with pytest.raises(ArgumentError, match="the weights of all ranks are 0"):
         tg.parallel.average([w], weight=0)
+
+
+def test_other_parameters_on_another_rank_are_refused(monkeypatch):
+    w = tg.Tensor(np.ones(2), requires_grad=True)
+    w.grad = np.array([1.0, 2.0])
+    monkeypatch.setattr(parallel, "_ranks", cache(lambda: Two([1.0, 1.0, 1.0], count=3)))
+    with pytest.raises(ArgumentError, match="found 2 numbers on rank 0, and another count on anot"):
+        tg.parallel.average([w])
+    assert w.grad.tolist() == [1.0, 2.0]
 
 
 def test_a_process_alone_keeps_its_gradients():

@@ -69,7 +69,7 @@ def average(parameters: Iterable[Tensor], weight: float = 1.0) -> None:
     Raises
     ------
     ArgumentError
-        If the weights of all ranks are 0.
+        If the weights of all ranks are 0, or the ranks have parameters of different sizes.
 
     Examples
     --------
@@ -83,6 +83,13 @@ def average(parameters: Iterable[Tensor], weight: float = 1.0) -> None:
     weight = number("average: weight", weight, 0.0)
     if _ranks() is None:
         return
+    count = sum(x.size for x in leaves)
+    counts, squares = total([count, count**2])
+    if counts**2 != squares * size():  # MPI would wait for the numbers that are missing
+        raise ArgumentError(
+            f"average: found {count} numbers on rank {rank()}, and another count on another rank; "
+            "give all ranks the same parameters"
+        )
     own = [np.zeros(x.shape) if x.grad is None else weight * x.grad for x in leaves]
     sums = total(np.concatenate([*(array.ravel() for array in own), [weight]]))
     if not sums[-1]:
