@@ -21,7 +21,7 @@ def with_gradients(gradients=GRADIENTS):
 
 
 @pytest.mark.parametrize("order", [2.0, 1.0, 3.5, 0.5, float("inf")])
-@pytest.mark.parametrize("most", [0.0, 0.7, 1e3])
+@pytest.mark.parametrize("most", [0.0, 0.7, 1e3, float("inf")])
 def test_clipping_by_norm_is_pytorchs(order, most):
     torch = peer("torch")
     params = with_gradients()

@@ -166,6 +166,7 @@ def test_without_scipy_the_message_says_what_to_install(monkeypatch):
 
 
 P = tg.Tensor([3.0, 1.0], requires_grad=True, name="p")
+Q = tg.Tensor([2.0, 5.0], requires_grad=True, name="q")
 WRONG = {
     "no function": (lambda: tg.optim.minimize(3, [P]), UsageError, "loss_of: found 3"),
     "a loss": (lambda: tg.optim.minimize(tg.sum(P), [P]), UsageError, "loss_of: found"),
@@ -183,6 +184,19 @@ WRONG = {
     "a constant residual": (
         lambda: tg.optim.minimize(lambda: tg.Tensor([1.0]), [P], "trf"), GradientError,
         "on no parameter",
+    ),
+    "a loss of others": (
+        lambda: tg.optim.minimize(lambda: tg.sum(Q * Q), [P]), GradientError, "of those given",
+    ),
+    "residuals of others": (
+        lambda: tg.optim.minimize(lambda: Q * 2.0, [P], "lm"), GradientError, "of those given",
+    ),
+    "few residuals": (
+        lambda: tg.optim.minimize(lambda: P[:1], [P], "lm"), ArgumentError,
+        "found 1 residuals for 2 numbers of parameters; .*use 'trf'",
+    ),
+    "no residuals": (
+        lambda: tg.optim.minimize(lambda: P[:0], [P], "trf"), ShapeError, "found no residuals",
     ),
     "not finite": (
         lambda: tg.optim.minimize(lambda: tg.sum(P) * np.inf, [P]), GradientError, "at the start",

@@ -164,6 +164,13 @@ WRONG = {
     "no optimizer": (lambda o: o.StepLR(3, 1), UsageError, "StepLR: optimizer: found 3"),
     "no steps": (lambda o: o.StepLR(optimizer(), 0), ArgumentError, "step_size must be at least 1"),
     "half a step": (lambda o: o.StepLR(optimizer(), 0.5), UsageError, "step_size must be a whole"),
+    "no start": (
+        lambda o: o.LinearLR(optimizer(), 0.0), ArgumentError, "start_factor must be above 0",
+    ),
+    "a share above 1": (
+        lambda o: o.OneCycleLR(optimizer(), 0.1, 9, pct_start=1.5), ArgumentError,
+        "pct_start must be at least 0 and at most 1, found 1.5",
+    ),
     "gamma": (lambda o: o.StepLR(optimizer(), 1, gamma=-1), ArgumentError, "gamma"),
     "T_max": (lambda o: o.CosineAnnealingLR(optimizer(), 0), ArgumentError, "T_max"),
     "unknown": (lambda o: o.StepLR(optimizer(), 1, rate=3), UsageError, "it takes optimizer, step"),

@@ -18,7 +18,9 @@ from ..errors import ArgumentError, DTypeError, ShapeError, UsageError
 
 _ndarray = np.ndarray
 LARGEST = 2**63 - 1  # of NumPy's integers
+POSITIVE = 1e-300  # the least number where numbers above 0 are expected
 MOST = 2**31  # entries along an axis, or of what is drawn at once
+PLAIN: Any = object.__repr__  # which says the name of a class and an address
 MOST_SHOWN = 120  # characters of an argument in a message
 
 
@@ -29,7 +31,8 @@ def excerpt(value: Any) -> str:
     ('[1, 2]', 120)
     """
     try:
-        text = repr(value)
+        is_plain = type(value).__repr__ is PLAIN
+        text = f"an object of type {type(value).__name__}" if is_plain else repr(value)
     except Exception:  # the caller's own code, which may raise anything
         text = f"an object of type {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
@@ -172,8 +175,10 @@ def flag(who: str, value: Any) -> bool:
     return bool(value)
 
 
-def number(who: str, value: Any, low: float = -np.inf, end: float = np.inf) -> float:
-    """Return a finite number, at least ``low`` and below ``end``."""
+def number(
+    who: str, value: Any, low: float = -np.inf, end: float = np.inf, most: float = np.inf
+) -> float:
+    """Return a finite number, at least ``low``, below ``end`` and at most ``most``."""
     if not isinstance(value, int | float | np.number) or isinstance(value, bool | complex):
         raise UsageError(f"{who} must be a number, found {excerpt(value)}")
     if isinstance(value, np.complexfloating):
@@ -182,8 +187,11 @@ def number(who: str, value: Any, low: float = -np.inf, end: float = np.inf) -> f
         converted = float(value)
     except OverflowError:
         converted = np.inf
-    if not (low <= converted < end and np.isfinite(converted)):
-        expected = "finite" if np.isinf(low) else f"at least {low:g} and below {end:g}"
+    if not (low <= converted < end and converted <= most and np.isfinite(converted)):
+        above = "above 0" if 0 < low <= POSITIVE else f"at least {low:g}"
+        below = f"at most {most:g}" if most < end else f"below {end:g}"
+        bounds = [above] * (low > -np.inf) + [below] * (min(end, most) < np.inf)
+        expected = " and ".join(bounds if len(bounds) == 2 else [*bounds, "finite"])
         shown = excerpt(value) if isinstance(value, int) else str(value)
         raise ArgumentError(f"{who} must be {expected}, found {shown}")
     return converted

@@ -6,7 +6,7 @@ Knows the ``.grad`` of parameters; no rule.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float 
     params : iterable of Tensors
         Those without a gradient are left out.
     max_norm : float, at least 0
+        Infinity clips nothing, and returns the norm.
     norm_type : float above 0
         The p of the norm (Σ |g|ᵖ)^(1/p), over all entries of all gradients; may be infinite.
 
@@ -54,7 +55,8 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float 
     >>> p.grad.round(5)
     array([0.6, 0.8])
     """
-    most = checked_number("clip_grad_norm_: max_norm", max_norm, 0.0)
+    is_open = isinstance(max_norm, float) and max_norm == inf
+    most = inf if is_open else checked_number("clip_grad_norm_: max_norm", max_norm, 0.0)
     order = _order(norm_type)
     leaves, gradients = _gradients("clip_grad_norm_", params)
     with np.errstate(all="ignore"):  # what is not finite is an error of its own

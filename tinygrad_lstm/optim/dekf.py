@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.arguments import excerpt, number, of_kind
+from ..engine.arguments import POSITIVE, excerpt, number, of_kind
 from ..engine.arrays import as_floats, plain
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, GradientError, ShapeError, UsageError
 from .objective import Vector
 from .options import check_entries, check_leaves, parameters
-
-POSITIVE = 1e-300
 
 
 class DEKF:

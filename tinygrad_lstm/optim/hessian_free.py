@@ -113,7 +113,7 @@ class HessianFree:
         with enable_grad():
             outputs = _outputs(forward())
             loss = one_number("HessianFree", loss_of(outputs[0]))
-        slope = self.vector.gradient([loss], [np.ones(loss.shape, loss.dtype)])
+        slope = self.vector.slope(loss)
         if not (np.isfinite(loss.item()) and np.isfinite(slope).all()):
             raise GradientError(
                 "HessianFree: the loss or its gradient is not finite, so no parameter has moved; "

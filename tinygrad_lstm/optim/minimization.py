@@ -63,9 +63,10 @@ def minimize(
     PackageError
         If SciPy is not installed.
     GradientError
-        If the loss is not finite at the start, or depends on no parameter.
+        If the loss is not finite at the start, or depends on none of the parameters.
     ArgumentError, UsageError, ShapeError
-        If an argument is wrong, or what loss_of returned is no Tensor of one number.
+        If an argument is wrong, or what loss_of returned is no Tensor of one number, or of no
+        residuals.
 
     Whatever is raised, the parameters have the numbers of the start.
 
@@ -136,6 +137,11 @@ def _least_squares(
 
     at_start = objective.residuals(start)
     _check_start(0.5 * float(at_start @ at_start))
+    if method == "lm" and at_start.size < start.size:
+        raise ArgumentError(
+            f"minimize: found {at_start.size} residuals for {start.size} numbers of parameters; "
+            "'lm' needs as many residuals, or more; use 'trf' or 'dogbox'"
+        )
     tolerances = {} if tol is None else dict.fromkeys(("ftol", "xtol", "gtol"), tol)
     return optimize.least_squares(
         residuals, start, objective.jacobian, method=method, **{**tolerances, **options}

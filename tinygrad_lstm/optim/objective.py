@@ -16,7 +16,7 @@ from ..engine.differentiate import grad, push_forward
 from ..engine.gradients import replace_data
 from ..engine.jacobians import hvp
 from ..engine.place import enable_grad, no_grad
-from ..engine.tape import pull_back
+from ..engine.tape import history, pull_back
 from ..engine.tensor import Tensor, constant
 from ..errors import ChangedError, GradientError, ShapeError
 from .options import parameters
@@ -64,12 +64,26 @@ class Vector:
 
     def gradient(self, outputs: Sequence[Tensor], cotangents: Sequence[Any]) -> np.ndarray:
         """Return what flows back from recorded outputs to the parameters, as a vector."""
-        sums = Sums()
-        for y, ct in zip(outputs, cotangents, strict=True):
-            if y.requires_grad:
-                sums.add(y, ct)
-        cts = pull_back(sums)
+        cts = _leaves(outputs, cotangents)
         return self.joined([cts.get(x) for x in self.params])
+
+    def slope(self, loss: Tensor) -> np.ndarray:
+        """Return the gradient of a recorded loss, as a vector.
+
+        Raises
+        ------
+        GradientError
+            If the loss depends on none of the parameters.
+        """
+        cts = _leaves([loss], [np.ones(loss.shape, loss.dtype)])
+        if not any(x in cts for x in self.params):
+            raise GradientError(f"{self.who}: the loss depends on no parameter of those given")
+        return self.joined([cts.get(x) for x in self.params])
+
+    def check_dependence(self, what: str, outputs: Sequence[Tensor]) -> None:
+        """Refuse recorded outputs that depend on none of the parameters."""
+        if set(self.params).isdisjoint(history(outputs)):
+            raise GradientError(f"{self.who}: {what} depend on no parameter of those given")
 
     def tangents(self, outputs: Sequence[Tensor], vector: np.ndarray) -> list[Tensor]:
         """Return how recorded outputs move when the parameters move along a vector."""
@@ -79,6 +93,15 @@ class Vector:
         with no_grad():
             push_forward(outputs, moved)
         return [moved[y] if y in moved else constant(np.zeros(y.shape, y.dtype)) for y in outputs]
+
+
+def _leaves(outputs: Sequence[Tensor], cotangents: Sequence[Any]) -> dict[Any, Any]:
+    """Return what flows back from recorded outputs to each leaf."""
+    sums = Sums()
+    for y, ct in zip(outputs, cotangents, strict=True):
+        if y.requires_grad:
+            sums.add(y, ct)
+    return pull_back(sums)
 
 
 def one_number(who: str, loss: Any) -> Tensor:
@@ -119,7 +142,7 @@ class Objective(Vector):
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss at a vector, and its gradient of shape (size,)."""
         loss = one_number(self.who, self.record(x))
-        return loss.item(), self.gradient([loss], [np.ones(loss.shape, loss.dtype)])
+        return loss.item(), self.slope(loss)
 
     def product(self, x: np.ndarray, vector: np.ndarray) -> np.ndarray:
         """Return the Hessian of the loss at x times a vector; each point is recorded once."""
@@ -146,14 +169,15 @@ class Objective(Vector):
     def jacobian(self, x: np.ndarray) -> np.ndarray:
         """Return the derivative of the residuals at a vector; of shape (count, size)."""
         out = self._residuals(x)
-        if not out.requires_grad:
-            raise GradientError(f"{self.who}: the residuals depend on no parameter")
+        self.check_dependence("the residuals", [out])
         return self.rows(out) if out.size <= self.size else self.columns(out)
 
     def _residuals(self, x: np.ndarray) -> Tensor:
         out: Tensor = of_kind(
             f"{self.who}: what loss_of returned", self.record(x), Tensor, "a Tensor"
         )
+        if not out.size:
+            raise ShapeError(f"{self.who}: found no residuals, expected at least one")
         return out
 
     def rows(self, out: Tensor) -> np.ndarray:

@@ -70,7 +70,7 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         self.total_steps = whole("OneCycleLR: total_steps", total_steps, 1)
         peak = number("OneCycleLR: max_lr", max_lr, 0.0)
-        share = number("OneCycleLR: pct_start", pct_start, 0.0, 1.0 + 1e-12)
+        share = number("OneCycleLR: pct_start", pct_start, 0.0, most=1.0)
         self.is_linear = (
             one_of("OneCycleLR: anneal_strategy", anneal_strategy, ("cos", "linear")) == "linear"
         )

@@ -12,6 +12,7 @@ from math import cos, pi
 from typing import Any, Self
 
 from ..engine.arguments import (
+    POSITIVE,
     Constructor,
     check_arguments,
     excerpt,
@@ -252,7 +253,7 @@ class LinearLR(LRScheduler):
         end_factor: float = 1.0,
         total_iters: int = 5,
     ) -> None:
-        self.start_factor = number("LinearLR: start_factor", start_factor, 0.0)
+        self.start_factor = number("LinearLR: start_factor", start_factor, POSITIVE)
         self.end_factor = number("LinearLR: end_factor", end_factor, 0.0)
         self.total_iters = whole("LinearLR: total_iters", total_iters, 1)
         super().__init__(optimizer)

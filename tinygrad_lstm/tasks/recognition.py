@@ -36,7 +36,7 @@ def digits(least: float = 0.95) -> Task:
     PackageError
         If scikit-learn is not installed.
     """
-    least = number("digits: least", least, 0.0, 1.0)
+    least = number("digits: least", least, 0.0, most=1.0)
     try:
         from sklearn.datasets import load_digits
     except ImportError:

@@ -97,7 +97,7 @@ def sunspots(window: int = 12, most: float = 0.097) -> Task:
         The limit of the criterion. Weigend and others (1990) give 0.097 for the threshold
         autoregressive model of H. Tong and K. Lim (1980), and 0.086 for their network.
     """
-    window, most = whole("sunspots: window", window, 1, 100), number("sunspots: most", most, 1e-9)
+    window, most = whole("sunspots: window", window, 1, 101), number("sunspots: most", most, 1e-9)
     years, numbers = sunspot_numbers()
     scale = 191.2
     lags = np.arange(1 - window, 1)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..compiled.compiled import compile
-from ..engine.arguments import excerpt, number, of_kind, text, whole
+from ..engine.arguments import POSITIVE, excerpt, number, of_kind, text, whole
 from ..engine.place import no_grad
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError, FileError, SignalError, TinygradError, check_path
@@ -30,7 +30,7 @@ from ..optim.adam import AdamW
 from . import parallel
 from .checkpoint import restore
 from .columns import Columns, read_columns
-from .loop import LEAST, fit
+from .loop import fit
 from .session import History
 from .windows import Scaling, Windows, split
 
@@ -265,7 +265,7 @@ def _net(options: Options) -> Forecast:
 
 
 def _update(net: Forecast, options: Options) -> AdamW:
-    number("train: clip", options.clip, LEAST)
+    number("train: clip", options.clip, POSITIVE)
     return AdamW(net.parameters(), lr=options.lr, weight_decay=options.decay)
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ..engine.arguments import number, optional
+from ..engine.arguments import POSITIVE, number, optional
 from ..engine.tensor import Tensor
 from ..nn.module import Module
 from ..optim.clipping import clip_grad_norm_
@@ -17,8 +17,6 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedules import LRScheduler
 from .parallel import average
 from .session import History, Session
-
-LEAST = 1e-300  # of a norm that gradients are clipped to
 
 
 def fit(
@@ -114,7 +112,7 @@ def fit(
     >>> history.rows[-1]["loss"] < 0.05 * history.rows[0]["loss"]
     True
     """
-    clip = optional(number, "fit: clip", clip, LEAST)
+    clip = optional(number, "fit: clip", clip, POSITIVE)
     with Session(
         model, data, loss, update, epochs=epochs, batch=batch, validation=validation,
         patience=patience, schedule=schedule, seed=seed, folder=folder, resume=resume,
