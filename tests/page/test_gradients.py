@@ -89,3 +89,22 @@ def test_a_weight_has_what_the_ledger_says():
     np.testing.assert_allclose(share.sizes, np.linalg.norm(parts, axis=(1, 2)))
     total = parts.sum(axis=0)
     np.testing.assert_allclose(share.parts, (parts * total).sum(axis=(1, 2)) / (total**2).sum())
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_sizes_and_shares_are_right_where_squares_are_not_numbers(unit):
+    assert gradients.size_of(unit * np.array([3.0, -4.0])) == pytest.approx(5 * unit)
+    rows = gradients.norms(unit * np.array([[3.0, 4.0], [0.0, 0.0]]), 2)
+    np.testing.assert_allclose(rows, [5 * unit, 0])
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    loss = tg.sum(tg.sin(x) * unit + 2 * unit * tg.exp(x))
+    derivation = tg.derive(loss)
+    network = derivation.recorded.network
+    wires = {node.name: node.outputs[0] for node in network.nodes if node.outputs}
+    shares = Gradients(network).shares([wires["x"]], {*wires.values()} - {wires["x"]})[wires["x"]]
+    assert sum(float(share.parts) for share in shares) == pytest.approx(1)
+
+
+def test_what_is_not_finite_has_no_part():
+    size = np.array([np.nan, 1.0])
+    assert np.isnan(gradients._parts(size, size, None))

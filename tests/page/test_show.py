@@ -16,7 +16,7 @@ from support.pages import data_of, rows_of
 from tinygrad_lstm import gallery
 from tinygrad_lstm.derivations import question
 from tinygrad_lstm.errors import ArgumentError, GradientError, UsageError
-from tinygrad_lstm.page import document
+from tinygrad_lstm.page import document, pictures
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -112,6 +112,21 @@ def test_equal_blocks_are_drawn_once_and_each_by_itself():
     assert data["pictures"][1]["open"] == data["modules"] and len(data["modules"]) == 12
     assert [x["open"] for x in data["pictures"][2:5]] == [[], ["dense"], ["dense_2"]]
     assert any("open one by one" in note for note in data["notes"])
+
+
+def test_each_of_many_layers_is_a_box_in_the_picture_in_which_one_is_open(monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_BOXES", 45)
+    net = tg.nn.Sequential(*[tg.nn.Dense(2, 2, tg.tanh, seed=at) for at in range(45)])
+    data = data_of(tg.show(tg.nn.squared_error(net(np.ones((1, 2))), np.zeros((1, 2)))))
+    assert data["choices"] == ["dense"]
+    modules = [{x.get("module") for x in one["vertices"]} for one in data["pictures"][2:]]
+    assert {"dense_2", "dense_23", "dense_45"} <= modules[-1] and "dense" not in modules[-1]
+
+
+def test_the_notes_speak_of_the_page_and_of_no_other_function():
+    data = data_of(tg.show(networks.network(T=8)[0]))
+    assert any(note.startswith("Step by step: left out: 4 steps") for note in data["notes"])
+    assert not any("every_step" in note for note in data["notes"])
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, 1e300])
@@ -220,6 +235,9 @@ def test_a_report_marks_the_first_wrong_gradient_and_says_the_mistake(compared):
     assert data["signals"][told["first"]]["name"] == told["first_name"] == "lstm.b.i"
     assert told["mistakes"][0]["says"] == report.mistakes[0].says
     assert "s_i" in told["equations"][0]["right"] and "s_f" in told["equations"][0]["wrong"]
+    steps = {side: re.findall(r"[\[(][k\d][\])]", told["equations"][0][side])
+             for side in ("right", "wrong")}  # fmt: skip
+    assert steps["right"] == steps["wrong"] and "-" not in told["numbers"]
     marks = {row["name"]: row["mark"] for row in told["rows"]}
     assert marks == {"lstm.W": "agrees", "lstm.U": "agrees", "lstm.b": "wrong"}
 

@@ -1,4 +1,7 @@
-"""A browser without a window, and a page that is open in it; tests are left out where none is."""
+"""A browser without a window, a page that is open in it, and what a person does with the page.
+
+Tests are left out where no browser is.
+"""
 
 import json
 import shutil
@@ -54,3 +57,47 @@ def requests(chrome):
         for message in messages
         if message["method"] == "Network.requestWillBeSent"
     ]
+
+
+# --- clicks, keys and looks -----------------------------------------------------------------------
+
+
+def find(chrome, selector):
+    return chrome.find_element("css selector", selector)
+
+
+def text(chrome, selector):
+    return find(chrome, selector).text
+
+
+def press(chrome, *keys):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    actions = ActionChains(chrome)
+    for key in keys:
+        if key.startswith("shift+"):
+            actions = actions.key_down(Keys.SHIFT).send_keys(getattr(Keys, key[6:]))
+            actions = actions.key_up(Keys.SHIFT)
+        else:
+            actions = actions.send_keys(getattr(Keys, key, key))
+    actions.perform()
+
+
+def run(chrome, script):
+    return chrome.execute_script(script)
+
+
+def wait(chrome, script, seconds=10):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(chrome, seconds).until(lambda one: one.execute_script(script))
+
+
+def complaints(chrome):
+    return [x["message"] for x in chrome.get_log("browser") if x["level"] in ("SEVERE", "WARNING")]
+
+
+def color(chrome, part):
+    return run(chrome, f"""const x = document.querySelector('{part} path:not(.wide)');
+        return getComputedStyle(x).stroke + getComputedStyle(x).strokeWidth""")  # fmt: skip

@@ -9,6 +9,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import replace
 
+from .gaps import DRAWS_ALL
 from .skeleton import Arc, Skeleton, within
 
 FEWEST = 4  # equal blocks that are drawn once
@@ -117,6 +118,6 @@ def _merged(drawn: Skeleton, blocks: dict[Path, list[int]]) -> Skeleton:
             )
     shown.notes.append(
         f"{title}: so many equal blocks, each behind the other, from {first[-1]} to {last[-1]}, "
-        "with parameters of their own; drawn once (every_step=True, or --every-step, draws all)"
+        f"with parameters of their own; drawn once{DRAWS_ALL}"
     )
     return shown

@@ -16,6 +16,7 @@ from typing import Any
 from ..formulas.names import minus
 from .skeleton import LOOSE, Arc, Role, Skeleton, Vertex, is_way_back, merge, named
 
+DRAWS_ALL = " (every_step=True, or --every-step, draws all)"  # which is said of `draw`
 KEPT_STEPS = 2  # at either end of a loop, of which the others are left out
 MOST_RANKS = 40  # one behind the other that are all drawn of what was recorded without steps
 KEPT_RANKS = 8  # at either end of more of them
@@ -207,4 +208,4 @@ def _one_for_all(arcs: list[Arc], tail: int, head: int, *, into_gap: bool) -> Ar
 
 def _note(gaps: Mapping[int, Gap]) -> str:
     words = dict.fromkeys(", ".join(map(str, gap[1:])) for gap in gaps.values())
-    return f"left out: {'; '.join(words)} (every_step=True, or --every-step, draws all)"
+    return f"left out: {'; '.join(words)}{DRAWS_ALL}"

@@ -7,6 +7,7 @@ no equation and no difference.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,8 @@ from .pictures import place_of
 from .signals import PageSignals
 
 MARKED = re.compile(r"⟨([^⟨⟩]*)⟩")
+OF_DELTA = re.compile(r"δ[^\s\[]*\[(-?\d+)\]")
+AT_K = re.compile(r"\(k([-+]\d+)?\)")
 SAYS = {"wrong": "first wrong", "also": "wrong too", "consequence": "a consequence",
         "agrees": "right", "open": "cannot be told"}  # fmt: skip
 
@@ -44,11 +47,24 @@ def comparison(report: Report, signals: PageSignals, answers: bool) -> dict[str,
         "consequences": [x for x in dict.fromkeys(marked) if x >= 0 and x != place],
         "mistakes": [{"says": x["says"]} for x in plain["mistakes"][:1]],
         "equations": [
-            {"right": x["right"], "wrong": MARKED.sub(f"⟨{x['substitute'] or '…'}⟩", x["right"])}
+            {"right": x["right"], "wrong": MARKED.sub(_instead(x["substitute"]), x["right"])}
             for x in (plain["mistakes"][0].get("equations", ()) if plain["mistakes"] else ())
         ],
         "lines": _lines(report, plain), "rows": rows,
     }  # fmt: skip
+
+
+def _instead(substitute: str) -> Callable[[re.Match[str]], str]:
+    """Return what is put in the place of a marked part: the substitute, at the step of its δ."""
+
+    def put(marked: re.Match[str]) -> str:
+        step = OF_DELTA.search(marked[1])
+        text = substitute or "…"
+        if step is not None:
+            text = AT_K.sub(lambda k: f"[{int(step[1]) + int(k[1] or 0)}]", text)
+        return f"⟨{text}⟩"
+
+    return put
 
 
 def _row(entry: dict[str, Any], given: dict[str, str], signals: PageSignals) -> dict[str, Any]:
@@ -64,7 +80,7 @@ def _numbers(blame: dict[str, Any]) -> str:
     if blame.get("found") is None or blame.get("expected") is None:
         return ""
     at = f" at ({', '.join(map(str, blame['at']))})" if blame["at"] else ""
-    return f"{at}: {blame['found']:.6g} by hand, {blame['expected']:.6g} follows"
+    return f"{at}: {blame['found']:.6g} by hand, {blame['expected']:.6g} follows".replace("-", "−")
 
 
 def _lines(report: Report, plain: dict[str, Any]) -> list[str]:

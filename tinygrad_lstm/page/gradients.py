@@ -19,6 +19,7 @@ from ..network.flow import DELAYS
 from ..network.graph import Graph
 
 MOST_KEPT = 2_000_000  # entries, over all steps, of one signal's δ
+SAFE = 1e-140, 1e140  # norms of which the squares neither overflow nor vanish
 
 
 @dataclass(frozen=True)
@@ -210,14 +211,18 @@ class _Large:
 
     def add(self, step: int | None, value: np.ndarray) -> None:
         """Add what one of the wires has at a step."""
-        self.dots[step] = self.dots.get(step, 0.0) + float(np.sum(value * self.whole))
+        unit = _unit(self.whole)
+        with np.errstate(all="ignore"):
+            dot = float(np.sum(value / unit * (self.whole / unit)))
+        self.dots[step] = self.dots.get(step, 0.0) + dot
         if len(self.owns) > 1:
             self.sums[step] = value = self.sums.get(step, 0.0) + value
         self.sizes[step] = size_of(value)
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the sizes and the parts of all steps."""
-        total = size_of(self.whole) ** 2 or 1.0
+        with np.errstate(all="ignore"):
+            total = size_of(self.whole / _unit(self.whole)) ** 2 or 1.0
         sizes, parts = (
             _series({step: np.asarray(x) for step, x in of.items()})
             for of in (self.sizes, self.dots)
@@ -228,7 +233,17 @@ class _Large:
 def size_of(value: np.ndarray) -> float:
     """Return the Euclidean norm; without threads, which cost more than they gain here."""
     with np.errstate(all="ignore"):
-        return float(np.sqrt(np.sum(np.square(value))))
+        size = float(np.sqrt(np.sum(np.square(value))))
+        if SAFE[0] < size < SAFE[1]:
+            return size
+        unit = _unit(value)
+        return float(unit * np.sqrt(np.sum(np.square(value / unit))))
+
+
+def _unit(array: np.ndarray) -> Any:
+    """Return the largest |entry|, in whose terms squares neither overflow nor vanish; 1 of 0."""
+    most = np.max(np.abs(array), initial=0.0)
+    return most if 0 < most < np.inf else 1.0
 
 
 def norms(value: Any, count: int | None) -> np.ndarray:
@@ -237,20 +252,29 @@ def norms(value: Any, count: int | None) -> np.ndarray:
     with np.errstate(all="ignore"):
         if count is None:
             return np.asarray(size_of(array))
-        return np.asarray(np.sqrt(np.square(array.reshape(count, -1)).sum(axis=1)))
+        rows = array.reshape(count, -1)
+        sizes = np.asarray(np.sqrt(np.square(rows).sum(axis=1)))
+        for at in np.flatnonzero(~((sizes > SAFE[0]) & (sizes < SAFE[1]))):
+            sizes[at] = size_of(rows[at])
+        return sizes
 
 
 def _parts(share: np.ndarray, whole: np.ndarray, count: int | None) -> np.ndarray:
-    """Return ⟨share, whole⟩ / ⟨whole, whole⟩, at each step if there are steps; 0 of nothing."""
+    """Return ⟨share, whole⟩ / ⟨whole, whole⟩, at each step if there are steps; 0 of nothing.
+
+    Of what is not finite the part is nan.
+    """
     with np.errstate(all="ignore"):
-        if count is None:
-            dots, total = np.vdot(share, whole), np.vdot(whole, whole)
-        else:
-            rows = share.reshape(count, -1)
-            is_summed = whole.ndim < share.ndim  # of what is the same at all steps
-            own = whole.reshape(1, -1) if is_summed else whole.reshape(count, -1)
-            dots, total = (rows * own).sum(axis=1), (own * own).sum(axis=1)
-        return np.asarray(np.where(total > 0, dots / np.where(total > 0, total, 1), 0.0))
+        steps = 1 if count is None else count
+        rows = share.reshape(steps, -1)
+        is_summed = whole.ndim < share.ndim  # of what is the same at all steps
+        own = whole.reshape(1 if is_summed else steps, -1)
+        unit = np.max(np.abs(own), axis=1, initial=0.0, keepdims=True)
+        unit = np.where((unit > 0) & (unit < np.inf), unit, 1.0)
+        own = own / unit
+        dots, total = (rows / unit * own).sum(axis=1), (own * own).sum(axis=1)
+        parts = np.where(total == 0, 0.0, dots / np.where(total == 0, 1.0, total))
+        return np.asarray(parts if count is not None else parts[0])
 
 
 def _shifted(array: np.ndarray, by: int) -> np.ndarray:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..drawing.draw import draw_parts
+from ..drawing.gaps import DRAWS_ALL
 from ..drawing.legend import legend_texts
 from ..drawing.marks import total
 from ..drawing.render import rendered
-from ..drawing.skeleton import Arc, Role, Skeleton, Sort, within
+from ..drawing.skeleton import Arc, Role, Skeleton, Sort, Vertex, within
 from ..engine.kind import Kind
 from ..engine.tensor import Tensor
 from ..network.flow import DELAYS
@@ -29,11 +30,13 @@ from .svg import trim
 
 MOST_MODULES = 3  # of which every choice has a picture; of more, each opens alone
 MOST_PICTURES = 12
+MOST_BOXES = 400  # of the pictures in which one module is open, together
 MOST_DRAWN = 300  # vertices of a picture in which equal blocks are drawn each by itself
 ONCE, ENDS, STEPS = "equal blocks once", "first and last steps", "step by step"
 MOST_UNROLLED = 3000  # nodes of a network that is drawn step by step
 MOST_ON_ARROW = 512  # entries, at all steps, that an arrow says one by one
 AT_STEP = re.compile(r"\[(\d+)\]$")
+BY = re.compile(r"\(k([-+−]\d+)\)$")
 AT_ANY_STEP = re.compile(r"\(k(?:[-+−]\d+)?\)$")
 # nodes that are called like the signal that they hand on
 PASSING = (Kind.BRANCH, Kind.BROADCAST, Kind.TAP, Kind.HOLD)
@@ -61,14 +64,16 @@ class Pictures:
         every, _, whole, _ = draw_parts(network, view, None, every_step=True, legend=False)
         arrows = _Arrows(network, whole, signals)
         self.modules = _modules(whole)
+        self.choices = self._each_alone() if len(self.modules) > MOST_MODULES else self.modules
+        is_timeless = all(x.step is None or x.step[1] is None for x in whole.vertices)
         has_blocks = len(whole.vertices) > len(skeleton.vertices)
         short = ENDS if network.loops else ONCE
         self.data = [self._picture(once, skeleton, arrows, short)] if has_blocks else []
         if len(whole.vertices) <= MOST_DRAWN or not has_blocks:
             self.data.append(self._picture(every, whole, arrows, open=self.modules))
-        for opened in self._choices():
-            dot, _, skeleton, _ = draw_parts(
-                network, view, None, depth=0, opened=opened, legend=False
+        for opened in self._openings():
+            dot, _, skeleton, _ = draw_parts(  # with every module in it, which can then be opened
+                network, view, None, every_step=is_timeless, depth=0, opened=opened, legend=False
             )
             self.data.append(self._picture(dot, skeleton, arrows, open=[*opened]))
         count = sum(
@@ -80,7 +85,17 @@ class Pictures:
         elif network.folded:
             self.notes.append(f"The network step by step has {count} elements, and is not drawn.")
 
-    def _choices(self) -> Iterator[tuple[str, ...]]:
+    def _each_alone(self) -> list[str]:
+        """Return the modules that open alone, where they are too many for every choice."""
+        count = max(1, min(MOST_PICTURES - 1, MOST_BOXES // len(self.modules)))
+        alone = self.modules[:count]
+        if len(alone) < len(self.modules):
+            self.notes.append(
+                f"Of {len(self.modules)} modules, the first {len(alone)} open one by one."
+            )
+        return alone
+
+    def _openings(self) -> Iterator[tuple[str, ...]]:
         """Yield which modules are open, but for all of them."""
         modules = self.modules
         if not modules:
@@ -92,18 +107,14 @@ class Pictures:
                     yield opened
             return
         yield ()
-        for module in modules[: MOST_PICTURES - 1]:
+        for module in self.choices:
             yield tuple(x for x in modules if module == x or module.startswith(f"{x}."))
-        if len(modules) >= MOST_PICTURES:
-            self.notes.append(
-                f"Of {len(modules)} modules, the first {MOST_PICTURES - 1} open one by one."
-            )
 
     def _add_steps(self, loss: Tensor) -> None:
         dot, notes, skeleton, network = draw_parts(loss, self.view, False, legend=False)
         arrows = _Arrows(network, skeleton, self.signals)
         self.data.append(self._picture(dot, skeleton, arrows, STEPS))
-        self.notes += notes
+        self.notes += [f"{STEPS.capitalize()}: {note.removesuffix(DRAWS_ALL)}." for note in notes]
 
     def _picture(
         self, dot: str, skeleton: Skeleton, arrows: _Arrows, name: str = "", *,
@@ -114,18 +125,24 @@ class Pictures:
         return {
             "name": name, "open": open, "svg": trim(rendered(dot, "svg").decode(), arcs),
             "vertices": [self._vertex(vertex) for vertex in skeleton.vertices],
-            "arcs": [arrows.data(arc) for arc in skeleton.arcs],
+            "arcs": [
+                {**arrows.data(arc), "after": _words(skeleton.vertices[arc.tail])}
+                for arc in skeleton.arcs
+            ],
         }  # fmt: skip
 
-    def _vertex(self, vertex: Any) -> dict[str, Any]:
+    def _vertex(self, vertex: Vertex) -> dict[str, Any]:
         signal, step = place_of(vertex.name, self.signals)
-        words = " ".join(filter(None, vertex.forward)) or str(vertex.role)
-        data: dict[str, Any] = {"signal": signal, "says": words}
+        data: dict[str, Any] = {"signal": signal, "says": _words(vertex)}
         if step is not None:
             data["step"] = step
         if vertex.role is Role.MODULE:
             data["module"] = vertex.name
         return data
+
+
+def _words(vertex: Vertex) -> str:
+    return " ".join(filter(None, vertex.forward)) or str(vertex.role)
 
 
 def place_of(name: str, signals: PageSignals) -> tuple[int, int | None]:
@@ -176,6 +193,8 @@ class _Arrows:
             "signal": signal, "source": source, "users": self._users(arc.wire),
             "labels": [self._label(arc, label) for label in arc.labels],
         }  # fmt: skip
+        if (by := BY.search(arc.name)) is not None:
+            data["by"] = int(by[1].replace("−", "-"))  # the signal is of so many steps later
         if step is not None or maker.step is not None:
             data["step"] = step if step is not None else maker.step
         if arc.weight_name:

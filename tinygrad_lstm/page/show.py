@@ -154,8 +154,8 @@ def _html(loss: Tensor, report: Report | None, answers: bool, title: str) -> str
     data = {
         "answers": answers, "view": pictures.view, "signals": signals.data, "runs": signals.runs(),
         "loops": signals.loops(), "group": signals.group, "modules": pictures.modules,
-        "pictures": pictures.data, "marks": pictures.marks, "remarks": pictures.remarks,
-        "notes": [*notes, *pictures.notes],
+        "choices": pictures.choices, "pictures": pictures.data, "marks": pictures.marks,
+        "remarks": pictures.remarks, "notes": [*notes, *pictures.notes],
         "report": None if report is None else comparison(report, signals, answers),
         "rows": table.rows,
     }  # fmt: skip

@@ -85,6 +85,8 @@ class PageSignals:
         for source in derivation.sources:
             kind = "parameter" if source.is_parameter else "input"
             self._add(source.signal.wire, source.signal.name, source.full_name, kind, "")
+            if source.requires_grad and self.data[-1]["loop"] < 0:
+                self.data[-1]["asked"] = True  # for its gradient
         for x in self.forward:
             self._add(x.signal.wire, x.signal.name, x.full_name, "signal", x.scope)
         self.data[-1]["kind"] = "loss"
@@ -126,7 +128,7 @@ class PageSignals:
         self.data.append({
             "name": name, "letter": name.rpartition(".")[2], "kind": "parameter", "loop": -1,
             "shape": [*first["shape"][:-1], width], "scope": first["scope"], "parts": parts,
-            "users": [],
+            "users": [], "asked": first.get("asked", False),
         })  # fmt: skip
         for part in parts:
             self.data[part]["whole"] = place
@@ -139,6 +141,7 @@ class PageSignals:
             if state is not None and start is not None:
                 self.data[state]["start"] = start
                 self.data[start]["kind"] = "initial value"
+                self.data[start].pop("asked", None)
 
     # --- equations -----------------------------------------------------------------------------
 

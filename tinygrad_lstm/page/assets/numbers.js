@@ -28,7 +28,10 @@ function digits(number, count = 4) {
   return text.replaceAll("-", "−");
 }
 
-const percent = part => `${digits(Number((100 * part).toPrecision(3)))} %`;
+const percent = part => Number.isFinite(part) ? `${digits(Number((100 * part).toPrecision(3)))} %` : "not finite";
+
+/** Return the place of the largest number that is finite; -1 if there is none. */
+const largest = numbers => numbers.reduce((best, x, at) => Number.isFinite(x) && !(x <= numbers[best]) ? at : best, -1);
 
 /** Return the size of something at a step: its Euclidean norm, or the largest of a group of steps. */
 function sizeAt(numbers, step) {
@@ -47,12 +50,19 @@ function entriesAt(numbers, step, isTimed) {
 }
 
 /** Return the numbers of something at a step as text: its entries, or its norm if they are many. */
-function written(numbers, step, isTimed, most = 6) {
+function written(numbers, step, isTimed, most = 6, shape = []) {
   if (!numbers) return "";
   const cells = entriesAt(numbers, step, isTimed);
   if (cells && cells.length === 1) return digits(cells[0]);
-  if (cells && cells.length <= most) return `[${[...cells].map(x => digits(x)).join(", ")}]`;
+  if (cells && cells.length <= most) return nested([...cells].map(x => digits(x)), shape);
   return `‖·‖ = ${sizeText(numbers, step)}` + (isTimed && GROUP > 1 ? ` (largest of ${GROUP} steps)` : "");
+}
+
+/** Return texts in brackets: of a matrix, a bracket for each row. */
+function nested(texts, shape) {
+  const wide = shape.length > 1 ? shape.at(-1) : texts.length;
+  if (wide === texts.length || texts.length % wide) return `[${texts.join(", ")}]`;
+  return `[${Array.from({ length: texts.length / wide }, (_, n) => `[${texts.slice(n * wide, (n + 1) * wide).join(", ")}]`).join(", ")}]`;
 }
 
 /** Return the numbers of a signal, or of its δ, at a step of its loop; beyond the ends too. */
@@ -62,15 +72,16 @@ function numbersOf(place, isDelta, step) {
     if (isDelta) return "0 (there is no such step)";
     return signal.start === undefined ? "0" : numbersOf(signal.start, false, 0);
   }
-  return written(isDelta ? signal.delta : signal.value, step, isTimed);
+  return written(isDelta ? signal.delta : signal.value, step, isTimed, 6, signal.shape);
 }
 
 // Cividis (Nuñez, Anderton and Renslow, 2018), which colour-blind people read like all others.
 const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
 const SIGNED = ["#b35806", "#e08214", "#fdb863", "#f1e3cf", "#f4f4f4", "#d5dbe9", "#92a9d6", "#4f74b8", "#1f4690"];
 
-const isDark = () => document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme
-  && matchMedia("(prefers-color-scheme: dark)").matches);
+const paper = { isOn: false }; // while the page is printed, which is light
+const isDark = () => !paper.isOn && (document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme
+  && matchMedia("(prefers-color-scheme: dark)").matches));
 
 function between(colors, part) {
   const at = Math.max(0, Math.min(1, part)) * (colors.length - 1), low = Math.min(Math.floor(at), colors.length - 2);
@@ -82,6 +93,7 @@ function between(colors, part) {
 const sizeColor = part => between(CIVIDIS, isDark() ? 0.12 + 0.88 * part : 0.9 - 0.9 * part);
 const signedColor = part => between(SIGNED, (part + 1) / 2);
 const NOT_FINITE = "#cc79a7";
+const colorOf = (scale, size) => Number.isFinite(size) ? sizeColor(scale.part(size)) : NOT_FINITE;
 
 /** Return where a size stands between the least and the largest of some rows, 0 to 1, by powers of ten. */
 function scaleOf(rows, decades) {
@@ -107,6 +119,9 @@ function make(tag, attributes = {}, ...inside) {
   element.append(...inside.filter(part => part !== null && part !== undefined));
   return element;
 }
+
+/** Return how the equations call a signal, where that is not the end of its name. */
+const calledElse = ({ name, letter }) => `_${name.replaceAll(".", "_")}`.endsWith(`_${letter.replaceAll(".", "_")}`) ? "" : `, ${letter} in the equations`;
 
 /** Return an equation: in MathML if the page has it, otherwise as text. */
 function equation(told) {

@@ -17,16 +17,19 @@ function numbersRow(place, by, isDelta, step, isResult) {
   const signal = SIGNALS[place], loop = LOOPS[signal.loop], at = loop ? step + by : 0;
   const where = loop ? `[${at + loop.first}]` : "";
   return make("tr", { class: isResult ? "result" : "" }, make("th", { scope: "row" }, nameButton(place, `${isDelta ? "δ" : ""}${signal.letter}${where}`)),
-    make("td", {}, isResult ? "= " : "", numbersOf(place, Boolean(isDelta), at)), make("td", {}, bar(place, isDelta, at)));
+    make("td", {}, stated(numbersOf(place, Boolean(isDelta), at), isResult ? "= " : "")), make("td", {}, bar(place, isDelta, at)));
 }
+
+/** Return numbers after a sign of equality, or a norm, which has one of its own. */
+const stated = (numbers, sign) => numbers[0] === "‖" ? numbers : sign + numbers;
 
 /** Return a small bar of the size of a number, on the scale of the picture. */
 function bar(place, isDelta, step) {
   const signal = SIGNALS[place], numbers = isDelta ? signal.delta : signal.value, loop = LOOPS[signal.loop];
   if (!numbers || (loop && (step < 0 || step >= loop.count))) return "";
-  const part = scales[isDelta ? "a" : "f"].part(sizeAt(numbers, step)), element = make("i", { class: "size" });
-  element.style.width = `${4 + 56 * part}px`;
-  element.style.background = sizeColor(part);
+  const scale = scales[isDelta ? "a" : "f"], size = sizeAt(numbers, step), element = make("i", { class: "size" });
+  element.style.width = `${4 + 56 * scale.part(size)}px`;
+  element.style.background = colorOf(scale, size);
   return element;
 }
 
@@ -43,7 +46,7 @@ function showSignal() {
   const panel = byId("signal"), own = SIGNALS[now.chosen];
   if (!own) { panel.replaceChildren(...findings()); return; }
   const loop = LOOPS[own.loop], onstep = step => goToStep(own.loop, step);
-  const inside = [make("h2", {}, own.name), make("p", { class: "quiet" }, `${own.kind}, shape (${own.shape.join(", ")}${own.shape.length === 1 ? "," : ""})`,
+  const inside = [make("h2", {}, own.name), make("p", { class: "quiet" }, `${own.kind}${calledElse(own)}, shape (${own.shape.join(", ")}${own.shape.length === 1 ? "," : ""})`,
     loop ? ` at each of ${loop.count} steps` : "", own.whole !== undefined ? ", a part of " : "", own.whole !== undefined ? nameButton(own.whole) : "")];
   if (own.parts) inside.push(make("p", {}, "consists of ", ...own.parts.flatMap((part, n) => [nameButton(part), own.of_parts === undefined ? " " : ` ${percent(row(own.of_parts)[n])} of ‖δ‖²  `])));
   if (own.forward) inside.push(make("h3", {}, `Forward${own.forward.number ? ` (${own.forward.number})` : ""}`), equation(own.forward));
@@ -53,7 +56,8 @@ function showSignal() {
     if (loop) inside.push(lineChart("sizes over the steps", [{ name: "‖value‖", numbers: row(own.value.size) },
       ...(own.delta ? [{ name: "‖δ‖", numbers: row(own.delta.size) }] : [])], loop));
     if (own.value.map) inside.push(heatMap("value", own.value.map, loop, onstep));
-    if (own.delta?.map) inside.push(heatMap(own.kind === "parameter" ? "gradient" : "δ", own.delta.map, loop, onstep));
+    if (own.delta && !own.delta.map) inside.push(make("p", { class: "quiet" }, `δ has too many entries for a map, ${count(own, loop)}: the map is left out, and so are the shares by way. Its size ‖δ‖ is told.`));
+    if (own.delta?.map) inside.push(heatMap(own.asked ? "gradient" : "δ", own.delta.map, loop, onstep));
   }
   if (own.shares?.length) inside.push(...(loop ? shares(own, loop) : ledger(own)));
   if (own.users.length) inside.push(make("h3", {}, "Used by"), make("ul", { class: "users" }, ...own.users.map(user =>
@@ -62,26 +66,53 @@ function showSignal() {
   showHere();
 }
 
+const count = (own, loop) => (own.shape.reduce((a, b) => a * b, 1) * (loop?.count ?? 1)).toLocaleString("en");
+
+/** Return why nothing can be said of the shares of a δ: it is 0, or not finite; else "". */
+function whyNot(own, step) {
+  const size = own.delta ? sizeAt(own.delta, step) : NaN;
+  return size === 0 ? "is 0: nothing comes back" : Number.isFinite(size) ? "" : "is not finite, and has no shares";
+}
+
+/** Return a paragraph on the first number of the pass that is not finite, if there is one. */
+function firstNotFinite() {
+  const hasOne = numbers => numbers && row(numbers.size).findIndex(x => !Number.isFinite(x));
+  const told = (place, isDelta, step) => {
+    const own = SIGNALS[place], loop = LOOPS[own.loop];
+    return make("p", { class: "finding" }, "The first number that is not finite: ", nameButton(place, `${isDelta ? "δ" : ""}${own.name}${loop ? `[${step + loop.first}]` : ""}`), ". ",
+      loop ? make("button", { type: "button", onclick: () => goToStep(own.loop, step) }, `Go to step ${step + loop.first}`) : null);
+  };
+  const computed = new Set(PAGE.runs.flatMap(run => run.lines));
+  for (const [place, own] of SIGNALS.entries()) if (!computed.has(place) || !own.forward) if (!own.parts && hasOne(own.value) >= 0) return told(place, false, hasOne(own.value) * GROUP);
+  for (const { run, step } of PLACES) for (const place of run.lines) {
+    const isDelta = run.phase !== "forward", numbers = isDelta ? SIGNALS[place].delta : SIGNALS[place].value;
+    if (numbers && !Number.isFinite(sizeAt(numbers, step ?? 0))) return told(place, isDelta, step ?? 0);
+  }
+  return null;
+}
+
 /** Return what the pass shows at first sight, as long as no signal is chosen. */
 function findings() {
   const choice = make("p", { class: "quiet" }, "Choose a signal: click it in the picture, or in the list below.");
   if (!PAGE.answers) return [choice];
-  const inside = [make("h2", {}, "What this pass shows")];
+  const inside = [make("h2", {}, "What this pass shows"), firstNotFinite()].filter(Boolean);
   const carried = SIGNALS.map((own, place) => ({ own, place })).filter(({ own }) => LOOPS[own.loop]?.count > 1 && own.shares?.some(x => x.by));
   for (const { own, place } of carried) {
     const loop = LOOPS[own.loop], first = loop.backwards ? loop.count - 1 : 0;
-    inside.push(make("h3", {}, `How δ comes back to ${own.letter} at step ${first + loop.first}`),
-      make("p", {}, own.shares.map(share => `${percent(at(share.parts, first))} via ${via(share)}`).join(", ")),
+    inside.push(make("h3", {}, `How δ comes back to ${own.letter} at step ${first + loop.first}`));
+    if (whyNot(own, first)) inside.push(make("p", {}, `δ${own.letter} ${whyNot(own, first)}.`));
+    else inside.push(make("p", {}, own.shares.map(share => `${percent(at(share.parts, first))} via ${via(share)}`).join(", "),
+      own.shares.some(share => at(share.parts, first) < 0) ? make("small", {}, " (together 100 %; a share below 0 points against the sum)") : null),
       make("p", { class: "path" }, "The largest share, followed to the loss: ", ...follow(place, first)),
       ...own.shares.filter(x => x.by && x.via[0] === place).map(share => narrowest(own, share, loop)));
   }
-  const sums = SIGNALS.map((own, place) => ({ own, place })).filter(({ own }) => own.kind === "parameter" && own.whole === undefined && own.shares?.some(x => x.is_timed));
+  const sums = SIGNALS.map((own, place) => ({ own, place })).filter(({ own }) => own.asked && own.whole === undefined && own.shares?.some(x => x.is_timed));
   if (sums.length) inside.push(make("h3", {}, "The step that adds most to a gradient"), make("ul", { class: "users" }, ...sums.map(({ own, place }) => {
-    const share = own.shares.find(x => x.is_timed), parts = row(share.parts), most = parts.indexOf(Math.max(...parts)), loop = LOOPS[SIGNALS[share.via[0]]?.loop];
-    return make("li", {}, nameButton(place), `: step ${most * GROUP + (loop?.first ?? 0)}, ${percent(parts[most])}`);
+    const share = own.shares.find(x => x.is_timed), parts = row(share.parts), most = largest(parts), loop = LOOPS[SIGNALS[share.via[0]]?.loop];
+    return make("li", {}, nameButton(place), whyNot(own, 0) ? `: δ ${whyNot(own, 0)}` : `: step ${most * GROUP + (loop?.first ?? 0)}, ${percent(parts[most])}`);
   })));
-  const sizes = SIGNALS.map((own, place) => ({ own, place })).filter(({ own }) => own.kind === "parameter" && own.whole === undefined && own.delta)
-    .map(x => ({ ...x, size: row(x.own.delta.size)[0] })).sort((a, b) => b.size - a.size).slice(0, 12);
+  const sizes = SIGNALS.map((own, place) => ({ own, place })).filter(({ own }) => own.asked && own.whole === undefined && own.delta)
+    .map(x => ({ ...x, size: row(x.own.delta.size)[0] })).sort((a, b) => (Number.isNaN(b.size) ? Infinity : b.size) - (Number.isNaN(a.size) ? Infinity : a.size) || 0).slice(0, 12);
   if (sizes.length) inside.push(make("h3", {}, "The largest gradients"), make("ul", { class: "users" }, ...sizes.map(({ place, size }) =>
     make("li", {}, nameButton(place), `: ‖δ‖ = ${digits(size)} `, bar(place, true, 0)))));
   return [...inside, choice];
@@ -92,8 +123,8 @@ function showHere() {
   const own = SIGNALS[now.chosen], here = byId("here");
   if (!own || !here) return;
   const loop = LOOPS[own.loop], step = loop ? stepOf(own.loop) : 0, at = loop ? ` at step ${step + loop.first}` : "";
-  here.replaceChildren(make("p", {}, `value${at}: `, make("code", {}, written(own.value, step, Boolean(loop), 16))),
-    own.delta ? make("p", {}, `δ${at}: `, make("code", {}, written(own.delta, step, Boolean(loop), 16))) : "");
+  here.replaceChildren(make("p", {}, `value${at}: `, make("code", {}, written(own.value, step, Boolean(loop), 16, own.shape))),
+    own.delta ? make("p", {}, `δ${at}: `, make("code", {}, written(own.delta, step, Boolean(loop), 16, own.shape))) : "");
   const table = byId("ways");
   if (table && loop) table.replaceChildren(...own.shares.map((share, n) => wayRow(own, share, n, step, loop)));
   if (loop) moveCursors(own.loop);
@@ -105,9 +136,9 @@ const via = share => share.via.map(x => SIGNALS[x].letter).join(", ") + (share.b
 const at = (numbers, step) => { const all = row(numbers); return all.length === 1 ? all[0] : all[Math.floor(step / GROUP)]; };
 
 function wayRow(own, share, n, step, loop) {
-  const part = at(share.parts, step), element = make("i", { class: `part${part < 0 ? " minus" : ""}` });
-  element.style.width = `${Math.min(Math.abs(part), 1.5) * 60}px`;
-  return make("tr", {}, make("th", { scope: "row" }, nameButton(share.via[0], `via ${via(share)}`), make("code", {}, share.text)), make("td", { class: "right" }, percent(part)), make("td", {}, element),
+  const part = whyNot(own, step) ? NaN : at(share.parts, step), element = make("i", { class: `part${part < 0 ? " minus" : ""}` });
+  element.style.width = `${Math.min(Math.abs(part || 0), 1.5) * 60}px`;
+  return make("tr", {}, make("th", { scope: "row" }, nameButton(share.via[0], `via ${via(share)}`), make("code", {}, share.text)), make("td", { class: "right" }, whyNot(own, step) ? "" : percent(part)), make("td", {}, element),
     make("td", { class: "right" }, `‖·‖ ${digits(at(share.sizes, step), row(share.sizes).digits)}`));
 }
 
@@ -141,8 +172,11 @@ function narrowest(own, share, loop) {
 /** Return the path of the largest shares from a signal at a step to the loss. */
 function follow(signal, step, isMarked = false) {
   const path = [];
+  let end = "";
   for (let n = 0; n < 5000; n++) {
-    const own = SIGNALS[signal], several = (own.shares ?? []).filter(x => x.via.length && x.via[0] !== signal || x.by);
+    const own = SIGNALS[signal];
+    if ((end = own.kind === "loss" ? "" : whyNot(own, step))) break;
+    const several = (own.shares ?? []).filter(x => x.via.length && x.via[0] !== signal || x.by);
     if (own.kind === "loss" || !several.length) break;
     const best = several.reduce((a, b) => at(b.parts, step) > at(a.parts, step) ? b : a);
     path.push({ signal, step: LOOPS[own.loop] ? step : null, part: at(best.parts, step) });
@@ -162,7 +196,7 @@ function follow(signal, step, isMarked = false) {
     told.push(nameButton(at, `${SIGNALS[at].letter}${label}`), ` ← ${part} via `);
   }
   if (isMarked) markPath(path);
-  return [...told, make("b", {}, SIGNALS[signal].letter)];
+  return [...told, make("b", {}, SIGNALS[signal].letter), end && `, of which δ ${end}`];
 }
 
 function markPath(path) {
@@ -177,10 +211,11 @@ function ledger(own) {
   for (const share of own.shares) {
     const parts = row(share.parts), loop = LOOPS[SIGNALS[share.via[0]]?.loop];
     if (!share.is_timed || !loop || parts.length < 2) {
-      if (own.shares.length > 1) inside.push(make("p", {}, `via ${via(share)}: ${percent(parts[0])}`));
+      if (own.shares.length > 1) inside.push(make("p", {}, `via ${via(share)}: ${whyNot(own, 0) || percent(parts[0])}`));
       continue;
     }
-    const most = parts.indexOf(Math.max(...parts)), step = most * GROUP;
+    if (whyNot(own, 0)) { inside.push(make("p", {}, `δ${own.letter} ${whyNot(own, 0)}.`)); continue; }
+    const most = largest(parts), step = most * GROUP;
     const several = GROUP > 1 ? `steps ${step + loop.first} … ${Math.min(step + GROUP, loop.count) - 1 + loop.first} contribute` : `step ${step + loop.first} contributes`;
     inside.push(make("h3", {}, `The gradient as a sum over the steps`), share.text ? make("p", {}, make("code", {}, `δ${own.letter} = ${share.text}`)) : "",
       make("p", { class: "finding" }, `Most: `, make("b", {}, `${several} ${percent(parts[most])}`), ` of the gradient; ‖share‖ = ${digits(row(share.sizes)[most], 3)}. ${Math.min(...parts) < 0 ? "A bar below the line takes away. " : ""}`,

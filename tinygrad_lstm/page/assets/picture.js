@@ -35,7 +35,7 @@ function prepare() {
   const svg = view.querySelector("svg");
   svg.setAttribute("role", "group");
   svg.setAttribute("aria-label", "The network above, its adjoint network below. Arrow keys go from part to part.");
-  box = fit();
+  begin();
   parts.clear();
   for (const group of svg.querySelectorAll("[data-p]")) {
     const key = group.dataset.s + group.dataset.p;
@@ -78,20 +78,23 @@ function signalOf(group) {
 function say(group) {
   const data = dataOf(group.dataset.p), isAdjoint = group.dataset.s === "a", signal = signalOf(group);
   if (data.module) return `module ${data.module}: click, or press Enter, to open`;
-  const name = signal >= 0 ? SIGNALS[signal].name : data.says || "an arrow without a name";
+  const name = signal >= 0 ? SIGNALS[signal].name : data.says || `the output of ${data.after}`;
   if (!isArc(group.dataset.p) || (group.dataset.l !== undefined && data.labels[group.dataset.l] === data.weight)) {
     if (signal < 0) return data.says || "factor";
     const step = data.step ?? stepOf(SIGNALS[signal].loop);
-    const numbers = PAGE.answers ? ` = ${numbersOf(signal, isAdjoint, step)}` : "";
-    return `${isAdjoint ? "δ" : ""}${name}${numbers}`;
+    const numbers = PAGE.answers ? numbersOf(signal, isAdjoint, step) : "";
+    return `${isAdjoint ? "δ" : ""}${name}${numbers && (stated(numbers, "") === numbers && numbers[0] === "‖" ? ": " : " = ")}${numbers}`;
   }
   const what = data.weight === undefined ? name : `what ${SIGNALS[data.weight]?.name ?? "the weight"} makes of its input`;
   const numbers = isAdjoint ? data.delta : data.value;
   if (!numbers) return isAdjoint ? `no δ comes back here` : what;
   const timed = data.loop >= 0, step = timed ? stepOf(data.loop) : 0;
-  const at = timed ? ` at step ${step + LOOPS[data.loop].first}` : "";
+  const number = timed ? step + LOOPS[data.loop].first : 0;
+  const at = !timed ? "" : data.by && !isAdjoint ? ` of step ${digits(number + data.by)}, read at step ${number}` : ` at step ${number}`;
   return `${isAdjoint ? "δ that comes back along this arrow" : what}${at}: ${written(numbers, step, timed)}`;
 }
+
+const spoken = group => say(group).replaceAll("‖·‖ =", "norm").replaceAll("−", "minus ");
 
 /** Colour every arrow by its number at this step, and mark what is computed now. */
 function paint() {
@@ -106,16 +109,16 @@ function paint() {
       isKnown &&= isAdjoint ? data.users.every(x => isDone(x, "backward")) : data.source < 0 || isDone(data.source, "forward");
       const numbers = isAdjoint ? data.delta : data.value;
       const timed = data.loop >= 0;
-      const at = numbers ? scales[side].part(sizeAt(numbers, timed ? stepOf(data.loop) : 0)) : null;
+      const size = numbers ? sizeAt(numbers, timed ? stepOf(data.loop) : 0) : null, at = size === null ? null : scales[side].part(size);
       for (const group of groups) {
         const isLine = group.classList.contains("a");
-        group.style.setProperty("--color", isKnown && at !== null ? sizeColor(at) : "");
+        group.style.setProperty("--color", isKnown && at !== null ? colorOf(scales[side], size) : "");
         group.style.setProperty("--wide", isKnown && at !== null ? 1 + 3.5 * at : "");
         group.classList.toggle("colored", isLine && isKnown && at !== null);
         group.classList.toggle("faint", isOther || (isLine && !isKnown));
         const isUsed = isAdjoint ? back && data.signal === signal && !data.weight : !back && data.users.includes(signal);
         group.classList.toggle("now", isUsed && !isOther && !isCarry(data, isAdjoint));
-        if (isLine && group.hasAttribute("tabindex")) group.setAttribute("aria-label", say(group));
+        if (isLine && group.hasAttribute("tabindex")) group.setAttribute("aria-label", spoken(group));
       }
     }
     for (const group of groups) {
@@ -123,7 +126,7 @@ function paint() {
       if (!isLine) {
         group.classList.toggle("now", own === signal && isAdjoint === back && !isOther);
         if (!isArc(part)) group.classList.toggle("faint", isOther);
-        group.setAttribute("aria-label", say(group));
+        group.setAttribute("aria-label", spoken(group));
       }
       group.classList.toggle("chosen", own >= 0 && own === now.chosen && (!isLine || data.signal === own));
       if (PAGE.report && (isAdjoint || PAGE.view !== "both")) { // a gradient is wrong, and no value
@@ -175,14 +178,22 @@ view.addEventListener("keydown", event => {
 
 let drag = null, moved = false;
 const TALL = 1.1; // height for width of a picture of which a part is shown, as wide as it is
-function fit() {
+const LEAST_SCALE = 0.42, GOOD_SCALE = 0.75; // pixels for a unit of a picture: below the least no letter is read
+function frame(svg, ...corners) {
+  svg.frame = corners;
+  svg.setAttribute("viewBox", corners.join(" "));
+  box = [...corners];
+}
+/** Show the whole picture, or as much of it as can be read. */
+function begin() {
   const svg = view.querySelector("svg");
   svg.whole ??= svg.getAttribute("viewBox").split(" ").map(Number);
-  const [left, top, wide, high] = svg.whole;
-  svg.frame = [left, top, wide, high > TALL * wide ? 0.62 * wide : high];
-  svg.setAttribute("viewBox", svg.frame.join(" "));
-  return [...svg.frame];
+  const [left, top, wide, high] = svg.whole, room = view.clientWidth || wide, isTall = high > TALL * wide;
+  const scale = isTall ? room / wide : Math.min(room / wide, 0.56 * innerHeight / high), part = Math.min(wide, room / GOOD_SCALE);
+  if (scale < LEAST_SCALE) frame(svg, left, top, part, Math.min(high, 0.62 * part));
+  else frame(svg, left, top, wide, isTall ? 0.62 * wide : high);
 }
+const fit = () => { const svg = view.querySelector("svg"); frame(svg, ...svg.whole); };
 
 /** Move the picture so that what is computed now is seen. */
 function keepInSight() {
@@ -197,9 +208,10 @@ function keepInSight() {
 }
 function zoom(factor, x, y) {
   const svg = view.querySelector("svg");
-  if (!factor) { box = fit(); return; }
-  const frame = svg.getBoundingClientRect(), [left, top, wide, high] = box;
-  const px = x === undefined ? 0.5 : (x - frame.left) / frame.width, py = y === undefined ? 0.5 : (y - frame.top) / frame.height;
+  if (!factor) return fit();
+  const around = svg.getBoundingClientRect(), [left, top, wide, high] = box, here = svg.querySelector(".now:not(.a)")?.getBoundingClientRect();
+  const [px, py] = x !== undefined ? [(x - around.left) / around.width, (y - around.top) / around.height]
+    : here ? [(here.left + here.width / 2 - around.left) / around.width, (here.top + here.height / 2 - around.top) / around.height] : [0.5, 0.5];
   const size = Math.max(0.05, Math.min(3, wide / factor / svg.frame[2]));
   const [w, h] = [svg.frame[2] * size, svg.frame[3] * size];
   box = [left + (wide - w) * px, top + (high - h) * py, w, h];
@@ -242,10 +254,15 @@ function tools() {
       make("button", { type: "button", "aria-pressed": String(isShown(picture)), onclick: () => put(picture) },
         picture.name || (LOOPS.some(Boolean) ? "one step for all" : hasSteps ? "every step" : "every block")))),
     folded.length > 1 && drawn.open && make("span", { class: "choice", role: "group", "aria-label": "Modules" }, "open: ",
-      ...PAGE.modules.map(x => make("button", { type: "button", "aria-pressed": String(drawn.open.includes(x)), onclick: () => toggle(x) }, x))),
+      ...PAGE.choices.map(x => make("button", { type: "button", "aria-pressed": String(drawn.open.includes(x)), onclick: () => toggle(x) }, x))),
   ].filter(Boolean));
   byId("scale").replaceChildren(...(PAGE.answers ? Object.entries(scales).filter(([side]) => side === "f" || PAGE.view === "both").map(([side, scale]) =>
     make("span", {}, `${side === "f" ? "value" : "δ"} ‖·‖ ${digits(scale.least)} `, ramp(), ` ${digits(scale.most)}`)) : []));
+  if (PAGE.answers && !shown.every(x => [x.value, x.delta].every(numbers => !numbers || row(numbers.size).every(Number.isFinite)))) {
+    const key = make("i", { class: "size" });
+    key.style.cssText = `width: 14px; background: ${NOT_FINITE}`;
+    byId("scale").append(make("span", {}, key, " not finite"));
+  }
 }
 function ramp() {
   const canvas = make("canvas", { width: 90, height: 10 }), pen = canvas.getContext("2d");

@@ -62,8 +62,7 @@ function move(by, isTold = true) {
 }
 
 /** Go to a step of a signal's loop, in the phase that is shown. */
-function goToStep(loop, step) {
-  const phase = isBack() ? "backward" : "forward";
+function goToStep(loop, step, phase = isBack() ? "backward" : "forward") {
   const at = PLACES.findIndex(x => x.run.loop === loop && x.run.phase === phase && Math.abs(x.step - step) < GROUP);
   if (at >= 0) go(at, -1);
 }

@@ -14,12 +14,33 @@ function show(isTold) {
   }
 }
 
+/** Return the signals of a name: those called just so before those that contain it. */
+function search(wanted) {
+  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean), whole = words.join(" ");
+  const far = ({ name, letter }) => {
+    const names = [name.toLowerCase(), letter.toLowerCase()];
+    if (!words.every(word => names.some(x => x.includes(word)))) return Infinity;
+    return names.includes(whole) ? 0 : names[0].endsWith("." + whole) ? 1 : 2;
+  };
+  return SIGNALS.map((signal, place) => ({ signal, place, far: far(signal) })).filter(x => x.far < Infinity).sort((a, b) => a.far - b.far);
+}
+
+/** List the signals of a name; of "δlstm.f[3]" the signal lstm.f, which then is shown at step 3. */
 function list(wanted) {
-  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = SIGNALS.map((signal, place) => ({ signal, place })).filter(({ signal }) => words.every(word => signal.name.toLowerCase().includes(word)));
-  byId("names").replaceChildren(...found.map(({ signal, place }) => make("li", {}, make("button", { type: "button", class: "name", "data-signal": place,
-    "aria-pressed": String(place === now.chosen), onclick: () => choose(place) }, signal.name), make("small", {}, ` ${signal.kind}`))));
-  if (!found.length) byId("names").append(make("li", { class: "quiet" }, "no signal has this name"));
+  let several = search(wanted), step = null;
+  const isDelta = !several.length && wanted.startsWith("δ"), plain = isDelta ? wanted.slice(1) : wanted, at = plain.match(/\[(\d+)\]$/);
+  if (isDelta) several = search(plain);
+  if (!several.length && at) {
+    several = search(plain.slice(0, at.index)).filter(({ signal }) => LOOPS[signal.loop] && Number(at[1]) - LOOPS[signal.loop].first < LOOPS[signal.loop].count);
+    step = Number(at[1]);
+  }
+  const open = ({ signal, place }) => {
+    choose(place);
+    if (step !== null || isDelta) goToStep(signal.loop, step === null ? stepOf(signal.loop) : step - LOOPS[signal.loop].first, isDelta ? "backward" : undefined);
+  };
+  byId("names").replaceChildren(...several.map(one => make("li", {}, make("button", { type: "button", class: "name", "data-signal": one.place,
+    "aria-pressed": String(one.place === now.chosen), onclick: () => open(one) }, one.signal.name), make("small", {}, ` ${one.signal.kind}${calledElse(one.signal)}`))));
+  if (!several.length) byId("names").append(make("li", { class: "quiet" }, "no signal has this name"));
 }
 
 const KEYS = [["Space", "play, pause"], ["→ ←", "one equation on, back"], ["Shift + → ←", "one step on, back"], ["Home End", "first, last"],
@@ -42,7 +63,7 @@ byId("back").onclick = () => { pause(); move(-1); };
 byId("slider").max = PLACES.length - 1;
 byId("slider").oninput = event => { pause(); go(Number(event.target.value), -1); };
 byId("search").oninput = event => list(event.target.value);
-byId("theme").onclick = () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; tools(); show(false); showSignal(); };
+byId("theme").onclick = () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; repaint(); };
 for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => zoom(Number(button.dataset.zoom));
 byId("help").onclick = () => byId("about").showModal();
 byId("about").append(make("button", { type: "button", autofocus: true, onclick: () => byId("about").close() }, "Close"), make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)])),
@@ -66,4 +87,7 @@ if (PAGE.report?.first >= 0) {
   choose(first);
   if (at >= 0) go(at, PLACES[at].run.lines.indexOf(first), false);
 }
+function repaint() { tools(); show(false); showSignal(); }
+addEventListener("beforeprint", () => { paper.isOn = true; view.querySelector("svg").setAttribute("viewBox", view.querySelector("svg").whole.join(" ")); repaint(); });
+addEventListener("afterprint", () => { paper.isOn = false; view.querySelector("svg").setAttribute("viewBox", box.join(" ")); repaint(); });
 document.documentElement.dataset.ready = "yes";
