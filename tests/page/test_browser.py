@@ -47,6 +47,7 @@ def test_names_from_users_are_text(chrome, tmp_path):
     run(opened, "for (let n = 0; n < SIGNALS.length; n++) choose(n)")
     assert run(opened, "return document.images.length") == 0
     assert opened.title != "broken" and EVIL in text(opened, "#names")
+    assert EVIL in run(opened, "return document.querySelector('#now math').textContent")
     assert complaints(opened) == []
 
 

@@ -15,6 +15,7 @@ from .derivation_latex import backward, formula, forward_rows, symbol
 from .derived import Derived
 from .layout import page
 from .lines import Group, Line
+from .name_signs import NameSigns
 from .reader import Variable
 from .rules import rule_name
 
@@ -73,7 +74,9 @@ def converter() -> Callable[[str], str]:
 
 
 def _listed(starts: tuple[tuple[Variable, Any], ...], to_math: Callable[[str], str]) -> str:
-    return ", ".join(to_math(f"{symbol(state)} = {formula(start)}") for state, start in starts)
+    with NameSigns() as signs:
+        rows = [f"{symbol(state)} = {formula(start)}" for state, start in starts]
+    return signs.put_back(", ".join(map(to_math, rows)))
 
 
 def _group(
@@ -86,8 +89,9 @@ def _group(
 def math_rows(line: Line, to_math: Callable[[str], str]) -> list[str]:
     """Return the rows of a line, forward or backward, in MathML."""
     is_forward = not line.left.is_delta
-    rows = forward_rows(Group("", (line,))) if is_forward else backward(line)
-    return [to_math(_bare(row)) for row in rows]
+    with NameSigns() as signs:
+        rows = forward_rows(Group("", (line,))) if is_forward else backward(line)
+    return [signs.put_back(to_math(_bare(row))) for row in rows]
 
 
 def _forward(line: Line, to_math: Callable[[str], str]) -> str:

@@ -16,6 +16,7 @@ from .derived import Derived, Term
 from .layout import Page, page
 from .letters import base_and_number
 from .lines import Group, Line
+from .name_signs import sign_for
 from .names import Exact
 from .reader import Dated, Variable
 from .rewriting import in_brackets, rewrite
@@ -212,6 +213,8 @@ def _letters_of_text(text: str) -> str:
     """Return text of which nothing is a command."""
     if not text:
         return ""
+    if sign := sign_for(text):
+        return sign
     letters = re.sub(r"[^A-Za-z0-9.,:+\-' ]", " ", spell(text))
     return re.sub(r"\s+", r"\\,", letters.strip()) or "?"
 
