@@ -213,16 +213,17 @@ def test_a_graph_is_not_what_was_recorded(loss):
 def test_depth_0_makes_each_module_a_box(loss):
     dot = tg.draw(loss, depth=0).dot
     ends = {node.id: " ".join(node.lines) for node in nodes(dot)}
-    assert sorted(ends.values()) == ["dense", "lstm", "x(k)", "y(k)"]
+    end = "y(k) L = 0.5 Σₖ Σ e(k)²"  # and below its name the loss
+    assert sorted(ends.values()) == ["dense", "lstm", "x(k)", end]
     assert sorted((ends[each.tail], ends[each.head]) for each in arrows(dot)) == [
-        ("dense", "y(k)"), ("lstm", "dense"), ("x(k)", "lstm")]  # fmt: skip
+        ("dense", end), ("lstm", "dense"), ("x(k)", "lstm")]  # fmt: skip
 
 
 def test_open_draws_what_is_in_one_module_and_its_weights_alone(loss):
     dot = tg.draw(loss, open="dense").dot
     assert tg.draw(loss, depth=0, open=["dense"]).dot == dot
     assert sorted(" ".join(node.lines) for node in nodes(dot)) == [
-        "b", "lstm", "x(k)", "y(k)", "Σ", "σ"]  # fmt: skip
+        "b", "lstm", "x(k)", "y(k) L = 0.5 Σₖ Σ e(k)²", "Σ", "σ"]  # fmt: skip
     assert "▷" in " ".join(legend(dot)) and "▷" not in " ".join(legend(tg.draw(loss, depth=0).dot))
     assert frames(dot) == ["network", "dense"]
     everything = tg.draw(loss, open=["lstm", "dense"]).dot

@@ -141,7 +141,7 @@ def test_a_matrix_product_and_a_factor_of_each_entry_look_different(view):
     assert {shapes[word] for word in matrices} == {"trapezium"}
     assert all(word.startswith("× ") for word, shape in shapes.items() if shape == "box")
     below = " ".join(legend(dot))
-    assert "▷ W, a wedge matrix product" in below and "× v in a box multiplies by v" in below
+    assert "▷ W, a wedge matrix product" in below and "× z in a box multiplies by z" in below
     assert "× v in a box" not in " ".join(legend(drawn("twice", view)))
 
 
@@ -183,7 +183,7 @@ def test_a_signal_that_a_factor_reads_has_a_name():
     forward = {line for label in labels(drawn("custom cell", "forward")) for line in label.lines}
     adjoint = {line for part in (*labels(drawn("custom cell")), *nodes(drawn("custom cell")))
                for line in part.lines}  # fmt: skip
-    assert {"× σ(s(k))", "× (softplus(s(k)) − 0.5)"} <= adjoint and "s(k)" in forward
+    assert {"× σ(v(k))", "× (softplus(v(k)) − 0.5)"} <= adjoint and "v(k)" in forward
     assert not any("_" in line for line in adjoint if "add" in line or "subtract" in line)
 
 
@@ -197,7 +197,8 @@ def test_every_signal_that_is_read_stands_on_a_line(name):
     below = " ".join(line for line in legend(dot) if " = Σₖ " in line)
     for word in signal.findall(f"{read} {below}"):
         name = word.removeprefix("∂L").removeprefix("δ")
-        assert {name, name.rpartition(".")[2]} & forward, word  # with its module or without
+        is_told = f"{name} = " in " ".join(legend(dot)).replace("\N{NO-BREAK SPACE}", " ")
+        assert {name, name.rpartition(".")[2]} & forward or is_told, word  # or with its module
 
 
 def test_weights_of_one_name_are_told_apart_below():
@@ -236,7 +237,7 @@ def test_a_weight_s_gradient_stands_beside_the_weight(name):
 
 def test_gradients_stand_below_where_there_is_no_room():
     words = " ".join(legend(drawn("custom cell")))
-    assert "δp = Σₖ δs_f(k) ∘ c(k−1)" in words and "δU = Σₖ (f(k) ∘ c(k−1))ᵀ δs(k)" in words
+    assert "δp = Σₖ δs_f(k) ∘ c(k−1)" in words and "δU = Σₖ (f(k) ∘ c(k−1))ᵀ δv(k)" in words
 
 
 def test_many_gradients_stand_below():
@@ -292,10 +293,9 @@ def test_an_arrow_between_dots_has_a_head():
 
 
 def test_the_legend_says_what_functions_are_where_they_are_used():
-    # of the custom cell, s is a signal
     custom, directions = (" ".join(legend(drawn(name))) for name in ("custom cell", "directions"))
-    assert "softplus(z) = ln(1 + exp(z))" in custom and "softplus" not in directions
-    assert "σ(z) = 1 / (1 + exp(−z))" in custom and "σ(s)" in directions
+    assert "softplus(s) = ln(1 + exp(s))" in custom and "softplus" not in directions
+    assert "σ(s) = 1 / (1 + exp(−s))" in custom and "σ(s)" in directions
     assert "σ(s)" not in " ".join(legend(drawn("two steps back")))
     assert "q⁺¹: output(k) = input(k+1)" in custom and "k runs backwards" in custom
 
@@ -519,10 +519,10 @@ def test_the_letter_of_a_delay_is_no_signal(name, letter):
 def test_every_gradient_and_the_recursion_of_the_state_are_written_out():
     said = below(second_order())
     for equation in (
-        "δ of a state: δh(k) = ∂L/∂h(k) + δh(k+1) ∘ (1 − tau) + δs(k+2) Rᵀ",
+        "δ of a state: δh(k) = ∂L/∂h(k) + δh(k+1) ∘ (1 − tau) + δu(k+2) Rᵀ",
         "δq = δtau ∘ tau ∘ (1 − tau)",
-        "δh_1 = δs(0) Rᵀ",
-        "δh_0 = δh(0) ∘ (1 − tau) + δs(1) Rᵀ",
+        "δh_1 = δu(0) Rᵀ",
+        "δh_0 = δh(0) ∘ (1 − tau) + δu(1) Rᵀ",
     ):
         assert equation in said, equation
     assert "at the first step: h(k−2) = h_1, h(k−1) = h_0" in said
@@ -544,3 +544,73 @@ def test_what_follows_the_loop_is_said_to_be_computed_after_it():
     said = below(attention())
     assert "compute what follows after the loop, and its adjoint before the loop" in said
     assert "softmax(z) = exp(z) / Σ exp(z)" in said
+
+
+# --- whose letters, which parameters, and the loss at its end -------------------------------------
+
+
+def decayed():
+    """Record a = d a + (1 - d) tanh(x W ∘ x V), with d = σ(rate), and a mean squared error."""
+    x, a, loss = leaf("x", 3, 2, 2), leaf("a_0", 2, 3), 0.0
+    W, V, d = leaf("W", 2, 3), leaf("V", 2, 3), tg.sigmoid(leaf("rate", 3))
+    d.name = "d"
+    for k in tg.steps(3):
+        a = d * a + (1 - d) * tg.tanh((x[k] @ W) * (x[k] @ V))
+        a.name = "a"
+        loss = loss + tg.nn.squared_error(a, np.full((2, 3), float(k)))
+    return loss
+
+
+def test_letters_of_signals_without_a_name_are_said_to_be_ours_and_are_those_of_the_derivation():
+    said = below(decayed())
+    letters = re.search(r"without a name in the program: ([\w, ]+?) (steps|shapes|a:)", said)[1]
+    assert {"u", "v"} <= set(letters.split(", ")), said
+    derived = str(tg.derive(decayed()))
+    assert "uₖ" in derived and re.search(r"uₖ +(=|∘)", derived)
+    assert "without a name" not in below(loss_of(tg.nn.LSTM(2, 3, seed=0)))
+
+
+def test_a_parameter_that_is_used_once_looks_like_one_and_data_do_not():
+    for view, mark in (("forward", ""), ("adjoint", "δ")):
+        look = {"".join(x.lines[:1]): x.look for x in nodes(tg.draw(decayed(), view=view).dot)}
+        assert look[f"{mark}rate"]["fillcolor"] == "#fff8e1"
+        assert "fillcolor" not in look[f"{mark}a_0"] or look[f"{mark}a_0"]["style"] == ""
+        assert look[f"{mark}x(k)"]["shape"] == "plaintext"
+    assert "a parameter, or a constant" in below(decayed())
+
+
+def test_the_loss_and_its_derivative_stand_at_the_end():
+    ends = [
+        tuple(x.lines)
+        for view in ("forward", "adjoint")
+        for x in nodes(tg.draw(loss_of(tg.nn.RNN(2, 3, seed=0)), view=view).dot)
+        if "".join(x.lines).startswith(("out(k)", "∂L"))
+    ]
+    assert ends == [("out(k)", "L = 0.5 Σₖ Σ e(k)²"), ("∂L/∂out(k)", "= e(k)")]
+
+
+def test_arrows_point_into_factors():
+    for view, end in (("forward", "head"), ("adjoint", "tail")):
+        dot = drawn("two steps back", view)
+        seen = {x.id for x in labels(dot) if x.look["shape"] in ("trapezium", "box") and x.lines}
+        into = re.compile(r"(?m)^\s*(\w+)(?::\w+)? -> (\w+)(?::\w+)? \[(.*)\]")
+        pointed = set()
+        for tail, head, look in into.findall(dot):
+            if "dir=back" in look:
+                pointed.add(tail)
+            elif "dir=none" not in look:
+                pointed.add(head)
+        assert seen and seen <= pointed, (view, end, seen - pointed)
+
+
+@by_case
+def test_every_δ_in_an_equation_is_drawn_by_its_name_or_written_out(name):
+    network, options = CASES[name]
+    if options:
+        return
+    dot = tg.draw(network(), view="adjoint").dot
+    seen = {line.partition("(")[0] for part in (*labels(dot), *nodes(dot)) for line in part.lines}
+    words = " ".join(legend(dot)).replace("\N{NO-BREAK SPACE}", " ")
+    defined = set(re.findall(r"(δ[\w.]+)(?:\([^)]*\))? = ", words))
+    read = set(re.findall(r"δ[\w.]+", words)) - {"δname", "δW", "δv"}
+    assert read - seen - defined == set()

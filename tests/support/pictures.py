@@ -253,7 +253,7 @@ class Layout:
             words = self._read(each, f"{tail} -> {head} ({number})")
             self.boxes += words
             self.labelled[f"{tail} -> {head} ({number})"] = words
-            self.arrows.append((tail, head, curve(each)))
+            self.arrows.append((tail, head, np.concatenate([curve(each), tips(each)], axis=1)))
 
     def _node(self, each):
         name, (x, y) = each["name"], map(float, each["pos"].split(","))
@@ -328,6 +328,13 @@ class Layout:
                 if own + margin > min(away.values(), default=np.inf):
                     found.append((box, own, min(away.values())))
         return found
+
+
+def tips(each):
+    """Return the corners of the arrowheads of an edge, which belong to the edge."""
+    heads = (*each.get("_hdraw_", ()), *each.get("_tdraw_", ()))
+    points = [point for step in heads if step["op"] in "Pp" for point in step["points"]]
+    return np.array(points, dtype=float).reshape(-1, 2).T
 
 
 def corners(box):

@@ -102,7 +102,7 @@ def _merged(drawn: Skeleton, blocks: dict[Path, list[int]]) -> Skeleton:
                 return (*first[:-1], title, *scope[len(path) :])
         return scope
 
-    shown = Skeleton(notes=[*drawn.notes])
+    shown = Skeleton(notes=[*drawn.notes], letters=drawn.letters)
     shown.vertices = [
         replace(vertex, scope=scope_of(vertex.scope))
         for vertex in (drawn.vertices[at] for at in kept)

@@ -18,6 +18,7 @@ from .joints import ATTRIBUTE, STATEMENT, along, curve
 HALF = 6.0  # points from the middle of a bridge to its end
 GAP = 3.0  # points between a bridge and the line below, on either side
 CLEAR = 9.0  # points between a bridge and the ends of its lines
+BENT = 15.0  # degrees by which one line turns more than another at a crossing
 STEEP = 0.2  # the least sine of the angle between lines that a bridge tells apart
 
 
@@ -71,13 +72,37 @@ def _strokes(
         return
     for place, along_one, along_other in _crossings(one.points, other.points):
         is_level = abs(along_one.real) >= abs(along_other.real)
-        upper, way = (one, along_one) if is_level else (other, along_other)
+        turns = [_turn(line, place) for line in (one, other)]
+        is_first = turns[0] > turns[1] if abs(turns[0] - turns[1]) > BENT else is_level
+        upper = one if is_first else other  # so that no line is interrupted where it bends
         ends = (*one.points[:: len(one.points) - 1], *other.points[:: len(other.points) - 1])
         is_clear = min(abs(place - end) for end in ends) > CLEAR
         thirds = (line for line in lines if line is not one and line is not other)
         if is_clear and not any(_passes(line, place) for line in thirds):
             name = "--".join(sorted(upper.ends))
-            yield [place - HALF * way, place + HALF * way], {**upper.look, "class": f'"{name}"'}
+            yield _near(upper, place, HALF), {**upper.look, "class": f'"{name}"'}
+
+
+def _near(line: Line, place: complex, reach: float) -> list[complex]:
+    """Return the points of a line from a distance before a place to this distance behind it."""
+    points = np.array(line.points)
+    lengths = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(points)))])
+    ways = np.diff(points)
+    parts = np.clip(((place - points[:-1]) * ways.conj()).real / (np.abs(ways) ** 2 + 1e-12), 0, 1)
+    nearest = int(np.argmin(np.abs(points[:-1] + parts * ways - place)))
+    middle = lengths[nearest] + parts[nearest] * abs(ways[nearest])
+    inside = lengths[(lengths > middle - reach) & (lengths < middle + reach)]
+    at = np.clip([middle - reach, *inside, middle + reach], 0.0, lengths[-1])
+    xs, ys = (np.interp(at, lengths, of) for of in (points.real, points.imag))
+    return [complex(x, y) for x, y in zip(xs, ys, strict=True)]
+
+
+def _turn(line: Line, place: complex) -> float:
+    """Return by how many degrees a line turns within the length of a bridge around a place."""
+    near = np.array(_near(line, place, 2 * HALF))
+    ways = np.diff(near)
+    ways = ways[np.abs(ways) > 1e-6]
+    return float(np.sum(np.abs(np.angle(ways[1:] / ways[:-1], deg=True))))
 
 
 def _crossings(

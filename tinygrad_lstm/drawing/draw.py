@@ -232,7 +232,7 @@ def draw_parts(
     from .collapse import collapse
     from .gaps import shorten
     from .given import note_shapes
-    from .loss_lines import derived_for, say_loss
+    from .loss_lines import derived_for, say_loss, write_at_ends
     from .marks import fade, heat_up, mark, unknown, write_values
     from .outline import outline
     from .rows import wrap
@@ -244,10 +244,10 @@ def draw_parts(
     values = None if values is False else values  # False, which is not step 0
     wrong = wrong or Wrong()
     network, notes = _as_drawn(of, fold, numbers=heat or values is not None)
-    drawn = outline(network, alive(network))
-    drawn.notes = [*notes, *values_by_step(network), *drawn.notes]
-    is_told = legend and level == "tensor" and isinstance(of, Tensor)
+    is_told = legend and level == "tensor"
     derivation = derived_for(of, network) if is_told and isinstance(of, Tensor) else None
+    drawn = outline(network, alive(network), derivation.letters if derivation else {})
+    drawn.notes = [*notes, *values_by_step(network), *drawn.notes]
     if derivation is not None:
         say_loss(drawn, derivation)
     if values is not None or heat:
@@ -287,6 +287,7 @@ def draw_parts(
         drawn.notes.append(f"orange: {', '.join(highlight)}")
     drawn.notes += wrong.remarks
     shapes = note_shapes(drawn, network) if level == "tensor" else []
+    write_at_ends(drawn)
     wrap(drawn)
     notes = drawn.notes
     drawn.notes = [*ranges(network), *shapes, *told, *notes]

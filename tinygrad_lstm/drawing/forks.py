@@ -130,7 +130,7 @@ def _splice(drawn: Skeleton) -> Skeleton:
         leaving[before.tail] = [after if arc is before else arc for arc in leaving[before.tail]]
     kept = [at for at in range(len(drawn.vertices)) if at not in gone]
     place = {at: number for number, at in enumerate(kept)}
-    shown = Skeleton([drawn.vertices[at] for at in kept], notes=drawn.notes)
+    shown = Skeleton([drawn.vertices[at] for at in kept], notes=drawn.notes, letters=drawn.letters)
     for arc in drawn.arcs:
         if arc.head not in gone:
             arc.tail, arc.head = place[arc.tail], place[arc.head]

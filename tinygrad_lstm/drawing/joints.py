@@ -87,14 +87,31 @@ def _word(match: re.Match[str]) -> tuple[str, str | None, Word | None]:
 
 def _drawn_on(pos: str, tail: Word | None, head: Word | None) -> str:
     """Return the points of a line, led on to the words at its ends."""
-    arrows = [part for part in pos.split() if part[0] in "se"]
+    tips: dict[str, complex | None] = {
+        part[0]: _point(part[2:]) for part in pos.split() if part[0] in "se"
+    }
     points = _without_loops(curve(pos))
     if tail is not None:
-        points = [*_segment(_edge(tail, points[0]), points[0])[:-1], *points]
+        base, tips["s"] = _led_on(tail, points[0], tips.get("s"))
+        points = [*_segment(base, points[0])[:-1], *points]
     if head is not None:
-        points = [*points, *_segment(points[-1], _edge(head, points[-1]))[1:]]
+        base, tips["e"] = _led_on(head, points[-1], tips.get("e"))
+        points = [*points, *_segment(points[-1], base)[1:]]
+    arrows = [f"{end},{tip.real:.5g},{tip.imag:.5g}" for end, tip in tips.items() if tip]
     text = " ".join([*arrows, *(f"{point.real:.5g},{point.imag:.5g}" for point in points)])
     return f'pos="{text}"'
+
+
+def _led_on(word: Word, end: complex, tip: complex | None) -> tuple[complex, complex | None]:
+    """Return where a line ends that leads on to a word, and where its arrowhead ends if it has one.
+
+    The arrowhead, which stands beyond the end of the line, is moved to the word.
+    """
+    edge = _edge(word, end)
+    if tip is None:
+        return edge, None
+    way = edge - end
+    return end + way * max(0.0, 1 - abs(tip - end) / (abs(way) or 1.0)), edge
 
 
 def curve(pos: str) -> list[complex]:

@@ -8,6 +8,7 @@ numbers have four digits.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +16,15 @@ import numpy as np
 
 from ..engine.kind import Kind
 from ..engine.primitives import TABLE
-from ..engine.symbol import PRODUCT, Notation, Symbol, bare, constant_text
+from ..engine.symbol import PRODUCT, Notation, Symbol, constant_text
 from ..formulas.names import Names, minus
 from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader, Variable
 from ..formulas.rewriting import rewrite
 from ..formulas.tidy import tidy
 from ..network.flow import DELAYS, SOURCES, Flow, Node
-from .copies import SUBSCRIPTS, sum_over_copies
+from .copies import sum_over_copies
+from .operations import axes_of, operation_name
 from .skeleton import common, modules
 
 STEP = re.compile(r"(\([^()]*\)|\[[^\[\]]*\])$")  # at the end of a name
@@ -45,13 +47,16 @@ BRANCHES = "◆"  # in the box of the gain of a function of several operands
 class Labels(Reader):
     """Formulas short enough for a picture, and the texts made of them."""
 
-    def __init__(self, network: Flow) -> None:
+    def __init__(self, network: Flow, letters: Mapping[str, str] | None = None) -> None:
         super().__init__(network, self._name_of)
+        self._wishes = letters or {}
         self._depth = DEEPEST
         self._letters: dict[tuple[str, str, int | None, str], str] = {}
         self._names = Names(
-            node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named
+            [node.stem.removeprefix(f"{node.scope}.") for node in network.nodes if node.is_named]
+            + [*self._wishes.values()]
         )
+        self._net_inputs: dict[str, None] = {}
         named = {STEP.sub("", short_name(x)) for x in network.nodes if x.is_named}
         self.shift = next((x for x in SHIFTS if x not in named), "q")
         self._scopes: dict[str, set[str]] = {}  # in which a signal of some name stands
@@ -136,8 +141,14 @@ class Labels(Reader):
         user = self.network.user[wire]
         is_net_input = user.kind is Kind.ELEMENTWISE and len(user.inputs) == 1 and user.is_named
         if is_net_input:
-            return f"s_{short_name(user)}"
+            name = f"{self._wishes.get(node.name, 's_').partition('_')[0]}_{short_name(user)}"
+            self._net_inputs[STEP.sub("", name)] = None
+            return name
         return self.letter(node) if _place_of(node) in self._letters else ""
+
+    def own_letters(self) -> tuple[str, ...]:
+        """Return the letters of signals that nobody named."""
+        return tuple(dict.fromkeys([*self._net_inputs, *self._letters.values()]))
 
     def letter(self, node: Node, wish: str = "") -> str:
         """Return a letter for a signal that nobody named, with its step, and keep the letter."""
@@ -145,7 +156,9 @@ class Labels(Reader):
         if key not in self._letters:
             is_difference = node.signs == (1, -1)
             usual = ("e" if is_difference else "s") if node.signs else "u"
-            self._letters[key] = self._names.free(wish or usual)
+            names = self._names
+            own = names.free(wish) if wish else names.free_letter(usual)
+            self._letters[key] = self._wishes.get(node.name) or own
         step = STEP.search(short_name(node))
         return self._letters[key] + (step[0] if step else "")
 
@@ -342,50 +355,9 @@ def constant_label(value: Any) -> str:
     return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else ""
 
 
-def operation_name(node: Node) -> str:
-    """Return the name of a node's operation: σ, tanh."""
-    text = node.operation.notation.text
-    if text.endswith(" {0}"):
-        return text.removesuffix(" {0}")
-    return text.partition("(")[0] if text.endswith(")") else node.operation.name
-
-
 def _joins() -> set[str]:
     """Return the names of the operations that join signals, which a sequence has of nobody."""
     return {primitive.name for primitive in TABLE.values() if primitive.pieces is not None}
-
-
-def operation(node: Node) -> str:
-    """Return a node's operation, as a box shows it, with its axes unless it takes all there are."""
-    if node.kind is Kind.COLLECT:
-        return "all k"
-    if node.primitive is None:
-        return node.kind
-    if "index" in node.parameters:
-        text = bare(constant_text(node.parameters["index"]))
-        return text if text.startswith("[") else f"[{text}]"
-    return operation_name(node) + axes_of(node)
-
-
-def axes_of(node: Node) -> str:
-    """Return the axes along which a node goes, as subscripts; "" if it goes along all there are."""
-    axis = node.parameters.get("axis")
-    count = len(node.shapes[0]) if node.shapes else 0
-    if axis is None or not count:
-        return ""
-    axes = sorted({int(x) % count for x in np.atleast_1d(axis)})
-    return "" if len(axes) == count else "".join(str(x).translate(SUBSCRIPTS) for x in axes)
-
-
-def transpose_text(text: str) -> str:
-    """Return the label of the transpose of an operation.
-
-    >>> transpose_text("Σ"), transpose_text("Eᵀ"), transpose_text("all k")
-    ('Σᵀ', 'E', '(all k)ᵀ')
-    """
-    if " " in text and not text.startswith("["):
-        return f"({text})ᵀ"
-    return text.removesuffix("ᵀ") if text.endswith("ᵀ") else f"{text}ᵀ"
 
 
 def _place_of(node: Node) -> tuple[str, str, int | None, str]:

@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import count as count_from
 from itertools import zip_longest
-from string import ascii_lowercase
 from textwrap import wrap
 
-from ..engine.primitives import TABLE
 from .labels import AXES, BRANCHES, SHARE
+from .signs import free_letter, letters, signs, with_free_letter
 from .skeleton import HELD, LOOSE, Role, Skeleton, Sort
 from .text import NO_BREAK, clip_text, escape
 
@@ -95,14 +94,6 @@ LEGEND: dict[str, tuple[str, str, str]] = {
         "a parameter, or a constant",
         "Σ over k, batch of δ; a constant: none",
     ),
-}
-SIGNS = {  # a pattern of the texts in a picture, and what the sign there is
-    r"onehot\(": "onehot(i) is 1 at i and 0 elsewhere, in each row",
-    r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[ > ], a condition in brackets, is 1 where it "
-    "holds and 0 elsewhere",
-    r"(?<!log )softmax": "softmax(z) = exp(z) / Σ exp(z) along its axis; p = softmax(z) has "
-    "∂pᵢ/∂zⱼ = pᵢ [i = j] − pᵢ pⱼ",
-    r"log softmax": "log softmax(z) = z − log Σ exp(z), with Σ along its axis",
 }
 
 
@@ -217,7 +208,7 @@ def _marks(drawn: Skeleton) -> list[tuple[str, str, str]]:
     has_gradients = any(not label.works_by_entry for label in weights)
     has_shares = any(label.works_by_entry for label in weights)
     has_all_steps = any("all k" in x.forward for x in drawn.vertices)
-    v = _free_letter("v", drawn)
+    v = free_letter("v", drawn)
     said = {
         "products": here * bool(products),
         "gradient": f"; δW = {over}inputᵀ · δ(output)" * has_gradients,
@@ -241,25 +232,13 @@ def _marks(drawn: Skeleton) -> list[tuple[str, str, str]]:
 def _notes(drawn: Skeleton) -> list[str]:
     """Return what is to be said of this picture alone, a text each."""
     meanings = dict.fromkeys(
-        _with_free_letter(meaning, drawn)
+        with_free_letter(meaning, drawn)
         for vertex in drawn.vertices
         if vertex.role is not Role.MATMUL
         for meaning in vertex.meaning.splitlines()
     )
-    return [*meanings, *_starts(drawn), *_signs(drawn), *drawn.notes]
-
-
-def _signs(drawn: Skeleton) -> list[str]:
-    """Return what some signs in the texts of a picture are."""
-    texts = [line for x in drawn.vertices for line in (*x.forward, *x.adjoint, x.meaning)]
-    texts += [line for arc in drawn.arcs for x in arc.labels for line in (*x.forward, *x.adjoint)]
-    texts += [*_gradients_below(drawn), *drawn.notes]
-    functions = (x.definition for x in TABLE.values() if x.definition)
-    signs = {**{re.escape(x.partition("(")[0]) + r"\(": x for x in functions}, **SIGNS}
-    said = [meaning for sign, meaning in signs.items() if any(re.search(sign, x) for x in texts)]
-    known = {x.meaning.partition("(")[0] for x in drawn.vertices}  # told by the function's box
-    said = [meaning for meaning in said if meaning.partition("(")[0] not in known]
-    return [_with_free_letter(meaning, drawn) for meaning in said]
+    return [*meanings, *_starts(drawn), *signs(drawn, _gradients_below(drawn)), *letters(drawn),
+            *drawn.notes]  # fmt: skip
 
 
 def _starts(drawn: Skeleton) -> list[str]:
@@ -336,6 +315,7 @@ def _words(drawn: Skeleton) -> set[str]:
             words |= {YELLOW} if label.sort is Sort.WEIGHT else set()
     for vertex in drawn.vertices:
         lines = (*vertex.forward, *vertex.adjoint)
+        words |= {YELLOW} if vertex.is_parameter else set()
         words |= {BRANCHES} if BRANCHES in vertex.adjoint else set()
         if vertex.role is Role.BOX:
             words |= {AXIS} if any(AXES.search(line) for line in lines) else set()
@@ -344,22 +324,6 @@ def _words(drawn: Skeleton) -> set[str]:
         words.add(AXIS)
     words -= {YELLOW} if Role.ALIAS in words else set()
     return words | ({THICK} if Role.DELAY in words else set())
-
-
-def _with_free_letter(definition: str, drawn: Skeleton) -> str:
-    """Return what a function is, in a letter that is no name in the picture."""
-    letter = re.match(r"[\w ]+\((\w)\)", definition)
-    if letter is None:
-        return definition
-    return re.sub(rf"\b{letter[1]}\b", _free_letter(letter[1], drawn), definition)
-
-
-def _free_letter(letter: str, drawn: Skeleton) -> str:
-    """Return a letter, or another one if it is a name in the picture."""
-    texts = [vertex.forward for vertex in drawn.vertices]
-    texts += [label.forward for arc in drawn.arcs for label in arc.labels]
-    taken = {name for text in texts for line in text for name in re.findall(r"\w+", line)}
-    return next((x for x in (letter, *ascii_lowercase[::-1]) if x not in taken), letter)
 
 
 def _gradients(drawn: Skeleton, at_arrows: bool = True) -> list[str]:

@@ -23,6 +23,7 @@ from ..formulas.reader import Variable, leaves
 from ..formulas.rewriting import rewrite
 from ..network.graph import Graph
 from .labels import DRIVES
+from .rows import is_one_row
 from .skeleton import Skeleton
 from .text import NO_BREAK
 
@@ -31,6 +32,7 @@ MOST_ENDS = 3  # signals that a loss reads
 MOST_LINES = 4  # forward lines of a loss
 LOSS = "L"  # as in ∂L/∂y
 LONGEST = 100  # letters of an equation
+MOST_AT_END = 20  # letters below the name of an end
 
 
 def derived_for(loss: Tensor, network: Graph) -> Derived | None:
@@ -64,6 +66,28 @@ def say_loss(drawn: Skeleton, derivation: Derived) -> None:
         ends[0].meaning = "; ".join([f"the loss:  {said}", *values])
         for end in ends[1:]:
             end.meaning = ""
+        for end in ends:
+            name = "".join(end.forward)
+            (back,) = (x for x in equations if f"{DRIVES}{name} = " in x)
+            derivative = f"= {back.partition(f'{DRIVES}{name} = ')[2]}"
+            loss = equations[0] if end is ends[0] else ""
+            end.below = loss, derivative
+
+
+def write_at_ends(drawn: Skeleton) -> None:
+    """Write the loss and its derivative below the ends, if short, and if no row becomes too long.
+
+    The names of the ends are known by then to all that reads them.
+    """
+    was_one_row = is_one_row(drawn)
+    before = [(x.forward, x.adjoint) for x in drawn.vertices]
+    for x in drawn.vertices:
+        loss, derivative = (text if len(text) <= MOST_AT_END else "" for text in x.below)
+        x.forward += (loss,) * bool(loss)
+        x.adjoint += (derivative,) * bool(derivative)
+    if was_one_row and not is_one_row(drawn):
+        for x, texts in zip(drawn.vertices, before, strict=True):
+            x.forward, x.adjoint = texts
 
 
 class _Lines:

@@ -5,6 +5,8 @@ Knows graphs, labels and which nodes are drawn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..engine.kind import Kind
@@ -16,11 +18,10 @@ from .labels import (
     Labels,
     constant_label,
     label,
-    operation,
     short_name,
     times,
-    transpose_text,
 )
+from .operations import operation, transpose_text
 from .selection import Selection, Way
 from .shared import say_shared
 from .skeleton import (
@@ -43,7 +44,7 @@ from .skeleton import (
 MINUS = label(times(-1.0))
 
 
-def outline(graph: Flow, alive: set[int]) -> Skeleton:
+def outline(graph: Flow, alive: set[int], letters: Mapping[str, str] | None = None) -> Skeleton:
     """Return the skeleton of a graph.
 
     Parameters
@@ -52,11 +53,14 @@ def outline(graph: Flow, alive: set[int]) -> Skeleton:
         Forward, its packed signals taken apart.
     alive : set of int
         The wires along which a δ comes back.
+    letters : mapping of str to str, optional
+        Of signals that nobody named, by their full names: they have the same in a derivation.
     """
-    labels, count = Labels(graph), -1
+    labels, count = Labels(graph, letters or {}), -1
     while count < labels.count:  # a letter that one label gives to a signal is read by others too
         count = labels.count
         drawn = _Outline(graph, alive, labels).build()
+    drawn.letters = labels.own_letters()
     return drawn
 
 
@@ -90,6 +94,7 @@ class _Outline(Selection):
             vertex.is_still |= vertex.role not in LOOSE and at not in live
             if vertex.is_still and vertex.role is Role.END and at in live:  # data
                 vertex.is_still, vertex.adjoint = False, tuple(f"δ{x}" for x in vertex.forward)
+        self._mark_parameters()
         say_shared(self.skeleton)
         return join_boxes(share_ends(self.skeleton))
 
@@ -103,6 +108,20 @@ class _Outline(Selection):
             if arc.head in live and self.skeleton.vertices[arc.head].role is Role.BRANCH:
                 arc.is_live = True
                 live.add(arc.tail)
+
+    def _mark_parameters(self) -> None:
+        """Mark what is given and used once, beside a loop, and starts no state of it."""
+        if not any(node.folded for node in self.graph.nodes):
+            return
+        heads: dict[int, list[Vertex]] = {}
+        for arc in self.skeleton.arcs:
+            heads.setdefault(arc.tail, []).append(self.skeleton.vertices[arc.head])
+        for at, vertex in enumerate(self.skeleton.vertices):
+            kind = self.maker[vertex.wire].kind
+            users = heads.get(at, [])
+            starts = any(head.role is Role.DELAY for head in users)
+            is_given = vertex.role is Role.END and kind in (Kind.INPUT, Kind.PARAMETER)
+            vertex.is_parameter = is_given and bool(users) and not starts
 
     # --- vertices --------------------------------------------------------------------------------
 

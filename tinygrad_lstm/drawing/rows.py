@@ -37,16 +37,31 @@ ROW = 4  # and another row as much as so many
 TOO_WIDE = 1000  # and so much an inch that does not fit
 
 
+def is_one_row(drawn: Skeleton, widest: float = WIDEST) -> bool:
+    """Return whether a picture is about as wide as a page, so that it has no rows."""
+    return _fits(drawn, _ranks(drawn, *_neighbours(drawn)), widest)
+
+
+def _neighbours(drawn: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the tails of the arcs to each vertex but for parameters beside it, and the heads."""
+    tails, heads = neighbours(drawn)
+    is_alias = [vertex.role is Role.ALIAS for vertex in drawn.vertices]
+    return [[at for at in before if not is_alias[at]] for before in tails], heads
+
+
+def _fits(drawn: Skeleton, rank: list[int], widest: float) -> bool:
+    has_gradients = says_gradients_at_arrows(drawn)
+    return EDGES + sum(_lengths(drawn, rank, 1.0, SPACE, has_gradients)) <= widest
+
+
 def wrap(drawn: Skeleton, widest: float = WIDEST) -> None:
     """Put each vertex in a row, and mark the arcs that lead from one row to another.
 
     Of a loop that is not folded, each step has rows of its own.
     """
-    tails, heads = neighbours(drawn)
-    is_alias = [vertex.role is Role.ALIAS for vertex in drawn.vertices]
-    tails = [[at for at in before if not is_alias[at]] for before in tails]
+    tails, heads = _neighbours(drawn)
     rank = _ranks(drawn, tails, heads)
-    if EDGES + sum(_lengths(drawn, rank, 1.0, SPACE, says_gradients_at_arrows(drawn))) <= widest:
+    if _fits(drawn, rank, widest):
         return
     steps, of_step = [0] * len(drawn.vertices), drawn
     if len({vertex.step[1] for vertex in drawn.vertices if vertex.step} - {None}) > 1:

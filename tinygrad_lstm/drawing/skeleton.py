@@ -99,6 +99,11 @@ class Vertex:
         What else its δ is the sum of, beside the δ on its wire.
     gradient : str
         Of a parameter, the equation of its gradient.
+    is_parameter : bool
+        Whether an end of the network is a parameter that is used once, and no signal at a step.
+    below : (str, str)
+        What stands below the name of an end, in the network and in the adjoint: the loss, and its
+        derivative.
     """
 
     role: Role
@@ -115,6 +120,8 @@ class Vertex:
     reading: Reading | None = None
     shares: tuple[Share, ...] = ()
     gradient: str = ""
+    is_parameter: bool = False
+    below: tuple[str, str] = ("", "")
 
 
 class Sort(StrEnum):
@@ -210,13 +217,17 @@ class Arc:
 
 @dataclass
 class Skeleton:
-    """The vertices and arcs of a picture, its notes and equations, and the row of each vertex."""
+    """The vertices and arcs of a picture, its notes and equations, and the row of each vertex.
+
+    The letters are those of signals that nobody named.
+    """
 
     vertices: list[Vertex] = field(default_factory=list)
     arcs: list[Arc] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     equations: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    letters: tuple[str, ...] = ()
 
 
 def named(name: str, δ: str | None = None, scope: tuple[str, ...] = ()) -> tuple[Label, ...]:
@@ -240,7 +251,7 @@ def merge(drawn: Skeleton, boxes: Mapping[int, Vertex]) -> tuple[Skeleton, list[
     boxes : mapping of a place to the box there
         One box may stand for several vertices.
     """
-    shown = Skeleton(notes=[*drawn.notes], equations=[*drawn.equations])
+    shown = Skeleton(notes=[*drawn.notes], equations=[*drawn.equations], letters=drawn.letters)
     known: dict[int, int] = {}  # the place of a vertex, by its identity
     places = []
     for at, vertex in enumerate(drawn.vertices):

@@ -12,6 +12,7 @@ from functools import partial
 from .bridges import bridge
 from .clearance import with_room, without_room
 from .joints import join_lines_to_names
+from .steepen import steepen
 from .turns import put_in_rows, without_turns
 
 SLIDE = '"20,1000"'  # inches; a picture that is wider is made smaller as a whole
@@ -34,7 +35,7 @@ def lay_out(dot: str, format: str, engine: str, program: Callable[[str, str, str
         connected, turns = without_turns(with_room(graph))
         text = program(connected, "places", engine).decode().replace("\\\n", "")
         text = put_in_rows(without_room(text), turns)
-        places.append(bridge(join_lines_to_names(text)))
+        places.append(bridge(steepen(join_lines_to_names(text))))
     picture = stack_graphs(places) if len(places) > 1 else places[0]
     return program(picture.replace("{", f"{{\nsize={SLIDE}\n", 1), format, "nop2")
 

@@ -29,6 +29,7 @@ WIDTHS = {  # of letters of FONT, for their size
 OTHER, IDEOGRAM = 0.75, 1.05  # the widths of letters that are not listed
 LABEL_ROOM, POINT = 0.06, 0.08
 FACTOR = "factor"  # the comment at a label that is a factor, seen or not
+AT_USE = "at its use"  # the comment at what is given, and stands near to its use
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .columns import narrowed
 from .joints import ATTRIBUTE, STATEMENT, along, curve
-from .text import MONO_WIDTH, unescape_lines
+from .text import AT_USE, MONO_WIDTH, unescape_lines
 
 ROW_MARGIN = 2.0  # points between what is in a row and its border
 LANE = 7.0  # points between two lines beside each other
@@ -77,13 +77,14 @@ def without_turns(dot: str) -> tuple[str, list[Line]]:
     exits, entries = {line[2] for line in turns}, {line[3] for line in turns}
     kept = [line for line in lines if "constraint=false" not in line[4]]
     tails, heads = {line[2] for line in kept}, {line[3] for line in kept}
+    near_use = {line[2] for line in STATEMENT.finditer(dot) if AT_USE in line[4]}
     text, inside = dot, ""
     for row, (start, end) in sorted(_rows(dot), key=lambda item: -item[1][0]):
         in_frames = BESIDE.sub(r"\1", _without_words(dot[start:end]))
         at_border = exits | entries | set(_names(_outside_of_frames(in_frames)))
         for name in _names(in_frames):
             look = f"[style=invis, weight={STRENGTH if name in at_border else 0}];\n"
-            if name not in heads:
+            if name not in heads | near_use:
                 inside += f"border_l{row} -> {name} {look}"
             if name not in tails:
                 inside += f"{name} -> border_r{row} {look}"

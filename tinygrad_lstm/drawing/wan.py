@@ -17,7 +17,7 @@ from .frames import Frame
 from .legend import below, says_gradients_at_arrows
 from .rows import SMALL
 from .skeleton import Arc, Label, Role, Skeleton, Sort, Vertex, is_way_back
-from .text import FACTOR, FONT, MONO, escape, join_lines, label_id, label_size, size
+from .text import AT_USE, FACTOR, FONT, MONO, escape, join_lines, label_id, label_size, size
 from .turns import ROW_MARGIN
 
 Place = tuple[int, int | None]  # a vertex, or an arc and which of its labels
@@ -34,6 +34,7 @@ BOXES: dict[Role, dict[str, str]] = {
     Role.ALIAS: {"fillcolor": "#fff8e1", "color": "#bf9000", "fontsize": "10"},
     Role.END: {"shape": "plaintext", "style": "", "fontsize": "13"},
 }
+GIVEN = {"shape": "box", "style": "filled", "fillcolor": "#fff8e1", "color": "#bf9000"}
 FRAME = {
     "color": "#9aa0a6", "fontsize": "12", "margin": "10", "fontcolor": "#5f6368",
     "labeljust": "l", "labelloc": "b",
@@ -203,6 +204,8 @@ class _View:
             "shape": "box", "style": "filled", "fillcolor": "white",
         }  # fmt: skip
         look |= BOXES[role] | ({"fontcolor": self.ink} if role is Role.END else {})
+        look |= GIVEN if vertex.is_parameter else {}
+        look |= {"comment": AT_USE} if vertex.is_parameter or role is Role.ALIAS else {}
         return self._narrow(look)
 
     def _together(self, graph: Any, numbers: list[int]) -> None:
@@ -240,7 +243,10 @@ class _View:
                     look[f"{end}port"] = side
                 elif self._is_dot(ends[stop]):
                     look[f"{end}clip"] = "false"
-            if pointed in (one, other):
+            nearer = min(one, other) if self.adjoint else max(one, other)
+            if nearer not in ends and self._is_factor(arc, arc.labels[nearer - 1]):
+                look |= {"dir": "back"} if nearer == one else {}
+            elif pointed in (one, other):
                 end = "tail" if pointed == one else "head"
                 look |= {"dir": "back"} if end == "tail" else {}
                 if ends[pointed] in self.idle:
@@ -270,6 +276,10 @@ class _View:
         if self.adjoint and not arc.is_live:
             look["color"] = "none"
         return look
+
+    def _is_factor(self, arc: Arc, label: Label) -> bool:
+        """Return whether a label is a wedge or a box that is seen, into which an arrow points."""
+        return label.sort is not Sort.NAME and any(self._words(arc, label))
 
     def _is_way_back(self, arc: Arc) -> bool:
         """Return whether an arc leads back to a delay, left of what it leads to, in its row."""

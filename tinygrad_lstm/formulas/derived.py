@@ -254,6 +254,12 @@ class Derived:
         return [*(x.signal.name for x in self.sources), *lines]
 
     @property
+    def letters(self) -> dict[str, str]:
+        """The letters of the signals that the program gives no name, by their full names."""
+        lines = [x for x in self.equations if x.stage is Stage.FORWARD]
+        return {x.full_name: x.signal.name for x in lines if x.signal.wire in self.unnamed}
+
+    @property
     def is_part(self) -> bool:
         """Whether it has the backward equations alone that lead to some gradients."""
         return bool(self.wrt)
