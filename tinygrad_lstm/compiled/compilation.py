@@ -6,25 +6,36 @@ numbers, or has no form in C, has no program, and a reason.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..engine.memory import collector_paused, give_back_memory
 from ..engine.place import ROOT, here
 from ..engine.whole_numbers import Computed
 from ..errors import TinygradError
+from .before import Before
 from .build import CompilerError
 from .c_source import c_program
 from .longer import Many, from_few_steps
 from .native import Native
 from .outputs import Outputs
 from .plain import Plain
-from .proof import WRONG, Function, Unsuited, is_place, prove, take_numbers, what_is_wrong
+from .proof import (
+    CHANGING,
+    WRONG,
+    Function,
+    Unsuited,
+    is_place,
+    prove,
+    record_first,
+    take_numbers,
+    what_is_wrong,
+)  # fmt: skip
 from .recording import Recording
-from .state import Watch, random_state
+from .state import Watch
 
 INTERNAL = "the compiler of this package failed"
-
+USED_UP = "it reads a {}, which can be read once; give it a list, or arrays"
 
 OFTEN, REPEATS = 5, 3  # uses of a program that is worth its recording; recordings for nothing
 CHANGES = (
@@ -105,30 +116,43 @@ class Compilation:
 
 
 def compilation(function: Function, items: Sequence[Any]) -> Compilation:
-    """Record a function, and compile it; what is wrong with that is the reason not to."""
-    drawn, outside = random_state(), here.set(ROOT)  # where recording goes on inside of no_grad
+    """Record a function, and compile it; what is wrong with that is the reason not to.
+
+    Whatever the recordings change of what the function reads is put back.
+    """
+    watch = function.watch(items)
+    if watch.used_up:
+        return Compilation(watch, USED_UP.format(watch.used_up))
+    before, outside = Before(watch), here.set(ROOT)  # where recording goes on inside of no_grad
     try:
         with collector_paused():
-            many = from_few_steps(function, items, drawn)
-            if isinstance(many, Many):
-                program, first, operands, watch, keeps = many
-                result = _ready(program, function, first, operands, len(items), watch)
-                result.is_open, result.keeps = function.is_open, keeps
-                return result
-            first = function.record(items)
-            watch = function.watch(items)
-            try:
-                result = _compiled(function, items, first, watch, drawn)
-            except TinygradError as error:
-                reason = str(error).removeprefix("compile: ")
-                result = Compilation(function.watch(items), reason)
-            except Exception as error:  # of this program, which is not to be the user's
-                result = Compilation(function.watch(items), internal(error))
-            result.is_open, result.keeps = function.is_open, many * function.checkpoint
+            result = _recorded(function, items, before)
+            result.is_open = function.is_open
             return result
     finally:
+        before.restore()
         here.reset(outside)
         give_back_memory()  # of the tapes, which no later call needs
+
+
+def _recorded(function: Function, items: Sequence[Any], before: Before) -> Compilation:
+    """Return what comes of a function, with a program that follows from few steps if one does."""
+    many, watch = from_few_steps(function, items, before), before.watch
+    if isinstance(many, Many):
+        program, first, operands, keeps = many
+        result = _ready(program, function, first, operands, len(items), watch)
+        result.keeps = keeps
+        return result
+    if before.restore():
+        return Compilation(watch, CHANGING)
+    try:
+        result = _compiled(function, items, before)
+    except TinygradError as error:
+        result = Compilation(watch, str(error).removeprefix("compile: "))
+    except Exception as error:  # of this program, which is not to be the user's
+        result = Compilation(watch, internal(error))
+    result.keeps = many * function.checkpoint
+    return result
 
 
 def internal(error: Exception) -> str:
@@ -136,15 +160,15 @@ def internal(error: Exception) -> str:
     return f"{INTERNAL}: {type(error).__name__}: {error}"
 
 
-def _compiled(
-    function: Function, items: Sequence[Any], first: Recording, watch: Watch, drawn: Hashable
-) -> Compilation:
+def _compiled(function: Function, items: Sequence[Any], before: Before) -> Compilation:
     """Return the program of a recording, or why there is none."""
+    watch = before.watch
     try:
+        first = record_first(function, items)
         right = take_numbers(function, items, first)
-        proved = prove(function, items, first, right, watch, drawn)
+        proved = prove(function, items, first, right, before)
     except Unsuited as error:
-        return Compilation(function.watch(items), str(error))
+        return Compilation(watch, str(error))
     derived, places = proved.derived, proved.places
     why, ways = (
         "",

@@ -9,7 +9,7 @@ the two says is seen while it runs with all of them, once.
 from __future__ import annotations
 
 import gc
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isqrt
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ import numpy as np
 from ..engine.memory import give_back_memory
 from ..engine.tensor import Tensor, constant
 from ..network.parameters import is_same as is_like
+from .before import Before
 from .c_source import c_program
 from .c_text import Arrays, CProgram
 from .listing import Different, Listing
@@ -37,7 +38,6 @@ from .proof import (
 )  # fmt: skip
 from .recording import Recording, is_floats
 from .spread import Spread, is_whole
-from .state import Watch, random_state
 
 FEW = ((17, 19), (23, 29), (31, 37))  # pairs of numbers of steps, prime to most sizes
 MOST_KEPT = 1 << 26  # bytes of a tape that is kept to compare the gradients of many steps
@@ -152,7 +152,6 @@ class Many(NamedTuple):
         Of all steps, which keeps no tape.
     operands : list of int or Tensor
         What there is a gradient by.
-    watch : Watch
     keeps : str
         Why the program keeps all steps, where it was to keep few; else empty.
     """
@@ -160,17 +159,16 @@ class Many(NamedTuple):
     program: Native
     recording: Recording
     operands: list[Any]
-    watch: Watch
     keeps: str = ""
 
 
-def from_few_steps(function: Function, items: Sequence[Any], drawn: Hashable) -> Many | str:
+def from_few_steps(function: Function, items: Sequence[Any], before: Before) -> Many | str:
     """Return the program of many steps that follows from programs of few, or why none does."""
     counts, why = numbers_of_steps(items), FEWER
     for count in counts:
         for pair in FEW:
             try:
-                return _lengthened(function, items, drawn, count, pair)
+                return _lengthened(function, items, before, count, pair)
             except Different as error:
                 why = str(error)
                 if why != OTHER_TEXT:  # other numbers of steps would not help
@@ -180,7 +178,7 @@ def from_few_steps(function: Function, items: Sequence[Any], drawn: Hashable) ->
                 break
     if not function.checkpoint or not counts:
         return why
-    result = from_few_steps(function._replace(checkpoint=False), items, drawn)
+    result = from_few_steps(function._replace(checkpoint=False), items, before)
     return why if isinstance(result, str) else result._replace(keeps=why)
 
 
@@ -198,7 +196,6 @@ class Few(NamedTuple):
         What is recorded with many steps.
     recordings : list of Recording
         Which have forgotten their numbers.
-    watch : Watch
     """
 
     program: CProgram
@@ -206,11 +203,10 @@ class Few(NamedTuple):
     operands: list[Any]
     loops: list[Loop]
     recordings: list[Recording]
-    watch: Watch
 
 
 def _from_two(
-    function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
+    function: Function, items: Sequence[Any], before: Before, count: int, pair: tuple[int, int]
 ) -> Few:
     """Return what two recordings of few steps say, of which nothing else is kept."""
     few = [shortened(items, count, n) for n in pair]
@@ -223,9 +219,8 @@ def _from_two(
     loops = Pattern(*listings, pair).loops(count)
     if not any(loop.middle for loop in loops):
         raise Different("no step more")
-    watch = function.watch(items)
     proved = [
-        prove(function, own, first, right, watch, drawn)
+        prove(function, own, first, right, before)
         for own, first, right in zip(few, firsts, numbers, strict=True)
     ]
     in_chunks = pair if function.checkpoint else (0, 0)
@@ -243,7 +238,7 @@ def _from_two(
         native = Native(text, _all_placed(places, firsts[0], known.first))
         if what_is_wrong(native, known.first, known.right, given):
             raise Different(WRONG)
-    return Few(program, places, proved[0].operands, loops, firsts, watch)
+    return Few(program, places, proved[0].operands, loops, firsts)
 
 
 def _placed(place: Any, one: Recording, other: Recording) -> Any:
@@ -258,10 +253,10 @@ def _all_placed(places: dict[str, Any], one: Recording, other: Recording) -> dic
 
 
 def _lengthened(
-    function: Function, items: Sequence[Any], drawn: Hashable, count: int, pair: tuple[int, int]
+    function: Function, items: Sequence[Any], before: Before, count: int, pair: tuple[int, int]
 ) -> Many:
     """Return the program of many steps, which the function was seen to do."""
-    program, places, operands, loops, firsts, watch = _from_two(function, items, drawn, count, pair)
+    program, places, operands, loops, firsts = _from_two(function, items, before, count, pair)
     keeps = memory(loops) < MOST_KEPT
     if not keeps:
         gc.collect()  # the networks of few steps, which hold parts of large arrays
@@ -271,11 +266,11 @@ def _lengthened(
     structure, outputs = whole.result
     results = (x.result for x in firsts)
     is_same = all(own == structure and is_like(x, outputs) for own, x in results)
-    if whole.refused or not is_same or random_state() != drawn or watch.has_changed():
+    if whole.refused or not is_same or before.has_changed():
         raise Different("other results")
     give_back_memory()  # of what the tape held for a moment
     native = Native(program, _all_placed(places, firsts[0], whole))
     right = right_of(whole) if follower.keeps else (whole.loss._array, None)
     if what_is_wrong(native, whole, right, items):
         raise Different(WRONG)
-    return Many(native, whole, operands, watch)
+    return Many(native, whole, operands)

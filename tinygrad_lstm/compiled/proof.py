@@ -5,7 +5,7 @@ Knows recordings and derivations, and what a program gives; not how a program is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,16 +18,18 @@ from ..engine.tensor import Tensor, constant
 from ..formulas.derive import derive_packed
 from ..formulas.derived import Derived
 from ..network.parameters import is_same as is_like
+from .before import Before
 from .listing import Listener
 from .native import Native
 from .places import ROWS
 from .plain import Plain
 from .recording import Recording
 from .spread import Spread
-from .state import Watch, random_state
+from .state import Watch
 from .structure import Structure
 
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+CHANGING = "it changes what it reads, such as random numbers or a state"
 WRONG = "the program does not give what the tape gives"
 
 
@@ -91,6 +93,20 @@ class Proved(NamedTuple):
     operands: list[Any]
 
 
+def record_first(function: Function, items: Sequence[Any]) -> Recording:
+    """Return the recording of a function with its own arguments.
+
+    Raises
+    ------
+    Unsuited
+        If it ends in an error, which may be one of Tensors that stand for arrays there alone.
+    """
+    try:
+        return function.record(items)
+    except Exception as error:
+        raise Unsuited(f"its recording ends in an error: {error}") from None
+
+
 def take_numbers(function: Function, items: Sequence[Any], first: Recording) -> Right:
     """Return the loss and the gradients of a recording, which forgets its numbers then.
 
@@ -115,8 +131,7 @@ def prove(
     items: Sequence[Any],
     first: Recording,
     right: Right,
-    watch: Watch,
-    drawn: Hashable,
+    before: Before,
 ) -> Proved:
     """Return what is derived from a second recording, of other numbers, that is like the first.
 
@@ -131,8 +146,8 @@ def prove(
         other = function.record(items, is_changed=True)
     except Exception as error:  # of the function itself, which the first numbers suited
         raise Unsuited(f"other numbers end in an error: {error}") from None
-    if random_state() != drawn or watch.has_changed():
-        raise Unsuited("it changes what it reads, such as random numbers or a state")
+    if before.has_changed():
+        raise Unsuited(CHANGING)
     if other.refused or not first.is_like(other):
         raise Unsuited(other.refused or "other numbers give another program")
     other.forget()

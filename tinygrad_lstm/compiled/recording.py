@@ -24,6 +24,7 @@ from .state import NUMBERS
 from .structure import Structure, put_together, take_apart
 
 under_way: ContextVar[bool] = ContextVar("under_way", default=False)  # a recording
+RETURNS = "it returns an argument that is an array, and no Tensor"
 LARGE = 1024  # entries of a result that is forgotten
 READ = "it reads numbers off the tape, which may decide what it does"
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
@@ -92,6 +93,7 @@ class Recording(Recorder):
         self.conditions: dict[Computed, None] = {}
         self._is_changed = is_changed
         self.outputs: list[Tensor] = []
+        self._arrays = {n for n, x in enumerate(items) if isinstance(x, np.ndarray)}
         own = [*items]
         for n, value in enumerate(items):
             if is_open and is_whole(value):
@@ -149,8 +151,11 @@ class Recording(Recorder):
         items: list[Any] = []
         structure = take_apart(result, items)
         position: dict[Tensor, Output] = {}
+        arrays = {x for n, x in self.inputs.items() if n in self._arrays}
         for n, item in enumerate(items):
             if isinstance(item, Tensor):
+                if item in arrays:
+                    self.refused = self.refused or RETURNS
                 items[n] = position.setdefault(item, Output(len(position)))
             elif not isinstance(item, NUMBERS):
                 kind = type(item).__name__

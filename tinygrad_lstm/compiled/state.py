@@ -14,7 +14,7 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import chain, compress, repeat
 from typing import Any
@@ -54,6 +54,10 @@ class Watch:
         self.variables: list[str] = []
         self.arrays: list[tuple[np.ndarray, bytes]] = []
         self.generators: list[tuple[np.random.Generator, str]] = []
+        self.classes: list[type] = []
+        self.leaves: list[Tensor] = []  # that require a gradient
+        self.bookkeeping: list[dict[Any, Any]] = []  # of modules; it decides nothing
+        self.used_up = ""  # the type of what is read once, such as a generator function's result
         for value in values:
             self._see(value)
         self.counts: list[bool] = []  # which entries do, unless all
@@ -153,6 +157,9 @@ class Watch:
     # --- what there is to see --------------------------------------------------------------------
 
     def _see(self, value: Any) -> None:
+        if isinstance(value, type) and _package(value.__module__) not in sys.stdlib_module_names:
+            for base in value.__mro__:
+                self._see_class(base)
         if isinstance(value, NUMBERS + FIXED) or id(value) in self.kept:
             return
         self.kept[id(value)] = value
@@ -160,7 +167,9 @@ class Watch:
             self.arrays.append((value, value.tobytes()))
         elif isinstance(value, Tensor):
             self._attribute(value, "requires_grad")
-            if not value.requires_grad:  # whose array is replaced, and never written into
+            if value.requires_grad:
+                self.leaves.append(value)
+            else:  # whose array is replaced, and never written into
                 self.kept[id(value._array)] = value._array
                 self._attribute(value, "_array")
         elif isinstance(value, dict):
@@ -202,21 +211,44 @@ class Watch:
     def _see_function(self, function: types.FunctionType) -> None:
         self.holders.append(function)
         self.attributes.append("__code__")
-        if (function.__module__ or "").partition(".")[0] in OWN:
+        if _package(function.__module__ or "") in OWN:
             return
+        names, modules = sorted(_names(function.__code__)), []
         for cell in function.__closure__ or ():
             if _is_full(cell):
                 self._attribute(cell, "cell_contents")
+                modules.append(cell.cell_contents)
+        self._see(function.__dict__)
         self._attribute(function, "__defaults__")
         self._attribute(function, "__kwdefaults__")
-        for name in sorted(_names(function.__code__) & function.__globals__.keys()):
-            self.scopes.append(function.__globals__)
-            self.variables.append(name)
-            self._see(function.__globals__[name])
+        for name in names:
+            if name in function.__globals__:
+                self._variable(function.__globals__, name)
+                modules.append(function.__globals__[name])
+        for module in modules:
+            if isinstance(module, types.ModuleType):
+                self._see_module(module, names)
+
+    def _variable(self, scope: dict[str, Any], name: str) -> None:
+        self.scopes.append(scope)
+        self.variables.append(name)
+        self._see(scope[name])
+
+    def _see_module(self, module: types.ModuleType, names: Sequence[str]) -> None:
+        """Watch the variables of a module that a function names; no functions of Python's own."""
+        package = _package(module.__name__)
+        for name in () if package in OWN else names:
+            value = vars(module).get(name, END)
+            is_own = package in sys.stdlib_module_names and callable(value)
+            if value is not END and not is_own:
+                self._variable(vars(module), name)
 
     def _see_object(self, value: Any) -> None:
         kind = type(value)
-        module = kind.__module__.partition(".")[0]
+        module = _package(kind.__module__)
+        if isinstance(value, Iterator):
+            self.used_up = self.used_up or kind.__name__
+            return
         if module in OWN[1:]:
             return
         decides = getattr(kind, "_decides", None)
@@ -225,22 +257,26 @@ class Watch:
                 self._attribute(value, name)
             return
         if module not in OWN:
-            for kind in type(value).__mro__:
-                self._see_class(kind)
+            for base in kind.__mro__:
+                self._see_class(base)
         if hasattr(value, "__dict__"):
-            for name in getattr(value, "_bookkeeping", ()):  # of a module; it decides nothing
-                self.kept[id(value.__dict__.get(name))] = value.__dict__.get(name)
+            for name in getattr(kind, "_bookkeeping", ()):
+                content = value.__dict__.get(name)
+                self.kept[id(content)] = content
+                if isinstance(content, dict):
+                    self.bookkeeping.append(content)
             self.owners[id(value.__dict__)] = type(value).__name__
             self._see(value.__dict__)
-        for kind in type(value).__mro__:
-            for name in getattr(kind, "__slots__", ()):
-                if hasattr(value, name) and not name.startswith("__"):
+        for base in kind.__mro__:
+            for name in getattr(base, "__slots__", ()):
+                if not name.startswith("__") and _has(value, name):
                     self._attribute(value, name)
 
     def _see_class(self, kind: type) -> None:
         """Watch what a class of somebody holds: its functions, and what all its objects share."""
-        if id(kind) not in self.kept and kind.__module__.partition(".")[0] not in OWN:
+        if id(kind) not in self.kept and _package(kind.__module__) not in OWN:
             self.kept[id(kind)] = kind
+            self.classes.append(kind)
             self._content(vars(kind).values())
 
 
@@ -293,6 +329,17 @@ def _is_same(one: Any, other: Any) -> bool:
     if one is other:
         return True
     return isinstance(one, NUMBERS) and type(one) is type(other) and bool(one == other)
+
+
+def _package(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _has(value: Any, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:  # of an attribute that somebody computes
+        return False
 
 
 def _is_full(cell: Any) -> bool:
