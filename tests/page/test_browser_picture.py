@@ -63,6 +63,40 @@ def test_a_picture_that_is_too_tall_follows_what_is_computed(chrome, tmp_path):
     assert len(tops) > 1
 
 
+def test_all_parts_of_other_steps_are_faint(opened):
+    find(opened, "#modules .choice button:nth-child(2)").click()
+    wait(opened, "return drawn.open === null")
+    run(opened, "go(1, -1)")
+    for word, steps in (("tanh", 4), ("Σ", 16)):
+        faint, seen = run(
+            opened,
+            f"""const all = [...view.querySelectorAll('[data-s=f].v')]
+                .filter(x => x.textContent === '{word}');
+            return [all.filter(x => x.classList.contains('faint')).length, all.length]""",
+        )
+        assert seen >= steps and faint / seen > 0.7, word
+
+
+def test_a_text_that_a_picture_hides_is_not_on_the_page(chrome, tmp_path):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    opened = open_page(chrome, tg.show(tg.sum((tg.tanh(x) - 1) ** 2)), tmp_path / "one.html")
+    ones = """return ['f', 'a'].map(side => [...view.querySelectorAll(`[data-s=${side}] text`)]
+        .filter(x => x.textContent === '1').length)"""
+    assert run(opened, ones) == [1, 0]
+
+
+def test_a_text_fits_into_its_box_when_it_is_computed_too(chrome, tmp_path):
+    embedding = tg.nn.Embedding(27, 3, seed=0)
+    loss = tg.nn.squared_error(embedding(np.arange(11, 21)), np.zeros((10, 3)))
+    opened = open_page(chrome, tg.show(loss), tmp_path / "tokens.html")
+    over = """const box = view.querySelector('.v.now'), text = box.querySelector('text');
+        const [inside, around] = [text, box.querySelector('polygon, path')]
+            .map(x => x.getBoundingClientRect());
+        return [text.textContent, inside.width - around.width]"""
+    said, more = run(opened, over)
+    assert said.startswith("[11, 12") and more <= 0
+
+
 def resize(chrome, wide, high):
     size = {"width": wide, "height": high, "deviceScaleFactor": 1, "mobile": False}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

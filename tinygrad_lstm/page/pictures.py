@@ -134,6 +134,8 @@ class Pictures:
     def _vertex(self, vertex: Vertex) -> dict[str, Any]:
         signal, step = place_of(vertex.name, self.signals)
         data: dict[str, Any] = {"signal": signal, "says": _words(vertex)}
+        if step is None and vertex.step is not None:
+            step = vertex.step[1]
         if step is not None:
             data["step"] = step
         if vertex.role is Role.MODULE:

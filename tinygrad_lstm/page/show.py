@@ -86,6 +86,7 @@ def show(
     answers : bool
         Whether the page holds numbers and the backward pass. A page without answers can be given
         to students: no right number, no backward equation and no adjoint network is in the file.
+        The first mistake is told in words, without its factor.
     title : str
 
     Returns

@@ -18,7 +18,7 @@ KEPT = {  # attributes of a shape, besides its colours
     "ellipse": ("cx", "cy", "rx", "ry"), "text": ("x", "y", "text-anchor", "font-size"),
 }  # fmt: skip
 COLORS = ("fill", "stroke", "stroke-width", "stroke-dasharray")
-UNSEEN = (None, "none", "transparent")
+UNSEEN = (None, "none", "transparent", "#fffffe")  # the last one is Graphviz' word for none
 TALL = 0.8  # height for width of a picture whose adjoint network stands beside the network
 GAP, MARGIN = 20.0, 4.0  # points
 
@@ -89,7 +89,7 @@ def _group(group: ET.Element, arcs: Mapping[tuple[int, int], int]) -> ET.Element
         kept = {name: _round(shape.get(name, "")) for name in KEPT[kind] if name in shape.attrib}
         kept |= {name: shape.get(name, "") for name in COLORS if name in shape.attrib}
         if kind == "text":
-            if shape.get("fill") in ("none", "transparent"):
+            if shape.get("fill", "black") in UNSEEN:
                 continue
             if "Mono" in shape.get("font-family", ""):
                 kept["class"] = "c"
