@@ -33,7 +33,9 @@ def minimize(
     """Find parameters at which a loss is least, by one of SciPy's methods.
 
     The gradient, the products with the exact Hessian, and the Jacobian of residuals come from the
-    tape. The methods take the whole of the data at once; for batches see `SGD` and the like.
+    tape; of residuals (..., B, m) whose B samples do not lead to one another, the Jacobian takes a
+    backward pass for all samples together. The methods take the whole of the data at once; for
+    batches see `SGD` and the like.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ from ..engine.tape import history, pull_back
 from ..engine.tensor import Tensor, constant
 from ..errors import ChangedError, GradientError, ShapeError
 from .options import parameters
+from .samples import by_samples, samples
 
 
 class Vector:
@@ -132,6 +133,7 @@ class Objective(Vector):
         self.loss_of = function(f"{who}: loss_of", loss_of, "a function that returns a loss")
         self._at: np.ndarray | None = None  # where the slopes were recorded
         self._slopes: list[Tensor | None] = []
+        self._has_samples = True  # until the residuals are seen to have none
 
     def record(self, x: np.ndarray) -> Any:
         """Place a vector, and return what the loss is there."""
@@ -170,6 +172,12 @@ class Objective(Vector):
         """Return the derivative of the residuals at a vector; of shape (count, size)."""
         out = self._residuals(x)
         self.check_dependence("the residuals", [out])
+        fewest = min(out.size, self.size)
+        if self._has_samples and out.size // samples(out) + 1 < fewest:
+            jacobian = by_samples(self.params, out, lambda ct: self.gradient([out], [ct]))
+            if jacobian is not None:
+                return jacobian
+            self._has_samples = False
         return self.rows(out) if out.size <= self.size else self.columns(out)
 
     def _residuals(self, x: np.ndarray) -> Tensor:
