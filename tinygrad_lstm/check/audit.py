@@ -83,8 +83,9 @@ def audit(
     source : path of a Python file, optional
         The author's own program, with the same numbers. It is run, and its assignments are
         recorded: nobody has to hand over each gradient. A variable of the forward pass is matched
-        to the signal that has its numbers; a gradient by its name (``dh`` for ``h``), by its
-        numbers, or by its place. The result says what was matched.
+        to the signal that has its numbers; a gradient by its numbers, as they follow from those
+        before it, or else by its name (``dh`` for ``h``), or its place. The result says what was
+        matched.
     seconds : float
         Of processor time, after which no more mistakes are looked for; the result says so.
 

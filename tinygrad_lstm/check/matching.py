@@ -1,49 +1,26 @@
 """The variables of an author's program as the signals of a network: which variable is which δ.
 
-Knows recordings and named signals; judges nothing. A variable of the forward pass is a signal if it
-has its numbers. A gradient is that of a signal if its name says so (``dh`` for ``h``), if its
-numbers follow from the gradients that are known already, or if it is made from them where the
-signal's gradient is.
+Knows targets, evidence and what names say; judges nothing. Numbers come before names: a variable
+that has the numbers of a gradient, as they follow from the gradients before it, is that gradient.
+Only where no numbers fit, a gradient is that of a signal if its name says so (``dh`` for ``h``), or
+if it is made from others where the signal's gradient is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.kind import Kind
-from ..network.signal import Signal
 from ..network.view import View
-from .families import CARRIES, Family, forms, gradient_of
-from .layout import AS_IS, SAME, Layout, find_block, find_layout, is_same
+from .evidence import Evidence
+from .families import CARRIES, Family, carried, gradient_of, spelling_of
 from .recording import Recording
-from .trials import Trials
+from .targets import Target, find_targets, find_variables, find_wholes, operands
 
-
-@dataclass(eq=False)
-class Target:
-    """A signal whose gradient is looked for: at all steps, if it has steps.
-
-    A packed signal has parts, which are targets too; each knows its signals at the steps.
-    """
-
-    name: str
-    steps: list[str]
-    values: list[np.ndarray]
-    variables: set[str] = field(default_factory=set)
-    layout: Layout = AS_IS
-    family: Family | None = None
-    gradients: list[np.ndarray] = field(default_factory=list)
-    how: str = ""
-    parts: list[Target] = field(default_factory=list)
-    packed: list[Signal] = field(default_factory=list)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values[0].shape
+MOST_TRIALS = 6  # candidates for one gradient that are compared by what follows from them
 
 
 @dataclass(frozen=True)
@@ -77,6 +54,29 @@ class Matching:
     has_numbers: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A family that may be the gradient of a target.
+
+    Attributes
+    ----------
+    target : Target
+    family : Family
+    gradients : list of array
+        The family's numbers at the target's steps.
+    count : int
+        At how many steps they are as expected.
+    rank : int
+        How well the family's name fits; 0 if it does not.
+    """
+
+    target: Target
+    family: Family
+    gradients: list[np.ndarray]
+    count: int
+    rank: int
+
+
 def match(view: View, recording: Recording) -> Matching:
     """Return which recorded variables are the gradients of which signals."""
     return _Matcher(view, recording).matching()
@@ -85,176 +85,227 @@ def match(view: View, recording: Recording) -> Matching:
 class _Matcher:
     def __init__(self, view: View, recording: Recording) -> None:
         self.view, self.recording = view, recording
-        groups: dict[tuple[str, int, str], Family] = {}
+        groups: dict[tuple[object, ...], Family] = {}
         for one in recording.assignments:
-            key = one.site.function, one.site.line, one.site.target
-            groups.setdefault(key, Family(one.site, [])).assignments.append(one)
-        self.families = list(groups.values())
+            site = one.site
+            key = site.function, site.line, site.target, site.is_whole
+            groups.setdefault(key, Family(site, [])).assignments.append(one)
         self.order = {id(one): at for at, one in enumerate(recording.assignments)}
-        self.targets = self._targets()
-        self.wholes = self._wholes()
+        self.families = [*groups.values(), *carried(list(groups.values()))]
+        self.targets = find_targets(view)
+        self.wholes = find_wholes(view, self.targets)
+        places = {id(target): at for at, target in enumerate(self.targets)}
+        self.all = sorted(  # a whole before its parts
+            [*self.wholes, *self.targets],
+            key=lambda x: places[id(x)] if not x.parts else min(places[id(p)] for p in x.parts),
+        )
+        find_variables(self.targets, self.wholes, self.families)
+        self.operands = operands(view, self.targets)
+        self.spelling = spelling_of(
+            (target.variables for target in self.targets if len(target.steps) == 1),
+            {family.word for family in self.families},
+        )
+        self.replaced = set(self._replaced_ones())
+        self.right: set[int] = set()  # targets without a name whose gradient is as expected
 
     def matching(self) -> Matching:
-        self._match_values()
-        for whole in self.wholes:
-            self._match_by_name(whole)
-            for part in whole.parts if whole.family is not None else ():
-                part.family, part.how = whole.family, whole.how
-                pairs = zip(part.packed, whole.gradients, strict=True)
-                part.gradients = [signal.of(gradient) for signal, gradient in pairs]
-        for target in self.targets:
-            if target.family is None:
-                self._match_by_name(target)
-        count = -1
-        while count != (count := sum(target.family is not None for target in self.targets)):
-            self._match_by_chain()
-        hand: dict[str, np.ndarray] = {}
-        for target in self.targets:
-            if target.family is not None:
-                hand |= self._named(target)
+        self._assign()
+        taken = [target for target in self.targets if target.family is not None]
         packed = {id(x) for whole in self.wholes if whole.family is not None for x in whole.parts}
-        alone = [target for target in self.targets if id(target) not in packed]
+        alone = [target for target in taken if id(target) not in packed]
         variables = {
             target.name: f"{target.family.site.target} (line {target.family.site.line})"
-            for target in (*alone, *self.wholes) if target.family is not None
-        }  # fmt: skip
-        used = {target.family.site.target for target in self.targets if target.family is not None}
+            for target in (*alone, *self.wholes)
+            if target.family is not None and id(target) not in self.right
+        }
+        used = {target.family.site.target for target in taken if target.family is not None}
         unused = dict.fromkeys(
             family.site.target
             for family in self.families
             if family.gradient_of and family.site.target not in used
         )
-        unmatched = tuple(target.name for target in self.targets if target.family is None)
+        unmatched = [x.name for x in self.targets if x.family is None and x.has_name]
         has_numbers = any(target.variables for target in self.targets)
-        error, is_cut = self.recording.error, self.recording.is_cut
-        return Matching(hand, variables, unmatched, tuple(unused), error, is_cut, has_numbers)
+        return Matching(
+            self._hand(), variables, tuple(unmatched), tuple(unused), self.recording.error,
+            self.recording.is_cut, has_numbers,
+        )  # fmt: skip
 
-    def _named(self, target: Target) -> dict[str, np.ndarray]:
+    def _replaced_ones(self) -> Iterator[int]:
+        """Yield the ids of families whose variable is assigned again later, not by adding to it."""
+        last: dict[tuple[str, str], Family] = {}
+        for family in self.families:
+            if family.is_carried or not family.assignments[-1].value.any():
+                continue
+            key = family.site.function, family.site.target
+            pair = (last[key], family) if key in last else (family,)
+            *old, last[key] = sorted(pair, key=lambda x: self.order[id(x.assignments[-1])])
+            yield from map(id, old)
+
+    def _hand(self, more: _Candidate | None = None) -> dict[str, np.ndarray]:
+        """Return the gradients that are matched, and those of a candidate, by their names."""
+        hand: dict[str, np.ndarray] = {}
+        for target in self.targets:
+            if target.family is not None and id(target) not in self.right:
+                hand |= self._named(target, target.gradients)
+        return hand if more is None else hand | self._named(more.target, more.gradients)
+
+    def _named(self, target: Target, gradients: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the gradient of a target by its name: of all steps at once where that can be."""
-        whole = np.stack(target.gradients)
+        whole = np.stack(gradients)
         known = self.view.signals
         if len(target.steps) > 1 and target.name in known:
             signal = known[target.name]
             if signal.shape == whole.shape:
                 return {target.name: whole}
-        return dict(zip(target.steps, target.gradients, strict=True))
+        return dict(zip(target.steps, gradients, strict=True))
 
-    def _targets(self) -> list[Target]:
-        groups: dict[str, list[str]] = {}
-        for name in self.view.named:
-            groups.setdefault(self.view.sequence.get(name, name), []).append(name)
-        targets = []
-        for name, steps in groups.items():
-            steps = sorted(steps, key=lambda step: self.view.at[step][1] or 0)
-            values = [np.asarray(self.view.signals[step].value, float) for step in steps]
-            if len({value.shape for value in values}) == 1 and values[0].size:
-                targets.append(Target(name, steps, values))
-        return sorted(targets, key=lambda target: -self.view.at[target.steps[0]][0])
+    # --- which family is which gradient ----------------------------------------------------------
 
-    def _wholes(self) -> list[Target]:
-        """Return the packed signals, such as the weights of all gates side by side."""
-        groups: dict[str, list[str]] = {}
-        for name in self.view.signals.parts:
-            groups.setdefault(name.partition("[")[0], []).append(name)
-        of_step = {step: target for target in self.targets for step in target.steps}
-        wholes = []
-        for name, steps in groups.items():
-            rows = [self.view.signals.parts[step] for step in steps]
-            parts = [of_step.get(signal.name) for signal in rows[0]]
-            known = [part for part in parts if part is not None]
-            if len(known) != len(parts) or any(len(part.steps) != len(steps) for part in known):
-                continue
-            whole = Target(name, steps, [row[0].tensor.data for row in rows], parts=known)
-            for number, part in enumerate(known):
-                part.packed = [row[number] for row in rows]
-            wholes.append(whole)
-        return wholes
-
-    # --- the forward pass, by its numbers --------------------------------------------------------
-
-    def _match_values(self) -> None:
-        """Note the variables that have the numbers of a signal."""
-        every = [(family, one) for family in self.families for one in family.assignments]
-        sums = np.array([one.value.sum() for _, one in every])
-        order = np.argsort(sums, kind="stable")
-        ordered = sums[order]
-        for target in (*self.targets, *self.wholes):
-            values = [target.values[0], *target.values[-1:]]
-            if len(target.values) > 1:
-                values = [*values, np.stack(target.values)]
-            for value in values:
-                if not np.abs(value).max(initial=0.0):
-                    continue
-                off = SAME * max(float(np.abs(value).sum()), 1e-300)
-                first, last = np.searchsorted(ordered, [value.sum() - off, value.sum() + off])
-                for at in order[first:last]:
-                    family, one = every[at]
-                    layout = find_layout(one.value, value)
-                    if layout is not None:
-                        if not target.variables:
-                            target.layout = layout
-                        target.variables.add(family.word)
-        turned = [target.layout.is_turned for target in self.targets if target.variables]
-        is_turned = sum(turned) > len(turned) / 2
-        for target in (*self.targets, *self.wholes):
-            if not target.variables:
-                target.layout = Layout(is_turned)  # as most are
-        in_wholes = [part for whole in self.wholes if whole.variables for part in whole.parts]
-        for target in self.targets:
-            if not target.variables and target not in in_wholes:
-                self._match_block(target)
-
-    def _match_block(self, target: Target) -> None:
-        """Note the variable of which a signal is a block."""
-        value = target.values[0]
-        if not np.abs(value).max(initial=0.0):
-            return
-        for family in self.families:
-            for one in family.assignments:
-                layout = find_block(one.value, value)
-                if layout is not None:
-                    target.layout = layout
-                    target.variables.add(family.word)
-                    return
-
-    # --- gradients -------------------------------------------------------------------------------
-
-    def _match_by_name(self, target: Target) -> None:
-        """Take the gradient whose name says that it is the target's."""
-        own = target.name.split(".")
-        names = {*target.variables, "".join(own[-2:]), "_".join(own[-2:])}
-        if not any(target in whole.parts and target.name.startswith(f"{whole.name}.")
-                   for whole in self.wholes):  # fmt: skip
-            names.add(own[-1])  # and not o for U.o
-        for are_exact in (True, False):
-            wanted = {form for name in names for form in forms(name, are_exact)}
-            several = [
-                family
-                for family in self.families
-                if wanted & set(forms(family.gradient_of, are_exact))
-                and not CARRIES.search(family.word)
-            ]
-            family = self._choose(target, several)
-            if family is not None:
-                goal = self._made_before(target, family)
-                if goal.family is None:
-                    self._take(goal, family, "name")
+    def _assign(self) -> None:
+        self.factor = self._common_factor()
+        evidence = self._evidence()
+        while True:
+            for one in self._right_ones(evidence):
+                self._take(one)
+                if not one.target.has_name:
+                    self.right.add(id(one.target))
+            likely = self._likely_one(evidence) or self._one_in_place(evidence)
+            if likely is None:
                 return
+            self._take(likely)
+            evidence = self._evidence()
 
-    def _choose(self, target: Target, several: Sequence[Family]) -> Family | None:
-        """Return the family that holds the whole gradient: the last before it is read."""
-        several = [family for family in several if self._values(target, family) is not None]
-        last: dict[tuple[str, str], Family] = {}
-        for family in sorted(several, key=lambda family: family.site.line):
-            key = family.site.function, family.site.target
-            reader = self._first_reader(last[key]) if key in last else None
-            if reader is None or family.site.line <= reader:
-                last[key] = family
-        return max(
-            last.values(),
-            key=lambda family: (family.site.is_added, self.order[id(family.assignments[-1])]),
-            default=None,
+    def _evidence(self, more: _Candidate | None = None) -> Evidence:
+        return Evidence(self.view, self._hand(more), self.factor)
+
+    def _common_factor(self) -> float:
+        """Return what most gradients are multiplied by: 3 where the mean over 3 is left out."""
+        evidence = Evidence(self.view, {})
+        counts = Counter[float]()
+        for target in self.all:
+            factors = [
+                factor
+                for family in self.families
+                if self._rank(target, family)
+                and not (target.is_leaf and id(family) in self.replaced)
+                for factor in evidence.factors(target, family)
+            ]
+            counts.update(set(factors))
+        (factor, count), *_ = [*counts.most_common(1), (1.0, 0)]
+        return factor if count > max(1, counts[1.0]) else 1.0
+
+    def _take(self, one: _Candidate) -> None:
+        target = one.target
+        target.family, target.gradients = one.family, one.gradients
+        for part in target.parts:
+            pairs = zip(part.packed, one.gradients, strict=True)
+            part.family, part.gradients = one.family, [signal.of(x) for signal, x in pairs]
+
+    def _open(self) -> list[Target]:
+        """Return the targets without a gradient, in the order of the backward pass."""
+        return [
+            target
+            for target in self.all
+            if target.family is None and all(part.family is None for part in target.parts)
+        ]
+
+    def _free(self, target: Target | None = None) -> list[Family]:
+        """Return the families that are no gradient yet; blocks may share one."""
+        used = {
+            id(other.family)
+            for other in self.targets
+            if other.family is not None and not (other.is_block and target and target.is_block)
+        }
+        return [family for family in self.families if id(family) not in used]
+
+    def _right_ones(self, evidence: Evidence) -> list[_Candidate]:
+        """Return the candidates that are as expected at all steps, one for each target."""
+        several = [
+            one
+            for target in self._open()
+            for one in self._candidates(target, evidence)
+            if one.count == len(target.steps)
+        ]
+        best: list[_Candidate] = []
+        used: set[int] = set()
+        several.sort(key=lambda one: (bool(one.target.parts), *self._preference(one)), reverse=True)
+        for one in several:
+            own = {id(one.target), *map(id, one.target.parts)}
+            own |= set() if one.target.is_block else {id(one.family)}
+            if not used & own:
+                used |= own
+                best.append(one)
+        return best
+
+    def _candidates(self, target: Target, evidence: Evidence) -> list[_Candidate]:
+        several = []
+        for family in self._free(target):
+            if target.is_leaf and id(family) in self.replaced:
+                continue  # what the program ends with is its gradient of a parameter
+            count, gradients = evidence.reading(target, family)
+            if gradients is not None:
+                rank = self._rank(target, family)
+                if count or rank:
+                    several.append(_Candidate(target, family, gradients, count, rank))
+        named = [one for one in several if one.rank > 1] if target.is_leaf else []
+        return named or several  # a parameter's gradient is what people call by its name
+
+    def _preference(self, one: _Candidate) -> tuple[float, ...]:
+        last = one.family.assignments[-1]
+        return one.rank, one.family.site.is_added, self.order.get(id(last), -1)
+
+    def _likely_one(self, evidence: Evidence) -> _Candidate | None:
+        """Return the likeliest candidate of the first target that has one."""
+        elsewhere = evidence.right_elsewhere(self._free(), self._open())
+        for target in self._open():
+            several = [
+                one
+                for one in self._candidates(target, evidence)
+                if (one.count and (one.rank or self._has_followers(one)))
+                or (target.is_leaf and one.rank > 1)
+                or (one.rank and id(one.family) not in elsewhere)
+            ]
+            both = [one for one in several if one.count and one.rank]
+            several = both or [one for one in several if one.count] or several
+            top = max((one.rank for one in several), default=0)
+            best = self._best([one for one in several if one.rank == top])
+            if best is not None:
+                return self._before(best, evidence)
+        return None
+
+    def _best(self, several: Sequence[_Candidate]) -> _Candidate | None:
+        """Return the candidate from which most other variables follow."""
+        ordered = sorted(several, key=self._preference, reverse=True)[:MOST_TRIALS]
+        if len(ordered) < 2:
+            return ordered[0] if ordered else None
+        counts = [self._followers(one) for one in ordered]
+        if max(counts) == min(counts):
+            return self._last(ordered)
+        return ordered[counts.index(max(counts))]
+
+    def _has_followers(self, one: _Candidate) -> bool:
+        site, word = one.family.site, one.family.word
+        return not site.is_added and not CARRIES.search(word) and self._followers(one) > 0
+
+    def _followers(self, one: _Candidate) -> int:
+        """Return how many gradients follow from a candidate."""
+        evidence = self._evidence(one)
+        return sum(
+            other.count == len(other.target.steps) and other.family is not one.family
+            for other in self._right_ones(evidence)
+            if other.target is not one.target
         )
+
+    def _last(self, several: Sequence[_Candidate]) -> _Candidate:
+        """Return the candidate that holds the whole gradient: the last before it is read."""
+        last: dict[tuple[str, str], _Candidate] = {}
+        for one in sorted(several, key=lambda one: one.family.site.line):
+            key = one.family.site.function, one.family.site.target
+            reader = self._first_reader(last[key].family) if key in last else None
+            if reader is None or one.family.site.line <= reader:
+                last[key] = one
+        return max(last.values(), key=self._preference)
 
     def _first_reader(self, family: Family) -> int | None:
         """Return the first line below a site that reads its variable for another one."""
@@ -268,117 +319,73 @@ class _Matcher:
         ]
         return min(lines, default=None)
 
-    def _made_before(self, target: Target, family: Family) -> Target:
-        """Return the signal that the target is a function of, if the gradient is that of it.
+    # --- what names say --------------------------------------------------------------------------
+
+    def _rank(self, target: Target, family: Family) -> int:
+        """Return how well a family's name fits the gradient of a target; 0 if it does not."""
+        if CARRIES.search(family.word) or not target.has_name:
+            return 0
+        own = target.name.split(".")
+        names = {*target.variables, "".join(own[-2:]), "_".join(own[-2:])}
+        if not any(target in whole.parts and target.name.startswith(f"{whole.name}.")
+                   for whole in self.wholes):  # fmt: skip
+            names.add(own[-1])  # and not o for U.o
+        return self.spelling.rank(family, names, target.paths)
+
+    def _before(self, one: _Candidate, evidence: Evidence) -> _Candidate:
+        """Return the same of the signal that the target is a function of, if it is that.
 
         ``df = dc * c_prev * f * (1 - f)`` reads f: it has the slope in it already.
         """
+        target, family = one.target, one.family
+        before = self.operands.get(id(target))
+        if one.count or before is None or before.family is not None:
+            return one
         deltas = {x.family.root for x in self.targets if x.family is not None}
         reads = family.site.reads
         is_from_delta = bool(deltas & reads) or any(gradient_of(name) for name in reads)
-        before = self._operand(target)
         has_slope = any(  # which comes later: dz = df * f * (1 - f)
             family.root in other.site.reads and target.variables & other.site.reads
             for other in self.families
             if other.root != family.root
         )
-        if before is not None and is_from_delta and target.variables & reads and not has_slope:
-            return before
-        return target
+        if not is_from_delta or not target.variables & reads or has_slope:
+            return one
+        count, gradients = evidence.reading(before, family)
+        return one if gradients is None else _Candidate(before, family, gradients, count, 0)
 
-    def _operand(self, target: Target) -> Target | None:
-        """Return the signal that one is an elementwise function of."""
-        if target.parts:
-            return None
-        network = self.view.network
-        wires = {self.view.places.at[x.steps[0]][0]: x for x in self.targets}
-        wire = self.view.places.at[target.steps[0]][0]
-        node = network.source(wire)
-        if node.kind is not Kind.ELEMENTWISE:
-            return None
-        for operand in node.inputs:
-            for place, other in wires.items():
-                if network.source(place) is network.source(operand) and other is not target:
-                    return other if other.shape == target.shape else None
-        return None
+    # --- what is made where ----------------------------------------------------------------------
 
-    def _take(self, target: Target, family: Family, how: str) -> None:
-        gradients = self._values(target, family)
-        if gradients is not None:
-            target.family, target.gradients, target.how = family, gradients, how
-
-    def _values(self, target: Target, family: Family) -> list[np.ndarray] | None:
-        """Return a family's values as the gradients of a target's steps; None if none fit."""
-        count, ones = len(target.steps), family.assignments
-        if count == 1:
-            array = target.layout.of(ones[-1].value, target.shape)
-            return None if array is None else [array]
-        for value in (
-            (ones[-1].value, np.moveaxis(ones[-1].value, -1, 0)) if ones[-1].value.ndim else ()
-        ):
-            rows = [target.layout.of(row, target.shape) for row in value]
-            whole = [row for row in rows if row is not None]
-            if len(value) == count and len(whole) == count:
-                return whole
-        if len(ones) != count:
-            return None
-        steps = [one.steps[0] if one.steps else -1 for one in ones]
-        first = min(steps)
-        if sorted(steps) != list(range(first, first + count)):
-            steps, first = list(range(count - 1, -1, -1)), 0  # the pass goes backwards
-        values: dict[int, Any] = {
-            step - first: target.layout.of(one.value, target.shape)
-            for step, one in zip(steps, ones, strict=True)
-        }
-        arrays = [values[step] for step in range(count)]
-        return None if any(array is None for array in arrays) else arrays
-
-    def _match_by_chain(self) -> None:
-        """Take gradients that follow from those known, or are made from them in their place."""
-        hand = {
-            name: gradient
-            for target in self.targets
-            for name, gradient in zip(target.steps, target.gradients)
-        }
-        answers = self.view.answers(hand)
-        trials = Trials(self.view.adjoint, answers, True)
-        used = {id(target.family) for target in self.targets}
-        free = [family for family in self.families if id(family) not in used]
-        for target in [target for target in self.targets if target.family is None]:
-            wire, step = self.view.at[target.steps[0]]
-            expected = trials.known.get(wire)
-            right = [] if expected is None else expected if step is not None else [expected]
-            for family in free if len(right) else ():
-                values = self._values(target, family)
-                if values is None or not any(np.abs(value).max(initial=0.0) for value in values):
-                    continue
-                if all(is_same(*pair) for pair in zip(values, right, strict=False)):
-                    self._take(target, family, "numbers")
-                    return
-        for target in [target for target in self.targets if target.family is None]:
+    def _one_in_place(self, evidence: Evidence) -> _Candidate | None:
+        """Return a family that is made from known gradients where a target's gradient is."""
+        free = self._free()
+        elsewhere = evidence.right_elsewhere(free, self._open())
+        for target in [x for x in self.targets if x.family is None and x.has_name]:
             above = [other for other in self._above(target) if other.family is not None]
             roots = {other.family.root for other in above if other.family is not None}
             several = [
-                family
+                (family, gradients)
                 for family in free
                 if family.site.reads & roots
                 and not CARRIES.search(family.word)
                 and family.root not in roots
                 and not family.site.is_added
                 and (family.gradient_of or family.word == family.root)
-                and self._values(target, family) is not None
+                and id(family) not in elsewhere
+                and (gradients := evidence.reading(target, family)[1]) is not None
             ]
             wire, _ = self.view.at[target.steps[0]]
             others = [other for other in self.targets if self.view.at[other.steps[0]][0] != wire
-                      and other.family is None and other.shape == target.shape
+                      and other.family is None and other.shape == target.shape and other.has_name
                       and set(map(id, self._above(other))) & set(map(id, above))]  # fmt: skip
-            if len({family.site.target for family in several}) == 1 and not others:
-                self._take(target, several[-1], "place")
-                return
+            if len({family.site.target for family, _ in several}) == 1 and not others:
+                family, gradients = several[-1]
+                return self._before(_Candidate(target, family, gradients, 0, 0), evidence)
+        return None
 
     def _above(self, target: Target) -> list[Target]:
         """Return the signals from whose gradients that of a signal is made."""
-        wires = {self.view.at[other.steps[0]][0]: other for other in self.targets}
+        wires = {self.view.at[x.steps[0]][0]: x for x in self.targets if x.has_name}
         maker, above = self.view.adjoint.maker, dict[int, Target]()
         seen, waiting = set[int](), [self.view.at[target.steps[0]][0]]
         while waiting:

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from traceback import walk_tb
@@ -43,6 +43,8 @@ class Site:
         Whether it adds to what was there (``+=``).
     reads : frozenset of str
         The names on the right side.
+    is_whole : bool
+        Whether it assigns to an entry, and the array is meant, as it stands at the end.
     """
 
     function: str
@@ -50,6 +52,7 @@ class Site:
     target: str
     is_added: bool
     reads: frozenset[str]
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,7 @@ class _Notes(ast.NodeTransformer):
         if index is not None:
             is_part = any(isinstance(x, ast.Slice) for x in ast.walk(index))
             arguments.append(ast.Constant(...) if is_part else _as_read(index))
+            arguments.append(_as_read(_without_indices(target)))
         note = ast.Expr(ast.Call(ast.Name(NOTE, ast.Load()), arguments, []))
         for part in ast.walk(note):
             ast.copy_location(part, node)
@@ -227,6 +231,13 @@ def _name_and_index(target: ast.expr) -> tuple[str, ast.expr | None]:
     return ast.unparse(target), None
 
 
+def _without_indices(target: ast.expr) -> ast.expr:
+    """Return what is indexed: ``dW`` of ``dW[i][j]``."""
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return target
+
+
 class _Notebook:
     """Runs a program, and keeps what it assigns."""
 
@@ -236,6 +247,9 @@ class _Notebook:
         self.entries = 0
         self.is_cut = False
         self.blank: dict[tuple[str, int, str], tuple[Site, np.ndarray]] = {}
+        self.lines: dict[tuple[str, str], int] = {}  # of the last one by this name
+        self.renewed: set[tuple[str, int, str]] = set()
+        self.filled: dict[int, Assignment] = {}  # by the array's id; the array is held, not copied
 
     def run(self, code: Any) -> Recording:
         before, error, line = sys.path[:], "", 0
@@ -254,13 +268,28 @@ class _Notebook:
                 line = lines[-1] if lines else 0
         finally:
             sys.path[:] = before
-        for site, array in self.blank.values():  # as they are filled at the end
+        single = [self.blank[key] for key in self.blank if key not in self.renewed]
+        for site, array in single:  # as they are filled at the end
+            self.filled.pop(id(array), None)
             if array.any():
                 self._keep(site, array, ())
+        for one in self.filled.values():
+            self._keep(one.site, one.value, one.steps)
         return Recording(self.assignments, self.is_cut, error, line)
 
-    def note(self, number: int, value: Any, index: Any = None) -> None:
-        """Keep a copy of what a site has assigned; a dictionary's entries one by one."""
+    def note(self, number: int, value: Any, index: Any = None, whole: Any = None) -> None:
+        """Keep a copy of what a site has assigned; a dictionary's entries one by one.
+
+        Parameters
+        ----------
+        number : int
+            Of the site.
+        value : anything
+        index : anything, optional
+            Of the target, if it has one.
+        whole : anything, optional
+            What is indexed: as it stands at the end, it is kept too.
+        """
         site = self.sites[number]
         if isinstance(value, Mapping):
             for key in [key for key in value if isinstance(key, str)]:
@@ -269,15 +298,36 @@ class _Notebook:
                 self._hold(of, value[key])
                 self._keep(of, value[key], ())
             return
-        if index is None:
+        if isinstance(index, str):
+            site = replace(site, target=f"{site.target}[{index!r}]")
+        if index is None or isinstance(index, str):
+            self._let_go(site, value)
             self._hold(site, value)
-        steps = (int(index),) if isinstance(index, int | np.integer) else ()
-        self._keep(site, value, steps or tuple(self._steps(sys._getframe(1))))
+        around = tuple(self._steps(sys._getframe(1)))
+        if isinstance(whole, np.ndarray) and len(self.filled) < MOST:
+            name = site.target.partition("[")[0]
+            of = replace(site, target=name, is_added=False, is_whole=True)
+            self.filled.setdefault(id(whole), Assignment(of, whole, around))
+        self._keep(site, value, (int(index),) if isinstance(index, int | np.integer) else around)
+
+    def _let_go(self, site: Site, value: Any) -> None:
+        """Keep an array that was filled as it is now, if its name stands for another one."""
+        line = self.lines.get((site.function, site.target), site.line)
+        key = site.function, line, site.target
+        if line != site.line and key in self.blank and self.blank[key][1] is not value:
+            of, array = self.blank.pop(key)
+            self.filled.pop(id(array), None)
+            if array.any():
+                self._keep(of, array, ())
 
     def _hold(self, site: Site, value: Any) -> None:
         """Remember an array of zeros, which may be filled entry by entry, or by a function."""
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and not value.any():
-            self.blank[site.function, site.line, site.target] = site, value
+            key = site.function, site.line, site.target
+            if key in self.blank:
+                self.renewed.add(key)  # at each step, say
+            self.blank[key] = site, value
+            self.lines[site.function, site.target] = site.line
 
     def _keep(self, site: Site, value: Any, steps: tuple[int, ...]) -> None:
         try:
@@ -309,7 +359,7 @@ def to_bytes(recording: Recording) -> bytes:
     """Return a recording as the bytes of a .npz file, without an object in it."""
     sites: dict[Site, int] = {}
     rows = [[sites.setdefault(one.site, len(sites)), *one.steps] for one in recording.assignments]
-    table = [[x.function, x.line, x.target, x.is_added, sorted(x.reads)] for x in sites]
+    table = [[x.function, x.line, x.target, x.is_added, sorted(x.reads), x.is_whole] for x in sites]
     about = {"sites": table, "rows": rows, "is_cut": recording.is_cut, "error": recording.error,
              "line": recording.line}  # fmt: skip
     arrays = {f"a{at}": one.value for at, one in enumerate(recording.assignments)}
@@ -323,8 +373,8 @@ def from_bytes(content: bytes) -> Recording:
     with np.load(BytesIO(content), allow_pickle=False) as archive:
         about = json.loads(archive["about"].tobytes())
         sites = [
-            Site(function, line, target, is_added, frozenset(reads))
-            for function, line, target, is_added, reads in about["sites"]
+            Site(function, line, target, is_added, frozenset(reads), is_whole)
+            for function, line, target, is_added, reads, is_whole in about["sites"]
         ]
         assignments = [
             Assignment(sites[site], archive[f"a{at}"], tuple(steps))
