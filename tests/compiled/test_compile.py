@@ -114,6 +114,20 @@ def test_a_cell_of_ones_own_gives_the_numbers_of_the_tape():
 
 
 @needs_a_compiler
+def test_states_that_read_each_other_in_a_circle_give_the_numbers_of_the_tape():
+    a, b = drawn(3, name="a"), drawn(3, name="b")
+
+    def loss_of(x: Any) -> tg.Tensor:
+        outputs, one, other = [], a, b
+        for k in tg.steps(5):
+            outputs.append((one + other * other) * x[k])
+            one, other = tg.tanh(other), tg.sin(one)
+        return tg.sum(tg.stack(outputs) ** 2)
+
+    agrees(loss_of, [a, b], RNG.normal(size=(5, 3)))
+
+
+@needs_a_compiler
 def test_attention_gives_the_numbers_of_the_tape():
     net, Q = tg.nn.LSTM(3, 4, seed=0), drawn(4, 4, name="Q")
 
@@ -485,6 +499,25 @@ def test_a_wrong_program_is_found_on_the_recorded_numbers(monkeypatch):
     step(x).backward()
     np.testing.assert_allclose(x.grad, 1 - np.tanh(x.data) ** 2)
     assert "does not give what the tape gives" in step.report()
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("steps", [5, 80])
+def test_a_gradient_that_is_the_rounding_of_zero_is_compiled(steps, dtype):
+    """The softmax does not change with the bias of the keys."""
+    net = tg.nn.Attention(4, 2, seed=0, dtype=dtype)
+    x, keys = (RNG.normal(size=(n, 2, 4)).astype(dtype) for n in (steps, 6))
+    step = tg.compile(lambda x, keys: tg.sum(net(x, keys) ** 2), strict=True)
+    results = []
+    for way in (step.loss_of, step):
+        net.zero_grad()
+        way(x, keys).backward()
+        results.append([p.grad for p in net.parameters()])
+    largest = max(np.abs(δ).max() for δ in results[0])
+    for right, given in zip(*results, strict=True):
+        np.testing.assert_allclose(given, right, rtol=0, atol=1e4 * np.finfo(dtype).eps * largest)
+    assert np.abs(net.b_k.grad).max() < 1e2 * np.finfo(dtype).eps * largest
 
 
 @needs_a_compiler

@@ -82,6 +82,30 @@ def test_a_cell_of_ones_own_gives_the_gradients_of_the_tape(cell):
     gradients(recurrent(lambda x, h: CELLS[cell](x, h, W, U)))
 
 
+STATES = {  # what two or three states become, of what they were
+    "one after the other": lambda x, U, a, b, c: (tg.tanh(c), tg.sin(a), tg.tanh(x + c @ U)),
+    "in a circle": lambda x, U, a, b, c: (tg.tanh(b), tg.sin(a), c * x),
+    "in a circle of three": lambda x, U, a, b, c: (tg.tanh(c), tg.sin(a), tg.sin(b) * 0.5),
+    "in two circles": lambda x, U, a, b, c: (b * c, tg.sin(a), tg.tanh(a) * 0.5),
+    "by their parts": lambda x, U, a, b, c: (
+        tg.concatenate([b[1:], c[:1]]), tg.concatenate([a[2:], c[:2]]), tg.sin(a)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize("name", STATES)
+def test_states_read_the_gradients_that_the_step_was_given(name, is_read):
+    U, xs = drawn(3, 3, name="U"), drawn(5, 3)
+    states, outputs = [drawn(3, name=f"{n}_0") for n in "abc"], []
+    for k in tg.steps(5):
+        a, b, c = states
+        outputs.append(((a + 2) @ U + b * b + c) * xs[k])
+        states = STATES[name](xs[k], U, *states)
+        outputs += [c * states[0]] if is_read else []
+    gradients(tg.sum(tg.stack(outputs) ** 2))
+
+
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_network_of_the_gallery_gives_the_gradients_of_the_tape(picture):
     gradients(PICTURES[picture][0]())

@@ -114,7 +114,7 @@ class _CWriter:
         steps = Steps(self.schedule.counts[block.loop], block.is_reversed)
         before = self.put.body
         self.put.body = steps.body
-        for line in in_order(block, self.derivation.initial):
+        for line in in_order(block):
             self._line(line)
         self.put.body = before
         before += pack_matrices(steps.body, self.places.work)

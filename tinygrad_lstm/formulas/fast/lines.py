@@ -14,7 +14,6 @@ import numpy as np
 from ...engine.primitives import scatter
 from ...engine.symbol import ADD, ITEM, RESHAPE, TRANSPOSE, Symbol
 from ...network.parameters import Varying
-from ..derived import Initial
 from ..reader import Variable, leaves
 from .lifting import SWAPPED, Whole
 
@@ -180,12 +179,22 @@ def _counts(parts: Pieces, shape: tuple[int, ...]) -> np.ndarray:
     return counts
 
 
-def in_order(block: Block, initial: Iterable[Initial]) -> list[Line]:
-    """Return the lines of a step, with what it hands on last, the nearest state's first."""
-    distance = {x.delay: abs(x.state.offset or 0) for x in initial}
+def in_order(block: Block) -> list[Line]:
+    """Return the lines of a step, with what it hands on last, each before what it reads changes."""
     handed = [line for line in block.lines if line.is_handed]
-    handed.sort(key=lambda line: distance.get(line.signal.wire, 0))
-    return [line for line in block.lines if not line.is_handed] + handed
+    order = [line for line in block.lines if not line.is_handed]
+    while handed:
+        line = next((x for x in handed if not any(reads_handed(y, x) for y in handed)), handed[0])
+        handed.remove(line)
+        order.append(line)
+    return order
+
+
+def reads_handed(line: Line, other: Line) -> bool:
+    """Return whether a line reads what another line hands on, as it was handed to this step."""
+    return line is not other and any(
+        isinstance(leaf, Handed) and leaf.wire == other.signal.wire for leaf in leaves(line.formula)
+    )
 
 
 # --- which lines lead to which --------------------------------------------------------------------
@@ -213,6 +222,26 @@ def led_to(lines: list[Line], starts: list[Line]) -> list[Line]:
     positions = [n for n, line in enumerate(lines) if line in starts]
     reached = _reached(positions, _readers(lines))
     return [line for n, line in enumerate(lines) if n in reached]
+
+
+def in_reading_order(lines: list[Line]) -> list[Line]:
+    """Return lines of all steps at once, of which none leads to itself, behind what they read.
+
+    A line that reads the step before of another one may stand before it in a loop, and not here.
+    """
+    sources: dict[int, list[int]] = {n: [] for n in range(len(lines))}
+    for source, readers in _readers(lines).items():
+        for reader in readers:
+            sources[reader].append(source)
+    order: dict[int, None] = {}
+    waiting = [*reversed(range(len(lines)))]
+    while waiting:
+        missing = [n for n in sources[waiting[-1]] if n not in order]
+        if missing:
+            waiting.extend(missing)
+        else:
+            order[waiting.pop()] = None
+    return [lines[n] for n in order]
 
 
 def _readers(lines: list[Line]) -> dict[int, list[int]]:

@@ -116,9 +116,7 @@ class _FastProgram:
         yield from self._before_the_loop(block, count)
         yield f"for k in {f'reversed(range({count}))' if block.is_reversed else f'range({count})'}:"
         inside = [*self._rows(block)]
-        inside += [
-            text for line in in_order(block, self.derivation.initial) for text in self._step(line)
-        ]
+        inside += [text for line in in_order(block) for text in self._step(line)]
         yield from (textwrap.indent(text, INDENT) for text in inside)
 
     def _once(self, line: Line) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,13 @@ from .lines import (
     Key,
     Line,
     Schedule,
+    in_reading_order,
     is_row,
     is_view,
     key_of_signal,
     led_to,
     operations,
+    reads_handed,
     recurrent,
 )  # fmt: skip
 from .shorten import needed, share, write_out
@@ -221,6 +224,8 @@ class _Scheduler:
         if core:
             lines = [*self._taken_out(lines, core, loop)]
             core = recurrent(lines)
+            saved = [*self._saved(core, loop)]
+            lines, core = [*saved, *lines], [*saved, *core]
         after = led_to(lines, core)
         yield from self._at_once([x for x in lines if x not in core and x not in after], BEFORE)
         if core:
@@ -235,7 +240,7 @@ class _Scheduler:
 
     def _at_once(self, lines: list[Line], why: str = "") -> Iterator[Block]:
         """Return lines of a loop at all steps at once, or in a loop of their own."""
-        for line in lines:
+        for line in in_reading_order(lines):
             assert line.loop is not None
             lifted = self._lift(line.formula, line.loop)
             whole = self.lifting[line.loop].whole(line.signal)
@@ -275,6 +280,21 @@ class _Scheduler:
                 if key in self.loop_of and (key not in own or leaf.offset):
                     self.kept.add(key)
 
+    def _saved(self, core: list[Line], loop: int) -> Iterator[Line]:
+        """Save what is handed to a step where lines read it in a circle; the lines read that."""
+        handed = [line for line in core if line.is_handed]
+        while handed:
+            free = [x for x in handed if not any(reads_handed(y, x) for y in handed)]
+            line = free[0] if free else handed[0]
+            handed.remove(line)
+            if not free:
+                old = line.signal
+                new = self._new_signal(f"{old.name}_before", old.value, loop)
+                exchange = partial(_exchanged, old, new)
+                for reader in handed:
+                    reader.formula = rewrite(reader.formula, leaf=exchange)
+                yield Line(new, old * 1, loop)
+
     def _taken_out(self, lines: list[Line], core: list[Line], loop: int) -> Iterator[Line]:
         """Give the parts of a recurrence that no other step leads to lines of their own."""
         inner = {line.key for line in core}
@@ -303,6 +323,10 @@ class _Scheduler:
             formula = put(line.formula, line.signal.name, new) if line in core else line.formula
             yield from new
             yield replace(line, formula=formula)
+
+
+def _exchanged(old: Variable, new: Variable, leaf: Any) -> Any:
+    return new if isinstance(leaf, Handed) and leaf.wire == old.wire else leaf
 
 
 def _sum_over_steps(lifted: Symbol, value: Any) -> Symbol:
