@@ -180,7 +180,7 @@ def _compiled(function: Function, items: Sequence[Any], before: Before) -> Compi
         except CompilerError as error:
             why = str(error).removeprefix("compile: ")
             continue
-        wrong = what_is_wrong(program, first, proved.right, items)
+        wrong = what_is_wrong(program, first, proved.right, items, function)
         if wrong:
             return Compilation(watch, f"{WRONG}: {wrong}")
         return _ready(program, function, first, proved.operands, len(items), watch, why)

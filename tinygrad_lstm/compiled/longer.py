@@ -236,7 +236,7 @@ def _from_two(
     places = proved[0].places
     for given, known, text in zip(few, proved, own_programs, strict=True):
         native = Native(text, _all_placed(places, firsts[0], known.first))
-        if what_is_wrong(native, known.first, known.right, given):
+        if what_is_wrong(native, known.first, known.right, given, function):
             raise Different(WRONG)
     return Few(program, places, proved[0].operands, loops, firsts)
 
@@ -271,6 +271,6 @@ def _lengthened(
     give_back_memory()  # of what the tape held for a moment
     native = Native(program, _all_placed(places, firsts[0], whole))
     right = right_of(whole) if follower.keeps else (whole.loss._array, None)
-    if what_is_wrong(native, whole, right, items):
+    if what_is_wrong(native, whole, right, items, function):
         raise Different(WRONG)
     return Many(native, whole, operands)

@@ -23,12 +23,13 @@ from .listing import Listener
 from .native import Native
 from .places import ROWS
 from .plain import Plain
-from .recording import Recording
+from .recording import OTHER, Recording
 from .spread import Spread
 from .state import Watch
 from .structure import Structure
 
 ROUNDING = 1e4  # units of the last digit of the largest entry, by which sums in two orders differ
+NOISE = 100  # times the change of a value that is rounding alone
 CHANGING = "it changes what it reads, such as random numbers or a state"
 WRONG = "the program does not give what the tape gives"
 
@@ -56,11 +57,11 @@ class Function(NamedTuple):
     checkpoint: bool = False
 
     def record(
-        self, items: Sequence[Any], is_changed: bool = False, listener: Listener | None = None
+        self, items: Sequence[Any], change: float = 0.0, listener: Listener | None = None
     ) -> Recording:
         """Record it with its items, or with other numbers."""
         names, is_open = self.names, self.is_open
-        return Recording(self.function, items, self.structure, names, is_changed, is_open, listener)
+        return Recording(self.function, items, self.structure, names, change, is_open, listener)
 
     def watch(self, items: Sequence[Any]) -> Watch:
         """Return the watch over what it reads beside numbers."""
@@ -143,7 +144,7 @@ def prove(
         If there can be no program.
     """
     try:
-        other = function.record(items, is_changed=True)
+        other = function.record(items, change=OTHER)
     except Exception as error:  # of the function itself, which the first numbers suited
         raise Unsuited(f"other numbers end in an error: {error}") from None
     if before.has_changed():
@@ -221,21 +222,51 @@ def right_of(recorded: Recording) -> Right:
 
 
 def what_is_wrong(
-    program: Native | Plain, recorded: Recording, right: Right, items: Sequence[Any]
+    program: Native | Plain,
+    recorded: Recording,
+    right: Right,
+    items: Sequence[Any],
+    function: Function | None = None,
 ) -> str:
     """Return what a program gives and the tape does not, on the recorded numbers; or "".
 
-    Without the gradients to compare with, these are the loss, or the outputs.
+    Without the gradients to compare with, these are the loss, or the outputs. Where a gradient is
+    the rounding of a sum that is 0, such as that of a bias in front of a softmax, the function is
+    recorded again, with numbers that differ by a rounding: the program may be as far off as that.
     """
     loss, gradients = program.compute(items)
-    if not recorded.outputs and not _are_close(loss, right[0]):
-        return "the loss"
     if right[1] is None:
-        outputs = (recorded.outputs[x - len(items)] for x in program.wanted if recorded.outputs)
+        if not recorded.outputs:
+            return "" if _are_close(loss, right[0]) else "the loss"
+        outputs = (recorded.outputs[x - len(items)] for x in program.wanted)
         pairs = zip(gradients, outputs, strict=False)
         return "" if all(_are_close(x, y._array) for x, y in pairs) else "an output"
-    of, own = right[1], [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
+    of = right[1]
+    own = [recorded.inputs[x] if isinstance(x, int) else x for x in program.wanted]
+    values = [("the loss", loss, right[0])] if not recorded.outputs else []
     for leaf, given in zip(own, gradients, strict=True):
-        if not _are_close(given, of.get(leaf, np.zeros_like(given))):
-            return leaf.label()
-    return ""
+        values.append((leaf.label(), given, of.get(leaf, np.zeros_like(given))))
+    wrong = [n for n, (_, given, value) in enumerate(values) if not _are_close(given, value)]
+    if wrong and function is not None:
+        noise = _noise(function, items, program.wanted, bool(recorded.outputs))
+        for n in [*wrong]:
+            _, given, value = values[n]
+            off = given.astype(float) - value
+            far = np.max(np.abs(noise[n].astype(float) - value), initial=0.0)
+            if np.all(np.abs(off) <= NOISE * far):
+                wrong.remove(n)
+    return values[wrong[0]][0] if wrong else ""
+
+
+def _noise(
+    function: Function, items: Sequence[Any], wanted: Sequence[Any], has_outputs: bool
+) -> list[np.ndarray]:
+    """Return the loss, if there is one, and the gradients at numbers that differ by a rounding."""
+    types = [x.dtype for x in items if hasattr(x, "dtype") and x.dtype.kind == "f"]
+    change = 4 * max((float(np.finfo(x).eps) for x in types), default=1e-16)
+    recorded = function.record(items, change=change)
+    loss, of = right_of(recorded)
+    assert of is not None
+    own = [recorded.inputs[x] if isinstance(x, int) else x for x in wanted]
+    gradients = [np.asarray(of.get(x, np.zeros(x.shape, x.dtype))) for x in own]
+    return gradients if has_outputs else [loss, *gradients]

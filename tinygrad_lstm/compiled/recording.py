@@ -24,6 +24,7 @@ from .state import NUMBERS
 from .structure import Structure, put_together, take_apart
 
 under_way: ContextVar[bool] = ContextVar("under_way", default=False)  # a recording
+OTHER = 0.1  # the change of numbers that are to be other ones
 RETURNS = "it returns an argument that is an array, and no Tensor"
 LARGE = 1024  # entries of a result that is forgotten
 READ = "it reads numbers off the tape, which may decide what it does"
@@ -56,8 +57,8 @@ class Recording(Recorder):
         Of ``(args, options)``, with which these are put together of the items.
     names : sequence of str
         What each item is called.
-    is_changed : bool
-        Whether to record it with other numbers than those of the arguments.
+    change : float
+        How far from those of the arguments the numbers are, as a share of them; 0 for the same.
     is_open : bool
         Whether arrays of whole numbers are arguments of the program too.
     listener : Listener, optional
@@ -85,13 +86,13 @@ class Recording(Recorder):
         items: Sequence[Any],
         structure: Structure,
         names: Sequence[str],
-        is_changed: bool = False,
+        change: float = 0.0,
         is_open: bool = False,
         listener: Listener | None = None,
     ) -> None:
         self.inputs: dict[int | Spread, Tensor] = {}
         self.conditions: dict[Computed, None] = {}
-        self._is_changed = is_changed
+        self._change = change
         self.outputs: list[Tensor] = []
         self._arrays = {n for n, x in enumerate(items) if isinstance(x, np.ndarray)}
         own = [*items]
@@ -105,7 +106,7 @@ class Recording(Recorder):
                 array, name, is_asked = value, None, False
             else:
                 continue
-            array = _others(array, n) if is_changed else array
+            array = _others(array, n, change) if change else array
             if listener is None:
                 own[n] = self.inputs[n] = Tensor(array, is_asked, name=name or names[n])
             else:
@@ -135,8 +136,8 @@ class Recording(Recorder):
         key = Spread(computed, count, np.dtype(dtype).str)
         if key not in self.inputs:
             own = key.array(array)
-            if self._is_changed:
-                own = _others(own, 7919 * (len(self.inputs) + 1) + (count or 0))
+            if self._change:
+                own = _others(own, 7919 * (len(self.inputs) + 1) + (count or 0), self._change)
             place = here.set(ROOT)
             self.inputs[key] = constant(own, name)
             here.reset(place)
@@ -171,7 +172,7 @@ class Recording(Recorder):
         if not self.outputs:
             self.refused = self.refused or "it returns no Tensor"
         for n, y in enumerate(self.outputs):
-            seed = _others(np.ones(y.shape, y.dtype), n)
+            seed = _others(np.ones(y.shape, y.dtype), n, OTHER)
             self.inputs[start + n] = Tensor(seed, requires_grad=True, name=f"seed_{n}")
             part = total(y * self.inputs[start + n])
             loss = part if loss is None else loss + part
@@ -250,7 +251,7 @@ def _is_alike(one: Tensor, other: Tensor) -> bool:
     return is_operation and (bool(one.inputs) or is_same(one._array, other._array))
 
 
-def _others(array: np.ndarray, seed: int) -> np.ndarray:
+def _others(array: np.ndarray, seed: int, change: float) -> np.ndarray:
     """Return other numbers of the same signs and about the same size, no two of them alike."""
-    drawn = np.random.default_rng(seed).uniform(0.9, 1.1, array.shape)
-    return np.where(array == 0, 0.01 * drawn, array * drawn).astype(array.dtype)
+    drawn = np.random.default_rng(seed).uniform(1 - change, 1 + change, array.shape)
+    return np.where(array == 0, change**2 * drawn, array * drawn).astype(array.dtype)
