@@ -75,7 +75,7 @@ def packed_blocks(nets: Networks) -> Iterator[Mistake]:
     cuts: dict[tuple[int, int], list[str]] = {}  # by the number of parts, and the size of the whole
     for node in nets.network.nodes:
         if node.kind is Kind.BRANCH:
-            parts = _blocks(nets, node)
+            parts = parts_cut(nets, node)
             if 1 < len(parts) <= MOST:
                 size = nets.value(node.inputs[0]).shape[-1]
                 cuts.setdefault((len(parts), size), [parts[at] for at in sorted(parts)])
@@ -97,7 +97,7 @@ def packed_blocks(nets: Networks) -> Iterator[Mistake]:
                               change=Change.behind(maker, fresh))  # fmt: skip
 
 
-def _blocks(nets: Networks, fork: Node) -> dict[int, str]:
+def parts_cut(nets: Networks, fork: Node) -> dict[int, str]:
     """Return the equal blocks of the last axis that a signal is cut into: where each starts."""
     size, parts = np.shape(nets.value(fork.inputs[0]))[-1:], {}
     for wire in fork.outputs:

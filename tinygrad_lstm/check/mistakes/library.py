@@ -47,6 +47,7 @@ from .networks import MayBe, Networks
 from .normalisations import wrong_normalisations
 from .omissions import false_constants, omitted_maps, omitted_paths
 from .outputs import biases_of_weights, exchanged_leaves
+from .packings import packed_deltas
 from .products import (
     early_updates,
     wrong_gradient_inputs,
@@ -67,6 +68,7 @@ from .scales import (
     signal_factors,
 )
 from .slopes import lost_brackets, wrong_masks, wrong_reductions, wrong_slopes
+from .standards import wrong_standards
 from .sums import axis_sums, batch_sums, elementwise_products, step_sums
 
 Generator = Callable[[Networks], Iterator[Mistake]]
@@ -82,8 +84,8 @@ AT_A_NODE: list[Generator] = [
 OF_SEVERAL: tuple[Generator, ...] = (
     false_constants, wrong_carries, truncations, last_errors, packing_orders, wrong_normalisations,
     single_class_gradients, reversed_loops, wrong_indices, exchanged_products, exchanged_leaves,
-    biases_of_weights, errors_everywhere, packed_blocks, skipped_layers, wrong_statistics,
-    other_counts, shifted_lists,
+    biases_of_weights, errors_everywhere, packed_blocks, packed_deltas, skipped_layers, wrong_statistics,
+    other_counts, wrong_standards, shifted_lists,
 )  # fmt: skip
 OF_FORWARD: tuple[Generator, ...] = (forward_slips, wrong_reads)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (

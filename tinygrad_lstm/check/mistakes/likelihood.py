@@ -13,14 +13,15 @@ from ...network.flow import Node
 
 LIKELIEST_FIRST = (
     # a sum for a mean or back, a forgotten ½: one slip at the loss scales all gradients
-    "average over steps", "average over the batch", "factor of the loss", "sign of the loss",
+    "average over steps", "average over the batch", "sum for a mean", "mean for a sum",
+    "factor of the loss", "sign of the loss",
     # a term is left out
     "taken for a constant", "carry dropped", "branch forgotten", "overwritten by the carry",
     "overwritten", "parts overwritten", "all carries dropped", "last error alone",
     "sum over steps missing", "sum over the batch missing", "path left out",
     # a factor is left out
     "derivative missing", "derivative not sent on", "factor missing", "normalisation missing",
-    "layer skipped", "layer's scale",
+    "layer skipped", "layer's scale", "gain behind the layer",
     "off-diagonal terms dropped", "function missing", "weight missing", "map left out",
     "start taken as zero", "start taken as the last", "error sent into every step",
     "cut at a step", "truncated", "weight's entries left out",

@@ -116,6 +116,11 @@ class Networks:
         return node.kind is Kind.BILINEAR and user is not None and user.kind is Kind.JUNCTION
 
     @cached_property
+    def differentiated(self) -> set[int]:
+        """The wires of the signals that require a gradient and have a name."""
+        return {self.view.at[name][0] for name in self.view.named}
+
+    @cached_property
     def gradients(self) -> dict[str, np.ndarray]:
         """The outputs of the adjoint network."""
         return evaluate(self.adjoint, actions=self.actions)
@@ -231,9 +236,15 @@ class Networks:
                     yield node, passed, passed.inputs.index(node.outputs[0])
 
     def leaves(self) -> Iterator[tuple[Node, Node]]:
-        """Yield the output of the gradient of each leaf, and the node that makes this gradient."""
+        """Yield the output of the gradient of each leaf, and the node that makes this gradient.
+
+        Data that require no gradient are left out.
+        """
         for maker in self.nodes:
             for wire in maker.outputs if len(maker.outputs) == 1 else ():
+                leaf = self.maker.get(wire)
+                if leaf is not None and leaf.kind is Kind.INPUT and wire not in self.differentiated:
+                    continue
                 for node in self.ends.get(wire, ()):
                     yield node, maker
 

@@ -205,6 +205,7 @@ def _penalty(nets: Networks, node: Node, maker: Node, rate: float) -> Mistake:
                    "loss does not have", right=f"δ{where}", wrong=f"δ{where} + {number} {where}",
                    change=Change.behind(maker, fresh),
                    groups=(nets.whole(where), "all", f"all {role}"),
+                   ranked_as="penalty" if rate > 0 else "weight updated before use",
                    at_rate=lambda other: _penalty(nets, node, maker, other))  # fmt: skip
 
 

@@ -78,24 +78,48 @@ def _multiply_and_add(factor: Any, shift: Any) -> Edit:
 
 
 def wrong_masks(nets: Networks) -> Iterator[Mistake]:
-    """Take the mask of a slope that is 0 or 1 from δ itself, or exchange its 0 and 1."""
-    for node, function, _ in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
-        gain, where, right = np.asarray(node.gain), nets.makes(node), str(node.label)
-        if len(function.inputs) > 1 or not np.all((gain == 0) | (gain == 1)):
+    """Take the mask of a slope of two values from δ itself, or give the two to the wrong entries."""
+    for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
+        gain, where, right = np.asarray(node.gain, float), nets.makes(node), str(node.label)
+        values, others = np.unique(gain), [nets.leaf(x) for x in function.inputs]
+        is_unary = all(x and x.kind is Kind.CONSTANT for at, x in enumerate(others) if at != port)
+        if not is_unary or not 0 < len(values) < 3 or not np.all(np.isfinite(values)):
             continue
-        groups = nets.everywhere_alike(node, function.operation.name)
-        yield Mistake(kind="mask of the wrong side", where=where, says=f"the mask of "
-                      f"{function.name} is where δ is positive, not {right}", right=right,
-                      wrong="[δ > 0]", groups=groups,
-                      change=Change.to(node, scale=_positive_part))  # fmt: skip
-        yield Mistake(kind="mask of the wrong side", where=where, says=f"the mask of "
-                      f"{function.name} has 1 for 0, and 0 for 1", right=right,
-                      wrong=f"1 - {right}", groups=tuple(f"{group}: reversed" for group in groups),
-                      change=Change.to(node, gain=1.0 - gain))  # fmt: skip
+        groups, name = nets.everywhere_alike(node, function.operation.name), function.name
+        if len(values) == 2:
+            low, high = values[0], values[1]
+            one, other = (f"{size:g}" for size in (high, low))
+            yield Mistake(kind="mask of the wrong side", where=where, says=f"the mask of "
+                          f"{name} has {one} for {other}, and {other} for {one}", right=right,
+                          wrong=f"{one} for {other}, {other} for {one}",
+                          groups=tuple(f"{group}: reversed" for group in groups),
+                          change=Change.to(node, gain=low + high - gain))  # fmt: skip
+            if low:
+                yield Mistake(kind="mask of the wrong side", where=where, says=f"the slope of "
+                              f"{name} is 0 where {other} belongs", right=right,
+                              wrong=f"0 for {other}",
+                              groups=tuple(f"{group}: cut" for group in groups),
+                              change=Change.to(node, gain=np.where(gain == low, 0.0, gain))
+                              )  # fmt: skip
+        if np.all((gain == 0) | (gain == 1)) and len(function.inputs) == 1:
+            for slip, wrong, says, scale in (
+                ("of δ", "[δ > 0]", f"the mask of {name} is where δ is positive, not {right}",
+                 _positive_part),
+                ("of both", f"{right} ∘ [δ > 0]", f"the mask of {name} is where δ is positive, too, not only "
+                 f"{right}", _positive_part_of_mask),
+            ):  # fmt: skip
+                yield Mistake(kind="mask of the wrong side", where=where, says=says, right=right,
+                              wrong=wrong, groups=tuple(f"{group}: {slip}"
+                              for group in groups), change=Change.to(node, scale=scale)
+                              )  # fmt: skip
 
 
 def _positive_part(x: Any, gain: Any) -> Any:
     return x * (x > 0)
+
+
+def _positive_part_of_mask(x: Any, gain: Any) -> Any:
+    return x * gain * (x > 0)
 
 
 def _roles(nets: Networks, function: Node) -> tuple[str, ...]:
@@ -165,6 +189,9 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
         yield Substitute(kind="input for output", says=f"{inputs[0]} stands where {name} belongs "
                          f"in {derivative}", wrong=f"{right} with {inputs[0]} for {name}",
                          gain=rule(*xs, xs[0]), group="")  # fmt: skip
+        yield Substitute(kind="derivative at another signal", says=f"{derivative} is taken at "
+                         f"−{inputs[0]}, not at {inputs[0]}", wrong=f"{f}′(−{inputs[0]})",
+                         gain=rule(-xs[0], primitive.forward(-xs[0])), group="")  # fmt: skip
         yield Substitute(kind="derivative of a power", says=f"{derivative} is that of a power",
                          wrong=f"{inputs[0]} "
                          f"∘ {f}({inputs[0]} - 1)", gain=xs[0] * primitive.forward(xs[0] - 1),
@@ -189,8 +216,8 @@ def _wrong_slopes(nets: Networks, node: Node, function: Node, port: int) -> Iter
                 operands[at] = value
                 yield Substitute(kind="derivative at another signal", says=f"{other} stands where "
                                  f"{stood} belongs in {derivative}", wrong=f"{right} with {other} "
-                                 f"for {stood}", gain=rule(*operands),
-                                 distance=distance)  # fmt: skip
+                                 f"for {stood}", gain=rule(*operands), distance=distance,
+                                 is_number=signal.kind is Kind.CONSTANT)  # fmt: skip
 
 
 def _slips(
