@@ -36,6 +36,8 @@ SOFTMAX: Mistakes = {
     "Z-forgotten": (
         "only the numerator's branch of exp z is taken, not the denominator's", "E",
         "branch forgotten"),
+    "Z-averaged": ("δZ is the mean of its parts, where their sum belongs", "Z",
+                   "mean for a sum or factor"),
     "softmax-twice": (
         "the finished (p - right) is multiplied by p ∘ (1 - p) once more", "z",
         "normalisation twice"),
@@ -75,6 +77,8 @@ def softmax_by_hand(*mistakes: str) -> Arrays:
         δp = δL / E
 
     δZ = -np.sum(δp * E / Z**2, axis=1, keepdims=True)
+    if "Z-averaged" in mistakes:
+        δZ = -np.mean(δp * E / Z**2, axis=1, keepdims=True)
     δE = δp / Z + δZ
     if "off-diagonal-dropped" in mistakes:
         δE = δp / Z * (1 - p)

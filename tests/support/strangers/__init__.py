@@ -16,7 +16,9 @@ from . import (
     columns,
     convolved,
     gated,
+    lengths,
     normed_lstm,
+    residual,
     squares,
     translator,
 )
@@ -24,7 +26,7 @@ from . import (
 NETWORKS: dict[str, Network] = {
     **chars.NETWORKS, **columns.NETWORKS, **gated.NETWORKS, **normed_lstm.NETWORKS,
     **causal.NETWORKS, **additive.NETWORKS, **convolved.NETWORKS, **translator.NETWORKS,
-    **batched.NETWORKS, **squares.NETWORKS,
+    **batched.NETWORKS, **squares.NETWORKS, **residual.NETWORKS, **lengths.NETWORKS,
 }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from ...engine.kind import Kind
 from ...engine.primitives import broadcast_to
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, Flow, Node, reachable
-from .changes import Change
+from .changes import Change, Edit
+from .exchanges import SORTED, permutation
 from .forward import gains_within
 from .mistake import Mistake
 from .networks import Networks
@@ -33,28 +35,113 @@ def wrong_carries(nets: Networks) -> Iterator[Mistake]:
         where = [nets.makes(node) for node, *_ in meetings]
         for node, _, fresh in meetings:
             yield _overwritten(nets, node, fresh)
+        several = carries(nets, loop)
         steps = nets.adjoint.loops[loop].steps
+        if not several:
+            continue
+        first = _names(nets, several)[0]
         for at, keep in enumerate(1 - np.eye(len(steps))[:-1] if len(steps) > 2 else ()):
-            if meetings:
-                yield Mistake(kind="cut at a step", where=where[0], says="nothing flows back "
-                              f"from step {steps[at + 1]} to step {steps[at]}: earlier steps get "
-                              "no δ from later steps",
-                              change=Change.all(Change.weigh(node, arm, keep)
-                                                for node, carried, _ in meetings
-                                                for arm in carried))  # fmt: skip
-        for length in range(2, (len(steps) + 1) // 2 + 1 if meetings else 0):
+            yield Mistake(kind="cut at a step", where=first, says="nothing flows back "
+                          f"from step {steps[at + 1]} to step {steps[at]}: earlier steps get "
+                          "no δ from later steps",
+                          change=_weighed(nets, several, keep))  # fmt: skip
+        for length in range(2, (len(steps) + 1) // 2 + 1):
             keep = np.ones(len(steps))
             keep[length - 1 : -1 : length] = 0.0
-            yield Mistake(kind="truncated", where=where[0], says="nothing flows back from each "
+            yield Mistake(kind="truncated", where=first, says="nothing flows back from each "
                           f"{length} steps to the {length} before: the gradient is truncated",
-                          change=Change.all(Change.weigh(node, arm, keep)
-                                            for node, carried, _ in meetings
-                                            for arm in carried))  # fmt: skip
+                          change=_weighed(nets, several, keep))  # fmt: skip
+        yield from _exchanged(nets, several)
         if len(meetings) > 1:
             yield Mistake(kind="all carries dropped", where=where[0], says="nothing flows back "
                           f"from the next step to {list_names(where)}",
                           change=Change.all(Change.select(node, fresh)
                                             for node, _, fresh in meetings))  # fmt: skip
+
+
+class Carry(NamedTuple):
+    """What the next step sends back to a signal.
+
+    Attributes
+    ----------
+    advance : Node
+    port : (Node, int) or None
+        The sum that it is a part of, and the port; None if nothing else flows back to the signal.
+    """
+
+    advance: Node
+    port: tuple[Node, int] | None
+
+
+def carries(nets: Networks, loop: int) -> list[Carry]:
+    """Return what each step of a loop sends back to the step before; no sum of losses."""
+    several = []
+    for advance in nets.adjoint.nodes:
+        if advance.kind is not Kind.ADVANCE or advance.loop != loop:
+            continue
+        wire = advance.outputs[0]
+        if wire in nets.maker and not nets.is_running_sum(advance):
+            (reader, *others) = nets.readers.get(wire, ()) or (advance,)
+            is_part = reader.kind is Kind.JUNCTION and len(reader.inputs) > 1 and not others
+            several.append(Carry(advance, (reader, reader.inputs.index(wire)) if is_part else None))
+    return several
+
+
+def _weighed(nets: Networks, several: list[Carry], gain: Any) -> Change:
+    """Return how to multiply carries by a number, or by one for each step."""
+    changes = []
+    for advance, port in several:
+        if port is not None:
+            changes.append(Change.weigh(*port, gain))
+        else:
+            edited = Change.by(advance, _times(gain))
+            changes += [replace(edited, edits=None), SORTED]  # it runs with its whole loop
+    return Change.all(changes)
+
+
+def _times(gain: Any) -> Edit:
+    """Return how to multiply what an advance brings from the next step."""
+
+    def edit(now: Node, wire: int) -> list[Node]:
+        first, *rest = now.outputs
+        product = Node(Kind.GAIN, name=now.name, inputs=(wire,), outputs=(first,), gain=gain,
+                       loop=now.loop, step=now.step)  # fmt: skip
+        return [now.copy(outputs=(wire, *rest)), product]
+
+    return edit
+
+
+def _names(nets: Networks, several: list[Carry]) -> list[str]:
+    return [nets.source(x.advance.outputs[0]).name for x in several]
+
+
+def _exchanged(nets: Networks, several: list[Carry]) -> Iterator[Mistake]:
+    """Yield the mistakes that exchange what flows back from the next step to two signals."""
+    for two in combinations(several, 2):
+        one, other = (x.advance for x in two)
+        if len({np.shape(nets.value(x.outputs[0])) for x in (one, other)}) == 1:
+            name, second = _names(nets, list(two))
+            yield Mistake(kind="exchanged", where=name, says="what flows back from the next step "
+                          f"to {name} and to {second} is exchanged", right=f"δ{name}",
+                          wrong=f"δ{second}",
+                          change=permutation([one, other], [1, 0]))  # fmt: skip
+
+
+def scaled_carries(nets: Networks) -> Iterator[Mistake]:
+    """Multiply all that flows back to the step before by a number, which is to be found."""
+    for loop in loops(nets):
+        several = carries(nets, loop)
+        if several:
+            yield _scaled(nets, several, 1.0)
+
+
+def _scaled(nets: Networks, several: list[Carry], rate: float) -> Mistake:
+    text, where = factor_text(rate), list(dict.fromkeys(_names(nets, several)))
+    gain = nets.at_every_step(several[0].advance, rate)
+    return Mistake(kind="factor", where=where[0], says="what flows back from the next step to "
+                   f"{list_names(where)} is {text} times what it should be, at every step",
+                   right="1", wrong=text, change=_weighed(nets, several, gain),
+                   at_rate=lambda other: _scaled(nets, several, other))  # fmt: skip
 
 
 def clipped_carries(nets: Networks) -> Iterator[Mistake]:
@@ -97,24 +184,25 @@ def shifted_lists(nets: Networks) -> Iterator[Mistake]:
     for delay in nets.network.nodes:
         if delay.kind is not Kind.DELAY or not delay.folded:
             continue
-        made = nets.source(delay.inputs[0])
-        before, own = nets.value(delay.outputs[0]), nets.value(made.outputs[0])
-        if made.kind in DELAYS or np.shape(before) != np.shape(own) or np.array_equal(before, own):
+        signal = nets.source(delay.inputs[0])
+        before, own = nets.value(delay.outputs[0]), nets.value(signal.outputs[0])
+        is_no_slip = np.shape(before) != np.shape(own) or np.array_equal(before, own)
+        if signal.kind in DELAYS or is_no_slip:
             continue
-        nodes = _readers(nets, made)
-        change = gains_within(nets, nodes, {made.outputs[0]: before})
-        name = made.name
+        nodes = _readers(nets, signal)
+        change = gains_within(nets, nodes, {signal.outputs[0]: before})
+        name = signal.name
         yield Mistake(kind="one step off", where=name, says=f"{name} of the step before stands "
                       f"where {name} belongs, in every derivative: the list begins with the "
                       "initial value", right=name, wrong=nets.source(delay.outputs[0]).name,
                       groups=nets.everywhere_alike(delay, "list"), change=change)  # fmt: skip
 
 
-def _readers(nets: Networks, made: Node) -> list[Node]:
+def _readers(nets: Networks, signal: Node) -> list[Node]:
     """Return the node that makes a signal, and those of its step that read it or f of it."""
-    open_wires, nodes = set(made.outputs), [made]
+    open_wires, nodes = set(signal.outputs), [signal]
     for node in nets.network.nodes:
-        if open_wires.isdisjoint(node.inputs) or node is made or not node.folded:
+        if open_wires.isdisjoint(node.inputs) or node is signal or not node.folded:
             continue
         if node.kind in (*DELAYS, Kind.COLLECT):
             continue

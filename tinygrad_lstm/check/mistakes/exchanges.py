@@ -46,7 +46,7 @@ def exchange(
     """Return the mistake that exchanges what two nodes make."""
     return Mistake(kind="exchanged", where=names[0], says=f"δ{names[0]} and δ{names[1]} are "
                    "exchanged", right=f"δ{names[0]}", wrong=f"δ{names[1]}", groups=groups,
-                   change=_permutation([one, other], [1, 0]))  # fmt: skip
+                   change=permutation([one, other], [1, 0]))  # fmt: skip
 
 
 def exchanged_products(nets: Networks) -> Iterator[Mistake]:
@@ -85,7 +85,7 @@ def _senders(nets: Networks, pair: list[int]) -> Iterator[tuple[Node, Node]]:
         yield one, other
 
 
-def _permutation(nodes: list[Node], to: list[int]) -> Change:
+def permutation(nodes: list[Node], to: list[int]) -> Change:
     """Return how to let nodes of the adjoint network make each other's signals."""
 
     def apply(graph: Flow) -> Flow:
@@ -217,7 +217,7 @@ def packing_orders(nets: Networks) -> Iterator[Mistake]:
                         f"packed parts stand in the order {wrong}, where the order "
                         f"{', '.join(names)} belongs", right=", ".join(names), wrong="the part "
                         f"at that place in the order {wrong}",
-                        change=_permutation(nodes, list(order)))
+                        change=permutation(nodes, list(order)))
                 for nodes in wholes
             )  # fmt: skip
             yield replace(

@@ -110,9 +110,9 @@ def parts_cut(nets: Networks, fork: Node) -> dict[int, str]:
         if not isinstance(last, slice):
             return {}
         reader = nets.user.get(part.outputs[0])
-        kept = own[last]
-        parts[int(kept[0])] = part.name if reader is None else reader.name
-        if len(kept) * len(fork.outputs) != size[0]:
+        places = own[last]
+        parts[int(places[0])] = part.name if reader is None else reader.name
+        if len(places) * len(fork.outputs) != size[0]:
             return {}
     return parts
 

@@ -22,6 +22,7 @@ from .carries import (
     errors_everywhere,
     last_errors,
     reversed_loops,
+    scaled_carries,
     shifted_lists,
     truncations,
     wrong_carries,
@@ -45,7 +46,7 @@ from .likelihood import RANK
 from .mistake import Mistake, joint_mistakes
 from .networks import MayBe, Networks
 from .normalisations import wrong_normalisations
-from .omissions import false_constants, omitted_maps, omitted_paths
+from .omissions import false_constants, ignored_masks, omitted_maps, omitted_paths
 from .outputs import biases_of_weights, exchanged_leaves
 from .packings import packed_deltas
 from .products import (
@@ -84,8 +85,8 @@ AT_A_NODE: list[Generator] = [
 OF_SEVERAL: tuple[Generator, ...] = (
     false_constants, wrong_carries, truncations, last_errors, packing_orders, wrong_normalisations,
     single_class_gradients, reversed_loops, wrong_indices, exchanged_products, exchanged_leaves,
-    biases_of_weights, errors_everywhere, packed_blocks, packed_deltas, skipped_layers, wrong_statistics,
-    other_counts, wrong_standards, shifted_lists,
+    biases_of_weights, errors_everywhere, packed_blocks, packed_deltas, skipped_layers,
+    wrong_statistics, other_counts, wrong_standards, shifted_lists, ignored_masks,
 )  # fmt: skip
 OF_FORWARD: tuple[Generator, ...] = (forward_slips, wrong_reads)  # which run the network
 TAKING_OTHERS: tuple[Generator, ...] = (
@@ -273,5 +274,6 @@ def any_size(view: View, largest: float) -> Iterator[Mistake]:
     yield from several
     carries = list(clipped_carries(nets))
     yield from carries
+    yield from scaled_carries(nets)
     yield from joint_mistakes([*several, *carries], nets.position)
     yield from any_signal_factors(nets)

@@ -13,7 +13,7 @@ from ...network.flow import Node
 
 LIKELIEST_FIRST = (
     # a sum for a mean or back, a forgotten ½: one slip at the loss scales all gradients
-    "average over steps", "average over the batch", "sum for a mean", "mean for a sum",
+    "average over steps", "mean for a sum", "average over the batch", "sum for a mean",
     "factor of the loss", "sign of the loss",
     # a term is left out
     "taken for a constant", "carry dropped", "branch forgotten", "overwritten by the carry",

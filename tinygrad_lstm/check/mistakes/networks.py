@@ -288,10 +288,11 @@ class Networks:
 
     def is_running_sum(self, node: Node) -> bool:
         """Whether the signal of a node of the adjoint network adds up over the steps of a loop."""
-        made = self.source(node.outputs[0])
-        before = [self.source(wire) for wire in made.inputs] if made.kind is Kind.JUNCTION else []
+        signal = self.source(node.outputs[0])
+        summands = signal.inputs if signal.kind is Kind.JUNCTION else ()
+        before = [self.source(wire) for wire in summands]
         return any(
-            x.kind is Kind.DELAY and self.source(x.inputs[0]).outputs == made.outputs
+            x.kind is Kind.DELAY and self.source(x.inputs[0]).outputs == signal.outputs
             for x in before
         )
 

@@ -163,8 +163,9 @@ def wrong_normalisations(nets: Networks) -> Iterator[Mistake]:
         yield from _missing(nets, normal)
         count = np.prod(normal.added.parameters["shape"]) // max(1, np.prod(normal.added.shapes[0]))
         share = nets.at_every_step(normal.added, 1 / count)
-        yield Mistake(kind="mean for a sum", where=where, says=f"the mean over the {count} entries "
-                      f"stands where their sum belongs, on the way back to δ{where}", right="Σ",
+        summed = nets.makes(normal.added)
+        yield Mistake(kind="mean for a sum", where=summed, says=f"the mean over the {count} "
+                      f"entries stands where their sum belongs, in δ{summed}", right="Σ",
                       wrong=f"1/{count} Σ", change=Change.weigh(normal.added, 0, share)
                       )  # fmt: skip
         yield from _over_other_axes(nets, normal, where)

@@ -7,6 +7,7 @@ Knows graphs. An omission from a sum at a fork is in `forks`, of a factor in `pr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -78,9 +79,36 @@ def false_constants(nets: Networks) -> Iterator[Mistake]:
             of = results[of][1]
             partners.add(of)
         change = Change.weigh(node, 0, nets.at_every_step(node, 0.0))
-        made = nets.source(node.outputs[0])
-        alike = nets.everywhere_alike(node, made.primitive.name if made.primitive else "")
+        origin = nets.source(node.outputs[0])
+        alike = nets.everywhere_alike(node, origin.primitive.name if origin.primitive else "")
         yield Mistake(kind="branch forgotten", where=name, says=f"{name} is taken for a constant: "
                       f"nothing flows back through {name}", right=f"δ{name}", wrong="0",
                       change=change, groups=(of, *alike, "statistics"),
                       ranked_as="taken for a constant")  # fmt: skip
+
+
+def ignored_masks(nets: Networks) -> Iterator[Mistake]:
+    """Forget, on the way back, which steps of a sequence count: no entry is passed over.
+
+    A mask and its complement choose between what a step computes and what the step before has left.
+    """
+    masks: dict[tuple[int | None, bytes], list[Node]] = {}
+    for node in nets.everywhere.nodes:
+        gain = node.gain if node.kind is Kind.GAIN and node.folded else None
+        if gain is not None and np.all((gain == 0) | (gain == 1)) and not np.all(gain == 0):
+            masks.setdefault((node.loop, _bits(gain)), []).append(node)
+    for (loop, _), nodes in masks.items():
+        gain = np.asarray(nodes[0].gain)
+        others = masks.get((loop, _bits(1 - gain)), [])
+        if np.mean(gain) >= 0.5 and others:
+            changes = [Change.to(node, gain=np.ones_like(node.gain)) for node in nodes]
+            changes += [Change.to(node, gain=np.zeros_like(node.gain)) for node in others]
+            right = str(nodes[0].label)
+            yield Mistake(kind="factor missing", where=nets.makes(nodes[0]), says=f"{right} is "
+                          "taken as 1 everywhere on the way back, and 1 minus it as 0: no step is "
+                          "passed over", right=right, wrong="1", groups=(f"masks, loop {loop}",),
+                          change=Change.all(changes))  # fmt: skip
+
+
+def _bits(gain: Any) -> bytes:
+    return np.asarray(gain, bool).tobytes()

@@ -35,8 +35,7 @@ def packed_deltas(nets: Networks) -> Iterator[Mistake]:
             placed = fresh.copy(loop=sender.loop, step=sender.step)
             yield _order(whole, "", names, order, Change.behind(sender, placed))
             for way in _ways_back(nets, sender.outputs[0]):
-                to = f" on the way back to δ{nets.makes(way)}"
-                yield _order(whole, to, names, order, Change.before(way, fresh))
+                yield _order(whole, nets.makes(way), names, order, Change.before(way, fresh))
         for way in _ways_back(nets, sender.outputs[0]):
             yield from _left_out(nets, whole, names, way)
     yield from _packed_weights(nets)
@@ -46,8 +45,9 @@ def _order(
     whole: str, to: str, names: list[str], order: tuple[int, ...], change: Change
 ) -> Mistake:
     wrong, right = ", ".join(names[at] for at in order), ", ".join(names)
-    return Mistake(kind=ORDER, where=whole, says=f"the parts of δ{whole} stand in the order "
-                   f"{wrong}{to}, where the order {right} belongs", right=right, wrong=wrong,
+    way = f" on the way back to δ{to}" if to else ""
+    return Mistake(kind=ORDER, where=to or whole, says=f"the parts of δ{whole} stand in the order "
+                   f"{wrong}{way}, where the order {right} belongs", right=right, wrong=wrong,
                    change=change)  # fmt: skip
 
 

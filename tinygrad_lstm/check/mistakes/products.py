@@ -125,6 +125,11 @@ def at_other_steps(nets: Networks, node: Node, partner: int | None = None) -> It
         origin, lag = _before_delays(nets, partner)
         if lag:
             moved.append((nets.value(origin), lag, "step as far ahead as the delay goes back"))
+            series, name = nets.value(origin), nets.source(origin).name
+            yield Substitute(kind="factor of the wrong step", says=f"the last {name} stands where "
+                             f"{right} belongs, at every step", wrong=f"the last {name}",
+                             gain=np.broadcast_to(series[-1], np.shape(series)),
+                             group="last of all")  # fmt: skip
     for step, word in ((-1, "last"), (0, "first")):
         stale = np.broadcast_to(node.gain[step], np.shape(node.gain))
         yield Substitute(kind="factor of the wrong step", says=f"{right} is that of the {word} "

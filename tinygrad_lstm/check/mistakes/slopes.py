@@ -78,7 +78,7 @@ def _multiply_and_add(factor: Any, shift: Any) -> Edit:
 
 
 def wrong_masks(nets: Networks) -> Iterator[Mistake]:
-    """Take the mask of a slope of two values from δ itself, or give the two to the wrong entries."""
+    """Take the mask of a slope from δ itself, or give its two values to the wrong entries."""
     for node, function, port in nets.ways(Kind.GAIN, through=Kind.ELEMENTWISE):
         gain, where, right = np.asarray(node.gain, float), nets.makes(node), str(node.label)
         values, others = np.unique(gain), [nets.leaf(x) for x in function.inputs]
@@ -105,8 +105,8 @@ def wrong_masks(nets: Networks) -> Iterator[Mistake]:
             for slip, wrong, says, scale in (
                 ("of δ", "[δ > 0]", f"the mask of {name} is where δ is positive, not {right}",
                  _positive_part),
-                ("of both", f"{right} ∘ [δ > 0]", f"the mask of {name} is where δ is positive, too, not only "
-                 f"{right}", _positive_part_of_mask),
+                ("of both", f"{right} ∘ [δ > 0]", f"the mask of {name} is where δ is positive, "
+                 f"too, not only {right}", _positive_part_of_mask),
             ):  # fmt: skip
                 yield Mistake(kind="mask of the wrong side", where=where, says=says, right=right,
                               wrong=wrong, groups=tuple(f"{group}: {slip}"
@@ -231,8 +231,8 @@ def _slips(
         return
     if len(numbers) != len(formulas):  # it writes other operations than it computes
         return
-    for (word, made), (_, wrong) in zip(numbers, formulas, strict=True):
-        gain = made.value if isinstance(made, Symbol) else made  # a number with a name, such as π
+    for (word, value), (_, wrong) in zip(numbers, formulas, strict=True):
+        gain = value.value if isinstance(value, Symbol) else value  # a named number, such as π
         if gain is not None and np.shape(gain) == np.shape(node.gain):
             yield Substitute(kind="derivative of wrong form", says=f"{derivative} has the wrong "
                              f"form: {word}", wrong=str(wrong), gain=gain, group=word)  # fmt: skip

@@ -186,7 +186,11 @@ def _of_other_forms(nets: Networks, standard: Standardisation) -> Iterator[Mista
     if gain is not None and gain.kind is Kind.GAIN and product is not None:
         others = [x for x in product.inputs if x != standard.last.outputs[0]]
         factor = nets.leaf(others[0]) if product.kind is Kind.BILINEAR and others else None
-        if factor is not None and np.shape(gain.gain) == np.shape(standard.y):
+        if (
+            factor is not None
+            and np.shape(gain.gain) == np.shape(standard.y)
+            and np.any(np.ptp(gain.gain, axis=axes))  # else it may stand behind the layer
+        ):
             yield _mistake(
                 nets, standard, "gain behind the layer", f"{factor.name} multiplies δ{where}, "
                 f"behind the layer, where it belongs to δ{name}, before the layer",
