@@ -614,3 +614,20 @@ def test_every_δ_in_an_equation_is_drawn_by_its_name_or_written_out(name):
     defined = set(re.findall(r"(δ[\w.]+)(?:\([^)]*\))? = ", words))
     read = set(re.findall(r"δ[\w.]+", words)) - {"δname", "δW", "δv"}
     assert read - seen - defined == set()
+
+
+def test_a_long_function_of_several_operands_names_them_by_letters():
+    g, m, n = leaf("g", 2, 3), leaf("m", 2, 3), leaf("n", 2, 3)
+    y = (1 - g) * m * tg.tanh(g) / tg.sqrt(n * n + 0.1)
+    y.name = "y"
+    dot = tg.draw(tg.nn.squared_error(y, np.zeros((2, 3)))).dot
+    (box,) = [line for x in nodes(dot) for line in x.lines if " / " in line]
+    above, under = box.split(" / ")
+    assert {above, under} <= {line for x in labels(dot) for line in x.lines}, box
+    assert "divide" not in dot
+
+
+def test_a_fraction_is_written_as_one():
+    dot = tg.draw(tg.sum(tg.tanh(tg.mean(abs(leaf("x", 2, 3)), axis=1))), view="adjoint").dot
+    assert "× (1/3)" in dot and "0.3333" not in dot
+    assert "sign(z) is −1, 0 or 1" in " ".join(legend(dot))

@@ -1368,6 +1368,15 @@ def test_targets_that_a_loss_names_at_each_step_are_a_sequence():
     assert ", target (2, 3); the first axis" in text and "− targetₖ" in text
 
 
+def test_targets_of_each_step_that_are_read_twice_are_one_sequence():
+    W, x, loss = drawn(3, 1, name="W"), drawn(4, 2, 3).data, 0.0
+    for k in tg.steps(4):
+        t = np.array([[1.0], [float(k % 2)]])
+        loss = loss + tg.nn.binary_cross_entropy_with_logits(x[k] @ W, t)
+    text = str(check(loss))
+    assert ", target (2, 1); the first axis" in text and "target_2" not in text
+
+
 def test_data_step_by_step_stay_apart_where_a_gradient_is_asked_for_each():
     W, loss = drawn(3, 3, name="W"), 0.0
     for k in tg.steps(3):

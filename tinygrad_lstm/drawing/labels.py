@@ -17,7 +17,7 @@ import numpy as np
 from ..engine.kind import Kind
 from ..engine.primitives import TABLE
 from ..engine.symbol import PRODUCT, Notation, Symbol, constant_text
-from ..formulas.names import Names, minus
+from ..formulas.names import Exact, Names, minus
 from ..formulas.names import short_name as name_without_scopes
 from ..formulas.reader import PASSING, Reader, Variable
 from ..formulas.rewriting import rewrite
@@ -100,7 +100,23 @@ class Labels(Reader):
         """Return the formula of a function of several operands, or "" if it is too long."""
         if len(node.inputs) == 1:
             return ""
-        return self.product(node)
+        return self.product(node) or self._of_letters(node)
+
+    def _of_letters(self, node: Node) -> str:
+        """Return the formula of a node with a letter for each operand that nobody named."""
+        operands = []
+        for wire in node.inputs:
+            source = self.network.source(wire, (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH))
+            is_known = source.kind in (*SOURCES, *DELAYS, Kind.TAP, Kind.COLLECT)
+            name = self.text(wire, node) if is_known else ""
+            name = name or self.signal_name(source) or self.letter(source)
+            operands.append(Symbol(name, self.value(wire)))
+        primitive = node.operation
+        formula = Symbol.of(
+            primitive.notation, primitive.forward, tuple(operands), dict(node.parameters)
+        )
+        text = label(formula)
+        return text if len(text) <= LONGEST_BACK else ""
 
     def product(self, node: Node) -> str:
         """Return the formula of a node, or "" if it is too long."""
@@ -154,13 +170,18 @@ class Labels(Reader):
         """Return a letter for a signal that nobody named, with its step, and keep the letter."""
         key = _place_of(node)
         if key not in self._letters:
-            is_difference = node.signs == (1, -1)
-            usual = ("e" if is_difference else "s") if node.signs else "u"
+            usual = ("e" if self._is_error(node) else "s") if node.signs else "u"
             names = self._names
             own = names.free(wish) if wish else names.free_letter(usual)
             self._letters[key] = self._wishes.get(node.name) or own
         step = STEP.search(short_name(node))
         return self._letters[key] + (step[0] if step else "")
+
+    def _is_error(self, node: Node) -> bool:
+        """Return whether a signal is the difference of a signal and data."""
+        through = (Kind.BROADCAST, Kind.HOLD, Kind.BRANCH, Kind.TAP)
+        kinds = {self.network.source(wire, through).kind for wire in node.inputs}
+        return node.signs == (1, -1) and not kinds.isdisjoint((Kind.CONSTANT, Kind.INPUT))
 
     def constant(self, node: Node) -> str:
         """Return the number that a constant is, or a letter."""
@@ -345,14 +366,20 @@ def _short(leaf: Any) -> Any:
     """Return a number with four digits, and a name with hyphens that are no signs."""
     if isinstance(leaf, Symbol):
         return Symbol(leaf.name.replace("-", HYPHEN), leaf.value)
-    return float(f"{leaf:.4g}") if isinstance(leaf, float) else leaf
+    if not isinstance(leaf, float):
+        return leaf
+    exact = Exact(leaf)
+    return exact if "/" in f"{exact:g}" else float(f"{leaf:.4g}")
 
 
 def constant_label(value: Any) -> str:
     """Return the label of a constant: its number, or "" if it has several."""
     array = np.asarray(value)
     first = array.reshape(-1)[:1]
-    return minus(f"{first[0]:.4g}") if first.size and np.all(array == first) else ""
+    if not first.size or not np.all(array == first):
+        return ""
+    exact = f"{Exact(first[0]):g}" if isinstance(first[0], np.floating) else ""
+    return minus(exact.strip("()") if "/" in exact else f"{first[0]:.4g}")
 
 
 def _joins() -> set[str]:

@@ -15,6 +15,7 @@ from .text import clip_text
 
 MOST_LETTERS = 12  # of signals without a name that are listed
 SIGNS = {  # a pattern of the texts in a picture, and what the sign there is
+    r"\bsign\(": "sign(z) is −1, 0 or 1, the sign of z",
     r"onehot\(": "onehot(i) is 1 at i and 0 elsewhere, in each row",
     r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[ > ], a condition in brackets, is 1 where it "
     "holds and 0 elsewhere",

@@ -43,6 +43,7 @@ MARKS = {
     r"\[[^\[\]]* [<>=≠] [^\[\]]*\]": "[{x} > 0], a condition, is 1 where it holds, else 0.",
     r"\[\d*:\d*\]": "{x}[{i}:{j}] has the entries {i} to {j} − 1 of {x}, counted from 0.",
     r"where\(": "where({c}, {x}, {y}) is {x} where the condition {c} holds, and {y} elsewhere.",
+    r"\bsign\(": "sign({x}) is −1, 0 or 1, the sign of {x}.",
     r"\|": "|{x}| is the absolute value of each entry.",
     r"‖": "‖{x}‖ is the square root of Σ {x}².",
     r"⌊": "⌊{x}⌋ is {x} rounded down.",

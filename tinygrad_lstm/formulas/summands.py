@@ -82,7 +82,7 @@ def summands(terms: tuple[Term, ...], sequences: Set[int]) -> list[Term]:
 
 def _parts(formulas: Sequence[Any]) -> tuple[Any, ...]:
     """Return what comes back on each of several ways, if their sum is not written as a sum."""
-    distinct = {str(formula): formula for formula in formulas}
+    distinct = {tuple(sorted(str(formula).split(" ∘ "))): formula for formula in formulas}
     total = sum_of([*formulas]) if len(distinct) > 1 else None
     is_shown = total is None or getattr(total, "notation", None) in (ADD, SUBTRACT)
     return () if is_shown or len(distinct) > MOST_PARTS else tuple(distinct.values())

@@ -66,7 +66,11 @@ def join_data(graph: AnyFlow, apart: Collection[str] = ()) -> AnyFlow:
     joined = [x for x in recorded if _is_list_of_data(x) and _names(x.operands).isdisjoint(apart)]
     if not joined:
         return graph
-    for element in joined:
+    first_of: dict[tuple[Element, ...], Element] = {}  # a list that is read twice is one sequence
+    same = {x: first_of.setdefault(tuple(x.operands), x) for x in joined}
+    for element in recorded:
+        element.operands = [same.get(x, x) for x in element.operands]
+    for element in first_of.values():
         old, first = element.node.stem, element.operands[0].node
         sequence = Node(Kind.INPUT, name=first.stem, stem=first.stem, scope=first.scope)
         element.node, element.operands = sequence, []
