@@ -210,6 +210,14 @@ def test_a_signal_without_a_name_is_called_as_in_the_equations(chrome, tmp_path)
     assert letter != "matmul" and f"{letter} in the equations" in text(opened, "#names")
     press(opened, "/", *letter, "ENTER")
     assert text(opened, "#signal h2") == "matmul"
+    said = run(opened, "return [...view.querySelectorAll('[aria-label]')].map(x => x.ariaLabel)")
+    assert any(x.startswith(f"matmul ({letter})") for x in said)
+
+
+def test_the_minus_of_a_step_makes_no_other_name(opened):
+    assert "in the equations" not in text(opened, "#names")
+    press(opened, "/", *"out[−1]", "ENTER")
+    assert text(opened, "#signal h2") == "lstm.out[-1]"
 
 
 # --- reports --------------------------------------------------------------------------------------

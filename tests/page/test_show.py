@@ -328,7 +328,7 @@ def test_equations_are_text_where_mathml_is_missing(monkeypatch):
     ("call", "error", "says"),
     [
         (lambda: tg.show(3), UsageError, "found int, expected a loss"),
-        (lambda: tg.show(networks.leaf("x", 2)), UsageError, "recorded"),
+        (lambda: tg.show(networks.leaf("x", 2)), UsageError, "show: found nothing recorded"),
         (lambda: tg.show(networks.leaf("x", 2) * 2), GradientError, "one number"),
         (lambda: tg.show(networks.network()[0], answers="no"), UsageError, "answers"),
         (lambda: tg.show(networks.network()[0], 3), UsageError, "path"),

@@ -204,16 +204,17 @@ class _Large:
     """A share that is too large to keep: its size, and its part of the whole, step by step."""
 
     def __init__(self, owns: set[int], whole: np.ndarray) -> None:
-        self.owns, self.whole = owns, whole
+        self.owns, self.unit = owns, _unit(whole)
+        with np.errstate(all="ignore"):
+            self.whole = whole / self.unit
         self.sums: dict[int | None, np.ndarray] = {}  # of what has not come from all wires yet
         self.sizes: dict[int | None, float] = {}
         self.dots: dict[int | None, float] = {}
 
     def add(self, step: int | None, value: np.ndarray) -> None:
         """Add what one of the wires has at a step."""
-        unit = _unit(self.whole)
         with np.errstate(all="ignore"):
-            dot = float(np.sum(value / unit * (self.whole / unit)))
+            dot = float(np.sum(value * self.whole) / self.unit)
         self.dots[step] = self.dots.get(step, 0.0) + dot
         if len(self.owns) > 1:
             self.sums[step] = value = self.sums.get(step, 0.0) + value
@@ -221,8 +222,7 @@ class _Large:
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the sizes and the parts of all steps."""
-        with np.errstate(all="ignore"):
-            total = size_of(self.whole / _unit(self.whole)) ** 2 or 1.0
+        total = size_of(self.whole) ** 2 or 1.0
         sizes, parts = (
             _series({step: np.asarray(x) for step, x in of.items()})
             for of in (self.sizes, self.dots)

@@ -15,6 +15,7 @@ from ..engine.tensor import Tensor
 from ..errors import ArgumentError, UsageError, check_path
 from ..files.whole import write_file
 from ..formulas.derive import derive
+from ..network.graph import check_recorded
 
 if TYPE_CHECKING:
     import os
@@ -119,6 +120,7 @@ def show(
         raise UsageError(
             f"show: found {type(of).__name__}, expected a loss (a Tensor) or a report of compare"
         )
+    check_recorded("show", loss)
     if path is not None:
         path = _page_path("show", path)
     page = Page(_html(loss, report, answers, title))

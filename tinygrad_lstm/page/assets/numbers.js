@@ -121,7 +121,9 @@ function make(tag, attributes = {}, ...inside) {
 }
 
 /** Return how the equations call a signal, where that is not the end of its name. */
-const calledElse = ({ name, letter }) => `_${name.replaceAll(".", "_")}`.endsWith(`_${letter.replaceAll(".", "_")}`) ? "" : `, ${letter} in the equations`;
+const plain = text => text.replaceAll("−", "-").toLowerCase();
+const isCalledElse = ({ name, letter }) => !`_${plain(name).replaceAll(".", "_")}`.endsWith(`_${plain(letter).replaceAll(".", "_")}`);
+const calledElse = own => isCalledElse(own) ? `, ${own.letter} in the equations` : "";
 
 /** Return an equation: in MathML if the page has it, otherwise as text. */
 function equation(told) {

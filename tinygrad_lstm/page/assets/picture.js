@@ -78,7 +78,7 @@ function signalOf(group) {
 function say(group) {
   const data = dataOf(group.dataset.p), isAdjoint = group.dataset.s === "a", signal = signalOf(group);
   if (data.module) return `module ${data.module}: click, or press Enter, to open`;
-  const name = signal >= 0 ? SIGNALS[signal].name : data.says || `the output of ${data.after}`;
+  const own = SIGNALS[signal], name = own ? `${own.name}${isCalledElse(own) ? ` (${own.letter})` : ""}` : data.says || `the output of ${data.after}`;
   if (!isArc(group.dataset.p) || (group.dataset.l !== undefined && data.labels[group.dataset.l] === data.weight)) {
     if (signal < 0) return data.says || "factor";
     const step = data.step ?? stepOf(SIGNALS[signal].loop);

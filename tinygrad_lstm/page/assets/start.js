@@ -16,9 +16,9 @@ function show(isTold) {
 
 /** Return the signals of a name: those called just so before those that contain it. */
 function search(wanted) {
-  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean), whole = words.join(" ");
+  const words = plain(wanted).split(/\s+/).filter(Boolean), whole = words.join(" ");
   const far = ({ name, letter }) => {
-    const names = [name.toLowerCase(), letter.toLowerCase()];
+    const names = [plain(name), plain(letter)];
     if (!words.every(word => names.some(x => x.includes(word)))) return Infinity;
     return names.includes(whole) ? 0 : names[0].endsWith("." + whole) ? 1 : 2;
   };
@@ -28,10 +28,10 @@ function search(wanted) {
 /** List the signals of a name; of "δlstm.f[3]" the signal lstm.f, which then is shown at step 3. */
 function list(wanted) {
   let several = search(wanted), step = null;
-  const isDelta = !several.length && wanted.startsWith("δ"), plain = isDelta ? wanted.slice(1) : wanted, at = plain.match(/\[(\d+)\]$/);
-  if (isDelta) several = search(plain);
+  const isDelta = !several.length && wanted.startsWith("δ"), own = isDelta ? wanted.slice(1) : wanted, at = own.match(/\[(\d+)\]$/);
+  if (isDelta) several = search(own);
   if (!several.length && at) {
-    several = search(plain.slice(0, at.index)).filter(({ signal }) => LOOPS[signal.loop] && Number(at[1]) - LOOPS[signal.loop].first < LOOPS[signal.loop].count);
+    several = search(own.slice(0, at.index)).filter(({ signal }) => LOOPS[signal.loop] && Number(at[1]) - LOOPS[signal.loop].first < LOOPS[signal.loop].count);
     step = Number(at[1]);
   }
   const open = ({ signal, place }) => {
