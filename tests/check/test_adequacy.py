@@ -14,6 +14,7 @@ from tinygrad_lstm.check.adequacy import LISTED
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM, Trials
 from tinygrad_lstm.errors import UsageError
+from tinygrad_lstm.formulas.called import called
 from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.network.view import Answer, View
 
@@ -34,7 +35,7 @@ def key(mistake):
 def the_19():
     """Which mistakes of the library each of the 19 is, where all can be told apart."""
     case = planted.case("lstm")
-    view = View(case.loss())
+    view = View(case.loss(), call=called)
 
     def leaves(hand):
         packed = {name: view.signals.parts.get(name, ()) for name in (*case.parameters, "x")}
@@ -129,9 +130,9 @@ UNSEEN = {
     "overwritten by the carry", "last error alone",
 }  # fmt: skip
 NEVER = {  # what is no mistake in these networks, whatever the numbers: where it is told
-    "layer-norm": ("s stands where subtract belongs",),  # differs by what the mean takes away
-    "batch-norm": ("s stands where subtract belongs",),
-    "std": ("sum", "hadamard"),  # the mean, through which nothing comes back: Σ (s - mean) = 0
+    "layer-norm": ("s stands where (s - ",),  # differs by what the mean takes away
+    "batch-norm": ("s stands where (s - ",),
+    "std": ("Σ s",),  # the mean, through which nothing comes back: Σ (s - mean) = 0
     "tied": ("squared_error.target stands where x belongs",),  # x is the target
     "vae": ("squared_error.target stands where x belongs",),
 }

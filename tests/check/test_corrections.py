@@ -13,6 +13,7 @@ from tinygrad_lstm.check.corrections import corrections
 from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM
+from tinygrad_lstm.formulas.called import called
 from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.formulas.equations import DeltaEquations
 from tinygrad_lstm.formulas.rewriting import value_without_marks
@@ -27,6 +28,14 @@ class Tape(dict):
 
     def __init__(self, loss):
         self.loss, self.signals = loss, Signals(loss)
+        view = View(loss, call=called)
+        recorded = {place: name for name, place in view.places.at.items()}
+        self.recorded = {  # of signals that nobody named, as they are called in equations
+            name: recorded.get(place, name) for place, name in DeltaEquations(view).named.items()
+        }
+        for (wire, step), name in recorded.items():
+            text = view.network.maker[wire].name
+            self.recorded.setdefault(text.replace("(k)", f"[{step}]"), name)
 
     def __missing__(self, name):
         self[name] = value = self._value(name)
@@ -40,6 +49,7 @@ class Tape(dict):
         return self._found(name, lambda tensor: tensor.numpy())
 
     def _found(self, name, of):
+        name = name if name in self.signals.by_name else self.recorded.get(name, name)
         if name in self.signals.by_name:
             signal = self.signals[name]
             return signal.of(np.asarray(of(signal.tensor)))
@@ -71,10 +81,10 @@ def test_what_is_wrong_is_marked(case):
     ("mistake", "equation"),
     [
         ("f-missing", "δlstm.state[2] = δlstm.state[3] ∘ ⟨lstm.f[3]⟩ + δlstm.out[2] ∘ lstm.o[2] ∘ "
-         "(1 - lstm.tanh[2]²)"),
+         "(1 - tanh(lstm.state[2])²)"),
         ("plus-for-minus", "δlstm.s_a[3] = δlstm.a[3] ∘ ⟨1 - lstm.a[3]²⟩"),
         ("state-carry-dropped", "δlstm.state[2] = ⟨δlstm.state[3] ∘ lstm.f[3]⟩ + δlstm.out[2] ∘ "
-         "lstm.o[2] ∘ (1 - lstm.tanh[2]²)"),
+         "lstm.o[2] ∘ (1 - tanh(lstm.state[2])²)"),
         ("U-not-transposed", "δlstm.out[2] = δlstm.s_a[3] ⟨lstm.U.a⟩ᵀ + δlstm.s_i[3] ⟨lstm.U.i⟩ᵀ "
          "+ δlstm.s_f[3] ⟨lstm.U.f⟩ᵀ + δlstm.s_o[3] ⟨lstm.U.o⟩ᵀ + δdense.z[2] dense.Wᵀ"),
         ("out-not-before", "δlstm.U.o = ⟨lstm.out[2]⟩ᵀ δlstm.s_o[3] + … + ⟨lstm.out[-1]⟩ᵀ "
@@ -122,7 +132,7 @@ def test_it_marks_the_wrong_factor_in_a_notebook():
 
 def test_a_mistake_in_everything_is_marked_at_the_loss():
     (told,) = planted.report(planted.case("softmax", "batch-mean-forgotten")).corrections
-    assert told.text == "δL = broadcast(-0.25 ⟨δdivide⟩, (4, 3)) ∘ constant"
+    assert told.text == "δL = broadcast(-0.25 ⟨δloss⟩, (4, 3)) ∘ constant"
 
 
 # --- any mistake of the library, in any network ---------------------------------------------------

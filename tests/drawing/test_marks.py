@@ -234,7 +234,9 @@ def test_the_legend_says_what_is_orange_and_which_mistake_it_is():
     assert seen[-1] == "orange: W, h" and not any("orange" in x for x in legend(tg.draw(loss).dot))
     report = tg.compare(loss, {"W": 2 * W.grad})
     seen = legend(tg.draw(report).dot)
-    assert f"orange: {report.best[0].where}, made wrong by the mistake" in seen
+    place = report.evidence[0].plain_names[report.best[0].where]
+    assert (report.best[0].where, place) == ("loss", "sum")
+    assert f"orange: {place}, made wrong by the mistake" in seen
     assert f"mistake: {report.best[0].says}" in " ".join(seen)
 
 

@@ -19,6 +19,7 @@ from ..engine.limit import Clock, Interruptible, TimeUp
 from ..engine.notebook import ShownAsText
 from ..engine.tensor import Tensor
 from ..errors import UsageError
+from ..formulas.called import called
 from ..formulas.columns import wrap
 from ..network.flow import SOURCES
 from ..network.graph import check_recorded
@@ -113,7 +114,7 @@ def adequacy(loss: Tensor, *, seconds: float = SECONDS) -> Adequacy:
     planted, count, is_cut, is_counted = 0, 0, True, False
     unseen, listed = list[Mistake](), list[Mistake]()
     with suppress(TimeUp), np.errstate(all="ignore"), Clock(seconds):
-        view = View(loss)
+        view = View(loss, call=called)
         watched = _Gradients(view)
         soon = Clock(LISTING * seconds)
         every = all_mistakes(view)

@@ -18,6 +18,7 @@ from ..engine.limit import Clock, TimeUp
 from ..engine.notebook import ShownAsText
 from ..engine.tensor import Tensor
 from ..errors import UsageError
+from ..formulas.called import called
 from ..formulas.equations import DeltaEquations
 from ..network.view import Answer, View
 from . import audit_text
@@ -137,7 +138,7 @@ def audit_recording(
     **how: Any,
 ) -> Audit:
     """Return the audit of a program that was run, with the gradients that were given besides."""
-    view = View(loss)
+    view = View(loss, call=called)
     matching = match(view, recording)
     given = pairs(hand) if hand is not None else []
     names = {name for name, _ in given}

@@ -18,6 +18,7 @@ from ..engine.gradients import starting_cotangent
 from ..engine.tape import pull_back
 from ..engine.tensor import Tensor
 from ..errors import ArgumentError
+from ..formulas.called import called
 from ..network.signals import Signals
 from ..network.view import View
 from .cancellation import sizes_of_terms
@@ -101,7 +102,7 @@ def compare_in(
     signals = Signals(loss) if view is None else view.signals
     derived, complaints = look_up(signals, named)
     if view is None and digits is not None and derived:
-        view = View(loss, signals=signals)
+        view = View(loss, signals=signals, call=called)
     report = _report(loss, seed, derived, rtol, digits, view, signals) if derived else None
     if complaints:
         error = type(complaints[0])("\n".join(map(str, complaints)))

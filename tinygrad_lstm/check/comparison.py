@@ -16,6 +16,7 @@ import numpy as np
 from ..engine.arguments import function, of_kind, text
 from ..engine.limit import Clock, TimeUp
 from ..engine.tensor import Tensor
+from ..formulas.called import called
 from ..formulas.equations import DeltaEquations
 from ..network.signals import Signals
 from ..network.view import Answer, View
@@ -64,7 +65,7 @@ class Comparison:
         return self._look()
 
     def _look(self, view: View | None = None) -> tuple[View, list[Answer], list[np.ndarray]]:
-        view = view or self.view or View(self.loss, signals=self.signals)
+        view = view or self.view or View(self.loss, signals=self.signals, call=called)
         finite = {row.name for row in self.rows if row.finite}
         answers = view.answers({n: v for n, v in self.hand.items() if n in finite})
         allowed = tolerances(view, answers, self.rtol, self.digits)

@@ -193,7 +193,9 @@ def _from_report(of: Any) -> tuple[Tensor | Graph, Wrong | None]:
     remarks = [title + f" at ({entry}{',' * (len(blame.at) == 1)})" * bool(blame.at)]
     if not of.best:
         return of.loss, Wrong((), (blame.signal,), tuple(remarks), title)
-    places = tuple(dict.fromkeys(mistake.where for mistake in of.best[0].mistakes))
+    known = of.evidence[0].plain_names
+    wheres = (mistake.where for mistake in of.best[0].mistakes)
+    places = tuple(dict.fromkeys(known.get(where, where) for where in wheres))
     remarks.append(f"mistake: {of.best[0].says}")
     return of.loss, Wrong(places, (blame.signal,), tuple(remarks), title)
 

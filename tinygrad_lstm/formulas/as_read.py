@@ -52,6 +52,16 @@ def _in_one_place(old: Symbol, operands: tuple[Any, ...]) -> Any:
     return one if number == 1 else -one if number == -1 else number * one
 
 
+def with_one_hot(formula: Any) -> Any:
+    """Return a formula in which a number in one place of each row is the number times onehot."""
+
+    def put(old: Symbol, operands: tuple[Any, ...]) -> Any:
+        placed = _in_one_place(old, operands) if old.apply in PUT else None
+        return with_operands(old, operands) if placed is None else placed
+
+    return rewrite(formula, put)
+
+
 def _same_in_all(formula: Any) -> Any:
     """Return a formula without a shape, if it is the same in all entries; else None."""
     if not isinstance(formula, Symbol):

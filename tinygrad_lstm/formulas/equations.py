@@ -21,6 +21,8 @@ from ..network.flow import DELAYS, Node
 from ..network.locate import NAMESAKES
 from ..network.operate import Actions
 from ..network.view import View
+from .as_read import with_one_hot
+from .called import shifted_operand
 from .names import part_name
 from .reader import PASSING, Reader, Variable
 from .rewriting import mark, multiple, with_axes
@@ -78,7 +80,7 @@ class DeltaEquations:
         node = self.maker[wire]
         forks = wire in self.user and self.user[wire].kind is Kind.BRANCH
         is_other = node.kind in (*NAMESAKES, Kind.COLLECT) or self.reader.step_read(node)
-        if forks and not is_other:
+        if forks and not is_other and shifted_operand(self.network, node) is None:
             steps = range(len(self.δ[wire])) if node.is_timed else [None]
             for step in steps:
                 self.named.setdefault((wire, step), self._name(wire, step))
@@ -86,7 +88,7 @@ class DeltaEquations:
     def of(self, name: str, marks: Marks, right_steps: RightSteps) -> Symbol:
         """Return the right side of the equation of a signal's gradient, with its marks."""
         self.asked, self.marks, self.right_steps = name, marks, right_steps
-        equation: Symbol = with_axes(self._behind(self.places[name], 0))
+        equation: Symbol = with_axes(with_one_hot(self._behind(self.places[name], 0)))
         return equation
 
     # --- δ ---------------------------------------------------------------------------------------
@@ -114,6 +116,8 @@ class DeltaEquations:
         if node.kind in (Kind.DELAY, Kind.ADVANCE, Kind.TAP, Kind.HOLD, Kind.COLLECT):
             return self._across_steps(node, port, step, depth, marks)
         behind, is_factor = self._delta((out, step), depth), marks == {ALL}
+        if self.same.get(wire, wire) == self.same.get(out, out):
+            return behind  # one δ, which has its marks
         if marks and ALL not in marks:
             behind = mark(behind)
         if node.kind is Kind.JUNCTION:
@@ -247,7 +251,10 @@ class DeltaEquations:
         if node.kind is Kind.TAP and not node.transposed:
             return self._constant(wire, step)
         is_other = node.kind in (*PASSING, *DELAYS) and not node.transposed
-        return None if is_other or self.reader.step_read(node) else self._name(wire, step)
+        is_written = not node.is_named and not node.transposed
+        if is_other or is_written or self.reader.step_read(node):
+            return None
+        return self._name(wire, step)
 
     def _constant(self, tap: int, step: int | None) -> str | None:
         """Return the name of a constant that was recorded alone, and is now part of a sequence.
@@ -271,6 +278,8 @@ class DeltaEquations:
         node = self.maker[wire]
         if step is None or node.loop is None or not node.is_timed:
             return node.name
+        if not node.is_named and not node.transposed:
+            return f"({self.reader.formula(node, step)})"
         return self.view.places.name_at(node, self.network.loops[node.loop].steps[step])
 
     @staticmethod

@@ -5,7 +5,7 @@ Knows graphs and names; judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from ..engine.tensor import Tensor
 from .graph import Graph, check_recorded, structure
 from .locate import Locations
 from .proof import fold_if_true
+from .renaming import rename
 from .repetition import fold_plain_loops
 from .signals import Signals
 from .unpack import unpack
@@ -54,9 +55,13 @@ class View:
         Those of the loss, if they are known.
     recorded : Graph, optional
         The graph of the loss, if it is known.
+    call : (network) -> mapping of a wire to a name, optional
+        What the signals that nobody named are called in the networks.
 
     Attributes
     ----------
+    plain_names : dict of str to str
+        The names that signals have without ``call``, by those that they have here.
     network, adjoint : Graph
         Packed signals taken apart.
     recorded : Graph
@@ -83,8 +88,9 @@ class View:
         *,
         signals: Signals | None = None,
         recorded: Graph | None = None,
+        call: Callable[[Graph], Mapping[int, str]] | None = None,
     ) -> None:
-        self.loss = loss
+        self.loss, self.call = loss, call
         self.network: Graph
         check_recorded("graph", loss)
         self.signals = Signals(loss) if signals is None else signals
@@ -104,9 +110,14 @@ class View:
             self.network, self.reason = fold_if_true(recorded, apart=True)
         else:
             self.network, self.reason = unpack(recorded), ""
+        self.places = Locations(self.network, self.signals, names)
+        before = self.network
+        if call is not None:
+            self.network = rename(before, call(before))
+        pairs = zip(self.network.nodes, before.nodes, strict=True)
+        self.plain_names = {node.name: own.name for node, own in pairs}
         self.adjoint = self.network.adjoint()
         same = self.adjoint.continued
-        self.places = Locations(self.network, self.signals, names)
         self.at = {n: (same.get(wire, wire), k) for n, (wire, k) in self.places.at.items()}
         sequences = self.places.sequences.items()
         self.sequence = {step: name for name, steps in sequences for step in steps}
@@ -127,7 +138,9 @@ class View:
         """The view of the same loss without folding."""
         if not self.network.folded:
             return self
-        return View(self.loss, fold=False, signals=self.signals, recorded=self.recorded)
+        return View(
+            self.loss, False, signals=self.signals, recorded=self.recorded, call=self.call
+        )  # fmt: skip
 
     def answers(self, hand: Mapping[str, np.ndarray]) -> list[Answer]:
         """Return the derived gradients, the last signal of the forward pass first.

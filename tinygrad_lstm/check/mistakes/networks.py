@@ -14,6 +14,7 @@ import numpy as np
 
 from ...engine.kind import Kind
 from ...engine.limit import Interruptible
+from ...formulas.names import NUMBERED
 from ...network.evaluate import evaluate
 from ...network.flow import DELAYS, SOURCES, Node
 from ...network.operate import Actions
@@ -216,7 +217,7 @@ class Networks:
             and len(node.inputs) == 1
             and node.primitive is not None
             and not node.primitive.is_part
-            and node.name.partition("(")[0].startswith(node.primitive.name)
+            and not node.is_named
         ):
             node = self.source(node.inputs[0])
         return node.name
@@ -263,11 +264,13 @@ class Networks:
         name = node.name
         if node.kind in (Kind.JACOBIAN, Kind.LINEAR) and node.outputs[0] in self.maker:
             name = self.source(node.outputs[0]).name  # it is called by what it was made of
-        return name.removeprefix("δ").partition(" (")[0]
+        return NUMBERED.sub("", name.removeprefix("δ"))
 
     def arms(self, node: Node) -> list[str]:
         """Return the names of the summands of a junction of the adjoint network."""
-        return [self.adjoint.wires[wire].name.removeprefix("δ") for wire in node.inputs]
+        names = (self.adjoint.wires[wire].name.removeprefix("δ") for wire in node.inputs)
+        ends = (name.partition(" → ") for name in names)
+        return [NUMBERED.sub("", one) + arrow + other for one, arrow, other in ends]
 
     def root(self, wire: int) -> int:
         """Return the wire from which a δ comes, behind forks that do not change the δ."""
