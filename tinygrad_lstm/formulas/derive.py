@@ -76,7 +76,8 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
     fold = optional(flag, "derive: fold", fold)
     starting_cotangent(loss, None)
     recorded = condense(graph(loss))
-    asked = {name for x, name in Signals(loss).names.items() if x.requires_grad and not x.inputs}
+    signals = Signals(loss)
+    asked = {name for x, name in signals.names.items() if x.requires_grad and not x.inputs}
     network, reason = fold_for_reading(recorded, fold, MOST_STEPS)
     network = join_data(network, asked)
     varies = _what_varies(network)
@@ -87,9 +88,9 @@ def derive(loss: Tensor, *, fold: bool | None = None) -> Derivation:
 
     def together() -> Derivation:
         packed = join_data(recorded.fold(), asked) if network.folded else recorded
-        return _Derivation(packed, reason, loss, recorded).done(recorded)
+        return _Derivation(packed, reason, loss, recorded, signals).done(recorded)
 
-    apart = _Derivation(network, reason, loss, recorded, by_rule=True)
+    apart = _Derivation(network, reason, loss, recorded, signals, by_rule=True)
     return replace(apart.done(recorded), together=together)
 
 
