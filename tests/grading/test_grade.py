@@ -16,7 +16,7 @@ from tinygrad_lstm.cli.commands import main
 from tinygrad_lstm.errors import FileError, UsageError
 from tinygrad_lstm.grading import grade as grading
 from tinygrad_lstm.grading.judging import plain_text
-from tinygrad_lstm.grading.limits import Limits, run_limited
+from tinygrad_lstm.grading.limits import NO_RESULT, Limits, run_limited
 from tinygrad_lstm.grading.rubric import Rubric, read_rubric
 from tinygrad_lstm.grading.submissions import find_submissions
 
@@ -231,7 +231,63 @@ def test_the_formats_of_other_graders(folder):
     assert grades["bob"]["assignment"] == "net"
     with open(out / "otter" / "final_grades.csv", newline="") as stream:
         totals = {row["file"]: row for row in csv.DictReader(stream)}
-    assert totals["bob.npz"]["percent_correct"] == "0.9" and totals["bob.npz"]["total"] == "9.0"
+    assert [(x["name"], x["status"], x["score"]) for x in results["tests"]] == [
+        ("layer.W", "passed", 5.0), ("layer.b", "failed", 5.0),
+    ]  # fmt: skip
+    assert list(totals["bob.npz"].values()) == ["bob.npz", "5.0", "5.0", "9.0", "0.9", "Completed"]
+    assert next(iter(totals)) == "points-per-question" and list(totals["ada.npz"]) == [
+        "file", "layer.W", "layer.b", "total_points_earned", "percent_correct", "grading_status",
+    ]  # fmt: skip
+    assert list(totals["points-per-question"].values())[1:] == ["5.0", "5.0", "10.0", "1.0", "--"]
+
+
+def test_a_gradient_may_be_called_by_its_own_name(folder):
+    save(folder, "ada", {"layer.dz": right()["layer.z"], "dW": right()["layer.W"],
+                         "layer.b_grad": right()["layer.b"]})  # fmt: skip
+    hand = {f"layer.d{name[6:]}": value.tolist() for name, value in averaged().items()}
+    (folder / "subs" / "bob.json").write_text(json.dumps(hand))
+    save(folder, "cleo", averaged() | {"dW": right()["layer.W"]})
+    rows = run(folder)
+    assert [rows[who]["score"] for who in ("ada", "bob", "cleo")] == ["10.0", "9.0", "4.0"]
+    assert "'layer.W' is in it 2 times" in rows["cleo"]["note"]
+
+
+@pytest.mark.parametrize("kind", ["npz", "json"])
+def test_rounded_numbers_are_checked_as_such(folder, kind):
+    for who, answer in (("ada", right()), ("bob", averaged())):
+        hand = {name: np.round(value, 5) for name, value in answer.items()}
+        if kind == "npz":
+            save(folder, who, hand)
+        else:
+            text = json.dumps({name: value.tolist() for name, value in hand.items()})
+            (folder / "subs" / f"{who}.json").write_text(text)
+    save(folder, "cleo", {name: np.round(value, 2) for name, value in right().items()})
+    rows = run(folder)
+    assert [rows[who]["score"] for who in ("ada", "bob", "cleo")] == ["10.0", "9.0", "0.0"]
+    assert "rounded to 5 digits" in rows["ada"]["note"]
+
+
+def test_a_program_may_begin_with_a_mark_of_its_encoding(folder):
+    (folder / "subs" / "ada.py").write_text(PROGRAM, "utf-8-sig")
+    text = "# coding: latin-1\n# \u00e9\n" + PROGRAM
+    (folder / "subs" / "bob.py").write_text(text, "latin-1")
+    assert {row["score"] for row in run(folder, "--run").values()} == {"10.0"}
+
+
+def test_zeros_are_told_as_such(folder):
+    save(folder, "bob", {name: 0 * value for name, value in right().items()})
+    save(folder, "cleo", {})
+    rows = run(folder)
+    assert not rows["bob"]["mistakes"] and "shows no derivation" in rows["bob"]["note"]
+    note = "Not judged: gives no gradient; call each one like its signal"
+    assert rows["cleo"]["note"] == note
+
+
+def test_what_a_neighbour_ended_is_judged_alone(folder, monkeypatch):
+    save(folder, "ada", right())
+    outcomes = [{"fault": NO_RESULT}, {"fault": "of the second time"}]
+    monkeypatch.setattr(grading, "_judge", lambda *arguments: outcomes.pop(0))
+    assert "of the second time" in run(folder)["ada"]["note"] and not outcomes
 
 
 def test_a_rubric_says_what_counts(folder):

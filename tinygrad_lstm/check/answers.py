@@ -18,6 +18,7 @@ from ..engine.tensor import Tensor
 from ..errors import FileError, UsageError, check_path
 from ..files.npz import npz_entry, open_npz
 from ..network.signals import Signals
+from .families import gradient_of
 
 MOST_ENTRIES = 10_000
 MOST_NUMBERS = 1_000_000  # of an entry whose shape is not its signal's
@@ -42,11 +43,24 @@ def check_file(path: str | os.PathLike[str]) -> None:
         raise FileError(f"{path}: has {count} entries, expected {MOST_ENTRIES} at most")
 
 
+def signal_named(name: str, signals: Signals) -> str:
+    """Return the signal whose gradient a name in a file says to be, if no signal has the name.
+
+    ``lstm.dW`` is the gradient of ``lstm.W``, and ``W_grad`` that of ``W``.
+    """
+    before, dot, word = name.rpartition(".")
+    other = f"{before}{dot}{gradient_of(word)}"
+    if name in signals or not gradient_of(word) or other not in signals:
+        return name
+    return str(signals.full_name(other))
+
+
 def read(path: str | os.PathLike[str], loss: Tensor) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the arrays of a .npz file by name, and complaints about the others.
 
     An array is read if it has the shape of the signal that its name stands for, or no more than
-    a million numbers. A name that no signal has gets an empty array, and its numbers are not read.
+    a million numbers. A name that no signal has gets an empty array, and its numbers are not read;
+    but ``dW`` is the gradient of W (see `signal_named`).
 
     Parameters
     ----------
@@ -66,10 +80,11 @@ def read(path: str | os.PathLike[str], loss: Tensor) -> tuple[dict[str, np.ndarr
     complaints: list[str] = []
     with open_npz(path) as archive:
         entries = archive.infolist()
-        count = Counter(_name(entry) for entry in entries)
+        count = Counter(signal_named(_name(entry), signals) for entry in entries)
         for entry in entries:
+            name = signal_named(_name(entry), signals)
             try:
-                arrays[_name(entry)] = _array(path, archive, entry, count, signals)
+                arrays[name] = _array(path, archive, entry, name, count[name], signals)
             except FileError as error:
                 complaints.append(str(error))
     return arrays, list(dict.fromkeys(complaints))
@@ -83,14 +98,14 @@ def _array(
     path: Path,
     archive: zipfile.ZipFile,
     info: zipfile.ZipInfo,
-    count: Counter[str],
+    name: str,
+    count: int,
     signals: Signals,
 ) -> np.ndarray:
-    name = _name(info)
-    if name == info.filename:
-        raise FileError(f"{path}: {name!r} in it is no array")
-    if count[name] > 1:
-        raise FileError(f"{path}: {name!r} is in it {count[name]} times; give it once")
+    if not info.filename.endswith(".npy"):
+        raise FileError(f"{path}: {info.filename!r} in it is no array")
+    if count > 1:
+        raise FileError(f"{path}: {name!r} is in it {count} times; give it once")
     entry = npz_entry(path, archive, info, name)
     shape = signals[name].shape if name in signals else None
     dtype = np.dtype(entry.dtype)

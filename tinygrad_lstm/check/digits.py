@@ -55,6 +55,23 @@ def half_unit_printed(printed: Any, digits: int) -> np.ndarray:
     return np.maximum(scientific, units) if (fits_point | fits_all).all() else scientific
 
 
+def digits_in(printed: Iterable[Any], fewest: int, most: int) -> int | None:
+    """Return to how many digits numbers are rounded; None if to fewer than some, or to more.
+
+    After the point, or in all: where one number has more after the point, they are counted in all.
+
+    >>> digits_in([[0.1235, 12.3457], [0.002, 0.0]], 4, 8), digits_in([[0.5, 2.0]], 4, 8)
+    (4, None)
+    """
+    arrays = [np.ravel(np.asarray(array, float)) for array in printed]
+    numbers = np.concatenate([np.zeros(0), *arrays])
+    for digits in range(1, most + 1):
+        units = _half_units(numbers, digits)
+        if any(_is_multiple(numbers, 2 * unit).all() for unit in units):
+            return digits if digits >= fewest else None
+    return None
+
+
 def half_unit_of(printed: Iterable[Any], digits: int) -> HalfUnit:
     """Return the function for half a unit of the last digit of numbers that an author carries.
 

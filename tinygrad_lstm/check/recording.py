@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -109,8 +110,9 @@ def record(source: Any) -> Recording:
     """
     path = check_path("audit", source)
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with tokenize.open(path) as stream:  # it may begin with a mark of its encoding
+            text = stream.read()
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
         raise UsageError(f"{path}: {reason}") from None
     try:

@@ -22,7 +22,7 @@ from ..errors import TinygradError, UsageError
 from ..files.whole import write_file
 from ..network.signals import Signals, SignalSequence
 from .judging import Load, Task, judge, plain_text, run_program
-from .limits import Limits, run_limited
+from .limits import NO_RESULT, Limits, run_limited
 from .rubric import Rubric
 from .submissions import Submission, find_submissions
 
@@ -100,7 +100,7 @@ def grade(
     about = repr((FORMAT, task[1:], runs, limits))
     common = _digest(about.encode(), task.network.read_bytes(), *_numbers_of(loss))
 
-    def judgement(submission: Submission) -> Judgement:
+    def judgement(submission: Submission, is_alone: bool = False) -> Judgement:
         if submission.fault or (submission.kind == "program" and not runs):
             return {"fault": submission.fault or UNSAFE}
         try:
@@ -112,11 +112,16 @@ def grade(
         with suppress(OSError, ValueError):
             return dict(json.loads(path.read_text("utf-8")))
         result = _judge(load, task, submission, limits or Limits())
+        if result.get("fault") == NO_RESULT and not is_alone:
+            return result
         write_file(json.dumps(result).encode(), path)
         return result
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         results = list(watch(pool.map(judgement, several), len(several)))
+    for at, submission in enumerate(several):
+        if results[at].get("fault") == NO_RESULT:  # a program beside it may have ended it
+            results[at] = judgement(submission, is_alone=True)
     return [
         Grade(submission, result, rubric.score(result), rubric.points, rubric.parts(result))
         for submission, result in zip(several, results, strict=True)

@@ -15,14 +15,17 @@ import numpy as np
 
 from ..check.answers import read
 from ..check.audit import Audit, audit, audit_of, audit_recording
+from ..check.digits import digits_in
 from ..check.recording import from_bytes, record, to_bytes
 from ..check.report_text import sentence
 from ..engine.limit import Clock
 from ..engine.tensor import Tensor
-from ..errors import TinygradError
+from ..errors import TinygradError, UsageError
+from ..network.signals import Signals
 from .states import find_states, states_of_parameters
 from .submissions import as_text, names_in, read_json
 
+ROUNDED = (4, 8)  # digits of printed numbers: fewer tell too little, more are no print
 SECONDS = 4.0  # of processor time for each search, by default
 MOST_TEXT = 300  # letters of what comes from a submission
 
@@ -68,16 +71,23 @@ def judge(load: Load, task: Task, path: Path, recording: bytes | None) -> bytes:
                 complaints.append(f"The program stopped: {made.error}.")
             result = audit_recording(loss, made, None, clock, rtol=task.rtol, digits=task.digits)
         else:
-            is_json = path.suffix.lower() == ".json"
-            hand, complaints = read_json(path) if is_json else read(path, loss)
-            names = names_in(path)
+            is_json, signals = path.suffix.lower() == ".json", Signals(loss)
+            hand, complaints = read_json(path, signals) if is_json else read(path, loss)
+            names = names_in(path, signals)
+            if not hand:
+                raise UsageError("gives no gradient; call each one like its signal")
             complaints += [
                 f"{name}: is {value.dtype}, which has too few digits; write float32 or float64"
                 for name, value in hand.items()
                 if _is_coarse(value)
             ]
             hand = {n: x.astype(np.float32) if _is_coarse(x) else x for n, x in hand.items()}
-            result = audit(loss, hand, rtol=task.rtol, digits=task.digits, seconds=task.seconds)
+            digits = task.digits
+            if digits is None and task.rtol is None:
+                digits = digits_in([x for x in hand.values() if x.dtype.kind in "fiu"], *ROUNDED)
+                if digits is not None:
+                    complaints.append(f"The numbers are rounded to {digits} digits.")
+            result = audit(loss, hand, rtol=task.rtol, digits=digits, seconds=task.seconds)
     except TinygradError as error:
         complaints += str(error).splitlines()
         if error.report is None:
@@ -97,6 +107,8 @@ def plain_text(text: str, *paths: Path) -> str:
     >>> plain_text("/a/b/net.py: no Python (/a/b/net.py, line 1)", Path("/a/b/net.py"))
     'no Python (net.py, line 1)'
     """
+    for command in ("compare: ", "audit: "):
+        text = text.removeprefix(command)
     for path in paths:
         text = text.replace(f"{path}: ", "").replace(str(path), path.name)
         if path.is_absolute() and path.parent != path.parent.parent:
@@ -118,7 +130,9 @@ def _plain(result: Audit, loss: Tensor, names: Iterable[str]) -> dict[str, Any]:
         "asked": states_of_parameters(loss, states.of),
         "first": states.first,
         "faults": states.faults,
-        "mistakes": [
+        "mistakes": []
+        if set(states.of.values()) == {"blank"}
+        else [
             {
                 "kind": one.mistake.kind,
                 "says": sentence(one.mistake.says, False),

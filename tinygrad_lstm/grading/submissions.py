@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..check.answers import signal_named
 from ..errors import FileError, UsageError
 from ..files.npz import open_npz
+from ..network.signals import Signals
 
 KINDS = {".npz": "arrays", ".json": "arrays", ".py": "program"}
 LARGEST_JSON = 20 << 20  # bytes
@@ -103,8 +105,8 @@ def as_text(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
-def read_json(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the arrays of a JSON file, and complaints about what is none.
+def read_json(path: Path, signals: Signals) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the arrays of a JSON file by signal, and complaints about what is none.
 
     Raises
     ------
@@ -121,6 +123,9 @@ def read_json(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         raise FileError(f"holds {type(data).__name__}, expected an object of names and numbers")
     arrays, complaints = dict[str, np.ndarray](), list[str]()
     for name, value in data.items():
+        name = signal_named(name, signals)
+        if name in arrays:
+            complaints.append(f"{as_text(name)[:80]}: is given twice")
         try:
             arrays[name] = np.array(value, float)
         except (TypeError, ValueError, RecursionError, OverflowError):
@@ -128,8 +133,8 @@ def read_json(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     return arrays, complaints
 
 
-def names_in(path: Path) -> list[str]:
-    """Return the names of all entries of an .npz or JSON file that was read, good or bad.
+def names_in(path: Path, signals: Signals) -> list[str]:
+    """Return the signals of all entries of an .npz or JSON file that was read, good or bad.
 
     Raises
     ------
@@ -137,6 +142,8 @@ def names_in(path: Path) -> list[str]:
         If the file is none.
     """
     if path.suffix.lower() == ".json":
-        return list(json.loads(path.read_bytes()))
-    with open_npz(path) as archive:
-        return [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
+        names = list(json.loads(path.read_bytes()))
+    else:
+        with open_npz(path) as archive:
+            names = [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
+    return [signal_named(name, signals) for name in names]

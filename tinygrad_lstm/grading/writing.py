@@ -3,7 +3,7 @@
 Knows grades. No right number is in any file, and what a submission calls itself is text everywhere.
 
 Gradescope: "Autograder specifications", results.json. nbgrader: grades.csv of ``nbgrader export``.
-otter-grader: final_grades.csv of ``otter grade``.
+otter-grader 7: final_grades.csv of ``otter grade``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ WORDS = {
     "scaled": "wrong", "blank": "wrong",
     "missing": "not given", "too few digits": "too few digits to tell",
 }  # fmt: skip
+NO_STATUS = "--"  # in otter-grader's row of the points that can be had
 PAGE = re.compile(r"(students|gradescope)/[A-Za-z0-9-]+\.(html|json)")
 STYLE = (
     "body{font:16px sans-serif;max-width:46em;margin:2em auto;padding:0 1em}"
@@ -162,10 +163,14 @@ def feedback(one: Grade, reveal: str) -> list[str]:
 
 
 def gradescope(one: Grade, reveal: str) -> dict[str, Any]:
-    """Return the results of a submission as Gradescope reads them."""
+    """Return the results of a submission as Gradescope reads them.
+
+    A gradient has passed if it is right; one that a mistake explains has failed, and has points.
+    """
+    states = {**one.judgement.get("signals", {}), **one.judgement.get("asked", {})}
     tests = [
         {"name": name, "score": round(points, 6), "max_score": round(most, 6),
-         "status": "passed" if points == most else "failed", "visibility": "visible"}
+         "status": "passed" if states.get(name) == "right" else "failed", "visibility": "visible"}
         for name, (points, most) in one.parts.items()
     ]  # fmt: skip
     return {"score": one.score, "output": "\n".join(feedback(one, reveal)),
@@ -185,11 +190,20 @@ def nbgrader(grades: Sequence[Grade], assignment: str) -> list[list[Any]]:
 def otter(grades: Sequence[Grade]) -> list[list[Any]]:
     """Return the rows of otter-grader's table of grades, the head first."""
     names = list(dict.fromkeys(name for one in grades for name in one.parts))
-    rows: list[list[Any]] = [[*names, "total", "possible", "percent_correct", "file"]]
+    names.sort()
+    most: dict[str, float] = {}
+    for one in grades:
+        most |= {name: round(points, 6) for name, (_, points) in one.parts.items()}
+    whole = max((one.points for one in grades), default=0.0)
+    rows: list[list[Any]] = [
+        ["file", *names, "total_points_earned", "percent_correct", "grading_status"],
+        ["points-per-question", *(most[name] for name in names), whole, 1.0, NO_STATUS],
+    ]
     for one in grades:
         points = [round(one.parts.get(name, (0.0, 0.0))[0], 6) for name in names]
         share = one.score / one.points if one.points else 0.0
-        rows.append([*points, one.score, one.points, round(share, 6), _file(one)])
+        status = one.judgement.get("fault") or "Completed"
+        rows.append([_file(one), *points, one.score, round(share, 6), status])
     return rows
 
 
@@ -198,6 +212,8 @@ def _notes(one: Grade) -> list[str]:
     notes = [f"Not judged: {data['fault']}"] if data.get("fault") else []
     notes += data.get("complaints", [])
     notes += ["The differences look like rounding or noise."] * bool(data.get("is_noise"))
+    if set(data.get("signals", {}).values()) == {"blank"}:
+        notes.append("Each gradient is one number in all entries: it shows no derivation.")
     is_open = "unexplained" in data.get("signals", {}).values()
     if is_open and not data.get("mistakes") and not data.get("is_noise"):
         notes.append("No known mistake explains the numbers.")
@@ -213,7 +229,9 @@ def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     for row in rows:
-        writer.writerow([f"'{x}" if str(x).startswith(tuple("=+-@")) else x for x in row])
+        writer.writerow([
+            f"'{x}" if str(x).startswith(tuple("=+-@")) and x != NO_STATUS else x for x in row
+        ])  # fmt: skip
     return stream.getvalue().encode("utf-8", "backslashreplace")
 
 
