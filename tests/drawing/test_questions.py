@@ -195,7 +195,7 @@ def test_a_signal_that_the_network_reads_too_gets_more_than_the_loss_hands_back(
         hs.append(h)
     said = loss_said(tg.nn.mean_squared_error(tg.stack(hs), np.zeros((T, 2, 3))))
     assert "; ∂L/∂h(k) = (1/12) e(k)" in said and "δh(k) = ∂L/∂h(k) = " not in said
-    assert "(1/24) is 1 / (4 steps · 2 rows · 3 columns): a mean." in said
+    assert "(1/24) is one divided by 4 steps · 2 rows · 3 columns: a mean." in said
 
 
 def test_the_legend_names_a_loss_that_has_no_short_equations():

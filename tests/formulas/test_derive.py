@@ -826,7 +826,7 @@ def test_no_letter_of_the_legend_is_a_signal(name):
     layout = page(derivation)
     dummies = {layout.rules_title.split()[-1]}
     dummies.update(*(re.findall(r"(?<!\w)δ?([^\W\dδ_])(?!\w)", x + "; " + gives)
-                     for x, gives in layout.rules if "entries" not in x))  # fmt: skip
+                     for _, x, gives in layout.rules if "entries" not in x))  # fmt: skip
     legend = " ".join(layout.legend)
     dummies.update(re.findall(r"(?<!\w)\w+\((\w)\) is", legend))
     dummies.update(re.findall(r"entry; (\w) (\w) is a product", legend)[0])
@@ -847,7 +847,7 @@ def test_the_rules_are_those_of_the_functions_that_a_gradient_passes(name):
         and len(x.inputs) != 2
         and not δ.keys().isdisjoint(x.inputs)
     }
-    told = {blank(operation.partition(" = ")[2]) for operation, _ in page(derivation).rules}
+    told = {blank(operation.partition(" = ")[2]) for _, operation, _ in page(derivation).rules}
     combined = {x for x in told if x.startswith("· (")}  # a rule of several operations at once
     assert all(x in told or any(x in whole for whole in combined) for x in functions)
     assert {x for x in told - combined if "(" in x or "‖" in x} <= functions
@@ -947,16 +947,19 @@ def test_the_entry_of_each_row_that_a_loss_adds_up_is_one_rule():
 def test_the_rule_of_the_chosen_entries_of_a_function_that_adds_nothing_up_says_no_sum():
     z = drawn(3, 4, name="z")
     rows = tg.cumsum(z, axis=1)[np.arange(3), [0, 3, 2]]
-    rules = dict(page(check(rows.sum())).rules)
+    rules = {x: gives for _, x, gives in page(check(rows.sum())).rules}
     assert not any("add up" in gives for gives in rules.values())
 
 
 @pytest.mark.parametrize(
     "sum_of, told",
     [
-        (lambda e: tg.sum(e * e) * (1 / 6), "(1/6) is 1 / (3 rows · 2 columns): a mean."),
-        (lambda e: tg.sum(e * e) * (1 / 3), "(1/3) is 1 / (3 rows): a mean."),
-        (lambda e: tg.sum(tg.sin(tg.sum(e, axis=0) * (1 / 3))), "(1/3) is 1 / (3 rows): a mean."),
+        (lambda e: tg.sum(e * e) * (1 / 6), "(1/6) is one divided by 3 rows · 2 columns: a mean."),
+        (lambda e: tg.sum(e * e) * (1 / 3), "(1/3) is one divided by 3 rows: a mean."),
+        (
+            lambda e: tg.sum(tg.sin(tg.sum(e, axis=0) * (1 / 3))),
+            "(1/3) is one divided by 3 rows: a mean.",
+        ),
         (lambda e: tg.sum(tg.sin(tg.sum(e, axis=1) * (1 / 3))), ""),
         (lambda e: 0.5 * tg.sum(e * e), ""),
     ],
@@ -1309,11 +1312,11 @@ def test_every_summand_has_the_rules_of_the_operations_on_its_way(name):
     layout = page(tg.derive(NETWORKS[name]()))
     terms = [term for group in layout.backward for line in group.lines for term in line.terms]
     for term in terms:
-        assert set(term.rules) <= set(range(1, 1 + len(layout.rules)))
+        assert set(term.rules) <= {name for name, _, _ in layout.rules}
         assert bool(term.rules) == any(use.kind != "+" for use in term.uses)
-    told = {number for term in terms for number in term.rules}
-    sums = {at for at, (x, _) in enumerate(layout.rules, start=1) if re.search(r"= \w \+ \w$", x)}
-    assert told | sums == set(range(1, 1 + len(layout.rules)))
+    told = {name for term in terms for name in term.rules}
+    sums = {name for name, x, _ in layout.rules if re.search(r"= \w \+ \w$", x)}
+    assert told | sums == {name for name, _, _ in layout.rules}
 
 
 def test_a_product_that_a_function_of_several_reads_has_a_name_and_a_picked_step_too():
@@ -1418,3 +1421,17 @@ def test_what_comes_back_on_several_ways_through_one_signal_is_told_for_each():
 def test_the_rule_of_a_softmax_has_its_reason():
     text = " ".join(str(check(tg.sum(tg.softmax(drawn(2, 3, name="x"), axis=1) ** 3))).split())
     assert re.search(r"as ∂(\w)ᵢ/∂(\w)ⱼ is −\1ᵢ \1ⱼ, plus \1ᵢ where i = j", text)
+
+
+def test_a_rule_has_no_name_of_a_signal():
+    x, R1, R2 = drawn(3, 4, name="x"), drawn(4, 4, name="R1"), drawn(4, 4, name="R2")
+    layout = page(tg.derive(tg.sum(tg.tanh(x @ R1) @ R2)))
+    assert [name for name, _, _ in layout.rules] == ["Q1", "Q2", "Q3"]
+    assert "by Q2" in tg.derive(tg.sum(tg.tanh(x @ R1) @ R2)).text()
+
+
+def test_a_gradient_that_is_a_number_is_written_as_a_fraction():
+    x = drawn(3, 4, name="x")
+    y = tg.tanh(x)
+    y.name = "y"
+    assert "δy = (1/12) " in tg.derive(tg.mean(y)).text()

@@ -17,7 +17,6 @@ from .layout import page
 from .lines import Group, Line
 from .name_signs import NameSigns
 from .reader import Variable
-from .rules import rule_name
 
 STYLE = """
 body { font-family: Georgia, serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
@@ -47,8 +46,8 @@ def html(derivation: Derived) -> str:
     parts.append("<h2>Backward</h2>")
     parts += [f"<p>{escape(sentence)}</p>" for sentence in layout.notes]
     rows = [
-        f"<tr><td>{rule_name(number)}</td><td>{escape(x)}</td><td>{escape(δ)}</td></tr>"
-        for number, (x, δ) in enumerate(layout.rules, start=1)
+        f"<tr><td>{name}</td><td>{escape(x)}</td><td>{escape(δ)}</td></tr>"
+        for name, x, δ in layout.rules
     ]
     table = f"<h3>{escape(layout.rules_title)}</h3><table>{''.join(rows)}</table>"
     parts += [table] if rows else []

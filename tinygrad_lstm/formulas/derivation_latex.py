@@ -20,7 +20,6 @@ from .name_signs import sign_for
 from .names import Exact
 from .reader import Dated, Variable
 from .rewriting import in_brackets, rewrite
-from .rules import rule_name
 
 # fmt: off
 GREEK = {
@@ -61,8 +60,7 @@ def markdown(derivation: Derived) -> str:
     parts += ["### Backward", ""]
     parts += [*map(_plain, layout.notes), ""]
     parts += [f"{_plain(layout.rules_title)}:", ""] if layout.rules else []
-    rules = enumerate(layout.rules, start=1)
-    parts += [*(f"- {rule_name(number)}: {_plain(x)}: {_plain(δ)}" for number, (x, δ) in rules), ""]
+    parts += [*(f"- {name}: {_plain(x)}: {_plain(δ)}" for name, x, δ in layout.rules), ""]
     for group in layout.backward:
         parts += [f"**{_plain(group.title)}**", "", _display(_side_by_side(group)), ""]
     return "\n".join(parts)
@@ -139,7 +137,7 @@ def _way(term: Term) -> str:
     numbers = rf"\,({', '.join(map(str, term.numbers))})" if term.numbers else ""
     of = f"k{term.by:+d}" if term.at is None else f"{term.at}"
     step = rf"\text{{ of step }} {of}" if term.by or term.at is not None else ""
-    by = rf"\text{{ by {', '.join(map(rule_name, term.rules))}}}" if term.rules else ""
+    by = rf"\text{{ by {', '.join(term.rules)}}}" if term.rules else ""
     parts = r" \text{ and } ".join(_summed(replace(term, formula=x)) for x in term.parts)
     uses = rf"\text{{, from {len(term.parts)} uses: }} {parts}" if term.parts else ""
     return rf"\text{{via }} {_named(term.via)}{numbers}{step}{by}{uses}"
@@ -256,8 +254,7 @@ def _starts(layout: Page) -> list[str]:
 
 
 def _ends(layout: Page) -> list[str]:
-    rules = enumerate(layout.rules, start=1)
-    rows = [rf"\item[{rule_name(number)}] {words(x)}: {words(δ)}" for number, (x, δ) in rules]
+    rows = [rf"\item[{name}] {words(x)}: {words(δ)}" for name, x, δ in layout.rules]
     title = words(layout.rules_title)
     if not rows:
         return [*map(words, layout.notes)]

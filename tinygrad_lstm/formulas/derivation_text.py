@@ -21,7 +21,6 @@ from .lines import Group, Line
 from .names import Exact
 from .reader import Variable
 from .rewriting import in_brackets, rewrite
-from .rules import rule_name
 from .simplify import is_number
 
 WIDTH = 80
@@ -50,9 +49,9 @@ def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
     for sentence in layout.notes:
         lines += _wrapped(sentence)
     lines += ["", f"  {layout.rules_title}"] if layout.rules else []
-    wide = max((len(operation) for operation, _ in layout.rules), default=0)
-    for number, (operation, gives) in enumerate(layout.rules, start=1):
-        lines += _broken(f"  {rule_name(number):>5}  {operation:<{wide}}   ", gives)
+    wide = max((len(operation) for _, operation, _ in layout.rules), default=0)
+    for name, operation, gives in layout.rules:
+        lines += _broken(f"  {name:>5}  {operation:<{wide}}   ", gives)
     for group in layout.backward:
         lines += ["", f"  {group.title}"]
         for line in group.lines:
@@ -136,7 +135,7 @@ def _way(term: Term) -> str:
     numbers = f" ({', '.join(map(str, term.numbers))})" if term.numbers else ""
     step = f" of step k{term.by:+d}" if term.by else ""
     step = step if term.at is None else f" of step {term.at}"
-    by = f" by {', '.join(map(rule_name, term.rules))}" if term.rules else ""
+    by = f" by {', '.join(term.rules)}" if term.rules else ""
     return term.via + numbers + step + by
 
 

@@ -52,8 +52,8 @@ class Term:
         Of a summand as it is told: the numbers of the forward lines of that signal.
     uses : tuple of Use
         The operations that it comes back through, whose rules it is told by, the first one first.
-    rules : tuple of int
-        Of a summand as it is told: the numbers of these rules.
+    rules : tuple of str
+        Of a summand as it is told: the names of these rules.
     by : int
         How many steps later that signal is.
     loop : int or None
@@ -98,7 +98,7 @@ class Term:
     closed: tuple[Term, ...] = ()
     numbers: tuple[int, ...] = ()
     uses: tuple[Use, ...] = ()
-    rules: tuple[int, ...] = ()
+    rules: tuple[str, ...] = ()
 
     def changed(self, change: Callable[[Any], Any]) -> Term:
         """Return the summand with another formula, and other parts, which a function makes."""

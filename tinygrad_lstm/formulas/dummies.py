@@ -5,6 +5,7 @@ Knows names alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from .letters import base_and_number
@@ -28,9 +29,20 @@ class Dummies:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
+        names = [*names]
+        self._numbered = {re.sub(r"_?\d+$", "", name) for name in names if name[-1:].isdigit()}
         own = {base_and_number(name)[0].rpartition(".")[2].partition("[")[0] for name in names}
         self._taken = own | {name.partition("_")[0] for name in own} | {"k"}
         self._given: dict[str, str] = {}
+
+    def of_numbers(self, letter: str) -> str:
+        """Return a letter that no signal's name is made of together with a number.
+
+        >>> Dummies(["x", "R1", "Q_2"]).of_numbers("R")
+        'P'
+        """
+        free = (x for x in (letter, "Q", "P", *LARGE) if x not in self._numbered)
+        return next(free, f"{letter}′")
 
     def __getitem__(self, letter: str) -> str:
         """Return the letter that stands for a letter."""

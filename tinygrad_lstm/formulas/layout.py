@@ -40,7 +40,7 @@ class Page:
     starts: tuple[tuple[str, Starts], ...] = ()
     notes: tuple[str, ...] = ()
     rules_title: str = ""
-    rules: tuple[tuple[str, str], ...] = ()
+    rules: tuple[tuple[str, str, str], ...] = ()
 
 
 def page(derivation: Derived) -> Page:

@@ -23,7 +23,6 @@ from .lines import Group
 from .names import Exact, printable
 from .reader import leaves
 from .rewriting import OUTER, rewrite, with_operands
-from .rules import rule_name
 
 NAME = re.compile(r"[\w.⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹]+(\[−?\d+\])?")  # of what is given
 # a mark, as a pattern in the text of a formula, and what it means; letters that stand for anything
@@ -175,7 +174,7 @@ def how_to_read(
         )
     passed = max((term.rules for term in back), key=len, default=())
     if passed:
-        names = ", ".join(map(rule_name, passed))
+        names = ", ".join(passed)
         yield (
             f'"by {names}" names the rules that δ passes on this way, in this order. A sum '
             f"{dummies['u']} + {dummies['w']} hands δ on to both as it is, and has no rule."
@@ -263,7 +262,7 @@ def _mean(factor: float, sizes: list[str]) -> list[str]:
         product = math.prod(int(size.split()[0]) for size in sizes[:count])
         if product > 2 and math.isclose(factor * product, 1.0):  # ½ is that of ½ Σ e²
             by = " · ".join(size for size in sizes[:count] if not size.startswith("1 "))
-            return [f"{Exact(factor):g} is 1 / ({by}): a mean."]
+            return [f"{Exact(factor):g} is one divided by {by}: a mean."]
     return []
 
 
@@ -313,7 +312,9 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
         of_step = [name for name, _ in starts.values() if re.search(r"_\d$", name)]
         yield f"Given as initial values are {own}."
         if of_step:
-            yield f"{of_step[0]} is a name, and not a signal at step {of_step[0][-1]}."
+            yield (
+                f"{', '.join(of_step)}: names of initial values; the number at the end is no step."
+            )
     if at_each_step:
         steps = next(shape[0] for x, shape in named.values() if x.wire in read)
         yield (

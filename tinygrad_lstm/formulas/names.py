@@ -100,6 +100,9 @@ class Exact(float):
     ('0.25', '(1/30)', '(1/√3)', '-(2/3)')
     """
 
+    def __str__(self) -> str:
+        return f"{self:g}"
+
     def __format__(self, form: str) -> str:
         number, text = float(self), f"{float(self):g}"
         if number == 0 or not math.isfinite(number) or float(text) == number:

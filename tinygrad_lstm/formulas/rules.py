@@ -96,12 +96,12 @@ def _is_as_before(node: Node, operands: Sequence[Any]) -> bool:
 
 
 class Rules:
-    """The rules that some operations are told by: each once, and numbered from 1.
+    """The rules that some operations are told by: each once, with a name such as R1.
 
     Attributes
     ----------
-    texts : tuple of (str, str)
-        An operation, and what comes back to its operands.
+    texts : tuple of (str, str, str)
+        The name of a rule, an operation, and what comes back to its operands.
 
     Parameters
     ----------
@@ -121,23 +121,17 @@ class Rules:
         whole: dict[str, str] = {}  # of operations that are written alike
         for operation, gives in texts.values():
             whole[operation] = max(whole.get(operation, ""), gives, key=len)
-        self.texts = tuple(whole.items())
-        places = {operation: number for number, operation in enumerate(whole, start=1)}
-        self._numbers = {use: places[operation] for use, (operation, _) in texts.items()}
+        letter = dummies.of_numbers("R")
+        names = {operation: f"{letter}{number}" for number, operation in enumerate(whole, start=1)}
+        self.texts = tuple(
+            (names[operation], operation, gives) for operation, gives in whole.items()
+        )
+        self._names = {use: names[operation] for use, (operation, _) in texts.items()}
 
-    def numbers(self, uses: Iterable[Use]) -> tuple[int, ...]:
-        """Return the numbers of the rules of some uses; a sum hands δ on as it is, and has none."""
-        numbers = (self._numbers[use._replace(port=0)] for use in uses if use.kind != "+")
-        return tuple(dict.fromkeys(numbers))
-
-
-def rule_name(number: int) -> str:
-    """Return what the rule of a number is called.
-
-    >>> rule_name(3)
-    'R3'
-    """
-    return f"R{number}"
+    def names(self, uses: Iterable[Use]) -> tuple[str, ...]:
+        """Return the names of the rules of some uses; a sum hands δ on as it is, and has none."""
+        names = (self._names[use._replace(port=0)] for use in uses if use.kind != "+")
+        return tuple(dict.fromkeys(names))
 
 
 def _rule(use: Use, ports: list[int], dummies: Dummies) -> tuple[str, str]:

@@ -160,7 +160,7 @@ def with_numbers(line: Line, forward: Mapping[str, Line], rules: Rules) -> Line:
                 yield forward[name].number
 
     terms = tuple(
-        replace(x, numbers=tuple(dict.fromkeys(used(x))), rules=rules.numbers(x.uses))
+        replace(x, numbers=tuple(dict.fromkeys(used(x))), rules=rules.names(x.uses))
         for x in line.terms
     )
     return replace(line, terms=terms)
