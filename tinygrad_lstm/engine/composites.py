@@ -66,14 +66,14 @@ softmax = matrix_function(
     lambda ct, x, y, axis: y * (ct - _total(ct * y, axis)),
     pushes=[lambda t, x, y, axis: y * (t - _total(t * y, axis))],
     notation=function("softmax"), samples=SAMPLES, steps=steps.along_axes,
-    reason="∂{y}ᵢ/∂{x}ⱼ is −{y}ᵢ {y}ⱼ, plus {y}ᵢ where i = j",
+    reason="∂{y}ᵢ/∂{x}ⱼ is −{y}ᵢ {y}ⱼ, plus {y}ᵢ on the diagonal",
 )  # fmt: skip
 log_softmax = matrix_function(
     "log_softmax", _log_softmax,
     lambda ct, x, y, axis: ct - softmax(x, axis=axis) * _total(ct, axis),
     pushes=[lambda t, x, y, axis: t - _total(softmax(x, axis=axis) * t, axis)],
     notation=function("log softmax", r"\log \operatorname{{softmax}}"), samples=SAMPLES,
-    reason="∂{y}ᵢ/∂{x}ⱼ is −softmax({x})ⱼ, plus 1 where i = j",
+    reason="∂{y}ᵢ/∂{x}ⱼ is −softmax({x})ⱼ, plus 1 on the diagonal",
     steps=steps.along_axes,
 )  # fmt: skip
 
