@@ -76,14 +76,21 @@ def test_a_flat_crossing_is_drawn_anew_between_the_ends_of_its_line():
         assert (old[0], old[-1]) == (new[0], new[-1])
 
 
-@pytest.mark.parametrize("where", [(35, 9), (66, -8)])
-def test_no_place_is_touched_that_was_not_before(where):
-    place = 'e [pos="{},{}", width="0.1", height="0.1"];\n'.format(*where)
-    left, right = place, FLAT
-    text = f"{left}{right}"
-    new = np.concatenate([points for _, points in lines_in(steepen(text))])
-    x, y = where
-    assert not np.any((abs(new.real - x) < 3.6) & (abs(new.imag - y) < 3.6))
+def test_no_place_is_touched_that_was_not_before():
+    (_, old), (_, other) = lines_in(FLAT)
+    free = [points for _, points in lines_in(steepen(FLAT))]
+    changed = max(free, key=len)
+    dense = np.concatenate(
+        [np.interp(np.arange(0, 12, 0.1), range(len(x)), x) for x in (old, other)]
+    )
+    away = [np.min(np.abs(dense - point)) for point in changed]
+    place = changed[int(np.argmax(away))]  # where the line is led if nothing stands there
+    assert max(away) > 2
+    half = (max(away) - 1) / 2
+    size = f'width="{2 * half / 72:.4f}", height="{2 * half / 72:.4f}"'
+    box = f'e [pos="{place.real:.5g},{place.imag:.5g}", {size}];\n'
+    new = np.concatenate([points for _, points in lines_in(steepen(f"{box}{FLAT}"))])
+    assert np.min(np.maximum(np.abs((new - place).real), np.abs((new - place).imag))) > half
 
 
 def test_a_line_is_interrupted_where_it_is_straight_and_not_where_it_bends():
