@@ -156,6 +156,27 @@ def test_the_reach_is_the_size_of_the_jacobian():
     np.testing.assert_allclose(seen.looks[0].reach[name], expected, rtol=1e-12)
 
 
+def test_looks_that_are_read_at_once_are_those_that_are_read_at_the_end():
+    """Statistics are computed later, many at once, but of the numbers at the look."""
+    net = network()
+    with tg.watch(net, every=1, closer=3) as late, tg.watch(net, every=1, closer=3) as early:
+        shown = []
+
+        def read_and_spoil():
+            shown.append([look.gradients[:1].copy() for look in early.looks])
+            for x in net.parameters():
+                x.grad *= 2.0
+
+        train(net, 7, before=read_and_spoil)
+    assert len(shown) == 7 and len(late.looks) == len(early.looks) == 7
+    for n, (one, other) in enumerate(zip(late.looks, early.looks, strict=True)):
+        assert one.names == other.names and len(one.ratios) == 5
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.gradients, other.gradients)
+        np.testing.assert_array_equal(one.gradients[:1], shown[n][n])
+        np.testing.assert_allclose(list(one.ratios.values()), list(other.ratios.values()), 1e-12)
+
+
 # --- how updates are noticed ----------------------------------------------------------------------
 
 

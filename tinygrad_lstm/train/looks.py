@@ -187,16 +187,6 @@ def _of_parts(flat: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.nd
     return table.T
 
 
-def take_look(update: int, loss: Node, parameters: Mapping[str, Node]) -> Look:
-    """Return the statistics of parameters, after a backward pass."""
-    values = [[x._array] for x in parameters.values()]
-    slopes = [[] if x._grad is None else [x._grad] for x in parameters.values()]
-    with np.errstate(all="ignore"):
-        table = statistics([*values, *slopes])
-    n = len(values)
-    return Look(update, float(loss._array), [*parameters], table[:n], table[n:])
-
-
 # --- a closer look --------------------------------------------------------------------------------
 
 

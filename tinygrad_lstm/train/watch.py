@@ -6,7 +6,6 @@ Knows when to look; not how a look is taken, what is said of it, or how it is dr
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections.abc import Mapping, Set
 from contextvars import Token
@@ -28,20 +27,22 @@ from ..errors import ArgumentError, PackageError, SignalError, UsageError, check
 from ..files.whole import write_file
 from ..nn.module import Module
 from . import plots
-from .looks import STATISTICS, Look, Series, find_series, look_closer, take_look
+from .looks import STATISTICS, Look, Series, find_series, look_closer
 from .shares import LeafSums
 from .verdicts import Verdict, find_verdicts
+from .waiting import Waiting
 
 _array_of, _grad_of = attrgetter("_array"), attrgetter("_grad")
+NONE = np.empty((0, len(STATISTICS)))  # the statistics of a look that waits for them
 
 
-def watch(*models: Module, every: int = 10, closer: int = 25, frames: int = 0) -> Watch:
+def watch(*models: Module, every: int = 10, closer: int = 50, frames: int = 0) -> Watch:
     """Watch the training of networks that runs in a ``with`` block.
 
     Each ``backward()`` of a loss of the networks in the block is noticed, and each change of their
     weights between two of them is an update, whoever makes the update. Nothing has to be added to
     the loop. At every tenth update the statistics of all weights and their gradients are noted. At
-    every 25th of these looks, a closer look adds all named signals: their statistics, the size of δ
+    every 50th of these looks, a closer look adds all named signals: their statistics, the size of δ
     at each step, the ways on which δ comes back, and how far one step reaches.
 
     Parameters
@@ -116,7 +117,6 @@ class Watch(ShownAsText):
     ----------
     parameters : dict of str to Tensor
     every, closer : int
-    looks : list of Look
     update : int
         The number of updates so far.
     """
@@ -125,11 +125,11 @@ class Watch(ShownAsText):
         self, parameters: Mapping[str, Tensor], every: int, closer: int, frames: int = 0
     ) -> None:
         self.parameters, self.every, self.closer = dict(parameters), every, closer
-        self.looks: list[Look] = []
+        self._looks, self._waiting = list[Look](), Waiting()
         self.update = 0
         self._leaves = [*self.parameters.values()]
         self._arrays = [*map(_array_of, self._leaves)]  # which are never written into
-        self._before: list[np.ndarray] | None = None  # the weights of the last look
+        self._is_before_update = False  # whether the last look still has to see its update
         self._is_due, self._grads = False, [*map(_grad_of, self._leaves)]
         self._signals: tuple[list[Tensor], list[Series]] | None = None
         self._frames: list[tuple[int, Picture]] = []
@@ -175,10 +175,10 @@ class Watch(ShownAsText):
         self._is_due, self._signals = self.update % self.every == 0, None
         if not self._is_due:
             return frozenset()
-        if self.looks and self.looks[-1].update == self.update:
-            self.looks.pop()  # of another backward pass before the same update
+        if self._looks and self._looks[-1].update == self.update:
+            self._waiting.forget(self._looks.pop())  # of another pass before the same update
         self._grads = [*map(_grad_of, self._leaves)]
-        if len(self.looks) % self.closer or _again(loss) is not None:
+        if len(self._looks) % self.closer or _again(loss) is not None:
             return frozenset()
         self._signals = _named(loss)
         return frozenset().union(*(one.nodes for one in self._signals[1]))
@@ -187,8 +187,8 @@ class Watch(ShownAsText):
         """Look, if it is time to, and the loss is one of these networks."""
         if not self._is_due or not any(map(is_not, map(_grad_of, self._leaves), self._grads)):
             return
-        number, again = len(self.looks), _again(loss)
-        look = take_look(self.update, loss, self.parameters)
+        number, again = len(self._looks), _again(loss)
+        look = Look(self.update, float(loss._array), [*self.parameters], NONE, NONE)
         if again is not None and number & (number + 1) == 0:  # look 1, 2, 4, …
             loss = again()
             self._signals = _named(loss)
@@ -196,8 +196,9 @@ class Watch(ShownAsText):
         if self._signals is not None:
             with collector_paused():
                 look_closer(look, loss, *self._signals, gradients)
-        self.looks.append(look)
-        self._before, self._signals = self._arrays, None
+        self._looks.append(look)
+        self._waiting.add(look, self._arrays, [*map(_grad_of, self._leaves)])
+        self._is_before_update, self._signals = True, None
         if self._most_frames and _again(loss) is None:
             self._keep_frame(number, loss)
 
@@ -206,10 +207,9 @@ class Watch(ShownAsText):
         if not any(map(is_not, map(_array_of, self._leaves), self._arrays)):
             return
         now = [*map(_array_of, self._leaves)]
-        if self._before is not None:
-            pairs = zip(self.parameters, self._before, now, strict=True)
-            self.looks[-1].ratios = {name: _ratio(a, b) for name, a, b in pairs}
-            self._before = None
+        if self._is_before_update:
+            self._waiting.note_update(self._looks[-1], now)
+            self._is_before_update = False
         self._arrays = now
         self.update += 1
 
@@ -224,6 +224,12 @@ class Watch(ShownAsText):
             self._frames, self._stride = self._frames[::2], 2 * self._stride
 
     # --- the numbers ------------------------------------------------------------------------------
+
+    @property
+    def looks(self) -> list[Look]:
+        """What was seen, a `Look` for each."""
+        self._waiting.settle()
+        return self._looks
 
     @property
     def updates(self) -> list[int]:
@@ -423,12 +429,6 @@ def _named(loss: Tensor) -> tuple[list[Tensor], list[Series]]:
     with collector_paused():
         order = history([loss])
         return order, find_series(order)
-
-
-def _ratio(before: np.ndarray, after: np.ndarray) -> float:
-    change = after - before
-    size, moved = float(np.vdot(before, before)), float(np.vdot(change, change))
-    return math.sqrt(moved / size) if size else np.inf if moved else 0.0
 
 
 def _gradients(loss: Tensor, wanted: Set[Tensor]) -> dict[Tensor, np.ndarray]:
