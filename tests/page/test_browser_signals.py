@@ -208,6 +208,7 @@ def test_a_signal_without_a_name_is_called_as_in_the_equations(chrome, tmp_path)
     opened = open_page(chrome, page, tmp_path / "unnamed.html")
     letter = run(opened, "return SIGNALS.find(x => x.name === 'matmul').letter")
     assert letter != "matmul" and f"{letter} in the equations" in text(opened, "#names")
+    assert "loss in the equations" not in text(opened, "#names")
     press(opened, "/", *letter, "ENTER")
     assert text(opened, "#signal h2") == "matmul"
     said = run(opened, "return [...view.querySelectorAll('[aria-label]')].map(x => x.ariaLabel)")

@@ -122,7 +122,7 @@ function make(tag, attributes = {}, ...inside) {
 
 /** Return how the equations call a signal, where that is not the end of its name. */
 const plain = text => text.replaceAll("−", "-").toLowerCase();
-const isCalledElse = ({ name, letter }) => !`_${plain(name).replaceAll(".", "_")}`.endsWith(`_${plain(letter).replaceAll(".", "_")}`);
+const isCalledElse = ({ name, letter, kind }) => letter !== kind && !`_${plain(name).replaceAll(".", "_")}`.endsWith(`_${plain(letter).replaceAll(".", "_")}`);
 const calledElse = own => isCalledElse(own) ? `, ${own.letter} in the equations` : "";
 
 /** Return an equation: in MathML if the page has it, otherwise as text. */
