@@ -82,6 +82,25 @@ def test_the_shares_add_up_to_the_gradient(kind, lengths, by):
                 assert found.array.shape == (5, *parameter.shape)
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_the_shares_of_a_batch_are_the_sums_of_those_of_its_items(kind):
+    layer, x, target = LAYERS[kind](), numbers(5, 3, 2), numbers(5, 3, 1)
+    layer.place.name = "layer"
+    dense = nn.Dense(layer(x)[0].shape[-1], 1, "tanh", seed=1)
+
+    def shares(items, name):
+        return tg.ledger(nn.squared_error(dense(layer(x[:, items])[0]), target[:, items]), name)
+
+    for parameter in [*layer.parameters(), *dense.parameters()]:
+        if "_0" in parameter.name:
+            continue  # an initial value belongs to no step
+        name = parameter.label()
+        whole, singles = shares(slice(None), name), [shares(n, name) for n in range(3)]
+        order = [singles[0].steps.index(step) for step in whole.steps]
+        expected = sum(single.array for single in singles)[order]
+        np.testing.assert_allclose(whole.array, expected, rtol=0, atol=1e-14, err_msg=name)
+
+
 def own_loop(loss_of, T=4):
     """Return the loss of a recurrence of one's own, and its weight."""
     w = tg.Tensor(numbers(3, 3) / 2, requires_grad=True, name="w")

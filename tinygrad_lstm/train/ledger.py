@@ -22,7 +22,8 @@ from ..errors import PackageError, UsageError
 from ..network.signal import Signal, SignalSequence
 from ..network.signals import signals
 from . import plots
-from .shares import Recording, Step, pull_by_loss_step, split
+from .rows import Step
+from .shares import Recording, pull_by_loss_step, split
 
 MOST_ROWS = 12  # of a table
 LITTLE = 0.01  # of the size without a delay

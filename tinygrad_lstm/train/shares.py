@@ -19,18 +19,9 @@ from ..engine.gradients import starting_cotangent
 from ..engine.kind import Kind
 from ..engine.place import Place
 from ..engine.tape import pull_back
+from .rows import Part, Rows, Step, at_step, pull_rows
 
 Node = Any  # a Tensor
-
-
-class Step(NamedTuple):
-    """A step of one of the loops, which are numbered in the order of recording."""
-
-    loop: int
-    step: int
-
-
-Rows = list[Step | None]  # the step to which each row of a sequence belongs
 
 
 class Loops:
@@ -192,17 +183,6 @@ class Recording:
         return rows
 
 
-def at_step(node: Node) -> tuple[list[bool], dict[str, Any]] | None:
-    """Return how an operation acts on each row, as `Primitive.steps` says."""
-    assert node.primitive is not None
-    if not node.ndim:
-        return None
-    acts: tuple[list[bool], dict[str, Any]] | None = node.primitive.steps(
-        [x.shape for x in node.inputs], node.shape, node.parameters or {}
-    )
-    return acts
-
-
 def _row(reader: Node) -> int | None:
     """Return which row of its operand an operation takes; None if it takes more than a row."""
     assert reader.primitive is not None and reader.parameters is not None
@@ -240,7 +220,7 @@ class Shares:
     def add_part(self, operand: Node, ct: Any, entry: Any) -> None:
         """Add the cotangent of a part of a signal."""
         if operand in self.of:
-            self.of[operand].append((self.step, _Part(ct, entry)))
+            self.of[operand].append((self.step, Part(ct, entry)))
         else:
             self.sums.add_part(operand, ct, entry)
 
@@ -267,7 +247,7 @@ class Shares:
             place = whole[n, ...]
             if type(share) is _Product and not is_filled[n]:
                 np.matmul(share.x.T, share.ct, out=place)
-            elif type(share) is _Part:
+            elif type(share) is Part:
                 if not is_filled[n]:
                     place[...] = 0
                 share.add_to(place)
@@ -287,22 +267,6 @@ class Shares:
 class _Product(NamedTuple):
     x: np.ndarray
     ct: np.ndarray
-
-
-class _Part(NamedTuple):
-    ct: Any
-    entry: Any  # the operation that takes the part; or the row, as a number
-
-    def add_to(self, whole: np.ndarray) -> None:
-        """Add the cotangent to that of the whole."""
-        if type(self.entry) is int:
-            whole[self.entry] += self.ct
-            return
-        index, add = self.entry.parameters["index"], self.entry.primitive.add_part
-        if add is None:
-            whole[index] += self.ct
-        else:
-            add(whole, index, self.ct)
 
 
 class LeafSums(Sums):
@@ -348,7 +312,7 @@ def split(
             pull = node.primitive.pull
             pull(node, ct, sums)
         elif node in rows and any(x in shared for x in node.inputs):
-            _pull_rows(node, ct, rows[node], shares)
+            pull_rows(node, ct, rows[node], shares)
         else:
             shares.step = loops.step(node)
             node.primitive.pull(node, ct, shares)
@@ -365,27 +329,6 @@ def _is_carried_sum(node: Node, loops: Loops) -> bool:
     return node.primitive.kind is Kind.JUNCTION and any(
         loops.step(x) not in (None, own) for x in node.inputs
     )
-
-
-def _pull_rows(node: Node, ct: Any, rows: Rows, shares: Shares) -> None:
-    """Pull an operation on a sequence: as a whole, and row by row to what is shared."""
-    primitive, inputs, parameters = node.primitive, node.inputs, node.parameters or {}
-    assert primitive is not None
-    xs = [x._array for x in inputs]
-    to_shared = [x in shares.of and x.requires_grad for x in inputs]
-    needs = [x.requires_grad and not own for x, own in zip(inputs, to_shared, strict=True)]
-    if any(needs):
-        cts = primitive.vjp(ct, node._array, xs, needs, parameters)
-        for x, x_ct in zip(inputs, cts, strict=True):
-            if x_ct is not None:
-                shares.sums.add(x, x_ct)
-    timed, inner = at_step(node) or ([], {})
-    for row, step in enumerate(rows):
-        own = [x[row] if has else x for x, has in zip(xs, timed, strict=True)]
-        cts = primitive.vjp(ct[row], node._array[row], own, to_shared, inner)
-        for x, has, x_ct in zip(inputs, timed, cts, strict=True):
-            if x_ct is not None:
-                shares.of[x].append((step, _Part(x_ct, row) if has else x_ct))
 
 
 def pull_by_loss_step(
