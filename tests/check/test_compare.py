@@ -6,6 +6,7 @@ import pytest
 import tinygrad_lstm as tg
 from support import planted
 from support.networks import Cell
+from tinygrad_lstm.check.search import Search
 from tinygrad_lstm.derivations import question
 from tinygrad_lstm.errors import ArgumentError, DTypeError, GradientError, SignalError, UsageError
 from tinygrad_lstm.network import view as view_module
@@ -364,3 +365,16 @@ def test_a_comparison_builds_its_network_once(digits, monkeypatch):
     assert "first wrong" in str(report)
     assert report.diagnose(seconds=600) == []
     assert counts == {"graphs": 1, "names": 1}
+
+
+def test_a_printed_report_goes_on_with_its_search(monkeypatch):
+    case = planted.case("lstm")
+    hand = {name: 1.7 * case.hand()[name] ** 2 for name in case.parameters}
+    report, other = (tg.compare(case.loss(), hand) for _ in range(2))
+    str(report)
+    counts = []
+    once = Search.try_singles
+    monkeypatch.setattr(Search, "try_singles", lambda *a, **k: counts.append(once(*a, **k)))
+    assert report.diagnose(seconds=600) == [] and not report.mistakes.is_cut
+    assert counts == []
+    assert other.diagnose(seconds=600) == [] and len(counts) == 2  # folded, and at one step

@@ -14,6 +14,7 @@ from tinygrad_lstm.check import comparison as comparison_module
 from tinygrad_lstm.check.report_text import TIME_UP
 from tinygrad_lstm.network.signals import Signals
 
+np.unique(np.zeros(1))  # the first call imports a module, which looks at no clock
 LATE = 12  # calls for each recorded operation, one short pass over them, after the limit
 
 

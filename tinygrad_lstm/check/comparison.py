@@ -97,14 +97,20 @@ class Comparison:
         if "watch" in how:
             how["watch"] = _check_watch(how["watch"])
         self.__dict__["seconds"] = seconds
+        begun: Diagnoses | None = self.__dict__.pop("begun", None)
         mistakes = Diagnoses()
         mistakes.is_cut = True
         with suppress(TimeUp), Clock(seconds):
-            mistakes = diagnose(*self.evidence, seconds=seconds, pairs=False)
+            if begun is None:
+                mistakes = diagnose(*self.evidence, seconds=seconds, pairs=False)
+            else:  # a printed report has tried single mistakes
+                mistakes = begun
             if _leaves_some(mistakes) and not mistakes.is_cut:
+                search = mistakes.search
                 mistakes.is_cut = True  # unless the time is enough for the rest
-                mistakes = self._at_one_step(seconds) or diagnose(
-                    *self.evidence, seconds=seconds, begun=mistakes.search, **how
+                at_one_step = self._at_one_step(seconds) if begun is None else None
+                mistakes = at_one_step or diagnose(
+                    *self.evidence, seconds=seconds, begun=search, **how
                 )
                 is_partly = bool(mistakes) and bool(mistakes[0].left) and not mistakes.is_cut
                 if is_partly and how.get("pairs", True):
@@ -131,11 +137,15 @@ class Comparison:
     @cached_property
     def _singles(self) -> Diagnoses:
         mistakes = diagnose(*self.evidence, pairs=False) if self.is_small else Diagnoses()
-        mistakes.search = None
+        search, mistakes.search = mistakes.search, None
         if not _leaves_some(mistakes) or mistakes.is_cut or not self.is_small:
             return mistakes
         with suppress(TimeUp):
-            mistakes = self._at_one_step(SECONDS) or mistakes
+            if at_one_step := self._at_one_step(SECONDS):
+                return at_one_step
+            begun = Diagnoses(mistakes)  # to go on with, if somebody asks for more
+            begun.search = search
+            self.__dict__["begun"] = begun
         return mistakes
 
     def _at_one_step(self, seconds: float, pairs: bool = False) -> Diagnoses:

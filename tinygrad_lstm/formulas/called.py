@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from ..engine.primitives import TABLE
 from ..engine.symbol import ATOM, POWER, Symbol, bare, constant_text
 from ..network.flow import DELAYS, Flow, Node
@@ -38,7 +39,7 @@ def called(network: Flow) -> dict[int, str]:
         Forward, folded or not.
     """
     names = _Called(network).names
-    for node in network.nodes:  # and what hands such a signal on
+    for node in Interruptible(network.nodes):  # and what hands such a signal on
         text = _handed_on(network, node, names) if node.outputs else ""
         if text and node.kind is not Kind.BRANCH:
             names[node.outputs[0]] = text
@@ -50,20 +51,22 @@ class _Called:
         self.network, self.maker, self.user = network, network.maker, network.user
         self.names: dict[int, str] = {}
         self.lengths: dict[int, int] = {}  # how many operations a signal is written with
-        self.letters = Names(_without_step(x.name) for x in network.nodes if self._is_named(x))
+        self.letters = Names(
+            _without_step(x.name) for x in Interruptible(network.nodes) if self._is_named(x)
+        )
         self.formulas: dict[str, int] = {}  # how many signals have the same one
         self.reader = _WrittenOnce(network, self._name_of)
         carried = {
             behind_delays(network, node.inputs[0])[0].outputs[0]
-            for node in network.nodes
+            for node in Interruptible(network.nodes)
             if node.kind in DELAYS and node.inputs[0] >= 0
         }
-        unnamed = [node for node in network.nodes if not self._is_known(node)]
-        for node in unnamed:  # first, because a loop reads them before it makes them
+        unnamed = [node for node in Interruptible(network.nodes) if not self._is_known(node)]
+        for node in Interruptible(unnamed):  # first, because a loop reads them before it makes them
             if node.outputs[0] in carried:
                 is_number = np.ndim(network.wires[node.outputs[0]].value) <= node.is_timed
                 self.names[node.outputs[0]] = self._lettered(node, LOSS if is_number else "h")
-        for node in unnamed:
+        for node in Interruptible(unnamed):
             wire = node.outputs[0]
             if wire not in carried:
                 self.lengths[wire] = 1 + sum(self._length(x) for x in node.inputs)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..engine.kind import Kind
+from ..engine.limit import Interruptible
 from .flow import SOURCES, AnyFlow, Node, Wire
 
 AGAIN = re.compile(r" \(\d+\)$")  # of the second branch from one signal to another
@@ -29,11 +30,11 @@ def rename(graph: AnyFlow, names: Mapping[int, str]) -> AnyFlow:
     names : mapping of a wire to the name of its signal
     """
     others: dict[str, str] = {}
-    for node in graph.nodes:
+    for node in Interruptible(graph.nodes):
         if (wire := _signal(node)) in names:
             others.setdefault(node.name, names[wire])
     nodes = []
-    for node in graph.nodes:
+    for node in Interruptible(graph.nodes):
         if (wire := _signal(node)) in names:
             name = names[wire]
             is_plain = node.kind is Kind.HOLD or PLAIN.fullmatch(name)
@@ -46,7 +47,7 @@ def rename(graph: AnyFlow, names: Mapping[int, str]) -> AnyFlow:
     kept = {out for x in graph.nodes if x.kind in SOURCES for out in x.outputs}
     taken: set[str] = set()
     wires = []
-    for at, signal in enumerate(graph.wires):
+    for at, signal in enumerate(Interruptible(graph.wires)):
         name = signal.name if at in kept else _other(signal.name, others)
         count, own = 1, name
         while name in taken:
