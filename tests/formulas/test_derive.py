@@ -31,7 +31,7 @@ from tinygrad_lstm.formulas.derived import Stage
 from tinygrad_lstm.formulas.layout import page
 from tinygrad_lstm.formulas.letters import subscripted
 from tinygrad_lstm.formulas.lines import Line
-from tinygrad_lstm.formulas.reader import Variable, leaves
+from tinygrad_lstm.formulas.reader import Dated, Variable, leaves
 from tinygrad_lstm.formulas.rewriting import rewrite
 from tinygrad_lstm.gallery import PICTURES
 from tinygrad_lstm.network.parameters import Varying
@@ -416,6 +416,8 @@ class Numbers:
 
     def read(self, signal: Variable, k: int | None) -> Any:
         values = self.δ[signal.wire] if signal.is_delta else self.network.wires[signal.wire].value
+        if isinstance(signal, Dated):
+            return values[signal.step] if signal.step < len(values) else np.zeros_like(values[0])
         if signal.offset is None or k is None:
             return values
         step, loop = k + signal.offset, self.network.maker[signal.wire].loop
@@ -528,7 +530,7 @@ def read_for_each_letter(line: Line, derivation: Derivation) -> list[tuple[Varia
             if not isinstance(old, Variable) or not re.search(f"_{of}(⁽.*⁾)?$", old.name):
                 return old
             own = known[re.sub(f"{of}(⁽.*⁾)?$", rf"{letter}\1", old.name)]
-            return Variable(own.name, own.value, own.wire, None, own.is_delta, old.offset)
+            return type(old)(own.name, own.value, own.wire, old.step, own.is_delta, old.offset)
 
         return leaf
 

@@ -312,9 +312,7 @@ def _given(derivation: Derived, terms: list[Term]) -> Iterator[str]:
         of_step = [name for name, _ in starts.values() if re.search(r"_\d$", name)]
         yield f"Given as initial values are {own}."
         if of_step:
-            yield (
-                f"{', '.join(of_step)}: names of initial values; the number at the end is no step."
-            )
+            yield f"The number in {', '.join(of_step)} is a part of the name, and no step."
     if at_each_step:
         steps = next(shape[0] for x, shape in named.values() if x.wire in read)
         yield (
