@@ -404,6 +404,52 @@ def test_numbers_come_before_names_and_places(name, tmp_path):
     assert [one.mistake.kind for one in result.mistakes] == [kind], str(result)
 
 
+LAYERS = """
+import numpy as np
+
+r = np.random.RandomState(1)
+X, y = r.randn(5, 4), np.array([0, 1, 2, 2, 1])
+W1, b1, W2, b2 = r.randn(4, 6), r.randn(6), r.randn(6, 3), r.randn(3)
+hidden = 1 / (1 + np.exp(-(X @ W1 + b1)))
+scores = hidden @ W2 + b2
+dscores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+dscores[range(5), y] -= 1
+dscores /= 5
+dW2, db2 = hidden.T @ dscores, dscores.sum(axis=0)
+dhidden = dscores @ W2.T * hidden * (1 - hidden)
+dW1, db1 = X.T @ dhidden, dhidden.sum(axis=0)
+"""
+
+
+def layers():
+    data = {}
+    exec(LAYERS.partition("hidden =")[0], data)
+    p = {n: tg.Tensor(data[n], requires_grad=True, name=n) for n in ("W1", "b1", "W2", "b2")}
+    hidden = tg.sigmoid(data["X"] @ p["W1"] + p["b1"])
+    scores = hidden @ p["W2"] + p["b2"]
+    hidden.name, scores.name = "hidden", "scores"
+    return tg.nn.softmax_cross_entropy(scores, data["y"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, []),
+        ({"dscores /= 5\n": "", "dhidden.sum(": "dhidden.mean("},
+         ["average over the batch", "factor"]),
+        ({" * (1 - hidden)": ""}, ["function for derivative"]),
+    ],
+)  # fmt: skip
+def test_an_array_whose_entries_are_changed_is_known_at_its_end(changes, kinds, tmp_path):
+    text = LAYERS
+    for right, wrong in changes.items():
+        assert right in text
+        text = text.replace(right, wrong)
+    result = audit(text, layers(), tmp_path)
+    assert sorted(one.mistake.kind for one in result.mistakes) == kinds, str(result)
+    assert result.matching.variables["scores"].startswith("dscores") and not result.unexplained
+
+
 def test_what_a_program_ends_with_is_its_gradient_of_a_parameter(tmp_path):
     result = audit(STACK + "dW, dU = dU, dW\n", stack(), tmp_path)
     (only,) = result.mistakes

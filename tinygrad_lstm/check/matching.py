@@ -348,11 +348,16 @@ class _Matcher:
             family.root in other.site.reads and target.variables & other.site.reads
             for other in self.families
             if other.root != family.root
+            and not other.site.is_added
+            and other.assignments[-1].value.shape == family.assignments[-1].value.shape
         )
         if not is_from_delta or not target.variables & reads or has_slope:
             return one
         count, gradients = evidence.reading(before, family)
-        return one if gradients is None else _Candidate(before, family, gradients, count, 0)
+        if gradients is None:
+            return one
+        other = _Candidate(before, family, gradients, count, 0)
+        return one if self._followers(one) > self._followers(other) else other
 
     # --- what is made where ----------------------------------------------------------------------
 

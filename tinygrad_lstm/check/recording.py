@@ -179,6 +179,9 @@ class _Notes(ast.NodeTransformer):
         for target in targets:
             if _is_plain(target):
                 yield from self._call(node, target, target, value, is_added)
+            elif isinstance(target, ast.Subscript) and _is_plain(_without_indices(target)):
+                whole = ast.Subscript(_without_indices(target), ast.Slice())  # of d[range(n), y]
+                yield from self._call(node, whole, ast.Constant(None), value, is_added)
 
     def _call(
         self,
