@@ -390,6 +390,8 @@ OTHERS = {
                    "derivative of wrong form"),
     "attention": (ATTENTION, attention, "dS.T @ Q", "dS.T @ K", "wrong factor"),
     "adder": (ADDER, adder, "before.T @ layer", "layer_1.T @ layer", "output for input"),
+    "adder, slope": (ADDER, adder, "delta * layer_1 * (1 - layer_1)", "delta * layer_1",
+                     "function for derivative"),
     "stack": (STACK, stack, "(1 - h[t] ** 2)", "(1 - h[t])", "derivative of wrong form"),
 }  # fmt: skip
 
@@ -435,8 +437,7 @@ def layers():
     ("changes", "kinds"),
     [
         ({}, []),
-        ({"dscores /= 5\n": "", "dhidden.sum(": "dhidden.mean("},
-         ["average over the batch", "factor"]),
+        ({"dscores /= 5\n": ""}, ["factor"]),
         ({" * (1 - hidden)": ""}, ["function for derivative"]),
     ],
 )  # fmt: skip

@@ -65,6 +65,14 @@ class Evidence:
                 best = count, gradients
         return best
 
+    def all_readings(self, target: Target, family: Family) -> list[list[np.ndarray]]:
+        """Return all ways to read a family as the gradients of a target that differ."""
+        distinct: list[list[np.ndarray]] = []
+        for gradients in target.readings(family):
+            if not any(np.array_equal(gradients, other) for other in distinct):
+                distinct.append(gradients)
+        return distinct
+
     def factors(self, target: Target, family: Family) -> Iterator[float]:
         """Yield the numbers by which a family's gradients are multiplied at a step."""
         expected = self.expected(target)

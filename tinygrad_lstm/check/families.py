@@ -71,8 +71,24 @@ def carried(families: Sequence[Family]) -> Iterator[Family]:
         several.sort(key=lambda family: family.site.line)
         if [len(x.assignments) > 1 for x in several] == [False, True]:
             start, loop = several
+            reader = first_reader(start, families)
+            if loop.root in loop.site.reads or reader is None or reader >= loop.site.line:
+                continue
             held = [*start.assignments, *loop.assignments[:-1]]
             yield Family(loop.site, [replace(one, steps=()) for one in held], is_carried=True)
+
+
+def first_reader(family: Family, families: Iterable[Family]) -> int | None:
+    """Return the first line below a site that reads its variable for another one."""
+    lines = [
+        other.site.line
+        for other in families
+        if other.site.function == family.site.function
+        and other.site.line > family.site.line
+        and other.site.target != family.site.target
+        and family.root in other.site.reads
+    ]
+    return min(lines, default=None)
 
 
 def gradient_of(word: str) -> str:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..network.view import View
 from .evidence import Evidence
-from .families import CARRIES, Family, carried, gradient_of, spelling_of
+from .families import CARRIES, Family, carried, first_reader, gradient_of, spelling_of
 from .recording import Recording
 from .targets import Target, find_targets, find_variables, find_wholes, operands
 
-MOST_TRIALS = 6  # candidates for one gradient that are compared by what follows from them
+MOST_TRIALS = 12  # candidates for one gradient that are compared by what follows from them
 
 
 @dataclass(frozen=True)
@@ -252,8 +252,9 @@ class _Matcher:
         return named or several  # a parameter's gradient is what people call by its name
 
     def _preference(self, one: _Candidate) -> tuple[float, ...]:
-        last = one.family.assignments[-1]
-        return one.rank, one.family.site.is_added, self.order.get(id(last), -1)
+        family = one.family
+        at = self.order.get(id(family.assignments[-1]), -1)
+        return one.rank, family.site.is_added, family.is_carried, at
 
     def _likely_one(self, evidence: Evidence) -> _Candidate | None:
         """Return the likeliest candidate of the first target that has one."""
@@ -269,16 +270,16 @@ class _Matcher:
             both = [one for one in several if one.count and one.rank]
             several = both or [one for one in several if one.count] or several
             top = max((one.rank for one in several), default=0)
-            best = self._best([one for one in several if one.rank == top])
-            if best is not None:
-                return self._before(best, evidence)
+            ways = [x for one in several if one.rank == top for x in self._ways(one, evidence)]
+            if ways:
+                return self._best(ways)
         return None
 
-    def _best(self, several: Sequence[_Candidate]) -> _Candidate | None:
+    def _best(self, several: Sequence[_Candidate]) -> _Candidate:
         """Return the candidate from which most other variables follow."""
         ordered = sorted(several, key=self._preference, reverse=True)[:MOST_TRIALS]
-        if len(ordered) < 2:
-            return ordered[0] if ordered else None
+        if len(ordered) == 1:
+            return ordered[0]
         counts = [self._followers(one) for one in ordered]
         if max(counts) == min(counts):
             return self._last(ordered)
@@ -302,22 +303,11 @@ class _Matcher:
         last: dict[tuple[str, str], _Candidate] = {}
         for one in sorted(several, key=lambda one: one.family.site.line):
             key = one.family.site.function, one.family.site.target
-            reader = self._first_reader(last[key].family) if key in last else None
-            if reader is None or one.family.site.line <= reader:
+            reader = first_reader(last[key].family, self.families) if key in last else None
+            line = one.family.site.line
+            if key not in last or (last[key].family.site.line < line and line <= (reader or line)):
                 last[key] = one
         return max(last.values(), key=self._preference)
-
-    def _first_reader(self, family: Family) -> int | None:
-        """Return the first line below a site that reads its variable for another one."""
-        lines = [
-            other.site.line
-            for other in self.families
-            if other.site.function == family.site.function
-            and other.site.line > family.site.line
-            and other.site.target != family.site.target
-            and family.root in other.site.reads
-        ]
-        return min(lines, default=None)
 
     # --- what names say --------------------------------------------------------------------------
 
@@ -332,15 +322,24 @@ class _Matcher:
             names.add(own[-1])  # and not o for U.o
         return self.spelling.rank(family, names, target.paths)
 
-    def _before(self, one: _Candidate, evidence: Evidence) -> _Candidate:
-        """Return the same of the signal that the target is a function of, if it is that.
+    def _ways(self, one: _Candidate, evidence: Evidence) -> list[_Candidate]:
+        """Return how a candidate may be meant, the likeliest first.
 
-        ``df = dc * c_prev * f * (1 - f)`` reads f: it has the slope in it already.
+        ``df = dc * c_prev * f * (1 - f)`` reads f: it has the slope in it, and is the gradient of
+        what f is a function of. An index may count the steps backwards.
         """
+        if one.count:
+            return [one]
+        readings = evidence.all_readings(one.target, one.family)
+        ways = [replace(one, gradients=gradients) for gradients in readings]
+        before = self.operands.get(id(one.target))
+        if before is None or before.family is not None or not self._may_have_slope(one):
+            return ways
+        return [*(replace(way, target=before) for way in ways), *ways]
+
+    def _may_have_slope(self, one: _Candidate) -> bool:
+        """Whether a candidate may have been multiplied by its signal's slope already."""
         target, family = one.target, one.family
-        before = self.operands.get(id(target))
-        if one.count or before is None or before.family is not None:
-            return one
         deltas = {x.family.root for x in self.targets if x.family is not None}
         reads = family.site.reads
         is_from_delta = bool(deltas & reads) or any(gradient_of(name) for name in reads)
@@ -351,13 +350,7 @@ class _Matcher:
             and not other.site.is_added
             and other.assignments[-1].value.shape == family.assignments[-1].value.shape
         )
-        if not is_from_delta or not target.variables & reads or has_slope:
-            return one
-        count, gradients = evidence.reading(before, family)
-        if gradients is None:
-            return one
-        other = _Candidate(before, family, gradients, count, 0)
-        return one if self._followers(one) > self._followers(other) else other
+        return is_from_delta and bool(target.variables & reads) and not has_slope
 
     # --- what is made where ----------------------------------------------------------------------
 
@@ -385,7 +378,7 @@ class _Matcher:
                       and set(map(id, self._above(other))) & set(map(id, above))]  # fmt: skip
             if len({family.site.target for family, _ in several}) == 1 and not others:
                 family, gradients = several[-1]
-                return self._before(_Candidate(target, family, gradients, 0, 0), evidence)
+                return self._best(self._ways(_Candidate(target, family, gradients, 0, 0), evidence))
         return None
 
     def _above(self, target: Target) -> list[Target]:

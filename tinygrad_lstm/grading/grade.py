@@ -26,7 +26,7 @@ from .limits import NO_RESULT, Limits, run_limited
 from .rubric import Rubric
 from .submissions import Submission, find_submissions
 
-FORMAT = 3  # of what is kept between runs
+FORMAT = 4  # of what is kept between runs
 SPARE = 20.0  # seconds of processor time beside the search
 UNSAFE = "is a program; it is run only with --run"
 Judgement = dict[str, Any]
