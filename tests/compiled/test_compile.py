@@ -113,6 +113,45 @@ def test_a_cell_of_ones_own_gives_the_numbers_of_the_tape():
     agrees(loss_of, [W, U, V], RNG.normal(size=(7, 3)))
 
 
+AHEAD = {  # what step k reads of a sequence of inputs, and of one that a loop made
+    "the next input": lambda x, z, k: x[k] - x[k + 1] * z[k],
+    "a later input": lambda x, z, k: x[k + 2] * x[k + 1],
+    "the next output": lambda x, z, k: z[k + 1] * z[k] + x[k + 2],
+}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("steps", [7, 80])
+@pytest.mark.parametrize("name", AHEAD)
+def test_a_step_that_reads_ahead_gives_the_numbers_of_the_tape(name, steps):
+    U, V = drawn(3, 3, name="U"), drawn(3, 3, name="V")
+
+    def loss_of(x: Any) -> tg.Tensor:
+        h, outputs = np.zeros(3), []
+        for k in tg.steps(steps):
+            h = tg.tanh(x[k] + h @ U)
+            outputs.append(h)
+        z, g = tg.stack(outputs), np.zeros(3)
+        for k in tg.steps(steps - 2):
+            g = tg.tanh(g @ V + AHEAD[name](x, z, k))
+        return tg.sum(g * g)
+
+    agrees(loss_of, [U, V], RNG.normal(size=(steps, 3)) * 0.3)
+
+
+@needs_a_compiler
+def test_a_mean_of_what_no_scope_of_steps_made_is_compiled():
+    U = drawn(3, 3, name="U")
+
+    def loss_of(x: Any) -> tg.Tensor:
+        h = [np.zeros(3)]
+        for k in range(5):
+            h.append(tg.tanh(x[k] + h[-1] @ U))
+        return tg.mean(tg.stack(h[1:]))
+
+    agrees(loss_of, [U], RNG.normal(size=(5, 3)))
+
+
 @needs_a_compiler
 def test_states_that_read_each_other_in_a_circle_give_the_numbers_of_the_tape():
     a, b = drawn(3, name="a"), drawn(3, name="b")
@@ -484,6 +523,43 @@ def test_without_a_compiler_the_program_in_numpy_runs(no_compiler, name):
     assert "def backward(" in step.source
     with tg.no_grad():
         assert not step(*args).requires_grad
+
+
+COMPILERS = {
+    "exit 3": "failed: it ended with 3",
+    "echo no room >&2; exit 1": "failed: no room",
+    "sleep 2": "did not end in 0.2 s",
+}
+
+
+@pytest.mark.parametrize("command", COMPILERS)
+def test_a_compiler_that_fails_says_how(monkeypatch, tmp_path, command):
+    path = tmp_path / "compiler"
+    answer = 'case "$*" in *--version*) echo 1.0; exit;; esac'
+    path.write_text(f"#!/bin/sh\n{answer}\n{command}\n")
+    path.chmod(0o700)
+    monkeypatch.setenv("CC", str(path))
+    monkeypatch.setattr(build, "SECONDS", 0.2)
+    step, x = tg.compile(lambda x: tg.sum(tg.sin(x) * x)), RNG.normal(size=3)
+    assert abs(step(x).item() - np.sum(np.sin(x) * x)) < 1e-12
+    assert step.report().startswith(
+        f"runs as a program in NumPy, since {path} {COMPILERS[command]}"
+    )
+
+
+def test_a_program_in_numpy_says_that_it_keeps_all_steps(no_compiler):
+    net = tg.nn.LSTM(2, 3, seed=0)
+    step = tg.compile(lambda x: tg.sum(net(x)[0] ** 2), checkpoint=True)
+    step(RNG.normal(size=(70, 2)))
+    assert "keeps all steps, since the program in NumPy has no chunks" in step.report()
+
+
+@pytest.mark.parametrize("ask", [tg.derive, tg.graph, lambda loss: tg.explain(loss, "w")])
+def test_the_loss_of_a_program_says_that_it_has_no_network(ask):
+    w = drawn(3, name="w")
+    step = tg.compile(lambda x: tg.sum(tg.sin(x) * w))
+    with pytest.raises(UsageError, match=r"step\.loss_of\(x\)"):
+        ask(step(np.ones(3)))
 
 
 @needs_a_compiler

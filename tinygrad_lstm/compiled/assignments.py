@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.primitives import scatter
-from ..engine.symbol import ADD, MATMUL, RAISE, RESHAPE, SUBTRACT, Symbol
-from ..formulas.fast.lines import VIEWS, is_view
+from ..engine.symbol import ADD, ITEM, MATMUL, RAISE, RESHAPE, SUBTRACT, Symbol
+from ..formulas.fast.lines import VIEWS, is_view, key_of_signal
 from ..formulas.fast.schedule import ZEROS
 from ..formulas.numpy_code import by_forward
 from ..formulas.reader import Variable, leaves
+from ..network.parameters import Varying
 from .accessors import CHUNK, Accessor, contiguous, spread, view, with_axis
 from .c_forms import (
     SUM,
@@ -33,7 +34,7 @@ from .c_forms import (
     scans,
     terms_of,
 )
-from .places import Places, Sizes
+from .places import Places, Sizes, row
 from .statements import Entries, Move, Product, Rows, Statement, Table, Total
 
 MOST_TIMES = 4  # of a reciprocal: the derivative of a mean of squares has 2 / n
@@ -212,6 +213,10 @@ class Assignments:
         if not isinstance(inner, Symbol):
             return None
         whole = self._access(inner)
+        ahead = _steps_ahead(formula)
+        if ahead is not None and isinstance(inner, Variable) and whole is not None:
+            ahead += self.places.schedule.before.get(key_of_signal(inner), 0)
+            return row(whole, formula.shape, "k", ahead)
         if whole is None and inner.apply is not None and may_be_view(formula):
             whole = self._temporary(inner)
         if whole is None:
@@ -235,7 +240,8 @@ class Assignments:
         )
         if not is_known and c_form(formula) is None:
             known = by_forward().get(formula.apply)
-            name = known.name if known else getattr(formula.notation, "text", str(formula))
+            name = known.name if known else f"{formula}, an operation without a name"
+            name = "an index that differs from step to step" if formula.notation is ITEM else name
             raise NotCompiled(f"compile: found {name}, which has no form in C")
         place = self.places.work("u", formula.shape)
         self.assign(place, formula)
@@ -345,6 +351,16 @@ class Assignments:
         if end != "{0}":
             count = self.n(int(np.prod([x.shape[n] for n in axes])))
             self.body.append(Entries(target, [target], end.format("{0}", count=count)))
+
+
+def _steps_ahead(formula: Symbol) -> int | None:
+    """Return how many rows ahead of its own a step reads a sequence; None if that is not so."""
+    index = formula.parameters.get("index")
+    if formula.notation is not ITEM or not isinstance(index, Varying) or index.offset:
+        return None
+    first, *_ = values = index.values
+    is_whole = isinstance(first, int) and first >= 0
+    return first if is_whole and [*values] == [*range(first, first + len(values))] else None
 
 
 def _into_product(target: Accessor, formula: Any) -> tuple[Accessor, Symbol] | None:

@@ -129,11 +129,15 @@ def _compile(text: str, command: list[str]) -> bytes:
             done = subprocess.run(
                 line, capture_output=True, text=True, timeout=SECONDS, check=False
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            raise CompilerError(f"compile: {command[0]} did not end in {SECONDS} s") from None
+        except OSError as error:
             raise CompilerError(f"compile: {command[0]} failed: {error}") from None
         if done.returncode or not library.exists():
-            said = done.stderr.strip().splitlines()[:3]
-            raise CompilerError(f"compile: {command[0]} failed: {' '.join(said)}")
+            said = " ".join(done.stderr.strip().splitlines()[:3])
+            raise CompilerError(
+                f"compile: {command[0]} failed: {said or f'it ended with {done.returncode}'}"
+            )
         return library.read_bytes()
 
 
@@ -149,13 +153,18 @@ def _library(content: bytes) -> Any:
 
 @cache
 def _version(command: tuple[str, ...]) -> str:
-    """Return what a compiler says of itself."""
+    """Return what a compiler says of itself.
+
+    Raises
+    ------
+    CompilerError
+        If it does not answer; then it would not compile either.
+    """
+    line = [*command, "--version"]
     try:
-        said = subprocess.run(
-            [*command, "--version"], capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+        said = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CompilerError(f"compile: {command[0]} failed: {error}") from None
     return said.stdout
 
 

@@ -252,6 +252,8 @@ def _dtype(derivation: Derived) -> np.dtype[Any]:
     values += [x.value for x in derivation.sources]
     types = {np.asarray(value).dtype for value in values} - {np.dtype(bool)}
     if len(types) != 1 or types & {np.dtype("f4"), np.dtype("f8")} != types:
-        names = ", ".join(sorted(str(dtype) for dtype in types))
-        raise NotCompiled(f"compile: found numbers of type {names}, expected float32 or float64")
+        names = " and ".join(sorted(str(dtype) for dtype in types))
+        raise NotCompiled(
+            f"compile: found numbers of type {names}, expected float32 alone, or float64 alone"
+        )
     return types.pop()

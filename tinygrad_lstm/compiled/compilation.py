@@ -37,6 +37,7 @@ from .state import Watch
 INTERNAL = "the compiler of this package failed"
 USED_UP = "it reads a {}, which can be read once; give it a list, or arrays"
 
+NO_CHUNKS = "the program in NumPy has no chunks of steps, which need a C compiler"
 OFTEN, REPEATS = 5, 3  # uses of a program that is worth its recording; recordings for nothing
 CHANGES = (
     "{} changes between the calls, and the function can reach it, as a part of an object; compile "
@@ -152,6 +153,8 @@ def _recorded(function: Function, items: Sequence[Any], before: Before) -> Compi
     except Exception as error:  # of this program, which is not to be the user's
         result = Compilation(watch, internal(error))
     result.keeps = many * function.checkpoint
+    if function.checkpoint and result.note:  # it is a program in NumPy
+        result.keeps = NO_CHUNKS
     return result
 
 

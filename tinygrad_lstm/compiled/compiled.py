@@ -50,7 +50,10 @@ def compile(function: F, *, strict: bool = False, checkpoint: bool = False) -> F
         or truth values, unless it is only looked up, as in ``embedding(tokens)``,
         ``softmax_cross_entropy(z, classes)`` and ``where(mask, a, b)``. A loss has its gradients
         from the native code. Of any other output the native code gives the values; its gradients,
-        if asked for, are the tape's.
+        if asked for, are the tape's. What it reads beside its arguments may change between the
+        calls: variables, attributes, arrays, and what it names of a module; a file and the clock
+        are not looked at again. It may be called more than once to be recorded, which leaves
+        what it reads, and random numbers, as they were.
     strict : bool
         Whether what cannot be compiled is an error. If not, it runs eagerly, and the report says
         why.

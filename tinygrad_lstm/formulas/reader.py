@@ -253,7 +253,7 @@ def spread(formula: Any, shape: tuple[int, ...]) -> Any:
     if value is None or np.shape(value) == shape:
         return formula
     level = getattr(formula.notation, "level", ATOM) if isinstance(formula, Symbol) else ATOM
-    notation = Notation("{0}", "{0}", level, (level,))
+    notation = Notation("{0}", "{0}", level, (level,), c="{0}")
     return Symbol.of(notation, lambda x: np.broadcast_to(x, shape), (formula,))
 
 

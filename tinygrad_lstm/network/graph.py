@@ -130,9 +130,14 @@ def check_recorded(who: str, value: Any) -> Tensor:
     Raises
     ------
     UsageError
-        If the value is another one; the message begins with ``who``.
+        If the value is another one, or a compiled function's; the message begins with ``who``.
     """
     if isinstance(value, Tensor) and value.inputs:
+        if "again" in (value.parameters or {}):
+            raise UsageError(
+                f"{who}: found the loss of a compiled function, of which no operation is recorded; "
+                "give what the function itself returns, as in step.loss_of(x)"
+            )
         return value
     found, remedy = excerpt(value), ""
     if isinstance(value, Tensor):
