@@ -25,6 +25,7 @@ from .settled import (
     known_wires,
     largest_of_leaves,
     leading_only_to,
+    longest_of_leaves,
     settled_wires,
     signal_apart,
 )
@@ -188,7 +189,11 @@ class Search:
 
     def _try_any_size(self) -> None:
         for mistake in self._unsettled(
-            any_size(self.view, largest_of_leaves(self.view, self.answers))
+            any_size(
+                self.view,
+                largest_of_leaves(self.view, self.answers),
+                longest_of_leaves(self.view, self.answers),
+            )
         ):
             self.attempt((mistake,), may_pair=False)  # of one leaf, it explains too much
             if mistake.members and mistake.at_rate is not None:

@@ -65,6 +65,18 @@ def largest_of_leaves(view: View, answers: Sequence[Answer]) -> float:
     return float(max(sizes, default=0.0))
 
 
+def longest_of_leaves(view: View, answers: Sequence[Answer]) -> float:
+    """Return the largest norm of the author's gradients of leaves, each with all its parts."""
+    ends = {x.inputs[0] for x in view.adjoint.nodes if x.kind is Kind.OUTPUT}
+    wholes = {part: name for name, parts in view.parts.items() for part, _ in parts}
+    squares: dict[str, float] = {}
+    for x in answers:
+        if x.wire in ends:
+            name = wholes.get(x.name, x.name)
+            squares[name] = squares.get(name, 0.0) + float(np.sum(np.square(x.value)))
+    return float(np.sqrt(max(squares.values(), default=0.0)))
+
+
 def signal_apart(view: View, two: Sequence[Diagnosis], answers: Sequence[Answer]) -> str:
     """Return a signal that is not given and differs between two diagnoses; empty if none does."""
     both = []

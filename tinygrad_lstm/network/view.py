@@ -5,12 +5,15 @@ Knows graphs and names; judges nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..engine.memory import collector_paused
 from ..engine.tape import history, refuse_changes
 from ..engine.tensor import Tensor
@@ -145,14 +148,37 @@ class View:
     def answers(self, hand: Mapping[str, np.ndarray]) -> list[Answer]:
         """Return the derived gradients, the last signal of the forward pass first.
 
-        A gradient is left out if its signal is on no wire, or if it has no room for all parts.
+        A gradient is left out if its signal is on no wire, if the wire brings only a part of it, or
+        if it has no room for all parts.
         """
         parts = [
             part
             for name, value in hand.items()
             for part in self._locate(name, np.asarray(value, float))
+            if self._is_whole(part)
         ]
         return sorted(parts, key=lambda part: -self.places.at[part.name][0])
+
+    def _is_whole(self, part: Answer) -> bool:
+        """Whether all that flows back to a signal comes on its wire.
+
+        The steps of a loop may use what was collected from all of them: that part of δ stays in
+        the loop.
+        """
+        node = self.network.maker.get(part.wire)
+        if node is None or node.kind is not Kind.COLLECT or part.name not in self.signals.by_name:
+            return True
+        user = self.network.user.get(part.wire)
+        wires = user.outputs if user is not None and user.kind is Kind.BRANCH else (part.wire,)
+        readers = [self.network.user.get(wire) for wire in wires]
+        # a fold reads a single step of a loop from all its collected steps: no use of the whole
+        count = sum(reader is not None and reader.step is None for reader in readers)
+        return count >= self._uses[self.signals.by_name[part.name].tensor]
+
+    @cached_property
+    def _uses(self) -> Counter[Tensor]:
+        """How often each recorded signal is used."""
+        return Counter(chain.from_iterable(tensor.inputs for tensor in self.signals.names))
 
     def _locate(self, name: str, value: np.ndarray) -> Iterator[Answer]:
         if name in self.at:

@@ -18,6 +18,7 @@ from . import (
     gated,
     lengths,
     normed_lstm,
+    pooled,
     residual,
     squares,
     translator,
@@ -27,6 +28,7 @@ NETWORKS: dict[str, Network] = {
     **chars.NETWORKS, **columns.NETWORKS, **gated.NETWORKS, **normed_lstm.NETWORKS,
     **causal.NETWORKS, **additive.NETWORKS, **convolved.NETWORKS, **translator.NETWORKS,
     **batched.NETWORKS, **squares.NETWORKS, **residual.NETWORKS, **lengths.NETWORKS,
+    **pooled.NETWORKS,
 }  # fmt: skip
 
 

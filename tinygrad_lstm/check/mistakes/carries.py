@@ -302,7 +302,7 @@ def errors_everywhere(nets: Networks) -> Iterator[Mistake]:
         if not is_part or reader is None or reader.kind is not Kind.COLLECT:
             continue
         if isinstance(index, int | np.integer) and reader.folded:
-            where = nets.makes(reader)
+            where = nets.source(reader.outputs[0]).name.removesuffix("(k)")
             shape = {"shape": node.shapes[0]}
             change = Change.to(node, kind=Kind.BROADCAST, primitive=broadcast_to,
                                parameters=shape, transposed=False)  # fmt: skip

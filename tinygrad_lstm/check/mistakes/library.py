@@ -63,6 +63,7 @@ from .scales import (
     any_signal_factors,
     branch_signs,
     clipped_entries,
+    clipped_norms,
     leaf_factors,
     loss_factors,
     lost_minuses,
@@ -257,7 +258,7 @@ def mistakes(
     return (mistake for mistake in several if not mistake.change.is_none)
 
 
-def any_size(view: View, largest: float) -> Iterator[Mistake]:
+def any_size(view: View, largest: float, longest: float = 0.0) -> Iterator[Mistake]:
     """Yield the mistakes of a number of any size; the author's numbers determine the size.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
@@ -268,9 +269,12 @@ def any_size(view: View, largest: float) -> Iterator[Mistake]:
     view : View
     largest : float
         The size of the largest entry of the author's gradients of leaves.
+    longest : float
+        The largest norm of these gradients.
     """
     nets = Networks(view)
     several = [*any_factors(nets), *any_penalties(nets), *clipped_entries(nets, largest)]
+    several += clipped_norms(nets, longest)
     yield from several
     carries = list(clipped_carries(nets))
     yield from carries

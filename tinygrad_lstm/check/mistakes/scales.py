@@ -230,6 +230,37 @@ def clipped_entries(nets: Networks, largest: float) -> Iterator[Mistake]:
     yield from several
 
 
+def clipped_norms(nets: Networks, longest: float) -> Iterator[Mistake]:
+    """Scale each gradient of a leaf down to a norm, where its norm is larger.
+
+    Parameters
+    ----------
+    nets : Networks
+    longest : float
+        The largest norm of the author's gradients of leaves.
+    """
+    squares: dict[str, float] = {}
+    leaves = [(node, maker, nets.makes(node)) for node, maker in nets.leaves()] if longest else []
+    for _, _, where in leaves:
+        whole, gradient = nets.whole(where), nets.gradients.get(f"δ{where}", np.zeros(()))
+        squares[whole] = squares.get(whole, 0.0) + float(np.sum(gradient**2))
+    number, several = factor_text(longest), list[Mistake]()
+    for _, maker, where in leaves:
+        norm = float(np.sqrt(squares[nets.whole(where)]))
+        if norm > longest * (1 + 1e-9):
+            fresh = Node(Kind.GAIN, gain=np.asarray(longest / norm))
+            several.append(Mistake(
+                kind="clipped", where=where, says=f"the gradient of {where} is scaled down to the "
+                f"norm {number}: clipped by its own norm", right=f"δ{where}",
+                wrong=f"{number}/‖δ{where}‖ ∘ δ{where}", change=Change.behind(maker, fresh),
+            ))  # fmt: skip
+    # one gradient alone is a multiple of the right one at any norm
+    if len({nets.whole(mistake.where) for mistake in several}) > 1 or (
+        several and _rounded(longest) is not None
+    ):
+        yield joint(several) if len(several) > 1 else several[0]
+
+
 def clip(x: np.ndarray, most: np.ndarray) -> np.ndarray:
     """Return an array with its entries between −most and most."""
     return np.asarray(np.clip(x, -most, most))
