@@ -38,9 +38,14 @@ def set_up(case, names):
 
 
 def whole(view, answers, change):
-    """Return what the whole changed network makes of the given gradients."""
+    """Return what the whole changed network makes of the given gradients.
+
+    What led to them before the change is computed, too, as the author has to compute it.
+    """
     allowed = [np.zeros(each.value.shape) for each in answers]
-    network = leading_to(change(view.adjoint), {each.wire for each in answers})
+    wires, changed = {each.wire for each in answers}, change(view.adjoint)
+    before = {wire for node in leading_to(view.adjoint, wires).nodes for wire in node.outputs}
+    network = leading_to(changed, wires | (before & changed.maker.keys()))
     position = {id(each): key for key, each in enumerate(answers)}
     return {
         position[id(each.answer)]: each.expected for each in judgements(network, answers, allowed)
