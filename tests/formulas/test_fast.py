@@ -93,6 +93,14 @@ STATES = {  # what two or three states become, of what they were
 }  # fmt: skip
 
 
+def test_what_a_step_hands_on_is_not_written_over_by_the_next_step():
+    states, x = [drawn(3, name="a"), drawn(3, name="b"), drawn(3, name="c")], np.ones(3)
+    for _ in tg.steps(5):
+        y = states[-3] + x
+        states.append(tg.tanh(tg.concatenate([y[1:], y[:1]])))
+    gradients(tg.sum((states[-1] + states[-2]) ** 2))
+
+
 @pytest.mark.parametrize("is_read", [True, False])
 @pytest.mark.parametrize("name", STATES)
 def test_states_read_the_gradients_that_the_step_was_given(name, is_read):

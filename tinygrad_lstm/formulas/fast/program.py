@@ -150,8 +150,6 @@ class _FastProgram:
             elif line.key in self.schedule.kept:
                 self.arrays.add(line.key)
                 yield from self._empty(line.signal, count)
-            elif pieces(line.formula) is not None:
-                yield f"{self.code.variable(line.signal)} = np.empty{zeros}"
 
     def _empty(self, signal: Variable, count: int) -> Iterator[str]:
         """Return the lines that make the array of a signal, with its initial values."""
@@ -192,10 +190,9 @@ class _FastProgram:
         left, shape = self.code.variable(line.signal), line.signal.shape
         is_kept = line.key in self.schedule.kept and not line.is_handed
         row = self.code.row(line.signal) if is_kept else ""
-        parts = pieces(line.formula)
-        if parts is not None:
-            if row:
-                yield f"{left} = {row}"
+        parts = None if line.is_handed else pieces(line.formula)
+        if parts is not None:  # into an array of this step alone: what is handed on may be a view
+            yield f"{left} = {row or f'np.empty({shape}{typed(line.signal.value)})'}"
             if not cover(parts, shape):
                 yield f"{left}[...] = 0"
             for formula, index in parts:
