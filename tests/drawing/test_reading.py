@@ -563,7 +563,7 @@ def decayed():
 
 def test_letters_of_signals_without_a_name_are_said_to_be_ours_and_are_those_of_the_derivation():
     said = below(decayed())
-    letters = re.search(r"without a name in the program: ([\w, ]+?) (steps|shapes|a:)", said)[1]
+    letters = re.search(r"without a name: ([\w, ]+?) (steps|shapes|a:)", said)[1]
     assert {"u", "v"} <= set(letters.split(", ")), said
     derived = str(tg.derive(decayed()))
     assert "uₖ" in derived and re.search(r"uₖ +(=|∘)", derived)

@@ -18,6 +18,7 @@ from .signs import free_letter, letters, signs, with_free_letter
 from .skeleton import HELD, LOOSE, Role, Skeleton, Sort
 from .text import NO_BREAK, clip_text, escape
 
+FIRST_SPACE = re.compile("^ ")
 WIDEST = 110  # letters of a line
 SPREAD, PICKED = "spread", "picked"
 AXIS, TAKES, WEDGE, LEFT, FACTOR = "axis", "takes", "wedge", "left", "factor"
@@ -52,7 +53,7 @@ LEGEND: dict[str, tuple[str, str, str]] = {
     Role.FUNCTION: (
         "round green box",
         "a function of each entry",
-        "δ × the slope in the box, by entry",
+        "δ × the derivative in the box, by entry",
     ),
     BRANCHES: (
         "f(a, b) in it",
@@ -106,6 +107,9 @@ def below(drawn: Skeleton) -> str:
     equations = [clip_text(x, widest - len(GRADIENTS)) for x in _gradients_below(drawn)]
     parts = [table, notes, _equation_lines(equations, widest)]
     lines = [line for part in parts if part for line in ("", *part)][1:]
+    lines = [
+        FIRST_SPACE.sub("\N{NO-BREAK SPACE}", line) for line in lines
+    ]  # SVG drops a space there
     return "".join(escape(line, longest=2 * widest) + r"\l" for line in lines)
 
 

@@ -35,7 +35,7 @@ def letters(drawn: Skeleton) -> list[str]:
     factors += " ".join(line for arc in drawn.arcs for x in arc.labels for line in x.adjoint)
     own = [x for x in drawn.letters if x in names or re.search(rf"\b{re.escape(x)}\b", factors)]
     listed = ", ".join(clip_text(x) for x in own[:MOST_LETTERS]) + ", …" * (len(own) > MOST_LETTERS)
-    return [f"letters of ours, for signals without a name in the program:  {listed}"] * bool(own)
+    return [f"letters of ours, for signals without a name:  {listed}"] * bool(own)
 
 
 def signs(drawn: Skeleton, equations: list[str]) -> list[str]:

@@ -7,7 +7,6 @@ somebody called a signal.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from ..engine.spelling import spell
@@ -137,10 +136,15 @@ def _way(term: Term) -> str:
     numbers = rf"\,({', '.join(map(str, term.numbers))})" if term.numbers else ""
     of = f"k{term.by:+d}" if term.at is None else f"{term.at}"
     step = rf"\text{{ of step }} {of}" if term.by or term.at is not None else ""
-    by = rf"\text{{ by {', '.join(term.rules)}}}" if term.rules else ""
-    parts = r" \text{ and } ".join(_summed(replace(term, formula=x)) for x in term.parts)
-    uses = rf"\text{{, from {len(term.parts)} uses: }} {parts}" if term.parts else ""
-    return rf"\text{{via }} {_named(term.via)}{numbers}{step}{by}{uses}"
+    via = rf"\text{{via }} {_named(term.via)}{numbers}{step}"
+    if not term.parts:
+        return via + _by(term)
+    parts = r" \text{ and } ".join(_summed(part) + _by(part) for part in term.parts)
+    return rf"{via}\text{{, from {len(term.parts)} uses: }} {parts}"
+
+
+def _by(term: Term) -> str:
+    return rf"\text{{ by {', '.join(term.rules)}}}" if term.rules else ""
 
 
 def _summed(term: Term) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from .simplify import is_number
 
 WIDTH = 80
 STEP = re.compile(r"(?<=\w)\(k([+−-]\d+)?\)")
-SHAPES = "To the right of a forward line stands the shape of its signal, at one step."
+SHAPES = "To the right of a forward line stands the shape of its signal; at one step, if it has k."
 
 
 def text(derivation: Derived, steps: tuple[int, ...] = ()) -> str:
@@ -125,18 +124,21 @@ def _backward(line: Line, *, is_dated: bool = False) -> Iterator[str]:
         ]
         note = ", ".join(filter(None, notes))
         yield from _broken(sign, formula, note)
-        if term.parts:
-            lead_in = f"{'':{len(sign)}}from {len(term.parts)} uses in {term.via}: "
-            parts = [summed(replace(term, formula=part)) for part in term.parts]
-            yield from _broken(lead_in, " and ".join(parts))
+        for number, part in enumerate(term.parts):
+            lead_in = f"from {len(term.parts)} uses in {term.via}: "
+            lead_in = lead_in if number == 0 else f"{'and ':>{len(lead_in)}}"
+            yield from _broken(f"{'':{len(sign)}}{lead_in}", summed(part), _by(part).strip())
 
 
 def _way(term: Term) -> str:
     numbers = f" ({', '.join(map(str, term.numbers))})" if term.numbers else ""
     step = f" of step k{term.by:+d}" if term.by else ""
     step = step if term.at is None else f" of step {term.at}"
-    by = f" by {', '.join(term.rules)}" if term.rules else ""
-    return term.via + numbers + step + by
+    return term.via + numbers + step + ("" if term.parts else _by(term))
+
+
+def _by(term: Term) -> str:
+    return f" by {', '.join(term.rules)}" if term.rules else ""
 
 
 def summed(term: Term, write: Callable[[Any], str] = written) -> str:

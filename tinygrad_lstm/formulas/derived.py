@@ -68,7 +68,7 @@ class Term:
         The wire of the state that is handed to the next step, if this is what comes back from it.
     at : int or None
         Of such a summand as it is told: that step, if it is told with each signal.
-    parts : tuple of Symbol
+    parts : tuple of Term
         Of a δ that comes back on several ways through one signal: what comes on each, if the
         formula, their sum, does not show it.
     only : (int, int), or None
@@ -90,7 +90,7 @@ class Term:
     adds: bool = False
     starts: str = ""
     at: int | None = None
-    parts: tuple[Any, ...] = ()
+    parts: tuple[Term, ...] = ()
     handed: int | None = None
     only: tuple[int, int] | None = None
     subscripts: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Term:
 
     def changed(self, change: Callable[[Any], Any]) -> Term:
         """Return the summand with another formula, and other parts, which a function makes."""
-        parts = tuple(map(change, self.parts))
+        parts = tuple(part.changed(change) for part in self.parts)
         return replace(self, formula=change(self.formula), parts=parts)
 
     @property

@@ -138,7 +138,7 @@ def lines_apart(derivation: Derived) -> dict[Stage, dict[int, Line]]:
     for x in derivation.equations:
         if x.stage in lines:
             signal, told = at_each_step(x.signal, summands(x.terms, sequences))
-            terms = tuple(replace(term, uses=()) for term in told)
+            terms = tuple(replace(term, uses=(), parts=()) for term in told)
             line = Line(signal, terms, forward.get(x.signal.wire))
             lines[x.stage][x.signal.wire] = with_numbers(line, by_name, no_rules)
     return {Stage.FORWARD: forward, **lines}

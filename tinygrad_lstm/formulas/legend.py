@@ -98,7 +98,7 @@ def _unnamed(derivation: Derived, forward: tuple[Group, ...]) -> Iterator[str]:
     inside = [name for name in names if "_" in name]
     example = f"; {inside[0]} is what goes into {inside[0].partition('_')[2]}" if inside else ""
     listed = f"{', '.join(names)}{example}"
-    yield f"Letters of ours, for signals that the program gives no name: {listed}."
+    yield f"Letters of ours, for signals without a name: {listed}."
 
 
 def _terms(groups: tuple[Group, ...]) -> list[Term]:
@@ -172,7 +172,7 @@ def how_to_read(
             f'line that uses the signal, and no other: "via {way}" is the use in line '
             f"({example.numbers[0]}), which defines {example.via}."
         )
-    passed = max((term.rules for term in back), key=len, default=())
+    passed = max((term.rules for term in back if not term.parts), key=len, default=())
     if passed:
         names = ", ".join(passed)
         yield (

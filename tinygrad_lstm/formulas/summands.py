@@ -73,17 +73,17 @@ def summands(terms: tuple[Term, ...], sequences: Set[int]) -> list[Term]:
             same[0],
             formula=sum_of([term.formula for term in same]),
             uses=tuple(use for term in same for use in term.uses),
-            parts=_parts([term.formula for term in same]),
+            parts=_parts(same),
         )
         for same in by_way.values()
     ]
     return sorted(told, key=lambda term: abs(term.by))
 
 
-def _parts(formulas: Sequence[Any]) -> tuple[Any, ...]:
+def _parts(terms: Sequence[Term]) -> tuple[Term, ...]:
     """Return what comes back on each of several ways, if their sum is not written as a sum."""
-    distinct = {tuple(sorted(str(formula).split(" ∘ "))): formula for formula in formulas}
-    total = sum_of([*formulas]) if len(distinct) > 1 else None
+    distinct = {tuple(sorted(str(term.formula).split(" ∘ "))): term for term in terms}
+    total = sum_of([term.formula for term in terms]) if len(distinct) > 1 else None
     is_shown = total is None or getattr(total, "notation", None) in (ADD, SUBTRACT)
     return () if is_shown or len(distinct) > MOST_PARTS else tuple(distinct.values())
 
@@ -127,7 +127,8 @@ def as_shown(line: Line, forward: Mapping[str, Line]) -> Line:
             return term
         product = Use(hadamard, 1)
         uses = (product if use.kind == TAKING else use for use in term.uses)
-        return replace(term, uses=tuple(_with_choice([*dict.fromkeys(uses)], product)))
+        parts = tuple(map(shown, term.parts))
+        return replace(term, uses=tuple(_with_choice([*dict.fromkeys(uses)], product)), parts=parts)
 
     return replace(line, terms=tuple(map(shown, line.terms)))
 
@@ -159,8 +160,9 @@ def with_numbers(line: Line, forward: Mapping[str, Line], rules: Rules) -> Line:
             if name in forward:
                 yield forward[name].number
 
-    terms = tuple(
-        replace(x, numbers=tuple(dict.fromkeys(used(x))), rules=rules.names(x.uses))
-        for x in line.terms
-    )
-    return replace(line, terms=terms)
+    def with_rules(term: Term) -> Term:
+        parts = tuple(map(with_rules, term.parts))
+        return replace(term, rules=rules.names(term.uses), parts=parts)
+
+    terms = (replace(x, numbers=tuple(dict.fromkeys(used(x)))) for x in line.terms)
+    return replace(line, terms=tuple(map(with_rules, terms)))
