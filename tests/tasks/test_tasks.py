@@ -270,7 +270,7 @@ def test_a_state_without_a_forget_gate_only_adds():
         (lambda: tasks.reber().draw(0), ArgumentError, "embedded Reber: count must be at least 1"),
         (lambda: tasks.reber().draw(1.5), UsageError, "count must be a whole number"),
         (lambda: tasks.anbn(n="2"), UsageError, "anbn: n must be a whole number, found '2'"),
-        (lambda: tasks.sunspots(200), ArgumentError, "sunspots: window must be below 100"),
+        (lambda: tasks.sunspots(200), ArgumentError, "sunspots: window must be below 101"),
         (lambda: tasks.sunspots(most=-1), ArgumentError, "sunspots: most must be"),
         (lambda: tasks.characters("abc"), ArgumentError, "a text of 3 characters"),
         (lambda: tasks.characters(b"a" * 2000), UsageError, "source must be a string"),

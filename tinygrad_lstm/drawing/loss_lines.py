@@ -68,10 +68,9 @@ def say_loss(drawn: Skeleton, derivation: Derived) -> None:
             end.meaning = ""
         for end in ends:
             name = "".join(end.forward)
-            (back,) = (x for x in equations if f"{DRIVES}{name} = " in x)
-            derivative = f"= {back.partition(f'{DRIVES}{name} = ')[2]}"
-            loss = equations[0] if end is ends[0] else ""
-            end.below = loss, derivative
+            left = f"{DRIVES}{name} = "
+            derivative = next((f"= {x.partition(left)[2]}" for x in equations if left in x), "")
+            end.below = equations[0] if end is ends[0] else "", derivative
 
 
 def write_at_ends(drawn: Skeleton) -> None:

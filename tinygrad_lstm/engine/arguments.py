@@ -190,7 +190,7 @@ def number(
     if not (low <= converted < end and converted <= most and np.isfinite(converted)):
         above = "above 0" if 0 < low <= POSITIVE else f"at least {low:g}"
         below = f"at most {most:g}" if most < end else f"below {end:g}"
-        bounds = [above] * (low > -np.inf) + [below] * (min(end, most) < np.inf)
+        bounds = [above] * bool(low > -np.inf) + [below] * bool(min(end, most) < np.inf)
         expected = " and ".join(bounds if len(bounds) == 2 else [*bounds, "finite"])
         shown = excerpt(value) if isinstance(value, int) else str(value)
         raise ArgumentError(f"{who} must be {expected}, found {shown}")

@@ -98,7 +98,7 @@ class BatchNorm(Normalization):
         self.input_size = size("BatchNorm: input_size", input_size)
         self.momentum = momentum
         if momentum is not None:
-            self.momentum = number("BatchNorm: momentum", momentum, 0.0, np.nextafter(1.0, 2.0))
+            self.momentum = number("BatchNorm: momentum", momentum, 0.0, most=1.0)
         self.axis = whole("BatchNorm: axis", axis)
         super().__init__((self.input_size,), **options)
         starts = np.zeros(self.input_size), np.ones(self.input_size), np.zeros(())
