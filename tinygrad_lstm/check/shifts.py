@@ -78,9 +78,10 @@ class Shifts:
         """
         if change.sources is not None:
             return self._exchanged(change, change.sources)
-        patch = self.trials.patch([change], self.trials.leading) if change.edits else None
+        patch = self.trials.patch([change]) if change.edits else None
         if patch is None:
             return None
+        patch, _ = self.trials.leading_patch(patch, self.trials.leading)
         inputs = {wire for wire, _ in self.trials.outer_inputs(patch)}.union(
             *(self.trials.nodes[x].inputs for x in patch)
         )

@@ -74,9 +74,11 @@ class Together:
     def _plan(self, changes: Sequence[Change], leading: set[int]) -> tuple[Patch, set[int]] | None:
         """Return the nodes in place of others, and the wires that they lead to."""
         try:
-            patch = self.trials.patch(changes, leading)
+            patch = self.trials.patch(changes)
         except NO_ROOM:
             return None
+        if patch is not None:
+            patch, leading = self.trials.leading_patch(patch, leading)
         starts = frozenset[int]().union(*(change.at for change in changes))
         if patch is None or not all(self._fits(at, nodes) for at, nodes in patch.items()):
             return None

@@ -185,8 +185,9 @@ class Trials:
     ) -> tuple[Sequence[Node], tuple[Any, ...], set[int]]:
         """Return the nodes to run again, in order, all wires, and the wires of these nodes."""
         starts = frozenset[int]().union(*(change.at for change in changes))
-        patch = self.patch(changes, leading)
+        patch = self.patch(changes)
         if patch is not None:
+            patch, leading = self.leading_patch(patch, leading)
             ahead = self.ahead(starts)
             if self.is_in_order(patch, ahead):
                 ahead = ahead & leading
@@ -219,11 +220,8 @@ class Trials:
                     nodes.append(node)
         return nodes + after
 
-    def patch(self, changes: Iterable[Change], leading: set[int]) -> dict[int, list[Node]] | None:
-        """Return the nodes that stand in place of others, by position; None if a change does more.
-
-        Only at nodes that lead to a gradient of interest.
-        """
+    def patch(self, changes: Iterable[Change]) -> dict[int, list[Node]] | None:
+        """Return the nodes in place of others, by position; None if a change does more."""
         patch: dict[int, list[Node]] = {}
         free = len(self.adjoint.wires)
         for change in changes:
@@ -236,11 +234,31 @@ class Trials:
                 fresh = edit(nodes[place], free)
                 nodes[place : place + 1] = fresh
                 free += sum(wire >= free for x in fresh for wire in x.outputs)
-        return {
-            at: nodes
-            for at, nodes in patch.items()
-            if not leading.isdisjoint(self.nodes[at].outputs)
-        }
+        return patch
+
+    def leading_patch(
+        self, patch: dict[int, list[Node]], leading: set[int]
+    ) -> tuple[dict[int, list[Node]], set[int]]:
+        """Return the part of a patch that leads to gradients of interest, and the wires that do.
+
+        A signal that a patch reads from elsewhere leads to them, too.
+
+        Parameters
+        ----------
+        patch : see `patch`
+        leading : set of int
+            The wires that lead to the gradients without the patch.
+        """
+        while True:
+            part = {
+                at: nodes
+                for at, nodes in patch.items()
+                if not leading.isdisjoint(self.nodes[at].outputs)
+            }
+            others = {wire for wire, _ in self.outer_inputs(part)} - leading - self.fixed
+            if others.isdisjoint(self.at):
+                return part, leading
+            leading = leading | others | self.leading_to(others)
 
     def ahead(self, starts: frozenset[int], fresh: Sequence[Node] = ()) -> set[int]:
         """Return some wires and those that they lead to, up to given gradients."""
