@@ -5,6 +5,7 @@ Knows mistakes; not how they are found.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from .mistakes import Mistake
+
+FORMULA = re.compile(r"\((?!k\b|\d+\))|[²³ᵀ]")  # a name with an operation: (x W), tanh(x), x²
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,12 @@ def _order(diagnosis: Diagnosis) -> tuple[Any, ...]:
     """Return the sort key of a diagnosis.
 
     A whole explanation comes before a part, and one mistake before two; then the likelier mistake,
-    then the one that explains more, then the one at fewer places, then the name.
+    then the one that explains more, then the one at fewer places, then the one at signals that
+    have names of their own, then the name.
     """
     ranks = sorted((mistake.rank for mistake in diagnosis.mistakes), reverse=True)
     return (
         diagnosis.left > 0, len(diagnosis.mistakes), ranks, diagnosis.left,
-        sum(len(mistake.members) for mistake in diagnosis.mistakes), diagnosis.where,
-        diagnosis.says,
+        sum(len(mistake.members) for mistake in diagnosis.mistakes),
+        FORMULA.search(diagnosis.where) is not None, diagnosis.where, diagnosis.says,
     )  # fmt: skip
