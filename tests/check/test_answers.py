@@ -351,6 +351,31 @@ def test_no_right_number_is_told_to_students(case):
         assert leaks(report.text(), right) or not np.isfinite(report.corrections[0].right)
 
 
+def test_a_number_that_nobody_named_is_a_constant_to_students():
+    """The right gradient of what is multiplied by it is the number."""
+    rng = np.random.default_rng(0)
+    x, W = (tg.Tensor(rng.normal(size=(3, 3)), requires_grad=True, name=n) for n in "xW")
+
+    def gradient(first, last, is_slope=True):
+        t = np.tanh(x.data @ W.data)
+        u = np.tanh(0.375 * t)
+        slope = 1 - u**2 if is_slope else np.ones_like(u)
+        return x.data.T @ (last * slope * first * (1 - t**2))
+
+    loss = tg.sum(tg.tanh(tg.tanh(x @ W) * 0.375) * -0.625)
+    for wrong, number, says in [
+        (gradient(1.0, -0.625), "0.375", "a constant is left out on the way to δtanh(x W)"),
+        (gradient(0.375, 1.0), "-0.625",
+         "a constant is left out on the way to δtanh(constant tanh(x W))"),
+        (gradient(0.375, -0.625, is_slope=False), "0.375",
+         "the derivative of tanh is left out on the way to δ(constant tanh(x W))"),
+    ]:  # fmt: skip
+        report = tg.compare(loss, {"W": wrong})
+        mistakes = report.as_dict(answers=False)["mistakes"]
+        assert number in report.text() and says in " ".join(report.text(answers=False).split())
+        assert mistakes[0]["says"] == says and not re.search("375|625", json.dumps(mistakes))
+
+
 def test_no_right_number_is_told_on_the_command_line(network, right, tmp_path, capsys):
     wrong = {"dense.W": right["dense.W"], "dense.b": right["dense.b"] * [1, 2, 1], "dense.w": [0.0]}
     for more in ([], ["--json"]):

@@ -44,18 +44,18 @@ def data(audit: AuditData, answers: bool) -> dict[str, Any]:
         "rows": [
             {"signal": row.name, "ok": row.ok, "verdict": row.verdict} for row in audit.report.rows
         ],
-        "mistakes": [_entry(one, answers) for one in audit.mistakes],
+        "mistakes": [_entry(audit, one, answers) for one in audit.mistakes],
         "unexplained": list(audit.unexplained),
         "is_cut": audit.is_cut,
         "variables": {} if audit.matching is None else audit.matching.variables,
     }
 
 
-def _entry(one: AuditedMistake, answers: bool) -> dict[str, Any]:
-    mistake = one.mistake
+def _entry(audit: AuditData, one: AuditedMistake, answers: bool) -> dict[str, Any]:
+    texts = one.mistake.where, one.mistake.says
+    where, says = (sentence(text, audit.report, answers) for text in texts)
     entry: dict[str, Any] = {
-        "kind": mistake.kind, "where": mistake.where, "says": sentence(mistake.says, answers),
-        "signals": list(one.signals),
+        "kind": one.mistake.kind, "where": where, "says": says, "signals": list(one.signals),
     }  # fmt: skip
     if answers:
         entry |= {"at": list(one.at), "found": plain(one.found), "expected": plain(one.expected)}
@@ -81,7 +81,7 @@ def _lines(audit: AuditData, answers: bool) -> Iterator[str]:
             f"{', in the order of the backward pass' * (count > 1)}:"
         )
     for number, one in enumerate(audit.mistakes, 1):
-        yield from _of_one(number, one, answers)
+        yield from _of_one(audit, number, one, answers)
     if left:
         yield f"no mistake explains: {list_names(audit.unexplained)}"
     if audit.is_cut:
@@ -104,10 +104,10 @@ def _of_program(matching: Matching) -> Iterator[str]:
         yield "the program assigns too much to record all: give it fewer steps"
 
 
-def _of_one(number: int, one: AuditedMistake, answers: bool) -> Iterator[str]:
+def _of_one(audit: AuditData, number: int, one: AuditedMistake, answers: bool) -> Iterator[str]:
     """Yield a mistake, and the place and the numbers that show it."""
     where = f"in {one.signals[0]}: " if one.signals else ""
-    yield f"{number}. {where}{sentence(one.mistake.says, answers)}"
+    yield f"{number}. {where}{sentence(one.mistake.says, audit.report, answers)}"
     if not answers:
         return
     if one.correction is not None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.kind import Kind
 from ..engine.limit import TimeUp
 from ..formulas.columns import shape, size, table, wrap
 from .comparison import Comparison
@@ -26,6 +27,7 @@ LISTED = 6  # names in a line, and mistakes in the data
 WRONG, FIRST = "#fce8e6", "#ffcc80"  # a row that differs; the first wrong step
 OPEN = "#eceff1"  # a row with too few digits
 FACTOR = re.compile(r"[^\s;,]+ times what it should be")
+DECIMAL = re.compile(r"(?<![\w.])(?:(?<![^\s(])-)?\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+)(?![\w.])")
 MARK = str.maketrans({"⟨": "<mark>", "⟩": "</mark>"})
 TIME_UP = "the time was up before all mistakes were tried; diagnose(seconds=…) sets it"
 NOISE = (
@@ -117,9 +119,9 @@ def data(report: Comparison, answers: bool) -> dict[str, Any]:
 
 def _mistakes(report: Comparison, answers: bool) -> Iterator[dict[str, Any]]:
     for at, diagnosis in enumerate(report.best[:LISTED]):
-        says = sentence(diagnosis.says, answers)
+        where, says = (sentence(x, report, answers) for x in (diagnosis.where, diagnosis.says))
         entry = {
-            "kind": diagnosis.kind, "where": diagnosis.where, "says": says,
+            "kind": diagnosis.kind, "where": where, "says": says,
             "left": diagnosis.left, "unique": diagnosis.unique, "apart": diagnosis.apart,
         }  # fmt: skip
         if answers:
@@ -181,12 +183,12 @@ def _best_mistakes(report: Comparison, wrong: int, answers: bool) -> Iterator[st
         some = f" that explains {wrong - first.left} of {wrong} wrong gradients"
     noun = "mistake" if len(first.mistakes) == 1 else "mistakes"
     some = some if len(first.mistakes) == 1 else some.replace("explains", "explain")
-    yield f"{noun}{some}: {sentence(first.says, answers)}"
+    yield f"{noun}{some}: {sentence(first.says, report, answers)}"
     for correction in report.corrections if answers else ():
         yield from _correction(correction)
     word = "explains as many" if first.left else "explains the same"
     for other in [one for one in others if one.left == first.left][:2]:
-        yield f"{word}: {sentence(other.says, answers)}"
+        yield f"{word}: {sentence(other.says, report, answers)}"
     if first.apart:
         yield f"give {first.apart} to tell them apart"
     if first.left:
@@ -239,9 +241,24 @@ def _steps_of_plain_loops(report: Comparison) -> Iterator[str]:
             )
 
 
-def sentence(says: str, answers: bool) -> str:
-    """Return the sentence about a mistake; without answers no factor, which gives them away."""
-    return says if answers else FACTOR.sub("a multiple of what it should be", says)
+def sentence(says: str, report: Comparison, answers: bool) -> str:
+    """Return the sentence about a mistake; without answers no number that gives them away.
+
+    That is a factor, or a constant that nobody named: δ of what is multiplied by it is its number.
+    """
+    if answers:
+        return says
+    nodes = report.evidence[0].network.nodes
+    constants = {node.name for node in nodes if node.kind is Kind.CONSTANT}
+
+    def without_number(match: re.Match[str]) -> str:
+        before = says[: match.start()]
+        if before.count("(") > before.count(")"):  # in a formula, all numbers are the network's
+            return "constant"
+        return "a constant" if match.group() in constants else match.group()
+
+    says = DECIMAL.sub(without_number, says)
+    return FACTOR.sub("a multiple of what it should be", says)
 
 
 def list_names(names: Sequence[str]) -> str:

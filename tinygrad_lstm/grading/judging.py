@@ -135,8 +135,10 @@ def _plain(result: Audit, loss: Tensor, names: Iterable[str]) -> dict[str, Any]:
         else [
             {
                 "kind": one.mistake.kind,
-                "says": sentence(one.mistake.says, False),
-                "signal": one.signals[0] if one.signals else one.mistake.where,
+                "says": sentence(one.mistake.says, report, False),
+                "signal": one.signals[0]
+                if one.signals
+                else sentence(one.mistake.where, report, False),
                 "equation": "" if one.correction is None else one.correction.text,
             }
             for one in result.mistakes
