@@ -13,6 +13,7 @@ from tinygrad_lstm.check.corrections import corrections
 from tinygrad_lstm.check.diagnosis import Diagnosis
 from tinygrad_lstm.check.mistakes import mistakes
 from tinygrad_lstm.check.trials import NO_ROOM
+from tinygrad_lstm.engine.tensor import Tensor
 from tinygrad_lstm.formulas.called import called
 from tinygrad_lstm.formulas.columns import WIDTH
 from tinygrad_lstm.formulas.equations import DeltaEquations
@@ -43,7 +44,8 @@ class Tape(dict):
 
     def _value(self, name):
         with suppress(ValueError):
-            return np.array(float(name))  # a number, marked
+            number = np.array(float(name))  # a number, marked, or a constant of equal entries
+            return number if name not in self.recorded else self._found(name, Tensor.numpy)
         if name.startswith("δ"):
             return self._found(name[1:], lambda tensor: tg.grad(self.loss, tensor).numpy())
         return self._found(name, lambda tensor: tensor.numpy())
