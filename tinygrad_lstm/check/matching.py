@@ -106,6 +106,9 @@ class _Matcher:
             {family.word for family in self.families},
         )
         self.replaced = set(self._replaced_ones())
+        self.ranks = {  # of a family's name, where it fits best
+            id(x): max((self._rank(y, x) for y in self.all), default=0) for x in self.families
+        }
         self.right: set[int] = set()  # targets without a name whose gradient is as expected
 
     def matching(self) -> Matching:
@@ -254,7 +257,8 @@ class _Matcher:
     def _preference(self, one: _Candidate) -> tuple[float, ...]:
         family = one.family
         at = self.order.get(id(family.assignments[-1]), -1)
-        return one.rank, family.site.is_added, family.is_carried, at
+        fit = one.rank or -self.ranks[id(family)]  # db = dz has the numbers of dz, but is db
+        return fit, family.site.is_added, family.is_carried, at
 
     def _likely_one(self, evidence: Evidence) -> _Candidate | None:
         """Return the likeliest candidate of the first target that has one."""
