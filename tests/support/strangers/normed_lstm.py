@@ -62,7 +62,7 @@ NORMED_LSTM: Mistakes = {
     "no-deviation": ("the division by std is left out, in both layers", BOTH,
                      "layer's scale"),
     "sum-for-mean": ("sums stand for means in the backward pass: 1/N is forgotten", BOTH,
-                     "factor missing"),
+                     "sum for a mean"),
     "gains-missing": ("δn = δp without the gain, in both layers", "n[2] n2[2]",
                       "factor missing"),
     "gain-of-s": ("dg1 = Σ δp s, where n belongs", "g1", "wrong factor"),
