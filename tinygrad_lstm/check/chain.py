@@ -17,7 +17,7 @@ from ..network.flow import Flow, reachable
 from ..network.view import Answer, View
 from .blame import Judgement
 from .mistakes import Change, Mistake, any_size, mistakes, with_rates, without
-from .settled import known_wires, largest_of_leaves, longest_of_leaves
+from .settled import known_wires, largest_of_leaves, norms_of_leaves
 from .together import Together
 from .trials import NO_ROOM, Trials
 
@@ -202,8 +202,8 @@ class Chains:
 
     def factors(self) -> Iterator[Mistake]:
         """Yield the mistakes of a factor of any size (see `any_size`)."""
-        sizes = (find(self.view, self.answers) for find in (largest_of_leaves, longest_of_leaves))
-        return any_size(self.view, *sizes)
+        own = self.view, self.answers
+        return any_size(self.view, largest_of_leaves(*own), norms_of_leaves(*own))
 
     @cached_property
     def _all(self) -> list[Mistake]:

@@ -25,7 +25,7 @@ from .settled import (
     known_wires,
     largest_of_leaves,
     leading_only_to,
-    longest_of_leaves,
+    norms_of_leaves,
     settled_wires,
     signal_apart,
 )
@@ -192,7 +192,7 @@ class Search:
             any_size(
                 self.view,
                 largest_of_leaves(self.view, self.answers),
-                longest_of_leaves(self.view, self.answers),
+                norms_of_leaves(self.view, self.answers),
             )
         ):
             self.attempt((mistake,), may_pair=False)  # of one leaf, it explains too much

@@ -65,8 +65,8 @@ def largest_of_leaves(view: View, answers: Sequence[Answer]) -> float:
     return float(max(sizes, default=0.0))
 
 
-def longest_of_leaves(view: View, answers: Sequence[Answer]) -> float:
-    """Return the largest norm of the author's gradients of leaves, each with all its parts."""
+def norms_of_leaves(view: View, answers: Sequence[Answer]) -> dict[str, float]:
+    """Return the norm of each of the author's gradients of leaves, each with all its parts."""
     ends = {x.inputs[0] for x in view.adjoint.nodes if x.kind is Kind.OUTPUT}
     wholes = {part: name for name, parts in view.parts.items() for part, _ in parts}
     squares: dict[str, float] = {}
@@ -74,7 +74,7 @@ def longest_of_leaves(view: View, answers: Sequence[Answer]) -> float:
         if x.wire in ends:
             name = wholes.get(x.name, x.name)
             squares[name] = squares.get(name, 0.0) + float(np.sum(np.square(x.value)))
-    return float(np.sqrt(max(squares.values(), default=0.0)))
+    return {name: float(np.sqrt(square)) for name, square in squares.items()}
 
 
 def signal_apart(view: View, two: Sequence[Diagnosis], answers: Sequence[Answer]) -> str:

@@ -8,7 +8,7 @@ for the last one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import wraps
 
@@ -258,7 +258,9 @@ def mistakes(
     return (mistake for mistake in several if not mistake.change.is_none)
 
 
-def any_size(view: View, largest: float, longest: float = 0.0) -> Iterator[Mistake]:
+def any_size(
+    view: View, largest: float, norms: Mapping[str, float] | None = None
+) -> Iterator[Mistake]:
     """Yield the mistakes of a number of any size; the author's numbers determine the size.
 
     Such a mistake explains every multiple of the right gradient: it is for callers that have tried
@@ -269,12 +271,12 @@ def any_size(view: View, largest: float, longest: float = 0.0) -> Iterator[Mista
     view : View
     largest : float
         The size of the largest entry of the author's gradients of leaves.
-    longest : float
-        The largest norm of these gradients.
+    norms : mapping of str to float, optional
+        The norm of each of these gradients, by the name of the leaf with all its parts.
     """
     nets = Networks(view)
     several = [*any_factors(nets), *any_penalties(nets), *clipped_entries(nets, largest)]
-    several += clipped_norms(nets, longest)
+    several += clipped_norms(nets, norms or {})
     yield from several
     carries = list(clipped_carries(nets))
     yield from carries

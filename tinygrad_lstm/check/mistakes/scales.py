@@ -6,7 +6,7 @@ Knows graphs.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +22,7 @@ from .wording import factor_text
 
 SCALED = (Kind.GAIN, Kind.MATRIX, Kind.JACOBIAN, Kind.JUNCTION, Kind.LINEAR)
 SIZES = {-1.0: "−1", 2.0: "2", 0.5: "1/2"}
+SHARED = 1e-3  # of a norm: gradients of few digits that are clipped to one norm differ by less
 
 
 def loss_factors(nets: Networks) -> Iterator[Mistake]:
@@ -230,34 +231,41 @@ def clipped_entries(nets: Networks, largest: float) -> Iterator[Mistake]:
     yield from several
 
 
-def clipped_norms(nets: Networks, longest: float) -> Iterator[Mistake]:
+def clipped_norms(nets: Networks, norms: Mapping[str, float]) -> Iterator[Mistake]:
     """Scale each gradient of a leaf down to a norm, where its norm is larger.
+
+    A gradient alone is a multiple of the right one at any norm. Only a norm that two gradients
+    share, or that is a number as a person chooses it, tells that they are clipped.
 
     Parameters
     ----------
     nets : Networks
-    longest : float
-        The largest norm of the author's gradients of leaves.
+    norms : mapping of str to float
+        The norms of the author's gradients of leaves, by the name of the leaf with all its parts.
     """
     squares: dict[str, float] = {}
-    leaves = [(node, maker, nets.makes(node)) for node, maker in nets.leaves()] if longest else []
-    for _, _, where in leaves:
+    leaves = [(maker, nets.makes(node)) for node, maker in nets.leaves()]
+    leaves = [(maker, where) for maker, where in leaves if nets.whole(where) in norms]
+    for _, where in leaves:
         whole, gradient = nets.whole(where), nets.gradients.get(f"δ{where}", np.zeros(()))
         squares[whole] = squares.get(whole, 0.0) + float(np.sum(gradient**2))
-    number, several = factor_text(longest), list[Mistake]()
-    for _, maker, where in leaves:
+    limit, several = max(norms.values(), default=0.0), list[Mistake]()
+    number = factor_text(limit)
+    for maker, where in leaves if limit else ():
         norm = float(np.sqrt(squares[nets.whole(where)]))
-        if norm > longest * (1 + 1e-9):
-            fresh = Node(Kind.GAIN, gain=np.asarray(longest / norm))
+        if norm > limit * (1 + 1e-9):
+            fresh = Node(Kind.GAIN, gain=np.asarray(limit / norm))
             several.append(Mistake(
                 kind="clipped", where=where, says=f"the gradient of {where} is scaled down to the "
                 f"norm {number}: clipped by its own norm", right=f"δ{where}",
                 wrong=f"{number}/‖δ{where}‖ ∘ δ{where}", change=Change.behind(maker, fresh),
             ))  # fmt: skip
-    # one gradient alone is a multiple of the right one at any norm
-    if len({nets.whole(mistake.where) for mistake in several}) > 1 or (
-        several and _rounded(longest) is not None
-    ):
+    shared = {
+        whole
+        for whole in map(nets.whole, (mistake.where for mistake in several))
+        if np.isclose(norms[whole], limit, rtol=SHARED, atol=0.0)
+    }
+    if len(shared) > 1 or (several and _rounded(limit) is not None):
         yield joint(several) if len(several) > 1 else several[0]
 
 
