@@ -77,6 +77,8 @@ def test_each_network_has_ten_mistakes_or_more():
         (("columns", "h-for-before"), "h(k) stands where h(k-1) belongs in z(k), in the gradient"),
         (("squares", "Wx-for-Wh"), "Wxᵀ stands where Whᵀ belongs, on the way to δh(k-1)"),
         (("columns", "i-of-h"), "δi(k) is computed from δh(k), not from δC(k)"),
+        (("additive", "score-path"), "δstates lacks the part that flows back from the use of"),
+        (("additive", "query-path"), "δh[3] lacks the part that flows back from the use of h[3]"),
     ],
 )
 def test_a_mistake_is_told_in_the_author_s_names(names, says):

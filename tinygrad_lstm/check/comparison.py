@@ -5,7 +5,7 @@ Knows the searches; nothing of how their results are put into words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -61,8 +61,23 @@ class Comparison:
         A gradient that equals the tape's to its own last digit is right, whatever its operands. A
         gradient that equals the tape's only if its author rounded on the way has to follow from the
         given ones.
+
+        A loop may keep a part of a gradient, so that no wire brings it. If that gradient is the
+        first wrong one, the network is not folded.
         """
-        return self._look()
+        folded = self._look()
+        lost = self._lost(*folded[:2])
+        wrong = lost & {row.name for row in self.rows if row.is_wrong}
+        if not wrong or not _is_small(folded[0]):
+            return folded
+        view, answers, allowed = unfolded = self._look(folded[0].unfolded)
+        first = blame(view, judgements(view.adjoint, answers, allowed))
+        return unfolded if first is not None and first.signal in wrong else folded
+
+    def _lost(self, view: View, answers: Sequence[Answer]) -> set[str]:
+        """Return the given signals whose gradient is on no wire of a folded network as a whole."""
+        names = {answer.name for answer in answers}
+        return self.hand.keys() & view.at.keys() - names if view.network.folded else set()
 
     def _look(self, view: View | None = None) -> tuple[View, list[Answer], list[np.ndarray]]:
         view = view or self.view or View(self.loss, signals=self.signals, call=called)
@@ -105,6 +120,7 @@ class Comparison:
                 mistakes = diagnose(*self.evidence, seconds=seconds, pairs=False)
             else:  # a printed report has tried single mistakes
                 mistakes = begun
+            mistakes = self._without_lost(mistakes, seconds) or mistakes
             if _leaves_some(mistakes) and not mistakes.is_cut:
                 search = mistakes.search
                 mistakes.is_cut = True  # unless the time is enough for the rest
@@ -139,7 +155,7 @@ class Comparison:
         mistakes = diagnose(*self.evidence, pairs=False) if self.is_small else Diagnoses()
         search, mistakes.search = mistakes.search, None
         if not _leaves_some(mistakes) or mistakes.is_cut or not self.is_small:
-            return mistakes
+            return self._without_lost(mistakes, SECONDS) or mistakes
         with suppress(TimeUp):
             if at_one_step := self._at_one_step(SECONDS):
                 return at_one_step
@@ -147,6 +163,14 @@ class Comparison:
             begun.search = search
             self.__dict__["begun"] = begun
         return mistakes
+
+    def _without_lost(self, mistakes: Diagnoses, seconds: float) -> Diagnoses:
+        """Return other mistakes if the first is in a gradient that is right, and on no wire."""
+        if _leaves_some(mistakes):
+            return Diagnoses()
+        right = {row.name for row in self.rows if row.ok}
+        is_right = mistakes[0].where in right & self._lost(*self.evidence[:2])
+        return self._at_one_step(seconds) if is_right else Diagnoses()
 
     def _at_one_step(self, seconds: float, pairs: bool = False) -> Diagnoses:
         """Return the mistakes at one step that explain all wrong gradients, single ones or pairs.
@@ -170,11 +194,7 @@ class Comparison:
     @cached_property
     def is_small(self) -> bool:
         """Whether the search of single mistakes takes no more than a few seconds."""
-        adjoint = self.evidence[0].adjoint
-        steps = [
-            len(adjoint.loops[node.loop or 0].steps) if node.folded else 1 for node in adjoint.nodes
-        ]
-        return sum(steps) <= UNASKED
+        return _is_small(self.evidence[0])
 
     @cached_property
     def noise(self) -> float | None:
@@ -220,6 +240,15 @@ class Comparison:
     def is_wrong(self) -> bool:
         """Whether a row differs; a report with too few digits to tell is neither ok nor wrong."""
         return any(row.is_wrong for row in self.rows)
+
+
+def _is_small(view: View) -> bool:
+    """Return whether a network is small without a fold, too."""
+    adjoint = view.adjoint
+    steps = [
+        len(adjoint.loops[node.loop or 0].steps) if node.folded else 1 for node in adjoint.nodes
+    ]
+    return sum(steps) <= UNASKED
 
 
 def _leaves_some(mistakes: Diagnoses) -> bool:
