@@ -272,9 +272,9 @@ def draw_parts(
             f"draw: found {len(drawn.vertices)} places to draw, expected {MOST_PLACES} at most; "
             "draw the network folded, or do without every_step=True, so that steps are left out"
         )
-    told: list[str] = []
+    states: list[str] = []
     if derivation is not None and derivation.loops and depth is None:
-        told = say_states(drawn, derivation)
+        states = say_states(drawn, derivation)
     if values is not None:
         write_values(drawn, forward, δ, values, digits, entries)
     if depth is not None:
@@ -292,7 +292,7 @@ def draw_parts(
     write_at_ends(drawn)
     wrap(drawn)
     notes = drawn.notes
-    drawn.notes = [*ranges(network), *shapes, *told, *notes]
+    drawn.notes = [*ranges(network), *shapes, *states, *notes]
     return dot(drawn, view, title, legend=legend), notes, drawn, network
 
 

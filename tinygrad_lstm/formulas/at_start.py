@@ -55,5 +55,5 @@ def _told_at(term: Term, steps: dict[str, int], starts: dict[tuple[str, int | No
             raise _NoStep
         return with_operands(old, operands)
 
-    told = term.changed(lambda formula: rewrite(formula, put, leaf_at))
-    return replace(told, at=step + term.by)
+    dated = term.changed(lambda formula: rewrite(formula, put, leaf_at))
+    return replace(dated, at=step + term.by)

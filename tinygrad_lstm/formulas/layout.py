@@ -121,8 +121,8 @@ def page(derivation: Derived) -> Page:
 def _dated(derivation: Derived, title: str, at: str, lines: list[Line]) -> Group:
     """Return a group of backward lines, those of initial values at the step they come from."""
     are_of_starts = all(term.starts for line in lines for term in line.terms)
-    told = at_start(derivation, lines) if are_of_starts and derivation.loops else None
-    return Group(_heading(title, "" if told is not None else at), tuple(told or lines))
+    dated = at_start(derivation, lines) if are_of_starts and derivation.loops else None
+    return Group(_heading(title, "" if dated is not None else at), tuple(dated or lines))
 
 
 def lines_apart(derivation: Derived) -> dict[Stage, dict[int, Line]]:

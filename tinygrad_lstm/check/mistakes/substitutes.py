@@ -80,14 +80,14 @@ def otherwise(nets: Networks, wire: int) -> Iterator[Other]:
     """Yield other signals in place of one, or of what its linear map or its join is made of."""
     for node, value, distance in nets.alike(wire):
         yield Other(node, wire, value, distance)
-    made = nets.source(wire)
-    if not nets.takes_others or made.kind not in (Kind.LINEAR, Kind.JOIN):
+    node = nets.source(wire)
+    if not nets.takes_others or node.kind not in (Kind.LINEAR, Kind.JOIN):
         return
-    inputs = [nets.value(part) for part in made.inputs]
-    own, within = nets.value(made.outputs[0]), f" in {made.name}"
-    for at, part in enumerate(made.inputs):
+    inputs = [nets.value(part) for part in node.inputs]
+    own, within = nets.value(node.outputs[0]), f" in {node.name}"
+    for at, part in enumerate(node.inputs):
         for other in otherwise(nets, part):
-            value = _computed(nets, made, [*inputs[:at], other.value, *inputs[at + 1 :]])
+            value = _computed(nets, node, [*inputs[:at], other.value, *inputs[at + 1 :]])
             if not np.array_equal(value, own):  # else the same signal under another name
                 yield other._replace(value=value, within=other.within or within)
 
